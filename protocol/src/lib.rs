@@ -1,0 +1,14 @@
+//! The words that torchat daemons and their clients exchange: ids, frames, peer messages, control objects.
+//!
+//! Pure code: bytes in, values out. No clock, no entropy, no files, no sockets, so that the same types serve the
+//! daemon, every client, the simulation and the fuzzers. The two planes share no type: what comes from an onion stream
+//! can only ever become a [`message::PeerMessage`], what comes from a local program only a [`control::Request`].
+
+pub mod cert;
+pub mod control;
+pub mod frame;
+pub mod hello;
+pub mod id;
+pub mod json;
+pub mod limits;
+pub mod message;

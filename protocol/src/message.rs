@@ -1,0 +1,196 @@
+//! What one daemon says to another on an authenticated link: JSON objects told apart by `t`.
+//!
+//! No message carries the sender's id: the sender is the link's identity, proven by the handshake. No control verb
+//! exists here, so no byte from an onion stream can stop the daemon or read its mail.
+
+use crate::id::{Chain, LaneId, MessageId};
+use serde::{Deserialize, Serialize};
+
+/// A message between daemons. The wire form is one JSON object, `t` first; see `golden/` for the exact bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t")]
+pub enum PeerMessage {
+    /// First on every link, and again (to a contact) when the receiver must state its lanes anew.
+    #[serde(rename = "HELLO")]
+    Hello(Hello),
+    /// A message of a lane. RECV is the name that the ancestor's users know.
+    #[serde(rename = "RECV")]
+    Recv(Recv),
+    /// Everything of the lane up to `hwm` is durable at the receiver.
+    #[serde(rename = "ACK")]
+    Ack(LaneState),
+    /// The sender will never send the numbers up to `to`.
+    #[serde(rename = "SKIP")]
+    Skip(Skip),
+    /// Asks to become a contact.
+    #[serde(rename = "CONTACT_REQ")]
+    ContactReq(ContactReq),
+    /// Says whether messages are accepted on this link.
+    #[serde(rename = "CONTACT_RES")]
+    ContactRes(ContactRes),
+    /// Asks for a sign of life.
+    #[serde(rename = "PING")]
+    Ping(Nonce),
+    /// The sign of life, with the number of the question.
+    #[serde(rename = "PONG")]
+    Pong(Nonce),
+    /// The last words on a link.
+    #[serde(rename = "BYE")]
+    Bye(Bye),
+}
+
+/// What a daemon says of itself and, to a contact, of the lanes it receives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Always `torchatd`; other programs may speak the protocol under their own names.
+    pub app: String,
+    /// Protocol version, 1.
+    pub v: u32,
+    /// Optional abilities; unknown ones are ignored.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// The receiver's state of each lane of this sender; empty to a stranger.
+    #[serde(default)]
+    pub lanes: Vec<LaneState>,
+    /// What this receiver takes.
+    pub limits: Limits,
+}
+
+/// The receiver's end of a lane: everything up to `hwm` is durable, and `chain` is the digest there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneState {
+    /// The lane.
+    pub lane: LaneId,
+    /// Highest number that is durable at the receiver; 0 when none is.
+    pub hwm: u64,
+    /// The lane's digest after `hwm`.
+    pub chain: Chain,
+}
+
+/// What a receiver takes on one link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest text in bytes.
+    pub msg: u64,
+    /// Most messages unacknowledged.
+    pub inflight: u64,
+    /// Most bytes (JSON objects of RECV) unacknowledged.
+    pub credit: u64,
+}
+
+/// One message of a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recv {
+    /// The sender's lane to this receiver.
+    pub lane: LaneId,
+    /// 1, 2, 3 .. without gaps.
+    pub seq: u64,
+    /// The lane's digest before this message.
+    pub prev: Chain,
+    /// The message's id.
+    pub mid: MessageId,
+    /// When the sender accepted it: seconds since 1970, rounded down to the minute so that clocks are no fingerprint.
+    pub sent: u64,
+    /// The content.
+    pub body: Body,
+}
+
+/// The content of a message, told apart by `k`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "k")]
+pub enum Body {
+    /// Text of at most [`crate::limits::TEXT_BYTES`].
+    #[serde(rename = "text")]
+    Text {
+        /// The text, kept as it is; the edges that show it neutralise what must not reach a terminal.
+        text: String,
+    },
+}
+
+/// Numbers that will never come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// The lane.
+    pub lane: LaneId,
+    /// The last number that is skipped.
+    pub to: u64,
+    /// The lane's digest after `to`.
+    pub chain: Chain,
+    /// Why. Only `lost` shows a mark at the receiver.
+    pub why: SkipReason,
+}
+
+/// Why numbers of a lane are skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SkipReason {
+    /// The receiver once acknowledged them and has forgotten them: it was restored from a backup.
+    Lost,
+    /// The sender's user took them back.
+    Withdrawn,
+    /// They waited too long.
+    Expired,
+}
+
+/// A request to become a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactReq {
+    /// The name that the sender would like, at most [`crate::limits::NICK_BYTES`].
+    #[serde(default)]
+    pub nick: String,
+    /// A few words, at most [`crate::limits::REQUEST_TEXT_BYTES`].
+    #[serde(default)]
+    pub text: String,
+    /// The secret of an invite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<String>,
+}
+
+/// The answer to a peer that wants to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactRes {
+    /// Accepted, or not yet.
+    pub st: ContactState,
+}
+
+/// Whether messages of a peer are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContactState {
+    /// Not, or not yet: unknown, undecided, refused and blocked look the same.
+    Pending,
+    /// Yes.
+    Accepted,
+}
+
+/// A number that a PONG repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nonce {
+    /// The number.
+    pub n: u64,
+}
+
+/// The last words on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bye {
+    /// Why the link ends.
+    pub why: ByeReason,
+}
+
+/// Why a link ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ByeReason {
+    /// The daemon stops.
+    Shutdown,
+    /// Another link to the same peer serves.
+    Dup,
+    /// A limit was passed.
+    Limit,
+    /// The store cannot take more mail now.
+    Full,
+    /// The peer broke the protocol.
+    Protocol,
+    /// Nothing is to be said for a while.
+    Idle,
+}
