@@ -1,0 +1,72 @@
+//! How the engine reaches other daemons: a trait with three implementations, the simulated network ([`memory`]), arti
+//! (the crate `torchat-tor`) and plain loopback TCP (only in a test daemon).
+
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use torchat_protocol::id::PeerId;
+
+pub mod memory;
+
+/// A byte stream to or from another daemon. Nothing is known of who is at the other end of an incoming one.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A boxed [`Stream`].
+pub type BoxStream = Box<dyn Stream>;
+
+/// Which circuits a dial may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Circuits of its own: after a dial timed out every later dial that shares its circuits hangs with it, for minutes.
+    Fresh,
+    /// Those of the last dial to this peer that succeeded, whose cached descriptor may outlive a fetch.
+    Last,
+}
+
+/// Why a dial failed, as far as it decides what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The peer's service is not published or does not answer: the peer is down. Fast (1 to 4 s), dear (24 circuits).
+    #[error("the peer is not reachable: {0}")]
+    PeerDown(String),
+    /// Our own way into the network does not work (yet); says nothing about the peer.
+    #[error("Tor is not usable now: {0}")]
+    NoNetwork(String),
+    /// No answer in time; says nothing about the peer.
+    #[error("no answer in time")]
+    Timeout,
+    /// This can never succeed.
+    #[error("cannot be dialled: {0}")]
+    Permanent(String),
+}
+
+/// What the transport says of itself, for STATUS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetworkStatus {
+    /// Whether dials make sense now.
+    pub usable: bool,
+    /// Progress of the start, 0 to 100.
+    pub percent: u8,
+    /// One sentence for people, without onion addresses.
+    pub sentence: String,
+}
+
+/// Reaches other daemons and takes their streams.
+pub trait Transport: Send + Sync + 'static {
+    /// Opens a stream to a peer's service. The engine gives every attempt a limit of its own and drops the future then.
+    fn dial(&self, peer: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>>;
+
+    /// The state of the network, kept current.
+    fn status(&self) -> watch::Receiver<NetworkStatus>;
+}
+
+/// What the engine is given to reach others.
+pub struct Network {
+    /// Dials.
+    pub transport: Arc<dyn Transport>,
+    /// Streams that others opened to our service. The engine reads it only while it has room for another
+    /// unauthenticated stream or can drop one.
+    pub incoming: mpsc::Receiver<BoxStream>,
+}
