@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What a torchat daemon decides, as pure code: `Node::turn(now, entropy, inputs) -> Turn { ops, effects }`.
+//!
+//! The order of a turn is the order of safety: what happened is judged, what must be remembered is committed in one
+//! transaction, and only then anything is said to a peer or a client. No clock, no entropy, no files and no sockets
+//! here: all of them are inputs.
+
+pub mod effect;
+pub mod entropy;
+pub mod input;
+pub mod node;
+pub mod op;
+mod outbox;
+pub mod policy;
+pub mod snapshot;
+pub mod time;

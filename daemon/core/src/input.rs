@@ -1,0 +1,129 @@
+//! What happens to a daemon.
+
+use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::message::PeerMessage;
+
+/// A link, numbered by the engine and never used twice in a process.
+pub type LinkId = u64;
+
+/// A client's request that waits for its answer, numbered by the engine.
+pub type RequestId = u64;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A client sends a text.
+    Send {
+        /// To be answered.
+        request: RequestId,
+        /// The receiver.
+        peer: PeerId,
+        /// The text.
+        text: String,
+    },
+    /// A client makes a contact.
+    Add {
+        /// To be answered.
+        request: RequestId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A client has taken a message.
+    Read {
+        /// To be answered.
+        request: RequestId,
+        /// The sender.
+        peer: PeerId,
+        /// The message's row.
+        row: i64,
+        /// Bytes of its text.
+        bytes: u64,
+    },
+    /// A handshake ended well: the stream's other end is proven to be `peer`.
+    LinkUp {
+        /// The new link.
+        link: LinkId,
+        /// Who it is.
+        peer: PeerId,
+        /// Whether we dialled.
+        outgoing: bool,
+        /// The handshake's hash, the same at both ends.
+        binding: [u8; 32],
+    },
+    /// A message came over a link.
+    Message {
+        /// The link.
+        link: LinkId,
+        /// The message.
+        message: PeerMessage,
+    },
+    /// A link ended.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+        /// In words, for STATUS.
+        reason: String,
+    },
+    /// A dial ended without a link.
+    DialFailed {
+        /// Who was dialled.
+        peer: PeerId,
+        /// What it means.
+        failure: DialFailure,
+        /// In words, for STATUS.
+        reason: String,
+    },
+    /// Our way into the network works, or does not.
+    Network {
+        /// Whether dials make sense.
+        usable: bool,
+    },
+    /// The store takes writes again, or does not.
+    Storage {
+        /// Whether mail can be accepted.
+        writable: bool,
+    },
+    /// The daemon stops: say good-bye.
+    Stop,
+}
+
+/// What a failed dial means for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialFailure {
+    /// The peer's service is not there.
+    PeerDown,
+    /// Our own way into the network does not work.
+    NoNetwork,
+    /// Nobody answered in time.
+    Timeout,
+    /// Someone answered who is not the peer, or broke the handshake.
+    Handshake,
+    /// It can never work.
+    Permanent,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The message is durable here.
+    Queued(MessageId),
+    /// Done.
+    Done,
+    /// Refused.
+    Refused(Refused),
+}
+
+/// Why the core refuses a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// To oneself.
+    ToSelf,
+    /// The text has this many bytes, which is too many.
+    TextTooLong(usize),
+    /// Too many messages wait for this contact.
+    OutboxFullForContact,
+    /// Too many bytes wait for all contacts.
+    OutboxFull,
+    /// The store takes no writes now.
+    Storage,
+}

@@ -1,0 +1,253 @@
+//! The daemon's decisions: one value that owns contacts, lanes and links, and one function, [`Node::turn`], that maps
+//! what happened to what is to be written and done.
+//!
+//! Nothing here waits, reads a clock or draws a random number, so weeks of faults run in a test within seconds. A turn
+//! takes many inputs and yields one transaction: that is the group commit. The node changes before the commit; if the
+//! commit fails, the caller drops the node and builds another from the store, and closes all links. (Undoing single
+//! changes was rejected: it is a second, rarely run way through the code.)
+
+mod dialling;
+mod links;
+mod receiving;
+mod sending;
+mod status;
+
+pub use status::{NodeStatus, PeerStatus};
+
+use crate::effect::{Effect, Turn};
+use crate::entropy::Entropy;
+use crate::input::{Answer, Input, LinkId, Refused, RequestId};
+use crate::op::Op;
+use crate::outbox::Outbox;
+use crate::policy::{Policy, Strangers};
+use crate::snapshot::Snapshot;
+use crate::time::Now;
+use dialling::Dialling;
+use links::Link;
+use std::collections::{BTreeMap, BTreeSet};
+use torchat_protocol::id::{LaneId, MessageId, PeerId};
+use torchat_protocol::message::{ContactReq, LaneState, PeerMessage};
+
+/// A daemon's state. See the module's description.
+pub struct Node {
+    own: PeerId,
+    policy: Policy,
+    peers: BTreeMap<PeerId, Peer>,
+    links: BTreeMap<LinkId, Link>,
+    /// Who is to be dialled when, by the monotonic clock. An entry may be stale; it is checked when its time comes.
+    dial_queue: BTreeSet<(u64, PeerId)>,
+    dials: usize,
+    network_usable: bool,
+    writable: bool,
+    stopping: bool,
+    unread_bytes: u64,
+    outbox_bytes: u64,
+    counters: Counters,
+    /// The link and lane pairs whose acknowledgement goes out at the end of this turn.
+    to_ack: BTreeSet<(LinkId, LaneId)>,
+    /// The peers that may have room for another message.
+    to_pump: BTreeSet<PeerId>,
+}
+
+/// How often a limit was met since the start. Nothing here says whom it concerned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages of strangers that were neither stored nor acknowledged.
+    pub strangers: u64,
+    /// Messages that waited because too much is unread.
+    pub unread_full: u64,
+    /// Messages that waited because the store took no writes.
+    pub storage: u64,
+    /// Links closed because the peer broke a limit or the protocol.
+    pub misbehaved: u64,
+}
+
+/// What is known of a peer.
+#[derive(Debug, Default)]
+struct Peer {
+    contact: bool,
+    /// It told us that its user has not accepted us.
+    waiting: bool,
+    added_ms: Option<i64>,
+    seen_ms: Option<i64>,
+    out: Option<Outbox>,
+    lanes: Vec<LaneState>,
+    unread_bytes: u64,
+    /// A link is wanted although no mail waits: to tell the peer that it is a contact now.
+    greet: bool,
+    dialling: Dialling,
+    links: Vec<LinkId>,
+}
+
+impl Peer {
+    fn owes(&self) -> bool {
+        self.out.as_ref().is_some_and(|out| !out.pending().is_empty())
+    }
+}
+
+impl Node {
+    /// A node that goes on where the store says the last process stopped.
+    ///
+    /// The peers that are owed mail, were heard of within the hour or were never met are dialled soon, spread over
+    /// 2 s for each (at most [`crate::policy::DialPolicy::start_spread_ms`]): a storm of dials would show the guard
+    /// how many contacts there are.
+    #[must_use]
+    pub fn new(own: PeerId, policy: Policy, snapshot: Snapshot, now: Now, entropy: &mut dyn Entropy) -> Self {
+        let mut node = Self {
+            own,
+            policy,
+            peers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            dial_queue: BTreeSet::new(),
+            dials: 0,
+            network_usable: false,
+            writable: true,
+            stopping: false,
+            unread_bytes: 0,
+            outbox_bytes: 0,
+            counters: Counters::default(),
+            to_ack: BTreeSet::new(),
+            to_pump: BTreeSet::new(),
+        };
+        for row in snapshot.peers {
+            let out = row.out.map(Outbox::restore);
+            node.unread_bytes += row.unread_bytes;
+            node.outbox_bytes += out.as_ref().map_or(0, Outbox::bytes);
+            let recent = row.seen_ms.is_none_or(|seen| now.wall_ms.saturating_sub(seen) < dialling::HOUR_MS);
+            let peer = Peer {
+                contact: row.contact,
+                waiting: row.waiting,
+                added_ms: row.added_ms,
+                seen_ms: row.seen_ms,
+                out,
+                lanes: row.lanes,
+                unread_bytes: row.unread_bytes,
+                greet: row.contact && recent,
+                dialling: Dialling::restore(row.attempts),
+                links: Vec::new(),
+            };
+            node.peers.insert(row.peer, peer);
+        }
+        node.spread_first_dials(now, entropy);
+        node
+    }
+
+    /// Takes what happened and says what to write and do. Without inputs it only looks at the clock.
+    pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy, inputs: impl IntoIterator<Item = Input>) -> Turn {
+        let mut turn = Turn::default();
+        for input in inputs {
+            self.take(now, entropy, input, &mut turn);
+        }
+        self.watch_links(now, entropy, &mut turn);
+        self.acknowledge(&mut turn);
+        self.pump(&mut turn);
+        self.dial_due(now, &mut turn);
+        turn
+    }
+
+    /// When [`Node::turn`] must be called next although nothing happened, by the monotonic clock in milliseconds.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        if self.stopping {
+            return None;
+        }
+        let links = self.links.values().map(|link| link.deadline(self)).min();
+        let dials = if self.network_usable && self.dials < self.policy.dial.concurrent {
+            self.dial_queue.first().map(|entry| entry.0)
+        } else {
+            None
+        };
+        links.into_iter().chain(dials).min()
+    }
+
+    /// Whether the message is queued and not delivered.
+    #[must_use]
+    pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {
+        let out = self.peers.get(peer).and_then(|p| p.out.as_ref());
+        out.is_some_and(|out| out.pending().iter().any(|p| p.mid == *mid))
+    }
+
+    /// What the clock and the network said last survives a rebuild from the store.
+    pub fn resume(&mut self, network_usable: bool, writable: bool) {
+        self.network_usable = network_usable;
+        self.writable = writable;
+    }
+
+    fn take(&mut self, now: Now, entropy: &mut dyn Entropy, input: Input, turn: &mut Turn) {
+        match input {
+            Input::Send { request, peer, text } => self.send(now, entropy, request, peer, text, turn),
+            Input::Add { request, peer } => self.add(now, entropy, request, peer, turn),
+            Input::Read { request, peer, row, bytes } => self.read(request, peer, row, bytes, turn),
+            Input::LinkUp { link, peer, outgoing, binding } => {
+                self.link_up(now, entropy, link, peer, outgoing, binding, turn);
+            }
+            Input::Message { link, message } => self.message(now, entropy, link, message, turn),
+            Input::LinkDown { link, reason } => self.link_down(now, entropy, link, reason, turn),
+            Input::DialFailed { peer, failure, reason } => self.dial_failed(now, entropy, peer, failure, reason, turn),
+            Input::Network { usable } => self.network(now, entropy, usable),
+            Input::Storage { writable } => self.storage(writable, turn),
+            Input::Stop => self.stop(turn),
+        }
+    }
+
+    fn message(&mut self, now: Now, entropy: &mut dyn Entropy, id: LinkId, message: PeerMessage, turn: &mut Turn) {
+        // A link that this turn closed may still have messages in the queue: they were never acknowledged.
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.heard(now);
+        match message {
+            PeerMessage::Hello(hello) => self.hello(now, entropy, id, hello, turn),
+            PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),
+            PeerMessage::Ack(state) => self.ack(now, entropy, id, state, turn),
+            PeerMessage::Skip(skip) => self.skip(now, id, skip, turn),
+            PeerMessage::ContactReq(ContactReq { .. }) => self.say_contact_state(id, turn),
+            PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
+            PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
+            PeerMessage::Pong(nonce) => self.pong(id, nonce.n),
+            PeerMessage::Bye(bye) => self.bye(id, bye.why, turn),
+        }
+    }
+
+    /// Whether messages of this peer are stored and acknowledged.
+    fn accepts(&self, peer: &PeerId) -> bool {
+        self.policy.strangers == Strangers::Open || self.peers.get(peer).is_some_and(|p| p.contact)
+    }
+
+    fn add(&mut self, now: Now, entropy: &mut dyn Entropy, request: RequestId, peer: PeerId, turn: &mut Turn) {
+        if let Err(refused) = self.may_change(&peer) {
+            turn.effects.push(Effect::Answer { request, answer: Answer::Refused(refused) });
+            return;
+        }
+        let row = self.peers.entry(peer).or_default();
+        if row.contact {
+            turn.effects.push(Effect::Answer { request, answer: Answer::Done });
+            // Asked again, the user wants to be heard of now.
+            self.hurry(now, entropy, peer);
+            return;
+        }
+        self.make_contact(now, peer, turn);
+        turn.effects.push(Effect::Answer { request, answer: Answer::Done });
+        let row = self.peers.entry(peer).or_default();
+        row.greet = row.links.is_empty();
+        for link in row.links.clone() {
+            self.introduce(link, turn);
+        }
+        self.hurry(now, entropy, peer);
+    }
+
+    fn make_contact(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
+        let row = self.peers.entry(peer).or_default();
+        row.contact = true;
+        row.added_ms = Some(now.wall_ms);
+        turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
+    }
+
+    fn may_change(&self, peer: &PeerId) -> Result<(), Refused> {
+        if *peer == self.own {
+            Err(Refused::ToSelf)
+        } else if !self.writable {
+            Err(Refused::Storage)
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Whom to dial, and when.
+
+use super::Node;
+use crate::effect::{Effect, Turn};
+use crate::entropy::{self, Entropy};
+use crate::input::DialFailure;
+use crate::op::Op;
+use crate::time::Now;
+use torchat_protocol::id::PeerId;
+
+pub(super) const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// Between two dials that a client's SEND hurries, so that a chatty script does not dial a dead peer without end.
+const HURRY_GAP_MS: u64 = 10_000;
+/// Timeouts say nothing about the peer; after so many in a row they are treated as if they did.
+const TIMEOUTS_IN_A_ROW: u32 = 3;
+
+/// The state of dialling one peer.
+#[derive(Debug, Default)]
+pub(super) struct Dialling {
+    running: bool,
+    attempts: u32,
+    timeouts: u32,
+    /// The time of the entry in the queue that counts.
+    due: Option<u64>,
+    last_started: Option<u64>,
+    /// A dial succeeded in this process, so its circuits may be tried again.
+    has_circuits: bool,
+    /// They are to be tried, or were tried, after the peer was found down.
+    last_circuits: LastCircuits,
+    /// Why there is no link, in words.
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum LastCircuits {
+    #[default]
+    Unused,
+    Next,
+    Tried,
+}
+
+impl Dialling {
+    pub(super) fn restore(attempts: u32) -> Self {
+        Self { attempts, ..Self::default() }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        self.due
+    }
+
+    /// A link came up, whoever dialled.
+    pub(super) fn reached(&mut self) {
+        self.due = None;
+        self.timeouts = 0;
+        self.last_circuits = LastCircuits::Unused;
+        self.reason = None;
+    }
+
+    /// Something was delivered.
+    pub(super) fn succeeded(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+impl Node {
+    pub(super) fn spread_first_dials(&mut self, now: Now, entropy: &mut dyn Entropy) {
+        let wanted: Vec<_> = self.peers.iter().filter(|(_, p)| p.greet || p.owes()).map(|(id, _)| *id).collect();
+        let spread = self.policy.dial.start_spread_ms.min(wanted.len() as u64 * 2_000);
+        for peer in wanted {
+            let at = now.mono_ms + entropy::up_to(entropy, spread);
+            self.queue_dial(peer, at);
+        }
+    }
+
+    /// A client wants this peer now: the next dial comes at once, unless one ran a moment ago.
+    pub(super) fn hurry(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId) {
+        let Some(row) = self.peers.get(&peer) else { return };
+        if !row.links.is_empty() || row.dialling.running || !(row.greet || row.owes()) {
+            return;
+        }
+        let at = row.dialling.last_started.map_or(now.mono_ms, |last| now.mono_ms.max(last + HURRY_GAP_MS));
+        // Several messages to several peers at once must not look like one burst.
+        let at = at + entropy::up_to(entropy, 200);
+        if row.dialling.due.is_none_or(|due| at < due) {
+            self.queue_dial(peer, at);
+        }
+    }
+
+    fn queue_dial(&mut self, peer: PeerId, at: u64) {
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        if let Some(old) = row.dialling.due.replace(at) {
+            self.dial_queue.remove(&(old, peer));
+        }
+        self.dial_queue.insert((at, peer));
+    }
+
+    pub(super) fn dial_due(&mut self, now: Now, turn: &mut Turn) {
+        while self.network_usable && !self.stopping && self.dials < self.policy.dial.concurrent {
+            let Some(&(at, peer)) = self.dial_queue.first().filter(|entry| entry.0 <= now.mono_ms) else { return };
+            self.dial_queue.remove(&(at, peer));
+            let Some(row) = self.peers.get_mut(&peer) else { continue };
+            if row.dialling.due != Some(at) {
+                continue;
+            }
+            row.dialling.due = None;
+            if row.dialling.running || !row.links.is_empty() || !(row.greet || row.owes()) {
+                continue;
+            }
+            let last_circuits = row.dialling.last_circuits == LastCircuits::Next;
+            if last_circuits {
+                row.dialling.last_circuits = LastCircuits::Tried;
+            }
+            row.dialling.running = true;
+            row.dialling.last_started = Some(now.mono_ms);
+            self.dials += 1;
+            turn.effects.push(Effect::Dial { peer, last_circuits });
+        }
+    }
+
+    /// A dial became a link.
+    pub(super) fn dial_ended(&mut self, peer: &PeerId) {
+        let Some(row) = self.peers.get_mut(peer) else { return };
+        if std::mem::take(&mut row.dialling.running) {
+            self.dials -= 1;
+        }
+        row.dialling.has_circuits = true;
+    }
+
+    pub(super) fn dial_failed(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        peer: PeerId,
+        failure: DialFailure,
+        reason: String,
+        turn: &mut Turn,
+    ) {
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        if std::mem::take(&mut row.dialling.running) {
+            self.dials -= 1;
+        }
+        let dialling = &mut row.dialling;
+        dialling.reason = Some(reason);
+        if failure != DialFailure::Timeout {
+            dialling.timeouts = 0;
+        }
+        let policy = &self.policy.dial;
+        let pause = match failure {
+            // Our side of the network: as soon as it is back, and without blaming the peer.
+            DialFailure::NoNetwork => policy.backoff_ms + entropy::up_to(entropy, policy.backoff_ms),
+            DialFailure::Timeout if dialling.timeouts < TIMEOUTS_IN_A_ROW => {
+                dialling.timeouts += 1;
+                policy.loss_min_ms + entropy::up_to(entropy, policy.loss_max_ms.saturating_sub(policy.loss_min_ms))
+            }
+            // The descriptor cached with the last circuits may outlive a fetch that finds none.
+            DialFailure::PeerDown if dialling.has_circuits && dialling.last_circuits == LastCircuits::Unused => {
+                dialling.last_circuits = LastCircuits::Next;
+                policy.loss_min_ms
+            }
+            DialFailure::Permanent => policy.cap_ms,
+            DialFailure::PeerDown | DialFailure::Handshake | DialFailure::Timeout => {
+                dialling.last_circuits = LastCircuits::Unused;
+                dialling.attempts = dialling.attempts.saturating_add(1);
+                self.backoff(now, entropy, &peer)
+            }
+        };
+        self.retry_in(now, peer, pause, turn);
+        self.forget_stranger(peer);
+    }
+
+    /// A link to a peer that we owe mail is gone.
+    pub(super) fn after_loss(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        peer: PeerId,
+        progress: bool,
+        turn: &mut Turn,
+    ) {
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        let first = row.dialling.attempts == 0;
+        if !progress {
+            // A peer that takes links and closes them is as good as down.
+            row.dialling.attempts = row.dialling.attempts.saturating_add(1);
+        }
+        let pause = if progress || first {
+            let policy = &self.policy.dial;
+            policy.loss_min_ms + entropy::up_to(entropy, policy.loss_max_ms.saturating_sub(policy.loss_min_ms))
+        } else {
+            self.backoff(now, entropy, &peer)
+        };
+        self.retry_in(now, peer, pause, turn);
+    }
+
+    /// The pause after `attempts` failures: doubling, with a quarter of jitter, below the cap for how long ago the
+    /// peer was heard of.
+    fn backoff(&self, now: Now, entropy: &mut dyn Entropy, peer: &PeerId) -> u64 {
+        let policy = &self.policy.dial;
+        let Some(row) = self.peers.get(peer) else { return policy.cap_ms };
+        let met = row.seen_ms.max(row.added_ms).map_or(i64::MAX, |at| now.wall_ms.saturating_sub(at));
+        let cap = if met < HOUR_MS {
+            policy.cap_hour_ms
+        } else if met < DAY_MS {
+            policy.cap_day_ms
+        } else {
+            policy.cap_ms
+        };
+        let doubled = policy.backoff_ms.saturating_mul(1 << row.dialling.attempts.saturating_sub(1).min(20));
+        let pause = doubled.min(cap);
+        pause - pause / 4 + entropy::up_to(entropy, pause / 4)
+    }
+
+    fn retry_in(&mut self, now: Now, peer: PeerId, pause: u64, turn: &mut Turn) {
+        let Some(row) = self.peers.get(&peer) else { return };
+        if !(row.greet || row.owes()) {
+            return;
+        }
+        let attempts = row.dialling.attempts;
+        if row.owes() && self.writable {
+            let next_ms = now.wall_ms.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
+            turn.ops.push(Op::Retry { peer, attempts, next_ms });
+        }
+        self.queue_dial(peer, now.mono_ms + pause);
+    }
+
+    /// Our way into the network came or went.
+    pub(super) fn network(&mut self, now: Now, entropy: &mut dyn Entropy, usable: bool) {
+        if usable && !self.network_usable {
+            // Those whose dials failed for want of a network need not wait for their pause.
+            let waiting: Vec<_> = self.peers.iter().filter(|(_, p)| p.greet || p.owes()).map(|(id, _)| *id).collect();
+            for peer in waiting {
+                let idle = self.peers.get(&peer).is_some_and(|p| p.links.is_empty() && p.dialling.due.is_none());
+                if idle {
+                    self.hurry(now, entropy, peer);
+                }
+            }
+        }
+        self.network_usable = usable;
+    }
+}

@@ -1,0 +1,297 @@
+//! Links: who is at the other end, whether it still lives, which of two to one peer stays.
+
+use super::{Node, Peer};
+use crate::effect::{Effect, Turn};
+use crate::entropy::{self, Entropy};
+use crate::input::LinkId;
+use crate::op::Op;
+use crate::time::Now;
+use sha2::{Digest as _, Sha256};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::limits;
+use torchat_protocol::message::{
+    Bye, ByeReason, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage,
+};
+
+/// The program's name in HELLO.
+const APP: &str = "torchatd";
+/// The stored "last heard of" may lag by this much: a write for every message of a talk would be waste.
+const SEEN_STEP_MS: i64 = 60_000;
+
+/// A live, authenticated stream.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) peer: PeerId,
+    outgoing: bool,
+    /// Orders the links of one peer in the same way at both ends.
+    tie: [u8; 32],
+    since: u64,
+    last_heard: u64,
+    /// Random part of the idle ping, so that the two ends do not ask at the same moment.
+    jitter: u64,
+    /// The ping that waits for its answer, and until when.
+    ping: Option<(u64, u64)>,
+    pings: u64,
+    /// The peer stated its lanes.
+    pub(super) said_hello: bool,
+    /// Its statement, as long as nothing was transmitted.
+    pub(super) lanes: Vec<LaneState>,
+    /// The peer stores our messages.
+    pub(super) accepted: bool,
+    /// We asked to be accepted.
+    pub(super) asked: bool,
+    /// What the peer takes unacknowledged.
+    pub(super) inflight: usize,
+    /// The same in bytes.
+    pub(super) credit: u64,
+    /// The number that goes out next.
+    pub(super) next: Option<u64>,
+    /// Something was delivered either way: the link is worth its circuits.
+    pub(super) progress: bool,
+    /// The peer's messages wait because too much is unread.
+    pub(super) choked: bool,
+    /// We said where the lanes stand, after a gap.
+    pub(super) restated: bool,
+    /// Bytes that came and were not acknowledged.
+    pub(super) wasted: u64,
+    /// Close was asked for; the engine reports the end.
+    pub(super) closing: bool,
+}
+
+impl Link {
+    pub(super) fn heard(&mut self, now: Now) {
+        self.last_heard = now.mono_ms;
+    }
+
+    /// When the next thing is to be done about this link.
+    pub(super) fn deadline(&self, node: &Node) -> u64 {
+        if self.closing {
+            return u64::MAX;
+        }
+        let stranger = if node.is_stranger(&self.peer) { self.since + node.policy.stranger_link_ms } else { u64::MAX };
+        let life = match self.ping {
+            Some((_, until)) => until,
+            None if self.waits_for_ack(node) => self.last_heard + node.policy.liveness.active_ms,
+            None => self.last_heard + node.policy.liveness.idle_ms + self.jitter,
+        };
+        life.min(stranger)
+    }
+
+    fn waits_for_ack(&self, node: &Node) -> bool {
+        let out = node.peers.get(&self.peer).and_then(|p| p.out.as_ref());
+        out.is_some_and(|out| self.next.is_some_and(|next| next > out.acked() + 1))
+    }
+}
+
+impl Node {
+    #[allow(clippy::too_many_arguments, reason = "the fields of one input")]
+    pub(super) fn link_up(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        id: LinkId,
+        peer: PeerId,
+        outgoing: bool,
+        binding: [u8; 32],
+        turn: &mut Turn,
+    ) {
+        if outgoing {
+            self.dial_ended(&peer);
+        }
+        let link = Link {
+            peer,
+            outgoing,
+            tie: Sha256::new().chain_update(b"tie").chain_update(binding).finalize().into(),
+            since: now.mono_ms,
+            last_heard: now.mono_ms,
+            jitter: entropy::up_to(entropy, 14_000),
+            ping: None,
+            pings: 0,
+            said_hello: false,
+            lanes: Vec::new(),
+            accepted: false,
+            asked: false,
+            inflight: 0,
+            credit: 0,
+            next: None,
+            progress: false,
+            choked: false,
+            restated: false,
+            wasted: 0,
+            closing: false,
+        };
+        self.links.insert(id, link);
+        let row = self.peers.entry(peer).or_default();
+        row.links.push(id);
+        row.greet = false;
+        row.dialling.reached();
+        self.seen(now, peer, turn);
+        self.introduce(id, turn);
+        self.settle_double(id, turn);
+        self.bound_strangers(turn);
+    }
+
+    /// Says who we are, where the peer's lanes stand and whether we take its messages.
+    pub(super) fn introduce(&mut self, id: LinkId, turn: &mut Turn) {
+        let Some(link) = self.links.get(&id).filter(|link| !link.closing) else { return };
+        let lanes = if self.accepts(&link.peer) {
+            self.peers.get(&link.peer).map(|p| p.lanes.clone()).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let hello = Hello {
+            app: APP.to_owned(),
+            v: 1,
+            features: Vec::new(),
+            lanes,
+            limits: Limits {
+                msg: limits::TEXT_BYTES as u64,
+                inflight: limits::IN_FLIGHT_MESSAGES as u64,
+                credit: limits::RECEIVE_CREDIT_BYTES,
+            },
+        };
+        turn.effects.push(Effect::Say { link: id, message: PeerMessage::Hello(hello) });
+        self.say_contact_state(id, turn);
+    }
+
+    pub(super) fn say_contact_state(&mut self, id: LinkId, turn: &mut Turn) {
+        let Some(link) = self.links.get(&id).filter(|link| !link.closing) else { return };
+        let st = if self.accepts(&link.peer) { ContactState::Accepted } else { ContactState::Pending };
+        turn.effects.push(Effect::Say { link: id, message: PeerMessage::ContactRes(ContactRes { st }) });
+    }
+
+    fn seen(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
+        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact) else { return };
+        if row.seen_ms.is_none_or(|seen| (now.wall_ms - seen).abs() >= SEEN_STEP_MS) {
+            row.seen_ms = Some(now.wall_ms);
+            turn.ops.push(Op::Seen { peer, at_ms: now.wall_ms });
+        }
+    }
+
+    pub(super) fn is_stranger(&self, peer: &PeerId) -> bool {
+        !self.peers.get(peer).is_some_and(|p| p.contact)
+    }
+
+    /// Two links to one peer are harmless, because lanes ignore repetitions; one is enough. A new one in the same
+    /// direction replaces the old, whose other end is probably gone. Of two in opposite directions both ends keep
+    /// the one with the smaller hash, which nobody can choose; the side that dialled the other one closes it.
+    fn settle_double(&mut self, new: LinkId, turn: &mut Turn) {
+        let Some(link) = self.links.get(&new) else { return };
+        let (peer, outgoing, tie) = (link.peer, link.outgoing, link.tie);
+        let others = self.peers.get(&peer).map(|p| p.links.clone()).unwrap_or_default();
+        for other in others.into_iter().filter(|id| *id != new) {
+            let Some(old) = self.links.get(&other).filter(|old| !old.closing) else { continue };
+            if old.outgoing == outgoing {
+                self.close(other, Some(ByeReason::Dup), turn);
+            } else {
+                let (loser, ours) = if old.tie < tie { (new, outgoing) } else { (other, old.outgoing) };
+                if ours {
+                    self.close(loser, Some(ByeReason::Dup), turn);
+                }
+            }
+        }
+    }
+
+    fn bound_strangers(&mut self, turn: &mut Turn) {
+        let strangers: Vec<_> =
+            self.links.iter().filter(|(_, l)| !l.closing && self.is_stranger(&l.peer)).map(|(id, _)| *id).collect();
+        let over = strangers.len().saturating_sub(self.policy.stranger_links);
+        for id in strangers.into_iter().take(over) {
+            self.close(id, Some(ByeReason::Limit), turn);
+        }
+    }
+
+    pub(super) fn pong(&mut self, id: LinkId, n: u64) {
+        if let Some(link) = self.links.get_mut(&id)
+            && link.ping.is_some_and(|(asked, _)| asked == n)
+        {
+            link.ping = None;
+        }
+    }
+
+    pub(super) fn bye(&mut self, id: LinkId, why: ByeReason, turn: &mut Turn) {
+        if let Some(link) = self.links.get_mut(&id)
+            && matches!(why, ByeReason::Full | ByeReason::Limit)
+        {
+            // The peer is alive but does not want us now: the next dial comes later than after a loss.
+            link.progress = false;
+        }
+        self.close(id, None, turn);
+    }
+
+    pub(super) fn close(&mut self, id: LinkId, bye: Option<ByeReason>, turn: &mut Turn) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.closing) else { return };
+        link.closing = true;
+        link.next = None;
+        let peer = link.peer;
+        turn.effects.push(Effect::Close { link: id, bye });
+        self.to_pump.insert(peer);
+    }
+
+    pub(super) fn link_down(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        id: LinkId,
+        reason: String,
+        turn: &mut Turn,
+    ) {
+        let Some(link) = self.links.remove(&id) else { return };
+        let peer = link.peer;
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        row.links.retain(|other| *other != id);
+        row.dialling.reason = Some(reason);
+        if !row.links.is_empty() {
+            self.to_pump.insert(peer);
+        } else if row.owes() && !self.stopping {
+            self.after_loss(now, entropy, peer, link.progress, turn);
+        }
+        self.forget_stranger(peer);
+    }
+
+    /// Drops the row of a peer that we owe nothing and know nothing of, so that strangers cannot fill the memory.
+    pub(super) fn forget_stranger(&mut self, peer: PeerId) {
+        let empty = |p: &Peer| {
+            !p.contact && p.out.is_none() && p.lanes.is_empty() && p.links.is_empty() && !p.dialling.is_running()
+        };
+        if self.peers.get(&peer).is_some_and(empty) {
+            self.peers.remove(&peer);
+        }
+    }
+
+    /// Pings the silent, closes the dead and the strangers whose time is over.
+    pub(super) fn watch_links(&mut self, now: Now, _entropy: &mut dyn Entropy, turn: &mut Turn) {
+        let due: Vec<_> =
+            self.links.iter().filter(|(_, l)| l.deadline(self) <= now.mono_ms).map(|(id, _)| *id).collect();
+        for id in due {
+            let stranger = self
+                .links
+                .get(&id)
+                .is_some_and(|l| self.is_stranger(&l.peer) && l.since + self.policy.stranger_link_ms <= now.mono_ms);
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            if stranger {
+                self.close(id, Some(ByeReason::Idle), turn);
+            } else if link.ping.is_some_and(|(_, until)| until <= now.mono_ms) {
+                // Bytes that came since the ping are a sign of life too.
+                if link.ping.is_some_and(|(_, until)| link.last_heard + self.policy.liveness.answer_ms > until) {
+                    link.ping = None;
+                } else {
+                    self.close(id, None, turn);
+                }
+            } else {
+                link.pings += 1;
+                link.ping = Some((link.pings, now.mono_ms + self.policy.liveness.answer_ms));
+                let message = PeerMessage::Ping(Nonce { n: link.pings });
+                turn.effects.push(Effect::Say { link: id, message });
+            }
+        }
+    }
+
+    pub(super) fn stop(&mut self, turn: &mut Turn) {
+        self.stopping = true;
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            self.close(id, Some(ByeReason::Shutdown), turn);
+        }
+        debug_assert!(self.links.values().all(|link| link.closing), "{:?}", Bye { why: ByeReason::Shutdown });
+    }
+}

@@ -1,0 +1,120 @@
+//! What a turn writes. All operations of a turn are one durable transaction; nothing of the turn reaches a peer or a
+//! client before it is committed.
+
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::SkipReason;
+
+/// One change of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// The peer is a contact from now on; nothing happens if it was.
+    Contact {
+        /// The peer.
+        peer: PeerId,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// Whether the peer holds our messages back until its user accepts us.
+    Waiting {
+        /// The peer.
+        peer: PeerId,
+        /// Yes or no.
+        waiting: bool,
+    },
+    /// Something was heard of the contact.
+    Seen {
+        /// The peer.
+        peer: PeerId,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// When the contact is to be dialled next.
+    Retry {
+        /// The peer.
+        peer: PeerId,
+        /// Failures in a row.
+        attempts: u32,
+        /// Not before, in milliseconds since 1970.
+        next_ms: i64,
+    },
+    /// A message was accepted from a client.
+    Queue {
+        /// The receiver.
+        peer: PeerId,
+        /// The message.
+        mid: MessageId,
+        /// Its lane.
+        lane: LaneId,
+        /// Its number in the lane.
+        seq: u64,
+        /// The lane's digest after it.
+        chain: Chain,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+        /// The text.
+        text: String,
+    },
+    /// The peer has everything of the lane up to `upto`.
+    Delivered {
+        /// The receiver.
+        peer: PeerId,
+        /// The lane.
+        lane: LaneId,
+        /// The last number.
+        upto: u64,
+        /// The lane's digest after it.
+        chain: Chain,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// The undelivered messages get numbers in a new lane, because the peer knows another history of the old one.
+    NewLane {
+        /// The receiver.
+        peer: PeerId,
+        /// The new lane.
+        lane: LaneId,
+        /// The messages, numbered from 1, with the digest after each.
+        messages: Vec<(MessageId, Chain)>,
+    },
+    /// A message came in.
+    Receive {
+        /// The sender.
+        peer: PeerId,
+        /// Its lane.
+        lane: LaneId,
+        /// The number that is now the highest.
+        seq: u64,
+        /// The lane's digest after it.
+        chain: Chain,
+        /// The message. One that is stored already (it came by another lane) is not stored again.
+        mid: MessageId,
+        /// The sender's time in seconds since 1970.
+        sent_s: u64,
+        /// Arrival in milliseconds since 1970.
+        at_ms: i64,
+        /// The text.
+        text: String,
+    },
+    /// Numbers of a lane will never come.
+    Skip {
+        /// The sender.
+        peer: PeerId,
+        /// Its lane.
+        lane: LaneId,
+        /// The last number that is skipped.
+        to: u64,
+        /// The lane's digest after it.
+        chain: Chain,
+        /// How many are skipped.
+        count: u64,
+        /// Why. `lost` leaves a mark in the conversation.
+        why: SkipReason,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// A client has taken a message.
+    Read {
+        /// The row.
+        row: i64,
+    },
+}

@@ -1,0 +1,104 @@
+//! What a daemon may take and how patient it is: every limit and pause of the core in one place.
+
+/// The limits and pauses of the core. `Default` holds the documented values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may send without being a contact.
+    pub strangers: Strangers,
+    /// Bytes of unread text from one peer; beyond it nothing of this peer is acknowledged until something is read.
+    pub unread_bytes_per_peer: u64,
+    /// Bytes of unread text from all peers.
+    pub unread_bytes_total: u64,
+    /// Undelivered messages for one contact.
+    pub outbox_messages_per_contact: usize,
+    /// Bytes of undelivered text for all contacts.
+    pub outbox_bytes_total: u64,
+    /// Links to peers that are no contacts; the oldest goes when another comes.
+    pub stranger_links: usize,
+    /// How long a stranger may keep a link, in milliseconds.
+    pub stranger_link_ms: u64,
+    /// Pauses of dialling.
+    pub dial: DialPolicy,
+    /// Pauses of the sign of life.
+    pub liveness: Liveness,
+}
+
+/// Who may send without being a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangers {
+    /// Nobody: a stranger's message waits at its sender.
+    Closed,
+    /// Everybody.
+    Open,
+}
+
+/// When to dial. The values rest on measurements of arti after crashes, see `docs/RELIABILITY.md`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialPolicy {
+    /// Dials at the same time.
+    pub concurrent: usize,
+    /// Shortest pause after a link was lost. A dial at once would meet the dead service's introduction point, which
+    /// still answers, and would hang for 40 s.
+    pub loss_min_ms: u64,
+    /// Longest pause after a link was lost.
+    pub loss_max_ms: u64,
+    /// First pause after a peer was found to be down; it doubles with every failure.
+    pub backoff_ms: u64,
+    /// Longest pause for a contact that was heard of within the hour.
+    pub cap_hour_ms: u64,
+    /// Longest pause for a contact that was heard of within the day.
+    pub cap_day_ms: u64,
+    /// Longest pause for any contact.
+    pub cap_ms: u64,
+    /// At the start, dials are spread over at most this time, 2 s for each peer.
+    pub start_spread_ms: u64,
+}
+
+/// When a link must show a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Liveness {
+    /// Silence before a ping while something is unacknowledged.
+    pub active_ms: u64,
+    /// Silence before a ping on an idle link.
+    pub idle_ms: u64,
+    /// Time to answer a ping.
+    pub answer_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            strangers: Strangers::Closed,
+            unread_bytes_per_peer: 16 << 20,
+            unread_bytes_total: 256 << 20,
+            outbox_messages_per_contact: 10_000,
+            outbox_bytes_total: 64 << 20,
+            stranger_links: 32,
+            stranger_link_ms: 30_000,
+            dial: DialPolicy::default(),
+            liveness: Liveness::default(),
+        }
+    }
+}
+
+impl Default for DialPolicy {
+    fn default() -> Self {
+        Self {
+            concurrent: 8,
+            loss_min_ms: 1_000,
+            loss_max_ms: 3_000,
+            backoff_ms: 2_000,
+            cap_hour_ms: 90_000,
+            cap_day_ms: 8 * 60_000,
+            cap_ms: 4 * 3_600_000,
+            start_spread_ms: 30_000,
+        }
+    }
+}
+
+impl Default for Liveness {
+    fn default() -> Self {
+        // An idle link is noticed dead within 4 minutes: 215 s, the answer's 10 s and a random part below 15 s.
+        Self { active_ms: 15_000, idle_ms: 215_000, answer_ms: 10_000 }
+    }
+}

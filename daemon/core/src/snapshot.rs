@@ -1,0 +1,58 @@
+//! What the store knows at the start, and what a turn asks it to load.
+
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::LaneState;
+
+/// All that the core must know to go on where the last process stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Every peer with a row.
+    pub peers: Vec<PeerSnapshot>,
+}
+
+/// One peer's part of a [`Snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSnapshot {
+    /// The peer.
+    pub peer: PeerId,
+    /// Whether it is a contact.
+    pub contact: bool,
+    /// Whether it holds our messages back until its user accepts us.
+    pub waiting: bool,
+    /// When it became a contact, in milliseconds since 1970.
+    pub added_ms: Option<i64>,
+    /// When it was last heard of, in milliseconds since 1970.
+    pub seen_ms: Option<i64>,
+    /// Dials that failed in a row.
+    pub attempts: u32,
+    /// Our lane to it.
+    pub out: Option<OutSnapshot>,
+    /// Its lanes to us.
+    pub lanes: Vec<LaneState>,
+    /// Bytes of text that no client has read.
+    pub unread_bytes: u64,
+}
+
+/// A lane of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutSnapshot {
+    /// The lane.
+    pub lane: LaneId,
+    /// The highest number that the peer acknowledged.
+    pub acked: u64,
+    /// The digest there.
+    pub acked_chain: Chain,
+    /// What is not acknowledged, in order: the first has number `acked + 1`.
+    pub pending: Vec<Pending>,
+}
+
+/// A message that waits for its acknowledgement. Its text stays in the store until it goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// The message.
+    pub mid: MessageId,
+    /// The lane's digest after it.
+    pub chain: Chain,
+    /// Bytes of its text.
+    pub bytes: u32,
+}
