@@ -1,6 +1,16 @@
 //! The running part of a torchat daemon, without Tor: the actor that owns the core, links to peers, the dialler, the
 //! store, the unread buffers and the control server.
 
+pub mod clock;
 pub mod control;
+mod dialer;
+mod door;
+mod engine;
 pub mod handle;
+mod link;
+pub mod store;
 pub mod transport;
+mod unread;
+
+pub use dialer::DialTimes;
+pub use engine::{Engine, EngineConfig, Running, Storage, World};

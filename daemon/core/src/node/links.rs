@@ -161,7 +161,7 @@ impl Node {
     }
 
     fn seen(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
-        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact) else { return };
+        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact && self.writable) else { return };
         if row.seen_ms.is_none_or(|seen| (now.wall_ms - seen).abs() >= SEEN_STEP_MS) {
             row.seen_ms = Some(now.wall_ms);
             turn.ops.push(Op::Seen { peer, at_ms: now.wall_ms });

@@ -121,7 +121,10 @@ impl Node {
 
     pub(super) fn storage(&mut self, writable: bool, turn: &mut Turn) {
         if writable && !self.writable {
-            self.unchoke(turn);
+            // What peers said meanwhile was not taken down. New links state everything anew; this is rare enough.
+            for id in self.links.keys().copied().collect::<Vec<_>>() {
+                self.close(id, Some(ByeReason::Idle), turn);
+            }
         }
         self.writable = writable;
     }

@@ -102,7 +102,7 @@ impl Node {
             turn.effects.push(Effect::Say { link: id, message });
         }
         // Only a peer that we have a row for is worth a write.
-        if row.waiting != waiting && (row.contact || row.out.is_some()) {
+        if row.waiting != waiting && (row.contact || row.out.is_some()) && self.writable {
             row.waiting = waiting;
             turn.ops.push(Op::Waiting { peer, waiting });
         }
@@ -135,6 +135,10 @@ impl Node {
         restart: bool,
         turn: &mut Turn,
     ) {
+        // A delivery that cannot be written down is none. The peer says it again when the store takes writes.
+        if !self.writable {
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         let peer = link.peer;
         let Some(row) = self.peers.get_mut(&peer) else { return };

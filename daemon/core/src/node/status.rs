@@ -1,7 +1,7 @@
 //! What the node says of itself.
 
 use super::{Counters, Node};
-use torchat_protocol::id::PeerId;
+use torchat_protocol::id::{LaneId, PeerId};
 
 /// A node's state in numbers, for STATUS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +83,14 @@ impl Node {
             let why = row.dialling.reason.as_deref().unwrap_or("not tried yet");
             format!("no connection to the peer ({why}), {} tries so far", row.dialling.attempts())
         })
+    }
+
+    /// The lane and the number below which everything was put on a live link.
+    #[must_use]
+    pub fn sent_below(&self, peer: &PeerId) -> Option<(LaneId, u64)> {
+        let row = self.peers.get(peer)?;
+        let next = row.links.iter().filter_map(|id| self.links.get(id)?.next).max()?;
+        Some((row.out.as_ref()?.lane(), next))
     }
 
     /// Whether the peer holds our messages back.

@@ -1,0 +1,98 @@
+//! One dial: circuits of its own, a limit, one hedge, the handshake; then the link it became.
+//!
+//! When to dial is the core's decision (`torchat_core::node`), how long one dial may take is decided here.
+
+use crate::engine::Event;
+use crate::link::{self, LinkContext, Role};
+use crate::transport::{BoxStream, DialError, Isolation, Transport};
+use std::sync::Arc;
+use std::time::Duration;
+use torchat_core::input::{DialFailure, Input};
+use torchat_protocol::id::PeerId;
+
+/// The times of one dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DialTimes {
+    /// A dial that opened no stream after this time is given up. Tor's own patience is minutes.
+    pub attempt: Duration,
+    /// A second dial with other circuits starts after this time; the first to succeed wins. Never more than two.
+    pub hedge: Duration,
+}
+
+impl Default for DialTimes {
+    fn default() -> Self {
+        Self { attempt: Duration::from_secs(25), hedge: Duration::from_secs(8) }
+    }
+}
+
+/// Dials and serves what comes of it. Always ends in `LinkUp` or `DialFailed`, unless the daemon stops.
+pub(crate) async fn dial(
+    transport: Arc<dyn Transport>,
+    peer: PeerId,
+    isolation: Isolation,
+    times: DialTimes,
+    context: LinkContext,
+) {
+    let stop = context.stop.clone();
+    let attempt = async {
+        let mut stream = match tokio::time::timeout(times.attempt, hedged(&*transport, peer, isolation, times)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(failure(&error)),
+            Err(_) => return Err(failure(&DialError::Timeout)),
+        };
+        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &context);
+        match tokio::time::timeout(link::HANDSHAKE_TIME, hands).await {
+            Ok(Ok(established)) => Ok((stream, established)),
+            Ok(Err(reason)) => Err((DialFailure::Handshake, reason)),
+            Err(_) => Err((DialFailure::Timeout, "the peer did not finish the handshake".to_owned())),
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        result = attempt => result,
+    };
+    match result {
+        Ok((stream, established)) => link::serve(stream, established, true, context).await,
+        Err((failure, reason)) => {
+            let input = Input::DialFailed { peer, failure, reason };
+            // The engine is gone only when the daemon stops.
+            let _ = context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
+        }
+    }
+}
+
+async fn hedged(
+    transport: &dyn Transport,
+    peer: PeerId,
+    isolation: Isolation,
+    times: DialTimes,
+) -> Result<BoxStream, DialError> {
+    let mut first = transport.dial(peer, isolation);
+    match tokio::time::timeout(times.hedge, &mut first).await {
+        Ok(result) => return result,
+        Err(_) => tracing::debug!(peer = %peer.short(), "no answer yet, dialling a second time"),
+    }
+    let mut second = transport.dial(peer, Isolation::Fresh);
+    tokio::select! {
+        biased;
+        result = &mut first => match result {
+            Ok(stream) => Ok(stream),
+            Err(_) => second.await,
+        },
+        result = &mut second => match result {
+            Ok(stream) => Ok(stream),
+            Err(_) => first.await,
+        },
+    }
+}
+
+fn failure(error: &DialError) -> (DialFailure, String) {
+    let failure = match error {
+        DialError::PeerDown(_) => DialFailure::PeerDown,
+        DialError::NoNetwork(_) => DialFailure::NoNetwork,
+        DialError::Timeout => DialFailure::Timeout,
+        DialError::Permanent(_) => DialFailure::Permanent,
+    };
+    (failure, error.to_string())
+}

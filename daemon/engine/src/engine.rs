@@ -1,0 +1,567 @@
+//! The engine: one actor that owns the core. It takes what happened, asks the core, commits, and only then acts.
+//!
+//! Everything that waits while a commit runs is taken into the next turn: that is the group commit. The node is locked
+//! for the length of a decision (microseconds, never over an await) so that STATUS can look at it without queueing.
+//! After a failed commit the node is rebuilt from the store and every link is closed: the store is the truth, and the
+//! links' first words restate where each lane stands.
+
+use crate::clock::{Clock, Randomness};
+use crate::dialer::{self, DialTimes};
+use crate::door;
+use crate::handle::{DeliveryWait, Handle, Refusal};
+use crate::link::{LinkContext, LinkHandle, ToLink};
+use crate::store::{Outgoing, Reader, Store, StoreError, Wanted, Writer};
+use crate::transport::{Isolation, Network, NetworkStatus, Transport};
+use crate::unread::UnreadBuffers;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use torchat_core::effect::{Effect, Turn};
+use torchat_core::handshake::LocalIdentity;
+use torchat_core::input::{Answer, Input, LinkId, Refused, RequestId};
+use torchat_core::node::Node;
+use torchat_core::op::Op;
+use torchat_core::policy::Policy;
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::{Body, Bye, PeerMessage, Recv};
+
+/// Events that wait for the engine.
+const MAILBOX: usize = 1024;
+/// Events that one turn takes at most, so that a commit stays short.
+const TURN: usize = 256;
+/// Bytes of received messages that wait for the engine, of all links, in KiB.
+const WAITING_KIB: usize = 8 * 1024;
+/// How often a store that failed is tried again.
+const PROBE_PAUSE: Duration = Duration::from_secs(5);
+/// How long the good-byes may take at a stop.
+const FAREWELL: Duration = Duration::from_millis(700);
+
+/// What the engine may take and how patient it is.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Limits and pauses of the core.
+    pub policy: Policy,
+    /// The times of one dial.
+    pub dial: DialTimes,
+    /// Incoming streams that have not proven who they are.
+    pub unauthenticated_streams: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { policy: Policy::default(), dial: DialTimes::default(), unauthenticated_streams: 32 }
+    }
+}
+
+/// Where the store is.
+pub enum Storage {
+    /// A file, with commits on a thread of their own.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Its largest size, if it is limited.
+        max_bytes: Option<u64>,
+    },
+    /// A store of the caller's, with commits inline: for simulations, which keep it across crashes.
+    Shared(Arc<Mutex<Store>>),
+}
+
+/// Time and randomness.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Both clocks.
+    pub clock: Clock,
+    /// Random bytes.
+    pub randomness: Randomness,
+}
+
+impl World {
+    /// The operating system's.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Clock::system(), randomness: Randomness::system() }
+    }
+}
+
+/// A running engine.
+pub struct Running {
+    /// Asks it.
+    pub handle: Handle,
+    /// Ends when the engine has stopped and everything is on disk.
+    pub join: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends the engine as kill -9 ends a process: without last words, without the turn that is under way. Only the
+    /// store's last commit counts. For simulations.
+    pub async fn kill(self) {
+        self.join.abort();
+        // The engine's guard ends its links. Either it was aborted, or it had ended before.
+        let _ = self.join.await;
+    }
+}
+
+pub(crate) type Mailbox = mpsc::Sender<Event>;
+
+/// What comes to the engine.
+pub(crate) enum Event {
+    /// Something for the core alone, with the room that its bytes take.
+    Core {
+        input: Input,
+        room: Vec<OwnedSemaphorePermit>,
+    },
+    LinkUp {
+        link: LinkId,
+        peer: PeerId,
+        outgoing: bool,
+        binding: [u8; 32],
+        handle: LinkHandle,
+    },
+    Send {
+        peer: PeerId,
+        text: String,
+        reply: oneshot::Sender<Result<MessageId, Refusal>>,
+    },
+    Add {
+        peer: PeerId,
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Read {
+        peer: PeerId,
+        row: i64,
+        bytes: u64,
+        reply: oneshot::Sender<()>,
+    },
+    Wait {
+        peer: PeerId,
+        mid: MessageId,
+        reply: oneshot::Sender<DeliveryWait>,
+    },
+}
+
+/// A client's request between its input and its answer.
+enum Reply {
+    Send(oneshot::Sender<Result<MessageId, Refusal>>),
+    Add(oneshot::Sender<Result<(), Refusal>>),
+    Read(oneshot::Sender<()>),
+}
+
+impl Reply {
+    fn answer(self, answer: &Answer) {
+        // A client that left does not need its answer.
+        match (self, answer) {
+            (Self::Send(reply), Answer::Queued(mid)) => drop(reply.send(Ok(*mid))),
+            (Self::Send(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
+            (Self::Add(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
+            (Self::Add(reply), _) => drop(reply.send(Ok(()))),
+            (Self::Read(reply), _) => drop(reply.send(())),
+            (Self::Send(reply), Answer::Done) => drop(reply.send(Err(Refusal::Stopping))),
+        }
+    }
+
+    fn fail(self, error: &str) {
+        match self {
+            Self::Send(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
+            Self::Add(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
+            // What was read stays read in memory and is written down when the store takes it.
+            Self::Read(reply) => drop(reply.send(())),
+        }
+    }
+}
+
+fn refusal(refused: &Refused) -> Refusal {
+    match refused {
+        Refused::ToSelf => Refusal::ToSelf,
+        Refused::TextTooLong(bytes) => Refusal::TextTooLong(*bytes),
+        Refused::OutboxFullForContact => Refusal::OutboxFull("for this contact".into()),
+        Refused::OutboxFull => Refusal::OutboxFull("for all contacts together".into()),
+        Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
+    }
+}
+
+/// A running engine's state. [`Engine::start`] must be called within a tokio runtime.
+pub struct Engine {
+    node: Arc<Mutex<Node>>,
+    own: PeerId,
+    config: EngineConfig,
+    world: World,
+    writer: Writer,
+    reader: Reader,
+    unread: Arc<UnreadBuffers>,
+    transport: Arc<dyn Transport>,
+    events: mpsc::Receiver<Event>,
+    context: LinkContext,
+    links: BTreeMap<LinkId, LinkHandle>,
+    replies: BTreeMap<RequestId, Reply>,
+    next_request: RequestId,
+    waiters: HashMap<(PeerId, MessageId), Vec<oneshot::Sender<DeliveryWait>>>,
+    /// Rows that clients have read and that the store does not know yet, because it took no writes.
+    unwritten_reads: Vec<i64>,
+    writable: bool,
+    network_usable: bool,
+    /// Links, dials and the door end with the engine, however it ends.
+    _end: DropGuard,
+}
+
+impl Engine {
+    /// Opens the store and starts to serve.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or read.
+    pub fn start(
+        config: EngineConfig,
+        identity: LocalIdentity,
+        storage: Storage,
+        network: Network,
+        world: World,
+    ) -> Result<Running, StoreError> {
+        let (writer, reader) = match storage {
+            Storage::File { path, max_bytes } => {
+                let store = Store::open(&path)?;
+                if let Some(bytes) = max_bytes {
+                    store.set_max_bytes(bytes)?;
+                }
+                let thread_error = |error: std::io::Error| StoreError::Damaged(format!("no thread: {error}"));
+                (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path))
+            }
+            Storage::Shared(store) => (Writer::inline(store.clone()), Reader::shared(store)),
+        };
+        let own = identity.peer_id();
+        let mut fill = |out: &mut [u8]| world.randomness.fill(out);
+        let node = Node::new(own, config.policy.clone(), reader.snapshot()?, world.clock.now(), &mut fill);
+        let node = Arc::new(Mutex::new(node));
+        let unread = Arc::new(UnreadBuffers::load(&reader)?);
+        let (mailbox, events) = mpsc::channel(MAILBOX);
+        let stop = CancellationToken::new();
+        let status = network.transport.status();
+        let context = LinkContext {
+            identity: Arc::new(identity),
+            clock: world.clock.clone(),
+            randomness: world.randomness.clone(),
+            mailbox: mailbox.clone(),
+            next_link: Arc::new(AtomicU64::new(1)),
+            waiting: Arc::new(Semaphore::new(WAITING_KIB)),
+            stop: CancellationToken::new(),
+        };
+        let end = context.stop.clone().drop_guard();
+        let handle = Handle::new(
+            own,
+            mailbox,
+            unread.clone(),
+            reader.clone(),
+            node.clone(),
+            status.clone(),
+            world.clock.clone(),
+            stop.clone(),
+        );
+        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, context.clone()));
+        let engine = Self {
+            node,
+            own,
+            config,
+            world,
+            writer,
+            reader,
+            unread,
+            transport: network.transport,
+            events,
+            context,
+            links: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            next_request: 0,
+            waiters: HashMap::new(),
+            unwritten_reads: Vec::new(),
+            writable: true,
+            network_usable: false,
+            _end: end,
+        };
+        Ok(Running { handle, join: tokio::spawn(engine.run(status, stop)) })
+    }
+
+    async fn run(mut self, mut status: watch::Receiver<NetworkStatus>, stop: CancellationToken) {
+        let mut inputs = Vec::new();
+        let mut room = Vec::new();
+        let mut probe_at = None;
+        let mut status_open = true;
+        self.note_network(&mut status, &mut inputs);
+        loop {
+            // The first turn runs at once: it dials whom the last process left waiting.
+            if self.turn(std::mem::take(&mut inputs)).await.is_err() {
+                tracing::error!("the store's thread is gone: stopping");
+                break;
+            }
+            room.clear();
+            probe_at = match (self.writable, probe_at) {
+                (true, _) => None,
+                (false, None) => Some(tokio::time::Instant::now() + PROBE_PAUSE),
+                (false, at) => at,
+            };
+            let deadline = lock(&self.node).next_deadline().map(|ms| self.world.clock.instant(ms));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                event = self.events.recv() => match event {
+                    Some(event) => self.accept(event, &mut inputs, &mut room),
+                    None => break,
+                },
+                changed = status.changed(), if status_open => match changed {
+                    Ok(()) => self.note_network(&mut status, &mut inputs),
+                    Err(_) => status_open = false,
+                },
+                () = at(probe_at) => {
+                    probe_at = None;
+                    if self.probe().await {
+                        inputs.push(Input::Storage { writable: true });
+                    }
+                }
+                () = at(deadline) => {}
+            }
+            while inputs.len() < TURN {
+                let Ok(event) = self.events.try_recv() else { break };
+                self.accept(event, &mut inputs, &mut room);
+            }
+        }
+        self.farewell().await;
+    }
+
+    fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
+        let request = self.next_request;
+        self.next_request += 1;
+        let reply = match event {
+            Event::Core { input, room: taken } => {
+                if let Input::LinkDown { link, .. } = &input {
+                    self.links.remove(link);
+                }
+                room.extend(taken);
+                inputs.push(input);
+                return;
+            }
+            Event::LinkUp { link, peer, outgoing, binding, handle } => {
+                self.links.insert(link, handle);
+                inputs.push(Input::LinkUp { link, peer, outgoing, binding });
+                return;
+            }
+            Event::Wait { peer, mid, reply } => {
+                if lock(&self.node).is_pending(&peer, &mid) {
+                    let waiters = self.waiters.entry((peer, mid)).or_default();
+                    waiters.retain(|waiter| !waiter.is_closed());
+                    waiters.push(reply);
+                } else {
+                    let _ = reply.send(DeliveryWait::Delivered);
+                }
+                return;
+            }
+            Event::Send { peer, text, reply } => {
+                inputs.push(Input::Send { request, peer, text });
+                Reply::Send(reply)
+            }
+            Event::Add { peer, reply } => {
+                inputs.push(Input::Add { request, peer });
+                Reply::Add(reply)
+            }
+            Event::Read { peer, row, bytes, reply } => {
+                inputs.push(Input::Read { request, peer, row, bytes });
+                Reply::Read(reply)
+            }
+        };
+        self.replies.insert(request, reply);
+    }
+
+    fn note_network(&mut self, status: &mut watch::Receiver<NetworkStatus>, inputs: &mut Vec<Input>) {
+        let usable = status.borrow_and_update().usable;
+        if usable != self.network_usable {
+            self.network_usable = usable;
+            inputs.push(Input::Network { usable });
+        }
+    }
+
+    /// One turn. The error means that there is no store any more.
+    async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), crate::store::WriterGone> {
+        let turn = {
+            let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
+            lock(&self.node).turn(self.world.clock.now(), &mut fill, inputs)
+        };
+        let Turn { mut ops, effects } = turn;
+        let only_reads = ops.iter().all(|op| matches!(op, Op::Read { .. }));
+        let reads: Vec<_> =
+            ops.iter().filter_map(|op| if let Op::Read { row } = op { Some(*row) } else { None }).collect();
+        if self.writable {
+            ops.extend(self.unwritten_reads.iter().map(|row| Op::Read { row: *row }));
+        }
+        let wanted: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Transmit { peer, lane, first, count, .. } => {
+                    Some(Wanted { peer: *peer, lane: *lane, first: *first, count: *count })
+                }
+                _ => None,
+            })
+            .collect();
+        if ops.is_empty() && wanted.is_empty() {
+            self.act(effects, Vec::new());
+            return Ok(());
+        }
+        match self.writer.write(ops, wanted).await? {
+            Ok(written) => {
+                if self.writable {
+                    self.unwritten_reads.clear();
+                }
+                for stored in written.stored {
+                    self.unread.add(stored);
+                }
+                self.act(effects, written.outgoing);
+            }
+            Err(error) => self.fail(&error, reads, only_reads, effects),
+        }
+        Ok(())
+    }
+
+    /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
+    fn fail(&mut self, error: &StoreError, reads: Vec<i64>, only_reads: bool, effects: Vec<Effect>) {
+        if self.writable {
+            tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
+        }
+        self.writable = false;
+        self.unwritten_reads.extend(reads);
+        if only_reads {
+            self.act(effects.into_iter().filter(|e| matches!(e, Effect::Answer { .. })).collect(), Vec::new());
+            let mut node = lock(&self.node);
+            node.resume(self.network_usable, false);
+            return;
+        }
+        let text = error.to_string();
+        for reply in std::mem::take(&mut self.replies).into_values() {
+            reply.fail(&text);
+        }
+        for link in std::mem::take(&mut self.links).into_values() {
+            link.cancel();
+        }
+        let snapshot = match self.reader.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // Neither written nor read: the node in memory is ahead of the disk, so it must not go on.
+                tracing::error!(%error, "the store cannot be read either: stopping");
+                self.context.stop.cancel();
+                self.events.close();
+                return;
+            }
+        };
+        let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
+        let policy = self.config.policy.clone();
+        let mut node = Node::new(self.own, policy, snapshot, self.world.clock.now(), &mut fill);
+        node.resume(self.network_usable, false);
+        *lock(&self.node) = node;
+    }
+
+    async fn probe(&mut self) -> bool {
+        let works = matches!(self.writer.probe().await, Ok(Ok(())));
+        if works {
+            tracing::info!("the store takes writes again");
+            self.writable = true;
+        }
+        works
+    }
+
+    fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>) {
+        let mut outgoing = outgoing.into_iter();
+        for effect in effects {
+            match effect {
+                Effect::Answer { request, answer } => {
+                    if let Some(reply) = self.replies.remove(&request) {
+                        reply.answer(&answer);
+                    }
+                }
+                Effect::Say { link, message } => self.tell(link, ToLink::Say(message)),
+                Effect::Transmit { link, lane, first, prev, .. } => {
+                    let messages = outgoing.next().unwrap_or_default();
+                    for message in recv_messages(lane, first, prev, messages) {
+                        self.tell(link, ToLink::Say(message));
+                    }
+                }
+                Effect::Close { link, bye } => {
+                    if let Some(why) = bye {
+                        self.tell(link, ToLink::Say(PeerMessage::Bye(Bye { why })));
+                    }
+                    self.tell(link, ToLink::Close);
+                }
+                Effect::Dial { peer, last_circuits } => {
+                    let isolation = if last_circuits { Isolation::Last } else { Isolation::Fresh };
+                    let (transport, context) = (self.transport.clone(), self.context.clone());
+                    tokio::spawn(dialer::dial(transport, peer, isolation, self.config.dial, context));
+                }
+                Effect::Delivered { peer, mids } => {
+                    for mid in mids {
+                        for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
+                            let _ = waiter.send(DeliveryWait::Delivered);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&self, link: LinkId, message: ToLink) {
+        if let Some(handle) = self.links.get(&link) {
+            handle.tell(message);
+        }
+    }
+
+    /// The clean end: last words to every link, what clients asked for is written, the log is folded into the file.
+    async fn farewell(mut self) {
+        let mut inputs = Vec::new();
+        let mut room = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            self.accept(event, &mut inputs, &mut room);
+        }
+        inputs.push(Input::Stop);
+        if self.turn(inputs).await.is_ok() {
+            room.clear();
+            // A link ends by itself once its last words are written. What else comes now is not answered, which its
+            // sender takes for what it is: not accepted.
+            let said = async {
+                while !self.links.is_empty() {
+                    match self.events.recv().await {
+                        Some(Event::Core { input: Input::LinkDown { link, .. }, .. }) => drop(self.links.remove(&link)),
+                        Some(_) => {}
+                        None => break,
+                    }
+                }
+            };
+            if tokio::time::timeout(FAREWELL, said).await.is_err() {
+                tracing::debug!("some links did not take their last words in time");
+            }
+        }
+        self.events.close();
+        self.context.stop.cancel();
+        if let Ok(Err(error)) = self.writer.checkpoint().await {
+            tracing::warn!(%error, "the store's log was not folded into its file; nothing is lost");
+        }
+    }
+}
+
+fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {
+    let mut before = prev;
+    (first..).zip(messages).map(move |(seq, message)| {
+        let prev = std::mem::replace(&mut before, message.chain);
+        // To the minute: a finer time would be a fingerprint of the sender's clock.
+        let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
+        PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })
+    })
+}
+
+async fn at(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A poisoned lock is a panic in the core; what it left is judged by the next turn, not trusted less.
+pub(crate) fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
+    node.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,234 @@
+//! A link's life: handshake, then a reading and a writing half until one of them ends.
+//!
+//! The reading half waits for room in the engine's mailbox before it reads on, so a peer that sends faster than the
+//! store commits is slowed by the network's own back-pressure. The writing half has a short queue; a peer that does
+//! not read what it asked for loses the link, never the daemon's memory.
+
+use crate::clock::{Clock, Randomness};
+use crate::engine::{Event, Mailbox};
+use crate::transport::BoxStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use torchat_core::handshake::{Established, Handshake, LocalIdentity, Opener, Sealer};
+use torchat_core::input::{Input, LinkId};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::message::PeerMessage;
+
+/// A peer must say who it is within this time.
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+/// The first bytes of an incoming stream must come within this time.
+pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(15);
+/// One write must end within this time.
+const WRITE_TIME: Duration = Duration::from_secs(60);
+/// Messages that wait to be written.
+const QUEUE: usize = 256;
+/// Bytes of received messages that wait for the engine, of one link, in KiB.
+const WAITING_KIB: u32 = 1024;
+
+/// What a link needs of the engine.
+#[derive(Clone)]
+pub(crate) struct LinkContext {
+    pub(crate) identity: Arc<LocalIdentity>,
+    pub(crate) clock: Clock,
+    pub(crate) randomness: Randomness,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) next_link: Arc<AtomicU64>,
+    /// Bytes of received messages that wait for the engine, of all links, in KiB.
+    pub(crate) waiting: Arc<Semaphore>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Which side of the handshake we are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    /// We dialled this peer.
+    Dialled(PeerId),
+    /// Somebody opened a stream to us.
+    Accepted,
+}
+
+/// What the engine says to a link.
+#[derive(Debug)]
+pub(crate) enum ToLink {
+    Say(PeerMessage),
+    /// End, after everything before was written.
+    Close,
+}
+
+/// The engine's end of a link.
+#[derive(Debug)]
+pub(crate) struct LinkHandle {
+    queue: mpsc::Sender<ToLink>,
+    cancel: CancellationToken,
+}
+
+impl LinkHandle {
+    /// Queues a message. A full queue ends the link: the peer reads nothing.
+    pub(crate) fn tell(&self, message: ToLink) {
+        if self.queue.try_send(message).is_err() {
+            self.cancel.cancel();
+        }
+    }
+
+    /// Ends the link at once.
+    pub(crate) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+/// Proves who is at the other end.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn shake_hands(
+    stream: &mut BoxStream,
+    role: Role,
+    context: &LinkContext,
+) -> Result<Established, String> {
+    let entropy = context.randomness.bytes();
+    let (mut handshake, first) = match role {
+        Role::Dialled(peer) => Handshake::initiator(&context.identity, peer, entropy),
+        Role::Accepted => (Handshake::responder(&context.identity, entropy), Vec::new()),
+    };
+    if !first.is_empty() {
+        send(stream, &first).await?;
+    }
+    let mut buffer = [0; 2048];
+    let mut patience = match role {
+        Role::Dialled(_) => HANDSHAKE_TIME,
+        Role::Accepted => FIRST_BYTES_TIME,
+    };
+    loop {
+        let read = tokio::time::timeout(patience, stream.read(&mut buffer));
+        let n = match read.await {
+            Err(_) => return Err("the handshake took too long".into()),
+            Ok(Err(error)) => return Err(format!("the stream broke in the handshake: {error}")),
+            Ok(Ok(0)) => return Err("the stream ended in the handshake".into()),
+            Ok(Ok(n)) => n,
+        };
+        patience = HANDSHAKE_TIME;
+        let progress =
+            handshake.receive(&buffer[..n], context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        if !progress.write.is_empty() {
+            send(stream, &progress.write).await?;
+        }
+        if let Some(established) = progress.done {
+            return Ok(established);
+        }
+    }
+}
+
+async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), String> {
+    let write = async {
+        stream.write_all(bytes).await?;
+        // A Tor stream keeps small writes back until it is flushed.
+        stream.flush().await
+    };
+    match tokio::time::timeout(WRITE_TIME, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("the stream broke: {error}")),
+        Err(_) => Err("the peer does not read".into()),
+    }
+}
+
+/// Serves an authenticated stream until it ends, and tells the engine of both.
+pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing: bool, context: LinkContext) {
+    let id: LinkId = context.next_link.fetch_add(1, Ordering::Relaxed);
+    let (queue, messages) = mpsc::channel(QUEUE);
+    let cancel = context.stop.child_token();
+    let handle = LinkHandle { queue, cancel: cancel.clone() };
+    let up = Event::LinkUp { link: id, peer: established.peer, outgoing, binding: established.binding, handle };
+    if context.mailbox.send(up).await.is_err() {
+        return;
+    }
+    let (reader, writer) = tokio::io::split(stream);
+    let reason = tokio::select! {
+        biased;
+        reason = write(writer, established.sealer, messages) => reason,
+        reason = read(reader, established.opener, id, &context) => reason,
+        () = cancel.cancelled() => "closed here".to_owned(),
+    };
+    let down = Input::LinkDown { link: id, reason };
+    // The engine is gone only when the daemon stops.
+    let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
+}
+
+async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
+    let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
+    let mut buffer = vec![0; 8 * 1024];
+    loop {
+        loop {
+            let message = match opener.next() {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                Err(error) => return format!("the peer broke the protocol: {error}"),
+            };
+            let kib = u32::try_from(message.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
+            let message = match PeerMessage::decode(&message) {
+                Ok(message) => message,
+                Err(error) => return format!("the peer broke the protocol: {error}"),
+            };
+            let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else {
+                return "closed here".into();
+            };
+            let input = Input::Message { link: id, message };
+            if context.mailbox.send(Event::Core { input, room }).await.is_err() {
+                return "closed here".into();
+            }
+        }
+        match reader.read(&mut buffer).await {
+            Ok(0) => return "the peer ended the link".into(),
+            Ok(n) => opener.push(&buffer[..n]),
+            Err(error) => return format!("the link broke: {error}"),
+        }
+    }
+}
+
+async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut room = Vec::with_capacity(2);
+    for semaphore in semaphores {
+        room.push(semaphore.clone().acquire_many_owned(kib).await.ok()?);
+    }
+    Some(room)
+}
+
+async fn write(mut writer: WriteHalf<BoxStream>, mut sealer: Sealer, mut messages: mpsc::Receiver<ToLink>) -> String {
+    let mut out = Vec::new();
+    loop {
+        let Some(mut next) = messages.recv().await else { return "closed here".into() };
+        let mut closing = false;
+        // Everything that waits goes out with one flush.
+        loop {
+            match next {
+                ToLink::Say(message) => sealer.seal(&message.encode(), &mut out),
+                ToLink::Close => closing = true,
+            }
+            if closing || out.len() > 256 * 1024 {
+                break;
+            }
+            match messages.try_recv() {
+                Ok(more) => next = more,
+                Err(_) => break,
+            }
+        }
+        let write = async {
+            writer.write_all(&out).await?;
+            writer.flush().await?;
+            if closing { writer.shutdown().await } else { Ok(()) }
+        };
+        match tokio::time::timeout(WRITE_TIME, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return format!("the link broke: {error}"),
+            Err(_) => return "the peer does not read".into(),
+        }
+        if closing {
+            return "closed here".into();
+        }
+        out.clear();
+        out.shrink_to(32 * 1024);
+    }
+}

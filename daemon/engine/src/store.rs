@@ -1,0 +1,172 @@
+//! The store: one SQLite file that is the truth about identity's mail.
+//!
+//! One connection writes; a turn of the engine is one transaction with `synchronous=FULL` in WAL mode, so a commit that
+//! returned survives kill -9 and, as far as the disk honours fdatasync, a power cut. Reads have connections of their
+//! own and never queue behind a commit. [`Store::commit`] is synchronous: the daemon runs it on a thread of its own
+//! ([`Writer`]), because a thread that syncs and then waits again falls into the slow mode of some kernels; the
+//! simulation runs it inline, because a store thread breaks paused time.
+
+mod apply;
+mod query;
+mod writer;
+
+pub use query::{Head, HistoryRow, Outgoing, Reader, Unread};
+pub use writer::{Wanted, Writer, WriterGone, Written};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use torchat_core::op::Op;
+use torchat_protocol::id::PeerId;
+
+/// The schema's version, in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+
+/// Why the store cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the configured size is full.
+    #[error("the store is full: {0}")]
+    Full(rusqlite::Error),
+    /// Anything else that SQLite reports.
+    #[error("the store failed: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A newer torchatd wrote the file.
+    #[error("the store has version {found}, this torchatd knows versions up to {VERSION}: start the newer one")]
+    Newer {
+        /// The file's version.
+        found: i64,
+    },
+    /// A row that this program cannot have written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// A received message that a commit stored, for the unread buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The sender.
+    pub peer: PeerId,
+    /// The message.
+    pub head: Head,
+}
+
+/// The writing connection.
+#[derive(Debug)]
+pub struct Store {
+    db: Connection,
+}
+
+impl Store {
+    /// Opens the store, and makes it if there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no store, or was written by a newer version.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::prepare(Connection::open(path)?)
+    }
+
+    /// A store in memory, for simulations: kept as long as the value lives.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::prepare(Connection::open_in_memory()?)
+    }
+
+    fn prepare(db: Connection) -> Result<Self, StoreError> {
+        // WAL with FULL: one fdatasync for a commit, and nothing that was acknowledged is lost by a power cut.
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "secure_delete", "FAST")?;
+        db.pragma_update(None, "temp_store", "MEMORY")?;
+        // 2 MiB of pages: the whole daemon without Tor is meant to stay below 15 MB.
+        db.pragma_update(None, "cache_size", -2048)?;
+        db.set_prepared_statement_cache_capacity(64);
+        let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        match found {
+            0 => {
+                let script = format!(
+                    "BEGIN IMMEDIATE;\n{}\nPRAGMA user_version = {VERSION};\nCOMMIT;",
+                    include_str!("store/schema.sql")
+                );
+                db.execute_batch(&script)?;
+            }
+            VERSION => {}
+            found => return Err(StoreError::Newer { found }),
+        }
+        Ok(Self { db })
+    }
+
+    /// Limits the size of the file. Beyond it, commits fail with [`StoreError::Full`] and reading goes on.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub fn set_max_bytes(&self, bytes: u64) -> Result<(), StoreError> {
+        let page: i64 = self.db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
+        // SQLite answers with the limit in force; a smaller one than the file has is raised to the file's size.
+        self.db.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// Writes a turn as one durable transaction: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when the disk or the limit is full, another one when SQLite fails. Nothing was written then.
+    pub fn commit(&mut self, ops: &[Op]) -> Result<Vec<Stored>, StoreError> {
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut stored = Vec::new();
+        for op in ops {
+            apply::apply(&transaction, op, &mut stored)?;
+        }
+        transaction.commit()?;
+        Ok(stored)
+    }
+
+    /// Whether a write would succeed, tried for real and rolled back.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // More than one page, so that the file must really grow.
+        let filler = "x".repeat(64 * 1024);
+        transaction.execute(
+            "INSERT INTO message (peer, dir, state, mid, at_ms, text) VALUES (x'00', 2, 0, x'00', 0, ?1)",
+            [filler],
+        )?;
+        transaction.execute("DELETE FROM message WHERE peer = x'00'", [])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Writes the log back into the file, so that a backup of the file alone is whole. Called at a clean stop.
+    ///
+    /// # Errors
+    /// When SQLite refuses; nothing is lost by it.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// The connection, for reads beside the writes (the simulation has only this one).
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.db
+    }
+}
+
+/// Opens a connection that can only read.
+pub(crate) fn open_reader(path: &PathBuf) -> Result<Connection, StoreError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.pragma_update(None, "cache_size", -1024)?;
+    Ok(db)
+}

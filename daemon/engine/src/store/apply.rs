@@ -1,0 +1,120 @@
+//! One operation of a turn as SQL.
+
+use super::{Head, StoreError, Stored};
+use rusqlite::{Connection, params};
+use torchat_core::op::Op;
+use torchat_protocol::id::{Chain, PeerId};
+use torchat_protocol::message::SkipReason;
+
+pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Result<(), StoreError> {
+    match op {
+        Op::Contact { peer, at_ms } => {
+            db.prepare_cached(
+                "INSERT INTO peer (peer, contact, added_ms) VALUES (?1, 1, ?2)
+                 ON CONFLICT (peer) DO UPDATE SET contact = 1, added_ms = coalesce(added_ms, excluded.added_ms)",
+            )?
+            .execute(params![peer.as_bytes(), at_ms])?;
+        }
+        Op::Waiting { peer, waiting } => {
+            db.prepare_cached(
+                "INSERT INTO peer (peer, waiting) VALUES (?1, ?2)
+                 ON CONFLICT (peer) DO UPDATE SET waiting = excluded.waiting",
+            )?
+            .execute(params![peer.as_bytes(), waiting])?;
+        }
+        Op::Seen { peer, at_ms } => {
+            db.prepare_cached("UPDATE peer SET seen_ms = ?2 WHERE peer = ?1")?
+                .execute(params![peer.as_bytes(), at_ms])?;
+        }
+        Op::Retry { peer, attempts, next_ms } => {
+            db.prepare_cached(
+                "INSERT INTO peer (peer, attempts, next_ms) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (peer) DO UPDATE SET attempts = excluded.attempts, next_ms = excluded.next_ms",
+            )?
+            .execute(params![peer.as_bytes(), attempts, next_ms])?;
+        }
+        Op::Queue { peer, mid, lane, seq, chain, at_ms, text } => {
+            db.prepare_cached(
+                "INSERT INTO out_lane (peer, lane, acked_chain) VALUES (?1, ?2, ?3) ON CONFLICT (peer) DO NOTHING",
+            )?
+            .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+            db.prepare_cached(
+                "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, chain, text)
+                 VALUES (?1, 1, 0, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![peer.as_bytes(), mid.0, at_ms, lane.0, number(*seq)?, chain.0, text])?;
+        }
+        Op::Delivered { peer, lane, upto, chain, at_ms } => {
+            db.prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
+                .execute(params![peer.as_bytes(), number(*upto)?, chain.0, lane.0])?;
+            db.prepare_cached(
+                "UPDATE message SET state = 1, done_ms = ?3
+                 WHERE peer = ?1 AND dir = 1 AND state = 0 AND seq <= ?2 AND lane = ?4",
+            )?
+            .execute(params![peer.as_bytes(), number(*upto)?, at_ms, lane.0])?;
+            db.prepare_cached("UPDATE peer SET attempts = 0, next_ms = NULL WHERE peer = ?1 AND next_ms IS NOT NULL")?
+                .execute(params![peer.as_bytes()])?;
+        }
+        Op::NewLane { peer, lane, messages } => {
+            db.prepare_cached("UPDATE out_lane SET lane = ?2, acked = 0, acked_chain = ?3 WHERE peer = ?1")?
+                .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+            let mut renumber = db.prepare_cached(
+                "UPDATE message SET lane = ?3, seq = ?4, chain = ?5 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
+            )?;
+            for (n, (mid, chain)) in (1u64..).zip(messages) {
+                renumber.execute(params![peer.as_bytes(), mid.0, lane.0, number(n)?, chain.0])?;
+            }
+        }
+        Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
+            set_in_lane(db, peer, lane.0, *seq, chain)?;
+            // A message that came before by another lane (its sender was restored from a backup) is not stored again.
+            let new = db
+                .prepare_cached(
+                    "INSERT INTO message (peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
+                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                )?
+                .execute(params![peer.as_bytes(), mid.0, at_ms, number(*sent_s)?, lane.0, number(*seq)?, text])?;
+            if new == 1 {
+                let head = Head { row: db.last_insert_rowid(), arrived_ms: *at_ms, text: text.clone() };
+                stored.push(Stored { peer: *peer, head });
+            }
+        }
+        Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
+            set_in_lane(db, peer, lane.0, *to, chain)?;
+            if *why == SkipReason::Lost {
+                // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
+                db.prepare_cached(
+                    "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, text)
+                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                )?
+                .execute(params![
+                    peer.as_bytes(),
+                    chain.0,
+                    at_ms,
+                    lane.0,
+                    number(*to)?,
+                    format!("{count} messages were lost here")
+                ])?;
+            }
+        }
+        Op::Read { row } => {
+            db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1 AND dir = 0 AND state = 0")?
+                .execute([row])?;
+        }
+    }
+    Ok(())
+}
+
+fn set_in_lane(db: &Connection, peer: &PeerId, lane: [u8; 8], hwm: u64, chain: &Chain) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO in_lane (peer, lane, hwm, chain) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (peer, lane) DO UPDATE SET hwm = excluded.hwm, chain = excluded.chain",
+    )?
+    .execute(params![peer.as_bytes(), lane, number(hwm)?, chain.0])?;
+    Ok(())
+}
+
+/// SQLite's integers end at 2^63; the protocol's at 2^53, so a larger one is a bug of ours.
+fn number(n: u64) -> Result<i64, StoreError> {
+    i64::try_from(n).map_err(|_| StoreError::Damaged(format!("the number {n} does not fit into the store")))
+}

@@ -1,0 +1,284 @@
+//! What is read from the store, beside the writes.
+
+use super::{Store, StoreError, open_reader};
+use crate::handle::HistoryLine;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use torchat_core::snapshot::{OutSnapshot, PeerSnapshot, Pending, Snapshot};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::LaneState;
+
+/// An unread message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its row.
+    pub row: i64,
+    /// Arrival in milliseconds since 1970.
+    pub arrived_ms: i64,
+    /// The text.
+    pub text: String,
+}
+
+/// How much of a peer's mail is unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread {
+    /// The sender.
+    pub peer: PeerId,
+    /// Messages.
+    pub count: u64,
+    /// The oldest one's row.
+    pub first: i64,
+}
+
+/// A stored message that goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The message.
+    pub mid: MessageId,
+    /// The lane's digest after it.
+    pub chain: Chain,
+    /// When it was accepted, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The text.
+    pub text: String,
+}
+
+/// A line of a conversation as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// The line. A sent one is `queued` or `delivered`; whether a queued one is on its way, only the node knows.
+    pub line: HistoryLine,
+    /// The lane and number of a queued message.
+    pub place: Option<(LaneId, u64)>,
+}
+
+/// Reads beside the writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// Connections of its own; one is opened when all others are in use.
+    File { path: PathBuf, idle: Arc<Mutex<Vec<Connection>>> },
+    /// The writer's connection.
+    Shared(Arc<Mutex<Store>>),
+}
+
+/// Idle reading connections that are kept.
+const IDLE_READERS: usize = 2;
+
+impl Reader {
+    /// Reads a store's file.
+    #[must_use]
+    pub fn of_file(path: PathBuf) -> Self {
+        Self(Source::File { path, idle: Arc::default() })
+    }
+
+    /// Reads through the writer's connection.
+    #[must_use]
+    pub fn shared(store: Arc<Mutex<Store>>) -> Self {
+        Self(Source::Shared(store))
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &self.0 {
+            Source::Shared(store) => read(store.lock().unwrap_or_else(PoisonError::into_inner).connection()),
+            Source::File { path, idle } => {
+                let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let db = taken.map_or_else(|| open_reader(path), Ok)?;
+                let result = read(&db);
+                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+                if idle.len() < IDLE_READERS {
+                    idle.push(db);
+                }
+                result
+            }
+        }
+    }
+
+    /// All that the core must know at the start.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.with(snapshot)
+    }
+
+    /// Whose mail is unread, and how much.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn unread(&self) -> Result<Vec<Unread>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT peer, count(*), min(id) FROM message WHERE dir = 0 AND state = 0 GROUP BY peer",
+            )?;
+            let rows = query.query_map([], |row| Ok((blob::<32>(row, 0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
+            rows.map(|row| {
+                let (peer, count, first) = row?;
+                Ok(Unread { peer: peer_id(peer)?, count: count.unsigned_abs(), first })
+            })
+            .collect()
+        })
+    }
+
+    /// The oldest unread messages of a peer after a row, at most `limit`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn heads(&self, peer: &PeerId, after: i64, limit: usize) -> Result<Vec<Head>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT id, at_ms, text FROM message
+                 WHERE peer = ?1 AND id > ?2 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?3",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = query.query_map(params![peer.as_bytes(), after, limit], |row| {
+                Ok(Head { row: row.get(0)?, arrived_ms: row.get(1)?, text: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The queued messages of our lane to a peer, from a number on.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn outgoing(&self, peer: &PeerId, lane: LaneId, first: u64, count: u64) -> Result<Vec<Outgoing>, StoreError> {
+        self.with(|db| outgoing(db, peer, lane, first, count))
+    }
+
+    /// The last messages with a peer, oldest first. States of sent messages are `queued` or `delivered`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn history(&self, peer: &PeerId, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT dir, state, mid, at_ms, lane, seq, text FROM message WHERE peer = ?1 ORDER BY id DESC LIMIT ?2",
+            )?;
+            let rows = query.query_map(params![peer.as_bytes(), limit], |row| {
+                let (dir, state): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let place = match (row.get::<_, Option<Vec<u8>>>(4)?, row.get::<_, Option<i64>>(5)?) {
+                    (Some(lane), Some(seq)) if dir == 1 && state == 0 => {
+                        lane.try_into().ok().map(|lane| (LaneId(lane), seq.unsigned_abs()))
+                    }
+                    _ => None,
+                };
+                let line = HistoryLine {
+                    at_ms: row.get(3)?,
+                    dir: if dir == 1 { "out" } else { "in" },
+                    mid: MessageId(blob(row, 2)?),
+                    text: row.get(6)?,
+                    state: match (dir, state) {
+                        (0, 0) => "unread",
+                        (0, _) => "read",
+                        (1, 0) => "queued",
+                        (1, _) => "delivered",
+                        _ => "lost",
+                    },
+                };
+                Ok(HistoryRow { line, place })
+            })?;
+            let mut lines = rows.collect::<Result<Vec<_>, _>>()?;
+            lines.reverse();
+            Ok(lines)
+        })
+    }
+}
+
+pub(super) fn outgoing(
+    db: &Connection,
+    peer: &PeerId,
+    lane: LaneId,
+    first: u64,
+    count: u64,
+) -> Result<Vec<Outgoing>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT mid, chain, at_ms, text FROM message
+         WHERE peer = ?1 AND dir = 1 AND state = 0 AND seq >= ?2 AND lane = ?3 ORDER BY seq LIMIT ?4",
+    )?;
+    let first = i64::try_from(first).unwrap_or(i64::MAX);
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![peer.as_bytes(), first, lane.0, count], |row| {
+        Ok(Outgoing {
+            mid: MessageId(blob(row, 0)?),
+            chain: Chain(blob(row, 1)?),
+            at_ms: row.get(2)?,
+            text: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
+    let mut peers = Vec::new();
+    let mut query = db.prepare("SELECT peer, contact, waiting, added_ms, seen_ms, attempts FROM peer")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let peer = peer_id(blob(row, 0)?)?;
+        peers.push(PeerSnapshot {
+            peer,
+            contact: row.get(1)?,
+            waiting: row.get(2)?,
+            added_ms: row.get(3)?,
+            seen_ms: row.get(4)?,
+            attempts: row.get(5)?,
+            out: out_lane(db, &peer)?,
+            lanes: in_lanes(db, &peer)?,
+            unread_bytes: unread_bytes(db, &peer)?,
+        });
+    }
+    Ok(Snapshot { peers })
+}
+
+fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, StoreError> {
+    let mut query = db.prepare_cached("SELECT lane, acked, acked_chain FROM out_lane WHERE peer = ?1")?;
+    let found = query
+        .query_row([peer.as_bytes()], |row| Ok((LaneId(blob(row, 0)?), row.get::<_, i64>(1)?, Chain(blob(row, 2)?))))
+        .optional()?;
+    let Some((lane, acked, acked_chain)) = found else { return Ok(None) };
+    let mut query = db.prepare_cached(
+        "SELECT seq, mid, chain, octet_length(text) FROM message
+         WHERE peer = ?1 AND dir = 1 AND state = 0 AND lane = ?2 ORDER BY seq",
+    )?;
+    let rows = query.query_map(params![peer.as_bytes(), lane.0], |row| {
+        let pending = Pending { mid: MessageId(blob(row, 1)?), chain: Chain(blob(row, 2)?), bytes: row.get(3)? };
+        Ok((row.get::<_, i64>(0)?, pending))
+    })?;
+    let mut pending = Vec::new();
+    for (expected, row) in (acked + 1..).zip(rows) {
+        let (seq, message) = row?;
+        if seq != expected {
+            return Err(StoreError::Damaged(format!("number {expected} of an outgoing lane is missing")));
+        }
+        pending.push(message);
+    }
+    Ok(Some(OutSnapshot { lane, acked: acked.unsigned_abs(), acked_chain, pending }))
+}
+
+fn in_lanes(db: &Connection, peer: &PeerId) -> Result<Vec<LaneState>, StoreError> {
+    let mut query = db.prepare_cached("SELECT lane, hwm, chain FROM in_lane WHERE peer = ?1")?;
+    let rows = query.query_map([peer.as_bytes()], |row| {
+        let hwm: i64 = row.get(1)?;
+        Ok(LaneState { lane: LaneId(blob(row, 0)?), hwm: hwm.unsigned_abs(), chain: Chain(blob(row, 2)?) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn unread_bytes(db: &Connection, peer: &PeerId) -> Result<u64, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT coalesce(sum(octet_length(text)), 0) FROM message WHERE peer = ?1 AND dir = 0 AND state = 0",
+    )?;
+    let bytes: i64 = query.query_row([peer.as_bytes()], |row| row.get(0))?;
+    Ok(bytes.unsigned_abs())
+}
+
+fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+    row.get(column)
+}
+
+fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
+    PeerId::from_key(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
+}

@@ -1,0 +1,50 @@
+-- Version 1. A column's meaning never changes; a new meaning gets a new column and a new version.
+-- Times are milliseconds since 1970. Peers are the 32 bytes of their onion key, never text.
+
+CREATE TABLE peer (
+    peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
+    contact     INTEGER NOT NULL DEFAULT 0,
+    waiting     INTEGER NOT NULL DEFAULT 0,  -- it holds our messages back until its user accepts us
+    added_ms    INTEGER,
+    seen_ms     INTEGER,
+    attempts    INTEGER NOT NULL DEFAULT 0,  -- dials that failed in a row
+    next_ms     INTEGER                      -- not dialled before
+) STRICT, WITHOUT ROWID;
+
+-- Our lane to a peer. `acked` and its digest say what the peer has; the messages after it stand in `message`.
+CREATE TABLE out_lane (
+    peer        BLOB    NOT NULL PRIMARY KEY,
+    lane        BLOB    NOT NULL,
+    acked       INTEGER NOT NULL DEFAULT 0,
+    acked_chain BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The peers' lanes to us: one number and one digest are all that exactly-once needs.
+CREATE TABLE in_lane (
+    peer        BLOB    NOT NULL,
+    lane        BLOB    NOT NULL,
+    hwm         INTEGER NOT NULL,
+    chain       BLOB    NOT NULL,
+    PRIMARY KEY (peer, lane)
+) STRICT, WITHOUT ROWID;
+
+-- AUTOINCREMENT: a number is never used twice, so a client's cursor can never point at another message.
+CREATE TABLE message (
+    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    peer        BLOB    NOT NULL,
+    dir         INTEGER NOT NULL,            -- 0 received, 1 sent, 2 a mark of ours
+    state       INTEGER NOT NULL,            -- received: 0 unread, 1 read; sent: 0 queued, 1 delivered
+    mid         BLOB    NOT NULL,
+    at_ms       INTEGER NOT NULL,            -- arrival, or acceptance from a client
+    sent_s      INTEGER,                     -- the sender's own time in seconds, rounded to the minute
+    done_ms     INTEGER,                     -- sent: when the peer had it
+    lane        BLOB,
+    seq         INTEGER,
+    chain       BLOB,                        -- digests are never deleted, texts may be
+    text        TEXT    NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX message_mid   ON message (peer, dir, mid);
+CREATE INDEX message_conversation ON message (peer, id);
+CREATE INDEX message_unread       ON message (peer, id)  WHERE dir = 0 AND state = 0;
+CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state = 0;
