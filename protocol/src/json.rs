@@ -1,1 +1,232 @@
-//! Strict JSON.
+//! Strict JSON: what a lenient reader would let two programs understand differently is refused.
+//!
+//! One linear pass over the bytes checks depth, duplicate keys, numbers and that there is exactly one object; then serde
+//! reads typed structures. `serde_json::Value` is never built from a stranger's bytes: it keeps the last of duplicate
+//! keys and allows a depth of 128.
+
+use serde::de::DeserializeOwned;
+
+/// Most keys of one object; the check for duplicates compares each with each.
+const KEYS_PER_OBJECT: usize = 64;
+/// Largest integer that every JSON reader keeps exactly (RFC 8259 section 6).
+const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// Why bytes are not an acceptable JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Too many bytes.
+    #[error("the object has {found} bytes, the limit is {limit}")]
+    TooLong {
+        /// Bytes found.
+        found: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// Not UTF-8.
+    #[error("the object is not UTF-8")]
+    Utf8,
+    /// Nested too deeply.
+    #[error("the object is nested deeper than {0} levels")]
+    TooDeep(usize),
+    /// The same key twice in one object.
+    #[error("the key {0:?} stands twice in one object")]
+    DuplicateKey(String),
+    /// More keys than any message has.
+    #[error("an object has more than {KEYS_PER_OBJECT} keys")]
+    TooManyKeys,
+    /// An integer that other programs would round.
+    #[error("a whole number is larger than 2^53-1")]
+    NumberTooLarge,
+    /// Not one JSON object.
+    #[error("not one JSON object")]
+    NotAnObject,
+    /// Anything else: bad syntax, a missing or wrong field.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Reads exactly one JSON object of at most `limit` bytes and `depth` levels. White space around it is allowed.
+///
+/// # Errors
+/// A [`JsonError`] that says what is wrong.
+pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limit: usize, depth: usize) -> Result<T, JsonError> {
+    if bytes.len() > limit {
+        return Err(JsonError::TooLong { found: bytes.len(), limit });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Utf8)?;
+    check(text, depth)?;
+    serde_json::from_str(text).map_err(|error| JsonError::Invalid(error.to_string()))
+}
+
+/// The keys of one open object, or `None` for an array.
+type Level<'a> = Option<Vec<&'a str>>;
+
+/// Checks what serde does not. Bad syntax is left to serde, as long as the pass keeps its bearings.
+fn check(text: &str, depth: usize) -> Result<(), JsonError> {
+    let bytes = text.as_bytes();
+    let mut levels: Vec<Level<'_>> = Vec::new();
+    let mut at = 0;
+    let mut ended = false;
+    // In an object, whether the next string is a key.
+    let mut key_next = false;
+    while let Some(&byte) = bytes.get(at) {
+        if ended && !byte.is_ascii_whitespace() {
+            return Err(JsonError::NotAnObject);
+        }
+        match byte {
+            b'{' | b'[' => {
+                if levels.is_empty() && byte == b'[' {
+                    return Err(JsonError::NotAnObject);
+                }
+                if levels.len() == depth {
+                    return Err(JsonError::TooDeep(depth));
+                }
+                key_next = byte == b'{';
+                levels.push(key_next.then(Vec::new));
+            }
+            b'}' | b']' => {
+                if levels.pop().is_none() {
+                    return Err(JsonError::NotAnObject);
+                }
+                key_next = false;
+                ended = levels.is_empty();
+            }
+            b',' => key_next = matches!(levels.last(), Some(Some(_))),
+            b'"' => {
+                let end = string_end(bytes, at).ok_or_else(|| JsonError::Invalid("a string does not end".into()))?;
+                let raw = text.get(at..end).unwrap_or_default();
+                if key_next && let Some(Some(keys)) = levels.last_mut() {
+                    note_key(keys, raw)?;
+                }
+                key_next = false;
+                at = end;
+                continue;
+            }
+            b'-' | b'0'..=b'9' => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let len = rest.iter().take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
+                let number = text.get(at..at + len).unwrap_or_default();
+                let whole = number.strip_prefix('-').unwrap_or(number);
+                if whole.bytes().all(|b| b.is_ascii_digit())
+                    && whole.parse::<u64>().ok().is_none_or(|n| n > MAX_INTEGER)
+                {
+                    return Err(JsonError::NumberTooLarge);
+                }
+                at += len;
+                continue;
+            }
+            _ if levels.is_empty() && !byte.is_ascii_whitespace() => return Err(JsonError::NotAnObject),
+            _ => {}
+        }
+        at += 1;
+    }
+    if ended { Ok(()) } else { Err(JsonError::NotAnObject) }
+}
+
+/// The position behind the string that starts at `start`.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Keys are compared as they mean, not as they are written: `"t"` and `"\u0074"` are the same key.
+fn note_key<'a>(keys: &mut Vec<&'a str>, raw: &'a str) -> Result<(), JsonError> {
+    if keys.len() == KEYS_PER_OBJECT {
+        return Err(JsonError::TooManyKeys);
+    }
+    let same = |other: &&str| {
+        if raw.contains('\\') || other.contains('\\') { unescape(raw) == unescape(other) } else { raw == *other }
+    };
+    if keys.iter().any(same) {
+        return Err(JsonError::DuplicateKey(unescape(raw).unwrap_or_default().chars().take(64).collect()));
+    }
+    keys.push(raw);
+    Ok(())
+}
+
+fn unescape(raw: &str) -> Option<String> {
+    serde_json::from_str(raw).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Sample {
+        a: u64,
+        #[serde(default)]
+        b: String,
+    }
+
+    fn read(text: &str) -> Result<Sample, JsonError> {
+        from_slice(text.as_bytes(), 1000, 4)
+    }
+
+    #[test]
+    fn takes_one_object_with_unknown_keys() {
+        assert_eq!(
+            read(" {\"a\":1,\"z\":[{\"a\":2}],\"b\":\"x\\\"}{\"}\n").unwrap(),
+            Sample { a: 1, b: "x\"}{".into() }
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_read_in_two_ways() {
+        assert_eq!(read(r#"{"a":1,"a":2}"#), Err(JsonError::DuplicateKey("a".into())));
+        assert_eq!(read(r#"{"a":1,"\u0061":2}"#), Err(JsonError::DuplicateKey("a".into())));
+        assert_eq!(read(r#"{"a":1,"z":{"k":1,"k":1}}"#), Err(JsonError::DuplicateKey("k".into())));
+        assert_eq!(read(r#"{"a":9007199254740992}"#), Err(JsonError::NumberTooLarge));
+        assert_eq!(read(r#"{"a":99999999999999999999999}"#), Err(JsonError::NumberTooLarge));
+        assert!(read(r#"{"a":1,"z":[{"k":1},{"k":1}]}"#).is_ok(), "two objects may have the same keys");
+    }
+
+    #[test]
+    fn refuses_everything_that_is_not_one_object() {
+        for text in ["", " ", "[]", "1", "null", "\"a\"", "{}{}", "{\"a\":1}x", "{\"a\":1}}", "}", "\u{feff}{\"a\":1}"]
+        {
+            assert_eq!(read(text), Err(JsonError::NotAnObject), "{text:?}");
+        }
+        for text in ["{", "{\"a\":1", "{\"a", "{\"a\":1]", "{\"a\":1e400}", "{\"a\":-1}", "{\"b\":\"\\ud800\",\"a\":1}"]
+        {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_depth_length_and_keys() {
+        assert_eq!(read(r#"{"a":1,"z":[[[[1]]]]}"#), Err(JsonError::TooDeep(4)));
+        let deep = "{\"a\":".to_owned() + &"[".repeat(100_000);
+        assert_eq!(from_slice::<Sample>(deep.as_bytes(), 1 << 20, 8), Err(JsonError::TooDeep(8)));
+        assert_eq!(from_slice::<Sample>(&[b' '; 1001], 1000, 4), Err(JsonError::TooLong { found: 1001, limit: 1000 }));
+        let keys: Vec<_> = (0..65).map(|n| format!("\"k{n}\":1")).collect();
+        assert_eq!(
+            from_slice::<Sample>(format!("{{{}}}", keys.join(",")).as_bytes(), 1000, 4),
+            Err(JsonError::TooManyKeys)
+        );
+        assert_eq!(from_slice::<Sample>(b"{\"a\":1,\"b\":\"\xff\"}", 1000, 4), Err(JsonError::Utf8));
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = from_slice::<Sample>(&bytes, 1000, 4);
+        }
+
+        #[test]
+        fn json_like_input_never_panics_and_agrees_with_serde(text in "[{}\\[\\]\",:ab01\\\\u ]{0,60}") {
+            if let Ok(sample) = read(&text) {
+                prop_assert_eq!(serde_json::from_str::<Sample>(&text).unwrap(), sample);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! exists here, so no byte from an onion stream can stop the daemon or read its mail.
 
 use crate::id::{Chain, LaneId, MessageId};
+use crate::{json, limits};
 use serde::{Deserialize, Serialize};
 
 /// A message between daemons. The wire form is one JSON object, `t` first; see `golden/` for the exact bytes.
@@ -194,3 +195,56 @@ pub enum ByeReason {
     /// Nothing is to be said for a while.
     Idle,
 }
+
+/// Why bytes are no peer message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Not strict JSON, an unknown `t`, or a missing field.
+    #[error(transparent)]
+    Json(#[from] json::JsonError),
+    /// A field passes its limit.
+    #[error("{0} passes its limit")]
+    Limit(&'static str),
+}
+
+impl PeerMessage {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`MessageError`]: the link's peer broke the protocol.
+    pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
+        let message: Self = json::from_slice(bytes, limits::PEER_OBJECT_BYTES, limits::JSON_DEPTH)?;
+        match message.passed_limit() {
+            Some(field) => Err(MessageError::Limit(field)),
+            None => Ok(message),
+        }
+    }
+
+    /// The wire form: compact JSON in UTF-8.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        // Strings, integers and lists of them cannot fail to serialise.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    fn passed_limit(&self) -> Option<&'static str> {
+        let number = |n: u64| (1..=MAX_NUMBER).contains(&n);
+        match self {
+            Self::Hello(hello) if hello.app.len() > 64 => Some("app"),
+            Self::Hello(hello) if hello.features.len() > 32 || hello.features.iter().any(|f| f.len() > 64) => {
+                Some("features")
+            }
+            Self::Hello(hello) if hello.lanes.len() > limits::LANES_PER_PEER => Some("lanes"),
+            Self::Recv(recv) if !number(recv.seq) => Some("seq"),
+            Self::Recv(Recv { body: Body::Text { text }, .. }) if text.len() > limits::TEXT_BYTES => Some("text"),
+            Self::Skip(skip) if !number(skip.to) => Some("to"),
+            Self::ContactReq(request) if request.nick.len() > limits::NICK_BYTES => Some("nick"),
+            Self::ContactReq(request) if request.text.len() > limits::REQUEST_TEXT_BYTES => Some("text"),
+            Self::ContactReq(request) if request.invite.as_ref().is_some_and(|i| i.len() > 64) => Some("invite"),
+            _ => None,
+        }
+    }
+}
+
+/// Lane numbers are integers that every JSON reader keeps exactly.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
