@@ -6,6 +6,7 @@
 
 pub mod effect;
 pub mod entropy;
+pub mod handshake;
 pub mod input;
 pub mod node;
 pub mod op;

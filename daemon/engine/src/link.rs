@@ -162,7 +162,7 @@ async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, c
     let mut buffer = vec![0; 8 * 1024];
     loop {
         loop {
-            let message = match opener.next() {
+            let message = match opener.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
                 Err(error) => return format!("the peer broke the protocol: {error}"),

@@ -1,0 +1,113 @@
+//! Messages as encrypted records, in both directions of an established link.
+
+use snow::TransportState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder};
+
+/// After so many records the key of a direction changes, at both ends alike.
+const REKEY_AFTER: u64 = 1 << 16;
+
+/// Why a link ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The peer broke the framing.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A record was changed, repeated, left out or not for us.
+    #[error("a record does not decrypt")]
+    Decrypt,
+    /// An earlier error: nothing after it is read.
+    #[error("the link is over")]
+    Over,
+}
+
+/// Encrypts what we say.
+pub struct Sealer {
+    transport: Arc<Mutex<TransportState>>,
+    records: u64,
+}
+
+/// Decrypts what the peer says. After an error it stays dead: a stream cipher's stream is never resynchronised.
+pub struct Opener {
+    transport: Arc<Mutex<TransportState>>,
+    records: u64,
+    decoder: RecordDecoder,
+    reassembler: Reassembler,
+    dead: bool,
+}
+
+/// The two directions share one cipher state behind a lock that is held for one record at a time, so that a reading and
+/// a writing task need not know of each other.
+pub(super) fn pair(transport: TransportState) -> (Sealer, Opener) {
+    let transport = Arc::new(Mutex::new(transport));
+    let sealer = Sealer { transport: transport.clone(), records: 0 };
+    let opener = Opener {
+        transport,
+        records: 0,
+        decoder: RecordDecoder::default(),
+        reassembler: Reassembler::default(),
+        dead: false,
+    };
+    (sealer, opener)
+}
+
+fn lock(transport: &Mutex<TransportState>) -> MutexGuard<'_, TransportState> {
+    transport.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sealer {
+    /// Appends the records of a message to `out`.
+    pub fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) {
+        let mut transport = lock(&self.transport);
+        for plaintext in frame::split(message) {
+            let len = plaintext.len() + frame::TAG_LEN;
+            let at = out.len() + frame::LENGTH_LEN;
+            // Plaintexts come in five sizes, all far below a Noise message's limit of 65,535 bytes.
+            out.extend(u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes());
+            out.resize(at + len, 0);
+            let written = transport.write_message(&plaintext, &mut out[at..]);
+            debug_assert_eq!(written.ok(), Some(len), "a record of a fixed size cannot fail");
+            self.records += 1;
+            if self.records.is_multiple_of(REKEY_AFTER) {
+                transport.rekey_outgoing();
+            }
+        }
+    }
+}
+
+impl Opener {
+    /// Takes bytes as they come.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.decoder.push(bytes);
+    }
+
+    /// The next whole message, or `None` while bytes are missing.
+    ///
+    /// # Errors
+    /// [`LinkError`]: close the link.
+    pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        if self.dead {
+            return Err(LinkError::Over);
+        }
+        let result = self.open_next();
+        self.dead = result.is_err();
+        result
+    }
+
+    fn open_next(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        let mut plaintext = [0; frame::MAX_CIPHERTEXT];
+        while let Some(record) = self.decoder.next_record()? {
+            let mut transport = lock(&self.transport);
+            let len = transport.read_message(record, &mut plaintext).map_err(|_| LinkError::Decrypt)?;
+            self.records += 1;
+            if self.records.is_multiple_of(REKEY_AFTER) {
+                transport.rekey_incoming();
+            }
+            drop(transport);
+            if let Some(message) = self.reassembler.push(plaintext.get(..len).ok_or(LinkError::Decrypt)?)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+}
