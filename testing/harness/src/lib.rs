@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the tests of several crates share: the simulation of many daemons in one process under paused time.
+
+pub mod sim;

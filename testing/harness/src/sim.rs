@@ -1,0 +1,234 @@
+//! Many daemons in one process: real core, real engine, real store, a simulated network and paused time.
+//!
+//! Time passes only when every task waits, so hours of faults run in a second, and the same seed gives the same run. A
+//! killed daemon loses everything but its store, which is kept in memory with its last commit, as a disk keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use torchat_core::handshake::LocalIdentity;
+use torchat_engine::clock::{Clock, Randomness};
+use torchat_engine::handle::Handle;
+use torchat_engine::store::Store;
+use torchat_engine::transport::memory::{SimulatedNetwork, Weather};
+use torchat_engine::{Engine, EngineConfig, Running, Storage, World};
+use torchat_protocol::id::PeerId;
+
+/// The wall clock at the start of every simulation: 2026-09-21, in milliseconds since 1970.
+const START_MS: i64 = 1_790_000_000_000;
+
+/// A daemon of a simulation.
+pub struct SimDaemon {
+    seed: u8,
+    id: PeerId,
+    store: Arc<Mutex<Store>>,
+    running: Option<Running>,
+}
+
+/// A simulation.
+pub struct Sim {
+    /// The network, for faults.
+    pub network: SimulatedNetwork,
+    /// Randomness for the scenario.
+    pub randomness: Randomness,
+    config: EngineConfig,
+    clock: Clock,
+    daemons: Vec<SimDaemon>,
+}
+
+impl Sim {
+    /// Starts `count` daemons that do not know each other. Must run within a paused runtime: see [`run`].
+    ///
+    /// # Panics
+    /// When a store in memory cannot be made.
+    #[must_use]
+    pub fn new(seed: u64, count: u8, config: EngineConfig) -> Self {
+        let mut sim = Self {
+            network: SimulatedNetwork::new(seed ^ 0x5eed, Weather::default()),
+            randomness: Randomness::seeded(seed),
+            config,
+            clock: Clock::simulated(START_MS),
+            daemons: Vec::new(),
+        };
+        for n in 0..count {
+            let identity = identity(n, START_MS);
+            let store = Arc::new(Mutex::new(Store::in_memory().expect("a store in memory")));
+            sim.daemons.push(SimDaemon { seed: n, id: identity.peer_id(), store, running: None });
+            sim.start(usize::from(n));
+        }
+        sim
+    }
+
+    /// A daemon's identity.
+    #[must_use]
+    pub fn id(&self, n: usize) -> PeerId {
+        self.daemons[n].id
+    }
+
+    /// A running daemon.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[must_use]
+    pub fn handle(&self, n: usize) -> Handle {
+        self.daemons[n].running.as_ref().expect("the daemon runs").handle.clone()
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_running(&self, n: usize) -> bool {
+        self.daemons[n].running.is_some()
+    }
+
+    /// A daemon's store, to look into or to limit it.
+    #[must_use]
+    pub fn store(&self, n: usize) -> Arc<Mutex<Store>> {
+        self.daemons[n].store.clone()
+    }
+
+    /// Starts a daemon on its store.
+    ///
+    /// # Panics
+    /// When the store is damaged.
+    pub fn start(&mut self, n: usize) {
+        let daemon = &mut self.daemons[n];
+        let identity = identity(daemon.seed, self.clock.now().wall_ms);
+        let world = World { clock: self.clock.clone(), randomness: self.randomness.clone() };
+        let network = self.network.attach(daemon.id);
+        let storage = Storage::Shared(daemon.store.clone());
+        let running = Engine::start(self.config.clone(), identity, storage, network, world);
+        daemon.running = Some(running.expect("the store is whole"));
+    }
+
+    /// Kills a daemon as kill -9 does.
+    pub async fn kill(&mut self, n: usize) {
+        if let Some(running) = self.daemons[n].running.take() {
+            running.kill().await;
+        }
+        self.network.detach(self.daemons[n].id);
+    }
+
+    /// Stops a daemon cleanly.
+    ///
+    /// # Panics
+    /// When its engine panicked.
+    pub async fn stop(&mut self, n: usize) {
+        if let Some(running) = self.daemons[n].running.take() {
+            running.handle.stop();
+            running.join.await.expect("the engine ends without a panic");
+        }
+        self.network.detach(self.daemons[n].id);
+    }
+
+    /// Everybody adds everybody.
+    ///
+    /// # Panics
+    /// When a daemon refuses.
+    pub async fn befriend_all(&self) {
+        for a in 0..self.daemons.len() {
+            for b in 0..self.daemons.len() {
+                if a != b {
+                    self.handle(a).add(self.id(b)).await.expect("added");
+                }
+            }
+        }
+    }
+
+    /// The texts that `to` has from `from`, in their order.
+    ///
+    /// # Panics
+    /// When the store cannot be read.
+    pub async fn received(&self, to: usize, from: usize) -> Vec<String> {
+        let history = self.handle(to).history(self.id(from), u32::MAX).await.expect("history");
+        history.into_iter().filter(|line| line.dir == "in").map(|line| line.text).collect()
+    }
+
+    /// Messages that wait to be delivered, of all running daemons.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        (0..self.daemons.len())
+            .filter(|n| self.is_running(*n))
+            .map(|n| self.handle(n).status()["queue"]["messages"].as_u64().unwrap_or(u64::MAX))
+            .sum()
+    }
+
+    /// Waits, in simulated time, until nothing is queued. Returns whether that came true within `limit`.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + limit;
+        while tokio::time::Instant::now() < deadline {
+            if self.queued() == 0 {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        false
+    }
+}
+
+fn identity(n: u8, now_ms: i64) -> LocalIdentity {
+    LocalIdentity::from_seeds(&[n + 1; 32], &[n + 101; 32], (now_ms / 1000).unsigned_abs()).expect("an identity")
+}
+
+/// Runs a scenario in paused time, on one thread, so that its order follows from its seed.
+///
+/// # Panics
+/// When the scenario does.
+pub fn run<T>(scenario: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(scenario)
+}
+
+/// What was accepted by the daemons, to be compared with what arrived.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// For each pair (from, to) the texts whose SEND was answered, in order.
+    pub accepted: BTreeMap<(usize, usize), Vec<String>>,
+    /// Texts whose SEND was interrupted: each may have been accepted or not.
+    pub unknown: BTreeMap<(usize, usize), Vec<String>>,
+}
+
+/// How a run broke a promise.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// An accepted message never arrived.
+    Lost(String),
+    /// A message arrived twice.
+    Duplicate(String),
+    /// Accepted messages arrived in another order.
+    Reordered(Vec<String>),
+    /// A message arrived that nobody sent to this peer.
+    Forged(String),
+}
+
+impl Ledger {
+    /// Compares what `to` received from `from` with what was accepted.
+    #[must_use]
+    pub fn check(&self, from: usize, to: usize, received: &[String]) -> Vec<Violation> {
+        let none = Vec::new();
+        let accepted = self.accepted.get(&(from, to)).unwrap_or(&none);
+        let unknown = self.unknown.get(&(from, to)).unwrap_or(&none);
+        let mut found = Vec::new();
+        for text in accepted {
+            match received.iter().filter(|r| *r == text).count() {
+                0 => found.push(Violation::Lost(text.clone())),
+                1 => {}
+                _ => found.push(Violation::Duplicate(text.clone())),
+            }
+        }
+        for text in received {
+            if !accepted.contains(text) && !unknown.contains(text) {
+                found.push(Violation::Forged(text.clone()));
+            }
+        }
+        for text in unknown {
+            if received.iter().filter(|r| *r == text).count() > 1 {
+                found.push(Violation::Duplicate(text.clone()));
+            }
+        }
+        let order: Vec<_> = received.iter().filter(|r| accepted.contains(r)).cloned().collect();
+        if found.is_empty() && order != *accepted {
+            found.push(Violation::Reordered(order));
+        }
+        found
+    }
+}
