@@ -1,1 +1,143 @@
-//! Strict JSON.
+//! What a local program says to its daemon: the classic contract, one JSON object a request.
+//!
+//! Nothing here can come from an onion stream: peers have types of their own in [`crate::message`].
+
+pub mod finder;
+
+use crate::{json, limits};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A request. Unknown keys are ignored; a wrong type and a repeated key are errors.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Request {
+    /// What to do.
+    pub cmd: String,
+    /// Mostly the peer.
+    #[serde(default)]
+    pub id: String,
+    /// The argument.
+    #[serde(default)]
+    pub msg: String,
+    /// Echoed.
+    #[serde(default)]
+    pub portno: i64,
+    /// SEND: `delivered` to answer only when the peer has the message.
+    #[serde(default)]
+    pub wait: Option<String>,
+    /// SEND: how long to wait, in seconds.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+}
+
+impl Request {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// What is wrong with it, for an ERR reply.
+    pub fn parse(bytes: &[u8]) -> Result<Self, json::JsonError> {
+        json::from_slice(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH)
+    }
+}
+
+/// A reply: keys in alphabetical order, compact, raw UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply(BTreeMap<&'static str, Value>);
+
+impl Reply {
+    /// A reply with the four keys that every reply has.
+    #[must_use]
+    pub fn new(cmd: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
+        Self(BTreeMap::from([
+            ("cmd", Value::from(cmd)),
+            ("id", Value::from(id.into())),
+            ("msg", Value::from(msg.into())),
+            ("portno", Value::from(portno)),
+        ]))
+    }
+
+    /// An error: `code` is stable and for programs, `msg` for people.
+    #[must_use]
+    pub fn error(code: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
+        Self::new("ERR", id, msg, portno).with("code", code)
+    }
+
+    /// Adds a key.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.0.insert(key, value.into());
+        self
+    }
+
+    /// The object's bytes, without what frames it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Strings, numbers and maps with text keys cannot fail to serialise.
+        serde_json::to_vec(&self.0).unwrap_or_default()
+    }
+
+    /// The bytes of one write: plain with a newline at the end, or framed by four digits. A framed reply that is too
+    /// long for four digits becomes an error.
+    #[must_use]
+    pub fn frame(&self, framing: finder::Framing) -> Vec<u8> {
+        let mut object = self.to_bytes();
+        match framing {
+            finder::Framing::Plain => {
+                object.push(b'\n');
+                object
+            }
+            finder::Framing::Digits => {
+                if object.len() > limits::FRAMED_OBJECT_BYTES {
+                    let text = format!(
+                        "the reply has {} bytes, a framed one at most {}: use the plain framing",
+                        object.len(),
+                        limits::FRAMED_OBJECT_BYTES
+                    );
+                    let portno = self.0.get("portno").and_then(Value::as_i64).unwrap_or_default();
+                    object = Self::error("too-long", "", text, portno).to_bytes();
+                }
+                let mut bytes = format!("{:04}", object.len()).into_bytes();
+                bytes.extend(object);
+                bytes
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::finder::Framing;
+    use super::*;
+
+    #[test]
+    fn requests_have_defaults_and_types() {
+        let request = Request::parse(br#"{"cmd":"HOST"}"#).unwrap();
+        assert_eq!((request.id.as_str(), request.msg.as_str(), request.portno), ("", "", 0));
+        let old = br#"{"id": "localhost", "portno": 8000, "msg": "", "cmd": "HOST", "date": "[12:34] "}"#;
+        assert_eq!(Request::parse(old).unwrap().portno, 8000);
+        for bad in [
+            &br#"{"cmd":1}"#[..],
+            br#"{"cmd":"HOST","portno":"1"}"#,
+            br#"{"cmd":"HOST","portno":1.5}"#,
+            br#"{"cmd":"HOST","id":null}"#,
+            br#"{"msg":"x"}"#,
+            br#"{"cmd":"HOST","cmd":"EXIT"}"#,
+            br#"{"cmd":"HOST","x":1,"x":1}"#,
+        ] {
+            assert!(Request::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn replies_are_golden() {
+        let reply = Reply::new("UPDATE", "p.onion", "ü\n", 80).with("date", "2026-01-02T03:04:05Z");
+        let object =
+            "{\"cmd\":\"UPDATE\",\"date\":\"2026-01-02T03:04:05Z\",\"id\":\"p.onion\",\"msg\":\"ü\\n\",\"portno\":80}";
+        assert_eq!(reply.frame(Framing::Plain), format!("{object}\n").into_bytes());
+        assert_eq!(reply.frame(Framing::Digits), format!("0086{object}").into_bytes());
+        let long = Reply::new("HISTORY", "", "x".repeat(10_000), 1).frame(Framing::Digits);
+        assert!(String::from_utf8(long).unwrap().contains("\"code\":\"too-long\""));
+    }
+}

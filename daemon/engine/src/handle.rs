@@ -10,6 +10,7 @@ use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -106,6 +107,7 @@ pub struct Handle {
     network: watch::Receiver<NetworkStatus>,
     clock: Clock,
     stop: CancellationToken,
+    refused_clients: Arc<AtomicU64>,
 }
 
 impl Handle {
@@ -120,7 +122,7 @@ impl Handle {
         clock: Clock,
         stop: CancellationToken,
     ) -> Self {
-        Self { own, mailbox, unread, reader, node, network, clock, stop }
+        Self { own, mailbox, unread, reader, node, network, clock, stop, refused_clients: Arc::default() }
     }
 
     /// Our identity.
@@ -278,6 +280,7 @@ impl Handle {
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
             "refused": {
+                "clients": self.refused_clients.load(Ordering::Relaxed),
                 "misbehaved": status.counters.misbehaved,
                 "storage": status.counters.storage,
                 "strangers": status.counters.strangers,
@@ -293,6 +296,11 @@ impl Handle {
     /// Begins the clean stop.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Counts a local program that was turned away.
+    pub(crate) fn note_refused_client(&self) {
+        self.refused_clients.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn post(&self, event: Event) -> Result<(), Refusal> {

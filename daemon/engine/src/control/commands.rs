@@ -1,0 +1,159 @@
+//! What each command of the classic contract does.
+
+use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
+use serde_json::{Value, json};
+use std::time::Duration;
+use torchat_protocol::control::{Reply, Request};
+use torchat_protocol::id::{PeerId, parse_onion};
+
+/// Messages that HISTORY shows when no number is given.
+const HISTORY_DEFAULT: u32 = 20;
+/// Messages that HISTORY shows at most, so that a reply stays a reply.
+const HISTORY_MAX: u32 = 10_000;
+/// How long SEND waits for the delivery when no time is given.
+const WAIT_DEFAULT_S: u64 = 120;
+/// How long SEND waits at most.
+const WAIT_MAX_S: u64 = 3600;
+
+/// What came of a request.
+pub(super) struct Outcome {
+    pub(super) reply: Reply,
+    /// A message that the reply hands out.
+    pub(super) lease: Option<Lease>,
+    /// The daemon is to stop after the reply.
+    pub(super) exit: bool,
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self { reply, lease: None, exit: false }
+    }
+}
+
+pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
+    let result = match request.cmd.as_str() {
+        "HOST" => Ok(Reply::new("HOST", &request.id, handle.own().onion(), request.portno).into()),
+        "SEND" => send(handle, &request).await.map(Into::into),
+        "GET_PEERS" => Ok(get_peers(handle, &request).into()),
+        "UPDATE" => update(handle, &request).await,
+        "HISTORY" => history(handle, &request).await.map(Into::into),
+        "ADD" => add(handle, &request).await.map(Into::into),
+        "STATUS" => Ok(status(handle, &request).into()),
+        "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
+        "RECV" => Err(Reply::error(
+            "not-a-command",
+            &request.id,
+            "RECV is for peers, which have a door of their own",
+            request.portno,
+        )),
+        "END" | "ERR" => {
+            let text = format!("{} is a reply, not a command", request.cmd);
+            Err(Reply::error("not-a-command", &request.id, text, request.portno))
+        }
+        other => {
+            // The name goes back only as far as a name can be long.
+            let name: String = other.chars().take(32).collect();
+            let text = format!(
+                "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY ADD STATUS EXIT"
+            );
+            Err(Reply::error("unknown-command", &request.id, text, request.portno))
+        }
+    };
+    result.unwrap_or_else(Into::into)
+}
+
+fn peer(request: &Request, text: &str) -> Result<PeerId, Reply> {
+    parse_onion(text).map_err(|error| Reply::error("bad-onion", &request.id, error.to_string(), request.portno))
+}
+
+fn refused(request: &Request, refusal: &Refusal) -> Reply {
+    Reply::error(refusal.code(), &request.id, refusal.to_string(), request.portno)
+}
+
+async fn send(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+    let to = peer(request, &request.id)?;
+    let wait = match request.wait.as_deref() {
+        None => None,
+        Some("delivered") => Some(request.timeout.unwrap_or(WAIT_DEFAULT_S).min(WAIT_MAX_S)),
+        Some(_) => {
+            let text = "\"wait\" can only be \"delivered\"";
+            return Err(Reply::error("bad-value", &request.id, text, request.portno));
+        }
+    };
+    let mid = handle.send(to, request.msg.clone()).await.map_err(|refusal| refused(request, &refusal))?;
+    if let Some(seconds) = wait {
+        let end = handle.wait_delivered(to, mid, Duration::from_secs(seconds)).await;
+        if let DeliveryWait::NotYet { reason } = end {
+            let text = format!("not delivered within {seconds} s, still being tried: {reason}");
+            let reply = Reply::error("not-delivered", to.onion(), text, request.portno);
+            return Err(reply.with("mid", mid.to_string()).with("queued", true));
+        }
+    }
+    Ok(Reply::new("END", handle.own().onion(), "", request.portno))
+}
+
+fn get_peers(handle: &Handle, request: &Request) -> Reply {
+    let peers: Vec<_> = handle.unread_peers().iter().map(PeerId::onion).collect();
+    Reply::new("GET_PEERS", &request.id, peers.join(","), request.portno)
+}
+
+async fn update(handle: &Handle, request: &Request) -> Result<Outcome, Reply> {
+    let from = peer(request, if request.msg.is_empty() { &request.id } else { &request.msg })?;
+    let onion = from.onion();
+    Ok(match handle.lease(from).await {
+        None => Reply::new("END", &onion, &onion, request.portno).into(),
+        Some(lease) => {
+            let reply = Reply::new("UPDATE", &onion, &lease.text, request.portno).with("date", date(lease.arrived_ms));
+            Outcome { reply, lease: Some(lease), exit: false }
+        }
+    })
+}
+
+async fn history(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+    let with = peer(request, &request.id)?;
+    let count = match request.msg.trim() {
+        "" => HISTORY_DEFAULT,
+        number => number.parse().map_err(|_| {
+            Reply::error("bad-value", &request.id, "\"msg\" must be the number of messages", request.portno)
+        })?,
+    };
+    let lines = handle.history(with, count.min(HISTORY_MAX)).await.map_err(|refusal| refused(request, &refusal))?;
+    let own = handle.own().onion();
+    let onion = with.onion();
+    let mut text = String::new();
+    let mut list = Vec::with_capacity(lines.len());
+    for line in &lines {
+        let date = date(line.at_ms);
+        let who = if line.dir == "out" { &own } else { &onion };
+        text.push_str(&format!("{date} {who} {}\n", line.text.replace('\n', "\n  ")));
+        list.push(json!({
+            "date": date,
+            "dir": line.dir,
+            "mid": line.mid.to_string(),
+            "msg": line.text,
+            "state": line.state,
+        }));
+    }
+    Ok(Reply::new("HISTORY", &request.id, text, request.portno).with("lines", Value::from(list)))
+}
+
+async fn add(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+    let whom = peer(request, &request.id)?;
+    handle.add(whom).await.map_err(|refusal| refused(request, &refusal))?;
+    Ok(Reply::new("END", &request.id, "", request.portno))
+}
+
+fn status(handle: &Handle, request: &Request) -> Reply {
+    let status = handle.status();
+    let sentence = status["sentence"].as_str().unwrap_or_default().to_owned();
+    Reply::new("STATUS", &request.id, sentence, request.portno).with("status", status)
+}
+
+/// RFC 3339, UTC, seconds.
+fn date(at_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        // Outside the years that have a name; only a broken clock gets here.
+        Err(_) => "1970-01-01T00:00:00Z".to_owned(),
+    }
+}

@@ -1,0 +1,287 @@
+//! The data directory: everything of one daemon lives in it, one daemon at a time, nobody else looks in.
+
+use crate::exit::{Code, Failure};
+use crate::{files, places};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data directory, which may not exist yet.
+#[derive(Debug, Clone)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    /// Whether missing parents are made: only for the default, which stands below `~/.local/share`. A mistyped
+    /// `--data-dir` must not silently become a new identity somewhere.
+    parents: bool,
+}
+
+/// The lock on a data directory. It is held as long as the value, or a copy of its descriptor in a child, lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl DataDir {
+    /// `named` is what the command line or the torrc says, if anything.
+    pub(crate) fn choose(named: Option<&Path>) -> Result<Self, Failure> {
+        match named {
+            Some(path) => Ok(Self { path: places::absolute(path)?, parents: false }),
+            None => Ok(Self { path: places::default_data_dir()?, parents: true }),
+        }
+    }
+
+    /// The secrets that make this daemon who it is.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.path.join("identity.key")
+    }
+
+    /// The store.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("torchat.db")
+    }
+
+    /// The default control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join("control.sock")
+    }
+
+    /// Arti's state and cache.
+    pub(crate) fn tor(&self) -> PathBuf {
+        self.path.join("tor")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.path.join("pid")
+    }
+
+    fn port_file(&self) -> PathBuf {
+        self.path.join("port")
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Finds every reason not to use the directory, without changing anything. The lock of an existing directory is
+    /// taken and returned, so that it cannot be lost to another start in between.
+    pub(crate) fn check(&self) -> Result<Option<Lock>, Failure> {
+        let metadata = match self.path.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                places::creatable(&self.path, self.parents).map_err(|error| self.failure("cannot be made", &error))?;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.failure("cannot be used", &error)),
+        };
+        let shown = self.path.display();
+        if !metadata.is_dir() {
+            return Err(Failure::new(Code::DataDir, format!("the data directory {shown} is no directory")));
+        }
+        let us = rustix::process::geteuid().as_raw();
+        if metadata.uid() != us {
+            let owner = metadata.uid();
+            return Err(Failure::new(
+                Code::DataDirOpen,
+                format!("the data directory {shown} belongs to user {owner}, and this is user {us}"),
+            ));
+        }
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(Failure::new(
+                Code::DataDirOpen,
+                format!("the data directory {shown} is open to other users (mode {mode:04o}): `chmod 700 {shown}`"),
+            ));
+        }
+        places::writable(&self.path).map_err(|error| self.failure("cannot be written", &error))?;
+        match OpenOptions::new().read(true).write(true).open(self.lock_file()) {
+            Ok(file) => self.try_lock(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failure("has a lock that cannot be opened", &error)),
+        }
+    }
+
+    /// Makes the directory and takes its lock, unless [`DataDir::check`] has it already; clears away what a daemon that
+    /// was killed left behind.
+    pub(crate) fn enter(&self, held: Option<Lock>) -> Result<Lock, Failure> {
+        places::make_private(&self.path, self.parents).map_err(|error| self.failure("cannot be made", &error))?;
+        let lock = match held {
+            Some(lock) => lock,
+            None => {
+                let open = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(0o600)
+                    .open(self.lock_file());
+                self.try_lock(open.map_err(|error| self.failure("cannot be written", &error))?)?
+            }
+        };
+        // A pid or port from before must not be taken for ours, nor a half-made key stay beside the real one.
+        for stale in [self.pid_file(), self.port_file(), self.path.join("identity.key.new")] {
+            remove(&stale).map_err(|error| self.failure("cannot be written", &error))?;
+        }
+        Ok(lock)
+    }
+
+    /// Whether no daemon uses the directory, for `--stop`.
+    pub(crate) fn is_free(&self) -> Result<bool, Failure> {
+        match File::open(self.lock_file()) {
+            Ok(file) => match file.try_lock() {
+                Ok(()) => Ok(true),
+                Err(TryLockError::WouldBlock) => Ok(false),
+                Err(TryLockError::Error(error)) => Err(self.failure("has a lock that cannot be asked", &error)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.is_dir() => Ok(true),
+            Err(error) => Err(self.failure("cannot be used", &error)),
+        }
+    }
+
+    /// The process id in `pid`, for messages.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()
+    }
+
+    fn try_lock(&self, file: File) -> Result<Lock, Failure> {
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                let who = self.pid().map_or("its pid is not written yet".into(), |pid| format!("process {pid}"));
+                let shown = self.path.display();
+                Err(Failure::new(Code::AlreadyRunning, format!("torchatd already runs with {shown} ({who})")))
+            }
+            Err(TryLockError::Error(error)) => Err(self.failure("cannot be locked", &error)),
+        }
+    }
+
+    fn failure(&self, what: &str, error: &io::Error) -> Failure {
+        Failure::new(Code::DataDir, format!("the data directory {} {what}: {error}", self.path.display()))
+    }
+}
+
+/// The files that say that a daemon runs. They go when this is dropped, and the control socket with them.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    paths: Vec<PathBuf>,
+}
+
+impl Traces {
+    /// Writes `pid` and, if there is a port, `port`.
+    pub(crate) fn leave(data: &DataDir, port: Option<u16>, socket: &Path) -> Result<Self, Failure> {
+        let mut traces = Self { paths: vec![socket.to_owned()] };
+        let pid = (data.pid_file(), std::process::id().to_string());
+        let port = port.map(|port| (data.port_file(), port.to_string()));
+        for (path, text) in std::iter::once(pid).chain(port) {
+            files::write_atomically(&path, format!("{text}\n").as_bytes())
+                .map_err(|error| data.failure("cannot be written", &error))?;
+            traces.paths.push(path);
+        }
+        Ok(traces)
+    }
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            if let Err(error) = remove(path) {
+                tracing::warn!(%error, file = %path.display(), "left behind");
+            }
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn data(path: &Path) -> DataDir {
+        DataDir::choose(Some(path)).unwrap()
+    }
+
+    #[test]
+    fn a_missing_parent_is_refused_and_nothing_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let failure = data(&dir.path().join("a/b")).check().unwrap_err();
+        assert_eq!(failure.code, Code::DataDir);
+        assert!(failure.message.contains("a/b"), "{failure}");
+        let new = data(&dir.path().join("new"));
+        assert!(new.check().unwrap().is_none());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_is_no_data_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(data(&file).check().unwrap_err().code, Code::DataDir);
+        assert_eq!(data(&file.join("x")).check().unwrap_err().code, Code::DataDir);
+    }
+
+    #[test]
+    fn other_users_are_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        for mode in [0o750, 0o701, 0o755] {
+            std::fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+            let failure = data(dir.path()).check().unwrap_err();
+            assert_eq!(failure.code, Code::DataDirOpen);
+            assert!(failure.message.contains("chmod 700"), "{failure}");
+        }
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
+        data(dir.path()).check().unwrap();
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = data(&dir.path().join("d"));
+        assert_eq!(data.is_free().unwrap_err().code, Code::DataDir, "there is no directory yet");
+        let lock = data.enter(None).unwrap();
+        assert!(!data.is_free().unwrap());
+        let traces = Traces::leave(&data, Some(8000), &data.socket()).unwrap();
+        assert_eq!(std::fs::read_to_string(data.path().join("port")).unwrap(), "8000\n");
+        let failure = data.check().unwrap_err();
+        assert_eq!(failure.code, Code::AlreadyRunning);
+        assert!(failure.message.contains(&format!("process {}", std::process::id())), "{failure}");
+        drop(traces);
+        drop(lock);
+        assert!(data.is_free().unwrap());
+        let held = data.check().unwrap();
+        assert!(held.is_some(), "the check keeps the lock");
+        assert!(!data.is_free().unwrap());
+        data.enter(held).unwrap();
+        let left: Vec<_> = data.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["lock"]);
+    }
+
+    #[test]
+    fn what_a_killed_daemon_left_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = data(&dir.path().join("d"));
+        places::make_private(data.path(), false).unwrap();
+        for name in ["pid", "port", "identity.key.new"] {
+            std::fs::write(data.path().join(name), "1\n").unwrap();
+        }
+        let lock = data.check().unwrap();
+        assert!(data.path().join("port").exists(), "a check changes nothing");
+        let _lock = data.enter(lock).unwrap();
+        assert_eq!(data.path().read_dir().unwrap().count(), 1);
+        assert_eq!(data.pid(), None);
+    }
+}

@@ -1,0 +1,324 @@
+//! The two logs, `torchatd.log` (events) and `error.log` (warnings and errors), and standard error in the foreground.
+//!
+//! A log may be stolen, so it holds no message text, no full onion ([`scrub`]), and times to the second only. Of the
+//! libraries only warnings are written.
+
+mod rotate;
+mod scrub;
+
+use rotate::Rotating;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::Layer;
+
+/// How much is logged. A later one includes all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// What failed.
+    Error,
+    /// What may become a failure.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it happened, with the short names of peers.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl From<Level> for LevelFilter {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// The open logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Logs {
+    files: [LogFile; 2],
+}
+
+impl Logs {
+    /// Opens both files in an existing directory.
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
+        Ok(Self { files: [LogFile::open(&dir.join("torchatd.log"))?, LogFile::open(&dir.join("error.log"))?] })
+    }
+
+    /// Opens both files again, after they were moved away.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.lock().reopen())
+    }
+
+    /// Sends everything that is traced from now on to the logs and, in the foreground, to standard error.
+    pub(crate) fn install(&self, level: Level, foreground: bool) -> Result<(), TryInitError> {
+        let stderr = foreground.then(|| {
+            let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+            line_format(ToStderr, colours).with_filter(filter(level))
+        });
+        self.subscriber(level).with(stderr).try_init()
+    }
+
+    fn subscriber(&self, level: Level) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
+        let [events, errors] = self.files.clone();
+        tracing_subscriber::registry()
+            .with(line_format(events, false).with_filter(filter(level)))
+            .with(line_format(errors, false).with_filter(filter(level.min(Level::Warn))))
+    }
+}
+
+fn line_format<S, W>(writer: W, colours: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours).with_timer(Seconds::new())
+}
+
+/// Our own targets at the chosen level, arti and all other libraries at most at warn.
+fn filter<S>(level: Level) -> impl Filter<S> + Send + Sync + 'static
+where
+    S: Subscriber,
+{
+    let libraries = LevelFilter::from(level.min(Level::Warn));
+    Targets::new().with_default(libraries).with_target("torchat", level).and(Harmless)
+}
+
+/// Drops warnings that say nothing to an operator: what arti writes on a network of a few relays, again and again.
+struct Harmless;
+
+impl<S> Filter<S> for Harmless {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let target = event.metadata().target();
+        if !target.starts_with("tor_netdir") && !target.starts_with("tor_circmgr") {
+            return true;
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let few_relays = text.0.contains("Requested ") && text.0.contains(" relays, but only ");
+        // Circuits for measurements want exits. A daemon that only dials onion services needs none.
+        let no_exits = text.0.contains("Failed to build preemptive circuit") && text.0.contains("non-exit");
+        !few_relays && !no_exits
+    }
+}
+
+/// All fields of an event, one after the other.
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
+        use fmt::Write;
+        // Writing into a String does not fail.
+        let _ = write!(self.0, "{value:?} ");
+    }
+}
+
+/// The time to the second, and the process, since two daemons may share a log directory.
+struct Seconds {
+    pid: u32,
+}
+
+impl Seconds {
+    fn new() -> Self {
+        Self { pid: std::process::id() }
+    }
+}
+
+impl FormatTime for Seconds {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or_default();
+        match jiff::Timestamp::from_second(now) {
+            Ok(now) => write!(writer, "{now} [{}]", self.pid),
+            Err(_) => write!(writer, "@{} [{}]", now, self.pid),
+        }
+    }
+}
+
+/// One log file, shared by all threads.
+#[derive(Debug, Clone)]
+struct LogFile(Arc<Mutex<Rotating>>);
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = Rotating::open(path, rotate::LIMIT, rotate::KEEP)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        Ok(Self(Arc::new(Mutex::new(file))))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Rotating> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogFile {
+    type Writer = ToFile<'a>;
+
+    fn make_writer(&'a self) -> ToFile<'a> {
+        ToFile(self)
+    }
+}
+
+/// Takes one event, which comes as one write.
+struct ToFile<'a>(&'a LogFile);
+
+impl Write for ToFile<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A log that cannot be written, on a full disk for example, must not stop the daemon.
+        let _ = self.0.lock().write_line(&scrub::scrub(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct ToStderr;
+
+impl<'a> MakeWriter<'a> for ToStderr {
+    type Writer = ToStderr;
+
+    fn make_writer(&'a self) -> ToStderr {
+        ToStderr
+    }
+}
+
+impl Write for ToStderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // The terminal may be gone.
+        let _ = io::stderr().write_all(&scrub::scrub(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reports where a panic was, and nothing else: its message may quote what somebody wrote.
+pub(crate) fn report_panics_by_location() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or("an unknown place".to_owned(), ToString::to_string);
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(%place, "a bug: this part of the daemon ended");
+        } else {
+            let _ = writeln!(io::stderr(), "torchatd: a bug at {place}");
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tracing::subscriber::with_default;
+
+    const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid";
+
+    /// What stands in both logs after `trace`, without times.
+    fn logged(level: Level, trace: impl FnOnce()) -> [String; 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::open(dir.path()).unwrap();
+        with_default(logs.subscriber(level), trace);
+        ["torchatd.log", "error.log"].map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap())
+    }
+
+    fn everything() {
+        tracing::error!(target: "torchat_engine", "our error");
+        tracing::warn!(target: "torchatd::run", "our warning");
+        tracing::info!(target: "torchat_tor", "our info");
+        tracing::debug!(target: "torchat_core", "our debug");
+        tracing::warn!(target: "tor_proto::channel", "arti's warning");
+        tracing::info!(target: "tor_dirmgr", "arti's info");
+        tracing::info!(target: "arti_client", "arti's info");
+        tracing::debug!(target: "rustls", "a library's debug");
+    }
+
+    #[test]
+    fn events_and_errors_go_apart() {
+        let [events, errors] = logged(Level::Info, everything);
+        assert_eq!(events.lines().count(), 4, "{events}");
+        for text in ["our error", "our warning", "our info", "arti's warning"] {
+            assert!(events.contains(text), "{text}: {events}");
+        }
+        assert_eq!(errors.lines().count(), 3, "{errors}");
+        assert!(!errors.contains("info"), "{errors}");
+    }
+
+    #[test]
+    fn the_level_is_ours_and_limits_the_libraries() {
+        let [events, errors] = logged(Level::Debug, everything);
+        assert!(events.contains("our debug") && !events.contains("library"), "{events}");
+        assert_eq!(errors.lines().count(), 3);
+        let [events, errors] = logged(Level::Error, everything);
+        assert_eq!((events.lines().count(), errors.lines().count()), (1, 1), "{events}{errors}");
+    }
+
+    #[test]
+    fn a_line_has_the_second_and_the_process() {
+        let [events, _] = logged(Level::Info, || tracing::info!(target: "torchatd", "hello"));
+        let (time, rest) = events.split_once(' ').unwrap();
+        assert_eq!(time.len(), "2026-11-21T03:00:00Z".len(), "{time}");
+        assert!(rest.starts_with(&format!("[{}]", std::process::id())), "{events}");
+    }
+
+    #[test]
+    fn onions_never_reach_a_log() {
+        let [events, errors] = logged(Level::Trace, || {
+            tracing::error!(target: "tor_hsclient", peer = %format!("{ONION}.onion"), "cannot dial {ONION}");
+        });
+        for log in [events, errors] {
+            assert!(log.contains("[onion]") && !log.contains(ONION), "{log}");
+        }
+    }
+
+    #[test]
+    fn harmless_warnings_are_dropped() {
+        let [events, _] = logged(Level::Info, || {
+            tracing::warn!(
+                target: "tor_netdir",
+                "Requested 42 relays, but only 0 were usable, and only 0 were chosen after weighting Middle."
+            );
+            tracing::warn!(
+                target: "tor_circmgr",
+                "Failed to build preemptive circuit Timeout: error: rejected 8/8 as non-exit"
+            );
+            tracing::warn!(target: "tor_circmgr", "Failed to build preemptive circuit Exit: error: no guards");
+            tracing::warn!(target: "torchat_tor", "Requested 1 relays, but only 0 were usable");
+        });
+        assert_eq!(events.lines().count(), 2, "{events}");
+    }
+
+    #[test]
+    fn reopened_after_a_move() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::open(dir.path()).unwrap();
+        std::fs::rename(dir.path().join("error.log"), dir.path().join("old")).unwrap();
+        logs.reopen().unwrap();
+        with_default(logs.subscriber(Level::Info), || tracing::warn!(target: "torchatd", "after"));
+        assert!(std::fs::read_to_string(dir.path().join("error.log")).unwrap().contains("after"));
+        assert_eq!(std::fs::read(dir.path().join("old")).unwrap(), b"");
+    }
+}
