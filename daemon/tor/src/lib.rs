@@ -1,1 +1,74 @@
-//! Placeholder.
+//! Tor inside the daemon, by arti: the only crate that names it.
+//!
+//! One [`TorClient`] and one onion service for the life of the process: arti never relaunches a service of the same
+//! nickname in one process. The identity's key lives in an ephemeral keystore, so `identity.key` stays its only copy on
+//! disk. The service runs with full vanguards (measured on a private network: +0.16 s to connect, +48 ms round trip).
+
+mod config;
+mod dial;
+mod service;
+mod status;
+
+pub use config::{ConfigError, check};
+
+use arti_client::TorClient;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tor_rtcompat::PreferredRuntime;
+use torchat_engine::transport::{Network, NetworkStatus};
+
+/// Where arti keeps its state, and what the user wants of it.
+#[derive(Debug, Clone)]
+pub struct TorConfig {
+    /// Guards and the service's introduction points: kept.
+    pub state_dir: PathBuf,
+    /// The directory's documents: may be deleted.
+    pub cache_dir: PathBuf,
+    /// The port of the onion service.
+    pub virtual_port: u16,
+    /// The `[tor.*]` tables of the configuration file, with arti's own keys.
+    pub options: toml::Table,
+}
+
+/// Why Tor cannot be started at all. (That there is no network is no reason: it is tried for ever.)
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not acceptable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Arti refuses to start.
+    #[error("Tor cannot be started: {0}")]
+    Arti(String),
+    /// The identity's key is not one.
+    #[error("the identity's key is not usable for an onion service")]
+    Key,
+}
+
+/// Streams of others that wait to be looked at.
+const INCOMING: usize = 16;
+
+/// Starts Tor within the current tokio runtime and returns at once. The way into the network is built in the background
+/// and tried for ever; [`NetworkStatus::sentence`] says how far it is.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, StartError> {
+    // arti with rustls panics without a provider. An error only says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arti = config::build(&config)?;
+    let key = service::keypair(onion_secret).ok_or(StartError::Key)?;
+    let runtime = PreferredRuntime::current().map_err(|error| StartError::Arti(error.to_string()))?;
+    let client = TorClient::with_runtime(runtime)
+        .config(arti)
+        .create_unbootstrapped()
+        .map_err(|error| StartError::Arti(status::report(&error)))?;
+    let (door, incoming) = mpsc::channel(INCOMING);
+    let service = service::launch(&client, key, config.virtual_port, door)?;
+    let starting = NetworkStatus { usable: false, percent: 0, sentence: "starting Tor".into() };
+    let (tell, status) = watch::channel(starting);
+    tokio::spawn(status::bootstrap(client.clone(), service, tell));
+    Ok(Network { transport: Arc::new(dial::Arti::new(client, config.virtual_port, status)), incoming })
+}
+
+type Client = Arc<TorClient<PreferredRuntime>>;

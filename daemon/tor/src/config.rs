@@ -1,0 +1,124 @@
+//! The `[tor.*]` tables: arti's own options, checked key by key, and what we do not leave to them.
+
+use crate::TorConfig;
+use arti_client::TorClientConfig;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+use tor_config::load::ConfigResolveOptions;
+use tor_config::sources::MustRead;
+use tor_config::{ConfigurationSource, ConfigurationSources};
+
+/// Why the `[tor.*]` tables are not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Arti has no such option.
+    #[error("unknown key tor.{0}")]
+    UnknownKey(String),
+    /// An option that the daemon decides.
+    #[error("tor.{0} cannot be set: the daemon decides it")]
+    Ours(&'static str),
+    /// A value that arti refuses.
+    #[error("the [tor.*] tables are not acceptable: {0}")]
+    Value(String),
+}
+
+/// Options that would put keys elsewhere, or make the service easier to find.
+const OURS: [&str; 2] = ["storage", "vanguards"];
+
+/// Checks the `[tor.*]` tables without touching the disk.
+///
+/// # Errors
+/// [`ConfigError`], with the key.
+pub fn check(options: &Table) -> Result<(), ConfigError> {
+    resolve(options, Path::new("/nonexistent"), Path::new("/nonexistent")).map(drop)
+}
+
+pub(crate) fn build(config: &TorConfig) -> Result<TorClientConfig, ConfigError> {
+    resolve(&config.options, &config.state_dir, &config.cache_dir)
+}
+
+fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfig, ConfigError> {
+    if let Some(ours) = OURS.into_iter().find(|key| options.contains_key(*key)) {
+        return Err(ConfigError::Ours(ours));
+    }
+    let mut all = options.clone();
+    all.insert("storage".into(), storage(state, cache)?);
+    let full = Table::from_iter([("mode".to_owned(), Value::from("full"))]);
+    all.insert("vanguards".into(), Value::Table(full));
+    let text = toml::to_string(&all).map_err(|error| ConfigError::Value(error.to_string()))?;
+    let mut sources = ConfigurationSources::new_empty();
+    sources.push_source(ConfigurationSource::from_verbatim(text), MustRead::MustRead);
+    let tree = sources.load().map_err(|error| ConfigError::Value(error.to_string()))?;
+    let resolved = tor_config::resolve_return_results::<TorClientConfig>(&tree, &ConfigResolveOptions::default())
+        .map_err(|error| ConfigError::Value(error.to_string()))?;
+    match resolved.unrecognized.first() {
+        Some(key) => Err(ConfigError::UnknownKey(key.to_string())),
+        None => Ok(resolved.value),
+    }
+}
+
+fn storage(state: &Path, cache: &Path) -> Result<Value, ConfigError> {
+    // Literal: arti would expand a `$` or `~` in a plain path.
+    let literal = |path: &Path| {
+        let text =
+            path.to_str().ok_or_else(|| ConfigError::Value(format!("{} is not UTF-8", PathBuf::from(path).display())));
+        Ok(Value::Table(Table::from_iter([("literal".to_owned(), Value::from(text?))])))
+    };
+    let primary = Table::from_iter([("kind".to_owned(), Value::from("ephemeral"))]);
+    let keystore = Table::from_iter([("primary".to_owned(), Value::Table(primary))]);
+    Ok(Value::Table(Table::from_iter([
+        ("state_dir".to_owned(), literal(state)?),
+        ("cache_dir".to_owned(), literal(cache)?),
+        ("keystore".to_owned(), Value::Table(keystore)),
+    ])))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn checked(text: &str) -> Result<(), ConfigError> {
+        check(&text.parse::<Table>().unwrap())
+    }
+
+    #[test]
+    fn nothing_and_a_private_network_are_fine() {
+        assert_eq!(checked(""), Ok(()));
+        let private = r#"
+            [tor_network]
+            authorities = { v3idents = ["97D003816DA48701E171BE2C5B6AFC2AE9C2F346"] }
+            fallback_caches = [
+              { rsa_identity = "F0ED5FF25D6859D6CDEBFF3734D22F1279923A78", ed_identity = "B04SRCrrQVGqNFqH6/xnMcPBYfDo+HmPTaUluuxYW18", orports = ["127.0.0.1:7001"] },
+            ]
+            [path_rules]
+            ipv4_subnet_family_prefix = 33
+            [address_filter]
+            allow_local_addrs = true
+        "#;
+        assert_eq!(checked(private), Ok(()));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_at_every_level() {
+        for (text, key) in [
+            ("[path_rulez]\na = 1", "path_rulez"),
+            ("[path_rules]\nipv4_subnet_familyprefix = 33", "path_rules.ipv4_subnet_familyprefix"),
+            ("nonsense = 1", "nonsense"),
+        ] {
+            assert_eq!(checked(text), Err(ConfigError::UnknownKey(key.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_daemon_decides_cannot_be_set() {
+        assert_eq!(checked("[storage]\nstate_dir = \"/x\""), Err(ConfigError::Ours("storage")));
+        assert_eq!(checked("[vanguards]\nmode = \"disabled\""), Err(ConfigError::Ours("vanguards")));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told() {
+        let wrong = checked("[path_rules]\nipv4_subnet_family_prefix = \"many\"");
+        assert!(matches!(wrong, Err(ConfigError::Value(text)) if text.contains("ipv4_subnet_family_prefix")));
+    }
+}
