@@ -1,6 +1,7 @@
 //! The `[tor.*]` tables: arti's own options, checked key by key, and what we do not leave to them.
 
 use crate::TorConfig;
+use crate::status::report;
 use arti_client::TorClientConfig;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -48,9 +49,9 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
     let text = toml::to_string(&all).map_err(|error| ConfigError::Value(error.to_string()))?;
     let mut sources = ConfigurationSources::new_empty();
     sources.push_source(ConfigurationSource::from_verbatim(text), MustRead::MustRead);
-    let tree = sources.load().map_err(|error| ConfigError::Value(error.to_string()))?;
+    let tree = sources.load().map_err(|error| ConfigError::Value(report(&error)))?;
     let resolved = tor_config::resolve_return_results::<TorClientConfig>(&tree, &ConfigResolveOptions::default())
-        .map_err(|error| ConfigError::Value(error.to_string()))?;
+        .map_err(|error| ConfigError::Value(report(&error)))?;
     match resolved.unrecognized.first() {
         Some(key) => Err(ConfigError::UnknownKey(key.to_string())),
         None => Ok(resolved.value),
@@ -119,6 +120,9 @@ mod tests {
     #[test]
     fn a_wrong_value_is_told() {
         let wrong = checked("[path_rules]\nipv4_subnet_family_prefix = \"many\"");
-        assert!(matches!(wrong, Err(ConfigError::Value(text)) if text.contains("ipv4_subnet_family_prefix")));
+        assert!(
+            matches!(&wrong, Err(ConfigError::Value(text)) if text.contains("ipv4_subnet_family_prefix")),
+            "{wrong:?}"
+        );
     }
 }
