@@ -25,32 +25,30 @@ pub(crate) enum Side {
     Daemon(Readiness),
 }
 
-/// Tells who started the daemon how its start ended: once, by [`Readiness::ready`] or [`Readiness::failed`].
+/// Tells who started the daemon how its start ended.
 #[derive(Debug)]
-pub(crate) struct Readiness {
-    pipe: Option<PipeWriter>,
+pub(crate) enum Readiness {
+    /// The reports go to the standard streams.
+    Foreground,
+    /// One report goes to the starter, which ends with it; then the pipe is gone.
+    Background(Option<PipeWriter>),
 }
 
 impl Readiness {
-    /// In the foreground: the reports go to the standard streams.
-    pub(crate) fn foreground() -> Self {
-        Self { pipe: None }
-    }
-
     /// The control address answers. `message` says where.
-    pub(crate) fn ready(self, message: &str) {
-        match self.pipe {
-            Some(pipe) => report(pipe, READY, message),
+    pub(crate) fn ready(&mut self, message: &str) {
+        match self {
             // Nobody may read our output any more.
-            None => drop(writeln!(std::io::stdout(), "{message}")),
+            Self::Foreground => drop(writeln!(std::io::stdout(), "{message}")),
+            Self::Background(pipe) => report(pipe, READY, message),
         }
     }
 
-    /// The daemon does not start.
-    pub(crate) fn failed(self, failure: &Failure) {
-        match self.pipe {
-            Some(pipe) => report(pipe, failure.code as u8, &failure.message),
-            None => complain(failure),
+    /// The daemon does not start, or did not end well.
+    pub(crate) fn failed(&mut self, failure: &Failure) {
+        match self {
+            Self::Foreground => complain(failure),
+            Self::Background(pipe) => report(pipe, failure.code as u8, &failure.message),
         }
     }
 }
@@ -60,9 +58,11 @@ pub(crate) fn complain(failure: &Failure) {
     let _ = writeln!(std::io::stderr(), "torchatd: {failure}");
 }
 
-fn report(mut pipe: PipeWriter, status: u8, message: &str) {
-    // If the starter was killed, nobody needs the report.
-    let _ = pipe.write_all(&[&[status], message.as_bytes()].concat());
+fn report(pipe: &mut Option<PipeWriter>, status: u8, message: &str) {
+    if let Some(mut pipe) = pipe.take() {
+        // If the starter was killed, nobody needs the report.
+        let _ = pipe.write_all(&[&[status], message.as_bytes()].concat());
+    }
 }
 
 /// Forks. Everything that is open, sockets and the lock, is the daemon's afterwards.
@@ -70,12 +70,11 @@ pub(crate) fn daemonise() -> Result<Side, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::other(format!("cannot go into the background: {error}"));
     let (reports, pipe) = std::io::pipe().map_err(|error| failure(&error))?;
     let here = std::env::current_dir().map_err(|error| failure(&error))?;
-    let readiness = Readiness { pipe: Some(pipe) };
+    let mut readiness = Readiness::Background(Some(pipe));
     let fork = Daemonize::new()
         // The default would be `/`, and every relative path would mean something else.
         .working_directory(here)
         .umask(0o077)
-        .stdin(Stdio::devnull())
         .stdout(Stdio::devnull())
         .stderr(Stdio::devnull())
         .execute();
@@ -101,7 +100,7 @@ fn wait(reports: impl Read) -> ExitCode {
     let read = reports.take(MAX_REPORT).read_to_end(&mut report);
     match (report.split_first(), read) {
         (Some((&READY, message)), _) => {
-            Readiness::foreground().ready(&String::from_utf8_lossy(message));
+            Readiness::Foreground.ready(&String::from_utf8_lossy(message));
             ExitCode::SUCCESS
         }
         (Some((&code, message)), _) => {
@@ -123,15 +122,15 @@ mod tests {
 
     fn through_a_pipe(send: impl FnOnce(Readiness)) -> ExitCode {
         let (reports, pipe) = std::io::pipe().unwrap();
-        send(Readiness { pipe: Some(pipe) });
+        send(Readiness::Background(Some(pipe)));
         wait(reports)
     }
 
     #[test]
     fn the_starter_ends_with_the_daemons_status() {
-        assert_eq!(through_a_pipe(|daemon| daemon.ready("serving")), ExitCode::SUCCESS);
+        assert_eq!(through_a_pipe(|mut daemon| daemon.ready("serving")), ExitCode::SUCCESS);
         let failure = Failure::new(Code::PortTaken, "port 1 is taken");
-        assert_eq!(through_a_pipe(|daemon| daemon.failed(&failure)), ExitCode::from(10));
+        assert_eq!(through_a_pipe(|mut daemon| daemon.failed(&failure)), ExitCode::from(10));
     }
 
     #[test]

@@ -15,13 +15,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::Layer;
 
 /// How much is logged. A later one includes all before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -76,7 +76,10 @@ impl Logs {
         self.subscriber(level).with(stderr).try_init()
     }
 
-    fn subscriber(&self, level: Level) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
+    fn subscriber(
+        &self,
+        level: Level,
+    ) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
         let [events, errors] = self.files.clone();
         tracing_subscriber::registry()
             .with(line_format(events, false).with_filter(filter(level)))

@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! `torchatd`: command line, configuration and process life of the daemon. What it does is in the other crates.
+//!
+//! The order of a start: arguments, torrc and configuration, checks ([`prepare`]), lock, sockets, identity, fork, logs,
+//! runtime, store, control server, and Tor in the background. Up to the lock nothing is changed.
+
+mod cli;
+mod config;
+mod daemonise;
+mod datadir;
+mod exit;
+mod files;
+mod identity;
+mod logging;
+mod places;
+mod prepare;
+mod process;
+mod run;
+mod stop;
+mod torrc;
+
+use clap::Parser;
+use cli::Args;
+use daemonise::{Readiness, Side};
+use exit::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    process::harden();
+    logging::report_panics_by_location();
+    // A usage error, --help and --version end here.
+    let args = Args::parse();
+    let done = if args.stop { stop(&args) } else { start(&args) };
+    done.unwrap_or_else(|failure| {
+        daemonise::complain(&failure);
+        ExitCode::from(failure.code as u8)
+    })
+}
+
+fn stop(args: &Args) -> Result<ExitCode, Failure> {
+    let (data, socket, _) = prepare::which(args)?;
+    stop::stop(&data, &socket)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(args: &Args) -> Result<ExitCode, Failure> {
+    let ready = prepare::check(args)?.enter()?;
+    let mut readiness = match args.daemon {
+        false => Readiness::Foreground,
+        true => match daemonise::daemonise()? {
+            Side::Starter(status) => return Ok(status),
+            Side::Daemon(readiness) => readiness,
+        },
+    };
+    match run::run(&ready, &mut readiness, !args.daemon) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(failure) => {
+            readiness.failed(&failure);
+            Ok(ExitCode::from(failure.code as u8))
+        }
+    }
+}

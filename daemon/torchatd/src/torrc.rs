@@ -67,7 +67,10 @@ impl Torrc {
                     if std::mem::replace(&mut service_named, true) {
                         return Err(error("a second HiddenServiceDir: torchatd has exactly one onion service".into()));
                     }
-                    torrc.remark(line, "HiddenServiceDir is not used: the onion's key is identity.key in the data directory");
+                    torrc.remark(
+                        line,
+                        "HiddenServiceDir is not used: the onion's key is identity.key in the data directory",
+                    );
                 }
                 "hiddenserviceport" => torrc.service_port(line, &value, service_named).map_err(error)?,
                 "hiddenserviceversion" if value == "3" => {}
@@ -160,10 +163,8 @@ impl Torrc {
         };
         match words.next().map(str::to_ascii_lowercase).as_deref() {
             None => {}
-            Some("stdout" | "stderr" | "syslog" | "file" | "android") => self.remark(
-                line,
-                "the destination of Log is not used: --log-dir says where torchatd.log and error.log go",
-            ),
+            Some("stdout" | "stderr" | "syslog" | "file" | "android") => self
+                .remark(line, "the destination of Log is not used: --log-dir says where torchatd.log and error.log go"),
             Some(other) => {
                 return Err(format!("Log writes to stdout, stderr, syslog or file, not `{}`", other.escape_debug()));
             }
@@ -399,7 +400,8 @@ mod tests {
             let text = format!("HiddenServiceDir a\n# the ancestor's line\nHiddenServicePort 80 {target}\n");
             Torrc::parse(&text).unwrap().exposes(Some(8000), socket).map(|error| error.line)
         };
-        let leading = ["8000", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "0.0.0.0:8000", "unix:/run/t/control.sock"];
+        let leading =
+            ["8000", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "0.0.0.0:8000", "unix:/run/t/control.sock"];
         for target in leading {
             assert_eq!(at(target), Some(3), "{target}");
         }
