@@ -43,7 +43,7 @@ fn stop(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn start(args: &Args) -> Result<ExitCode, Failure> {
-    let ready = prepare::check(args)?.enter()?;
+    let mut ready = prepare::check(args)?.enter()?;
     let mut readiness = match args.daemon {
         false => Readiness::Foreground,
         true => match daemonise::daemonise()? {
@@ -51,7 +51,7 @@ fn start(args: &Args) -> Result<ExitCode, Failure> {
             Side::Daemon(readiness) => readiness,
         },
     };
-    match run::run(&ready, &mut readiness, !args.daemon) {
+    match run::run(&mut ready, &mut readiness, !args.daemon) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
             readiness.failed(&failure);

@@ -14,9 +14,9 @@ use crate::torrc::Torrc;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use torchat_engine::control::{BindError, bind_tcp, bind_unix};
+use torchat_engine::control::{BindError, Listeners, bind_tcp, bind_unix};
 
 /// The port of the onion service that every daemon dials.
 const VIRTUAL_PORT: u16 = 80;
@@ -43,12 +43,10 @@ pub(crate) struct Ready {
     pub(crate) _lock: Lock,
     /// Who we are.
     pub(crate) seeds: Seeds,
-    /// The control port, if one was asked for.
-    pub(crate) tcp: Option<TcpListener>,
+    /// The control socket and, if one was asked for, the control port.
+    pub(crate) listeners: Listeners,
     /// The number of the control port.
     pub(crate) port: Option<u16>,
-    /// The control socket.
-    pub(crate) unix: UnixListener,
     /// Where the control socket is.
     pub(crate) socket: PathBuf,
     /// An existing directory.
@@ -143,8 +141,7 @@ impl Checked {
             data: self.data,
             _lock: lock,
             seeds,
-            tcp: self.tcp,
-            unix,
+            listeners: Listeners { unix: Some(unix), tcp: self.tcp },
             socket: self.socket,
             log_dir: self.log_dir,
             level: self.level,

@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::logging::Logs;
 use crate::prepare::Ready;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
-use torchat_engine::control::{self, ControlConfig, Listeners};
+use torchat_engine::control::{self, ControlConfig};
 use torchat_engine::{Engine, Running, Storage, World};
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
@@ -44,7 +44,7 @@ enum End {
 ///
 /// # Errors
 /// Why it did not start, or why it ended without a clean stop.
-pub(crate) fn run(ready: &Ready, readiness: &mut Readiness, foreground: bool) -> Result<(), Failure> {
+pub(crate) fn run(ready: &mut Ready, readiness: &mut Readiness, foreground: bool) -> Result<(), Failure> {
     let logs = start_logging(ready, foreground)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -101,7 +101,7 @@ struct Parts {
 
 impl Parts {
     /// Starts everything and returns when our own control address has answered.
-    async fn start(ready: &Ready) -> Result<Self, Failure> {
+    async fn start(ready: &mut Ready) -> Result<Self, Failure> {
         // First of all, so that a signal during the start stops us cleanly.
         let signals = Signals::new().map_err(|error| Failure::other(format!("no signals: {error}")))?;
         let traces = Traces::leave(&ready.data, ready.port, &ready.socket)?;
@@ -122,7 +122,7 @@ impl Parts {
             Engine::start(ready.config.engine(), identity, storage, network, World::system()).map_err(|error| {
                 Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
             })?;
-        let listeners = listeners(ready).map_err(|error| Failure::other(format!("no control socket: {error}")))?;
+        let listeners = std::mem::take(&mut ready.listeners);
         let config = ControlConfig { max_connections: ready.config.connections(), ..ControlConfig::default() };
         let control_stop = CancellationToken::new();
         let control = control::serve(engine.handle.clone(), listeners, config, control_stop.clone());
@@ -161,7 +161,13 @@ impl Parts {
                     },
                 },
                 // EXIT ends the engine.
-                result = &mut engine => break result.is_err().then_some("the engine broke down"),
+                result = &mut engine => match result {
+                    Ok(()) => {
+                        tracing::info!("asked to stop by a local program");
+                        break None;
+                    }
+                    Err(_) => break Some("the engine broke down"),
+                },
                 // Without it nobody could reach us any more.
                 _ = &mut control => break Some("the control server broke down"),
             }
@@ -182,14 +188,6 @@ impl Parts {
             () = orderly => broken.map_or(End::Stopped, End::Broken),
         }
     }
-}
-
-fn listeners(ready: &Ready) -> io::Result<Listeners> {
-    // Copies of the descriptors: the originals stay with `ready` to the end.
-    Ok(Listeners {
-        unix: Some(ready.unix.try_clone()?),
-        tcp: ready.tcp.as_ref().map(TcpListener::try_clone).transpose()?,
-    })
 }
 
 /// Asks our own control address for HOST, as a client would: only an answer is a proof that it answers.
