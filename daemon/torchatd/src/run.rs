@@ -75,7 +75,7 @@ fn start_logging(ready: &Ready, foreground: bool) -> Result<Logs, Failure> {
     logs.install(ready.level, foreground).map_err(|error| failure(&error))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     for remark in &ready.remarks {
-        tracing::warn!("{remark}");
+        tracing::info!("{remark}");
     }
     Ok(logs)
 }
