@@ -1,2 +1,94 @@
-//! Placeholder.
-fn main() {}
+//! The commands of the project: `cargo xtask demo | test | tornet | bench`.
+//!
+//! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
+//! builds in seconds.
+
+mod demo;
+mod install;
+mod test;
+mod tornet;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of torchat's source tree", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Two daemons on a private Tor network talk to each other, and stay for you to try.
+    Demo {
+        /// End after the exchange instead of waiting for Ctrl-C.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Formatting, lints, every test, documentation, and the end-to-end tests on a private Tor network.
+    Test,
+    /// A private Tor network on loopback, for trying things by hand.
+    Tornet {
+        #[command(subcommand)]
+        action: tornet::Action,
+    },
+    /// Measures, paired with references in the same run.
+    Bench {
+        /// Passed on; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Task::Demo { once } => demo::run(once),
+        Task::Test => test::run(),
+        Task::Tornet { action } => tornet::run(action),
+        Task::Bench { arguments } => bench(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    install::ensure_tor()?;
+    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+    run(Command::new(root().join("target/release/bench")).args(arguments))
+}
+
+/// The top of the source tree.
+fn root() -> PathBuf {
+    // testing/xtask lies two levels below it.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// The folder of built programs of the one profile that tests and demo share.
+fn built() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => PathBuf::from(folder).join("debug"),
+        None => root().join("target/debug"),
+    }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command with our own input and output.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    anyhow::ensure!(status.success(), "{:?} ended with {status}", command.get_program());
+    Ok(())
+}
