@@ -52,8 +52,13 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
     // The service's own status word flaps while it is reachable, so it is shown at debug level only; whether we are
     // reachable is judged by dials.
     let mut states = service.status_events();
-    while let Some(state) = states.next().await {
-        tracing::debug!("onion service: {:?}", state.state());
+    let mut last = None;
+    while let Some(status) = states.next().await {
+        let state = status.state();
+        if last != Some(state) {
+            tracing::debug!("onion service: {state:?}");
+            last = Some(state);
+        }
     }
     // Kept for the life of the process, even if its status ends.
     std::future::pending::<()>().await;
