@@ -1,6 +1,7 @@
 //! Daemons as processes: started, killed and started again, and what a conversation must look like afterwards.
 
 use anyhow::{Context as _, bail, ensure};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,7 +35,8 @@ impl Daemon {
     /// When it ends, or does not serve in time; with what it wrote to stderr.
     pub fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "it runs already");
-        std::fs::create_dir_all(&self.data)?;
+        // As torchatd itself makes it: it refuses one that is open to others.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.data)?;
         // Of a process that was killed.
         let _ = std::fs::remove_file(self.data.join("port"));
         let log = self.log_path();

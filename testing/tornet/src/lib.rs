@@ -32,7 +32,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// Directory authorities, which are relays too.
     pub authorities: usize,
-    /// Further relays. Three authorities and two relays are the least with which full vanguards have a choice.
+    /// Further relays. With two of them full vanguards find no path for many choices of guards ("can't find extra hop"),
+    /// so the default is five.
     pub relays: usize,
     /// Seconds between two votes; at least 15, because arti takes no time period below 5 minutes (24 votes).
     pub voting_interval_s: u64,
@@ -42,7 +43,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { dir: PathBuf::from("tornet"), authorities: 3, relays: 2, voting_interval_s: 20, owner: None }
+        Self { dir: PathBuf::from("tornet"), authorities: 3, relays: 5, voting_interval_s: 20, owner: None }
     }
 }
 

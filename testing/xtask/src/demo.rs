@@ -26,7 +26,7 @@ pub(crate) fn run(once: bool) -> anyhow::Result<()> {
     println!("building torchatd (the first time takes 6 to 13 minutes on two cores: Tor is built in)");
     crate::run(cargo().args(["build", "--workspace"]))?;
     let folder = Folder::new()?;
-    println!("starting a private Tor network on 127.0.0.1: 3 authorities and 2 relays");
+    println!("starting a private Tor network on 127.0.0.1: 3 authorities and 5 relays");
     let begun = Instant::now();
     let config = Config { dir: folder.0.join("tornet"), owner: Some(std::process::id()), ..Config::default() };
     let network = Network::start(config)?;
