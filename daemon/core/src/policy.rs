@@ -32,7 +32,7 @@ pub enum Strangers {
     Open,
 }
 
-/// When to dial. The values rest on measurements of arti after crashes, see `docs/RELIABILITY.md`.
+/// When to dial. The values rest on measurements of arti after crashes, see `docs/adr/0003-dialling.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialPolicy {
     /// Dials at the same time.

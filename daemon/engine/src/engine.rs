@@ -88,12 +88,17 @@ impl World {
     }
 }
 
+/// The store can neither be written nor read any more, so the engine ended by itself. Nothing accepted was lost by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store can neither be written nor read: the log says why")]
+pub struct StoreLost;
+
 /// A running engine.
 pub struct Running {
     /// Asks it.
     pub handle: Handle,
-    /// Ends when the engine has stopped and everything is on disk.
-    pub join: JoinHandle<()>,
+    /// Ends when the engine has stopped and everything is on disk. An error: nobody asked it to, the store failed.
+    pub join: JoinHandle<Result<(), StoreLost>>,
 }
 
 impl Running {
@@ -283,7 +288,11 @@ impl Engine {
         Ok(Running { handle, join: tokio::spawn(engine.run(status, stop)) })
     }
 
-    async fn run(mut self, mut status: watch::Receiver<NetworkStatus>, stop: CancellationToken) {
+    async fn run(
+        mut self,
+        mut status: watch::Receiver<NetworkStatus>,
+        stop: CancellationToken,
+    ) -> Result<(), StoreLost> {
         let mut inputs = Vec::new();
         let mut room = Vec::new();
         let mut probe_at = None;
@@ -326,7 +335,9 @@ impl Engine {
                 self.accept(event, &mut inputs, &mut room);
             }
         }
+        let asked = stop.is_cancelled();
         self.farewell().await;
+        if asked { Ok(()) } else { Err(StoreLost) }
     }
 
     fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {

@@ -1,4 +1,4 @@
-//! The store: one SQLite file that is the truth about identity's mail.
+//! The store: one SQLite file that is the truth about the daemon's mail.
 //!
 //! One connection writes; a turn of the engine is one transaction with `synchronous=FULL` in WAL mode, so a commit that
 //! returned survives kill -9 and, as far as the disk honours fdatasync, a power cut. Reads have connections of their

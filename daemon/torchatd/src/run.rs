@@ -162,10 +162,11 @@ impl Parts {
                 },
                 // EXIT ends the engine.
                 result = &mut engine => match result {
-                    Ok(()) => {
+                    Ok(Ok(())) => {
                         tracing::info!("asked to stop by a local program");
                         break None;
                     }
+                    Ok(Err(_)) => break Some("the store can neither be written nor read"),
                     Err(_) => break Some("the engine broke down"),
                 },
                 // Without it nobody could reach us any more.

@@ -115,7 +115,7 @@ impl Sim {
     pub async fn stop(&mut self, n: usize) {
         if let Some(running) = self.daemons[n].running.take() {
             running.handle.stop();
-            running.join.await.expect("the engine ends without a panic");
+            running.join.await.expect("the engine ends without a panic").expect("it was asked to");
         }
         self.network.detach(self.daemons[n].id);
     }

@@ -47,7 +47,7 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8) -> anyhow::Result<()> {
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, stop.clone()));
     std::fs::write(data.join(".port"), port.to_string())?;
     std::fs::rename(data.join(".port"), data.join("port"))?;
-    running.join.await?;
+    running.join.await??;
     stop.cancel();
     control.await??;
     Ok(())

@@ -1,0 +1,189 @@
+//! The house rules that a compiler does not keep: which crate may depend on what, licences, and versions of which only
+//! one may be in the tree. Read from `cargo metadata`, so that no further tool is needed; `.deny.toml` says the same to
+//! cargo-deny for those who have it.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+struct Tree {
+    packages: BTreeMap<String, Value>,
+    /// Package id to the ids of its dependencies that are compiled into a program (no dev-dependencies of others).
+    edges: BTreeMap<String, Vec<String>>,
+}
+
+fn tree() -> Tree {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = "x86_64-unknown-linux-gnu";
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", target])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let data: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    let packages = data["packages"].as_array().unwrap().iter().map(|p| (text(&p["id"]), p.clone())).collect();
+    let edges = data["resolve"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| {
+            let compiled = node["deps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dep| dep["dep_kinds"].as_array().unwrap().iter().any(|kind| kind["kind"] != "dev"));
+            (text(&node["id"]), compiled.map(|dep| text(&dep["pkg"])).collect())
+        })
+        .collect();
+    Tree { packages, edges }
+}
+
+impl Tree {
+    fn id(&self, name: &str) -> &String {
+        self.packages.iter().find(|(_, p)| p["name"] == name).unwrap_or_else(|| panic!("no package {name}")).0
+    }
+
+    /// The names of all packages that are compiled into this one.
+    fn below(&self, name: &str) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![self.id(name).clone()];
+        while let Some(id) = open.pop() {
+            for next in &self.edges[&id] {
+                if seen.insert(next.clone()) {
+                    open.push(next.clone());
+                }
+            }
+        }
+        seen.iter().map(|id| self.packages[id]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn ours(&self) -> impl Iterator<Item = &Value> {
+        self.packages.values().filter(|p| p["source"].is_null())
+    }
+}
+
+fn is_arti(name: &str) -> bool {
+    name.starts_with("tor-") || name == "arti-client"
+}
+
+#[test]
+fn the_pure_crates_stay_pure() {
+    let tree = tree();
+    for pure in ["torchat-protocol", "torchat-core"] {
+        let below = tree.below(pure);
+        for forbidden in
+            ["tokio", "mio", "rusqlite", "libsqlite3-sys", "rustix", "rand", "getrandom", "tracing", "jiff"]
+        {
+            // snow names a generator of its own; the handshake gives it ours, and nothing else uses it.
+            let by_snow = forbidden == "getrandom" && pure == "torchat-core";
+            assert!(by_snow || !below.contains(forbidden), "{pure} depends on {forbidden}");
+        }
+        assert!(!below.iter().any(|name| is_arti(name)), "{pure} depends on arti");
+    }
+}
+
+#[test]
+fn the_pure_crates_name_no_clock_file_or_socket() {
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut open =
+        vec![format!("{top}/protocol/src").into(), std::path::PathBuf::from(format!("{top}/daemon/core/src"))];
+    let mut read = 0;
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        // Tests may read golden files.
+        if path.file_name().is_some_and(|name| name == "tests.rs") {
+            continue;
+        }
+        read += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for forbidden in ["std::fs", "std::net", "std::time", "std::thread", "std::env", "SystemTime", "Instant::now"] {
+            assert!(!text.contains(forbidden), "{} names {forbidden}", path.display());
+        }
+    }
+    assert!(read > 15, "only {read} files were found");
+}
+
+#[test]
+fn only_the_tor_crate_names_arti_and_only_the_daemon_forks() {
+    let tree = tree();
+    for package in tree.ours() {
+        let name = package["name"].as_str().unwrap();
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let wanted = dependency["name"].as_str().unwrap();
+            assert!(!is_arti(wanted) || name == "torchat-tor", "{name} names {wanted}");
+            assert!(wanted != "daemonize" || name == "torchatd", "{name} names daemonize");
+        }
+    }
+    for light in ["torchat-engine", "torchat-harness", "torchat-client", "torchat-tornet", "xtask"] {
+        assert!(!tree.below(light).iter().any(|name| is_arti(name)), "{light} builds arti");
+    }
+    assert!(!tree.below("xtask").contains("tokio"), "xtask builds tokio");
+}
+
+#[test]
+fn clients_know_only_the_control_api() {
+    let below = tree().below("torchat-client");
+    for forbidden in ["torchat-core", "torchat-engine", "torchat-tor", "rusqlite", "tokio"] {
+        assert!(!below.contains(forbidden), "the client depends on {forbidden}");
+    }
+}
+
+#[test]
+fn the_daemon_holds_no_second_tls_or_database() {
+    let tree = tree();
+    let below = tree.below("torchatd");
+    for forbidden in ["openssl-sys", "native-tls", "aws-lc-sys", "async-std", "equix", "hashx"] {
+        assert!(!below.contains(forbidden), "torchatd depends on {forbidden}");
+    }
+    for single in ["rusqlite", "libsqlite3-sys", "rustls", "tokio", "ed25519-dalek", "curve25519-dalek", "snow"] {
+        let versions = tree.packages.values().filter(|p| p["name"] == single).count();
+        assert!(versions <= 1, "{versions} versions of {single}");
+    }
+}
+
+#[test]
+fn every_licence_is_an_allowed_one() {
+    let allowed = [
+        "MIT",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "CC0-1.0",
+        "Unlicense",
+        "BSL-1.0",
+        "MPL-2.0",
+        "MIT-0",
+        "0BSD",
+        "CDLA-Permissive-2.0",
+    ];
+    let tree = tree();
+    for name in tree.below("torchatd") {
+        let package = &tree.packages[tree.id(&name)];
+        let licence = package["license"].as_str().unwrap_or("none named").replace('/', " OR ");
+        // A choice needs one allowed side, a sum needs all of them.
+        let fine = licence
+            .replace(['(', ')'], "")
+            .split(" OR ")
+            .any(|side| side.split(" AND ").all(|one| allowed.contains(&one.trim())));
+        assert!(fine, "{name} has the licence {licence:?}");
+    }
+}
+
+#[test]
+fn every_crate_keeps_the_lints_of_the_workspace() {
+    let tree = tree();
+    for package in tree.ours() {
+        let manifest = std::fs::read_to_string(package["manifest_path"].as_str().unwrap()).unwrap();
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has lints of its own", package["name"]);
+    }
+}
