@@ -41,8 +41,9 @@ impl Counts {
     }
 }
 
-/// The newest consensus of an authority, in the flavour that clients use.
-pub(crate) fn fetch(dir_port: u16) -> anyhow::Result<String> {
+/// Counts the newest consensus of an authority, in the flavour that clients use.
+pub(crate) fn counts(dir_port: u16) -> anyhow::Result<Counts> {
+    // A node that is suspended takes the connection and says nothing.
     let patience = Some(Duration::from_secs(3));
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, dir_port))?;
     stream.set_read_timeout(patience)?;
@@ -50,9 +51,9 @@ pub(crate) fn fetch(dir_port: u16) -> anyhow::Result<String> {
     stream.write_all(b"GET /tor/status-vote/current/consensus-microdesc HTTP/1.0\r\n\r\n")?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply)?;
-    let reply = String::from_utf8_lossy(&reply).into_owned();
+    let reply = String::from_utf8_lossy(&reply);
     ensure!(reply.starts_with("HTTP/1.0 200"), "no consensus yet");
-    Ok(reply)
+    Ok(Counts::of(&reply))
 }
 
 #[cfg(test)]
@@ -61,7 +62,8 @@ mod tests {
 
     #[test]
     fn flags_are_counted_as_words() {
-        let text = "r a1 xyz\ns Authority Fast Guard HSDir Running V2Dir Valid\nr r1 abc\ns Fast HSDirX Running\nvalid-after x\n";
+        let text = "r a1 xyz\ns Authority Fast Guard HSDir Running V2Dir Valid\n\
+            r r1 abc\ns Fast HSDirX Running\nvalid-after x\n";
         let counts = Counts::of(text);
         assert_eq!(counts, Counts { relays: 2, running: 2, hsdir: 1, guard: 1 });
         assert!(!counts.all_usable(2));

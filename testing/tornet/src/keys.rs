@@ -2,6 +2,8 @@
 
 use crate::Node;
 use crate::processes::Programs;
+use crate::record::set_private;
+use crate::torrc;
 use anyhow::{Context as _, ensure};
 use std::io::Write as _;
 use std::path::Path;
@@ -30,8 +32,8 @@ pub(crate) fn make(programs: &Programs, dir: &Path, nodes: &[Node]) -> anyhow::R
 fn make_one(programs: &Programs, dir: &Path, node: &Node) -> anyhow::Result<Identity> {
     let keys = dir.join("keys");
     std::fs::create_dir_all(&keys)?;
-    crate::set_private(dir)?;
-    crate::set_private(&keys)?;
+    set_private(dir)?;
+    set_private(&keys)?;
     if let Some(port) = node.dir_port {
         let mut child = Command::new(&programs.gencert)
             .args(["--create-identity-key", "--passphrase-fd", "0", "-m", "24", "-a"])
@@ -60,16 +62,27 @@ fn make_one(programs: &Programs, dir: &Path, node: &Node) -> anyhow::Result<Iden
         format!(
             "DataDirectory {}\nNickname {}\nORPort 127.0.0.1:{}\nAddress 127.0.0.1\nSocksPort 0\nTestingTorNetwork 1\n\
              DirAuthority x orport=1 v3ident={nobody} 127.0.0.1:2 {nobody}\n",
-            dir.display(),
+            torrc::quoted(dir)?,
             node.name,
             node.or_port
         ),
     )?;
-    let output = Command::new(&programs.tor).arg("--quiet").arg("-f").arg(&torrc).arg("--list-fingerprint").output()?;
-    ensure!(output.status.success(), "tor makes no keys: {}", String::from_utf8_lossy(&output.stdout));
+    let output = Command::new(&programs.tor)
+        .arg("--hush")
+        .arg("-f")
+        .arg(&torrc)
+        .args(["--defaults-torrc", "/dev/null", "--list-fingerprint"])
+        .output()
+        .context("cannot start tor")?;
+    ensure!(
+        output.status.success(),
+        "tor makes no keys: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     let word = |file: &str| -> anyhow::Result<String> {
         let text = std::fs::read_to_string(dir.join(file))?;
-        Ok(text.split_ascii_whitespace().nth(1).context("no fingerprint")?.to_owned())
+        Ok(text.split_ascii_whitespace().nth(1).with_context(|| format!("no fingerprint in {file}"))?.to_owned())
     };
     let v3 = match node.dir_port {
         None => None,

@@ -1,17 +1,25 @@
 //! `tor` processes: found by their pid files, and never signalled unless they are ours.
 
-use crate::torrc;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const LOOK: Duration = Duration::from_millis(50);
-const START_TIME: Duration = Duration::from_secs(20);
-const CLIENT_TIME: Duration = Duration::from_secs(90);
+/// Between two looks at another process.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long a process may take to write its pid. One is enough on a quiet machine, thirty on a busy one.
+const START_TIME: Duration = Duration::from_secs(30);
+/// How long a process may take to end when it is asked to. The torrc says that it shall not wait for its circuits.
+const POLITE_TIME: Duration = Duration::from_secs(5);
+/// How long the kernel may take to end a process that was killed.
+const KILL_TIME: Duration = Duration::from_secs(10);
+/// What a torrc calls its log, in the node's folder.
+pub(crate) const LOG: &str = "notice.log";
+/// What a node says before it has a log: errors in its torrc.
+const OUTPUT: &str = "output";
 
 /// Tor's programs.
 #[derive(Debug, Clone)]
@@ -28,135 +36,160 @@ impl Programs {
 
 fn find(program: &str) -> anyhow::Result<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
+    // Debian puts tor where the PATH of most users does not look.
     let usual = ["/usr/bin", "/usr/sbin"].map(PathBuf::from);
     std::env::split_paths(&paths)
         .chain(usual)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
-        .with_context(|| format!("{program} is missing: install Debian's package tor (cargo xtask test does it)"))
+        .with_context(|| format!("{program} is missing: install Debian's package tor (`cargo xtask test` does it)"))
 }
 
-/// Starts the node of a directory and returns when it has written its pid.
-pub(crate) fn spawn(programs: &Programs, dir: &Path) -> anyhow::Result<()> {
-    let _ = std::fs::remove_file(dir.join("pid"));
-    let mut child = Command::new(&programs.tor)
-        .arg("--quiet")
+/// A process that was started and may not be ready yet.
+pub(crate) struct Starting {
+    child: Child,
+    dir: PathBuf,
+}
+
+/// Starts the node whose torrc lies in `dir`.
+pub(crate) fn spawn(programs: &Programs, dir: &Path) -> anyhow::Result<Starting> {
+    for old in ["pid", LOG] {
+        let _ = fs::remove_file(dir.join(old));
+    }
+    let output = File::create(dir.join(OUTPUT))?;
+    let child = Command::new(&programs.tor)
+        .arg("--hush")
         .arg("-f")
         .arg(dir.join("torrc"))
         // A torrc of the system must not add anything.
         .args(["--defaults-torrc", "/dev/null"])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(output.try_clone()?)
+        .stdout(output)
         // A Ctrl-C is for whoever started us, who then stops the network in order.
         .process_group(0)
         .spawn()
-        .context("cannot start tor")?;
-    let deadline = Instant::now() + START_TIME;
-    while pid(dir).is_none() {
-        if let Some(status) = child.try_wait()? {
-            bail!("tor ended with {status}:\n{}", log_tail(dir));
-        }
-        ensure!(Instant::now() < deadline, "tor does not start:\n{}", log_tail(dir));
-        std::thread::sleep(LOOK);
-    }
-    // Reaped when it ends, so that its pid is seen to be gone.
-    std::thread::spawn(move || child.wait());
-    Ok(())
+        .with_context(|| format!("cannot start {}", programs.tor.display()))?;
+    Ok(Starting { child, dir: dir.to_owned() })
 }
 
-/// The pid of a directory's node, if that process lives and is the node.
-pub(crate) fn pid(dir: &Path) -> Option<u32> {
-    let pid: u32 = std::fs::read_to_string(dir.join("pid")).ok()?.trim().parse().ok()?;
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let torrc = dir.join("torrc");
-    let ours = command.split(|byte| *byte == 0).any(|word| Some(word) == torrc.to_str().map(str::as_bytes));
-    ours.then_some(pid)
-}
-
-/// Whether a node that has no process had one.
-pub(crate) fn has_ended(dir: &Path) -> bool {
-    dir.join("pid").exists() || dir.join("notice.log").exists()
-}
-
-pub(crate) fn interrupt(pid: u32) {
-    signal(pid, Signal::INT);
-}
-
-/// Ends a process: politely for `patience`, then not.
-pub(crate) fn end(pid: u32, patience: Duration) -> anyhow::Result<()> {
-    if !patience.is_zero() {
-        interrupt(pid);
-        if is_gone_within(pid, patience) {
-            return Ok(());
-        }
-    }
-    signal(pid, Signal::KILL);
-    ensure!(is_gone_within(pid, Duration::from_secs(10)), "the process {pid} does not end");
-    Ok(())
-}
-
-fn signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // It may be gone already.
-        let _ = kill_process(pid, signal);
-    }
-}
-
-fn is_gone_within(pid: u32, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        // A zombie has no command line; only its parent can end it further.
-        let gone = std::fs::read(format!("/proc/{pid}/cmdline")).map_or(true, |command| command.is_empty());
-        if gone || Instant::now() > deadline {
-            return gone;
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-pub(crate) fn log_tail(dir: &Path) -> String {
-    let text = std::fs::read_to_string(dir.join("notice.log")).unwrap_or_default();
-    let lines: Vec<_> = text.lines().rev().take(12).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-}
-
-/// A C tor client on the network, for what another program than ours sees.
-#[derive(Debug)]
-pub struct SocksClient {
-    dir: PathBuf,
-    port: u16,
-}
-
-impl SocksClient {
-    pub(crate) fn start(network: &Path, authorities: &str) -> anyhow::Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let dir = network.join(format!("client-{port}"));
-        std::fs::create_dir(&dir)?;
-        crate::set_private(&dir)?;
-        std::fs::write(dir.join("torrc"), torrc::client(&dir, port, std::process::id(), authorities))?;
-        spawn(&Programs::find()?, &dir)?;
-        let client = Self { dir, port };
-        let deadline = Instant::now() + CLIENT_TIME;
-        while !std::fs::read_to_string(client.dir.join("notice.log"))?.contains("Bootstrapped 100%") {
-            ensure!(Instant::now() < deadline, "the client is not usable:\n{}", log_tail(&client.dir));
+impl Starting {
+    /// Returns when the process has its ports and has written its pid.
+    pub(crate) fn ready(mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_TIME;
+        while pid(&self.dir).is_none() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("tor ended with {status}:\n{}", log_tail(&self.dir));
+            }
+            if Instant::now() > deadline {
+                self.child.kill()?;
+                self.child.wait()?;
+                bail!("tor does not start within {START_TIME:?}:\n{}", log_tail(&self.dir));
+            }
             std::thread::sleep(LOOK);
         }
-        Ok(client)
-    }
-
-    /// Its SOCKS5 port on 127.0.0.1.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+        // Reaped when it ends, so that no zombie stays for as long as we live.
+        std::thread::spawn(move || self.child.wait());
+        Ok(())
     }
 }
 
-impl Drop for SocksClient {
-    fn drop(&mut self) {
-        if let Some(pid) = pid(&self.dir) {
-            let _ = end(pid, Duration::from_secs(2));
+/// The pid of a folder's node, if that process lives and is the node: its command line names the node's torrc. A pid
+/// file alone may be old, and its number another process by now.
+pub(crate) fn pid(dir: &Path) -> Option<u32> {
+    let pid: u32 = fs::read_to_string(dir.join("pid")).ok()?.trim().parse().ok()?;
+    is_node(pid, dir).then_some(pid)
+}
+
+fn is_node(pid: u32, dir: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let torrc = dir.join("torrc");
+    // The command line of a zombie is empty.
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.split(|byte| *byte == 0).any(|word| word == torrc.as_os_str().as_bytes())
+}
+
+/// Whether a process lives, whatever it is. A zombie does not.
+pub(crate) fn exists(pid: u32) -> bool {
+    // proc(5): "pid (name) state ..", where the name may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Sends a signal to a folder's node.
+pub(crate) fn signal(dir: &Path, signal: Signal) -> anyhow::Result<()> {
+    let pid = pid(dir).context("it does not run")?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("its pid is no pid")?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// Kills a folder's node as `kill -9` does, and returns when it is gone.
+pub(crate) fn kill(dir: &Path) -> anyhow::Result<()> {
+    let pid = pid(dir).context("it does not run")?;
+    signal(dir, Signal::KILL)?;
+    ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end");
+    Ok(())
+}
+
+/// Ends the nodes of some folders: all politely, then those that stay by force.
+pub(crate) fn end_all(folders: &[PathBuf]) -> anyhow::Result<()> {
+    let running: Vec<_> = folders.iter().filter_map(|dir| Some((dir, pid(dir)?))).collect();
+    for (dir, _) in &running {
+        // A suspended process does not hear anything else. Either may have ended meanwhile.
+        let _ = signal(dir, Signal::INT);
+        let _ = signal(dir, Signal::CONT);
+    }
+    let deadline = Instant::now() + POLITE_TIME;
+    for (dir, pid) in running {
+        if !is_gone_within(pid, dir, deadline.saturating_duration_since(Instant::now())) {
+            kill(dir)?;
         }
-        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+    Ok(())
+}
+
+fn is_gone_within(pid: u32, dir: &Path, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while is_node(pid, dir) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
+/// The last lines that a node wrote.
+pub(crate) fn log_tail(dir: &Path) -> String {
+    let text: String = [OUTPUT, LOG].iter().filter_map(|file| fs::read_to_string(dir.join(file)).ok()).collect();
+    let lines: Vec<_> = text.lines().rev().take(12).collect();
+    let tail: Vec<_> = lines.into_iter().rev().map(|line| format!("  {line}\n")).collect();
+    format!("the end of {}:\n{}", dir.join(LOG).display(), tail.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_not_the_node_is_never_taken_for_it() {
+        // This very process lives, and is no tor of that folder.
+        let dir = std::env::temp_dir().join(format!("torchat-tornet-pid-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("pid"), std::process::id().to_string()).unwrap();
+        assert_eq!(pid(&dir), None);
+        assert!(kill(&dir).is_err());
+        end_all(std::slice::from_ref(&dir)).unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_ended_does_not_exist() {
+        assert!(exists(std::process::id()));
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert!(!exists(pid));
     }
 }

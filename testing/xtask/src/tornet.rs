@@ -32,7 +32,7 @@ pub(crate) fn run(action: Action) -> anyhow::Result<()> {
         Action::Up { dir } => {
             install::ensure_tor()?;
             if let Ok(network) = Network::open(&dir)
-                && network.status().is_ok_and(|status| status.is_usable())
+                && network.status().is_usable()
             {
                 println!("{}", network.config_path().display());
                 return Ok(());
@@ -44,7 +44,7 @@ pub(crate) fn run(action: Action) -> anyhow::Result<()> {
         }
         Action::Down { dir } => Network::open(&dir)?.stop(),
         Action::Status { dir } => {
-            println!("{}", Network::open(&dir)?.status()?);
+            println!("{}", Network::open(&dir)?.status());
             Ok(())
         }
     }
