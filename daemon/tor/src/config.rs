@@ -1,13 +1,15 @@
 //! The `[tor.*]` tables: arti's own options, checked key by key, and what we do not leave to them.
 
 use crate::TorConfig;
-use crate::status::report;
+use crate::report::report;
 use arti_client::TorClientConfig;
+use arti_client::config::vanguards::VanguardConfig;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use tor_config::load::ConfigResolveOptions;
 use tor_config::sources::MustRead;
 use tor_config::{ConfigurationSource, ConfigurationSources};
+use tor_guardmgr::VanguardMode;
 
 /// Why the `[tor.*]` tables are not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +20,9 @@ pub enum ConfigError {
     /// An option that the daemon decides.
     #[error("tor.{0} cannot be set: the daemon decides it")]
     Ours(&'static str),
+    /// Arti was built without full vanguards, so a service would be easy to find.
+    #[error("this arti has no full vanguards: the onion service is not started")]
+    NoVanguards,
     /// A value that arti refuses.
     #[error("the [tor.*] tables are not acceptable: {0}")]
     Value(String),
@@ -26,7 +31,8 @@ pub enum ConfigError {
 /// Options that would put keys elsewhere, or make the service easier to find.
 const OURS: [&str; 2] = ["storage", "vanguards"];
 
-/// Checks the `[tor.*]` tables without touching the disk.
+/// Checks the `[tor.*]` tables without touching the disk. (`override_net_params` is the one table whose keys are not
+/// checked: arti takes any, because they are the names of consensus parameters.)
 ///
 /// # Errors
 /// [`ConfigError`], with the key.
@@ -52,10 +58,15 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
     let tree = sources.load().map_err(|error| ConfigError::Value(report(&error)))?;
     let resolved = tor_config::resolve_return_results::<TorClientConfig>(&tree, &ConfigResolveOptions::default())
         .map_err(|error| ConfigError::Value(report(&error)))?;
-    match resolved.unrecognized.first() {
-        Some(key) => Err(ConfigError::UnknownKey(key.to_string())),
-        None => Ok(resolved.value),
+    if let Some(key) = resolved.unrecognized.first() {
+        return Err(ConfigError::UnknownKey(key.to_string()));
     }
+    // Without its feature arti takes the option and ignores it.
+    let vanguards: &VanguardConfig = resolved.value.as_ref();
+    if vanguards.mode() != VanguardMode::Full {
+        return Err(ConfigError::NoVanguards);
+    }
+    Ok(resolved.value)
 }
 
 fn storage(state: &Path, cache: &Path) -> Result<Value, ConfigError> {
@@ -106,6 +117,17 @@ mod tests {
             ("[path_rulez]\na = 1", "path_rulez"),
             ("[path_rules]\nipv4_subnet_familyprefix = 33", "path_rules.ipv4_subnet_familyprefix"),
             ("nonsense = 1", "nonsense"),
+            // The list of authorities and its neighbour's entries: tables in tables, and tables in a list.
+            ("[tor_network.authorities]\nv3ident = []", "tor_network.authorities.v3ident"),
+            (
+                "[[tor_network.fallback_caches]]\nrsa_identity = \"F0ED5FF25D6859D6CDEBFF3734D22F1279923A78\"\n\
+                 ed_identity = \"B04SRCrrQVGqNFqH6/xnMcPBYfDo+HmPTaUluuxYW18\"\norports = [\"127.0.0.1:7001\"]\n\
+                 orport = 7001",
+                "tor_network.fallback_caches[0].orport",
+            ),
+            ("[stream_timeouts]\nconnect_timeouts = \"10 s\"", "stream_timeouts.connect_timeouts"),
+            // A table of the whole program arti, which is not part of the library.
+            ("[logging]\nconsole = \"debug\"", "logging"),
         ] {
             assert_eq!(checked(text), Err(ConfigError::UnknownKey(key.into())), "{text}");
         }
@@ -115,6 +137,31 @@ mod tests {
     fn what_the_daemon_decides_cannot_be_set() {
         assert_eq!(checked("[storage]\nstate_dir = \"/x\""), Err(ConfigError::Ours("storage")));
         assert_eq!(checked("[vanguards]\nmode = \"disabled\""), Err(ConfigError::Ours("vanguards")));
+    }
+
+    #[test]
+    fn the_real_network_is_never_mixed_into_a_private_one() {
+        // Without caches of its own it would be started by those of the real network.
+        let alone = "[tor_network]\nauthorities = { v3idents = [\"97D003816DA48701E171BE2C5B6AFC2AE9C2F346\"] }";
+        assert!(matches!(checked(alone), Err(ConfigError::Value(_))));
+    }
+
+    #[test]
+    fn bridges_are_refused_and_not_forgotten() {
+        // Who asks for bridges must not be connected without them.
+        let bridge = "[bridges]\nbridges = [\"192.0.2.83:80 EB6EFB27F29AC9511A4246D7ABE1AFABFB416FF1\"]";
+        assert!(matches!(checked(bridge), Err(ConfigError::Value(_))));
+        assert!(matches!(checked("[bridges]\nenabled = true"), Err(ConfigError::Value(_))));
+    }
+
+    #[test]
+    fn vanguards_are_full_and_our_directories_are_ours() {
+        let dir = Path::new("/nonexistent/$HOME/~");
+        let config = resolve(&Table::new(), dir, dir).unwrap();
+        let vanguards: &VanguardConfig = config.as_ref();
+        assert_eq!(vanguards.mode(), VanguardMode::Full);
+        // As it stands, without an expansion.
+        assert!(format!("{config:?}").contains("/nonexistent/$HOME/~"));
     }
 
     #[test]

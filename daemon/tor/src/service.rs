@@ -1,15 +1,19 @@
 //! Our onion service: published for the life of the process, one virtual port, every other stream refused.
 
-use crate::{Client, StartError, status};
+use crate::circuits::{Circuits, IDLE_CIRCUITS};
+use crate::report::report;
+use crate::stream::TorStream;
+use crate::{Client, StartError};
 use arti_client::config::onion_service::OnionServiceConfigBuilder;
 use futures::StreamExt as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tor_cell::relaycell::msg::{Connected, End, EndReason};
 use tor_hscrypto::pk::HsIdKeypair;
 use tor_hsservice::config::TokenBucketConfig;
-use tor_hsservice::{HsNickname, RunningOnionService, StreamRequest};
+use tor_hsservice::{HsNickname, RendRequest, RunningOnionService, StreamRequest};
 use tor_llcrypto::pk::ed25519::ExpandedKeypair;
 use tor_proto::stream::IncomingStreamRequest;
 use torchat_engine::transport::BoxStream;
@@ -20,16 +24,18 @@ const NICKNAME: &str = "torchatd";
 const STREAMS_PER_CIRCUIT: u32 = 4;
 /// Introductions in a second, and how many may come at once; the introduction points enforce it (proposal 305).
 const INTRO_RATE: (u32, u32) = (5, 20);
-/// Streams that are being accepted at the same time.
-const ACCEPTING: usize = 64;
-/// A stream must be accepted within this time.
-const ACCEPT_TIME: Duration = Duration::from_secs(30);
+/// Circuits that are being built to callers at the same time. While so many are, further callers wait in arti's queue.
+const MEETING: usize = 256;
+/// Accepted streams that wait for the engine at the same time; further ones are refused.
+const WAITING: usize = 64;
+/// A circuit must be built, and a stream accepted and taken by the engine, within this time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn keypair(secret: &[u8; 64]) -> Option<HsIdKeypair> {
     ExpandedKeypair::from_secret_key_bytes(*secret).map(HsIdKeypair::from)
 }
 
-/// Launches the service. Accepted streams go to `door`; while it is full, introductions wait in arti.
+/// Launches the service. Accepted streams go to `door`.
 pub(crate) fn launch(
     client: &Client,
     key: HsIdKeypair,
@@ -45,26 +51,87 @@ pub(crate) fn launch(
         .rate_limit_at_intro(Some(TokenBucketConfig::new(INTRO_RATE.0, INTRO_RATE.1)));
     let config = config.build().map_err(|error| fail(&error))?;
     let launched =
-        client.launch_onion_service_with_hsid(config, key).map_err(|error| StartError::Arti(status::report(&error)))?;
+        client.launch_onion_service_with_hsid(config, key).map_err(|error| StartError::Arti(report(&error)))?;
     let (service, introductions) = launched.ok_or_else(|| StartError::Arti("the onion service is disabled".into()))?;
-    let requests = tor_hsservice::handle_rend_requests(introductions);
-    tokio::spawn(async move {
-        requests.for_each_concurrent(ACCEPTING, |request| accept(request, port, door.clone())).await;
-        tracing::warn!("the onion service takes no streams any more");
+    let house = Arc::new(House {
+        port,
+        door,
+        meeting: Arc::new(Semaphore::new(MEETING)),
+        waiting: Semaphore::new(WAITING),
+        circuits: Circuits::new(IDLE_CIRCUITS),
     });
+    tokio::spawn(receive(introductions, house));
     Ok(service)
 }
 
-async fn accept(request: StreamRequest, port: u16, door: mpsc::Sender<BoxStream>) {
-    let ours = matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == port);
-    if !ours {
-        // DONE, as if the stream had ended: no hint which ports exist.
-        let _ = request.reject(End::new_with_reason(EndReason::DONE)).await;
-        return;
+/// What all circuits to our service share.
+struct House {
+    port: u16,
+    door: mpsc::Sender<BoxStream>,
+    meeting: Arc<Semaphore>,
+    waiting: Semaphore,
+    circuits: Circuits,
+}
+
+/// Answers introductions. Arti's own `handle_rend_requests` is not used: it keeps any number of circuits, each some
+/// 0.13 MB, for as long as the callers like.
+async fn receive(introductions: impl futures::Stream<Item = RendRequest>, house: Arc<House>) {
+    let mut introductions = pin!(introductions);
+    while let Some(introduction) = introductions.next().await {
+        let Ok(place) = house.meeting.clone().acquire_owned().await else { break };
+        tokio::spawn(meet(introduction, house.clone(), place));
     }
-    match tokio::time::timeout(ACCEPT_TIME, request.accept(Connected::new_empty())).await {
-        Ok(Ok(stream)) => drop(door.send(Box::new(stream)).await),
-        Ok(Err(error)) => tracing::debug!("an incoming stream was lost: {}", status::report(&error)),
-        Err(_) => tracing::debug!("an incoming stream took too long"),
+    tracing::warn!("the onion service takes no streams any more");
+}
+
+/// One circuit to a caller, from the introduction until it is closed or has been idle for too long.
+async fn meet(introduction: RendRequest, house: Arc<House>, place: OwnedSemaphorePermit) {
+    let mut requests = match tokio::time::timeout(PATIENCE, introduction.accept()).await {
+        Ok(Ok(requests)) => requests,
+        Ok(Err(error)) => return tracing::debug!("a caller was not met: {}", report(&error)),
+        Err(_) => return tracing::debug!("a caller was not met in time"),
+    };
+    drop(place);
+    let streams = Arc::new(Semaphore::new(STREAMS_PER_CIRCUIT as usize));
+    let mut refused = 0;
+    while refused < STREAMS_PER_CIRCUIT {
+        let request = tokio::select! {
+            biased;
+            request = requests.next() => request,
+            () = house.circuits.until_unwanted(&streams, STREAMS_PER_CIRCUIT) => {
+                return tracing::debug!("a circuit without streams was closed");
+            }
+        };
+        // Without one the caller closed the circuit.
+        let Some(request) = request else { return };
+        if !house.admit(request, &streams).await {
+            refused += 1;
+        }
+    }
+    // Somebody who tries one port after the other. C tor closes the circuit at the first wrong one.
+    tracing::debug!("a circuit was closed after wrong requests");
+}
+
+impl House {
+    /// Takes a stream, or refuses it (`false`). Streams that are lost on the way are not the caller's fault.
+    async fn admit(&self, request: StreamRequest, streams: &Arc<Semaphore>) -> bool {
+        let ours = matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == self.port);
+        let (Ok(open), Ok(_waiting), true) = (streams.clone().try_acquire_owned(), self.waiting.try_acquire(), ours)
+        else {
+            // DONE, as if the stream had ended: no hint which ports exist.
+            let _ = request.reject(End::new_with_reason(EndReason::DONE)).await;
+            return ours;
+        };
+        let taken = tokio::time::timeout(PATIENCE, async {
+            let stream = request.accept(Connected::new_empty()).await.map_err(|error| report(&error))?;
+            let stream: BoxStream = Box::new(TorStream::new(stream, Some(open)));
+            self.door.send(stream).await.map_err(|_| "the daemon is stopping".to_owned())
+        });
+        match taken.await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::debug!("an incoming stream was lost: {why}"),
+            Err(_) => tracing::debug!("an incoming stream was not taken in time"),
+        }
+        true
     }
 }

@@ -1,34 +1,174 @@
 //! How far Tor is, in words, and the start that never gives up.
 
 use crate::Client;
+use crate::report::{report, tidy};
+use arti_client::status::{BootstrapEvents, BootstrapStatus};
 use futures::StreamExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tor_hsservice::RunningOnionService;
+use tor_hsservice::status::State;
 use torchat_engine::transport::NetworkStatus;
 
 /// First pause after the start failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A start whose percentage has not grown for this time is said to be without progress. Arti says nothing then: with
+/// few directory caches, none of which answers, it tries for ever and reports neither an error nor a blockage.
+const STALLED: Duration = Duration::from_secs(20);
+
+/// Where all that know something of Tor's state write it down, and where it becomes one sentence.
+///
+/// Once the start has succeeded, `usable` stays true: arti never takes back that it was connected, and dials are the
+/// only probe there is, so a daemon that stopped dialling because of a failure would never learn that it is over.
+pub(crate) struct Board {
+    facts: Mutex<Facts>,
+    tell: watch::Sender<NetworkStatus>,
+}
+
+#[derive(Default)]
+struct Facts {
+    /// The start: its progress and its words, until it has succeeded.
+    up: bool,
+    percent: u8,
+    starting: String,
+    /// The service, after the start.
+    service: Service,
+    /// Why the last dial found no way into the network.
+    trouble: Option<String>,
+}
+
+/// What can be said of the service. Whether others reach it is judged by dials; arti's word flaps while it works.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+enum Service {
+    #[default]
+    BeingPublished,
+    Published,
+    Recovering,
+    Broken(Option<String>),
+    Ended,
+}
+
+impl Board {
+    pub(crate) fn new() -> Arc<Self> {
+        let facts = Facts { starting: "starting Tor".into(), ..Facts::default() };
+        let (tell, _) = watch::channel(facts.status());
+        Arc::new(Self { facts: Mutex::new(facts), tell })
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<NetworkStatus> {
+        self.tell.subscribe()
+    }
+
+    /// Whether the start has succeeded, so that dials can work at all.
+    pub(crate) fn is_up(&self) -> bool {
+        self.facts().up
+    }
+
+    pub(crate) fn sentence(&self) -> String {
+        self.facts().status().sentence
+    }
+
+    /// A dial found no way into the network (the reason), or it got an answer from it (`None`), be it a refusal.
+    pub(crate) fn dialled(&self, trouble: Option<String>) {
+        self.change(|facts| facts.trouble = trouble);
+    }
+
+    fn progress(&self, percent: u8, why: Option<String>) {
+        self.change(|facts| {
+            facts.percent = percent;
+            facts.starting = match why {
+                Some(why) => format!("connecting to the Tor network ({percent} %), {why}"),
+                None => format!("connecting to the Tor network ({percent} %)"),
+            };
+        });
+    }
+
+    fn failed(&self, why: &str, pause: Duration) {
+        let seconds = pause.as_secs();
+        self.change(|facts| {
+            facts.starting = format!("no way into the Tor network: {why}; trying again in {seconds} s");
+        });
+    }
+
+    fn up(&self) {
+        self.change(|facts| (facts.up, facts.percent) = (true, 100));
+    }
+
+    fn service(&self, state: State, problem: Option<String>) {
+        self.change(|facts| {
+            facts.service = facts.service.after(state, problem);
+            // It spoke with the network.
+            if state.is_fully_reachable() {
+                facts.trouble = None;
+            }
+        });
+    }
+
+    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Facts)) {
+        // Told under the lock, so that what is told last is what is true.
+        let mut facts = self.facts();
+        change(&mut facts);
+        let new = facts.status();
+        self.tell.send_if_modified(|old| {
+            let changed = *old != new;
+            *old = new;
+            changed
+        });
+    }
+}
+
+impl Facts {
+    fn status(&self) -> NetworkStatus {
+        let sentence = match (self.up, &self.trouble) {
+            (false, _) => self.starting.clone(),
+            (true, Some(why)) => format!("no way into the Tor network: {why}; every dial tries again"),
+            (true, None) => format!("connected to the Tor network; {}", self.service.words()),
+        };
+        NetworkStatus { usable: self.up, percent: self.percent, sentence }
+    }
+}
+
+impl Service {
+    fn after(&self, state: State, problem: Option<String>) -> Self {
+        match state {
+            // "Unreachable" is arti's word when one directory of several has not taken the descriptor, or when only one
+            // time period is known; measured, it is reachable in both cases.
+            State::Running | State::DegradedReachable | State::DegradedUnreachable => Self::Published,
+            // Said again for every upload: what is published stays so meanwhile.
+            State::Bootstrapping if *self == Self::Published => Self::Published,
+            State::Recovering => Self::Recovering,
+            State::Broken => Self::Broken(problem),
+            // The state before the launch is called so too.
+            State::Shutdown if *self != Self::BeingPublished => Self::Ended,
+            _ => Self::BeingPublished,
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::BeingPublished => "the onion service is being published".into(),
+            Self::Published => "the onion service is published".into(),
+            Self::Recovering => "the onion service looks for new introduction points".into(),
+            Self::Broken(None) => "the onion service does not work".into(),
+            Self::Broken(Some(why)) => format!("the onion service does not work: {why}"),
+            Self::Ended => "the onion service has ended: the daemon must be started again".into(),
+        }
+    }
+}
 
 /// Bootstraps until it works, then only watches. Holds the service, which ends with the task.
-pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, tell: watch::Sender<NetworkStatus>) {
+pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, board: Arc<Board>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let mut events = client.bootstrap_events();
-        let watching = async {
-            while let Some(event) = events.next().await {
-                let percent = percent(event.as_frac());
-                let sentence = match event.blocked() {
-                    Some(blockage) => format!("connecting to the Tor network ({percent} %), stuck: {blockage}"),
-                    None => format!("connecting to the Tor network ({percent} %)"),
-                };
-                say(&tell, false, percent, sentence);
-            }
-            std::future::pending().await
-        };
+        let watching = watch_start(client.bootstrap_events(), &board);
         let result = tokio::select! {
             biased;
             result = client.bootstrap() => result,
@@ -39,65 +179,73 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
             Err(error) => {
                 let why = report(&error);
                 tracing::warn!("no way into the Tor network: {why}");
-                let seconds = pause.as_secs();
-                let sentence = format!("no way into the Tor network ({why}); trying again in {seconds} s");
-                say(&tell, false, percent(client.bootstrap_status().as_frac()), sentence);
+                board.failed(&why, pause);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
     tracing::info!("connected to the Tor network");
-    say(&tell, true, 100, "connected to the Tor network".into());
-    // The service's own status word flaps while it is reachable, so it is shown at debug level only; whether we are
-    // reachable is judged by dials.
+    board.up();
     let mut states = service.status_events();
     let mut last = None;
     while let Some(status) = states.next().await {
         let state = status.state();
+        let problem = status.current_problem().map(|problem| tidy(&format!("{problem:?}")));
         if last != Some(state) {
-            tracing::debug!("onion service: {state:?}");
+            match (state, &problem) {
+                (State::Broken, Some(why)) => tracing::warn!("the onion service does not work: {why}"),
+                _ => tracing::debug!("onion service: {state:?}"),
+            }
             last = Some(state);
         }
+        board.service(state, problem);
     }
     // Kept for the life of the process, even if its status ends.
     std::future::pending::<()>().await;
 }
 
-fn say(tell: &watch::Sender<NetworkStatus>, usable: bool, percent: u8, sentence: String) {
-    tell.send_if_modified(|status| {
-        let new = NetworkStatus { usable, percent, sentence };
-        let changed = *status != new;
-        *status = new;
-        changed
-    });
+/// Tells how far a start is, for as long as it takes.
+async fn watch_start(mut events: BootstrapEvents, board: &Board) {
+    let mut last = BootstrapStatus::default();
+    let mut grown = Instant::now();
+    let mut stalled = false;
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => {
+                    if percent(&event) > percent(&last) {
+                        (grown, stalled) = (Instant::now(), false);
+                    }
+                    last = event;
+                }
+                // Arti is going away, and the start with it.
+                None => std::future::pending().await,
+            },
+            () = tokio::time::sleep_until(grown + STALLED), if !stalled => {
+                stalled = true;
+                tracing::warn!("the way into the Tor network makes no progress: {}", tidy(&last.to_string()));
+            }
+        }
+        let why = match last.blocked() {
+            Some(blockage) => Some(format!("stuck: {}", tidy(&blockage.to_string()))),
+            None if stalled => Some(without_progress(&last)),
+            None => None,
+        };
+        board.progress(percent(&last), why);
+    }
+}
+
+fn without_progress(status: &BootstrapStatus) -> String {
+    let text = tidy(&status.to_string());
+    // Arti puts the percentage first, which our sentence has already.
+    let step = text.split_once("%: ").map_or(text.as_str(), |(_, step)| step);
+    format!("without progress for {} s or more: {step}", STALLED.as_secs())
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 0 to 1")]
-fn percent(fraction: f32) -> u8 {
-    (fraction.clamp(0.0, 1.0) * 100.0) as u8
-}
-
-/// An error with its causes (a plain Display hides arti's), without onion addresses: arti redacts them in its own texts,
-/// and what looks like one all the same is cut out.
-pub(crate) fn report(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let deeper = error.to_string();
-        // Some errors repeat their cause's text in their own.
-        if !text.contains(&deeper) {
-            text.push_str(": ");
-            text.push_str(&deeper);
-        }
-        cause = error.source();
-    }
-    scrub(&text)
-}
-
-fn scrub(text: &str) -> String {
-    let looks_like_onion = |word: &str| word.contains(".onion") || word.len() >= 56;
-    text.split(' ').map(|word| if looks_like_onion(word) { "[onion]" } else { word }).collect::<Vec<_>>().join(" ")
+fn percent(status: &BootstrapStatus) -> u8 {
+    (status.as_frac().clamp(0.0, 1.0) * 100.0) as u8
 }
 
 #[cfg(test)]
@@ -105,10 +253,87 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_onion_passes() {
-        let onion = "a".repeat(56);
-        assert_eq!(scrub(&format!("cannot reach {onion}.onion: gone")), "cannot reach [onion] gone");
-        assert_eq!(scrub(&format!("key {onion}")), "key [onion]");
-        assert_eq!(scrub("nothing to hide"), "nothing to hide");
+    fn the_start_is_told_in_words() {
+        let board = Board::new();
+        let seen = board.watch();
+        let sentence = || seen.borrow().sentence.clone();
+        assert_eq!(sentence(), "starting Tor");
+        board.progress(40, None);
+        assert_eq!((sentence().as_str(), seen.borrow().percent), ("connecting to the Tor network (40 %)", 40));
+        board.progress(40, Some("stuck: offline".into()));
+        assert_eq!(sentence(), "connecting to the Tor network (40 %), stuck: offline");
+        board.failed("nobody answers", Duration::from_secs(8));
+        assert_eq!(sentence(), "no way into the Tor network: nobody answers; trying again in 8 s");
+        assert!(!seen.borrow().usable && !board.is_up());
+        board.up();
+        assert!(seen.borrow().usable && board.is_up());
+        assert_eq!(sentence(), "connected to the Tor network; the onion service is being published");
+    }
+
+    #[test]
+    fn what_arti_says_of_a_step_is_not_said_twice() {
+        let text = without_progress(&BootstrapStatus::default());
+        assert!(text.starts_with("without progress for 20 s or more: ") && !text.contains("0%"), "{text}");
+    }
+
+    #[test]
+    fn a_lost_network_is_told_and_dials_go_on() {
+        let board = Board::new();
+        board.up();
+        board.service(State::Running, None);
+        let seen = board.watch();
+        board.dialled(Some("no guard answers".into()));
+        assert_eq!(seen.borrow().sentence, "no way into the Tor network: no guard answers; every dial tries again");
+        assert!(seen.borrow().usable, "without a dial nobody would notice that it is over");
+        board.dialled(None);
+        assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
+        board.dialled(Some("again".into()));
+        board.service(State::Running, None);
+        assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
+    }
+
+    #[test]
+    fn the_services_flapping_is_not_shown() {
+        let mut service = Service::default();
+        let mut told = Vec::new();
+        for state in [
+            State::Shutdown,
+            State::Bootstrapping,
+            State::DegradedUnreachable,
+            State::Bootstrapping,
+            State::Running,
+            State::Recovering,
+            State::Bootstrapping,
+            State::Running,
+            State::Shutdown,
+        ] {
+            service = service.after(state, None);
+            told.push(service.clone());
+        }
+        use Service::{BeingPublished, Ended, Published, Recovering};
+        let want = [
+            BeingPublished,
+            BeingPublished,
+            Published,
+            Published,
+            Published,
+            Recovering,
+            BeingPublished,
+            Published,
+            Ended,
+        ];
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn nobody_is_woken_for_nothing() {
+        let board = Board::new();
+        board.up();
+        let mut seen = board.watch();
+        seen.mark_unchanged();
+        board.dialled(None);
+        assert!(!seen.has_changed().is_ok_and(|changed| changed));
+        board.service(State::Running, None);
+        assert!(seen.has_changed().is_ok_and(|changed| changed));
     }
 }
