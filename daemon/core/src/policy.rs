@@ -44,6 +44,8 @@ pub struct DialPolicy {
     pub loss_max_ms: u64,
     /// First pause after a peer was found to be down; it doubles with every failure.
     pub backoff_ms: u64,
+    /// First pause after a link to a peer that has not accepted us; it doubles up to [`DialPolicy::cap_ms`].
+    pub backoff_waiting_ms: u64,
     /// Longest pause for a contact that was heard of within the hour.
     pub cap_hour_ms: u64,
     /// Longest pause for a contact that was heard of within the day.
@@ -88,6 +90,7 @@ impl Default for DialPolicy {
             loss_min_ms: 1_000,
             loss_max_ms: 3_000,
             backoff_ms: 2_000,
+            backoff_waiting_ms: 60_000,
             cap_hour_ms: 90_000,
             cap_day_ms: 8 * 60_000,
             cap_ms: 4 * 3_600_000,

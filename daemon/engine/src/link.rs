@@ -90,9 +90,13 @@ pub(crate) async fn shake_hands(
     context: &LinkContext,
 ) -> Result<Established, String> {
     let entropy = context.randomness.bytes();
+    // A daemon may run longer than its first certificate is valid.
+    let now_s = context.clock.now_s();
+    let renewed = context.identity.wants_renewal(now_s).then(|| context.identity.renewed(now_s));
+    let identity = renewed.as_ref().unwrap_or(&context.identity);
     let (mut handshake, first) = match role {
-        Role::Dialled(peer) => Handshake::initiator(&context.identity, peer, entropy),
-        Role::Accepted => (Handshake::responder(&context.identity, entropy), Vec::new()),
+        Role::Dialled(peer) => Handshake::initiator(identity, peer, entropy),
+        Role::Accepted => (Handshake::responder(identity, entropy), Vec::new()),
     };
     if !first.is_empty() {
         send(stream, &first).await?;

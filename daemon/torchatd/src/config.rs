@@ -233,6 +233,7 @@ impl Config {
                     cap_day_ms: dial.retry_cap_day_s * 1000,
                     cap_ms: dial.retry_cap_s * 1000,
                     start_spread_ms: dial.start_spread_s * 1000,
+                    ..DialPolicy::default()
                 },
                 ..Policy::default()
             },

@@ -214,7 +214,10 @@ impl Node {
         } else {
             policy.cap_ms
         };
-        let doubled = policy.backoff_ms.saturating_mul(1 << row.dialling.attempts.saturating_sub(1).min(20));
+        // A peer that has not accepted us is met and yet gains nothing by another dial: it dials us when it does.
+        let (base, cap) =
+            if row.waiting { (policy.backoff_waiting_ms, policy.cap_ms) } else { (policy.backoff_ms, cap) };
+        let doubled = base.saturating_mul(1 << row.dialling.attempts.saturating_sub(1).min(20));
         let pause = doubled.min(cap);
         pause - pause / 4 + entropy::up_to(entropy, pause / 4)
     }
@@ -245,5 +248,91 @@ impl Node {
             }
         }
         self.network_usable = usable;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::snapshot::{OutSnapshot, PeerSnapshot, Pending, Snapshot};
+    use torchat_protocol::id::{Chain, LaneId, MessageId, parse_onion};
+
+    const NOW: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
+
+    /// A node that owes mail to one peer, last heard of `ago` milliseconds before now.
+    fn node(ago: i64, attempts: u32, waiting: bool) -> (Node, PeerId) {
+        let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").expect("an onion");
+        let own = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).expect("a key");
+        let pending = Pending { mid: MessageId([1; 16]), chain: Chain([2; 16]), bytes: 3 };
+        let out = OutSnapshot { lane: LaneId([3; 8]), acked: 0, acked_chain: Chain::EMPTY, pending: vec![pending] };
+        let row = PeerSnapshot {
+            peer,
+            contact: true,
+            waiting,
+            added_ms: Some(NOW.wall_ms - ago),
+            seen_ms: Some(NOW.wall_ms - ago),
+            attempts,
+            out: Some(out),
+            lanes: vec![],
+            unread_bytes: 0,
+        };
+        let node =
+            Node::new(own, Policy::default(), Snapshot { peers: vec![row] }, NOW, &mut |out: &mut [u8]| out.fill(9));
+        (node, peer)
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_cap_for_the_age() {
+        const MINUTE: u64 = 60_000;
+        for (ago, attempts, waiting, least, most) in [
+            (0, 1, false, 1_500, 2_000),
+            (0, 2, false, 3_000, 4_000),
+            (0, 5, false, 24_000, 32_000),
+            (0, 50, false, 67_500, 90_000),
+            (2 * HOUR_MS, 50, false, 6 * MINUTE, 8 * MINUTE),
+            (2 * DAY_MS, 50, false, 180 * MINUTE, 240 * MINUTE),
+            (0, 1, true, 45_000, MINUTE),
+            (0, 50, true, 180 * MINUTE, 240 * MINUTE),
+        ] {
+            let (node, peer) = node(ago, attempts, waiting);
+            let pause = node.backoff(NOW, &mut |out: &mut [u8]| out.fill(0x5a), &peer);
+            assert!((least..=most).contains(&pause), "{ago} {attempts} {waiting}: {pause}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_dialled_without_a_network_and_everything_owed_with_one() {
+        let (mut node, peer) = node(0, 0, false);
+        let mut entropy = |out: &mut [u8]| out.fill(1);
+        let later = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
+        assert!(node.turn(later, &mut entropy, []).effects.is_empty());
+        let turn = node.turn(later, &mut entropy, [crate::input::Input::Network { usable: true }]);
+        assert_eq!(turn.effects, [Effect::Dial { peer, last_circuits: false }]);
+        assert!(node.turn(later, &mut entropy, []).effects.is_empty(), "one dial at a time");
+    }
+
+    #[test]
+    fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
+        let (mut node, peer) = node(0, 0, false);
+        let mut entropy = |out: &mut [u8]| out.fill(1);
+        let mut mono_ms = NOW.mono_ms + 60_000;
+        node.turn(Now { mono_ms, ..NOW }, &mut entropy, [crate::input::Input::Network { usable: true }]);
+        // It was reached before in this process.
+        node.dial_ended(&peer);
+        node.hurry(Now { mono_ms: mono_ms + 60_000, ..NOW }, &mut entropy, peer);
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            mono_ms += 120_000;
+            let turn = node.turn(Now { mono_ms, ..NOW }, &mut entropy, []);
+            seen.extend(turn.effects);
+            let failed =
+                crate::input::Input::DialFailed { peer, failure: DialFailure::PeerDown, reason: "not found".into() };
+            let turn = node.turn(Now { mono_ms, ..NOW }, &mut entropy, [failed]);
+            assert!(matches!(turn.ops.as_slice(), [Op::Retry { .. }]), "the pause is stored");
+        }
+        let last: Vec<_> =
+            seen.iter().map(|effect| matches!(effect, Effect::Dial { last_circuits: true, .. })).collect();
+        assert_eq!(last, [false, true, false]);
     }
 }

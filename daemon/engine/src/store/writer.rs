@@ -80,7 +80,11 @@ impl Writer {
     /// [`WriterGone`]; inside, those of [`Store::commit`].
     pub async fn write(&self, ops: Vec<Op>, wanted: Vec<Wanted>) -> Result<Result<Written, StoreError>, WriterGone> {
         match &self.0 {
-            Place::Inline(store) => Ok(write(&mut lock(store), &ops, &wanted)),
+            Place::Inline(store) => {
+                // A commit takes time: a simulated kill may fall before it, as a real one does.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                Ok(write(&mut lock(store), &ops, &wanted))
+            }
             Place::Thread { jobs, .. } => {
                 let (done, answer) = oneshot::channel();
                 submit(jobs.as_ref(), Job::Write { ops, wanted, done }, answer).await
