@@ -20,19 +20,28 @@ fn pair(dir: &Path) -> (Daemon, Daemon) {
     (daemon("a", 1), daemon("b", 2))
 }
 
-fn befriend(a: &Daemon, b: &Daemon) {
-    let (mut a, mut b) = (a.client().unwrap(), b.client().unwrap());
-    a.add(&b.host().unwrap()).unwrap();
-    b.add(&a.host().unwrap()).unwrap();
+/// Two running daemons that have added each other, and their onions.
+struct Friends {
+    a: Daemon,
+    b: Daemon,
+    onion_a: String,
+    onion_b: String,
+}
+
+fn friends(dir: &Path) -> Friends {
+    let (mut a, mut b) = pair(dir);
+    a.start().unwrap();
+    b.start().unwrap();
+    let (onion_a, onion_b) = (a.client().unwrap().host().unwrap(), b.client().unwrap().host().unwrap());
+    a.client().unwrap().add(&onion_b).unwrap();
+    b.client().unwrap().add(&onion_a).unwrap();
+    Friends { a, b, onion_a, onion_b }
 }
 
 #[test]
 fn two_hundred_messages_each_way_survive_a_hundred_kills() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = pair(dir.path());
-    a.start().unwrap();
-    b.start().unwrap();
-    befriend(&a, &b);
+    let Friends { mut a, mut b, .. } = friends(dir.path());
     // A hundred kills take about 17 s, so the kills fall into the talk.
     let pace = Duration::from_millis(80);
     talk_under_kills(&mut a, &mut b, 200, 100, pace, Duration::from_secs(60)).unwrap();
@@ -41,11 +50,7 @@ fn two_hundred_messages_each_way_survive_a_hundred_kills() {
 #[test]
 fn what_was_accepted_for_an_absent_peer_outlives_the_sender() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = pair(dir.path());
-    a.start().unwrap();
-    b.start().unwrap();
-    befriend(&a, &b);
-    let (onion_a, onion_b) = (a.client().unwrap().host().unwrap(), b.client().unwrap().host().unwrap());
+    let Friends { mut a, mut b, onion_a, onion_b } = friends(dir.path());
     b.kill().unwrap();
     for n in 0..3 {
         a.client().unwrap().send(&onion_b, &format!("{n}")).unwrap();
@@ -64,11 +69,7 @@ fn what_was_accepted_for_an_absent_peer_outlives_the_sender() {
 #[test]
 fn a_message_handed_out_is_repeated_after_a_crash_and_never_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = pair(dir.path());
-    a.start().unwrap();
-    b.start().unwrap();
-    befriend(&a, &b);
-    let (onion_a, onion_b) = (a.client().unwrap().host().unwrap(), b.client().unwrap().host().unwrap());
+    let Friends { a, mut b, onion_a, onion_b } = friends(dir.path());
     let mut sender = a.client().unwrap();
     sender.send_and_wait(&onion_b, "one", 30).unwrap();
     sender.send_and_wait(&onion_b, "two", 30).unwrap();
@@ -92,11 +93,7 @@ fn a_message_handed_out_is_repeated_after_a_crash_and_never_lost() {
 #[test]
 fn exit_ends_within_two_seconds_with_links_up() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = pair(dir.path());
-    a.start().unwrap();
-    b.start().unwrap();
-    befriend(&a, &b);
-    let onion_b = b.client().unwrap().host().unwrap();
+    let Friends { mut a, b, onion_b, .. } = friends(dir.path());
     a.client().unwrap().send_and_wait(&onion_b, "hello", 30).unwrap();
     let took = a.stop().unwrap();
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -149,11 +146,7 @@ fn door(dir: &Path, onion: &str) -> u16 {
 #[test]
 fn a_relay_between_two_makes_no_message_appear() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut a, mut b) = pair(dir.path());
-    a.start().unwrap();
-    b.start().unwrap();
-    befriend(&a, &b);
-    let (onion_a, onion_b) = (a.client().unwrap().host().unwrap(), b.client().unwrap().host().unwrap());
+    let Friends { a, b, onion_a, onion_b } = friends(dir.path());
     // Alice dials a third onion, whose owner passes every byte on to Bob.
     let mallory = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
     let relay = relay(door(dir.path(), &onion_b));

@@ -46,7 +46,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         })
     })?;
     step("documentation", &mut |_| {
-        crate::run(cargo().args(["doc", "--workspace", "--no-deps", "-q"]).env("RUSTDOCFLAGS", "-D warnings"))
+        crate::run(
+            cargo()
+                .args(["doc", "--workspace", "--no-deps", "--document-private-items", "-q"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
     })?;
     println!();
     for (name, time) in &times {
