@@ -228,9 +228,10 @@ impl Network {
     /// holds something else.
     ///
     /// # Errors
-    /// When a process does not end, or a file stays.
+    /// When it is still being started, a process does not end, or a file stays.
     pub fn stop(mut self) -> anyhow::Result<()> {
         self.owned = false;
+        let _lock = record::lock(&self.dir)?;
         self.end()
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The file that makes a folder a network's.
 const NODES: &str = "nodes";
-/// Locked while a network starts.
+/// Locked while a network starts or is stopped.
 const LOCK: &str = "lock";
 /// Folders of clients begin with this.
 const CLIENT: &str = "client-";
@@ -92,8 +92,7 @@ pub(crate) fn prepare(dir: &Path) -> anyhow::Result<Prepared> {
         Ok(!names.is_empty() && !dir.join(NODES).exists())
     };
     ensure!(!strangers()?, "{} is not empty and holds no private Tor network: choose another folder", dir.display());
-    let lock = File::create(dir.join(LOCK))?;
-    lock.try_lock().with_context(|| format!("a network is being started in {}", dir.display()))?;
+    let lock = lock(&dir)?;
     set_private(&dir)?;
     let mut prepared = Prepared { made, dir, _lock: lock };
     if let Ok(old) = Record::read(&prepared.dir) {
@@ -105,6 +104,13 @@ pub(crate) fn prepare(dir: &Path) -> anyhow::Result<Prepared> {
         prepared.made |= old.made;
     }
     Ok(prepared)
+}
+
+/// Keeps others from starting or stopping a network in the folder until it is dropped.
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
+    let lock = File::create(dir.join(LOCK))?;
+    lock.try_lock().with_context(|| format!("a network is being started or stopped in {}", dir.display()))?;
+    Ok(lock)
 }
 
 /// Ends every process of the folder, clients included.

@@ -96,6 +96,18 @@ fn a_network_serves_and_leaves_nothing_behind() {
     let error = Network::start(Config { dir: dir.clone(), ..Config::default() }).unwrap_err();
     assert!(format!("{error:#}").contains("runs in"), "{error:#}");
 
+    let client = network.socks_client().unwrap();
+    let mut socks = TcpStream::connect((Ipv4Addr::LOCALHOST, client.port())).unwrap();
+    socks.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // RFC 1928: version 5, one method, "no authentication"; the answer takes it.
+    socks.write_all(&[5, 1, 0]).unwrap();
+    let mut answer = [9; 2];
+    socks.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, [5, 0]);
+    let port = client.port();
+    drop(client);
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the client is still there");
+
     let mut all = pids(&network);
     let r1 = network.status().nodes[3].1.unwrap();
     network.suspend("r1").unwrap();
@@ -111,23 +123,9 @@ fn a_network_serves_and_leaves_nothing_behind() {
     all.push(network.status().nodes[3].1.unwrap());
     assert!(network.status().is_usable());
 
-    let client = network.socks_client().unwrap();
-    let mut socks = TcpStream::connect((Ipv4Addr::LOCALHOST, client.port())).unwrap();
-    socks.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    // RFC 1928: version 5, one method, "no authentication"; the answer takes it.
-    socks.write_all(&[5, 1, 0]).unwrap();
-    let mut answer = [9; 2];
-    socks.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, [5, 0]);
-    let port = client.port();
-    drop(client);
-    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "the client is still there");
-
-    // One that is suspended must end too, and a client that nobody dropped.
-    let client = network.socks_client().unwrap();
+    // One that is suspended must end too.
     network.suspend("a2").unwrap();
     network.stop().unwrap();
-    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, client.port())).is_err(), "the client is still there");
     assert!(all.iter().all(|pid| is_gone(*pid)), "{all:?}");
     assert!(!dir.exists());
 }
@@ -166,8 +164,11 @@ fn a_network_without_an_owner_stays_until_it_is_stopped() {
     let network = Network::open(&dir).unwrap();
     assert!(network.status().is_usable(), "{}", network.status());
     let all = pids(&network);
+    // A client that is still there does not keep it.
+    let client = network.socks_client().unwrap();
     std::fs::write(dir.join("mine"), "kept").unwrap();
     network.stop().unwrap();
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, client.port())).is_err(), "the client is still there");
     assert!(all.iter().all(|pid| is_gone(*pid)), "{all:?}");
     let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["mine"]);

@@ -17,18 +17,29 @@ const PATIENCE: Duration = Duration::from_secs(DELIVERY_S + 30);
 const SERVE_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(once: bool) -> anyhow::Result<()> {
-    // A Ctrl-C reaches the whole process group; we stay to clean up after the others.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, interrupted.clone())?;
-    }
+    // First, because it may ask.
     install::ensure_tor()?;
+    // A Ctrl-C reaches the whole process group; we stay to clean up after the others.
+    let interrupted = crate::interrupted()?;
+    match show(once, &interrupted) {
+        // What an interruption breaks is not worth a report.
+        Err(_) if interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
+        result => result,
+    }
+}
+
+fn show(once: bool, interrupted: &Arc<AtomicBool>) -> anyhow::Result<()> {
     println!("building torchatd (the first time takes 6 to 13 minutes on two cores: Tor is built in)");
     crate::run(cargo().args(["build", "--workspace"]))?;
     let folder = Folder::new()?;
     println!("starting a private Tor network on 127.0.0.1: 3 authorities and 5 relays");
     let begun = Instant::now();
-    let config = Config { dir: folder.0.join("tornet"), owner: Some(std::process::id()), ..Config::default() };
+    let config = Config {
+        dir: folder.0.join("tornet"),
+        owner: Some(std::process::id()),
+        interrupted: Some(interrupted.clone()),
+        ..Config::default()
+    };
     let network = Network::start(config)?;
     println!("  usable after {:.1} s", begun.elapsed().as_secs_f64());
 
@@ -39,7 +50,7 @@ pub(crate) fn run(once: bool) -> anyhow::Result<()> {
         && !once
     {
         invite(&alice, &bob, onion_a, onion_b, network.config_path());
-        wait_for_the_end(&mut alice, &mut bob, &interrupted)?;
+        wait_for_the_end(&mut alice, &mut bob, interrupted)?;
     }
     alice.stop()?;
     bob.stop()?;

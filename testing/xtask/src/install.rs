@@ -5,8 +5,26 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Debian's hook that decides whether a package may start its service: exit status 101 says no.
-const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// Run as root. policy-rc.d is Debian's hook that decides whether a package may start its service; exit status 101 says
+/// no. An administrator's own is left alone, and ours goes whatever happens to us, which is why one shell does it all.
+const INSTALL: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+ours=
+trap 'if [ -n "$ours" ]; then rm -f "$policy"; fi' EXIT
+trap 'exit 130' HUP INT TERM
+if [ ! -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends tor; }
+# The list of packages may be old or missing; then it is fetched, and the second attempt says what is wrong.
+install 2>/dev/null || { apt-get -q update && install; }
+# It would start with the next boot.
+update-rc.d tor disable >/dev/null 2>&1 || true
+"#;
 
 /// Returns at once when `tor` and `tor-gencert` are there, else installs them.
 pub(crate) fn ensure_tor() -> anyhow::Result<()> {
@@ -25,38 +43,12 @@ pub(crate) fn ensure_tor() -> anyhow::Result<()> {
     {
         bail!("{advice}");
     }
-    eprintln!("installing Debian's package tor (its service stays off)");
-    let as_root = |arguments: &[&str]| {
-        let mut command = if root {
-            Command::new(arguments[0])
-        } else {
-            let mut command = Command::new("sudo");
-            command.arg("-n").arg(arguments[0]);
-            command
-        };
-        command.args(&arguments[1..]);
-        command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        command
-    };
-    let ours = !Path::new(POLICY).exists();
-    if ours {
-        let script = format!("printf '#!/bin/sh\\nexit 101\\n' > {POLICY} && chmod 755 {POLICY}");
-        crate::run(&mut as_root(&["sh", "-c", &script]))?;
+    eprintln!("installing Debian's package tor (its service is neither started nor enabled)");
+    let mut command = Command::new(if root { "sh" } else { "sudo" });
+    if sudo {
+        command.args(["-n", "sh"]);
     }
-    let install = || {
-        let packages = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "tor"];
-        if succeeds(&mut as_root(&packages)) {
-            return Ok(());
-        }
-        // The list of packages is old or missing.
-        crate::run(&mut as_root(&["apt-get", "update", "-q"]))?;
-        crate::run(&mut as_root(&packages))
-    };
-    let result = install();
-    if ours {
-        crate::run(&mut as_root(&["rm", "-f", POLICY])).with_context(|| format!("{POLICY} must be removed by hand"))?;
-    }
-    result.with_context(|| advice.to_owned())?;
+    crate::run(command.args(["-c", INSTALL]).stdin(Stdio::null())).with_context(|| advice.to_owned())?;
     anyhow::ensure!(present(), "the package tor is installed, but its programs are not found. {advice}");
     Ok(())
 }

@@ -10,8 +10,11 @@ mod tornet;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The commands of torchat's source tree", version)]
@@ -63,6 +66,17 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     install::ensure_tor()?;
     run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
     run(Command::new(root().join("target/release/bench")).args(arguments))
+}
+
+/// A flag that Ctrl-C sets, for whoever has something to clean up. The second Ctrl-C ends us at once.
+fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        // In this order, or the first one would end us.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, flag.clone())?;
+        signal_hook::flag::register(signal, flag.clone())?;
+    }
+    Ok(flag)
 }
 
 /// The top of the source tree.

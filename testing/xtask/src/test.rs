@@ -4,6 +4,8 @@ use crate::{built, cargo, install};
 use anyhow::{Context as _, ensure};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use torchat_tornet::{Config, Network};
 
@@ -18,10 +20,15 @@ struct Tally {
 }
 
 pub(crate) fn run() -> anyhow::Result<()> {
+    // First, because it may ask.
+    install::ensure_tor()?;
     let started = Instant::now();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut tally = Tally::default();
+    // A Ctrl-C reaches cargo too, which ends, so that the step fails; we stay to stop the network.
+    let interrupted = crate::interrupted()?;
     let mut step = |name: &'static str, work: &mut dyn FnMut(&mut Tally) -> anyhow::Result<()>| {
+        ensure!(!interrupted.load(Ordering::Relaxed), "interrupted");
         println!("\n=== {name}");
         let begun = Instant::now();
         let result = work(&mut tally).with_context(|| format!("the step \"{name}\" failed"));
@@ -32,13 +39,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // One feature set for everything that is built: --workspace --all-targets. A build of single packages would choose
     // other features and build arti a second time.
     step("build", &mut |_| crate::run(cargo().args(["build", "--workspace", "--all-targets"])))?;
-    step("private Tor network's programs", &mut |_| install::ensure_tor())?;
     step("tests", &mut |tally| {
         let mut command = cargo();
         command.args(["test", "--workspace", "--no-fail-fast", "--"]);
         counted(&mut command, tally)
     })?;
-    step("end to end over a private Tor network", &mut |tally| end_to_end(tally))?;
+    step("end to end over a private Tor network", &mut |tally| end_to_end(tally, &interrupted))?;
     step("lints", &mut |_| {
         crate::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         TOR_TESTS.iter().try_for_each(|test| {
@@ -63,9 +69,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn end_to_end(tally: &mut Tally) -> anyhow::Result<()> {
+fn end_to_end(tally: &mut Tally, interrupted: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("torchat-tornet-{}", std::process::id()));
-    let network = Network::start(Config { dir: folder, owner: Some(std::process::id()), ..Config::default() })?;
+    let (owner, interrupted) = (Some(std::process::id()), Some(interrupted.clone()));
+    let network = Network::start(Config { dir: folder, owner, interrupted, ..Config::default() })?;
     let result = TOR_TESTS.iter().try_for_each(|test| {
         let mut command = cargo();
         // The same selection of packages and targets as before, so that nothing is built again.

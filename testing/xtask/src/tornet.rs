@@ -31,14 +31,17 @@ pub(crate) fn run(action: Action) -> anyhow::Result<()> {
     match action {
         Action::Up { dir } => {
             install::ensure_tor()?;
-            if let Ok(network) = Network::open(&dir)
-                && network.status().is_usable()
-            {
-                println!("{}", network.config_path().display());
-                return Ok(());
+            if let Ok(network) = Network::open(&dir) {
+                if network.status().is_usable() {
+                    println!("{}", network.config_path().display());
+                    return Ok(());
+                }
+                // What is left of it, after a reboot or a kill, is of no use.
+                network.stop()?;
             }
-            eprintln!("starting a private Tor network in {} (10 to 30 s)", dir.display());
-            let network = Network::start(Config { dir, owner: None, ..Config::default() })?;
+            let interrupted = Some(crate::interrupted()?);
+            eprintln!("starting a private Tor network in {} (about 10 s)", dir.display());
+            let network = Network::start(Config { dir, owner: None, interrupted, ..Config::default() })?;
             println!("{}", network.config_path().display());
             Ok(())
         }
