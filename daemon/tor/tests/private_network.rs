@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -34,7 +34,8 @@ impl Tornet {
     /// All tests that run at the same time share one.
     fn get() -> Arc<Self> {
         static SHARED: Mutex<Weak<Tornet>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap();
+        // What one test did not get is the failure of that test alone.
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let tornet = Arc::new(Self::find());
             *shared = Arc::downgrade(&tornet);
