@@ -52,7 +52,7 @@ pub enum StartError {
 const INCOMING: usize = 16;
 
 /// Starts Tor within the current tokio runtime and returns at once. The way into the network is built in the background
-/// and tried for ever; [`NetworkStatus::sentence`] says how far it is.
+/// and tried for ever; [the status](torchat_engine::transport::NetworkStatus::sentence) says how far it is.
 ///
 /// # Errors
 /// [`StartError`].
