@@ -44,8 +44,8 @@ pub fn server_hello(chosen: u8) -> [u8; SERVER_HELLO_LEN] {
     [a, b, c, d, chosen]
 }
 
-/// Looks for a client's hello at the start of `bytes`: its length, or `None` while bytes are missing. Every byte is
-/// judged as soon as it is there, so a stranger learns nothing by going slowly.
+/// Looks for a client's hello at the start of `bytes`: its length, or `None` while bytes are missing. The magic
+/// and the count are judged byte by byte, the versions once all of them are there; later bytes never change a verdict.
 ///
 /// # Errors
 /// [`HelloError`]; for [`HelloError::NoCommonVersion`] the server may answer [`NO_VERSION`].
@@ -96,6 +96,7 @@ pub fn prologue(service: &PeerId, client_hello: &[u8], server_hello: &[u8]) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn hellos_are_golden() {
@@ -126,5 +127,23 @@ mod tests {
         }
         assert_eq!(parse_client_hello(hello), Ok(Some(hello.len())));
         assert_eq!(parse_client_hello(b"TCHT\x01\x01more"), Ok(Some(6)));
+    }
+
+    proptest! {
+        #[test]
+        fn later_bytes_never_change_a_verdict(
+            good in 0usize..=4,
+            bytes in proptest::collection::vec(prop_oneof![0u8..10, any::<u8>()], 0..20),
+        ) {
+            let all: Vec<u8> = MAGIC[..good].iter().copied().chain(bytes).collect();
+            for parse in [parse_client_hello, parse_server_hello] {
+                let verdicts: Vec<_> = (0..=all.len()).map(|n| parse(&all[..n])).collect();
+                let first = verdicts.iter().position(|verdict| *verdict != Ok(None)).unwrap_or(all.len());
+                prop_assert!(verdicts[first..].iter().all(|verdict| *verdict == verdicts[first]));
+                if let Ok(Some(end)) = verdicts[first] {
+                    prop_assert_eq!(end, first, "nothing behind the hello was waited for");
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,11 @@
 
 use crate::id::{Chain, LaneId, MessageId};
 use crate::{json, limits};
-use serde::{Deserialize, Serialize};
+use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
+use serde::de::{Error as _, IntoDeserializer as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+use std::marker::PhantomData;
 
 /// A message between daemons. The wire form is one JSON object, `t` first; see `golden/` for the exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +55,10 @@ pub struct Hello {
     #[serde(default)]
     pub features: Vec<String>,
     /// The receiver's state of each lane of this sender; empty to a stranger.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     pub lanes: Vec<LaneState>,
     /// What this receiver takes.
+    #[serde(deserialize_with = "object")]
     pub limits: Limits,
 }
 
@@ -93,12 +98,13 @@ pub struct Recv {
     /// When the sender accepted it: seconds since 1970, rounded down to the minute so that clocks are no fingerprint.
     pub sent: u64,
     /// The content.
+    #[serde(deserialize_with = "object")]
     pub body: Body,
 }
 
 /// The content of a message, told apart by `k`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "k")]
+#[serde(tag = "k", try_from = "BodyFields")]
 pub enum Body {
     /// Text of at most [`crate::limits::TEXT_BYTES`].
     #[serde(rename = "text")]
@@ -106,6 +112,25 @@ pub enum Body {
         /// The text, kept as it is; the edges that show it neutralise what must not reach a terminal.
         text: String,
     },
+}
+
+/// The keys of every [`Body`]. Read by name, because serde would take the variant's index for `k` as well.
+#[derive(Deserialize)]
+struct BodyFields {
+    k: String,
+    text: Option<String>,
+}
+
+impl TryFrom<BodyFields> for Body {
+    type Error = &'static str;
+
+    fn try_from(fields: BodyFields) -> Result<Self, Self::Error> {
+        match (fields.k.as_str(), fields.text) {
+            ("text", Some(text)) => Ok(Self::Text { text }),
+            ("text", None) => Err("a text body without a text"),
+            _ => Err("an unknown kind of body"),
+        }
+    }
 }
 
 /// Numbers that will never come.
@@ -118,6 +143,7 @@ pub struct Skip {
     /// The lane's digest after `to`.
     pub chain: Chain,
     /// Why. Only `lost` shows a mark at the receiver.
+    #[serde(deserialize_with = "word")]
     pub why: SkipReason,
 }
 
@@ -151,6 +177,7 @@ pub struct ContactReq {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactRes {
     /// Accepted, or not yet.
+    #[serde(deserialize_with = "word")]
     pub st: ContactState,
 }
 
@@ -175,6 +202,7 @@ pub struct Nonce {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bye {
     /// Why the link ends.
+    #[serde(deserialize_with = "word")]
     pub why: ByeReason,
 }
 
@@ -248,3 +276,42 @@ impl PeerMessage {
 
 /// Lane numbers are integers that every JSON reader keeps exactly.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+// serde's derived code takes more spellings than the one that is documented: an array for a structure, and an object
+// with one key for a word. Whatever the first daemons take, other programs will one day send; so only the documented
+// spelling is read.
+
+/// Reads a structure from a JSON object only.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Reads a list of structures, each from a JSON object only.
+fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: Deserialize<'de>")]
+    struct One<T>(#[serde(deserialize_with = "object")] T);
+
+    Ok(Vec::<One<T>>::deserialize(deserializer)?.into_iter().map(|one| one.0).collect())
+}
+
+/// Reads one of a few words from a JSON string only.
+fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    let text: CowStrDeserializer<'_, D::Error> = text.into_deserializer();
+    T::deserialize(text).map_err(D::Error::custom)
+}

@@ -61,6 +61,94 @@ fn every_message_has_its_golden_bytes() {
 }
 
 #[test]
+fn every_message_has_one_spelling() {
+    let golden: std::collections::HashMap<_, _> =
+        samples().into_iter().map(|(name, m)| (name, String::from_utf8(m.encode()).unwrap())).collect();
+    for (name, from, to) in [
+        ("bye", r#""shutdown""#, r#"{"shutdown":null}"#),
+        ("bye", r#""shutdown""#, "0"),
+        ("bye", r#""shutdown""#, r#""Shutdown""#),
+        ("bye", r#""shutdown""#, "null"),
+        ("contact_res_accepted", r#""accepted""#, r#"{"accepted":null}"#),
+        ("skip", r#""lost""#, r#"["lost"]"#),
+        ("recv", r#"{"k":"text","text":"#, r#"{"k":0,"text":"#),
+        ("recv", r#"{"k":"text","text":"#, r#"{"k":"TEXT","text":"#),
+        ("recv", r#"{"k":"text","text":"#, r#"{"text":"#),
+        ("recv", r#"{"k":"text","text":"#, r#"{"k":"text","txt":"#),
+        ("recv", "9f9f9f9f9f9f9f9f", "9F9f9f9f9f9f9f9f"),
+        ("recv", "9f9f9f9f9f9f9f9f", "9f9f9f9f9f9f9f"),
+        ("recv", r#""seq":413"#, r#""seq":"413""#),
+        ("recv", r#""seq":413"#, r#""seq":413.0"#),
+        ("hello", r#"{"msg":65536,"inflight":64,"credit":1048576}"#, "[65536,64,1048576]"),
+        ("hello", r#""features":[]"#, r#""features":{}"#),
+        ("hello", r#""v":1"#, r#""v":-1"#),
+        (
+            "hello_lanes",
+            r#"{"lane":"9f9f9f9f9f9f9f9f","hwm":412,"chain":"abababababababababababababababab"}"#,
+            r#"["9f9f9f9f9f9f9f9f",412,"abababababababababababababababab"]"#,
+        ),
+        ("ping", r#""PING""#, "6"),
+        ("ping", r#""PING""#, r#""ping""#),
+        ("ping", r#"{"t":"PING","n":7}"#, r#"["PING",{"n":7}]"#),
+        ("ping", r#"{"t":"PING","n":7}"#, r#"{"t":"PING","t":"PONG","n":7}"#),
+    ] {
+        let text = golden[name].replacen(from, to, 1);
+        assert_ne!(text, golden[name], "{name} holds {from}");
+        assert!(PeerMessage::decode(text.as_bytes()).is_err(), "{text}");
+    }
+    let body = r#"{"k":"text","text":"ü \"quoted\" \u0001\n"}"#;
+    let listed = golden["recv"].replace(body, r#"["text","hi"]"#);
+    assert_ne!(listed, golden["recv"]);
+    assert!(PeerMessage::decode(listed.as_bytes()).is_err(), "{listed}");
+}
+
+#[test]
+fn unknown_keys_and_another_order_are_no_error() {
+    for (name, message) in samples() {
+        let text = String::from_utf8(message.encode()).unwrap();
+        let (tag, rest) = text.strip_prefix('{').unwrap().split_once(',').unwrap();
+        let rest = rest.strip_suffix('}').unwrap();
+        let text = format!("\n{{ {rest} , \"new\":[{{\"x\":null}},1.5,true] , {tag} }}\r\n");
+        assert_eq!(PeerMessage::decode(text.as_bytes()).unwrap(), message, "{name}");
+    }
+    let recv = String::from_utf8(samples()[2].1.encode()).unwrap();
+    let newer = recv.replace(r#"{"k":"text","#, r#"{"new":[],"k":"text","#);
+    assert_eq!(PeerMessage::decode(newer.as_bytes()).unwrap(), samples()[2].1);
+}
+
+#[test]
+fn every_limit_of_a_message_is_exact() {
+    let hello = |app: usize, features: Vec<usize>| {
+        let limits = Limits { msg: 1, inflight: 1, credit: 1 };
+        let features = features.into_iter().map(|len| "f".repeat(len)).collect();
+        PeerMessage::Hello(Hello { app: "a".repeat(app), v: 1, features, lanes: vec![], limits })
+    };
+    let request = |nick: usize, text: usize, invite: usize| {
+        PeerMessage::ContactReq(ContactReq {
+            nick: "n".repeat(nick),
+            text: "t".repeat(text),
+            invite: Some("i".repeat(invite)),
+        })
+    };
+    for (good, bad, field) in [
+        (hello(64, vec![]), hello(65, vec![]), "app"),
+        (hello(1, vec![64; 32]), hello(1, vec![1; 33]), "features"),
+        (hello(1, vec![64]), hello(1, vec![65]), "features"),
+        (request(32, 0, 0), request(33, 0, 0), "nick"),
+        (request(0, 500, 0), request(0, 501, 0), "text"),
+        (request(0, 0, 64), request(0, 0, 65), "invite"),
+    ] {
+        assert_eq!(PeerMessage::decode(&good.encode()).unwrap(), good, "{field}");
+        assert_eq!(PeerMessage::decode(&bad.encode()), Err(MessageError::Limit(field)));
+    }
+    for (to, good) in [(0, false), (1, true), ((1 << 53) - 1, true), (1 << 53, false)] {
+        let skip =
+            PeerMessage::Skip(Skip { lane: LaneId([0; 8]), to, chain: Chain::EMPTY, why: SkipReason::Withdrawn });
+        assert_eq!(PeerMessage::decode(&skip.encode()).is_ok(), good, "{to}");
+    }
+}
+
+#[test]
 fn the_chain_is_golden() {
     let first = Chain::EMPTY.next(MessageId([1; 16]));
     assert_eq!(first.next(MessageId([2; 16])).to_string(), include_str!("../golden/chain.txt").trim());
@@ -128,13 +216,76 @@ fn bad_onions_are_told_apart() {
     assert_eq!(torchat_protocol::id::PeerId::from_key(neutral), Err(Key));
 }
 
+const MAX: u64 = (1 << 53) - 1;
+
+fn any_lane_state() -> impl Strategy<Value = LaneState> {
+    (any::<[u8; 8]>(), 0..=MAX, any::<[u8; 16]>()).prop_map(|(lane, hwm, chain)| LaneState {
+        lane: LaneId(lane),
+        hwm,
+        chain: Chain(chain),
+    })
+}
+
+fn any_message() -> impl Strategy<Value = PeerMessage> {
+    use proptest::collection::vec;
+    let number = 0..=MAX;
+    let hello = (
+        "\\PC{0,16}",
+        any::<u32>(),
+        vec("\\PC{0,16}", 0..=32),
+        vec(any_lane_state(), 0..=8),
+        [0..=MAX, 0..=MAX, 0..=MAX],
+    )
+        .prop_map(|(app, v, features, lanes, [msg, inflight, credit])| {
+            PeerMessage::Hello(Hello { app, v, features, lanes, limits: Limits { msg, inflight, credit } })
+        });
+    let recv = (any_lane_state(), 1..=MAX, any::<[u8; 16]>(), number.clone(), vec(any::<char>(), 0..200)).prop_map(
+        |(at, seq, mid, sent, text)| {
+            let body = Body::Text { text: text.into_iter().collect() };
+            PeerMessage::Recv(Recv { lane: at.lane, seq, prev: at.chain, mid: MessageId(mid), sent, body })
+        },
+    );
+    let skip = (
+        any_lane_state(),
+        1..=MAX,
+        prop::sample::select(vec![SkipReason::Lost, SkipReason::Withdrawn, SkipReason::Expired]),
+    )
+        .prop_map(|(at, to, why)| PeerMessage::Skip(Skip { lane: at.lane, to, chain: at.chain, why }));
+    let request = (vec(any::<char>(), 0..=8), vec(any::<char>(), 0..=125), prop::option::of("\\PC{0,16}")).prop_map(
+        |(nick, text, invite)| {
+            let (nick, text) = (nick.into_iter().collect(), text.into_iter().collect());
+            PeerMessage::ContactReq(ContactReq { nick, text, invite })
+        },
+    );
+    let bye = vec![
+        ByeReason::Shutdown,
+        ByeReason::Dup,
+        ByeReason::Limit,
+        ByeReason::Full,
+        ByeReason::Protocol,
+        ByeReason::Idle,
+    ];
+    prop_oneof![
+        hello,
+        recv,
+        any_lane_state().prop_map(PeerMessage::Ack),
+        skip,
+        request,
+        prop::sample::select(vec![ContactState::Pending, ContactState::Accepted])
+            .prop_map(|st| PeerMessage::ContactRes(ContactRes { st })),
+        number.clone().prop_map(|n| PeerMessage::Ping(Nonce { n })),
+        number.prop_map(|n| PeerMessage::Pong(Nonce { n })),
+        prop::sample::select(bye).prop_map(|why| PeerMessage::Bye(Bye { why })),
+    ]
+}
+
 proptest! {
     #[test]
-    fn texts_survive(text in "\\PC{0,200}", seq in 1u64..(1 << 53), sent in 0u64..(1 << 50)) {
-        let message = PeerMessage::Recv(Recv {
-            lane: LaneId([1; 8]), seq, prev: Chain::EMPTY, mid: MessageId([2; 16]), sent, body: Body::Text { text },
-        });
-        prop_assert_eq!(PeerMessage::decode(&message.encode()).unwrap(), message);
+    fn every_message_survives_and_no_part_of_it_is_one(message in any_message(), cut in any::<prop::sample::Index>()) {
+        let bytes = message.encode();
+        prop_assert!(bytes.len() <= limits::PEER_OBJECT_BYTES);
+        prop_assert!(PeerMessage::decode(&bytes[..cut.index(bytes.len())]).is_err());
+        prop_assert_eq!(PeerMessage::decode(&bytes).unwrap(), message);
     }
 
     #[test]
