@@ -102,6 +102,8 @@ enum State {
     AwaitThird {
         noise: Box<HandshakeState>,
     },
+    /// Server: it said that it speaks none of the client's versions, and only waits for the stream's end.
+    NoCommonVersion,
     Over,
 }
 
@@ -155,12 +157,23 @@ impl Handshake {
         }
     }
 
-    /// Takes received bytes, however they were cut.
+    /// Takes received bytes, however they were cut. `now_s` is the time by the wall clock, in seconds since 1970.
+    ///
+    /// A client whose versions a server does not speak is told so in a last hello: that comes as a progress, and every
+    /// call after it is an error.
     ///
     /// # Errors
     /// [`HandshakeError`]: close the stream.
     pub fn receive(&mut self, bytes: &[u8], now_s: u64) -> Result<Progress, HandshakeError> {
-        self.received.extend(bytes);
+        match self.state {
+            // Nothing is kept of what comes after the end.
+            State::Over => return Err(HandshakeError::Over),
+            State::NoCommonVersion => {
+                self.state = State::Over;
+                return Err(HelloError::NoCommonVersion.into());
+            }
+            _ => self.received.extend(bytes),
+        }
         let mut progress = Progress { write: Vec::new(), done: None };
         while progress.done.is_none() {
             let state = std::mem::replace(&mut self.state, State::Over);
@@ -206,8 +219,15 @@ impl Handshake {
                 Ok(Step::Done)
             }
             State::AwaitClientHello => {
-                let Some(end) = hello::parse_client_hello(&self.received)? else {
-                    return Ok(Step::NeedMore(State::AwaitClientHello));
+                let end = match hello::parse_client_hello(&self.received) {
+                    Ok(Some(end)) => end,
+                    Ok(None) => return Ok(Step::NeedMore(State::AwaitClientHello)),
+                    Err(HelloError::NoCommonVersion) => {
+                        // It speaks our protocol, so it may know that we are too old or too new for it.
+                        progress.write.extend(hello::server_hello(hello::NO_VERSION));
+                        return Ok(Step::NeedMore(State::NoCommonVersion));
+                    }
+                    Err(error) => return Err(error.into()),
                 };
                 let client_hello: Vec<u8> = self.received.drain(..end).collect();
                 let server_hello = hello::server_hello(hello::VERSION);
@@ -238,6 +258,7 @@ impl Handshake {
                 progress.done = Some(self.establish(*noise, peer, &cert)?);
                 Ok(Step::Done)
             }
+            State::NoCommonVersion => Err(HelloError::NoCommonVersion.into()),
             State::Over => Err(HandshakeError::Over),
         }
     }
@@ -265,6 +286,9 @@ impl Handshake {
     }
 
     /// Checks that the peer's certificate is for the key that it just used, and signed by a well-formed onion key.
+    ///
+    /// The costly checks come last: a stranger's certificate that is stolen or old costs us no signature check. All of
+    /// them must hold, and whichever fails the peer sees the same close, so their order is no part of the protocol.
     fn check_cert(
         &self,
         noise: &HandshakeState,

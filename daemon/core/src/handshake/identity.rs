@@ -115,3 +115,61 @@ impl LocalIdentity {
         self.cert = cert;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use ed25519_dalek::Signature;
+
+    /// RFC 8032 7.1, test 1.
+    const SEED: [u8; 32] = [
+        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49,
+        0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+    ];
+    const PUBLIC: [u8; 32] = [
+        0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1,
+        0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
+    ];
+
+    #[test]
+    fn a_seed_gives_the_key_of_rfc_8032_and_tor_gets_the_same_one() {
+        let identity = LocalIdentity::from_seeds(&SEED, &[1; 32], 1_790_000_000).unwrap();
+        assert_eq!(identity.peer_id().as_bytes(), &PUBLIC);
+        let expanded = identity.expanded_secret();
+        assert_eq!((expanded[0] & 7, expanded[31] & 0xc0), (0, 0x40), "clamped");
+        let key = ExpandedSecretKey::from_bytes(&expanded);
+        let public = VerifyingKey::from(&key);
+        assert_eq!(public.to_bytes(), PUBLIC, "the 64 bytes are this identity's secret");
+        // The prefix is right too: the same message has the same signature as by the seed.
+        let message = b"any message";
+        let by_seed = ed25519_dalek::Signer::sign(&SigningKey::from_bytes(&SEED), message);
+        assert_eq!(raw_sign::<Sha512>(&key, message, &public), by_seed);
+    }
+
+    #[test]
+    fn a_certificate_is_signed_starts_at_midnight_and_is_renewed_in_time() {
+        let now = 1_790_012_345;
+        let identity = LocalIdentity::from_seeds(&SEED, &[1; 32], now).unwrap();
+        let mut seen = Vec::new();
+        for days in [0, 59, 60, 200] {
+            let now = now + days * 86_400;
+            let wants = identity.wants_renewal(now);
+            assert_eq!(wants, days >= 60, "{days}");
+            let current = if wants { identity.renewed(now) } else { identity.renewed(identity.cert.not_before) };
+            let cert = current.cert();
+            assert_eq!(cert.not_before % 86_400, 0, "the start of the daemon is nobody's business");
+            assert_eq!(cert.not_after - cert.not_before, cert::VALID_S);
+            assert!(cert.is_current(now), "{days}");
+            let key = VerifyingKey::from_bytes(&PUBLIC).unwrap();
+            assert!(key.verify_strict(&cert.to_be_signed(), &Signature::from_bytes(&cert.signature)).is_ok());
+            assert_eq!(current.expanded_secret(), identity.expanded_secret());
+            assert_eq!(current.device_secret(), identity.device_secret());
+            seen.push(cert.not_before);
+        }
+        assert!(seen.is_sorted() && seen[2] < seen[3]);
+        assert!(identity.wants_renewal(identity.cert.not_before - 1), "a clock that was ahead when it was made");
+        // A clock that says 1970 makes no overflow.
+        assert_eq!(LocalIdentity::from_seeds(&SEED, &[1; 32], 5).unwrap().cert().not_before, 0);
+    }
+}

@@ -58,8 +58,8 @@ fn lock(transport: &Mutex<TransportState>) -> MutexGuard<'_, TransportState> {
 impl Sealer {
     /// Appends the records of a message to `out`.
     pub fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        let mut transport = lock(&self.transport);
         for plaintext in frame::split(message) {
+            let mut transport = lock(&self.transport);
             let len = plaintext.len() + frame::TAG_LEN;
             let at = out.len() + frame::LENGTH_LEN;
             // Plaintexts come in five sizes, all far below a Noise message's limit of 65,535 bytes.
@@ -76,9 +76,12 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Takes bytes as they come.
+    /// Takes bytes as they come. They are kept until [`Opener::next_message`] reads them, so call that until it returns
+    /// `None` before the next push; a dead opener keeps nothing.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.decoder.push(bytes);
+        if !self.dead {
+            self.decoder.push(bytes);
+        }
     }
 
     /// The next whole message, or `None` while bytes are missing.

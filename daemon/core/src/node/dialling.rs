@@ -15,12 +15,17 @@ const HURRY_GAP_MS: u64 = 10_000;
 /// Timeouts say nothing about the peer; after so many in a row they are treated as if they did.
 const TIMEOUTS_IN_A_ROW: u32 = 3;
 
+/// Longest pause while our own way into the network does not work.
+const OUTAGE_CAP_MS: u64 = 30_000;
+
 /// The state of dialling one peer.
 #[derive(Debug, Default)]
 pub(super) struct Dialling {
     running: bool,
     attempts: u32,
     timeouts: u32,
+    /// Failures of our own way into the network in a row.
+    outages: u32,
     /// The time of the entry in the queue that counts.
     due: Option<u64>,
     last_started: Option<u64>,
@@ -61,6 +66,7 @@ impl Dialling {
     pub(super) fn reached(&mut self) {
         self.due = None;
         self.timeouts = 0;
+        self.outages = 0;
         self.last_circuits = LastCircuits::Unused;
         self.reason = None;
     }
@@ -155,8 +161,13 @@ impl Node {
         }
         let policy = &self.policy.dial;
         let pause = match failure {
-            // Our side of the network: as soon as it is back, and without blaming the peer.
-            DialFailure::NoNetwork => policy.backoff_ms + entropy::up_to(entropy, policy.backoff_ms),
+            // Our side of the network: without blaming the peer, and soon, because the next dial is what notices that
+            // it is back. Not at once for ever: one dead introduction point looks the same to Tor.
+            DialFailure::NoNetwork => {
+                let doubled = policy.backoff_ms.saturating_mul(1 << dialling.outages.min(20));
+                dialling.outages = dialling.outages.saturating_add(1);
+                doubled.min(OUTAGE_CAP_MS) + entropy::up_to(entropy, policy.backoff_ms)
+            }
             DialFailure::Timeout if dialling.timeouts < TIMEOUTS_IN_A_ROW => {
                 dialling.timeouts += 1;
                 policy.loss_min_ms + entropy::up_to(entropy, policy.loss_max_ms.saturating_sub(policy.loss_min_ms))
@@ -241,6 +252,9 @@ impl Node {
             // Those whose dials failed for want of a network need not wait for their pause.
             let waiting: Vec<_> = self.peers.iter().filter(|(_, p)| p.greet || p.owes()).map(|(id, _)| *id).collect();
             for peer in waiting {
+                if let Some(row) = self.peers.get_mut(&peer) {
+                    row.dialling.outages = 0;
+                }
                 let idle = self.peers.get(&peer).is_some_and(|p| p.links.is_empty() && p.dialling.due.is_none());
                 if idle {
                     self.hurry(now, entropy, peer);
