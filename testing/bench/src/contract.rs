@@ -12,7 +12,7 @@ use torchat_core::handshake::LocalIdentity;
 const SHAPES: [usize; 2] = [1, 50];
 /// Peers that are sent to. Each may have 10,000 messages waiting, and none of them exists, so that only the acceptance
 /// is measured.
-const PEERS: u8 = 40;
+const PEERS: u8 = 16;
 /// Bytes of a message.
 const TEXT: usize = 100;
 

@@ -37,10 +37,7 @@ mod tests {
     fn quartiles() {
         assert_eq!(Summary::of([]), None);
         assert_eq!(Summary::of([3.0]), Some(Summary { low: 3.0, median: 3.0, high: 3.0, n: 1 }));
-        assert_eq!(
-            Summary::of([5.0, 1.0, 3.0, 2.0, 4.0]),
-            Some(Summary { low: 2.0, median: 3.0, high: 4.0, n: 5 })
-        );
+        assert_eq!(Summary::of([5.0, 1.0, 3.0, 2.0, 4.0]), Some(Summary { low: 2.0, median: 3.0, high: 4.0, n: 5 }));
         assert_eq!(median([1.0, 2.0]), 1.5);
         assert!(median([]).is_nan());
     }

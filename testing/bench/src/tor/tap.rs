@@ -1,0 +1,183 @@
+//! A transport around arti's: it cuts links when asked to, and carries a second stream on a link's own circuit.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use torchat_engine::transport::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
+use torchat_protocol::id::PeerId;
+
+/// The first byte of a stream that wants an echo. One that wants an engine begins with the letter T of its magic.
+const ECHO: u8 = b'E';
+/// Streams that wait for the engine, as in the transport over arti.
+const INCOMING: usize = 16;
+
+/// The transport.
+pub(super) struct Tap {
+    inner: Arc<dyn Transport>,
+    /// Only one side dials, so that it is known which link carries the messages.
+    dials: bool,
+    links: Mutex<Links>,
+}
+
+#[derive(Default)]
+struct Links {
+    opened: u64,
+    took: Duration,
+    cut: CancellationToken,
+}
+
+impl Tap {
+    /// Puts itself between an engine and its network.
+    pub(super) fn around(mut network: Network, dials: bool) -> (Arc<Self>, Network) {
+        let tap = Arc::new(Self { inner: network.transport, dials, links: Mutex::default() });
+        let (door, incoming) = mpsc::channel(INCOMING);
+        tokio::spawn(async move {
+            while let Some(stream) = network.incoming.recv().await {
+                tokio::spawn(sort(stream, door.clone()));
+            }
+        });
+        (tap.clone(), Network { transport: tap, incoming })
+    }
+
+    /// Links that were opened so far.
+    pub(super) fn links(&self) -> u64 {
+        self.lock().opened
+    }
+
+    /// How long the dial of the newest link took.
+    pub(super) fn last_dial(&self) -> Duration {
+        self.lock().took
+    }
+
+    /// Breaks the links; the engine dials again, on other circuits.
+    pub(super) fn cut(&self) {
+        std::mem::take(&mut self.lock().cut).cancel();
+    }
+
+    /// A stream that sends back what it gets, with the isolation of the newest link: on its circuit.
+    pub(super) async fn echo(&self, peer: PeerId) -> anyhow::Result<BoxStream> {
+        let mut stream = self.inner.dial(peer, Isolation::Last).await?;
+        stream.write_all(&[ECHO]).await?;
+        stream.flush().await?;
+        Ok(stream)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Links> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(&self, peer: PeerId) -> Result<BoxStream, DialError> {
+        if !self.dials {
+            return Err(DialError::PeerDown("this side only waits".into()));
+        }
+        let begun = Instant::now();
+        // Whatever the engine asks for: every link is to have circuits of its own.
+        let stream = self.inner.dial(peer, Isolation::Fresh).await?;
+        let mut links = self.lock();
+        links.opened += 1;
+        links.took = begun.elapsed();
+        let cut = Box::pin(links.cut.clone().cancelled_owned());
+        Ok(Box::new(Cuttable { stream, cut }))
+    }
+}
+
+impl Transport for Tap {
+    fn dial(&self, peer: PeerId, _isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
+        self.open(peer).boxed()
+    }
+
+    fn status(&self) -> watch::Receiver<NetworkStatus> {
+        self.inner.status()
+    }
+}
+
+/// The first byte says who gets the stream.
+async fn sort(mut stream: BoxStream, door: mpsc::Sender<BoxStream>) {
+    // An end here, or a broken stream, is the dialler's to notice.
+    let Ok(first) = stream.read_u8().await else { return };
+    if first == ECHO {
+        let _ = send_back(stream).await;
+    } else {
+        let _ = door.send(Box::new(Begun { first: Some(first), stream })).await;
+    }
+}
+
+async fn send_back(mut stream: BoxStream) -> io::Result<()> {
+    let mut buffer = vec![0; 4096];
+    loop {
+        let n = stream.read(&mut buffer).await?;
+        if n == 0 {
+            return stream.shutdown().await;
+        }
+        stream.write_all(&buffer[..n]).await?;
+        stream.flush().await?;
+    }
+}
+
+/// A stream that breaks when it is told to.
+struct Cuttable {
+    stream: BoxStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll_unpin(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A stream whose first byte was read already.
+struct Begun {
+    first: Option<u8>,
+    stream: BoxStream,
+}
+
+impl AsyncRead for Begun {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() > 0
+            && let Some(first) = self.first.take()
+        {
+            buf.put_slice(&[first]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Begun {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
