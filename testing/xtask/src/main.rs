@@ -64,8 +64,10 @@ fn main() -> ExitCode {
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
     install::ensure_tor()?;
+    // One build of everything, because it measures torchatd and the loopback daemon as well. `cargo run -p torchat-bench`
+    // would not build those two, and would build arti again whenever its features differ from the workspace's.
     run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
-    run(Command::new(root().join("target/release/bench")).args(arguments))
+    run(Command::new(built().with_file_name("release").join("bench")).args(arguments))
 }
 
 /// A flag that Ctrl-C sets, for whoever has something to clean up. The second Ctrl-C ends us at once.
