@@ -15,7 +15,7 @@ use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -28,7 +28,7 @@ use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::Policy;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::message::{Body, Bye, PeerMessage, Recv};
+use torchat_protocol::message::{Body, PeerMessage, Recv};
 
 /// Events that wait for the engine.
 const MAILBOX: usize = 1024;
@@ -39,7 +39,7 @@ const WAITING_KIB: usize = 8 * 1024;
 /// How often a store that failed is tried again.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
 /// How long the good-byes may take at a stop.
-const FAREWELL: Duration = Duration::from_millis(700);
+const FAREWELL: Duration = Duration::from_millis(1100);
 
 /// What the engine may take and how patient it is.
 #[derive(Debug, Clone)]
@@ -93,12 +93,22 @@ impl World {
 #[error("the store can neither be written nor read: the log says why")]
 pub struct StoreLost;
 
+/// Why an engine ended in an orderly way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to stop.
+    Stopped,
+    /// The process is to be replaced by a new one, which goes on with the same store: [`Handle::replace`] asked for
+    /// it, or nothing less mends the way into the network.
+    Replace,
+}
+
 /// A running engine.
 pub struct Running {
     /// Asks it.
     pub handle: Handle,
     /// Ends when the engine has stopped and everything is on disk. An error: nobody asked it to, the store failed.
-    pub join: JoinHandle<Result<(), StoreLost>>,
+    pub join: JoinHandle<Result<Ended, StoreLost>>,
 }
 
 impl Running {
@@ -209,6 +219,8 @@ pub struct Engine {
     unwritten_reads: Vec<i64>,
     writable: bool,
     network_usable: bool,
+    /// The end that was asked for is a replacement of the process.
+    replace: Arc<AtomicBool>,
     /// Links, dials and the door end with the engine, however it ends.
     _end: DropGuard,
 }
@@ -254,6 +266,7 @@ impl Engine {
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
+        let replace = Arc::<AtomicBool>::default();
         let handle = Handle::new(
             own,
             mailbox,
@@ -263,6 +276,7 @@ impl Engine {
             status.clone(),
             world.clock.clone(),
             stop.clone(),
+            replace.clone(),
         );
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, context.clone()));
         let engine = Self {
@@ -283,6 +297,7 @@ impl Engine {
             unwritten_reads: Vec::new(),
             writable: true,
             network_usable: false,
+            replace: replace.clone(),
             _end: end,
         };
         Ok(Running { handle, join: tokio::spawn(engine.run(status, stop)) })
@@ -292,7 +307,7 @@ impl Engine {
         mut self,
         mut status: watch::Receiver<NetworkStatus>,
         stop: CancellationToken,
-    ) -> Result<(), StoreLost> {
+    ) -> Result<Ended, StoreLost> {
         let mut inputs = Vec::new();
         let mut room = Vec::new();
         let mut probe_at = None;
@@ -336,8 +351,9 @@ impl Engine {
             }
         }
         let asked = stop.is_cancelled();
+        let ended = if self.replace.load(Ordering::Acquire) { Ended::Replace } else { Ended::Stopped };
         self.farewell().await;
-        if asked { Ok(()) } else { Err(StoreLost) }
+        if asked { Ok(ended) } else { Err(StoreLost) }
     }
 
     fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
@@ -495,10 +511,7 @@ impl Engine {
                     }
                 }
                 Effect::Close { link, bye } => {
-                    if let Some(why) = bye {
-                        self.tell(link, ToLink::Say(PeerMessage::Bye(Bye { why })));
-                    }
-                    self.tell(link, ToLink::Close);
+                    self.tell(link, ToLink::Close(bye));
                 }
                 Effect::Dial { peer, last_circuits } => {
                     let isolation = if last_circuits { Isolation::Last } else { Isolation::Fresh };

@@ -10,7 +10,7 @@ use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -107,6 +107,7 @@ pub struct Handle {
     network: watch::Receiver<NetworkStatus>,
     clock: Clock,
     stop: CancellationToken,
+    replace: Arc<AtomicBool>,
     refused_clients: Arc<AtomicU64>,
 }
 
@@ -121,8 +122,9 @@ impl Handle {
         network: watch::Receiver<NetworkStatus>,
         clock: Clock,
         stop: CancellationToken,
+        replace: Arc<AtomicBool>,
     ) -> Self {
-        Self { own, mailbox, unread, reader, node, network, clock, stop, refused_clients: Arc::default() }
+        Self { own, mailbox, unread, reader, node, network, clock, stop, replace, refused_clients: Arc::default() }
     }
 
     /// Our identity.
@@ -295,6 +297,12 @@ impl Handle {
 
     /// Begins the clean stop.
     pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Begins the clean stop that ends with [`Ended::Replace`](crate::Ended::Replace): the process is to be replaced.
+    pub fn replace(&self) {
+        self.replace.store(true, Ordering::Release);
         self.stop.cancel();
     }
 

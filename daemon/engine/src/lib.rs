@@ -13,4 +13,4 @@ pub mod transport;
 mod unread;
 
 pub use dialer::DialTimes;
-pub use engine::{Engine, EngineConfig, Running, Storage, StoreLost, World};
+pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};

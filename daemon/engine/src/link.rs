@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::{Established, Handshake, LocalIdentity, Opener, Sealer};
 use torchat_core::input::{Input, LinkId};
 use torchat_protocol::id::PeerId;
-use torchat_protocol::message::PeerMessage;
+use torchat_protocol::message::{Bye, ByeReason, PeerMessage};
 
 /// A peer must say who it is within this time.
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
@@ -24,6 +24,9 @@ pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(15);
 /// One write must end within this time.
 const WRITE_TIME: Duration = Duration::from_secs(60);
+/// How long the peer may take to end the stream after our last words. Without this wait they could be lost: a flushed
+/// Tor stream has only handed its cells to the circuit's task, and both END and the end of the process overtake them.
+const LAST_WORDS_TIME: Duration = Duration::from_millis(1000);
 /// Messages that wait to be written.
 const QUEUE: usize = 256;
 /// Bytes of received messages that wait for the engine, of one link, in KiB.
@@ -55,8 +58,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) enum ToLink {
     Say(PeerMessage),
-    /// End, after everything before was written.
-    Close,
+    /// End, after everything before was written, with last words if there are any.
+    Close(Option<ByeReason>),
 }
 
 /// The engine's end of a link.
@@ -149,11 +152,24 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     if context.mailbox.send(up).await.is_err() {
         return;
     }
-    let (reader, writer) = tokio::io::split(stream);
+    let (reader, mut writer) = tokio::io::split(stream);
+    let mut reading = std::pin::pin!(read(reader, established.opener, id, &context));
     let reason = tokio::select! {
         biased;
-        reason = write(writer, established.sealer, messages) => reason,
-        reason = read(reader, established.opener, id, &context) => reason,
+        end = write(&mut writer, established.sealer, messages) => match end {
+            Written::Broken(reason) => reason,
+            Written::Closed { last_words } => {
+                if last_words {
+                    tokio::select! {
+                        _ = tokio::time::timeout(LAST_WORDS_TIME, &mut reading) => {}
+                        () = cancel.cancelled() => {}
+                    }
+                }
+                let _ = tokio::time::timeout(LAST_WORDS_TIME, writer.shutdown()).await;
+                "closed here".to_owned()
+            }
+        },
+        reason = &mut reading => reason,
         () = cancel.cancelled() => "closed here".to_owned(),
     };
     let down = Input::LinkDown { link: id, reason };
@@ -200,18 +216,32 @@ async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<Own
     Some(room)
 }
 
-async fn write(mut writer: WriteHalf<BoxStream>, mut sealer: Sealer, mut messages: mpsc::Receiver<ToLink>) -> String {
+/// How the writing half ended.
+enum Written {
+    /// As the engine asked for.
+    Closed { last_words: bool },
+    /// By itself, and why.
+    Broken(String),
+}
+
+/// Writes what the engine says.
+async fn write(writer: &mut WriteHalf<BoxStream>, mut sealer: Sealer, mut messages: mpsc::Receiver<ToLink>) -> Written {
     let mut out = Vec::new();
     loop {
-        let Some(mut next) = messages.recv().await else { return "closed here".into() };
-        let mut closing = false;
+        let Some(mut next) = messages.recv().await else { return Written::Broken("closed here".into()) };
+        let mut closing = None;
         // Everything that waits goes out with one flush.
         loop {
             match next {
                 ToLink::Say(message) => sealer.seal(&message.encode(), &mut out),
-                ToLink::Close => closing = true,
+                ToLink::Close(bye) => {
+                    if let Some(why) = bye {
+                        sealer.seal(&PeerMessage::Bye(Bye { why }).encode(), &mut out);
+                    }
+                    closing = Some(bye);
+                }
             }
-            if closing || out.len() > 256 * 1024 {
+            if closing.is_some() || out.len() > 256 * 1024 {
                 break;
             }
             match messages.try_recv() {
@@ -221,16 +251,15 @@ async fn write(mut writer: WriteHalf<BoxStream>, mut sealer: Sealer, mut message
         }
         let write = async {
             writer.write_all(&out).await?;
-            writer.flush().await?;
-            if closing { writer.shutdown().await } else { Ok(()) }
+            writer.flush().await
         };
         match tokio::time::timeout(WRITE_TIME, write).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return format!("the link broke: {error}"),
-            Err(_) => return "the peer does not read".into(),
+            Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
+            Err(_) => return Written::Broken("the peer does not read".into()),
         }
-        if closing {
-            return "closed here".into();
+        if let Some(bye) = closing {
+            return Written::Closed { last_words: bye.is_some() };
         }
         out.clear();
         out.shrink_to(32 * 1024);

@@ -58,6 +58,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Opens a stream to a peer's service. The engine gives every attempt a limit of its own and drops the future then.
     fn dial(&self, peer: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>>;
 
+    /// Gives later dials a new way into the network of their own, because the old one seems to be broken. Our service,
+    /// its streams and the dials under way stay as they are. At most one renewal runs at a time; returns at once.
+    fn renew(&self) {}
+
     /// The state of the network, kept current.
     fn status(&self) -> watch::Receiver<NetworkStatus>;
 }

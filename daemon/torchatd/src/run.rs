@@ -162,7 +162,7 @@ impl Parts {
                 },
                 // EXIT ends the engine.
                 result = &mut engine => match result {
-                    Ok(Ok(())) => {
+                    Ok(Ok(_)) => {
                         tracing::info!("asked to stop by a local program");
                         break None;
                     }

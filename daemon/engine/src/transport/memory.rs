@@ -1,19 +1,26 @@
 //! The simulated network: streams in memory with seeded delays, losses, partitions and absent peers, for paused time.
+//!
+//! Its bytes are carried by tasks of the runtime in which the network was made. Daemons may live in that runtime or in
+//! others: a daemon whose runtime does not run is a stopped process, and what was sent to it waits in its streams.
 
 use super::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
 use crate::clock::Randomness;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use torchat_protocol::id::PeerId;
 
 /// Bytes that a simulated stream holds, as a Tor stream's window does.
 const WINDOW: usize = 64 * 1024;
+/// Bytes that are carried at once: every chunk has a delay of its own.
+const CHUNK: usize = 4096;
 
 /// How a simulated network behaves.
 #[derive(Debug, Clone)]
@@ -22,13 +29,18 @@ pub struct Weather {
     pub delay_ms: u64,
     /// Longest time to open a stream, in milliseconds.
     pub dial_ms: u64,
-    /// One chunk in so many cuts the stream; 0: none.
+    /// One dial in so many fails although the peer is there; 0: none.
+    pub dial_fails_one_in: usize,
+    /// One new stream in so many will be lost by itself; 0: none.
     pub cut_one_in: usize,
+    /// Such a stream is lost after a random number of bytes (of both directions together) below this one. Small enough,
+    /// it is lost within the handshake, at any byte of it.
+    pub cut_within_bytes: usize,
 }
 
 impl Default for Weather {
     fn default() -> Self {
-        Self { delay_ms: 300, dial_ms: 2_000, cut_one_in: 0 }
+        Self { delay_ms: 300, dial_ms: 2_000, dial_fails_one_in: 0, cut_one_in: 0, cut_within_bytes: 0 }
     }
 }
 
@@ -36,38 +48,105 @@ impl Default for Weather {
 #[derive(Clone)]
 pub struct SimulatedNetwork {
     shared: Arc<Mutex<Shared>>,
+    carried: Arc<AtomicU64>,
     randomness: Randomness,
+    carrier: Handle,
 }
 
 struct Shared {
     weather: Weather,
-    doors: BTreeMap<PeerId, mpsc::Sender<BoxStream>>,
+    doors: BTreeMap<PeerId, Door>,
     partitions: BTreeSet<(PeerId, PeerId)>,
-    streams: Vec<(PeerId, PeerId, CancellationToken)>,
+    offline: BTreeSet<PeerId>,
+    streams: Vec<Carried>,
+}
+
+struct Door {
+    streams: mpsc::Sender<BoxStream>,
+    status: watch::Sender<NetworkStatus>,
+}
+
+/// A stream that is carried from one daemon to another.
+#[derive(Clone)]
+struct Carried {
+    ends: (PeerId, PeerId),
+    cancel: CancellationToken,
+    /// Nothing passes any more, and neither end is told.
+    swallowed: Arc<AtomicBool>,
+    /// Bytes that may still pass before it is lost.
+    left: Arc<AtomicU64>,
+}
+
+impl Carried {
+    /// How many of `n` bytes may pass.
+    fn spend(&self, n: usize) -> usize {
+        // Both directions run on one thread, so that nothing comes between the two steps.
+        let left = self.left.load(Ordering::Relaxed);
+        let passed = left.min(n as u64);
+        self.left.store(left - passed, Ordering::Relaxed);
+        usize::try_from(passed).unwrap_or(n)
+    }
 }
 
 impl SimulatedNetwork {
-    /// A network whose behaviour follows from the seed.
+    /// A network whose behaviour follows from the seed, carried by the present runtime.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     #[must_use]
     pub fn new(seed: u64, weather: Weather) -> Self {
-        let shared = Shared { weather, doors: BTreeMap::new(), partitions: BTreeSet::new(), streams: Vec::new() };
-        Self { shared: Arc::new(Mutex::new(shared)), randomness: Randomness::seeded(seed) }
+        let shared = Shared {
+            weather,
+            doors: BTreeMap::new(),
+            partitions: BTreeSet::new(),
+            offline: BTreeSet::new(),
+            streams: Vec::new(),
+        };
+        Self {
+            shared: Arc::new(Mutex::new(shared)),
+            carried: Arc::default(),
+            randomness: Randomness::seeded(seed),
+            carrier: Handle::current(),
+        }
     }
 
     /// A peer's way into the network. A second call for the same peer replaces the first, as a restart does.
     #[must_use]
     pub fn attach(&self, peer: PeerId) -> Network {
         let (door, incoming) = mpsc::channel(16);
-        self.lock().doors.insert(peer, door);
-        let usable = NetworkStatus { usable: true, percent: 100, sentence: "simulated".into() };
-        let (_, status) = watch::channel(usable);
-        Network { transport: Arc::new(Simulated { network: self.clone(), own: peer, status }), incoming }
+        let mut shared = self.lock();
+        let (status, seen) = watch::channel(status(!shared.offline.contains(&peer)));
+        shared.doors.insert(peer, Door { streams: door, status });
+        Network { transport: Arc::new(Simulated { network: self.clone(), own: peer, status: seen }), incoming }
     }
 
     /// The peer is gone: its streams break and dials find nobody.
     pub fn detach(&self, peer: PeerId) {
-        self.lock().doors.remove(&peer);
+        self.leave(peer);
         self.cut(|a, b| a == peer || b == peer);
+    }
+
+    /// The peer takes no streams any more. Those that it has end as it ends them, after what it wrote.
+    pub fn leave(&self, peer: PeerId) {
+        self.lock().doors.remove(&peer);
+    }
+
+    /// The peer's machine has no network: its streams break, its dials fail at once, nobody finds it; or it has one again.
+    pub fn set_offline(&self, peer: PeerId, offline: bool) {
+        {
+            let mut shared = self.lock();
+            if offline {
+                shared.offline.insert(peer);
+            } else {
+                shared.offline.remove(&peer);
+            }
+            if let Some(door) = shared.doors.get(&peer) {
+                door.status.send_replace(status(!offline));
+            }
+        }
+        if offline {
+            self.cut(|a, b| a == peer || b == peer);
+        }
     }
 
     /// Nothing passes between the two any more, without a word to either; or everything passes again.
@@ -87,18 +166,32 @@ impl SimulatedNetwork {
         self.cut(|x, y| (x, y) == (a, b) || (x, y) == (b, a));
     }
 
+    /// The present streams of the peer carry nothing more, for ever, and neither end is told: a power cut, or a relay
+    /// that vanished. New streams are not concerned.
+    pub fn swallow(&self, peer: PeerId) {
+        for stream in self.lock().streams.iter().filter(|s| s.ends.0 == peer || s.ends.1 == peer) {
+            stream.swallowed.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Changes the weather for what comes.
     pub fn set_weather(&self, weather: Weather) {
         self.lock().weather = weather;
     }
 
+    /// Counts dials and carried chunks. As long as it does not change, nothing moves.
+    #[must_use]
+    pub fn activity(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
+    }
+
     fn cut(&self, which: impl Fn(PeerId, PeerId) -> bool) {
-        self.lock().streams.retain(|(a, b, cancel)| {
-            let hit = which(*a, *b);
+        self.lock().streams.retain(|stream| {
+            let hit = which(stream.ends.0, stream.ends.1);
             if hit {
-                cancel.cancel();
+                stream.cancel.cancel();
             }
-            !hit && !cancel.is_cancelled()
+            !hit && !stream.cancel.is_cancelled()
         });
     }
 
@@ -111,68 +204,101 @@ impl SimulatedNetwork {
         Duration::from_millis(self.randomness.below(limit) as u64)
     }
 
+    fn one_in(&self, n: usize) -> bool {
+        n > 0 && self.randomness.below(n) == 0
+    }
+
     fn is_apart(&self, a: PeerId, b: PeerId) -> bool {
         self.lock().partitions.contains(&(a, b))
     }
 
     async fn open(&self, own: PeerId, peer: PeerId) -> Result<BoxStream, DialError> {
-        let dial_ms = self.lock().weather.dial_ms;
-        tokio::time::sleep(self.pause(dial_ms)).await;
+        self.carried.fetch_add(1, Ordering::Relaxed);
+        let weather = self.lock().weather.clone();
+        tokio::time::sleep(self.pause(weather.dial_ms)).await;
         if self.is_apart(own, peer) {
             // As on the real network: no answer, only the caller's patience ends.
             std::future::pending::<()>().await;
         }
         let down = || DialError::PeerDown("nobody listens there".into());
-        let door = self.lock().doors.get(&peer).cloned().ok_or_else(down)?;
+        let door = {
+            let shared = self.lock();
+            if shared.offline.contains(&own) {
+                return Err(DialError::NoNetwork("no way into the network".into()));
+            }
+            let found = !shared.offline.contains(&peer);
+            shared.doors.get(&peer).filter(|_| found).map(|door| door.streams.clone()).ok_or_else(down)?
+        };
+        if self.one_in(weather.dial_fails_one_in) {
+            return Err(match self.randomness.below(3) {
+                0 => DialError::PeerDown("the service was not found".into()),
+                1 => DialError::NoNetwork("no circuit could be built".into()),
+                _ => DialError::Timeout,
+            });
+        }
         let (near, near_end) = tokio::io::duplex(WINDOW);
         let (far, far_end) = tokio::io::duplex(WINDOW);
         door.send(Box::new(far)).await.map_err(|_| down())?;
-        let cancel = CancellationToken::new();
-        self.lock().streams.push((own, peer, cancel.clone()));
-        tokio::spawn(self.clone().carry(near_end, far_end, (own, peer), cancel));
+        let left = match self.one_in(weather.cut_one_in) {
+            true => self.randomness.below(weather.cut_within_bytes) as u64,
+            false => u64::MAX,
+        };
+        let stream = Carried {
+            ends: (own, peer),
+            cancel: CancellationToken::new(),
+            swallowed: Arc::default(),
+            left: Arc::new(AtomicU64::new(left)),
+        };
+        self.lock().streams.push(stream.clone());
+        self.carrier.spawn(self.clone().carry(near_end, far_end, stream));
         Ok(Box::new(near))
     }
 
-    async fn carry(self, near: DuplexStream, far: DuplexStream, ends: (PeerId, PeerId), cancel: CancellationToken) {
+    async fn carry(self, near: DuplexStream, far: DuplexStream, stream: Carried) {
         let (near_read, near_write) = tokio::io::split(near);
         let (far_read, far_write) = tokio::io::split(far);
-        let there = self.carry_one_way(near_read, far_write, ends, &cancel);
-        let back = self.carry_one_way(far_read, near_write, ends, &cancel);
+        let there = self.carry_one_way(near_read, far_write, &stream);
+        let back = self.carry_one_way(far_read, near_write, &stream);
         tokio::select! {
             biased;
-            () = cancel.cancelled() => {}
+            () = stream.cancel.cancelled() => {}
             () = async { futures::join!(there, back); } => {}
         }
-        cancel.cancel();
+        stream.cancel.cancel();
     }
 
-    async fn carry_one_way(
-        &self,
-        mut from: tokio::io::ReadHalf<DuplexStream>,
-        mut to: tokio::io::WriteHalf<DuplexStream>,
-        (a, b): (PeerId, PeerId),
-        cancel: &CancellationToken,
-    ) {
-        let mut chunk = vec![0; 4096];
+    async fn carry_one_way(&self, mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>, stream: &Carried) {
+        let mut chunk = vec![0; CHUNK];
         while let Ok(n @ 1..) = from.read(&mut chunk).await {
-            let Weather { delay_ms, cut_one_in, .. } = self.lock().weather.clone();
+            let delay_ms = self.lock().weather.delay_ms;
             tokio::time::sleep(self.pause(delay_ms)).await;
-            if cut_one_in > 0 && self.randomness.below(cut_one_in) == 0 {
-                // Part of the chunk may have passed: a link is lost at any byte.
-                let passed = self.randomness.below(n + 1);
-                let _ = to.write_all(&chunk[..passed]).await;
-                cancel.cancel();
-                return;
-            }
-            while self.is_apart(a, b) {
+            while self.is_apart(stream.ends.0, stream.ends.1) {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            if to.write_all(&chunk[..n]).await.is_err() {
+            if stream.swallowed.load(Ordering::Relaxed) {
+                continue;
+            }
+            self.carried.fetch_add(1, Ordering::Relaxed);
+            let passed = stream.spend(n);
+            let written = to.write_all(&chunk[..passed]).await;
+            if passed < n {
+                stream.cancel.cancel();
+            }
+            if passed < n || written.is_err() {
                 return;
             }
+        }
+        if stream.swallowed.load(Ordering::Relaxed) {
+            // The other end must not learn of this end's end either. A cut ends the wait.
+            std::future::pending::<()>().await;
         }
         let _ = to.shutdown().await;
     }
+}
+
+fn status(usable: bool) -> NetworkStatus {
+    let percent = if usable { 100 } else { 0 };
+    NetworkStatus { usable, percent, sentence: "simulated".into() }
 }
 
 struct Simulated {
