@@ -29,6 +29,17 @@ impl Daemon {
         Self { program: program.to_owned(), arguments, data: data.to_owned(), child: None }
     }
 
+    /// Describes a torchatd `name` on a Tor network, with everything of it below `dir`.
+    #[must_use]
+    pub fn on_tor(torchatd: &Path, dir: &Path, name: &str, config: &Path) -> Self {
+        let data = dir.join(name);
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let logs = dir.join(format!("{name}-logs"));
+        let arguments = ["--data-dir", &text(&data), "--config", &text(config), "--log-dir", &text(&logs)];
+        let arguments = arguments.into_iter().chain(["--log-level", "debug", "0"]).map(str::to_owned).collect();
+        Self::new(torchatd, arguments, &data)
+    }
+
     /// Starts it and waits until it serves.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
-//! What the tests of several crates share: the simulation of many daemons in one process under paused time.
+//! What the tests of several crates share: the simulation of many daemons in one process under paused time, daemons as
+//! processes, and chaos on a real Tor network.
 
+pub mod chaos;
 pub mod daemon;
 pub mod loopback;
 pub mod sim;

@@ -19,20 +19,7 @@ fn network_config() -> PathBuf {
 
 fn daemon(dir: &Path, name: &str) -> Daemon {
     let program = std::env::var_os("TORCHATD").expect("these tests need torchatd: run `cargo xtask test`");
-    let data = dir.join(name);
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let arguments = vec![
-        "--data-dir".into(),
-        text(&data),
-        "--config".into(),
-        text(&network_config()),
-        "--log-dir".into(),
-        text(&dir.join(format!("{name}-logs"))),
-        "--log-level".into(),
-        "debug".into(),
-        "0".into(),
-    ];
-    Daemon::new(Path::new(&program), arguments, &data)
+    Daemon::on_tor(Path::new(&program), dir, name, &network_config())
 }
 
 fn pair(dir: &Path) -> (Daemon, Daemon) {

@@ -3,6 +3,7 @@
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.
 
+mod chaos;
 mod demo;
 mod install;
 mod test;
@@ -38,6 +39,8 @@ enum Task {
         #[command(subcommand)]
         action: tornet::Action,
     },
+    /// Breaks a private Tor network and two daemons on it for minutes: relays, a peer, services, the network.
+    Chaos(chaos::Chaos),
     /// Measures, paired with references in the same run.
     Bench {
         /// Passed on; `--help` lists them.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Demo { once } => demo::run(once),
         Task::Test => test::run(),
         Task::Tornet { action } => tornet::run(action),
+        Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Bench { arguments } => bench(&arguments),
     };
     match result {
