@@ -1,9 +1,17 @@
 //! Many daemons in one process: real core, real engine, real store, a simulated network and paused time.
 //!
+//! Two kinds: a [`Sim`] for scenarios that a test tells step by step, in one runtime; and the storms of [`storm`], drawn
+//! from a seed, whose daemons each have a runtime of their own ([`world`]) and whose promises one [`checker`] watches.
+//!
 //! Time passes only when every task waits, so hours of faults run in a second, and the same seed gives the same run. A
 //! killed daemon loses everything but its store, which is kept in memory with its last commit, as a disk keeps it.
 
-use std::collections::BTreeMap;
+pub mod checker;
+pub mod crowd;
+pub mod disk;
+pub mod storm;
+pub mod world;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use torchat_core::handshake::LocalIdentity;
@@ -176,59 +184,4 @@ fn identity(n: u8, now_ms: i64) -> LocalIdentity {
 pub fn run<T>(scenario: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(scenario)
-}
-
-/// What was accepted by the daemons, to be compared with what arrived.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// For each pair (from, to) the texts whose SEND was answered, in order.
-    pub accepted: BTreeMap<(usize, usize), Vec<String>>,
-    /// Texts whose SEND was interrupted: each may have been accepted or not.
-    pub unknown: BTreeMap<(usize, usize), Vec<String>>,
-}
-
-/// How a run broke a promise.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// An accepted message never arrived.
-    Lost(String),
-    /// A message arrived twice.
-    Duplicate(String),
-    /// Accepted messages arrived in another order.
-    Reordered(Vec<String>),
-    /// A message arrived that nobody sent to this peer.
-    Forged(String),
-}
-
-impl Ledger {
-    /// Compares what `to` received from `from` with what was accepted.
-    #[must_use]
-    pub fn check(&self, from: usize, to: usize, received: &[String]) -> Vec<Violation> {
-        let none = Vec::new();
-        let accepted = self.accepted.get(&(from, to)).unwrap_or(&none);
-        let unknown = self.unknown.get(&(from, to)).unwrap_or(&none);
-        let mut found = Vec::new();
-        for text in accepted {
-            match received.iter().filter(|r| *r == text).count() {
-                0 => found.push(Violation::Lost(text.clone())),
-                1 => {}
-                _ => found.push(Violation::Duplicate(text.clone())),
-            }
-        }
-        for text in received {
-            if !accepted.contains(text) && !unknown.contains(text) {
-                found.push(Violation::Forged(text.clone()));
-            }
-        }
-        for text in unknown {
-            if received.iter().filter(|r| *r == text).count() > 1 {
-                found.push(Violation::Duplicate(text.clone()));
-            }
-        }
-        let order: Vec<_> = received.iter().filter(|r| accepted.contains(r)).cloned().collect();
-        if found.is_empty() && order != *accepted {
-            found.push(Violation::Reordered(order));
-        }
-        found
-    }
 }
