@@ -6,6 +6,7 @@
 mod chaos;
 mod demo;
 mod install;
+mod long;
 mod test;
 mod tornet;
 
@@ -41,6 +42,8 @@ enum Task {
     },
     /// Breaks a private Tor network and two daemons on it for minutes: relays, a peer, services, the network.
     Chaos(chaos::Chaos),
+    /// Simulated storms with fresh seeds, for minutes on all processors.
+    Long(long::Long),
     /// Measures, paired with references in the same run.
     Bench {
         /// Passed on; `--help` lists them.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Tornet { action } => tornet::run(action),
         Task::Chaos(chaos) => chaos::run(&chaos),
+        Task::Long(long) => long::run_long(&long),
         Task::Bench { arguments } => bench(&arguments),
     };
     match result {
