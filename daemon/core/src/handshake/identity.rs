@@ -18,9 +18,12 @@ pub struct LocalIdentity {
 
 /// The certificate's start is rounded down to this: its exact time would tell when the daemon was started.
 const START_STEP_S: u64 = 86_400;
+/// The epoch of a device's key that was never replaced. Every certificate before there were imports has it.
+const FIRST_EPOCH: u32 = 1;
 
 impl LocalIdentity {
-    /// The identity of two seeds of 32 random bytes each, with a certificate made now.
+    /// The identity of two seeds of 32 random bytes each, with a certificate made now and the epoch of a first device;
+    /// [`LocalIdentity::with_epoch`] sets another one.
     ///
     /// # Errors
     /// When the seed's public key is not a valid identity, which no honest seed yields.
@@ -35,12 +38,22 @@ impl LocalIdentity {
         let peer = PeerId::from_key(verifying.to_bytes())?;
         let mut identity =
             Self { cert: unsigned(&peer, device_secret, now_s), onion, device: Zeroizing::new(*device_secret), peer };
-        identity.cert = identity.signed(now_s, &verifying);
+        identity.cert = identity.signed(now_s, FIRST_EPOCH, &verifying);
         Ok(identity)
     }
 
-    fn signed(&self, now_s: u64, verifying: &VerifyingKey) -> DeviceCert {
-        let mut cert = unsigned(&self.peer, &self.device, now_s);
+    /// The same identity, whose certificates say this epoch. It rises with every new key of the device, and peers that
+    /// have seen a higher one know an older copy by it. 0 means that the key was never replaced, as the default does.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: u32) -> Self {
+        if let Ok(verifying) = VerifyingKey::from_bytes(self.peer.as_bytes()) {
+            self.cert = self.signed(self.cert.not_before, epoch.max(FIRST_EPOCH), &verifying);
+        }
+        self
+    }
+
+    fn signed(&self, now_s: u64, epoch: u32, verifying: &VerifyingKey) -> DeviceCert {
+        let mut cert = DeviceCert { epoch, ..unsigned(&self.peer, &self.device, now_s) };
         let key = ExpandedSecretKey::from_bytes(&self.onion);
         // The public key is the secret key's own: a mismatched pair would leak the secret.
         cert.signature = raw_sign::<Sha512>(&key, &cert.to_be_signed(), verifying).to_bytes();
@@ -71,7 +84,7 @@ impl LocalIdentity {
         let mut identity =
             Self { onion: self.onion.clone(), device: self.device.clone(), peer: self.peer, cert: self.cert };
         if let Ok(verifying) = VerifyingKey::from_bytes(self.peer.as_bytes()) {
-            identity.cert = self.signed(now_s, &verifying);
+            identity.cert = self.signed(now_s, self.cert.epoch, &verifying);
         }
         identity
     }
@@ -97,7 +110,7 @@ fn unsigned(peer: &PeerId, device_secret: &[u8; 32], now_s: u64) -> DeviceCert {
         identity: *peer.as_bytes(),
         device: MontgomeryPoint::mul_base_clamped(*device_secret).to_bytes(),
         dev_no: 0,
-        epoch: 1,
+        epoch: FIRST_EPOCH,
         not_before,
         not_after: not_before.saturating_add(cert::VALID_S),
         signature: [0; 64],
@@ -171,5 +184,24 @@ mod tests {
         assert!(identity.wants_renewal(identity.cert.not_before - 1), "a clock that was ahead when it was made");
         // A clock that says 1970 makes no overflow.
         assert_eq!(LocalIdentity::from_seeds(&SEED, &[1; 32], 5).unwrap().cert().not_before, 0);
+    }
+
+    #[test]
+    fn the_epoch_is_signed_and_outlives_a_renewal() {
+        let now = 1_790_012_345;
+        let first = LocalIdentity::from_seeds(&SEED, &[1; 32], now).unwrap();
+        assert_eq!(first.cert().epoch, FIRST_EPOCH);
+        let key = VerifyingKey::from_bytes(&PUBLIC).unwrap();
+        for (epoch, shown) in [(0, 1), (1, 1), (2, 2), (1_790_012_345, 1_790_012_345), (u32::MAX, u32::MAX)] {
+            let identity = LocalIdentity::from_seeds(&SEED, &[1; 32], now).unwrap().with_epoch(epoch);
+            for cert in [identity.cert(), identity.renewed(now + 60 * 86_400).cert()] {
+                assert_eq!(cert.epoch, shown);
+                assert!(key.verify_strict(&cert.to_be_signed(), &Signature::from_bytes(&cert.signature)).is_ok());
+            }
+            assert_eq!(identity.cert().not_before, first.cert().not_before);
+        }
+        // The frozen certificate of a first device stays as it is, byte for byte.
+        let unmoved = LocalIdentity::from_seeds(&SEED, &[1; 32], now).unwrap().with_epoch(0);
+        assert_eq!(unmoved.cert(), first.cert());
     }
 }
