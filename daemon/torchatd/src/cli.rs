@@ -1,7 +1,7 @@
 //! The command line: exactly the options of the contract. A usage error ends with status 2, which is clap's own.
 
 use crate::logging::Level;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
 /// A messenger that is a Unix daemon: Tor onion services for identity, JSON for programs.
@@ -10,6 +10,8 @@ use std::path::PathBuf;
     name = "torchatd",
     version,
     about,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     after_help = "Exit status: 0 done, 1 other, 2 usage, 10 port taken, 11 data directory missing or not writable, \
                   12 data directory open to others, 13 already running, 14 torrc (with line), 15 configuration (with \
                   key)."
@@ -51,6 +53,71 @@ pub(crate) struct Args {
     /// Serve the control port on 127.0.0.1 too; 0 takes a free one
     #[arg(value_name = "PORT")]
     pub(crate) port: Option<u16>,
+
+    /// What to do instead of running
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What `torchatd` does beside running and stopping.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep a copy of your onion, or move it to another machine
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+}
+
+/// What is done with the identity.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Write the onion's key to an encrypted file, or as 24 words
+    Export(ExportArgs),
+    /// Make the identity of a data directory from an exported one
+    Import(ImportArgs),
+}
+
+/// Where the identity comes from, and how it is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The data directory of the identity [default: $XDG_DATA_HOME/torchatd]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Print 24 words, for paper; who reads them has your onion
+    #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
+    pub(crate) words: bool,
+
+    /// The passphrase is the first line of this file, - for standard input [default: it is asked for]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// The new file; an existing one is not overwritten
+    #[arg(value_name = "FILE", required_unless_present = "words")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// How the identity is read, and where it goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The data directory that becomes this identity, which it must not have yet [default: $XDG_DATA_HOME/torchatd]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Read 24 words from standard input
+    #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
+    pub(crate) words: bool,
+
+    /// The passphrase is the first line of this file, - for standard input [default: it is asked for]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// Confirm that no other daemon will ever run with this onion [default: it is asked for]
+    #[arg(long)]
+    pub(crate) this_copy_is_now_the_only_one: bool,
+
+    /// A file of `torchatd identity export`
+    #[arg(value_name = "FILE", required_unless_present = "words")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -108,6 +175,35 @@ mod tests {
         }
         assert_eq!(parse(&["--help"]).unwrap_err().kind(), ErrorKind::DisplayHelp);
         assert_eq!(parse(&["--version"]).unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn the_identity_needs_a_file_or_words() {
+        let wrong: [&[&str]; 10] = [
+            &["identity"],
+            &["identity", "export"],
+            &["identity", "import"],
+            &["identity", "show"],
+            &["identity", "export", "--words", "file"],
+            &["identity", "export", "--words", "--passphrase-file", "p"],
+            &["identity", "import", "--words", "file"],
+            &["identity", "export", "--this-copy-is-now-the-only-one", "file"],
+            // Of a passphrase in the arguments everybody on the machine knows.
+            &["identity", "export", "--passphrase", "secret", "file"],
+            &["-d", "identity", "export", "file"],
+        ];
+        for line in wrong {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}: {error}");
+        }
+        let args = parse(&["identity", "export", "--data-dir", "d", "--passphrase-file", "-", "file"]).unwrap();
+        let Some(Command::Identity(IdentityCommand::Export(args))) = args.command else { panic!("{args:?}") };
+        assert_eq!((args.data_dir, args.file, args.words), (Some("d".into()), Some("file".into()), false));
+        assert_eq!(args.passphrase_file, Some("-".into()));
+        let args = parse(&["identity", "import", "--words", "--this-copy-is-now-the-only-one"]).unwrap();
+        let Some(Command::Identity(IdentityCommand::Import(args))) = args.command else { panic!("{args:?}") };
+        assert!(args.words && args.this_copy_is_now_the_only_one && args.file.is_none());
+        assert!(parse(&["8000"]).unwrap().command.is_none());
     }
 
     #[test]

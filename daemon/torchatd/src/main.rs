@@ -19,7 +19,7 @@ mod stop;
 mod torrc;
 
 use clap::Parser;
-use cli::Args;
+use cli::{Args, Command};
 use daemonise::{Readiness, Side};
 use exit::Failure;
 use std::process::ExitCode;
@@ -29,7 +29,11 @@ fn main() -> ExitCode {
     logging::report_panics_by_location();
     // A usage error, --help and --version end here.
     let args = Args::parse();
-    let done = if args.stop { stop(&args) } else { start(&args) };
+    let done = match &args.command {
+        Some(Command::Identity(command)) => identity::run(command).map(|()| ExitCode::SUCCESS),
+        None if args.stop => stop(&args),
+        None => start(&args),
+    };
     done.unwrap_or_else(|failure| {
         daemonise::complain(&failure);
         ExitCode::from(failure.code as u8)
