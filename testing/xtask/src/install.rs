@@ -1,4 +1,4 @@
-//! Debian's `tor`, installed when it is missing, without letting the system's own Tor service start.
+//! Debian's `tor` and `strace`, installed when they are missing, without letting the system's own Tor service start.
 
 use anyhow::{Context as _, bail};
 use std::io::{IsTerminal as _, Write as _};
@@ -26,35 +26,75 @@ install 2>/dev/null || { apt-get -q update && install; }
 update-rc.d tor disable >/dev/null 2>&1 || true
 "#;
 
+/// Run as root. strace starts no service.
+const INSTALL_STRACE: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends strace; }
+install 2>/dev/null || { apt-get -q update && install; }
+"#;
+
 /// Returns at once when `tor` and `tor-gencert` are there, else installs them.
 pub(crate) fn ensure_tor() -> anyhow::Result<()> {
-    if present() {
+    ensure(&Package {
+        name: "tor",
+        programs: &["tor", "tor-gencert"],
+        script: INSTALL,
+        why: "the private Tor network needs Debian's package tor (the programs tor and tor-gencert)",
+        note: " (its service is neither started nor enabled)",
+    })
+}
+
+/// Returns at once when `strace` is there, else installs it.
+pub(crate) fn ensure_strace() -> anyhow::Result<()> {
+    ensure(&Package {
+        name: "strace",
+        programs: &["strace"],
+        script: INSTALL_STRACE,
+        why: "the tests that make system calls fail need Debian's package strace",
+        note: "",
+    })
+}
+
+struct Package {
+    name: &'static str,
+    programs: &'static [&'static str],
+    script: &'static str,
+    /// What is missing without it.
+    why: &'static str,
+    /// What its installation leaves alone.
+    note: &'static str,
+}
+
+fn ensure(package: &Package) -> anyhow::Result<()> {
+    if present(package.programs) {
         return Ok(());
     }
-    let advice = "the private Tor network needs Debian's package tor (the programs tor and tor-gencert).\n\
-                  Type: sudo apt-get install --no-install-recommends tor";
+    let Package { name, why, note, .. } = package;
+    let advice = format!("{why}.\nType: sudo apt-get install --no-install-recommends {name}");
     let root = rustix::process::geteuid().is_root();
     let sudo = !root && succeeds(Command::new("sudo").args(["-n", "true"]));
     if !(root || sudo) || !succeeds(Command::new("apt-get").arg("--version")) {
         bail!("{advice}");
     }
-    if std::io::stdin().is_terminal()
-        && !asked("Install Debian's package tor now? Its service will not be started. [y/N] ")?
-    {
+    if std::io::stdin().is_terminal() && !asked(&format!("Install Debian's package {name} now?{note} [y/N] "))? {
         bail!("{advice}");
     }
-    eprintln!("installing Debian's package tor (its service is neither started nor enabled)");
+    eprintln!("installing Debian's package {name}{note}");
     let mut command = Command::new(if root { "sh" } else { "sudo" });
     if sudo {
         command.args(["-n", "sh"]);
     }
-    crate::run(command.args(["-c", INSTALL]).stdin(Stdio::null())).with_context(|| advice.to_owned())?;
-    anyhow::ensure!(present(), "the package tor is installed, but its programs are not found. {advice}");
+    crate::run(command.args(["-c", package.script]).stdin(Stdio::null())).with_context(|| advice.clone())?;
+    anyhow::ensure!(
+        present(package.programs),
+        "the package {name} is installed, but its programs are not found. {advice}"
+    );
     Ok(())
 }
 
-fn present() -> bool {
-    ["tor", "tor-gencert"].iter().all(|program| {
+fn present(programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
         let paths = std::env::var_os("PATH").unwrap_or_default();
         let usual = [Path::new("/usr/bin").to_owned(), Path::new("/usr/sbin").to_owned()];
         std::env::split_paths(&paths).chain(usual).any(|folder| folder.join(program).is_file())

@@ -1,10 +1,11 @@
-//! The commands of the project: `cargo xtask demo | test | tornet | bench`.
+//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults`.
 //!
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.
 
 mod chaos;
 mod demo;
+mod faults;
 mod install;
 mod long;
 mod test;
@@ -50,6 +51,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Kills, failing disks and power cuts: `kill`, `syncs`, `errors` or `powercut`, in their long forms.
+    #[command(disable_help_flag = true)]
+    Faults {
+        /// Passed on; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,6 +68,7 @@ fn main() -> ExitCode {
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Long(long) => long::run_long(&long),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Faults { arguments } => faults::run_long(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

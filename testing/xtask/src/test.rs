@@ -22,6 +22,7 @@ struct Tally {
 pub(crate) fn run() -> anyhow::Result<()> {
     // First, because it may ask.
     install::ensure_tor()?;
+    install::ensure_strace()?;
     let started = Instant::now();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut tally = Tally::default();

@@ -120,7 +120,7 @@ fn only_the_tor_crate_names_arti_and_only_the_daemon_forks() {
             assert!(wanted != "daemonize" || name == "torchatd", "{name} names daemonize");
         }
     }
-    for light in ["torchat-engine", "torchat-harness", "torchat-client", "torchat-tornet", "xtask"] {
+    for light in ["torchat-engine", "torchat-harness", "torchat-faults", "torchat-client", "torchat-tornet", "xtask"] {
         assert!(!tree.below(light).iter().any(|name| is_arti(name)), "{light} builds arti");
     }
     assert!(!tree.below("xtask").contains("tokio"), "xtask builds tokio");

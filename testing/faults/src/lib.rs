@@ -1,0 +1,16 @@
+//! Faults of processes, disks and power, on real daemons (peers on loopback TCP) and real files.
+//!
+//! [`kill`] ends processes at random moments; [`syncs`] ends one at each of its syncs in turn; [`errors`] lets each of its
+//! writes fail in turn; [`powercut`] builds what a disk may hold after the power went, from a log of system calls. All
+//! four are judged by one [`ledger`]: what was acknowledged is there, nothing is there twice, everything is in order.
+//! The last three need `strace`; `cargo xtask faults` installs it.
+
+pub mod errors;
+pub mod image;
+pub mod kill;
+pub mod ledger;
+pub mod node;
+pub mod powercut;
+pub mod record;
+pub mod script;
+pub mod syncs;

@@ -1,0 +1,120 @@
+//! `faults kill|syncs|errors|powercut`: the long forms. `cargo xtask faults` builds and runs it.
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use torchat_faults::{errors, kill, powercut, syncs};
+
+#[derive(Parser)]
+#[command(name = "faults", about = "What kill -9, failing disks and power cuts may not break")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Kills two daemons at random moments while clients send and read on both sides.
+    Kill {
+        /// Kills.
+        #[arg(long, default_value_t = 1000)]
+        rounds: usize,
+        /// Decides about victims and moments; without it a fresh one, which is printed.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Kills a daemon at its n-th sync, for every n.
+    Syncs {
+        /// Messages each way in each run.
+        #[arg(long, default_value_t = 6)]
+        messages: usize,
+    },
+    /// Lets the n-th write, sync or truncation fail, once and from then on.
+    Errors {
+        /// The last n; every one up to 16 is tried, then every fourth.
+        #[arg(long, default_value_t = 80)]
+        until: usize,
+    },
+    /// Cuts the power of two talking daemons at random moments.
+    Powercut {
+        /// Moments.
+        #[arg(long, default_value_t = 1000)]
+        images: usize,
+        /// Messages of each of the six senders.
+        #[arg(long, default_value_t = 60)]
+        messages: usize,
+        /// Both daemons are started on every so-manieth image.
+        #[arg(long, default_value_t = 20)]
+        sample: usize,
+        /// Decides about moments and what is lost; without it a fresh one, which is printed.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// The writer whose losses show that `powercut` can find some.
+    #[command(hide = true)]
+    Rows {
+        #[arg(long)]
+        synchronous: Synchronous,
+        #[arg(long)]
+        rows: u32,
+        database: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Synchronous {
+    Full,
+    Normal,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let own = std::env::current_exe()?;
+    let daemon = own.with_file_name("faults-daemon");
+    let fresh = |seed: Option<u64>| {
+        let seed = seed.unwrap_or_else(rand::random);
+        println!("seed {seed}");
+        seed
+    };
+    match Cli::parse().task {
+        Task::Kill { rounds, seed } => {
+            let seed = fresh(seed);
+            println!("{}", kill::run(&daemon, rounds, seed).with_context(|| format!("seed {seed}"))?);
+        }
+        Task::Syncs { messages } => println!("{}", syncs::run(&daemon, messages)?),
+        Task::Errors { until } => {
+            let places: Vec<_> = (1..=until).filter(|n| *n <= 16 || n % 4 == 0).collect();
+            println!("{}", errors::run(&daemon, &errors::faults(&places))?);
+        }
+        Task::Powercut { images, messages, sample, seed } => {
+            let seed = fresh(seed);
+            println!("{}", powercut::run(&daemon, messages, images, sample.max(1), seed)?);
+            for synchronous in ["full", "normal"] {
+                let found = powercut::rows(&own, synchronous, 300, 200, seed)?;
+                println!(
+                    "the same tool over rows written with synchronous={synchronous}: {} of {} images lost \
+                     acknowledged rows ({} rows)",
+                    found.with_losses, found.images, found.lost
+                );
+            }
+        }
+        Task::Rows { synchronous, rows, database } => {
+            let setting = match synchronous {
+                Synchronous::Full => "FULL",
+                Synchronous::Normal => "NORMAL",
+            };
+            powercut::write_rows(&database, setting, rows)?;
+        }
+    }
+    Ok(())
+}

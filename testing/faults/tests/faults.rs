@@ -1,0 +1,47 @@
+//! The short forms. The long ones: `cargo xtask faults kill|syncs|errors|powercut`.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use torchat_faults::{errors, kill, powercut, syncs};
+
+fn daemon() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_faults-daemon"))
+}
+
+#[test]
+fn sixty_kills_under_load_lose_nothing() {
+    let seed = rand::random();
+    let report = kill::run(daemon(), 60, seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+    println!("{report}");
+    assert!(report.crossed_under_fire > 0, "messages crossed between the kills: {report}");
+    assert!(report.taken > 0 && report.slowest_start.as_secs() < 5, "{report}");
+}
+
+#[test]
+fn a_kill_at_every_sync_loses_nothing() {
+    let report = syncs::run(daemon(), 2).unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{report}");
+    assert!(report.new_store >= 5 && report.kills > report.new_store + 3, "{report}");
+}
+
+#[test]
+fn failing_writes_and_syncs_are_never_acknowledged() {
+    let report = errors::run(daemon(), &errors::faults(&[2, 9])).unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{report}");
+    assert!(report.refused_starts > 0, "{report}");
+}
+
+#[test]
+fn power_cuts_lose_nothing_that_was_acknowledged() {
+    let seed = rand::random();
+    let report = powercut::run(daemon(), 25, 100, 25, seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+    println!("{report}");
+}
+
+#[test]
+fn the_same_cuts_find_what_a_weaker_setting_loses() {
+    let rows = |setting| powercut::rows(Path::new(env!("CARGO_BIN_EXE_faults")), setting, 100, 60, 1).unwrap();
+    assert_eq!(rows("full").lost, 0);
+    let normal = rows("normal");
+    assert!(normal.with_losses > 20, "a checker that finds nothing here would find nothing anywhere: {normal:?}");
+}
