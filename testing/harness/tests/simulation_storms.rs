@@ -25,6 +25,7 @@ fn storms_break_no_promise() {
         true
     });
     assert_eq!(runs.len(), FIXED.len() + FRESH);
+    runs.sort_by_key(|run| run.seed);
     let failed: Vec<_> = runs.iter().filter(|run| !run.is_clean()).map(Run::report).collect();
     let first = failed.iter().take(5).map(String::as_str).collect::<String>();
     assert!(failed.is_empty(), "{} of {} storms failed\n{first}", failed.len(), runs.len());

@@ -108,6 +108,8 @@ pub struct Image {
     pub received: Vec<InRow>,
     /// Marks, in order.
     pub marks: Vec<Mark>,
+    /// The lane to each peer that goes on.
+    pub open: BTreeMap<usize, Lane>,
     /// How far each incoming lane is.
     pub lanes: BTreeMap<(usize, Lane), u64>,
     /// Contacts.
@@ -175,6 +177,11 @@ impl Disk {
         let mut query = self.checker.prepare_cached("SELECT peer FROM peer WHERE contact = 1")?;
         for row in query.query_map([], |row| peer(row, 0))? {
             image.contacts.insert(row?);
+        }
+        let mut query = self.checker.prepare_cached("SELECT peer, lane FROM out_lane")?;
+        for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?)))? {
+            let (peer, lane) = row?;
+            image.open.insert(peer, lane);
         }
         let mut query = self.checker.prepare_cached("SELECT peer, lane, hwm FROM in_lane")?;
         for row in query.query_map([], |row| Ok(((peer(row, 0)?, row.get(1)?), number(row, 2)?)))? {
