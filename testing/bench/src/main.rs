@@ -37,6 +37,16 @@ struct Cli {
     /// Starts of each program
     #[arg(long, global = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     starts: u32,
+    /// Contacts, and bare streams, at the same time
+    #[arg(long, global = true, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
+    contacts: u16,
+    /// Pairs of fresh processes whose memory with and without contacts is compared; the last one is also watched while it
+    /// idles
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+    /// Windows of 56 s in which idle contacts are watched; eight are two pings of each
+    #[arg(long, global = true, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    windows: u32,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -52,6 +62,12 @@ enum Part {
     /// Message to durable ack over a private Tor network.
     #[cfg(feature = "tor")]
     Tor,
+    /// Delivery after a start, and to a peer that comes back, over a private Tor network.
+    #[cfg(feature = "tor")]
+    Delivery,
+    /// Memory, idle processor time and idle traffic of 100 contacts beside 100 bare streams over Tor.
+    #[cfg(feature = "tor")]
+    Contacts,
     /// Start to first answer, and resident memory.
     Start,
     /// The reference server, as a process of its own.
@@ -63,6 +79,20 @@ enum Part {
         #[arg(long)]
         store: bool,
     },
+    /// The bare reference over Tor, as a process of its own.
+    #[cfg(feature = "tor")]
+    #[command(hide = true)]
+    Bare {
+        /// Its port is written to a file `port` in here; Tor's state lies here too.
+        dir: PathBuf,
+        /// The configuration file of the network.
+        config: PathBuf,
+        /// Its identity.
+        seed: u8,
+        /// The onion of another one, of which it wants an echo before it serves.
+        #[arg(long)]
+        dial: Option<String>,
+    },
 }
 
 /// How much is measured, and where.
@@ -72,6 +102,12 @@ struct Setup<'a> {
     #[cfg(feature = "tor")]
     circuits: u32,
     starts: u32,
+    #[cfg(feature = "tor")]
+    contacts: u16,
+    #[cfg(feature = "tor")]
+    rounds: u32,
+    #[cfg(feature = "tor")]
+    windows: u32,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -79,6 +115,10 @@ fn main() -> anyhow::Result<()> {
     let part = cli.part.unwrap_or(Part::All);
     if let Part::Refserver { dir, store } = part {
         return refserver::run(&dir, store);
+    }
+    #[cfg(feature = "tor")]
+    if let Part::Bare { dir, config, seed, dial } = part {
+        return tor::bare(&dir, &config, seed, dial.as_deref());
     }
     let folder = match &cli.dir {
         Some(dir) => tempfile::tempdir_in(dir),
@@ -91,6 +131,12 @@ fn main() -> anyhow::Result<()> {
         #[cfg(feature = "tor")]
         circuits: cli.circuits,
         starts: cli.starts,
+        #[cfg(feature = "tor")]
+        contacts: cli.contacts,
+        #[cfg(feature = "tor")]
+        rounds: cli.rounds,
+        #[cfg(feature = "tor")]
+        windows: cli.windows,
     };
     let mut report = Report::new(folder.path());
     if matches!(part, Part::All | Part::Control) {
@@ -105,6 +151,14 @@ fn main() -> anyhow::Result<()> {
     #[cfg(feature = "tor")]
     if matches!(part, Part::All | Part::Tor) {
         tor::run(&setup, &mut report)?;
+    }
+    #[cfg(feature = "tor")]
+    if matches!(part, Part::All | Part::Delivery) {
+        tor::delivery(&setup, &mut report)?;
+    }
+    #[cfg(feature = "tor")]
+    if matches!(part, Part::All | Part::Contacts) {
+        tor::contacts(&setup, &mut report)?;
     }
     print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
     Ok(())

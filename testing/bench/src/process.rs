@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use torchat_client::Client;
 
 /// How long a program may take until it answers.
-const START_TIME: Duration = Duration::from_secs(30);
+/// A dial over Tor may be part of it.
+const START_TIME: Duration = Duration::from_secs(120);
 /// Between two looks at a program that starts: the precision of a measured start.
 const LOOK: Duration = Duration::from_micros(200);
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How to start a program, which writes its port into a file `port` in its data directory.
 pub(crate) struct Recipe {
@@ -65,6 +66,18 @@ impl Recipe {
         Ok(Self { program: sibling("torchatd")?, arguments, data: dir.to_owned(), clean_exit: true })
     }
 
+    /// This program as the bare reference over Tor: one arti client and one service that sends back what it gets. With a
+    /// peer it dials that first, and answers when it had an echo.
+    #[cfg(feature = "tor")]
+    pub(crate) fn bare(dir: &Path, config: &Path, seed: u8, dial: Option<&str>) -> anyhow::Result<Self> {
+        let mut arguments = vec!["bare".into(), dir.to_owned(), config.to_owned(), seed.to_string().into()];
+        if let Some(onion) = dial {
+            arguments.extend(["--dial".into(), onion.into()]);
+        }
+        let program = std::env::current_exe()?;
+        Ok(Self { program, arguments, data: dir.to_owned(), clean_exit: false })
+    }
+
     /// Starts it and waits for its first answer.
     pub(crate) fn start(&self) -> anyhow::Result<Process> {
         // As torchatd itself makes it: it refuses one that is open to others.
@@ -108,6 +121,14 @@ fn ask(file: &Path) -> Option<u16> {
 impl Process {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// As kill -9 does.
+    #[cfg(feature = "tor")]
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     pub(crate) fn client(&self) -> anyhow::Result<Client> {

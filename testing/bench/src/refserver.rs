@@ -52,6 +52,12 @@ pub(crate) fn run(dir: &Path, store: bool) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(serve(dir, log))
 }
 
+/// Serves without a log, for a reference that does something else as well.
+#[cfg(feature = "tor")]
+pub(crate) async fn answer(dir: &Path) -> anyhow::Result<()> {
+    serve(dir, None).await
+}
+
 fn open_log(path: &Path) -> anyhow::Result<Log> {
     let mut file = File::options().create(true).append(true).open(path)?;
     let (log, entries) = mpsc::channel::<Entry>();

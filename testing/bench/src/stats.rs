@@ -29,6 +29,16 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     Summary::of(values).map_or(f64::NAN, |summary| summary.median)
 }
 
+/// The value that so many of 100 are not above, by nearest rank: always one that was measured. Not a number when there
+/// are none.
+#[cfg(feature = "tor")]
+pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100);
+    rank.checked_sub(1).and_then(|index| sorted.get(index).copied()).unwrap_or(f64::NAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +50,14 @@ mod tests {
         assert_eq!(Summary::of([5.0, 1.0, 3.0, 2.0, 4.0]), Some(Summary { low: 2.0, median: 3.0, high: 4.0, n: 5 }));
         assert_eq!(median([1.0, 2.0]), 1.5);
         assert!(median([]).is_nan());
+    }
+
+    #[cfg(feature = "tor")]
+    #[test]
+    fn percentiles_are_values() {
+        let values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!([50, 95, 99, 100].map(|percent| percentile(&values, percent)), [50.0, 95.0, 99.0, 100.0]);
+        assert_eq!(percentile(&[7.0], 99), 7.0);
+        assert!(percentile(&[], 50).is_nan());
     }
 }
