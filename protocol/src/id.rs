@@ -110,6 +110,13 @@ fn checksum(key: &[u8; 32]) -> [u8; 2] {
     [hash[0], hash[1]]
 }
 
+/// A text is not an id of the wanted size in lower-case hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {bytes} bytes in lower-case hexadecimal")]
+pub struct HexIdError {
+    bytes: usize,
+}
+
 /// Gives a fixed-size id its lower-case hexadecimal form in text, JSON and `Debug`.
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -129,6 +136,15 @@ macro_rules! hex_id {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = HexIdError;
+
+            fn from_str(text: &str) -> Result<Self, HexIdError> {
+                let raw = HEXLOWER.decode(text.as_bytes()).map_err(|_| HexIdError { bytes: $len })?;
+                raw.try_into().map(Self).map_err(|_| HexIdError { bytes: $len })
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -138,12 +154,7 @@ macro_rules! hex_id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                HEXLOWER
-                    .decode(text.as_bytes())
-                    .ok()
-                    .and_then(|raw| raw.try_into().ok())
-                    .map(Self)
-                    .ok_or_else(|| de::Error::custom(concat!("expected ", $len, " bytes in lower-case hexadecimal")))
+                text.parse().map_err(de::Error::custom)
             }
         }
     };
@@ -156,6 +167,11 @@ hex_id! {
 hex_id! {
     /// A lane's id: 64 random bits, made with the outbox and again after the sender's backup was restored.
     LaneId, 8
+}
+hex_id! {
+    /// The id of one run of a daemon: 64 random bits, made at every start of the process and kept in its store. Whoever
+    /// meets a run of its own identity that its store does not know is a copy, or was restored from a backup.
+    RunId, 8
 }
 hex_id! {
     /// The digest of all that a lane carried so far. Two ends that quote the same digest have the same history.

@@ -3,7 +3,7 @@
 //! No message carries the sender's id: the sender is the link's identity, proven by the handshake. No control verb
 //! exists here, so no byte from an onion stream can stop the daemon or read its mail.
 
-use crate::id::{Chain, LaneId, MessageId};
+use crate::id::{Chain, LaneId, MessageId, RunId};
 use crate::{json, limits};
 use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
 use serde::de::{Error as _, IntoDeserializer as _, MapAccess, Visitor};
@@ -60,6 +60,13 @@ pub struct Hello {
     /// What this receiver takes.
     #[serde(deserialize_with = "object")]
     pub limits: Limits,
+    /// Which run of the speaker's process this is; absent to a stranger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The last run of the listener that the speaker met before this link. A listener that does not know it as one of
+    /// its own is not the only daemon with its identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<RunId>,
 }
 
 /// The receiver's end of a lane: everything up to `hwm` is durable, and `chain` is the digest there.
@@ -222,6 +229,11 @@ pub enum ByeReason {
     Protocol,
     /// Nothing is to be said for a while.
     Idle,
+    /// The listener's certificate is older than one that the speaker has met: another copy of the identity replaced it.
+    Superseded,
+    /// A reason that this version does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why bytes are no peer message.

@@ -39,6 +39,29 @@ pub enum Input {
         /// Bytes of its text.
         bytes: u64,
     },
+    /// A client takes a message back that is not delivered.
+    Cancel {
+        /// To be answered.
+        request: RequestId,
+        /// The receiver.
+        peer: PeerId,
+        /// The message.
+        mid: MessageId,
+    },
+    /// A client says whether a contact sees us while there is nothing to deliver.
+    Appear {
+        /// To be answered.
+        request: RequestId,
+        /// The contact.
+        peer: PeerId,
+        /// It does not.
+        hidden: bool,
+    },
+    /// The dial of our own service ended.
+    SelfChecked {
+        /// Why it failed, in words.
+        failure: Option<(DialFailure, String)>,
+    },
     /// A handshake ended well: the stream's other end is proven to be `peer`.
     LinkUp {
         /// The new link.
@@ -49,6 +72,8 @@ pub enum Input {
         outgoing: bool,
         /// The handshake's hash, the same at both ends.
         binding: [u8; 32],
+        /// The epoch of the peer's certificate.
+        epoch: u32,
     },
     /// A message came over a link.
     Message {
@@ -109,6 +134,11 @@ pub enum Answer {
     Queued(MessageId),
     /// Done.
     Done,
+    /// The message is taken back. `certain`: it was never on its way. Else the peer's next statement tells.
+    TakenBack {
+        /// It cannot have reached the peer.
+        certain: bool,
+    },
     /// Refused.
     Refused(Refused),
 }
@@ -126,4 +156,8 @@ pub enum Refused {
     OutboxFull,
     /// The store takes no writes now.
     Storage,
+    /// There is no such message that waits for its delivery: it is delivered, taken back, or was never sent.
+    NotPending,
+    /// The peer is no contact.
+    NoContact,
 }

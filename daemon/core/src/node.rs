@@ -8,11 +8,15 @@
 
 mod dialling;
 mod links;
+mod presence;
 mod receiving;
 mod sending;
 mod status;
+mod supervision;
 
+pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};
+pub use supervision::Health;
 
 use crate::effect::{Effect, Turn};
 use crate::entropy::Entropy;
@@ -24,8 +28,9 @@ use crate::snapshot::Snapshot;
 use crate::time::Now;
 use dialling::Dialling;
 use links::Link;
-use std::collections::{BTreeMap, BTreeSet};
-use torchat_protocol::id::{LaneId, MessageId, PeerId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use supervision::Supervision;
+use torchat_protocol::id::{LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{ContactReq, LaneState, PeerMessage};
 
 /// A daemon's state. See the module's description.
@@ -43,6 +48,17 @@ pub struct Node {
     unread_bytes: u64,
     outbox_bytes: u64,
     counters: Counters,
+    /// This turn's moment.
+    now: Now,
+    /// This run of the daemon; peers hear of it when the store knows it.
+    run: Option<RunId>,
+    run_known: bool,
+    /// Every run of the daemon that the store knows, this one included.
+    runs: BTreeSet<RunId>,
+    notices: VecDeque<Noticed>,
+    supervision: Supervision,
+    /// When the age of undelivered messages is looked at next.
+    expiry_due: u64,
     /// The link and lane pairs whose acknowledgement goes out at the end of this turn.
     to_ack: BTreeSet<(LinkId, LaneId)>,
     /// The peers that may have room for another message.
@@ -58,6 +74,8 @@ pub struct Counters {
     pub unread_full: u64,
     /// Messages that waited because the store took no writes.
     pub storage: u64,
+    /// Dials that were put off because a contact had used up its circuits.
+    pub dials: u64,
     /// Links closed because the peer broke a limit or the protocol.
     pub misbehaved: u64,
 }
@@ -73,15 +91,23 @@ struct Peer {
     out: Option<Outbox>,
     lanes: Vec<LaneState>,
     unread_bytes: u64,
-    /// A link is wanted although no mail waits: to tell the peer that it is a contact now.
+    /// A link is wanted although no mail waits: to tell the peer that it is a contact now, or to see each other.
     greet: bool,
+    /// It sees us only while there is something to deliver.
+    hidden: bool,
+    /// It ended its last link because it wants none while there is nothing to deliver, or because it stops.
+    quiet: bool,
+    /// The highest epoch of its certificates.
+    epoch: u32,
+    /// Its run that was met last.
+    met: Option<RunId>,
     dialling: Dialling,
     links: Vec<LinkId>,
 }
 
 impl Peer {
     fn owes(&self) -> bool {
-        self.out.as_ref().is_some_and(|out| !out.pending().is_empty())
+        self.out.as_ref().is_some_and(|out| out.owed().next().is_some())
     }
 }
 
@@ -106,6 +132,13 @@ impl Node {
             unread_bytes: 0,
             outbox_bytes: 0,
             counters: Counters::default(),
+            now,
+            run: Some(RunId(crate::entropy::bytes(entropy))),
+            run_known: false,
+            runs: snapshot.runs.into_iter().collect(),
+            notices: VecDeque::new(),
+            supervision: Supervision::new(now),
+            expiry_due: 0,
             to_ack: BTreeSet::new(),
             to_pump: BTreeSet::new(),
         };
@@ -113,7 +146,7 @@ impl Node {
             let out = row.out.map(Outbox::restore);
             node.unread_bytes += row.unread_bytes;
             node.outbox_bytes += out.as_ref().map_or(0, Outbox::bytes);
-            let recent = row.seen_ms.is_none_or(|seen| now.wall_ms.saturating_sub(seen) < dialling::HOUR_MS);
+            let recent = row.seen_ms.is_none_or(|seen| now.wall_ms.saturating_sub(seen) < node.policy.presence_ms);
             let peer = Peer {
                 contact: row.contact,
                 waiting: row.waiting,
@@ -122,12 +155,17 @@ impl Node {
                 out,
                 lanes: row.lanes,
                 unread_bytes: row.unread_bytes,
-                greet: row.contact && recent,
+                greet: row.contact && recent && !row.hidden,
+                hidden: row.hidden,
+                quiet: false,
+                epoch: row.epoch,
+                met: row.met,
                 dialling: Dialling::restore(row.attempts),
                 links: Vec::new(),
             };
             node.peers.insert(row.peer, peer);
         }
+        node.put_off_expiry(now);
         node.spread_first_dials(now, entropy);
         node
     }
@@ -135,14 +173,28 @@ impl Node {
     /// Takes what happened and says what to write and do. Without inputs it only looks at the clock.
     pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy, inputs: impl IntoIterator<Item = Input>) -> Turn {
         let mut turn = Turn::default();
+        self.now = now;
+        self.tell_run(now, &mut turn);
+        self.watch_clock(now, entropy, &mut turn);
         for input in inputs {
             self.take(now, entropy, input, &mut turn);
         }
         self.watch_links(now, entropy, &mut turn);
+        self.expire(now, &mut turn);
         self.acknowledge(&mut turn);
         self.pump(&mut turn);
         self.dial_due(now, &mut turn);
+        self.supervise(now, &mut turn);
         turn
+    }
+
+    /// Writes this run down, in the first turn that can: only then a peer may hear of it, or it would be a stranger to
+    /// the next run.
+    fn tell_run(&mut self, now: Now, turn: &mut Turn) {
+        let Some(run) = self.run.filter(|_| !self.run_known && self.writable && !self.stopping) else { return };
+        self.run_known = true;
+        self.runs.insert(run);
+        turn.ops.push(Op::Run { run, at_ms: now.wall_ms });
     }
 
     /// When [`Node::turn`] must be called next although nothing happened, by the monotonic clock in milliseconds.
@@ -157,14 +209,15 @@ impl Node {
         } else {
             None
         };
-        links.into_iter().chain(dials).min()
+        let supervision = self.supervision.deadline(&self.policy, self.network_usable);
+        links.into_iter().chain(dials).chain(supervision).min()
     }
 
     /// Whether the message is queued and not delivered.
     #[must_use]
     pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {
         let out = self.peers.get(peer).and_then(|p| p.out.as_ref());
-        out.is_some_and(|out| out.pending().iter().any(|p| p.mid == *mid))
+        out.is_some_and(|out| out.owed().any(|p| p.mid == *mid))
     }
 
     /// What the clock and the network said last survives a rebuild from the store.
@@ -178,8 +231,11 @@ impl Node {
             Input::Send { request, peer, text } => self.send(now, entropy, request, peer, text, turn),
             Input::Add { request, peer } => self.add(now, entropy, request, peer, turn),
             Input::Read { request, peer, row, bytes } => self.read(request, peer, row, bytes, turn),
-            Input::LinkUp { link, peer, outgoing, binding } => {
-                self.link_up(now, entropy, link, peer, outgoing, binding, turn);
+            Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
+            Input::Appear { request, peer, hidden } => self.appear(now, entropy, request, peer, hidden, turn),
+            Input::SelfChecked { failure } => self.self_checked(now, entropy, failure),
+            Input::LinkUp { link, peer, outgoing, binding, epoch } => {
+                self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);
             }
             Input::Message { link, message } => self.message(now, entropy, link, message, turn),
             Input::LinkDown { link, reason } => self.link_down(now, entropy, link, reason, turn),
@@ -194,6 +250,12 @@ impl Node {
         // A link that this turn closed may still have messages in the queue: they were never acknowledged.
         let Some(link) = self.links.get_mut(&id) else { return };
         link.heard(now);
+        if matches!(message, PeerMessage::Recv(_) | PeerMessage::Ack(_) | PeerMessage::Skip(_) | PeerMessage::Hello(_))
+        {
+            link.busy = now.mono_ms;
+        }
+        let peer = link.peer;
+        self.seen(now, peer, turn);
         match message {
             PeerMessage::Hello(hello) => self.hello(now, entropy, id, hello, turn),
             PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),

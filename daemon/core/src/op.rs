@@ -1,7 +1,7 @@
 //! What a turn writes. All operations of a turn are one durable transaction; nothing of the turn reaches a peer or a
 //! client before it is committed.
 
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::SkipReason;
 
 /// One change of the store.
@@ -20,6 +20,29 @@ pub enum Op {
         peer: PeerId,
         /// Yes or no.
         waiting: bool,
+    },
+    /// This run of the daemon, before any peer hears of it.
+    Run {
+        /// Its id.
+        run: RunId,
+        /// Its start, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// What was learned of the contact's copies.
+    Met {
+        /// The peer.
+        peer: PeerId,
+        /// The highest epoch of its certificates.
+        epoch: u32,
+        /// Its run.
+        run: Option<RunId>,
+    },
+    /// Whether the contact sees us only while there is something to deliver.
+    Hidden {
+        /// The peer.
+        peer: PeerId,
+        /// Yes or no.
+        hidden: bool,
     },
     /// Something was heard of the contact.
     Seen {
@@ -64,10 +87,31 @@ pub enum Op {
         upto: u64,
         /// The lane's digest after it.
         chain: Chain,
+        /// Which of them were taken back, but too late.
+        late: Vec<MessageId>,
         /// When, in milliseconds since 1970.
         at_ms: i64,
     },
-    /// The undelivered messages get numbers in a new lane, because the peer knows another history of the old one.
+    /// A message is taken back before it was delivered, as far as we know.
+    TakeBack {
+        /// The receiver.
+        peer: PeerId,
+        /// The message.
+        mid: MessageId,
+        /// `withdrawn` or `expired`.
+        why: SkipReason,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// The digests of what is pending in the peer's lane changed.
+    Rechain {
+        /// The receiver.
+        peer: PeerId,
+        /// Every pending message with the digest after it.
+        messages: Vec<(MessageId, Chain)>,
+    },
+    /// The undelivered messages get numbers in a new lane, because the peer knows another history of the old one. Those
+    /// that were taken back get none: whether they had reached the peer stays unknown.
     NewLane {
         /// The receiver.
         peer: PeerId,

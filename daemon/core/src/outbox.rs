@@ -1,10 +1,19 @@
 //! Our lane to one peer: numbers, digests, and what is not acknowledged.
+//!
+//! A message that is taken back, by its sender or by its age, keeps its number and leaves a tombstone: the digest after
+//! it is another one than the message itself would give. So the peer's digest tells for certain whether the message had
+//! reached it before it was taken back. (To track what was ever transmitted was rejected: it would have to be durable
+//! before every transmission, and would still not tell what arrived.)
 
 use crate::snapshot::{OutSnapshot, Pending};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::limits;
-use torchat_protocol::message::LaneState;
+use torchat_protocol::message::{LaneState, SkipReason};
+
+/// Tombstones whose fates may be open in one statement of the peer. Each doubles the histories to compare; beyond it the
+/// lane is given up for a new one, which loses nothing.
+const OPEN_FATES: u32 = 10;
 
 /// A lane of ours with its unacknowledged messages.
 #[derive(Debug, Clone)]
@@ -13,22 +22,50 @@ pub(crate) struct Outbox {
     acked: u64,
     acked_chain: Chain,
     pending: VecDeque<Pending>,
+    /// Up to this number messages may have left this machine.
+    maybe_sent: u64,
 }
 
 /// What a peer's statement about our lane means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// These are delivered now (maybe none).
-    Delivered(Vec<Pending>),
+    /// It knows our history up to a number that it did not acknowledge before (or the same).
+    Known(Progress),
     /// The peer has less than it once acknowledged: it was restored from a backup.
     Behind,
     /// The peer knows another history: ours was restored from a backup, or was copied.
     Foreign,
 }
 
+/// What is no longer pending.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Durable at the peer, in order. Some may have been taken back, too late.
+    pub(crate) delivered: Vec<Pending>,
+    /// Taken back in time: the peer never got them and never will.
+    pub(crate) taken_back: Vec<Pending>,
+    /// Messages were taken back too late, so the digests of what is still pending changed.
+    pub(crate) rechained: bool,
+}
+
+/// A message that was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) mid: MessageId,
+    pub(crate) bytes: u32,
+    /// It never left this machine.
+    pub(crate) certain: bool,
+}
+
+/// The digest after a message, or after its tombstone.
+fn step(before: Chain, pending: &Pending) -> Chain {
+    let after = before.next(pending.mid);
+    if pending.gone.is_some() { after.next(pending.mid) } else { after }
+}
+
 impl Outbox {
     pub(crate) fn new(lane: LaneId) -> Self {
-        Self { lane, acked: 0, acked_chain: Chain::EMPTY, pending: VecDeque::new() }
+        Self { lane, acked: 0, acked_chain: Chain::EMPTY, pending: VecDeque::new(), maybe_sent: 0 }
     }
 
     pub(crate) fn restore(snapshot: OutSnapshot) -> Self {
@@ -36,8 +73,15 @@ impl Outbox {
             lane: snapshot.lane,
             acked: snapshot.acked,
             acked_chain: snapshot.acked_chain,
+            // An earlier process may have sent everything.
+            maybe_sent: snapshot.acked + snapshot.pending.len() as u64,
             pending: snapshot.pending.into(),
         }
+    }
+
+    /// Messages up to this number leave this machine.
+    pub(crate) fn sending(&mut self, upto: u64) {
+        self.maybe_sent = self.maybe_sent.max(upto);
     }
 
     pub(crate) fn lane(&self) -> LaneId {
@@ -52,19 +96,27 @@ impl Outbox {
         self.acked_chain
     }
 
+    /// Everything that is not acknowledged, tombstones included.
     pub(crate) fn pending(&self) -> &VecDeque<Pending> {
         &self.pending
     }
 
+    /// The messages that are to be delivered.
+    pub(crate) fn owed(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.iter().filter(|p| p.gone.is_none())
+    }
+
+    /// The bytes of their texts.
     pub(crate) fn bytes(&self) -> u64 {
-        self.pending.iter().map(|p| u64::from(p.bytes)).sum()
+        self.owed().map(|p| u64::from(p.bytes)).sum()
     }
 
     /// Gives the next number to a message; returns the number and the digest after it.
-    pub(crate) fn push(&mut self, mid: MessageId, bytes: u32) -> (u64, Chain) {
-        let chain = self.head().next(mid);
-        self.pending.push_back(Pending { mid, chain, bytes });
-        (self.acked + self.pending.len() as u64, chain)
+    pub(crate) fn push(&mut self, mid: MessageId, bytes: u32, at_ms: i64) -> (u64, Chain) {
+        let mut pending = Pending { mid, chain: Chain::EMPTY, bytes, at_ms, gone: None };
+        pending.chain = step(self.head(), &pending);
+        self.pending.push_back(pending);
+        (self.acked + self.pending.len() as u64, pending.chain)
     }
 
     /// The digest after the newest message.
@@ -72,7 +124,7 @@ impl Outbox {
         self.pending.back().map_or(self.acked_chain, |p| p.chain)
     }
 
-    /// The digest before number `seq`, which is not acknowledged yet.
+    /// The digest before number `seq`, which is not acknowledged yet (or is the next to be given).
     pub(crate) fn chain_before(&self, seq: u64) -> Option<Chain> {
         match seq.checked_sub(self.acked + 1)? {
             0 => Some(self.acked_chain),
@@ -80,33 +132,99 @@ impl Outbox {
         }
     }
 
-    /// Takes what the peer says it has. Its digest must be ours at that number: the number alone would let a daemon
-    /// restored from a backup take the acknowledgement of a message that it never sent.
+    /// The pending messages from number `seq` on.
+    pub(crate) fn from(&self, seq: u64) -> impl Iterator<Item = &Pending> {
+        let skip = seq.checked_sub(self.acked + 1).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+        self.pending.iter().skip(skip)
+    }
+
+    /// Takes those messages back that are pending. The digests change: see [`Outbox::chains`].
+    pub(crate) fn take_back(&mut self, mids: &[MessageId], why: SkipReason) -> Vec<Taken> {
+        let mids: BTreeSet<_> = mids.iter().collect();
+        let mut taken = Vec::new();
+        for (seq, pending) in (self.acked + 1..).zip(&mut self.pending) {
+            if pending.gone.is_none() && mids.contains(&pending.mid) {
+                pending.gone = Some(why);
+                taken.push(Taken { mid: pending.mid, bytes: pending.bytes, certain: seq > self.maybe_sent });
+            }
+        }
+        self.rechain();
+        taken
+    }
+
+    fn rechain(&mut self) {
+        let mut before = self.acked_chain;
+        for pending in &mut self.pending {
+            pending.chain = step(before, pending);
+            before = pending.chain;
+        }
+    }
+
+    /// The digests of everything pending, as the store must know them after they changed.
+    pub(crate) fn chains(&self) -> Vec<(MessageId, Chain)> {
+        self.pending.iter().map(|p| (p.mid, p.chain)).collect()
+    }
+
+    /// Takes what the peer says it has. Its digest must be one of ours at that number: the number alone would let a
+    /// daemon restored from a backup take the acknowledgement of a message that it never sent.
     pub(crate) fn peer_has(&mut self, state: LaneState) -> Verdict {
         if state.hwm < self.acked {
             return Verdict::Behind;
         }
         let Ok(count) = usize::try_from(state.hwm - self.acked) else { return Verdict::Foreign };
-        let ours = match count.checked_sub(1) {
-            None => Some(self.acked_chain),
-            Some(last) => self.pending.get(last).map(|p| p.chain),
-        };
-        if ours != Some(state.chain) {
+        if count > self.pending.len() {
             return Verdict::Foreign;
         }
-        let delivered: Vec<_> = self.pending.drain(..count).collect();
+        let ours = count.checked_sub(1).map_or(self.acked_chain, |last| self.pending[last].chain);
+        let late = if ours == state.chain {
+            Vec::new()
+        } else {
+            match self.taken_back_too_late(count, state.chain) {
+                Some(late) => late,
+                None => return Verdict::Foreign,
+            }
+        };
+        let mut progress = Progress { rechained: !late.is_empty(), ..Progress::default() };
+        for pending in self.pending.drain(..count) {
+            if pending.gone.is_none() || late.contains(&pending.mid) {
+                progress.delivered.push(pending);
+            } else {
+                progress.taken_back.push(pending);
+            }
+        }
         self.acked = state.hwm;
         self.acked_chain = state.chain;
-        Verdict::Delivered(delivered)
+        if progress.rechained {
+            self.rechain();
+        }
+        Verdict::Known(progress)
     }
 
-    /// Numbers everything that is not acknowledged anew, in a new lane.
+    /// Which of the first `count` pending messages reached the peer although they were taken back: those that make its
+    /// digest. `None`: no choice makes it.
+    fn taken_back_too_late(&self, count: usize, theirs: Chain) -> Option<Vec<MessageId>> {
+        let gone: Vec<_> = self.pending.iter().take(count).filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
+        let fates = u32::try_from(gone.len()).ok().filter(|n| *n <= OPEN_FATES)?;
+        (1..1u32 << fates).find_map(|choice| {
+            let late: Vec<_> = (0..).zip(&gone).filter(|(n, _)| choice >> n & 1 == 1).map(|(_, mid)| *mid).collect();
+            let chain = self.pending.iter().take(count).fold(self.acked_chain, |before, pending| {
+                let gone = pending.gone.filter(|_| !late.contains(&pending.mid));
+                step(before, &Pending { gone, ..*pending })
+            });
+            (chain == theirs).then_some(late)
+        })
+    }
+
+    /// Numbers everything that is to be delivered anew, in a new lane. Tombstones end here: the peer's history is not
+    /// ours, so it cannot tell their fate. Returns the new
+    /// digests.
     pub(crate) fn move_to(&mut self, lane: LaneId) -> Vec<(MessageId, Chain)> {
         let old = std::mem::replace(self, Self::new(lane));
-        for pending in old.pending {
-            self.push(pending.mid, pending.bytes);
+        for pending in old.pending.into_iter().filter(|p| p.gone.is_none()) {
+            self.push(pending.mid, pending.bytes, pending.at_ms);
         }
-        self.pending.iter().map(|p| (p.mid, p.chain)).collect()
+        self.maybe_sent = self.pending.len() as u64;
+        self.chains()
     }
 
     /// How many messages from number `next` on fit into what the peer takes unacknowledged.
@@ -129,7 +247,8 @@ impl Outbox {
 /// What a message takes of the receiver's credit: at worst its text grows sixfold by JSON escapes, but a sender that
 /// reckons so could not fly two long texts; the receiver bounds what it reads by itself. The fixed part is the envelope.
 fn cost(pending: &Pending) -> u64 {
-    u64::from(pending.bytes).min(limits::TEXT_BYTES as u64) + 256
+    let text = if pending.gone.is_some() { 0 } else { u64::from(pending.bytes).min(limits::TEXT_BYTES as u64) };
+    text + 256
 }
 
 #[cfg(test)]
@@ -140,25 +259,33 @@ mod tests {
         MessageId([n; 16])
     }
 
-    fn three() -> Outbox {
+    fn outbox(count: u8) -> Outbox {
         let mut outbox = Outbox::new(LaneId([1; 8]));
-        for n in 1..=3 {
-            assert_eq!(outbox.push(mid(n), 10).0, u64::from(n));
+        for n in 1..=count {
+            assert_eq!(outbox.push(mid(n), 10, 0).0, u64::from(n));
         }
         outbox
+    }
+
+    fn three() -> Outbox {
+        outbox(3)
     }
 
     fn state(outbox: &Outbox, hwm: u64) -> LaneState {
         LaneState { lane: outbox.lane, hwm, chain: outbox.chain_before(hwm + 1).expect("known number") }
     }
 
+    fn mids(list: &[Pending]) -> Vec<MessageId> {
+        list.iter().map(|p| p.mid).collect()
+    }
+
     #[test]
     fn acknowledgements_are_cumulative_and_repeatable() {
         let mut outbox = three();
         let at_two = state(&outbox, 2);
-        let Verdict::Delivered(done) = outbox.peer_has(at_two) else { panic!("refused") };
-        assert_eq!(done.iter().map(|p| p.mid).collect::<Vec<_>>(), [mid(1), mid(2)]);
-        assert_eq!(outbox.peer_has(at_two), Verdict::Delivered(vec![]));
+        let Verdict::Known(progress) = outbox.peer_has(at_two) else { panic!("refused") };
+        assert_eq!(mids(&progress.delivered), [mid(1), mid(2)]);
+        assert_eq!(outbox.peer_has(at_two), Verdict::Known(Progress::default()));
         assert_eq!(outbox.pending().len(), 1);
     }
 
@@ -166,6 +293,7 @@ mod tests {
     fn another_history_is_noticed_at_every_number() {
         for hwm in 0..=4 {
             let mut outbox = three();
+            outbox.take_back(&[mid(2)], SkipReason::Withdrawn);
             let foreign = LaneState { lane: outbox.lane(), hwm, chain: Chain([9; 16]) };
             assert_eq!(outbox.peer_has(foreign), Verdict::Foreign, "hwm {hwm}");
             assert_eq!(outbox.pending().len(), 3, "nothing is taken as delivered");
@@ -177,7 +305,7 @@ mod tests {
         let mut outbox = three();
         let one = state(&outbox, 1);
         let three = state(&outbox, 3);
-        assert!(matches!(outbox.peer_has(three), Verdict::Delivered(_)));
+        assert!(matches!(outbox.peer_has(three), Verdict::Known(_)));
         assert_eq!(outbox.peer_has(one), Verdict::Behind);
     }
 
@@ -194,10 +322,62 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_tells_whether_a_message_was_taken_back_in_time() {
+        // Every set of messages that is taken back, every subset of it that the peer had got before, every number at
+        // which the peer says so.
+        for set in 0u32..16 {
+            for late in (0u32..16).filter(|late| late & !set == 0) {
+                for hwm in 0..=4u64 {
+                    let mut ours = outbox(4);
+                    let mut theirs = outbox(4);
+                    for n in (0..4u8).filter(|n| set >> n & 1 == 1) {
+                        assert_eq!(ours.take_back(&[mid(n + 1)], SkipReason::Withdrawn).len(), 1);
+                        if late >> n & 1 == 0 {
+                            theirs.take_back(&[mid(n + 1)], SkipReason::Withdrawn);
+                        }
+                    }
+                    let Verdict::Known(progress) = ours.peer_has(state(&theirs, hwm)) else {
+                        panic!("{set:b} {late:b} {hwm}: not known");
+                    };
+                    let got = |n: u8| u64::from(n) < hwm && (set >> n & 1 == 0 || late >> n & 1 == 1);
+                    let gone = |n: u8| u64::from(n) < hwm && set >> n & 1 == 1 && late >> n & 1 == 0;
+                    let expected =
+                        |f: &dyn Fn(u8) -> bool| (0..4).filter(|n| f(*n)).map(|n| mid(n + 1)).collect::<Vec<_>>();
+                    assert_eq!(mids(&progress.delivered), expected(&got), "{set:b} {late:b} {hwm}");
+                    assert_eq!(mids(&progress.taken_back), expected(&gone), "{set:b} {late:b} {hwm}");
+                    // What is left goes on from the peer's digest.
+                    assert_eq!(ours.chain_before(hwm + 1), Some(state(&theirs, hwm).chain));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn more_open_fates_than_can_be_told_apart_open_a_new_lane() {
+        let mut ours = outbox(40);
+        let theirs = outbox(40);
+        assert_eq!(ours.take_back(&(1..=40).map(mid).collect::<Vec<_>>(), SkipReason::Expired).len(), 40);
+        assert_eq!(ours.peer_has(state(&theirs, 40)), Verdict::Foreign);
+        assert!(matches!(ours.peer_has(state(&ours.clone(), 40)), Verdict::Known(_)), "no question is open here");
+    }
+
+    #[test]
+    fn a_message_is_taken_back_once() {
+        let mut outbox = three();
+        outbox.sending(1);
+        let taken = outbox.take_back(&[mid(2)], SkipReason::Withdrawn);
+        assert_eq!(taken, [Taken { mid: mid(2), bytes: 10, certain: true }], "it never left");
+        let taken = outbox.take_back(&[mid(2), mid(1), mid(9)], SkipReason::Withdrawn);
+        assert_eq!(taken, [Taken { mid: mid(1), bytes: 10, certain: false }]);
+        assert_eq!(outbox.owed().count(), 1);
+        assert_eq!(outbox.bytes(), 10);
+    }
+
+    #[test]
     fn the_window_is_bounded_and_never_shut() {
         let mut outbox = Outbox::new(LaneId([1; 8]));
         for n in 0..100u8 {
-            outbox.push(mid(n), 1000);
+            outbox.push(mid(n), 1000, 0);
         }
         assert_eq!(outbox.sendable(1, 64, u64::MAX), 64);
         assert_eq!(outbox.sendable(60, 64, u64::MAX), 5);

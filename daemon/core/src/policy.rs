@@ -17,10 +17,16 @@ pub struct Policy {
     pub stranger_links: usize,
     /// How long a stranger may keep a link, in milliseconds.
     pub stranger_link_ms: u64,
+    /// How long a message is tried, in milliseconds; then it has failed.
+    pub expiry_ms: i64,
+    /// Links to contacts that were heard of within this time are kept although nothing is to be delivered.
+    pub presence_ms: i64,
     /// Pauses of dialling.
     pub dial: DialPolicy,
     /// Pauses of the sign of life.
     pub liveness: Liveness,
+    /// When our own way into the network is repaired.
+    pub repair: RepairPolicy,
 }
 
 /// Who may send without being a contact.
@@ -52,6 +58,13 @@ pub struct DialPolicy {
     pub cap_day_ms: u64,
     /// Longest pause for any contact.
     pub cap_ms: u64,
+    /// Longest pause while nothing is owed and the link is only wanted for presence.
+    pub cap_presence_ms: u64,
+    /// Dials of one contact that may follow each other without a pause of [`DialPolicy::token_ms`].
+    pub burst: u64,
+    /// One more dial of a contact is allowed after this time. Each dial builds up to two ways, and some 24 circuits to a
+    /// peer that is down; a peer that comes and goes must not be able to make us build circuits without end.
+    pub token_ms: u64,
     /// At the start, dials are spread over at most this time, 2 s for each peer.
     pub start_spread_ms: u64,
 }
@@ -65,6 +78,36 @@ pub struct Liveness {
     pub idle_ms: u64,
     /// Time to answer a ping.
     pub answer_ms: u64,
+    /// A link to a contact that must not see us is closed after this silence.
+    pub hidden_ms: u64,
+    /// A step between the two clocks, or between two turns, above this is a sleep of the machine.
+    pub sleep_ms: u64,
+    /// The clocks are compared this often at least.
+    pub tick_ms: u64,
+}
+
+/// When our own way into the network is taken as broken, and what is done. The values rest on measurements of arti
+/// after outages: its client needs two minutes and more where a new one gets through within 3 s.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairPolicy {
+    /// Failed dials without any success before a repair.
+    pub failures: u32,
+    /// Time without any success before a repair.
+    pub trouble_ms: u64,
+    /// Between two renewals of the way into the network.
+    pub renew_ms: u64,
+    /// The same after many that did not help.
+    pub renew_cap_ms: u64,
+    /// Time without any success, although Tor says that it works, before the process is replaced.
+    pub replace_ms: u64,
+    /// The same while Tor says that it does not work.
+    pub replace_offline_ms: u64,
+    /// A process is not replaced before it has run so long.
+    pub replace_uptime_ms: u64,
+    /// Our own service is dialled if nobody has reached it for this long; 0: never.
+    pub self_check_ms: u64,
+    /// After a failed check, or a sleep, the next one comes after this time.
+    pub self_check_retry_ms: u64,
 }
 
 impl Default for Policy {
@@ -77,8 +120,11 @@ impl Default for Policy {
             outbox_bytes_total: 64 << 20,
             stranger_links: 32,
             stranger_link_ms: 30_000,
+            expiry_ms: 30 * 24 * 3_600_000,
+            presence_ms: 3_600_000,
             dial: DialPolicy::default(),
             liveness: Liveness::default(),
+            repair: RepairPolicy::default(),
         }
     }
 }
@@ -94,7 +140,26 @@ impl Default for DialPolicy {
             cap_hour_ms: 90_000,
             cap_day_ms: 8 * 60_000,
             cap_ms: 4 * 3_600_000,
+            cap_presence_ms: 8 * 60_000,
+            burst: 30,
+            token_ms: 20_000,
             start_spread_ms: 30_000,
+        }
+    }
+}
+
+impl Default for RepairPolicy {
+    fn default() -> Self {
+        Self {
+            failures: 3,
+            trouble_ms: 45_000,
+            renew_ms: 60_000,
+            renew_cap_ms: 600_000,
+            replace_ms: 20 * 60_000,
+            replace_offline_ms: 6 * 3_600_000,
+            replace_uptime_ms: 30 * 60_000,
+            self_check_ms: 3_600_000,
+            self_check_retry_ms: 60_000,
         }
     }
 }
@@ -102,6 +167,13 @@ impl Default for DialPolicy {
 impl Default for Liveness {
     fn default() -> Self {
         // An idle link is noticed dead within 4 minutes: 215 s, the answer's 10 s and a random part below 15 s.
-        Self { active_ms: 15_000, idle_ms: 215_000, answer_ms: 10_000 }
+        Self {
+            active_ms: 15_000,
+            idle_ms: 215_000,
+            answer_ms: 10_000,
+            hidden_ms: 5_000,
+            sleep_ms: 30_000,
+            tick_ms: 15_000,
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! What the store knows at the start, and what a turn asks it to load.
 
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::message::LaneState;
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
+use torchat_protocol::message::{LaneState, SkipReason};
 
 /// All that the core must know to go on where the last process stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Every peer with a row.
     pub peers: Vec<PeerSnapshot>,
+    /// The runs of this daemon that the store knows.
+    pub runs: Vec<RunId>,
 }
 
 /// One peer's part of a [`Snapshot`].
@@ -23,6 +25,12 @@ pub struct PeerSnapshot {
     pub added_ms: Option<i64>,
     /// When it was last heard of, in milliseconds since 1970.
     pub seen_ms: Option<i64>,
+    /// Whether it sees us only while there is something to deliver.
+    pub hidden: bool,
+    /// The highest epoch of its certificates.
+    pub epoch: u32,
+    /// Its run that was met last.
+    pub met: Option<RunId>,
     /// Dials that failed in a row.
     pub attempts: u32,
     /// Our lane to it.
@@ -55,4 +63,8 @@ pub struct Pending {
     pub chain: Chain,
     /// Bytes of its text.
     pub bytes: u32,
+    /// When it was accepted from a client, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// It was taken back, and its number is still to be skipped at the peer.
+    pub gone: Option<SkipReason>,
 }

@@ -7,6 +7,7 @@ use crate::link::{self, LinkContext, Role};
 use crate::transport::{BoxStream, DialError, Isolation, Transport};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use torchat_core::input::{DialFailure, Input};
 use torchat_protocol::id::PeerId;
 
@@ -32,6 +33,7 @@ pub(crate) async fn dial(
     isolation: Isolation,
     times: DialTimes,
     context: LinkContext,
+    dropped: CancellationToken,
 ) {
     let stop = context.stop.clone();
     let attempt = async {
@@ -50,6 +52,7 @@ pub(crate) async fn dial(
     let result = tokio::select! {
         biased;
         () = stop.cancelled() => return,
+        () = dropped.cancelled() => Err((DialFailure::Timeout, "given up after a sleep of the machine".to_owned())),
         result = attempt => result,
     };
     match result {
@@ -60,6 +63,24 @@ pub(crate) async fn dial(
             let _ = context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
         }
     }
+}
+
+/// Dials our own service as a stranger would, and hangs up.
+pub(crate) async fn check(transport: Arc<dyn Transport>, own: PeerId, times: DialTimes, context: LinkContext) {
+    let dial = tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh));
+    let result = tokio::select! {
+        biased;
+        () = context.stop.cancelled() => return,
+        result = dial => result,
+    };
+    let failure = match result {
+        Ok(Ok(_stream)) => None,
+        Ok(Err(error)) => Some(failure(&error)),
+        Err(_) => Some(failure(&DialError::Timeout)),
+    };
+    // The engine is gone only when the daemon stops.
+    let event = Event::Core { input: Input::SelfChecked { failure }, room: Vec::new() };
+    let _ = context.mailbox.send(event).await;
 }
 
 async fn hedged(

@@ -28,7 +28,7 @@ use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::Policy;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::message::{Body, PeerMessage, Recv};
+use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 
 /// Events that wait for the engine.
 const MAILBOX: usize = 1024;
@@ -50,11 +50,13 @@ pub struct EngineConfig {
     pub dial: DialTimes,
     /// Incoming streams that have not proven who they are.
     pub unauthenticated_streams: usize,
+    /// Whoever runs the engine replaces the process when it ends with [`Ended::Replace`].
+    pub replaceable: bool,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { policy: Policy::default(), dial: DialTimes::default(), unauthenticated_streams: 32 }
+        Self { policy: Policy::default(), dial: DialTimes::default(), unauthenticated_streams: 32, replaceable: false }
     }
 }
 
@@ -135,7 +137,18 @@ pub(crate) enum Event {
         peer: PeerId,
         outgoing: bool,
         binding: [u8; 32],
+        epoch: u32,
         handle: LinkHandle,
+    },
+    Cancel {
+        peer: PeerId,
+        mid: MessageId,
+        reply: oneshot::Sender<Result<bool, Refusal>>,
+    },
+    Appear {
+        peer: PeerId,
+        hidden: bool,
+        reply: oneshot::Sender<Result<(), Refusal>>,
     },
     Send {
         peer: PeerId,
@@ -163,6 +176,7 @@ pub(crate) enum Event {
 enum Reply {
     Send(oneshot::Sender<Result<MessageId, Refusal>>),
     Add(oneshot::Sender<Result<(), Refusal>>),
+    Cancel(oneshot::Sender<Result<bool, Refusal>>),
     Read(oneshot::Sender<()>),
 }
 
@@ -175,7 +189,11 @@ impl Reply {
             (Self::Add(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
             (Self::Add(reply), _) => drop(reply.send(Ok(()))),
             (Self::Read(reply), _) => drop(reply.send(())),
-            (Self::Send(reply), Answer::Done) => drop(reply.send(Err(Refusal::Stopping))),
+            (Self::Cancel(reply), Answer::TakenBack { certain }) => drop(reply.send(Ok(*certain))),
+            (Self::Cancel(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
+            // The core answers a request with what was asked, or refuses it.
+            (Self::Cancel(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
+            (Self::Send(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
         }
     }
 
@@ -183,6 +201,7 @@ impl Reply {
         match self {
             Self::Send(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
             Self::Add(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
+            Self::Cancel(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
             // What was read stays read in memory and is written down when the store takes it.
             Self::Read(reply) => drop(reply.send(())),
         }
@@ -195,6 +214,8 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::TextTooLong(bytes) => Refusal::TextTooLong(*bytes),
         Refused::OutboxFullForContact => Refusal::OutboxFull("for this contact".into()),
         Refused::OutboxFull => Refusal::OutboxFull("for all contacts together".into()),
+        Refused::NotPending => Refusal::NotPending,
+        Refused::NoContact => Refusal::NoContact,
         Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
     }
 }
@@ -219,6 +240,9 @@ pub struct Engine {
     unwritten_reads: Vec<i64>,
     writable: bool,
     network_usable: bool,
+    /// Ends the dials that run. Replaced by another when they were dropped.
+    dials: CancellationToken,
+    stop: CancellationToken,
     /// The end that was asked for is a replacement of the process.
     replace: Arc<AtomicBool>,
     /// Links, dials and the door end with the engine, however it ends.
@@ -297,6 +321,8 @@ impl Engine {
             unwritten_reads: Vec::new(),
             writable: true,
             network_usable: false,
+            dials: CancellationToken::new(),
+            stop: stop.clone(),
             replace: replace.clone(),
             _end: end,
         };
@@ -368,9 +394,9 @@ impl Engine {
                 inputs.push(input);
                 return;
             }
-            Event::LinkUp { link, peer, outgoing, binding, handle } => {
+            Event::LinkUp { link, peer, outgoing, binding, epoch, handle } => {
                 self.links.insert(link, handle);
-                inputs.push(Input::LinkUp { link, peer, outgoing, binding });
+                inputs.push(Input::LinkUp { link, peer, outgoing, binding, epoch });
                 return;
             }
             Event::Wait { peer, mid, reply } => {
@@ -389,6 +415,14 @@ impl Engine {
             }
             Event::Add { peer, reply } => {
                 inputs.push(Input::Add { request, peer });
+                Reply::Add(reply)
+            }
+            Event::Cancel { peer, mid, reply } => {
+                inputs.push(Input::Cancel { request, peer, mid });
+                Reply::Cancel(reply)
+            }
+            Event::Appear { peer, hidden, reply } => {
+                inputs.push(Input::Appear { request, peer, hidden });
                 Reply::Add(reply)
             }
             Event::Read { peer, row, bytes, reply } => {
@@ -516,7 +550,31 @@ impl Engine {
                 Effect::Dial { peer, last_circuits } => {
                     let isolation = if last_circuits { Isolation::Last } else { Isolation::Fresh };
                     let (transport, context) = (self.transport.clone(), self.context.clone());
-                    tokio::spawn(dialer::dial(transport, peer, isolation, self.config.dial, context));
+                    let (times, dropped) = (self.config.dial, self.dials.clone());
+                    tokio::spawn(dialer::dial(transport, peer, isolation, times, context, dropped));
+                }
+                Effect::DropDials => std::mem::take(&mut self.dials).cancel(),
+                Effect::Renew => {
+                    tracing::warn!("no dial gets through: a new way into the network is made");
+                    self.transport.renew();
+                }
+                Effect::SelfCheck => {
+                    let (transport, context) = (self.transport.clone(), self.context.clone());
+                    tokio::spawn(dialer::check(transport, self.own, self.config.dial, context));
+                }
+                Effect::Replace => self.ask_for_replacement(),
+                Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", notice.sentence()),
+                Effect::Notice(notice) => tracing::info!("{}", notice.sentence()),
+                Effect::TakenBack { peer, mids, why } => {
+                    let reason = match why {
+                        SkipReason::Expired => "it waited too long",
+                        SkipReason::Withdrawn | SkipReason::Lost => "it was taken back",
+                    };
+                    for mid in mids {
+                        for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
+                            let _ = waiter.send(DeliveryWait::Failed { reason: reason.to_owned() });
+                        }
+                    }
                 }
                 Effect::Delivered { peer, mids } => {
                     for mid in mids {
@@ -526,6 +584,17 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// The core has no other means left. Without leave of whoever runs the engine, it is only said.
+    fn ask_for_replacement(&self) {
+        if self.config.replaceable {
+            tracing::warn!("nothing mends the way into the network: the process is replaced");
+            self.replace.store(true, Ordering::Release);
+            self.stop.cancel();
+        } else {
+            tracing::warn!("nothing mends the way into the network: restart the daemon");
         }
     }
 

@@ -15,9 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use torchat_core::node::{Node, NodeStatus};
+use torchat_core::node::{ContactView, Node, NodeStatus};
 use torchat_protocol::id::{MessageId, PeerId};
 
+/// What HISTORY says of a message that was taken back after it may have left.
+const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
 /// How long UPDATE waits while another client holds the peer's oldest message.
 const LEASE_WAIT: Duration = Duration::from_millis(200);
 
@@ -36,6 +38,12 @@ pub enum Refusal {
     /// The store could not write: nothing was accepted.
     #[error("nothing was stored, because the disk does not take it: {0}")]
     Storage(String),
+    /// No such message waits for its delivery.
+    #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
+    NotPending,
+    /// The peer is no contact.
+    #[error("this onion is no contact: ADD it first")]
+    NoContact,
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
@@ -50,6 +58,8 @@ impl Refusal {
             Self::TextTooLong(_) => "too-long",
             Self::OutboxFull(_) => "outbox-full",
             Self::Storage(_) => "storage",
+            Self::NotPending => "not-pending",
+            Self::NoContact => "no-contact",
             Self::Stopping => "stopping",
         }
     }
@@ -60,6 +70,11 @@ impl Refusal {
 pub enum DeliveryWait {
     /// Durable at the peer.
     Delivered,
+    /// It never will be: it was taken back, or it waited too long.
+    Failed {
+        /// One sentence.
+        reason: String,
+    },
     /// Not within the time. `reason` says what the message waits for; it stays queued.
     NotYet {
         /// One sentence.
@@ -92,8 +107,12 @@ pub struct HistoryLine {
     pub mid: MessageId,
     /// The text.
     pub text: String,
-    /// `unread`, `read`, `queued`, `sent`, `delivered`, `waiting`.
+    /// `unread`, `read`; `queued`, `sent`, `waiting`, `delivered`, `withdrawn`, `failed`; `lost` for a mark of ours.
     pub state: &'static str,
+    /// Why it is not delivered, in words.
+    pub reason: Option<String>,
+    /// When the peer is dialled next: milliseconds since 1970.
+    pub next_try_ms: Option<i64>,
 }
 
 /// Asks a running engine. Cheap to clone; a clone does not keep the engine running.
@@ -170,6 +189,33 @@ impl Handle {
         answer.await.map_err(|_| Refusal::Stopping)?
     }
 
+    /// Takes a message back that is not delivered. `true`: it never left this machine. `false`: it may have, and HISTORY
+    /// shows how it ended as soon as the peer has said so.
+    ///
+    /// # Errors
+    /// [`Refusal::NotPending`] when it is delivered, or no such message was sent; [`Refusal::Storage`].
+    pub async fn cancel(&self, peer: PeerId, mid: MessageId) -> Result<bool, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Event::Cancel { peer, mid, reply }).await?;
+        answer.await.map_err(|_| Refusal::Stopping)?
+    }
+
+    /// Says whether a contact sees us while there is nothing to deliver. Returns when that is durable.
+    ///
+    /// # Errors
+    /// [`Refusal::NoContact`], [`Refusal::Storage`].
+    pub async fn appear(&self, peer: PeerId, hidden: bool) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Event::Appear { peer, hidden, reply }).await?;
+        answer.await.map_err(|_| Refusal::Stopping)?
+    }
+
+    /// The contacts and when they were last heard of.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<ContactView> {
+        lock(&self.node).contacts(self.clock.now())
+    }
+
     /// The peers with unread mail, in the order of their first unread message.
     #[must_use]
     pub fn unread_peers(&self) -> Vec<PeerId> {
@@ -238,10 +284,13 @@ impl Handle {
         let reader = self.reader.clone();
         let found = blocking(move || reader.history(&peer, n)).await.ok_or(Refusal::Stopping)?;
         let found = found.map_err(|error| Refusal::Storage(error.to_string()))?;
-        let (sent_below, waiting) = {
+        let now = self.clock.now();
+        let (sent_below, waiting, reason, next_dial) = {
             let node = lock(&self.node);
-            (node.sent_below(&peer), node.is_waiting(&peer))
+            let next_dial = node.next_dial_in_ms(&peer, now.mono_ms);
+            (node.sent_below(&peer), node.is_waiting(&peer), node.reason(&peer), next_dial)
         };
+        let next_try_ms = next_dial.map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
         Ok(found
             .into_iter()
             .map(|row| {
@@ -252,6 +301,10 @@ impl Handle {
                     } else if sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
                         line.state = "sent";
                     }
+                    line.reason.clone_from(&reason);
+                    line.next_try_ms = next_try_ms;
+                } else if row.fate_open {
+                    line.reason = Some(FATE_OPEN.to_owned());
                 }
                 line
             })
@@ -275,13 +328,28 @@ impl Handle {
                 })
             })
             .collect();
+        let notices: Vec<_> = status
+            .notices
+            .iter()
+            .map(|n| {
+                let peer = n.notice.peer().map(|peer| peer.onion());
+                json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
+            })
+            .collect();
         json!({
             "contacts": status.contacts,
             "links": status.links,
+            "notices": notices,
             "onion": self.own.onion(),
+            "reachable": {
+                "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
+                "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
+                "sentence": status.health.sentence(),
+            },
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
             "refused": {
+                "dials": status.counters.dials,
                 "clients": self.refused_clients.load(Ordering::Relaxed),
                 "misbehaved": status.counters.misbehaved,
                 "storage": status.counters.storage,
@@ -323,7 +391,11 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
         n => format!("{n} messages wait to be delivered"),
     };
     let storage = if status.writable { "" } else { "; the disk is full, so new mail is refused" };
-    format!("{}; {} links; {mail}{storage}", network.sentence, status.links)
+    let trouble =
+        status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
+    let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
+    let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
+    format!("{}; {} links; {mail}{storage}{trouble}{warning}", network.sentence, status.links)
 }
 
 /// Runs a read of the store beside the runtime's threads.

@@ -148,7 +148,8 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
     let handle = LinkHandle { queue, cancel: cancel.clone() };
-    let up = Event::LinkUp { link: id, peer: established.peer, outgoing, binding: established.binding, handle };
+    let Established { peer, binding, epoch, .. } = established;
+    let up = Event::LinkUp { link: id, peer, outgoing, binding, epoch, handle };
     if context.mailbox.send(up).await.is_err() {
         return;
     }

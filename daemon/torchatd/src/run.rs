@@ -106,7 +106,8 @@ impl Parts {
         let signals = Signals::new().map_err(|error| Failure::other(format!("no signals: {error}")))?;
         let traces = Traces::leave(&ready.data, ready.port, &ready.socket)?;
         let identity = LocalIdentity::from_seeds(&ready.seeds.onion, &ready.seeds.device, Clock::system().now_s())
-            .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?;
+            .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
+            .with_epoch(ready.seeds.epoch);
         let network = torchat_tor::start(
             torchat_tor::TorConfig {
                 state_dir: ready.data.tor().join("state"),

@@ -5,6 +5,7 @@ use crate::effect::{Effect, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::DialFailure;
 use crate::op::Op;
+use crate::policy::DialPolicy;
 use crate::time::Now;
 use torchat_protocol::id::PeerId;
 
@@ -29,6 +30,8 @@ pub(super) struct Dialling {
     /// The time of the entry in the queue that counts.
     due: Option<u64>,
     last_started: Option<u64>,
+    /// When the dials made so far are paid for, see [`crate::policy::DialPolicy::token_ms`].
+    paid_at: u64,
     /// A dial succeeded in this process, so its circuits may be tried again.
     has_circuits: bool,
     /// They are to be tried, or were tried, after the peer was found down.
@@ -69,6 +72,24 @@ impl Dialling {
         self.outages = 0;
         self.last_circuits = LastCircuits::Unused;
         self.reason = None;
+    }
+
+    /// The machine slept: what failed before says nothing now.
+    pub(super) fn forgive(&mut self) {
+        self.attempts = 0;
+        self.timeouts = 0;
+        self.outages = 0;
+    }
+
+    /// Takes a dial's price; or says when it can be paid.
+    fn pay(&mut self, now: Now, policy: &DialPolicy) -> Result<(), u64> {
+        let paid_at = self.paid_at.max(now.mono_ms) + policy.token_ms;
+        let from = paid_at.saturating_sub(policy.burst.saturating_mul(policy.token_ms));
+        if from > now.mono_ms {
+            return Err(from);
+        }
+        self.paid_at = paid_at;
+        Ok(())
     }
 
     /// Something was delivered.
@@ -121,6 +142,11 @@ impl Node {
             if row.dialling.running || !row.links.is_empty() || !(row.greet || row.owes()) {
                 continue;
             }
+            if let Err(from) = row.dialling.pay(now, &self.policy.dial) {
+                self.counters.dials += 1;
+                self.queue_dial(peer, from);
+                continue;
+            }
             let last_circuits = row.dialling.last_circuits == LastCircuits::Next;
             if last_circuits {
                 row.dialling.last_circuits = LastCircuits::Tried;
@@ -150,9 +176,14 @@ impl Node {
         reason: String,
         turn: &mut Turn,
     ) {
+        self.judge_dial(now, failure);
         let Some(row) = self.peers.get_mut(&peer) else { return };
         if std::mem::take(&mut row.dialling.running) {
             self.dials -= 1;
+        }
+        if row.seen_ms.is_some_and(|seen| now.wall_ms.saturating_sub(seen) >= self.policy.presence_ms) {
+            // Not heard of for so long, it dials us when it is back.
+            row.greet = false;
         }
         let dialling = &mut row.dialling;
         dialling.reason = Some(reason);
@@ -188,7 +219,7 @@ impl Node {
         self.forget_stranger(peer);
     }
 
-    /// A link to a peer that we owe mail is gone.
+    /// The last link to a peer is gone.
     pub(super) fn after_loss(
         &mut self,
         now: Now,
@@ -197,7 +228,9 @@ impl Node {
         progress: bool,
         turn: &mut Turn,
     ) {
-        let Some(row) = self.peers.get_mut(&peer) else { return };
+        let Some(row) = self.peers.get_mut(&peer).filter(|row| !self.stopping && (row.greet || row.owes())) else {
+            return;
+        };
         let first = row.dialling.attempts == 0;
         if !progress {
             // A peer that takes links and closes them is as good as down.
@@ -225,6 +258,7 @@ impl Node {
         } else {
             policy.cap_ms
         };
+        let cap = if row.owes() { cap } else { cap.max(policy.cap_presence_ms) };
         // A peer that has not accepted us is met and yet gains nothing by another dial: it dials us when it does.
         let (base, cap) =
             if row.waiting { (policy.backoff_waiting_ms, policy.cap_ms) } else { (policy.backoff_ms, cap) };
@@ -262,6 +296,7 @@ impl Node {
             }
         }
         self.network_usable = usable;
+        self.note_usable(now, entropy, usable);
     }
 }
 
@@ -278,7 +313,8 @@ mod tests {
     fn node(ago: i64, attempts: u32, waiting: bool) -> (Node, PeerId) {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").expect("an onion");
         let own = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).expect("a key");
-        let pending = Pending { mid: MessageId([1; 16]), chain: Chain([2; 16]), bytes: 3 };
+        let pending =
+            Pending { mid: MessageId([1; 16]), chain: Chain([2; 16]), bytes: 3, at_ms: NOW.wall_ms - ago, gone: None };
         let out = OutSnapshot { lane: LaneId([3; 8]), acked: 0, acked_chain: Chain::EMPTY, pending: vec![pending] };
         let row = PeerSnapshot {
             peer,
@@ -286,13 +322,21 @@ mod tests {
             waiting,
             added_ms: Some(NOW.wall_ms - ago),
             seen_ms: Some(NOW.wall_ms - ago),
+            hidden: false,
+            epoch: 0,
+            met: None,
             attempts,
             out: Some(out),
             lanes: vec![],
             unread_bytes: 0,
         };
-        let node =
-            Node::new(own, Policy::default(), Snapshot { peers: vec![row] }, NOW, &mut |out: &mut [u8]| out.fill(9));
+        let node = Node::new(
+            own,
+            Policy::default(),
+            Snapshot { peers: vec![row], runs: vec![] },
+            NOW,
+            &mut |out: &mut [u8]| out.fill(9),
+        );
         (node, peer)
     }
 
@@ -330,23 +374,30 @@ mod tests {
     fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
         let (mut node, peer) = node(0, 0, false);
         let mut entropy = |out: &mut [u8]| out.fill(1);
-        let mut mono_ms = NOW.mono_ms + 60_000;
-        node.turn(Now { mono_ms, ..NOW }, &mut entropy, [crate::input::Input::Network { usable: true }]);
+        let mut now = NOW;
+        node.turn(now, &mut entropy, [crate::input::Input::Network { usable: true }]);
         // It was reached before in this process.
         node.dial_ended(&peer);
-        node.hurry(Now { mono_ms: mono_ms + 60_000, ..NOW }, &mut entropy, peer);
+        node.hurry(now, &mut entropy, peer);
         let mut seen = Vec::new();
         for _ in 0..3 {
-            mono_ms += 120_000;
-            let turn = node.turn(Now { mono_ms, ..NOW }, &mut entropy, []);
-            seen.extend(turn.effects);
+            while !matches!(seen.last(), Some(Effect::Dial { .. })) {
+                now = Now { wall_ms: now.wall_ms + 1_000, mono_ms: now.mono_ms + 1_000 };
+                seen.extend(node.turn(now, &mut entropy, []).effects);
+            }
             let failed =
                 crate::input::Input::DialFailed { peer, failure: DialFailure::PeerDown, reason: "not found".into() };
-            let turn = node.turn(Now { mono_ms, ..NOW }, &mut entropy, [failed]);
+            let turn = node.turn(now, &mut entropy, [failed]);
             assert!(matches!(turn.ops.as_slice(), [Op::Retry { .. }]), "the pause is stored");
+            seen.push(Effect::DropDials);
         }
-        let last: Vec<_> =
-            seen.iter().map(|effect| matches!(effect, Effect::Dial { last_circuits: true, .. })).collect();
+        let last: Vec<_> = seen
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Dial { last_circuits, .. } => Some(*last_circuits),
+                _ => None,
+            })
+            .collect();
         assert_eq!(last, [false, true, false]);
     }
 }

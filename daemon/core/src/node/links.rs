@@ -1,7 +1,7 @@
 //! Links: who is at the other end, whether it still lives, which of two to one peer stays.
 
 use super::{Node, Peer};
-use crate::effect::{Effect, Turn};
+use crate::effect::{Effect, Notice, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::LinkId;
 use crate::op::Op;
@@ -15,8 +15,11 @@ use torchat_protocol::message::{
 
 /// The program's name in HELLO.
 const APP: &str = "torchatd";
-/// The stored "last heard of" may lag by this much: a write for every message of a talk would be waste.
-const SEEN_STEP_MS: i64 = 60_000;
+/// The stored "last heard of" may lag by this much while a link is up: a write for every ping would be waste. The end
+/// of the link writes it exactly.
+const SEEN_STEP_MS: i64 = 600_000;
+/// A link that lived so long was no failure.
+const WORTH_MS: u64 = 60_000;
 
 /// A live, authenticated stream.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(super) struct Link {
     /// Orders the links of one peer in the same way at both ends.
     tie: [u8; 32],
     since: u64,
-    last_heard: u64,
+    pub(super) last_heard: u64,
     /// Random part of the idle ping, so that the two ends do not ask at the same moment.
     jitter: u64,
     /// The ping that waits for its answer, and until when.
@@ -40,6 +43,8 @@ pub(super) struct Link {
     pub(super) accepted: bool,
     /// We asked to be accepted.
     pub(super) asked: bool,
+    /// The last time that a message went either way, for a contact that must not see us.
+    pub(super) busy: u64,
     /// What the peer takes unacknowledged.
     pub(super) inflight: usize,
     /// The same in bytes.
@@ -63,18 +68,34 @@ impl Link {
         self.last_heard = now.mono_ms;
     }
 
+    /// Asks for a sign of life until then; returns the question's number.
+    pub(super) fn ask(&mut self, until: u64) -> u64 {
+        self.pings += 1;
+        self.ping = Some((self.pings, until));
+        self.pings
+    }
+
     /// When the next thing is to be done about this link.
     pub(super) fn deadline(&self, node: &Node) -> u64 {
         if self.closing {
             return u64::MAX;
         }
         let stranger = if node.is_stranger(&self.peer) { self.since + node.policy.stranger_link_ms } else { u64::MAX };
+        let hidden = self.hidden_until(node).unwrap_or(u64::MAX);
         let life = match self.ping {
             Some((_, until)) => until,
             None if self.waits_for_ack(node) => self.last_heard + node.policy.liveness.active_ms,
             None => self.last_heard + node.policy.liveness.idle_ms + self.jitter,
         };
-        life.min(stranger)
+        life.min(stranger).min(hidden)
+    }
+
+    /// When a link to a contact that must not see us is to be closed. Not before the peer has said what it has, and not
+    /// while we owe it something: a link that is closed at once would deliver nothing.
+    fn hidden_until(&self, node: &Node) -> Option<u64> {
+        let row = node.peers.get(&self.peer)?;
+        let may = row.hidden && !row.owes() && self.said_hello && !self.closing;
+        may.then(|| self.busy + node.policy.liveness.hidden_ms)
     }
 
     fn waits_for_ack(&self, node: &Node) -> bool {
@@ -93,11 +114,13 @@ impl Node {
         peer: PeerId,
         outgoing: bool,
         binding: [u8; 32],
+        epoch: u32,
         turn: &mut Turn,
     ) {
         if outgoing {
             self.dial_ended(&peer);
         }
+        self.got_through(now, outgoing);
         let link = Link {
             peer,
             outgoing,
@@ -111,6 +134,7 @@ impl Node {
             lanes: Vec::new(),
             accepted: false,
             asked: false,
+            busy: now.mono_ms,
             inflight: 0,
             credit: 0,
             next: None,
@@ -124,7 +148,11 @@ impl Node {
         let row = self.peers.entry(peer).or_default();
         row.links.push(id);
         row.greet = false;
+        row.quiet = false;
         row.dialling.reached();
+        if !self.pin_epoch(id, peer, epoch, turn) {
+            return;
+        }
         self.seen(now, peer, turn);
         self.introduce(id, turn);
         self.settle_double(id, turn);
@@ -134,11 +162,9 @@ impl Node {
     /// Says who we are, where the peer's lanes stand and whether we take its messages.
     pub(super) fn introduce(&mut self, id: LinkId, turn: &mut Turn) {
         let Some(link) = self.links.get(&id).filter(|link| !link.closing) else { return };
-        let lanes = if self.accepts(&link.peer) {
-            self.peers.get(&link.peer).map(|p| p.lanes.clone()).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        // A stranger learns nothing of us but that we are there.
+        let row = self.peers.get(&link.peer).filter(|_| self.accepts(&link.peer));
+        let lanes = row.map(|p| p.lanes.clone()).unwrap_or_default();
         let hello = Hello {
             app: APP.to_owned(),
             v: 1,
@@ -149,6 +175,8 @@ impl Node {
                 inflight: limits::IN_FLIGHT_MESSAGES as u64,
                 credit: limits::RECEIVE_CREDIT_BYTES,
             },
+            run: row.filter(|row| row.contact).and(self.run.filter(|_| self.run_known)),
+            met: row.and_then(|row| row.met),
         };
         turn.effects.push(Effect::Say { link: id, message: PeerMessage::Hello(hello) });
         self.say_contact_state(id, turn);
@@ -160,7 +188,7 @@ impl Node {
         turn.effects.push(Effect::Say { link: id, message: PeerMessage::ContactRes(ContactRes { st }) });
     }
 
-    fn seen(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
+    pub(super) fn seen(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
         let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact && self.writable) else { return };
         if row.seen_ms.is_none_or(|seen| (now.wall_ms - seen).abs() >= SEEN_STEP_MS) {
             row.seen_ms = Some(now.wall_ms);
@@ -210,11 +238,18 @@ impl Node {
     }
 
     pub(super) fn bye(&mut self, id: LinkId, why: ByeReason, turn: &mut Turn) {
-        if let Some(link) = self.links.get_mut(&id)
-            && matches!(why, ByeReason::Full | ByeReason::Limit)
-        {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let peer = link.peer;
+        if matches!(why, ByeReason::Full | ByeReason::Limit | ByeReason::Superseded) {
             // The peer is alive but does not want us now: the next dial comes later than after a loss.
             link.progress = false;
+        }
+        if let Some(row) = self.peers.get_mut(&peer) {
+            // It does not want idle links, or it is gone and dials us when it is back.
+            row.quiet = !matches!(why, ByeReason::Dup);
+        }
+        if why == ByeReason::Superseded && self.peers.get(&peer).is_some_and(|row| row.contact) {
+            self.notice(Notice::Superseded(peer), turn);
         }
         self.close(id, None, turn);
     }
@@ -241,10 +276,14 @@ impl Node {
         let Some(row) = self.peers.get_mut(&peer) else { return };
         row.links.retain(|other| *other != id);
         row.dialling.reason = Some(reason);
-        if !row.links.is_empty() {
+        if row.links.is_empty() {
+            self.heard_last(now, peer, link.last_heard, turn);
+            self.wish_presence(now, peer);
+            // A link that lasted was worth its circuits, even if there was nothing to deliver.
+            let worth = link.progress || now.mono_ms.saturating_sub(link.since) > WORTH_MS;
+            self.after_loss(now, entropy, peer, worth, turn);
+        } else {
             self.to_pump.insert(peer);
-        } else if row.owes() && !self.stopping {
-            self.after_loss(now, entropy, peer, link.progress, turn);
         }
         self.forget_stranger(peer);
     }
@@ -268,8 +307,9 @@ impl Node {
                 .links
                 .get(&id)
                 .is_some_and(|l| self.is_stranger(&l.peer) && l.since + self.policy.stranger_link_ms <= now.mono_ms);
+            let quiet = self.links.get(&id).is_some_and(|l| l.hidden_until(self).is_some_and(|at| at <= now.mono_ms));
             let Some(link) = self.links.get_mut(&id) else { continue };
-            if stranger {
+            if stranger || quiet {
                 self.close(id, Some(ByeReason::Idle), turn);
             } else if link.ping.is_some_and(|(_, until)| until <= now.mono_ms) {
                 // Bytes that came since the ping are a sign of life too.
@@ -279,9 +319,8 @@ impl Node {
                     self.close(id, None, turn);
                 }
             } else {
-                link.pings += 1;
-                link.ping = Some((link.pings, now.mono_ms + self.policy.liveness.answer_ms));
-                let message = PeerMessage::Ping(Nonce { n: link.pings });
+                let n = link.ask(now.mono_ms + self.policy.liveness.answer_ms);
+                let message = PeerMessage::Ping(Nonce { n });
                 turn.effects.push(Effect::Say { link: id, message });
             }
         }

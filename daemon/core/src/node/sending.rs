@@ -5,11 +5,16 @@ use crate::effect::{Effect, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::op::Op;
-use crate::outbox::{Outbox, Verdict};
+use crate::outbox::{Outbox, Progress, Taken, Verdict};
 use crate::time::Now;
-use torchat_protocol::id::{LaneId, MessageId, PeerId};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{ContactState, Hello, LaneState, PeerMessage, Skip, SkipReason};
+
+/// How often the age of undelivered messages is looked at.
+const EXPIRY_STEP_MS: u64 = 3_600_000;
+/// How long the wall clock must have stood still before messages fail by it.
+const EXPIRY_CALM_MS: u64 = 600_000;
 
 impl Node {
     pub(super) fn send(
@@ -36,7 +41,7 @@ impl Node {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let row = self.peers.entry(peer).or_default();
         let out = row.out.get_or_insert_with(|| Outbox::new(LaneId(entropy::bytes(entropy))));
-        let (seq, chain) = out.push(mid, bytes);
+        let (seq, chain) = out.push(mid, bytes, now.wall_ms);
         let lane = out.lane();
         self.outbox_bytes += u64::from(bytes);
         turn.ops.push(Op::Queue { peer, mid, lane, seq, chain, at_ms: now.wall_ms, text });
@@ -51,6 +56,7 @@ impl Node {
             return Err(Refused::TextTooLong(text.len()));
         }
         let waiting = self.peers.get(peer).and_then(|p| p.out.as_ref()).map_or(0, |out| out.pending().len());
+        // Tombstones count: they are kept as long as the peer is away.
         if waiting >= self.policy.outbox_messages_per_contact {
             return Err(Refused::OutboxFullForContact);
         }
@@ -68,6 +74,8 @@ impl Node {
         link.said_hello = true;
         // Whatever flew on this link is judged by what the peer says now.
         link.next = None;
+        self.met(peer, &hello, turn);
+        let Some(link) = self.links.get_mut(&id) else { return };
         link.lanes = hello.lanes;
         if link.accepted {
             self.start_lane(now, entropy, id, turn);
@@ -118,7 +126,7 @@ impl Node {
         let peer = link.peer;
         let Some(lane) = self.peers.get(&peer).and_then(|p| p.out.as_ref()).map(Outbox::lane) else { return };
         let state = link.lanes.iter().find(|s| s.lane == lane).copied();
-        let state = state.unwrap_or(LaneState { lane, hwm: 0, chain: torchat_protocol::id::Chain::EMPTY });
+        let state = state.unwrap_or(LaneState { lane, hwm: 0, chain: Chain::EMPTY });
         self.judge(now, entropy, id, state, true, turn);
     }
 
@@ -139,37 +147,44 @@ impl Node {
         if !self.writable {
             return;
         }
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get(&id) else { return };
         let peer = link.peer;
         let Some(row) = self.peers.get_mut(&peer) else { return };
         let Some(out) = row.out.as_mut().filter(|out| out.lane() == state.lane) else { return };
         match out.peer_has(state) {
-            Verdict::Delivered(done) => {
-                if restart {
-                    link.next = Some(out.acked() + 1);
-                } else if let Some(next) = link.next {
-                    link.next = Some(next.max(out.acked() + 1));
+            Verdict::Known(progress) => {
+                for other in &row.links {
+                    let Some(link) = self.links.get_mut(other).filter(|link| link.next.is_some()) else { continue };
+                    // Digests that changed make what flies useless.
+                    link.next = Some(if progress.rechained { 0 } else { link.next.unwrap_or(0) }.max(out.acked() + 1));
                 }
-                if !done.is_empty() {
-                    link.progress = true;
+                if restart && let Some(link) = self.links.get_mut(&id) {
+                    link.next = Some(out.acked() + 1);
+                }
+                let Progress { delivered, taken_back, rechained } = progress;
+                if !delivered.is_empty() || !taken_back.is_empty() {
+                    if let Some(link) = self.links.get_mut(&id) {
+                        link.progress = true;
+                    }
                     row.dialling.succeeded();
-                    self.outbox_bytes -= done.iter().map(|p| u64::from(p.bytes)).sum::<u64>();
-                    let op = Op::Delivered {
-                        peer,
-                        lane: state.lane,
-                        upto: state.hwm,
-                        chain: state.chain,
-                        at_ms: now.wall_ms,
-                    };
-                    turn.ops.push(op);
-                    turn.effects.push(Effect::Delivered { peer, mids: done.iter().map(|p| p.mid).collect() });
+                    let owed = delivered.iter().filter(|p| p.gone.is_none());
+                    self.outbox_bytes -= owed.map(|p| u64::from(p.bytes)).sum::<u64>();
+                    let late = delivered.iter().filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
+                    let (lane, upto, chain) = (state.lane, state.hwm, state.chain);
+                    turn.ops.push(Op::Delivered { peer, lane, upto, chain, late, at_ms: now.wall_ms });
+                    if rechained {
+                        turn.ops.push(Op::Rechain { peer, messages: out.chains() });
+                    }
+                    turn.effects.push(Effect::Delivered { peer, mids: delivered.iter().map(|p| p.mid).collect() });
                 }
             }
             // An older acknowledgement that another link overtook says nothing new; only a HELLO is a full statement.
             Verdict::Behind if !restart => {}
             Verdict::Behind => {
                 let skip = Skip { lane: state.lane, to: out.acked(), chain: out.acked_chain(), why: SkipReason::Lost };
-                link.next = Some(out.acked() + 1);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.next = Some(out.acked() + 1);
+                }
                 turn.effects.push(Effect::Say { link: id, message: PeerMessage::Skip(skip) });
             }
             Verdict::Foreign => {
@@ -186,11 +201,74 @@ impl Node {
         self.to_pump.insert(peer);
     }
 
+    /// Takes a message back.
+    pub(super) fn cancel(&mut self, now: Now, request: RequestId, peer: PeerId, mid: MessageId, turn: &mut Turn) {
+        let answer = match self.may_change(&peer) {
+            Err(refused) => Answer::Refused(refused),
+            Ok(()) => match self.take_back(now, peer, &[mid], SkipReason::Withdrawn, turn).as_slice() {
+                [taken, ..] => Answer::TakenBack { certain: taken.certain },
+                [] => Answer::Refused(Refused::NotPending),
+            },
+        };
+        turn.effects.push(Effect::Answer { request, answer });
+    }
+
+    fn take_back(
+        &mut self,
+        now: Now,
+        peer: PeerId,
+        mids: &[MessageId],
+        why: SkipReason,
+        turn: &mut Turn,
+    ) -> Vec<Taken> {
+        let Some(out) = self.peers.get_mut(&peer).and_then(|row| row.out.as_mut()) else { return Vec::new() };
+        let taken = out.take_back(mids, why);
+        if taken.is_empty() {
+            return taken;
+        }
+        self.outbox_bytes -= taken.iter().map(|t| u64::from(t.bytes)).sum::<u64>();
+        turn.ops.extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, why, at_ms: now.wall_ms }));
+        turn.ops.push(Op::Rechain { peer, messages: out.chains() });
+        turn.effects.push(Effect::TakenBack { peer, mids: taken.iter().map(|t| t.mid).collect(), why });
+        self.to_pump.insert(peer);
+        taken
+    }
+
+    /// The wall clock is not believed for a while.
+    pub(super) fn put_off_expiry(&mut self, now: Now) {
+        self.expiry_due = now.mono_ms + EXPIRY_CALM_MS;
+    }
+
+    /// Gives up what waited too long. The wall clock alone would not do: one that is set a month ahead by mistake would
+    /// fail everything. So it is believed only after it has stood still for a while on a machine that Tor lets in,
+    /// which it does not with a wrong clock.
+    pub(super) fn expire(&mut self, now: Now, turn: &mut Turn) {
+        if now.mono_ms < self.expiry_due {
+            return;
+        }
+        self.expiry_due = now.mono_ms + EXPIRY_STEP_MS;
+        if !self.network_usable || !self.writable || self.stopping {
+            return;
+        }
+        let born = now.wall_ms - self.policy.expiry_ms;
+        for (peer, mids) in self
+            .peers
+            .iter()
+            .filter_map(|(peer, row)| {
+                let old: Vec<_> = row.out.as_ref()?.owed().filter(|p| p.at_ms < born).map(|p| p.mid).collect();
+                (!old.is_empty()).then_some((*peer, old))
+            })
+            .collect::<Vec<_>>()
+        {
+            self.take_back(now, peer, &mids, SkipReason::Expired, turn);
+        }
+    }
+
     /// Sends what the peers have room for. Each peer's messages go over one link, the newest that is ready.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
         for peer in std::mem::take(&mut self.to_pump) {
-            let Some(row) = self.peers.get(&peer) else { continue };
-            let Some(out) = row.out.as_ref() else { continue };
+            let Some(row) = self.peers.get_mut(&peer) else { continue };
+            let Some(out) = row.out.as_mut() else { continue };
             let ready = |id: &&LinkId| self.links.get(*id).is_some_and(|l| l.accepted && l.said_hello && !l.closing);
             let Some(&id) = row.links.iter().rev().find(ready) else { continue };
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -202,8 +280,34 @@ impl Node {
             };
             let count = out.sendable(first, link.inflight, link.credit);
             link.next = Some(first + count);
-            let Some(prev) = out.chain_before(first).filter(|_| count > 0) else { continue };
-            turn.effects.push(Effect::Transmit { link: id, peer, lane: out.lane(), first, prev, count });
+            out.sending(first + count - 1);
+            transmit(out, id, peer, first, count, turn);
         }
     }
+}
+
+/// Runs of messages, and between them the numbers that never come.
+fn transmit(out: &Outbox, link: LinkId, peer: PeerId, first: u64, count: u64, turn: &mut Turn) {
+    let lane = out.lane();
+    let mut run: Option<(u64, Chain)> = None;
+    let mut before = out.chain_before(first).unwrap_or(Chain::EMPTY);
+    let flush = |run: &mut Option<(u64, Chain)>, end: u64, turn: &mut Turn| {
+        if let Some((first, prev)) = run.take() {
+            turn.effects.push(Effect::Transmit { link, peer, lane, first, prev, count: end - first });
+        }
+    };
+    for (seq, pending) in (first..first + count).zip(out.from(first)) {
+        match pending.gone {
+            None => {
+                run.get_or_insert((seq, before));
+            }
+            Some(why) => {
+                flush(&mut run, seq, turn);
+                let skip = Skip { lane, to: seq, chain: pending.chain, why };
+                turn.effects.push(Effect::Say { link, message: PeerMessage::Skip(skip) });
+            }
+        }
+        before = pending.chain;
+    }
+    flush(&mut run, first + count, turn);
 }

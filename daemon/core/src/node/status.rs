@@ -1,6 +1,6 @@
 //! What the node says of itself.
 
-use super::{Counters, Node};
+use super::{Counters, Health, Node, Noticed};
 use torchat_protocol::id::{LaneId, PeerId};
 
 /// A node's state in numbers, for STATUS.
@@ -20,6 +20,10 @@ pub struct NodeStatus {
     pub writable: bool,
     /// How often limits were met.
     pub counters: Counters,
+    /// Whether our way into the network and our service work.
+    pub health: Health,
+    /// What the user should know, oldest first.
+    pub notices: Vec<Noticed>,
     /// The peers that are owed mail, and why they have not got it.
     pub waiting: Vec<PeerStatus>,
 }
@@ -43,7 +47,7 @@ impl Node {
     /// The state, at the given time of the monotonic clock.
     #[must_use]
     pub fn status(&self, mono_ms: u64) -> NodeStatus {
-        let owed = |p: &super::Peer| p.out.as_ref().map_or(0, |out| out.pending().len());
+        let owed = |p: &super::Peer| p.out.as_ref().map_or(0, |out| out.owed().count());
         NodeStatus {
             links: self.links.values().filter(|link| !link.closing).count(),
             contacts: self.peers.values().filter(|p| p.contact).count(),
@@ -52,6 +56,8 @@ impl Node {
             unread_bytes: self.unread_bytes,
             writable: self.writable,
             counters: self.counters,
+            health: self.health(mono_ms),
+            notices: self.notices.iter().copied().collect(),
             waiting: self
                 .peers
                 .iter()
@@ -83,6 +89,12 @@ impl Node {
             let why = row.dialling.reason.as_deref().unwrap_or("not tried yet");
             format!("no connection to the peer ({why}), {} tries so far", row.dialling.attempts())
         })
+    }
+
+    /// Milliseconds until the next dial of this peer, at the given time of the monotonic clock. `None`: none is planned.
+    #[must_use]
+    pub fn next_dial_in_ms(&self, peer: &PeerId, mono_ms: u64) -> Option<u64> {
+        Some(self.peers.get(peer)?.dialling.due()?.saturating_sub(mono_ms))
     }
 
     /// The lane and the number below which everything was put on a live link.

@@ -3,8 +3,9 @@
 use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
 use serde_json::{Value, json};
 use std::time::Duration;
+use torchat_core::node::ContactView;
 use torchat_protocol::control::{Reply, Request};
-use torchat_protocol::id::{PeerId, parse_onion};
+use torchat_protocol::id::{MessageId, PeerId, parse_onion};
 
 /// Messages that HISTORY shows when no number is given.
 const HISTORY_DEFAULT: u32 = 20;
@@ -38,6 +39,9 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
         "UPDATE" => update(handle, &request).await,
         "HISTORY" => history(handle, &request).await.map(Into::into),
         "ADD" => add(handle, &request).await.map(Into::into),
+        "CANCEL" => cancel(handle, &request).await.map(Into::into),
+        "APPEAR" => appear(handle, &request).await.map(Into::into),
+        "CONTACTS" => Ok(contacts(handle, &request).into()),
         "STATUS" => Ok(status(handle, &request).into()),
         "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
         "RECV" => Err(Reply::error(
@@ -54,7 +58,7 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
             // The name goes back only as far as a name can be long.
             let name: String = other.chars().take(32).collect();
             let text = format!(
-                "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY ADD STATUS EXIT"
+                "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY ADD CANCEL APPEAR CONTACTS STATUS EXIT"
             );
             Err(Reply::error("unknown-command", &request.id, text, request.portno))
         }
@@ -83,11 +87,15 @@ async fn send(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     let mid = handle.send(to, request.msg.clone()).await.map_err(|refusal| refused(request, &refusal))?;
     if let Some(seconds) = wait {
         let end = handle.wait_delivered(to, mid, Duration::from_secs(seconds)).await;
-        if let DeliveryWait::NotYet { reason } = end {
-            let text = format!("not delivered within {seconds} s, still being tried: {reason}");
-            let reply = Reply::error("not-delivered", to.onion(), text, request.portno);
-            return Err(reply.with("mid", mid.to_string()).with("queued", true));
-        }
+        let (text, queued) = match end {
+            DeliveryWait::Delivered => return Ok(Reply::new("END", handle.own().onion(), "", request.portno)),
+            DeliveryWait::NotYet { reason } => {
+                (format!("not delivered within {seconds} s, still being tried: {reason}"), true)
+            }
+            DeliveryWait::Failed { reason } => (format!("it will not be delivered: {reason}"), false),
+        };
+        let reply = Reply::error("not-delivered", to.onion(), text, request.portno);
+        return Err(reply.with("mid", mid.to_string()).with("queued", queued));
     }
     Ok(Reply::new("END", handle.own().onion(), "", request.portno))
 }
@@ -126,13 +134,20 @@ async fn history(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
         let date = date(line.at_ms);
         let who = if line.dir == "out" { &own } else { &onion };
         text.push_str(&format!("{date} {who} {}\n", line.text.replace('\n', "\n  ")));
-        list.push(json!({
+        let mut entry = json!({
             "date": date,
             "dir": line.dir,
             "mid": line.mid.to_string(),
             "msg": line.text,
             "state": line.state,
-        }));
+        });
+        if let Some(reason) = &line.reason {
+            entry["reason"] = reason.as_str().into();
+        }
+        if let Some(at_ms) = line.next_try_ms {
+            entry["next_try"] = self::date(at_ms).into();
+        }
+        list.push(entry);
     }
     Ok(Reply::new("HISTORY", &request.id, text, request.portno).with("lines", Value::from(list)))
 }
@@ -141,6 +156,65 @@ async fn add(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     let whom = peer(request, &request.id)?;
     handle.add(whom).await.map_err(|refusal| refused(request, &refusal))?;
     Ok(Reply::new("END", &request.id, "", request.portno))
+}
+
+async fn cancel(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+    let whom = peer(request, &request.id)?;
+    let mid: MessageId = request.msg.trim().parse().map_err(|_| {
+        let text = "\"msg\" must be the message's id, 32 hexadecimal digits as HISTORY shows it under \"mid\"";
+        Reply::error("bad-value", &request.id, text, request.portno)
+    })?;
+    let certain = handle.cancel(whom, mid).await.map_err(|refusal| refused(request, &refusal))?;
+    // Honest about what is not known: a message that was on its way may have arrived.
+    Ok(Reply::new("END", &request.id, "", request.portno).with("certain", certain))
+}
+
+async fn appear(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+    let whom = peer(request, &request.id)?;
+    let hidden = match request.msg.as_str() {
+        "offline" => true,
+        "online" => false,
+        _ => {
+            let text = "\"msg\" must be \"offline\" or \"online\"";
+            return Err(Reply::error("bad-value", &request.id, text, request.portno));
+        }
+    };
+    handle.appear(whom, hidden).await.map_err(|refusal| refused(request, &refusal))?;
+    Ok(Reply::new("END", &request.id, "", request.portno))
+}
+
+fn contacts(handle: &Handle, request: &Request) -> Reply {
+    let contacts = handle.contacts();
+    let text: String = contacts.iter().map(|c| format!("{} {}\n", c.peer.onion(), presence(c))).collect();
+    let list: Vec<_> = contacts
+        .iter()
+        .map(|c| {
+            json!({
+                "appear": if c.hidden { "offline" } else { "online" },
+                "heard_s": c.heard_ms_ago.map(|ms| ms / 1000),
+                "id": c.peer.onion(),
+                "link": c.linked,
+                "presence": presence(c),
+                "queued": c.queued,
+                "state": if c.waiting { "waiting" } else { "contact" },
+            })
+        })
+        .collect();
+    Reply::new("CONTACTS", &request.id, text, request.portno).with("contacts", Value::from(list))
+}
+
+/// A fact with an age, never a guess: nobody is called online.
+fn presence(contact: &ContactView) -> String {
+    let Some(ms) = contact.heard_ms_ago else { return "never heard of".to_owned() };
+    let seconds = ms / 1000;
+    let age = match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    };
+    let link = if contact.linked { "linked, " } else { "" };
+    format!("{link}last heard {age} ago")
 }
 
 fn status(handle: &Handle, request: &Request) -> Reply {

@@ -6,6 +6,10 @@ use torchat_core::op::Op;
 use torchat_protocol::id::{Chain, PeerId};
 use torchat_protocol::message::SkipReason;
 
+/// A contact that was not met during so many runs of ours takes an older one for another copy: a false alarm after
+/// years, against a table without end.
+const RUNS_KEPT: i64 = 4096;
+
 pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Result<(), StoreError> {
     match op {
         Op::Contact { peer, at_ms } => {
@@ -21,6 +25,21 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
                  ON CONFLICT (peer) DO UPDATE SET waiting = excluded.waiting",
             )?
             .execute(params![peer.as_bytes(), waiting])?;
+        }
+        Op::Run { run, at_ms } => {
+            db.prepare_cached("INSERT INTO run (run, at_ms) VALUES (?1, ?2)")?.execute(params![run.0, at_ms])?;
+            db.prepare_cached("DELETE FROM run WHERE id <= ?1 - ?2")?.execute([db.last_insert_rowid(), RUNS_KEPT])?;
+        }
+        Op::Met { peer, epoch, run } => {
+            db.prepare_cached("UPDATE peer SET epoch = ?2, met = ?3 WHERE peer = ?1")?.execute(params![
+                peer.as_bytes(),
+                epoch,
+                run.map(|run| run.0)
+            ])?;
+        }
+        Op::Hidden { peer, hidden } => {
+            db.prepare_cached("UPDATE peer SET hidden = ?2 WHERE peer = ?1")?
+                .execute(params![peer.as_bytes(), hidden])?;
         }
         Op::Seen { peer, at_ms } => {
             db.prepare_cached("UPDATE peer SET seen_ms = ?2 WHERE peer = ?1")?
@@ -44,12 +63,34 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
             )?
             .execute(params![peer.as_bytes(), mid.0, at_ms, lane.0, number(*seq)?, chain.0, text])?;
         }
-        Op::Delivered { peer, lane, upto, chain, at_ms } => {
+        Op::TakeBack { peer, mid, why, at_ms } => {
+            let state = if *why == SkipReason::Expired { 5 } else { 4 };
+            db.prepare_cached(
+                "UPDATE message SET state = ?3, done_ms = ?4 WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state = 0",
+            )?
+            .execute(params![peer.as_bytes(), mid.0, state, at_ms])?;
+        }
+        Op::Rechain { peer, messages } => {
+            let mut rechain =
+                db.prepare_cached("UPDATE message SET chain = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2")?;
+            for (mid, chain) in messages {
+                rechain.execute(params![peer.as_bytes(), mid.0, chain.0])?;
+            }
+        }
+        Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
             db.prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
                 .execute(params![peer.as_bytes(), number(*upto)?, chain.0, lane.0])?;
+            for mid in late {
+                db.prepare_cached(
+                    "UPDATE message SET state = 1, done_ms = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
+                )?
+                .execute(params![peer.as_bytes(), mid.0, at_ms])?;
+            }
             db.prepare_cached(
-                "UPDATE message SET state = 1, done_ms = ?3
-                 WHERE peer = ?1 AND dir = 1 AND state = 0 AND seq <= ?2 AND lane = ?4",
+                "UPDATE message SET
+                    state = CASE state WHEN 0 THEN 1 ELSE state - 2 END,
+                    done_ms = CASE state WHEN 0 THEN ?3 ELSE done_ms END
+                 WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq <= ?2 AND lane = ?4",
             )?
             .execute(params![peer.as_bytes(), number(*upto)?, at_ms, lane.0])?;
             db.prepare_cached("UPDATE peer SET attempts = 0, next_ms = NULL WHERE peer = ?1 AND next_ms IS NOT NULL")?
@@ -58,6 +99,8 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
         Op::NewLane { peer, lane, messages } => {
             db.prepare_cached("UPDATE out_lane SET lane = ?2, acked = 0, acked_chain = ?3 WHERE peer = ?1")?
                 .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+            db.prepare_cached("UPDATE message SET state = state - 2 WHERE peer = ?1 AND dir = 1 AND state IN (4, 5)")?
+                .execute([peer.as_bytes()])?;
             let mut renumber = db.prepare_cached(
                 "UPDATE message SET lane = ?3, seq = ?4, chain = ?5 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
             )?;

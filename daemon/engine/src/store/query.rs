@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use torchat_core::snapshot::{OutSnapshot, PeerSnapshot, Pending, Snapshot};
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::message::LaneState;
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
+use torchat_protocol::message::{LaneState, SkipReason};
 
 /// An unread message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +47,12 @@ pub struct Outgoing {
 /// A line of a conversation as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
-    /// The line. A sent one is `queued` or `delivered`; whether a queued one is on its way, only the node knows.
+    /// The line. A sent one is `queued`, `delivered`, `withdrawn` or `failed`; whether a queued one is on its way, only the node knows.
     pub line: HistoryLine,
     /// The lane and number of a queued message.
     pub place: Option<(LaneId, u64)>,
+    /// It was taken back, and the peer has not said that it did not get it before.
+    pub fate_open: bool,
 }
 
 /// Reads beside the writer. Cheap to clone.
@@ -166,6 +168,7 @@ impl Reader {
                     }
                     _ => None,
                 };
+                let fate_open = dir == 1 && state > 3;
                 let line = HistoryLine {
                     at_ms: row.get(3)?,
                     dir: if dir == 1 { "out" } else { "in" },
@@ -175,11 +178,15 @@ impl Reader {
                         (0, 0) => "unread",
                         (0, _) => "read",
                         (1, 0) => "queued",
-                        (1, _) => "delivered",
+                        (1, 1) => "delivered",
+                        (1, 2 | 4) => "withdrawn",
+                        (1, _) => "failed",
                         _ => "lost",
                     },
+                    reason: (dir == 1 && matches!(state, 3 | 5)).then(|| "not delivered in 30 days".to_owned()),
+                    next_try_ms: None,
                 };
-                Ok(HistoryRow { line, place })
+                Ok(HistoryRow { line, place, fate_open })
             })?;
             let mut lines = rows.collect::<Result<Vec<_>, _>>()?;
             lines.reverse();
@@ -197,7 +204,7 @@ pub(super) fn outgoing(
 ) -> Result<Vec<Outgoing>, StoreError> {
     let mut query = db.prepare_cached(
         "SELECT mid, chain, at_ms, text FROM message
-         WHERE peer = ?1 AND dir = 1 AND state = 0 AND seq >= ?2 AND lane = ?3 ORDER BY seq LIMIT ?4",
+         WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND state = 0 AND seq >= ?2 AND lane = ?3 ORDER BY seq LIMIT ?4",
     )?;
     let first = i64::try_from(first).unwrap_or(i64::MAX);
     let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -214,7 +221,8 @@ pub(super) fn outgoing(
 
 fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut peers = Vec::new();
-    let mut query = db.prepare("SELECT peer, contact, waiting, added_ms, seen_ms, attempts FROM peer")?;
+    let mut query =
+        db.prepare("SELECT peer, contact, waiting, added_ms, seen_ms, attempts, hidden, epoch, met FROM peer")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let peer = peer_id(blob(row, 0)?)?;
@@ -225,12 +233,17 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
             added_ms: row.get(3)?,
             seen_ms: row.get(4)?,
             attempts: row.get(5)?,
+            hidden: row.get(6)?,
+            epoch: row.get(7)?,
+            met: row.get::<_, Option<[u8; 8]>>(8)?.map(RunId),
             out: out_lane(db, &peer)?,
             lanes: in_lanes(db, &peer)?,
             unread_bytes: unread_bytes(db, &peer)?,
         });
     }
-    Ok(Snapshot { peers })
+    let runs =
+        db.prepare("SELECT run FROM run")?.query_map([], |row| Ok(RunId(blob(row, 0)?)))?.collect::<Result<_, _>>()?;
+    Ok(Snapshot { peers, runs })
 }
 
 fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, StoreError> {
@@ -240,11 +253,17 @@ fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, Store
         .optional()?;
     let Some((lane, acked, acked_chain)) = found else { return Ok(None) };
     let mut query = db.prepare_cached(
-        "SELECT seq, mid, chain, octet_length(text) FROM message
-         WHERE peer = ?1 AND dir = 1 AND state = 0 AND lane = ?2 ORDER BY seq",
+        "SELECT seq, mid, chain, octet_length(text), at_ms, state FROM message
+         WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND lane = ?2 ORDER BY seq",
     )?;
     let rows = query.query_map(params![peer.as_bytes(), lane.0], |row| {
-        let pending = Pending { mid: MessageId(blob(row, 1)?), chain: Chain(blob(row, 2)?), bytes: row.get(3)? };
+        let gone = match row.get::<_, i64>(5)? {
+            4 => Some(SkipReason::Withdrawn),
+            5 => Some(SkipReason::Expired),
+            _ => None,
+        };
+        let (mid, chain) = (MessageId(blob(row, 1)?), Chain(blob(row, 2)?));
+        let pending = Pending { mid, chain, bytes: row.get(3)?, at_ms: row.get(4)?, gone };
         Ok((row.get::<_, i64>(0)?, pending))
     })?;
     let mut pending = Vec::new();

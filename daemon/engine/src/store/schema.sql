@@ -5,11 +5,21 @@ CREATE TABLE peer (
     peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
     contact     INTEGER NOT NULL DEFAULT 0,
     waiting     INTEGER NOT NULL DEFAULT 0,  -- it holds our messages back until its user accepts us
+    hidden      INTEGER NOT NULL DEFAULT 0,  -- it sees us only while there is something to deliver
+    epoch       INTEGER NOT NULL DEFAULT 0,  -- the highest of its certificates
+    met         BLOB,                        -- its run that was met last
     added_ms    INTEGER,
     seen_ms     INTEGER,
     attempts    INTEGER NOT NULL DEFAULT 0,  -- dials that failed in a row
     next_ms     INTEGER                      -- not dialled before
 ) STRICT, WITHOUT ROWID;
+
+-- Every run of the daemon with this store. A contact that has met a run that is not here met another copy of us.
+CREATE TABLE run (
+    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    run         BLOB    NOT NULL CHECK (length(run) = 8),
+    at_ms       INTEGER NOT NULL
+) STRICT;
 
 -- Our lane to a peer. `acked` and its digest say what the peer has; the messages after it stand in `message`.
 CREATE TABLE out_lane (
@@ -33,11 +43,13 @@ CREATE TABLE message (
     id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     peer        BLOB    NOT NULL,
     dir         INTEGER NOT NULL,            -- 0 received, 1 sent, 2 a mark of ours
-    state       INTEGER NOT NULL,            -- received: 0 unread, 1 read; sent: 0 queued, 1 delivered
+    -- received: 0 unread, 1 read; sent: 0 queued, 1 delivered, 2 withdrawn, 3 expired, and as long as the peer has not
+    -- skipped its number 4 withdrawn, 5 expired
+    state       INTEGER NOT NULL,
     mid         BLOB    NOT NULL,
     at_ms       INTEGER NOT NULL,            -- arrival, or acceptance from a client
     sent_s      INTEGER,                     -- the sender's own time in seconds, rounded to the minute
-    done_ms     INTEGER,                     -- sent: when the peer had it
+    done_ms     INTEGER,                     -- sent: when the peer had it, or when it was taken back
     lane        BLOB,
     seq         INTEGER,
     chain       BLOB,                        -- digests are never deleted, texts may be
@@ -47,4 +59,4 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_mid   ON message (peer, dir, mid);
 CREATE INDEX message_conversation ON message (peer, id);
 CREATE INDEX message_unread       ON message (peer, id)  WHERE dir = 0 AND state = 0;
-CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state = 0;
+CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state IN (0, 4, 5);
