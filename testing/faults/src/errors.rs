@@ -32,6 +32,14 @@ pub struct Fault {
     pub used: bool,
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { calls, error, n, .. } = self;
+        let (plus, store) = (if self.lasting { "+" } else { "" }, if self.used { "used" } else { "new" });
+        write!(f, "inject={calls}:error={error}:when={n}{plus} over a {store} store")
+    }
+}
+
 /// What a run found.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Report {
@@ -103,10 +111,16 @@ pub fn run(program: &Path, faults: &[Fault]) -> anyhow::Result<Report> {
                     let result = one(program, fault);
                     let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     match result {
-                        Ok(one) => add(&mut found.0, &one),
+                        Ok(one) => {
+                            if one.findings.refused_but_stored > 0 {
+                                // No loss and no repetition, but a user who repeats what was refused says it twice.
+                                println!("refused and stored all the same: {fault}");
+                            }
+                            add(&mut found.0, &one);
+                        }
                         Err(error) => {
-                            eprintln!("{fault:?}: {error:#}");
-                            found.1.push(format!("{fault:?}: {error:#}"));
+                            eprintln!("{fault}: {error:#}");
+                            found.1.push(format!("{fault}: {error:#}"));
                         }
                     }
                 }

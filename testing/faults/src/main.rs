@@ -32,6 +32,9 @@ enum Task {
     },
     /// Lets the n-th write, sync or truncation fail, once and from then on.
     Errors {
+        /// The first n.
+        #[arg(long, default_value_t = 1)]
+        from: usize,
         /// The last n; every one up to 16 is tried, then every fourth.
         #[arg(long, default_value_t = 80)]
         until: usize,
@@ -44,7 +47,7 @@ enum Task {
         /// Messages of each of the six senders.
         #[arg(long, default_value_t = 60)]
         messages: usize,
-        /// Both daemons are started on every so-manieth image.
+        /// Both daemons are started on every n-th image.
         #[arg(long, default_value_t = 20)]
         sample: usize,
         /// Decides about moments and what is lost; without it a fresh one, which is printed.
@@ -92,8 +95,8 @@ fn run() -> anyhow::Result<()> {
             println!("{}", kill::run(&daemon, rounds, seed).with_context(|| format!("seed {seed}"))?);
         }
         Task::Syncs { messages } => println!("{}", syncs::run(&daemon, messages)?),
-        Task::Errors { until } => {
-            let places: Vec<_> = (1..=until).filter(|n| *n <= 16 || n % 4 == 0).collect();
+        Task::Errors { from, until } => {
+            let places: Vec<_> = (from..=until).filter(|n| *n <= 16 || n % 4 == 0).collect();
             println!("{}", errors::run(&daemon, &errors::faults(&places))?);
         }
         Task::Powercut { images, messages, sample, seed } => {
