@@ -13,6 +13,8 @@ mod receiving;
 mod sending;
 mod status;
 mod supervision;
+#[cfg(test)]
+mod tests;
 
 pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};

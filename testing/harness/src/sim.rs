@@ -12,6 +12,7 @@ pub mod disk;
 pub mod storm;
 pub mod world;
 
+use disk::Disk;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use torchat_core::handshake::LocalIdentity;
@@ -29,6 +30,7 @@ const START_MS: i64 = 1_790_000_000_000;
 pub struct SimDaemon {
     seed: u8,
     id: PeerId,
+    disk: Disk,
     store: Arc<Mutex<Store>>,
     running: Option<Running>,
 }
@@ -60,8 +62,9 @@ impl Sim {
         };
         for n in 0..count {
             let identity = identity(n, START_MS);
-            let store = Arc::new(Mutex::new(Store::in_memory().expect("a store in memory")));
-            sim.daemons.push(SimDaemon { seed: n, id: identity.peer_id(), store, running: None });
+            let disk = Disk::new();
+            let store = disk.open();
+            sim.daemons.push(SimDaemon { seed: n, id: identity.peer_id(), disk, store, running: None });
             sim.start(usize::from(n));
         }
         sim
@@ -92,6 +95,23 @@ impl Sim {
     #[must_use]
     pub fn store(&self, n: usize) -> Arc<Mutex<Store>> {
         self.daemons[n].store.clone()
+    }
+
+    /// A copy of what a daemon has on its disk.
+    #[must_use]
+    pub fn copy_of(&self, n: usize) -> Disk {
+        self.daemons[n].disk.copy()
+    }
+
+    /// Gives a daemon that does not run another disk; returns its old one.
+    ///
+    /// # Panics
+    /// When it runs.
+    pub fn swap(&mut self, n: usize, disk: Disk) -> Disk {
+        assert!(!self.is_running(n), "a running daemon holds its disk");
+        let daemon = &mut self.daemons[n];
+        daemon.store = disk.open();
+        std::mem::replace(&mut daemon.disk, disk)
     }
 
     /// Starts a daemon on its store.
@@ -149,6 +169,18 @@ impl Sim {
     pub async fn received(&self, to: usize, from: usize) -> Vec<String> {
         let history = self.handle(to).history(self.id(from), u32::MAX).await.expect("history");
         history.into_iter().filter(|line| line.dir == "in").map(|line| line.text).collect()
+    }
+
+    /// Waits, in simulated time and in the smallest steps, until `to` has `count` texts from `from`.
+    ///
+    /// # Panics
+    /// When that does not come true within `limit`.
+    pub async fn received_at_least(&self, to: usize, from: usize, count: usize, limit: Duration) {
+        let deadline = tokio::time::Instant::now() + limit;
+        while self.received(to, from).await.len() < count {
+            assert!(tokio::time::Instant::now() < deadline, "not {count} texts within {limit:?}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Messages that wait to be delivered, of all running daemons.

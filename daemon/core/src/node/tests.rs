@@ -1,0 +1,325 @@
+//! Decisions of the node, told step by step without a network.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::effect::Notice;
+use crate::input::DialFailure;
+use crate::policy::RepairPolicy;
+use crate::snapshot::PeerSnapshot;
+use torchat_protocol::id::parse_onion;
+use torchat_protocol::message::{Bye, ByeReason, Hello, Limits};
+
+const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+/// A node with one contact, and its clock.
+struct Bench {
+    node: Node,
+    now: Now,
+    peer: PeerId,
+    dice: u8,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut PeerSnapshot, &mut Policy)) -> Self {
+        let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
+        let own = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
+        let mut row = PeerSnapshot {
+            peer,
+            contact: true,
+            waiting: false,
+            added_ms: Some(START.wall_ms),
+            seen_ms: Some(START.wall_ms),
+            hidden: false,
+            epoch: 0,
+            met: None,
+            attempts: 0,
+            out: None,
+            lanes: vec![],
+            unread_bytes: 0,
+        };
+        let mut policy = Policy::default();
+        change(&mut row, &mut policy);
+        let snapshot = Snapshot { peers: vec![row], runs: vec![RunId([7; 8])] };
+        let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
+        let mut bench = Self { node, now: START, peer, dice: 1 };
+        bench.turn([Input::Network { usable: true }]);
+        bench
+    }
+
+    fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Turn {
+        self.dice = self.dice.wrapping_add(1);
+        let dice = self.dice;
+        self.node.turn(self.now, &mut |out: &mut [u8]| out.fill(dice), inputs)
+    }
+
+    /// Lets time pass as the engine does, with a turn at every deadline, and returns what was wanted meanwhile.
+    fn pass(&mut self, ms: u64) -> Vec<Effect> {
+        let end = self.now.mono_ms + ms;
+        let mut effects = Vec::new();
+        while self.now.mono_ms < end {
+            let next = self.node.next_deadline().unwrap_or(end).clamp(self.now.mono_ms + 1, end);
+            let step = next - self.now.mono_ms;
+            self.now.mono_ms += step;
+            self.now.wall_ms += i64::try_from(step).unwrap();
+            effects.extend(self.turn([]).effects);
+        }
+        effects
+    }
+
+    /// As [`Bench::pass`], and every dial, of peers and of ourselves, ends so.
+    fn pass_with(&mut self, ms: u64, failure: DialFailure) -> Vec<Effect> {
+        let end = self.now.mono_ms + ms;
+        let mut effects = Vec::new();
+        while self.now.mono_ms < end {
+            let mut wanted = self.pass(SECOND);
+            while !wanted.is_empty() {
+                let ended = wanted.iter().filter_map(|effect| match effect {
+                    Effect::Dial { peer, .. } => {
+                        Some(Input::DialFailed { peer: *peer, failure, reason: "tried".into() })
+                    }
+                    Effect::SelfCheck => Some(Input::SelfChecked { failure: Some((failure, "tried".into())) }),
+                    _ => None,
+                });
+                let ended: Vec<_> = ended.collect();
+                effects.append(&mut wanted);
+                if !ended.is_empty() {
+                    wanted = self.turn(ended).effects;
+                }
+            }
+        }
+        effects
+    }
+
+    fn link(&mut self, link: LinkId, epoch: u32) -> Turn {
+        self.turn([Input::LinkUp { link, peer: self.peer, outgoing: false, binding: [0; 32], epoch }])
+    }
+
+    fn hello(&mut self, link: LinkId, run: Option<u8>, met: Option<u8>) -> Turn {
+        let limits = Limits { msg: 65_536, inflight: 64, credit: 1 << 20 };
+        let [run, met] = [run, met].map(|n| n.map(|n| RunId([n; 8])));
+        let hello = Hello { app: "torchatd".into(), v: 1, features: vec![], lanes: vec![], limits, run, met };
+        self.turn([Input::Message { link, message: PeerMessage::Hello(hello) }])
+    }
+}
+
+fn notices(turn: &Turn) -> Vec<Notice> {
+    turn.effects.iter().filter_map(|e| if let Effect::Notice(n) = e { Some(*n) } else { None }).collect()
+}
+
+fn count(effects: &[Effect], wanted: impl Fn(&Effect) -> bool) -> usize {
+    effects.iter().filter(|e| wanted(e)).count()
+}
+
+fn said_hello(turn: &Turn) -> Hello {
+    let found = turn.effects.iter().find_map(|e| match e {
+        Effect::Say { message: PeerMessage::Hello(hello), .. } => Some(hello.clone()),
+        _ => None,
+    });
+    found.expect("a HELLO")
+}
+
+#[test]
+fn a_run_is_written_down_before_a_peer_hears_of_it() {
+    let mut bench = Bench::new(|_, _| {});
+    let known = bench.node.runs.clone();
+    let hello = said_hello(&bench.link(1, 1));
+    assert!(known.contains(&hello.run.unwrap()) && known.contains(&RunId([7; 8])));
+    assert_eq!(hello.met, None, "nothing was met yet");
+    bench.hello(1, Some(3), None);
+    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
+}
+
+#[test]
+fn a_run_that_the_store_took_not_is_not_spoken_of() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.node.run_known = false;
+    bench.node.writable = false;
+    assert_eq!(said_hello(&bench.link(1, 1)).run, None);
+}
+
+#[test]
+fn a_stranger_learns_neither_runs_nor_lanes() {
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    let hello = said_hello(&bench.link(1, 1));
+    assert_eq!((hello.run, hello.met, hello.lanes.len()), (None, None, 0));
+}
+
+#[test]
+fn a_run_of_ours_that_we_do_not_know_is_another_copy() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.link(1, 1);
+    assert_eq!(notices(&bench.hello(1, Some(3), Some(7))), [], "an earlier run of ours");
+    let own = bench.node.run.unwrap();
+    assert_eq!(notices(&bench.hello(1, Some(3), Some(own.0[0]))), [], "this run");
+    assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [Notice::OtherCopy(bench.peer)]);
+    assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [], "said once");
+    assert_eq!(bench.node.status(bench.now.mono_ms).notices.len(), 1);
+}
+
+#[test]
+fn an_older_copy_of_a_contact_is_turned_away_and_told_so() {
+    let mut bench = Bench::new(|_, _| {});
+    let turn = bench.link(1, 5);
+    assert!(turn.ops.iter().any(|op| matches!(op, Op::Met { epoch: 5, .. })), "{:?}", turn.ops);
+    let turn = bench.link(2, 4);
+    assert!(turn.effects.contains(&Effect::Close { link: 2, bye: Some(ByeReason::Superseded) }));
+    assert_eq!(notices(&turn), [Notice::OldCopyOfPeer(bench.peer)]);
+    assert!(!turn.effects.iter().any(|e| matches!(e, Effect::Say { link: 2, .. })), "it gets no word of ours");
+    assert_eq!(notices(&bench.link(3, 5)), []);
+    // The other side of it.
+    let bye = PeerMessage::Bye(Bye { why: ByeReason::Superseded });
+    let turn = bench.turn([Input::Message { link: 3, message: bye }]);
+    assert_eq!(notices(&turn), [Notice::Superseded(bench.peer)]);
+}
+
+#[test]
+fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
+    let is_dial = |e: &Effect| matches!(e, Effect::Dial { .. });
+    // Heard of a moment ago: dialled at the start, again after the loss, less and less, and no more after an hour.
+    let mut bench = Bench::new(|_, _| {});
+    let dials = count(&bench.pass_with(HOUR + 10 * MINUTE, DialFailure::PeerDown), is_dial);
+    assert!((8..=20).contains(&dials), "{dials} dials in the first hour and after it");
+    assert_eq!(count(&bench.pass_with(24 * HOUR, DialFailure::PeerDown), is_dial), 0);
+    // Heard of long ago.
+    let mut bench = Bench::new(|row, _| row.seen_ms = Some(START.wall_ms - 2 * 3_600_000));
+    assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
+    // Not to see us.
+    let mut bench = Bench::new(|row, _| row.hidden = true);
+    assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
+    // It said that it wants no idle link.
+    let mut bench = Bench::new(|_, _| {});
+    bench.link(1, 1);
+    bench.turn([
+        Input::Message { link: 1, message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) },
+        Input::LinkDown { link: 1, reason: String::new() },
+    ]);
+    assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
+}
+
+#[test]
+fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
+    let mut bench = Bench::new(|row, _| row.hidden = true);
+    bench.link(1, 1);
+    let closes = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Close { bye: Some(ByeReason::Idle), .. }));
+    assert_eq!(closes(&bench.pass(10 * SECOND)), 0, "not before it said what it has");
+    bench.hello(1, None, None);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "to deliver".into() }]);
+    assert_eq!(closes(&bench.pass(20 * SECOND)), 0);
+    let chain = bench.node.peers[&bench.peer].out.as_ref().unwrap().chain_before(2).unwrap();
+    let lane = bench.node.peers[&bench.peer].out.as_ref().unwrap().lane();
+    let ack = PeerMessage::Ack(LaneState { lane, hwm: 1, chain });
+    bench.turn([Input::Message { link: 1, message: ack }]);
+    assert_eq!(closes(&bench.pass(4 * SECOND)), 0);
+    assert_eq!(closes(&bench.pass(2 * SECOND)), 1, "5 s after the last word");
+}
+
+#[test]
+fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    bench.pass(40 * SECOND);
+    assert_eq!(bench.node.dials, 1, "a dial runs");
+    let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
+    bench.turn([Input::LinkUp { link: 9, peer: other, outgoing: false, binding: [0; 32], epoch: 1 }]);
+    // The wall clock went on, the monotonic one stood still.
+    bench.now.wall_ms += 8 * 3_600_000;
+    let turn = bench.turn([]);
+    assert!(turn.effects.contains(&Effect::DropDials));
+    assert!(turn.effects.iter().any(|e| matches!(e, Effect::Say { link: 9, message: PeerMessage::Ping(_) })));
+    assert_eq!(notices(&turn), [Notice::Woke(8 * HOUR)]);
+    // No answer within 10 s: the link is given up.
+    let effects = bench.pass(11 * SECOND);
+    assert!(effects.contains(&Effect::Close { link: 9, bye: None }));
+    // The process was stopped: both clocks went on.
+    bench.now.wall_ms += 10 * 60_000;
+    bench.now.mono_ms += 10 * MINUTE;
+    assert!(matches!(notices(&bench.turn([]))[..], [Notice::Woke(_)]));
+    // A clock that is set back is no sleep.
+    bench.now.wall_ms -= 3_600_000;
+    assert_eq!(notices(&bench.turn([])), [Notice::ClockSet(-3_600_000)]);
+}
+
+#[test]
+fn a_contacts_dials_have_a_price() {
+    let mut bench = Bench::new(|_, policy| {
+        policy.dial.burst = 3;
+        policy.dial.token_ms = 10 * MINUTE;
+        policy.presence_ms = 0;
+    });
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    let dials = count(&bench.pass_with(HOUR, DialFailure::PeerDown), |e| matches!(e, Effect::Dial { .. }));
+    assert!((8..=9).contains(&dials), "three at once and one each ten minutes: {dials}");
+    assert!(bench.node.status(bench.now.mono_ms).counters.dials > 0);
+}
+
+#[test]
+fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
+    let policy = RepairPolicy::default();
+    let renewals = |effects: &[Effect]| count(effects, |e| *e == Effect::Renew);
+    let replaced = |effects: &[Effect]| count(effects, |e| *e == Effect::Replace);
+    // A peer that is down is no reason.
+    let mut bench = Bench::new(|_, _| {});
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake)), 0);
+
+    let mut bench = Bench::new(|_, _| {});
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
+    let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
+    assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
+    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("a new Tor client"));
+    let effects = bench.pass_with(2 * HOUR, DialFailure::NoNetwork);
+    assert_eq!(replaced(&effects), 1);
+    assert!(renewals(&effects) < 60, "ever more seldom: {}", renewals(&effects));
+    bench.link(1, 1);
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None, "one link mends it");
+}
+
+#[test]
+fn without_tor_nothing_is_dialled_and_the_process_is_replaced_after_hours() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.turn([Input::Network { usable: false }]);
+    let effects = bench.pass_with(5 * HOUR, DialFailure::NoNetwork);
+    assert_eq!(count(&effects, |e| matches!(e, Effect::Dial { .. } | Effect::SelfCheck | Effect::Replace)), 0);
+    assert_eq!(count(&bench.pass_with(2 * HOUR, DialFailure::NoNetwork), |e| *e == Effect::Replace), 1);
+}
+
+#[test]
+fn our_own_service_is_dialled_when_nobody_reaches_it() {
+    let checks = |effects: &[Effect]| count(effects, |e| *e == Effect::SelfCheck);
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    assert_eq!(checks(&bench.pass(2 * MINUTE)), 0, "it had no time to be published");
+    assert_eq!(checks(&bench.pass(2 * MINUTE)), 1);
+    assert_eq!(checks(&bench.pass(HOUR)), 0, "one at a time");
+    bench.turn([Input::SelfChecked { failure: None }]);
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.reached_ms_ago, Some(0));
+    assert_eq!(checks(&bench.pass(HOUR - 1)), 0);
+    assert_eq!(checks(&bench.pass(2)), 1);
+    bench.turn([Input::SelfChecked { failure: Some((DialFailure::PeerDown, "not found".into())) }]);
+    let effects = bench.pass_with(40 * MINUTE, DialFailure::PeerDown);
+    assert!(checks(&effects) > 30, "again every minute or less");
+    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("cannot reach"));
+    assert_eq!(count(&effects, |e| *e == Effect::Replace), 1, "only a new process launches the service again");
+    // Somebody else's link is as good as a check.
+    bench.link(1, 1);
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None);
+}
+
+#[test]
+fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "old".into() }]);
+    let failed = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::TakenBack { .. }));
+    bench.now.wall_ms += 31 * 86_400_000;
+    assert_eq!(failed(&bench.turn([]).effects), 0);
+    assert_eq!(failed(&bench.pass(5 * MINUTE)), 0);
+    bench.now.wall_ms -= 31 * 86_400_000;
+    assert_eq!(failed(&bench.pass(2 * HOUR)), 0, "it was set right again");
+    bench.now.wall_ms += 31 * 86_400_000;
+    assert_eq!(failed(&bench.pass(2 * HOUR)), 1);
+    assert_eq!(bench.node.status(bench.now.mono_ms).queued, 0);
+}
