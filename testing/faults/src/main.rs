@@ -101,7 +101,7 @@ fn run() -> anyhow::Result<()> {
         }
         Task::Powercut { images, messages, sample, seed } => {
             let seed = fresh(seed);
-            println!("{}", powercut::run(&daemon, messages, images, sample.max(1), seed)?);
+            println!("{}", powercut::run(&daemon, powercut::Disks::Honest, messages, images, sample.max(1), seed)?);
             for synchronous in ["full", "normal"] {
                 let found = powercut::rows(&own, synchronous, 300, 200, seed)?;
                 println!(

@@ -59,17 +59,37 @@ struct Said {
     delivered: bool,
 }
 
+/// Whether a disk does what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disks {
+    /// A sync returns when everything is durable.
+    Honest,
+    /// A sync returns at once and does nothing, which no daemon can survive: to show that losses are found.
+    Lying,
+}
+
 /// Records two daemons under load, then cuts their power at `images` moments; on every `sample`th image both daemons run.
 ///
 /// # Errors
 /// The first violation, with its image's number: `seed` gives the same choices over another recording.
-pub fn run(program: &Path, messages: usize, images: usize, sample: usize, seed: u64) -> anyhow::Result<Report> {
+pub fn run(
+    program: &Path,
+    disks: Disks,
+    messages: usize,
+    images: usize,
+    sample: usize,
+    seed: u64,
+) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let dir = tempfile::tempdir()?;
     let mut nodes = [Node::new(program, dir.path(), 1)?, Node::new(program, dir.path(), 2)?];
     let logs = [dir.path().join("log1"), dir.path().join("log2")];
     for (node, log) in nodes.iter_mut().zip(&logs) {
-        if let Started::Ended(status) = node.start(Some(&record::tracer(log)))? {
+        let mut tracer = record::tracer(log);
+        if disks == Disks::Lying {
+            tracer.extend(["-e", "inject=fsync,fdatasync:retval=0"].map(Into::into));
+        }
+        if let Started::Ended(status) = node.start(Some(&tracer))? {
             anyhow::bail!("it ended with {status}: {}", node.log()?);
         }
     }

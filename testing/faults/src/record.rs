@@ -128,6 +128,10 @@ impl Parser {
             // Failed, so nothing happened; "?" is the end of the process.
             return Ok(());
         }
+        if result.contains("(INJECTED)") {
+            // The caller was told a result of a call that never reached the kernel.
+            return Ok(());
+        }
         let result_number: u64 =
             result.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or_default();
         let mut push = |name: String, change: Change| self.calls.push(Call { name, change, start, end });
