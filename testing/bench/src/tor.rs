@@ -186,6 +186,7 @@ async fn deliver(handle: &Handle, peer: PeerId, patience: Duration) -> anyhow::R
     match handle.wait_delivered(peer, mid, patience).await {
         DeliveryWait::Delivered => Ok(begun.elapsed()),
         DeliveryWait::NotYet { reason } => anyhow::bail!("not delivered within {patience:?}: {reason}"),
+        DeliveryWait::Failed { reason } => anyhow::bail!("never delivered: {reason}"),
     }
 }
 

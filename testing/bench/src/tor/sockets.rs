@@ -212,7 +212,8 @@ mod tests {
         loop {
             let mut found = connections().unwrap();
             found.retain(|found| own.contains(&found.inode));
-            let bytes = |port: u16| found.iter().filter(|found| found.local_port == port).map(|found| found.bytes).max();
+            let bytes =
+                |port: u16| found.iter().filter(|found| found.local_port == port).map(|found| found.bytes).max();
             if [at, port].iter().all(|port| bytes(*port).is_some_and(|bytes| (3070..=3072).contains(&bytes))) {
                 return;
             }

@@ -1,5 +1,6 @@
 //! A steady trickle of messages both ways, and when each arrived.
 
+use crate::daemon::eventually;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +14,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a request may take. Longer than any daemon is suspended: a request that was given up might still be executed
 /// when it wakes, and would then be taken for a repetition.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a daemon that replaces itself may take until it answers again.
+const REPLACED: Duration = Duration::from_secs(60);
 /// Messages among which the newest one is looked for.
 const RECENT: u32 = 40;
 /// Messages among which a text is looked for whose answer was lost. While the daemon was away, its peer's mail queued up,
@@ -107,15 +110,17 @@ impl Traffic {
     }
 
     /// What the receivers have now, by their own word: mail may be durable there and not seen by us, when they were
-    /// killed.
+    /// killed. A daemon that is just replacing itself is asked again.
     pub(super) fn baseline(&self) -> anyhow::Result<Baseline> {
-        let mut counts = [0; 2];
-        for (from, direction) in self.directions.iter().enumerate() {
-            let mut client = connect(&direction.receiver).context("the receiver does not answer")?;
-            let count = self.newest(from, &client.history(&direction.sender_onion, UNSURE)?);
-            counts[from] = count.unwrap_or_default();
-        }
-        Ok(Baseline(counts))
+        let count = |from: usize| {
+            let direction = &self.directions[from];
+            let lines = eventually("the receiver answers", REPLACED, || {
+                let mut client = connect(&direction.receiver).context("nobody listens")?;
+                Ok(Some(client.history(&direction.sender_onion, UNSURE)?))
+            })?;
+            anyhow::Ok(self.newest(from, &lines).unwrap_or_default())
+        };
+        Ok(Baseline([count(0)?, count(1)?]))
     }
 
     /// When more than the baseline was there in both directions.
