@@ -52,8 +52,12 @@ pub struct Line {
     pub mid: String,
     /// The text.
     pub text: String,
-    /// `unread`, `read`, `queued`, `sent`, `waiting`, `delivered` or `lost`.
+    /// `unread`, `read`; `queued`, `sent`, `waiting`, `delivered`, `withdrawn`, `failed`; `lost`.
     pub state: String,
+    /// Why it is not delivered, in words.
+    pub reason: Option<String>,
+    /// When the peer is dialled next, RFC 3339 in UTC.
+    pub next_try: Option<String>,
 }
 
 /// A connection to a daemon.
@@ -198,9 +202,41 @@ impl Client {
                     mid: text(line, "mid")?,
                     text: text(line, "msg")?,
                     state: text(line, "state")?,
+                    reason: line["reason"].as_str().map(str::to_owned),
+                    next_try: line["next_try"].as_str().map(str::to_owned),
                 })
             })
             .collect()
+    }
+
+    /// Takes a message back that is not delivered. `true`: it never left this machine; `false`: the peer may have got it,
+    /// and [`Client::history`] shows how it ended as soon as the peer has said so.
+    ///
+    /// # Errors
+    /// As [`Client::request`]; code `not-pending` when nothing with this id waits for its delivery.
+    pub fn cancel(&mut self, peer: &str, mid: &str) -> Result<bool, ClientError> {
+        Ok(self.request(&json!({"cmd": "CANCEL", "id": peer, "msg": mid}))?["certain"] == true)
+    }
+
+    /// Whether a contact sees us while there is nothing to deliver.
+    ///
+    /// # Errors
+    /// As [`Client::request`]; code `no-contact`.
+    pub fn appear(&mut self, peer: &str, online: bool) -> Result<(), ClientError> {
+        let how = if online { "online" } else { "offline" };
+        self.request(&json!({"cmd": "APPEAR", "id": peer, "msg": how})).map(drop)
+    }
+
+    /// The contacts: `id`, `presence` (a fact with its age, in words), `heard_s`, `link`, `appear`, `queued`, `state`.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn contacts(&mut self) -> Result<Vec<Value>, ClientError> {
+        let mut reply = self.request(&json!({"cmd": "CONTACTS"}))?;
+        match reply["contacts"].take() {
+            Value::Array(contacts) => Ok(contacts),
+            _ => Err(ClientError::Reply("no contacts".into())),
+        }
     }
 
     /// The daemon's state.

@@ -288,3 +288,32 @@ fn resident_kib(daemon: &Daemon) -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
+
+#[test]
+fn what_is_not_delivered_can_be_taken_back_and_contacts_have_an_age() {
+    let place = start();
+    let mut client = place.daemon.client().unwrap();
+    let never = client.appear(OTHER, false).unwrap_err();
+    assert!(never.to_string().contains("no contact"), "{never}");
+    client.send(OTHER, "regretted").unwrap();
+    let line = client.history(OTHER, 1).unwrap().pop().unwrap();
+    assert_eq!(line.state, "queued");
+    assert!(line.reason.is_some(), "why it waits");
+    assert!(client.cancel(OTHER, &line.mid).unwrap(), "it never left");
+    assert_eq!(client.history(OTHER, 1).unwrap()[0].state, "withdrawn");
+    let again = client.cancel(OTHER, &line.mid).unwrap_err();
+    assert!(again.to_string().contains("waits for its delivery"), "{again}");
+    assert_eq!(client.status().unwrap()["queue"]["messages"], 0);
+    let bad = place.say(format!(r#"{{"cmd":"CANCEL","id":"{OTHER}","msg":"last"}}"#).as_bytes());
+    assert!(bad.contains("bad-value") && bad.contains("32 hexadecimal digits"), "{bad}");
+
+    client.appear(OTHER, false).unwrap();
+    let contact = client.contacts().unwrap().pop().unwrap();
+    assert_eq!((&contact["id"], &contact["appear"]), (&OTHER.into(), &"offline".into()));
+    assert_eq!((&contact["presence"], &contact["heard_s"]), (&"never heard of".into(), &serde_json::Value::Null));
+    client.appear(OTHER, true).unwrap();
+    assert_eq!(client.contacts().unwrap()[0]["appear"], "online");
+    let bad = place.say(format!(r#"{{"cmd":"APPEAR","id":"{OTHER}","msg":"away"}}"#).as_bytes());
+    assert!(bad.contains("bad-value"), "{bad}");
+    place.is_unharmed();
+}

@@ -35,6 +35,7 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8) -> anyhow::Result<()> {
     config.policy.dial.backoff_ms = 50;
     config.policy.dial.cap_hour_ms = 500;
     config.policy.dial.start_spread_ms = 50;
+    config.policy.dial.burst = 1_000_000;
     config.dial = DialTimes { attempt: Duration::from_secs(5), hedge: Duration::from_secs(4) };
     let storage = Storage::File { path: data.join("torchat.db"), max_bytes: None };
     let running = Engine::start(config, identity, storage, network, world)?;
