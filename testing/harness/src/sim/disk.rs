@@ -59,7 +59,7 @@ pub struct OutRow {
     pub lane: Lane,
     /// The number in the lane.
     pub seq: u64,
-    /// 0 queued, 1 delivered, anything else is an end that the user sees.
+    /// 0 queued, 1 delivered, 2 taken back, 3 expired, 4 and 5 the same before the receiver has skipped the number.
     pub state: i64,
 }
 

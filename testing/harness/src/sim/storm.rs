@@ -10,6 +10,7 @@ use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
 use torchat_engine::handle::{DeliveryWait, Handle, Refusal};
 use torchat_engine::transport::memory::Weather;
+use torchat_protocol::id::{MessageId, PeerId};
 
 /// When everybody is up, connected and has accepted everybody, and clients read, nothing may wait longer than this: one
 /// longest pause between two dials of a peer that was heard of within the day (8 min), a dial, and the reading.
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub marked: u64,
     /// Messages that were forgotten without a mark, because both ends were restored: see [`Checker::unmarked`].
     pub unmarked: u64,
+    /// Messages too many in marks, because they had been taken back: see [`Checker::overcounted`].
+    pub overcounted: u64,
     /// Kills, clean stops, restored backups, freezes, clocks set.
     pub faults: u64,
     /// A digest of what stands on all disks at the end.
@@ -46,6 +49,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     Send,
+    Cancel,
     Read,
     Add,
     Kill,
@@ -68,6 +72,7 @@ type Mood = &'static [(Deed, usize)];
 /// Everything at once: finds what comes of one fault meeting another.
 const ANYTHING: Mood = &[
     (Deed::Send, 34),
+    (Deed::Cancel, 6),
     (Deed::Read, 10),
     (Deed::Add, 3),
     (Deed::Kill, 7),
@@ -88,6 +93,7 @@ const ANYTHING: Mood = &[
 /// that its receiver knows already (found when the chain digest was left out and 2 storms of 220 noticed).
 const BACKUPS: Mood = &[
     (Deed::Send, 50),
+    (Deed::Cancel, 4),
     (Deed::Read, 5),
     (Deed::Kill, 3),
     (Deed::BackUp, 12),
@@ -101,6 +107,7 @@ const BACKUPS: Mood = &[
 /// Links that are lost at every byte, and daemons that die meanwhile.
 const LINKS: Mood = &[
     (Deed::Send, 45),
+    (Deed::Cancel, 4),
     (Deed::Read, 5),
     (Deed::Kill, 6),
     (Deed::Freeze, 3),
@@ -114,7 +121,8 @@ const LINKS: Mood = &[
 
 /// What a client was told.
 enum Told {
-    Sent { text: Text, accepted: Option<bool> },
+    Sent { text: Text, answer: Result<MessageId, Refusal> },
+    Withdrawn(Text),
     Delivered(Text),
     Added { at: usize, peer: usize },
     Leased { at: usize, text: Option<Text> },
@@ -133,7 +141,8 @@ struct Storm {
     /// Until when what a client took may be noted in memory only, because the disk was full.
     unsure_until: Vec<u64>,
     mood: Mood,
-    restores: Vec<u32>,
+    /// What was accepted, to be taken back.
+    sent: Vec<(Text, MessageId)>,
     /// Pads texts up to this many bytes.
     padding: usize,
     outcome: Outcome,
@@ -166,7 +175,7 @@ pub fn storm(seed: u64, trace: bool) -> Outcome {
         thaw_at: vec![None; nodes],
         unsure_until: vec![0; nodes],
         mood,
-        restores: vec![0; nodes],
+        sent: Vec::new(),
         padding: [20, 400, 4_000][dice.below(3)],
         outcome: Outcome::default(),
         trace,
@@ -183,6 +192,7 @@ pub fn storm(seed: u64, trace: bool) -> Outcome {
     let mut outcome = storm.outcome;
     outcome.violations = storm.checker.violations;
     outcome.unmarked = storm.checker.unmarked;
+    outcome.overcounted = storm.checker.overcounted.len() as u64;
     outcome.lasted_ms = storm.world.now_ms();
     drop(storm.world);
     let panics = take_panics();
@@ -226,6 +236,7 @@ impl Storm {
             Deed::Send => self.send(a, b),
             Deed::Read => self.read(a, b),
             Deed::Add => self.add(a, b),
+            Deed::Cancel => self.cancel(),
             Deed::Kill => self.kill(a),
             Deed::Stop => self.stop(a),
             Deed::Freeze => self.freeze(a),
@@ -292,12 +303,22 @@ impl Storm {
     fn listen(&mut self) {
         while let Ok(told) = self.told.try_recv() {
             match told {
-                Told::Sent { text, accepted: Some(accepted) } => {
-                    self.say(|| format!("{text} accepted: {accepted}"));
-                    self.outcome.accepted += u64::from(accepted);
-                    self.checker.answered(text, accepted);
+                Told::Sent { text, answer: Ok(mid) } => {
+                    self.say(|| format!("{text} is accepted"));
+                    self.outcome.accepted += 1;
+                    self.checker.answered(text, true);
+                    self.sent.push((text, mid));
                 }
-                Told::Sent { text, accepted: None } => self.say(|| format!("{text} is unknown")),
+                // A stopping daemon answers nothing that it has not accepted, but it may stop between the two.
+                Told::Sent { text, answer: Err(Refusal::Stopping) } => self.say(|| format!("{text} is unknown")),
+                Told::Sent { text, answer: Err(why) } => {
+                    self.say(|| format!("{text} is refused: {why}"));
+                    self.checker.answered(text, false);
+                }
+                Told::Withdrawn(text) => {
+                    self.say(|| format!("{text} is taken back"));
+                    self.checker.withdrawn(text);
+                }
                 Told::Delivered(text) => self.checker.delivered(text, &self.world.image(text.to)),
                 Told::Added { at, peer } => self.checker.added(at, peer),
                 Told::Leased { at, text: Some(text) } => self.checker.leased(at, text),
@@ -335,6 +356,24 @@ impl Storm {
         let texts = texts.into_iter().map(|text| (text, text.written(self.die(self.padding)))).collect();
         self.world.spawn(a, send(handle, self.world.id(b), texts, wait, self.tell.clone()));
         self.world.stir();
+    }
+
+    /// One of the last messages is taken back, delivered or not.
+    fn cancel(&mut self) {
+        if self.sent.is_empty() {
+            return;
+        }
+        let (text, mid) = self.sent[self.sent.len() - 1 - self.die(self.sent.len().min(8))];
+        if let (true, Some(handle)) = (self.world.is_awake(text.from), self.world.handle(text.from)) {
+            let (peer, tell) = (self.world.id(text.to), self.tell.clone());
+            self.world.spawn(text.from, async move {
+                if handle.cancel(peer, mid).await == Ok(true) {
+                    // The storm listens as long as it runs.
+                    let _ = tell.send(Told::Withdrawn(text));
+                }
+            });
+            self.world.stir();
+        }
     }
 
     fn read(&mut self, a: usize, b: usize) {
@@ -443,7 +482,6 @@ impl Storm {
             return;
         }
         let which = of_it[self.die(of_it.len())];
-        self.restores[n] += 1;
         if self.world.is_running(n) {
             self.kill(n);
         } else {
@@ -612,24 +650,12 @@ impl Storm {
     }
 }
 
-async fn send(
-    handle: Handle,
-    peer: torchat_protocol::id::PeerId,
-    texts: Vec<(Text, String)>,
-    wait: bool,
-    tell: Sender<Told>,
-) {
+async fn send(handle: Handle, peer: PeerId, texts: Vec<(Text, String)>, wait: bool, tell: Sender<Told>) {
     let mut last = None;
     for (text, words) in texts {
         let answer = handle.send(peer, words).await;
-        let accepted = match &answer {
-            Ok(_) => Some(true),
-            // A stopping daemon answers nothing that it has not accepted, but it may stop between the two.
-            Err(Refusal::Stopping) => None,
-            Err(_) => Some(false),
-        };
         // The storm listens as long as it runs.
-        let _ = tell.send(Told::Sent { text, accepted });
+        let _ = tell.send(Told::Sent { text, answer: answer.clone() });
         if let Ok(mid) = answer {
             last = Some((text, mid));
         }
@@ -641,14 +667,7 @@ async fn send(
     }
 }
 
-async fn read(
-    handle: Handle,
-    at: usize,
-    peer: torchat_protocol::id::PeerId,
-    times: usize,
-    keep: bool,
-    tell: Sender<Told>,
-) {
+async fn read(handle: Handle, at: usize, peer: PeerId, times: usize, keep: bool, tell: Sender<Told>) {
     for _ in 0..times {
         let Some(lease) = handle.lease(peer).await else { return };
         let text = Text::read(&lease.text);
