@@ -197,11 +197,15 @@ impl Reply {
         }
     }
 
-    fn fail(self, error: &str) {
+    fn fail(self, error: &StoreError) {
+        let refusal = match error {
+            StoreError::Unsure(why) => Refusal::Unsure(why.clone()),
+            error => Refusal::Storage(error.to_string()),
+        };
         match self {
-            Self::Send(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
-            Self::Add(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
-            Self::Cancel(reply) => drop(reply.send(Err(Refusal::Storage(error.to_owned())))),
+            Self::Send(reply) => drop(reply.send(Err(refusal))),
+            Self::Add(reply) => drop(reply.send(Err(refusal))),
+            Self::Cancel(reply) => drop(reply.send(Err(refusal))),
             // What was read stays read in memory and is written down when the store takes it.
             Self::Read(reply) => drop(reply.send(())),
         }
@@ -495,9 +499,8 @@ impl Engine {
             node.resume(self.network_usable, false);
             return;
         }
-        let text = error.to_string();
         for reply in std::mem::take(&mut self.replies).into_values() {
-            reply.fail(&text);
+            reply.fail(error);
         }
         for link in std::mem::take(&mut self.links).into_values() {
             link.cancel();

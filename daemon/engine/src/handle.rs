@@ -38,6 +38,11 @@ pub enum Refusal {
     /// The store could not write: nothing was accepted.
     #[error("nothing was stored, because the disk does not take it: {0}")]
     Storage(String),
+    /// The disk failed in the middle: only the next start tells whether it was stored.
+    #[error(
+        "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
+    )]
+    Unsure(String),
     /// No such message waits for its delivery.
     #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
     NotPending,
@@ -58,6 +63,7 @@ impl Refusal {
             Self::TextTooLong(_) => "too-long",
             Self::OutboxFull(_) => "outbox-full",
             Self::Storage(_) => "storage",
+            Self::Unsure(_) => "storage-unsure",
             Self::NotPending => "not-pending",
             Self::NoContact => "no-contact",
             Self::Stopping => "stopping",

@@ -30,6 +30,10 @@ pub enum StoreError {
     /// Anything else that SQLite reports.
     #[error("the store failed: {0}")]
     Sqlite(rusqlite::Error),
+    /// The disk failed while a commit was made durable. In this process it counts as not made; but its frames may stand in
+    /// the log, and then the next start takes them for made (found by failing the n-th sync).
+    #[error("the disk failed while it was written: {0}")]
+    Unsure(String),
     /// A newer torchatd wrote the file.
     #[error("the store has version {found}, this torchatd knows versions up to {VERSION}: start the newer one")]
     Newer {
@@ -121,14 +125,15 @@ impl Store {
     /// Writes a turn as one durable transaction: all of it or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Full`] when the disk or the limit is full, another one when SQLite fails. Nothing was written then.
+    /// [`StoreError::Full`] when the disk or the limit is full, another one when SQLite fails. Nothing was written then,
+    /// except that after [`StoreError::Unsure`] only the next start tells.
     pub fn commit(&mut self, ops: &[Op]) -> Result<Vec<Stored>, StoreError> {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut stored = Vec::new();
         for op in ops {
             apply::apply(&transaction, op, &mut stored)?;
         }
-        transaction.commit()?;
+        transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
         Ok(stored)
     }
 

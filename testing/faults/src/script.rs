@@ -154,6 +154,11 @@ impl Script {
                 self.outcome.refused += 1;
                 Ok(Reply::Refused)
             }
+            // The disk failed in the middle, and the daemon does not pretend to know.
+            Err(ClientError::Refused { code, .. }) if code == "storage-unsure" && mode != Mode::Killed => {
+                self.outcome.refused += 1;
+                Ok(Reply::Gone)
+            }
             // Queued is stored, and that is what is asked here.
             Err(ClientError::Refused { queued: true, .. }) => Ok(Reply::Fine(Value::Null)),
             Err(ClientError::Refused { code, message, .. }) => {

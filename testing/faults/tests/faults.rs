@@ -42,7 +42,9 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
 #[test]
 fn a_disk_that_lies_about_syncs_is_found_out() {
     let error = powercut::run(daemon(), Disks::Lying, 10, 40, 41, 1).unwrap_err();
-    assert!(format!("{error:#}").contains("lost"), "the daemons' own acknowledgements are missed: {error:#}");
+    let error = format!("{error:#}");
+    // Which of the two comes first is the recording's chance.
+    assert!(error.contains("lost") || error.contains("does not open"), "the wrong thing was found: {error}");
 }
 
 #[test]
