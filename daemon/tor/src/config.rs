@@ -18,8 +18,8 @@ pub enum ConfigError {
     #[error("unknown key tor.{0}")]
     UnknownKey(String),
     /// An option that the daemon decides.
-    #[error("tor.{0} cannot be set: the daemon decides it")]
-    Ours(&'static str),
+    #[error("tor.{0} cannot be set: {1}")]
+    Ours(&'static str, &'static str),
     /// Arti was built without full vanguards, so a service would be easy to find.
     #[error("this arti has no full vanguards: the onion service is not started")]
     NoVanguards,
@@ -28,8 +28,11 @@ pub enum ConfigError {
     Value(String),
 }
 
-/// Options that would put keys elsewhere, or make the service easier to find.
-const OURS: [&str; 2] = ["storage", "vanguards"];
+/// Options that would put keys elsewhere, or make the service easier to find, and what to say to who sets them.
+const OURS: [(&str, &str); 2] = [
+    ("storage", "state and cache stay in the data directory"),
+    ("vanguards", "the onion service runs with full vanguards or not at all, because without them it is easy to find"),
+];
 
 /// Checks the `[tor.*]` tables without touching the disk. (`override_net_params` is the one table whose keys are not
 /// checked: arti takes any, because they are the names of consensus parameters.)
@@ -45,8 +48,8 @@ pub(crate) fn build(config: &TorConfig) -> Result<TorClientConfig, ConfigError> 
 }
 
 fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfig, ConfigError> {
-    if let Some(ours) = OURS.into_iter().find(|key| options.contains_key(*key)) {
-        return Err(ConfigError::Ours(ours));
+    if let Some((ours, why)) = OURS.into_iter().find(|(key, _)| options.contains_key(*key)) {
+        return Err(ConfigError::Ours(ours, why));
     }
     let mut all = options.clone();
     all.insert("storage".into(), storage(state, cache)?);
@@ -61,12 +64,14 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
     if let Some(key) = resolved.unrecognized.first() {
         return Err(ConfigError::UnknownKey(key.to_string()));
     }
-    // Without its feature arti takes the option and ignores it.
-    let vanguards: &VanguardConfig = resolved.value.as_ref();
-    if vanguards.mode() != VanguardMode::Full {
-        return Err(ConfigError::NoVanguards);
-    }
+    require_full(resolved.value.as_ref())?;
     Ok(resolved.value)
+}
+
+/// The last word before a service is started by this configuration, however it came to be: without its feature arti takes
+/// the option and ignores it.
+fn require_full(vanguards: &VanguardConfig) -> Result<(), ConfigError> {
+    if vanguards.mode() == VanguardMode::Full { Ok(()) } else { Err(ConfigError::NoVanguards) }
 }
 
 fn storage(state: &Path, cache: &Path) -> Result<Value, ConfigError> {
@@ -89,6 +94,8 @@ fn storage(state: &Path, cache: &Path) -> Result<Value, ConfigError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use arti_client::config::vanguards::VanguardConfigBuilder;
+    use tor_config::ExplicitOrAuto;
 
     fn checked(text: &str) -> Result<(), ConfigError> {
         check(&text.parse::<Table>().unwrap())
@@ -135,8 +142,34 @@ mod tests {
 
     #[test]
     fn what_the_daemon_decides_cannot_be_set() {
-        assert_eq!(checked("[storage]\nstate_dir = \"/x\""), Err(ConfigError::Ours("storage")));
-        assert_eq!(checked("[vanguards]\nmode = \"disabled\""), Err(ConfigError::Ours("vanguards")));
+        assert!(matches!(checked("[storage]\nstate_dir = \"/x\""), Err(ConfigError::Ours("storage", _))));
+    }
+
+    #[test]
+    fn a_service_without_full_vanguards_is_refused() {
+        for mode in ["\"lite\"", "\"disabled\"", "\"auto\"", "\"full\"", "0"] {
+            let refused = checked(&format!("[vanguards]\nmode = {mode}")).unwrap_err();
+            assert!(matches!(refused, ConfigError::Ours("vanguards", _)), "{mode}: {refused:?}");
+            let text = refused.to_string();
+            assert!(text.starts_with("tor.vanguards cannot be set: ") && text.contains("full vanguards"), "{text}");
+        }
+        // In a process, too, and before anything is written.
+        let config = TorConfig {
+            state_dir: "/nonexistent/state".into(),
+            cache_dir: "/nonexistent/cache".into(),
+            virtual_port: 80,
+            options: "[vanguards]\nmode = \"lite\"".parse().unwrap(),
+        };
+        assert!(matches!(build(&config), Err(ConfigError::Ours("vanguards", _))));
+        // And whatever arti itself makes of its options, only full ones pass.
+        for mode in [VanguardMode::Lite, VanguardMode::Disabled, VanguardMode::Full] {
+            let mut vanguards = VanguardConfigBuilder::default();
+            vanguards.mode(ExplicitOrAuto::Explicit(mode));
+            let judged = require_full(&vanguards.build().unwrap());
+            assert_eq!(judged.is_ok(), mode == VanguardMode::Full, "{mode}");
+        }
+        let default = VanguardConfigBuilder::default().build().unwrap();
+        assert_eq!(require_full(&default), Err(ConfigError::NoVanguards), "arti's default is what clients need");
     }
 
     #[test]
@@ -160,6 +193,8 @@ mod tests {
         let config = resolve(&Table::new(), dir, dir).unwrap();
         let vanguards: &VanguardConfig = config.as_ref();
         assert_eq!(vanguards.mode(), VanguardMode::Full);
+        // Said by us, and not by a default of arti's that may change.
+        assert!(format!("{vanguards:?}").contains("Explicit(Full)"), "{vanguards:?}");
         // As it stands, without an expansion.
         assert!(format!("{config:?}").contains("/nonexistent/$HOME/~"));
     }

@@ -1,37 +1,29 @@
 //! Dialling peers: circuits of their own for every attempt, and what arti's errors mean.
 
-use crate::Client;
+use crate::client::Lines;
 use crate::report::report;
 use crate::status::Board;
 use crate::stream::TorStream;
+use crate::trouble;
 use arti_client::config::BoolOrAuto;
 use arti_client::{ErrorKind, HasKind as _, IntoTorAddr as _, StreamPrefs};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 use torchat_engine::transport::{BoxStream, DialError, Isolation, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
 
-/// Peers whose last working circuits are remembered.
-const REMEMBERED: usize = 1024;
-
-/// The transport over arti. It owns the client for dialling; a second client could replace it.
+/// The transport over arti.
 pub(crate) struct Arti {
-    client: Client,
+    lines: Arc<Lines>,
     port: u16,
     board: Arc<Board>,
-    last: Mutex<LastCircuits>,
 }
 
 impl Arti {
-    pub(crate) fn new(client: Client, port: u16, board: Arc<Board>) -> Self {
-        Self { client, port, board, last: Mutex::default() }
-    }
-
-    fn last(&self) -> std::sync::MutexGuard<'_, LastCircuits> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(lines: Arc<Lines>, port: u16, board: Arc<Board>) -> Self {
+        Self { lines, port, board }
     }
 
     async fn open(&self, peer: PeerId, isolation: Isolation) -> Result<BoxStream, DialError> {
@@ -39,26 +31,42 @@ impl Arti {
             // At once: arti would hold the dial until the start succeeds, for hours if need be.
             return Err(DialError::NoNetwork(self.board.sentence()));
         }
-        let remembered = if isolation == Isolation::Last { self.last().get(&peer) } else { None };
+        // Held to the end of the dial, so that a renewal meanwhile does not end it.
+        let line = self.lines.current();
+        let remembered = if isolation == Isolation::Last { line.last().get(&peer) } else { None };
         let prefs = remembered.unwrap_or_else(fresh);
         // Arti takes an address only as text, and of the eight spellings of one key it takes every one. Ours is written
         // from the bytes of a checked id, so it is the one that the peer has.
         let address =
             (peer.onion(), self.port).into_tor_addr().map_err(|error| DialError::Permanent(report(&error)))?;
-        match self.client.connect_with_prefs(address, &prefs).await {
+        let result = line.client.connect_with_prefs(address, &prefs).await;
+        // How a client fares by which nobody dials any more is no news.
+        let tell = |trouble| {
+            if self.lines.is_current(&line) {
+                self.board.dialled(trouble);
+            }
+        };
+        match result {
             Ok(stream) => {
-                self.last().insert(peer, prefs);
-                self.board.dialled(None);
+                line.last().insert(peer, prefs);
+                tell(None);
                 Ok(Box::new(TorStream::new(stream, None)))
             }
             Err(error) => {
                 let (kind, text) = (error.kind(), report(&error));
                 tracing::debug!("a dial failed ({kind:?}): {text}");
-                match verdict(kind) {
-                    Verdict::NoWayIn => self.board.dialled(Some(text.clone())),
-                    Verdict::PeerDown => self.board.dialled(None),
-                    Verdict::Unclear | Verdict::NoWayThrough | Verdict::Never => {}
-                }
+                let text = match verdict(kind) {
+                    Verdict::NoWayIn => {
+                        let why = trouble::of_dial(kind, text, &line.client.bootstrap_status());
+                        tell(Some(why.clone()));
+                        why
+                    }
+                    Verdict::PeerDown => {
+                        tell(None);
+                        text
+                    }
+                    Verdict::Unclear | Verdict::NoWayThrough | Verdict::Never => text,
+                };
                 Err(judge(kind, text))
             }
         }
@@ -75,6 +83,10 @@ fn fresh() -> StreamPrefs {
 impl Transport for Arti {
     fn dial(&self, peer: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
         self.open(peer, isolation).boxed()
+    }
+
+    fn renew(&self) {
+        self.lines.renew();
     }
 
     fn status(&self) -> watch::Receiver<NetworkStatus> {
@@ -139,32 +151,6 @@ fn judge(kind: ErrorKind, text: String) -> DialError {
     }
 }
 
-/// The preferences, and so the circuits, of the last dial to each peer that worked. The longest unused entry goes first.
-#[derive(Default)]
-struct LastCircuits {
-    time: u64,
-    prefs: HashMap<PeerId, (u64, StreamPrefs)>,
-}
-
-impl LastCircuits {
-    fn get(&mut self, peer: &PeerId) -> Option<StreamPrefs> {
-        self.time += 1;
-        let (used, prefs) = self.prefs.get_mut(peer)?;
-        *used = self.time;
-        Some(prefs.clone())
-    }
-
-    fn insert(&mut self, peer: PeerId, prefs: StreamPrefs) {
-        self.time += 1;
-        self.prefs.insert(peer, (self.time, prefs));
-        if self.prefs.len() > REMEMBERED {
-            // A look at a thousand entries, after a dial that took half a second.
-            let oldest = self.prefs.iter().min_by_key(|(_, (used, _))| *used).map(|(peer, _)| *peer);
-            self.prefs.retain(|peer, _| Some(*peer) != oldest);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,31 +175,5 @@ mod tests {
         assert_eq!(verdict(ErrorKind::TorAccessFailed), Verdict::NoWayIn);
         assert_eq!(verdict(ErrorKind::TorNetworkTimeout), Verdict::NoWayThrough, "may be one dead introduction point");
         assert_eq!(verdict(ErrorKind::RemoteStreamClosed), Verdict::PeerDown, "a refused port");
-    }
-
-    #[test]
-    fn the_memory_of_circuits_is_bounded() {
-        let mut last = LastCircuits::default();
-        let peers: Vec<_> = (0..=255u8)
-            .flat_map(|a| (0..=255u8).map(move |b| [a, b]))
-            .filter_map(|[a, b]| {
-                let mut key = [0; 32];
-                key[0] = a;
-                key[1] = b;
-                PeerId::from_key(key).ok()
-            })
-            .take(REMEMBERED + 10)
-            .collect();
-        assert_eq!(peers.len(), REMEMBERED + 10);
-        for peer in &peers[..REMEMBERED] {
-            last.insert(*peer, fresh());
-        }
-        assert!(last.get(&peers[0]).is_some(), "and so it is used again");
-        for peer in &peers[REMEMBERED..] {
-            last.insert(*peer, fresh());
-        }
-        assert_eq!(last.prefs.len(), REMEMBERED);
-        assert!(last.get(&peers[0]).is_some() && last.get(&peers[REMEMBERED + 9]).is_some());
-        assert!((1..=10).all(|n| last.get(&peers[n]).is_none()) && last.get(&peers[11]).is_some());
     }
 }

@@ -4,7 +4,7 @@ use crate::circuits::{Circuits, IDLE_CIRCUITS};
 use crate::report::report;
 use crate::stream::TorStream;
 use crate::{Client, StartError};
-use arti_client::config::onion_service::OnionServiceConfigBuilder;
+use arti_client::config::onion_service::{OnionServiceConfig, OnionServiceConfigBuilder};
 use futures::StreamExt as _;
 use std::pin::pin;
 use std::sync::Arc;
@@ -42,16 +42,8 @@ pub(crate) fn launch(
     port: u16,
     door: mpsc::Sender<BoxStream>,
 ) -> Result<Arc<RunningOnionService>, StartError> {
-    let fail = |error: &dyn std::fmt::Display| StartError::Arti(error.to_string());
-    let nickname: HsNickname = NICKNAME.parse().map_err(|error| fail(&error))?;
-    let mut config = OnionServiceConfigBuilder::default();
-    config
-        .nickname(nickname)
-        .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT)
-        .rate_limit_at_intro(Some(TokenBucketConfig::new(INTRO_RATE.0, INTRO_RATE.1)));
-    let config = config.build().map_err(|error| fail(&error))?;
     let launched =
-        client.launch_onion_service_with_hsid(config, key).map_err(|error| StartError::Arti(report(&error)))?;
+        client.launch_onion_service_with_hsid(config()?, key).map_err(|error| StartError::Arti(report(&error)))?;
     let (service, introductions) = launched.ok_or_else(|| StartError::Arti("the onion service is disabled".into()))?;
     let house = Arc::new(House {
         port,
@@ -62,6 +54,18 @@ pub(crate) fn launch(
     });
     tokio::spawn(receive(introductions, house));
     Ok(service)
+}
+
+/// The service as arti shall run it.
+fn config() -> Result<OnionServiceConfig, StartError> {
+    let fail = |error: &dyn std::fmt::Display| StartError::Arti(error.to_string());
+    let nickname: HsNickname = NICKNAME.parse().map_err(|error| fail(&error))?;
+    let mut config = OnionServiceConfigBuilder::default();
+    config
+        .nickname(nickname)
+        .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT)
+        .rate_limit_at_intro(Some(TokenBucketConfig::new(INTRO_RATE.0, INTRO_RATE.1)));
+    config.build().map_err(|error| fail(&error))
 }
 
 /// What all circuits to our service share.
@@ -133,5 +137,20 @@ impl House {
             Err(_) => tracing::debug!("an incoming stream was not taken in time"),
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn strangers_are_kept_within_limits() {
+        let config = config().unwrap();
+        assert_eq!(*config.max_concurrent_streams_per_circuit(), STREAMS_PER_CIRCUIT);
+        assert!(STREAMS_PER_CIRCUIT <= 8, "a circuit is one peer's");
+        assert_eq!(*config.rate_limit_at_intro(), Some(TokenBucketConfig::new(5, 20)));
+        assert_eq!(*config.enabled(), true);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Client;
 use crate::report::{report, tidy};
+use crate::trouble;
 use arti_client::status::{BootstrapEvents, BootstrapStatus};
 use futures::StreamExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,9 @@ const STALLED: Duration = Duration::from_secs(20);
 ///
 /// Once the start has succeeded, `usable` stays true: arti never takes back that it was connected, and dials are the
 /// only probe there is, so a daemon that stopped dialling because of a failure would never learn that it is over.
+///
+/// While two clients live, what is said of the way into the network is what dials by the newer one meet, and what is said
+/// of the service is the first one's, in which it lives.
 pub(crate) struct Board {
     facts: Mutex<Facts>,
     tell: watch::Sender<NetworkStatus>,
@@ -39,6 +43,10 @@ struct Facts {
     service: Service,
     /// Why the last dial found no way into the network.
     trouble: Option<String>,
+    /// Dials go by another client than the one in which the service lives, so its success says nothing of them.
+    apart: bool,
+    /// A new client for dialling is being started.
+    renewal: bool,
 }
 
 /// What can be said of the service. Whether others reach it is judged by dials; arti's word flaps while it works.
@@ -77,6 +85,16 @@ impl Board {
         self.change(|facts| facts.trouble = trouble);
     }
 
+    /// A new client for dialling is being started, or that is over.
+    pub(crate) fn renewal(&self, runs: bool) {
+        self.change(|facts| facts.renewal = runs);
+    }
+
+    /// Dials go by a new client from now on. It spoke with the network a moment ago.
+    pub(crate) fn renewed(&self) {
+        self.change(|facts| (facts.apart, facts.trouble) = (true, None));
+    }
+
     fn progress(&self, percent: u8, why: Option<String>) {
         self.change(|facts| {
             facts.percent = percent;
@@ -101,8 +119,8 @@ impl Board {
     fn service(&self, state: State, problem: Option<String>) {
         self.change(|facts| {
             facts.service = facts.service.after(state, problem);
-            // It spoke with the network.
-            if state.is_fully_reachable() {
+            // It spoke with the network, by the client that dials.
+            if state.is_fully_reachable() && !facts.apart {
                 facts.trouble = None;
             }
         });
@@ -127,10 +145,19 @@ impl Board {
 
 impl Facts {
     fn status(&self) -> NetworkStatus {
-        let sentence = match (self.up, &self.trouble) {
-            (false, _) => self.starting.clone(),
-            (true, Some(why)) => format!("no way into the Tor network: {why}; every dial tries again"),
-            (true, None) => format!("connected to the Tor network; {}", self.service.words()),
+        let sentence = match (self.up, &self.trouble, self.renewal) {
+            (false, ..) => self.starting.clone(),
+            (true, Some(why), false) => format!("no way into the Tor network: {why}; every dial tries again"),
+            (true, Some(why), true) => {
+                format!(
+                    "no way into the Tor network: {why}; every dial tries again, and a new Tor client is being started"
+                )
+            }
+            (true, None, false) => format!("connected to the Tor network; {}", self.service.words()),
+            (true, None, true) => format!(
+                "connected to the Tor network; {}; a new Tor client for dialling is being started",
+                self.service.words()
+            ),
         };
         NetworkStatus { usable: self.up, percent: self.percent, sentence }
     }
@@ -227,20 +254,19 @@ async fn watch_start(mut events: BootstrapEvents, board: &Board) {
                 tracing::warn!("the way into the Tor network makes no progress: {}", tidy(&last.to_string()));
             }
         }
-        let why = match last.blocked() {
-            Some(blockage) => Some(format!("stuck: {}", tidy(&blockage.to_string()))),
-            None if stalled => Some(without_progress(&last)),
-            None => None,
+        let why = match trouble::of_start(&last) {
+            None if stalled => Some(without_progress(&last, trouble::no_network())),
+            why => why,
         };
         board.progress(percent(&last), why);
     }
 }
 
-fn without_progress(status: &BootstrapStatus) -> String {
+fn without_progress(status: &BootstrapStatus, cause: Option<&str>) -> String {
     let text = tidy(&status.to_string());
     // Arti puts the percentage first, which our sentence has already.
     let step = text.split_once("%: ").map_or(text.as_str(), |(_, step)| step);
-    format!("without progress for {} s or more: {step}", STALLED.as_secs())
+    format!("without progress for {} s or more: {}", STALLED.as_secs(), cause.unwrap_or(step))
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 0 to 1")]
@@ -272,8 +298,37 @@ mod tests {
 
     #[test]
     fn what_arti_says_of_a_step_is_not_said_twice() {
-        let text = without_progress(&BootstrapStatus::default());
+        let text = without_progress(&BootstrapStatus::default(), None);
         assert!(text.starts_with("without progress for 20 s or more: ") && !text.contains("0%"), "{text}");
+        let text = without_progress(&BootstrapStatus::default(), Some("no cable"));
+        assert_eq!(text, "without progress for 20 s or more: no cable");
+    }
+
+    #[test]
+    fn with_two_clients_dials_are_judged_by_the_newer_and_the_service_by_its_own() {
+        let board = Board::new();
+        board.up();
+        board.service(State::Running, None);
+        let seen = board.watch();
+        let sentence = || seen.borrow().sentence.clone();
+        board.dialled(Some("no guard answers".into()));
+        board.renewal(true);
+        let want = "no way into the Tor network: no guard answers; every dial tries again, and a new Tor client is being \
+                    started";
+        assert_eq!(sentence(), want);
+        // Given up: nothing is said to be better than it is.
+        board.renewal(false);
+        assert_eq!(sentence(), "no way into the Tor network: no guard answers; every dial tries again");
+        board.renewal(true);
+        board.renewed();
+        board.renewal(false);
+        assert_eq!(sentence(), "connected to the Tor network; the onion service is published");
+        board.service(State::Recovering, None);
+        assert_eq!(sentence(), "connected to the Tor network; the onion service looks for new introduction points");
+        board.dialled(Some("lost again".into()));
+        board.service(State::Running, None);
+        assert_eq!(sentence(), "no way into the Tor network: lost again; every dial tries again");
+        assert!(seen.borrow().usable);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //! configuration file in it); without it these tests start one of their own.
 #![allow(clippy::unwrap_used)]
 
+#[path = "private_network/renewal.rs"]
+mod renewal;
+
 use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,0 +1,160 @@
+//! What keeps Tor from working, in words that tell what to do: a wrong clock, a missing network.
+
+use crate::report::tidy;
+use arti_client::ErrorKind;
+use arti_client::status::{BlockageKind, BootstrapStatus};
+
+/// Why a start (or a renewal) is stuck, if arti thinks that it is.
+pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
+    // Before any blockage: a directory that is refused as too new or too old is one to arti, and no word about time.
+    if let Some(clock) = clock_in(&status.to_string()) {
+        return Some(clock);
+    }
+    let blockage = status.blocked()?;
+    Some(match blockage.kind() {
+        BlockageKind::ClockSkewed => wrong_clock(None),
+        BlockageKind::Offline => missing_network(routes().as_deref())
+            .unwrap_or("stuck: no relay can be reached; the network of this computer may be down or blocked")
+            .to_owned(),
+        _ => format!("stuck: {}", tidy(&blockage.to_string())),
+    })
+}
+
+/// Why a dial found no way into the network. `text` is what arti says of it, `status` what it says of itself.
+pub(crate) fn of_dial(kind: ErrorKind, text: String, status: &BootstrapStatus) -> String {
+    dial_words(kind, text, &status.to_string(), routes().as_deref())
+}
+
+fn dial_words(kind: ErrorKind, text: String, status: &str, routes: Option<&str>) -> String {
+    if let Some(clock) = clock_in(status) {
+        return clock;
+    }
+    match kind {
+        ErrorKind::ClockSkew => wrong_clock(None),
+        _ => missing_network(routes).map_or(text, str::to_owned),
+    }
+}
+
+/// The network is not there at all, as far as that can be seen from here.
+pub(crate) fn no_network() -> Option<&'static str> {
+    missing_network(routes().as_deref())
+}
+
+fn wrong_clock(by: Option<&str>) -> String {
+    match by {
+        Some(by) => format!("the computer's clock seems to be {by}, so Tor cannot work: set it"),
+        None => "the computer's clock seems to be wrong, so Tor cannot work: set it".to_owned(),
+    }
+}
+
+/// Arti's estimate, by what relays say of the time, stands only in the text that it writes about its state: "Clock is
+/// fast by around 2h 5m (based on 3 recent observations, with some confidence)". It stands there only if it is more than a
+/// quarter of an hour and arti trusts it.
+fn clock_in(status: &str) -> Option<String> {
+    let (_, rest) = status.split_once("Clock is ")?;
+    let (way, rest) = ["slow", "fast"]
+        .into_iter()
+        .find_map(|way| Some((way, rest.strip_prefix(way)?.strip_prefix(" by around ")?)))?;
+    let by = rest.split(" (").next().unwrap_or(rest).trim_end_matches(['.', ')']);
+    let plainly: Vec<_> = by.split_whitespace().take(2).collect();
+    Some(wrong_clock(Some(&format!("{way} by about {}", plainly.join(" ")))))
+}
+
+/// The kernel's tables of routes, IPv4 and IPv6 (proc(5)), one after the other. `None`: this system does not tell.
+fn routes() -> Option<String> {
+    let four = std::fs::read_to_string("/proc/net/route").ok()?;
+    // Without IPv6 in the kernel there is no such file.
+    let six = std::fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
+    Some(four + &six)
+}
+
+fn missing_network(routes: Option<&str>) -> Option<&'static str> {
+    let routes = routes?;
+    let out = routes.lines().any(|line| leads_out(line).unwrap_or(false));
+    (!out).then_some("this computer has no way to the internet (no default route): connect it")
+}
+
+/// Whether a line of the tables is a default route, or one half of it, as some tunnels set it.
+fn leads_out(line: &str) -> Option<bool> {
+    const REJECT: u32 = 0x200;
+    const UP: u32 = 0x1;
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let (wide, flags, interface) = match fields.len() {
+        // Destination, prefix, source, prefix, next hop, metric, references, uses, flags, interface.
+        10 => (u8::from_str_radix(fields[1], 16).ok()? <= 3, fields[8], fields[9]),
+        // Interface, destination, gateway, flags, references, uses, metric, mask (in the machine's order), ..
+        11 => (u32::from_str_radix(fields[7], 16).ok()?.count_ones() <= 1, fields[3], fields[0]),
+        _ => return None,
+    };
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    Some(wide && interface != "lo" && flags & UP != 0 && flags & REJECT == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
+    const HOME: &str = "eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n";
+    const NEIGHBOURS: &str = "docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
+    const TUNNEL: &str = "tun0\t00000080\t0100080A\t0003\t0\t0\t0\t00000080\t0\t0\t0\n";
+    const SIX_NONE: &str = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
+                            00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n";
+    const SIX: &str = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
+                       fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n";
+
+    #[test]
+    fn a_wrong_clock_is_told_with_its_error() {
+        for (status, want) in [
+            (
+                "Stuck at 10%: Can't bootstrap. Clock is fast by around 3h 2m 5s (based on 4 recent observations, with some \
+              confidence)",
+                Some("fast by about 3h 2m"),
+            ),
+            (
+                "15%: x; y. Clock is slow by around 20days (based on 1 recent observations, with high confidence)",
+                Some("slow by about 20days"),
+            ),
+            (
+                "Stuck at 15%: Clock is skewed. (Clock is slow by around 2h (based on 2 recent observations, with some \
+              confidence))",
+                Some("slow by about 2h"),
+            ),
+            ("100%: connecting successfully; directory is usable", None),
+            ("Stuck at 15%: Clock is skewed. (relays all seem to be using expired certificates)", None),
+        ] {
+            let want = want.map(|by| format!("the computer's clock seems to be {by}, so Tor cannot work: set it"));
+            assert_eq!(clock_in(status), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_dials_trouble_is_told_by_its_deepest_cause() {
+        let words = |kind, status: &str, routes| dial_words(kind, "arti's words".into(), status, routes);
+        let there = format!("{HEADER}{HOME}");
+        let skewed = "100%. Clock is slow by around 5h (based on 3 recent observations, with high confidence)";
+        assert!(words(ErrorKind::DirectoryExpired, skewed, Some(HEADER)).contains("slow by about 5h"));
+        let clock = words(ErrorKind::ClockSkew, "100%", Some(&there));
+        assert_eq!(clock, "the computer's clock seems to be wrong, so Tor cannot work: set it");
+        assert!(words(ErrorKind::TorAccessFailed, "100%", Some(HEADER)).contains("no way to the internet"));
+        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", Some(&there)), "arti's words");
+        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", None), "arti's words", "a system without these tables");
+    }
+
+    #[test]
+    fn a_missing_network_is_seen_by_the_routes() {
+        let missing = |text: &str| missing_network(Some(text)).is_some();
+        for table in [HEADER.to_owned(), format!("{HEADER}{NEIGHBOURS}"), format!("{HEADER}{SIX_NONE}")] {
+            assert!(missing(&table), "{table}");
+        }
+        for line in [HOME, TUNNEL, SIX] {
+            assert!(!missing(&format!("{HEADER}{NEIGHBOURS}{line}{SIX_NONE}")), "{line}");
+        }
+        assert!(missing_network(None).is_none());
+    }
+
+    #[test]
+    fn a_start_that_is_not_stuck_has_no_trouble() {
+        assert_eq!(of_start(&BootstrapStatus::default()), None);
+    }
+}
