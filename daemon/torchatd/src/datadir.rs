@@ -19,7 +19,14 @@ pub(crate) struct DataDir {
 /// The lock on a data directory. It is held as long as the value, or a copy of its descriptor in a child, lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// The same lock, for the process that takes our place.
+    pub(crate) fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
 }
 
 impl DataDir {
@@ -71,14 +78,37 @@ impl DataDir {
     /// Finds every reason not to use the directory, without changing anything. The lock of an existing directory is
     /// taken and returned, so that it cannot be lost to another start in between.
     pub(crate) fn check(&self) -> Result<Option<Lock>, Failure> {
-        let metadata = match self.path.metadata() {
-            Ok(metadata) => metadata,
+        match self.path.metadata() {
+            Ok(metadata) => self.check_existing(&metadata)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 places::creatable(&self.path, self.parents).map_err(|error| self.failure("cannot be made", &error))?;
                 return Ok(None);
             }
             Err(error) => return Err(self.failure("cannot be used", &error)),
-        };
+        }
+        match OpenOptions::new().read(true).write(true).open(self.lock_file()) {
+            Ok(file) => self.try_lock(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failure("has a lock that cannot be opened", &error)),
+        }
+    }
+
+    /// As [`DataDir::check`], by a process that took the place of another one, with the lock that it inherited. If that
+    /// is not this directory's lock (any more), the directory's counts.
+    pub(crate) fn check_again(&self, inherited: File) -> Result<Option<Lock>, Failure> {
+        let id = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = inherited.metadata().map(id).ok();
+        if ours.is_none() || ours != self.lock_file().metadata().map(id).ok() {
+            drop(inherited);
+            return self.check();
+        }
+        let metadata = self.path.metadata().map_err(|error| self.failure("cannot be used", &error))?;
+        self.check_existing(&metadata)?;
+        // It is held already; asking again does no harm and proves it.
+        self.try_lock(inherited).map(Some)
+    }
+
+    fn check_existing(&self, metadata: &std::fs::Metadata) -> Result<(), Failure> {
         let shown = self.path.display();
         if !metadata.is_dir() {
             return Err(Failure::new(Code::DataDir, format!("the data directory {shown} is no directory")));
@@ -98,12 +128,7 @@ impl DataDir {
                 format!("the data directory {shown} is open to other users (mode {mode:04o}): `chmod 700 {shown}`"),
             ));
         }
-        places::writable(&self.path).map_err(|error| self.failure("cannot be written", &error))?;
-        match OpenOptions::new().read(true).write(true).open(self.lock_file()) {
-            Ok(file) => self.try_lock(file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failure("has a lock that cannot be opened", &error)),
-        }
+        places::writable(&self.path).map_err(|error| self.failure("cannot be written", &error))
     }
 
     /// Makes the directory and takes its lock, unless [`DataDir::check`] has it already; clears away what a daemon that
@@ -150,7 +175,7 @@ impl DataDir {
 
     fn try_lock(&self, file: File) -> Result<Lock, Failure> {
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => {
                 let who = self.pid().map_or("its pid is not written yet".into(), |pid| format!("process {pid}"));
                 let shown = self.path.display();

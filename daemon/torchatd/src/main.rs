@@ -14,6 +14,7 @@ mod logging;
 mod places;
 mod prepare;
 mod process;
+mod replace;
 mod run;
 mod stop;
 mod torrc;
@@ -47,15 +48,30 @@ fn stop(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn start(args: &Args) -> Result<ExitCode, Failure> {
-    let mut ready = prepare::check(args)?.enter()?;
-    let mut readiness = match args.daemon {
-        false => Readiness::Foreground,
-        true => match daemonise::daemonise()? {
+    let inherited = replace::inherit()?;
+    let replaced = inherited.is_some();
+    start_with(args, inherited).inspect_err(|failure| {
+        if replaced {
+            replace::log_failure(args, failure);
+        }
+    })
+}
+
+fn start_with(args: &Args, inherited: Option<replace::Inheritance>) -> Result<ExitCode, Failure> {
+    // A process that took another one's place is in the background already, and may be asked for something at once.
+    let early = inherited.as_ref().map(|_| run::Early::new()).transpose()?;
+    let mut ready = prepare::check(args, inherited)?.enter()?;
+    let mut readiness = match (args.daemon, &early) {
+        (false, _) => Readiness::Foreground,
+        (true, Some(_)) => Readiness::Background(None),
+        (true, None) => match daemonise::daemonise()? {
             Side::Starter(status) => return Ok(status),
             Side::Daemon(readiness) => readiness,
         },
     };
-    match run::run(&mut ready, &mut readiness, !args.daemon) {
+    let ran =
+        early.map_or_else(run::Early::new, Ok).and_then(|early| run::run(early, args, &mut ready, &mut readiness));
+    match ran {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
             readiness.failed(&failure);

@@ -10,12 +10,14 @@ use crate::exit::{Code, Failure};
 use crate::identity::{self, Seeds};
 use crate::logging::Level;
 use crate::places;
+use crate::replace::Inheritance;
 use crate::torrc::Torrc;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use torchat_engine::control::{BindError, Listeners, bind_tcp, bind_unix};
 
 /// The port of the onion service that every daemon dials.
@@ -27,6 +29,9 @@ pub(crate) struct Checked {
     lock: Option<Lock>,
     seeds: Option<Seeds>,
     tcp: Option<TcpListener>,
+    /// Served already, by the process whose place we took.
+    unix: Option<UnixListener>,
+    replaced: Option<Instant>,
     socket: PathBuf,
     log_dir: PathBuf,
     level: Level,
@@ -40,7 +45,7 @@ pub(crate) struct Ready {
     /// The data directory.
     pub(crate) data: DataDir,
     /// Held as long as the daemon lives.
-    pub(crate) _lock: Lock,
+    pub(crate) lock: Lock,
     /// Who we are.
     pub(crate) seeds: Seeds,
     /// The control socket and, if one was asked for, the control port.
@@ -59,6 +64,8 @@ pub(crate) struct Ready {
     pub(crate) virtual_port: u16,
     /// What to say in the log as soon as there is one.
     pub(crate) remarks: Vec<String>,
+    /// When this process took the place of another one, if it did.
+    pub(crate) replaced: Option<Instant>,
 }
 
 /// Which daemon is meant: its data directory and its control socket, with the torrc that may have named the directory.
@@ -92,8 +99,27 @@ fn read_torrc(file: &Path) -> Result<Torrc, Failure> {
     Torrc::parse(&text).map_err(|error| Failure::new(Code::Torrc, format!("the torrc {shown} is wrong: {error}")))
 }
 
-/// Checks everything.
-pub(crate) fn check(args: &Args) -> Result<Checked, Failure> {
+/// Whether the daemon could be started again as it runs, with the files as they are now. A replacement that would be
+/// refused is not begun.
+pub(crate) fn check_again(args: &Args, ready: &Ready) -> Result<(), Failure> {
+    let (data, socket, torrc) = which(args)?;
+    if (data.path(), socket.as_path()) != (ready.data.path(), ready.socket.as_path()) {
+        return Err(Failure::new(Code::Torrc, "the torrc names another data directory now"));
+    }
+    if let Some(error) = torrc.exposes(ready.port, &socket) {
+        return Err(Failure::new(Code::Torrc, format!("the torrc is wrong: {error}")));
+    }
+    read_config(args.config.as_deref())?;
+    check_identity(&data).map(drop)
+}
+
+/// Checks everything. `inherited` is what the process before handed over, if this one took its place.
+pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Checked, Failure> {
+    let replaced = inherited.is_some().then(Instant::now);
+    let (held, unix, served) = match inherited {
+        Some(Inheritance { lock, unix, tcp }) => (Some(lock), Some(unix), tcp),
+        None => (None, None, None),
+    };
     let (data, socket, torrc) = which(args)?;
     let exposed = |port: Option<u16>| match (torrc.exposes(port, &socket), &args.torrc) {
         (Some(error), Some(file)) => {
@@ -104,12 +130,22 @@ pub(crate) fn check(args: &Args) -> Result<Checked, Failure> {
     exposed(args.port.filter(|port| *port > 0))?;
     let config = read_config(args.config.as_deref())?;
     places::check_socket_path(&socket)?;
-    let lock = data.check()?;
+    let lock = match held {
+        Some(held) => data.check_again(held)?,
+        None => data.check()?,
+    };
     let seeds = check_identity(&data)?;
     let log_dir = places::log_dir(args.log_dir.as_deref())?;
     check_log_dir(&log_dir)?;
-    check_socket(&socket, &data)?;
-    let tcp = args.port.map(bind_tcp).transpose().map_err(|error| bind_failure(&error))?;
+    let unix = unix.filter(|unix| serves(unix, &socket));
+    if unix.is_none() {
+        check_socket(&socket, &data)?;
+    }
+    let tcp = match (args.port, served) {
+        // The port that was taken at the first start, whatever its number.
+        (Some(port), Some(served)) if port == 0 || port_of(Some(&served))? == Some(port) => Some(served),
+        (port, _) => port.map(bind_tcp).transpose().map_err(|error| bind_failure(&error))?,
+    };
     // With port 0 the number is known only now.
     exposed(port_of(tcp.as_ref())?)?;
     Ok(Checked {
@@ -117,6 +153,8 @@ pub(crate) fn check(args: &Args) -> Result<Checked, Failure> {
         lock,
         seeds,
         tcp,
+        unix,
+        replaced,
         socket,
         log_dir,
         level: args.log_level.or(torrc.level).unwrap_or(Level::Info),
@@ -129,8 +167,15 @@ pub(crate) fn check(args: &Args) -> Result<Checked, Failure> {
 impl Checked {
     /// Makes and takes what the daemon needs.
     pub(crate) fn enter(self) -> Result<Ready, Failure> {
-        let lock = self.data.enter(self.lock)?;
-        let unix = bind_unix(&self.socket).map_err(|error| bind_failure(&error))?;
+        let lock = match (self.replaced, self.lock) {
+            // The traces in the directory are ours.
+            (Some(_), Some(lock)) => lock,
+            (_, lock) => self.data.enter(lock)?,
+        };
+        let unix = match self.unix {
+            Some(unix) => unix,
+            None => bind_unix(&self.socket).map_err(|error| bind_failure(&error))?,
+        };
         places::make_private(&self.log_dir, true).map_err(|error| log_failure(&self.log_dir, &error))?;
         let seeds = match self.seeds {
             Some(seeds) => seeds,
@@ -139,7 +184,7 @@ impl Checked {
         Ok(Ready {
             port: port_of(self.tcp.as_ref())?,
             data: self.data,
-            _lock: lock,
+            lock,
             seeds,
             listeners: Listeners { unix: Some(unix), tcp: self.tcp },
             socket: self.socket,
@@ -148,6 +193,7 @@ impl Checked {
             config: self.config,
             virtual_port: self.virtual_port,
             remarks: self.remarks,
+            replaced: self.replaced,
         })
     }
 }
@@ -183,6 +229,12 @@ fn check_log_dir(dir: &Path) -> Result<(), Failure> {
 
 fn log_failure(dir: &Path, error: &io::Error) -> Failure {
     Failure::other(format!("the log directory {} cannot be used: {error} (name one with --log-dir)", dir.display()))
+}
+
+/// Whether a socket that we inherited is the one that is found under the path.
+fn serves(unix: &UnixListener, socket: &Path) -> bool {
+    let same = unix.local_addr().is_ok_and(|address| address.as_pathname() == Some(socket));
+    same && socket.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 /// Whether the control socket can be made: nothing but a socket may be replaced, and not one that answers.

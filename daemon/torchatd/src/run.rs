@@ -2,23 +2,26 @@
 //!
 //! It serves before Tor is up: messages are queued meanwhile, and STATUS says how far Tor is.
 
+use crate::cli::Args;
 use crate::daemonise::Readiness;
 use crate::datadir::Traces;
 use crate::exit::Failure;
 use crate::logging::Logs;
-use crate::prepare::Ready;
+use crate::prepare::{self, Ready};
+use crate::replace::{Inheritance, Program};
 use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
 use torchat_engine::control::{self, ControlConfig};
-use torchat_engine::{Engine, Running, Storage, World};
+use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
 /// by silence; what is accepted is on disk at any time.
@@ -34,46 +37,117 @@ const ANSWER: Duration = Duration::from_secs(10);
 enum End {
     /// It was asked to stop, and has.
     Stopped,
+    /// It has stopped, to be replaced. The traces stay, for the process does.
+    Replace(Traces),
     /// It was asked twice.
     AtOnce,
     /// It ended by itself.
     Broken(&'static str),
 }
 
-/// Runs until it is asked to stop, and reports by `readiness` when the control address answers.
+/// What must be there before anything else: from here on signals wait for us, and do not end the process.
+pub(crate) struct Early {
+    program: Program,
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl Early {
+    /// There must be no fork after this.
+    ///
+    /// # Errors
+    /// When the system refuses threads or signals.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let program = Program::of_this_process()
+            .map_err(|error| Failure::other(format!("the program's own file is not known: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
+        let signals = runtime.block_on(async { Signals::new() });
+        Ok(Self { program, runtime, signals: signals.map_err(|error| Failure::other(format!("no signals: {error}")))? })
+    }
+}
+
+/// Runs until it is asked to stop, and reports by `readiness` when the control address answers. Does not return if the
+/// process is replaced.
 ///
 /// # Errors
 /// Why it did not start, or why it ended without a clean stop.
-pub(crate) fn run(ready: &mut Ready, readiness: &mut Readiness, foreground: bool) -> Result<(), Failure> {
-    let logs = start_logging(ready, foreground)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
+pub(crate) fn run(early: Early, args: &Args, ready: &mut Ready, readiness: &mut Readiness) -> Result<(), Failure> {
+    let Early { program, runtime, signals } = early;
+    let logs = start_logging(ready, !args.daemon)?;
     let ended = runtime.block_on(async {
-        let parts = Parts::start(ready).await?;
-        readiness.ready(&greeting(ready));
-        Ok(parts.live(&logs).await)
+        let inheritance = Inheritance {
+            lock: ready.lock.share().map_err(|error| copy_failure(&error))?,
+            unix: copy(ready.listeners.unix.as_ref())?.ok_or_else(|| Failure::other("there is no control socket"))?,
+            tcp: copy(ready.listeners.tcp.as_ref())?,
+        };
+        let parts = Parts::start(ready, signals, inheritance).await?;
+        // Whoever started us has had this line from the process whose place we took: nothing in it has changed.
+        if ready.replaced.is_none() {
+            readiness.ready(&greeting(ready));
+        }
+        Ok(parts.live(&logs, || may_be_replaced(&program, args, ready)).await)
     });
-    runtime.shutdown_timeout(RUNTIME_STOP);
     let failure = match ended {
-        Ok(End::Stopped) => {
+        Ok((End::Replace(traces), Some(inheritance))) => {
+            tracing::info!(program = %program.path().display(), "replaced");
+            // The runtime still lives, so that no signal is lost until the last moment. All its threads end here.
+            let error = program.execute(&inheritance);
+            drop(traces);
+            Failure::other(format!("{} cannot be executed: {error}", program.path().display()))
+        }
+        Ok((End::Stopped | End::Replace(_), _)) => {
+            runtime.shutdown_timeout(RUNTIME_STOP);
             tracing::info!("stopped");
             return Ok(());
         }
-        Ok(End::AtOnce) => Failure::other("asked twice to stop: stopped at once"),
-        Ok(End::Broken(what)) => Failure::other(format!("{what}; error.log may say why")),
+        Ok((End::AtOnce, _)) => Failure::other("asked twice to stop: stopped at once"),
+        Ok((End::Broken(what), _)) => Failure::other(format!("{what}; error.log may say why")),
         Err(failure) => failure,
     };
+    runtime.shutdown_timeout(RUNTIME_STOP);
     tracing::error!("{failure}");
     Err(failure)
+}
+
+trait Copied: Sized {
+    fn copied(&self) -> io::Result<Self>;
+}
+
+impl Copied for std::net::TcpListener {
+    fn copied(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+}
+
+impl Copied for std::os::unix::net::UnixListener {
+    fn copied(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
+}
+
+fn copy<T: Copied>(socket: Option<&T>) -> Result<Option<T>, Failure> {
+    socket.map(Copied::copied).transpose().map_err(|error| copy_failure(&error))
+}
+
+fn copy_failure(error: &io::Error) -> Failure {
+    Failure::other(format!("an open file cannot be kept for a replacement: {error}"))
+}
+
+/// Refused while everything still runs: a daemon that could not go on after its replacement is better not replaced.
+fn may_be_replaced(program: &Program, args: &Args, ready: &Ready) -> Result<(), String> {
+    program.check().map_err(|error| format!("{}: {error}", program.path().display()))?;
+    prepare::check_again(args, ready).map_err(|failure| failure.to_string())
 }
 
 fn start_logging(ready: &Ready, foreground: bool) -> Result<Logs, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::other(format!("the logs cannot be written: {error}"));
     let logs = Logs::open(&ready.log_dir).map_err(|error| failure(&error))?;
     logs.install(ready.level, foreground).map_err(|error| failure(&error))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
+    let replaced = ready.replaced.is_some();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), replaced, "starting");
     for remark in &ready.remarks {
         tracing::info!("{remark}");
     }
@@ -95,15 +169,15 @@ struct Parts {
     control: JoinHandle<io::Result<()>>,
     control_stop: CancellationToken,
     signals: Signals,
+    /// For the process that may take our place.
+    inheritance: Inheritance,
     /// Dropped last: the pid is there as long as something runs.
-    _traces: Traces,
+    traces: Traces,
 }
 
 impl Parts {
     /// Starts everything and returns when our own control address has answered.
-    async fn start(ready: &mut Ready) -> Result<Self, Failure> {
-        // First of all, so that a signal during the start stops us cleanly.
-        let signals = Signals::new().map_err(|error| Failure::other(format!("no signals: {error}")))?;
+    async fn start(ready: &mut Ready, signals: Signals, inheritance: Inheritance) -> Result<Self, Failure> {
         let traces = Traces::leave(&ready.data, ready.port, &ready.socket)?;
         let identity = LocalIdentity::from_seeds(&ready.seeds.onion, &ready.seeds.device, Clock::system().now_s())
             .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
@@ -119,10 +193,12 @@ impl Parts {
         )
         .map_err(|error| Failure::other(error.to_string()))?;
         let storage = Storage::File { path: ready.data.database(), max_bytes: ready.config.database_bytes() };
-        let engine =
-            Engine::start(ready.config.engine(), identity, storage, network, World::system()).map_err(|error| {
-                Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
-            })?;
+        // A process that took another one's place does not do the same by its own wish: if a new process did not mend it,
+        // the next one would not either, and a network that stays broken would replace us for ever.
+        let config = EngineConfig { replaceable: ready.replaced.is_none(), ..ready.config.engine() };
+        let engine = Engine::start(config, identity, storage, network, World::system()).map_err(|error| {
+            Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
+        })?;
         let listeners = std::mem::take(&mut ready.listeners);
         let config = ControlConfig { max_connections: ready.config.connections(), ..ControlConfig::default() };
         let control_stop = CancellationToken::new();
@@ -141,13 +217,21 @@ impl Parts {
             Err(_) => return Err(Failure::other(format!("the control address does not answer within {ANSWER:?}"))),
         }
         tracing::info!(port = ready.port, "serving");
-        Ok(Self { engine, control, control_stop, signals, _traces: traces })
+        Ok(Self { engine, control, control_stop, signals, inheritance, traces })
     }
 
-    /// Serves until a signal, EXIT or a failure; then ends everything within the 2 s of the contract.
-    async fn live(self, logs: &Logs) -> End {
-        let Self { engine: Running { handle, join: mut engine }, mut control, control_stop, mut signals, _traces } =
-            self;
+    /// Serves until a signal, EXIT, the engine's own wish or a failure; then ends everything within the 2 s of the
+    /// contract. With [`End::Replace`] comes what to hand over.
+    async fn live(self, logs: &Logs, may_be_replaced: impl Fn() -> Result<(), String>) -> (End, Option<Inheritance>) {
+        let Self {
+            engine: Running { handle, join: mut engine },
+            mut control,
+            control_stop,
+            mut signals,
+            inheritance,
+            traces,
+        } = self;
+        let mut replace = false;
         let broken = loop {
             tokio::select! {
                 biased;
@@ -156,6 +240,14 @@ impl Parts {
                         tracing::info!("asked to stop by a signal");
                         break None;
                     }
+                    Asked::Replace => match may_be_replaced() {
+                        Ok(()) => {
+                            tracing::info!("asked by a signal to be replaced");
+                            replace = true;
+                            break None;
+                        }
+                        Err(why) => tracing::error!("asked by a signal to be replaced, but it could not go on: {why}"),
+                    },
                     Asked::ReopenLogs => match logs.reopen() {
                         Ok(()) => tracing::info!("logs reopened"),
                         Err(error) => tracing::error!(%error, "the logs cannot be reopened"),
@@ -163,8 +255,13 @@ impl Parts {
                 },
                 // EXIT ends the engine.
                 result = &mut engine => match result {
-                    Ok(Ok(_)) => {
+                    Ok(Ok(Ended::Stopped)) => {
                         tracing::info!("asked to stop by a local program");
+                        break None;
+                    }
+                    Ok(Ok(Ended::Replace)) => {
+                        tracing::warn!("Tor gets nowhere in this process: it is to be replaced");
+                        replace = true;
                         break None;
                     }
                     Ok(Err(_)) => break Some("the store can neither be written nor read"),
@@ -174,6 +271,8 @@ impl Parts {
                 _ = &mut control => break Some("the control server broke down"),
             }
         };
+        // At a stop nobody may wait at a socket that is not served any more.
+        let mut inheritance = replace.then_some(inheritance);
         let orderly = async {
             handle.stop();
             if !engine.is_finished() && tokio::time::timeout(ENGINE_STOP, &mut engine).await.is_err() {
@@ -184,11 +283,24 @@ impl Parts {
                 tracing::debug!("a local program did not take its last reply");
             }
         };
-        tokio::select! {
-            biased;
-            () = signals.stop() => End::AtOnce,
-            () = orderly => broken.map_or(End::Stopped, End::Broken),
+        tokio::pin!(orderly);
+        loop {
+            tokio::select! {
+                biased;
+                asked = signals.next() => match asked {
+                    Asked::Stop if inheritance.take().is_some() => tracing::info!("asked to stop instead"),
+                    Asked::Stop => return (End::AtOnce, None),
+                    Asked::Replace | Asked::ReopenLogs => {}
+                },
+                () = &mut orderly => break,
+            }
         }
+        let end = match (broken, &inheritance) {
+            (Some(what), _) => End::Broken(what),
+            (None, Some(_)) => End::Replace(traces),
+            (None, None) => End::Stopped,
+        };
+        (end, inheritance)
     }
 }
 
@@ -211,12 +323,15 @@ enum Asked {
     Stop,
     /// SIGHUP.
     ReopenLogs,
+    /// SIGUSR2, as with other daemons that replace their program in place.
+    Replace,
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    replace: Signal,
 }
 
 impl Signals {
@@ -225,6 +340,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            replace: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -233,10 +349,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hang_up.recv() => Asked::ReopenLogs,
+            _ = self.replace.recv() => Asked::Replace,
         }
-    }
-
-    async fn stop(&mut self) {
-        while !matches!(self.next().await, Asked::Stop) {}
     }
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "lifecycle/house.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the process")]
 mod house;
 
 use house::{House, exists_within, wait_until};

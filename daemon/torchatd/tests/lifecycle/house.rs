@@ -174,6 +174,14 @@ impl House {
         Background { pid, stdout: ended.stdout }
     }
 
+    /// As [`House::background`], with one more variable in the environment.
+    pub(crate) fn background_with(&self, line: &[&str], name: &str, value: &str) -> Background {
+        let mut command = self.ours(&[&["-d"], line].concat());
+        command.env(name, value);
+        let ended = finish(command).expect(0);
+        Background { pid: self.read("pid").trim().parse().unwrap(), stdout: ended.stdout }
+    }
+
     pub(crate) fn foreground(&self, line: &[&str]) -> Foreground {
         let child = self.ours(line).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         Foreground { child }
@@ -271,7 +279,7 @@ impl Drop for Foreground {
     }
 }
 
-fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
     assert!(status.success());
 }
