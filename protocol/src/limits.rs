@@ -28,4 +28,4 @@ pub const REQUEST_TEXT_BYTES: usize = 500;
 pub const NICK_BYTES: usize = 32;
 
 /// Most lanes that one peer may keep with us (one for each backup that it restored).
-pub const LANES_PER_PEER: usize = 8;
+pub const LANES_PER_PEER: usize = 32;

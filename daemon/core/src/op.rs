@@ -156,6 +156,13 @@ pub enum Op {
         /// When, in milliseconds since 1970.
         at_ms: i64,
     },
+    /// A lane of the peer that was not used for long gives its place to a new one.
+    ForgetLane {
+        /// The sender.
+        peer: PeerId,
+        /// Its lane.
+        lane: LaneId,
+    },
     /// A client has taken a message.
     Read {
         /// The row.

@@ -2,6 +2,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -11,8 +12,8 @@ use torchat_core::time::Now;
 #[derive(Debug, Clone)]
 pub struct Clock {
     start: Instant,
-    /// The wall clock at the start of a simulation; `None`: the system's.
-    simulated_ms: Option<i64>,
+    /// The wall clock at the start of a simulation, moved by every jump since; `None`: the system's.
+    simulated_ms: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
@@ -25,15 +26,23 @@ impl Clock {
     /// A wall clock that starts at `wall_ms` and moves with tokio's (maybe paused) time.
     #[must_use]
     pub fn simulated(wall_ms: i64) -> Self {
-        Self { start: Instant::now(), simulated_ms: Some(wall_ms) }
+        Self { start: Instant::now(), simulated_ms: Some(Arc::new(AtomicI64::new(wall_ms))) }
+    }
+
+    /// Sets a simulated wall clock, of this value and of all its clones: by what a sleep of the machine takes, or as a
+    /// user does. The system's clock is not touched.
+    pub fn jump_wall(&self, ms: i64) {
+        if let Some(start) = &self.simulated_ms {
+            start.fetch_add(ms, Ordering::Relaxed);
+        }
     }
 
     /// The present.
     #[must_use]
     pub fn now(&self) -> Now {
         let passed = self.start.elapsed().as_millis();
-        let wall_ms = match self.simulated_ms {
-            Some(start) => start + i64::try_from(passed).unwrap_or(i64::MAX),
+        let wall_ms = match &self.simulated_ms {
+            Some(start) => start.load(Ordering::Relaxed) + i64::try_from(passed).unwrap_or(i64::MAX),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),

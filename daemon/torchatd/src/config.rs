@@ -213,6 +213,7 @@ impl Config {
     pub(crate) fn engine(&self) -> EngineConfig {
         let (limits, dial) = (&self.limits, &self.dial);
         EngineConfig {
+            replaceable: true,
             policy: Policy {
                 strangers: match self.contacts.strangers {
                     StrangersChoice::Closed => Strangers::Closed,

@@ -5,7 +5,7 @@ use crate::effect::{Effect, Turn};
 use crate::input::{Answer, LinkId, RequestId};
 use crate::op::Op;
 use crate::time::Now;
-use torchat_protocol::id::{Chain, LaneId, PeerId};
+use torchat_protocol::id::{Chain, PeerId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{Body, ByeReason, LaneState, PeerMessage, Recv, Skip, SkipReason};
 
@@ -26,10 +26,6 @@ impl Node {
         }
         let row = self.peers.entry(peer).or_default();
         let known = row.lanes.iter().find(|s| s.lane == recv.lane).copied();
-        if known.is_none() && row.lanes.len() >= limits::LANES_PER_PEER {
-            self.misbehaved(id, ByeReason::Limit, turn);
-            return;
-        }
         let state = known.unwrap_or(LaneState { lane: recv.lane, hwm: 0, chain: Chain::EMPTY });
         if recv.seq <= state.hwm {
             // It came before, over this link or another: only the acknowledgement may have been lost.
@@ -59,7 +55,7 @@ impl Node {
         let chain = state.chain.next(recv.mid);
         row.unread_bytes += bytes;
         self.unread_bytes += bytes;
-        set_lane(&mut row.lanes, LaneState { lane: recv.lane, hwm: recv.seq, chain });
+        set_lane(peer, &mut row.lanes, LaneState { lane: recv.lane, hwm: recv.seq, chain }, turn);
         if !contact {
             self.make_contact(now, peer, turn);
         }
@@ -80,10 +76,6 @@ impl Node {
         }
         let row = self.peers.entry(peer).or_default();
         let hwm = row.lanes.iter().find(|s| s.lane == skip.lane).map_or(0, |s| s.hwm);
-        if hwm == 0 && row.lanes.len() >= limits::LANES_PER_PEER {
-            self.misbehaved(id, ByeReason::Limit, turn);
-            return;
-        }
         // Only `lost` jumps: those numbers were acknowledged once. Others are skipped one by one and in their turn, so
         // that a message that we did not take yet (too much is unread) is never skipped with them.
         if skip.why != SkipReason::Lost && skip.to > hwm + 1 {
@@ -91,7 +83,7 @@ impl Node {
             return;
         }
         if skip.to > hwm {
-            set_lane(&mut row.lanes, LaneState { lane: skip.lane, hwm: skip.to, chain: skip.chain });
+            set_lane(peer, &mut row.lanes, LaneState { lane: skip.lane, hwm: skip.to, chain: skip.chain }, turn);
             let Skip { lane, to, chain, why } = skip;
             turn.ops.push(Op::Skip { peer, lane, to, chain, count: to - hwm, why, at_ms: now.wall_ms });
         }
@@ -171,10 +163,13 @@ impl Node {
     }
 }
 
-fn set_lane(lanes: &mut Vec<LaneState>, state: LaneState) {
-    let find = |lane: LaneId| move |s: &LaneState| s.lane == lane;
-    match lanes.iter().position(find(state.lane)) {
-        Some(at) => lanes[at] = state,
-        None => lanes.push(state),
+/// Moves a lane on. The lane that was used last stands last; a peer that opens more lanes than one may have (it was
+/// restored from backups so often) makes the longest unused one forgotten, which it will hardly go back to: if it does,
+/// what it repeats is known by the message ids.
+fn set_lane(peer: PeerId, lanes: &mut Vec<LaneState>, state: LaneState, turn: &mut Turn) {
+    lanes.retain(|s| s.lane != state.lane);
+    if lanes.len() == limits::LANES_PER_PEER {
+        turn.ops.push(Op::ForgetLane { peer, lane: lanes.remove(0).lane });
     }
+    lanes.push(state);
 }

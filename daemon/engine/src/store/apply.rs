@@ -140,6 +140,10 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
                 ])?;
             }
         }
+        Op::ForgetLane { peer, lane } => {
+            db.prepare_cached("DELETE FROM in_lane WHERE peer = ?1 AND lane = ?2")?
+                .execute(params![peer.as_bytes(), lane.0])?;
+        }
         Op::Read { row } => {
             db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1 AND dir = 0 AND state = 0")?
                 .execute([row])?;
@@ -150,8 +154,9 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
 
 fn set_in_lane(db: &Connection, peer: &PeerId, lane: [u8; 8], hwm: u64, chain: &Chain) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT INTO in_lane (peer, lane, hwm, chain) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (peer, lane) DO UPDATE SET hwm = excluded.hwm, chain = excluded.chain",
+        "INSERT INTO in_lane (peer, lane, hwm, chain, moved)
+         VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(moved), 0) + 1 FROM in_lane WHERE peer = ?1))
+         ON CONFLICT (peer, lane) DO UPDATE SET hwm = excluded.hwm, chain = excluded.chain, moved = excluded.moved",
     )?
     .execute(params![peer.as_bytes(), lane, number(hwm)?, chain.0])?;
     Ok(())

@@ -278,7 +278,7 @@ fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, Store
 }
 
 fn in_lanes(db: &Connection, peer: &PeerId) -> Result<Vec<LaneState>, StoreError> {
-    let mut query = db.prepare_cached("SELECT lane, hwm, chain FROM in_lane WHERE peer = ?1")?;
+    let mut query = db.prepare_cached("SELECT lane, hwm, chain FROM in_lane WHERE peer = ?1 ORDER BY moved")?;
     let rows = query.query_map([peer.as_bytes()], |row| {
         let hwm: i64 = row.get(1)?;
         Ok(LaneState { lane: LaneId(blob(row, 0)?), hwm: hwm.unsigned_abs(), chain: Chain(blob(row, 2)?) })

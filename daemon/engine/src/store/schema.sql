@@ -35,6 +35,7 @@ CREATE TABLE in_lane (
     lane        BLOB    NOT NULL,
     hwm         INTEGER NOT NULL,
     chain       BLOB    NOT NULL,
+    moved       INTEGER NOT NULL,            -- counts up with every message: which lane was used last
     PRIMARY KEY (peer, lane)
 ) STRICT, WITHOUT ROWID;
 

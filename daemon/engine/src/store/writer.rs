@@ -83,7 +83,10 @@ impl Writer {
             Place::Inline(store) => {
                 // A commit takes time: a simulated kill may fall before it, as a real one does.
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                Ok(write(&mut lock(store), &ops, &wanted))
+                let written = write(&mut lock(store), &ops, &wanted);
+                // And between it and what follows from it.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                Ok(written)
             }
             Place::Thread { jobs, .. } => {
                 let (done, answer) = oneshot::channel();
