@@ -306,12 +306,20 @@ fn finish(mut command: Command) -> Ended {
 }
 
 /// Waits for a condition.
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(condition: impl FnMut() -> bool) {
+    assert!(within_patience(condition), "it did not happen within {PATIENCE:?}");
+}
+
+/// Waits for a condition, and says whether it came.
+pub(crate) fn within_patience(mut condition: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "it did not happen within {PATIENCE:?}");
+        if begun.elapsed() >= PATIENCE {
+            return false;
+        }
         std::thread::park_timeout(Duration::from_millis(2));
     }
+    true
 }
 
 pub(crate) fn exists_within(path: &Path) -> bool {
