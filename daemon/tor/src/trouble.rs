@@ -12,6 +12,8 @@ pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
     }
     let blockage = status.blocked()?;
     Some(match blockage.kind() {
+        // Nobody has asked it to start yet.
+        BlockageKind::Disabled => return None,
         BlockageKind::ClockSkewed => wrong_clock(None),
         BlockageKind::Offline => missing_network(routes().as_deref())
             .unwrap_or("stuck: no relay can be reached; the network of this computer may be down or blocked")
@@ -51,10 +53,11 @@ fn wrong_clock(by: Option<&str>) -> String {
 /// fast by around 2h 5m (based on 3 recent observations, with some confidence)". It stands there only if it is more than a
 /// quarter of an hour and arti trusts it.
 fn clock_in(status: &str) -> Option<String> {
-    let (_, rest) = status.split_once("Clock is ")?;
-    let (way, rest) = ["slow", "fast"]
-        .into_iter()
-        .find_map(|way| Some((way, rest.strip_prefix(way)?.strip_prefix(" by around ")?)))?;
+    // Not the first "Clock is": arti also writes "Clock is skewed".
+    let (way, rest) = ["slow", "fast"].into_iter().find_map(|way| {
+        let (_, rest) = status.split_once(&format!("Clock is {way} by around "))?;
+        Some((way, rest))
+    })?;
     let by = rest.split(" (").next().unwrap_or(rest).trim_end_matches(['.', ')']);
     let plainly: Vec<_> = by.split_whitespace().take(2).collect();
     Some(wrong_clock(Some(&format!("{way} by about {}", plainly.join(" ")))))
