@@ -45,8 +45,10 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them, in the order in which they run.
-    pub const ALL: [Self; 4] = [Self::Relays, Self::PeerStopped, Self::Services, Self::Network];
+    /// All of them, in the order in which they run. Relays come last: the authorities of a private network take the flags
+    /// Fast and Stable from a relay that has just begun, for minutes, and with less than six relays that have them full
+    /// vanguards find no path. What follows would then measure that, and not its own faults.
+    pub const ALL: [Self; 4] = [Self::PeerStopped, Self::Services, Self::Network, Self::Relays];
 
     /// Its name on the command line.
     #[must_use]
