@@ -174,6 +174,10 @@ hex_id! {
     RunId, 8
 }
 hex_id! {
+    /// The secret of an invite: 128 random bits, good for one request.
+    InviteSecret, 16
+}
+hex_id! {
     /// The digest of all that a lane carried so far. Two ends that quote the same digest have the same history.
     Chain, 16
 }

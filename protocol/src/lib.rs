@@ -9,6 +9,8 @@ pub mod control;
 pub mod frame;
 pub mod hello;
 pub mod id;
+pub mod invite;
 pub mod json;
 pub mod limits;
 pub mod message;
+pub mod nick;

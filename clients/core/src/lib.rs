@@ -2,6 +2,9 @@
 //!
 //! Blocking and without a runtime, so that a script-sized program stays small.
 
+pub mod lookalike;
+pub mod show;
+
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -209,6 +212,45 @@ impl Client {
             .collect()
     }
 
+    /// Asks a peer, or whoever made an invite, to become a contact, with a few words.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn ask(&mut self, onion_or_invite: &str, words: &str) -> Result<(), ClientError> {
+        self.request(&json!({"cmd": "ADD", "id": onion_or_invite, "msg": words})).map(drop)
+    }
+
+    /// The strangers that ask: `id`, `nick`, `msg`, `date`. What they wrote must be shown as [`show`] does.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn requests(&mut self) -> Result<Vec<Value>, ClientError> {
+        self.list("REQUESTS", "requests")
+    }
+
+    /// An invite, good once and for so many hours.
+    ///
+    /// # Errors
+    /// As [`Client::request`]; code `too-many-invites`.
+    pub fn invite(&mut self, hours: u32) -> Result<String, ClientError> {
+        text(&self.request(&json!({"cmd": "INVITE", "msg": hours.to_string()}))?, "msg")
+    }
+
+    /// One of ACCEPT, REFUSE, BLOCK, UNBLOCK, REMOVE, RENAME, with its argument if it has one.
+    ///
+    /// # Errors
+    /// As [`Client::request`]; codes `no-request`, `no-contact`, `blocked`, `not-blocked`, `bad-value`.
+    pub fn decide(&mut self, command: &str, peer: &str, argument: &str) -> Result<(), ClientError> {
+        self.request(&json!({"cmd": command, "id": peer, "msg": argument})).map(drop)
+    }
+
+    fn list(&mut self, command: &str, key: &str) -> Result<Vec<Value>, ClientError> {
+        match self.request(&json!({"cmd": command}))?[key].take() {
+            Value::Array(list) => Ok(list),
+            _ => Err(ClientError::Reply(format!("no {key}"))),
+        }
+    }
+
     /// Takes a message back that is not delivered. `true`: it never left this machine; `false`: the peer may have got it,
     /// and [`Client::history`] shows how it ended as soon as the peer has said so.
     ///
@@ -227,16 +269,12 @@ impl Client {
         self.request(&json!({"cmd": "APPEAR", "id": peer, "msg": how})).map(drop)
     }
 
-    /// The contacts: `id`, `presence` (a fact with its age, in words), `heard_s`, `link`, `appear`, `queued`, `state`.
+    /// The contacts and the blocked: `id`, `name`, `nick`, `presence` (a fact with its age, in words), `heard_s`, `link`, `appear`, `queued`, `state`.
     ///
     /// # Errors
     /// As [`Client::request`].
     pub fn contacts(&mut self) -> Result<Vec<Value>, ClientError> {
-        let mut reply = self.request(&json!({"cmd": "CONTACTS"}))?;
-        match reply["contacts"].take() {
-            Value::Array(contacts) => Ok(contacts),
-            _ => Err(ClientError::Reply("no contacts".into())),
-        }
+        self.list("CONTACTS", "contacts")
     }
 
     /// The daemon's state.

@@ -1,6 +1,7 @@
 //! What happens to a daemon.
 
-use torchat_protocol::id::{MessageId, PeerId};
+use crate::snapshot::Intro;
+use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
 use torchat_protocol::message::PeerMessage;
 
 /// A link, numbered by the engine and never used twice in a process.
@@ -21,12 +22,21 @@ pub enum Input {
         /// The text.
         text: String,
     },
-    /// A client makes a contact.
-    Add {
+    /// A client changes what a peer is to us.
+    Contact {
         /// To be answered.
         request: RequestId,
         /// The peer.
         peer: PeerId,
+        /// How.
+        change: ContactChange,
+    },
+    /// A client wants an invite.
+    Invite {
+        /// To be answered.
+        request: RequestId,
+        /// How long it is good, in milliseconds.
+        lifetime_ms: i64,
     },
     /// A client has taken a message.
     Read {
@@ -47,15 +57,6 @@ pub enum Input {
         peer: PeerId,
         /// The message.
         mid: MessageId,
-    },
-    /// A client says whether a contact sees us while there is nothing to deliver.
-    Appear {
-        /// To be answered.
-        request: RequestId,
-        /// The contact.
-        peer: PeerId,
-        /// It does not.
-        hidden: bool,
     },
     /// The dial of our own service ended.
     SelfChecked {
@@ -112,6 +113,30 @@ pub enum Input {
     Stop,
 }
 
+/// How a peer's standing changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContactChange {
+    /// It becomes a contact, and is asked to accept us.
+    Add(Intro),
+    /// Its request is granted.
+    Accept,
+    /// Its request is refused. It does not learn so.
+    Refuse,
+    /// It is a stranger whatever it says. It does not learn so.
+    Block,
+    /// It is a stranger like others again.
+    Unblock,
+    /// The user gives it a name, which wins over its own; `None` takes the name away.
+    Rename(Option<String>),
+    /// It is no contact any more. What was said stays; what waits for it is taken back.
+    Remove,
+    /// It sees us only while there is something to deliver, or always.
+    Appear {
+        /// Only then.
+        hidden: bool,
+    },
+}
+
 /// What a failed dial means for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DialFailure {
@@ -139,6 +164,8 @@ pub enum Answer {
         /// It cannot have reached the peer.
         certain: bool,
     },
+    /// The invite's secret.
+    Invited(InviteSecret),
     /// Refused.
     Refused(Refused),
 }
@@ -160,4 +187,12 @@ pub enum Refused {
     NotPending,
     /// The peer is no contact.
     NoContact,
+    /// The peer did not ask for anything.
+    NoRequest,
+    /// The user blocked the peer.
+    Blocked,
+    /// The user did not block the peer.
+    NotBlocked,
+    /// Too many invites are outstanding.
+    TooManyInvites,
 }

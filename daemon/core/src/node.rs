@@ -6,6 +6,7 @@
 //! commit fails, the caller drops the node and builds another from the store, and closes all links. (Undoing single
 //! changes was rejected: it is a second, rarely run way through the code.)
 
+mod contacts;
 mod dialling;
 mod links;
 mod presence;
@@ -16,24 +17,25 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
+pub use contacts::RequestView;
 pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};
 pub use supervision::Health;
 
 use crate::effect::{Effect, Turn};
 use crate::entropy::Entropy;
-use crate::input::{Answer, Input, LinkId, Refused, RequestId};
+use crate::input::{Input, LinkId};
 use crate::op::Op;
 use crate::outbox::Outbox;
-use crate::policy::{Policy, Strangers};
-use crate::snapshot::Snapshot;
+use crate::policy::Policy;
+use crate::snapshot::{ContactRequest, Intro, Snapshot};
 use crate::time::Now;
 use dialling::Dialling;
 use links::Link;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use supervision::Supervision;
 use torchat_protocol::id::{LaneId, MessageId, PeerId, RunId};
-use torchat_protocol::message::{ContactReq, LaneState, PeerMessage};
+use torchat_protocol::message::{LaneState, PeerMessage};
 
 /// A daemon's state. See the module's description.
 pub struct Node {
@@ -58,6 +60,12 @@ pub struct Node {
     /// Every run of the daemon that the store knows, this one included.
     runs: BTreeSet<RunId>,
     notices: VecDeque<Noticed>,
+    /// Our invites: the digests of their secrets, and until when they are good.
+    invites: BTreeMap<[u8; 32], i64>,
+    /// When the requests kept so far are paid for, see [`crate::policy::RequestPolicy::token_ms`].
+    requests_paid_at: u64,
+    /// Operations of the next turn.
+    later: Vec<Op>,
     supervision: Supervision,
     /// When the age of undelivered messages is looked at next.
     expiry_due: u64,
@@ -72,6 +80,8 @@ pub struct Node {
 pub struct Counters {
     /// Messages of strangers that were neither stored nor acknowledged.
     pub strangers: u64,
+    /// Requests of strangers that were not kept.
+    pub requests: u64,
     /// Messages that waited because too much is unread.
     pub unread_full: u64,
     /// Messages that waited because the store took no writes.
@@ -95,6 +105,16 @@ struct Peer {
     unread_bytes: u64,
     /// A link is wanted although no mail waits: to tell the peer that it is a contact now, or to see each other.
     greet: bool,
+    /// The user wants nothing of it.
+    blocked: bool,
+    /// What the user calls it.
+    petname: Option<String>,
+    /// What it calls itself.
+    nick: Option<String>,
+    /// What we say to be accepted.
+    intro: Intro,
+    /// What it said to be accepted.
+    request: Option<ContactRequest>,
     /// It sees us only while there is something to deliver.
     hidden: bool,
     /// It ended its last link because it wants none while there is nothing to deliver, or because it stops.
@@ -139,6 +159,9 @@ impl Node {
             run_known: false,
             runs: snapshot.runs.into_iter().collect(),
             notices: VecDeque::new(),
+            invites: snapshot.invites.into_iter().map(|invite| (invite.hash, invite.until_ms)).collect(),
+            requests_paid_at: 0,
+            later: Vec::new(),
             supervision: Supervision::new(now),
             expiry_due: 0,
             to_ack: BTreeSet::new(),
@@ -158,6 +181,11 @@ impl Node {
                 lanes: row.lanes,
                 unread_bytes: row.unread_bytes,
                 greet: row.contact && recent && !row.hidden,
+                blocked: row.blocked,
+                petname: row.petname,
+                nick: row.nick,
+                intro: row.intro,
+                request: row.request,
                 hidden: row.hidden,
                 quiet: false,
                 epoch: row.epoch,
@@ -177,6 +205,7 @@ impl Node {
         let mut turn = Turn::default();
         self.now = now;
         self.tell_run(now, &mut turn);
+        self.write_later(&mut turn);
         self.watch_clock(now, entropy, &mut turn);
         for input in inputs {
             self.take(now, entropy, input, &mut turn);
@@ -205,6 +234,9 @@ impl Node {
         if self.stopping {
             return None;
         }
+        if !self.later.is_empty() {
+            return Some(self.now.mono_ms);
+        }
         let links = self.links.values().map(|link| link.deadline(self)).min();
         let dials = if self.network_usable && self.dials < self.policy.dial.concurrent {
             self.dial_queue.first().map(|entry| entry.0)
@@ -231,10 +263,10 @@ impl Node {
     fn take(&mut self, now: Now, entropy: &mut dyn Entropy, input: Input, turn: &mut Turn) {
         match input {
             Input::Send { request, peer, text } => self.send(now, entropy, request, peer, text, turn),
-            Input::Add { request, peer } => self.add(now, entropy, request, peer, turn),
+            Input::Contact { request, peer, change } => self.change_contact(now, entropy, request, peer, change, turn),
+            Input::Invite { request, lifetime_ms } => self.invite(now, entropy, request, lifetime_ms, turn),
             Input::Read { request, peer, row, bytes } => self.read(request, peer, row, bytes, turn),
             Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
-            Input::Appear { request, peer, hidden } => self.appear(now, entropy, request, peer, hidden, turn),
             Input::SelfChecked { failure } => self.self_checked(now, entropy, failure),
             Input::LinkUp { link, peer, outgoing, binding, epoch } => {
                 self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);
@@ -263,55 +295,11 @@ impl Node {
             PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),
             PeerMessage::Ack(state) => self.ack(now, entropy, id, state, turn),
             PeerMessage::Skip(skip) => self.skip(now, id, skip, turn),
-            PeerMessage::ContactReq(ContactReq { .. }) => self.say_contact_state(id, turn),
+            PeerMessage::ContactReq(asked) => self.asked(now, id, asked, turn),
             PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
             PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
             PeerMessage::Pong(nonce) => self.pong(id, nonce.n),
             PeerMessage::Bye(bye) => self.bye(id, bye.why, turn),
-        }
-    }
-
-    /// Whether messages of this peer are stored and acknowledged.
-    fn accepts(&self, peer: &PeerId) -> bool {
-        self.policy.strangers == Strangers::Open || self.peers.get(peer).is_some_and(|p| p.contact)
-    }
-
-    fn add(&mut self, now: Now, entropy: &mut dyn Entropy, request: RequestId, peer: PeerId, turn: &mut Turn) {
-        if let Err(refused) = self.may_change(&peer) {
-            turn.effects.push(Effect::Answer { request, answer: Answer::Refused(refused) });
-            return;
-        }
-        let row = self.peers.entry(peer).or_default();
-        if row.contact {
-            turn.effects.push(Effect::Answer { request, answer: Answer::Done });
-            // Asked again, the user wants to be heard of now.
-            self.hurry(now, entropy, peer);
-            return;
-        }
-        self.make_contact(now, peer, turn);
-        turn.effects.push(Effect::Answer { request, answer: Answer::Done });
-        let row = self.peers.entry(peer).or_default();
-        row.greet = row.links.is_empty();
-        for link in row.links.clone() {
-            self.introduce(link, turn);
-        }
-        self.hurry(now, entropy, peer);
-    }
-
-    fn make_contact(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
-        let row = self.peers.entry(peer).or_default();
-        row.contact = true;
-        row.added_ms = Some(now.wall_ms);
-        turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
-    }
-
-    fn may_change(&self, peer: &PeerId) -> Result<(), Refused> {
-        if *peer == self.own {
-            Err(Refused::ToSelf)
-        } else if !self.writable {
-            Err(Refused::Storage)
-        } else {
-            Ok(())
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a turn writes. All operations of a turn are one durable transaction; nothing of the turn reaches a peer or a
 //! client before it is committed.
 
+use crate::snapshot::{ContactRequest, Intro, InviteRow};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::SkipReason;
 
@@ -13,6 +14,56 @@ pub enum Op {
         peer: PeerId,
         /// When, in milliseconds since 1970.
         at_ms: i64,
+    },
+    /// The user made a contact a stranger again. What was said stays.
+    Remove {
+        /// The peer.
+        peer: PeerId,
+    },
+    /// Whether the user blocks the peer.
+    Block {
+        /// The peer.
+        peer: PeerId,
+        /// Yes or no.
+        blocked: bool,
+    },
+    /// What the user calls the peer.
+    Petname {
+        /// The peer.
+        peer: PeerId,
+        /// `None`: nothing.
+        name: Option<String>,
+    },
+    /// What we say to this peer to be accepted.
+    Intro {
+        /// The peer.
+        peer: PeerId,
+        /// The words and the invite.
+        intro: Intro,
+    },
+    /// A stranger asks to become a contact, or the user has refused it. It replaces what the same peer said before.
+    Request {
+        /// The peer.
+        peer: PeerId,
+        /// What it says; `None`: the request is settled or too old.
+        request: Option<ContactRequest>,
+    },
+    /// What the peer calls itself.
+    Nick {
+        /// The peer.
+        peer: PeerId,
+        /// The name.
+        nick: String,
+    },
+    /// An invite was made.
+    Invite {
+        /// What is kept of it.
+        invite: InviteRow,
+    },
+    /// An invite was used or is too old.
+    InviteGone {
+        /// SHA-256 of its secret.
+        hash: [u8; 32],
     },
     /// Whether the peer holds our messages back until its user accepts us.
     Waiting {

@@ -3,8 +3,12 @@
 /// The limits and pauses of the core. `Default` holds the documented values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Who may send without being a contact.
+    /// The name that we would like to have at those whom we ask to accept us; may be empty.
+    pub nick: String,
+    /// What a stranger may do.
     pub strangers: Strangers,
+    /// Requests of strangers.
+    pub requests: RequestPolicy,
     /// Bytes of unread text from one peer; beyond it nothing of this peer is acknowledged until something is read.
     pub unread_bytes_per_peer: u64,
     /// Bytes of unread text from all peers.
@@ -29,13 +33,39 @@ pub struct Policy {
     pub repair: RepairPolicy,
 }
 
-/// Who may send without being a contact.
+/// What a stranger may do. Its mail waits at its sender in any case but [`Strangers::Open`], and it cannot tell the others
+/// apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strangers {
-    /// Nobody: a stranger's message waits at its sender.
+    /// Nothing.
     Closed,
-    /// Everybody.
+    /// Become a contact with an invite of ours.
+    Invite,
+    /// That, or ask: the request is kept apart from mail until the user decides.
+    Request,
+    /// Write.
     Open,
+}
+
+/// How many requests of strangers are kept, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestPolicy {
+    /// Requests that wait for the user. Beyond it, further ones are dropped.
+    pub waiting: usize,
+    /// How long a request, or its refusal, is kept, in milliseconds.
+    pub kept_ms: i64,
+    /// So many requests may come at once ..
+    pub burst: u64,
+    /// .. and one more after this time. A new onion costs nothing, so only the whole flow can be bounded.
+    pub token_ms: u64,
+    /// Invites that may be outstanding.
+    pub invites: usize,
+}
+
+impl Default for RequestPolicy {
+    fn default() -> Self {
+        Self { waiting: 100, kept_ms: 30 * 24 * 3_600_000, burst: 20, token_ms: 60_000, invites: 100 }
+    }
 }
 
 /// When to dial. The values rest on measurements of arti after crashes, see `docs/adr/0003-dialling.md`.
@@ -113,7 +143,9 @@ pub struct RepairPolicy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            strangers: Strangers::Closed,
+            nick: String::new(),
+            strangers: Strangers::Request,
+            requests: RequestPolicy::default(),
             unread_bytes_per_peer: 16 << 20,
             unread_bytes_total: 256 << 20,
             outbox_messages_per_contact: 10_000,

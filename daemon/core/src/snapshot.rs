@@ -1,6 +1,6 @@
 //! What the store knows at the start, and what a turn asks it to load.
 
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
+use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
 
 /// All that the core must know to go on where the last process stopped.
@@ -8,6 +8,8 @@ use torchat_protocol::message::{LaneState, SkipReason};
 pub struct Snapshot {
     /// Every peer with a row.
     pub peers: Vec<PeerSnapshot>,
+    /// Invites that nobody has used.
+    pub invites: Vec<InviteRow>,
     /// The runs of this daemon that the store knows.
     pub runs: Vec<RunId>,
 }
@@ -25,6 +27,16 @@ pub struct PeerSnapshot {
     pub added_ms: Option<i64>,
     /// When it was last heard of, in milliseconds since 1970.
     pub seen_ms: Option<i64>,
+    /// Whether the user blocked it.
+    pub blocked: bool,
+    /// What the user calls it.
+    pub petname: Option<String>,
+    /// What it calls itself.
+    pub nick: Option<String>,
+    /// What we say to be accepted.
+    pub intro: Intro,
+    /// What it said to be accepted, if the user has not decided, or has refused.
+    pub request: Option<ContactRequest>,
     /// Whether it sees us only while there is something to deliver.
     pub hidden: bool,
     /// The highest epoch of its certificates.
@@ -39,6 +51,37 @@ pub struct PeerSnapshot {
     pub lanes: Vec<LaneState>,
     /// Bytes of text that no client has read.
     pub unread_bytes: u64,
+}
+
+/// What one says to become a contact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intro {
+    /// A few words.
+    pub text: String,
+    /// The secret of the invite that we were given.
+    pub invite: Option<InviteSecret>,
+}
+
+/// A stranger's request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactRequest {
+    /// The name that it would like.
+    pub nick: String,
+    /// A few words.
+    pub text: String,
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The user has refused it. Kept, so that the next request of the same onion is not shown.
+    pub refused: bool,
+}
+
+/// An invite of ours that nobody has used. The secret itself is shown once and stored nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InviteRow {
+    /// SHA-256 of the secret.
+    pub hash: [u8; 32],
+    /// When it expires, in milliseconds since 1970.
+    pub until_ms: i64,
 }
 
 /// A lane of ours.

@@ -6,6 +6,7 @@
 //! the daemon do anything.
 
 mod commands;
+mod contacts;
 mod listener;
 mod owner;
 mod session;

@@ -23,11 +23,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::{Effect, Turn};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{Answer, Input, LinkId, Refused, RequestId};
+use torchat_core::input::{Answer, ContactChange, Input, LinkId, Refused, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::Policy;
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 
 /// Events that wait for the engine.
@@ -145,19 +145,19 @@ pub(crate) enum Event {
         mid: MessageId,
         reply: oneshot::Sender<Result<bool, Refusal>>,
     },
-    Appear {
-        peer: PeerId,
-        hidden: bool,
-        reply: oneshot::Sender<Result<(), Refusal>>,
-    },
     Send {
         peer: PeerId,
         text: String,
         reply: oneshot::Sender<Result<MessageId, Refusal>>,
     },
-    Add {
+    Contact {
         peer: PeerId,
+        change: ContactChange,
         reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Invite {
+        lifetime_ms: i64,
+        reply: oneshot::Sender<Result<InviteSecret, Refusal>>,
     },
     Read {
         peer: PeerId,
@@ -175,7 +175,8 @@ pub(crate) enum Event {
 /// A client's request between its input and its answer.
 enum Reply {
     Send(oneshot::Sender<Result<MessageId, Refusal>>),
-    Add(oneshot::Sender<Result<(), Refusal>>),
+    Contact(oneshot::Sender<Result<(), Refusal>>),
+    Invite(oneshot::Sender<Result<InviteSecret, Refusal>>),
     Cancel(oneshot::Sender<Result<bool, Refusal>>),
     Read(oneshot::Sender<()>),
 }
@@ -186,12 +187,15 @@ impl Reply {
         match (self, answer) {
             (Self::Send(reply), Answer::Queued(mid)) => drop(reply.send(Ok(*mid))),
             (Self::Send(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Add(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Add(reply), _) => drop(reply.send(Ok(()))),
+            (Self::Contact(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
+            (Self::Contact(reply), _) => drop(reply.send(Ok(()))),
+            (Self::Invite(reply), Answer::Invited(secret)) => drop(reply.send(Ok(*secret))),
+            (Self::Invite(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
             (Self::Read(reply), _) => drop(reply.send(())),
             (Self::Cancel(reply), Answer::TakenBack { certain }) => drop(reply.send(Ok(*certain))),
             (Self::Cancel(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
             // The core answers a request with what was asked, or refuses it.
+            (Self::Invite(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
             (Self::Cancel(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
             (Self::Send(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
         }
@@ -204,7 +208,8 @@ impl Reply {
         };
         match self {
             Self::Send(reply) => drop(reply.send(Err(refusal))),
-            Self::Add(reply) => drop(reply.send(Err(refusal))),
+            Self::Contact(reply) => drop(reply.send(Err(refusal))),
+            Self::Invite(reply) => drop(reply.send(Err(refusal))),
             Self::Cancel(reply) => drop(reply.send(Err(refusal))),
             // What was read stays read in memory and is written down when the store takes it.
             Self::Read(reply) => drop(reply.send(())),
@@ -220,6 +225,10 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::OutboxFull => Refusal::OutboxFull("for all contacts together".into()),
         Refused::NotPending => Refusal::NotPending,
         Refused::NoContact => Refusal::NoContact,
+        Refused::NoRequest => Refusal::NoRequest,
+        Refused::Blocked => Refusal::Blocked,
+        Refused::NotBlocked => Refusal::NotBlocked,
+        Refused::TooManyInvites => Refusal::TooManyInvites,
         Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
     }
 }
@@ -417,17 +426,17 @@ impl Engine {
                 inputs.push(Input::Send { request, peer, text });
                 Reply::Send(reply)
             }
-            Event::Add { peer, reply } => {
-                inputs.push(Input::Add { request, peer });
-                Reply::Add(reply)
+            Event::Contact { peer, change, reply } => {
+                inputs.push(Input::Contact { request, peer, change });
+                Reply::Contact(reply)
+            }
+            Event::Invite { lifetime_ms, reply } => {
+                inputs.push(Input::Invite { request, lifetime_ms });
+                Reply::Invite(reply)
             }
             Event::Cancel { peer, mid, reply } => {
                 inputs.push(Input::Cancel { request, peer, mid });
                 Reply::Cancel(reply)
-            }
-            Event::Appear { peer, hidden, reply } => {
-                inputs.push(Input::Appear { request, peer, hidden });
-                Reply::Add(reply)
             }
             Event::Read { peer, row, bytes, reply } => {
                 inputs.push(Input::Read { request, peer, row, bytes });

@@ -15,8 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use torchat_core::node::{ContactView, Node, NodeStatus};
+use torchat_core::input::ContactChange;
+use torchat_core::node::{ContactView, Node, NodeStatus, RequestView};
+use torchat_core::snapshot::Intro;
 use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::invite::Invite;
 
 /// What HISTORY says of a message that was taken back after it may have left.
 const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
@@ -49,6 +52,18 @@ pub enum Refusal {
     /// The peer is no contact.
     #[error("this onion is no contact: ADD it first")]
     NoContact,
+    /// The peer did not ask for anything.
+    #[error("this onion has not asked to become a contact: ADD it if you want to ask it")]
+    NoRequest,
+    /// The user blocked the peer.
+    #[error("this onion is blocked: UNBLOCK it first")]
+    Blocked,
+    /// The user did not block the peer.
+    #[error("this onion is not blocked")]
+    NotBlocked,
+    /// Too many invites are outstanding.
+    #[error("too many invites are outstanding: wait until some are used or too old")]
+    TooManyInvites,
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
@@ -66,6 +81,10 @@ impl Refusal {
             Self::Unsure(_) => "storage-unsure",
             Self::NotPending => "not-pending",
             Self::NoContact => "no-contact",
+            Self::NoRequest => "no-request",
+            Self::Blocked => "blocked",
+            Self::NotBlocked => "not-blocked",
+            Self::TooManyInvites => "too-many-invites",
             Self::Stopping => "stopping",
         }
     }
@@ -190,9 +209,34 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn add(&self, peer: PeerId) -> Result<(), Refusal> {
+        self.change(peer, ContactChange::Add(Intro::default())).await
+    }
+
+    /// Changes what a peer is to us. Returns when that is durable.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing changed then.
+    pub async fn change(&self, peer: PeerId, change: ContactChange) -> Result<(), Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.post(Event::Add { peer, reply }).await?;
+        self.post(Event::Contact { peer, change, reply }).await?;
         answer.await.map_err(|_| Refusal::Stopping)?
+    }
+
+    /// A new invite, good for one request within `lifetime_ms`. It is shown here and stored nowhere.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyInvites`], [`Refusal::Storage`].
+    pub async fn invite(&self, lifetime_ms: i64) -> Result<Invite, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Event::Invite { lifetime_ms, reply }).await?;
+        let secret = answer.await.map_err(|_| Refusal::Stopping)??;
+        Ok(Invite { peer: self.own, secret })
+    }
+
+    /// The strangers that wait for the user's decision, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        lock(&self.node).requests()
     }
 
     /// Takes a message back that is not delivered. `true`: it never left this machine. `false`: it may have, and HISTORY
@@ -211,9 +255,7 @@ impl Handle {
     /// # Errors
     /// [`Refusal::NoContact`], [`Refusal::Storage`].
     pub async fn appear(&self, peer: PeerId, hidden: bool) -> Result<(), Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Appear { peer, hidden, reply }).await?;
-        answer.await.map_err(|_| Refusal::Stopping)?
+        self.change(peer, ContactChange::Appear { hidden }).await
     }
 
     /// The contacts and when they were last heard of.
@@ -355,6 +397,7 @@ impl Handle {
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
             "refused": {
+                "requests": status.counters.requests,
                 "dials": status.counters.dials,
                 "clients": self.refused_clients.load(Ordering::Relaxed),
                 "misbehaved": status.counters.misbehaved,
@@ -362,6 +405,7 @@ impl Handle {
                 "strangers": status.counters.strangers,
                 "unread_full": status.counters.unread_full,
             },
+            "requests": status.requests,
             "sentence": sentence(&network, &status),
             "storage": if status.writable { "ok" } else { "full" },
             "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
@@ -396,12 +440,17 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
         1 => "1 message waits to be delivered".to_owned(),
         n => format!("{n} messages wait to be delivered"),
     };
+    let requests = match status.requests {
+        0 => String::new(),
+        1 => "; 1 stranger asks to become a contact".to_owned(),
+        n => format!("; {n} strangers ask to become contacts"),
+    };
     let storage = if status.writable { "" } else { "; the disk is full, so new mail is refused" };
     let trouble =
         status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
     let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
-    format!("{}; {} links; {mail}{storage}{trouble}{warning}", network.sentence, status.links)
+    format!("{}; {} links; {mail}{requests}{storage}{trouble}{warning}", network.sentence, status.links)
 }
 
 /// Runs a read of the store beside the runtime's threads.

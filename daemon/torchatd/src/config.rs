@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
-use torchat_core::policy::{DialPolicy, Policy, Strangers};
+use torchat_core::policy::{DialPolicy, Policy, RequestPolicy, Strangers};
 use torchat_engine::{DialTimes, EngineConfig};
 use torchat_protocol::limits;
 
@@ -14,6 +14,7 @@ use torchat_protocol::limits;
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
+    profile: Profile,
     contacts: Contacts,
     limits: Limits,
     dial: Dial,
@@ -22,18 +23,44 @@ pub(crate) struct Config {
 }
 
 /// `[contacts]`
-#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Contacts {
     strangers: StrangersChoice,
+    requests: usize,
+    request_days: u64,
+    invites: usize,
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+impl Default for Contacts {
+    fn default() -> Self {
+        let RequestPolicy { waiting, kept_ms, invites, .. } = RequestPolicy::default();
+        Self {
+            strangers: StrangersChoice::default(),
+            requests: waiting,
+            request_days: kept_ms.unsigned_abs() / DAY_MS,
+            invites,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 enum StrangersChoice {
-    #[default]
     Closed,
+    Invite,
+    #[default]
+    Request,
     Open,
+}
+
+/// `[profile]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Profile {
+    nick: String,
 }
 
 /// `[limits]`. Sizes are bytes.
@@ -48,6 +75,7 @@ struct Limits {
     unauthenticated_streams: usize,
     stranger_links: usize,
     stranger_link_s: u64,
+    expiry_days: u64,
     database_bytes: Option<u64>,
 }
 
@@ -82,6 +110,7 @@ impl Default for Limits {
             unauthenticated_streams: EngineConfig::default().unauthenticated_streams,
             stranger_links: policy.stranger_links,
             stranger_link_s: policy.stranger_link_ms / 1000,
+            expiry_days: policy.expiry_ms.unsigned_abs() / DAY_MS,
             database_bytes: None,
         }
     }
@@ -171,7 +200,11 @@ impl Config {
         // Below the longest text, a message could arrive that is never acknowledged.
         let text = limits::TEXT_BYTES as u64;
         let day = 86_400;
-        let ranges: [(&'static str, u64, u64, u64); 18] = [
+        let ranges: [(&'static str, u64, u64, u64); 22] = [
+            ("contacts.requests", self.contacts.requests as u64, 1, 10_000),
+            ("contacts.request_days", self.contacts.request_days, 1, 3650),
+            ("contacts.invites", self.contacts.invites as u64, 1, 10_000),
+            ("limits.expiry_days", limits.expiry_days, 1, 3650),
             ("limits.unread_bytes_per_peer", limits.unread_bytes_per_peer, text, 1 << 40),
             ("limits.unread_bytes_total", limits.unread_bytes_total, limits.unread_bytes_per_peer, 1 << 40),
             ("limits.outbox_messages_per_contact", limits.outbox_messages_per_contact as u64, 1, 10_000_000),
@@ -217,8 +250,18 @@ impl Config {
             policy: Policy {
                 strangers: match self.contacts.strangers {
                     StrangersChoice::Closed => Strangers::Closed,
+                    StrangersChoice::Invite => Strangers::Invite,
+                    StrangersChoice::Request => Strangers::Request,
                     StrangersChoice::Open => Strangers::Open,
                 },
+                nick: self.profile.nick.clone(),
+                requests: RequestPolicy {
+                    waiting: self.contacts.requests,
+                    kept_ms: days(self.contacts.request_days),
+                    invites: self.contacts.invites,
+                    ..RequestPolicy::default()
+                },
+                expiry_ms: days(limits.expiry_days),
                 unread_bytes_per_peer: limits.unread_bytes_per_peer,
                 unread_bytes_total: limits.unread_bytes_total,
                 outbox_messages_per_contact: limits.outbox_messages_per_contact,
@@ -245,6 +288,11 @@ impl Config {
             unauthenticated_streams: limits.unauthenticated_streams,
         }
     }
+}
+
+/// Checked by [`Config::parse`] to be some years at most.
+fn days(days: u64) -> i64 {
+    i64::try_from(days.saturating_mul(DAY_MS)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use torchat_engine::control::{BindError, Listeners, bind_tcp, bind_unix};
 
 /// The port of the onion service that every daemon dials.
@@ -31,7 +30,7 @@ pub(crate) struct Checked {
     tcp: Option<TcpListener>,
     /// Served already, by the process whose place we took.
     unix: Option<UnixListener>,
-    replaced: Option<Instant>,
+    replaced: bool,
     socket: PathBuf,
     log_dir: PathBuf,
     level: Level,
@@ -64,8 +63,8 @@ pub(crate) struct Ready {
     pub(crate) virtual_port: u16,
     /// What to say in the log as soon as there is one.
     pub(crate) remarks: Vec<String>,
-    /// When this process took the place of another one, if it did.
-    pub(crate) replaced: Option<Instant>,
+    /// This process took the place of another one.
+    pub(crate) replaced: bool,
 }
 
 /// Which daemon is meant: its data directory and its control socket, with the torrc that may have named the directory.
@@ -115,7 +114,7 @@ pub(crate) fn check_again(args: &Args, ready: &Ready) -> Result<(), Failure> {
 
 /// Checks everything. `inherited` is what the process before handed over, if this one took its place.
 pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Checked, Failure> {
-    let replaced = inherited.is_some().then(Instant::now);
+    let replaced = inherited.is_some();
     let (held, unix, served) = match inherited {
         Some(Inheritance { lock, unix, tcp }) => (Some(lock), Some(unix), tcp),
         None => (None, None, None),
@@ -169,7 +168,7 @@ impl Checked {
     pub(crate) fn enter(self) -> Result<Ready, Failure> {
         let lock = match (self.replaced, self.lock) {
             // The traces in the directory are ours.
-            (Some(_), Some(lock)) => lock,
+            (true, Some(lock)) => lock,
             (_, lock) => self.data.enter(lock)?,
         };
         let unix = match self.unix {

@@ -28,15 +28,10 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 /// Set for the new process, to its process id: what it inherits waits at its standard input. With another number it is
 /// somebody's copy of our environment and means nothing.
 const VARIABLE: &str = "TORCHATD_REPLACED";
-/// A process that was started by a replacement does not replace itself again by its own wish within this time, or a
-/// network that stays broken would make it do so for ever. A signal may ask for it at any time.
-#[expect(dead_code, reason = "for the configuration of the engine, which decides on repairs")]
-pub(crate) const PAUSE: Duration = Duration::from_secs(600);
 
 /// What is handed over.
 pub(crate) struct Inheritance {

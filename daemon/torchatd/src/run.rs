@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
 use torchat_engine::control::{self, ControlConfig};
-use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
+use torchat_engine::{Ended, Engine, Running, Storage, World};
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
 /// by silence; what is accepted is on disk at any time.
@@ -85,7 +85,7 @@ pub(crate) fn run(early: Early, args: &Args, ready: &mut Ready, readiness: &mut 
         };
         let parts = Parts::start(ready, signals, inheritance).await?;
         // Whoever started us has had this line from the process whose place we took: nothing in it has changed.
-        if ready.replaced.is_none() {
+        if !ready.replaced {
             readiness.ready(&greeting(ready));
         }
         Ok(parts.live(&logs, || may_be_replaced(&program, args, ready)).await)
@@ -146,7 +146,7 @@ fn start_logging(ready: &Ready, foreground: bool) -> Result<Logs, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::other(format!("the logs cannot be written: {error}"));
     let logs = Logs::open(&ready.log_dir).map_err(|error| failure(&error))?;
     logs.install(ready.level, foreground).map_err(|error| failure(&error))?;
-    let replaced = ready.replaced.is_some();
+    let replaced = ready.replaced;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), replaced, "starting");
     for remark in &ready.remarks {
         tracing::info!("{remark}");
@@ -195,7 +195,7 @@ impl Parts {
         let storage = Storage::File { path: ready.data.database(), max_bytes: ready.config.database_bytes() };
         // A process that took another one's place does not do the same by its own wish: if a new process did not mend it,
         // the next one would not either, and a network that stays broken would replace us for ever.
-        let config = EngineConfig { replaceable: ready.replaced.is_none(), ..ready.config.engine() };
+        let config = ready.config.engine();
         let engine = Engine::start(config, identity, storage, network, World::system()).map_err(|error| {
             Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
         })?;

@@ -317,3 +317,64 @@ fn what_is_not_delivered_can_be_taken_back_and_contacts_have_an_age() {
     assert!(bad.contains("bad-value"), "{bad}");
     place.is_unharmed();
 }
+
+#[test]
+fn contacts_are_asked_named_blocked_and_removed_by_commands() {
+    let place = start();
+    let mut client = place.daemon.client().unwrap();
+    let refusal = |result: Result<(), torchat_client::ClientError>| match result {
+        Err(torchat_client::ClientError::Refused { code, .. }) => code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refusal(client.decide("ACCEPT", OTHER, "")), "no-request");
+    assert_eq!(refusal(client.decide("RENAME", OTHER, "Bob")), "no-contact");
+    client.ask(OTHER, "it is me").unwrap();
+    client.decide("RENAME", OTHER, "Bob").unwrap();
+    assert_eq!(client.contacts().unwrap()[0]["name"], "Bob");
+    for bad in ["\u{202e}boB", "system", "x\ny", &"x".repeat(33)] {
+        assert_eq!(refusal(client.decide("RENAME", OTHER, bad)), "bad-value", "{bad:?}");
+    }
+    client.decide("BLOCK", OTHER, "").unwrap();
+    let blocked = client.contacts().unwrap().pop().unwrap();
+    assert_eq!((&blocked["state"], &blocked["presence"]), (&"blocked".into(), &"blocked".into()));
+    assert_eq!(refusal(client.send(OTHER, "hello?")), "blocked");
+    client.decide("UNBLOCK", OTHER, "").unwrap();
+    assert_eq!(refusal(client.decide("UNBLOCK", OTHER, "")), "not-blocked");
+    assert!(client.contacts().unwrap().is_empty());
+
+    let invite = client.invite(24).unwrap();
+    assert!(invite.starts_with("torchat:") && invite.len() == 8 + 56 + 3 + 32, "{invite}");
+    assert_eq!(refusal(client.ask(&invite, "")), "to-self");
+    assert_eq!(refusal(client.ask("torchat:abc?i=00", "")), "bad-value");
+    assert_eq!(refusal(client.ask(OTHER, &"x".repeat(501))), "bad-value");
+    let bad = place.say(br#"{"cmd":"INVITE","msg":"0"}"#);
+    assert!(bad.contains("bad-value") && bad.contains("1 to 2160"), "{bad}");
+    assert!(client.requests().unwrap().is_empty());
+    client.ask(&invite.replace(&place.own[..56], &OTHER[..56]), "invited").unwrap();
+    client.decide("REMOVE", OTHER, "").unwrap();
+    assert_eq!(refusal(client.decide("REMOVE", OTHER, "")), "no-contact");
+    place.is_unharmed();
+}
+
+#[test]
+fn a_stranger_asks_and_is_accepted_between_two_daemons() {
+    let place = start();
+    let dir = place._dir.path();
+    let data = dir.join("second");
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let arguments = vec![text(&data), text(&dir.join("peers")), "2".to_owned()];
+    let mut other = Daemon::new(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), arguments, &data);
+    other.start().unwrap();
+    let mut asking = other.client().unwrap();
+    let mut asked = place.daemon.client().unwrap();
+    asking.ask(&place.own, "from the \u{202e}station").unwrap();
+    asking.send(&place.own, "hello").unwrap();
+    let wait = Duration::from_secs(30);
+    let request = eventually("the request", wait, || Ok(asked.requests()?.pop())).unwrap();
+    assert_eq!(request["msg"], "from the \u{202e}station", "kept as it came");
+    let id = request["id"].as_str().unwrap().to_owned();
+    assert!(asked.peers().unwrap().is_empty());
+    asked.decide("ACCEPT", &id, "").unwrap();
+    let message = eventually("the mail", wait, || Ok(asked.update(&id)?)).unwrap();
+    assert_eq!(message.text, "hello");
+}

@@ -53,6 +53,7 @@ fn authority(port: u16, vote: u64, now_s: u64) -> String {
         "DirPort 127.0.0.1:{port}\nAuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\n\
          AuthDirTestReachability 0\nV3AuthNIntervalsValid 3\nTestingDirAuthVoteHSDir *\n\
          TestingDirAuthVoteGuard *\nTestingMinExitFlagThreshold 0\n\
+         AuthDirFastGuarantee 1\nAuthDirVoteStableGuaranteeMinUptime 0\nAuthDirVoteStableGuaranteeMTBF 0\n\
          TestingV3AuthInitialVotingInterval {FIRST_INTERVAL_S}\nTestingV3AuthVotingStartOffset {offset}\n\
          TestingV3AuthInitialVoteDelay {FIRST_DELAY_S}\nTestingV3AuthInitialDistDelay {FIRST_DELAY_S}\n\
          V3AuthVotingInterval {vote}\nV3AuthVoteDelay {delay}\nV3AuthDistDelay {delay}\n\

@@ -322,6 +322,11 @@ mod tests {
             waiting,
             added_ms: Some(NOW.wall_ms - ago),
             seen_ms: Some(NOW.wall_ms - ago),
+            blocked: false,
+            petname: None,
+            nick: None,
+            intro: Default::default(),
+            request: None,
             hidden: false,
             epoch: 0,
             met: None,
@@ -333,7 +338,7 @@ mod tests {
         let node = Node::new(
             own,
             Policy::default(),
-            Snapshot { peers: vec![row], runs: vec![] },
+            Snapshot { peers: vec![row], invites: vec![], runs: vec![] },
             NOW,
             &mut |out: &mut [u8]| out.fill(9),
         );

@@ -291,7 +291,13 @@ impl Node {
     /// Drops the row of a peer that we owe nothing and know nothing of, so that strangers cannot fill the memory.
     pub(super) fn forget_stranger(&mut self, peer: PeerId) {
         let empty = |p: &Peer| {
-            !p.contact && p.out.is_none() && p.lanes.is_empty() && p.links.is_empty() && !p.dialling.is_running()
+            !p.contact
+                && !p.blocked
+                && p.request.is_none()
+                && p.out.is_none()
+                && p.lanes.is_empty()
+                && p.links.is_empty()
+                && !p.dialling.is_running()
         };
         if self.peers.get(&peer).is_some_and(empty) {
             self.peers.remove(&peer);

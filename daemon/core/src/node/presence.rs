@@ -3,7 +3,7 @@
 use super::Node;
 use crate::effect::{Effect, Notice, Turn};
 use crate::entropy::Entropy;
-use crate::input::{Answer, LinkId, Refused, RequestId};
+use crate::input::LinkId;
 use crate::op::Op;
 use crate::time::Now;
 use torchat_protocol::id::PeerId;
@@ -24,11 +24,17 @@ pub struct Noticed {
     mono_ms: u64,
 }
 
-/// A contact, as far as the core knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A contact, or a peer that is blocked, as far as the core knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactView {
     /// The contact.
     pub peer: PeerId,
+    /// What the user calls it. Wins over `nick`.
+    pub petname: Option<String>,
+    /// What it calls itself: not to be trusted.
+    pub nick: Option<String>,
+    /// The user blocked it, so it is no contact.
+    pub blocked: bool,
     /// A link is up.
     pub linked: bool,
     /// Milliseconds since the last sign of life; `None` if there never was one.
@@ -107,38 +113,21 @@ impl Node {
     }
 
     /// Whether a contact sees us while there is nothing to deliver.
-    pub(super) fn appear(
-        &mut self,
-        now: Now,
-        entropy: &mut dyn Entropy,
-        request: RequestId,
-        peer: PeerId,
-        hidden: bool,
-        turn: &mut Turn,
-    ) {
-        let answer = match self.may_change(&peer) {
-            Err(refused) => Answer::Refused(refused),
-            Ok(()) => match self.peers.get_mut(&peer).filter(|row| row.contact) {
-                None => Answer::Refused(Refused::NoContact),
-                Some(row) => {
-                    if row.hidden != hidden {
-                        row.hidden = hidden;
-                        turn.ops.push(Op::Hidden { peer, hidden });
-                    }
-                    if hidden {
-                        row.greet = false;
-                    } else if row.links.is_empty() {
-                        self.wish_presence(now, peer);
-                        self.hurry(now, entropy, peer);
-                    }
-                    Answer::Done
-                }
-            },
-        };
-        turn.effects.push(Effect::Answer { request, answer });
+    pub(super) fn appear(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, hidden: bool, turn: &mut Turn) {
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        if row.hidden != hidden {
+            row.hidden = hidden;
+            turn.ops.push(Op::Hidden { peer, hidden });
+        }
+        if hidden {
+            row.greet = false;
+        } else if row.links.is_empty() {
+            self.wish_presence(now, peer);
+            self.hurry(now, entropy, peer);
+        }
     }
 
-    /// The contacts, at the given moment.
+    /// The contacts and the blocked peers, at the given moment.
     #[must_use]
     pub fn contacts(&self, now: Now) -> Vec<ContactView> {
         let view = |(peer, row): (&PeerId, &super::Peer)| {
@@ -147,6 +136,9 @@ impl Node {
             let by_store = row.seen_ms.map(|seen| u64::try_from(now.wall_ms.saturating_sub(seen)).unwrap_or(0));
             ContactView {
                 peer: *peer,
+                petname: row.petname.clone(),
+                nick: row.nick.clone(),
+                blocked: row.blocked,
                 linked: links().any(|link| !link.closing),
                 heard_ms_ago: by_link.or(by_store),
                 hidden: row.hidden,
@@ -154,6 +146,6 @@ impl Node {
                 queued: row.out.as_ref().map_or(0, |out| out.owed().count()),
             }
         };
-        self.peers.iter().filter(|(_, row)| row.contact).map(view).collect()
+        self.peers.iter().filter(|(_, row)| row.contact || row.blocked).map(view).collect()
     }
 }

@@ -52,6 +52,9 @@ impl Node {
 
     fn may_send(&self, peer: &PeerId, text: &str) -> Result<(), Refused> {
         self.may_change(peer)?;
+        if self.peers.get(peer).is_some_and(|row| row.blocked) {
+            return Err(Refused::Blocked);
+        }
         if text.len() > limits::TEXT_BYTES {
             return Err(Refused::TextTooLong(text.len()));
         }
@@ -101,14 +104,6 @@ impl Node {
         }
         let waiting = !link.accepted;
         let Some(row) = self.peers.get_mut(&peer) else { return };
-        if ask && row.contact {
-            let message = PeerMessage::ContactReq(torchat_protocol::message::ContactReq {
-                nick: String::new(),
-                text: String::new(),
-                invite: None,
-            });
-            turn.effects.push(Effect::Say { link: id, message });
-        }
         // Only a peer that we have a row for is worth a write.
         if row.waiting != waiting && (row.contact || row.out.is_some()) && self.writable {
             row.waiting = waiting;
@@ -116,6 +111,9 @@ impl Node {
         }
         if !waiting && self.links.get(&id).is_some_and(|link| link.said_hello && link.next.is_none()) {
             self.start_lane(now, entropy, id, turn);
+        }
+        if ask && self.peers.get(&peer).is_some_and(|row| row.contact) {
+            self.say_request(id, turn);
         }
         self.to_pump.insert(peer);
     }
@@ -213,7 +211,7 @@ impl Node {
         turn.effects.push(Effect::Answer { request, answer });
     }
 
-    fn take_back(
+    pub(super) fn take_back(
         &mut self,
         now: Now,
         peer: PeerId,
@@ -250,7 +248,8 @@ impl Node {
         if !self.network_usable || !self.writable || self.stopping {
             return;
         }
-        let born = now.wall_ms - self.policy.expiry_ms;
+        self.forget_old_requests(now, turn);
+        let born = now.wall_ms.saturating_sub(self.policy.expiry_ms);
         for (peer, mids) in self
             .peers
             .iter()

@@ -10,6 +10,8 @@ pub struct NodeStatus {
     pub links: usize,
     /// Contacts.
     pub contacts: usize,
+    /// Strangers that wait for the user's decision.
+    pub requests: usize,
     /// Messages that are not delivered.
     pub queued: usize,
     /// Bytes of their texts.
@@ -51,6 +53,7 @@ impl Node {
         NodeStatus {
             links: self.links.values().filter(|link| !link.closing).count(),
             contacts: self.peers.values().filter(|p| p.contact).count(),
+            requests: self.peers.values().filter(|p| p.asks().is_some()).count(),
             queued: self.peers.values().map(owed).sum(),
             queued_bytes: self.outbox_bytes,
             unread_bytes: self.unread_bytes,

@@ -30,6 +30,8 @@ pub(super) struct Supervision {
     failures: u32,
     renewals: u32,
     renewed: Option<u64>,
+    /// A dial has failed since: without that, another renewal would be made for nothing.
+    failed_since: bool,
     /// Tor has said that it does not work since.
     offline: Option<u64>,
     check: SelfCheck,
@@ -98,6 +100,7 @@ impl Supervision {
     fn fails(&mut self, now: Now) {
         self.trouble.get_or_insert(now.mono_ms);
         self.failures = self.failures.saturating_add(1);
+        self.failed_since = true;
     }
 
     fn wants_renewal(&self, now: Now, policy: &RepairPolicy) -> bool {
@@ -106,7 +109,9 @@ impl Supervision {
         let long = self.failures >= policy.failures && now.mono_ms.saturating_sub(since) >= policy.trouble_ms;
         let doubled = policy.renew_ms.saturating_mul(1 << self.renewals.saturating_sub(QUICK_RENEWALS).min(10));
         let pause = doubled.min(policy.renew_cap_ms);
-        (long || fresh_from_sleep) && self.renewed.is_none_or(|at| now.mono_ms.saturating_sub(at) >= pause)
+        (long || fresh_from_sleep)
+            && self.failed_since
+            && self.renewed.is_none_or(|at| now.mono_ms.saturating_sub(at) >= pause)
     }
 
     fn wants_replacement(&self, now: Now, usable: bool, policy: &RepairPolicy) -> bool {
@@ -237,6 +242,7 @@ impl Node {
         if supervision.wants_renewal(now, policy) {
             supervision.renewed = Some(now.mono_ms);
             supervision.renewals = supervision.renewals.saturating_add(1);
+            supervision.failed_since = false;
             turn.effects.push(Effect::Renew);
         }
         if !supervision.replacing && supervision.wants_replacement(now, usable, policy) {

@@ -3,11 +3,11 @@
 
 use super::*;
 use crate::effect::Notice;
-use crate::input::DialFailure;
-use crate::policy::RepairPolicy;
+use crate::input::{ContactChange, DialFailure};
+use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::PeerSnapshot;
 use torchat_protocol::id::parse_onion;
-use torchat_protocol::message::{Bye, ByeReason, Hello, Limits};
+use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, Limits};
 
 const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
 const SECOND: u64 = 1_000;
@@ -32,6 +32,11 @@ impl Bench {
             waiting: false,
             added_ms: Some(START.wall_ms),
             seen_ms: Some(START.wall_ms),
+            blocked: false,
+            petname: None,
+            nick: None,
+            intro: Default::default(),
+            request: None,
             hidden: false,
             epoch: 0,
             met: None,
@@ -42,7 +47,7 @@ impl Bench {
         };
         let mut policy = Policy::default();
         change(&mut row, &mut policy);
-        let snapshot = Snapshot { peers: vec![row], runs: vec![RunId([7; 8])] };
+        let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])] };
         let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
         let mut bench = Self { node, now: START, peer, dice: 1 };
         bench.turn([Input::Network { usable: true }]);
@@ -322,4 +327,91 @@ fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
     bench.now.wall_ms += 31 * 86_400_000;
     assert_eq!(failed(&bench.pass(2 * HOUR)), 1);
     assert_eq!(bench.node.status(bench.now.mono_ms).queued, 0);
+}
+
+/// What a stranger is told, and when, from its link to the link's end.
+fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
+    let begun = bench.now.mono_ms;
+    let mut told = Vec::new();
+    let mut note = |bench: &Bench, turn: Turn| {
+        assert!(
+            !turn.ops.iter().any(|op| matches!(op, Op::Request { .. })) || turn.effects.is_empty(),
+            "an answer never waits for what is stored of a request"
+        );
+        let passed = bench.now.mono_ms - begun;
+        told.extend(turn.effects.into_iter().map(|e| (passed, e)));
+    };
+    let up = bench.link(link, 1);
+    note(bench, up);
+    let hello = bench.hello(link, None, None);
+    note(bench, hello);
+    let asked = ContactReq { nick: "eve".into(), text: text.into(), invite: None };
+    let asked = bench.turn([Input::Message { link, message: PeerMessage::ContactReq(asked) }]);
+    note(bench, asked);
+    for _ in 0..40 {
+        bench.now.mono_ms += SECOND;
+        bench.now.wall_ms += 1_000;
+        let turn = bench.turn([]);
+        note(bench, turn);
+    }
+    bench.turn([Input::LinkDown { link, reason: String::new() }]);
+    told
+}
+
+#[test]
+fn waiting_refused_blocked_and_unknown_are_told_the_same_at_the_same_time() {
+    let mut all = Vec::new();
+    for standing in 0..5 {
+        let mut bench = Bench::new(|row, policy| {
+            row.contact = false;
+            row.blocked = standing == 1;
+            if standing == 4 {
+                policy.strangers = Strangers::Closed;
+            }
+        });
+        if standing == 2 || standing == 3 {
+            told(&mut bench, 1, "before");
+            assert_eq!(bench.node.requests().len(), 1);
+            let change = if standing == 2 { ContactChange::Refuse } else { ContactChange::Block };
+            bench.turn([Input::Contact { request: 1, peer: bench.peer, change }]);
+        }
+        // The link's number is ours alone.
+        let told = told(&mut bench, 7, "let me in");
+        assert_eq!(bench.node.requests().len(), usize::from(standing == 0));
+        all.push(told);
+    }
+    assert!(all[0].len() >= 4, "HELLO, pending, pending, BYE: {:?}", all[0]);
+    for (standing, told) in all.iter().enumerate() {
+        assert_eq!(*told, all[0], "standing {standing}");
+    }
+}
+
+#[test]
+fn a_flood_of_requests_is_bounded_and_counted() {
+    let mut bench = Bench::new(|_, _| {});
+    let mut keys = (0..=u8::MAX).flat_map(|a| (0..=u8::MAX).map(move |b| (a, b))).filter_map(|(a, b)| {
+        let mut key = [0; 32];
+        (key[0], key[1]) = (a, b);
+        PeerId::from_key(key).ok()
+    });
+    let mut ask = |bench: &mut Bench, link: LinkId| {
+        let peer = keys.next().unwrap();
+        let asked = ContactReq { nick: String::new(), text: "x".repeat(500), invite: None };
+        bench.turn([
+            Input::LinkUp { link, peer, outgoing: false, binding: [0; 32], epoch: 1 },
+            Input::Message { link, message: PeerMessage::ContactReq(asked) },
+            Input::LinkDown { link, reason: String::new() },
+        ]);
+    };
+    for link in 0..500 {
+        ask(&mut bench, link);
+    }
+    assert_eq!(bench.node.requests().len(), 20, "a burst");
+    for link in 500..1_000 {
+        bench.pass(30 * SECOND);
+        ask(&mut bench, link);
+    }
+    assert_eq!(bench.node.requests().len(), 100, "and not more, however slowly they come");
+    assert_eq!(bench.node.status(bench.now.mono_ms).counters.requests, 900);
+    assert_eq!(bench.node.peers.len(), 101, "nothing is left of the others");
 }

@@ -1,9 +1,10 @@
 //! What each command of the classic contract does.
 
+use super::contacts;
 use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
 use serde_json::{Value, json};
 use std::time::Duration;
-use torchat_core::node::ContactView;
+use torchat_core::input::ContactChange;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_onion};
 
@@ -38,10 +39,18 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
         "GET_PEERS" => Ok(get_peers(handle, &request).into()),
         "UPDATE" => update(handle, &request).await,
         "HISTORY" => history(handle, &request).await.map(Into::into),
-        "ADD" => add(handle, &request).await.map(Into::into),
+        "ADD" => contacts::add(handle, &request).await.map(Into::into),
+        "ACCEPT" => contacts::simple(handle, &request, ContactChange::Accept).await.map(Into::into),
+        "REFUSE" => contacts::simple(handle, &request, ContactChange::Refuse).await.map(Into::into),
+        "BLOCK" => contacts::simple(handle, &request, ContactChange::Block).await.map(Into::into),
+        "UNBLOCK" => contacts::simple(handle, &request, ContactChange::Unblock).await.map(Into::into),
+        "REMOVE" => contacts::simple(handle, &request, ContactChange::Remove).await.map(Into::into),
+        "RENAME" => contacts::rename(handle, &request).await.map(Into::into),
+        "INVITE" => contacts::invite(handle, &request).await.map(Into::into),
+        "REQUESTS" => Ok(contacts::requests(handle, &request).into()),
         "CANCEL" => cancel(handle, &request).await.map(Into::into),
-        "APPEAR" => appear(handle, &request).await.map(Into::into),
-        "CONTACTS" => Ok(contacts(handle, &request).into()),
+        "APPEAR" => contacts::appear(handle, &request).await.map(Into::into),
+        "CONTACTS" => Ok(contacts::contacts(handle, &request).into()),
         "STATUS" => Ok(status(handle, &request).into()),
         "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
         "RECV" => Err(Reply::error(
@@ -58,7 +67,8 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
             // The name goes back only as far as a name can be long.
             let name: String = other.chars().take(32).collect();
             let text = format!(
-                "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY ADD CANCEL APPEAR CONTACTS STATUS EXIT"
+                "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY CANCEL CONTACTS ADD REQUESTS ACCEPT \
+                 REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR STATUS EXIT"
             );
             Err(Reply::error("unknown-command", &request.id, text, request.portno))
         }
@@ -66,11 +76,11 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
     result.unwrap_or_else(Into::into)
 }
 
-fn peer(request: &Request, text: &str) -> Result<PeerId, Reply> {
+pub(super) fn peer(request: &Request, text: &str) -> Result<PeerId, Reply> {
     parse_onion(text).map_err(|error| Reply::error("bad-onion", &request.id, error.to_string(), request.portno))
 }
 
-fn refused(request: &Request, refusal: &Refusal) -> Reply {
+pub(super) fn refused(request: &Request, refusal: &Refusal) -> Reply {
     Reply::error(refusal.code(), &request.id, refusal.to_string(), request.portno)
 }
 
@@ -152,12 +162,6 @@ async fn history(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     Ok(Reply::new("HISTORY", &request.id, text, request.portno).with("lines", Value::from(list)))
 }
 
-async fn add(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
-    let whom = peer(request, &request.id)?;
-    handle.add(whom).await.map_err(|refusal| refused(request, &refusal))?;
-    Ok(Reply::new("END", &request.id, "", request.portno))
-}
-
 async fn cancel(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     let whom = peer(request, &request.id)?;
     let mid: MessageId = request.msg.trim().parse().map_err(|_| {
@@ -169,54 +173,6 @@ async fn cancel(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     Ok(Reply::new("END", &request.id, "", request.portno).with("certain", certain))
 }
 
-async fn appear(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
-    let whom = peer(request, &request.id)?;
-    let hidden = match request.msg.as_str() {
-        "offline" => true,
-        "online" => false,
-        _ => {
-            let text = "\"msg\" must be \"offline\" or \"online\"";
-            return Err(Reply::error("bad-value", &request.id, text, request.portno));
-        }
-    };
-    handle.appear(whom, hidden).await.map_err(|refusal| refused(request, &refusal))?;
-    Ok(Reply::new("END", &request.id, "", request.portno))
-}
-
-fn contacts(handle: &Handle, request: &Request) -> Reply {
-    let contacts = handle.contacts();
-    let text: String = contacts.iter().map(|c| format!("{} {}\n", c.peer.onion(), presence(c))).collect();
-    let list: Vec<_> = contacts
-        .iter()
-        .map(|c| {
-            json!({
-                "appear": if c.hidden { "offline" } else { "online" },
-                "heard_s": c.heard_ms_ago.map(|ms| ms / 1000),
-                "id": c.peer.onion(),
-                "link": c.linked,
-                "presence": presence(c),
-                "queued": c.queued,
-                "state": if c.waiting { "waiting" } else { "contact" },
-            })
-        })
-        .collect();
-    Reply::new("CONTACTS", &request.id, text, request.portno).with("contacts", Value::from(list))
-}
-
-/// A fact with an age, never a guess: nobody is called online.
-fn presence(contact: &ContactView) -> String {
-    let Some(ms) = contact.heard_ms_ago else { return "never heard of".to_owned() };
-    let seconds = ms / 1000;
-    let age = match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    };
-    let link = if contact.linked { "linked, " } else { "" };
-    format!("{link}last heard {age} ago")
-}
-
 fn status(handle: &Handle, request: &Request) -> Reply {
     let status = handle.status();
     let sentence = status["sentence"].as_str().unwrap_or_default().to_owned();
@@ -224,7 +180,7 @@ fn status(handle: &Handle, request: &Request) -> Reply {
 }
 
 /// RFC 3339, UTC, seconds.
-fn date(at_ms: i64) -> String {
+pub(super) fn date(at_ms: i64) -> String {
     match jiff::Timestamp::from_millisecond(at_ms) {
         Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         // Outside the years that have a name; only a broken clock gets here.

@@ -19,6 +19,56 @@ pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Resul
             )?
             .execute(params![peer.as_bytes(), at_ms])?;
         }
+        Op::Remove { peer } => {
+            db.prepare_cached(
+                "UPDATE peer SET contact = 0, waiting = 0, hidden = 0, petname = NULL, intro = '', intro_invite = NULL
+                 WHERE peer = ?1",
+            )?
+            .execute([peer.as_bytes()])?;
+        }
+        Op::Block { peer, blocked } => {
+            db.prepare_cached(
+                "INSERT INTO peer (peer, blocked) VALUES (?1, ?2)
+                 ON CONFLICT (peer) DO UPDATE SET blocked = excluded.blocked",
+            )?
+            .execute(params![peer.as_bytes(), blocked])?;
+        }
+        Op::Petname { peer, name } => {
+            db.prepare_cached("UPDATE peer SET petname = ?2 WHERE peer = ?1")?
+                .execute(params![peer.as_bytes(), name])?;
+        }
+        Op::Nick { peer, nick } => {
+            db.prepare_cached("UPDATE peer SET nick = ?2 WHERE peer = ?1")?.execute(params![peer.as_bytes(), nick])?;
+        }
+        Op::Intro { peer, intro } => {
+            db.prepare_cached(
+                "INSERT INTO peer (peer, intro, intro_invite) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (peer) DO UPDATE SET intro = excluded.intro, intro_invite = excluded.intro_invite",
+            )?
+            .execute(params![peer.as_bytes(), intro.text, intro.invite.map(|secret| secret.0)])?;
+        }
+        Op::Request { peer, request: Some(request) } => {
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO request (peer, nick, text, at_ms, refused) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                peer.as_bytes(),
+                request.nick,
+                request.text,
+                request.at_ms,
+                request.refused
+            ])?;
+        }
+        Op::Request { peer, request: None } => {
+            db.prepare_cached("DELETE FROM request WHERE peer = ?1")?.execute([peer.as_bytes()])?;
+        }
+        Op::Invite { invite } => {
+            db.prepare_cached("INSERT INTO invite (hash, until_ms) VALUES (?1, ?2)")?
+                .execute(params![invite.hash, invite.until_ms])?;
+        }
+        Op::InviteGone { hash } => {
+            db.prepare_cached("DELETE FROM invite WHERE hash = ?1")?.execute([hash])?;
+        }
         Op::Waiting { peer, waiting } => {
             db.prepare_cached(
                 "INSERT INTO peer (peer, waiting) VALUES (?1, ?2)

@@ -5,8 +5,8 @@ use crate::handle::HistoryLine;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use torchat_core::snapshot::{OutSnapshot, PeerSnapshot, Pending, Snapshot};
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
+use torchat_core::snapshot::{ContactRequest, Intro, InviteRow, OutSnapshot, PeerSnapshot, Pending, Snapshot};
+use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
 
 /// An unread message.
@@ -221,8 +221,14 @@ pub(super) fn outgoing(
 
 fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut peers = Vec::new();
-    let mut query =
-        db.prepare("SELECT peer, contact, waiting, added_ms, seen_ms, attempts, hidden, epoch, met FROM peer")?;
+    let mut query = db.prepare(
+        "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
+                p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused
+         FROM peer p LEFT JOIN request r USING (peer)
+         UNION ALL
+         SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused
+         FROM request r WHERE r.peer NOT IN (SELECT peer FROM peer)",
+    )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let peer = peer_id(blob(row, 0)?)?;
@@ -236,6 +242,16 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
             hidden: row.get(6)?,
             epoch: row.get(7)?,
             met: row.get::<_, Option<[u8; 8]>>(8)?.map(RunId),
+            blocked: row.get(9)?,
+            petname: row.get(10)?,
+            nick: row.get(11)?,
+            intro: Intro { text: row.get(12)?, invite: row.get::<_, Option<[u8; 16]>>(13)?.map(InviteSecret) },
+            request: match row.get::<_, Option<String>>(14)? {
+                Some(nick) => {
+                    Some(ContactRequest { nick, text: row.get(15)?, at_ms: row.get(16)?, refused: row.get(17)? })
+                }
+                None => None,
+            },
             out: out_lane(db, &peer)?,
             lanes: in_lanes(db, &peer)?,
             unread_bytes: unread_bytes(db, &peer)?,
@@ -243,7 +259,11 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     }
     let runs =
         db.prepare("SELECT run FROM run")?.query_map([], |row| Ok(RunId(blob(row, 0)?)))?.collect::<Result<_, _>>()?;
-    Ok(Snapshot { peers, runs })
+    let invites = db
+        .prepare("SELECT hash, until_ms FROM invite")?
+        .query_map([], |row| Ok(InviteRow { hash: blob(row, 0)?, until_ms: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
+    Ok(Snapshot { peers, invites, runs })
 }
 
 fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, StoreError> {

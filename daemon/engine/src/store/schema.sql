@@ -4,6 +4,11 @@
 CREATE TABLE peer (
     peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
     contact     INTEGER NOT NULL DEFAULT 0,
+    blocked     INTEGER NOT NULL DEFAULT 0,
+    petname     TEXT,                        -- what the user calls it
+    nick        TEXT,                        -- what it calls itself
+    intro       TEXT    NOT NULL DEFAULT '', -- what we say to be accepted
+    intro_invite BLOB,                       -- and the secret of the invite that we were given
     waiting     INTEGER NOT NULL DEFAULT 0,  -- it holds our messages back until its user accepts us
     hidden      INTEGER NOT NULL DEFAULT 0,  -- it sees us only while there is something to deliver
     epoch       INTEGER NOT NULL DEFAULT 0,  -- the highest of its certificates
@@ -12,6 +17,21 @@ CREATE TABLE peer (
     seen_ms     INTEGER,
     attempts    INTEGER NOT NULL DEFAULT 0,  -- dials that failed in a row
     next_ms     INTEGER                      -- not dialled before
+) STRICT, WITHOUT ROWID;
+
+-- Strangers that ask to become contacts, and those that were refused. Apart from mail.
+CREATE TABLE request (
+    peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
+    nick        TEXT    NOT NULL,
+    text        TEXT    NOT NULL,
+    at_ms       INTEGER NOT NULL,
+    refused     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Invites that nobody has used. The secret is stored nowhere.
+CREATE TABLE invite (
+    hash        BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
+    until_ms    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Every run of the daemon with this store. A contact that has met a run that is not here met another copy of us.

@@ -1,0 +1,63 @@
+//! Names that look like other names.
+//!
+//! A peer chooses its nickname, so it may choose one that reads like a contact's. No rule can forbid that: names in one
+//! script are honest names too. So a client asks [`looks_like`] about every new name and the names it already shows,
+//! and warns: "this name looks like your contact X".
+
+use torchat_protocol::nick::OWN_WORDS;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_security::confusable_detection::skeleton;
+
+/// Whether a person may take one name for the other. Equal names do look alike.
+///
+/// Compared without case, spaces, punctuation and the accents of Latin, Greek and Cyrillic, by the table of confusable
+/// characters of Unicode's UTS 39: Cyrillic а is a, Greek ο is o, l, I, 1 and | are one, 0 is O, rn is m, full width and
+/// mathematical letters are plain ones. It is a reason to warn and not to refuse: José and Jose look alike too.
+///
+/// Both names should be of bounded length: the work grows with it.
+#[must_use]
+pub fn looks_like(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let alike = |x: String, y: String| !x.is_empty() && x == y;
+    // Twice, because I looks like l and i is its lower case: "aIice" is "alice" by its shape, "ALICE" is by its case.
+    alike(folded(a, false), folded(b, false)) || alike(folded(a, true), folded(b, true))
+}
+
+/// Whether a name may be taken for a word by which our programs speak of themselves, in any script.
+#[must_use]
+pub fn looks_like_our_word(name: &str) -> bool {
+    OWN_WORDS.into_iter().any(|word| looks_like(name, word))
+}
+
+fn folded(name: &str, lower_first: bool) -> String {
+    let plain: String = name.nfkd().filter(|c| !is_accent(*c)).collect();
+    let plain = if lower_first { plain.to_lowercase() } else { plain };
+    let shape: String = skeleton(&plain).collect();
+    shape
+        .nfkd()
+        .flat_map(char::to_lowercase)
+        .filter(|c| c.is_alphanumeric() && !is_accent(*c))
+        .map(base_shape)
+        .collect()
+}
+
+/// The combining marks that no script's spelling depends on. Vowel signs of Hebrew to Khmer are not among them.
+fn is_accent(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Small capitals, to which UTS 39 brings Cyrillic letters of that shape, and the dotless i.
+fn base_shape(c: char) -> char {
+    match c {
+        '\u{299}' => 'b',
+        '\u{29c}' => 'h',
+        '\u{131}' => 'i',
+        '\u{138}' | '\u{1d0b}' => 'k',
+        '\u{1d1b}' => 't',
+        other => other,
+    }
+}

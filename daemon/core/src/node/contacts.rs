@@ -1,0 +1,323 @@
+//! Who may write to us: contacts, strangers that ask, invites, and those that are blocked.
+//!
+//! A stranger gets the same bytes at the same time whether its request waits, was refused, or it is blocked: after its
+//! HELLO "pending", and after its request "pending" once more. What is stored of a request is therefore written in the
+//! next turn, not in the one that answers: an answer that waits for a commit would tell that something was stored.
+
+use super::{Node, Peer};
+use crate::effect::{Effect, Turn};
+use crate::entropy::{self, Entropy};
+use crate::input::{Answer, ContactChange, LinkId, Refused, RequestId};
+use crate::op::Op;
+use crate::policy::Strangers;
+use crate::snapshot::{ContactRequest, Intro, InviteRow};
+use crate::time::Now;
+use sha2::{Digest as _, Sha256};
+use torchat_protocol::id::{InviteSecret, PeerId};
+use torchat_protocol::message::{ContactReq, PeerMessage, SkipReason};
+use torchat_protocol::nick::Nick;
+
+/// A stranger's request that waits for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestView {
+    /// Who asks.
+    pub peer: PeerId,
+    /// What it says.
+    pub request: ContactRequest,
+}
+
+fn hash(secret: InviteSecret) -> [u8; 32] {
+    Sha256::new().chain_update(b"torchatd/1 invite\0").chain_update(secret.0).finalize().into()
+}
+
+impl Peer {
+    /// The request that the user has not decided.
+    pub(super) fn asks(&self) -> Option<&ContactRequest> {
+        self.request.as_ref().filter(|request| !request.refused && !self.blocked && !self.contact)
+    }
+}
+
+impl Node {
+    /// Whether messages of this peer are stored and acknowledged.
+    pub(super) fn accepts(&self, peer: &PeerId) -> bool {
+        let row = self.peers.get(peer);
+        let blocked = row.is_some_and(|row| row.blocked);
+        !blocked && (self.policy.strangers == Strangers::Open || row.is_some_and(|row| row.contact))
+    }
+
+    pub(super) fn change_contact(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        request: RequestId,
+        peer: PeerId,
+        change: ContactChange,
+        turn: &mut Turn,
+    ) {
+        let result = self.may_change(&peer).and_then(|()| self.changed(now, entropy, peer, change, turn));
+        let answer = result.map_or_else(Answer::Refused, |()| Answer::Done);
+        turn.effects.push(Effect::Answer { request, answer });
+        self.forget_stranger(peer);
+    }
+
+    fn changed(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        peer: PeerId,
+        change: ContactChange,
+        turn: &mut Turn,
+    ) -> Result<(), Refused> {
+        let row = self.peers.entry(peer).or_default();
+        match change {
+            ContactChange::Add(_) | ContactChange::Accept if row.blocked => return Err(Refused::Blocked),
+            ContactChange::Accept | ContactChange::Refuse if row.asks().is_none() => return Err(Refused::NoRequest),
+            ContactChange::Add(intro) => {
+                // Asked again without words, the words of before still hold.
+                if intro != Intro::default() && row.intro != intro {
+                    row.intro = intro.clone();
+                    turn.ops.push(Op::Intro { peer, intro });
+                }
+                self.accept(now, entropy, peer, turn);
+            }
+            ContactChange::Accept => self.accept(now, entropy, peer, turn),
+            ContactChange::Refuse => {
+                if let Some(request) = &mut row.request {
+                    request.refused = true;
+                    turn.ops.push(Op::Request { peer, request: Some(request.clone()) });
+                }
+            }
+            ContactChange::Block if row.blocked => {}
+            ContactChange::Block => {
+                row.blocked = true;
+                turn.ops.push(Op::Block { peer, blocked: true });
+                self.remove(now, peer, turn);
+            }
+            ContactChange::Unblock if !row.blocked => return Err(Refused::NotBlocked),
+            ContactChange::Unblock => {
+                row.blocked = false;
+                turn.ops.push(Op::Block { peer, blocked: false });
+            }
+            ContactChange::Rename(_) if !row.contact && !row.blocked => return Err(Refused::NoContact),
+            ContactChange::Rename(name) => {
+                row.petname.clone_from(&name);
+                turn.ops.push(Op::Petname { peer, name });
+            }
+            ContactChange::Remove | ContactChange::Appear { .. } if !row.contact => return Err(Refused::NoContact),
+            ContactChange::Remove => self.remove(now, peer, turn),
+            ContactChange::Appear { hidden } => self.appear(now, entropy, peer, hidden, turn),
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, turn: &mut Turn) {
+        if !self.peers.get(&peer).is_some_and(|row| row.contact) {
+            self.make_contact(now, peer, turn);
+            let row = self.peers.entry(peer).or_default();
+            row.greet = row.links.is_empty();
+            for link in row.links.clone() {
+                self.introduce(link, turn);
+            }
+        }
+        // Asked again, the user wants to be heard of now.
+        self.hurry(now, entropy, peer);
+    }
+
+    pub(super) fn make_contact(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
+        let row = self.peers.entry(peer).or_default();
+        row.contact = true;
+        row.added_ms = Some(now.wall_ms);
+        turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
+        if let Some(request) = row.request.take() {
+            turn.ops.push(Op::Request { peer, request: None });
+            if !request.nick.is_empty() {
+                turn.ops.push(Op::Nick { peer, nick: request.nick.clone() });
+                row.nick = Some(request.nick);
+            }
+        }
+    }
+
+    /// A contact, or a stranger that asked, becomes a stranger that did not. A link of it is told what every stranger is
+    /// told, and ends as theirs do.
+    fn remove(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        let owed: Vec<_> = row.out.iter().flat_map(|out| out.owed().map(|p| p.mid)).collect();
+        let was_contact = std::mem::take(&mut row.contact);
+        (row.waiting, row.greet, row.hidden) = (false, false, false);
+        row.intro = Intro::default();
+        row.petname = None;
+        if row.request.take().is_some() {
+            turn.ops.push(Op::Request { peer, request: None });
+        }
+        if was_contact {
+            turn.ops.push(Op::Remove { peer });
+            for link in row.links.clone() {
+                self.introduce(link, turn);
+            }
+        }
+        self.take_back(now, peer, &owed, SkipReason::Withdrawn, turn);
+    }
+
+    /// A peer asks to become a contact.
+    pub(super) fn asked(&mut self, now: Now, id: LinkId, mut asked: ContactReq, turn: &mut Turn) {
+        let Some(link) = self.links.get(&id) else { return };
+        // A name that breaks the rules is no name; it is no reason to refuse anything.
+        if Nick::parse(&asked.nick).is_err() {
+            asked.nick.clear();
+        }
+        let peer = link.peer;
+        if self.policy.strangers != Strangers::Closed && self.is_invited(now, &peer, &asked, turn) {
+            self.make_contact(now, peer, turn);
+            let row = self.peers.entry(peer).or_default();
+            if !asked.nick.is_empty() {
+                turn.ops.push(Op::Nick { peer, nick: asked.nick.clone() });
+                row.nick = Some(asked.nick);
+            }
+            for link in row.links.clone() {
+                self.introduce(link, turn);
+            }
+            return;
+        }
+        self.say_contact_state(id, turn);
+        let row = self.peers.entry(peer).or_default();
+        if row.contact {
+            if !asked.nick.is_empty() && row.nick.as_ref() != Some(&asked.nick) && self.writable {
+                row.nick = Some(asked.nick.clone());
+                turn.ops.push(Op::Nick { peer, nick: asked.nick });
+            }
+        } else if self.policy.strangers == Strangers::Request {
+            self.keep_request(now, peer, asked);
+        } else {
+            self.counters.requests += 1;
+        }
+    }
+
+    /// Uses the invite up, if it is a good one.
+    fn is_invited(&mut self, now: Now, peer: &PeerId, asked: &ContactReq, turn: &mut Turn) -> bool {
+        let Some(secret) = asked.invite.as_ref().and_then(|text| text.parse::<InviteSecret>().ok()) else {
+            return false;
+        };
+        let row = self.peers.get(peer);
+        if !self.writable || row.is_some_and(|row| row.blocked || row.contact) {
+            return false;
+        }
+        // Looked up by its digest: how long the comparison takes says nothing of the secret.
+        let Some(until_ms) = self.invites.remove(&hash(secret)) else { return false };
+        turn.ops.push(Op::InviteGone { hash: hash(secret) });
+        now.wall_ms < until_ms
+    }
+
+    fn keep_request(&mut self, now: Now, peer: PeerId, asked: ContactReq) {
+        let waiting = self.peers.values().filter(|row| row.asks().is_some()).count();
+        let policy = &self.policy.requests;
+        let Some(row) = self.peers.get_mut(&peer) else { return };
+        let ContactReq { nick, text, .. } = asked;
+        match &row.request {
+            // The user has decided, or it says nothing new.
+            Some(old) if old.refused || (old.nick == nick && old.text == text) => return,
+            _ if row.blocked => return,
+            // A new request replaces the old one of the same onion, which takes no more room.
+            None if waiting >= policy.waiting => {
+                self.counters.requests += 1;
+                return;
+            }
+            _ => {}
+        }
+        let paid_at = self.requests_paid_at.max(now.mono_ms) + policy.token_ms;
+        if !self.writable || paid_at > now.mono_ms + policy.burst.saturating_mul(policy.token_ms) {
+            self.counters.requests += 1;
+            return;
+        }
+        self.requests_paid_at = paid_at;
+        let request = ContactRequest { nick, text, at_ms: now.wall_ms, refused: false };
+        row.request = Some(request.clone());
+        self.later.push(Op::Request { peer, request: Some(request) });
+    }
+
+    /// Writes down what the last turn did not, for the reason in the module's description.
+    pub(super) fn write_later(&mut self, turn: &mut Turn) {
+        if self.writable {
+            turn.ops.append(&mut self.later);
+        } else {
+            // The peers ask again at their next link.
+            self.later.clear();
+        }
+    }
+
+    pub(super) fn invite(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        request: RequestId,
+        lifetime_ms: i64,
+        turn: &mut Turn,
+    ) {
+        self.forget_old_invites(now, turn);
+        let answer = if !self.writable {
+            Answer::Refused(Refused::Storage)
+        } else if self.invites.len() >= self.policy.requests.invites {
+            Answer::Refused(Refused::TooManyInvites)
+        } else {
+            let secret = InviteSecret(entropy::bytes(entropy));
+            let invite = InviteRow { hash: hash(secret), until_ms: now.wall_ms.saturating_add(lifetime_ms) };
+            self.invites.insert(invite.hash, invite.until_ms);
+            turn.ops.push(Op::Invite { invite });
+            Answer::Invited(secret)
+        };
+        turn.effects.push(Effect::Answer { request, answer });
+    }
+
+    fn forget_old_invites(&mut self, now: Now, turn: &mut Turn) {
+        let old = self.invites.extract_if(.., |_, until_ms| *until_ms <= now.wall_ms);
+        turn.ops.extend(old.map(|(hash, _)| Op::InviteGone { hash }));
+    }
+
+    /// Drops invites and requests, and refusals, that are too old.
+    pub(super) fn forget_old_requests(&mut self, now: Now, turn: &mut Turn) {
+        self.forget_old_invites(now, turn);
+        let born = now.wall_ms.saturating_sub(self.policy.requests.kept_ms);
+        let old: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| p.request.as_ref().is_some_and(|r| r.at_ms < born))
+            .map(|(p, _)| *p)
+            .collect();
+        for peer in old {
+            if let Some(row) = self.peers.get_mut(&peer) {
+                row.request = None;
+            }
+            turn.ops.push(Op::Request { peer, request: None });
+            self.forget_stranger(peer);
+        }
+    }
+
+    /// The requests that the user has not decided, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        let view = |(peer, row): (&PeerId, &Peer)| Some(RequestView { peer: *peer, request: row.asks()?.clone() });
+        let mut requests: Vec<_> = self.peers.iter().filter_map(view).collect();
+        requests.sort_by_key(|view| view.request.at_ms);
+        requests
+    }
+
+    /// What we say to be accepted.
+    pub(super) fn say_request(&self, id: LinkId, turn: &mut Turn) {
+        let Some(row) = self.links.get(&id).and_then(|link| self.peers.get(&link.peer)) else { return };
+        let message = PeerMessage::ContactReq(ContactReq {
+            nick: self.policy.nick.clone(),
+            text: row.intro.text.clone(),
+            invite: row.intro.invite.map(|secret| secret.to_string()),
+        });
+        turn.effects.push(Effect::Say { link: id, message });
+    }
+
+    pub(super) fn may_change(&self, peer: &PeerId) -> Result<(), Refused> {
+        if *peer == self.own {
+            Err(Refused::ToSelf)
+        } else if !self.writable {
+            Err(Refused::Storage)
+        } else {
+            Ok(())
+        }
+    }
+}
