@@ -15,7 +15,8 @@ import sys
 import textwrap
 from typing import Any
 
-from poll import Daemon, Refused, harmless
+from harmless import harmless
+from poll import Daemon, Refused
 
 HELP = "/peer ONION  /peers  /add ONION  /status  /help  /quit  /exit"
 REFRESH_MS = 1000
@@ -50,15 +51,16 @@ class Chat:
             who = "you " if line["dir"] == "out" else "peer"
             state = "" if line["dir"] == "in" else f"  [{line['state']}]"
             clock = line["date"][11:16]
-            for n, part in enumerate(line["msg"].split("\n")):
-                self.lines.append(f"{clock} {who} {harmless(part)}{state if n == 0 else ''}")
+            for n, part in enumerate(harmless(line["msg"]).split("\n")):
+                self.lines.append(f"{clock} {who} {part}{state if n == 0 else ''}")
 
     def draw(self) -> None:
         height, width = self.screen.getmaxyx()
         self.screen.erase()
         shown: list[str] = []
         for line in self.notes[-4:] + self.lines:
-            shown += textwrap.wrap(line, max(width - 1, 10)) or [""]
+            # Indented, so that no part of a text stands where a time and a name would.
+            shown += textwrap.wrap(line, max(width - 1, 10), subsequent_indent="      ") or [""]
         for row, line in enumerate(shown[-max(height - 2, 1):]):
             self.put(row, line)
         self.put(height - 2, ("-" * width)[: width - 1])

@@ -13,8 +13,9 @@ import json
 import socket
 import sys
 import time
-import unicodedata
 from typing import Any
+
+from harmless import harmless
 
 
 class Refused(Exception):
@@ -53,11 +54,6 @@ class Daemon:
         return found
 
 
-def harmless(text: str) -> str:
-    """A peer's text without what moves a terminal's cursor or turns its direction (categories Cc and Cf)."""
-    return "".join(c if unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("port", type=int)
@@ -73,7 +69,9 @@ def main() -> int:
             print("queued for", options.to, flush=True)
         while True:
             for message in daemon.unread():
-                print(message["date"], message["id"], harmless(message["msg"]), flush=True)
+                # Indented, so that no line of a text looks like the beginning of another message.
+                text = harmless(message["msg"]).replace("\n", "\n    ")
+                print(message["date"], message["id"], text, flush=True)
             if options.once:
                 return 0
             time.sleep(1)

@@ -35,12 +35,9 @@ fn folded(name: &str, lower_first: bool) -> String {
     let plain: String = name.nfkd().filter(|c| !is_accent(*c)).collect();
     let plain = if lower_first { plain.to_lowercase() } else { plain };
     let shape: String = skeleton(&plain).collect();
-    shape
-        .nfkd()
-        .flat_map(char::to_lowercase)
-        .filter(|c| c.is_alphanumeric() && !is_accent(*c))
-        .map(base_shape)
-        .collect()
+    let letters = shape.nfkd().flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric() && !is_accent(*c));
+    // UTS 39 writes m as rn, but leaves the small capital alone.
+    letters.map(base_shape).collect::<String>().replace("rn", "m")
 }
 
 /// The combining marks that no script's spelling depends on. Vowel signs of Hebrew to Khmer are not among them.
@@ -50,13 +47,14 @@ fn is_accent(c: char) -> bool {
         | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// Small capitals, to which UTS 39 brings Cyrillic letters of that shape, and the dotless i.
+/// The letters shaped like small capitals, to which UTS 39 brings Cyrillic ones, and the dotless i.
 fn base_shape(c: char) -> char {
     match c {
         '\u{299}' => 'b',
         '\u{29c}' => 'h',
         '\u{131}' => 'i',
         '\u{138}' | '\u{1d0b}' => 'k',
+        '\u{28d}' | '\u{1d0d}' => 'm',
         '\u{1d1b}' => 't',
         other => other,
     }

@@ -89,7 +89,7 @@ pub fn shown_name(name: &str, columns: usize) -> String {
     }
     let Some(mut left) = columns.checked_sub(1) else { return out };
     for piece in &pieces {
-        // A mark stays with its character: it takes no column, or the character is the last that fits.
+        // Most marks take no column, so they stay with the last character that fits.
         let Some(rest) = left.checked_sub(piece.columns()) else { break };
         left = rest;
         piece.write(&mut out);
