@@ -320,7 +320,7 @@ mod tests {
         // The one key without a default stands there as a comment.
         assert!(documented().contains("# database_bytes"));
         let table: toml::Table = documented().parse().unwrap();
-        assert_eq!(table["limits"].as_table().unwrap().len(), 8);
+        assert_eq!(table["limits"].as_table().unwrap().len(), 9);
         assert_eq!(table["dial"].as_table().unwrap().len(), 10);
     }
 

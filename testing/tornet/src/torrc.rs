@@ -201,8 +201,10 @@ mod tests {
     fn an_authority_adds_its_votes() {
         let expected = "DirPort 127.0.0.1:7201\nAuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\n\
             AuthDirTestReachability 0\nV3AuthNIntervalsValid 3\nTestingDirAuthVoteHSDir *\n\
-            TestingDirAuthVoteGuard *\nTestingMinExitFlagThreshold 0\nTestingV3AuthInitialVotingInterval 10\n\
-            TestingV3AuthVotingStartOffset 1\nTestingV3AuthInitialVoteDelay 2\nTestingV3AuthInitialDistDelay 2\n\
+            TestingDirAuthVoteGuard *\nTestingMinExitFlagThreshold 0\nAuthDirFastGuarantee 1\n\
+            AuthDirVoteStableGuaranteeMinUptime 0\nAuthDirVoteStableGuaranteeMTBF 0\n\
+            TestingV3AuthInitialVotingInterval 10\nTestingV3AuthVotingStartOffset 1\n\
+            TestingV3AuthInitialVoteDelay 2\nTestingV3AuthInitialDistDelay 2\n\
             V3AuthVotingInterval 15\nV3AuthVoteDelay 3\nV3AuthDistDelay 3\n\
             ConsensusParams cc_alg=2 hsdir_interval=6 cbtdisabled=1 cbtinitialtimeout=10000 \
             guard-internet-likely-down-interval=20\n";
