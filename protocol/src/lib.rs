@@ -2,7 +2,8 @@
 //!
 //! Pure code: bytes in, values out. No clock, no entropy, no files, no sockets, so that the same types serve the
 //! daemon, every client, the simulation and the fuzzers. The two planes share no type: what comes from an onion stream
-//! can only ever become a [`message::PeerMessage`], what comes from a local program only a [`control::Request`].
+//! can only ever become a [`message::PeerMessage`] or, if the user allows it, a [`legacy::OldMessage`]; what comes from a
+//! local program only a [`control::Request`].
 
 pub mod cert;
 pub mod control;
@@ -11,6 +12,7 @@ pub mod hello;
 pub mod id;
 pub mod invite;
 pub mod json;
+pub mod legacy;
 pub mod limits;
 pub mod message;
 pub mod nick;

@@ -315,3 +315,20 @@ proptest! {
         let _ = PeerMessage::decode(&bytes);
     }
 }
+
+/// What the old programs wrote, a line for each: the first two generations, the third with its four digits, and a
+/// script's Python.
+#[test]
+fn what_old_daemons_wrote_is_read() {
+    let path = format!("{}/golden/legacy.txt", env!("CARGO_MANIFEST_DIR"));
+    let golden = std::fs::read_to_string(path).unwrap();
+    let texts: Vec<_> = golden
+        .lines()
+        .map(|wire| {
+            let message = torchat_protocol::legacy::Reader::default().push(wire.as_bytes()).unwrap().unwrap();
+            assert_eq!(message.claim.as_str(), "aaaaaaaaaaaaaaaa.onion");
+            message.text
+        })
+        .collect();
+    assert_eq!(texts, ["hello b", "hello b", "hello s", "grüße 😀"]);
+}
