@@ -1,0 +1,261 @@
+//! Both ends of a lane, told by the daemon's own node: what it says to what it hears.
+
+use super::{NOW_S, client, compare, server};
+use serde_json::{Value, json};
+use torchat_core::effect::Effect;
+use torchat_core::input::{Answer, Input};
+use torchat_core::node::Node;
+use torchat_core::op::Op;
+use torchat_core::policy::Policy;
+use torchat_core::snapshot::{PeerSnapshot, Snapshot};
+use torchat_core::time::Now;
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::{
+    Body, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, PeerMessage, Recv, Skip, SkipReason,
+};
+
+const TEXTS: [&str; 4] = ["one", "two", "three", "four"];
+/// Seconds since 1970, rounded down to the minute.
+const SENT_S: u64 = NOW_S - NOW_S % 60;
+
+/// A node with one link, and what it says on it.
+struct Talk {
+    node: Node,
+    peer: PeerId,
+    dice: u8,
+    /// The messages, in order.
+    queued: Vec<MessageId>,
+    /// The messages of the current lane, in order.
+    mids: Vec<MessageId>,
+    delivered: Vec<MessageId>,
+    marks: Vec<u64>,
+}
+
+impl Talk {
+    fn new(contact: bool) -> Self {
+        let peer = server().peer_id();
+        let row = PeerSnapshot {
+            peer,
+            contact,
+            waiting: false,
+            added_ms: contact.then_some(0),
+            seen_ms: None,
+            blocked: false,
+            petname: None,
+            nick: None,
+            intro: Default::default(),
+            request: None,
+            hidden: false,
+            epoch: 0,
+            met: None,
+            attempts: 0,
+            out: None,
+            lanes: vec![],
+            unread_bytes: 0,
+        };
+        let snapshot = Snapshot { peers: contact.then_some(row).into_iter().collect(), ..Snapshot::default() };
+        let mut dice = 0xa0;
+        let mut fill = |out: &mut [u8]| {
+            dice += 1;
+            out.fill(dice);
+        };
+        let node = Node::new(client().peer_id(), Policy::default(), snapshot, now(), &mut fill);
+        Self { node, peer, dice: 0, queued: Vec::new(), mids: Vec::new(), delivered: Vec::new(), marks: Vec::new() }
+    }
+
+    /// One turn; returns what is said on the link, as the engine writes it.
+    fn turn(&mut self, input: Input) -> Vec<PeerMessage> {
+        let Self { node, dice, .. } = self;
+        let mut fill = |out: &mut [u8]| {
+            *dice += 1;
+            out.fill(*dice);
+        };
+        let turn = node.turn(now(), &mut fill, [input]);
+        for op in &turn.ops {
+            match op {
+                Op::NewLane { messages, .. } => self.mids = messages.iter().map(|(mid, _)| *mid).collect(),
+                Op::Skip { count, why: SkipReason::Lost, .. } => self.marks.push(*count),
+                _ => {}
+            }
+        }
+        let mut said = Vec::new();
+        for effect in turn.effects {
+            match effect {
+                Effect::Say { message, .. } => said.push(message),
+                Effect::Answer { answer: Answer::Queued(mid), .. } => {
+                    self.queued.push(mid);
+                    self.mids.push(mid);
+                }
+                Effect::Delivered { mids, .. } => self.delivered.extend(mids),
+                Effect::Transmit { lane, first, mut prev, count, .. } => {
+                    for seq in first..first + count {
+                        let mid = self.mids[usize::try_from(seq).unwrap() - 1];
+                        let text = TEXTS[self.place(mid)].to_owned();
+                        said.push(PeerMessage::Recv(Recv {
+                            lane,
+                            seq,
+                            prev,
+                            mid,
+                            sent: SENT_S,
+                            body: Body::Text { text },
+                        }));
+                        prev = prev.next(mid);
+                    }
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+
+    fn send(&mut self) {
+        for text in TEXTS {
+            self.turn(Input::Send { request: 1, peer: self.peer, text: text.into() });
+        }
+    }
+
+    fn hear(&mut self, message: PeerMessage) -> Vec<PeerMessage> {
+        self.turn(Input::Message { link: 1, message })
+    }
+
+    fn link_up(&mut self) -> Vec<PeerMessage> {
+        self.turn(Input::LinkUp { link: 1, peer: self.peer, outgoing: false, binding: [3; 32], epoch: 1 })
+    }
+
+    /// Which of the texts a message has.
+    fn place(&self, mid: MessageId) -> usize {
+        self.queued.iter().position(|known| *known == mid).unwrap()
+    }
+}
+
+fn now() -> Now {
+    Now { wall_ms: i64::try_from(NOW_S).unwrap() * 1000, mono_ms: 1_000_000 }
+}
+
+/// The ids that the four texts get in every case: the randomness of all of them is the same.
+fn ids() -> Vec<MessageId> {
+    let mut talk = Talk::new(true);
+    talk.link_up();
+    talk.send();
+    talk.queued
+}
+
+fn text(message: &PeerMessage) -> Value {
+    String::from_utf8(message.encode()).unwrap().into()
+}
+
+fn texts(messages: &[PeerMessage]) -> Vec<Value> {
+    messages.iter().map(text).collect()
+}
+
+fn hello(lanes: Vec<LaneState>) -> PeerMessage {
+    let limits = Limits { msg: 65_536, inflight: 64, credit: 1_048_576 };
+    PeerMessage::Hello(Hello { app: "other".into(), v: 1, features: vec![], lanes, limits, run: None, met: None })
+}
+
+/// The digest after messages that arrived (`true`) or whose numbers were skipped.
+fn chain(fates: &[bool]) -> Chain {
+    ids().into_iter().zip(fates).fold(Chain::EMPTY, |chain, (mid, arrived)| {
+        let next = chain.next(mid);
+        if *arrived { next } else { next.next(mid) }
+    })
+}
+
+/// A sender that put four messages on a link, took some back, and then hears where the receiver stands.
+fn sender_case(what: &str, taken_back: &[usize], hwm: u64, chain: Chain, again: Option<(u64, Chain)>) -> Value {
+    let mut talk = Talk::new(true);
+    let words = talk.link_up();
+    assert!(matches!(words[..], [PeerMessage::Hello(_), PeerMessage::ContactRes(_)]));
+    talk.send();
+    talk.hear(hello(vec![]));
+    let sent = talk.hear(PeerMessage::ContactRes(ContactRes { st: ContactState::Accepted }));
+    assert_eq!(talk.queued, ids());
+    let [PeerMessage::Recv(Recv { lane, .. }), ..] = sent[..] else { panic!("nothing was sent") };
+    for n in taken_back {
+        talk.turn(Input::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] });
+    }
+    let mut heard = hello(vec![LaneState { lane, hwm, chain }]);
+    let mut first = Value::Null;
+    if let Some((hwm, chain)) = again {
+        first = text(&heard);
+        talk.hear(heard);
+        heard = hello(vec![LaneState { lane, hwm, chain }]);
+    }
+    let said = talk.hear(heard.clone());
+    let delivered: Vec<_> = talk.delivered.iter().map(|mid| talk.place(*mid) + 1).collect();
+    json!({
+        "what": what,
+        "sent": texts(&sent),
+        "taken_back": taken_back,
+        "hears_first": first,
+        "hears": text(&heard),
+        "delivered": delivered,
+        "says": texts(&said),
+    })
+}
+
+#[test]
+fn a_sender() {
+    let cases = [
+        sender_case("nothing arrived", &[], 0, Chain::EMPTY, None),
+        sender_case("two arrived", &[], 2, chain(&[true; 2]), None),
+        sender_case("all arrived", &[], 4, chain(&[true; 4]), None),
+        sender_case("the second was taken back before it arrived", &[2], 1, chain(&[true]), None),
+        sender_case("it was skipped", &[2], 3, chain(&[true, false, true]), None),
+        sender_case("it was taken back too late", &[2], 3, chain(&[true; 3]), None),
+        sender_case("of two, one was too late", &[1, 3], 3, chain(&[true, true, false]), None),
+        sender_case("another history", &[], 2, Chain([9; 16]), None),
+        sender_case("another history, one is taken back", &[1], 2, Chain([9; 16]), None),
+        sender_case("more than was ever sent", &[], 5, Chain([9; 16]), None),
+        sender_case("the receiver forgot two", &[], 3, chain(&[true; 3]), Some((1, chain(&[true])))),
+        sender_case("the receiver forgot the lane", &[], 3, chain(&[true; 3]), Some((0, Chain::EMPTY))),
+    ];
+    compare("sender", &json!(cases.to_vec()));
+}
+
+#[test]
+fn a_receiver() {
+    let lane = LaneId([0x11; 8]);
+    let mids = ids();
+    let recv = |lane, seq: u64, prev, mid: MessageId| {
+        PeerMessage::Recv(Recv { lane, seq, prev, mid, sent: SENT_S, body: Body::Text { text: "hi".into() } })
+    };
+    let skip = |to, chain, why| PeerMessage::Skip(Skip { lane, to, chain, why });
+    let one = chain(&[true]);
+    let two = chain(&[true, false]);
+    let steps = [
+        ("the first message", recv(lane, 1, Chain::EMPTY, mids[0])),
+        ("again", recv(lane, 1, Chain::EMPTY, mids[0])),
+        ("a number is missing", recv(lane, 3, one, mids[2])),
+        ("what still flew after it is dropped in silence", recv(lane, 4, one, mids[3])),
+        ("the next number, another history", recv(lane, 2, Chain([9; 16]), mids[1])),
+        ("a skip that leaves a gap is dropped too", skip(3, Chain([9; 16]), SkipReason::Withdrawn)),
+        ("the next number is taken back", skip(2, two, SkipReason::Withdrawn)),
+        ("the message after it", recv(lane, 3, two, mids[2])),
+        ("a skip of what is there already", skip(2, two, SkipReason::Expired)),
+        ("a gap is told once after every progress", recv(lane, 9, one, mids[3])),
+        ("numbers that were lost may jump", skip(7, Chain([7; 16]), SkipReason::Lost)),
+        ("on from there", recv(lane, 8, Chain([7; 16]), mids[3])),
+        ("another lane of the same peer", recv(LaneId([0x22; 8]), 1, Chain::EMPTY, mids[3])),
+        (
+            "an invalid nickname is none",
+            PeerMessage::ContactReq(ContactReq { nick: "system".into(), text: String::new(), invite: None }),
+        ),
+    ];
+    let mut tables = Vec::new();
+    for contact in [true, false] {
+        let mut talk = Talk::new(contact);
+        // What the node says of its run belongs to another chapter, and its last turn wrote the run down.
+        talk.turn(Input::Network { usable: false });
+        let first_words = texts(&talk.link_up());
+        let mut table = Vec::new();
+        for (what, hears) in &steps {
+            let says = talk.hear(hears.clone());
+            table.push(json!({ "what": what, "hears": text(hears), "says": texts(&says) }));
+        }
+        assert_eq!(talk.marks, if contact { vec![4] } else { vec![] });
+        tables.push(json!({ "first_words": first_words, "steps": table }));
+    }
+    let [by_contact, by_stranger] = &tables[..] else { unreachable!() };
+    compare("receiver", &json!({ "from_a_contact": by_contact, "from_a_stranger": by_stranger }));
+}
