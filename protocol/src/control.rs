@@ -2,6 +2,7 @@
 //!
 //! Nothing here can come from an onion stream: peers have types of their own in [`crate::message`].
 
+pub mod api;
 pub mod finder;
 
 use crate::{json, limits};

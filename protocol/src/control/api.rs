@@ -1,0 +1,232 @@
+//! API 1: what a local program says after HELLO, and what it hears.
+//!
+//! One JSON object a line, both ways. A request has `cmd`, maybe `ref`, and the command's parameters beside them; unknown
+//! keys are ignored. Answers come in any order: `{"ref":..,"ok":{..}}` or `{"ref":..,"error":{..}}`. An event that a
+//! subscription pushes is `{"sub":REF,"event":{..}}`, REF being that of the SUBSCRIBE.
+//!
+//! A command is a type: its parameters, its name, the right that it needs, what it answers ([`Call`]). The table of
+//! all commands ([`COMMANDS`]) drives parsing, permissions, documentation and the schema, so that they cannot differ.
+
+pub mod command;
+pub mod event;
+pub mod record;
+
+use crate::id::{MessageId, PeerId, parse_onion};
+use crate::{json, limits};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use command::{COMMANDS, Command};
+
+/// The version that HELLO names.
+pub const VERSION: u32 = 1;
+/// Longest text of a `ref`, in bytes.
+pub const REF_BYTES: usize = 128;
+
+/// What a program may do. `Admin` includes the others; else each stands for itself, so that a program can send and not
+/// read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    /// Conversations, contacts, events, the state of the daemon.
+    Read,
+    /// Write to contacts, take back, mark as read.
+    Send,
+    /// Decide who is a contact.
+    Contacts,
+    /// Everything, tokens and the end of the daemon among it.
+    Admin,
+}
+
+/// A request's own name, given back with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Ref {
+    /// A number.
+    Number(i64),
+    /// A text of at most [`REF_BYTES`].
+    Text(String),
+}
+
+/// What is common to all requests.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Envelope {
+    /// The command's name.
+    pub cmd: String,
+    /// Given back with the answer.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<Ref>,
+}
+
+/// A command: the type of its parameters.
+pub trait Call: Serialize {
+    /// Its name.
+    const NAME: &'static str;
+    /// What is needed for it; `None`: everybody who may connect.
+    const RIGHT: Option<Right>;
+    /// What the answer holds under `ok`.
+    type Answer: for<'de> Deserialize<'de> + Serialize;
+}
+
+/// A row of [`COMMANDS`].
+#[derive(Debug, Clone, Copy)]
+pub struct CommandInfo {
+    /// The name.
+    pub name: &'static str,
+    /// What is needed for it; `None`: everybody who may connect.
+    pub right: Option<Right>,
+    /// What it does, in Markdown: the first paragraph of its type's documentation.
+    pub about: &'static str,
+    /// The JSON Schema of its parameters.
+    #[cfg(feature = "schema")]
+    pub parameters: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// The JSON Schema of what it answers.
+    #[cfg(feature = "schema")]
+    pub answer: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Why a request is no command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No JSON object with a `cmd`. Nothing after it is executed.
+    #[error("bad request: {0}")]
+    Object(json::JsonError),
+    /// There is no such command.
+    #[error("unknown command {name:?}")]
+    Unknown {
+        /// Its name, as far as a name can be long.
+        name: String,
+        /// Whom to answer.
+        reference: Option<Ref>,
+    },
+    /// A parameter is missing or wrong.
+    #[error("bad parameters: {error}")]
+    Parameters {
+        /// What is wrong.
+        error: json::JsonError,
+        /// Whom to answer.
+        reference: Option<Ref>,
+    },
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// A [`RequestError`] with the `ref` that the error's answer carries, where there is one.
+pub fn parse(bytes: &[u8]) -> Result<(Option<Ref>, Command), RequestError> {
+    let envelope: Envelope = read(bytes).map_err(RequestError::Object)?;
+    let reference = envelope.reference;
+    if matches!(&reference, Some(Ref::Text(text)) if text.len() > REF_BYTES) {
+        let error = json::JsonError::Invalid(format!("a \"ref\" has at most {REF_BYTES} bytes"));
+        return Err(RequestError::Parameters { error, reference: None });
+    }
+    match Command::parse(&envelope.cmd, bytes) {
+        Some(Ok(command)) => Ok((reference, command)),
+        Some(Err(error)) => Err(RequestError::Parameters { error, reference }),
+        None => Err(RequestError::Unknown { name: envelope.cmd.chars().take(32).collect(), reference }),
+    }
+}
+
+pub(crate) fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, json::JsonError> {
+    json::from_slice(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH)
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[error("{message} ({code})")]
+pub struct ApiError {
+    /// For programs; never changes its meaning.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// What to do about it, if something can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// SEND: the message is queued all the same, so it must not be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<MessageId>,
+}
+
+/// What a line from the daemon is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Line<Answer> {
+    /// A command was done.
+    Ok {
+        /// The request's.
+        #[serde(rename = "ref")]
+        reference: Option<Ref>,
+        /// What it answers.
+        ok: Answer,
+    },
+    /// A command was refused.
+    Error {
+        /// The request's.
+        #[serde(rename = "ref")]
+        reference: Option<Ref>,
+        /// Why.
+        error: ApiError,
+    },
+    /// An event of a subscription.
+    Event {
+        /// The `ref` of the SUBSCRIBE.
+        sub: Option<Ref>,
+        /// What happened.
+        event: event::Event,
+    },
+    /// A subscription ended without the program's wish.
+    End {
+        /// The `ref` of the SUBSCRIBE.
+        sub: Option<Ref>,
+        /// Why.
+        end: ApiError,
+    },
+}
+
+/// A peer, written as its onion with `.onion`; read with or without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Onion(pub PeerId);
+
+impl Serialize for Onion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.onion())
+    }
+}
+
+impl<'de> Deserialize<'de> for Onion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_onion(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Onion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Onion".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[a-z2-7]{56}(\\.onion)?$",
+            "description": "A v3 onion; answers always have the suffix.",
+        })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for MessageId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MessageId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })
+    }
+}
+
+#[cfg(test)]
+mod tests;

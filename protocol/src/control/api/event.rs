@@ -1,0 +1,232 @@
+//! The event log: every change of state, numbered, committed together with the change.
+
+use super::Onion;
+use super::record::{Contact, Message, Time};
+use crate::id::MessageId;
+use serde::{Deserialize, Serialize};
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Event {
+    /// Its number. Numbers grow by one; what is missing at the beginning was removed by age or size.
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// Which message, where its text is not repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MessageRef {
+    /// With whom.
+    pub peer: Onion,
+    /// Its number in this daemon.
+    pub id: i64,
+    /// Its id, the same at both ends.
+    pub mid: MessageId,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// A message came in.
+    Received {
+        /// The message as it is now.
+        message: Message,
+    },
+    /// A message was accepted from a client.
+    Queued {
+        /// The message as it is now.
+        message: Message,
+    },
+    /// A message went out on a link for the first time in this run of the daemon.
+    Sent(MessageRef),
+    /// A message is durable at the peer.
+    Delivered(MessageRef),
+    /// A message was not delivered in its time.
+    Failed(MessageRef),
+    /// A message was taken back.
+    Withdrawn(MessageRef),
+    /// A received message was seen by one of the user's programs.
+    Read(MessageRef),
+    /// A restored backup forgot messages; the mark says how many.
+    Lost {
+        /// The mark.
+        message: Message,
+    },
+    /// A stranger asks to become a contact.
+    Request {
+        /// Who.
+        peer: Onion,
+        /// What it calls itself.
+        nick: String,
+        /// Its words.
+        text: String,
+    },
+    /// A request was decided or is too old.
+    RequestGone {
+        /// Whose.
+        peer: Onion,
+    },
+    /// What a peer is to us has changed: added, accepted, renamed, hidden from, blocked, removed.
+    Contact {
+        /// The peer as it was after the change.
+        contact: Contact,
+    },
+    /// A contact's link came up or went down.
+    Link {
+        /// The contact.
+        peer: Onion,
+        /// Whether it is up now.
+        up: bool,
+    },
+    /// The way into the Tor network opened or closed.
+    Tor {
+        /// Whether peers can be dialled.
+        usable: bool,
+        /// In words.
+        sentence: String,
+    },
+    /// Something that the user should know.
+    Notice {
+        /// Whom it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<Onion>,
+        /// In words.
+        sentence: String,
+    },
+    /// Not stored: events that the log does not hold any more stood here. Its `seq` is the last of them.
+    Gap {
+        /// The first missing number.
+        from: u64,
+        /// The last missing number.
+        to: u64,
+    },
+}
+
+/// The name of a kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// [`What::Received`].
+    Received,
+    /// [`What::Queued`].
+    Queued,
+    /// [`What::Sent`].
+    Sent,
+    /// [`What::Delivered`].
+    Delivered,
+    /// [`What::Failed`].
+    Failed,
+    /// [`What::Withdrawn`].
+    Withdrawn,
+    /// [`What::Read`].
+    Read,
+    /// [`What::Lost`].
+    Lost,
+    /// [`What::Request`].
+    Request,
+    /// [`What::RequestGone`].
+    RequestGone,
+    /// [`What::Contact`].
+    Contact,
+    /// [`What::Link`].
+    Link,
+    /// [`What::Tor`].
+    Tor,
+    /// [`What::Notice`].
+    Notice,
+    /// [`What::Gap`]: passes every filter.
+    Gap,
+}
+
+impl Kind {
+    /// All kinds that are stored.
+    pub const STORED: [Self; 14] = [
+        Self::Received,
+        Self::Queued,
+        Self::Sent,
+        Self::Delivered,
+        Self::Failed,
+        Self::Withdrawn,
+        Self::Read,
+        Self::Lost,
+        Self::Request,
+        Self::RequestGone,
+        Self::Contact,
+        Self::Link,
+        Self::Tor,
+        Self::Notice,
+    ];
+}
+
+impl What {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Received { .. } => Kind::Received,
+            Self::Queued { .. } => Kind::Queued,
+            Self::Sent(_) => Kind::Sent,
+            Self::Delivered(_) => Kind::Delivered,
+            Self::Failed(_) => Kind::Failed,
+            Self::Withdrawn(_) => Kind::Withdrawn,
+            Self::Read(_) => Kind::Read,
+            Self::Lost { .. } => Kind::Lost,
+            Self::Request { .. } => Kind::Request,
+            Self::RequestGone { .. } => Kind::RequestGone,
+            Self::Contact { .. } => Kind::Contact,
+            Self::Link { .. } => Kind::Link,
+            Self::Tor { .. } => Kind::Tor,
+            Self::Notice { .. } => Kind::Notice,
+            Self::Gap { .. } => Kind::Gap,
+        }
+    }
+
+    /// The peer that it is about.
+    #[must_use]
+    pub fn peer(&self) -> Option<Onion> {
+        match self {
+            Self::Received { message } | Self::Queued { message } | Self::Lost { message } => Some(message.peer),
+            Self::Sent(message)
+            | Self::Delivered(message)
+            | Self::Failed(message)
+            | Self::Withdrawn(message)
+            | Self::Read(message) => Some(message.peer),
+            Self::Request { peer, .. } | Self::RequestGone { peer } | Self::Link { peer, .. } => Some(*peer),
+            Self::Contact { contact } => Some(contact.peer),
+            Self::Notice { peer, .. } => *peer,
+            Self::Tor { .. } | Self::Gap { .. } => None,
+        }
+    }
+}
+
+/// Which events a program wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Filter {
+    /// Of these kinds; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<Kind>>,
+    /// About these peers; absent: all, and those that are about nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<Onion>>,
+}
+
+impl Filter {
+    /// Whether an event passes. A gap always does: to hide one would be to lose events silently.
+    #[must_use]
+    pub fn passes(&self, what: &What) -> bool {
+        let kind = what.kind();
+        kind == Kind::Gap
+            || self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+                && self.peers.as_ref().is_none_or(|peers| what.peer().is_some_and(|peer| peers.contains(&peer)))
+    }
+}

@@ -1,0 +1,178 @@
+//! What answers and events are made of.
+
+use super::{Onion, Right};
+use crate::id::MessageId;
+use serde::{Deserialize, Serialize};
+
+/// A moment: RFC 3339, UTC, with milliseconds.
+pub type Time = String;
+
+/// Which way a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Received.
+    In,
+    /// Sent.
+    Out,
+    /// A mark of the daemon's own: messages were lost here.
+    Mark,
+}
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// Received, and nobody has seen it.
+    Unread,
+    /// Received and seen.
+    Read,
+    /// Durable here.
+    Queued,
+    /// On a link, not confirmed.
+    Sent,
+    /// Durable here; the peer's user has not accepted us.
+    Waiting,
+    /// Durable at the peer.
+    Delivered,
+    /// Taken back before it was delivered, as far as is known.
+    Withdrawn,
+    /// Not delivered in its time.
+    Failed,
+    /// A mark for messages that a restored backup forgot.
+    Lost,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Message {
+    /// Its number in this daemon: it grows with time and is never used twice.
+    pub id: i64,
+    /// Its id, the same at both ends.
+    pub mid: MessageId,
+    /// With whom.
+    pub peer: Onion,
+    /// Which way.
+    pub dir: Direction,
+    /// The text as it was written: not harmless to a screen.
+    pub text: String,
+    /// How far it is.
+    pub state: MessageState,
+    /// When it arrived, or was accepted from a client.
+    pub at: Time,
+    /// Received: the sender's own time, rounded down to the minute. Not to be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Time>,
+    /// Sent: when the peer had it, or when it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Time>,
+    /// Sent: the key that its sender gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Why it is not delivered, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the peer is dialled next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Time>,
+}
+
+/// What a peer is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ContactState {
+    /// Neither.
+    Stranger,
+    /// A contact of ours that has not accepted us.
+    Waiting,
+    /// A contact.
+    Contact,
+    /// Blocked.
+    Blocked,
+}
+
+/// A contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Contact {
+    /// Who.
+    pub peer: Onion,
+    /// What it is to us.
+    pub state: ContactState,
+    /// What the user calls it. Wins over `nick`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it calls itself: not to be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
+    /// A link is up.
+    pub link: bool,
+    /// Seconds since it was heard last; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_s: Option<u64>,
+    /// It sees us only while there is something to deliver.
+    pub hidden: bool,
+    /// Messages that it has not got.
+    pub queued: u64,
+}
+
+/// A stranger that asks to become a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ContactRequest {
+    /// Who.
+    pub peer: Onion,
+    /// What it calls itself.
+    pub nick: String,
+    /// Its words.
+    pub text: String,
+    /// When it came.
+    pub at: Time,
+}
+
+/// A conversation at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Conversation {
+    /// With whom.
+    pub contact: Contact,
+    /// Received messages that nobody has seen.
+    pub unread: u64,
+    /// The last message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Message>,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Token {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub rights: Vec<Right>,
+    /// The conversations that it is good for; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<Onion>>,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it ends; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// A consumer's place in the event log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Cursor {
+    /// The consumer.
+    pub consumer: String,
+    /// The last event that it has acknowledged.
+    pub seq: u64,
+    /// How many events came after it.
+    pub behind: u64,
+}

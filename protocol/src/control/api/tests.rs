@@ -1,0 +1,84 @@
+#![allow(clippy::unwrap_used)]
+use super::command::{Place, Send, Subscribe};
+use super::*;
+use crate::json::JsonError;
+use serde_json::json;
+
+const PEER: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+
+fn request(value: &serde_json::Value) -> Result<(Option<Ref>, Command), RequestError> {
+    parse(value.to_string().as_bytes())
+}
+
+#[test]
+fn a_command_is_its_name_and_its_parameters() {
+    let (reference, command) =
+        request(&json!({"cmd": "SEND", "ref": "a", "peer": PEER, "text": "hi", "new_key": [1]})).unwrap();
+    assert_eq!(reference, Some(Ref::Text("a".into())));
+    let peer = Onion(parse_onion(PEER).unwrap());
+    let send = Send { peer, text: "hi".into(), client_id: None, wait: None, timeout: None, expire: None };
+    assert_eq!(command, Command::Send(send));
+    assert_eq!((command.info().name, command.info().right), ("SEND", Some(Right::Send)));
+    let (_, command) = request(&json!({"cmd": "SUBSCRIBE", "from": "start", "ref": 7})).unwrap();
+    let from = Some(command::From::Place(Place::Start));
+    assert_eq!(command, Command::Subscribe(Subscribe { consumer: None, from, filter: event::Filter::default() }));
+    let (_, command) = request(&json!({"cmd": "SUBSCRIBE", "from": 12})).unwrap();
+    assert!(matches!(command, Command::Subscribe(Subscribe { from: Some(command::From::After(12)), .. })));
+}
+
+#[test]
+fn errors_name_what_is_wrong_and_whom_to_answer() {
+    let unknown = RequestError::Unknown { name: "SENDD".into(), reference: Some(Ref::Number(3)) };
+    assert_eq!(request(&json!({"cmd": "SENDD", "ref": 3})), Err(unknown));
+    assert!(matches!(request(&json!({"ref": 3})), Err(RequestError::Object(_))));
+    assert!(matches!(parse(b"[]"), Err(RequestError::Object(JsonError::NotAnObject))));
+    for bad in [
+        json!({"cmd": "SEND", "ref": 3, "text": "hi"}),
+        json!({"cmd": "SEND", "ref": 3, "peer": "x", "text": "hi"}),
+        json!({"cmd": "SEND", "ref": 3, "peer": PEER, "text": 7}),
+        json!({"cmd": "SEND", "ref": 3, "peer": PEER, "text": "hi", "wait": "read"}),
+        json!({"cmd": "HISTORY", "ref": 3, "peer": PEER, "limit": -1}),
+        json!({"cmd": "SUBSCRIBE", "ref": 3, "from": "yesterday"}),
+    ] {
+        match request(&bad) {
+            Err(RequestError::Parameters { reference, .. }) => assert_eq!(reference, Some(Ref::Number(3)), "{bad}"),
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
+    let long = json!({"cmd": "HOST", "ref": "x".repeat(REF_BYTES + 1)});
+    assert!(matches!(request(&long), Err(RequestError::Parameters { reference: None, .. })));
+    assert!(matches!(request(&json!({"cmd": "HOST", "ref": {}})), Err(RequestError::Object(_))));
+}
+
+#[test]
+fn every_command_stands_once_in_the_table_and_is_documented() {
+    for (n, row) in COMMANDS.iter().enumerate() {
+        assert!(COMMANDS.iter().skip(n + 1).all(|other| other.name != row.name), "{}", row.name);
+        assert!(row.about.trim().ends_with('.'), "{}", row.name);
+    }
+}
+
+#[test]
+fn an_event_is_golden_and_filters_hide_no_gap() {
+    let peer = Onion(parse_onion(PEER).unwrap());
+    let event =
+        event::Event { seq: 4, at: "2026-01-02T03:04:05.006Z".into(), what: event::What::Link { peer, up: true } };
+    let line: Line<()> = Line::Event { sub: Some(Ref::Number(1)), event: event.clone() };
+    let text = serde_json::to_string(&line).unwrap();
+    assert_eq!(
+        text,
+        format!(
+            "{{\"sub\":1,\"event\":{{\"seq\":4,\"at\":\"2026-01-02T03:04:05.006Z\",\"event\":\"link\",\"peer\":\"{PEER}\",\"up\":true}}}}"
+        )
+    );
+    assert_eq!(
+        serde_json::from_str::<Line<serde_json::Value>>(&text).unwrap(),
+        Line::Event { sub: Some(Ref::Number(1)), event: event.clone() }
+    );
+    let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![peer]) };
+    assert!(!filter.passes(&event.what));
+    assert!(filter.passes(&event::What::Gap { from: 1, to: 3 }));
+    let about_nobody = event::What::Tor { usable: true, sentence: String::new() };
+    assert!(event::Filter::default().passes(&about_nobody));
+    assert!(!event::Filter { kinds: None, peers: Some(vec![peer]) }.passes(&about_nobody));
+}
