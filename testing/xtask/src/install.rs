@@ -1,4 +1,5 @@
-//! Debian's `tor` and `strace`, installed when they are missing, without letting the system's own Tor service start.
+//! Debian's `tor`, `strace` and `python3`, installed when they are missing, without letting the system's own Tor service
+//! start.
 
 use anyhow::{Context as _, bail};
 use std::io::{IsTerminal as _, Write as _};
@@ -34,6 +35,14 @@ install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recomm
 install 2>/dev/null || { apt-get -q update && install; }
 "#;
 
+/// Run as root. The interpreter and its standard library, nothing else.
+const INSTALL_PYTHON: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends python3; }
+install 2>/dev/null || { apt-get -q update && install; }
+"#;
+
 /// Returns at once when `tor` and `tor-gencert` are there, else installs them.
 pub(crate) fn ensure_tor() -> anyhow::Result<()> {
     ensure(&Package {
@@ -52,6 +61,17 @@ pub(crate) fn ensure_strace() -> anyhow::Result<()> {
         programs: &["strace"],
         script: INSTALL_STRACE,
         why: "the tests that make system calls fail need Debian's package strace",
+        note: "",
+    })
+}
+
+/// Returns at once when `python3` is there, else installs it.
+pub(crate) fn ensure_python() -> anyhow::Result<()> {
+    ensure(&Package {
+        name: "python3",
+        programs: &["python3"],
+        script: INSTALL_PYTHON,
+        why: "the second implementation of the protocol and the examples need Debian's package python3",
         note: "",
     })
 }

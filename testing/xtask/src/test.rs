@@ -23,6 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // First, because it may ask.
     install::ensure_tor()?;
     install::ensure_strace()?;
+    install::ensure_python()?;
     let started = Instant::now();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut tally = Tally::default();
