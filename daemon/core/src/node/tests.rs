@@ -47,7 +47,7 @@ impl Bench {
         };
         let mut policy = Policy::default();
         change(&mut row, &mut policy);
-        let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])] };
+        let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])], ..Snapshot::default() };
         let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
         let mut bench = Self { node, now: START, peer, dice: 1 };
         bench.turn([Input::Network { usable: true }]);
