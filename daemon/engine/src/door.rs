@@ -7,6 +7,7 @@
 use crate::legacy::OldDoor;
 use crate::link::{self, LinkContext, Role};
 use crate::transport::BoxStream;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -68,6 +69,11 @@ async fn admit(
         result = hands => Some(result),
     };
     lock(&waiting).retain(|(other, _)| *other != number);
+    match &result {
+        Some(Ok(Ok(_))) => {}
+        Some(_) => drop(context.sent_away.handshakes.fetch_add(1, Ordering::Relaxed)),
+        None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
+    }
     match result {
         Some(Ok(Ok(Came::Peer(established)))) => link::serve(stream, *established, false, context).await,
         Some(Ok(Ok(Came::Old(door, message)))) => {
