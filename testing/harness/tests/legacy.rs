@@ -237,10 +237,13 @@ fn nothing_but_recv_is_done_and_nothing_is_answered() {
     assert_eq!(place.ask(&[recv(OLD, "one", false), recv(OLD, "two", false)].concat()).0, b"");
     place.wait_kept(2);
     assert_eq!(place.texts(), ["whole", "one"]);
+    let handshakes = || place.client().status().unwrap()["refused"]["handshakes"].as_u64().unwrap();
+    assert_eq!(handshakes(), 0, "what old daemons do is counted apart");
     // Whoever means neither protocol is closed as always.
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01", b" {}", b"TCHX"] {
         assert_eq!(place.ask(bytes).0, b"");
     }
+    eventually("they are counted", LONG, || Ok((handshakes() == 4).then_some(()))).unwrap();
     assert!(place.client().peers().unwrap().is_empty() && place.client().contacts().unwrap().is_empty());
     assert_eq!(place.refused("malformed"), bad.len() as u64 + 1);
 }
