@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod install;
 mod long;
+mod longfuzz;
 mod test;
 mod tornet;
 
@@ -44,7 +45,7 @@ enum Task {
     },
     /// Breaks a private Tor network and two daemons on it for minutes: relays, a peer, services, the network.
     Chaos(chaos::Chaos),
-    /// Simulated storms with fresh seeds, for minutes on all processors.
+    /// Simulated storms with fresh seeds, for minutes, then millions of mutated inputs; on all processors.
     Long(long::Long),
     /// Measures, paired with references in the same run.
     Bench {
