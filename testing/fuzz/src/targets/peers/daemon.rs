@@ -10,7 +10,7 @@ use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::{Policy, RequestPolicy};
 use torchat_core::time::Now;
-use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::id::{Chain, MessageId, PeerId};
 use torchat_protocol::message::{Body, Bye, LaneState, PeerMessage, Recv};
 
 /// Longest unread text of one peer, so that the limit is met often.
@@ -142,8 +142,12 @@ impl Daemon {
         other: &Store,
         other_id: PeerId,
     ) -> Option<Vec<Said>> {
+        let mut came = Vec::new();
         for input in &inputs {
             match input {
+                Input::Message { link, message: PeerMessage::Recv(recv) } => {
+                    came.push((self.links.get(link).copied(), recv.lane, recv.seq, recv.mid, recv.prev));
+                }
                 Input::Network { usable } => self.network = *usable,
                 Input::Storage { writable } => self.writable = *writable,
                 Input::LinkUp { link, peer, .. } => drop(self.links.insert(*link, *peer)),
@@ -171,6 +175,12 @@ impl Daemon {
             Fate::Fine | Fate::DiesAfterCommit | Fate::StoreFails => {}
         }
         for op in ops {
+            if let Op::Receive { peer, lane, seq, mid, .. } = &op {
+                let before = self.store.in_lanes(peer).iter().find(|state| state.lane == *lane);
+                let before = before.map_or(Chain::EMPTY, |state| state.chain);
+                let asked = (Some(*peer), *lane, *seq, *mid, before);
+                assert!(came.contains(&asked), "nobody said that this follows what is stored");
+            }
             self.commit(op, other, other_id);
         }
         if fate == Fate::DiesAfterCommit {
