@@ -143,7 +143,8 @@ pub(super) fn rows() -> Vec<Attack> {
             try_join_all(ends).await.context("an old link stays")?;
             Ok(())
         }),
-        row(quick, "mail: 17 MiB that nobody reads", "16 MiB are taken, the rest waits and is counted", unread),
+        row(quick, "mail: 17 MiB that nobody reads", "16 MiB are taken, the rest waits and is counted", unread)
+            .on_loopback(),
         row(quick, "door: 48 silent streams", "32 stay, random ones go", |target| async move { door(&target).await }),
         row(quick, "counters: a refused handshake and a broken record", "each is counted once", |target| async move {
             let before = (target.refused("handshakes").await?, target.refused("protocol").await?);
@@ -391,10 +392,6 @@ async fn many_links(target: Arc<Target>) -> anyhow::Result<()> {
 }
 
 async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
-    if let Way::Socks(_) = target.way {
-        // 17 MiB take minutes.
-        return Ok(());
-    }
     let before = target.refused("unread_full").await?;
     let (forger, mut link) = target.accepted(5).await?;
     let onion = forger.peer()?.onion();
