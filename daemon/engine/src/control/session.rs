@@ -5,6 +5,7 @@
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
 //! a crash may repeat the last message and never loses one.
 
+use super::access::Visitor;
 use super::{ControlConfig, commands};
 use crate::handle::{Handle, Lease};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ enum Found {
 /// Serves a connection until it ends.
 pub(super) async fn run(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    visitor: Visitor,
     handle: Handle,
     config: ControlConfig,
     limits: SharedLimits,
@@ -98,11 +100,19 @@ pub(super) async fn run(
                 break;
             }
         };
+        let access = match visitor.access() {
+            Ok(access) => access,
+            Err(error) => {
+                let reply = Reply::error("not-authenticated", &request.id, error.message, request.portno);
+                let _ = write(&mut writer, &reply.frame(framing), &config).await;
+                break;
+            }
+        };
         let outcome = tokio::select! {
             biased;
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
             () = broken.cancelled() => break,
-            outcome = commands::execute(&handle, request) => outcome,
+            outcome = commands::execute(&handle, &access, request) => outcome,
         };
         lease = outcome.lease;
         if write(&mut writer, &outcome.reply.frame(framing), &config).await.is_err() {
