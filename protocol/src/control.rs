@@ -71,6 +71,12 @@ impl Reply {
         self
     }
 
+    /// The code of an error; `None`: it is none.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.get("code").and_then(Value::as_str)
+    }
+
     /// The object's bytes, without what frames it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -5,6 +5,7 @@
 //! reach it. What is not JSON from its first byte is closed without a word, so no browser and no other protocol can make
 //! the daemon do anything.
 
+mod access;
 mod commands;
 mod contacts;
 mod legacy;

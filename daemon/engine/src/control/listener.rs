@@ -1,5 +1,6 @@
 //! The sockets that local programs connect to, and who may.
 
+use super::access::{Access, Visitor};
 use super::{ControlConfig, owner, session};
 use crate::handle::Handle;
 use std::io;
@@ -154,7 +155,7 @@ impl Server {
                 },
             };
             match stream.peer_cred() {
-                Ok(cred) if cred.uid() == own => self.start(stream),
+                Ok(cred) if cred.uid() == own => self.start(stream, Visitor::known(Access::own_user())),
                 Ok(_) => self.refuse(&owner::Refused::OtherUser),
                 Err(error) => self.refuse(&owner::Refused::Unknown(error)),
             }
@@ -181,20 +182,21 @@ impl Server {
                 Ok(()) => {
                     // A reply is one write: waiting for more to send would only delay it.
                     let _ = stream.set_nodelay(true);
-                    self.start(stream);
+                    self.start(stream, Visitor::known(Access::own_user()));
                 }
                 Err(refused) => self.refuse(&refused),
             }
         }
     }
 
-    fn start(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    fn start(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, visitor: Visitor) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             tracing::warn!("a local client was refused: {} are connected", self.config.max_connections);
             return;
         };
-        let session =
-            session::run(stream, self.handle.clone(), self.config.clone(), self.limits.clone(), self.stop.clone());
+        let (handle, config, limits, stop) =
+            (self.handle.clone(), self.config.clone(), self.limits.clone(), self.stop.clone());
+        let session = session::run(stream, visitor, handle, config, limits, stop);
         self.sessions.spawn(async move {
             session.await;
             drop(place);

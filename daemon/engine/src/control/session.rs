@@ -6,6 +6,7 @@
 //! a crash may repeat the last message and never loses one.
 
 use super::ControlConfig;
+use super::access::Visitor;
 use super::commands::{self, Held};
 use crate::handle::Handle;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ enum Found {
 /// Serves a connection until it ends.
 pub(super) async fn run(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    visitor: Visitor,
     handle: Handle,
     config: ControlConfig,
     limits: SharedLimits,
@@ -99,11 +101,19 @@ pub(super) async fn run(
                 break;
             }
         };
+        let access = match visitor.access() {
+            Ok(access) => access,
+            Err(error) => {
+                let reply = Reply::error("not-authenticated", &request.id, error.message, request.portno);
+                let _ = write(&mut writer, &reply.frame(framing), &config).await;
+                break;
+            }
+        };
         let outcome = tokio::select! {
             biased;
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
             () = broken.cancelled() => break,
-            outcome = commands::execute(&handle, request) => outcome,
+            outcome = commands::execute(&handle, &access, request) => outcome,
         };
         lease = outcome.lease;
         if write(&mut writer, &outcome.reply.frame(framing), &config).await.is_err() {
