@@ -6,6 +6,7 @@
 //! the daemon do anything.
 
 mod access;
+mod api;
 mod commands;
 mod contacts;
 mod legacy;
@@ -15,10 +16,11 @@ mod session;
 
 pub use listener::{BindError, Listeners, bind_tcp, bind_unix, serve};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How much the server takes and how patient it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ControlConfig {
     /// Connections at the same time; another one is closed at once.
     pub max_connections: usize,
@@ -28,7 +30,14 @@ pub struct ControlConfig {
     pub write_time: Duration,
     /// A message that UPDATE handed out counts as read when its connection lived so long after the reply.
     pub lease_time: Duration,
+    /// A connection with nothing in work is closed after this time.
+    pub idle_time: Duration,
+    /// Sets how much is logged, for LOG_LEVEL; `None`: it cannot be set. The error is for people.
+    pub log_level: Option<SetLogLevel>,
 }
+
+/// Sets how much is logged: `error`, `warn`, `info`, `debug` or `trace`.
+pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 impl Default for ControlConfig {
     fn default() -> Self {
@@ -37,6 +46,8 @@ impl Default for ControlConfig {
             object_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
             lease_time: Duration::from_secs(5),
+            idle_time: Duration::from_secs(3600),
+            log_level: None,
         }
     }
 }
