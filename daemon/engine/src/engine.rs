@@ -314,6 +314,7 @@ impl Engine {
             world.clock.clone(),
             stop.clone(),
             replace.clone(),
+            crate::handle::EventLog { changed: watch::channel(0).1 },
         );
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, context.clone()));
         let engine = Self {
