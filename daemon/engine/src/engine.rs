@@ -323,6 +323,7 @@ impl Engine {
             replace.clone(),
             refusals.clone(),
             config.policy.legacy.receive,
+            crate::handle::EventLog { changed: watch::channel(0).1 },
         );
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
