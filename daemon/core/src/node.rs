@@ -8,6 +8,7 @@
 
 mod contacts;
 mod dialling;
+mod legacy;
 mod links;
 mod presence;
 mod receiving;
@@ -18,6 +19,7 @@ mod supervision;
 mod tests;
 
 pub use contacts::RequestView;
+pub use legacy::LegacyStatus;
 pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};
 pub use supervision::Health;
@@ -31,6 +33,7 @@ use crate::policy::Policy;
 use crate::snapshot::{ContactRequest, Intro, Snapshot};
 use crate::time::Now;
 use dialling::Dialling;
+use legacy::Legacy;
 use links::Link;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use supervision::Supervision;
@@ -67,6 +70,7 @@ pub struct Node {
     /// Operations of the next turn.
     later: Vec<Op>,
     supervision: Supervision,
+    legacy: Legacy,
     /// When the age of undelivered messages is looked at next.
     expiry_due: u64,
     /// The link and lane pairs whose acknowledgement goes out at the end of this turn.
@@ -163,6 +167,7 @@ impl Node {
             requests_paid_at: 0,
             later: Vec::new(),
             supervision: Supervision::new(now),
+            legacy: Legacy::restore(snapshot.legacy),
             expiry_due: 0,
             to_ack: BTreeSet::new(),
             to_pump: BTreeSet::new(),
@@ -267,6 +272,8 @@ impl Node {
             Input::Invite { request, lifetime_ms } => self.invite(now, entropy, request, lifetime_ms, turn),
             Input::Read { request, peer, row, bytes } => self.read(request, peer, row, bytes, turn),
             Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
+            Input::Legacy(message) => self.old_message(now, message, turn),
+            Input::LegacyTaken { request, row, at_ms } => self.old_message_taken(request, row, at_ms, turn),
             Input::SelfChecked { failure } => self.self_checked(now, entropy, failure),
             Input::LinkUp { link, peer, outgoing, binding, epoch } => {
                 self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);

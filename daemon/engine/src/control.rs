@@ -8,6 +8,7 @@
 mod access;
 mod commands;
 mod contacts;
+mod legacy;
 mod listener;
 mod owner;
 mod session;

@@ -42,7 +42,7 @@ pub(crate) async fn dial(
             Ok(Err(error)) => return Err(failure(&error)),
             Err(_) => return Err(failure(&DialError::Timeout)),
         };
-        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &context);
+        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &[], &context);
         match tokio::time::timeout(link::HANDSHAKE_TIME, hands).await {
             Ok(Ok(established)) => Ok((stream, established)),
             Ok(Err(reason)) => Err((DialFailure::Handshake, reason)),

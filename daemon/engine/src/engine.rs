@@ -9,6 +9,7 @@ use crate::clock::{Clock, Randomness};
 use crate::dialer::{self, DialTimes};
 use crate::door;
 use crate::handle::{DeliveryWait, Handle, Refusal};
+use crate::legacy::{OldDoor, Refusals};
 use crate::link::{LinkContext, LinkHandle, ToLink};
 use crate::store::{Outgoing, Reader, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
@@ -165,6 +166,11 @@ pub(crate) enum Event {
         bytes: u64,
         reply: oneshot::Sender<()>,
     },
+    LegacyTaken {
+        row: i64,
+        at_ms: i64,
+        reply: oneshot::Sender<()>,
+    },
     Wait {
         peer: PeerId,
         mid: MessageId,
@@ -249,8 +255,8 @@ pub struct Engine {
     replies: BTreeMap<RequestId, Reply>,
     next_request: RequestId,
     waiters: HashMap<(PeerId, MessageId), Vec<oneshot::Sender<DeliveryWait>>>,
-    /// Rows that clients have read and that the store does not know yet, because it took no writes.
-    unwritten_reads: Vec<i64>,
+    /// What clients have read and the store does not know yet, because it took no writes.
+    unwritten_reads: Vec<Op>,
     writable: bool,
     network_usable: bool,
     /// Ends the dials that run. Replaced by another when they were dropped.
@@ -304,6 +310,7 @@ impl Engine {
         };
         let end = context.stop.clone().drop_guard();
         let replace = Arc::<AtomicBool>::default();
+        let refusals = Arc::<Refusals>::default();
         let handle = Handle::new(
             own,
             mailbox,
@@ -314,8 +321,11 @@ impl Engine {
             world.clock.clone(),
             stop.clone(),
             replace.clone(),
+            refusals.clone(),
+            config.policy.legacy.receive,
         );
-        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, context.clone()));
+        let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
+        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
         let engine = Self {
             node,
             own,
@@ -442,6 +452,10 @@ impl Engine {
                 inputs.push(Input::Read { request, peer, row, bytes });
                 Reply::Read(reply)
             }
+            Event::LegacyTaken { row, at_ms, reply } => {
+                inputs.push(Input::LegacyTaken { request, row, at_ms });
+                Reply::Read(reply)
+            }
         };
         self.replies.insert(request, reply);
     }
@@ -461,11 +475,11 @@ impl Engine {
             lock(&self.node).turn(self.world.clock.now(), &mut fill, inputs)
         };
         let Turn { mut ops, effects } = turn;
-        let only_reads = ops.iter().all(|op| matches!(op, Op::Read { .. }));
-        let reads: Vec<_> =
-            ops.iter().filter_map(|op| if let Op::Read { row } = op { Some(*row) } else { None }).collect();
+        let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
+        let only_reads = ops.iter().all(is_read);
+        let reads: Vec<_> = ops.iter().filter(|op| is_read(op)).cloned().collect();
         if self.writable {
-            ops.extend(self.unwritten_reads.iter().map(|row| Op::Read { row: *row }));
+            ops.extend_from_slice(&self.unwritten_reads);
         }
         let wanted: Vec<_> = effects
             .iter()
@@ -496,7 +510,7 @@ impl Engine {
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
-    fn fail(&mut self, error: &StoreError, reads: Vec<i64>, only_reads: bool, effects: Vec<Effect>) {
+    fn fail(&mut self, error: &StoreError, reads: Vec<Op>, only_reads: bool, effects: Vec<Effect>) {
         if self.writable {
             tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
         }

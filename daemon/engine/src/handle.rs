@@ -5,6 +5,7 @@
 
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
+use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
 use crate::store::Reader;
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
-use torchat_core::node::{ContactView, Node, NodeStatus, RequestView};
+use torchat_core::node::{ContactView, LegacyStatus, Node, NodeStatus, RequestView};
 use torchat_core::snapshot::Intro;
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::invite::Invite;
@@ -153,6 +154,9 @@ pub struct Handle {
     stop: CancellationToken,
     replace: Arc<AtomicBool>,
     refused_clients: Arc<AtomicU64>,
+    bucket: Arc<Bucket>,
+    old_refusals: Arc<Refusals>,
+    receives_old: bool,
 }
 
 impl Handle {
@@ -167,8 +171,24 @@ impl Handle {
         clock: Clock,
         stop: CancellationToken,
         replace: Arc<AtomicBool>,
+        old_refusals: Arc<Refusals>,
+        receives_old: bool,
     ) -> Self {
-        Self { own, mailbox, unread, reader, node, network, clock, stop, replace, refused_clients: Arc::default() }
+        Self {
+            own,
+            mailbox,
+            unread,
+            reader,
+            node,
+            network,
+            clock,
+            stop,
+            replace,
+            refused_clients: Arc::default(),
+            bucket: Arc::default(),
+            old_refusals,
+            receives_old,
+        }
     }
 
     /// Our identity.
@@ -324,6 +344,49 @@ impl Handle {
         self.unread.put_back(&lease.peer, lease.row);
     }
 
+    /// Hands out the oldest message of an old daemon. While another client holds it, waits at most 200 ms. The lease is
+    /// for [`Handle::take_legacy`]; dropped, the message is put back.
+    pub async fn lease_legacy(&self) -> Option<LegacyLease> {
+        let deadline = tokio::time::Instant::now() + LEASE_WAIT;
+        loop {
+            // Made before the look, so that a release between the look and the wait is not missed.
+            let mut released = std::pin::pin!(self.bucket.released());
+            released.as_mut().enable();
+            if let Some(hold) = self.bucket.hold() {
+                let (reader, after) = (self.reader.clone(), hold.after());
+                return match blocking(move || reader.legacy_head(after)).await? {
+                    Ok(line) => Some(LegacyLease { hold, line: line? }),
+                    Err(error) => {
+                        tracing::error!(%error, "messages of old daemons cannot be read");
+                        None
+                    }
+                };
+            }
+            tokio::time::timeout_at(deadline, released).await.ok()?;
+        }
+    }
+
+    /// A handed-out message of an old daemon was read. Returns as [`Handle::take`] does.
+    pub async fn take_legacy(&self, lease: LegacyLease) {
+        let LegacyLease { hold, line: LegacyLine { row, at_ms, .. } } = lease;
+        hold.take(row);
+        let (reply, answer) = oneshot::channel();
+        if self.post(Event::LegacyTaken { row, at_ms, reply }).await.is_ok() {
+            // An engine that stops before the commit repeats the message at the next start: at least once.
+            let _ = answer.await;
+        }
+    }
+
+    /// The last `n` messages of old daemons, oldest first.
+    ///
+    /// # Errors
+    /// [`Refusal::Storage`] when the store cannot be read.
+    pub async fn legacy(&self, n: u32) -> Result<Vec<LegacyLine>, Refusal> {
+        let reader = self.reader.clone();
+        let found = blocking(move || reader.legacy(n)).await.ok_or(Refusal::Stopping)?;
+        found.map_err(|error| Refusal::Storage(error.to_string()))
+    }
+
     /// The last `n` messages with a peer, oldest first.
     ///
     /// # Errors
@@ -386,6 +449,7 @@ impl Handle {
             .collect();
         json!({
             "contacts": status.contacts,
+            "legacy": self.legacy_status(&status.legacy),
             "links": status.links,
             "notices": notices,
             "onion": self.own.onion(),
@@ -410,6 +474,24 @@ impl Handle {
             "storage": if status.writable { "ok" } else { "full" },
             "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
             "unread_bytes": status.unread_bytes,
+        })
+    }
+
+    fn legacy_status(&self, status: &LegacyStatus) -> Value {
+        let refusals = &self.old_refusals;
+        json!({
+            "receive": self.receives_old,
+            "refused": {
+                "busy": refusals.busy.load(Ordering::Relaxed),
+                "commands": refusals.commands.load(Ordering::Relaxed),
+                "expired": status.expired,
+                "full": status.full,
+                "malformed": refusals.malformed.load(Ordering::Relaxed),
+                "rate": status.rate,
+                "storage": status.storage,
+                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
+            },
+            "unread": status.unread,
         })
     }
 

@@ -7,6 +7,7 @@ mod dialer;
 mod door;
 mod engine;
 pub mod handle;
+mod legacy;
 mod link;
 pub mod store;
 pub mod transport;
@@ -14,3 +15,4 @@ mod unread;
 
 pub use dialer::DialTimes;
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
+pub use legacy::{LegacyLease, LegacyLine};

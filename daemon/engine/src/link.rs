@@ -83,13 +83,14 @@ impl LinkHandle {
     }
 }
 
-/// Proves who is at the other end.
+/// Proves who is at the other end. `said` are bytes that the other end said already.
 ///
 /// # Errors
 /// A sentence for people, without onion addresses.
 pub(crate) async fn shake_hands(
     stream: &mut BoxStream,
     role: Role,
+    said: &[u8],
     context: &LinkContext,
 ) -> Result<Established, String> {
     let entropy = context.randomness.bytes();
@@ -109,23 +110,38 @@ pub(crate) async fn shake_hands(
         Role::Dialled(_) => HANDSHAKE_TIME,
         Role::Accepted => FIRST_BYTES_TIME,
     };
+    let mut said = (!said.is_empty()).then_some(said);
     loop {
-        let read = tokio::time::timeout(patience, stream.read(&mut buffer));
-        let n = match read.await {
-            Err(_) => return Err("the handshake took too long".into()),
-            Ok(Err(error)) => return Err(format!("the stream broke in the handshake: {error}")),
-            Ok(Ok(0)) => return Err("the stream ended in the handshake".into()),
-            Ok(Ok(n)) => n,
+        let bytes = match said.take() {
+            Some(said) => said,
+            None => hear(stream, &mut buffer, patience).await?,
         };
         patience = HANDSHAKE_TIME;
         let progress =
-            handshake.receive(&buffer[..n], context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
         if !progress.write.is_empty() {
             send(stream, &progress.write).await?;
         }
         if let Some(established) = progress.done {
             return Ok(established);
         }
+    }
+}
+
+/// The next bytes of a handshake.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn hear<'a>(
+    stream: &mut BoxStream,
+    buffer: &'a mut [u8],
+    patience: Duration,
+) -> Result<&'a [u8], String> {
+    match tokio::time::timeout(patience, stream.read(buffer)).await {
+        Err(_) => Err("the handshake took too long".into()),
+        Ok(Err(error)) => Err(format!("the stream broke in the handshake: {error}")),
+        Ok(Ok(0)) => Err("the stream ended in the handshake".into()),
+        Ok(Ok(n)) => Ok(buffer.get(..n).unwrap_or_default()),
     }
 }
 

@@ -10,7 +10,8 @@ pub(crate) struct Long {
     minutes: f64,
 }
 
-/// Prints seeds, seeds per second and failures, each with the line that repeats it; writes nothing. Fails when one did.
+/// Prints seeds, seeds per second, counters, and failures, each with the line that repeats it; writes nothing. Fails when
+/// one did.
 pub(crate) fn run_long(long: &Long) -> anyhow::Result<()> {
     anyhow::ensure!(long.minutes > 0.0, "--minutes must be positive");
     // Only the harness: it does not link arti, so this builds in a minute.

@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults`.
+//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults | hostile`.
 //!
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.
@@ -6,6 +6,7 @@
 mod chaos;
 mod demo;
 mod faults;
+mod hostile;
 mod install;
 mod long;
 mod test;
@@ -51,6 +52,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// A peer that breaks every rule, against the daemon: attacks and floods over loopback, or attacks over Tor.
+    Hostile(hostile::Hostile),
     /// Kills, failing disks and power cuts: `kill`, `syncs`, `errors` or `powercut`, in their long forms.
     #[command(disable_help_flag = true)]
     Faults {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::Tornet { action } => tornet::run(action),
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Long(long) => long::run_long(&long),
+        Task::Hostile(hostile) => hostile::run_all(&hostile),
         Task::Bench { arguments } => bench(&arguments),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };
