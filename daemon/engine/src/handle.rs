@@ -3,6 +3,10 @@
 //! SEND and ADD go through the actor and are answered after the commit. Reads never queue behind a commit: HOST is a
 //! constant, GET_PEERS and UPDATE look at the unread buffers, HISTORY and STATUS have connections and cells of their own.
 
+mod tokens;
+
+pub use tokens::TokenRow;
+
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
@@ -512,6 +516,11 @@ impl Handle {
     pub fn replace(&self) {
         self.replace.store(true, Ordering::Release);
         self.stop.cancel();
+    }
+
+    /// The wall clock: milliseconds since 1970.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.now().wall_ms
     }
 
     /// Counts a local program that was turned away.

@@ -76,6 +76,10 @@ pub(super) async fn run(
                 take(&handle, &mut lease).await;
                 continue;
             }
+            () = tokio::time::sleep(config.idle_time.unwrap_or_default()), if lease.is_none() && config.idle_time.is_some() => {
+                tracing::debug!("a local client asked nothing for a long time");
+                break;
+            }
         };
         let (request, framing) = match next {
             Some(Found::Request { bytes, framing, .. }) => (Request::parse(&bytes), framing),
