@@ -18,6 +18,7 @@ pub use tokens::TokenRow;
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
+use crate::link::SentAway;
 use crate::store::Reader;
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
@@ -81,6 +82,7 @@ pub struct Handle {
     bucket: Arc<Bucket>,
     old_refusals: Arc<Refusals>,
     receives_old: bool,
+    sent_away: Arc<SentAway>,
     log: EventLog,
 }
 
@@ -98,6 +100,7 @@ impl Handle {
         replace: Arc<AtomicBool>,
         old_refusals: Arc<Refusals>,
         receives_old: bool,
+        sent_away: Arc<SentAway>,
         log: EventLog,
     ) -> Self {
         Self {
@@ -114,6 +117,7 @@ impl Handle {
             bucket: Arc::default(),
             old_refusals,
             receives_old,
+            sent_away,
             log,
         }
     }
@@ -323,6 +327,11 @@ impl Handle {
     pub fn replace(&self) {
         self.replace.store(true, Ordering::Release);
         self.stop.cancel();
+    }
+
+    /// The wall clock: milliseconds since 1970.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.now().wall_ms
     }
 
     /// Counts a local program that was turned away.

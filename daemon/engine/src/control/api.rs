@@ -12,6 +12,7 @@ mod work;
 use super::ControlConfig;
 use super::access::{Access, Visitor, audit, is_audited};
 use super::session::Found;
+use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -42,6 +43,8 @@ const SUBSCRIPTIONS: usize = 16;
 const CLIENT_ID_BYTES: usize = 64;
 /// How long the last lines may take when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(1);
+/// How often a connection that has no deadline looks whether it has one.
+const TICK: Duration = Duration::from_secs(3600);
 
 /// What all connections share.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +93,8 @@ pub(super) async fn run(
     broken: CancellationToken,
     stop: CancellationToken,
 ) {
-    let idle_time = config.idle_time;
+    // Without an idle time the timer goes off now and then for nothing.
+    let tick = config.idle_time.unwrap_or(TICK);
     let mut connection = Connection {
         visitor,
         handle,
@@ -110,7 +114,7 @@ pub(super) async fn run(
         active_at: Instant::now(),
     };
     connection.begin(&first).await;
-    let timer = tokio::time::sleep(idle_time);
+    let timer = tokio::time::sleep(tick);
     tokio::pin!(timer);
     let mut stopping: Option<Instant> = None;
     loop {
@@ -118,7 +122,7 @@ pub(super) async fn run(
         if connection.is_done() {
             break;
         }
-        let deadline = connection.deadline(idle_time).into_iter().chain(stopping).min();
+        let deadline = connection.deadline().into_iter().chain(stopping).min();
         // A timer that is too early is only looked at again: most requests need not touch it.
         if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
             timer.as_mut().reset(deadline);
@@ -148,13 +152,13 @@ pub(super) async fn run(
             },
             () = timer.as_mut() => {
                 let now = Instant::now();
-                match connection.deadline(idle_time).into_iter().chain(stopping).min() {
+                match connection.deadline().into_iter().chain(stopping).min() {
                     Some(deadline) if deadline <= now => {
                         tracing::debug!("a local client was idle for too long, or did not take its answers");
                         break;
                     }
                     Some(deadline) => timer.as_mut().reset(deadline),
-                    None => timer.as_mut().reset(now + idle_time),
+                    None => timer.as_mut().reset(now + tick),
                 }
             }
         }
@@ -209,9 +213,9 @@ impl Connection {
     }
 
     /// When the connection must end if nothing changes.
-    fn deadline(&self, idle_time: Duration) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         let idle = !self.is_at_work() && self.lines.answers() == 0 && self.subscriptions.is_empty();
-        self.lines.due().or(idle.then(|| self.active_at + idle_time))
+        self.lines.due().or_else(|| self.config.idle_time.filter(|_| idle).map(|time| self.active_at + time))
     }
 
     /// Puts on the way what is due, and lets subscriptions read on whose lines are.
@@ -408,12 +412,8 @@ impl Connection {
             }
             return self.reply::<command::Exit>(reference, Err(error));
         }
-        let context = Context {
-            handle: self.handle.clone(),
-            access,
-            ending: self.ending.clone(),
-            cut: self.cut.clone(),
-        };
+        let context =
+            Context { handle: self.handle.clone(), access, ending: self.ending.clone(), cut: self.cut.clone() };
         match command {
             // Both are done before rights are looked at.
             Command::Hello(_) | Command::Auth(_) => {}
@@ -455,7 +455,9 @@ impl Connection {
                 self.audited::<command::Invite>(reference, &context.clone(), None, context.invite(wanted));
             }
             Command::Tokens(wanted) => {
-                let tokens = super::access::token_command(context.handle.clone(), wanted);
+                let (gate, access) = (self.visitor.gate(), context.access.clone());
+                let tokens =
+                    async move { super::access::token_command(&gate, &access, &wanted, &Randomness::system()).await };
                 self.audited::<command::Tokens>(reference, &context, None, tokens);
             }
             Command::LogLevel(wanted) => {
@@ -515,7 +517,7 @@ impl Connection {
             return Err(fail("bad-request", "\"level\" is error, warn, info, debug or trace"));
         }
         match &self.config.log_level {
-            Some(set) => set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
+            Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
             None => Err(fail("unavailable", "this daemon's log has a fixed level")),
         }
     }
@@ -559,10 +561,8 @@ impl Connection {
             return self.reply::<Send>(reference, Err(error));
         }
         let expire = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
-        let options = SendOptions {
-            client_id: key.map(|key| format!("{}{key}", context.access.namespace)),
-            expire_ms: expire,
-        };
+        let options =
+            SendOptions { client_id: key.map(|key| format!("{}{key}", context.access.namespace)), expire_ms: expire };
         let wait = wanted.wait.map(|Wait::Delivered| wanted.timeout);
         let handle = context.handle.clone();
         let request = SendRequest { context, reference, peer, wait };
@@ -577,12 +577,8 @@ impl Connection {
         self.later::<Send>(reference, async move {
             let sending = sending.map_err(|error| refused(&error))?;
             let accepted = sending.accepted().await.map_err(|error| refused(&error))?;
-            let mut answer = SendAnswer {
-                id: accepted.id,
-                mid: accepted.mid,
-                state: accepted.state,
-                duplicate: accepted.duplicate,
-            };
+            let mut answer =
+                SendAnswer { id: accepted.id, mid: accepted.mid, state: accepted.state, duplicate: accepted.duplicate };
             if let Some(seconds) = wait {
                 work::wait_for(&context, peer, &mut answer, seconds).await?;
             }

@@ -95,17 +95,21 @@ async fn classic(
     let mut lease: Option<Held> = None;
     let mut hello = None;
     loop {
-        let patience = if lease.is_some() { config.lease_time } else { config.idle_time };
+        let patience = if lease.is_some() { Some(config.lease_time) } else { config.idle_time };
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,
             next = requests.recv() => next,
-            () = tokio::time::sleep(patience) => {
+            () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
                 if lease.is_none() {
                     break;
                 }
                 take(handle, &mut lease).await;
                 continue;
+            }
+            () = tokio::time::sleep(config.idle_time.unwrap_or_default()), if lease.is_none() && config.idle_time.is_some() => {
+                tracing::debug!("a local client asked nothing for a long time");
+                break;
             }
         };
         let (bytes, framing) = match next {

@@ -33,15 +33,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(write_time: Duration) -> Self {
-        Self {
-            next: Vec::new(),
-            next_answers: 0,
-            out: Vec::new(),
-            written: 0,
-            out_answers: 0,
-            due: None,
-            write_time,
-        }
+        Self { next: Vec::new(), next_answers: 0, out: Vec::new(), written: 0, out_answers: 0, due: None, write_time }
     }
 
     /// Puts an answer's line in line. It has its newline already.
@@ -177,7 +169,8 @@ mod tests {
     async fn answers_go_before_events_and_lines_stay_whole() {
         let (mut near, mut far) = tokio::io::duplex(7);
         let mut lines = lines();
-        let mut pending = Pending::new([line(&"event 1"), line(&"x".repeat(2 * PIECE_BYTES)), line(&"event 3")].concat());
+        let mut pending =
+            Pending::new([line(&"event 1"), line(&"x".repeat(2 * PIECE_BYTES)), line(&"event 3")].concat());
         lines.fill(|out| pending.take_piece(out));
         lines.answer(&line(&"answer"));
         assert_eq!(lines.answers(), 1);

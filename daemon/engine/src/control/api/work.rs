@@ -392,7 +392,6 @@ fn scrub_message(message: &mut Message, access: &Access) {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
