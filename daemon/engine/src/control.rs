@@ -7,6 +7,7 @@
 //! no other protocol can make the daemon do anything.
 
 mod access;
+mod api;
 mod commands;
 mod contacts;
 mod legacy;
@@ -17,13 +18,12 @@ mod session;
 pub use listener::{BindError, Listeners, bind_group, bind_tcp, bind_unix, serve};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use torchat_protocol::control::api::Right;
 
 /// How much the server takes and how patient it is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ControlConfig {
     /// Connections at the same time; another one is closed at once.
     pub max_connections: usize,
@@ -33,43 +33,18 @@ pub struct ControlConfig {
     pub write_time: Duration,
     /// A message that UPDATE handed out counts as read when its connection lived so long after the reply.
     pub lease_time: Duration,
-    /// A connection on which nothing is asked, awaited or subscribed for this time is closed; `None`: never.
-    pub idle_time: Option<Duration>,
+    /// A connection with nothing in work is closed after this time.
+    pub idle_time: Duration,
     /// Connections at the same time that must prove a token and have not.
     pub must_prove: usize,
     /// What the users of the group socket may do, by uid.
     pub users: BTreeMap<u32, BTreeSet<Right>>,
-    /// Sets how much is logged; `None`: it cannot be set.
-    pub log_level: Option<LogLevelHook>,
+    /// Sets how much is logged, for LOG_LEVEL; `None`: it cannot be set. The error is for people.
+    pub log_level: Option<SetLogLevel>,
 }
 
-/// Sets how much is logged from now on.
-#[derive(Clone)]
-pub struct LogLevelHook(Arc<SetLevel>);
-
-type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
-
-impl LogLevelHook {
-    /// From a function that takes the level (`error`, `warn`, `info`, `debug`, `trace`) and says what is wrong with it.
-    #[must_use]
-    pub fn new(set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(set))
-    }
-
-    /// Sets the level.
-    ///
-    /// # Errors
-    /// What is wrong with it, in words.
-    pub fn set(&self, level: &str) -> Result<(), String> {
-        (self.0)(level)
-    }
-}
-
-impl fmt::Debug for LogLevelHook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LogLevelHook(..)")
-    }
-}
+/// Sets how much is logged: `error`, `warn`, `info`, `debug` or `trace`.
+pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 impl Default for ControlConfig {
     fn default() -> Self {
@@ -78,7 +53,7 @@ impl Default for ControlConfig {
             object_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
             lease_time: Duration::from_secs(5),
-            idle_time: None,
+            idle_time: Duration::from_secs(3600),
             must_prove: 16,
             users: BTreeMap::new(),
             log_level: None,
