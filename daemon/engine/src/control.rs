@@ -18,6 +18,7 @@ mod session;
 pub use listener::{BindError, Listeners, bind_group, bind_tcp, bind_unix, serve};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use torchat_protocol::control::api::Right;
@@ -33,18 +34,43 @@ pub struct ControlConfig {
     pub write_time: Duration,
     /// A message that UPDATE handed out counts as read when its connection lived so long after the reply.
     pub lease_time: Duration,
-    /// A connection with nothing in work is closed after this time.
-    pub idle_time: Duration,
+    /// A connection on which nothing is asked, awaited or subscribed for this time is closed; `None`: never.
+    pub idle_time: Option<Duration>,
     /// Connections at the same time that must prove a token and have not.
     pub must_prove: usize,
     /// What the users of the group socket may do, by uid.
     pub users: BTreeMap<u32, BTreeSet<Right>>,
-    /// Sets how much is logged, for LOG_LEVEL; `None`: it cannot be set. The error is for people.
-    pub log_level: Option<SetLogLevel>,
+    /// Sets how much is logged; `None`: it cannot be set.
+    pub log_level: Option<LogLevelHook>,
 }
 
-/// Sets how much is logged: `error`, `warn`, `info`, `debug` or `trace`.
-pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+/// Sets how much is logged from now on.
+#[derive(Clone)]
+pub struct LogLevelHook(Arc<SetLevel>);
+
+type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
+impl LogLevelHook {
+    /// From a function that takes the level (`error`, `warn`, `info`, `debug`, `trace`) and says what is wrong with it.
+    #[must_use]
+    pub fn new(set: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set))
+    }
+
+    /// Sets the level.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn set(&self, level: &str) -> Result<(), String> {
+        (self.0)(level)
+    }
+}
+
+impl fmt::Debug for LogLevelHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogLevelHook(..)")
+    }
+}
 
 impl Default for ControlConfig {
     fn default() -> Self {
@@ -53,7 +79,7 @@ impl Default for ControlConfig {
             object_time: Duration::from_secs(30),
             write_time: Duration::from_secs(30),
             lease_time: Duration::from_secs(5),
-            idle_time: Duration::from_secs(3600),
+            idle_time: Some(Duration::from_secs(3600)),
             must_prove: 16,
             users: BTreeMap::new(),
             log_level: None,

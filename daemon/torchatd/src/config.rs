@@ -57,7 +57,7 @@ impl Default for Control {
     fn default() -> Self {
         let ControlConfig { idle_time, must_prove, .. } = ControlConfig::default();
         Self {
-            idle_s: idle_time.as_secs(),
+            idle_s: idle_time.unwrap_or_default().as_secs(),
             must_prove,
             group_socket: None,
             group: None,
@@ -316,7 +316,7 @@ impl Config {
             ("contacts.requests", self.contacts.requests as u64, 1, 10_000),
             ("contacts.request_days", self.contacts.request_days, 1, 3650),
             ("contacts.invites", self.contacts.invites as u64, 1, 10_000),
-            ("control.idle_s", self.control.idle_s, 10, 30 * day),
+            ("control.idle_s", self.control.idle_s, 0, 30 * day),
             ("control.must_prove", self.control.must_prove as u64, 1, 4096),
             ("legacy.per_minute", self.legacy.per_minute as u64, 1, 600),
             ("legacy.kept", self.legacy.kept as u64, 1, 10_000),
@@ -353,7 +353,7 @@ impl Config {
     pub(crate) fn control(&self) -> ControlConfig {
         ControlConfig {
             max_connections: self.limits.connections,
-            idle_time: Duration::from_secs(self.control.idle_s),
+            idle_time: (self.control.idle_s > 0).then(|| Duration::from_secs(self.control.idle_s)),
             must_prove: self.control.must_prove,
             users: self.group.as_ref().map(|group| group.users.clone()).unwrap_or_default(),
             ..ControlConfig::default()
@@ -471,7 +471,7 @@ mod tests {
         assert_eq!(engine.unauthenticated_streams, own.unauthenticated_streams);
         assert_eq!(config.database_bytes(), None);
         assert_eq!(config.control().max_connections, 2048);
-        assert_eq!((config.control().idle_time, config.control().must_prove), (Duration::from_secs(3600), 16));
+        assert_eq!((config.control().idle_time, config.control().must_prove), (Some(Duration::from_secs(3600)), 16));
         assert!(config.control().users.is_empty() && config.group().is_none());
     }
 

@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use torchat_engine::control::SetLogLevel;
+use torchat_engine::control::LogLevelHook;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
@@ -123,9 +123,9 @@ impl Logs {
     }
 
     /// For LOG_LEVEL: sets what is logged until the daemon ends.
-    pub(crate) fn level_hook(&self) -> SetLogLevel {
+    pub(crate) fn level_hook(&self) -> LogLevelHook {
         let levels = self.levels.clone();
-        Arc::new(move |level| {
+        LogLevelHook::new(move |level| {
             let level = <Level as clap::ValueEnum>::from_str(level, false)
                 .map_err(|_| format!("{level:?} is none of error, warn, info, debug, trace"))?;
             levels.set(level).map_err(|error| error.to_string())
@@ -344,14 +344,14 @@ mod tests {
         with_default(logs.subscriber(Level::Info), || {
             everything();
             assert_eq!((count("torchatd.log"), count("error.log")), (4, 3));
-            hook("debug").unwrap();
+            hook.set("debug").unwrap();
             everything();
             assert_eq!((count("torchatd.log"), count("error.log")), (4 + 5, 3 + 3));
-            hook("error").unwrap();
+            hook.set("error").unwrap();
             everything();
             assert_eq!((count("torchatd.log"), count("error.log")), (9 + 1, 6 + 1));
             for bad in ["", "loud", "DEBUG", "info "] {
-                assert!(hook(bad).unwrap_err().contains("trace"), "{bad:?}");
+                assert!(hook.set(bad).unwrap_err().contains("trace"), "{bad:?}");
             }
             everything();
             assert_eq!(count("torchatd.log"), 11, "what is wrong changes nothing");

@@ -10,7 +10,7 @@ mod subscription;
 mod work;
 
 use super::ControlConfig;
-use super::access::{Access, Visitor, audit, is_audited, token_command};
+use super::access::{Access, Visitor, audit, is_audited, not_authenticated};
 use super::session::Found;
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
@@ -43,6 +43,8 @@ const SUBSCRIPTIONS: usize = 16;
 const CLIENT_ID_BYTES: usize = 64;
 /// How long the last lines may take when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(1);
+/// How often a connection that has no deadline looks whether it has one.
+const TICK: Duration = Duration::from_secs(3600);
 
 /// What all connections share.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +93,8 @@ pub(super) async fn run(
     broken: CancellationToken,
     stop: CancellationToken,
 ) {
-    let idle_time = config.idle_time;
+    // Without an idle time the timer goes off now and then for nothing.
+    let tick = config.idle_time.unwrap_or(TICK);
     let mut connection = Connection {
         visitor,
         handle,
@@ -111,7 +114,7 @@ pub(super) async fn run(
         active_at: Instant::now(),
     };
     connection.begin(&first).await;
-    let timer = tokio::time::sleep(idle_time);
+    let timer = tokio::time::sleep(tick);
     tokio::pin!(timer);
     let mut stopping: Option<Instant> = None;
     loop {
@@ -119,7 +122,7 @@ pub(super) async fn run(
         if connection.is_done() {
             break;
         }
-        let deadline = connection.deadline(idle_time).into_iter().chain(stopping).min();
+        let deadline = connection.deadline().into_iter().chain(stopping).min();
         // A timer that is too early is only looked at again: most requests need not touch it.
         if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
             timer.as_mut().reset(deadline);
@@ -149,13 +152,13 @@ pub(super) async fn run(
             },
             () = timer.as_mut() => {
                 let now = Instant::now();
-                match connection.deadline(idle_time).into_iter().chain(stopping).min() {
+                match connection.deadline().into_iter().chain(stopping).min() {
                     Some(deadline) if deadline <= now => {
                         tracing::debug!("a local client was idle for too long, or did not take its answers");
                         break;
                     }
                     Some(deadline) => timer.as_mut().reset(deadline),
-                    None => timer.as_mut().reset(now + idle_time),
+                    None => timer.as_mut().reset(now + tick),
                 }
             }
         }
@@ -210,9 +213,9 @@ impl Connection {
     }
 
     /// When the connection must end if nothing changes.
-    fn deadline(&self, idle_time: Duration) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         let idle = !self.is_at_work() && self.lines.answers() == 0 && self.subscriptions.is_empty();
-        self.lines.due().or(idle.then(|| self.active_at + idle_time))
+        self.lines.due().or_else(|| self.config.idle_time.filter(|_| idle).map(|time| self.active_at + time))
     }
 
     /// Puts on the way what is due, and lets subscriptions read on whose lines are.
@@ -319,6 +322,13 @@ impl Connection {
         let (reference, command) = match api::parse(bytes) {
             Ok(request) => request,
             Err(RequestError::Object(error)) => return self.give_up(fail("bad-object", error.to_string())),
+            // What is not proven is not told what there is.
+            Err(RequestError::Unknown { reference, .. } | RequestError::Parameters { reference, .. })
+                if self.visitor.access().is_err() =>
+            {
+                self.reply::<command::Exit>(reference, Err(not_authenticated()));
+                return self.refuse_all();
+            }
             Err(RequestError::Unknown { name, reference }) => {
                 let error = fail("unknown-command", format!("there is no command {name:?}"));
                 return self.reply::<command::Exit>(reference, Err(error));
@@ -452,7 +462,9 @@ impl Connection {
                 self.audited::<command::Invite>(reference, &context.clone(), None, context.invite(wanted));
             }
             Command::Tokens(wanted) => {
-                let tokens = token_command(self.visitor.gate(), context.access.clone(), wanted, Randomness::system());
+                let (gate, access) = (self.visitor.gate(), context.access.clone());
+                let tokens =
+                    async move { super::access::token_command(&gate, &access, &wanted, &Randomness::system()).await };
                 self.audited::<command::Tokens>(reference, &context, None, tokens);
             }
             Command::LogLevel(wanted) => {
@@ -512,7 +524,7 @@ impl Connection {
             return Err(fail("bad-request", "\"level\" is error, warn, info, debug or trace"));
         }
         match &self.config.log_level {
-            Some(set) => set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
+            Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
             None => Err(fail("unavailable", "this daemon's log has a fixed level")),
         }
     }

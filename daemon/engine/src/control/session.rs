@@ -95,12 +95,12 @@ async fn classic(
     let mut lease: Option<Held> = None;
     let mut hello = None;
     loop {
-        let patience = if lease.is_some() { config.lease_time } else { config.idle_time };
+        let patience = if lease.is_some() { Some(config.lease_time) } else { config.idle_time };
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,
             next = requests.recv() => next,
-            () = tokio::time::sleep(patience) => {
+            () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
                 if lease.is_none() {
                     break;
                 }

@@ -5,7 +5,6 @@ use super::gate::{Gate, Known, known};
 use crate::clock::Randomness;
 use crate::handle::{Refusal, TokenRow};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
 use torchat_protocol::control::api::{ApiError, Onion, Right, record};
 use torchat_protocol::control::token;
@@ -26,12 +25,11 @@ const DAY_MS: i64 = 86_400_000;
 /// # Errors
 /// `bad-request`, `bad-value`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
 pub(in super::super) async fn token_command(
-    gate: Gate,
-    access: Arc<Access>,
-    request: Tokens,
-    randomness: Randomness,
+    gate: &Gate,
+    access: &Access,
+    request: &Tokens,
+    randomness: &Randomness,
 ) -> Result<TokenAnswer, ApiError> {
-    let (gate, access) = (&gate, &*access);
     if !access.allows(Some(Right::Admin)) {
         return Err(ApiError::new("not-allowed", "TOKEN needs the right admin"));
     }
@@ -39,7 +37,7 @@ pub(in super::super) async fn token_command(
     let token = match request.action {
         TokenAction::List => None,
         TokenAction::Create => {
-            Some(create(gate, access, request.name.as_deref().ok_or_else(needs_name)?, &request, &randomness).await?)
+            Some(create(gate, access, request.name.as_deref().ok_or_else(needs_name)?, request, randomness).await?)
         }
         TokenAction::Revoke => {
             revoke(gate, request.name.as_deref().ok_or_else(needs_name)?).await?;
