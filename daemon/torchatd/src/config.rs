@@ -516,7 +516,7 @@ mod tests {
         // The example in the documentation, as far as its names exist here.
         let example: String =
             documented().lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| !line.starts_with("d")).collect::<Vec<_>>().join("\n");
-        let example = example.replace("\"torchat\"", "\"0\"");
+        let example = example.replace("\"torchat\"", "\"0\"").replace("anna", "root");
         assert!(parse(&format!("[control]\n{example}\n")).unwrap().group().is_some(), "{example}");
     }
 
