@@ -280,3 +280,6 @@ pub(super) fn audit(access: &Access, command: &str, peer: Option<&PeerId>, code:
 pub(super) fn is_audited(right: Option<Right>) -> bool {
     matches!(right, Some(Right::Contacts | Right::Admin))
 }
+
+#[cfg(test)]
+mod tests;
