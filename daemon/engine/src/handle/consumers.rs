@@ -75,10 +75,10 @@ impl Consumers {
 }
 
 impl Handle {
-    /// The event log.
+    /// The event log. Its [`EventLog::changed`] tells of what comes from now on.
     #[must_use]
     pub fn log(&self) -> EventLog {
-        self.log.clone()
+        self.log.from_now()
     }
 
     /// The last event that a consumer has acknowledged. `None`: there is no such consumer.

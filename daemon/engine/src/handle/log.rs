@@ -87,6 +87,12 @@ pub struct EventLog {
 }
 
 impl EventLog {
+    pub(super) fn from_now(&self) -> Self {
+        let mut log = self.clone();
+        log.changed.mark_unchanged();
+        log
+    }
+
     /// The last event's number; 0 if there never was one.
     #[must_use]
     pub fn last(&self) -> u64 {
