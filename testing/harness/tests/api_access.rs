@@ -166,6 +166,8 @@ impl Place {
                 // Our own group: the group socket's.
                 let gid = rustix::process::getegid().as_raw();
                 let mut command = Command::new("setpriv");
+                // The system's Python: one in our home directory is not for others.
+                command.env("PATH", "/usr/bin:/bin");
                 command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups", "python3"]);
                 command
             }
@@ -218,7 +220,10 @@ fn a_token_has_its_rights_and_no_others() {
     assert_eq!(place.daemon.client().unwrap().history(OTHER, 1).unwrap()[0].text, "the build is green");
 
     // The program of the own user has given its other rights up.
-    assert_eq!(talk.code(json!({"cmd": "HELLO", "api": 1, "token": "cron", "nonce": CLIENT_NONCE})), "not-authenticated");
+    assert_eq!(
+        talk.code(json!({"cmd": "HELLO", "api": 1, "token": "cron", "nonce": CLIENT_NONCE})),
+        "not-authenticated"
+    );
     assert_eq!(talk.line(), None);
 }
 
@@ -288,7 +293,10 @@ fn tokens_are_made_by_rules_listed_and_revoked() {
     for n in 1..100 {
         own.ok(json!({"cmd": "TOKEN", "action": "create", "name": format!("t{n}"), "rights": ["read"]}));
     }
-    assert_eq!(own.code(json!({"cmd": "TOKEN", "action": "create", "name": "z", "rights": ["read"]})), "too-many-tokens");
+    assert_eq!(
+        own.code(json!({"cmd": "TOKEN", "action": "create", "name": "z", "rights": ["read"]})),
+        "too-many-tokens"
+    );
 
     // A token that may make tokens; its revocation ends it at once, in the middle of everything.
     let list = own.ok(json!({"cmd": "TOKEN", "action": "revoke", "name": "t99"}));
@@ -346,7 +354,8 @@ fn a_wrong_or_replayed_proof_is_refused_and_names_cannot_be_probed() {
         let mut talk = place.tcp();
         let server_nonce = talk.begin(token);
         assert_eq!(server_nonce.len(), nonce(&[0; 32]).len());
-        let exchange = Exchange { client_nonce: CLIENT_NONCE, server_nonce: &server_nonce, address: &talk.address.clone() };
+        let exchange =
+            Exchange { client_nonce: CLIENT_NONCE, server_nonce: &server_nonce, address: &talk.address.clone() };
         talk.say(&json!({"cmd": "AUTH", "ref": 1, "proof": token.client_proof(&exchange).to_string()}));
         let answer = talk.line().unwrap();
         // Whatever comes behind it is not executed.
@@ -435,10 +444,8 @@ fn whoever_squats_on_a_port_learns_nothing_and_cannot_pass_a_proof_on() {
         (serde_json::from_str::<Value>(&auth).unwrap(), more)
     });
     let file = place.token_file(&token);
-    let output = Command::new("python3")
-        .args(["-c", documented(), &port.to_string(), file.to_str().unwrap()])
-        .output()
-        .unwrap();
+    let output =
+        Command::new("python3").args(["-c", documented(), &port.to_string(), file.to_str().unwrap()]).output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("this is not the daemon"));
     let (auth, more) = squatter.join().unwrap();

@@ -26,10 +26,7 @@ fn main() -> anyhow::Result<()> {
     }
     // The audit is always there: tests look at it.
     let filter = tracing_subscriber::EnvFilter::from_default_env().add_directive("audit=info".parse()?);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
