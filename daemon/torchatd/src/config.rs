@@ -420,6 +420,7 @@ impl Config {
                 hedge: Duration::from_secs(dial.hedge_after_s),
             },
             unauthenticated_streams: limits.unauthenticated_streams,
+            ..EngineConfig::default()
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a line may take that must come.
@@ -24,6 +24,15 @@ pub struct Pair {
     pub onion_a: String,
     /// The second one's.
     pub onion_b: String,
+    program: PathBuf,
+}
+
+fn started(program: &Path, dir: &Path, name: &str, seed: u8) -> anyhow::Result<Daemon> {
+    let data = dir.join(name);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut daemon = Daemon::new(program, vec![text(&data), text(&dir.join("peers")), seed.to_string()], &data);
+    daemon.start()?;
+    Ok(daemon)
 }
 
 impl Pair {
@@ -33,18 +42,18 @@ impl Pair {
     /// When one does not start.
     pub fn start(program: &Path) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let peers = dir.path().join("peers");
-        std::fs::create_dir(&peers)?;
-        let daemon = |name: &str, seed: u8| -> anyhow::Result<(Daemon, String)> {
-            let data = dir.path().join(name);
-            let text = |path: &Path| path.to_string_lossy().into_owned();
-            let mut daemon = Daemon::new(program, vec![text(&data), text(&peers), seed.to_string()], &data);
-            daemon.start()?;
-            let onion = daemon.client()?.host()?;
-            Ok((daemon, onion))
-        };
-        let ((a, onion_a), (b, onion_b)) = (daemon("a", 1)?, daemon("b", 2)?);
-        Ok(Self { a, b, onion_a, onion_b, dir })
+        std::fs::create_dir(dir.path().join("peers"))?;
+        let (a, b) = (started(program, dir.path(), "a", 1)?, started(program, dir.path(), "b", 2)?);
+        let (onion_a, onion_b) = (a.client()?.host()?, b.client()?.host()?);
+        Ok(Self { a, b, onion_a, onion_b, dir, program: program.to_owned() })
+    }
+
+    /// One more daemon, which knows nobody.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn third(&self) -> anyhow::Result<Daemon> {
+        started(&self.program, self.dir.path(), "c", 3)
     }
 
     /// Makes them contacts of each other.

@@ -41,6 +41,8 @@ const IN_WORK: usize = 16;
 const SUBSCRIPTIONS: usize = 16;
 /// Longest key of a message, in bytes.
 const CLIENT_ID_BYTES: usize = 64;
+/// Shortest time that a message may be given, in seconds: less than the way through Tor takes would only fail.
+const EXPIRE_MIN_S: u64 = 60;
 /// How long the last lines may take when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// How often a connection that has no deadline looks whether it has one.
@@ -88,7 +90,7 @@ pub(super) async fn run(
     writer: &mut (impl AsyncWrite + Unpin),
     visitor: Visitor,
     handle: Handle,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     shared: Shared,
     broken: CancellationToken,
     stop: CancellationToken,
@@ -171,7 +173,7 @@ pub(super) async fn run(
 struct Connection {
     visitor: Visitor,
     handle: Handle,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     shared: Shared,
     lines: Lines,
     /// The first one is the next to write.
@@ -565,6 +567,10 @@ impl Connection {
         };
         if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
             let error = fail("bad-request", format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes"));
+            return self.reply::<Send>(reference, Err(error));
+        }
+        if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {
+            let error = fail("bad-request", format!("\"expire\" is at least {EXPIRE_MIN_S} seconds"));
             return self.reply::<Send>(reference, Err(error));
         }
         let expire = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
