@@ -166,6 +166,8 @@ impl Place {
                 // Our own group: the group socket's.
                 let gid = rustix::process::getegid().as_raw();
                 let mut command = Command::new("setpriv");
+                // The system's Python: one in our home directory is not for others.
+                command.env("PATH", "/usr/bin:/bin");
                 command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups", "python3"]);
                 command
             }

@@ -141,7 +141,6 @@ async fn wrong_replayed_and_relayed_proofs_are_refused() {
     refused(place.stranger().end_proof(&proof).await);
 }
 
-
 #[tokio::test]
 async fn names_and_nonces_are_checked_and_names_cannot_be_probed() {
     let place = place().await;
