@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use torchat_protocol::control::token::{Exchange, Proof, Token};
 
 /// How long a line may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,13 +93,33 @@ impl Api {
     /// # Errors
     /// When nobody is there, or HELLO is refused.
     pub fn connect(port: u16) -> anyhow::Result<Self> {
+        let mut api = Self::open(port)?;
+        api.hello = api.ok(json!({"cmd": "HELLO", "api": 1, "client": "test"}))?;
+        Ok(api)
+    }
+
+    fn open(port: u16) -> anyhow::Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let lines = BufReader::new(stream.try_clone()?);
-        let mut api = Self { stream, lines, next_ref: 0, kept: VecDeque::new(), hello: Value::Null };
-        let hello = api.ask(json!({"cmd": "HELLO", "api": 1, "client": "test"}))?;
-        api.hello = hello.map_err(|error| anyhow::anyhow!("HELLO: {error}"))?;
+        Ok(Self { stream, lines, next_ref: 0, kept: VecDeque::new(), hello: Value::Null })
+    }
+
+    /// Connects and proves a token.
+    ///
+    /// # Errors
+    /// When nobody is there, the token is refused, or the daemon does not prove that it knows it.
+    pub fn prove(port: u16, token: &Token) -> anyhow::Result<Self> {
+        const NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAR";
+        let mut api = Self::open(port)?;
+        let hello = api.ok(json!({"cmd": "HELLO", "api": 1, "token": token.name(), "nonce": NONCE}))?;
+        let (nonce, address) = (hello["nonce"].as_str().context("no nonce")?, format!("127.0.0.1:{port}"));
+        let exchange = Exchange { client_nonce: NONCE, server_nonce: nonce, address: &address };
+        let welcome = api.ok(json!({"cmd": "AUTH", "proof": token.client_proof(&exchange).to_string()}))?;
+        let proof: Proof = welcome["proof"].as_str().context("no proof")?.parse()?;
+        anyhow::ensure!(token.accepts(&exchange, &proof), "this is not the daemon");
+        api.hello = welcome;
         Ok(api)
     }
 

@@ -139,6 +139,51 @@ fn what_was_not_acknowledged_comes_again_and_nothing_else() {
 }
 
 #[test]
+fn a_token_has_consumers_keys_and_events_of_its_own() {
+    let pair = pair();
+    let mut own = connect(&pair.a).unwrap();
+    let create =
+        json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "send"], "peers": [NOBODY]});
+    let token = own.ok(create).unwrap()["token"].as_str().unwrap().parse().unwrap();
+    let mut api = Api::prove(pair.a.port().unwrap(), &token).unwrap();
+    let subscribe = json!({"cmd": "SUBSCRIBE", "ref": "s", "consumer": "bot", "from": "start"});
+    own.ok(subscribe.clone()).unwrap();
+    api.ok(subscribe.clone()).unwrap();
+    let hidden = json!({"cmd": "SUBSCRIBE", "ref": "h", "filter": {"peers": [NOBODY, pair.onion_b]}});
+    assert_eq!(api.refused(hidden).unwrap(), "not-allowed");
+    own.ok(json!({"cmd": "SEND", "peer": pair.onion_b, "text": "secret", "client_id": "k"})).unwrap();
+    own.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": "own", "client_id": "k2"})).unwrap();
+    let sent = api.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": "token's", "client_id": "k"})).unwrap();
+    assert_eq!(sent["duplicate"], false, "the same key of another program is another key");
+    let mut seen = Vec::new();
+    let last = loop {
+        let event = api.event(&json!("s")).unwrap().unwrap();
+        assert!(event.to_string().contains(NOBODY) && !event.to_string().contains(&pair.onion_b), "{event}");
+        if event["event"] == QUEUED {
+            seen.push((event["message"]["text"].clone(), event["message"]["client_id"].clone()));
+            if seen.len() == 2 {
+                break event["seq"].clone();
+            }
+        }
+    };
+    assert_eq!(seen, [(json!("own"), Value::Null), (json!("token's"), json!("k"))], "keys of others are not shown");
+    api.ok(json!({"cmd": "ACK", "consumer": "bot", "seq": last})).unwrap();
+    let consumers = |cursors: Value| -> Vec<(Value, Value)> {
+        let rows = cursors["cursors"].as_array().unwrap();
+        rows.iter().map(|row| (row["consumer"].clone(), row["seq"].clone())).collect()
+    };
+    assert_eq!(consumers(api.ok(json!({"cmd": "CURSORS"})).unwrap()), [(json!("bot"), last.clone())]);
+    let all = consumers(own.ok(json!({"cmd": "CURSORS"})).unwrap());
+    assert_eq!(all, [(json!("bot"), json!(0)), (json!("token:t/bot"), last)]);
+    // Its subscription goes on: the other one's consumer has only the same name.
+    own.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": "more"})).unwrap();
+    assert!(api.event(&json!("s")).unwrap().is_ok());
+    assert_eq!(own.ok(json!({"cmd": "CURSORS", "forget": "token:t/bot"})).unwrap()["cursors"][0]["consumer"], "bot");
+    own.ok(json!({"cmd": "TOKEN", "action": "revoke", "name": "t"})).unwrap();
+    while api.line().is_ok() {}
+}
+
+#[test]
 fn a_consumer_is_taken_over_by_its_next_subscription() {
     let pair = pair();
     let (mut first, mut second) = (connect(&pair.a).unwrap(), connect(&pair.a).unwrap());

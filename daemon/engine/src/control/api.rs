@@ -39,6 +39,8 @@ use work::{Context, Done, fail, refused};
 const IN_WORK: usize = 16;
 /// Subscriptions of one connection.
 const SUBSCRIPTIONS: usize = 16;
+/// Characters of a program's name that the log shows.
+const CLIENT_CHARS: usize = 32;
 /// Longest key of a message, in bytes.
 const CLIENT_ID_BYTES: usize = 64;
 /// Shortest time that a message may be given, in seconds: less than the way through Tor takes would only fail.
@@ -373,7 +375,8 @@ impl Connection {
         if hello.api != api::VERSION {
             return self.reply::<Hello>(reference, Err(unsupported(hello.api.into())));
         }
-        tracing::debug!(client = %hello.client.escape_debug(), "a local program says hello");
+        let name: String = hello.client.chars().take(CLIENT_CHARS).collect();
+        tracing::debug!(client = %name.escape_debug(), "a local program says hello");
         let answer = |nonce, welcome| HelloAnswer { api: api::VERSION, server: server(), nonce, welcome };
         let result = match (hello.token, hello.nonce) {
             (None, _) => self.visitor.access().map(|access| answer(None, Some(self.welcome(&access)))),
