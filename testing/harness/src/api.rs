@@ -135,6 +135,14 @@ impl Api {
         }
     }
 
+    /// The next line that was kept while something else was awaited.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn line_at_once(&mut self) -> anyhow::Result<Value> {
+        self.kept.pop_front().context("nothing was kept")
+    }
+
     fn read(&mut self) -> anyhow::Result<Value> {
         let mut text = String::new();
         if self.lines.read_line(&mut text).context("no line came")? == 0 {

@@ -244,7 +244,7 @@ fn every_refusal_has_its_code() {
         (json!({"cmd": "ADD", "peer": own}), "to-self"),
         (json!({"cmd": "ACCEPT", "peer": NOBODY}), "no-request"),
         (json!({"cmd": "RENAME", "peer": NOBODY, "name": "x\ny"}), "bad-request"),
-        (json!({"cmd": "RENAME", "peer": own, "name": "me"}), "no-contact"),
+        (json!({"cmd": "RENAME", "peer": own, "name": "Bob"}), "no-contact"),
         (json!({"cmd": "UNBLOCK", "peer": NOBODY}), "not-blocked"),
         (json!({"cmd": "INVITE", "hours": 0}), "bad-request"),
         (json!({"cmd": "INVITE", "hours": 8761}), "bad-request"),

@@ -164,8 +164,8 @@ impl Node {
         }
     }
 
-    /// Tells the event log of contacts whose first link came up or whose last one went down in this turn. Written in the
-    /// next turn, so that the first words of a link do not wait for the disk; that turn is due at once.
+    /// Tells the event log of contacts whose first link came up or whose last one went down in this turn. That one came up
+    /// is written in the next turn, so that its first words do not wait for the disk; that turn is due at once.
     pub(super) fn show_links(&mut self, turn: &mut Turn) {
         if !self.writable {
             // Looked at again when the store takes writes.
@@ -179,8 +179,8 @@ impl Node {
             }
             row.shown_up = up;
             let op = Op::Link { peer, up };
-            // A daemon that stops has no next turn.
-            if self.stopping { turn.ops.push(op) } else { self.later.push(op) }
+            // The end of a link is written down anyway, and a daemon that stops has no next turn.
+            if up && !self.stopping { self.later.push(op) } else { turn.ops.push(op) }
         }
     }
 

@@ -1,6 +1,8 @@
 //! Decisions of the node, told step by step without a network.
 #![allow(clippy::unwrap_used)]
 
+mod told;
+
 use super::*;
 use crate::effect::Notice;
 use crate::input::{ContactChange, DialFailure};

@@ -1,7 +1,8 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [group=PATH] [UID=RIGHT,...]`: writes its control port into `DATA-DIR/port`
-//! when it serves. `legacy`: it takes messages of old daemons. `group`: it has a socket for the users that follow.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: writes its control port into
+//! `DATA-DIR/port` when it serves. `legacy`: it takes messages of old daemons. `idle`: it closes idle connections after so
+//! many milliseconds. `group`: it has a socket for the users that follow.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::control::{self, ControlConfig, Listeners};
+use torchat_engine::control::{self, ControlConfig, Listeners, LogLevelHook};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_harness::loopback;
 use torchat_protocol::control::api::Right;
@@ -25,8 +26,17 @@ fn main() -> anyhow::Result<()> {
         options.add(&word.to_string_lossy())?;
     }
     // The audit is always there: tests look at it.
-    let filter = tracing_subscriber::EnvFilter::from_default_env().add_directive("audit=info".parse()?);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let audit: tracing_subscriber::filter::Directive = "audit=info".parse()?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env().add_directive(audit.clone()))
+        .with_writer(std::io::stderr)
+        .with_filter_reloading();
+    let filter = logs.reload_handle();
+    logs.init();
+    options.log_level = Some(LogLevelHook::new(move |level| {
+        let wanted = tracing_subscriber::EnvFilter::new(level).add_directive(audit.clone());
+        filter.reload(wanted).map_err(|error| error.to_string())
+    }));
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -40,6 +50,8 @@ struct Options {
     legacy: bool,
     group: Option<PathBuf>,
     users: BTreeMap<u32, BTreeSet<Right>>,
+    idle: Option<Duration>,
+    log_level: Option<LogLevelHook>,
 }
 
 impl Options {
@@ -47,6 +59,7 @@ impl Options {
         match word.split_once('=') {
             None => self.legacy |= word == "legacy",
             Some(("group", path)) => self.group = Some(path.into()),
+            Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
             Some((uid, rights)) => {
                 let rights = rights.split(',').map(|right| Ok(serde_json::from_value(right.into())?));
                 self.users.insert(uid.parse()?, rights.collect::<anyhow::Result<_>>()?);
@@ -79,7 +92,13 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, options: Options) -> anyho
     let group = options.group.map(|path| control::bind_group(&path, gid)).transpose()?;
     let listeners = Listeners { unix: None, group, tcp: Some(tcp) };
     // Small enough to be filled by one test process within the usual limit of descriptors.
-    let config = ControlConfig { max_connections: 300, users: options.users, ..ControlConfig::default() };
+    let config = ControlConfig {
+        max_connections: 300,
+        users: options.users,
+        idle_time: options.idle,
+        log_level: options.log_level,
+        ..ControlConfig::default()
+    };
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, stop.clone()));
     std::fs::write(data.join(".port"), port.to_string())?;
     std::fs::rename(data.join(".port"), data.join("port"))?;
