@@ -515,8 +515,12 @@ mod tests {
         assert_eq!(users[&1001], BTreeSet::from([Right::Read, Right::Send]));
         assert_eq!(users[&0], BTreeSet::from([Right::Admin]));
         // The example in the documentation, as far as its names exist here.
-        let example: String =
-            documented().lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| !line.starts_with("d")).collect::<Vec<_>>().join("\n");
+        let example: String = documented()
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| !line.starts_with("d"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let example = example.replace("\"torchat\"", "\"0\"").replace("anna", "root");
         assert!(parse(&format!("[control]\n{example}\n")).unwrap().group().is_some(), "{example}");
     }
