@@ -44,6 +44,28 @@ pub struct Message {
     pub date: String,
 }
 
+/// A message of an old TORchat program. Nothing proves who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyMessage {
+    /// Who its sender says it is; must not be shown without [`LegacyMessage::warning`], nor be used as a peer's id.
+    pub claims: String,
+    /// The text.
+    pub text: String,
+    /// Arrival, RFC 3339 in UTC.
+    pub date: String,
+    /// What must be shown with the text.
+    pub warning: String,
+}
+
+fn legacy_message(object: &Value) -> Result<LegacyMessage, ClientError> {
+    Ok(LegacyMessage {
+        claims: text(object, "claims")?,
+        text: text(object, "msg")?,
+        date: text(object, "date")?,
+        warning: text(object, "warning")?,
+    })
+}
+
 /// One line of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -210,6 +232,26 @@ impl Client {
                 })
             })
             .collect()
+    }
+
+    /// The oldest message of an old TORchat program that was not taken. It counts as read with the next request on this
+    /// connection.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn legacy(&mut self) -> Result<Option<LegacyMessage>, ClientError> {
+        let reply = self.request(&json!({"cmd": "LEGACY"}))?;
+        if reply["cmd"] == "END" { Ok(None) } else { legacy_message(&reply).map(Some) }
+    }
+
+    /// The last messages of old TORchat programs, oldest first, taken or not.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub fn legacy_history(&mut self, count: u32) -> Result<Vec<LegacyMessage>, ClientError> {
+        let reply = self.request(&json!({"cmd": "LEGACY", "msg": count.to_string()}))?;
+        let lines = reply["lines"].as_array().ok_or_else(|| ClientError::Reply("no lines".into()))?;
+        lines.iter().map(legacy_message).collect()
     }
 
     /// Asks a peer, or whoever made an invite, to become a contact, with a few words.

@@ -2,6 +2,7 @@
 
 use crate::snapshot::Intro;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
+use torchat_protocol::legacy::OldMessage;
 use torchat_protocol::message::PeerMessage;
 
 /// A link, numbered by the engine and never used twice in a process.
@@ -70,6 +71,17 @@ pub enum Input {
         peer: PeerId,
         /// The message.
         mid: MessageId,
+    },
+    /// An old daemon delivered a message. Nothing proves who it is.
+    Legacy(OldMessage),
+    /// A client has taken an old daemon's message.
+    LegacyTaken {
+        /// To be answered.
+        request: RequestId,
+        /// The message's row.
+        row: i64,
+        /// When it came, in milliseconds since 1970.
+        at_ms: i64,
     },
     /// The dial of our own service ended.
     SelfChecked {

@@ -8,6 +8,7 @@
 
 mod contacts;
 mod dialling;
+mod legacy;
 mod links;
 mod presence;
 mod receiving;
@@ -18,6 +19,7 @@ mod supervision;
 mod tests;
 
 pub use contacts::RequestView;
+pub use legacy::LegacyStatus;
 pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};
 pub use supervision::Health;
@@ -31,6 +33,7 @@ use crate::policy::Policy;
 use crate::snapshot::{ContactRequest, Intro, Snapshot};
 use crate::time::Now;
 use dialling::Dialling;
+use legacy::Legacy;
 use links::Link;
 use sending::Text;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -70,6 +73,7 @@ pub struct Node {
     /// Operations of the next turn.
     later: Vec<Op>,
     supervision: Supervision,
+    legacy: Legacy,
     /// When the age of undelivered messages is looked at next.
     expiry_due: u64,
     /// When messages of this run fail that have an end of their own, by the monotonic clock.
@@ -95,7 +99,9 @@ pub struct Counters {
     pub storage: u64,
     /// Dials that were put off because a contact had used up its circuits.
     pub dials: u64,
-    /// Links closed because the peer broke a limit or the protocol.
+    /// Links of strangers that had to leave for others.
+    pub links: u64,
+    /// Links closed because the peer broke a limit.
     pub misbehaved: u64,
 }
 
@@ -173,6 +179,7 @@ impl Node {
             requests_paid_at: 0,
             later: Vec::new(),
             supervision: Supervision::new(now),
+            legacy: Legacy::restore(snapshot.legacy),
             expiry_due: 0,
             ends: BTreeSet::new(),
             to_show: BTreeSet::new(),
@@ -296,6 +303,8 @@ impl Node {
             }
             Input::ReadUpto { request, peer, upto, limit } => self.read_upto(request, peer, upto, limit, turn),
             Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
+            Input::Legacy(message) => self.old_message(now, message, turn),
+            Input::LegacyTaken { request, row, at_ms } => self.old_message_taken(request, row, at_ms, turn),
             Input::SelfChecked { failure } => self.self_checked(now, entropy, failure),
             Input::LinkUp { link, peer, outgoing, binding, epoch } => {
                 self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);

@@ -4,6 +4,7 @@
 use crate::node::ContactView;
 use crate::snapshot::{ContactRequest, Intro, InviteRow};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
+use torchat_protocol::legacy::OldMessage;
 use torchat_protocol::message::SkipReason;
 
 /// One change of the store.
@@ -271,5 +272,24 @@ pub enum Op {
         peer: Option<PeerId>,
         /// In words.
         sentence: String,
+    },
+    /// An old daemon's message came in. It stands apart from every conversation.
+    Legacy {
+        /// The message.
+        message: OldMessage,
+        /// Arrival in milliseconds since 1970.
+        at_ms: i64,
+        /// How many are kept: the oldest that were taken go.
+        keep: usize,
+    },
+    /// A client has taken an old daemon's message.
+    LegacyTaken {
+        /// The row.
+        row: i64,
+    },
+    /// Old daemons' messages that came before this moment go, taken or not.
+    LegacyForget {
+        /// In milliseconds since 1970.
+        before_ms: i64,
     },
 }

@@ -9,6 +9,8 @@ pub struct Policy {
     pub strangers: Strangers,
     /// Requests of strangers.
     pub requests: RequestPolicy,
+    /// Messages of old daemons.
+    pub legacy: LegacyPolicy,
     /// Bytes of unread text from one peer; beyond it nothing of this peer is acknowledged until something is read.
     pub unread_bytes_per_peer: u64,
     /// Bytes of unread text from all peers.
@@ -65,6 +67,27 @@ pub struct RequestPolicy {
 impl Default for RequestPolicy {
     fn default() -> Self {
         Self { waiting: 100, kept_ms: 30 * 24 * 3_600_000, burst: 20, token_ms: 60_000, invites: 100 }
+    }
+}
+
+/// What is taken from old daemons, whose senders nothing proves. See [`torchat_protocol::legacy`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyPolicy {
+    /// Whether anything is taken at all.
+    pub receive: bool,
+    /// Messages within any minute, of all old daemons together: a claimed id costs nothing, so only the whole flow can
+    /// be bounded. Beyond it they are dropped.
+    pub per_minute: usize,
+    /// Messages that are kept, taken by a client or not. The oldest taken one gives its place to a new one; what nobody
+    /// has taken stays, and then the new one is dropped.
+    pub kept: usize,
+    /// How long a message is kept, in milliseconds.
+    pub kept_ms: i64,
+}
+
+impl Default for LegacyPolicy {
+    fn default() -> Self {
+        Self { receive: false, per_minute: 10, kept: 500, kept_ms: 7 * 24 * 3_600_000 }
     }
 }
 
@@ -146,6 +169,7 @@ impl Default for Policy {
             nick: String::new(),
             strangers: Strangers::Request,
             requests: RequestPolicy::default(),
+            legacy: LegacyPolicy::default(),
             unread_bytes_per_peer: 16 << 20,
             unread_bytes_total: 256 << 20,
             outbox_messages_per_contact: 10_000,

@@ -12,6 +12,17 @@ pub struct Snapshot {
     pub invites: Vec<InviteRow>,
     /// The runs of this daemon that the store knows.
     pub runs: Vec<RunId>,
+    /// The messages of old daemons that are kept, in the order of their rows.
+    pub legacy: Vec<LegacyRow>,
+}
+
+/// What the core knows of an old daemon's message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegacyRow {
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// A client has taken it.
+    pub taken: bool,
 }
 
 /// One peer's part of a [`Snapshot`].

@@ -7,6 +7,7 @@
 
 mod commands;
 mod contacts;
+mod legacy;
 mod listener;
 mod owner;
 mod session;

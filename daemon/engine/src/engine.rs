@@ -10,7 +10,8 @@ use crate::clock::{Clock, Randomness};
 use crate::dialer::{self, DialTimes};
 use crate::door;
 use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal, not_written};
-use crate::link::{LinkContext, LinkHandle, ToLink};
+use crate::legacy::{OldDoor, Refusals};
+use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
 use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
@@ -189,6 +190,11 @@ pub(crate) enum Event {
         limit: u32,
         reply: oneshot::Sender<Result<u64, Refusal>>,
     },
+    LegacyTaken {
+        row: i64,
+        at_ms: i64,
+        reply: oneshot::Sender<()>,
+    },
     Wait {
         peer: PeerId,
         mid: MessageId,
@@ -305,7 +311,7 @@ pub struct Engine {
     /// What the event log is to be told with the next commit.
     untold: Vec<Op>,
     /// What clients have read and the store does not know yet, because it took no writes.
-    unwritten_reads: Vec<(PeerId, i64)>,
+    unwritten_reads: Vec<Op>,
     writable: bool,
     network_usable: bool,
     /// Ends the dials that run. Replaced by another when they were dropped.
@@ -360,10 +366,12 @@ impl Engine {
             mailbox: mailbox.clone(),
             next_link: Arc::new(AtomicU64::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING_KIB)),
+            sent_away: Arc::<SentAway>::default(),
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
         let replace = Arc::<AtomicBool>::default();
+        let refusals = Arc::<Refusals>::default();
         let log = LogWriter::new(reader.log_edges()?);
         let clients = ClientIds::default();
         let handle = Handle {
@@ -378,12 +386,17 @@ impl Engine {
             stop: stop.clone(),
             replace: replace.clone(),
             refused_clients: Arc::default(),
+            bucket: Arc::default(),
+            old_refusals: refusals.clone(),
+            receives_old: config.policy.legacy.receive,
+            sent_away: context.sent_away.clone(),
             log: log.reader(reader.clone(), world.clock.clone()),
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
             client_commits: clients.commits(),
         };
         tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
-        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, context.clone()));
+        let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
+        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
         let engine = Self {
             node,
             own,
@@ -526,6 +539,10 @@ impl Engine {
                 inputs.push(Input::ReadUpto { request, peer, upto, limit });
                 Reply::Seen(reply)
             }
+            Event::LegacyTaken { row, at_ms, reply } => {
+                inputs.push(Input::LegacyTaken { request, row, at_ms });
+                Reply::Read(reply)
+            }
         };
         self.replies.insert(request, reply);
     }
@@ -562,13 +579,11 @@ impl Engine {
                 _ => None,
             }));
         }
-        let only_reads = ops.iter().all(|op| matches!(op, Op::Read { .. }));
-        let reads: Vec<_> = ops
-            .iter()
-            .filter_map(|op| if let Op::Read { peer, row } = op { Some((*peer, *row)) } else { None })
-            .collect();
+        let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
+        let only_reads = ops.iter().all(is_read);
+        let reads: Vec<_> = ops.iter().filter(|op| is_read(op)).cloned().collect();
         if self.writable {
-            ops.extend(self.unwritten_reads.iter().map(|(peer, row)| Op::Read { peer: *peer, row: *row }));
+            ops.extend_from_slice(&self.unwritten_reads);
         }
         let wanted: Vec<_> = effects
             .iter()
@@ -613,7 +628,7 @@ impl Engine {
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
-    fn fail(&mut self, error: &StoreError, reads: Vec<(PeerId, i64)>, only_reads: bool, effects: Vec<Effect>) {
+    fn fail(&mut self, error: &StoreError, reads: Vec<Op>, only_reads: bool, effects: Vec<Effect>) {
         if self.writable {
             tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
         }

@@ -5,6 +5,7 @@
 
 mod consumers;
 mod conversation;
+mod legacy;
 mod log;
 mod refusal;
 mod status;
@@ -22,6 +23,8 @@ pub use tokens::TokenRow;
 
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
+use crate::legacy::{Bucket, Refusals};
+use crate::link::SentAway;
 use crate::store::{Jobs, Reader, Store, StoreError};
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
@@ -83,6 +86,10 @@ pub struct Handle {
     pub(crate) stop: CancellationToken,
     pub(crate) replace: Arc<AtomicBool>,
     pub(crate) refused_clients: Arc<AtomicU64>,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) old_refusals: Arc<Refusals>,
+    pub(crate) receives_old: bool,
+    pub(crate) sent_away: Arc<SentAway>,
     pub(crate) log: EventLog,
     pub(crate) consumers: Arc<Consumers>,
     /// How many clients' keys were committed, see [`crate::client_ids`].

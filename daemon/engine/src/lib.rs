@@ -8,6 +8,7 @@ mod dialer;
 mod door;
 mod engine;
 pub mod handle;
+mod legacy;
 mod link;
 pub mod store;
 pub mod transport;
@@ -15,3 +16,4 @@ mod unread;
 
 pub use dialer::DialTimes;
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
+pub use legacy::{LegacyLease, LegacyLine};

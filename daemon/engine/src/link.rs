@@ -32,6 +32,17 @@ const QUEUE: usize = 256;
 /// Bytes of received messages that wait for the engine, of one link, in KiB.
 const WAITING_KIB: u32 = 1024;
 
+/// How often the engine sent somebody away before the core heard of it, since the start. Nothing here says whom.
+#[derive(Debug, Default)]
+pub(crate) struct SentAway {
+    /// Streams that had to leave the door for another.
+    pub(crate) streams: AtomicU64,
+    /// Streams that did not prove who they are, or not in time.
+    pub(crate) handshakes: AtomicU64,
+    /// Links whose peer broke the protocol.
+    pub(crate) protocol: AtomicU64,
+}
+
 /// What a link needs of the engine.
 #[derive(Clone)]
 pub(crate) struct LinkContext {
@@ -42,6 +53,7 @@ pub(crate) struct LinkContext {
     pub(crate) next_link: Arc<AtomicU64>,
     /// Bytes of received messages that wait for the engine, of all links, in KiB.
     pub(crate) waiting: Arc<Semaphore>,
+    pub(crate) sent_away: Arc<SentAway>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -83,13 +95,14 @@ impl LinkHandle {
     }
 }
 
-/// Proves who is at the other end.
+/// Proves who is at the other end. `said` are bytes that the other end said already.
 ///
 /// # Errors
 /// A sentence for people, without onion addresses.
 pub(crate) async fn shake_hands(
     stream: &mut BoxStream,
     role: Role,
+    said: &[u8],
     context: &LinkContext,
 ) -> Result<Established, String> {
     let entropy = context.randomness.bytes();
@@ -109,23 +122,38 @@ pub(crate) async fn shake_hands(
         Role::Dialled(_) => HANDSHAKE_TIME,
         Role::Accepted => FIRST_BYTES_TIME,
     };
+    let mut said = (!said.is_empty()).then_some(said);
     loop {
-        let read = tokio::time::timeout(patience, stream.read(&mut buffer));
-        let n = match read.await {
-            Err(_) => return Err("the handshake took too long".into()),
-            Ok(Err(error)) => return Err(format!("the stream broke in the handshake: {error}")),
-            Ok(Ok(0)) => return Err("the stream ended in the handshake".into()),
-            Ok(Ok(n)) => n,
+        let bytes = match said.take() {
+            Some(said) => said,
+            None => hear(stream, &mut buffer, patience).await?,
         };
         patience = HANDSHAKE_TIME;
         let progress =
-            handshake.receive(&buffer[..n], context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
         if !progress.write.is_empty() {
             send(stream, &progress.write).await?;
         }
         if let Some(established) = progress.done {
             return Ok(established);
         }
+    }
+}
+
+/// The next bytes of a handshake.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn hear<'a>(
+    stream: &mut BoxStream,
+    buffer: &'a mut [u8],
+    patience: Duration,
+) -> Result<&'a [u8], String> {
+    match tokio::time::timeout(patience, stream.read(buffer)).await {
+        Err(_) => Err("the handshake took too long".into()),
+        Ok(Err(error)) => Err(format!("the stream broke in the handshake: {error}")),
+        Ok(Ok(0)) => Err("the stream ended in the handshake".into()),
+        Ok(Ok(n)) => Ok(buffer.get(..n).unwrap_or_default()),
     }
 }
 
@@ -153,16 +181,19 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     if context.mailbox.send(up).await.is_err() {
         return;
     }
-    let (reader, mut writer) = tokio::io::split(stream);
-    let mut reading = std::pin::pin!(read(reader, established.opener, id, &context));
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut reading = Box::pin(read(&mut reader, established.opener, id, &context));
     let reason = tokio::select! {
         biased;
         end = write(&mut writer, established.sealer, messages) => match end {
             Written::Broken(reason) => reason,
             Written::Closed { last_words } => {
+                // With what it holds of an unfinished message: a link that is over must not cost memory, or whoever
+                // makes many of them, each over the limit, has this much of each for the time below.
+                drop(reading);
                 if last_words {
                     tokio::select! {
-                        _ = tokio::time::timeout(LAST_WORDS_TIME, &mut reading) => {}
+                        _ = tokio::time::timeout(LAST_WORDS_TIME, drain(&mut reader)) => {}
                         () = cancel.cancelled() => {}
                     }
                 }
@@ -178,7 +209,13 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
 
-async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
+/// Reads until the peer ends the stream, for nothing else.
+async fn drain(reader: &mut ReadHalf<BoxStream>) {
+    let mut buffer = [0; 4 * 1024];
+    while matches!(reader.read(&mut buffer).await, Ok(1..)) {}
+}
+
+async fn read(reader: &mut ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
     let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
     let mut buffer = vec![0; 8 * 1024];
     loop {
@@ -186,12 +223,12 @@ async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, c
             let message = match opener.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
-                Err(error) => return format!("the peer broke the protocol: {error}"),
+                Err(error) => return broke(context, &error),
             };
             let kib = u32::try_from(message.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
             let message = match PeerMessage::decode(&message) {
                 Ok(message) => message,
-                Err(error) => return format!("the peer broke the protocol: {error}"),
+                Err(error) => return broke(context, &error),
             };
             let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else {
                 return "closed here".into();
@@ -207,6 +244,11 @@ async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, c
             Err(error) => return format!("the link broke: {error}"),
         }
     }
+}
+
+fn broke(context: &LinkContext, error: &dyn std::fmt::Display) -> String {
+    context.sent_away.protocol.fetch_add(1, Ordering::Relaxed);
+    format!("the peer broke the protocol: {error}")
 }
 
 async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {

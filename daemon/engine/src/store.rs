@@ -39,7 +39,7 @@ const TRIM_AT: u64 = 64;
 const TRIM_STEP: u64 = 128;
 
 /// The schema's version, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Why the store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -124,16 +124,15 @@ impl Store {
         db.pragma_update(None, "cache_size", -2048)?;
         db.set_prepared_statement_cache_capacity(64);
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match found {
-            0 => {
-                let script = format!(
-                    "BEGIN IMMEDIATE;\n{}\nPRAGMA user_version = {VERSION};\nCOMMIT;",
-                    include_str!("store/schema.sql")
-                );
-                db.execute_batch(&script)?;
-            }
-            VERSION => {}
-            found => return Err(StoreError::Newer { found }),
+        if !(0..=VERSION).contains(&found) {
+            return Err(StoreError::Newer { found });
+        }
+        // One transaction from any version to this one: a crash in between leaves the old one.
+        let steps = [include_str!("store/schema.sql"), include_str!("store/legacy.sql")];
+        let missing: String = (0..).zip(steps).filter(|(before, _)| *before >= found).map(|(_, step)| step).collect();
+        if !missing.is_empty() {
+            let script = format!("BEGIN IMMEDIATE;\n{missing}\nPRAGMA user_version = {VERSION};\nCOMMIT;");
+            db.execute_batch(&script)?;
         }
         let log = events::edges(&db)?;
         let (indexed, last_message) = search::state(&db)?;

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
-use torchat_core::policy::{DialPolicy, Policy, RequestPolicy, Strangers};
+use torchat_core::policy::{DialPolicy, LegacyPolicy, Policy, RequestPolicy, Strangers};
 use torchat_engine::{DialTimes, EngineConfig};
 use torchat_protocol::limits;
 
@@ -16,6 +16,7 @@ use torchat_protocol::limits;
 pub(crate) struct Config {
     profile: Profile,
     contacts: Contacts,
+    legacy: Legacy,
     limits: Limits,
     dial: Dial,
     /// Arti's own options, which `torchat-tor` checks and uses: `[tor.tor_network]` and so on.
@@ -54,6 +55,23 @@ enum StrangersChoice {
     #[default]
     Request,
     Open,
+}
+
+/// `[legacy]`: what old daemons may do, whose senders nothing proves.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Legacy {
+    receive: bool,
+    per_minute: usize,
+    kept: usize,
+    days: u64,
+}
+
+impl Default for Legacy {
+    fn default() -> Self {
+        let LegacyPolicy { receive, per_minute, kept, kept_ms } = LegacyPolicy::default();
+        Self { receive, per_minute, kept, days: kept_ms.unsigned_abs() / DAY_MS }
+    }
 }
 
 /// `[profile]`
@@ -200,10 +218,13 @@ impl Config {
         // Below the longest text, a message could arrive that is never acknowledged.
         let text = limits::TEXT_BYTES as u64;
         let day = 86_400;
-        let ranges: [(&'static str, u64, u64, u64); 22] = [
+        let ranges: [(&'static str, u64, u64, u64); 25] = [
             ("contacts.requests", self.contacts.requests as u64, 1, 10_000),
             ("contacts.request_days", self.contacts.request_days, 1, 3650),
             ("contacts.invites", self.contacts.invites as u64, 1, 10_000),
+            ("legacy.per_minute", self.legacy.per_minute as u64, 1, 600),
+            ("legacy.kept", self.legacy.kept as u64, 1, 10_000),
+            ("legacy.days", self.legacy.days, 1, 3650),
             ("limits.expiry_days", limits.expiry_days, 1, 3650),
             ("limits.unread_bytes_per_peer", limits.unread_bytes_per_peer, text, 1 << 40),
             ("limits.unread_bytes_total", limits.unread_bytes_total, limits.unread_bytes_per_peer, 1 << 40),
@@ -260,6 +281,12 @@ impl Config {
                     kept_ms: days(self.contacts.request_days),
                     invites: self.contacts.invites,
                     ..RequestPolicy::default()
+                },
+                legacy: LegacyPolicy {
+                    receive: self.legacy.receive,
+                    per_minute: self.legacy.per_minute,
+                    kept: self.legacy.kept,
+                    kept_ms: days(self.legacy.days),
                 },
                 expiry_ms: days(limits.expiry_days),
                 unread_bytes_per_peer: limits.unread_bytes_per_peer,
@@ -323,6 +350,7 @@ mod tests {
         let table: toml::Table = documented().parse().unwrap();
         assert_eq!(table["limits"].as_table().unwrap().len(), 9);
         assert_eq!(table["dial"].as_table().unwrap().len(), 10);
+        assert_eq!(table["legacy"].as_table().unwrap().len(), 4);
     }
 
     #[test]
@@ -340,13 +368,15 @@ mod tests {
     fn keys_reach_the_engine() {
         let config = parse(
             "[contacts]\nstrangers = \"open\"\n[limits]\nunread_bytes_per_peer = 1_000_000\nconnections = 7\n\
-             database_bytes = 5_000_000\n[dial]\nattempt_timeout_s = 3\nretry_cap_hour_s = 30\n",
+             database_bytes = 5_000_000\n[legacy]\nreceive = true\ndays = 2\n[dial]\nattempt_timeout_s = 3\nretry_cap_hour_s = 30\n",
         )
         .unwrap();
         let engine = config.engine();
         assert_eq!(engine.policy.strangers, Strangers::Open);
         assert_eq!(engine.policy.unread_bytes_per_peer, 1_000_000);
         assert_eq!(engine.policy.dial.cap_hour_ms, 30_000);
+        assert!(engine.policy.legacy.receive && !LegacyPolicy::default().receive);
+        assert_eq!(engine.policy.legacy.kept_ms, 2 * 86_400_000);
         assert_eq!(engine.dial.attempt, Duration::from_secs(3));
         assert_eq!(config.connections(), 7);
         assert_eq!(config.database_bytes(), Some(5_000_000));
@@ -370,6 +400,8 @@ mod tests {
             ("[limits]\nconnections = \"many\"", "connections"),
             ("[limits]\nconnections = -1", "connections"),
             ("[limits]\nconnections = 0", "limits.connections"),
+            ("[legacy]\nsend = true", "send"),
+            ("[legacy]\nper_minute = 0", "legacy.per_minute"),
             ("[limits]\nunread_bytes_per_peer = 65535", "limits.unread_bytes_per_peer"),
             ("[limits]\nunread_bytes_total = 1000000", "limits.unread_bytes_total"),
             ("[dial]\nretry_cap_hour_s = 100000", "dial.retry_cap_hour_s"),

@@ -11,21 +11,48 @@
 //!
 //! | broken | noticed by | first seed, and what it said |
 //! |---|---|---|
-//! | effects before the commit | 45 of 50 | 1: a client was told "queued" and the store has it not; others: acknowledged before durable |
-//! | no chain digest, at either end | 3 of 50 | 23: taken as delivered by a restored sender and never received |
-//! | no unique message ids in the store | 4 of 50 | 3: shown twice after a restored sender's new lane |
-//! | a mark counts one message too many | 3 of 50 | 28: a message and a mark for one number |
-//! | no sign of life is asked for | 2 of 50 | 38: stuck on links that swallow |
-//! | a reading is not written down | 30 of 50 | 2: unread again |
+//! | effects before the commit | 41 of 50 | 1: a client was told "queued" and the store has it not |
+//! | no chain digest, at either end | 6 of 50 | 5: acknowledged before durable; others: reordered, came back |
+//! | no unique message ids in the store | 8 of 50 | 2: shown twice after a restored sender's new lane |
+//! | a mark counts one message too many | 17 of 50 | 2: a message and a mark for one number |
+//! | no sign of life is asked for | 2 of 50 | 11: stuck on links that swallow |
+//! | a reading is not written down | 37 of 50 | 1: a client gets again what it took |
+//! | what was taken back is sent all the same | 31 of 50 | 1: a number without a mark |
+//! | a withdrawn number may be skipped with those before it | 2 of 50 | 15: acknowledged before durable |
+//! | a failed message is not told to who waits | 3 of 50 | 12: not told |
+//! | another copy is met and not reported | 15 of 50 | 2: no notice |
+//! | whom a daemon hides from is not written down | 18 of 50 | 1: shown again |
+//!
+//! Not noticed, because which clock is right is nobody's promise: a clock that was set a moment ago is believed when
+//! messages expire. A test of the core tells that one.
 #![allow(clippy::unwrap_used)]
 
+use torchat_harness::sim::checker::Limits;
 use torchat_harness::sim::crowd::{Run, run_storm, run_storms};
 
 /// Seeds that every run repeats, so that a failure is the commit's. A seed that ever found something goes to [`FOUND`].
 const FIXED: std::ops::RangeInclusive<u64> = 1..=50;
-/// Seeds that found something once: two ends dialled each other, the loser's last acknowledgement passed the winner's place
-/// in the lane, and nothing was sent any more; a hole without a mark, because both ends were restored.
-const FOUND: [u64; 2] = [2_502_002_909, 3_180_117_137];
+/// Seeds that found something once. What a seed draws changes with every deed that is added, so most of them tell another
+/// story now; they are kept as long as they cost nothing.
+const FOUND: [u64; 10] = [
+    // Two ends dialled each other, the loser's last acknowledgement passed the winner's place in the lane, and nothing was
+    // sent any more.
+    2_502_002_909,
+    // A hole without a mark, because both ends were restored.
+    3_180_117_137,
+    // A stranger's first message was taken back, its lane was forgotten by a restart of its receiver, which takes messages
+    // of strangers, and a mark told of a message that was not lost.
+    2_134_355_476,
+    // What a restored sender repeated was counted as unread for ever, until nothing more was taken.
+    1_314_033_771,
+    556_001_018,
+    2_433_193_088,
+    // Failed under an earlier checker; what they found was not noted.
+    629_322_443,
+    4_181_412_773,
+    909_052_917,
+    1_291_505_536,
+];
 /// Seeds that no run had before.
 const FRESH: usize = 200;
 
@@ -54,6 +81,11 @@ fn storms_break_no_promise() {
     assert!(runs.iter().map(|run| run.outcome.accepted).sum::<u64>() > 20 * runs.len() as u64);
     assert!(runs.iter().map(|run| run.outcome.faults).sum::<u64>() > 5 * runs.len() as u64);
     assert!(runs.iter().any(|run| run.outcome.marked > 0), "backups that forget were restored");
+    assert!(runs.iter().any(|run| run.outcome.expired > 0), "messages waited too long");
+    assert!(runs.iter().any(|run| run.outcome.noticed > 0), "copies were met");
+    let mut limits = Limits::default();
+    runs.iter().for_each(|run| limits += run.outcome.limits);
+    println!("{limits}");
     let mut settled: Vec<_> = runs.iter().map(|run| run.outcome.settled_ms).collect();
     settled.sort_unstable();
     println!(

@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults`.
+//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults | hostile`.
 //!
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.
@@ -6,8 +6,10 @@
 mod chaos;
 mod demo;
 mod faults;
+mod hostile;
 mod install;
 mod long;
+mod longfuzz;
 mod test;
 mod tornet;
 
@@ -43,7 +45,7 @@ enum Task {
     },
     /// Breaks a private Tor network and two daemons on it for minutes: relays, a peer, services, the network.
     Chaos(chaos::Chaos),
-    /// Simulated storms with fresh seeds, for minutes on all processors.
+    /// Simulated storms with fresh seeds, for minutes, then millions of mutated inputs; on all processors.
     Long(long::Long),
     /// Measures, paired with references in the same run.
     Bench {
@@ -51,6 +53,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// A peer that breaks every rule, against the daemon: attacks and floods over loopback, or attacks over Tor.
+    Hostile(hostile::Hostile),
     /// Kills, failing disks and power cuts: `kill`, `syncs`, `errors` or `powercut`, in their long forms.
     #[command(disable_help_flag = true)]
     Faults {
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Task::Tornet { action } => tornet::run(action),
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Long(long) => long::run_long(&long),
+        Task::Hostile(hostile) => hostile::run_all(&hostile),
         Task::Bench { arguments } => bench(&arguments),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };

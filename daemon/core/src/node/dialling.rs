@@ -346,7 +346,7 @@ mod tests {
         let node = Node::new(
             own,
             Policy::default(),
-            Snapshot { peers: vec![row], invites: vec![], runs: vec![] },
+            Snapshot { peers: vec![row], ..Snapshot::default() },
             NOW,
             &mut |out: &mut [u8]| out.fill(9),
         );

@@ -83,7 +83,13 @@ impl Node {
             return;
         }
         if skip.to > hwm {
+            // A lane is kept of contacts only, so whoever's first number is a skipped one becomes a contact as by a
+            // message. Else a restart would forget the lane, and the number be marked as a lost message.
+            let contact = row.contact;
             set_lane(peer, &mut row.lanes, LaneState { lane: skip.lane, hwm: skip.to, chain: skip.chain }, turn);
+            if !contact {
+                self.make_contact(now, peer, turn);
+            }
             let Skip { lane, to, chain, why } = skip;
             turn.ops.push(Op::Skip { peer, lane, to, chain, count: to - hwm, why, at_ms: now.wall_ms });
         }
@@ -165,7 +171,11 @@ impl Node {
         }
     }
 
+    /// Counts and closes a link, once: what else is on its way on it when that is decided changes nothing.
     pub(super) fn misbehaved(&mut self, id: LinkId, why: ByeReason, turn: &mut Turn) {
+        if self.links.get(&id).is_none_or(|link| link.closing) {
+            return;
+        }
         self.counters.misbehaved += 1;
         self.close(id, Some(why), turn);
     }

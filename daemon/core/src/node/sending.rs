@@ -282,6 +282,7 @@ impl Node {
             return;
         }
         self.forget_old_requests(now, turn);
+        self.forget_old_messages(now, turn);
         let born = now.wall_ms.saturating_sub(self.policy.expiry_ms);
         for (peer, mids) in self
             .peers

@@ -1,6 +1,6 @@
 //! What the node says of itself.
 
-use super::{Counters, Health, Node, Noticed};
+use super::{Counters, Health, LegacyStatus, Node, Noticed};
 use torchat_protocol::id::{LaneId, PeerId};
 
 /// A node's state in numbers, for STATUS.
@@ -24,6 +24,8 @@ pub struct NodeStatus {
     pub counters: Counters,
     /// Whether our way into the network and our service work.
     pub health: Health,
+    /// Messages of old daemons.
+    pub legacy: LegacyStatus,
     /// What the user should know, oldest first.
     pub notices: Vec<Noticed>,
     /// The peers that are owed mail, and why they have not got it.
@@ -60,6 +62,7 @@ impl Node {
             writable: self.writable,
             counters: self.counters,
             health: self.health(mono_ms),
+            legacy: self.legacy.status(),
             notices: self.notices.iter().copied().collect(),
             waiting: self
                 .peers

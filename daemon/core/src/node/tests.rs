@@ -8,8 +8,8 @@ use crate::effect::Notice;
 use crate::input::{ContactChange, DialFailure};
 use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::PeerSnapshot;
-use torchat_protocol::id::parse_onion;
-use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, Limits};
+use torchat_protocol::id::{Chain, parse_onion};
+use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, Limits, Skip, SkipReason};
 
 const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
 const SECOND: u64 = 1_000;
@@ -50,7 +50,7 @@ impl Bench {
         };
         let mut policy = Policy::default();
         change(&mut row, &mut policy);
-        let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])] };
+        let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])], ..Snapshot::default() };
         let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
         let mut bench = Self { node, now: START, peer, dice: 1 };
         bench.turn([Input::Network { usable: true }]);
@@ -396,6 +396,24 @@ fn waiting_refused_blocked_and_unknown_are_told_the_same_at_the_same_time() {
 }
 
 #[test]
+fn a_stranger_whose_first_message_was_taken_back_becomes_a_contact_where_strangers_may_write() {
+    let mut bench = Bench::new(|row, policy| {
+        row.contact = false;
+        policy.strangers = Strangers::Open;
+    });
+    bench.link(1, 1);
+    bench.hello(1, None, None);
+    let skip = Skip { lane: LaneId([5; 8]), to: 1, chain: Chain([6; 16]), why: SkipReason::Withdrawn };
+    let turn = bench.turn([Input::Message { link: 1, message: PeerMessage::Skip(skip) }]);
+    // The store gives the lanes of contacts back, so it must know the contact before the peer hears that its number counts.
+    let contact = turn.ops.iter().position(|op| matches!(op, Op::Contact { .. }));
+    let skipped = turn.ops.iter().position(|op| matches!(op, Op::Skip { to: 1, .. }));
+    assert!(contact.is_some() && contact < skipped, "{:?}", turn.ops);
+    let acked = |e: &Effect| matches!(e, Effect::Say { message: PeerMessage::Ack(state), .. } if state.hwm == 1);
+    assert_eq!(count(&turn.effects, acked), 1);
+}
+
+#[test]
 fn a_flood_of_requests_is_bounded_and_counted() {
     let mut bench = Bench::new(|_, _| {});
     let mut keys = (0..=u8::MAX).flat_map(|a| (0..=u8::MAX).map(move |b| (a, b))).filter_map(|(a, b)| {
@@ -423,4 +441,26 @@ fn a_flood_of_requests_is_bounded_and_counted() {
     assert_eq!(bench.node.requests().len(), 100, "and not more, however slowly they come");
     assert_eq!(bench.node.status(bench.now.mono_ms).counters.requests, 900);
     assert_eq!(bench.node.peers.len(), 101, "nothing is left of the others");
+}
+
+#[test]
+fn a_stranger_that_writes_on_is_thrown_out_and_counted_once() {
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    bench.link(1, 1);
+    let recv = |seq| {
+        let body = torchat_protocol::message::Body::Text { text: "x".repeat(65_536) };
+        let (lane, mid) = (LaneId([1; 8]), MessageId([2; 16]));
+        let recv =
+            torchat_protocol::message::Recv { lane, seq, prev: torchat_protocol::id::Chain::EMPTY, mid, sent: 0, body };
+        Input::Message { link: 1, message: PeerMessage::Recv(recv) }
+    };
+    let flood = bench.turn((1..=100).map(recv));
+    let byes =
+        |turn: &Turn| turn.effects.iter().filter(|e| matches!(e, Effect::Close { .. })).cloned().collect::<Vec<_>>();
+    assert_eq!(byes(&flood), [Effect::Close { link: 1, bye: Some(ByeReason::Limit) }]);
+    // What was on its way when the link was closed.
+    let rest = bench.turn((101..=200).map(recv));
+    assert_eq!((byes(&rest), rest.ops), (vec![], vec![]));
+    let counters = bench.node.status(bench.now.mono_ms).counters;
+    assert_eq!((counters.misbehaved, counters.strangers), (1, 200));
 }

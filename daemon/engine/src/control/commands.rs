@@ -1,6 +1,7 @@
 //! What each command of the classic contract does.
 
-use super::contacts;
+use super::{contacts, legacy};
+use crate::LegacyLease;
 use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -17,11 +18,33 @@ const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most.
 const WAIT_MAX_S: u64 = 3600;
 
+/// A message that was handed out and is neither taken nor put back.
+pub(super) enum Held {
+    Mail(Lease),
+    Old(LegacyLease),
+}
+
+impl Held {
+    pub(super) async fn take(self, handle: &Handle) {
+        match self {
+            Self::Mail(lease) => handle.take(lease).await,
+            Self::Old(lease) => handle.take_legacy(lease).await,
+        }
+    }
+
+    pub(super) fn put_back(self, handle: &Handle) {
+        match self {
+            Self::Mail(lease) => handle.put_back(lease),
+            Self::Old(lease) => drop(lease),
+        }
+    }
+}
+
 /// What came of a request.
 pub(super) struct Outcome {
     pub(super) reply: Reply,
     /// A message that the reply hands out.
-    pub(super) lease: Option<Lease>,
+    pub(super) lease: Option<Held>,
     /// The daemon is to stop after the reply.
     pub(super) exit: bool,
 }
@@ -51,6 +74,7 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
         "CANCEL" => cancel(handle, &request).await.map(Into::into),
         "APPEAR" => contacts::appear(handle, &request).await.map(Into::into),
         "CONTACTS" => Ok(contacts::contacts(handle, &request).into()),
+        "LEGACY" => legacy::legacy(handle, &request).await,
         "STATUS" => Ok(status(handle, &request).into()),
         "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
         "RECV" => Err(Reply::error(
@@ -68,7 +92,7 @@ pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
             let name: String = other.chars().take(32).collect();
             let text = format!(
                 "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY CANCEL CONTACTS ADD REQUESTS ACCEPT \
-                 REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR STATUS EXIT"
+                 REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR LEGACY STATUS EXIT"
             );
             Err(Reply::error("unknown-command", &request.id, text, request.portno))
         }
@@ -82,6 +106,11 @@ pub(super) fn peer(request: &Request, text: &str) -> Result<PeerId, Reply> {
 
 pub(super) fn refused(request: &Request, refusal: &Refusal) -> Reply {
     Reply::error(refusal.code(), &request.id, refusal.to_string(), request.portno)
+}
+
+pub(super) fn count(request: &Request, number: &str) -> Result<u32, Reply> {
+    let text = "\"msg\" must be the number of messages";
+    number.parse().map_err(|_| Reply::error("bad-value", &request.id, text, request.portno))
 }
 
 async fn send(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
@@ -122,7 +151,7 @@ async fn update(handle: &Handle, request: &Request) -> Result<Outcome, Reply> {
         None => Reply::new("END", &onion, &onion, request.portno).into(),
         Some(lease) => {
             let reply = Reply::new("UPDATE", &onion, &lease.text, request.portno).with("date", date(lease.arrived_ms));
-            Outcome { reply, lease: Some(lease), exit: false }
+            Outcome { reply, lease: Some(Held::Mail(lease)), exit: false }
         }
     })
 }
@@ -131,9 +160,7 @@ async fn history(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
     let with = peer(request, &request.id)?;
     let count = match request.msg.trim() {
         "" => HISTORY_DEFAULT,
-        number => number.parse().map_err(|_| {
-            Reply::error("bad-value", &request.id, "\"msg\" must be the number of messages", request.portno)
-        })?,
+        number => count(request, number)?,
     };
     let lines = handle.history(with, count.min(HISTORY_MAX)).await.map_err(|refusal| refused(request, &refusal))?;
     let own = handle.own().onion();

@@ -5,8 +5,9 @@
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
 //! a crash may repeat the last message and never loses one.
 
-use super::{ControlConfig, commands};
-use crate::handle::{Handle, Lease};
+use super::ControlConfig;
+use super::commands::{self, Held};
+use crate::handle::Handle;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -63,7 +64,7 @@ pub(super) async fn run(
     let (found, mut requests) = mpsc::channel(WAITING);
     let broken = CancellationToken::new();
     let reading = tokio::spawn(read(reader, found, config.clone(), limits, broken.clone()));
-    let mut lease: Option<Lease> = None;
+    let mut lease: Option<Held> = None;
     loop {
         let next = tokio::select! {
             biased;
@@ -116,15 +117,15 @@ pub(super) async fn run(
         }
     }
     if let Some(lease) = lease {
-        handle.put_back(lease);
+        lease.put_back(&handle);
     }
     let _ = writer.shutdown().await;
     reading.abort();
 }
 
-async fn take(handle: &Handle, lease: &mut Option<Lease>) {
+async fn take(handle: &Handle, lease: &mut Option<Held>) {
     if let Some(lease) = lease.take() {
-        handle.take(lease).await;
+        lease.take(handle).await;
     }
 }
 

@@ -5,7 +5,7 @@ use crate::engine::lock;
 use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
-use torchat_core::node::NodeStatus;
+use torchat_core::node::{LegacyStatus, NodeStatus};
 
 impl Handle {
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
@@ -36,6 +36,7 @@ impl Handle {
         json!({
             "contacts": status.contacts,
             "events": { "consumers": self.consumers.count(), "last": self.log.last(), "oldest": self.log.oldest() },
+            "legacy": self.legacy_status(&status.legacy),
             "links": status.links,
             "notices": notices,
             "onion": self.own.onion(),
@@ -50,9 +51,13 @@ impl Handle {
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
                 "clients": self.refused_clients.load(Ordering::Relaxed),
+                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
+                "links": status.counters.links,
                 "misbehaved": status.counters.misbehaved,
+                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
                 "storage": status.counters.storage,
                 "strangers": status.counters.strangers,
+                "streams": self.sent_away.streams.load(Ordering::Relaxed),
                 "unread_full": status.counters.unread_full,
             },
             "requests": status.requests,
@@ -60,6 +65,24 @@ impl Handle {
             "storage": if status.writable { "ok" } else { "full" },
             "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
             "unread_bytes": status.unread_bytes,
+        })
+    }
+
+    fn legacy_status(&self, status: &LegacyStatus) -> Value {
+        let refusals = &self.old_refusals;
+        json!({
+            "receive": self.receives_old,
+            "refused": {
+                "busy": refusals.busy.load(Ordering::Relaxed),
+                "commands": refusals.commands.load(Ordering::Relaxed),
+                "expired": status.expired,
+                "full": status.full,
+                "malformed": refusals.malformed.load(Ordering::Relaxed),
+                "rate": status.rate,
+                "storage": status.storage,
+                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
+            },
+            "unread": status.unread,
         })
     }
 }

@@ -3,10 +3,13 @@
 use super::messages::{self, Glance, MessageRow, Page, blob, peer_id};
 use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
 use crate::handle::TokenRow;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::legacy::LegacyLine;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use torchat_core::snapshot::{ContactRequest, Intro, InviteRow, OutSnapshot, PeerSnapshot, Pending, Snapshot};
+use torchat_core::snapshot::{
+    ContactRequest, Intro, InviteRow, LegacyRow, OutSnapshot, PeerSnapshot, Pending, Snapshot,
+};
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
@@ -225,6 +228,37 @@ impl Reader {
     pub fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
         self.with(records::tokens)
     }
+
+    /// The oldest message of an old daemon after a row that no client has taken.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn legacy_head(&self, after: i64) -> Result<Option<LegacyLine>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT id, at_ms, claim, text, taken FROM legacy WHERE id > ?1 AND taken = 0 ORDER BY id LIMIT 1",
+            )?;
+            Ok(query.query_row([after], legacy_line).optional()?)
+        })
+    }
+
+    /// The last messages of old daemons, oldest first, taken or not.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn legacy(&self, limit: u32) -> Result<Vec<LegacyLine>, StoreError> {
+        self.with(|db| {
+            let mut query =
+                db.prepare_cached("SELECT id, at_ms, claim, text, taken FROM legacy ORDER BY id DESC LIMIT ?1")?;
+            let mut lines = query.query_map([limit], legacy_line)?.collect::<Result<Vec<_>, _>>()?;
+            lines.reverse();
+            Ok(lines)
+        })
+    }
+}
+
+fn legacy_line(row: &Row<'_>) -> rusqlite::Result<LegacyLine> {
+    Ok(LegacyLine { row: row.get(0)?, at_ms: row.get(1)?, claim: row.get(2)?, text: row.get(3)?, taken: row.get(4)? })
 }
 
 pub(super) fn outgoing(
@@ -298,7 +332,11 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
         .prepare("SELECT hash, until_ms FROM invite")?
         .query_map([], |row| Ok(InviteRow { hash: blob(row, 0)?, until_ms: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
-    Ok(Snapshot { peers, invites, runs })
+    let legacy = db
+        .prepare("SELECT at_ms, taken FROM legacy ORDER BY id")?
+        .query_map([], |row| Ok(LegacyRow { at_ms: row.get(0)?, taken: row.get(1)? }))?
+        .collect::<Result<_, _>>()?;
+    Ok(Snapshot { peers, invites, runs, legacy })
 }
 
 fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, StoreError> {

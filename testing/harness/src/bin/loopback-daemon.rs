@@ -1,6 +1,7 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED`: writes its control port into `DATA-DIR/port` when it serves.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy]`: writes its control port into `DATA-DIR/port` when it serves. With the fourth
+//! word it takes messages of old daemons.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -17,14 +18,19 @@ fn main() -> anyhow::Result<()> {
     let data = PathBuf::from(next("DATA-DIR")?);
     let peers = PathBuf::from(next("PEERS-DIR")?);
     let seed: u8 = next("SEED")?.to_string_lossy().parse().context("SEED must be 0 to 200")?;
+    let legacy = arguments.next().is_some_and(|word| word == "legacy");
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(data, peers, seed))
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?
+        .block_on(run(data, peers, seed, legacy))
 }
 
-async fn run(data: PathBuf, peers: PathBuf, seed: u8) -> anyhow::Result<()> {
+async fn run(data: PathBuf, peers: PathBuf, seed: u8, legacy: bool) -> anyhow::Result<()> {
     let world = World::system();
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = loopback::start(&peers, identity.peer_id()).await?;
@@ -36,6 +42,7 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8) -> anyhow::Result<()> {
     config.policy.dial.cap_hour_ms = 500;
     config.policy.dial.start_spread_ms = 50;
     config.policy.dial.burst = 1_000_000;
+    config.policy.legacy.receive = legacy;
     config.dial = DialTimes { attempt: Duration::from_secs(5), hedge: Duration::from_secs(4) };
     let storage = Storage::File { path: data.join("torchat.db"), max_bytes: None };
     let running = Engine::start(config, identity, storage, network, world)?;

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use torchat_engine::clock::Randomness;
+use torchat_harness::sim::checker::Limits;
 use torchat_harness::sim::crowd::run_storms;
 
 /// How often it says how far it is.
@@ -17,13 +18,17 @@ fn main() -> anyhow::Result<ExitCode> {
     let seeds = std::iter::repeat_with(|| u64::from(u32::from_le_bytes(randomness.bytes())));
     let (begun, mut said) = (Instant::now(), Instant::now());
     let (mut runs, mut failures) = (0u64, 0u64);
-    let (mut accepted, mut marked, mut unmarked, mut faults, mut simulated_ms) = (0u64, 0u64, 0u64, 0u64, 0u64);
+    let (mut accepted, mut marked, mut expired, mut noticed) = (0u64, 0u64, 0u64, 0u64);
+    let mut limits = Limits::default();
+    let (mut faults, mut simulated_ms) = (0u64, 0u64);
     let mut settled = Vec::new();
     run_storms(seeds, |run| {
         runs += 1;
         accepted += run.outcome.accepted;
         marked += run.outcome.marked;
-        unmarked += run.outcome.unmarked;
+        expired += run.outcome.expired;
+        noticed += run.outcome.noticed;
+        limits += run.outcome.limits;
         faults += run.outcome.faults;
         simulated_ms += run.outcome.lasted_ms;
         settled.push(run.outcome.settled_ms);
@@ -42,13 +47,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let settled_at = |percent: usize| settled.get((settled.len() * percent / 100).min(settled.len().saturating_sub(1)));
     println!("{runs} seeds in {seconds:.0} s: {:.1} seeds per second, {failures} failures", runs as f64 / seconds);
     println!(
-        "{:.0} simulated hours, {faults} kills, stops, restores, freezes and clock changes",
+        "{:.0} simulated hours, {faults} kills, stops, restores, copies, freezes, nights and clock changes",
         simulated_ms as f64 / 3_600_000.0
     );
-    println!(
-        "{accepted} messages accepted; restored backups forgot {marked} under a mark, and {unmarked} without one, because \
-         both ends were restored"
-    );
+    println!("{accepted} messages accepted, {expired} failed by their age; {noticed} times another copy was noticed");
+    println!("restored backups forgot {marked} messages under a mark; {limits}");
     println!(
         "settled after p50 {} ms, p95 {} ms, worst {} ms of calm (limit {} ms)",
         settled_at(50).unwrap_or(&0),

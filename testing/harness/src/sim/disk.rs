@@ -15,6 +15,9 @@ use torchat_engine::store::Store;
 /// A lane's id.
 pub type Lane = [u8; 8];
 
+/// The id of a daemon's run.
+pub type Run = [u8; 8];
+
 /// What a text says of itself: who wrote it to whom, and its number, which is unique and grows over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text {
@@ -112,8 +115,12 @@ pub struct Image {
     pub open: BTreeMap<usize, Lane>,
     /// How far each incoming lane is.
     pub lanes: BTreeMap<(usize, Lane), u64>,
-    /// Contacts.
-    pub contacts: BTreeSet<usize>,
+    /// Contacts, and whether each is hidden from.
+    pub contacts: BTreeMap<usize, bool>,
+    /// The run of each contact that was met last.
+    pub met: BTreeMap<usize, Run>,
+    /// All runs of the daemon that this disk knows.
+    pub runs: BTreeSet<Run>,
 }
 
 /// See the module's description.
@@ -174,9 +181,15 @@ impl Disk {
         };
         let text = |text: String| Text::read(&text).expect("a text of the simulation");
         let mut image = Image::default();
-        let mut query = self.checker.prepare_cached("SELECT peer FROM peer WHERE contact = 1")?;
-        for row in query.query_map([], |row| peer(row, 0))? {
-            image.contacts.insert(row?);
+        let mut query = self.checker.prepare_cached("SELECT peer, hidden, met FROM peer WHERE contact = 1")?;
+        for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?, row.get::<_, Option<Run>>(2)?)))? {
+            let (peer, hidden, met) = row?;
+            image.contacts.insert(peer, hidden);
+            image.met.extend(met.map(|run| (peer, run)));
+        }
+        let mut query = self.checker.prepare_cached("SELECT run FROM run")?;
+        for row in query.query_map([], |row| row.get(0))? {
+            image.runs.insert(row?);
         }
         let mut query = self.checker.prepare_cached("SELECT peer, lane FROM out_lane")?;
         for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?)))? {

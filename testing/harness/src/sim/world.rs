@@ -6,7 +6,7 @@
 //! runtime is dropped. The price is that two daemons may see each other's bytes up to a step early or late, which is
 //! within what a network does. All runs on the caller's thread; the order follows from the seed.
 //!
-//! What a suspend does: see [`World::freeze`].
+//! What a suspend does: see [`Pause`].
 
 use super::disk::{Disk, Image};
 use super::identity;
@@ -31,6 +31,18 @@ struct Process {
     runtime: Runtime,
     running: Running,
     store: Arc<Mutex<Store>>,
+    clock: Clock,
+}
+
+/// In which way a daemon does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Its monotonic clock goes on: SIGSTOP and SIGCONT, or a virtual machine that was paused. Afterwards all its timers
+    /// fire at once.
+    Stopped,
+    /// Its monotonic clock stands still: what Linux does in a suspend. Afterwards its timers go on where they were, and
+    /// only the wall clock tells of it.
+    Suspended,
 }
 
 /// A daemon's machine.
@@ -40,8 +52,8 @@ struct Machine {
     /// Its wall clock at this moment, in milliseconds since 1970.
     wall_ms: i64,
     process: Option<Process>,
-    /// Its process does not run since this moment of the simulation.
-    frozen_since: Option<u64>,
+    /// How, and since which moment of the simulation, its process does not run.
+    frozen: Option<(Pause, u64)>,
     /// The disk takes nothing more.
     full: bool,
 }
@@ -77,7 +89,7 @@ impl World {
                 disk: Disk::new(),
                 wall_ms: super::START_MS,
                 process: None,
-                frozen_since: None,
+                frozen: None,
                 full: false,
             })
             .collect();
@@ -119,7 +131,7 @@ impl World {
     /// Whether its process exists and does not run.
     #[must_use]
     pub fn is_frozen(&self, n: usize) -> bool {
-        self.machines[n].frozen_since.is_some()
+        self.machines[n].frozen.is_some()
     }
 
     /// Whether clients get answers of it.
@@ -155,18 +167,17 @@ impl World {
         let runtime = paused_runtime();
         let store = machine.disk.open();
         let inside = runtime.enter();
-        let senses = Senses {
-            clock: Clock::simulated(machine.wall_ms),
-            randomness: Randomness::seeded(u64::from_le_bytes(self.dice.bytes())),
-        };
+        let clock = Clock::simulated(machine.wall_ms);
+        let senses =
+            Senses { clock: clock.clone(), randomness: Randomness::seeded(u64::from_le_bytes(self.dice.bytes())) };
         let identity = identity(u8::try_from(n).unwrap_or(u8::MAX), machine.wall_ms);
         let storage = Storage::Shared(store.clone());
         let network = self.network.attach(machine.id);
         let running =
             Engine::start(self.config.clone(), identity, storage, network, senses).expect("the store is whole");
         drop(inside);
-        machine.process = Some(Process { runtime, running, store });
-        machine.frozen_since = None;
+        machine.process = Some(Process { runtime, running, store, clock });
+        machine.frozen = None;
         let full = machine.full;
         self.set_full(n, full);
     }
@@ -174,7 +185,7 @@ impl World {
     /// Ends a daemon as kill -9 does, or as the end of its machine, which tells nobody (`silent`).
     pub fn kill(&mut self, n: usize, silent: bool) {
         let machine = &mut self.machines[n];
-        machine.frozen_since = None;
+        machine.frozen = None;
         if silent {
             self.network.swallow(machine.id);
             self.network.leave(machine.id);
@@ -200,35 +211,52 @@ impl World {
     }
 
     /// From now on none of the daemon's tasks run and its clients get no answer, while the rest goes on; what it is sent
-    /// waits in its streams, as in the buffers of the system. [`World::thaw`] ends it: then both its clocks have gone on,
-    /// as after SIGSTOP and SIGCONT and as a virtual machine that was paused, and all its timers fire at once.
-    pub fn freeze(&mut self, n: usize) {
+    /// waits in its streams, as in the buffers of the system. [`World::thaw`] ends it.
+    pub fn freeze(&mut self, n: usize, pause: Pause) {
         let now_ms = self.now_ms;
         let machine = &mut self.machines[n];
         if machine.process.is_some() {
-            machine.frozen_since.get_or_insert(now_ms);
+            machine.frozen.get_or_insert((pause, now_ms));
         }
     }
 
-    /// See [`World::freeze`].
+    /// The daemon runs again. Its wall clock has gone on in either [`Pause`].
     pub fn thaw(&mut self, n: usize) {
         let machine = &mut self.machines[n];
-        let (Some(since), Some(process)) = (machine.frozen_since.take(), &machine.process) else { return };
-        let missed = Duration::from_millis(self.now_ms - since);
-        process.runtime.block_on(async { tokio::time::advance(missed).await });
+        let (Some((pause, since)), Some(process)) = (machine.frozen.take(), &machine.process) else { return };
+        let missed_ms = self.now_ms - since;
+        match pause {
+            Pause::Stopped => {
+                process.runtime.block_on(async { tokio::time::advance(Duration::from_millis(missed_ms)).await })
+            }
+            Pause::Suspended => process.clock.jump_wall(signed(missed_ms)),
+        }
     }
 
-    /// Sets the clock of a machine whose daemon does not run, by `by_ms` milliseconds.
+    /// All machines are suspended for so long, and nothing of the network moves: a night, which costs no steps.
+    pub fn night(&mut self, ms: u64) {
+        self.now_ms += ms;
+        for machine in &mut self.machines {
+            machine.wall_ms += signed(ms);
+            if let Some(process) = machine.process.as_ref().filter(|_| machine.frozen.is_none()) {
+                process.clock.jump_wall(signed(ms));
+            }
+        }
+    }
+
+    /// Sets a machine's clock by `by_ms` milliseconds, whether its daemon runs or not.
     pub fn set_clock(&mut self, n: usize, by_ms: i64) {
         let machine = &mut self.machines[n];
-        debug_assert!(machine.process.is_none(), "the clock of a running daemon");
         machine.wall_ms += by_ms;
+        if let Some(process) = &machine.process {
+            process.clock.jump_wall(by_ms);
+        }
     }
 
     /// How far a machine's clock is from the true time, in milliseconds.
     #[must_use]
     pub fn clock_error_ms(&self, n: usize) -> i64 {
-        self.machines[n].wall_ms - super::START_MS - i64::try_from(self.now_ms).unwrap_or(i64::MAX)
+        self.machines[n].wall_ms - super::START_MS - signed(self.now_ms)
     }
 
     /// The disk takes nothing that it has no room for already; or takes everything again.
@@ -256,10 +284,10 @@ impl World {
         self.machines[n].disk.copy()
     }
 
-    /// Replaces the disk of a daemon that does not run.
-    pub fn restore(&mut self, n: usize, backup: &Disk) {
+    /// Gives a daemon that does not run another disk; returns its old one.
+    pub fn swap(&mut self, n: usize, disk: Disk) -> Disk {
         debug_assert!(self.machines[n].process.is_none(), "the disk of a running daemon");
-        self.machines[n].disk = backup.copy();
+        std::mem::replace(&mut self.machines[n].disk, disk)
     }
 
     /// What a disk holds.
@@ -277,14 +305,14 @@ impl World {
     /// Lets one daemon run alone, for so many milliseconds and then so many yields: to be killed anywhere in a turn.
     pub fn run_alone(&mut self, n: usize, ms: u64, yields: usize) {
         let machine = &mut self.machines[n];
-        let Some(process) = machine.process.as_ref().filter(|_| machine.frozen_since.is_none()) else { return };
+        let Some(process) = machine.process.as_ref().filter(|_| machine.frozen.is_none()) else { return };
         process.runtime.block_on(async {
             asleep(ms).await;
             for _ in 0..yields {
                 tokio::task::yield_now().await;
             }
         });
-        machine.wall_ms += i64::try_from(ms).unwrap_or(0);
+        machine.wall_ms += signed(ms);
     }
 
     /// Lets time pass. `after` is called after every step, with the length of it.
@@ -307,8 +335,8 @@ impl World {
 
     fn run_for(&mut self, n: usize, ms: u64) {
         let machine = &mut self.machines[n];
-        machine.wall_ms += i64::try_from(ms).unwrap_or(0);
-        if let Some(process) = machine.process.as_ref().filter(|_| machine.frozen_since.is_none()) {
+        machine.wall_ms += signed(ms);
+        if let Some(process) = machine.process.as_ref().filter(|_| machine.frozen.is_none()) {
             process.runtime.block_on(asleep(ms));
         }
     }
@@ -324,6 +352,10 @@ impl World {
         let fallen = |machine: &Machine| machine.process.as_ref().is_some_and(|p| p.running.join.is_finished());
         (0..self.count()).filter(|n| fallen(&self.machines[*n])).collect()
     }
+}
+
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
 fn paused_runtime() -> Runtime {

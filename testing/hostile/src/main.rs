@@ -1,0 +1,136 @@
+//! `hostile-peer attacks|floods|tor`: the long forms. `cargo xtask hostile` builds and runs it.
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use torchat_hostile::attack::{self, Attack, Outcome};
+use torchat_hostile::flood::Flood;
+use torchat_hostile::target::Target;
+use torchat_hostile::tor::OnTor;
+use torchat_hostile::victim::Pair;
+use torchat_hostile::{bounds, process};
+
+#[derive(Parser)]
+#[command(name = "hostile-peer", about = "A peer that breaks every rule, and what that costs the daemon")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Every attack, against a daemon whose peers are on loopback TCP.
+    Attacks(Rows),
+    /// Memory, processor time and an honest contact's deliveries while floods run, on loopback TCP.
+    Floods {
+        /// For how long in all, quiet times included.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Every attack that can be made from outside, against a torchatd on a private Tor network of its own.
+    Tor {
+        #[command(flatten)]
+        rows: Rows,
+        /// The daemon
+        #[arg(long)]
+        torchatd: PathBuf,
+        /// A new folder for network and daemons; the network stays, with what is in it, when something fails
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Rows {
+    /// Only rows whose names contain this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// The rows that take a minute too
+    #[arg(long)]
+    slow: bool,
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hostile-peer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
+    let daemon = std::env::current_exe()?.with_file_name("hostile-daemon");
+    process::many_streams()?;
+    match Cli::parse().task {
+        Task::Attacks(rows) => {
+            let pair = Pair::start(&daemon)?;
+            let target = Arc::new(pair.target()?);
+            attacks(&target, &rows).await?;
+            let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
+            println!("STATUS counts {refused}; the daemon's files have {} KiB", pair.disk()? / 1024);
+            drop(target);
+            pair.finish()?;
+            // A daemon of its own: the attacks use up what strangers may ask.
+            let pair = Pair::start(&daemon)?;
+            let target = Arc::new(pair.target()?);
+            for (who, time) in attack::answer_times(&target, 300).await? {
+                println!("a request's answer to somebody {who}: p50 {:.0} us", time.as_secs_f64() * 1e6);
+            }
+            drop(target);
+            pair.finish()
+        }
+        Task::Floods { seconds } => {
+            let paced = Flood::ALL.map(|flood| (flood, Some(flood.pace())));
+            let floods: Vec<_> = paced.into_iter().chain(Flood::ALL.map(|flood| (flood, None))).collect();
+            let each = Duration::from_secs(seconds) / u32::try_from(2 * floods.len())?;
+            println!("{}", bounds::HEAD);
+            bounds::run(&daemon, &floods, each, |cost| println!("{cost}")).await
+        }
+        Task::Tor { rows, torchatd, dir } => {
+            let daemons = tokio::task::spawn_blocking(move || OnTor::start(&torchatd, &dir)).await??;
+            println!("both daemons talk {:.0} s after their start", daemons.first.as_secs_f64());
+            let target = Arc::new(daemons.target()?);
+            let result = attacks(&target, &rows).await;
+            let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
+            println!("STATUS counts {refused}");
+            drop(target);
+            tokio::task::spawn_blocking(move || daemons.finish()).await??;
+            result
+        }
+    }
+}
+
+/// Runs rows and prints each as it ends.
+async fn attacks(target: &Arc<Target>, rows: &Rows) -> anyhow::Result<()> {
+    let table: Vec<_> = attack::table().into_iter().filter(|row| row.name.contains(&rows.only)).collect();
+    ensure!(!table.is_empty(), "no row is called {:?}", rows.only);
+    let (mut held, mut failed, mut left_out) = (0, Vec::new(), 0);
+    attack::run(target, table, rows.slow, |row: &Attack, outcome, took| {
+        let (name, expect, took) = (&row.name, row.expect, took.as_secs_f64());
+        match outcome {
+            Outcome::Held => {
+                held += 1;
+                println!("held      {took:6.2} s  {name}: {expect}");
+            }
+            Outcome::Failed(error) => {
+                failed.push(name.clone());
+                println!("FAILED    {took:6.2} s  {name}: {expect}\n          {error:#}");
+            }
+            Outcome::LeftOut(why) => {
+                left_out += 1;
+                println!("left out            {name}: {why}");
+            }
+        }
+    })
+    .await;
+    println!("\n{held} attacks held, {} failed, {left_out} left out", failed.len());
+    ensure!(failed.is_empty(), "failed: {}", failed.join("; "));
+    let unharmed = target.unharmed().await;
+    unharmed.context("after all attacks")
+}
