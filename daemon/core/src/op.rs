@@ -238,25 +238,6 @@ pub enum Op {
         /// The row.
         row: i64,
     },
-    /// An old daemon's message came in. It stands apart from every conversation.
-    Legacy {
-        /// The message.
-        message: OldMessage,
-        /// Arrival in milliseconds since 1970.
-        at_ms: i64,
-        /// How many are kept: the oldest that were taken go.
-        keep: usize,
-    },
-    /// A client has taken an old daemon's message.
-    LegacyTaken {
-        /// The row.
-        row: i64,
-    },
-    /// Old daemons' messages that came before this moment go, taken or not.
-    LegacyForget {
-        /// In milliseconds since 1970.
-        before_ms: i64,
-    },
     /// A client has seen messages; it takes them from nobody.
     ReadUpto {
         /// The sender.
@@ -291,5 +272,24 @@ pub enum Op {
         peer: Option<PeerId>,
         /// In words.
         sentence: String,
+    },
+    /// An old daemon's message came in. It stands apart from every conversation.
+    Legacy {
+        /// The message.
+        message: OldMessage,
+        /// Arrival in milliseconds since 1970.
+        at_ms: i64,
+        /// How many are kept: the oldest that were taken go.
+        keep: usize,
+    },
+    /// A client has taken an old daemon's message.
+    LegacyTaken {
+        /// The row.
+        row: i64,
+    },
+    /// Old daemons' messages that came before this moment go, taken or not.
+    LegacyForget {
+        /// In milliseconds since 1970.
+        before_ms: i64,
     },
 }

@@ -184,16 +184,16 @@ pub(crate) enum Event {
         row: i64,
         reply: oneshot::Sender<()>,
     },
-    LegacyTaken {
-        row: i64,
-        at_ms: i64,
-        reply: oneshot::Sender<()>,
-    },
     Seen {
         peer: PeerId,
         upto: i64,
         limit: u32,
         reply: oneshot::Sender<Result<u64, Refusal>>,
+    },
+    LegacyTaken {
+        row: i64,
+        at_ms: i64,
+        reply: oneshot::Sender<()>,
     },
     Wait {
         peer: PeerId,
@@ -535,13 +535,13 @@ impl Engine {
                 inputs.push(Input::Read { request, peer, row });
                 Reply::Read(reply)
             }
-            Event::LegacyTaken { row, at_ms, reply } => {
-                inputs.push(Input::LegacyTaken { request, row, at_ms });
-                Reply::Read(reply)
-            }
             Event::Seen { peer, upto, limit, reply } => {
                 inputs.push(Input::ReadUpto { request, peer, upto, limit });
                 Reply::Seen(reply)
+            }
+            Event::LegacyTaken { row, at_ms, reply } => {
+                inputs.push(Input::LegacyTaken { request, row, at_ms });
+                Reply::Read(reply)
             }
         };
         self.replies.insert(request, reply);

@@ -8,8 +8,6 @@
 
 mod apply;
 mod events;
-#[cfg(test)]
-mod legacy_tests;
 mod messages;
 mod query;
 mod records;

@@ -314,9 +314,6 @@ impl Changes<'_> {
                 self.tell(What::Link { peer: Onion(*peer), up: *up })?;
             }
             Op::Network { usable, sentence } => self.tell(What::Tor { usable: *usable, sentence: sentence.clone() })?,
-            Op::Notice { peer, sentence } => {
-                self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.clone() })?;
-            }
             Op::Legacy { message, at_ms, keep } => {
                 db.prepare_cached("INSERT INTO legacy (claim, text, at_ms) VALUES (?1, ?2, ?3)")?.execute(params![
                     message.claim.as_str(),
@@ -326,7 +323,7 @@ impl Changes<'_> {
                 // What nobody has taken stays, whatever the number.
                 db.prepare_cached(
                     "DELETE FROM legacy WHERE id IN (SELECT id FROM legacy WHERE taken = 1 ORDER BY id
-                     LIMIT max(0, (SELECT count(*) FROM legacy) - ?1))",
+                 LIMIT max(0, (SELECT count(*) FROM legacy) - ?1))",
                 )?
                 .execute([i64::try_from(*keep).unwrap_or(i64::MAX)])?;
             }
@@ -335,6 +332,9 @@ impl Changes<'_> {
             }
             Op::LegacyForget { before_ms } => {
                 db.prepare_cached("DELETE FROM legacy WHERE at_ms < ?1")?.execute([before_ms])?;
+            }
+            Op::Notice { peer, sentence } => {
+                self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.clone() })?;
             }
         }
         Ok(())

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod legacy;
+
 use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
 use super::*;
 use proptest::prelude::*;
