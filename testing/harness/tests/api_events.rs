@@ -363,17 +363,16 @@ impl Consumer {
             assert!(self.worked_off.last().is_none_or(|(last, _)| seq > *last), "{seq} is out of order");
             self.worked_off.push((seq, event["message"]["text"].as_str().unwrap().to_owned()));
             if random.random_range(0..3) == 0 || self.worked_off.len() == enough {
-                self.sent = seq;
+                self.sent = self.sent.max(seq);
                 let ack = api.begin(json!({"cmd": "ACK", "consumer": "bot", "seq": seq}))?;
                 // Killed between the work and the ACK, or between the ACK and its answer.
                 if random.random_range(0..20) == 0 {
                     return Ok(());
                 }
-                match api.answer(&ack)? {
-                    Ok(answer) => assert_eq!(answer["seq"], seq),
-                    Err(error) => anyhow::bail!("{error}"),
-                }
-                self.acknowledged = seq;
+                let Ok(answer) = api.answer(&ack)? else { anyhow::bail!("the daemon stops") };
+                // The last ACK of a connection that broke may be done after the first words of the next one.
+                self.acknowledged = answer["seq"].as_u64().unwrap();
+                assert!((seq..=self.sent).contains(&self.acknowledged), "{seq} {answer} {}", self.sent);
             }
             if random.random_range(0..40) == 0 {
                 return Ok(());
