@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod finder;
+pub mod token;
 
 use crate::{json, limits};
 use serde::Deserialize;
@@ -69,6 +70,12 @@ impl Reply {
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.0.insert(key, value.into());
         self
+    }
+
+    /// The code of an error; `None`: it is none.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.get("code").and_then(Value::as_str)
     }
 
     /// The object's bytes, without what frames it.

@@ -8,6 +8,7 @@
 //! all commands ([`COMMANDS`]) drives parsing, permissions, documentation and the schema, so that they cannot differ.
 
 pub mod command;
+pub mod error;
 pub mod event;
 pub mod record;
 

@@ -1,11 +1,13 @@
 //! What each command of the classic contract does.
 
+use super::access::{Access, audit, is_audited};
 use super::{contacts, legacy};
 use crate::LegacyLease;
 use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
 use serde_json::{Value, json};
 use std::time::Duration;
 use torchat_core::input::ContactChange;
+use torchat_protocol::control::api::COMMANDS;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_onion};
 
@@ -55,27 +57,44 @@ impl From<Reply> for Outcome {
     }
 }
 
-pub(super) async fn execute(handle: &Handle, request: Request) -> Outcome {
+/// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: whoever
+/// does not have all of them is refused.
+pub(super) async fn execute(handle: &Handle, access: &Access, request: Request) -> Outcome {
+    let outcome = if access.is_classic() {
+        run(handle, &request).await
+    } else {
+        let text = "the classic contract is for the daemon's own user: begin with HELLO";
+        Reply::error("not-allowed", &request.id, text, request.portno).into()
+    };
+    // A command of both contracts has the same name in both.
+    if let Some(row) = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right)) {
+        let peer = parse_onion(&request.id).ok();
+        audit(access, row.name, peer.as_ref(), outcome.reply.code().unwrap_or("ok"));
+    }
+    outcome
+}
+
+async fn run(handle: &Handle, request: &Request) -> Outcome {
     let result = match request.cmd.as_str() {
         "HOST" => Ok(Reply::new("HOST", &request.id, handle.own().onion(), request.portno).into()),
-        "SEND" => send(handle, &request).await.map(Into::into),
-        "GET_PEERS" => Ok(get_peers(handle, &request).into()),
-        "UPDATE" => update(handle, &request).await,
-        "HISTORY" => history(handle, &request).await.map(Into::into),
-        "ADD" => contacts::add(handle, &request).await.map(Into::into),
-        "ACCEPT" => contacts::simple(handle, &request, ContactChange::Accept).await.map(Into::into),
-        "REFUSE" => contacts::simple(handle, &request, ContactChange::Refuse).await.map(Into::into),
-        "BLOCK" => contacts::simple(handle, &request, ContactChange::Block).await.map(Into::into),
-        "UNBLOCK" => contacts::simple(handle, &request, ContactChange::Unblock).await.map(Into::into),
-        "REMOVE" => contacts::simple(handle, &request, ContactChange::Remove).await.map(Into::into),
-        "RENAME" => contacts::rename(handle, &request).await.map(Into::into),
-        "INVITE" => contacts::invite(handle, &request).await.map(Into::into),
-        "REQUESTS" => Ok(contacts::requests(handle, &request).into()),
-        "CANCEL" => cancel(handle, &request).await.map(Into::into),
-        "APPEAR" => contacts::appear(handle, &request).await.map(Into::into),
-        "CONTACTS" => Ok(contacts::contacts(handle, &request).into()),
-        "LEGACY" => legacy::legacy(handle, &request).await,
-        "STATUS" => Ok(status(handle, &request).into()),
+        "SEND" => send(handle, request).await.map(Into::into),
+        "GET_PEERS" => Ok(get_peers(handle, request).into()),
+        "UPDATE" => update(handle, request).await,
+        "HISTORY" => history(handle, request).await.map(Into::into),
+        "ADD" => contacts::add(handle, request).await.map(Into::into),
+        "ACCEPT" => contacts::simple(handle, request, ContactChange::Accept).await.map(Into::into),
+        "REFUSE" => contacts::simple(handle, request, ContactChange::Refuse).await.map(Into::into),
+        "BLOCK" => contacts::simple(handle, request, ContactChange::Block).await.map(Into::into),
+        "UNBLOCK" => contacts::simple(handle, request, ContactChange::Unblock).await.map(Into::into),
+        "REMOVE" => contacts::simple(handle, request, ContactChange::Remove).await.map(Into::into),
+        "RENAME" => contacts::rename(handle, request).await.map(Into::into),
+        "INVITE" => contacts::invite(handle, request).await.map(Into::into),
+        "REQUESTS" => Ok(contacts::requests(handle, request).into()),
+        "CANCEL" => cancel(handle, request).await.map(Into::into),
+        "APPEAR" => contacts::appear(handle, request).await.map(Into::into),
+        "CONTACTS" => Ok(contacts::contacts(handle, request).into()),
+        "LEGACY" => legacy::legacy(handle, request).await,
+        "STATUS" => Ok(status(handle, request).into()),
         "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
         "RECV" => Err(Reply::error(
             "not-a-command",
