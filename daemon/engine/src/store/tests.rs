@@ -214,6 +214,10 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
     assert_eq!(count(&store), (1, 3, Some(8)));
     let limited = store.commit(0, &[receive(a, 9, "x"), Op::ReadUpto { peer: a, upto: 99, limit: 1 }]).unwrap();
     assert_eq!(limited.seen, [1]);
+    let before = count(&store);
+    let again = store.commit(0, &[receive(a, 9, "x")]).unwrap();
+    assert_eq!((again.freed, again.stored.len()), (vec![(a, 1)], 0), "a repetition is not unread twice");
+    assert_eq!(count(&store), before);
 }
 
 #[test]
