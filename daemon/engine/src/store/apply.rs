@@ -263,6 +263,9 @@ impl Changes<'_> {
                     let (sent_s, client_id, text) = (Some(number(*sent_s)?), None, text.clone());
                     let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s, client_id, text };
                     self.tell(message.told(Kind::Received))?;
+                } else {
+                    // The core has counted it as unread.
+                    self.out.freed.push((*peer, text.len() as u64));
                 }
             }
             Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
