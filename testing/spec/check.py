@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Verifies docs/vectors with a second implementation of the protocol, written from docs/PROTOCOL.md alone.
+"""Verifies docs/vectors with a second implementation of the protocol: what docs/PROTOCOL.md says, and nothing else.
 
     python3 testing/spec/check.py [FOLDER]
 

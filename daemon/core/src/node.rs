@@ -92,7 +92,9 @@ pub struct Counters {
     pub storage: u64,
     /// Dials that were put off because a contact had used up its circuits.
     pub dials: u64,
-    /// Links closed because the peer broke a limit or the protocol.
+    /// Links of strangers that had to leave for others.
+    pub links: u64,
+    /// Links closed because the peer broke a limit.
     pub misbehaved: u64,
 }
 

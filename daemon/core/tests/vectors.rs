@@ -1,7 +1,7 @@
 //! The test vectors of the peer protocol, `docs/vectors/*.json`: made by the code, so that they cannot drift from it.
 //!
 //! `UPDATE_GOLDEN=1` writes them anew, which is a new version of the protocol. `testing/spec` reads them with another
-//! implementation, written from `docs/PROTOCOL.md` alone.
+//! implementation, which knows nothing but what `docs/PROTOCOL.md` says.
 #![allow(clippy::unwrap_used)]
 
 #[path = "vectors/ids.rs"]

@@ -7,6 +7,7 @@
 use crate::legacy::OldDoor;
 use crate::link::{self, LinkContext, Role};
 use crate::transport::BoxStream;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,8 +18,8 @@ use torchat_protocol::legacy::{self, OldMessage};
 /// Who came.
 enum Came {
     Peer(Box<Established>),
-    /// An old daemon with its message.
-    Old(OldDoor, OldMessage),
+    /// An old daemon, with its message or without one, which its own counters tell.
+    Old(OldDoor, Result<OldMessage, &'static str>),
 }
 
 /// Takes streams until the engine stops. `old`: what old daemons bring is taken too.
@@ -68,9 +69,15 @@ async fn admit(
         result = hands => Some(result),
     };
     lock(&waiting).retain(|(other, _)| *other != number);
+    match &result {
+        Some(Ok(Ok(_))) => {}
+        Some(_) => drop(context.sent_away.handshakes.fetch_add(1, Ordering::Relaxed)),
+        None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
+    }
     match result {
         Some(Ok(Ok(Came::Peer(established)))) => link::serve(stream, *established, false, context).await,
-        Some(Ok(Ok(Came::Old(door, message)))) => {
+        Some(Ok(Ok(Came::Old(_, Err(reason))))) => tracing::debug!(reason, "a stream was refused at the door"),
+        Some(Ok(Ok(Came::Old(door, Ok(message))))) => {
             // Before anything is decided: the end of the stream tells nothing of the decision.
             drop(stream);
             door.hand_in(message, &context.mailbox).await;
@@ -91,7 +98,7 @@ async fn meet(stream: &mut BoxStream, old: Option<OldDoor>, context: &LinkContex
     if let Some(door) = old {
         said = link::hear(stream, &mut buffer, link::FIRST_BYTES_TIME).await?;
         if said.first().is_some_and(|byte| legacy::is_meant(*byte)) {
-            let message = door.read(stream, said, opened).await?;
+            let message = door.read(stream, said, opened).await;
             return Ok(Came::Old(door, message));
         }
     }

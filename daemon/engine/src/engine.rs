@@ -10,7 +10,7 @@ use crate::dialer::{self, DialTimes};
 use crate::door;
 use crate::handle::{DeliveryWait, Handle, Refusal};
 use crate::legacy::{OldDoor, Refusals};
-use crate::link::{LinkContext, LinkHandle, ToLink};
+use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
 use crate::store::{Outgoing, Reader, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
@@ -306,6 +306,7 @@ impl Engine {
             mailbox: mailbox.clone(),
             next_link: Arc::new(AtomicU64::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING_KIB)),
+            sent_away: Arc::<SentAway>::default(),
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
@@ -323,6 +324,7 @@ impl Engine {
             replace.clone(),
             refusals.clone(),
             config.policy.legacy.receive,
+            context.sent_away.clone(),
         );
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));

@@ -6,6 +6,7 @@
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
+use crate::link::SentAway;
 use crate::store::Reader;
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
@@ -157,6 +158,7 @@ pub struct Handle {
     bucket: Arc<Bucket>,
     old_refusals: Arc<Refusals>,
     receives_old: bool,
+    sent_away: Arc<SentAway>,
 }
 
 impl Handle {
@@ -173,6 +175,7 @@ impl Handle {
         replace: Arc<AtomicBool>,
         old_refusals: Arc<Refusals>,
         receives_old: bool,
+        sent_away: Arc<SentAway>,
     ) -> Self {
         Self {
             own,
@@ -188,6 +191,7 @@ impl Handle {
             bucket: Arc::default(),
             old_refusals,
             receives_old,
+            sent_away,
         }
     }
 
@@ -464,9 +468,13 @@ impl Handle {
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
                 "clients": self.refused_clients.load(Ordering::Relaxed),
+                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
+                "links": status.counters.links,
                 "misbehaved": status.counters.misbehaved,
+                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
                 "storage": status.counters.storage,
                 "strangers": status.counters.strangers,
+                "streams": self.sent_away.streams.load(Ordering::Relaxed),
                 "unread_full": status.counters.unread_full,
             },
             "requests": status.requests,

@@ -32,6 +32,17 @@ const QUEUE: usize = 256;
 /// Bytes of received messages that wait for the engine, of one link, in KiB.
 const WAITING_KIB: u32 = 1024;
 
+/// How often the engine sent somebody away before the core heard of it, since the start. Nothing here says whom.
+#[derive(Debug, Default)]
+pub(crate) struct SentAway {
+    /// Streams that had to leave the door for another.
+    pub(crate) streams: AtomicU64,
+    /// Streams that did not prove who they are, or not in time.
+    pub(crate) handshakes: AtomicU64,
+    /// Links whose peer broke the protocol.
+    pub(crate) protocol: AtomicU64,
+}
+
 /// What a link needs of the engine.
 #[derive(Clone)]
 pub(crate) struct LinkContext {
@@ -42,6 +53,7 @@ pub(crate) struct LinkContext {
     pub(crate) next_link: Arc<AtomicU64>,
     /// Bytes of received messages that wait for the engine, of all links, in KiB.
     pub(crate) waiting: Arc<Semaphore>,
+    pub(crate) sent_away: Arc<SentAway>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -202,12 +214,12 @@ async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, c
             let message = match opener.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
-                Err(error) => return format!("the peer broke the protocol: {error}"),
+                Err(error) => return broke(context, &error),
             };
             let kib = u32::try_from(message.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
             let message = match PeerMessage::decode(&message) {
                 Ok(message) => message,
-                Err(error) => return format!("the peer broke the protocol: {error}"),
+                Err(error) => return broke(context, &error),
             };
             let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else {
                 return "closed here".into();
@@ -223,6 +235,11 @@ async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, c
             Err(error) => return format!("the link broke: {error}"),
         }
     }
+}
+
+fn broke(context: &LinkContext, error: &dyn std::fmt::Display) -> String {
+    context.sent_away.protocol.fetch_add(1, Ordering::Relaxed);
+    format!("the peer broke the protocol: {error}")
 }
 
 async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {

@@ -72,11 +72,16 @@ async fn run() -> anyhow::Result<()> {
             let pair = Pair::start(&daemon)?;
             let target = Arc::new(pair.target()?);
             attacks(&target, &rows).await?;
-            for (who, time) in attack::answer_times(&target, 100).await? {
-                println!("a request's answer to somebody {who}: p50 {:.2} ms", time.as_secs_f64() * 1e3);
-            }
             let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
             println!("STATUS counts {refused}; the daemon's files have {} KiB", pair.disk()? / 1024);
+            drop(target);
+            pair.finish()?;
+            // A daemon of its own: the attacks use up what strangers may ask.
+            let pair = Pair::start(&daemon)?;
+            let target = Arc::new(pair.target()?);
+            for (who, time) in attack::answer_times(&target, 300).await? {
+                println!("a request's answer to somebody {who}: p50 {:.0} us", time.as_secs_f64() * 1e6);
+            }
             drop(target);
             pair.finish()
         }

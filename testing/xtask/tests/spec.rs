@@ -1,4 +1,4 @@
-//! The protocol's test vectors, verified by a second implementation that knows only `docs/PROTOCOL.md`: `testing/spec`, in
+//! The protocol's test vectors, verified by a second implementation of `docs/PROTOCOL.md`: `testing/spec`, in
 //! Python without further packages. It shares no line with ours, so a mistake in the document or an accident of our
 //! libraries shows.
 #![allow(clippy::unwrap_used)]

@@ -225,6 +225,7 @@ impl Node {
             self.links.iter().filter(|(_, l)| !l.closing && self.is_stranger(&l.peer)).map(|(id, _)| *id).collect();
         let over = strangers.len().saturating_sub(self.policy.stranger_links);
         for id in strangers.into_iter().take(over) {
+            self.counters.links += 1;
             self.close(id, Some(ByeReason::Limit), turn);
         }
     }

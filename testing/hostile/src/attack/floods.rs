@@ -3,7 +3,7 @@
 use super::text::request_of;
 use super::{Attack, Kind, row};
 use crate::flood;
-use crate::forger::Forger;
+use crate::forger::{CHAT, Forger};
 use crate::link::{Lane, Link, hello};
 use crate::target::Target;
 use crate::way::{BoxStream, Way};
@@ -145,6 +145,19 @@ pub(super) fn rows() -> Vec<Attack> {
         }),
         row(quick, "mail: 17 MiB that nobody reads", "16 MiB are taken, the rest waits and is counted", unread),
         row(quick, "door: 48 silent streams", "32 stay, random ones go", |target| async move { door(&target).await }),
+        row(quick, "counters: a refused handshake and a broken record", "each is counted once", |target| async move {
+            let before = (target.refused("handshakes").await?, target.refused("protocol").await?);
+            let forger = Forger::fresh();
+            let lie = forger.cert();
+            target.knock(&forger.showing(&lie, CHAT)).await?.refused(target.patience).await?;
+            let (_, mut link) = target.stranger().await?;
+            link.throw(&[0, 1, 7]).await;
+            link.ended(target.patience).await?;
+            let after = (target.refused("handshakes").await?, target.refused("protocol").await?);
+            // Streams of the rows before may come to their end meanwhile.
+            ensure!(after.0 > before.0 && after.1 > before.1, "{before:?}, then {after:?}");
+            Ok(())
+        }),
         row(quick, "door: 2,000 streams at once", "at most 32 stay, an honest dial gets in", |target| async move {
             let count = many(&target, 2_000, 60);
             let mut streams = Vec::new();
@@ -350,6 +363,7 @@ async fn before_acceptance(target: Arc<Target>) -> anyhow::Result<()> {
 
 async fn many_links(target: Arc<Target>) -> anyhow::Result<()> {
     let count = many(&target, 100, 40);
+    let before = target.refused("links").await?;
     let mut links = Vec::new();
     for _ in 0..count {
         let (_, link) = target.stranger().await?;
@@ -366,6 +380,9 @@ async fn many_links(target: Arc<Target>) -> anyhow::Result<()> {
         ensure!(limit(last) || idle && matches!(target.way, Way::Socks(_)), "{words:?}");
     }
     if let Way::Loopback(_) = target.way {
+        let counted = target.refused("links").await? - before;
+        // Links of the rows before may be among those that went.
+        ensure!(counted >= u64::try_from(count - STRANGERS)?, "{counted} are counted");
         for mut link in links {
             ensure!(link.settle(target.patience).await?.alive, "fewer than {STRANGERS} strangers are kept");
         }
@@ -448,6 +465,7 @@ async fn open(streams: &mut [BoxStream]) -> Vec<bool> {
 }
 
 async fn door(target: &Target) -> anyhow::Result<()> {
+    let before = target.refused("streams").await?;
     let mut streams = Vec::new();
     for _ in 0..DOOR + DOOR / 2 {
         streams.push(target.dial().await?);
@@ -458,6 +476,8 @@ async fn door(target: &Target) -> anyhow::Result<()> {
         return Ok(());
     }
     ensure!(count >= DOOR - 1, "only {count} are left");
+    let counted = target.refused("streams").await? - before;
+    ensure!(counted >= u64::try_from(DOOR / 2)?, "{counted} are counted");
     let kept = open(&mut streams).await;
     let (old, new) = kept.split_at(DOOR);
     // By chance alone, once in a billion times.

@@ -1,0 +1,46 @@
+//! Every test that `docs/SECURITY.md` names as the proof of a property exists under that name.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The names of all functions that are marked as tests, below a folder.
+fn tests(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            tests(&path, found);
+        } else if name.ends_with(".rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let mut marked = false;
+            for line in source.lines().map(str::trim) {
+                if line == "#[test]" || line.starts_with("#[tokio::test") {
+                    marked = true;
+                } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+                    found.insert(rest.split(['(', '<']).next().unwrap().to_owned());
+                    marked = false;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_proof_that_is_named_exists() {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
+    let mut known = BTreeSet::new();
+    tests(&root, &mut known);
+    assert!(known.len() > 200, "{}", known.len());
+    let document = std::fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
+    let table = document.split("| property | by | shown by |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        let proofs = row.trim_end_matches('|').rsplit('|').next().unwrap();
+        for proof in proofs.split('`').skip(1).step_by(2) {
+            assert!(known.contains(proof), "docs/SECURITY.md names the test {proof}, which does not exist");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "only {named} tests are named");
+}
