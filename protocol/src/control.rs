@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod finder;
+pub mod token;
 
 use crate::{json, limits};
 use serde::Deserialize;
