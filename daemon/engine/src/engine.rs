@@ -5,17 +5,20 @@
 //! After a failed commit the node is rebuilt from the store and every link is closed: the store is the truth, and the
 //! links' first words restate where each lane stands.
 
-use crate::client_ids::{ClientIds, SendReply, Sent};
+mod replies;
+
+use crate::client_ids::{ClientIds, SendReply};
 use crate::clock::{Clock, Randomness};
 use crate::dialer::{self, DialTimes};
 use crate::door;
-use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal, not_written};
+use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
 use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
 use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use replies::{Facts, Reply};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::{Effect, Turn};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{Answer, ContactChange, Input, LinkId, Refused, RequestId};
+use torchat_core::input::{ContactChange, Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::Policy;
@@ -200,94 +203,6 @@ pub(crate) enum Event {
         mid: MessageId,
         reply: oneshot::Sender<DeliveryWait>,
     },
-}
-
-/// A client's request between its input and its answer.
-enum Reply {
-    Send { client: Option<String>, reply: SendReply },
-    Contact(oneshot::Sender<Result<(), Refusal>>),
-    Invite(oneshot::Sender<Result<InviteSecret, Refusal>>),
-    Cancel(oneshot::Sender<Result<bool, Refusal>>),
-    Read(oneshot::Sender<()>),
-    Seen(oneshot::Sender<Result<u64, Refusal>>),
-}
-
-/// What the store said of a turn's requests.
-#[derive(Default)]
-struct Facts {
-    /// The rows of the messages that were accepted.
-    rows: HashMap<MessageId, i64>,
-    /// How many messages each SEEN found unread, in order.
-    seen: VecDeque<u64>,
-}
-
-impl Reply {
-    fn answer(self, answer: &Answer, facts: &mut Facts, clients: &mut ClientIds) {
-        // A client that left does not need its answer.
-        match (self, answer) {
-            (Self::Send { client, reply }, Answer::Queued(mid)) => {
-                let row = facts.rows.get(mid).copied().unwrap_or_default();
-                if let Some(client) = client {
-                    clients.committed(client, *mid, row);
-                }
-                drop(reply.send(Ok(Sent::Accepted { mid: *mid, row, duplicate: false })));
-            }
-            (Self::Send { client, reply }, answer) => {
-                // The core answers a SEND with its message, or refuses it.
-                let refusal = if let Answer::Refused(refused) = answer { refusal(refused) } else { Refusal::Stopping };
-                if let Some(client) = client {
-                    clients.refused(&client, &refusal);
-                }
-                drop(reply.send(Err(refusal)));
-            }
-            (Self::Seen(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Seen(reply), _) => drop(reply.send(Ok(facts.seen.pop_front().unwrap_or_default()))),
-            (Self::Contact(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Contact(reply), _) => drop(reply.send(Ok(()))),
-            (Self::Invite(reply), Answer::Invited(secret)) => drop(reply.send(Ok(*secret))),
-            (Self::Invite(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Read(reply), _) => drop(reply.send(())),
-            (Self::Cancel(reply), Answer::TakenBack { certain }) => drop(reply.send(Ok(*certain))),
-            (Self::Cancel(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            // The core answers a request with what was asked, or refuses it.
-            (Self::Invite(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
-            (Self::Cancel(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
-        }
-    }
-
-    fn fail(self, error: &StoreError, clients: &mut ClientIds) {
-        let refusal = not_written(error);
-        match self {
-            Self::Send { client, reply } => {
-                if let Some(client) = client {
-                    clients.refused(&client, &refusal);
-                }
-                drop(reply.send(Err(refusal)));
-            }
-            Self::Seen(reply) => drop(reply.send(Err(refusal))),
-            Self::Contact(reply) => drop(reply.send(Err(refusal))),
-            Self::Invite(reply) => drop(reply.send(Err(refusal))),
-            Self::Cancel(reply) => drop(reply.send(Err(refusal))),
-            // What was read stays read in memory and is written down when the store takes it.
-            Self::Read(reply) => drop(reply.send(())),
-        }
-    }
-}
-
-fn refusal(refused: &Refused) -> Refusal {
-    match refused {
-        Refused::ToSelf => Refusal::ToSelf,
-        Refused::TextTooLong(bytes) => Refusal::TextTooLong(*bytes),
-        Refused::OutboxFullForContact => Refusal::OutboxFull("for this contact".into()),
-        Refused::OutboxFull => Refusal::OutboxFull("for all contacts together".into()),
-        Refused::NotPending => Refusal::NotPending,
-        Refused::NoContact => Refusal::NoContact,
-        Refused::NoRequest => Refusal::NoRequest,
-        Refused::Blocked => Refusal::Blocked,
-        Refused::NotBlocked => Refusal::NotBlocked,
-        Refused::TooManyInvites => Refusal::TooManyInvites,
-        Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
-    }
 }
 
 /// A running engine's state. [`Engine::start`] must be called within a tokio runtime.

@@ -78,7 +78,7 @@ impl Handle {
     /// The event log. Its [`EventLog::changed`] tells of what comes from now on.
     #[must_use]
     pub fn log(&self) -> EventLog {
-        self.log.from_now()
+        self.log.renewed()
     }
 
     /// The last event that a consumer has acknowledged. `None`: there is no such consumer.

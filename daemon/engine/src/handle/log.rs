@@ -87,7 +87,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    pub(super) fn from_now(&self) -> Self {
+    pub(super) fn renewed(&self) -> Self {
         let mut log = self.clone();
         log.changed.mark_unchanged();
         log
