@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import unittest
-from typing import List
+from typing import List, Optional
 
 import torchat
 from daemons import LONG, Friends, eventually
@@ -81,18 +81,22 @@ class Calls(Friends):
 class Events(Friends):
     MESSAGES = 60
 
-    def send_all(self) -> None:
+    def send_all(self, half: Optional[threading.Event] = None) -> None:
         with torchat.Client(self.a.socket) as a:
             for n in range(self.MESSAGES):
+                if half and n == 40:
+                    half.wait(LONG)
                 a.send(self.onion_b, str(n))
 
     def test_a_follower_loses_nothing_and_repeats_nothing_over_kills(self) -> None:
         found: List[str] = []
+        kill_at, died = 10, False
         client = torchat.Client(self.b.socket)
         self.addCleanup(client.close)
         follower = client.follow(consumer="bot", kinds=["received"])
         self.assertIsNone(follower.next(0))
-        sender = threading.Thread(target=self.send_all)
+        half = threading.Event()
+        sender = threading.Thread(target=self.send_all, args=(half,))
         sender.start()
         while len(found) < self.MESSAGES:
             event = follower.next(LONG)
@@ -100,13 +104,17 @@ class Events(Friends):
             found.append(event["message"]["text"])
             if len(found) % 3 == 0:
                 follower.ack()
-            if len(found) % 20 == 10:
+            if len(found) >= kill_at:
+                kill_at += 20
                 self.b.kill()
                 self.b.start()
-            if len(found) == 35:
+            if len(found) >= 35 and not died:
+                died = True
+                while not follower.ack():
+                    # The daemon is not back yet. It is looked for again while we wait.
+                    found += [event["message"]["text"] for event in [follower.next(0.01)] if event]
+                half.set()
                 # The program dies. What it had not acknowledged comes again, and nothing else.
-                while not follower.ack(event["seq"]):
-                    self.assertIsNone(follower.next(0))
                 self.assertIsNotNone(follower.next(LONG))
                 follower.close()
                 client.close()
@@ -114,6 +122,7 @@ class Events(Friends):
                 self.addCleanup(client.close)
                 follower = client.follow(consumer="bot", kinds=["received"])
         self.assertEqual(found, [str(n) for n in range(self.MESSAGES)])
+        self.assertTrue(died)
         sender.join(LONG)
         follower.close()
 
