@@ -250,7 +250,7 @@ class Events(unittest.TestCase):
             async with torchat.aio.Client(fake.path) as client:
                 events = await client.subscribe(start=0)
                 await client.call("HOST")
-                found = []
+                found: List[int] = []
                 while len(found) < self.EVENTS:
                     event = await events.next(30)
                     assert event

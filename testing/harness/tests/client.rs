@@ -122,7 +122,9 @@ fn a_follower_loses_nothing_and_repeats_nothing_over_kills() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let near = open(&a);
-            (0..MESSAGES).for_each(|n| drop(near.call(&text(&onion_b, &n.to_string())).unwrap()));
+            for n in 0..MESSAGES {
+                near.call(&text(&onion_b, &n.to_string())).unwrap();
+            }
         });
         let mut found = Vec::new();
         let (mut kill_at, mut die_at) = (10, 20);
