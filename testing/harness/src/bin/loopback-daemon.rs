@@ -1,8 +1,9 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: writes its control port into
-//! `DATA-DIR/port` when it serves. `legacy`: it takes messages of old daemons. `idle`: it closes idle connections after so
-//! many milliseconds. `group`: it has a socket for the users that follow.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves on
+//! `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages of
+//! old daemons. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
+//! follow.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::control::{self, ControlConfig, Listeners, LogLevelHook};
+use torchat_engine::control::{self, BindError, ControlConfig, Listeners, LogLevelHook};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_harness::loopback;
 use torchat_protocol::control::api::Right;
@@ -90,7 +91,12 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, options: Options) -> anyho
     let stop = CancellationToken::new();
     let gid = rustix::process::getegid().as_raw();
     let group = options.group.map(|path| control::bind_group(&path, gid)).transpose()?;
-    let listeners = Listeners { unix: None, group, tcp: Some(tcp) };
+    let unix = match control::bind_unix(&data.join("control.sock")) {
+        // Below a deep directory there is the port only.
+        Err(BindError::PathTooLong(_)) => None,
+        bound => Some(bound?),
+    };
+    let listeners = Listeners { unix, group, tcp: Some(tcp) };
     // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig {
         max_connections: 300,
