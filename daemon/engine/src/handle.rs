@@ -215,7 +215,7 @@ impl Handle {
 
     async fn load(&self, peer: PeerId, after: i64) -> Option<()> {
         let reader = self.reader.clone();
-        match read(move || reader.heads(&peer, after, UnreadBuffers::load_limit())).await {
+        match read(reader, move |reader| reader.heads(&peer, after, UnreadBuffers::load_limit())).await {
             Ok(heads) => {
                 self.unread.fill(&peer, after, heads);
                 Some(())
@@ -287,8 +287,16 @@ pub(crate) fn not_written(error: &StoreError) -> Refusal {
     }
 }
 
-/// Runs a read of the store beside the runtime's threads.
-async fn read<T: Send + 'static>(read: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, Refusal> {
-    let found = tokio::task::spawn_blocking(read).await.map_err(|_| Refusal::Stopping)?;
+/// Runs a read of the store beside the runtime's threads. A simulation's store is read at once: a thread takes real time,
+/// and a seed would not tell the same story twice.
+async fn read<T: Send + 'static>(
+    reader: Reader,
+    read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let found = if reader.is_shared() {
+        read(&reader)
+    } else {
+        tokio::task::spawn_blocking(move || read(&reader)).await.map_err(|_| Refusal::Stopping)?
+    };
     found.map_err(|error| Refusal::Unreadable(error.to_string()))
 }

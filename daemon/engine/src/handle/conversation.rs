@@ -185,7 +185,7 @@ impl Sending {
             match (sent, again) {
                 (Sent::Accepted { mid, row: id, duplicate: true }, Some(again)) => {
                     let reader = again.handle.reader.clone();
-                    return Ok(match read(move || reader.message(id)).await? {
+                    return Ok(match read(reader, move |reader| reader.message(id)).await? {
                         Some(row) => again.handle.accepted_before(row),
                         None => Accepted { id, mid, state: MessageState::Queued, duplicate: true },
                     });
@@ -229,7 +229,7 @@ impl Handle {
         let looked_at = self.client_commits.load(Ordering::Acquire);
         if let Some(client) = client_id.clone() {
             let (reader, now_ms) = (self.reader.clone(), self.clock.now().wall_ms);
-            if let Some(row) = read(move || reader.by_client_id(&client, now_ms)).await? {
+            if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, now_ms)).await? {
                 if row.peer != peer || row.text != text {
                     return Err(Refusal::ClientIdReused);
                 }
@@ -259,7 +259,7 @@ impl Handle {
     /// [`Refusal::Unreadable`].
     pub async fn history(&self, peer: PeerId, n: u32) -> Result<Vec<HistoryLine>, Refusal> {
         let reader = self.reader.clone();
-        let (rows, _) = read(move || reader.page(&peer, Page::Last, n)).await?;
+        let (rows, _) = read(reader, move |reader| reader.page(&peer, Page::Last, n)).await?;
         Ok(self.show(rows).into_iter().map(Shown::line).collect())
     }
 
@@ -270,7 +270,7 @@ impl Handle {
     /// [`Refusal::Unreadable`].
     pub async fn page(&self, peer: PeerId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), Refusal> {
         let (reader, limit) = (self.reader.clone(), limit.clamp(1, PAGE));
-        let (rows, more) = read(move || reader.page(&peer, page, limit)).await?;
+        let (rows, more) = read(reader, move |reader| reader.page(&peer, page, limit)).await?;
         Ok((self.show(rows).into_iter().map(Shown::record).collect(), more))
     }
 
@@ -296,7 +296,7 @@ impl Handle {
         let complete = self.index().await?;
         let (reader, before) = (self.reader.clone(), before.unwrap_or(i64::MAX));
         let limit = usize::try_from(limit.clamp(1, PAGE)).unwrap_or(1);
-        let (rows, more) = read(move || reader.search(&query, peers.as_deref(), before, limit)).await?;
+        let (rows, more) = read(reader, move |reader| reader.search(&query, peers.as_deref(), before, limit)).await?;
         let messages = self.show(rows).into_iter().map(Shown::record).collect();
         Ok(SearchAnswer { messages, more, complete })
     }
@@ -304,7 +304,7 @@ impl Handle {
     /// Puts the newest messages into the search's index. `false`: the store takes no writes.
     async fn index(&self) -> Result<bool, Refusal> {
         let reader = self.reader.clone();
-        if read(move || reader.is_indexed()).await? {
+        if read(reader, move |reader| reader.is_indexed()).await? {
             return Ok(true);
         }
         loop {
@@ -344,7 +344,7 @@ impl Handle {
     /// [`Refusal::Unreadable`].
     pub async fn conversations(&self) -> Result<Vec<Conversation>, Refusal> {
         let reader = self.reader.clone();
-        let mut found = read(move || reader.conversations()).await?;
+        let mut found = read(reader, move |reader| reader.conversations()).await?;
         found.sort_by_key(|glance| std::cmp::Reverse(glance.last.as_ref().map(|last| last.id)));
         let (heads, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|g| ((g.peer, g.unread), g.last)).unzip();
         let with_message = rows.iter().map(Option::is_some).collect::<Vec<_>>();

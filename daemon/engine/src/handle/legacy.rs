@@ -16,7 +16,7 @@ impl Handle {
             released.as_mut().enable();
             if let Some(hold) = self.bucket.hold() {
                 let (reader, after) = (self.reader.clone(), hold.after());
-                return match read(move || reader.legacy_head(after)).await {
+                return match read(reader, move |reader| reader.legacy_head(after)).await {
                     Ok(line) => Some(LegacyLease { hold, line: line? }),
                     Err(error) => {
                         tracing::error!(%error, "messages of old daemons cannot be read");
@@ -45,6 +45,6 @@ impl Handle {
     /// [`Refusal::Unreadable`].
     pub async fn legacy(&self, n: u32) -> Result<Vec<LegacyLine>, Refusal> {
         let reader = self.reader.clone();
-        read(move || reader.legacy(n)).await
+        read(reader, move |reader| reader.legacy(n)).await
     }
 }

@@ -150,7 +150,7 @@ impl EventLog {
         // With a filter more may be read than given back; without one no text is read for nothing.
         let all = filter.kinds.is_none() && filter.peers.is_none();
         let look = if all { limit.min(LOOK) } else { LOOK };
-        let found = read(move || reader.events(seq, last, look)).await?;
+        let found = read(reader, move |reader| reader.events(seq, last, look)).await?;
         let first = found.first().map_or(last + 1, |first| first.seq);
         if first > seq + 1 {
             let (from, to) = (seq + 1, first - 1);

@@ -37,7 +37,7 @@ impl Handle {
     /// [`Refusal::Storage`].
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, Refusal> {
         let reader = self.reader.clone();
-        read(move || reader.tokens()).await
+        read(reader, move |reader| reader.tokens()).await
     }
 
     /// Adds a token, or replaces the one of this name. Durable when it returns.

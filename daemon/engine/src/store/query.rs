@@ -79,6 +79,12 @@ impl Reader {
         Self(Source::Shared(store))
     }
 
+    /// Whether it reads through the writer's connection.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0, Source::Shared(_))
+    }
+
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &self.0 {
             Source::Shared(store) => read(store.lock().unwrap_or_else(PoisonError::into_inner).connection()),
