@@ -142,7 +142,9 @@ pub(crate) fn end_all(folders: &[PathBuf]) -> anyhow::Result<()> {
     let deadline = Instant::now() + POLITE_TIME;
     for (dir, pid) in running {
         if !is_gone_within(pid, dir, deadline.saturating_duration_since(Instant::now())) {
-            kill(dir)?;
+            // It may have begun to end this very moment; then there is nothing to kill, only to wait for.
+            let _ = signal(dir, Signal::KILL);
+            ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end");
         }
     }
     Ok(())

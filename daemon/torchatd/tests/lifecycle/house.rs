@@ -232,8 +232,11 @@ impl Background {
 
     pub(crate) fn is_alive(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        // A zombie has ended; in a container nobody may collect it.
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
+        // A zombie has ended; in a container nobody may collect it. One that has threads (proc(5): the twentieth field)
+        // holds its files until these end too, the lock and the socket among them.
+        let threads = rest.split_ascii_whitespace().nth(17).unwrap_or_default();
+        !rest.starts_with(['Z', 'X']) || threads.parse().is_ok_and(|threads: u32| threads > 1)
     }
 
     pub(crate) fn signal(&self, name: &str) {
