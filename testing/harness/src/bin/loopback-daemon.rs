@@ -49,7 +49,7 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, legacy: bool) -> anyhow::R
     let tcp = control::bind_tcp(0)?;
     let port = tcp.local_addr()?.port();
     let stop = CancellationToken::new();
-    let listeners = Listeners { unix: None, tcp: Some(tcp) };
+    let listeners = Listeners { tcp: Some(tcp), ..Listeners::default() };
     // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig { max_connections: 300, ..ControlConfig::default() };
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, stop.clone()));
