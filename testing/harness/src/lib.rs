@@ -4,4 +4,5 @@
 pub mod chaos;
 pub mod daemon;
 pub mod loopback;
+pub mod resident;
 pub mod sim;

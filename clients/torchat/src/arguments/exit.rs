@@ -6,6 +6,7 @@ macro_rules! codes {
         /// How a command ended.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[repr(u8)]
+        #[allow(dead_code, reason = "clap itself ends with Usage; xtask reads the table only")]
         pub(crate) enum Exit {
             $($(#[doc = $about])+ $kind = $code,)+
         }

@@ -11,6 +11,7 @@ mod files;
 use super::Shell;
 use super::failure::{Done, Failure};
 use crate::arguments::exit::Exit;
+use crate::daemon::PlaceError;
 use serde::Serialize;
 use torchat_client::api::{ApiClientError, Connection};
 use torchat_client::show::shown_line;
@@ -76,12 +77,22 @@ pub(super) fn run(shell: &Shell<'_>) -> Done {
         // Each line as soon as it is known: some checks take a moment.
         out.flush()
     };
-    let address = shell.place.address()?;
-    let opened = Connection::open(&address);
-    tell(daemon::answers(shell.place, &address, opened.as_ref()))?;
-    for finding in files::check(&address.endpoint) {
-        tell(finding)?;
-    }
+    let opened = match shell.place.address() {
+        Ok(address) => {
+            let opened = Connection::open(&address);
+            tell(daemon::answers(shell.place, &address.endpoint, opened.as_ref()))?;
+            for finding in files::check(&address.endpoint) {
+                tell(finding)?;
+            }
+            opened
+        }
+        // Not even a socket is there.
+        Err(PlaceError::Api(error @ ApiClientError::NotFound { .. })) => {
+            tell(daemon::away(shell.place, &error))?;
+            Err(error)
+        }
+        Err(error) => return Err(error.into()),
+    };
     match opened {
         Ok(connection) => {
             for finding in daemon::check(&connection)? {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant, SystemTime};
 use torchat_client::api::command::{Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{Address, ApiClientError, Connection};
+use torchat_client::api::{ApiClientError, Connection, Endpoint};
 
 /// Calls that are timed.
 const CALLS: usize = 100;
@@ -18,22 +18,33 @@ const RECENT: (usize, u32) = (5, 50);
 const FRESH_S: u64 = 3_600;
 
 /// Whether somebody is there.
-pub(super) fn answers(place: &Place, address: &Address, opened: Result<&Connection, &ApiClientError>) -> Finding {
+pub(super) fn answers(
+    place: &Place,
+    endpoint: &Endpoint,
+    opened: Result<&Connection, &ApiClientError>,
+) -> Finding {
     match opened {
         Ok(connection) => {
             let rights = connection.welcome().rights.len();
-            let sentence = format!("torchatd answers at {}, with {}", address.endpoint, count(rights as u64, "right"));
+            let sentence = format!("torchatd answers at {endpoint}, with {}", count(rights as u64, "right"));
             Finding::ok("daemon", sentence)
         }
-        Err(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. })) => {
-            let advice = match program() {
-                Some(_) => format!("start it: {}", place.command_line()),
-                None => "torchatd is neither beside this program nor in PATH: install it first".to_owned(),
-            };
-            Finding::wrong("daemon", error.to_string(), advice)
-        }
-        Err(error) => Finding::wrong("daemon", error.to_string(), "look into its log"),
+        Err(error) => away(place, error),
     }
+}
+
+/// Nobody is there, or nobody who wants us.
+pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
+    let advice = match error {
+        ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } if program().is_some() => {
+            format!("start it: {}", place.command_line())
+        }
+        ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => {
+            "torchatd is neither beside this program nor in PATH: install it first".to_owned()
+        }
+        _ => "look into its log".to_owned(),
+    };
+    Finding::wrong("daemon", error.to_string(), advice)
 }
 
 /// Asks it everything.
