@@ -27,6 +27,9 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 /// How long the peer may take to end the stream after our last words. Without this wait they could be lost: a flushed
 /// Tor stream has only handed its cells to the circuit's task, and both END and the end of the process overtake them.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(1000);
+/// How long the peer may take to read what was said before our last words. A link that is over is not waited for as long as
+/// one that works: whoever makes many of them and reads nothing would keep the buffers of each.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// Messages that wait to be written.
 const QUEUE: usize = 256;
 /// Bytes of received messages that wait for the engine, of one link, in KiB.
@@ -78,12 +81,17 @@ pub(crate) enum ToLink {
 #[derive(Debug)]
 pub(crate) struct LinkHandle {
     queue: mpsc::Sender<ToLink>,
+    /// Cancelled when the end is queued.
+    closing: CancellationToken,
     cancel: CancellationToken,
 }
 
 impl LinkHandle {
     /// Queues a message. A full queue ends the link: the peer reads nothing.
     pub(crate) fn tell(&self, message: ToLink) {
+        if matches!(message, ToLink::Close(_)) {
+            self.closing.cancel();
+        }
         if self.queue.try_send(message).is_err() {
             self.cancel.cancel();
         }
@@ -175,30 +183,18 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let id: LinkId = context.next_link.fetch_add(1, Ordering::Relaxed);
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
-    let handle = LinkHandle { queue, cancel: cancel.clone() };
+    let closing = CancellationToken::new();
+    let handle = LinkHandle { queue, closing: closing.clone(), cancel: cancel.clone() };
     let Established { peer, binding, epoch, .. } = established;
     let up = Event::LinkUp { link: id, peer, outgoing, binding, epoch, handle };
     if context.mailbox.send(up).await.is_err() {
         return;
     }
-    let (reader, mut writer) = tokio::io::split(stream);
-    let mut reading = std::pin::pin!(read(reader, established.opener, id, &context));
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let life = live(&mut reader, &mut writer, established.opener, established.sealer, messages, id, &context, &closing);
     let reason = tokio::select! {
         biased;
-        end = write(&mut writer, established.sealer, messages) => match end {
-            Written::Broken(reason) => reason,
-            Written::Closed { last_words } => {
-                if last_words {
-                    tokio::select! {
-                        _ = tokio::time::timeout(LAST_WORDS_TIME, &mut reading) => {}
-                        () = cancel.cancelled() => {}
-                    }
-                }
-                let _ = tokio::time::timeout(LAST_WORDS_TIME, writer.shutdown()).await;
-                "closed here".to_owned()
-            }
-        },
-        reason = &mut reading => reason,
+        reason = life => reason,
         () = cancel.cancelled() => "closed here".to_owned(),
     };
     let down = Input::LinkDown { link: id, reason };
@@ -206,7 +202,61 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
 
-async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
+/// Reads and writes until either half ends. Returns why.
+#[allow(clippy::too_many_arguments, reason = "called once, by serve, of which it is a part")]
+async fn live(
+    reader: &mut ReadHalf<BoxStream>,
+    writer: &mut WriteHalf<BoxStream>,
+    opener: Opener,
+    sealer: Sealer,
+    messages: mpsc::Receiver<ToLink>,
+    id: LinkId,
+    context: &LinkContext,
+    closing: &CancellationToken,
+) -> String {
+    let mut writing = Box::pin(write(writer, sealer, messages));
+    let ended = {
+        // Dropped at the end of this block, with what it holds of an unfinished message: a link that is over must not cost
+        // memory, or whoever makes many of them, each over the limit, has this much of each for the times below.
+        let mut reading = Box::pin(read(reader, opener, id, context));
+        tokio::select! {
+            biased;
+            end = &mut writing => Some(end),
+            reason = &mut reading => return reason,
+            () = closing.cancelled() => None,
+        }
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        // Drained meanwhile: a peer that waits until we read does not read either.
+        None => tokio::select! {
+            biased;
+            ended = tokio::time::timeout(CLOSING_TIME, &mut writing) => {
+                ended.unwrap_or_else(|_| Written::Broken("the peer does not read".into()))
+            }
+            () = drain(reader) => return "the peer ended the link".into(),
+        },
+    };
+    drop(writing);
+    match ended {
+        Written::Broken(reason) => reason,
+        Written::Closed { last_words } => {
+            if last_words {
+                let _ = tokio::time::timeout(LAST_WORDS_TIME, drain(reader)).await;
+            }
+            let _ = tokio::time::timeout(LAST_WORDS_TIME, writer.shutdown()).await;
+            "closed here".into()
+        }
+    }
+}
+
+/// Reads until the peer ends the stream, for nothing else.
+async fn drain(reader: &mut ReadHalf<BoxStream>) {
+    let mut buffer = [0; 4 * 1024];
+    while matches!(reader.read(&mut buffer).await, Ok(1..)) {}
+}
+
+async fn read(reader: &mut ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
     let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
     let mut buffer = vec![0; 8 * 1024];
     loop {
@@ -297,5 +347,71 @@ async fn write(writer: &mut WriteHalf<BoxStream>, mut sealer: Sealer, mut messag
         }
         out.clear();
         out.shrink_to(32 * 1024);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::duplex;
+    use torchat_protocol::message::Nonce;
+
+    const NOW_S: u64 = 1_790_000_000;
+
+    fn context(n: u8, mailbox: Mailbox) -> LinkContext {
+        LinkContext {
+            identity: Arc::new(LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], NOW_S).unwrap()),
+            clock: Clock::simulated(1_790_000_000_000),
+            randomness: Randomness::seeded(u64::from(n)),
+            mailbox,
+            next_link: Arc::default(),
+            waiting: Arc::new(Semaphore::new(1024)),
+            sent_away: Arc::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// A link whose peer has shaken hands and reads nothing from then on, with the engine's end of it.
+    async fn link_to_a_peer_that_does_not_read() -> (LinkHandle, mpsc::Receiver<Event>, tokio::io::DuplexStream) {
+        let (mailbox, mut events) = mpsc::channel(16);
+        let (near, mut far) = duplex(4096);
+        let (ours, theirs) = (context(1, mailbox.clone()), context(2, mailbox));
+        let peer = theirs.identity.peer_id();
+        tokio::spawn(async move {
+            let mut near: BoxStream = Box::new(near);
+            let established = shake_hands(&mut near, Role::Dialled(peer), &[], &ours).await.unwrap();
+            serve(near, established, true, ours).await;
+        });
+        let mut handshake = Handshake::responder(&theirs.identity, theirs.randomness.bytes());
+        let mut buffer = [0; 2048];
+        loop {
+            let n = far.read(&mut buffer).await.unwrap();
+            let progress = handshake.receive(&buffer[..n], NOW_S).unwrap();
+            far.write_all(&progress.write).await.unwrap();
+            if progress.done.is_some() {
+                break;
+            }
+        }
+        let Some(Event::LinkUp { handle, .. }) = events.recv().await else { panic!("the link is up") };
+        (handle, events, far)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_is_over_does_not_wait_for_a_peer_that_does_not_read() {
+        let (handle, mut events, _far) = link_to_a_peer_that_does_not_read().await;
+        // More than the stream holds.
+        for n in 0..40 {
+            handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
+        }
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(events.try_recv().is_err(), "it is waited for");
+        let begun = tokio::time::Instant::now();
+        handle.tell(ToLink::Close(Some(ByeReason::Shutdown)));
+        let Some(Event::Core { input: Input::LinkDown { reason, .. }, .. }) = events.recv().await else {
+            panic!("the link is down")
+        };
+        assert_eq!(reason, "the peer does not read");
+        assert_eq!(begun.elapsed().as_secs(), CLOSING_TIME.as_secs());
     }
 }

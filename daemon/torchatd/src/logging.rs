@@ -390,6 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_tells_its_place_and_not_its_words() {
+        const AGAIN: &str = "TORCHATD_TEST_PANIC";
+        if std::env::var_os(AGAIN).is_some() {
+            report_panics_by_location();
+            std::panic::catch_unwind(|| panic!("canary")).unwrap_err();
+            return;
+        }
+        // A hook is the whole process's, so the panic is in another one: this very test again.
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "logging::tests::a_panic_tells_its_place_and_not_its_words", "--nocapture"])
+            .env(AGAIN, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("a bug at") && said.contains("logging.rs"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+
+    #[test]
     fn reopened_after_a_move() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();

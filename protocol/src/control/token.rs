@@ -18,11 +18,11 @@
 //!
 //! Random bytes are arguments: nothing here draws any.
 
+use core::net::SocketAddr; // An address; core has no sockets.
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};

@@ -5,17 +5,19 @@
 
 use crate::loopback;
 use anyhow::Context as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::control::{self, ControlConfig, Listeners};
+use torchat_engine::control::{self, ControlConfig, Listeners, LogLevelHook};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
+use torchat_protocol::control::api::Right;
 
 /// What a loopback daemon is made of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Setup {
     /// Its data directory, which exists.
     pub data: PathBuf,
@@ -23,10 +25,44 @@ pub struct Setup {
     pub peers: PathBuf,
     /// What its keys are made of: 0 to 200.
     pub seed: u8,
+    /// What else is wanted.
+    pub options: Options,
+}
+
+/// What a test can ask for.
+#[derive(Clone, Default)]
+pub struct Options {
     /// It takes messages of old daemons.
     pub legacy: bool,
     /// It serves the socket `control.sock` in its data directory too.
     pub unix: bool,
+    /// A socket for other users.
+    pub group: Option<PathBuf>,
+    /// What they may do.
+    pub users: BTreeMap<u32, BTreeSet<Right>>,
+    /// When idle connections are closed.
+    pub idle: Option<Duration>,
+    /// Sets how much is logged.
+    pub log_level: Option<LogLevelHook>,
+}
+
+impl Options {
+    /// Reads a word of `loopback-daemon`'s command line.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn add(&mut self, word: &str) -> anyhow::Result<()> {
+        match word.split_once('=') {
+            None => self.legacy |= word == "legacy",
+            Some(("group", path)) => self.group = Some(path.into()),
+            Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
+            Some((uid, rights)) => {
+                let rights = rights.split(',').map(|right| Ok(serde_json::from_value(right.into())?));
+                self.users.insert(uid.parse()?, rights.collect::<anyhow::Result<_>>()?);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Runs a daemon until EXIT, or until `stop`. Calls `ready` when it serves; then its port is in `data/port`.
@@ -34,7 +70,8 @@ pub struct Setup {
 /// # Errors
 /// When it does not start, or does not end well.
 pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) -> anyhow::Result<()> {
-    let Setup { data, peers, seed, legacy, unix } = setup;
+    let Setup { data, peers, seed, options } = setup;
+    let unix = options.unix;
     let world = World::system();
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = loopback::start(&peers, identity.peer_id()).await?;
@@ -46,16 +83,24 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     config.policy.dial.cap_hour_ms = 500;
     config.policy.dial.start_spread_ms = 50;
     config.policy.dial.burst = 1_000_000;
-    config.policy.legacy.receive = legacy;
+    config.policy.legacy.receive = options.legacy;
     config.dial = DialTimes { attempt: Duration::from_secs(5), hedge: Duration::from_secs(4) };
     let storage = Storage::File { path: data.join("torchat.db"), max_bytes: None };
     let running = Engine::start(config, identity, storage, network, world)?;
     let tcp = control::bind_tcp(0)?;
     let port = tcp.local_addr()?.port();
     let socket = unix.then(|| control::bind_unix(&data.join("control.sock"))).transpose()?;
-    let listeners = Listeners { tcp: Some(tcp), unix: socket, ..Listeners::default() };
+    let gid = rustix::process::getegid().as_raw();
+    let group = options.group.map(|path| control::bind_group(&path, gid)).transpose()?;
+    let listeners = Listeners { unix: socket, group, tcp: Some(tcp) };
     // Small enough to be filled by one test process within the usual limit of descriptors.
-    let config = ControlConfig { max_connections: 300, ..ControlConfig::default() };
+    let config = ControlConfig {
+        max_connections: 300,
+        users: options.users,
+        idle_time: options.idle,
+        log_level: options.log_level,
+        ..ControlConfig::default()
+    };
     let server = CancellationToken::new();
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, server.clone()));
     std::fs::write(data.join(".port"), port.to_string())?;
@@ -80,7 +125,6 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
 }
 
 /// A loopback daemon inside this process. Stopped when it is dropped.
-#[derive(Debug)]
 pub struct Resident {
     setup: Setup,
     running: Option<(JoinHandle<anyhow::Result<()>>, CancellationToken)>,
@@ -97,7 +141,7 @@ impl Resident {
         for folder in [&data, &peers] {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut resident = Self { setup: Setup { data, peers, seed, legacy: false, unix: true }, running: None };
+        let mut resident = Self { setup: Setup { data, peers, seed, options: Options { unix: true, ..Options::default() } }, running: None };
         resident.start_again()?;
         Ok(resident)
     }

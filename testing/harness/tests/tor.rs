@@ -190,3 +190,99 @@ fn a_c_tor_client_gets_an_answer_to_our_protocol_and_to_nothing_else() {
     }
     assert_eq!(onion(&a), name, "still there");
 }
+
+/// A word of the canary test: every text, name and message of it begins so.
+const CANARY: &str = "canary";
+
+/// A daemon that logs all it can, with a nickname and an open door for old programs.
+fn talkative(dir: &Path, name: &str) -> Daemon {
+    let program = std::env::var_os("TORCHATD").expect("these tests need torchatd: run `cargo xtask test`");
+    let (data, logs, config) = (dir.join(name), dir.join(format!("{name}-logs")), dir.join(format!("{name}.toml")));
+    let network = std::fs::read_to_string(network_config()).unwrap();
+    let extra = format!("[profile]\nnick = \"{CANARY}-nick-{name}\"\n[legacy]\nreceive = true\n");
+    std::fs::write(&config, format!("{network}\n{extra}")).unwrap();
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let places = ["--data-dir", &text(&data), "--config", &text(&config), "--log-dir", &text(&logs)].map(str::to_owned);
+    let arguments = places.into_iter().chain(["--log-level", "trace", "0"].map(str::to_owned)).collect();
+    Daemon::new(Path::new(&program), arguments, &data)
+}
+
+/// What every user of the machine sees of a process, and what only its own user sees.
+fn seen_of_process(daemon: &Daemon) -> String {
+    let proc = PathBuf::from(format!("/proc/{}", daemon.pid().unwrap()));
+    let mut seen = String::new();
+    let tasks = std::fs::read_dir(proc.join("task")).unwrap().map(|task| task.unwrap().path().join("comm"));
+    for file in [proc.join("cmdline"), proc.join("environ"), proc.join("status")].into_iter().chain(tasks) {
+        // A thread may have ended meanwhile.
+        seen += &String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default());
+    }
+    seen
+}
+
+#[test]
+fn what_is_said_stays_out_of_logs_and_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut a, mut b) = (talkative(dir.path(), "a"), talkative(dir.path(), "b"));
+    a.start().unwrap();
+    b.start().unwrap();
+    let (onion_a, onion_b) = (onion(&a), onion(&b));
+    let (mut at_a, mut at_b) = (a.client().unwrap(), b.client().unwrap());
+    let ask = |client: &mut torchat_client::Client, cmd: &str, id: &str, msg: &str| {
+        client.exchange(&serde_json::json!({"cmd": cmd, "id": id, "msg": msg})).unwrap()
+    };
+    // A request with words, accepted; names; a message each way; one taken back; what is refused, and what is no command.
+    ask(&mut at_a, "ADD", &onion_b, &format!("{CANARY} request"));
+    ask(&mut at_a, "SEND", &onion_b, &format!("{CANARY} text"));
+    eventually("the request is there", DELIVERY, || Ok((!at_b.requests()?.is_empty()).then_some(()))).unwrap();
+    let request = at_b.requests().unwrap().remove(0);
+    assert_eq!((request["msg"].as_str(), request["nick"].as_str()), (Some("canary request"), Some("canary-nick-a")));
+    ask(&mut at_b, "ACCEPT", &onion_a, "");
+    ask(&mut at_b, "RENAME", &onion_a, &format!("{CANARY} name"));
+    eventually("the text is there", DELIVERY, || Ok(b.client()?.update(&onion_a)?)).unwrap();
+    at_b.send_and_wait(&onion_a, &format!("{CANARY} answer"), DELIVERY_S).unwrap();
+    let invite = at_a.invite(1).unwrap();
+    for (cmd, id, msg) in [
+        ("ADD", invite.as_str(), "to oneself"),
+        ("ADD", "canary.onion", "no onion"),
+        ("ADD", "torchat:canary?i=canary", "no invite"),
+        ("SEND", "canary", "canary"),
+        ("CANCEL", &onion_b, "canary"),
+        ("canary", "canary", "canary"),
+    ] {
+        assert_eq!(ask(&mut at_a, cmd, id, msg)["cmd"], "ERR", "{cmd}");
+    }
+    let mut bad = TcpStream::connect((Ipv4Addr::LOCALHOST, a.port().unwrap())).unwrap();
+    bad.write_all(b"{\"cmd\":\"SEND\",\"canary\":}").unwrap();
+    let _ = bad.read_to_end(&mut Vec::new());
+    // An old program's message, and one that is not.
+    let network = Network::open(network_config().parent().unwrap()).unwrap();
+    let client = network.socks_client().unwrap();
+    let old = r#"{"cmd":"RECV","id":"canary-old","msg":"canary old","portno":80}"#;
+    for bytes in
+        [old.as_bytes(), b"{\"cmd\":\"canary\",\"id\":\"canary\",\"msg\":\"\",\"portno\":1}", b"TCHT\x01\x01canary"]
+    {
+        let mut stream =
+            eventually("a stream through C tor", DELIVERY, || Ok(Some(through_c_tor(client.port(), &onion_a)?)))
+                .unwrap();
+        stream.write_all(bytes).unwrap();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    eventually("the old message is there", DELIVERY, || {
+        let old = a.client()?.legacy_history(1)?;
+        Ok(old.first().is_some_and(|message| message.text == "canary old").then_some(()))
+    })
+    .unwrap();
+    ask(&mut at_b, "BLOCK", &onion_a, "");
+    let processes = seen_of_process(&a) + &seen_of_process(&b);
+    a.stop().unwrap();
+    b.stop().unwrap();
+
+    let secret = invite.split_once("i=").unwrap().1.to_owned();
+    let secrets = [CANARY, &onion_a[..56], &onion_b[..56], &secret];
+    logs_are_discreet(dir.path(), &secrets);
+    let errors = [&a, &b].map(|daemon| std::fs::read_to_string(daemon.log_path()).unwrap()).concat();
+    for secret in secrets {
+        assert!(!processes.contains(secret) && !errors.contains(secret), "{secret:?}: {processes} {errors}");
+    }
+}

@@ -1,12 +1,14 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy]`: writes its control port into `DATA-DIR/port` when it serves. With the fourth
-//! word it takes messages of old daemons.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: writes its control port into
+//! `DATA-DIR/port` when it serves. `legacy`: it takes messages of old daemons. `idle`: it closes idle connections after so
+//! many milliseconds. `group`: it has a socket for the users that follow.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
-use torchat_harness::resident::{Setup, run};
+use torchat_engine::control::LogLevelHook;
+use torchat_harness::resident::{Options, Setup, run};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);
@@ -14,14 +16,25 @@ fn main() -> anyhow::Result<()> {
     let data = PathBuf::from(next("DATA-DIR")?);
     let peers = PathBuf::from(next("PEERS-DIR")?);
     let seed: u8 = next("SEED")?.to_string_lossy().parse().context("SEED must be 0 to 200")?;
-    let legacy = arguments.next().is_some_and(|word| word == "legacy");
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+    let mut options = Options::default();
+    for word in arguments {
+        options.add(&word.to_string_lossy())?;
+    }
+    // The audit is always there: tests look at it.
+    let audit: tracing_subscriber::filter::Directive = "audit=info".parse()?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env().add_directive(audit.clone()))
         .with_writer(std::io::stderr)
-        .init();
+        .with_filter_reloading();
+    let filter = logs.reload_handle();
+    logs.init();
+    options.log_level = Some(LogLevelHook::new(move |level| {
+        let wanted = tracing_subscriber::EnvFilter::new(level).add_directive(audit.clone());
+        filter.reload(wanted).map_err(|error| error.to_string())
+    }));
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?
-        .block_on(run(Setup { data, peers, seed, legacy, unix: false }, CancellationToken::new(), || ()))
+        .block_on(run(Setup { data, peers, seed, options }, CancellationToken::new(), || ()))
 }

@@ -126,11 +126,6 @@ pub struct Limits {
     pub overcounted: u64,
     /// Numbers under a mark whose message is there by another lane of a restored sender.
     pub repeated: u64,
-    /// Daemons that took no more mail before a restart: what a restored sender repeats in another lane is counted as
-    /// unread when it comes and not stored again, so no reading takes it off the count, until the limit for unread bytes
-    /// seems reached. A fault of the daemon, not of its knowledge: the engine knows from the commit what it has not stored,
-    /// and does not tell the core. To be a violation as soon as it does.
-    pub counted_twice: u64,
 }
 
 impl AddAssign for Limits {
@@ -140,7 +135,6 @@ impl AddAssign for Limits {
         self.half_taken_back += other.half_taken_back;
         self.overcounted += other.overcounted;
         self.repeated += other.repeated;
-        self.counted_twice += other.counted_twice;
     }
 }
 
@@ -150,13 +144,8 @@ impl fmt::Display for Limits {
             f,
             "forgotten without a mark, because both ends were restored: {} in lanes that were left, {} whose numbers were \
              used twice; {} taken back for one copy and not for the other; too many in marks: {} that were taken back, {} \
-             that are there by another lane; {} daemons counted repetitions as unread until a restart",
-            self.left_lanes,
-            self.reused_numbers,
-            self.half_taken_back,
-            self.overcounted,
-            self.repeated,
-            self.counted_twice
+             that are there by another lane",
+            self.left_lanes, self.reused_numbers, self.half_taken_back, self.overcounted, self.repeated
         )
     }
 }
@@ -215,11 +204,6 @@ impl Checker {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits { overcounted: self.overcounted.len() as u64, repeated: self.repeated.len() as u64, ..self.limits }
-    }
-
-    /// See [`Limits::counted_twice`].
-    pub fn counted_twice(&mut self) {
-        self.limits.counted_twice += 1;
     }
 
     /// A new text, whose SEND is about to be made.

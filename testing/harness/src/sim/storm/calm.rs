@@ -8,9 +8,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 use torchat_engine::transport::memory::Weather;
 
-/// For so many seconds a daemon's count of what is unread must be wrong: longer than any write takes.
-const RECOUNT_AFTER: u32 = 5;
-
 impl Storm {
     /// Everything is mended, everybody accepts everybody, clients read: then nothing may wait.
     pub(super) fn calm(&mut self) {
@@ -62,7 +59,6 @@ impl Storm {
             }
         }
         let begun = self.world.now_ms();
-        let mut miscounted = vec![0; nodes];
         loop {
             self.pass(1_000);
             if !self.checker.violations.is_empty() {
@@ -75,7 +71,6 @@ impl Storm {
                 self.stuck();
                 break;
             }
-            self.recount(&mut miscounted);
             for n in 0..nodes {
                 self.read_all(n);
             }
@@ -148,25 +143,6 @@ impl Storm {
             };
             if told.get(&row.text) != Some(&end) {
                 self.checker.violations.push(Violation::NotTold(row.text));
-            }
-        }
-    }
-
-    /// Restarts each daemon that refuses mail because too much is unread, although a client has read everything. A known
-    /// fault, counted: see [`Limits::counted_twice`](crate::sim::checker::Limits::counted_twice). What is stuck for any
-    /// other reason stays stuck. `seen`: for how many seconds each daemon was found so.
-    fn recount(&mut self, seen: &mut [u32]) {
-        for (n, seen) in seen.iter_mut().enumerate() {
-            let Some(status) = self.world.handle(n).map(|handle| handle.status()) else { continue };
-            let refuses = status["unread_bytes"] != 0 && status["refused"]["unread_full"] != 0;
-            let wrong = refuses && self.world.image(n).received.iter().all(|row| row.read);
-            *seen = if wrong { *seen + 1 } else { 0 };
-            if *seen == RECOUNT_AFTER {
-                *seen = 0;
-                self.say(|| format!("{n} counts bytes as unread that it does not have"));
-                self.checker.counted_twice();
-                self.stop(n);
-                self.start(n);
             }
         }
     }
