@@ -99,7 +99,7 @@ impl From<ApiClientError> for Failure {
                     _ => Exit::Refused,
                 };
                 let mut failure = Self::new(exit, &refusal.code, refusal.message.clone());
-                failure.hint = refusal.hint.clone();
+                failure.hint = hint(&refusal.code).map(str::to_owned).or_else(|| refusal.hint.clone());
                 failure.queued = refusal.queued.map(|mid| mid.to_string());
                 return failure;
             }
@@ -118,6 +118,24 @@ impl From<PlaceError> for Failure {
             }
         }
     }
+}
+
+/// What to do in the shell; the daemon's own hints speak of the API's commands.
+fn hint(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "no-request" => "`torchat contacts requests` lists who asks",
+        "no-contact" => "`torchat contacts add` makes it one",
+        "blocked" => "`torchat contacts unblock` comes first",
+        "not-blocked" => "`torchat contacts` tells who is",
+        "unknown-token" => "`torchat token list` lists them",
+        "token-exists" => "`torchat token revoke` ends it",
+        "client-id-reused" => "use another --id for another message",
+        "not-delivered" => "do not send it again while it is queued: `torchat history` tells how it goes on",
+        "too-many-consumers" => "remove one that is not used any more: CURSORS in docs/CONTROL-API.md",
+        "bad-request" | "bad-value" => "the message says what is right",
+        "not-allowed" => "the daemon's user can make a token with other rights: `torchat token create`",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

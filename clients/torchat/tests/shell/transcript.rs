@@ -24,11 +24,11 @@ fn cases(text: &str, fenced: bool) -> Vec<Case> {
         } else if inside {
             match (line.strip_prefix("$ "), cases.last_mut()) {
                 (Some(line), _) => cases.push(Case { line: line.to_owned(), expected: String::new() }),
-                (None, Some(case)) if !line.starts_with('#') || !case.expected.is_empty() || !line.is_empty() => {
+                (None, Some(case)) => {
                     case.expected.push_str(line);
                     case.expected.push('\n');
                 }
-                _ => {}
+                (None, None) => {}
             }
         }
     }
