@@ -71,9 +71,7 @@ impl Place {
     /// Any [`PlaceError`].
     pub(crate) fn connect(&self) -> Result<Connection, PlaceError> {
         let away = match self.address().and_then(|address| Ok(Connection::open(&address)?)) {
-            Err(PlaceError::Api(
-                error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }),
-            )) => error,
+            Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => error,
             result => return result,
         };
         if !self.start && !self.agreed(&away) {
@@ -150,9 +148,11 @@ impl Place {
 pub(crate) fn program() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    beside.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join("torchatd")).find(|program| {
-        rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file()
-    })
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join("torchatd"))
+        .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file())
 }
 
 #[cfg(test)]

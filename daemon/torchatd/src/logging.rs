@@ -6,6 +6,7 @@
 mod rotate;
 mod scrub;
 
+use crate::cli::Level;
 use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

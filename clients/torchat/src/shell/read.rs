@@ -1,9 +1,9 @@
 //! What is stored: `history`, `search`, `peers`, `conversations`, `export`.
 
+use super::Shell;
 use super::failure::{Done, Failure, note};
 use super::format::{self, count};
 use super::out::Out;
-use super::Shell;
 use crate::arguments;
 use std::os::unix::fs::OpenOptionsExt as _;
 use torchat_client::api::command::{Conversations, History, Search};

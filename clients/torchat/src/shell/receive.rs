@@ -14,9 +14,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
-use torchat_client::api::command::{
-    Ack, Contacts, Conversations, Cursors, Events, From, Place, Seen, Subscribe,
-};
+use torchat_client::api::command::{Ack, Contacts, Conversations, Cursors, Events, From, Place, Seen, Subscribe};
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};

@@ -32,9 +32,9 @@ fn main() -> anyhow::Result<()> {
         let wanted = tracing_subscriber::EnvFilter::new(level).add_directive(audit.clone());
         filter.reload(wanted).map_err(|error| error.to_string())
     }));
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?
-        .block_on(run(Setup { data, peers, seed, options }, CancellationToken::new(), || ()))
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run(
+        Setup { data, peers, seed, options },
+        CancellationToken::new(),
+        || (),
+    ))
 }

@@ -41,8 +41,11 @@ pub(super) fn against_peers<'a>(messages: impl IntoIterator<Item = &'a Message>)
         return None;
     }
     Some(if longest < -TOLERANCE_S {
-        let sentence =
-            format!("each of the last {} messages arrived before it was written, by {} s at least", delays.len(), -longest);
+        let sentence = format!(
+            "each of the last {} messages arrived before it was written, by {} s at least",
+            delays.len(),
+            -longest
+        );
         Finding::wrong("clock", sentence, format!("your clock is behind theirs: {ADVICE}"))
     } else {
         Finding::ok("clock", "the clock agrees with those of your peers, as far as messages tell")

@@ -18,11 +18,7 @@ const RECENT: (usize, u32) = (5, 50);
 const FRESH_S: u64 = 3_600;
 
 /// Whether somebody is there.
-pub(super) fn answers(
-    place: &Place,
-    endpoint: &Endpoint,
-    opened: Result<&Connection, &ApiClientError>,
-) -> Finding {
+pub(super) fn answers(place: &Place, endpoint: &Endpoint, opened: Result<&Connection, &ApiClientError>) -> Finding {
     match opened {
         Ok(connection) => {
             let rights = connection.welcome().rights.len();
@@ -98,10 +94,13 @@ fn reachable(reachable: &Value, usable: bool) -> Finding {
         Some(seconds) if seconds <= FRESH_S => {
             Finding::ok("onion", format!("your onion was reached {} ago", age(seconds)))
         }
-        Some(seconds) => {
-            Finding::note("onion", format!("your onion was last reached {} ago; nothing says that it is not now", age(seconds)))
+        Some(seconds) => Finding::note(
+            "onion",
+            format!("your onion was last reached {} ago; nothing says that it is not now", age(seconds)),
+        ),
+        None if usable => {
+            Finding::note("onion", "nobody, the daemon included, has reached your onion since it started")
         }
-        None if usable => Finding::note("onion", "nobody, the daemon included, has reached your onion since it started"),
         None => Finding::note("onion", "whether your onion can be reached is known when Tor works"),
     }
 }

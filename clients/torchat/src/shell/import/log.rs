@@ -139,10 +139,7 @@ mod tests {
         };
         assert_eq!(
             log.entries,
-            [
-                entry("in", "hi one", "2026-11-20 23:53:13.915"),
-                entry("out", "over\nlines", "2026-11-20 23:53:20.000")
-            ]
+            [entry("in", "hi one", "2026-11-20 23:53:13.915"), entry("out", "over\nlines", "2026-11-20 23:53:20.000")]
         );
         assert_eq!(log.left_out, 0);
     }
