@@ -336,7 +336,7 @@ impl Node {
             PeerMessage::ContactReq(asked) => self.asked(now, id, asked, turn),
             PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
             PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
-            PeerMessage::Pong(nonce) => self.pong(id, nonce.n),
+            PeerMessage::Pong(nonce) => self.pong(id, nonce.n, turn),
             PeerMessage::Bye(bye) => self.bye(id, bye.why, turn),
         }
     }

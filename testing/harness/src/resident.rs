@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::control::{self, ControlConfig, Listeners, LogLevelHook};
+use torchat_engine::control::{self, BindError, ControlConfig, Listeners, LogLevelHook};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
 
@@ -34,8 +34,6 @@ pub struct Setup {
 pub struct Options {
     /// It takes messages of old daemons.
     pub legacy: bool,
-    /// It serves the socket `control.sock` in its data directory too.
-    pub unix: bool,
     /// A socket for other users.
     pub group: Option<PathBuf>,
     /// What they may do.
@@ -71,7 +69,6 @@ impl Options {
 /// When it does not start, or does not end well.
 pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) -> anyhow::Result<()> {
     let Setup { data, peers, seed, options } = setup;
-    let unix = options.unix;
     let world = World::system();
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = loopback::start(&peers, identity.peer_id()).await?;
@@ -89,10 +86,14 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     let running = Engine::start(config, identity, storage, network, world)?;
     let tcp = control::bind_tcp(0)?;
     let port = tcp.local_addr()?.port();
-    let socket = unix.then(|| control::bind_unix(&data.join("control.sock"))).transpose()?;
+    let unix = match control::bind_unix(&data.join("control.sock")) {
+        // Below a deep directory there is the port only.
+        Err(BindError::PathTooLong(_)) => None,
+        bound => Some(bound?),
+    };
     let gid = rustix::process::getegid().as_raw();
     let group = options.group.map(|path| control::bind_group(&path, gid)).transpose()?;
-    let listeners = Listeners { unix: socket, group, tcp: Some(tcp) };
+    let listeners = Listeners { unix, group, tcp: Some(tcp) };
     // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig {
         max_connections: 300,
@@ -115,11 +116,9 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     asked.abort();
     server.cancel();
     control.await??;
-    if unix {
-        // As torchatd does.
-        for name in ["port", "control.sock"] {
-            let _ = std::fs::remove_file(data.join(name));
-        }
+    // As torchatd does.
+    for name in ["port", "control.sock"] {
+        let _ = std::fs::remove_file(data.join(name));
     }
     Ok(())
 }
@@ -142,7 +141,7 @@ impl Resident {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let mut resident = Self {
-            setup: Setup { data, peers, seed, options: Options { unix: true, ..Options::default() } },
+            setup: Setup { data, peers, seed, options: Options::default() },
             running: None,
         };
         resident.start_again()?;

@@ -7,7 +7,7 @@ use crate::input::LinkId;
 use crate::op::Op;
 use crate::time::Now;
 use sha2::{Digest as _, Sha256};
-use torchat_protocol::id::PeerId;
+use torchat_protocol::id::{PeerId, RunId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{
     Bye, ByeReason, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage,
@@ -35,6 +35,12 @@ pub(super) struct Link {
     /// The ping that waits for its answer, and until when.
     ping: Option<(u64, u64)>,
     pings: u64,
+    /// The peer's run, as it says.
+    pub(super) run: Option<RunId>,
+    /// Which run of the peer we said to have met last.
+    pub(super) told: Option<RunId>,
+    /// The ping whose answer shows that the peer has heard that.
+    pub(super) telling: Option<u64>,
     /// The peer stated its lanes.
     pub(super) said_hello: bool,
     /// Its statement, as long as nothing was transmitted.
@@ -130,6 +136,9 @@ impl Node {
             jitter: entropy::up_to(entropy, 14_000),
             ping: None,
             pings: 0,
+            run: None,
+            told: None,
+            telling: None,
             said_hello: false,
             lanes: Vec::new(),
             accepted: false,
@@ -179,7 +188,12 @@ impl Node {
             run: row.filter(|row| row.contact).and(self.run.filter(|_| self.run_known)),
             met: row.and_then(|row| row.met),
         };
+        let met = hello.met;
         turn.effects.push(Effect::Say { link: id, message: PeerMessage::Hello(hello) });
+        if let Some(link) = self.links.get_mut(&id) {
+            link.told = met;
+        }
+        self.tell_met(id, turn);
         self.say_contact_state(id, turn);
     }
 
@@ -231,11 +245,14 @@ impl Node {
         }
     }
 
-    pub(super) fn pong(&mut self, id: LinkId, n: u64) {
-        if let Some(link) = self.links.get_mut(&id)
-            && link.ping.is_some_and(|(asked, _)| asked == n)
-        {
+    pub(super) fn pong(&mut self, id: LinkId, n: u64, turn: &mut Turn) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if link.ping.is_some_and(|(asked, _)| asked == n) {
             link.ping = None;
+        }
+        if link.telling == Some(n) {
+            link.telling = None;
+            self.has_heard(id, turn);
         }
     }
 

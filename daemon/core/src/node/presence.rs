@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
-use torchat_protocol::message::{ByeReason, Hello};
+use torchat_protocol::message::{ByeReason, Hello, Nonce, PeerMessage};
 
 /// Notices that STATUS shows.
 const NOTICES: usize = 16;
@@ -68,17 +68,45 @@ impl Node {
     }
 
     /// Notes which run of the contact this is, and judges which run of ours it has met.
-    pub(super) fn met(&mut self, peer: PeerId, hello: &Hello, turn: &mut Turn) {
-        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact) else { return };
-        if let Some(run) = hello.run
-            && row.met != Some(run)
-            && self.writable
-        {
-            row.met = Some(run);
-            turn.ops.push(Op::Met { peer, epoch: row.epoch, run: row.met });
+    pub(super) fn met(&mut self, id: LinkId, peer: PeerId, hello: &Hello, turn: &mut Turn) {
+        if !self.peers.get(&peer).is_some_and(|row| row.contact) {
+            return;
         }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.run = hello.run;
+        }
+        self.tell_met(id, turn);
         if hello.met.is_some_and(|met| !self.runs.contains(&met)) {
             self.notice(Notice::OtherCopy(peer), turn);
+        }
+    }
+
+    /// A new run of the contact is told which one was met before, because only it can know whether that was its own. Until
+    /// the answer to a ping behind our HELLO shows that it has heard it, the one before stays the one that we have met: a
+    /// link that is closed as a double takes its HELLO with it, and another copy would stay unseen (found by the storms).
+    pub(super) fn tell_met(&mut self, id: LinkId, turn: &mut Turn) {
+        let until = self.now.mono_ms + self.policy.liveness.answer_ms;
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.closing && link.telling.is_none()) else { return };
+        let Some(row) = self.peers.get(&link.peer).filter(|row| row.contact && link.run.is_some()) else { return };
+        match row.met {
+            None => self.has_heard(id, turn),
+            Some(_) if row.met != link.run && row.met == link.told => {
+                let n = link.ask(until);
+                link.telling = Some(n);
+                turn.effects.push(Effect::Say { link: id, message: PeerMessage::Ping(Nonce { n }) });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// This link's run of the contact is the one that we have met last.
+    pub(super) fn has_heard(&mut self, id: LinkId, turn: &mut Turn) {
+        let Some(link) = self.links.get(&id) else { return };
+        let (peer, run) = (link.peer, link.run);
+        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact && self.writable) else { return };
+        if run.is_some() && row.met != run {
+            row.met = run;
+            turn.ops.push(Op::Met { peer, epoch: row.epoch, run });
         }
     }
 

@@ -91,7 +91,7 @@ impl Node {
         link.said_hello = true;
         // Whatever flew on this link is judged by what the peer says now.
         link.next = None;
-        self.met(peer, &hello, turn);
+        self.met(id, peer, &hello, turn);
         let Some(link) = self.links.get_mut(&id) else { return };
         link.lanes = hello.lanes;
         if link.accepted {

@@ -142,6 +142,29 @@ fn a_run_is_written_down_before_a_peer_hears_of_it() {
 }
 
 #[test]
+fn a_new_run_is_told_of_the_one_before_until_it_has_heard() {
+    let mut bench = Bench::new(|row, _| row.met = Some(RunId([3; 8])));
+    bench.link(1, 1);
+    let asked = |turn: &Turn| {
+        turn.effects.iter().find_map(|effect| match effect {
+            Effect::Say { message: PeerMessage::Ping(nonce), .. } => Some(*nonce),
+            _ => None,
+        })
+    };
+    assert!(asked(&bench.hello(1, Some(4), None)).is_some());
+    // The link goes before the answer: perhaps the HELLO was lost with it.
+    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
+    let nonce = asked(&bench.hello(2, Some(4), None)).unwrap();
+    let heard = bench.turn([Input::Message { link: 2, message: PeerMessage::Pong(nonce) }]);
+    let met = |op: &&Op| matches!(op, Op::Met { run: Some(run), .. } if *run == RunId([4; 8]));
+    assert_eq!(heard.ops.iter().filter(met).count(), 1);
+    bench.turn([Input::LinkDown { link: 2, reason: String::new() }]);
+    assert_eq!(said_hello(&bench.link(3, 1)).met, Some(RunId([4; 8])));
+    assert_eq!(asked(&bench.hello(3, Some(4), None)), None, "nothing new");
+}
+
+#[test]
 fn a_run_that_the_store_took_not_is_not_spoken_of() {
     let mut bench = Bench::new(|_, _| {});
     bench.node.run_known = false;

@@ -2,8 +2,10 @@
 
 use super::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 use torchat_protocol::control::api::record::{Direction, MessageState};
-use torchat_protocol::id::{LaneId, MessageId, PeerId};
+use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 
 /// A message as the store knows it. Whether one that is queued is on its way, only the node knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +143,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     let key: [u8; 32] = blob(row, 1)?;
     Ok(MessageRow {
         id: row.get(0)?,
-        peer: PeerId::from_key(key).map_err(|error| {
+        peer: checked(key).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(error))
         })?,
         dir: match dir {
@@ -174,6 +176,25 @@ pub(super) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Re
     row.get(column)
 }
 
+/// Keys that were checked before. The check is a computation on the curve of some 50 us: done for every row it would take
+/// longer than all else that a page of a conversation costs.
+static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new());
+/// So many are remembered; then it begins anew. A daemon's store has fewer peers.
+const CHECKED_KEYS: usize = 4096;
+
+fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
+    if let Some(peer) = CHECKED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(*peer);
+    }
+    let peer = PeerId::from_key(key)?;
+    let mut known = CHECKED.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= CHECKED_KEYS {
+        known.clear();
+    }
+    known.insert(key, peer);
+    Ok(peer)
+}
+
 pub(super) fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
-    PeerId::from_key(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
+    checked(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
 }

@@ -1,8 +1,9 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: writes its control port into
-//! `DATA-DIR/port` when it serves. `legacy`: it takes messages of old daemons. `idle`: it closes idle connections after so
-//! many milliseconds. `group`: it has a socket for the users that follow.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves on
+//! `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages of
+//! old daemons. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
+//! follow.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
