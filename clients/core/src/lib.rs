@@ -1,7 +1,9 @@
-//! Talks to a torchatd over its control socket or loopback port, with the classic JSON contract: one request, one reply.
+//! Talks to a torchatd over its control socket or loopback port.
 //!
-//! Blocking and without a runtime, so that a script-sized program stays small.
+//! [`api`] is API 1: calls from several threads at once, events that are never lost, tokens. [`Client`] is the classic
+//! JSON contract: one request, one reply. Blocking and without a runtime, so that a script-sized program stays small.
 
+pub mod api;
 pub mod lookalike;
 pub mod show;
 

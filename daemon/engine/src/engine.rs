@@ -325,6 +325,7 @@ impl Engine {
             refusals.clone(),
             config.policy.legacy.receive,
             context.sent_away.clone(),
+            crate::handle::EventLog { changed: watch::channel(0).1 },
         );
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));

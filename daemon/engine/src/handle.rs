@@ -3,6 +3,18 @@
 //! SEND and ADD go through the actor and are answered after the commit. Reads never queue behind a commit: HOST is a
 //! constant, GET_PEERS and UPDATE look at the unread buffers, HISTORY and STATUS have connections and cells of their own.
 
+mod consumers;
+mod conversation;
+mod log;
+mod refusal;
+mod status;
+mod tokens;
+
+pub use conversation::{Accepted, HistoryLine, Page, SendOptions, Sending};
+pub use log::{Batch, EventLog};
+pub use refusal::Refusal;
+pub use tokens::TokenRow;
+
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
@@ -10,87 +22,19 @@ use crate::link::SentAway;
 use crate::store::Reader;
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
-use serde::Serialize;
-use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
-use torchat_core::node::{ContactView, LegacyStatus, Node, NodeStatus, RequestView};
+use torchat_core::node::{ContactView, Node, RequestView};
 use torchat_core::snapshot::Intro;
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::invite::Invite;
 
-/// What HISTORY says of a message that was taken back after it may have left.
-const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
 /// How long UPDATE waits while another client holds the peer's oldest message.
 const LEASE_WAIT: Duration = Duration::from_millis(200);
-
-/// Why a request was refused. `code()` is stable; the text is for people.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A message or contact to oneself.
-    #[error("this is your own onion: a message needs another peer")]
-    ToSelf,
-    /// The text is longer than 65,536 bytes.
-    #[error("the text has {0} bytes, the limit is 65536: split it")]
-    TextTooLong(usize),
-    /// The outbox of this contact or of all contacts is full.
-    #[error("the outbox is full ({0}): wait until messages are delivered")]
-    OutboxFull(String),
-    /// The store could not write: nothing was accepted.
-    #[error("nothing was stored, because the disk does not take it: {0}")]
-    Storage(String),
-    /// The disk failed in the middle: only the next start tells whether it was stored.
-    #[error(
-        "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
-    )]
-    Unsure(String),
-    /// No such message waits for its delivery.
-    #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
-    NotPending,
-    /// The peer is no contact.
-    #[error("this onion is no contact: ADD it first")]
-    NoContact,
-    /// The peer did not ask for anything.
-    #[error("this onion has not asked to become a contact: ADD it if you want to ask it")]
-    NoRequest,
-    /// The user blocked the peer.
-    #[error("this onion is blocked: UNBLOCK it first")]
-    Blocked,
-    /// The user did not block the peer.
-    #[error("this onion is not blocked")]
-    NotBlocked,
-    /// Too many invites are outstanding.
-    #[error("too many invites are outstanding: wait until some are used or too old")]
-    TooManyInvites,
-    /// The daemon is stopping.
-    #[error("the daemon is stopping")]
-    Stopping,
-}
-
-impl Refusal {
-    /// The stable code of control replies.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::ToSelf => "to-self",
-            Self::TextTooLong(_) => "too-long",
-            Self::OutboxFull(_) => "outbox-full",
-            Self::Storage(_) => "storage",
-            Self::Unsure(_) => "storage-unsure",
-            Self::NotPending => "not-pending",
-            Self::NoContact => "no-contact",
-            Self::NoRequest => "no-request",
-            Self::Blocked => "blocked",
-            Self::NotBlocked => "not-blocked",
-            Self::TooManyInvites => "too-many-invites",
-            Self::Stopping => "stopping",
-        }
-    }
-}
 
 /// How the wait for a delivery ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,26 +66,6 @@ pub struct Lease {
     pub text: String,
 }
 
-/// One message of a conversation, as HISTORY shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HistoryLine {
-    /// Milliseconds since 1970: arrival of a received message, acceptance of a sent one.
-    #[serde(skip)]
-    pub at_ms: i64,
-    /// `in` or `out`.
-    pub dir: &'static str,
-    /// The message's id.
-    pub mid: MessageId,
-    /// The text.
-    pub text: String,
-    /// `unread`, `read`; `queued`, `sent`, `waiting`, `delivered`, `withdrawn`, `failed`; `lost` for a mark of ours.
-    pub state: &'static str,
-    /// Why it is not delivered, in words.
-    pub reason: Option<String>,
-    /// When the peer is dialled next: milliseconds since 1970.
-    pub next_try_ms: Option<i64>,
-}
-
 /// Asks a running engine. Cheap to clone; a clone does not keep the engine running.
 #[derive(Clone)]
 pub struct Handle {
@@ -159,6 +83,7 @@ pub struct Handle {
     old_refusals: Arc<Refusals>,
     receives_old: bool,
     sent_away: Arc<SentAway>,
+    log: EventLog,
 }
 
 impl Handle {
@@ -176,6 +101,7 @@ impl Handle {
         old_refusals: Arc<Refusals>,
         receives_old: bool,
         sent_away: Arc<SentAway>,
+        log: EventLog,
     ) -> Self {
         Self {
             own,
@@ -192,6 +118,7 @@ impl Handle {
             old_refusals,
             receives_old,
             sent_away,
+            log,
         }
     }
 
@@ -391,118 +318,6 @@ impl Handle {
         found.map_err(|error| Refusal::Storage(error.to_string()))
     }
 
-    /// The last `n` messages with a peer, oldest first.
-    ///
-    /// # Errors
-    /// [`Refusal::Storage`] when the store cannot be read.
-    pub async fn history(&self, peer: PeerId, n: u32) -> Result<Vec<HistoryLine>, Refusal> {
-        let reader = self.reader.clone();
-        let found = blocking(move || reader.history(&peer, n)).await.ok_or(Refusal::Stopping)?;
-        let found = found.map_err(|error| Refusal::Storage(error.to_string()))?;
-        let now = self.clock.now();
-        let (sent_below, waiting, reason, next_dial) = {
-            let node = lock(&self.node);
-            let next_dial = node.next_dial_in_ms(&peer, now.mono_ms);
-            (node.sent_below(&peer), node.is_waiting(&peer), node.reason(&peer), next_dial)
-        };
-        let next_try_ms = next_dial.map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
-        Ok(found
-            .into_iter()
-            .map(|row| {
-                let mut line = row.line;
-                if let Some((lane, seq)) = row.place {
-                    if waiting {
-                        line.state = "waiting";
-                    } else if sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
-                        line.state = "sent";
-                    }
-                    line.reason.clone_from(&reason);
-                    line.next_try_ms = next_try_ms;
-                } else if row.fate_open {
-                    line.reason = Some(FATE_OPEN.to_owned());
-                }
-                line
-            })
-            .collect())
-    }
-
-    /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
-    #[must_use]
-    pub fn status(&self) -> Value {
-        let network = self.network.borrow().clone();
-        let status = lock(&self.node).status(self.clock.now().mono_ms);
-        let reasons: Vec<_> = status
-            .waiting
-            .iter()
-            .map(|waiting| {
-                json!({
-                    "next_try_s": waiting.next_dial_in_ms.map(|ms| ms / 1000),
-                    "peer": waiting.peer.onion(),
-                    "queued": waiting.queued,
-                    "reason": waiting.reason,
-                })
-            })
-            .collect();
-        let notices: Vec<_> = status
-            .notices
-            .iter()
-            .map(|n| {
-                let peer = n.notice.peer().map(|peer| peer.onion());
-                json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
-            })
-            .collect();
-        json!({
-            "contacts": status.contacts,
-            "legacy": self.legacy_status(&status.legacy),
-            "links": status.links,
-            "notices": notices,
-            "onion": self.own.onion(),
-            "reachable": {
-                "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
-                "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
-                "sentence": status.health.sentence(),
-            },
-            "queue": { "bytes": status.queued_bytes, "messages": status.queued },
-            "reasons": reasons,
-            "refused": {
-                "requests": status.counters.requests,
-                "dials": status.counters.dials,
-                "clients": self.refused_clients.load(Ordering::Relaxed),
-                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
-                "links": status.counters.links,
-                "misbehaved": status.counters.misbehaved,
-                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
-                "storage": status.counters.storage,
-                "strangers": status.counters.strangers,
-                "streams": self.sent_away.streams.load(Ordering::Relaxed),
-                "unread_full": status.counters.unread_full,
-            },
-            "requests": status.requests,
-            "sentence": sentence(&network, &status),
-            "storage": if status.writable { "ok" } else { "full" },
-            "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
-            "unread_bytes": status.unread_bytes,
-        })
-    }
-
-    fn legacy_status(&self, status: &LegacyStatus) -> Value {
-        let refusals = &self.old_refusals;
-        json!({
-            "receive": self.receives_old,
-            "refused": {
-                "busy": refusals.busy.load(Ordering::Relaxed),
-                "commands": refusals.commands.load(Ordering::Relaxed),
-                "expired": status.expired,
-                "full": status.full,
-                "malformed": refusals.malformed.load(Ordering::Relaxed),
-                "rate": status.rate,
-                "storage": status.storage,
-                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
-            },
-            "unread": status.unread,
-        })
-    }
-
     /// Begins the clean stop.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -514,6 +329,11 @@ impl Handle {
         self.stop.cancel();
     }
 
+    /// The wall clock: milliseconds since 1970.
+    pub(crate) fn wall_ms(&self) -> i64 {
+        self.clock.now().wall_ms
+    }
+
     /// Counts a local program that was turned away.
     pub(crate) fn note_refused_client(&self) {
         self.refused_clients.fetch_add(1, Ordering::Relaxed);
@@ -522,25 +342,6 @@ impl Handle {
     async fn post(&self, event: Event) -> Result<(), Refusal> {
         self.mailbox.send(event).await.map_err(|_| Refusal::Stopping)
     }
-}
-
-fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
-    let mail = match status.queued {
-        0 => "nothing waits to be delivered".to_owned(),
-        1 => "1 message waits to be delivered".to_owned(),
-        n => format!("{n} messages wait to be delivered"),
-    };
-    let requests = match status.requests {
-        0 => String::new(),
-        1 => "; 1 stranger asks to become a contact".to_owned(),
-        n => format!("; {n} strangers ask to become contacts"),
-    };
-    let storage = if status.writable { "" } else { "; the disk is full, so new mail is refused" };
-    let trouble =
-        status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
-    let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
-    let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
-    format!("{}; {} links; {mail}{requests}{storage}{trouble}{warning}", network.sentence, status.links)
 }
 
 /// Runs a read of the store beside the runtime's threads.

@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod install;
 mod long;
+mod schema;
 mod test;
 mod tornet;
 
@@ -46,6 +47,8 @@ enum Task {
     Chaos(chaos::Chaos),
     /// Simulated storms with fresh seeds, for minutes on all processors.
     Long(long::Long),
+    /// Writes the control API's schema and tables from its types.
+    Schema(schema::Schema),
     /// Measures, paired with references in the same run.
     Bench {
         /// Passed on; `--help` lists them.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::Chaos(chaos) => chaos::run(&chaos),
         Task::Long(long) => long::run_long(&long),
         Task::Hostile(hostile) => hostile::run_all(&hostile),
+        Task::Schema(options) => schema::run(&options),
         Task::Bench { arguments } => bench(&arguments),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };

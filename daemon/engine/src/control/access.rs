@@ -3,10 +3,31 @@
 //! Whoever runs under the daemon's own uid has every right. Users of the group socket have the rights that the
 //! configuration names. Everybody else proves a token, and so may the own user's programs that want fewer rights.
 
+mod gate;
+mod line;
+mod tokens;
+
+pub(super) use gate::Gate;
+pub(super) use line::Guarded;
+pub(super) use tokens::token_command;
+
+use gate::Known;
+use line::Line;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 use torchat_protocol::control::api::{ApiError, Right};
+use torchat_protocol::control::token::{self, Exchange, Proof, Verifier};
 use torchat_protocol::id::PeerId;
+
+/// How long a proof may take: from the connection, or from HELLO if none was needed to connect.
+const PROOF_TIME: Duration = Duration::from_secs(5);
+/// What may be read of a connection before its proof: HELLO and AUTH, generously.
+const UNPROVEN_BYTES: usize = 4 * 1024;
+/// A token's end is looked at again at least so often, because the wall clock can be set.
+const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 
 /// What a connection may do, and in whose name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +91,69 @@ impl Access {
 
 /// Who is at the other end of one connection. What it may do can begin with a proof, and end while it is open.
 ///
-/// The stream of a connection looks after itself: it breaks as soon as the token that it has proven is revoked or has
-/// expired, and when nothing was proven in time. So a session needs only to ask [`Visitor::access`] before each command.
-#[derive(Debug, Clone)]
+/// The stream of a connection ([`Visitor::guard`]) looks after itself: it breaks as soon as the token that was proven is
+/// revoked or has expired, when nothing was proven in time, and when too much was said before. So a session needs only to
+/// ask [`Visitor::access`] before each command, and to end after an error of the three functions here.
+#[derive(Debug)]
 pub(super) struct Visitor {
-    access: Option<Arc<Access>>,
+    gate: Gate,
+    /// What a proof must name.
+    address: String,
+    /// The Unix socket is never slowed down by what happens on TCP.
+    tcp: bool,
+    state: State,
+    line: Arc<Line>,
+    /// Given back as soon as it has proven something.
+    place: Option<OwnedSemaphorePermit>,
+    /// Cuts the line in time. It is told what was proven.
+    watch: Option<(Option<oneshot::Sender<Arc<Known>>>, AbortOnDropHandle<()>)>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Needs no proof.
+    Free(Arc<Access>),
+    /// Needs one.
+    MustProve,
+    /// HELLO was answered.
+    Proving { name: String, client_nonce: String, server_nonce: String, known: Option<Arc<Known>>, verifier: Verifier },
+    /// Has proven a token.
+    Proven(Arc<Known>),
+    /// Nothing is listened to any more.
+    Failed,
 }
 
 impl Visitor {
-    /// Somebody who needs no proof.
-    pub(super) fn known(access: Access) -> Self {
-        Self { access: Some(Arc::new(access)) }
+    /// Somebody who needs no proof to connect.
+    pub(super) fn free(gate: &Gate, address: String, access: Access) -> Self {
+        Self::new(gate, address, State::Free(Arc::new(access)), Line::new(usize::MAX))
+    }
+
+    /// Somebody who can only prove a token. `None`: there is nothing to prove, or too many are at it.
+    pub(super) fn stranger(gate: &Gate, address: String) -> Option<Self> {
+        if !gate.has_tokens() {
+            return None;
+        }
+        let place = gate.place()?;
+        let mut visitor = Self::new(gate, address, State::MustProve, Line::new(UNPROVEN_BYTES));
+        visitor.place = Some(place);
+        visitor.watch();
+        Some(visitor)
+    }
+
+    fn new(gate: &Gate, address: String, state: State, line: Arc<Line>) -> Self {
+        let tcp = address != token::UNIX;
+        Self { gate: gate.clone(), address, tcp, state, line, place: None, watch: None }
+    }
+
+    /// The connection's stream, to be used instead of the bare one.
+    pub(super) fn guard<S>(&self, stream: S) -> Guarded<S> {
+        Guarded::new(stream, self.line.clone())
+    }
+
+    /// For TOKEN: see [`token_command`].
+    pub(super) fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 
     /// What it may do at this moment. To be asked before every command but HELLO and AUTH.
@@ -89,18 +162,40 @@ impl Visitor {
     /// `not-authenticated` as long as a proof is needed, and for ever after a token that was proven has ended: the
     /// answer to give before the connection ends.
     pub(super) fn access(&self) -> Result<Arc<Access>, ApiError> {
-        self.access.clone().ok_or_else(not_authenticated)
+        match &self.state {
+            State::Free(access) => Ok(access.clone()),
+            State::Proven(known) if known.is_good(self.gate.wall_ms()) => Ok(known.access.clone()),
+            State::Proven(_) | State::MustProve | State::Proving { .. } | State::Failed => Err(not_authenticated()),
+        }
     }
 
     /// HELLO with a token: what the program had without it is gone. Returns the `nonce` of the answer. A token that does
     /// not exist gets one as well: only AUTH fails then.
     ///
     /// # Errors
-    /// `bad-value` for what is no name or no nonce; the connection then ends.
+    /// `bad-value` for what is no name or no nonce, `not-authenticated` after another proof; the connection then ends.
     pub(super) fn begin_proof(&mut self, token: &str, nonce: &str) -> Result<String, ApiError> {
-        self.access = None;
-        let _ = (token, nonce);
-        Err(not_authenticated())
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Free(_) | State::MustProve => {}
+            State::Proving { .. } | State::Proven(_) | State::Failed => return Err(not_authenticated()),
+        }
+        if !token::is_name(token) {
+            return Err(ApiError::new("bad-value", token::TokenError::Name.to_string()));
+        }
+        token::check_client_nonce(nonce).map_err(|error| ApiError::new("bad-value", error.to_string()))?;
+        if self.watch.is_none() {
+            self.watch();
+        }
+        let server_nonce = token::nonce(&self.gate.nonce::<{ token::SERVER_NONCE }>());
+        let (known, verifier) = self.gate.find(token);
+        self.state = State::Proving {
+            name: token.to_owned(),
+            client_nonce: nonce.to_owned(),
+            server_nonce: server_nonce.clone(),
+            known,
+            verifier,
+        };
+        Ok(server_nonce)
     }
 
     /// AUTH. Returns the `proof` of the answer; [`Visitor::access`] is then the token's. May take a second when there
@@ -109,19 +204,69 @@ impl Visitor {
     /// # Errors
     /// `not-authenticated`, whatever was wrong; the connection then ends.
     pub(super) async fn end_proof(&mut self, proof: &str) -> Result<String, ApiError> {
-        let _ = proof;
-        Err(not_authenticated())
+        // The nonce is used now, whatever comes of it.
+        let state = std::mem::replace(&mut self.state, State::Failed);
+        let State::Proving { name, client_nonce, server_nonce, known, verifier } = state else {
+            return Err(not_authenticated());
+        };
+        if self.tcp {
+            self.gate.slow_down().await;
+        }
+        let exchange = Exchange { client_nonce: &client_nonce, server_nonce: &server_nonce, address: &self.address };
+        // What is no proof takes the way of a wrong one.
+        let client = proof.parse().unwrap_or(Proof([0; 32]));
+        let answer = verifier.check(&name, &exchange, &client);
+        // It may have ended since HELLO.
+        let known = known.filter(|known| known.is_good(self.gate.wall_ms()));
+        let (Some(answer), Some(known)) = (answer, known) else {
+            if self.tcp {
+                self.gate.note_failure();
+            }
+            return Err(not_authenticated());
+        };
+        let told = self.watch.as_mut().and_then(|(tell, _)| tell.take()).map(|tell| tell.send(known.clone()));
+        if !matches!(told, Some(Ok(()))) {
+            // The watch has just cut the line.
+            return Err(not_authenticated());
+        }
+        self.place = None;
+        self.line.open();
+        self.state = State::Proven(known);
+        Ok(answer.to_string())
     }
+
+    /// Begins to watch the line.
+    fn watch(&mut self) {
+        let (tell, told) = oneshot::channel::<Arc<Known>>();
+        let (gate, line) = (self.gate.clone(), self.line.clone());
+        let task = tokio::spawn(async move {
+            if let Ok(Ok(known)) = tokio::time::timeout(PROOF_TIME, told).await {
+                until_it_ends(&gate, &known).await;
+            }
+            line.cut();
+        });
+        self.watch = Some((Some(tell), AbortOnDropHandle::new(task)));
+    }
+}
+
+/// Returns when a token is revoked or has expired.
+async fn until_it_ends(gate: &Gate, known: &Known) {
+    while let Some(left_ms) = known.left_ms(gate.wall_ms()) {
+        if left_ms == 0 {
+            return;
+        }
+        let left = Duration::from_millis(left_ms.unsigned_abs());
+        tokio::select! {
+            () = known.ended.cancelled() => return,
+            () = tokio::time::sleep(left.min(EXPIRY_LOOK)) => {}
+        }
+    }
+    known.ended.cancelled().await;
 }
 
 /// The answer to everything on a connection that has not proven what it must, and to a proof that failed.
 pub(super) fn not_authenticated() -> ApiError {
-    ApiError {
-        code: "not-authenticated".into(),
-        message: "this connection has not proven a token that is good now".into(),
-        hint: Some("HELLO with \"token\" and \"nonce\", then AUTH: see \"Tokens\" in docs/CONTROL-API.md".into()),
-        queued: None,
-    }
+    ApiError::new("not-authenticated", "this connection has not proven a token that is good now")
 }
 
 /// Leaves one line about a command that needs the right `contacts` or `admin`: who, what, whom it was about as the first

@@ -1,6 +1,6 @@
 //! The sockets that local programs connect to, and who may.
 
-use super::access::{Access, Visitor};
+use super::access::{Access, Gate, Visitor};
 use super::{ControlConfig, owner, session};
 use crate::handle::Handle;
 use std::io;
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use torchat_protocol::control::token;
 
 /// Longest path of a Unix socket, in bytes (unix(7): 108 with the terminating zero).
 const MAX_SOCKET_PATH: usize = 107;
@@ -52,6 +53,8 @@ pub enum BindError {
 pub struct Listeners {
     /// The Unix socket.
     pub unix: Option<std::os::unix::net::UnixListener>,
+    /// The Unix socket for other users of the machine: see [`bind_group`].
+    pub group: Option<std::os::unix::net::UnixListener>,
     /// The loopback port.
     pub tcp: Option<std::net::TcpListener>,
 }
@@ -78,6 +81,19 @@ pub fn bind_tcp(port: u16) -> Result<std::net::TcpListener, BindError> {
 /// # Errors
 /// [`BindError::PathTooLong`], [`BindError::SocketTaken`], or what the system says.
 pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, BindError> {
+    bind_path(path, None)
+}
+
+/// Opens a Unix socket with mode 0660 for a group. What its users may do is [`ControlConfig::users`]; the mode only keeps
+/// everybody else from filling it.
+///
+/// # Errors
+/// As [`bind_unix`], and when the socket cannot be given to the group: a user can give it only to groups of its own.
+pub fn bind_group(path: &Path, gid: u32) -> Result<std::os::unix::net::UnixListener, BindError> {
+    bind_path(path, Some(gid))
+}
+
+fn bind_path(path: &Path, gid: Option<u32>) -> Result<std::os::unix::net::UnixListener, BindError> {
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH {
         return Err(BindError::PathTooLong(bytes));
@@ -93,7 +109,14 @@ pub fn bind_unix(path: &Path) -> Result<std::os::unix::net::UnixListener, BindEr
     }
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(io)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|error| io(error.into()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(io)?;
+    // Whoever connects before this is looked at as everybody else is: the mode is not what decides.
+    let mode = if gid.is_some() { 0o660 } else { 0o600 };
+    let given = std::os::unix::fs::chown(path, None, gid)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)));
+    if let Err(error) = given {
+        let _ = std::fs::remove_file(path);
+        return Err(io(error));
+    }
     listener.set_nonblocking(true).map_err(io)?;
     Ok(listener)
 }
@@ -114,6 +137,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let server = Server {
+        gate: Gate::open(handle.clone(), config.must_prove).await,
         handle,
         places: Arc::new(Semaphore::new(config.max_connections)),
         limits: session::SharedLimits::default(),
@@ -122,8 +146,9 @@ pub async fn serve(
         stop,
     };
     let unix = listeners.unix.map(UnixListener::from_std).transpose()?;
+    let group = listeners.group.map(UnixListener::from_std).transpose()?;
     let tcp = listeners.tcp.map(TcpListener::from_std).transpose()?;
-    tokio::join!(server.serve_unix(unix), server.serve_tcp(tcp));
+    tokio::join!(server.serve_unix(unix, false), server.serve_unix(group, true), server.serve_tcp(tcp));
     server.sessions.close();
     server.sessions.wait().await;
     Ok(())
@@ -131,6 +156,7 @@ pub async fn serve(
 
 struct Server {
     handle: Handle,
+    gate: Gate,
     config: ControlConfig,
     places: Arc<Semaphore>,
     limits: session::SharedLimits,
@@ -139,7 +165,8 @@ struct Server {
 }
 
 impl Server {
-    async fn serve_unix(&self, listener: Option<UnixListener>) {
+    /// `group`: whoever stands in the table is served too.
+    async fn serve_unix(&self, listener: Option<UnixListener>, group: bool) {
         let Some(listener) = listener else { return };
         let own = rustix::process::geteuid().as_raw();
         loop {
@@ -154,10 +181,17 @@ impl Server {
                     }
                 },
             };
-            match stream.peer_cred() {
-                Ok(cred) if cred.uid() == own => self.start(stream, Visitor::known(Access::own_user())),
-                Ok(_) => self.refuse(&owner::Refused::OtherUser),
-                Err(error) => self.refuse(&owner::Refused::Unknown(error)),
+            let access = match stream.peer_cred() {
+                Ok(cred) if cred.uid() == own => Ok(Access::own_user()),
+                Ok(cred) => match self.config.users.get(&cred.uid()) {
+                    Some(rights) if group => Ok(Access::group_user(cred.uid(), rights.iter().copied())),
+                    _ => Err(owner::Refused::OtherUser),
+                },
+                Err(error) => Err(owner::Refused::Unknown(error)),
+            };
+            match access {
+                Ok(access) => self.start(stream, Visitor::free(&self.gate, token::UNIX.to_owned(), access)),
+                Err(refused) => self.refuse(&refused),
             }
         }
     }
@@ -178,14 +212,20 @@ impl Server {
             };
             // Asked before a byte is read: the answer is about the socket that connected.
             let server = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-            match owner::check(client, server) {
-                Ok(()) => {
-                    // A reply is one write: waiting for more to send would only delay it.
-                    let _ = stream.set_nodelay(true);
-                    self.start(stream, Visitor::known(Access::own_user()));
-                }
-                Err(refused) => self.refuse(&refused),
-            }
+            let address = token::tcp_address(server);
+            let visitor = match owner::check(client, server) {
+                Ok(()) => Visitor::free(&self.gate, address, Access::own_user()),
+                Err(refused) => match Visitor::stranger(&self.gate, address) {
+                    Some(stranger) => stranger,
+                    None => {
+                        self.refuse(&refused);
+                        continue;
+                    }
+                },
+            };
+            // A reply is one write: waiting for more to send would only delay it.
+            let _ = stream.set_nodelay(true);
+            self.start(stream, visitor);
         }
     }
 
@@ -196,7 +236,7 @@ impl Server {
         };
         let (handle, config, limits, stop) =
             (self.handle.clone(), self.config.clone(), self.limits.clone(), self.stop.clone());
-        let session = session::run(stream, visitor, handle, config, limits, stop);
+        let session = session::run(visitor.guard(stream), visitor, handle, config, limits, stop);
         self.sessions.spawn(async move {
             session.await;
             drop(place);

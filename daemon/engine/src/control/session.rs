@@ -5,9 +5,9 @@
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
 //! a crash may repeat the last message and never loses one.
 
-use super::ControlConfig;
 use super::access::Visitor;
 use super::commands::{self, Held};
+use super::{ControlConfig, api};
 use crate::handle::Handle;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use torchat_protocol::control::finder::{FindError, Finder, Framing};
 use torchat_protocol::control::{Reply, Request};
+use torchat_protocol::{json, limits};
 
 /// Requests of one connection that wait; then reading stops.
 const WAITING: usize = 16;
@@ -23,20 +24,26 @@ const FREE_BYTES: usize = 64 * 1024;
 /// Connections that may hold more than that at the same time, at most 1 MiB and what waits each.
 const LARGE_CONNECTIONS: usize = 32;
 
+/// Bytes that are read at once, as long as few come.
+const SMALL_READ: usize = 256;
+/// Bytes that are read at once when many come.
+const LARGE_READ: usize = 8 * 1024;
+
 /// What all connections share.
 #[derive(Debug, Clone)]
 pub(super) struct SharedLimits {
     large: Arc<Semaphore>,
+    api: api::Shared,
 }
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        Self { large: Arc::new(Semaphore::new(LARGE_CONNECTIONS)) }
+        Self { large: Arc::new(Semaphore::new(LARGE_CONNECTIONS)), api: api::Shared::default() }
     }
 }
 
 /// What the reading task found.
-enum Found {
+pub(super) enum Found {
     Request {
         bytes: Vec<u8>,
         framing: Framing,
@@ -65,47 +72,88 @@ pub(super) async fn run(
     let (reader, mut writer) = tokio::io::split(stream);
     let (found, mut requests) = mpsc::channel(WAITING);
     let broken = CancellationToken::new();
+    let shared = limits.api.clone();
     let reading = tokio::spawn(read(reader, found, config.clone(), limits, broken.clone()));
+    let hello = classic(&mut requests, &mut writer, &visitor, &handle, &config, &broken, &stop).await;
+    if let Some(hello) = hello {
+        api::run(hello, &mut requests, &mut writer, visitor, handle, config, shared, broken, stop).await;
+    }
+    let _ = writer.shutdown().await;
+    reading.abort();
+}
+
+/// Serves the classic contract. Returns the HELLO that ends it.
+async fn classic(
+    requests: &mut mpsc::Receiver<Found>,
+    writer: &mut (impl AsyncWrite + Unpin),
+    visitor: &Visitor,
+    handle: &Handle,
+    config: &ControlConfig,
+    broken: &CancellationToken,
+    stop: &CancellationToken,
+) -> Option<Vec<u8>> {
     let mut lease: Option<Held> = None;
+    let mut hello = None;
     loop {
+        let patience = if lease.is_some() { Some(config.lease_time) } else { config.idle_time };
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,
             next = requests.recv() => next,
-            () = tokio::time::sleep(config.lease_time), if lease.is_some() => {
-                take(&handle, &mut lease).await;
+            () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
+                if lease.is_none() {
+                    break;
+                }
+                take(handle, &mut lease).await;
                 continue;
             }
+            () = tokio::time::sleep(config.idle_time.unwrap_or_default()), if lease.is_none() && config.idle_time.is_some() => {
+                tracing::debug!("a local client asked nothing for a long time");
+                break;
+            }
         };
-        let (request, framing) = match next {
-            Some(Found::Request { bytes, framing, .. }) => (Request::parse(&bytes), framing),
+        let (bytes, framing) = match next {
+            Some(Found::Request { bytes, framing, .. }) => (bytes, framing),
             Some(Found::Bad { error, framing }) => {
-                take(&handle, &mut lease).await;
+                take(handle, &mut lease).await;
                 let reply = Reply::error("bad-object", "", error.to_string(), 0);
-                let _ = write(&mut writer, &reply.frame(framing), &config).await;
+                let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
             Some(Found::End) => {
-                take(&handle, &mut lease).await;
+                take(handle, &mut lease).await;
                 break;
             }
             // Broken, or the daemon stops: what was handed out may not have been seen.
             Some(Found::Broken) | None => break,
         };
-        take(&handle, &mut lease).await;
-        let request = match request {
+        take(handle, &mut lease).await;
+        let request = match Request::parse(&bytes) {
             Ok(request) => request,
             Err(error) => {
                 let reply = Reply::error("bad-object", "", format!("bad request: {error}"), 0);
-                let _ = write(&mut writer, &reply.frame(framing), &config).await;
+                let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
         };
+        match wants_api(&request, &bytes, framing) {
+            Wants::Classic => {}
+            Wants::Api => {
+                hello = Some(bytes);
+                break;
+            }
+            Wants::Other(reply) => {
+                if write(writer, &reply.frame(framing), config).await.is_err() {
+                    break;
+                }
+                continue;
+            }
+        }
         let access = match visitor.access() {
             Ok(access) => access,
             Err(error) => {
                 let reply = Reply::error("not-authenticated", &request.id, error.message, request.portno);
-                let _ = write(&mut writer, &reply.frame(framing), &config).await;
+                let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
         };
@@ -113,10 +161,10 @@ pub(super) async fn run(
             biased;
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
             () = broken.cancelled() => break,
-            outcome = commands::execute(&handle, &access, request) => outcome,
+            outcome = commands::execute(handle, &access, request) => outcome,
         };
         lease = outcome.lease;
-        if write(&mut writer, &outcome.reply.frame(framing), &config).await.is_err() {
+        if write(writer, &outcome.reply.frame(framing), config).await.is_err() {
             break;
         }
         if outcome.exit {
@@ -127,10 +175,34 @@ pub(super) async fn run(
         }
     }
     if let Some(lease) = lease {
-        lease.put_back(&handle);
+        lease.put_back(handle);
     }
-    let _ = writer.shutdown().await;
-    reading.abort();
+    hello
+}
+
+/// What a request of the classic contract asks for.
+enum Wants {
+    Classic,
+    Api,
+    /// A HELLO that gets an error; the connection stays as it is.
+    Other(Reply),
+}
+
+/// A HELLO without `api` is what it always was: an unknown command.
+fn wants_api(request: &Request, bytes: &[u8], framing: Framing) -> Wants {
+    if request.cmd != "HELLO" {
+        return Wants::Classic;
+    }
+    let error = |code, text: String| Wants::Other(Reply::error(code, &request.id, text, request.portno));
+    match json::from_slice::<api::Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
+        Ok(api::Wanted { api: None }) => Wants::Classic,
+        Ok(_) if framing == Framing::Digits => {
+            error("bad-value", "API 1 has one object a line: connect again and begin with a plain object".into())
+        }
+        Ok(api::Wanted { api: Some(1) }) => Wants::Api,
+        Ok(api::Wanted { api: Some(other) }) => error("unsupported-api", api::unsupported(other).message),
+        Err(_) => error("bad-value", "\"api\" must be the number of a version: this daemon speaks API 1".into()),
+    }
 }
 
 async fn take(handle: &Handle, lease: &mut Option<Held>) {
@@ -159,7 +231,8 @@ async fn read(
     broken: CancellationToken,
 ) {
     let mut finder = Finder::default();
-    let mut buffer = vec![0; 4 * 1024];
+    // A connection that waits costs little; one that brings much gets more room.
+    let mut buffer = vec![0; SMALL_READ];
     let mut begun: Option<tokio::time::Instant> = None;
     let mut room: Option<Arc<OwnedSemaphorePermit>> = None;
     loop {
@@ -206,7 +279,14 @@ async fn read(
                 let _ = found.send(Found::End).await;
                 return;
             }
-            Ok(n) => finder.push(buffer.get(..n).unwrap_or_default()),
+            Ok(n) => {
+                finder.push(buffer.get(..n).unwrap_or_default());
+                if n == buffer.len() && n < LARGE_READ {
+                    buffer = vec![0; LARGE_READ];
+                } else if n < SMALL_READ && buffer.len() > SMALL_READ {
+                    buffer = vec![0; SMALL_READ];
+                }
+            }
             Err(_) => {
                 broken.cancel();
                 let _ = found.send(Found::Broken).await;

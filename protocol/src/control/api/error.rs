@@ -62,9 +62,7 @@ codes! {
         "name another peer";
     "too-long": "The text is too long.",
         "split it: HELLO tells the limit as text_bytes";
-    "expired": "The time in which the message was to be delivered is over already.",
-        "choose a longer \"expire\"";
-    "client-id-used": "The same `client_id` was used for another message.",
+    "client-id-reused": "The same `client_id` was used for another text or another peer.",
         "use a new client_id for a new message";
     "outbox-full": "Too many messages wait to be delivered.",
         "wait until some are delivered, or CANCEL some";

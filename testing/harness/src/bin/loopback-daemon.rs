@@ -1,14 +1,14 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy]`: writes its control port into `DATA-DIR/port` when it serves. With the fourth
-//! word it takes messages of old daemons.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy]`: serves on `DATA-DIR/control.sock` and on a port that it writes into
+//! `DATA-DIR/port` when it serves. With the fourth word it takes messages of old daemons.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::control::{self, ControlConfig, Listeners};
+use torchat_engine::control::{self, BindError, ControlConfig, Listeners};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_harness::loopback;
 
@@ -49,7 +49,12 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, legacy: bool) -> anyhow::R
     let tcp = control::bind_tcp(0)?;
     let port = tcp.local_addr()?.port();
     let stop = CancellationToken::new();
-    let listeners = Listeners { unix: None, tcp: Some(tcp) };
+    let unix = match control::bind_unix(&data.join("control.sock")) {
+        // Below a deep directory there is the port only.
+        Err(BindError::PathTooLong(_)) => None,
+        bound => Some(bound?),
+    };
+    let listeners = Listeners { unix, tcp: Some(tcp), ..Listeners::default() };
     // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig { max_connections: 300, ..ControlConfig::default() };
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, stop.clone()));

@@ -1,0 +1,100 @@
+//! What can go wrong between a program and its daemon, in sentences that say what to do.
+
+use std::time::Duration;
+use torchat_protocol::control::api::ApiError;
+
+/// Why a call, a subscription or a connection failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiClientError {
+    /// There is no daemon to be found.
+    #[error(
+        "no torchatd is found: {looked}; start it with `torchatd -d`, or name its socket with --socket or TORCHAT_SOCKET"
+    )]
+    NotFound {
+        /// Where was looked.
+        looked: String,
+    },
+    /// What was given is no address.
+    #[error("{text:?} is no address of a torchatd: give the path of its socket, its port, or 127.0.0.1:PORT")]
+    Address {
+        /// What was given.
+        text: String,
+    },
+    /// Nobody listens there, or not for this user.
+    #[error("cannot connect to torchatd at {endpoint}: {reason}; {hint}")]
+    Connect {
+        /// Where.
+        endpoint: String,
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The connection ended. What was asked and not answered may be done or not.
+    #[error(
+        "the connection to torchatd is lost: {reason}; connect again (a SEND with a client_id can be repeated safely)"
+    )]
+    Lost {
+        /// Why, as far as is known.
+        reason: String,
+    },
+    /// The daemon said no.
+    #[error("{}", refusal(.0))]
+    Refused(ApiError),
+    /// No answer in time. It may be done or not.
+    #[error(
+        "torchatd did not answer {command} within {} s: it may be done or not; look before you repeat it, or repeat a SEND \
+         that has a client_id", .after.as_secs_f32()
+    )]
+    Timeout {
+        /// What was asked.
+        command: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Whoever answers does not know the token, so it is not the daemon that the token is of. It has learnt nothing.
+    #[error(
+        "whoever answers at {endpoint} does not know the token {token:?}, so it is not your torchatd: \
+         look which program listens there"
+    )]
+    Impostor {
+        /// Where.
+        endpoint: String,
+        /// The token's name.
+        token: String,
+    },
+    /// What came is not API 1.
+    #[error("what came from torchatd is not understood: {0}; are client and daemon of the same version?")]
+    Protocol(String),
+    /// The system gave no random bytes or no thread.
+    #[error("the system refused: {0}")]
+    System(String),
+}
+
+fn refusal(error: &ApiError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    }
+}
+
+impl ApiClientError {
+    /// The code of a refusal.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused(error) => Some(&error.code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same may work later without anybody's doing: the daemon is away or busy.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } => true,
+            Self::Refused(error) => matches!(error.code.as_str(), "stopping" | "storage" | "storage-unsure"),
+            Self::Address { .. } | Self::Impostor { .. } | Self::Protocol(_) | Self::System(_) => false,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! What each command of API 1 does.
+
+use super::subscription::{allowed, consumer_key};
+use crate::control::access::Access;
+use crate::handle::{DeliveryWait, EventLog, Handle, Page, Refusal};
+use serde::Serialize;
+use serde_json::Value;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use torchat_core::input::ContactChange;
+use torchat_core::snapshot::Intro;
+use torchat_protocol::control::api::command::{
+    Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, ContactsAnswer, ConversationsAnswer, Cursors, CursorsAnswer,
+    Events, EventsAnswer, History, Invite, InviteAnswer, MessagesAnswer, Nothing, Rename, RequestsAnswer, Search,
+    SearchAnswer, Seen, SeenAnswer, SendAnswer, StatusAnswer,
+};
+use torchat_protocol::control::api::event::{Event, What};
+use torchat_protocol::control::api::record::{Cursor, Message, MessageState};
+use torchat_protocol::control::api::{ApiError, Onion};
+use torchat_protocol::id::{MessageId, PeerId, parse_onion};
+use torchat_protocol::invite::Invite as TypedInvite;
+use torchat_protocol::limits;
+use torchat_protocol::nick::Nick;
+
+/// Messages or events in an answer.
+pub(super) const PAGE: u32 = 1000;
+/// Bytes of messages or events in an answer: what does not fit is left for the next page. One always fits.
+const PAGE_BYTES: usize = 1 << 20;
+const MESSAGES_DEFAULT: u32 = 50;
+const EVENTS_DEFAULT: u32 = 100;
+/// How long EVENTS waits at most, in seconds.
+const EVENTS_WAIT_MAX_S: u32 = 300;
+/// How long SEND waits for the delivery when no time is given, in seconds.
+const WAIT_DEFAULT_S: u64 = 120;
+/// How long SEND waits at most, in seconds.
+const WAIT_MAX_S: u64 = 3600;
+/// How long an invite is good, in hours.
+const INVITE_DEFAULT_H: u32 = 7 * 24;
+const INVITE_MAX_H: u32 = 365 * 24;
+
+/// What a command works with.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) handle: Handle,
+    pub(super) access: Arc<Access>,
+    /// The client sends nothing more: what it waits for without need ends.
+    pub(super) ending: CancellationToken,
+    /// The connection must end: nothing may wait any more.
+    pub(super) cut: CancellationToken,
+}
+
+pub(super) type Done<T> = Result<T, ApiError>;
+
+pub(super) fn fail(code: &str, message: impl Into<String>) -> ApiError {
+    ApiError::new(code, message)
+}
+
+pub(super) fn refused(refusal: &Refusal) -> ApiError {
+    let code = match refusal {
+        // The classic name of the same.
+        Refusal::BadValue(_) => "bad-request",
+        other => other.code(),
+    };
+    fail(code, refusal.to_string())
+}
+
+impl Context {
+    /// A peer that this connection may know of.
+    pub(super) fn peer(&self, peer: Onion) -> Done<PeerId> {
+        if self.access.sees(&peer.0) {
+            Ok(peer.0)
+        } else {
+            Err(fail("not-allowed", format!("this connection may not see {}", peer.0.onion())))
+        }
+    }
+
+    pub(super) async fn change(self, peer: Onion, change: ContactChange) -> Done<Nothing> {
+        let peer = self.peer(peer)?;
+        self.handle.change(peer, change).await.map_err(|error| refused(&error))?;
+        Ok(Nothing {})
+    }
+
+    pub(super) async fn rename(self, wanted: Rename) -> Done<Nothing> {
+        let name = match wanted.name.as_str() {
+            "" => None,
+            name => Some(Nick::typed(name).map_err(|error| fail("bad-request", format!("no name: {error}")))?),
+        };
+        self.change(wanted.peer, ContactChange::Rename(name.map(|name| name.as_str().to_owned()))).await
+    }
+
+    pub(super) async fn add(self, wanted: Add) -> Done<AddAnswer> {
+        let (most, found) = (limits::REQUEST_TEXT_BYTES, wanted.text.len());
+        if found > most {
+            return Err(fail("too-long", format!("a request has at most {most} bytes, this one has {found}")));
+        }
+        let (peer, invite) = if TypedInvite::is_meant(&wanted.peer) {
+            let invite: TypedInvite =
+                wanted.peer.parse().map_err(|error| fail("bad-request", format!("no invite: {error}")))?;
+            (invite.peer, Some(invite.secret))
+        } else {
+            (parse_onion(&wanted.peer).map_err(|error| fail("bad-request", error.to_string()))?, None)
+        };
+        self.change(Onion(peer), ContactChange::Add(Intro { text: wanted.text, invite })).await?;
+        Ok(AddAnswer { peer: Onion(peer) })
+    }
+
+    pub(super) async fn invite(self, wanted: Invite) -> Done<InviteAnswer> {
+        let hours = wanted.hours.unwrap_or(INVITE_DEFAULT_H);
+        if !(1..=INVITE_MAX_H).contains(&hours) {
+            return Err(fail("bad-request", format!("\"hours\" must be 1 to {INVITE_MAX_H}")));
+        }
+        let invite = self.handle.invite(i64::from(hours) * 3_600_000).await.map_err(|error| refused(&error))?;
+        Ok(InviteAnswer { invite: invite.to_string() })
+    }
+
+    pub(super) fn contacts(&self) -> ContactsAnswer {
+        let mut contacts = self.handle.contact_records();
+        contacts.retain(|contact| self.access.sees(&contact.peer.0));
+        ContactsAnswer { contacts }
+    }
+
+    pub(super) fn requests(&self) -> RequestsAnswer {
+        let mut requests = self.handle.request_records();
+        requests.retain(|request| self.access.sees(&request.peer.0));
+        RequestsAnswer { requests }
+    }
+
+    /// Whoever may see only some peers learns nothing of the others, not even how many they are.
+    pub(super) fn status(&self) -> StatusAnswer {
+        let mut status = self.handle.status();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if self.access.peers.is_none() {
+            return StatusAnswer { sentence: text(&status["sentence"]), status };
+        }
+        let sentence = text(&status["tor"]["sentence"]);
+        if let Some(map) = status.as_object_mut() {
+            map.retain(|key, _| ["notices", "onion", "reachable", "reasons", "storage", "tor"].contains(&key.as_str()));
+            map.insert("sentence".into(), sentence.clone().into());
+            for list in ["notices", "reasons"] {
+                if let Some(Value::Array(rows)) = map.get_mut(list) {
+                    rows.retain(|row| match row["peer"].as_str() {
+                        Some(peer) => parse_onion(peer).is_ok_and(|peer| self.access.sees(&peer)),
+                        None => false,
+                    });
+                }
+            }
+        }
+        StatusAnswer { sentence, status }
+    }
+
+    pub(super) async fn conversations(self) -> Done<ConversationsAnswer> {
+        let mut conversations = self.handle.conversations().await.map_err(|error| refused(&error))?;
+        conversations.retain(|conversation| self.access.sees(&conversation.contact.peer.0));
+        for conversation in &mut conversations {
+            if let Some(last) = &mut conversation.last {
+                scrub_message(last, &self.access);
+            }
+        }
+        Ok(ConversationsAnswer { conversations })
+    }
+
+    pub(super) async fn history(self, wanted: History) -> Done<MessagesAnswer> {
+        let peer = self.peer(wanted.peer)?;
+        let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
+        let page = match (wanted.before, wanted.after) {
+            (None, None) => Page::Last,
+            (Some(id), None) => Page::Before(id),
+            (None, Some(id)) => Page::After(id),
+            (Some(_), Some(_)) => return Err(fail("bad-request", "either \"before\" or \"after\", not both")),
+        };
+        let (mut messages, more) = self.handle.page(peer, page, limit).await.map_err(|error| refused(&error))?;
+        for message in &mut messages {
+            scrub_message(message, &self.access);
+        }
+        let cut = if matches!(page, Page::After(_)) {
+            fitting(&mut messages)
+        } else {
+            // The newest are nearest to where the page begins.
+            messages.reverse();
+            let cut = fitting(&mut messages);
+            messages.reverse();
+            cut
+        };
+        Ok(MessagesAnswer { messages, more: more || cut })
+    }
+
+    pub(super) async fn search(self, wanted: Search) -> Done<SearchAnswer> {
+        let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
+        let peers = match wanted.peer {
+            Some(peer) => Some(vec![self.peer(peer)?]),
+            None => self.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
+        };
+        let found = self.handle.search(wanted.text, peers, wanted.before, limit).await;
+        let mut found = found.map_err(|error| refused(&error))?;
+        for message in &mut found.messages {
+            scrub_message(message, &self.access);
+        }
+        found.more |= fitting(&mut found.messages);
+        Ok(found)
+    }
+
+    pub(super) async fn seen(self, wanted: Seen) -> Done<SeenAnswer> {
+        let peer = self.peer(wanted.peer)?;
+        let seen = self.handle.seen(peer, wanted.upto).await.map_err(|error| refused(&error))?;
+        Ok(SeenAnswer { seen })
+    }
+
+    pub(super) async fn cancel(self, wanted: Cancel) -> Done<CancelAnswer> {
+        let peer = self.peer(wanted.peer)?;
+        let certain = self.handle.cancel(peer, wanted.mid).await.map_err(|error| refused(&error))?;
+        Ok(CancelAnswer { certain })
+    }
+
+    pub(super) async fn ack(self, wanted: Ack) -> Done<AckAnswer> {
+        let key = consumer_key(&wanted.consumer, &self.access)?;
+        let seq = self.handle.acknowledge(&key, wanted.seq).await.map_err(|error| refused(&error))?;
+        Ok(AckAnswer { seq })
+    }
+
+    pub(super) async fn cursors(self, wanted: Cursors) -> Done<CursorsAnswer> {
+        let namespace = &self.access.namespace;
+        if let Some(name) = wanted.forget {
+            let gone = self.handle.forget_cursor(&format!("{namespace}{name}")).await;
+            if !gone.map_err(|error| refused(&error))? {
+                return Err(fail("unknown-consumer", "there is no consumer of this name"));
+            }
+        }
+        let cursors = self.handle.cursors().await.map_err(|error| refused(&error))?;
+        let own = |cursor: Cursor| {
+            let consumer = cursor.consumer.strip_prefix(namespace.as_str())?.to_owned();
+            Some(Cursor { consumer, ..cursor })
+        };
+        Ok(CursorsAnswer { cursors: cursors.into_iter().filter_map(own).collect() })
+    }
+
+    /// The long poll.
+    pub(super) async fn events(self, wanted: Events) -> Done<EventsAnswer> {
+        let limit = page_limit(wanted.limit, EVENTS_DEFAULT)?;
+        let wait = wanted.wait.unwrap_or_default();
+        if wait > EVENTS_WAIT_MAX_S {
+            return Err(fail("bad-request", format!("\"wait\" is at most {EVENTS_WAIT_MAX_S} seconds")));
+        }
+        let filter = allowed(wanted.filter, &self.access)?;
+        let mut log = self.handle.log();
+        let after = match (wanted.after, wanted.consumer) {
+            (Some(seq), None) => seq,
+            (None, Some(name)) => self.place_of(&log, &consumer_key(&name, &self.access)?).await?,
+            _ => return Err(fail("bad-request", "either \"after\" or \"consumer\" is needed, not both")),
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.into());
+        let mut at = after;
+        loop {
+            let batch = log.after(at, limit as usize, &filter).await.map_err(|error| refused(&error))?;
+            let mut events = batch.events;
+            let mut next = batch.next;
+            if !events.is_empty() {
+                for event in &mut events {
+                    scrub(&mut event.what, &self.access);
+                }
+                if fitting(&mut events) {
+                    next = events.last().map_or(at, |event: &Event| event.seq);
+                }
+                return Ok(EventsAnswer { events, next, last: log.last() });
+            }
+            let moved = next > at;
+            at = next;
+            if moved && at < log.last() {
+                continue;
+            }
+            let changed = tokio::select! {
+                biased;
+                () = self.ending.cancelled() => false,
+                changed = tokio::time::timeout_at(deadline, log.changed()) => changed.is_ok(),
+            };
+            if !changed {
+                return Ok(EventsAnswer { events, next: at, last: log.last() });
+            }
+        }
+    }
+
+    /// A consumer's cursor. A new one is made now, durably, so that nothing after it is lost.
+    async fn place_of(&self, log: &EventLog, key: &str) -> Done<u64> {
+        let cursor = self.handle.cursor(key).await.map_err(|error| refused(&error))?;
+        match cursor {
+            Some(seq) => Ok(seq),
+            None => self.handle.acknowledge(key, log.last()).await.map_err(|error| refused(&error)),
+        }
+    }
+
+    /// Waits for the delivery of a message that was accepted.
+    async fn delivered(&self, peer: PeerId, mid: MessageId, seconds: Option<u64>) -> Done<()> {
+        let seconds = seconds.unwrap_or(WAIT_DEFAULT_S).min(WAIT_MAX_S);
+        let end = tokio::select! {
+            biased;
+            end = self.handle.wait_delivered(peer, mid, Duration::from_secs(seconds)) => end,
+            () = self.cut.cancelled() => {
+                let message = "the connection ends before the message is delivered; it is still being tried";
+                return Err(ApiError { queued: Some(mid), ..fail("not-delivered", message) });
+            }
+        };
+        match end {
+            DeliveryWait::Delivered => Ok(()),
+            DeliveryWait::NotYet { reason } => {
+                let message = format!("not delivered within {seconds} s, still being tried: {reason}");
+                Err(ApiError { queued: Some(mid), ..fail("not-delivered", message) })
+            }
+            DeliveryWait::Failed { reason } => {
+                Err(fail("not-delivered", format!("it will not be delivered: {reason}")))
+            }
+        }
+    }
+}
+
+/// Waits for the delivery of a message that was accepted, now or before.
+pub(super) async fn wait_for(
+    context: &Context,
+    peer: PeerId,
+    answer: &mut SendAnswer,
+    seconds: Option<u64>,
+) -> Done<()> {
+    match answer.state {
+        // A repeated SEND can find its message at its end.
+        MessageState::Withdrawn => Err(fail("not-delivered", "it will not be delivered: it was taken back")),
+        MessageState::Failed => Err(fail("not-delivered", "it will not be delivered: it waited too long")),
+        _ => {
+            context.delivered(peer, answer.mid, seconds).await?;
+            answer.state = MessageState::Delivered;
+            Ok(())
+        }
+    }
+}
+
+/// Whom an ADD is about.
+pub(super) fn add_subject(wanted: &Add) -> Option<PeerId> {
+    let invite = || wanted.peer.parse().ok().map(|invite: TypedInvite| invite.peer);
+    parse_onion(&wanted.peer).ok().or_else(invite)
+}
+
+fn page_limit(wanted: Option<u32>, default: u32) -> Done<u32> {
+    let limit = wanted.unwrap_or(default);
+    if (1..=PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(fail("bad-request", format!("\"limit\" must be 1 to {PAGE}")))
+    }
+}
+
+/// Leaves as many as fit into an answer, at least one. Returns whether some were left out.
+fn fitting<T: Serialize>(items: &mut Vec<T>) -> bool {
+    let mut room = PAGE_BYTES;
+    let fit = items.iter().take_while(|item| {
+        let mut count = Count(0);
+        // Counting cannot fail.
+        let _ = serde_json::to_writer(&mut count, item);
+        let fits = count.0 <= room;
+        room = room.saturating_sub(count.0);
+        fits
+    });
+    let fit = fit.count().max(1);
+    let cut = fit < items.len();
+    items.truncate(fit);
+    cut
+}
+
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes the namespace from the keys of the program's own messages, and hides the keys of others.
+pub(super) fn scrub(what: &mut What, access: &Access) {
+    if let What::Received { message } | What::Queued { message } | What::Lost { message } = what {
+        scrub_message(message, access);
+    }
+}
+
+fn scrub_message(message: &mut Message, access: &Access) {
+    if !access.namespace.is_empty()
+        && let Some(key) = message.client_id.take()
+    {
+        message.client_id = key.strip_prefix(&access.namespace).map(str::to_owned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_bounded_by_bytes_and_never_empty() {
+        let mut few = vec!["x".repeat(PAGE_BYTES / 4); 3];
+        assert!(!fitting(&mut few));
+        assert_eq!(few.len(), 3);
+        let mut many = vec!["x".repeat(PAGE_BYTES / 4); 9];
+        assert!(fitting(&mut many));
+        assert_eq!(many.len(), 3);
+        let mut large = vec!["x".repeat(2 * PAGE_BYTES); 2];
+        assert!(fitting(&mut large));
+        assert_eq!(large.len(), 1);
+        assert!(!fitting(&mut Vec::<u8>::new()));
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a request was refused.
+
+/// Why a request was refused. `code()` is stable; the text is for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A message or contact to oneself.
+    #[error("this is your own onion: a message needs another peer")]
+    ToSelf,
+    /// The text is longer than 65,536 bytes.
+    #[error("the text has {0} bytes, the limit is 65536: split it")]
+    TextTooLong(usize),
+    /// The outbox of this contact or of all contacts is full.
+    #[error("the outbox is full ({0}): wait until messages are delivered")]
+    OutboxFull(String),
+    /// The store could not write: nothing was accepted.
+    #[error("nothing was stored, because the disk does not take it: {0}")]
+    Storage(String),
+    /// The disk failed in the middle: only the next start tells whether it was stored.
+    #[error(
+        "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
+    )]
+    Unsure(String),
+    /// No such message waits for its delivery.
+    #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
+    NotPending,
+    /// The peer is no contact.
+    #[error("this onion is no contact: ADD it first")]
+    NoContact,
+    /// The peer did not ask for anything.
+    #[error("this onion has not asked to become a contact: ADD it if you want to ask it")]
+    NoRequest,
+    /// The user blocked the peer.
+    #[error("this onion is blocked: UNBLOCK it first")]
+    Blocked,
+    /// The user did not block the peer.
+    #[error("this onion is not blocked")]
+    NotBlocked,
+    /// Too many invites are outstanding.
+    #[error("too many invites are outstanding: wait until some are used or too old")]
+    TooManyInvites,
+    /// A parameter means nothing.
+    #[error("{0}")]
+    BadValue(String),
+    /// A `client_id` came again with another text or for another peer.
+    #[error("this client_id was used for another message: a new message needs a new one")]
+    ClientIdReused,
+    /// As many consumers have a cursor as may have one.
+    #[error("{0} consumers have a cursor, which is the limit: forget one that is gone")]
+    TooManyConsumers(usize),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+impl Refusal {
+    /// The stable code of control replies.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ToSelf => "to-self",
+            Self::TextTooLong(_) => "too-long",
+            Self::OutboxFull(_) => "outbox-full",
+            Self::Storage(_) => "storage",
+            Self::Unsure(_) => "storage-unsure",
+            Self::NotPending => "not-pending",
+            Self::NoContact => "no-contact",
+            Self::NoRequest => "no-request",
+            Self::Blocked => "blocked",
+            Self::NotBlocked => "not-blocked",
+            Self::TooManyInvites => "too-many-invites",
+            Self::BadValue(_) => "bad-value",
+            Self::ClientIdReused => "client-id-reused",
+            Self::TooManyConsumers(_) => "too-many-consumers",
+            Self::Stopping => "stopping",
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! STATUS: the state of the daemon in one object and one sentence.
+
+use super::Handle;
+use crate::engine::lock;
+use crate::transport::NetworkStatus;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use torchat_core::node::{LegacyStatus, NodeStatus};
+
+impl Handle {
+    /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let network = self.network.borrow().clone();
+        let status = lock(&self.node).status(self.clock.now().mono_ms);
+        let reasons: Vec<_> = status
+            .waiting
+            .iter()
+            .map(|waiting| {
+                json!({
+                    "next_try_s": waiting.next_dial_in_ms.map(|ms| ms / 1000),
+                    "peer": waiting.peer.onion(),
+                    "queued": waiting.queued,
+                    "reason": waiting.reason,
+                })
+            })
+            .collect();
+        let notices: Vec<_> = status
+            .notices
+            .iter()
+            .map(|n| {
+                let peer = n.notice.peer().map(|peer| peer.onion());
+                json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
+            })
+            .collect();
+        json!({
+            "contacts": status.contacts,
+            "legacy": self.legacy_status(&status.legacy),
+            "links": status.links,
+            "notices": notices,
+            "onion": self.own.onion(),
+            "reachable": {
+                "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
+                "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
+                "sentence": status.health.sentence(),
+            },
+            "queue": { "bytes": status.queued_bytes, "messages": status.queued },
+            "reasons": reasons,
+            "refused": {
+                "requests": status.counters.requests,
+                "dials": status.counters.dials,
+                "clients": self.refused_clients.load(Ordering::Relaxed),
+                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
+                "links": status.counters.links,
+                "misbehaved": status.counters.misbehaved,
+                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
+                "storage": status.counters.storage,
+                "strangers": status.counters.strangers,
+                "streams": self.sent_away.streams.load(Ordering::Relaxed),
+                "unread_full": status.counters.unread_full,
+            },
+            "requests": status.requests,
+            "sentence": sentence(&network, &status),
+            "storage": if status.writable { "ok" } else { "full" },
+            "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
+            "unread_bytes": status.unread_bytes,
+        })
+    }
+
+    fn legacy_status(&self, status: &LegacyStatus) -> Value {
+        let refusals = &self.old_refusals;
+        json!({
+            "receive": self.receives_old,
+            "refused": {
+                "busy": refusals.busy.load(Ordering::Relaxed),
+                "commands": refusals.commands.load(Ordering::Relaxed),
+                "expired": status.expired,
+                "full": status.full,
+                "malformed": refusals.malformed.load(Ordering::Relaxed),
+                "rate": status.rate,
+                "storage": status.storage,
+                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
+            },
+            "unread": status.unread,
+        })
+    }
+}
+
+fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
+    let mail = match status.queued {
+        0 => "nothing waits to be delivered".to_owned(),
+        1 => "1 message waits to be delivered".to_owned(),
+        n => format!("{n} messages wait to be delivered"),
+    };
+    let requests = match status.requests {
+        0 => String::new(),
+        1 => "; 1 stranger asks to become a contact".to_owned(),
+        n => format!("; {n} strangers ask to become contacts"),
+    };
+    let storage = if status.writable { "" } else { "; the disk is full, so new mail is refused" };
+    let trouble =
+        status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
+    let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
+    let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
+    format!("{}; {} links; {mail}{requests}{storage}{trouble}{warning}", network.sentence, status.links)
+}

@@ -1,0 +1,57 @@
+//! Tokens, as the store keeps them.
+
+use super::{Handle, Refusal};
+use torchat_protocol::control::api::Right;
+use torchat_protocol::id::PeerId;
+
+/// A token: what proves it, never its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub rights: Vec<Right>,
+    /// The conversations that it is good for; `None`: all.
+    pub peers: Option<Vec<PeerId>>,
+    /// What a client's proof is checked with.
+    pub stored_key: [u8; 32],
+    /// What the daemon's proof is made with.
+    pub server_key: [u8; 32],
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it ends, in milliseconds since 1970; `None`: never.
+    pub expires_ms: Option<i64>,
+}
+
+impl std::fmt::Debug for TokenRow {
+    /// Without the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenRow").field("name", &self.name).field("rights", &self.rights).finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// All tokens by name.
+    ///
+    /// # Errors
+    /// [`Refusal::Storage`].
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>, Refusal> {
+        Err(Refusal::Stopping)
+    }
+
+    /// Adds a token, or replaces the one of this name. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Refusal::Storage`].
+    pub async fn put_token(&self, _token: TokenRow) -> Result<(), Refusal> {
+        Err(Refusal::Stopping)
+    }
+
+    /// Removes a token. `false`: there was none. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Refusal::Storage`].
+    pub async fn drop_token(&self, _name: &str) -> Result<bool, Refusal> {
+        Err(Refusal::Stopping)
+    }
+}
