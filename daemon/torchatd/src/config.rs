@@ -3,11 +3,15 @@
 //! It holds no data directory, so that one file serves many daemons of one machine. `docs/OPERATIONS.md` lists the keys
 //! with their defaults; a test keeps that list and this file together.
 
+use crate::{accounts, places};
 use serde::Deserialize;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use torchat_core::policy::{DialPolicy, LegacyPolicy, Policy, RequestPolicy, Strangers};
+use torchat_engine::control::ControlConfig;
 use torchat_engine::{DialTimes, EngineConfig};
+use torchat_protocol::control::api::Right;
 use torchat_protocol::limits;
 
 /// The whole file.
@@ -16,11 +20,89 @@ use torchat_protocol::limits;
 pub(crate) struct Config {
     profile: Profile,
     contacts: Contacts,
+    control: Control,
     legacy: Legacy,
     limits: Limits,
     dial: Dial,
     /// Arti's own options, which `torchat-tor` checks and uses: `[tor.tor_network]` and so on.
     pub(crate) tor: toml::Table,
+    /// From `[control]`, with the numbers of its names.
+    #[serde(skip)]
+    group: Option<GroupSocket>,
+}
+
+/// The socket for other users.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GroupSocket {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Who may open it.
+    pub(crate) gid: u32,
+    /// What they may do, by uid.
+    users: BTreeMap<u32, BTreeSet<Right>>,
+}
+
+/// `[control]`. Times are seconds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Control {
+    idle_s: u64,
+    must_prove: usize,
+    group_socket: Option<PathBuf>,
+    group: Option<String>,
+    users: BTreeMap<String, BTreeSet<Right>>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        let ControlConfig { idle_time, must_prove, .. } = ControlConfig::default();
+        Self {
+            idle_s: idle_time.unwrap_or_default().as_secs(),
+            must_prove,
+            group_socket: None,
+            group: None,
+            users: BTreeMap::new(),
+        }
+    }
+}
+
+impl Control {
+    /// The second socket, checked. The error has the key and what is wrong with it.
+    fn group_socket(&self) -> Result<Option<GroupSocket>, (String, String)> {
+        let wrong = |key: &str, why: &str| Err((format!("control.{key}"), why.to_owned()));
+        let Some(path) = &self.group_socket else {
+            return match (&self.group, self.users.is_empty()) {
+                (Some(_), _) => wrong("group", "it means nothing without group_socket"),
+                (None, false) => wrong("users", "it means nothing without group_socket"),
+                (None, true) => Ok(None),
+            };
+        };
+        if !path.is_absolute() {
+            return wrong("group_socket", "it must be an absolute path");
+        }
+        if let Err(failure) = places::check_socket_path(path) {
+            return wrong("group_socket", &failure.to_string());
+        }
+        let Some(group) = &self.group else {
+            return wrong("group", "it is missing: the group of the users who may open group_socket");
+        };
+        let gid = accounts::gid(group).map_err(|why| ("control.group".to_owned(), why))?;
+        if self.users.is_empty() {
+            return wrong("users", "it is missing: without it nobody may do anything on group_socket");
+        }
+        let mut users = BTreeMap::new();
+        for (who, rights) in &self.users {
+            let key = || format!("control.users.{who}");
+            let uid = accounts::uid(who).map_err(|why| (key(), why))?;
+            if rights.is_empty() {
+                return Err((key(), "no rights: read, send, contacts or admin".to_owned()));
+            }
+            if users.insert(uid, rights.clone()).is_some() {
+                return Err((key(), format!("the user {uid} stands there twice")));
+            }
+        }
+        Ok(Some(GroupSocket { path: path.clone(), gid, users }))
+    }
 }
 
 /// `[contacts]`
@@ -184,6 +266,16 @@ pub(crate) enum ConfigError {
         /// What it must be.
         why: String,
     },
+    /// A text that cannot work.
+    #[error("the configuration {file} is wrong: {key}: {why}")]
+    Text {
+        /// The file.
+        file: String,
+        /// Table and key.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Arti does not take its part.
     #[error("the configuration {file} is wrong in [tor]: {why}")]
     Tor {
@@ -204,12 +296,14 @@ impl Config {
 
     /// Reads the text of a file; `file` is its name for messages.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)
+        let mut config: Self = toml::from_str(text)
             .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
-        match config.impossible() {
-            Some((key, value, why)) => Err(ConfigError::Value { file: file.to_owned(), key, value, why }),
-            None => Ok(config),
+        if let Some((key, value, why)) = config.impossible() {
+            return Err(ConfigError::Value { file: file.to_owned(), key, value, why });
         }
+        let group = config.control.group_socket();
+        config.group = group.map_err(|(key, why)| ConfigError::Text { file: file.to_owned(), key, why })?;
+        Ok(config)
     }
 
     /// The first value that cannot work, with the reason.
@@ -218,10 +312,12 @@ impl Config {
         // Below the longest text, a message could arrive that is never acknowledged.
         let text = limits::TEXT_BYTES as u64;
         let day = 86_400;
-        let ranges: [(&'static str, u64, u64, u64); 25] = [
+        let ranges: [(&'static str, u64, u64, u64); 27] = [
             ("contacts.requests", self.contacts.requests as u64, 1, 10_000),
             ("contacts.request_days", self.contacts.request_days, 1, 3650),
             ("contacts.invites", self.contacts.invites as u64, 1, 10_000),
+            ("control.idle_s", self.control.idle_s, 0, 30 * day),
+            ("control.must_prove", self.control.must_prove as u64, 1, 4096),
             ("legacy.per_minute", self.legacy.per_minute as u64, 1, 600),
             ("legacy.kept", self.legacy.kept as u64, 1, 10_000),
             ("legacy.days", self.legacy.days, 1, 3650),
@@ -253,9 +349,20 @@ impl Config {
         })
     }
 
-    /// Connections of local programs at the same time.
-    pub(crate) fn connections(&self) -> usize {
-        self.limits.connections
+    /// The control server's part.
+    pub(crate) fn control(&self) -> ControlConfig {
+        ControlConfig {
+            max_connections: self.limits.connections,
+            idle_time: (self.control.idle_s > 0).then(|| Duration::from_secs(self.control.idle_s)),
+            must_prove: self.control.must_prove,
+            users: self.group.as_ref().map(|group| group.users.clone()).unwrap_or_default(),
+            ..ControlConfig::default()
+        }
+    }
+
+    /// The socket for other users, if there is to be one.
+    pub(crate) fn group(&self) -> Option<&GroupSocket> {
+        self.group.as_ref()
     }
 
     /// The largest size of the store in bytes, if it is limited.
@@ -344,12 +451,15 @@ mod tests {
     fn the_documented_keys_are_the_keys_and_their_values_the_defaults() {
         let shown = parse(documented()).unwrap();
         assert_eq!(shown, Config { limits: Limits { database_bytes: None, ..Limits::default() }, ..Config::default() });
-        // The one key without a default stands there as a comment.
-        assert!(documented().contains("# database_bytes"));
+        // The keys without a default stand there as comments.
+        for key in ["database_bytes", "group_socket", "group", "users"] {
+            assert!(documented().contains(&format!("# {key} = ")), "{key}");
+        }
         let table: toml::Table = documented().parse().unwrap();
         assert_eq!(table["limits"].as_table().unwrap().len(), 9);
         assert_eq!(table["dial"].as_table().unwrap().len(), 10);
         assert_eq!(table["legacy"].as_table().unwrap().len(), 4);
+        assert_eq!(table["control"].as_table().unwrap().len(), 2);
     }
 
     #[test]
@@ -360,7 +470,9 @@ mod tests {
         assert_eq!(engine.dial, own.dial);
         assert_eq!(engine.unauthenticated_streams, own.unauthenticated_streams);
         assert_eq!(config.database_bytes(), None);
-        assert_eq!(config.connections(), 2048);
+        assert_eq!(config.control().max_connections, 2048);
+        assert_eq!((config.control().idle_time, config.control().must_prove), (Some(Duration::from_secs(3600)), 16));
+        assert!(config.control().users.is_empty() && config.group().is_none());
     }
 
     #[test]
@@ -377,7 +489,7 @@ mod tests {
         assert!(engine.policy.legacy.receive && !LegacyPolicy::default().receive);
         assert_eq!(engine.policy.legacy.kept_ms, 2 * 86_400_000);
         assert_eq!(engine.dial.attempt, Duration::from_secs(3));
-        assert_eq!(config.connections(), 7);
+        assert_eq!(config.control().max_connections, 7);
         assert_eq!(config.database_bytes(), Some(5_000_000));
     }
 
@@ -386,6 +498,26 @@ mod tests {
         let config = parse("[tor.path_rules]\nipv4_subnet_family_prefix = 33\n").unwrap();
         let rules = config.tor["path_rules"].as_table().unwrap();
         assert_eq!(rules["ipv4_subnet_family_prefix"].as_integer(), Some(33));
+    }
+
+    /// A configuration with a group socket and these users.
+    fn grouped(users: &str) -> String {
+        format!("[control]\ngroup_socket = \"/run/t/s\"\ngroup = \"7\"\nusers = {users}\n")
+    }
+
+    #[test]
+    fn a_group_socket_has_users_with_rights() {
+        let config = parse(&grouped(r#"{ "1001" = ["read", "send"], root = ["admin"] }"#)).unwrap();
+        let group = config.group().unwrap();
+        assert_eq!((group.path.as_path(), group.gid), (Path::new("/run/t/s"), 7));
+        let users = config.control().users;
+        assert_eq!(users[&1001], BTreeSet::from([Right::Read, Right::Send]));
+        assert_eq!(users[&0], BTreeSet::from([Right::Admin]));
+        // The example in the documentation, as far as its names exist here.
+        let example: String =
+            documented().lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| !line.starts_with("d")).collect::<Vec<_>>().join("\n");
+        let example = example.replace("\"torchat\"", "\"0\"");
+        assert!(parse(&format!("[control]\n{example}\n")).unwrap().group().is_some(), "{example}");
     }
 
     #[test]
@@ -407,6 +539,19 @@ mod tests {
             ("[dial]\nloss_min_s = 4", "dial.loss_min_s"),
             ("[dial]\nhedge = 4", "hedge"),
             ("[dial", "dial"),
+            ("[control]\nmust_prove = 0", "control.must_prove"),
+            ("[control]\nidle_s = 9999999", "control.idle_s"),
+            ("[control]\ngroup = \"0\"", "control.group"),
+            ("[control.users]\n0 = [\"read\"]", "control.users"),
+            ("[control]\ngroup_socket = \"s\"", "control.group_socket"),
+            ("[control]\ngroup_socket = \"/s\"", "control.group"),
+            ("[control]\ngroup_socket = \"/s\"\ngroup = \"no such group\"", "no such group"),
+            ("[control]\ngroup_socket = \"/s\"\ngroup = \"0\"", "control.users"),
+            (&grouped("{ nobody-here = [\"read\"] }"), "control.users.nobody-here"),
+            (&grouped("{ 5 = [] }"), "control.users.5"),
+            (&grouped("{ 5 = [\"write\"] }"), "write"),
+            (&grouped("{ 5 = [\"read\"], 05 = [\"send\"] }"), "twice"),
+            (&format!("[control]\ngroup_socket = \"/{}\"", "s".repeat(107)), "control.group_socket"),
         ];
         for (text, key) in wrong {
             let message = parse(text).unwrap_err().to_string();

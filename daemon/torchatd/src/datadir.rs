@@ -190,16 +190,21 @@ impl DataDir {
     }
 }
 
-/// The files that say that a daemon runs. They go when this is dropped, and the control socket with them.
+/// The files that say that a daemon runs. They go when this is dropped, and the control sockets with them.
 #[derive(Debug)]
 pub(crate) struct Traces {
     paths: Vec<PathBuf>,
 }
 
 impl Traces {
-    /// Writes `pid` and, if there is a port, `port`.
-    pub(crate) fn leave(data: &DataDir, port: Option<u16>, socket: &Path) -> Result<Self, Failure> {
-        let mut traces = Self { paths: vec![socket.to_owned()] };
+    /// Writes `pid` and, if there is a port, `port`. The sockets are there already.
+    pub(crate) fn leave(
+        data: &DataDir,
+        port: Option<u16>,
+        socket: &Path,
+        group_socket: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let mut traces = Self { paths: std::iter::once(socket).chain(group_socket).map(Path::to_owned).collect() };
         let pid = (data.pid_file(), std::process::id().to_string());
         let port = port.map(|port| (data.port_file(), port.to_string()));
         for (path, text) in std::iter::once(pid).chain(port) {
@@ -279,7 +284,7 @@ mod tests {
         assert_eq!(data.is_free().unwrap_err().code, Code::DataDir, "there is no directory yet");
         let lock = data.enter(None).unwrap();
         assert!(!data.is_free().unwrap());
-        let traces = Traces::leave(&data, Some(8000), &data.socket()).unwrap();
+        let traces = Traces::leave(&data, Some(8000), &data.socket(), None).unwrap();
         assert_eq!(std::fs::read_to_string(data.path().join("port")).unwrap(), "8000\n");
         let failure = data.check().unwrap_err();
         assert_eq!(failure.code, Code::AlreadyRunning);

@@ -10,8 +10,9 @@ use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use torchat_engine::control::LogLevelHook;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
@@ -21,6 +22,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// How much is logged. A later one includes all before it.
@@ -54,12 +56,46 @@ impl From<Level> for LevelFilter {
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
     files: [LogFile; 2],
+    levels: Levels,
+}
+
+/// Sets the levels of everything that is installed.
+#[derive(Clone, Default)]
+struct Levels(Arc<Mutex<Vec<SetLevel>>>);
+
+type SetLevel = Box<dyn Fn(Level) -> Result<(), reload::Error> + Send + Sync>;
+
+impl Levels {
+    fn lock(&self) -> MutexGuard<'_, Vec<SetLevel>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, level: Level) -> Result<(), reload::Error> {
+        self.lock().iter().try_for_each(|set| set(level))
+    }
+
+    /// A filter whose level can be set later. `targets` makes it of a level.
+    fn filter<S>(&self, level: Level, targets: fn(Level) -> Targets) -> impl Filter<S> + Send + Sync + use<S>
+    where
+        S: Subscriber,
+    {
+        let (filter, handle) = reload::Layer::new(targets(level));
+        self.lock().push(Box::new(move |level| handle.reload(targets(level))));
+        filter.and(Harmless)
+    }
+}
+
+impl fmt::Debug for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Levels(..)")
+    }
 }
 
 impl Logs {
     /// Opens both files in an existing directory.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        Ok(Self { files: [LogFile::open(&dir.join("torchatd.log"))?, LogFile::open(&dir.join("error.log"))?] })
+        let files = [LogFile::open(&dir.join("torchatd.log"))?, LogFile::open(&dir.join("error.log"))?];
+        Ok(Self { files, levels: Levels::default() })
     }
 
     /// Opens both files again, after they were moved away.
@@ -71,7 +107,7 @@ impl Logs {
     pub(crate) fn install(&self, level: Level, foreground: bool) -> Result<(), TryInitError> {
         let stderr = foreground.then(|| {
             let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-            line_format(ToStderr, colours).with_filter(filter(level))
+            line_format(ToStderr, colours).with_filter(self.levels.filter(level, shown))
         });
         self.subscriber(level).with(stderr).try_init()
     }
@@ -82,8 +118,18 @@ impl Logs {
     ) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
         let [events, errors] = self.files.clone();
         tracing_subscriber::registry()
-            .with(line_format(events, false).with_filter(filter(level)))
-            .with(line_format(errors, false).with_filter(filter(level.min(Level::Warn))))
+            .with(line_format(events, false).with_filter(self.levels.filter(level, kept)))
+            .with(line_format(errors, false).with_filter(self.levels.filter(level, failed)))
+    }
+
+    /// For LOG_LEVEL: sets what is logged until the daemon ends.
+    pub(crate) fn level_hook(&self) -> LogLevelHook {
+        let levels = self.levels.clone();
+        LogLevelHook::new(move |level| {
+            let level = <Level as clap::ValueEnum>::from_str(level, false)
+                .map_err(|_| format!("{level:?} is none of error, warn, info, debug, trace"))?;
+            levels.set(level).map_err(|error| error.to_string())
+        })
     }
 }
 
@@ -96,13 +142,23 @@ where
 }
 
 /// Our own targets at the chosen level, arti and all other libraries at most at warn.
-fn filter<S>(level: Level) -> impl Filter<S> + Send + Sync + 'static
-where
-    S: Subscriber,
-{
+fn shown(level: Level) -> Targets {
     let libraries = LevelFilter::from(level.min(Level::Warn));
-    Targets::new().with_default(libraries).with_target("torchat", level).and(Harmless)
+    Targets::new().with_default(libraries).with_target("torchat", level).with_target(AUDIT, level)
 }
+
+/// What goes to torchatd.log. The audit is there at every level: else whoever may set the level could hide what it did.
+fn kept(level: Level) -> Targets {
+    shown(level).with_target(AUDIT, level.max(Level::Info))
+}
+
+/// What goes to error.log.
+fn failed(level: Level) -> Targets {
+    shown(level.min(Level::Warn))
+}
+
+/// The target of the control server's audit.
+const AUDIT: &str = "audit";
 
 /// Drops warnings that say nothing to an operator: what arti writes on a network of a few relays, again and again.
 struct Harmless;
@@ -277,6 +333,40 @@ mod tests {
         assert_eq!(errors.lines().count(), 3);
         let [events, errors] = logged(Level::Error, everything);
         assert_eq!((events.lines().count(), errors.lines().count()), (1, 1), "{events}{errors}");
+    }
+
+    #[test]
+    fn the_level_can_be_set_while_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::open(dir.path()).unwrap();
+        let hook = logs.level_hook();
+        let count = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap().lines().count();
+        with_default(logs.subscriber(Level::Info), || {
+            everything();
+            assert_eq!((count("torchatd.log"), count("error.log")), (4, 3));
+            hook.set("debug").unwrap();
+            everything();
+            assert_eq!((count("torchatd.log"), count("error.log")), (4 + 5, 3 + 3));
+            hook.set("error").unwrap();
+            everything();
+            assert_eq!((count("torchatd.log"), count("error.log")), (9 + 1, 6 + 1));
+            for bad in ["", "loud", "DEBUG", "info "] {
+                assert!(hook.set(bad).unwrap_err().contains("trace"), "{bad:?}");
+            }
+            everything();
+            assert_eq!(count("torchatd.log"), 11, "what is wrong changes nothing");
+        });
+    }
+
+    #[test]
+    fn the_audit_stays_at_every_level() {
+        for level in [Level::Error, Level::Info, Level::Trace] {
+            let [events, errors] = logged(level, || {
+                tracing::info!(target: "audit", who = "token cron", command = "EXIT", code = "ok");
+            });
+            assert!(events.contains("token cron") && events.contains("EXIT"), "{level:?}: {events}");
+            assert_eq!(errors, "", "{level:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The order of a start: arguments, torrc and configuration, checks ([`prepare`]), lock, sockets, identity, fork, logs,
 //! runtime, store, control server, and Tor in the background. Up to the lock nothing is changed.
 
+mod accounts;
 mod cli;
 mod config;
 mod daemonise;

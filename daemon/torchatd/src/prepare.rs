@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use torchat_engine::control::{BindError, Listeners, bind_tcp, bind_unix};
+use torchat_engine::control::{BindError, Listeners, bind_group, bind_tcp, bind_unix};
 
 /// The port of the onion service that every daemon dials.
 const VIRTUAL_PORT: u16 = 80;
@@ -47,7 +47,7 @@ pub(crate) struct Ready {
     pub(crate) lock: Lock,
     /// Who we are.
     pub(crate) seeds: Seeds,
-    /// The control socket and, if one was asked for, the control port.
+    /// The control socket and, if they were asked for, the one for other users and the control port.
     pub(crate) listeners: Listeners,
     /// The number of the control port.
     pub(crate) port: Option<u16>,
@@ -105,10 +105,11 @@ pub(crate) fn check_again(args: &Args, ready: &Ready) -> Result<(), Failure> {
     if (data.path(), socket.as_path()) != (ready.data.path(), ready.socket.as_path()) {
         return Err(Failure::new(Code::Torrc, "the torrc names another data directory now"));
     }
-    if let Some(error) = torrc.exposes(ready.port, &socket) {
+    let config = read_config(args.config.as_deref())?;
+    let group = config.group().map(|group| group.path.as_path());
+    if let Some(error) = torrc.exposes(ready.port, &socket).or_else(|| torrc.exposes(None, group?)) {
         return Err(Failure::new(Code::Torrc, format!("the torrc is wrong: {error}")));
     }
-    read_config(args.config.as_deref())?;
     check_identity(&data).map(drop)
 }
 
@@ -120,14 +121,16 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
         None => (None, None, None),
     };
     let (data, socket, torrc) = which(args)?;
-    let exposed = |port: Option<u16>| match (torrc.exposes(port, &socket), &args.torrc) {
+    let config = read_config(args.config.as_deref())?;
+    let group = config.group().map(|group| group.path.as_path());
+    let exposes = |port| torrc.exposes(port, &socket).or_else(|| torrc.exposes(None, group?));
+    let exposed = |port: Option<u16>| match (exposes(port), &args.torrc) {
         (Some(error), Some(file)) => {
             Err(Failure::new(Code::Torrc, format!("the torrc {} is wrong: {error}", file.display())))
         }
         _ => Ok(()),
     };
     exposed(args.port.filter(|port| *port > 0))?;
-    let config = read_config(args.config.as_deref())?;
     places::check_socket_path(&socket)?;
     let lock = match held {
         Some(held) => data.check_again(held)?,
@@ -139,6 +142,13 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
     let unix = unix.filter(|unix| serves(unix, &socket));
     if unix.is_none() {
         check_socket(&socket, &data)?;
+    }
+    // Never inherited: a process that took another one's place makes it anew.
+    if let Some(group) = group {
+        if group == socket {
+            return Err(Failure::new(Code::Config, format!("{} cannot be both sockets", group.display())));
+        }
+        check_socket(group, &data)?;
     }
     let tcp = match (args.port, served) {
         // The port that was taken at the first start, whatever its number.
@@ -175,6 +185,8 @@ impl Checked {
             Some(unix) => unix,
             None => bind_unix(&self.socket).map_err(|error| bind_failure(&error))?,
         };
+        let group = self.config.group().map(|group| bind_group(&group.path, group.gid)).transpose();
+        let group = group.map_err(|error| bind_failure(&error))?;
         places::make_private(&self.log_dir, true).map_err(|error| log_failure(&self.log_dir, &error))?;
         let seeds = match self.seeds {
             Some(seeds) => seeds,
@@ -185,7 +197,7 @@ impl Checked {
             data: self.data,
             lock,
             seeds,
-            listeners: Listeners { unix: Some(unix), tcp: self.tcp },
+            listeners: Listeners { unix: Some(unix), group, tcp: self.tcp },
             socket: self.socket,
             log_dir: self.log_dir,
             level: self.level,

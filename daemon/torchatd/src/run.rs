@@ -83,7 +83,7 @@ pub(crate) fn run(early: Early, args: &Args, ready: &mut Ready, readiness: &mut 
             unix: copy(ready.listeners.unix.as_ref())?.ok_or_else(|| Failure::other("there is no control socket"))?,
             tcp: copy(ready.listeners.tcp.as_ref())?,
         };
-        let parts = Parts::start(ready, signals, inheritance).await?;
+        let parts = Parts::start(ready, signals, inheritance, &logs).await?;
         // Whoever started us has had this line from the process whose place we took: nothing in it has changed.
         if !ready.replaced {
             readiness.ready(&greeting(ready));
@@ -177,8 +177,14 @@ struct Parts {
 
 impl Parts {
     /// Starts everything and returns when our own control address has answered.
-    async fn start(ready: &mut Ready, signals: Signals, inheritance: Inheritance) -> Result<Self, Failure> {
-        let traces = Traces::leave(&ready.data, ready.port, &ready.socket)?;
+    async fn start(
+        ready: &mut Ready,
+        signals: Signals,
+        inheritance: Inheritance,
+        logs: &Logs,
+    ) -> Result<Self, Failure> {
+        let group = ready.config.group().map(|group| group.path.as_path());
+        let traces = Traces::leave(&ready.data, ready.port, &ready.socket, group)?;
         let identity = LocalIdentity::from_seeds(&ready.seeds.onion, &ready.seeds.device, Clock::system().now_s())
             .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
             .with_epoch(ready.seeds.epoch);
@@ -200,7 +206,7 @@ impl Parts {
             Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
         })?;
         let listeners = std::mem::take(&mut ready.listeners);
-        let config = ControlConfig { max_connections: ready.config.connections(), ..ControlConfig::default() };
+        let config = ControlConfig { log_level: Some(logs.level_hook()), ..ready.config.control() };
         let control_stop = CancellationToken::new();
         let control = control::serve(engine.handle.clone(), listeners, config, control_stop.clone());
         let control = tokio::spawn(control);

@@ -10,7 +10,7 @@ mod subscription;
 mod work;
 
 use super::ControlConfig;
-use super::access::{Access, Visitor, audit, is_audited};
+use super::access::{Access, Visitor, audit, is_audited, not_authenticated};
 use super::session::Found;
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
@@ -322,6 +322,13 @@ impl Connection {
         let (reference, command) = match api::parse(bytes) {
             Ok(request) => request,
             Err(RequestError::Object(error)) => return self.give_up(fail("bad-object", error.to_string())),
+            // What is not proven is not told what there is.
+            Err(RequestError::Unknown { reference, .. } | RequestError::Parameters { reference, .. })
+                if self.visitor.access().is_err() =>
+            {
+                self.reply::<command::Exit>(reference, Err(not_authenticated()));
+                return self.refuse_all();
+            }
             Err(RequestError::Unknown { name, reference }) => {
                 let error = fail("unknown-command", format!("there is no command {name:?}"));
                 return self.reply::<command::Exit>(reference, Err(error));

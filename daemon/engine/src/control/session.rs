@@ -107,10 +107,6 @@ async fn classic(
                 take(handle, &mut lease).await;
                 continue;
             }
-            () = tokio::time::sleep(config.idle_time.unwrap_or_default()), if lease.is_none() && config.idle_time.is_some() => {
-                tracing::debug!("a local client asked nothing for a long time");
-                break;
-            }
         };
         let (bytes, framing) = match next {
             Some(Found::Request { bytes, framing, .. }) => (bytes, framing),
