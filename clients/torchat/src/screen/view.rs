@@ -99,7 +99,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
                 let Some(talk) = model.talks.get(peer) else { continue };
                 let sign = if talk.contact.link { "●" } else { " " };
                 let unread = talk.unread();
-                let (right, role) = match (unread, talk.contact.link, talk.heard_at) {
+                let (right, right_role) = match (unread, talk.contact.link, talk.heard_at) {
                     (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
                     (_, false, Some(at)) => (age(model.now - at), Role::Dim),
                     _ => (String::new(), Role::Dim),
@@ -108,7 +108,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
                     ContactState::Contact | ContactState::Waiting => Role::Contact(*peer),
                     _ => Role::Dim,
                 };
-                (sign, Role::Good, talk_name(talk, columns), role, right, role_of_right(role, unread))
+                (sign, Role::Good, talk_name(talk, columns), role, right, right_role)
             }
         };
         let is_open = match item {
@@ -127,10 +127,6 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
             paint(model, buffer, area, n, Role::Chosen);
         }
     }
-}
-
-fn role_of_right(_: Role, unread: u64) -> Role {
-    if unread > 0 { Role::Strong } else { Role::Dim }
 }
 
 /// A name with the mark of those that read like another one, and the beginning of the key behind it.

@@ -49,10 +49,10 @@ impl Model {
                 _ => {}
             }
         }
-        match (&self.overlay, self.focus) {
-            (Some(_), _) => self.overlay_key(key),
-            (None, Focus::List) if self.list_key(key) => {}
-            (None, Focus::Message(id)) if self.message_key(key, id) => {}
+        match (self.overlay.is_some(), self.focus) {
+            (true, _) => self.overlay_key(key),
+            (false, Focus::List) if self.list_key(key) => {}
+            (false, Focus::Message(id)) if self.message_key(key, id) => {}
             _ => self.input_key(key),
         }
     }
