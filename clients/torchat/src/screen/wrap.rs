@@ -1,16 +1,20 @@
 //! Breaking lines, by what a terminal shows: graphemes and columns.
 
+use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
-use unicode_width::UnicodeWidthStr as _;
+
 
 /// A tab goes to the next multiple of this.
 const TAB: usize = 4;
 /// Stands for what is wider than the whole row.
 const TOO_WIDE: &str = "\u{fffd}";
 
-/// The columns of a shown text.
+/// The columns of a shown text: as the drawing counts them, grapheme by grapheme.
 pub(crate) fn width(shown: &str) -> usize {
-    shown.width()
+    if shown.is_ascii() {
+        return shown.len();
+    }
+    shown.graphemes(true).map(|grapheme| usize::from(grapheme.cell_width())).sum()
 }
 
 /// Breaks a shown text into rows of at most `columns`. Words stay whole where they fit into a row.

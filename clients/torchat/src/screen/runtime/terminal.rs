@@ -14,6 +14,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use data_encoding::BASE64;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -78,7 +79,9 @@ impl Terminal {
 
     /// Everything is drawn with the next draw.
     pub(super) fn repaint(&mut self) -> io::Result<()> {
-        self.screen.clear()
+        // Not its clear(): that asks the terminal where the cursor is, and waits for an answer that may never come.
+        let size = self.screen.size()?;
+        self.screen.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Columns and rows.
