@@ -22,6 +22,10 @@ pub enum Input {
         peer: PeerId,
         /// The text.
         text: String,
+        /// The key that the client gave it. That it is new was checked before.
+        client: Option<String>,
+        /// It fails if it is not delivered within so many milliseconds; at most what the policy says.
+        expire_ms: Option<i64>,
     },
     /// A client changes what a peer is to us.
     Contact {
@@ -47,8 +51,17 @@ pub enum Input {
         peer: PeerId,
         /// The message's row.
         row: i64,
-        /// Bytes of its text.
-        bytes: u64,
+    },
+    /// A client has seen messages.
+    ReadUpto {
+        /// To be answered.
+        request: RequestId,
+        /// The sender.
+        peer: PeerId,
+        /// The last row.
+        upto: i64,
+        /// So many at most.
+        limit: u32,
     },
     /// A client takes a message back that is not delivered.
     Cancel {

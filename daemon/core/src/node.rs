@@ -26,7 +26,7 @@ pub use supervision::Health;
 
 use crate::effect::{Effect, Turn};
 use crate::entropy::Entropy;
-use crate::input::{Input, LinkId};
+use crate::input::{Answer, Input, LinkId};
 use crate::op::Op;
 use crate::outbox::Outbox;
 use crate::policy::Policy;
@@ -35,6 +35,7 @@ use crate::time::Now;
 use dialling::Dialling;
 use legacy::Legacy;
 use links::Link;
+use sending::Text;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use supervision::Supervision;
 use torchat_protocol::id::{LaneId, MessageId, PeerId, RunId};
@@ -53,6 +54,8 @@ pub struct Node {
     writable: bool,
     stopping: bool,
     unread_bytes: u64,
+    /// Enough was read for the peers whose messages had to wait.
+    unchoke_due: bool,
     outbox_bytes: u64,
     counters: Counters,
     /// This turn's moment.
@@ -73,6 +76,10 @@ pub struct Node {
     legacy: Legacy,
     /// When the age of undelivered messages is looked at next.
     expiry_due: u64,
+    /// When messages of this run fail that have an end of their own, by the monotonic clock.
+    ends: BTreeSet<(u64, PeerId, MessageId)>,
+    /// The peers whose links changed in this turn.
+    to_show: BTreeSet<PeerId>,
     /// The link and lane pairs whose acknowledgement goes out at the end of this turn.
     to_ack: BTreeSet<(LinkId, LaneId)>,
     /// The peers that may have room for another message.
@@ -123,6 +130,8 @@ struct Peer {
     request: Option<ContactRequest>,
     /// It sees us only while there is something to deliver.
     hidden: bool,
+    /// The event log says that a link to it is up.
+    shown_up: bool,
     /// It ended its last link because it wants none while there is nothing to deliver, or because it stops.
     quiet: bool,
     /// The highest epoch of its certificates.
@@ -158,6 +167,7 @@ impl Node {
             writable: true,
             stopping: false,
             unread_bytes: 0,
+            unchoke_due: false,
             outbox_bytes: 0,
             counters: Counters::default(),
             now,
@@ -171,6 +181,8 @@ impl Node {
             supervision: Supervision::new(now),
             legacy: Legacy::restore(snapshot.legacy),
             expiry_due: 0,
+            ends: BTreeSet::new(),
+            to_show: BTreeSet::new(),
             to_ack: BTreeSet::new(),
             to_pump: BTreeSet::new(),
         };
@@ -194,12 +206,17 @@ impl Node {
                 intro: row.intro,
                 request: row.request,
                 hidden: row.hidden,
+                shown_up: row.linked,
                 quiet: false,
                 epoch: row.epoch,
                 met: row.met,
                 dialling: Dialling::restore(row.attempts),
                 links: Vec::new(),
             };
+            // The last process did not live to say that the link is down.
+            if row.linked {
+                node.to_show.insert(row.peer);
+            }
             node.peers.insert(row.peer, peer);
         }
         node.put_off_expiry(now);
@@ -213,6 +230,9 @@ impl Node {
         self.now = now;
         self.tell_run(now, &mut turn);
         self.write_later(&mut turn);
+        if std::mem::take(&mut self.unchoke_due) {
+            self.unchoke(&mut turn);
+        }
         self.watch_clock(now, entropy, &mut turn);
         for input in inputs {
             self.take(now, entropy, input, &mut turn);
@@ -223,6 +243,8 @@ impl Node {
         self.pump(&mut turn);
         self.dial_due(now, &mut turn);
         self.supervise(now, &mut turn);
+        self.show_links(&mut turn);
+        self.tell_changes(now, &mut turn);
         turn
     }
 
@@ -241,7 +263,7 @@ impl Node {
         if self.stopping {
             return None;
         }
-        if !self.later.is_empty() {
+        if !self.later.is_empty() || self.unchoke_due {
             return Some(self.now.mono_ms);
         }
         let links = self.links.values().map(|link| link.deadline(self)).min();
@@ -251,7 +273,8 @@ impl Node {
             None
         };
         let supervision = self.supervision.deadline(&self.policy, self.network_usable);
-        links.into_iter().chain(dials).chain(supervision).min()
+        let ends = self.ends.first().filter(|_| self.writable).map(|end| end.0);
+        links.into_iter().chain(dials).chain(supervision).chain(ends).min()
     }
 
     /// Whether the message is queued and not delivered.
@@ -269,10 +292,16 @@ impl Node {
 
     fn take(&mut self, now: Now, entropy: &mut dyn Entropy, input: Input, turn: &mut Turn) {
         match input {
-            Input::Send { request, peer, text } => self.send(now, entropy, request, peer, text, turn),
+            Input::Send { request, peer, text, client, expire_ms } => {
+                self.send(now, entropy, request, Text { peer, text, client, expire_ms }, turn);
+            }
             Input::Contact { request, peer, change } => self.change_contact(now, entropy, request, peer, change, turn),
             Input::Invite { request, lifetime_ms } => self.invite(now, entropy, request, lifetime_ms, turn),
-            Input::Read { request, peer, row, bytes } => self.read(request, peer, row, bytes, turn),
+            Input::Read { request, peer, row } => {
+                turn.ops.push(Op::Read { peer, row });
+                turn.effects.push(Effect::Answer { request, answer: Answer::Done });
+            }
+            Input::ReadUpto { request, peer, upto, limit } => self.read_upto(request, peer, upto, limit, turn),
             Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
             Input::Legacy(message) => self.old_message(now, message, turn),
             Input::LegacyTaken { request, row, at_ms } => self.old_message_taken(request, row, at_ms, turn),

@@ -1,6 +1,7 @@
 //! What a turn writes. All operations of a turn are one durable transaction; nothing of the turn reaches a peer or a
 //! client before it is committed.
 
+use crate::node::ContactView;
 use crate::snapshot::{ContactRequest, Intro, InviteRow};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::legacy::OldMessage;
@@ -126,8 +127,23 @@ pub enum Op {
         chain: Chain,
         /// When, in milliseconds since 1970.
         at_ms: i64,
+        /// It fails if it is not delivered by then, in milliseconds since 1970; `None`: the policy decides.
+        until_ms: Option<i64>,
+        /// The key that its client gave it: no second message is accepted under it.
+        client: Option<String>,
         /// The text.
         text: String,
+    },
+    /// Messages go out for the first time in this run. Only for the event log.
+    Sent {
+        /// The receiver.
+        peer: PeerId,
+        /// The lane.
+        lane: LaneId,
+        /// The first number.
+        first: u64,
+        /// How many numbers, those that are taken back among them.
+        count: u64,
     },
     /// The peer has everything of the lane up to `upto`.
     Delivered {
@@ -215,10 +231,47 @@ pub enum Op {
         /// Its lane.
         lane: LaneId,
     },
-    /// A client has taken a message.
+    /// A client has taken a message, and all before it, by UPDATE. That reads it too.
     Read {
+        /// The sender.
+        peer: PeerId,
         /// The row.
         row: i64,
+    },
+    /// A client has seen messages; it takes them from nobody.
+    ReadUpto {
+        /// The sender.
+        peer: PeerId,
+        /// The last row.
+        upto: i64,
+        /// So many at most, the oldest ones: a turn stays short.
+        limit: u32,
+    },
+    /// What a peer is to us has changed in this turn. Only for the event log: the changes have operations of their own.
+    Changed {
+        /// The peer after the turn.
+        contact: ContactView,
+    },
+    /// A contact's first link came up, or its last one went down.
+    Link {
+        /// The contact.
+        peer: PeerId,
+        /// Up or down.
+        up: bool,
+    },
+    /// Our way into the network opened or closed. Only for the event log.
+    Network {
+        /// Whether peers can be dialled.
+        usable: bool,
+        /// In words.
+        sentence: String,
+    },
+    /// Something that the user should know. Only for the event log.
+    Notice {
+        /// Whom it is about.
+        peer: Option<PeerId>,
+        /// In words.
+        sentence: String,
     },
     /// An old daemon's message came in. It stands apart from every conversation.
     Legacy {

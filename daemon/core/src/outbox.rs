@@ -24,6 +24,8 @@ pub(crate) struct Outbox {
     pending: VecDeque<Pending>,
     /// Up to this number messages may have left this machine.
     maybe_sent: u64,
+    /// Up to this number messages went out in this run, and the event log says so.
+    told_sent: u64,
 }
 
 /// What a peer's statement about our lane means.
@@ -53,6 +55,8 @@ pub(crate) struct Progress {
 pub(crate) struct Taken {
     pub(crate) mid: MessageId,
     pub(crate) bytes: u32,
+    /// When it would have ended, see [`Pending::end_mono_ms`].
+    pub(crate) end_mono_ms: Option<u64>,
     /// It never left this machine.
     pub(crate) certain: bool,
 }
@@ -65,7 +69,7 @@ fn step(before: Chain, pending: &Pending) -> Chain {
 
 impl Outbox {
     pub(crate) fn new(lane: LaneId) -> Self {
-        Self { lane, acked: 0, acked_chain: Chain::EMPTY, pending: VecDeque::new(), maybe_sent: 0 }
+        Self { lane, acked: 0, acked_chain: Chain::EMPTY, pending: VecDeque::new(), maybe_sent: 0, told_sent: 0 }
     }
 
     pub(crate) fn restore(snapshot: OutSnapshot) -> Self {
@@ -75,6 +79,7 @@ impl Outbox {
             acked_chain: snapshot.acked_chain,
             // An earlier process may have sent everything.
             maybe_sent: snapshot.acked + snapshot.pending.len() as u64,
+            told_sent: snapshot.acked,
             pending: snapshot.pending.into(),
         }
     }
@@ -82,6 +87,17 @@ impl Outbox {
     /// Messages up to this number leave this machine.
     pub(crate) fn sending(&mut self, upto: u64) {
         self.maybe_sent = self.maybe_sent.max(upto);
+    }
+
+    /// Messages up to this number go out: from which one on the event log does not know it yet, and how many.
+    pub(crate) fn tell_sent(&mut self, upto: u64) -> Option<(u64, u64)> {
+        let first = self.told_sent.max(self.acked) + 1;
+        let count = (upto + 1).checked_sub(first).filter(|count| *count > 0)?;
+        self.told_sent = upto;
+        // Tombstones alone are nothing to tell.
+        let skip = usize::try_from(first - self.acked - 1).unwrap_or(usize::MAX);
+        let mut going = self.pending.iter().skip(skip).take(usize::try_from(count).unwrap_or(usize::MAX));
+        going.any(|p| p.gone.is_none()).then_some((first, count))
     }
 
     pub(crate) fn lane(&self) -> LaneId {
@@ -111,9 +127,15 @@ impl Outbox {
         self.owed().map(|p| u64::from(p.bytes)).sum()
     }
 
-    /// Gives the next number to a message; returns the number and the digest after it.
+    /// A message without an end of its own.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, mid: MessageId, bytes: u32, at_ms: i64) -> (u64, Chain) {
-        let mut pending = Pending { mid, chain: Chain::EMPTY, bytes, at_ms, gone: None };
+        let (gone, until_ms, end_mono_ms) = (None, None, None);
+        self.push_pending(Pending { mid, chain: Chain::EMPTY, bytes, at_ms, gone, until_ms, end_mono_ms })
+    }
+
+    /// Gives the next number to a message, of which all is known but its digest; returns the number and the digest.
+    pub(crate) fn push_pending(&mut self, mut pending: Pending) -> (u64, Chain) {
         pending.chain = step(self.head(), &pending);
         self.pending.push_back(pending);
         (self.acked + self.pending.len() as u64, pending.chain)
@@ -145,7 +167,8 @@ impl Outbox {
         for (seq, pending) in (self.acked + 1..).zip(&mut self.pending) {
             if pending.gone.is_none() && mids.contains(&pending.mid) {
                 pending.gone = Some(why);
-                taken.push(Taken { mid: pending.mid, bytes: pending.bytes, certain: seq > self.maybe_sent });
+                let Pending { mid, bytes, end_mono_ms, .. } = *pending;
+                taken.push(Taken { mid, bytes, end_mono_ms, certain: seq > self.maybe_sent });
             }
         }
         self.rechain();
@@ -220,8 +243,9 @@ impl Outbox {
     /// digests.
     pub(crate) fn move_to(&mut self, lane: LaneId) -> Vec<(MessageId, Chain)> {
         let old = std::mem::replace(self, Self::new(lane));
-        for pending in old.pending.into_iter().filter(|p| p.gone.is_none()) {
-            self.push(pending.mid, pending.bytes, pending.at_ms);
+        for (seq, pending) in (old.acked + 1..).zip(old.pending).filter(|(_, p)| p.gone.is_none()) {
+            self.told_sent += u64::from(seq <= old.told_sent);
+            self.push_pending(pending);
         }
         self.maybe_sent = self.pending.len() as u64;
         self.chains()
@@ -366,9 +390,9 @@ mod tests {
         let mut outbox = three();
         outbox.sending(1);
         let taken = outbox.take_back(&[mid(2)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(2), bytes: 10, certain: true }], "it never left");
+        assert_eq!(taken, [Taken { mid: mid(2), bytes: 10, end_mono_ms: None, certain: true }], "it never left");
         let taken = outbox.take_back(&[mid(2), mid(1), mid(9)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(1), bytes: 10, certain: false }]);
+        assert_eq!(taken, [Taken { mid: mid(1), bytes: 10, end_mono_ms: None, certain: false }]);
         assert_eq!(outbox.owed().count(), 1);
         assert_eq!(outbox.bytes(), 10);
     }

@@ -62,6 +62,8 @@ pub struct PeerSnapshot {
     pub lanes: Vec<LaneState>,
     /// Bytes of text that no client has read.
     pub unread_bytes: u64,
+    /// The event log says that a link to it is up.
+    pub linked: bool,
 }
 
 /// What one says to become a contact.
@@ -121,4 +123,8 @@ pub struct Pending {
     pub at_ms: i64,
     /// It was taken back, and its number is still to be skipped at the peer.
     pub gone: Option<SkipReason>,
+    /// Its sender wants it to fail if it is not delivered by then, in milliseconds since 1970.
+    pub until_ms: Option<i64>,
+    /// The same by the monotonic clock, which only this run knows: nothing is stored of it.
+    pub end_mono_ms: Option<u64>,
 }

@@ -5,15 +5,19 @@
 //! After a failed commit the node is rebuilt from the store and every link is closed: the store is the truth, and the
 //! links' first words restate where each lane stands.
 
+mod replies;
+
+use crate::client_ids::{ClientIds, SendReply};
 use crate::clock::{Clock, Randomness};
 use crate::dialer::{self, DialTimes};
 use crate::door;
-use crate::handle::{DeliveryWait, Handle, Refusal};
+use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
 use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
-use crate::store::{Outgoing, Reader, Store, StoreError, Wanted, Writer};
+use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
+use replies::{Facts, Reply};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::{Effect, Turn};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{Answer, ContactChange, Input, LinkId, Refused, RequestId};
+use torchat_core::input::{ContactChange, Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::Policy;
@@ -39,6 +43,10 @@ const TURN: usize = 256;
 const WAITING_KIB: usize = 8 * 1024;
 /// How often a store that failed is tried again.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
+/// Old events that are removed at once after a start.
+const TRIM_STEP: u64 = 2048;
+/// A day in milliseconds.
+const DAY_MS: i64 = 24 * 3_600_000;
 /// How long the good-byes may take at a stop.
 const FAREWELL: Duration = Duration::from_millis(1100);
 
@@ -53,11 +61,22 @@ pub struct EngineConfig {
     pub unauthenticated_streams: usize,
     /// Whoever runs the engine replaces the process when it ends with [`Ended::Replace`].
     pub replaceable: bool,
+    /// Events that the log keeps.
+    pub events_kept: u64,
+    /// For how many days it keeps them.
+    pub events_days: u32,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { policy: Policy::default(), dial: DialTimes::default(), unauthenticated_streams: 32, replaceable: false }
+        Self {
+            policy: Policy::default(),
+            dial: DialTimes::default(),
+            unauthenticated_streams: 32,
+            replaceable: false,
+            events_kept: 1_000_000,
+            events_days: 90,
+        }
     }
 }
 
@@ -149,7 +168,10 @@ pub(crate) enum Event {
     Send {
         peer: PeerId,
         text: String,
-        reply: oneshot::Sender<Result<MessageId, Refusal>>,
+        /// The client's key, and how many keys were committed before it was looked up.
+        client: Option<(String, u64)>,
+        expire_ms: Option<i64>,
+        reply: SendReply,
     },
     Contact {
         peer: PeerId,
@@ -163,8 +185,13 @@ pub(crate) enum Event {
     Read {
         peer: PeerId,
         row: i64,
-        bytes: u64,
         reply: oneshot::Sender<()>,
+    },
+    Seen {
+        peer: PeerId,
+        upto: i64,
+        limit: u32,
+        reply: oneshot::Sender<Result<u64, Refusal>>,
     },
     LegacyTaken {
         row: i64,
@@ -176,67 +203,6 @@ pub(crate) enum Event {
         mid: MessageId,
         reply: oneshot::Sender<DeliveryWait>,
     },
-}
-
-/// A client's request between its input and its answer.
-enum Reply {
-    Send(oneshot::Sender<Result<MessageId, Refusal>>),
-    Contact(oneshot::Sender<Result<(), Refusal>>),
-    Invite(oneshot::Sender<Result<InviteSecret, Refusal>>),
-    Cancel(oneshot::Sender<Result<bool, Refusal>>),
-    Read(oneshot::Sender<()>),
-}
-
-impl Reply {
-    fn answer(self, answer: &Answer) {
-        // A client that left does not need its answer.
-        match (self, answer) {
-            (Self::Send(reply), Answer::Queued(mid)) => drop(reply.send(Ok(*mid))),
-            (Self::Send(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Contact(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Contact(reply), _) => drop(reply.send(Ok(()))),
-            (Self::Invite(reply), Answer::Invited(secret)) => drop(reply.send(Ok(*secret))),
-            (Self::Invite(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Read(reply), _) => drop(reply.send(())),
-            (Self::Cancel(reply), Answer::TakenBack { certain }) => drop(reply.send(Ok(*certain))),
-            (Self::Cancel(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            // The core answers a request with what was asked, or refuses it.
-            (Self::Invite(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
-            (Self::Cancel(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
-            (Self::Send(reply), _) => drop(reply.send(Err(Refusal::Stopping))),
-        }
-    }
-
-    fn fail(self, error: &StoreError) {
-        let refusal = match error {
-            StoreError::Unsure(why) => Refusal::Unsure(why.clone()),
-            error => Refusal::Storage(error.to_string()),
-        };
-        match self {
-            Self::Send(reply) => drop(reply.send(Err(refusal))),
-            Self::Contact(reply) => drop(reply.send(Err(refusal))),
-            Self::Invite(reply) => drop(reply.send(Err(refusal))),
-            Self::Cancel(reply) => drop(reply.send(Err(refusal))),
-            // What was read stays read in memory and is written down when the store takes it.
-            Self::Read(reply) => drop(reply.send(())),
-        }
-    }
-}
-
-fn refusal(refused: &Refused) -> Refusal {
-    match refused {
-        Refused::ToSelf => Refusal::ToSelf,
-        Refused::TextTooLong(bytes) => Refusal::TextTooLong(*bytes),
-        Refused::OutboxFullForContact => Refusal::OutboxFull("for this contact".into()),
-        Refused::OutboxFull => Refusal::OutboxFull("for all contacts together".into()),
-        Refused::NotPending => Refusal::NotPending,
-        Refused::NoContact => Refusal::NoContact,
-        Refused::NoRequest => Refusal::NoRequest,
-        Refused::Blocked => Refusal::Blocked,
-        Refused::NotBlocked => Refusal::NotBlocked,
-        Refused::TooManyInvites => Refusal::TooManyInvites,
-        Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
-    }
 }
 
 /// A running engine's state. [`Engine::start`] must be called within a tokio runtime.
@@ -255,6 +221,10 @@ pub struct Engine {
     replies: BTreeMap<RequestId, Reply>,
     next_request: RequestId,
     waiters: HashMap<(PeerId, MessageId), Vec<oneshot::Sender<DeliveryWait>>>,
+    clients: ClientIds,
+    log: LogWriter,
+    /// What the event log is to be told with the next commit.
+    untold: Vec<Op>,
     /// What clients have read and the store does not know yet, because it took no writes.
     unwritten_reads: Vec<Op>,
     writable: bool,
@@ -280,16 +250,21 @@ impl Engine {
         network: Network,
         world: World,
     ) -> Result<Running, StoreError> {
+        let retention = Retention { events: config.events_kept, age_ms: i64::from(config.events_days) * DAY_MS };
         let (writer, reader) = match storage {
             Storage::File { path, max_bytes } => {
-                let store = Store::open(&path)?;
+                let mut store = Store::open(&path)?;
+                store.set_retention(retention);
                 if let Some(bytes) = max_bytes {
                     store.set_max_bytes(bytes)?;
                 }
                 let thread_error = |error: std::io::Error| StoreError::Damaged(format!("no thread: {error}"));
                 (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path))
             }
-            Storage::Shared(store) => (Writer::inline(store.clone()), Reader::shared(store)),
+            Storage::Shared(store) => {
+                store.lock().unwrap_or_else(PoisonError::into_inner).set_retention(retention);
+                (Writer::inline(store.clone()), Reader::shared(store))
+            }
         };
         let own = identity.peer_id();
         let mut fill = |out: &mut [u8]| world.randomness.fill(out);
@@ -312,21 +287,29 @@ impl Engine {
         let end = context.stop.clone().drop_guard();
         let replace = Arc::<AtomicBool>::default();
         let refusals = Arc::<Refusals>::default();
-        let handle = Handle::new(
+        let log = LogWriter::new(reader.log_edges()?);
+        let clients = ClientIds::default();
+        let handle = Handle {
             own,
             mailbox,
-            unread.clone(),
-            reader.clone(),
-            node.clone(),
-            status.clone(),
-            world.clock.clone(),
-            stop.clone(),
-            replace.clone(),
-            refusals.clone(),
-            config.policy.legacy.receive,
-            context.sent_away.clone(),
-            crate::handle::EventLog { changed: watch::channel(0).1 },
-        );
+            unread: unread.clone(),
+            reader: reader.clone(),
+            jobs: writer.jobs(),
+            node: node.clone(),
+            network: status.clone(),
+            clock: world.clock.clone(),
+            stop: stop.clone(),
+            replace: replace.clone(),
+            refused_clients: Arc::default(),
+            bucket: Arc::default(),
+            old_refusals: refusals.clone(),
+            receives_old: config.policy.legacy.receive,
+            sent_away: context.sent_away.clone(),
+            log: log.reader(reader.clone(), world.clock.clone()),
+            consumers: Arc::new(Consumers::new(reader.cursors()?)),
+            client_commits: clients.commits(),
+        };
+        tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
         tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
         let engine = Self {
@@ -344,6 +327,9 @@ impl Engine {
             replies: BTreeMap::new(),
             next_request: 0,
             waiters: HashMap::new(),
+            clients,
+            log,
+            untold: Vec::new(),
             unwritten_reads: Vec::new(),
             writable: true,
             network_usable: false,
@@ -364,6 +350,8 @@ impl Engine {
         let mut room = Vec::new();
         let mut probe_at = None;
         let mut status_open = true;
+        // Said at every start, because what the last process said may not hold any more.
+        self.tell_network(&status.borrow().clone());
         self.note_network(&mut status, &mut inputs);
         loop {
             // The first turn runs at once: it dials whom the last process left waiting.
@@ -435,9 +423,16 @@ impl Engine {
                 }
                 return;
             }
-            Event::Send { peer, text, reply } => {
-                inputs.push(Input::Send { request, peer, text });
-                Reply::Send(reply)
+            Event::Send { peer, text, client, expire_ms, reply } => {
+                let (client, reply) = match client {
+                    None => (None, reply),
+                    Some((client, looked_at)) => match self.clients.begin(&client, &peer, &text, looked_at, reply) {
+                        Some(reply) => (Some(client), reply),
+                        None => return,
+                    },
+                };
+                inputs.push(Input::Send { request, peer, text, client: client.clone(), expire_ms });
+                Reply::Send { client, reply }
             }
             Event::Contact { peer, change, reply } => {
                 inputs.push(Input::Contact { request, peer, change });
@@ -451,9 +446,13 @@ impl Engine {
                 inputs.push(Input::Cancel { request, peer, mid });
                 Reply::Cancel(reply)
             }
-            Event::Read { peer, row, bytes, reply } => {
-                inputs.push(Input::Read { request, peer, row, bytes });
+            Event::Read { peer, row, reply } => {
+                inputs.push(Input::Read { request, peer, row });
                 Reply::Read(reply)
+            }
+            Event::Seen { peer, upto, limit, reply } => {
+                inputs.push(Input::ReadUpto { request, peer, upto, limit });
+                Reply::Seen(reply)
             }
             Event::LegacyTaken { row, at_ms, reply } => {
                 inputs.push(Input::LegacyTaken { request, row, at_ms });
@@ -464,20 +463,37 @@ impl Engine {
     }
 
     fn note_network(&mut self, status: &mut watch::Receiver<NetworkStatus>, inputs: &mut Vec<Input>) {
-        let usable = status.borrow_and_update().usable;
-        if usable != self.network_usable {
-            self.network_usable = usable;
-            inputs.push(Input::Network { usable });
+        let now = status.borrow_and_update().clone();
+        if now.usable != self.network_usable {
+            self.network_usable = now.usable;
+            inputs.push(Input::Network { usable: now.usable });
+            self.tell_network(&now);
         }
+    }
+
+    /// Says in the event log how the way into the network is. While the store takes no writes, only the last word counts.
+    fn tell_network(&mut self, status: &NetworkStatus) {
+        self.untold.clear();
+        self.untold.push(Op::Network { usable: status.usable, sentence: status.sentence.clone() });
     }
 
     /// One turn. The error means that there is no store any more.
     async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), crate::store::WriterGone> {
+        let now = self.world.clock.now();
         let turn = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
-            lock(&self.node).turn(self.world.clock.now(), &mut fill, inputs)
+            lock(&self.node).turn(now, &mut fill, inputs)
         };
         let Turn { mut ops, effects } = turn;
+        let mut told = 0;
+        if self.writable {
+            told = self.untold.len();
+            ops.extend(self.untold.iter().cloned());
+            ops.extend(effects.iter().filter_map(|effect| match effect {
+                Effect::Notice(notice) => Some(Op::Notice { peer: notice.peer(), sentence: notice.sentence() }),
+                _ => None,
+            }));
+        }
         let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
         let only_reads = ops.iter().all(is_read);
         let reads: Vec<_> = ops.iter().filter(|op| is_read(op)).cloned().collect();
@@ -494,22 +510,36 @@ impl Engine {
             })
             .collect();
         if ops.is_empty() && wanted.is_empty() {
-            self.act(effects, Vec::new());
+            self.act(effects, Vec::new(), Facts::default());
             return Ok(());
         }
-        match self.writer.write(ops, wanted).await? {
+        match self.writer.write(now.wall_ms, ops, wanted).await? {
             Ok(written) => {
                 if self.writable {
                     self.unwritten_reads.clear();
                 }
-                for stored in written.stored {
-                    self.unread.add(stored);
-                }
-                self.act(effects, written.outgoing);
+                self.untold.drain(..told);
+                let facts = written.applied.map_or_else(Facts::default, |applied| self.take_up(applied));
+                self.act(effects, written.outgoing, facts);
             }
             Err(error) => self.fail(&error, reads, only_reads, effects),
         }
         Ok(())
+    }
+
+    /// Takes up what a commit did, before anybody hears of it.
+    fn take_up(&mut self, applied: Applied) -> Facts {
+        for stored in applied.stored {
+            self.unread.add(stored);
+        }
+        if !applied.freed.is_empty() {
+            let mut node = lock(&self.node);
+            for (peer, bytes) in applied.freed {
+                node.freed(&peer, bytes);
+            }
+        }
+        self.log.publish(applied.events, applied.log);
+        Facts { rows: applied.queued.into_iter().collect(), seen: applied.seen.into() }
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
@@ -520,13 +550,14 @@ impl Engine {
         self.writable = false;
         self.unwritten_reads.extend(reads);
         if only_reads {
-            self.act(effects.into_iter().filter(|e| matches!(e, Effect::Answer { .. })).collect(), Vec::new());
+            let answers = effects.into_iter().filter(|e| matches!(e, Effect::Answer { .. })).collect();
+            self.act(answers, Vec::new(), Facts::default());
             let mut node = lock(&self.node);
             node.resume(self.network_usable, false);
             return;
         }
         for reply in std::mem::take(&mut self.replies).into_values() {
-            reply.fail(error);
+            reply.fail(error, &mut self.clients);
         }
         for link in std::mem::take(&mut self.links).into_values() {
             link.cancel();
@@ -557,13 +588,13 @@ impl Engine {
         works
     }
 
-    fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>) {
+    fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>, mut facts: Facts) {
         let mut outgoing = outgoing.into_iter();
         for effect in effects {
             match effect {
                 Effect::Answer { request, answer } => {
                     if let Some(reply) = self.replies.remove(&request) {
-                        reply.answer(&answer);
+                        reply.answer(&answer, &mut facts, &mut self.clients);
                     }
                 }
                 Effect::Say { link, message } => self.tell(link, ToLink::Say(message)),
@@ -674,6 +705,23 @@ fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>)
         let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
         PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })
     })
+}
+
+/// Removes what is too old in the event log of a daemon that was off for long, in small steps between the turns' commits.
+async fn trim_log(jobs: crate::store::Jobs, clock: Clock, log: LogWriter) {
+    loop {
+        let now_ms = clock.now().wall_ms;
+        match jobs.run(move |store| store.trim(now_ms, TRIM_STEP)).await {
+            Ok(Ok((more, edges))) => {
+                log.publish(Vec::new(), edges);
+                if !more {
+                    return;
+                }
+            }
+            // It is tried again with later commits.
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
 }
 
 async fn at(moment: Option<tokio::time::Instant>) {

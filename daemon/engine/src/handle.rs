@@ -5,21 +5,27 @@
 
 mod consumers;
 mod conversation;
+mod legacy;
 mod log;
 mod refusal;
 mod status;
 mod tokens;
 
-pub use conversation::{Accepted, HistoryLine, Page, SendOptions, Sending};
+pub(crate) use consumers::Consumers;
+pub(crate) use conversation::contact_record;
+pub(crate) use log::LogWriter;
+
+pub use crate::store::Page;
+pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
 pub use refusal::Refusal;
 pub use tokens::TokenRow;
 
 use crate::clock::Clock;
 use crate::engine::{Event, Mailbox, lock};
-use crate::legacy::{Bucket, LegacyLease, LegacyLine, Refusals};
+use crate::legacy::{Bucket, Refusals};
 use crate::link::SentAway;
-use crate::store::Reader;
+use crate::store::{Jobs, Reader, Store, StoreError};
 use crate::transport::NetworkStatus;
 use crate::unread::{self, UnreadBuffers};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,59 +75,28 @@ pub struct Lease {
 /// Asks a running engine. Cheap to clone; a clone does not keep the engine running.
 #[derive(Clone)]
 pub struct Handle {
-    own: PeerId,
-    mailbox: Mailbox,
-    unread: Arc<UnreadBuffers>,
-    reader: Reader,
-    node: Arc<Mutex<Node>>,
-    network: watch::Receiver<NetworkStatus>,
-    clock: Clock,
-    stop: CancellationToken,
-    replace: Arc<AtomicBool>,
-    refused_clients: Arc<AtomicU64>,
-    bucket: Arc<Bucket>,
-    old_refusals: Arc<Refusals>,
-    receives_old: bool,
-    sent_away: Arc<SentAway>,
-    log: EventLog,
+    pub(crate) own: PeerId,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) unread: Arc<UnreadBuffers>,
+    pub(crate) reader: Reader,
+    pub(crate) jobs: Jobs,
+    pub(crate) node: Arc<Mutex<Node>>,
+    pub(crate) network: watch::Receiver<NetworkStatus>,
+    pub(crate) clock: Clock,
+    pub(crate) stop: CancellationToken,
+    pub(crate) replace: Arc<AtomicBool>,
+    pub(crate) refused_clients: Arc<AtomicU64>,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) old_refusals: Arc<Refusals>,
+    pub(crate) receives_old: bool,
+    pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) log: EventLog,
+    pub(crate) consumers: Arc<Consumers>,
+    /// How many clients' keys were committed, see [`crate::client_ids`].
+    pub(crate) client_commits: Arc<AtomicU64>,
 }
 
 impl Handle {
-    #[allow(clippy::too_many_arguments, reason = "called once, by the engine's start")]
-    pub(crate) fn new(
-        own: PeerId,
-        mailbox: Mailbox,
-        unread: Arc<UnreadBuffers>,
-        reader: Reader,
-        node: Arc<Mutex<Node>>,
-        network: watch::Receiver<NetworkStatus>,
-        clock: Clock,
-        stop: CancellationToken,
-        replace: Arc<AtomicBool>,
-        old_refusals: Arc<Refusals>,
-        receives_old: bool,
-        sent_away: Arc<SentAway>,
-        log: EventLog,
-    ) -> Self {
-        Self {
-            own,
-            mailbox,
-            unread,
-            reader,
-            node,
-            network,
-            clock,
-            stop,
-            replace,
-            refused_clients: Arc::default(),
-            bucket: Arc::default(),
-            old_refusals,
-            receives_old,
-            sent_away,
-            log,
-        }
-    }
-
     /// Our identity.
     #[must_use]
     pub fn own(&self) -> PeerId {
@@ -133,9 +108,7 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing was accepted then.
     pub async fn send(&self, peer: PeerId, text: String) -> Result<MessageId, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Send { peer, text, reply }).await?;
-        answer.await.map_err(|_| Refusal::Stopping)?
+        Ok(self.send_with(peer, text, SendOptions::default()).await?.mid)
     }
 
     /// Waits until the peer has a message durably, at most for `timeout`.
@@ -242,17 +215,15 @@ impl Handle {
 
     async fn load(&self, peer: PeerId, after: i64) -> Option<()> {
         let reader = self.reader.clone();
-        let heads = blocking(move || reader.heads(&peer, after, UnreadBuffers::load_limit())).await;
-        match heads {
-            Some(Ok(heads)) => {
+        match read(move || reader.heads(&peer, after, UnreadBuffers::load_limit())).await {
+            Ok(heads) => {
                 self.unread.fill(&peer, after, heads);
                 Some(())
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 tracing::error!(%error, "unread mail cannot be read");
                 None
             }
-            None => None,
         }
     }
 
@@ -263,8 +234,7 @@ impl Handle {
             let _ = self.load(lease.peer, after).await;
         }
         let (reply, answer) = oneshot::channel();
-        let bytes = lease.text.len() as u64;
-        if self.post(Event::Read { peer: lease.peer, row: lease.row, bytes, reply }).await.is_ok() {
+        if self.post(Event::Read { peer: lease.peer, row: lease.row, reply }).await.is_ok() {
             // An engine that stops before the commit repeats the message at the next start: at least once.
             let _ = answer.await;
         }
@@ -273,49 +243,6 @@ impl Handle {
     /// A handed-out message was not read: the next UPDATE gets it again.
     pub fn put_back(&self, lease: Lease) {
         self.unread.put_back(&lease.peer, lease.row);
-    }
-
-    /// Hands out the oldest message of an old daemon. While another client holds it, waits at most 200 ms. The lease is
-    /// for [`Handle::take_legacy`]; dropped, the message is put back.
-    pub async fn lease_legacy(&self) -> Option<LegacyLease> {
-        let deadline = tokio::time::Instant::now() + LEASE_WAIT;
-        loop {
-            // Made before the look, so that a release between the look and the wait is not missed.
-            let mut released = std::pin::pin!(self.bucket.released());
-            released.as_mut().enable();
-            if let Some(hold) = self.bucket.hold() {
-                let (reader, after) = (self.reader.clone(), hold.after());
-                return match blocking(move || reader.legacy_head(after)).await? {
-                    Ok(line) => Some(LegacyLease { hold, line: line? }),
-                    Err(error) => {
-                        tracing::error!(%error, "messages of old daemons cannot be read");
-                        None
-                    }
-                };
-            }
-            tokio::time::timeout_at(deadline, released).await.ok()?;
-        }
-    }
-
-    /// A handed-out message of an old daemon was read. Returns as [`Handle::take`] does.
-    pub async fn take_legacy(&self, lease: LegacyLease) {
-        let LegacyLease { hold, line: LegacyLine { row, at_ms, .. } } = lease;
-        hold.take(row);
-        let (reply, answer) = oneshot::channel();
-        if self.post(Event::LegacyTaken { row, at_ms, reply }).await.is_ok() {
-            // An engine that stops before the commit repeats the message at the next start: at least once.
-            let _ = answer.await;
-        }
-    }
-
-    /// The last `n` messages of old daemons, oldest first.
-    ///
-    /// # Errors
-    /// [`Refusal::Storage`] when the store cannot be read.
-    pub async fn legacy(&self, n: u32) -> Result<Vec<LegacyLine>, Refusal> {
-        let reader = self.reader.clone();
-        let found = blocking(move || reader.legacy(n)).await.ok_or(Refusal::Stopping)?;
-        found.map_err(|error| Refusal::Storage(error.to_string()))
     }
 
     /// Begins the clean stop.
@@ -339,12 +266,29 @@ impl Handle {
         self.refused_clients.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Runs a commit of its own beside those of the engine's turns.
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.jobs.run(job).await.map_err(|_| Refusal::Stopping)?.map_err(|error| not_written(&error))
+    }
+
     async fn post(&self, event: Event) -> Result<(), Refusal> {
         self.mailbox.send(event).await.map_err(|_| Refusal::Stopping)
     }
 }
 
+/// What a client is told of a commit that failed.
+pub(crate) fn not_written(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unsure(why) => Refusal::Unsure(why.clone()),
+        error => Refusal::Storage(error.to_string()),
+    }
+}
+
 /// Runs a read of the store beside the runtime's threads.
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(read).await.ok()
+async fn read<T: Send + 'static>(read: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, Refusal> {
+    let found = tokio::task::spawn_blocking(read).await.map_err(|_| Refusal::Stopping)?;
+    found.map_err(|error| Refusal::Unreadable(error.to_string()))
 }

@@ -1,6 +1,7 @@
 //! The running part of a torchat daemon, without Tor: the actor that owns the core, links to peers, the dialler, the
 //! store, the unread buffers and the control server.
 
+mod client_ids;
 pub mod clock;
 pub mod control;
 mod dialer;

@@ -181,16 +181,19 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     if context.mailbox.send(up).await.is_err() {
         return;
     }
-    let (reader, mut writer) = tokio::io::split(stream);
-    let mut reading = std::pin::pin!(read(reader, established.opener, id, &context));
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut reading = Box::pin(read(&mut reader, established.opener, id, &context));
     let reason = tokio::select! {
         biased;
         end = write(&mut writer, established.sealer, messages) => match end {
             Written::Broken(reason) => reason,
             Written::Closed { last_words } => {
+                // With what it holds of an unfinished message: a link that is over must not cost memory, or whoever
+                // makes many of them, each over the limit, has this much of each for the time below.
+                drop(reading);
                 if last_words {
                     tokio::select! {
-                        _ = tokio::time::timeout(LAST_WORDS_TIME, &mut reading) => {}
+                        _ = tokio::time::timeout(LAST_WORDS_TIME, drain(&mut reader)) => {}
                         () = cancel.cancelled() => {}
                     }
                 }
@@ -206,7 +209,13 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
 
-async fn read(mut reader: ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
+/// Reads until the peer ends the stream, for nothing else.
+async fn drain(reader: &mut ReadHalf<BoxStream>) {
+    let mut buffer = [0; 4 * 1024];
+    while matches!(reader.read(&mut buffer).await, Ok(1..)) {}
+}
+
+async fn read(reader: &mut ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
     let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
     let mut buffer = vec![0; 8 * 1024];
     loop {

@@ -7,16 +7,36 @@
 //! simulation runs it inline, because a store thread breaks paused time.
 
 mod apply;
+mod events;
+mod messages;
 mod query;
+mod records;
+mod search;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-pub use query::{Head, HistoryRow, Outgoing, Reader, Unread};
-pub use writer::{Wanted, Writer, WriterGone, Written};
+pub use apply::Applied;
+pub use events::{LogEdges, Retention};
+pub(crate) use events::{size, time};
+pub use messages::{Glance, MessageRow, Page};
+pub use query::{Head, Outgoing, Reader, Unread};
+pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
+pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use torchat_core::op::Op;
 use torchat_protocol::id::PeerId;
+
+/// Messages that are not indexed for the search, before a commit indexes some.
+const INDEX_AT: i64 = 64;
+/// So many at most, so that the commit stays short.
+const INDEX_STEP: u32 = 256;
+/// New events before a commit removes old ones.
+const TRIM_AT: u64 = 64;
+/// Old events that such a commit removes at most, and twice what it adds: more than come, so the log gets to its limit.
+const TRIM_STEP: u64 = 128;
 
 /// The schema's version, in `PRAGMA user_version`.
 const VERSION: i64 = 2;
@@ -67,6 +87,14 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
+    log: LogEdges,
+    retention: Retention,
+    /// The last event when old ones were removed last.
+    trimmed_at: u64,
+    /// The last message.
+    last_message: i64,
+    /// Up to this message the texts are in the search's index.
+    indexed: i64,
 }
 
 impl Store {
@@ -106,7 +134,20 @@ impl Store {
             let script = format!("BEGIN IMMEDIATE;\n{missing}\nPRAGMA user_version = {VERSION};\nCOMMIT;");
             db.execute_batch(&script)?;
         }
-        Ok(Self { db })
+        let log = events::edges(&db)?;
+        let (indexed, last_message) = search::state(&db)?;
+        Ok(Self { db, log, retention: Retention::default(), trimmed_at: log.last, last_message, indexed })
+    }
+
+    /// Says how many events are kept, and for how long.
+    pub fn set_retention(&mut self, retention: Retention) {
+        self.retention = retention;
+    }
+
+    /// Where the event log begins and ends.
+    #[must_use]
+    pub fn log_edges(&self) -> LogEdges {
+        self.log
     }
 
     /// Limits the size of the file. Beyond it, commits fail with [`StoreError::Full`] and reading goes on.
@@ -126,14 +167,63 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] when the disk or the limit is full, another one when SQLite fails. Nothing was written then,
     /// except that after [`StoreError::Unsure`] only the next start tells.
-    pub fn commit(&mut self, ops: &[Op]) -> Result<Vec<Stored>, StoreError> {
+    ///
+    /// `at_ms` is the turn's moment in milliseconds since 1970, which its events bear.
+    pub fn commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut stored = Vec::new();
+        let mut applied = Applied::default();
+        let mut changes = apply::Changes { db: &transaction, at_ms, out: &mut applied };
         for op in ops {
-            apply::apply(&transaction, op, &mut stored)?;
+            changes.apply(op)?;
+        }
+        let mut log = self.log;
+        let mut trimmed_at = self.trimmed_at;
+        let added = applied.events.len() as u64;
+        log.last += added;
+        if log.last - trimmed_at >= TRIM_AT {
+            trimmed_at = log.last;
+            events::trim(&transaction, &mut log, &self.retention, at_ms, TRIM_STEP.max(2 * added))?;
+        }
+        let last_message = self.last_message.max(applied.last_message);
+        let mut indexed = self.indexed;
+        if last_message - indexed >= INDEX_AT {
+            indexed = search::index(&transaction, indexed, last_message, INDEX_STEP)?;
         }
         transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
-        Ok(stored)
+        (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
+        applied.log = log;
+        Ok(applied)
+    }
+
+    /// Removes old events in a transaction of its own, at most `step`. Returns whether more are to go, and where the log
+    /// begins and ends then.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn trim(&mut self, now_ms: i64, step: u64) -> Result<(bool, LogEdges), StoreError> {
+        let mut log = self.log;
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let more = events::trim(&transaction, &mut log, &self.retention, now_ms, step)?;
+        if log != self.log {
+            transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
+            self.log = log;
+        }
+        Ok((more, log))
+    }
+
+    /// Puts messages into the search's index, at most `step`. Returns whether more are to be indexed.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn index(&mut self, step: u32) -> Result<bool, StoreError> {
+        if self.indexed >= self.last_message {
+            return Ok(false);
+        }
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let indexed = search::index(&transaction, self.indexed, self.last_message, step)?;
+        transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
+        self.indexed = indexed;
+        Ok(indexed < self.last_message)
     }
 
     /// Whether a write would succeed, tried for real and rolled back.
@@ -173,65 +263,4 @@ pub(crate) fn open_reader(path: &PathBuf) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.pragma_update(None, "cache_size", -1024)?;
     Ok(db)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use torchat_core::snapshot::LegacyRow;
-    use torchat_protocol::legacy::{Claim, OldMessage};
-
-    fn old(text: &str, at_ms: i64, keep: usize) -> Op {
-        let claim = Claim::new("a.onion".into()).unwrap();
-        Op::Legacy { message: OldMessage { claim, text: text.into() }, at_ms, keep }
-    }
-
-    fn kept(path: &Path) -> Vec<(String, bool)> {
-        Reader::of_file(path.to_owned()).legacy(100).unwrap().into_iter().map(|l| (l.text, l.taken)).collect()
-    }
-
-    #[test]
-    fn a_store_of_version_1_gets_what_is_new_and_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("torchat.db");
-        let db = Connection::open(&path).unwrap();
-        db.execute_batch(include_str!("store/schema.sql")).unwrap();
-        db.execute_batch("INSERT INTO run (run, at_ms) VALUES (x'0102030405060708', 5); PRAGMA user_version = 1;")
-            .unwrap();
-        drop(db);
-        // The second time finds nothing to do.
-        for count in 1..3 {
-            let mut store = Store::open(&path).unwrap();
-            store.commit(&[old("x", 1, 500)]).unwrap();
-            let snapshot = Reader::of_file(path.clone()).snapshot().unwrap();
-            assert_eq!((snapshot.runs.len(), snapshot.legacy.len()), (1, count));
-        }
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::Newer { found }) if found == VERSION + 1));
-    }
-
-    #[test]
-    fn old_daemons_messages_make_room_by_those_that_were_taken() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("torchat.db");
-        let mut store = Store::open(&path).unwrap();
-        store.commit(&[old("a", 10, 3), old("b", 20, 3), old("c", 30, 3)]).unwrap();
-        let reader = Reader::of_file(path.clone());
-        let first = reader.legacy_head(0).unwrap().unwrap();
-        assert_eq!((first.text.as_str(), first.claim.as_str(), first.at_ms), ("a", "a.onion", 10));
-        let second = reader.legacy_head(first.row).unwrap().unwrap();
-        store.commit(&[Op::LegacyTaken { row: second.row }, old("d", 40, 3)]).unwrap();
-        let unread = |text: &str| (text.to_owned(), false);
-        assert_eq!(kept(&path), [unread("a"), unread("c"), unread("d")], "only the taken one went");
-        store.commit(&[old("e", 50, 3)]).unwrap();
-        assert_eq!(kept(&path).len(), 4, "what nobody has taken stays");
-        store.commit(&[Op::LegacyTaken { row: first.row }, Op::LegacyForget { before_ms: 40 }]).unwrap();
-        assert_eq!(kept(&path), [unread("d"), unread("e")]);
-        let rows = [40, 50].map(|at_ms| LegacyRow { at_ms, taken: false });
-        assert_eq!(reader.snapshot().unwrap().legacy, rows);
-        assert_eq!(reader.legacy_head(i64::MAX).unwrap(), None);
-        // They are nowhere else.
-        assert!(reader.unread().unwrap().is_empty() && reader.snapshot().unwrap().peers.is_empty());
-    }
 }

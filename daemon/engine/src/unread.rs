@@ -1,9 +1,13 @@
-//! The unread buffers: a concurrent hash map from peer to its unread mail, a hot view over the store.
+//! The unread buffers: a concurrent hash map from peer to the mail that classic UPDATE has not handed out, a hot view
+//! over the store.
 //!
-//! Filled after the commit, read by control sessions without going through the engine. It holds the number of unread
-//! messages and the first row of every peer, and at most 32 messages a peer, 8 MiB in all; the rest is loaded from the
-//! store when its turn comes. The store is the truth: what is lost here is only speed. No guard of the map is held
-//! over an await (a lint keeps it so): every method that locks is synchronous.
+//! Filled after the commit, read by control sessions without going through the engine. It holds the first such row of
+//! every peer, and at most 32 messages a peer, 8 MiB in all; the rest is loaded from the store when its turn comes. How
+//! many there are it does not know, so a start costs the same for one message and for a million. The store is the truth:
+//! what is lost here is only speed. No guard of the map is held over an await (a lint keeps it so): every method that locks
+//! is synchronous.
+//!
+//! UPDATE's place is its own: what another program has seen by SEEN is still handed out here.
 
 use crate::store::{Head, Reader, StoreError, Stored};
 use dashmap::DashMap;
@@ -27,16 +31,24 @@ pub(crate) struct UnreadBuffers {
 
 #[derive(Debug)]
 struct Buffer {
-    /// Unread messages, handed out or not.
-    count: u64,
-    /// The oldest unread row, for the order of GET_PEERS.
+    /// The oldest row that is not taken, for the order of GET_PEERS.
     first: i64,
-    /// The oldest unread messages, without gaps. May be shorter than `count`.
+    /// The oldest messages that are not taken, without gaps.
     heads: VecDeque<Head>,
+    /// The store holds more of them than `heads`.
+    more: bool,
+    /// The newest row that a commit told of; 0: none in this run.
+    last: i64,
     /// Everything up to this row was taken, even if the store does not know it yet.
     taken: i64,
     /// The front is handed out.
     leased: bool,
+}
+
+impl Buffer {
+    fn is_empty(&self) -> bool {
+        self.heads.is_empty() && !self.more
+    }
 }
 
 /// What [`UnreadBuffers::try_lease`] found.
@@ -59,14 +71,9 @@ impl UnreadBuffers {
     /// When the store cannot be read.
     pub(crate) fn load(reader: &Reader) -> Result<Self, StoreError> {
         let buffers = Self::default();
-        for unread in reader.unread()? {
-            let buffer = Buffer {
-                count: unread.count,
-                first: unread.first,
-                heads: VecDeque::new(),
-                taken: unread.first - 1,
-                leased: false,
-            };
+        for unread in reader.untaken()? {
+            let (first, taken) = (unread.first, unread.first - 1);
+            let buffer = Buffer { first, heads: VecDeque::new(), more: true, last: 0, taken, leased: false };
             buffers.peers.insert(unread.peer, buffer);
         }
         Ok(buffers)
@@ -84,16 +91,22 @@ impl UnreadBuffers {
     pub(crate) fn add(&self, stored: Stored) {
         let Stored { peer, head } = stored;
         let mut buffer = self.peers.entry(peer).or_insert_with(|| Buffer {
-            count: 0,
             first: head.row,
             heads: VecDeque::new(),
+            more: false,
+            last: 0,
             taken: head.row - 1,
             leased: false,
         });
-        let gapless = buffer.heads.len() as u64 == buffer.count;
-        buffer.count += 1;
-        if gapless && buffer.heads.len() < HEADS_PER_PEER && self.room_for(head.text.len()) {
+        buffer.last = head.row;
+        // A load that read after the commit and was faster than this call has brought it.
+        if head.row <= buffer.taken || buffer.heads.back().is_some_and(|newest| newest.row >= head.row) {
+            return;
+        }
+        if !buffer.more && buffer.heads.len() < HEADS_PER_PEER && self.room_for(head.text.len()) {
             buffer.heads.push_back(head);
+        } else {
+            buffer.more = true;
         }
     }
 
@@ -123,21 +136,29 @@ impl UnreadBuffers {
             return;
         }
         if heads.is_empty() {
-            // The store knows nothing unread: the view was wrong, and the store is the truth.
+            // The store knows nothing more: the view was wrong, and the store is the truth.
+            let told = buffer.last > after;
             drop(buffer);
-            self.peers.remove_if(peer, |_, b| b.taken == after && b.heads.is_empty());
+            if !told {
+                self.peers.remove_if(peer, |_, b| b.taken == after && b.heads.is_empty() && b.last <= after);
+            }
             return;
         }
+        let mut all = heads.len() < HEADS_PER_PEER;
         for (n, head) in heads.into_iter().take(HEADS_PER_PEER).enumerate() {
             // The first one always fits, or nobody could read.
             if !self.room_for(head.text.len()) {
                 if n > 0 {
+                    all = false;
                     break;
                 }
                 self.head_bytes.fetch_add(head.text.len(), Ordering::Relaxed);
             }
             buffer.heads.push_back(head);
         }
+        let newest = buffer.heads.back().map_or(after, |head| head.row);
+        // What came after the store was read is told of by its commit.
+        buffer.more = !all || buffer.last > newest;
         if let Some(front) = buffer.heads.front() {
             buffer.first = front.row;
         }
@@ -160,14 +181,13 @@ impl UnreadBuffers {
             }
             buffer.leased = false;
             buffer.taken = row;
-            buffer.count -= 1;
             match buffer.heads.front().map(|head| head.row) {
                 Some(first) => buffer.first = first,
-                None if buffer.count > 0 => load = Some(row),
+                None if buffer.more => load = Some(row),
                 None => {}
             }
         }
-        self.peers.remove_if(peer, |_, buffer| buffer.count == 0);
+        self.peers.remove_if(peer, |_, buffer| buffer.is_empty());
         self.released.notify_waiters();
         load
     }

@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        let table = |_: &str| Ok(b"root:x:0:0:root:/root:/bin/sh\nanna:x:1001:1001:\xff:/home/anna:/bin/sh\n#x\n".to_vec());
+        let table = |_: &str| Ok(b"root:x:0:0:root:/:/bin/sh\nanna:x:1001:1001:\xff:/home/anna:/bin/sh\n#x\n".to_vec());
         let find = |who: &str| number(who, USERS, "user", &table);
         assert_eq!((find("root"), find("anna"), find("4242")), (Ok(0), Ok(1001), Ok(4242)));
         for who in ["", "ann", "annaa", "x", "#x", "-1", "1 "] {

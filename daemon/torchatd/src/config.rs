@@ -420,6 +420,7 @@ impl Config {
                 hedge: Duration::from_secs(dial.hedge_after_s),
             },
             unauthenticated_streams: limits.unauthenticated_streams,
+            ..EngineConfig::default()
         }
     }
 }
@@ -514,9 +515,13 @@ mod tests {
         assert_eq!(users[&1001], BTreeSet::from([Right::Read, Right::Send]));
         assert_eq!(users[&0], BTreeSet::from([Right::Admin]));
         // The example in the documentation, as far as its names exist here.
-        let example: String =
-            documented().lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| !line.starts_with("d")).collect::<Vec<_>>().join("\n");
-        let example = example.replace("\"torchat\"", "\"0\"");
+        let example: String = documented()
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| !line.starts_with("d"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let example = example.replace("\"torchat\"", "\"0\"").replace("anna", "root");
         assert!(parse(&format!("[control]\n{example}\n")).unwrap().group().is_some(), "{example}");
     }
 

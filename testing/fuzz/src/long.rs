@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 /// How much is run of a class.
 #[derive(Debug, Clone, Copy)]
 pub enum Amount {
-    /// So many inputs, spread evenly over the class's targets.
+    /// So many inputs, spread evenly over the class's targets. A handshake that goes through, because nothing in it was
+    /// changed, is no adversarial one and does not count.
     Cases(u64),
     /// As many as fit into this time, at least one round.
     Time(Duration),
@@ -93,24 +94,26 @@ pub fn run(class: Class, amount: Amount, seed: u64, threads: usize) -> std::io::
     let read = |target: &&Target| Ok(corpus::files(target)?.into_iter().map(|(_, bytes)| bytes).collect());
     let corpora: Vec<Vec<Vec<u8>>> = targets.iter().map(read).collect::<std::io::Result<_>>()?;
     let (started, next, stop) = (Instant::now(), AtomicU64::new(0), AtomicBool::new(false));
+    let counted = AtomicU64::new(0);
     let cases: Vec<_> = targets.iter().map(|_| AtomicU64::new(0)).collect();
     let taken: Vec<_> = targets.iter().map(|_| AtomicU64::new(0)).collect();
     let failures = Mutex::new((0, 0, Vec::new()));
     let worker = || {
         while !stop.load(Ordering::Relaxed) {
             let first = next.fetch_add(BATCH, Ordering::Relaxed);
-            let end = match amount {
-                Amount::Cases(all) => all.min(first + BATCH),
-                Amount::Time(_) => first + BATCH,
-            };
-            if first >= end {
-                break;
-            }
-            for index in first..end {
+            for index in first..first + BATCH {
+                if let Amount::Cases(all) = amount
+                    && counted.load(Ordering::Relaxed) >= all
+                {
+                    return;
+                }
                 let n = usize::try_from(index).unwrap_or(0) % targets.len();
                 let input = generate::input(targets[n], &corpora[n], seed, index);
                 cases[n].fetch_add(1, Ordering::Relaxed);
-                match run_one(targets[n], &input) {
+                let seen = run_one(targets[n], &input);
+                let counts = class != Class::Handshake || seen != Ok(Seen::Taken);
+                counted.fetch_add(u64::from(counts), Ordering::Relaxed);
+                match seen {
                     Ok(Seen::Taken) => drop(taken[n].fetch_add(1, Ordering::Relaxed)),
                     Ok(Seen::Refused) => {}
                     Err(words) => {

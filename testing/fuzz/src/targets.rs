@@ -4,7 +4,9 @@ pub mod control;
 pub mod handshake;
 pub mod ids;
 pub mod json;
+pub mod legacy;
 pub mod message;
+pub mod peers;
 pub mod text;
 pub mod wire;
 
@@ -110,6 +112,26 @@ const CONTROL_WORDS: &[&str] = &[
     "null",
 ];
 
+const LEGACY_WORDS: &[&str] = &[
+    "{\"cmd\":\"RECV\",\"id\":\"aaaaaaaaaaaaaaaa.onion\",\"msg\":\"x\",\"portno\":80}",
+    "\"cmd\":\"RECV\"",
+    "\"EXIT\"",
+    "\"id\":",
+    "\"msg\":",
+    "\"portno\":80",
+    "\"date\":\"x\"",
+    "0067",
+    "9999",
+    "0000",
+    "{",
+    "}",
+    "\\",
+    "\"",
+    " ",
+    "\n",
+    "null",
+];
+
 const TEXT_WORDS: &[&str] = &[
     "\u{1b}[31m",
     "\u{1b}]0;",
@@ -166,11 +188,13 @@ pub(crate) const ALL: &[Target] = &[
     parser("json", json::strict, 500, JSON_WORDS),
     parser("message", message::decode, 900, MESSAGE_WORDS),
     parser("message_built", message::built, 600, &["\u{202e}", "\\u", "\"", "x"]),
+    parser("legacy", legacy::stream, 500, LEGACY_WORDS),
     parser("finder", control::finder, 600, CONTROL_WORDS),
     parser("request", control::request, 400, CONTROL_WORDS),
     parser("reply", control::reply, 400, &["\n", "\"", "\\", "\u{1f600}", "\u{7f}"]),
     parser("show", text::show, 300, TEXT_WORDS),
     parser("nick", text::nick, 80, TEXT_WORDS),
+    Target { name: "peers", class: Class::Stateful, run: peers::script, words: &[], longest: 700 },
     Target { name: "handshake", class: Class::Handshake, run: handshake::tampered, words: &[], longest: 48 },
     Target { name: "handshake_lies", class: Class::Handshake, run: handshake::lies, words: &[], longest: 24 },
     Target {

@@ -34,3 +34,15 @@ fn every_folder_has_its_target() {
     let targets: BTreeSet<_> = TARGETS.iter().map(|target| target.name.to_owned()).collect();
     assert_eq!(folders, targets);
 }
+
+#[test]
+fn every_target_has_its_twin_under_libfuzzer() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/cargo-fuzz");
+    let manifest = std::fs::read_to_string(format!("{folder}/Cargo.toml")).unwrap();
+    for target in TARGETS {
+        let path = format!("fuzz_targets/{}.rs", target.name);
+        assert!(std::fs::read_to_string(format!("{folder}/{path}")).is_ok_and(|text| text.contains("fuzz_target!")));
+        assert!(manifest.contains(&format!("path = \"{path}\"")), "{path} is not in the manifest");
+    }
+    assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+}

@@ -86,6 +86,12 @@ impl Daemon {
         &self.data
     }
 
+    /// Its control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("control.sock")
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
@@ -154,6 +160,42 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.kill();
+    }
+}
+
+/// Two running loopback daemons that have added each other, and their onions.
+pub struct Friends {
+    /// One of them.
+    pub a: Daemon,
+    /// The other one.
+    pub b: Daemon,
+    /// The onion of `a`.
+    pub onion_a: String,
+    /// The onion of `b`.
+    pub onion_b: String,
+}
+
+impl Friends {
+    /// Starts them with all their files below `dir`. `program` is the loopback daemon.
+    ///
+    /// # Errors
+    /// When one of them does not serve.
+    pub fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let peers = dir.join("peers");
+        std::fs::create_dir_all(&peers)?;
+        let daemon = |name: &str, seed: u8| {
+            let data = dir.join(name);
+            let text = |path: &Path| path.to_string_lossy().into_owned();
+            let arguments = vec![text(&data), text(&peers), seed.to_string()];
+            Daemon::new(program, arguments, &data)
+        };
+        let (mut a, mut b) = (daemon("a", 1), daemon("b", 2));
+        a.start()?;
+        b.start()?;
+        let (onion_a, onion_b) = (a.client()?.host()?, b.client()?.host()?);
+        a.client()?.add(&onion_b)?;
+        b.client()?.add(&onion_a)?;
+        Ok(Self { a, b, onion_a, onion_b })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests of several crates share: the simulation of many daemons in one process under paused time, daemons as
 //! processes, and chaos on a real Tor network.
 
+pub mod api;
 pub mod chaos;
 pub mod daemon;
 pub mod loopback;

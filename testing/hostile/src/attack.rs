@@ -26,8 +26,6 @@ pub enum Kind {
     Patient,
     /// As [`Kind::Patient`], with a deadline of a minute. Left out unless it is asked for.
     Slow,
-    /// By itself, and only where the daemon can be made to dial us: on loopback.
-    Dialled,
 }
 
 type Run = Arc<dyn Fn(Arc<Target>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -41,6 +39,8 @@ pub struct Attack {
     pub expect: &'static str,
     /// When it runs.
     pub kind: Kind,
+    /// Only on loopback: the daemon must dial us, or it would take too long over Tor.
+    pub loopback: bool,
     run: Run,
 }
 
@@ -49,7 +49,13 @@ where
     F: Fn(Arc<Target>) -> Done + Send + Sync + 'static,
     Done: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    Attack { name: name.into(), expect, kind, run: Arc::new(move |target| run(target).boxed()) }
+    Attack { name: name.into(), expect, kind, loopback: false, run: Arc::new(move |target| run(target).boxed()) }
+}
+
+impl Attack {
+    fn on_loopback(self) -> Self {
+        Self { loopback: true, ..self }
+    }
 }
 
 /// The whole table.
@@ -81,6 +87,8 @@ pub async fn run(
     mut report: impl FnMut(&Attack, &Outcome, Duration),
 ) {
     let loopback = matches!(target.way, Way::Loopback(_));
+    let (rows, left_out): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| loopback || !row.loopback);
+    left_out.iter().for_each(|row| report(row, &Outcome::LeftOut("on loopback only"), Duration::ZERO));
     let (waiting, others): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| matches!(row.kind, Kind::Patient | Kind::Slow));
     let mut together = Vec::new();
@@ -99,10 +107,6 @@ pub async fn run(
         }
     }
     for row in others {
-        if row.kind == Kind::Dialled && !loopback {
-            report(&row, &Outcome::LeftOut("the daemon must dial us: on loopback only"), Duration::ZERO);
-            continue;
-        }
         let begun = Instant::now();
         let result = async {
             (row.run)(target.clone()).await?;

@@ -1,10 +1,10 @@
 //! What floods cost: the daemon's memory and processor time, and an honest contact's deliveries meanwhile.
 //!
-//! Each flood is measured against a quiet time just before it, in the same pair of processes. The deliveries are printed
+//! Each flood is measured in slices, with quiet ones between them, in the same pair of processes. The deliveries are printed
 //! and never asserted: attacker, daemon and honest contact share the processors of one machine here. Memory is asserted.
 
 use crate::flood::Flood;
-use crate::process::{self, Usage};
+use crate::process;
 use crate::target::Target;
 use crate::victim::Pair;
 use anyhow::ensure;
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 /// Memory that a flood may add to the daemon, in KiB: an unfinished message of 512 KiB on each of 32 strangers' links
 /// and as many contacts', 8 MiB of messages that wait for the engine, and room for what the allocator keeps.
 pub const GROWTH_KIB: u64 = 64 * 1024;
+/// Quiet and loud times follow each other so often: what else the machine does falls on both alike.
+const SLICES: u32 = 4;
 /// Between two honest messages.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -104,7 +106,7 @@ fn part(mut times: Vec<Duration>, part: f64) -> Duration {
     times.get(at).copied().unwrap_or_default()
 }
 
-/// Runs these floods, each for so long and after a quiet time of the same length, against one pair of processes.
+/// Runs these floods, each for so long and with as much quiet time between its slices, against one pair of processes.
 ///
 /// # Errors
 /// When an honest message does not arrive, or the daemon needs more memory than [`GROWTH_KIB`] beyond what it had.
@@ -118,7 +120,7 @@ pub async fn run(
     let pair = Pair::start(daemon)?;
     let (target, pid) = (Arc::new(pair.target()?), pair.pid()?);
     // The first ones make the link and warm everything up.
-    deliver(&target, pid, Instant::now() + time.min(Duration::from_secs(2)), &CancellationToken::new()).await?;
+    Phase::default().measure(&target, pid, time.min(Duration::from_secs(2))).await?;
     let fresh = process::usage(pid)?.rss_kib;
     let mut worst = 0;
     for (flood, per_second) in floods.iter().copied() {
@@ -140,54 +142,65 @@ async fn one(
     per_second: Option<u32>,
     time: Duration,
 ) -> anyhow::Result<Cost> {
-    let (never, stop) = (CancellationToken::new(), CancellationToken::new());
-    let before = process::usage(pid)?;
-    let begun = Instant::now();
-    let (quiet, _) = deliver(target, pid, begun + time, &never).await?;
-    let quiet_time = begun.elapsed();
-    let start = process::usage(pid)?;
-    let begun = Instant::now();
-    // The honest messages end the flood, not the other way round: a flood that is over too soon is an error.
-    let honest = async {
-        let result = deliver(target, pid, begun + time, &stop).await;
-        stop.cancel();
-        result
-    };
-    let (said, honest) = tokio::join!(flood.run(target, per_second, &stop), honest);
-    let (loud, most) = honest?;
-    let (said, time) = (said?, begun.elapsed());
-    let end = process::usage(pid)?;
-    let cpu = |from: Usage, to: Usage, time: Duration| (to.cpu_s - from.cpu_s) / time.as_secs_f64();
+    let slice = time / SLICES;
+    let before_kib = process::usage(pid)?.rss_kib;
+    let (mut quiet, mut loud) = (Phase::default(), Phase::default());
+    let mut said = 0;
+    for _ in 0..SLICES {
+        quiet.measure(target, pid, slice).await?;
+        let stop = CancellationToken::new();
+        // The honest messages end the flood, not the other way round: an attacker that cannot go on is an error.
+        let honest = async {
+            let result = loud.measure(target, pid, slice).await;
+            stop.cancel();
+            result
+        };
+        let (count, honest) = tokio::join!(flood.run(target, per_second, &stop), honest);
+        honest?;
+        said += count?;
+    }
     ensure!(said > 0, "{} said nothing", flood.name());
     Ok(Cost {
         flood,
         per_second,
-        time,
+        time: loud.time,
         said,
-        quiet,
-        loud,
-        quiet_cpu: cpu(before, start, quiet_time),
-        loud_cpu: cpu(start, end, time),
-        before_kib: start.rss_kib,
-        most_kib: most.max(end.rss_kib),
+        quiet: quiet.deliveries(),
+        loud: loud.deliveries(),
+        quiet_cpu: quiet.cpu_s / quiet.time.as_secs_f64(),
+        loud_cpu: loud.cpu_s / loud.time.as_secs_f64(),
+        before_kib,
+        most_kib: loud.most_kib.max(process::usage(pid)?.rss_kib),
     })
 }
 
-/// Honest messages one after the other until then, and the most memory that the daemon had between them.
-async fn deliver(
-    target: &Target,
-    pid: u32,
-    until: Instant,
-    stop: &CancellationToken,
-) -> anyhow::Result<(Deliveries, u64)> {
-    let (mut times, mut most) = (Vec::new(), 0);
-    while Instant::now() < until && !stop.is_cancelled() {
-        times.push(target.honest_delivery().await?);
-        most = most.max(process::usage(pid)?.rss_kib);
-        tokio::time::sleep(PAUSE).await;
+/// All slices of one kind.
+#[derive(Default)]
+struct Phase {
+    times: Vec<Duration>,
+    time: Duration,
+    cpu_s: f64,
+    most_kib: u64,
+}
+
+impl Phase {
+    /// Honest messages one after the other for so long, and what the daemon needs meanwhile.
+    async fn measure(&mut self, target: &Target, pid: u32, time: Duration) -> anyhow::Result<()> {
+        let (begun, before) = (Instant::now(), process::usage(pid)?);
+        while begun.elapsed() < time {
+            self.times.push(target.honest_delivery().await?);
+            self.most_kib = self.most_kib.max(process::usage(pid)?.rss_kib);
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.time += begun.elapsed();
+        self.cpu_s += process::usage(pid)?.cpu_s - before.cpu_s;
+        Ok(())
     }
-    let (p50, p95) = (median(times.clone()), part(times.clone(), 0.95));
-    Ok((Deliveries { count: times.len(), p50, p95 }, most))
+
+    fn deliveries(&self) -> Deliveries {
+        let times = self.times.clone();
+        Deliveries { count: times.len(), p50: median(times.clone()), p95: part(times, 0.95) }
+    }
 }
 
 #[cfg(test)]

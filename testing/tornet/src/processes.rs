@@ -148,9 +148,26 @@ pub(crate) fn end_all(folders: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a process is on its way out. The kernel takes its memory, and so its command line, before it closes its files; a
+/// relay that is started again meanwhile finds its ports taken (seen at a load of 12).
+fn is_ending(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
+    let mut fields = rest.split_ascii_whitespace();
+    // proc(5): the state is the third field, the number of threads the twentieth. A zombie whose other threads still end
+    // holds the files with them; one without threads waits for its parent only.
+    let (state, threads) = (fields.next().unwrap_or_default(), fields.nth(16).unwrap_or_default());
+    let zombie = matches!(state, "Z" | "X");
+    if zombie { threads.parse().is_ok_and(|threads: u32| threads > 1) } else { has_no_memory(pid) }
+}
+
+fn has_no_memory(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.is_empty())
+}
+
 fn is_gone_within(pid: u32, dir: &Path, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    while is_node(pid, dir) {
+    while is_node(pid, dir) || is_ending(pid) {
         if Instant::now() > deadline {
             return false;
         }
@@ -189,7 +206,13 @@ mod tests {
         assert!(exists(std::process::id()));
         let mut child = Command::new("true").spawn().unwrap();
         let pid = child.id();
+        while exists(pid) {
+            std::thread::sleep(LOOK);
+        }
+        // Nobody has waited for it: a zombie holds no files.
+        assert!(!is_ending(pid));
         child.wait().unwrap();
-        assert!(!exists(pid));
+        assert!(!exists(pid) && !is_ending(pid));
+        assert!(!is_ending(std::process::id()));
     }
 }

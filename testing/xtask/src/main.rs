@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod install;
 mod long;
+mod longfuzz;
 mod schema;
 mod test;
 mod tornet;
@@ -45,7 +46,7 @@ enum Task {
     },
     /// Breaks a private Tor network and two daemons on it for minutes: relays, a peer, services, the network.
     Chaos(chaos::Chaos),
-    /// Simulated storms with fresh seeds, for minutes on all processors.
+    /// Simulated storms with fresh seeds, for minutes, then millions of mutated inputs; on all processors.
     Long(long::Long),
     /// Writes the control API's schema and tables from its types.
     Schema(schema::Schema),

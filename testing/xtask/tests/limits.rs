@@ -185,7 +185,7 @@ fn every_key_of_the_configuration_is_one_that_is_read() {
 
 #[test]
 fn every_counter_of_status_is_documented() {
-    let source = read("daemon/engine/src/handle.rs");
+    let source = read("daemon/engine/src/handle/status.rs");
     // First STATUS itself, then its part about old programs.
     let blocks: Vec<_> = source.split("\"refused\": {").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
     assert_eq!(blocks.len(), 2, "another place with counters");

@@ -126,6 +126,7 @@ impl Node {
     pub(super) fn make_contact(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
         let row = self.peers.entry(peer).or_default();
         row.contact = true;
+        self.to_show.insert(peer);
         row.added_ms = Some(now.wall_ms);
         turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
         if let Some(request) = row.request.take() {
@@ -143,6 +144,7 @@ impl Node {
         let Some(row) = self.peers.get_mut(&peer) else { return };
         let owed: Vec<_> = row.out.iter().flat_map(|out| out.owed().map(|p| p.mid)).collect();
         let was_contact = std::mem::take(&mut row.contact);
+        self.to_show.insert(peer);
         (row.waiting, row.greet, row.hidden) = (false, false, false);
         row.intro = Intro::default();
         row.petname = None;
@@ -240,7 +242,14 @@ impl Node {
             turn.ops.append(&mut self.later);
         } else {
             // The peers ask again at their next link.
-            self.later.clear();
+            for op in self.later.drain(..) {
+                if let Op::Link { peer, up } = op
+                    && let Some(row) = self.peers.get_mut(&peer)
+                {
+                    row.shown_up = !up;
+                    self.to_show.insert(peer);
+                }
+            }
         }
     }
 

@@ -313,8 +313,15 @@ mod tests {
     fn node(ago: i64, attempts: u32, waiting: bool) -> (Node, PeerId) {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").expect("an onion");
         let own = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).expect("a key");
-        let pending =
-            Pending { mid: MessageId([1; 16]), chain: Chain([2; 16]), bytes: 3, at_ms: NOW.wall_ms - ago, gone: None };
+        let pending = Pending {
+            mid: MessageId([1; 16]),
+            chain: Chain([2; 16]),
+            bytes: 3,
+            at_ms: NOW.wall_ms - ago,
+            gone: None,
+            until_ms: None,
+            end_mono_ms: None,
+        };
         let out = OutSnapshot { lane: LaneId([3; 8]), acked: 0, acked_chain: Chain::EMPTY, pending: vec![pending] };
         let row = PeerSnapshot {
             peer,
@@ -334,6 +341,7 @@ mod tests {
             out: Some(out),
             lanes: vec![],
             unread_bytes: 0,
+            linked: false,
         };
         let node = Node::new(
             own,

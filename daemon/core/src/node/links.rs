@@ -145,6 +145,7 @@ impl Node {
             closing: false,
         };
         self.links.insert(id, link);
+        self.to_show.insert(peer);
         let row = self.peers.entry(peer).or_default();
         row.links.push(id);
         row.greet = false;
@@ -262,6 +263,7 @@ impl Node {
         let peer = link.peer;
         turn.effects.push(Effect::Close { link: id, bye });
         self.to_pump.insert(peer);
+        self.to_show.insert(peer);
     }
 
     pub(super) fn link_down(
@@ -274,6 +276,7 @@ impl Node {
     ) {
         let Some(link) = self.links.remove(&id) else { return };
         let peer = link.peer;
+        self.to_show.insert(peer);
         let Some(row) = self.peers.get_mut(&peer) else { return };
         row.links.retain(|other| *other != id);
         row.dialling.reason = Some(reason);

@@ -1,11 +1,12 @@
 //! Which copies of a contact and of ourselves were met, when a contact was last heard of, and whether it sees us.
 
-use super::Node;
+use super::{Node, Peer};
 use crate::effect::{Effect, Notice, Turn};
 use crate::entropy::Entropy;
 use crate::input::LinkId;
 use crate::op::Op;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{ByeReason, Hello};
 
@@ -29,6 +30,8 @@ pub struct Noticed {
 pub struct ContactView {
     /// The contact.
     pub peer: PeerId,
+    /// It is a contact; else it is blocked, or a stranger.
+    pub contact: bool,
     /// What the user calls it. Wins over `nick`.
     pub petname: Option<String>,
     /// What it calls itself: not to be trusted.
@@ -130,22 +133,80 @@ impl Node {
     /// The contacts and the blocked peers, at the given moment.
     #[must_use]
     pub fn contacts(&self, now: Now) -> Vec<ContactView> {
-        let view = |(peer, row): (&PeerId, &super::Peer)| {
-            let links = || row.links.iter().filter_map(|id| self.links.get(id));
-            let by_link = links().map(|link| now.mono_ms.saturating_sub(link.last_heard)).min();
-            let by_store = row.seen_ms.map(|seen| u64::try_from(now.wall_ms.saturating_sub(seen)).unwrap_or(0));
-            ContactView {
-                peer: *peer,
-                petname: row.petname.clone(),
-                nick: row.nick.clone(),
-                blocked: row.blocked,
-                linked: links().any(|link| !link.closing),
-                heard_ms_ago: by_link.or(by_store),
-                hidden: row.hidden,
-                waiting: row.waiting,
-                queued: row.out.as_ref().map_or(0, |out| out.owed().count()),
+        let known = self.peers.iter().filter(|(_, row)| row.contact || row.blocked);
+        known.map(|(peer, row)| self.view(*peer, row, now)).collect()
+    }
+
+    /// What is known of any peer, at the given moment.
+    #[must_use]
+    pub fn contact(&self, peer: &PeerId, now: Now) -> ContactView {
+        match self.peers.get(peer) {
+            Some(row) => self.view(*peer, row, now),
+            None => self.view(*peer, &Peer::default(), now),
+        }
+    }
+
+    fn view(&self, peer: PeerId, row: &Peer, now: Now) -> ContactView {
+        let links = || row.links.iter().filter_map(|id| self.links.get(id));
+        let by_link = links().map(|link| now.mono_ms.saturating_sub(link.last_heard)).min();
+        let by_store = row.seen_ms.map(|seen| u64::try_from(now.wall_ms.saturating_sub(seen)).unwrap_or(0));
+        ContactView {
+            peer,
+            contact: row.contact,
+            petname: row.petname.clone(),
+            nick: row.nick.clone(),
+            blocked: row.blocked,
+            linked: links().any(|link| !link.closing),
+            heard_ms_ago: by_link.or(by_store),
+            hidden: row.hidden,
+            waiting: row.waiting,
+            queued: row.out.as_ref().map_or(0, |out| out.owed().count()),
+        }
+    }
+
+    /// Tells the event log of contacts whose first link came up or whose last one went down in this turn. That one came up
+    /// is written in the next turn, so that its first words do not wait for the disk; that turn is due at once.
+    pub(super) fn show_links(&mut self, turn: &mut Turn) {
+        if !self.writable {
+            // Looked at again when the store takes writes.
+            return;
+        }
+        for peer in std::mem::take(&mut self.to_show) {
+            let Some(row) = self.peers.get_mut(&peer) else { continue };
+            let up = row.contact && row.links.iter().any(|id| self.links.get(id).is_some_and(|l| !l.closing));
+            if up == row.shown_up {
+                continue;
             }
+            row.shown_up = up;
+            let op = Op::Link { peer, up };
+            // The end of a link is written down anyway, and a daemon that stops has no next turn.
+            if up && !self.stopping { self.later.push(op) } else { turn.ops.push(op) }
+        }
+    }
+
+    /// Tells the event log of the peers that this turn has changed: each once, as it is after the turn, before anything
+    /// that the turn says of it later.
+    pub(super) fn tell_changes(&self, now: Now, turn: &mut Turn) {
+        let changed = |op: &Op| match op {
+            Op::Contact { peer, .. }
+            | Op::Remove { peer }
+            | Op::Block { peer, .. }
+            | Op::Petname { peer, .. }
+            | Op::Nick { peer, .. }
+            | Op::Waiting { peer, .. }
+            | Op::Hidden { peer, .. } => Some(*peer),
+            _ => None,
         };
-        self.peers.iter().filter(|(_, row)| row.contact || row.blocked).map(view).collect()
+        let last: BTreeMap<PeerId, usize> =
+            turn.ops.iter().enumerate().filter_map(|(n, op)| Some((changed(op)?, n))).collect();
+        if last.is_empty() {
+            return;
+        }
+        let ops = std::mem::take(&mut turn.ops);
+        for (n, op) in ops.into_iter().enumerate() {
+            let peer = changed(&op).filter(|peer| last.get(peer) == Some(&n));
+            turn.ops.push(op);
+            turn.ops.extend(peer.map(|peer| Op::Changed { contact: self.contact(&peer, now) }));
+        }
     }
 }

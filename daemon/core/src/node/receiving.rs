@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::effect::{Effect, Turn};
-use crate::input::{Answer, LinkId, RequestId};
+use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::op::Op;
 use crate::time::Now;
 use torchat_protocol::id::{Chain, PeerId};
@@ -107,18 +107,26 @@ impl Node {
         }
     }
 
-    pub(super) fn read(&mut self, request: RequestId, peer: PeerId, row: i64, bytes: u64, turn: &mut Turn) {
-        turn.ops.push(Op::Read { row });
-        turn.effects.push(Effect::Answer { request, answer: Answer::Done });
-        let Some(peer_row) = self.peers.get_mut(&peer) else { return };
-        peer_row.unread_bytes = peer_row.unread_bytes.saturating_sub(bytes);
+    pub(super) fn read_upto(&mut self, request: RequestId, peer: PeerId, upto: i64, limit: u32, turn: &mut Turn) {
+        let answer = if self.writable {
+            turn.ops.push(Op::ReadUpto { peer, upto, limit });
+            Answer::Done
+        } else {
+            Answer::Refused(Refused::Storage)
+        };
+        turn.effects.push(Effect::Answer { request, answer });
+    }
+
+    /// A commit has marked so many bytes of a peer's text as read. Only the store knows how many: what one program has
+    /// seen and another one takes later counts once. What follows from it is in the next turn, which is due at once.
+    pub fn freed(&mut self, peer: &PeerId, bytes: u64) {
+        let Some(row) = self.peers.get_mut(peer) else { return };
+        row.unread_bytes = row.unread_bytes.saturating_sub(bytes);
         self.unread_bytes = self.unread_bytes.saturating_sub(bytes);
         // Half free before the flow starts again, or every single message read would cost a HELLO.
-        if peer_row.unread_bytes <= self.policy.unread_bytes_per_peer / 2
+        self.unchoke_due |= row.unread_bytes <= self.policy.unread_bytes_per_peer / 2
             && self.unread_bytes <= self.policy.unread_bytes_total / 2
-        {
-            self.unchoke(turn);
-        }
+            && self.links.values().any(|link| link.choked && !link.closing);
     }
 
     pub(super) fn storage(&mut self, writable: bool, turn: &mut Turn) {
@@ -132,7 +140,7 @@ impl Node {
     }
 
     /// Lets the peers whose messages had to wait send again: a HELLO tells them where to go on.
-    fn unchoke(&mut self, turn: &mut Turn) {
+    pub(super) fn unchoke(&mut self, turn: &mut Turn) {
         let choked: Vec<_> = self.links.iter().filter(|(_, l)| l.choked && !l.closing).map(|(id, _)| *id).collect();
         for id in choked {
             if let Some(link) = self.links.get_mut(&id) {

@@ -6,6 +6,7 @@ use crate::entropy::{self, Entropy};
 use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::op::Op;
 use crate::outbox::{Outbox, Progress, Taken, Verdict};
+use crate::snapshot::Pending;
 use crate::time::Now;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::limits;
@@ -16,16 +17,24 @@ const EXPIRY_STEP_MS: u64 = 3_600_000;
 /// How long the wall clock must have stood still before messages fail by it.
 const EXPIRY_CALM_MS: u64 = 600_000;
 
+/// A message as a client gives it.
+pub(super) struct Text {
+    pub(super) peer: PeerId,
+    pub(super) text: String,
+    pub(super) client: Option<String>,
+    pub(super) expire_ms: Option<i64>,
+}
+
 impl Node {
     pub(super) fn send(
         &mut self,
         now: Now,
         entropy: &mut dyn Entropy,
         request: RequestId,
-        peer: PeerId,
-        text: String,
+        text: Text,
         turn: &mut Turn,
     ) {
+        let Text { peer, text, client, expire_ms } = text;
         if let Err(refused) = self.may_send(&peer, &text) {
             turn.effects.push(Effect::Answer { request, answer: Answer::Refused(refused) });
             return;
@@ -41,10 +50,15 @@ impl Node {
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let row = self.peers.entry(peer).or_default();
         let out = row.out.get_or_insert_with(|| Outbox::new(LaneId(entropy::bytes(entropy))));
-        let (seq, chain) = out.push(mid, bytes, now.wall_ms);
+        let expire_ms = expire_ms.map(|ms| ms.clamp(0, self.policy.expiry_ms));
+        let until_ms = expire_ms.map(|ms| now.wall_ms.saturating_add(ms));
+        let end_mono_ms = expire_ms.map(|ms| now.mono_ms.saturating_add(ms.unsigned_abs()));
+        let (chain, at_ms, gone) = (Chain::EMPTY, now.wall_ms, None);
+        let (seq, chain) = out.push_pending(Pending { mid, chain, bytes, at_ms, gone, until_ms, end_mono_ms });
         let lane = out.lane();
+        self.ends.extend(end_mono_ms.map(|end| (end, peer, mid)));
         self.outbox_bytes += u64::from(bytes);
-        turn.ops.push(Op::Queue { peer, mid, lane, seq, chain, at_ms: now.wall_ms, text });
+        turn.ops.push(Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text });
         turn.effects.push(Effect::Answer { request, answer: Answer::Queued(mid) });
         self.to_pump.insert(peer);
         self.hurry(now, entropy, peer);
@@ -165,6 +179,11 @@ impl Node {
                         link.progress = true;
                     }
                     row.dialling.succeeded();
+                    for pending in delivered.iter().chain(&taken_back) {
+                        if let Some(end) = pending.end_mono_ms {
+                            self.ends.remove(&(end, peer, pending.mid));
+                        }
+                    }
                     let owed = delivered.iter().filter(|p| p.gone.is_none());
                     self.outbox_bytes -= owed.map(|p| u64::from(p.bytes)).sum::<u64>();
                     let late = delivered.iter().filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
@@ -224,6 +243,9 @@ impl Node {
         if taken.is_empty() {
             return taken;
         }
+        for (end, mid) in taken.iter().filter_map(|t| Some((t.end_mono_ms?, t.mid))) {
+            self.ends.remove(&(end, peer, mid));
+        }
         self.outbox_bytes -= taken.iter().map(|t| u64::from(t.bytes)).sum::<u64>();
         turn.ops.extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, why, at_ms: now.wall_ms }));
         turn.ops.push(Op::Rechain { peer, messages: out.chains() });
@@ -240,7 +262,18 @@ impl Node {
     /// Gives up what waited too long. The wall clock alone would not do: one that is set a month ahead by mistake would
     /// fail everything. So it is believed only after it has stood still for a while on a machine that Tor lets in,
     /// which it does not with a wrong clock.
+    ///
+    /// A message with an end of its own that was sent in this run ends by the monotonic clock, which nobody sets. After
+    /// a restart only the wall clock knows its end.
     pub(super) fn expire(&mut self, now: Now, turn: &mut Turn) {
+        while self.writable
+            && !self.stopping
+            && let Some((end, peer, mid)) = self.ends.first().copied()
+            && end <= now.mono_ms
+        {
+            self.ends.pop_first();
+            self.take_back(now, peer, &[mid], SkipReason::Expired, turn);
+        }
         if now.mono_ms < self.expiry_due {
             return;
         }
@@ -255,12 +288,20 @@ impl Node {
             .peers
             .iter()
             .filter_map(|(peer, row)| {
-                let old: Vec<_> = row.out.as_ref()?.owed().filter(|p| p.at_ms < born).map(|p| p.mid).collect();
+                let old = |p: &&Pending| p.at_ms < born || p.until_ms.is_some_and(|until| until < now.wall_ms);
+                let old: Vec<_> = row.out.as_ref()?.owed().filter(old).map(|p| p.mid).collect();
                 (!old.is_empty()).then_some((*peer, old))
             })
             .collect::<Vec<_>>()
         {
             self.take_back(now, peer, &mids, SkipReason::Expired, turn);
+        }
+        // A message of an earlier run may have its own end before the next look.
+        let owed = self.peers.values().filter_map(|row| row.out.as_ref()).flat_map(Outbox::owed);
+        let ends = owed.filter(|p| p.end_mono_ms.is_none()).filter_map(|p| p.until_ms);
+        if let Some(pause) = ends.map(|until| until.saturating_sub(now.wall_ms)).min() {
+            let pause = u64::try_from(pause).unwrap_or(0).max(1_000);
+            self.expiry_due = self.expiry_due.min(now.mono_ms + pause);
         }
     }
 
@@ -283,6 +324,11 @@ impl Node {
             let count = out.sendable(first, link.inflight, link.credit);
             link.next = Some(first + count);
             out.sending(first + count - 1);
+            if self.writable
+                && let Some((first, count)) = out.tell_sent(first + count - 1)
+            {
+                turn.ops.push(Op::Sent { peer, lane: out.lane(), first, count });
+            }
             transmit(out, id, peer, first, count, turn);
         }
     }

@@ -1,6 +1,8 @@
 //! Decisions of the node, told step by step without a network.
 #![allow(clippy::unwrap_used)]
 
+mod told;
+
 use super::*;
 use crate::effect::Notice;
 use crate::input::{ContactChange, DialFailure};
@@ -44,6 +46,7 @@ impl Bench {
             out: None,
             lanes: vec![],
             unread_bytes: 0,
+            linked: false,
         };
         let mut policy = Policy::default();
         change(&mut row, &mut policy);
@@ -212,7 +215,13 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     let closes = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Close { bye: Some(ByeReason::Idle), .. }));
     assert_eq!(closes(&bench.pass(10 * SECOND)), 0, "not before it said what it has");
     bench.hello(1, None, None);
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "to deliver".into() }]);
+    bench.turn([Input::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "to deliver".into(),
+        client: None,
+        expire_ms: None,
+    }]);
     assert_eq!(closes(&bench.pass(20 * SECOND)), 0);
     let chain = bench.node.peers[&bench.peer].out.as_ref().unwrap().chain_before(2).unwrap();
     let lane = bench.node.peers[&bench.peer].out.as_ref().unwrap().lane();
@@ -225,7 +234,7 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
 #[test]
 fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
     bench.pass(40 * SECOND);
     assert_eq!(bench.node.dials, 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
@@ -255,7 +264,7 @@ fn a_contacts_dials_have_a_price() {
         policy.dial.token_ms = 10 * MINUTE;
         policy.presence_ms = 0;
     });
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
     let dials = count(&bench.pass_with(HOUR, DialFailure::PeerDown), |e| matches!(e, Effect::Dial { .. }));
     assert!((8..=9).contains(&dials), "three at once and one each ten minutes: {dials}");
     assert!(bench.node.status(bench.now.mono_ms).counters.dials > 0);
@@ -268,11 +277,11 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     let replaced = |effects: &[Effect]| count(effects, |e| *e == Effect::Replace);
     // A peer that is down is no reason.
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
     assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake)), 0);
 
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into() }]);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
     assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
     let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
     assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
@@ -317,7 +326,7 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
 #[test]
 fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "old".into() }]);
+    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "old".into(), client: None, expire_ms: None }]);
     let failed = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::TakenBack { .. }));
     bench.now.wall_ms += 31 * 86_400_000;
     assert_eq!(failed(&bench.turn([]).effects), 0);

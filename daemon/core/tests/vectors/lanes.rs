@@ -52,6 +52,7 @@ impl Talk {
             out: None,
             lanes: vec![],
             unread_bytes: 0,
+            linked: false,
         };
         let snapshot = Snapshot { peers: contact.then_some(row).into_iter().collect(), ..Snapshot::default() };
         let mut dice = 0xa0;
@@ -110,7 +111,7 @@ impl Talk {
 
     fn send(&mut self) {
         for text in TEXTS {
-            self.turn(Input::Send { request: 1, peer: self.peer, text: text.into() });
+            self.turn(Input::Send { request: 1, peer: self.peer, text: text.into(), client: None, expire_ms: None });
         }
     }
 

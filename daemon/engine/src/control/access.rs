@@ -105,8 +105,16 @@ pub(super) struct Visitor {
     line: Arc<Line>,
     /// Given back as soon as it has proven something.
     place: Option<OwnedSemaphorePermit>,
-    /// Cuts the line in time. It is told what was proven.
-    watch: Option<(Option<oneshot::Sender<Arc<Known>>>, AbortOnDropHandle<()>)>,
+    watch: Option<Watch>,
+}
+
+/// Cuts the line in time.
+#[derive(Debug)]
+struct Watch {
+    /// It is told once what was proven.
+    tell: Option<oneshot::Sender<Arc<Known>>>,
+    /// Ends with the visitor.
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Debug)]
@@ -224,7 +232,7 @@ impl Visitor {
             }
             return Err(not_authenticated());
         };
-        let told = self.watch.as_mut().and_then(|(tell, _)| tell.take()).map(|tell| tell.send(known.clone()));
+        let told = self.watch.as_mut().and_then(|watch| watch.tell.take()).map(|tell| tell.send(known.clone()));
         if !matches!(told, Some(Ok(()))) {
             // The watch has just cut the line.
             return Err(not_authenticated());
@@ -245,7 +253,7 @@ impl Visitor {
             }
             line.cut();
         });
-        self.watch = Some((Some(tell), AbortOnDropHandle::new(task)));
+        self.watch = Some(Watch { tell: Some(tell), _task: AbortOnDropHandle::new(task) });
     }
 }
 
@@ -280,3 +288,6 @@ pub(super) fn audit(access: &Access, command: &str, peer: Option<&PeerId>, code:
 pub(super) fn is_audited(right: Option<Right>) -> bool {
     matches!(right, Some(Right::Contacts | Right::Admin))
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,8 +39,12 @@ use work::{Context, Done, fail, refused};
 const IN_WORK: usize = 16;
 /// Subscriptions of one connection.
 const SUBSCRIPTIONS: usize = 16;
+/// Characters of a program's name that the log shows.
+const CLIENT_CHARS: usize = 32;
 /// Longest key of a message, in bytes.
 const CLIENT_ID_BYTES: usize = 64;
+/// Shortest time that a message may be given, in seconds: less than the way through Tor takes would only fail.
+const EXPIRE_MIN_S: u64 = 60;
 /// How long the last lines may take when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// How often a connection that has no deadline looks whether it has one.
@@ -88,7 +92,7 @@ pub(super) async fn run(
     writer: &mut (impl AsyncWrite + Unpin),
     visitor: Visitor,
     handle: Handle,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     shared: Shared,
     broken: CancellationToken,
     stop: CancellationToken,
@@ -171,7 +175,7 @@ pub(super) async fn run(
 struct Connection {
     visitor: Visitor,
     handle: Handle,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     shared: Shared,
     lines: Lines,
     /// The first one is the next to write.
@@ -371,7 +375,8 @@ impl Connection {
         if hello.api != api::VERSION {
             return self.reply::<Hello>(reference, Err(unsupported(hello.api.into())));
         }
-        tracing::debug!(client = %hello.client.escape_debug(), "a local program says hello");
+        let name: String = hello.client.chars().take(CLIENT_CHARS).collect();
+        tracing::debug!(client = %name.escape_debug(), "a local program says hello");
         let answer = |nonce, welcome| HelloAnswer { api: api::VERSION, server: server(), nonce, welcome };
         let result = match (hello.token, hello.nonce) {
             (None, _) => self.visitor.access().map(|access| answer(None, Some(self.welcome(&access)))),
@@ -565,6 +570,10 @@ impl Connection {
         };
         if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
             let error = fail("bad-request", format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes"));
+            return self.reply::<Send>(reference, Err(error));
+        }
+        if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {
+            let error = fail("bad-request", format!("\"expire\" is at least {EXPIRE_MIN_S} seconds"));
             return self.reply::<Send>(reference, Err(error));
         }
         let expire = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));

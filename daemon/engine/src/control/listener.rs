@@ -141,7 +141,7 @@ pub async fn serve(
         handle,
         places: Arc::new(Semaphore::new(config.max_connections)),
         limits: session::SharedLimits::default(),
-        config,
+        config: Arc::new(config),
         sessions: TaskTracker::new(),
         stop,
     };
@@ -157,7 +157,7 @@ pub async fn serve(
 struct Server {
     handle: Handle,
     gate: Gate,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     places: Arc<Semaphore>,
     limits: session::SharedLimits,
     sessions: TaskTracker,
@@ -236,7 +236,8 @@ impl Server {
         };
         let (handle, config, limits, stop) =
             (self.handle.clone(), self.config.clone(), self.limits.clone(), self.stop.clone());
-        let session = session::run(visitor.guard(stream), visitor, handle, config, limits, stop);
+        // In a box: what is awaited within another future takes its room twice.
+        let session = Box::pin(session::run(visitor.guard(stream), visitor, handle, config, limits, stop));
         self.sessions.spawn(async move {
             session.await;
             drop(place);

@@ -65,7 +65,7 @@ pub(super) async fn run(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     visitor: Visitor,
     handle: Handle,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     limits: SharedLimits,
     stop: CancellationToken,
 ) {
@@ -74,9 +74,10 @@ pub(super) async fn run(
     let broken = CancellationToken::new();
     let shared = limits.api.clone();
     let reading = tokio::spawn(read(reader, found, config.clone(), limits, broken.clone()));
-    let hello = classic(&mut requests, &mut writer, &visitor, &handle, &config, &broken, &stop).await;
+    // Each in a box of its own, so that a connection holds the memory of what it speaks and no more.
+    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &broken, &stop)).await;
     if let Some(hello) = hello {
-        api::run(hello, &mut requests, &mut writer, visitor, handle, config, shared, broken, stop).await;
+        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, shared, broken, stop)).await;
     }
     let _ = writer.shutdown().await;
     reading.abort();
@@ -222,7 +223,7 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &Co
 async fn read(
     mut reader: ReadHalf<impl AsyncRead>,
     found: mpsc::Sender<Found>,
-    config: ControlConfig,
+    config: Arc<ControlConfig>,
     limits: SharedLimits,
     broken: CancellationToken,
 ) {

@@ -1,13 +1,29 @@
 //! Conversations: pages of them, the search in them, what of them was seen.
 
-use super::{Handle, Refusal, blocking};
+use super::{Handle, Refusal, read};
+use crate::client_ids::Sent;
 use crate::engine::{Event, lock};
+use crate::store::{MessageRow, Page, QUERY_BYTES, QUERY_TERMS, search_query, time};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
+use torchat_core::node::{ContactView, RequestView};
+use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{Contact, ContactRequest, Conversation, Message, MessageState};
-use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::control::api::record::{
+    Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
+};
+use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
+/// Messages of a page at most.
+const PAGE: u32 = 1_000;
+/// Messages that one turn marks as seen.
+const SEEN_STEP: u32 = 1_000;
+/// Messages that one commit puts into the search's index when somebody searches.
+const INDEX_STEP: u32 = 4_096;
+/// Bytes of a client's key, with what the caller puts before it.
+const CLIENT_ID_BYTES: usize = 256;
 /// What HISTORY says of a message that was taken back after it may have left.
 const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
 
@@ -33,34 +49,6 @@ pub struct Accepted {
     pub duplicate: bool,
 }
 
-/// A text that the engine has, and has not accepted yet. Dropped, it is accepted all the same.
-#[derive(Debug)]
-pub struct Sending {
-    answer: oneshot::Receiver<Result<MessageId, Refusal>>,
-}
-
-impl Sending {
-    /// Returns when the message is durable here.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing was accepted then.
-    pub async fn accepted(self) -> Result<Accepted, Refusal> {
-        let mid = self.answer.await.map_err(|_| Refusal::Stopping)??;
-        Ok(Accepted { id: 0, mid, state: MessageState::Queued, duplicate: false })
-    }
-}
-
-/// Which part of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Page {
-    /// The newest messages.
-    Last,
-    /// The newest of those before this `id`.
-    Before(i64),
-    /// The oldest of those after this `id`.
-    After(i64),
-}
-
 /// One message of a conversation, as HISTORY shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HistoryLine {
@@ -81,109 +69,354 @@ pub struct HistoryLine {
     pub next_try_ms: Option<i64>,
 }
 
-impl Handle {
-    /// The last `n` messages with a peer, oldest first.
-    ///
-    /// # Errors
-    /// [`Refusal::Storage`] when the store cannot be read.
-    pub async fn history(&self, peer: PeerId, n: u32) -> Result<Vec<HistoryLine>, Refusal> {
-        let reader = self.reader.clone();
-        let found = blocking(move || reader.history(&peer, n)).await.ok_or(Refusal::Stopping)?;
-        let found = found.map_err(|error| Refusal::Storage(error.to_string()))?;
-        let now = self.clock.now();
-        let (sent_below, waiting, reason, next_dial) = {
-            let node = lock(&self.node);
-            let next_dial = node.next_dial_in_ms(&peer, now.mono_ms);
-            (node.sent_below(&peer), node.is_waiting(&peer), node.reason(&peer), next_dial)
-        };
-        let next_try_ms = next_dial.map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX)));
-        Ok(found
-            .into_iter()
-            .map(|row| {
-                let mut line = row.line;
-                if let Some((lane, seq)) = row.place {
-                    if waiting {
-                        line.state = "waiting";
-                    } else if sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
-                        line.state = "sent";
-                    }
-                    line.reason.clone_from(&reason);
-                    line.next_try_ms = next_try_ms;
-                } else if row.fate_open {
-                    line.reason = Some(FATE_OPEN.to_owned());
-                }
-                line
-            })
-            .collect())
+/// A message with what only the node knows of it.
+struct Shown {
+    row: MessageRow,
+    state: MessageState,
+    reason: Option<String>,
+    next_try_ms: Option<i64>,
+}
+
+impl Shown {
+    fn record(self) -> Message {
+        let Self { row, state, reason, next_try_ms } = self;
+        Message {
+            id: row.id,
+            mid: row.mid,
+            peer: Onion(row.peer),
+            dir: row.dir,
+            text: row.text,
+            state,
+            at: time(row.at_ms),
+            sent_at: row.sent_s.map(|s| time(s.saturating_mul(1000))),
+            done_at: row.done_ms.map(time),
+            client_id: row.client,
+            reason,
+            next_try_at: next_try_ms.map(time),
+        }
     }
 
-    /// Accepts a text for a peer, which becomes a contact. Returns when the message is durable here.
+    fn line(self) -> HistoryLine {
+        let Self { row, state, reason, next_try_ms } = self;
+        HistoryLine {
+            at_ms: row.at_ms,
+            dir: if row.dir == Direction::Out { "out" } else { "in" },
+            mid: row.mid,
+            text: row.text,
+            state: match state {
+                MessageState::Unread => "unread",
+                MessageState::Read => "read",
+                MessageState::Queued => "queued",
+                MessageState::Sent => "sent",
+                MessageState::Waiting => "waiting",
+                MessageState::Delivered => "delivered",
+                MessageState::Withdrawn => "withdrawn",
+                MessageState::Failed => "failed",
+                MessageState::Lost => "lost",
+            },
+            reason,
+            next_try_ms,
+        }
+    }
+}
+
+/// A contact as records show it.
+pub(crate) fn contact_record(view: ContactView) -> Contact {
+    Contact {
+        peer: Onion(view.peer),
+        state: match (view.blocked, view.contact, view.waiting) {
+            (true, ..) => ContactState::Blocked,
+            (false, false, _) => ContactState::Stranger,
+            (false, true, true) => ContactState::Waiting,
+            (false, true, false) => ContactState::Contact,
+        },
+        name: view.petname,
+        nick: view.nick,
+        link: view.linked,
+        heard_s: view.heard_ms_ago.map(|ms| ms / 1000),
+        hidden: view.hidden,
+        queued: view.queued as u64,
+    }
+}
+
+/// A time span in words.
+fn span(ms: i64) -> String {
+    match ms / 1000 {
+        s @ ..120 => format!("{s} s"),
+        s @ 120..7_200 => format!("{} min", s / 60),
+        s @ 7_200..172_800 => format!("{} h", s / 3_600),
+        s => format!("{} days", s / 86_400),
+    }
+}
+
+/// A text that the engine has, and has not accepted yet. Dropped, it is accepted all the same.
+pub struct Sending(State);
+
+enum State {
+    /// The message is there already, under the same key.
+    Before(Accepted),
+    Asked {
+        answer: oneshot::Receiver<Result<Sent, Refusal>>,
+        again: Option<Box<Again>>,
+    },
+}
+
+/// What is asked once more when the look into the store was too long ago.
+struct Again {
+    handle: Handle,
+    peer: PeerId,
+    text: String,
+    options: SendOptions,
+}
+
+impl Sending {
+    /// Returns when the message is durable here.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing was accepted then.
+    pub async fn accepted(self) -> Result<Accepted, Refusal> {
+        let mut state = self.0;
+        loop {
+            let (answer, again) = match state {
+                State::Before(accepted) => return Ok(accepted),
+                State::Asked { answer, again } => (answer, again),
+            };
+            let sent = answer.await.map_err(|_| Refusal::Stopping)??;
+            match (sent, again) {
+                (Sent::Accepted { mid, row: id, duplicate: true }, Some(again)) => {
+                    let reader = again.handle.reader.clone();
+                    return Ok(match read(move || reader.message(id)).await? {
+                        Some(row) => again.handle.accepted_before(row),
+                        None => Accepted { id, mid, state: MessageState::Queued, duplicate: true },
+                    });
+                }
+                (Sent::Accepted { mid, row: id, duplicate }, _) => {
+                    return Ok(Accepted { id, mid, state: MessageState::Queued, duplicate });
+                }
+                (Sent::LookAgain, Some(again)) => {
+                    let Again { handle, peer, text, options } = *again;
+                    state = handle.begin_send(peer, text, options).await?.0;
+                }
+                // Only what has a key is sent to look again.
+                (Sent::LookAgain, None) => return Err(Refusal::Stopping),
+            }
+        }
+    }
+}
+
+impl Handle {
+    /// Accepts a text for a peer, which becomes a contact. Returns when the message is durable here. With a `client_id`
+    /// that was used for the same message before, nothing is sent and the message of then is named.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing was accepted then. [`Refusal::ClientIdReused`] for another text or peer under the same key.
     pub async fn send_with(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Accepted, Refusal> {
         self.begin_send(peer, text, options).await?.accepted().await
     }
 
     /// Gives a text for a peer to the engine, and returns when the engine has it: before it is durable. Messages to one
-    /// peer get the order in which their calls returned, so whoever sends many need not wait for each.
+    /// peer get the order in which their calls returned, so whoever sends many need not wait for each. Only a request
+    /// that waited while thousands of keys were committed is given to the engine once more, later than others.
     ///
     /// # Errors
-    /// [`Refusal::Stopping`]; what else can be wrong, [`Sending::accepted`] tells.
+    /// A [`Refusal`]; nothing was accepted then. What else can be wrong, [`Sending::accepted`] tells.
     pub async fn begin_send(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Sending, Refusal> {
-        let _ = options;
+        let SendOptions { client_id, expire_ms } = options;
+        if client_id.as_ref().is_some_and(|client| client.is_empty() || client.len() > CLIENT_ID_BYTES) {
+            return Err(Refusal::BadValue(format!("a client_id has 1 to {CLIENT_ID_BYTES} bytes")));
+        }
+        // Before the look: the engine knows what was committed since.
+        let looked_at = self.client_commits.load(Ordering::Acquire);
+        if let Some(client) = client_id.clone() {
+            let (reader, now_ms) = (self.reader.clone(), self.clock.now().wall_ms);
+            if let Some(row) = read(move || reader.by_client_id(&client, now_ms)).await? {
+                if row.peer != peer || row.text != text {
+                    return Err(Refusal::ClientIdReused);
+                }
+                return Ok(Sending(State::Before(self.accepted_before(row))));
+            }
+        }
+        let client = client_id.clone().map(|client| (client, looked_at));
+        // Kept only for a client that may be sent to look again.
+        let again = client_id.map(|client| {
+            let options = SendOptions { client_id: Some(client), expire_ms };
+            Box::new(Again { handle: self.clone(), peer, text: text.clone(), options })
+        });
         let (reply, answer) = oneshot::channel();
-        self.post(Event::Send { peer, text, reply }).await?;
-        Ok(Sending { answer })
+        self.post(Event::Send { peer, text, client, expire_ms, reply }).await?;
+        Ok(Sending(State::Asked { answer, again }))
     }
 
-    /// A page of a conversation, oldest first, and whether there is more in the direction that was asked for.
-    ///
-    /// # Errors
-    /// [`Refusal::Storage`] when the store cannot be read.
-    pub async fn page(&self, _peer: PeerId, _page: Page, _limit: u32) -> Result<(Vec<Message>, bool), Refusal> {
-        Err(Refusal::Stopping)
+    fn accepted_before(&self, row: MessageRow) -> Accepted {
+        let (id, mid, state) = (row.id, row.mid, row.state);
+        let state = self.show(vec![row]).first().map_or(state, |shown| shown.state);
+        Accepted { id, mid, state, duplicate: true }
     }
 
-    /// Messages that hold all the given words, newest first.
+    /// The last `n` messages with a peer, oldest first.
     ///
     /// # Errors
-    /// [`Refusal::BadValue`] when there is no word in `text`; [`Refusal::Storage`].
+    /// [`Refusal::Unreadable`].
+    pub async fn history(&self, peer: PeerId, n: u32) -> Result<Vec<HistoryLine>, Refusal> {
+        let reader = self.reader.clone();
+        let (rows, _) = read(move || reader.page(&peer, Page::Last, n)).await?;
+        Ok(self.show(rows).into_iter().map(Shown::line).collect())
+    }
+
+    /// A page of a conversation, oldest first, and whether there is more in the direction that was asked for. `limit` is
+    /// taken as 1 to 1,000.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn page(&self, peer: PeerId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), Refusal> {
+        let (reader, limit) = (self.reader.clone(), limit.clamp(1, PAGE));
+        let (rows, more) = read(move || reader.page(&peer, page, limit)).await?;
+        Ok((self.show(rows).into_iter().map(Shown::record).collect(), more))
+    }
+
+    /// Messages that hold all the given words, newest first; with `peers` only those of these conversations, with
+    /// `before` only those before this `id`. `limit` is taken as 1 to 1,000.
+    ///
+    /// # Errors
+    /// [`Refusal::BadValue`] when there is no word in `text`, or too much; [`Refusal::Unreadable`].
     pub async fn search(
         &self,
-        _text: String,
-        _peers: Option<Vec<PeerId>>,
-        _before: Option<i64>,
-        _limit: u32,
+        text: String,
+        peers: Option<Vec<PeerId>>,
+        before: Option<i64>,
+        limit: u32,
     ) -> Result<SearchAnswer, Refusal> {
-        Err(Refusal::Stopping)
+        let Some(query) = search_query(&text, peers.as_deref()) else {
+            let most = format!("search for 1 to {QUERY_TERMS} words in at most {QUERY_BYTES} bytes");
+            return Err(Refusal::BadValue(most));
+        };
+        if peers.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(SearchAnswer { messages: Vec::new(), more: false, complete: true });
+        }
+        let complete = self.index().await?;
+        let (reader, before) = (self.reader.clone(), before.unwrap_or(i64::MAX));
+        let limit = usize::try_from(limit.clamp(1, PAGE)).unwrap_or(1);
+        let (rows, more) = read(move || reader.search(&query, peers.as_deref(), before, limit)).await?;
+        let messages = self.show(rows).into_iter().map(Shown::record).collect();
+        Ok(SearchAnswer { messages, more, complete })
+    }
+
+    /// Puts the newest messages into the search's index. `false`: the store takes no writes.
+    async fn index(&self) -> Result<bool, Refusal> {
+        let reader = self.reader.clone();
+        if read(move || reader.is_indexed()).await? {
+            return Ok(true);
+        }
+        loop {
+            match self.write(|store| store.index(INDEX_STEP)).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(true),
+                Err(Refusal::Stopping) => return Err(Refusal::Stopping),
+                Err(error) => {
+                    tracing::debug!(%error, "the newest messages are not indexed");
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     /// Marks received messages of a peer as seen. Returns how many were unread, when that is durable.
     ///
     /// # Errors
-    /// [`Refusal::Storage`].
-    pub async fn seen(&self, _peer: PeerId, _upto: i64) -> Result<u64, Refusal> {
-        Err(Refusal::Stopping)
+    /// [`Refusal::Storage`]; some may be marked then.
+    pub async fn seen(&self, peer: PeerId, upto: i64) -> Result<u64, Refusal> {
+        let mut seen = 0;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            self.post(Event::Seen { peer, upto, limit: SEEN_STEP, reply }).await?;
+            let step = answer.await.map_err(|_| Refusal::Stopping)??;
+            seen += step;
+            if step < u64::from(SEEN_STEP) {
+                return Ok(seen);
+            }
+        }
     }
 
-    /// Conversations with their unread counts and last messages, the one with the newest message first.
+    /// Conversations with their unread counts and last messages, the one with the newest message first; contacts without
+    /// any message stand last. Peers that are no contacts any more are strangers.
     ///
     /// # Errors
-    /// [`Refusal::Storage`] when the store cannot be read.
+    /// [`Refusal::Unreadable`].
     pub async fn conversations(&self) -> Result<Vec<Conversation>, Refusal> {
-        Err(Refusal::Stopping)
+        let reader = self.reader.clone();
+        let mut found = read(move || reader.conversations()).await?;
+        found.sort_by_key(|glance| std::cmp::Reverse(glance.last.as_ref().map(|last| last.id)));
+        let (heads, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|g| ((g.peer, g.unread), g.last)).unzip();
+        let with_message = rows.iter().map(Option::is_some).collect::<Vec<_>>();
+        let mut shown = self.show(rows.into_iter().flatten().collect()).into_iter().map(Shown::record);
+        let now = self.clock.now();
+        let node = lock(&self.node);
+        let conversations = heads.into_iter().zip(with_message).map(|((peer, unread), with_message)| Conversation {
+            contact: contact_record(node.contact(&peer, now)),
+            unread,
+            last: if with_message { shown.next() } else { None },
+        });
+        Ok(conversations.collect())
     }
 
     /// Contacts and blocked peers, and what is known of each.
     #[must_use]
     pub fn contact_records(&self) -> Vec<Contact> {
-        Vec::new()
+        self.contacts().into_iter().map(contact_record).collect()
     }
 
     /// The strangers that wait for the user's decision, oldest first.
     #[must_use]
     pub fn request_records(&self) -> Vec<ContactRequest> {
-        Vec::new()
+        let record = |view: RequestView| ContactRequest {
+            peer: Onion(view.peer),
+            nick: view.request.nick,
+            text: view.request.text,
+            at: time(view.request.at_ms),
+        };
+        self.requests().into_iter().map(record).collect()
     }
+
+    /// Adds to rows what only the node knows: what is on its way, and why the rest is not.
+    fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
+        let now = self.clock.now();
+        let node = lock(&self.node);
+        let mut peers: BTreeMap<PeerId, Waiting> = BTreeMap::new();
+        let mut show = |row: MessageRow| {
+            let mut shown = Shown { state: row.state, reason: None, next_try_ms: None, row };
+            if let Some((lane, seq)) = shown.row.place {
+                let peer = shown.row.peer;
+                let waiting = peers.entry(peer).or_insert_with(|| Waiting {
+                    sent_below: node.sent_below(&peer),
+                    held_back: node.is_waiting(&peer),
+                    reason: node.reason(&peer),
+                    next_try_ms: node
+                        .next_dial_in_ms(&peer, now.mono_ms)
+                        .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),
+                });
+                if waiting.held_back {
+                    shown.state = MessageState::Waiting;
+                } else if waiting.sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
+                    shown.state = MessageState::Sent;
+                }
+                shown.reason.clone_from(&waiting.reason);
+                shown.next_try_ms = waiting.next_try_ms;
+            } else if shown.row.fate_open {
+                shown.reason = Some(FATE_OPEN.to_owned());
+            } else if shown.state == MessageState::Failed {
+                let end = shown.row.until_ms.or(shown.row.done_ms).unwrap_or(shown.row.at_ms);
+                shown.reason = Some(format!("not delivered in {}", span(end.saturating_sub(shown.row.at_ms))));
+            }
+            shown
+        };
+        rows.into_iter().map(&mut show).collect()
+    }
+}
+
+/// Why a peer's messages wait.
+struct Waiting {
+    sent_below: Option<(LaneId, u64)>,
+    held_back: bool,
+    reason: Option<String>,
+    next_try_ms: Option<i64>,
 }

@@ -1,8 +1,19 @@
-//! The event log, as subscriptions read it.
+//! The event log, as subscriptions read it: the newest events from memory, older ones from the store.
 
-use super::Refusal;
+use super::{Refusal, read};
+use crate::clock::Clock;
+use crate::store::{LogEdges, Reader, size, time};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use torchat_protocol::control::api::event::{Event, Filter};
+use torchat_protocol::control::api::event::{Event, Filter, What};
+
+/// Events that are kept in memory.
+const RING_EVENTS: usize = 1024;
+/// Bytes of them.
+const RING_BYTES: usize = 1 << 20;
+/// Events that one call looks at, at most.
+const LOOK: usize = 1024;
 
 /// Events, as far as the log was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,41 +24,151 @@ pub struct Batch {
     pub next: u64,
 }
 
+/// The newest events, without gaps up to the last one.
+#[derive(Debug)]
+struct Ring {
+    events: VecDeque<Event>,
+    bytes: usize,
+    edges: LogEdges,
+}
+
+fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds to the log what commits have written.
+#[derive(Debug, Clone)]
+pub(crate) struct LogWriter {
+    ring: Arc<Mutex<Ring>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl LogWriter {
+    pub(crate) fn new(edges: LogEdges) -> Self {
+        let ring = Ring { events: VecDeque::new(), bytes: 0, edges };
+        Self { ring: Arc::new(Mutex::new(ring)), changed: Arc::new(watch::Sender::new(edges.last)) }
+    }
+
+    pub(crate) fn reader(&self, reader: Reader, clock: Clock) -> EventLog {
+        EventLog { ring: self.ring.clone(), changed: self.changed.subscribe(), reader, clock }
+    }
+
+    /// What a commit has added and removed.
+    pub(crate) fn publish(&self, events: Vec<Event>, edges: LogEdges) {
+        let mut ring = lock(&self.ring);
+        // After a commit whose outcome was not known, its events are missing here; the store has them.
+        if events.first().is_some_and(|first| first.seq != ring.edges.last + 1) {
+            ring.events.clear();
+            ring.bytes = 0;
+        }
+        ring.edges.oldest = ring.edges.oldest.max(edges.oldest);
+        let Some(last) = events.last().map(|last| last.seq) else { return };
+        for event in events {
+            ring.bytes += size(&event.what);
+            ring.events.push_back(event);
+        }
+        while ring.events.len() > RING_EVENTS || ring.bytes > RING_BYTES {
+            let Some(oldest) = ring.events.pop_front() else { break };
+            ring.bytes -= size(&oldest.what);
+        }
+        ring.edges.last = last;
+        drop(ring);
+        self.changed.send_replace(last);
+    }
+}
+
 /// Reads the event log. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct EventLog {
-    pub(crate) changed: watch::Receiver<u64>,
+    ring: Arc<Mutex<Ring>>,
+    changed: watch::Receiver<u64>,
+    reader: Reader,
+    clock: Clock,
 }
 
 impl EventLog {
+    pub(super) fn renewed(&self) -> Self {
+        let mut log = self.clone();
+        log.changed.mark_unchanged();
+        log
+    }
+
     /// The last event's number; 0 if there never was one.
     #[must_use]
     pub fn last(&self) -> u64 {
-        *self.changed.borrow()
+        lock(&self.ring).edges.last
     }
 
     /// The oldest event that the log holds; [`EventLog::last`] + 1 if it holds none.
     #[must_use]
     pub fn oldest(&self) -> u64 {
-        self.last() + 1
+        lock(&self.ring).edges.oldest
     }
 
-    /// Waits until a commit has added events since the last call. Never ends when the engine has ended.
+    /// Waits until a commit has added events since the last call. A clone waits for what its original waited for. Never
+    /// ends when the engine has ended.
     pub async fn changed(&mut self) {
         if self.changed.changed().await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// The events after a number, at most `limit`, as far as they pass the filter; a [`Gap`] first when events were
-    /// removed there. It looks at a bounded part of the log, so an empty answer with [`Batch::next`] before
-    /// [`EventLog::last`] asks for another call from there.
-    ///
-    /// [`Gap`]: torchat_protocol::control::api::event::What::Gap
+    /// The events after a number, at most `limit`, as far as they pass the filter; a [`What::Gap`] first when events were
+    /// removed there. It looks at a bounded part of the log, so an answer with [`Batch::next`] before [`EventLog::last`]
+    /// asks for another call from there, also when it is empty.
     ///
     /// # Errors
-    /// [`Refusal::BadValue`] when the log has no event with this number yet; [`Refusal::Storage`].
-    pub async fn after(&self, seq: u64, _limit: usize, _filter: &Filter) -> Result<Batch, Refusal> {
-        Ok(Batch { events: Vec::new(), next: seq })
+    /// [`Refusal::BadValue`] when the log has no event with this number yet; [`Refusal::Unreadable`].
+    pub async fn after(&self, seq: u64, limit: usize, filter: &Filter) -> Result<Batch, Refusal> {
+        let mut batch = Batch { events: Vec::new(), next: seq };
+        let limit = limit.max(1);
+        let last = {
+            let ring = lock(&self.ring);
+            let last = ring.edges.last;
+            if seq > last {
+                return Err(Refusal::BadValue(format!("there is no event {seq} yet: the last one is {last}")));
+            }
+            if seq == last {
+                return Ok(batch);
+            }
+            if let Some(first) = ring.events.front().map(|first| first.seq).filter(|first| *first <= seq + 1) {
+                let skip = usize::try_from(seq + 1 - first).unwrap_or(usize::MAX);
+                for event in ring.events.iter().skip(skip).take(LOOK) {
+                    if filter.passes(&event.what) {
+                        if batch.events.len() == limit {
+                            break;
+                        }
+                        batch.events.push(event.clone());
+                    }
+                    batch.next = event.seq;
+                }
+                return Ok(batch);
+            }
+            last
+        };
+        let reader = self.reader.clone();
+        // With a filter more may be read than given back; without one no text is read for nothing.
+        let all = filter.kinds.is_none() && filter.peers.is_none();
+        let look = if all { limit.min(LOOK) } else { LOOK };
+        let found = read(move || reader.events(seq, last, look)).await?;
+        let first = found.first().map_or(last + 1, |first| first.seq);
+        if first > seq + 1 {
+            let (from, to) = (seq + 1, first - 1);
+            let at = time(self.clock.now().wall_ms);
+            batch.events.push(Event { seq: to, at, what: What::Gap { from, to } });
+            batch.next = to;
+        }
+        for event in found {
+            if filter.passes(&event.what) {
+                if batch.events.len() >= limit {
+                    break;
+                }
+                batch.next = event.seq;
+                batch.events.push(event);
+            } else {
+                batch.next = event.seq;
+            }
+        }
+        Ok(batch)
     }
 }

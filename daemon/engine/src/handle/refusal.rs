@@ -20,6 +20,9 @@ pub enum Refusal {
         "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
     )]
     Unsure(String),
+    /// The store cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Unreadable(String),
     /// No such message waits for its delivery.
     #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
     NotPending,
@@ -60,7 +63,7 @@ impl Refusal {
             Self::ToSelf => "to-self",
             Self::TextTooLong(_) => "too-long",
             Self::OutboxFull(_) => "outbox-full",
-            Self::Storage(_) => "storage",
+            Self::Storage(_) | Self::Unreadable(_) => "storage",
             Self::Unsure(_) => "storage-unsure",
             Self::NotPending => "not-pending",
             Self::NoContact => "no-contact",

@@ -35,6 +35,7 @@ impl Handle {
             .collect();
         json!({
             "contacts": status.contacts,
+            "events": { "consumers": self.consumers.count(), "last": self.log.last(), "oldest": self.log.oldest() },
             "legacy": self.legacy_status(&status.legacy),
             "links": status.links,
             "notices": notices,

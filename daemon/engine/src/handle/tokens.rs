@@ -1,6 +1,6 @@
 //! Tokens, as the store keeps them.
 
-use super::{Handle, Refusal};
+use super::{Handle, Refusal, read};
 use torchat_protocol::control::api::Right;
 use torchat_protocol::id::PeerId;
 
@@ -36,22 +36,24 @@ impl Handle {
     /// # Errors
     /// [`Refusal::Storage`].
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, Refusal> {
-        Err(Refusal::Stopping)
+        let reader = self.reader.clone();
+        read(move || reader.tokens()).await
     }
 
     /// Adds a token, or replaces the one of this name. Durable when it returns.
     ///
     /// # Errors
     /// [`Refusal::Storage`].
-    pub async fn put_token(&self, _token: TokenRow) -> Result<(), Refusal> {
-        Err(Refusal::Stopping)
+    pub async fn put_token(&self, token: TokenRow) -> Result<(), Refusal> {
+        self.write(move |store| store.put_token(&token)).await
     }
 
     /// Removes a token. `false`: there was none. Durable when it returns.
     ///
     /// # Errors
     /// [`Refusal::Storage`].
-    pub async fn drop_token(&self, _name: &str) -> Result<bool, Refusal> {
-        Err(Refusal::Stopping)
+    pub async fn drop_token(&self, name: &str) -> Result<bool, Refusal> {
+        let name = name.to_owned();
+        self.write(move |store| store.drop_token(&name)).await
     }
 }

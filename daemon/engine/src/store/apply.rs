@@ -1,224 +1,399 @@
 //! One operation of a turn as SQL.
 
-use super::{Head, StoreError, Stored};
-use rusqlite::{Connection, params};
+use super::events::NewMessage;
+use super::messages::blob;
+use super::{Head, LogEdges, StoreError, Stored, records};
+use crate::handle::contact_record;
+use rusqlite::{Connection, OptionalExtension as _, params};
 use torchat_core::op::Op;
-use torchat_protocol::id::{Chain, PeerId};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::SkipReason;
 
 /// A contact that was not met during so many runs of ours takes an older one for another copy: a false alarm after
 /// years, against a table without end.
 const RUNS_KEPT: i64 = 4096;
 
-pub(super) fn apply(db: &Connection, op: &Op, stored: &mut Vec<Stored>) -> Result<(), StoreError> {
-    match op {
-        Op::Contact { peer, at_ms } => {
-            db.prepare_cached(
-                "INSERT INTO peer (peer, contact, added_ms) VALUES (?1, 1, ?2)
+/// What a commit did, for those who act on it.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Received messages that were new.
+    pub stored: Vec<Stored>,
+    /// The rows of messages that were accepted.
+    pub queued: Vec<(MessageId, i64)>,
+    /// Bytes of text that were unread and are read now.
+    pub freed: Vec<(PeerId, u64)>,
+    /// For each [`Op::ReadUpto`], how many messages were unread.
+    pub seen: Vec<u64>,
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// Where the event log begins and ends now.
+    pub log: LogEdges,
+    /// The last message that was added; 0: none.
+    pub(super) last_message: i64,
+}
+
+impl Default for LogEdges {
+    fn default() -> Self {
+        Self { oldest: 1, last: 0 }
+    }
+}
+
+/// A transaction that is being made.
+pub(super) struct Changes<'a> {
+    pub(super) db: &'a Connection,
+    /// The turn's moment, in milliseconds since 1970.
+    pub(super) at_ms: i64,
+    pub(super) out: &'a mut Applied,
+}
+
+impl Changes<'_> {
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
+        let db = self.db;
+        match op {
+            Op::Contact { peer, at_ms } => {
+                db.prepare_cached(
+                    "INSERT INTO peer (peer, contact, added_ms) VALUES (?1, 1, ?2)
                  ON CONFLICT (peer) DO UPDATE SET contact = 1, added_ms = coalesce(added_ms, excluded.added_ms)",
-            )?
-            .execute(params![peer.as_bytes(), at_ms])?;
-        }
-        Op::Remove { peer } => {
-            db.prepare_cached(
+                )?
+                .execute(params![peer.as_bytes(), at_ms])?;
+            }
+            Op::Remove { peer } => {
+                db.prepare_cached(
                 "UPDATE peer SET contact = 0, waiting = 0, hidden = 0, petname = NULL, intro = '', intro_invite = NULL
                  WHERE peer = ?1",
             )?
             .execute([peer.as_bytes()])?;
-        }
-        Op::Block { peer, blocked } => {
-            db.prepare_cached(
-                "INSERT INTO peer (peer, blocked) VALUES (?1, ?2)
+            }
+            Op::Block { peer, blocked } => {
+                db.prepare_cached(
+                    "INSERT INTO peer (peer, blocked) VALUES (?1, ?2)
                  ON CONFLICT (peer) DO UPDATE SET blocked = excluded.blocked",
-            )?
-            .execute(params![peer.as_bytes(), blocked])?;
-        }
-        Op::Petname { peer, name } => {
-            db.prepare_cached("UPDATE peer SET petname = ?2 WHERE peer = ?1")?
-                .execute(params![peer.as_bytes(), name])?;
-        }
-        Op::Nick { peer, nick } => {
-            db.prepare_cached("UPDATE peer SET nick = ?2 WHERE peer = ?1")?.execute(params![peer.as_bytes(), nick])?;
-        }
-        Op::Intro { peer, intro } => {
-            db.prepare_cached(
-                "INSERT INTO peer (peer, intro, intro_invite) VALUES (?1, ?2, ?3)
+                )?
+                .execute(params![peer.as_bytes(), blocked])?;
+            }
+            Op::Petname { peer, name } => {
+                db.prepare_cached("UPDATE peer SET petname = ?2 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), name])?;
+            }
+            Op::Nick { peer, nick } => {
+                db.prepare_cached("UPDATE peer SET nick = ?2 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), nick])?;
+            }
+            Op::Intro { peer, intro } => {
+                db.prepare_cached(
+                    "INSERT INTO peer (peer, intro, intro_invite) VALUES (?1, ?2, ?3)
                  ON CONFLICT (peer) DO UPDATE SET intro = excluded.intro, intro_invite = excluded.intro_invite",
-            )?
-            .execute(params![peer.as_bytes(), intro.text, intro.invite.map(|secret| secret.0)])?;
-        }
-        Op::Request { peer, request: Some(request) } => {
-            db.prepare_cached(
-                "INSERT OR REPLACE INTO request (peer, nick, text, at_ms, refused) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![
-                peer.as_bytes(),
-                request.nick,
-                request.text,
-                request.at_ms,
-                request.refused
-            ])?;
-        }
-        Op::Request { peer, request: None } => {
-            db.prepare_cached("DELETE FROM request WHERE peer = ?1")?.execute([peer.as_bytes()])?;
-        }
-        Op::Invite { invite } => {
-            db.prepare_cached("INSERT INTO invite (hash, until_ms) VALUES (?1, ?2)")?
-                .execute(params![invite.hash, invite.until_ms])?;
-        }
-        Op::InviteGone { hash } => {
-            db.prepare_cached("DELETE FROM invite WHERE hash = ?1")?.execute([hash])?;
-        }
-        Op::Waiting { peer, waiting } => {
-            db.prepare_cached(
-                "INSERT INTO peer (peer, waiting) VALUES (?1, ?2)
-                 ON CONFLICT (peer) DO UPDATE SET waiting = excluded.waiting",
-            )?
-            .execute(params![peer.as_bytes(), waiting])?;
-        }
-        Op::Run { run, at_ms } => {
-            db.prepare_cached("INSERT INTO run (run, at_ms) VALUES (?1, ?2)")?.execute(params![run.0, at_ms])?;
-            db.prepare_cached("DELETE FROM run WHERE id <= ?1 - ?2")?.execute([db.last_insert_rowid(), RUNS_KEPT])?;
-        }
-        Op::Met { peer, epoch, run } => {
-            db.prepare_cached("UPDATE peer SET epoch = ?2, met = ?3 WHERE peer = ?1")?.execute(params![
-                peer.as_bytes(),
-                epoch,
-                run.map(|run| run.0)
-            ])?;
-        }
-        Op::Hidden { peer, hidden } => {
-            db.prepare_cached("UPDATE peer SET hidden = ?2 WHERE peer = ?1")?
-                .execute(params![peer.as_bytes(), hidden])?;
-        }
-        Op::Seen { peer, at_ms } => {
-            db.prepare_cached("UPDATE peer SET seen_ms = ?2 WHERE peer = ?1")?
-                .execute(params![peer.as_bytes(), at_ms])?;
-        }
-        Op::Retry { peer, attempts, next_ms } => {
-            db.prepare_cached(
-                "INSERT INTO peer (peer, attempts, next_ms) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (peer) DO UPDATE SET attempts = excluded.attempts, next_ms = excluded.next_ms",
-            )?
-            .execute(params![peer.as_bytes(), attempts, next_ms])?;
-        }
-        Op::Queue { peer, mid, lane, seq, chain, at_ms, text } => {
-            db.prepare_cached(
-                "INSERT INTO out_lane (peer, lane, acked_chain) VALUES (?1, ?2, ?3) ON CONFLICT (peer) DO NOTHING",
-            )?
-            .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
-            db.prepare_cached(
-                "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, chain, text)
-                 VALUES (?1, 1, 0, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![peer.as_bytes(), mid.0, at_ms, lane.0, number(*seq)?, chain.0, text])?;
-        }
-        Op::TakeBack { peer, mid, why, at_ms } => {
-            let state = if *why == SkipReason::Expired { 5 } else { 4 };
-            db.prepare_cached(
-                "UPDATE message SET state = ?3, done_ms = ?4 WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state = 0",
-            )?
-            .execute(params![peer.as_bytes(), mid.0, state, at_ms])?;
-        }
-        Op::Rechain { peer, messages } => {
-            let mut rechain =
-                db.prepare_cached("UPDATE message SET chain = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2")?;
-            for (mid, chain) in messages {
-                rechain.execute(params![peer.as_bytes(), mid.0, chain.0])?;
-            }
-        }
-        Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
-            db.prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
-                .execute(params![peer.as_bytes(), number(*upto)?, chain.0, lane.0])?;
-            for mid in late {
-                db.prepare_cached(
-                    "UPDATE message SET state = 1, done_ms = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
                 )?
-                .execute(params![peer.as_bytes(), mid.0, at_ms])?;
+                .execute(params![peer.as_bytes(), intro.text, intro.invite.map(|secret| secret.0)])?;
             }
-            db.prepare_cached(
-                "UPDATE message SET
-                    state = CASE state WHEN 0 THEN 1 ELSE state - 2 END,
-                    done_ms = CASE state WHEN 0 THEN ?3 ELSE done_ms END
-                 WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq <= ?2 AND lane = ?4",
-            )?
-            .execute(params![peer.as_bytes(), number(*upto)?, at_ms, lane.0])?;
-            db.prepare_cached("UPDATE peer SET attempts = 0, next_ms = NULL WHERE peer = ?1 AND next_ms IS NOT NULL")?
-                .execute(params![peer.as_bytes()])?;
-        }
-        Op::NewLane { peer, lane, messages } => {
-            db.prepare_cached("UPDATE out_lane SET lane = ?2, acked = 0, acked_chain = ?3 WHERE peer = ?1")?
-                .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
-            db.prepare_cached("UPDATE message SET state = state - 2 WHERE peer = ?1 AND dir = 1 AND state IN (4, 5)")?
-                .execute([peer.as_bytes()])?;
-            let mut renumber = db.prepare_cached(
-                "UPDATE message SET lane = ?3, seq = ?4, chain = ?5 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
-            )?;
-            for (n, (mid, chain)) in (1u64..).zip(messages) {
-                renumber.execute(params![peer.as_bytes(), mid.0, lane.0, number(n)?, chain.0])?;
-            }
-        }
-        Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
-            set_in_lane(db, peer, lane.0, *seq, chain)?;
-            // A message that came before by another lane (its sender was restored from a backup) is not stored again.
-            let new = db
-                .prepare_cached(
-                    "INSERT INTO message (peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
-                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, dir, mid) DO NOTHING",
-                )?
-                .execute(params![peer.as_bytes(), mid.0, at_ms, number(*sent_s)?, lane.0, number(*seq)?, text])?;
-            if new == 1 {
-                let head = Head { row: db.last_insert_rowid(), arrived_ms: *at_ms, text: text.clone() };
-                stored.push(Stored { peer: *peer, head });
-            }
-        }
-        Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
-            set_in_lane(db, peer, lane.0, *to, chain)?;
-            if *why == SkipReason::Lost {
-                // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
+            Op::Request { peer, request: Some(request) } => {
+                if request.refused {
+                    self.request_gone(peer)?;
+                } else {
+                    let (nick, text) = (request.nick.clone(), request.text.clone());
+                    self.tell(What::Request { peer: Onion(*peer), nick, text })?;
+                }
                 db.prepare_cached(
-                    "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, text)
-                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                    "INSERT OR REPLACE INTO request (peer, nick, text, at_ms, refused) VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
                 .execute(params![
                     peer.as_bytes(),
-                    chain.0,
-                    at_ms,
-                    lane.0,
-                    number(*to)?,
-                    format!("{count} messages were lost here")
+                    request.nick,
+                    request.text,
+                    request.at_ms,
+                    request.refused
                 ])?;
             }
-        }
-        Op::ForgetLane { peer, lane } => {
-            db.prepare_cached("DELETE FROM in_lane WHERE peer = ?1 AND lane = ?2")?
-                .execute(params![peer.as_bytes(), lane.0])?;
-        }
-        Op::Read { row } => {
-            db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1 AND dir = 0 AND state = 0")?
-                .execute([row])?;
-        }
-        Op::Legacy { message, at_ms, keep } => {
-            db.prepare_cached("INSERT INTO legacy (claim, text, at_ms) VALUES (?1, ?2, ?3)")?.execute(params![
-                message.claim.as_str(),
-                message.text,
-                at_ms
-            ])?;
-            // What nobody has taken stays, whatever the number.
-            db.prepare_cached(
-                "DELETE FROM legacy WHERE id IN (SELECT id FROM legacy WHERE taken = 1 ORDER BY id
-                 LIMIT max(0, (SELECT count(*) FROM legacy) - ?1))",
+            Op::Request { peer, request: None } => {
+                self.request_gone(peer)?;
+                db.prepare_cached("DELETE FROM request WHERE peer = ?1")?.execute([peer.as_bytes()])?;
+            }
+            Op::Invite { invite } => {
+                db.prepare_cached("INSERT INTO invite (hash, until_ms) VALUES (?1, ?2)")?
+                    .execute(params![invite.hash, invite.until_ms])?;
+            }
+            Op::InviteGone { hash } => {
+                db.prepare_cached("DELETE FROM invite WHERE hash = ?1")?.execute([hash])?;
+            }
+            Op::Waiting { peer, waiting } => {
+                db.prepare_cached(
+                    "INSERT INTO peer (peer, waiting) VALUES (?1, ?2)
+                 ON CONFLICT (peer) DO UPDATE SET waiting = excluded.waiting",
+                )?
+                .execute(params![peer.as_bytes(), waiting])?;
+            }
+            Op::Run { run, at_ms } => {
+                db.prepare_cached("INSERT INTO run (run, at_ms) VALUES (?1, ?2)")?.execute(params![run.0, at_ms])?;
+                db.prepare_cached("DELETE FROM run WHERE id <= ?1 - ?2")?
+                    .execute([db.last_insert_rowid(), RUNS_KEPT])?;
+            }
+            Op::Met { peer, epoch, run } => {
+                db.prepare_cached("UPDATE peer SET epoch = ?2, met = ?3 WHERE peer = ?1")?.execute(params![
+                    peer.as_bytes(),
+                    epoch,
+                    run.map(|run| run.0)
+                ])?;
+            }
+            Op::Hidden { peer, hidden } => {
+                db.prepare_cached("UPDATE peer SET hidden = ?2 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), hidden])?;
+            }
+            Op::Seen { peer, at_ms } => {
+                db.prepare_cached("UPDATE peer SET seen_ms = ?2 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), at_ms])?;
+            }
+            Op::Retry { peer, attempts, next_ms } => {
+                db.prepare_cached(
+                    "INSERT INTO peer (peer, attempts, next_ms) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (peer) DO UPDATE SET attempts = excluded.attempts, next_ms = excluded.next_ms",
+                )?
+                .execute(params![peer.as_bytes(), attempts, next_ms])?;
+            }
+            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text } => {
+                db.prepare_cached(
+                    "INSERT INTO out_lane (peer, lane, acked_chain) VALUES (?1, ?2, ?3) ON CONFLICT (peer) DO NOTHING",
+                )?
+                .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+                db.prepare_cached(
+                    "INSERT INTO message (peer, dir, state, mid, at_ms, until_ms, lane, seq, chain, text)
+                 VALUES (?1, 1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    peer.as_bytes(),
+                    mid.0,
+                    at_ms,
+                    until_ms,
+                    lane.0,
+                    number(*seq)?,
+                    chain.0,
+                    text
+                ])?;
+                let id = self.added();
+                self.out.queued.push((*mid, id));
+                if let Some(client) = client {
+                    records::note_client_id(db, client, id, *at_ms)?;
+                }
+                let (client_id, text) = (client.clone(), text.clone());
+                let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
+                self.tell(message.told(Kind::Queued))?;
+            }
+            Op::TakeBack { peer, mid, why, at_ms } => {
+                let state = if *why == SkipReason::Expired { 5 } else { 4 };
+                let id = db
+                    .prepare_cached(
+                        "UPDATE message SET state = ?3, done_ms = ?4
+                     WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state = 0 RETURNING id",
+                    )?
+                    .query_row(params![peer.as_bytes(), mid.0, state, at_ms], |row| row.get(0))
+                    .optional()?;
+                if let Some(id) = id {
+                    let message = MessageRef { peer: Onion(*peer), id, mid: *mid };
+                    let expired = *why == SkipReason::Expired;
+                    self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) })?;
+                }
+            }
+            Op::Rechain { peer, messages } => {
+                let mut rechain =
+                    db.prepare_cached("UPDATE message SET chain = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2")?;
+                for (mid, chain) in messages {
+                    rechain.execute(params![peer.as_bytes(), mid.0, chain.0])?;
+                }
+            }
+            Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
+                db.prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
+                    .execute(params![peer.as_bytes(), number(*upto)?, chain.0, lane.0])?;
+                // What was taken back too late is delivered like the rest, in its place.
+                for mid in late {
+                    db.prepare_cached(
+                        "UPDATE message SET state = 0 WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state IN (4, 5)",
+                    )?
+                    .execute(params![peer.as_bytes(), mid.0])?;
+                }
+                for message in self.queued(peer, *lane, 0, number(*upto)?)? {
+                    self.tell(What::Delivered(message))?;
+                }
+                db.prepare_cached(
+                    "UPDATE message SET
+                    state = CASE state WHEN 0 THEN 1 ELSE state - 2 END,
+                    done_ms = CASE state WHEN 0 THEN ?3 ELSE done_ms END
+                 WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq <= ?2 AND lane = ?4",
+                )?
+                .execute(params![peer.as_bytes(), number(*upto)?, at_ms, lane.0])?;
+                db.prepare_cached(
+                    "UPDATE peer SET attempts = 0, next_ms = NULL WHERE peer = ?1 AND next_ms IS NOT NULL",
+                )?
+                .execute(params![peer.as_bytes()])?;
+            }
+            Op::NewLane { peer, lane, messages } => {
+                db.prepare_cached("UPDATE out_lane SET lane = ?2, acked = 0, acked_chain = ?3 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+                db.prepare_cached(
+                    "UPDATE message SET state = state - 2 WHERE peer = ?1 AND dir = 1 AND state IN (4, 5)",
+                )?
+                .execute([peer.as_bytes()])?;
+                let mut renumber = db.prepare_cached(
+                    "UPDATE message SET lane = ?3, seq = ?4, chain = ?5 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
+                )?;
+                for (n, (mid, chain)) in (1u64..).zip(messages) {
+                    renumber.execute(params![peer.as_bytes(), mid.0, lane.0, number(n)?, chain.0])?;
+                }
+            }
+            Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
+                set_in_lane(db, peer, lane.0, *seq, chain)?;
+                // A message that came before by another lane (its sender was restored from a backup) is not stored again.
+                let new = db
+                    .prepare_cached(
+                        "INSERT INTO message (peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
+                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                    )?
+                    .execute(params![peer.as_bytes(), mid.0, at_ms, number(*sent_s)?, lane.0, number(*seq)?, text])?;
+                if new == 1 {
+                    let id = self.added();
+                    db.prepare_cached(
+                        "INSERT INTO peer (peer, unread, unread_bytes, untaken) VALUES (?1, 1, ?2, ?3)
+                     ON CONFLICT (peer) DO UPDATE SET unread = unread + 1,
+                        unread_bytes = unread_bytes + excluded.unread_bytes,
+                        untaken = coalesce(untaken, excluded.untaken)",
+                    )?
+                    .execute(params![peer.as_bytes(), number(text.len() as u64)?, id])?;
+                    let head = Head { row: id, arrived_ms: *at_ms, text: text.clone() };
+                    self.out.stored.push(Stored { peer: *peer, head });
+                    let (sent_s, client_id, text) = (Some(number(*sent_s)?), None, text.clone());
+                    let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s, client_id, text };
+                    self.tell(message.told(Kind::Received))?;
+                }
+            }
+            Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
+                set_in_lane(db, peer, lane.0, *to, chain)?;
+                if *why == SkipReason::Lost {
+                    // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
+                    let text = format!("{count} messages were lost here");
+                    let new = db
+                        .prepare_cached(
+                            "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, text)
+                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                        )?
+                        .execute(params![peer.as_bytes(), chain.0, at_ms, lane.0, number(*to)?, text])?;
+                    if new == 1 {
+                        let id = self.added();
+                        let (mid, client_id) = (MessageId(chain.0), None);
+                        let message = NewMessage { id, mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
+                        self.tell(message.told(Kind::Lost))?;
+                    }
+                }
+            }
+            Op::ForgetLane { peer, lane } => {
+                db.prepare_cached("DELETE FROM in_lane WHERE peer = ?1 AND lane = ?2")?
+                    .execute(params![peer.as_bytes(), lane.0])?;
+            }
+            Op::Read { peer, row } => {
+                self.read(peer, *row, *row, 1)?;
+                // The next one may be far behind messages of ours; each of those is passed once.
+                db.prepare_cached(
+                "UPDATE peer SET untaken = (SELECT id FROM message WHERE peer = ?1 AND id > ?2 AND dir = 0 ORDER BY id LIMIT 1)
+                 WHERE peer = ?1 AND untaken <= ?2",
             )?
-            .execute([i64::try_from(*keep).unwrap_or(i64::MAX)])?;
+            .execute(params![peer.as_bytes(), row])?;
+            }
+            Op::ReadUpto { peer, upto, limit } => {
+                let seen = self.read(peer, 0, *upto, *limit)?;
+                self.out.seen.push(seen);
+            }
+            Op::Sent { peer, lane, first, count } => {
+                let before = number(*first)? - 1;
+                for message in self.queued(peer, *lane, before, before.saturating_add(number(*count)?))? {
+                    self.tell(What::Sent(message))?;
+                }
+            }
+            Op::Changed { contact } => self.tell(What::Contact { contact: contact_record(contact.clone()) })?,
+            Op::Link { peer, up } => {
+                db.prepare_cached("UPDATE peer SET linked = ?2 WHERE peer = ?1")?
+                    .execute(params![peer.as_bytes(), up])?;
+                self.tell(What::Link { peer: Onion(*peer), up: *up })?;
+            }
+            Op::Network { usable, sentence } => self.tell(What::Tor { usable: *usable, sentence: sentence.clone() })?,
+            Op::Legacy { message, at_ms, keep } => {
+                db.prepare_cached("INSERT INTO legacy (claim, text, at_ms) VALUES (?1, ?2, ?3)")?.execute(params![
+                    message.claim.as_str(),
+                    message.text,
+                    at_ms
+                ])?;
+                // What nobody has taken stays, whatever the number.
+                db.prepare_cached(
+                    "DELETE FROM legacy WHERE id IN (SELECT id FROM legacy WHERE taken = 1 ORDER BY id
+                 LIMIT max(0, (SELECT count(*) FROM legacy) - ?1))",
+                )?
+                .execute([i64::try_from(*keep).unwrap_or(i64::MAX)])?;
+            }
+            Op::LegacyTaken { row } => {
+                db.prepare_cached("UPDATE legacy SET taken = 1 WHERE id = ?1")?.execute([row])?;
+            }
+            Op::LegacyForget { before_ms } => {
+                db.prepare_cached("DELETE FROM legacy WHERE at_ms < ?1")?.execute([before_ms])?;
+            }
+            Op::Notice { peer, sentence } => {
+                self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.clone() })?;
+            }
         }
-        Op::LegacyTaken { row } => {
-            db.prepare_cached("UPDATE legacy SET taken = 1 WHERE id = ?1")?.execute([row])?;
-        }
-        Op::LegacyForget { before_ms } => {
-            db.prepare_cached("DELETE FROM legacy WHERE at_ms < ?1")?.execute([before_ms])?;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// The row that was just added to `message`.
+    fn added(&mut self) -> i64 {
+        self.out.last_message = self.db.last_insert_rowid();
+        self.out.last_message
+    }
+
+    /// The messages of a lane after a number and up to another one that are to be delivered, in order.
+    fn queued(&self, peer: &PeerId, lane: LaneId, after: i64, upto: i64) -> Result<Vec<MessageRef>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT id, mid FROM message
+             WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND state = 0 AND seq > ?3 AND seq <= ?4 AND lane = ?2
+             ORDER BY seq",
+        )?;
+        let rows = query.query_map(params![peer.as_bytes(), lane.0, after, upto], |row| {
+            Ok(MessageRef { peer: Onion(*peer), id: row.get(0)?, mid: MessageId(blob(row, 1)?) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Marks unread messages of a peer as read, the oldest first. Returns how many they were.
+    fn read(&mut self, peer: &PeerId, from: i64, upto: i64, limit: u32) -> Result<u64, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT id, mid, octet_length(text) FROM message
+             WHERE peer = ?1 AND id >= ?2 AND id <= ?3 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?4",
+        )?;
+        let rows = query.query_map(params![peer.as_bytes(), from, upto, limit], |row| {
+            let message = MessageRef { peer: Onion(*peer), id: row.get(0)?, mid: MessageId(blob(row, 1)?) };
+            Ok((message, row.get::<_, i64>(2)?))
+        })?;
+        let found = rows.collect::<Result<Vec<_>, _>>()?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let (count, bytes) = (found.len() as u64, found.iter().map(|(_, bytes)| *bytes).sum::<i64>());
+        let mut mark = self.db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1")?;
+        for (message, _) in found {
+            mark.execute([message.id])?;
+            self.tell(What::Read(message))?;
+        }
+        self.db
+            .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE peer = ?1")?
+            .execute(params![peer.as_bytes(), number(count)?, bytes])?;
+        self.out.freed.push((*peer, bytes.unsigned_abs()));
+        Ok(count)
+    }
+
+    /// A request that the user was told of does not wait any more.
+    fn request_gone(&mut self, peer: &PeerId) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached("SELECT 1 FROM request WHERE peer = ?1 AND refused = 0")?;
+        if query.exists([peer.as_bytes()])? {
+            self.tell(What::RequestGone { peer: Onion(*peer) })?;
+        }
+        Ok(())
+    }
 }
 
 fn set_in_lane(db: &Connection, peer: &PeerId, lane: [u8; 8], hwm: u64, chain: &Chain) -> Result<(), StoreError> {

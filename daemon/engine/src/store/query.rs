@@ -1,7 +1,8 @@
 //! What is read from the store, beside the writes.
 
-use super::{Store, StoreError, open_reader};
-use crate::handle::HistoryLine;
+use super::messages::{self, Glance, MessageRow, Page, blob, peer_id};
+use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
+use crate::handle::TokenRow;
 use crate::legacy::LegacyLine;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use torchat_core::snapshot::{
     ContactRequest, Intro, InviteRow, LegacyRow, OutSnapshot, PeerSnapshot, Pending, Snapshot,
 };
+use torchat_protocol::control::api::event::Event;
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
 
@@ -23,14 +25,12 @@ pub struct Head {
     pub text: String,
 }
 
-/// How much of a peer's mail is unread.
+/// That classic UPDATE has not handed out all of a peer's mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unread {
     /// The sender.
     pub peer: PeerId,
-    /// Messages.
-    pub count: u64,
-    /// The oldest one's row.
+    /// The row of the oldest message that it has not.
     pub first: i64,
 }
 
@@ -47,17 +47,6 @@ pub struct Outgoing {
     pub text: String,
 }
 
-/// A line of a conversation as the store knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryRow {
-    /// The line. A sent one is `queued`, `delivered`, `withdrawn` or `failed`; whether a queued one is on its way, only the node knows.
-    pub line: HistoryLine,
-    /// The lane and number of a queued message.
-    pub place: Option<(LaneId, u64)>,
-    /// It was taken back, and the peer has not said that it did not get it before.
-    pub fate_open: bool,
-}
-
 /// Reads beside the writer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader(Source);
@@ -69,6 +58,10 @@ enum Source {
     /// The writer's connection.
     Shared(Arc<Mutex<Store>>),
 }
+
+/// The query of [`Reader::heads`], also for a test that looks at its plan.
+pub(super) const HEADS: &str =
+    "SELECT id, at_ms, text FROM message WHERE peer = ?1 AND id > ?2 AND dir = 0 ORDER BY id LIMIT ?3";
 
 /// Idle reading connections that are kept.
 const IDLE_READERS: usize = 2;
@@ -110,34 +103,29 @@ impl Reader {
         self.with(snapshot)
     }
 
-    /// Whose mail is unread, and how much.
+    /// Whose messages classic UPDATE has not handed out.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
-    pub fn unread(&self) -> Result<Vec<Unread>, StoreError> {
+    pub fn untaken(&self) -> Result<Vec<Unread>, StoreError> {
         self.with(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT peer, count(*), min(id) FROM message WHERE dir = 0 AND state = 0 GROUP BY peer",
-            )?;
-            let rows = query.query_map([], |row| Ok((blob::<32>(row, 0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
+            let mut query = db.prepare_cached("SELECT peer, untaken FROM peer WHERE untaken IS NOT NULL")?;
+            let rows = query.query_map([], |row| Ok((blob::<32>(row, 0)?, row.get(1)?)))?;
             rows.map(|row| {
-                let (peer, count, first) = row?;
-                Ok(Unread { peer: peer_id(peer)?, count: count.unsigned_abs(), first })
+                let (peer, first) = row?;
+                Ok(Unread { peer: peer_id(peer)?, first })
             })
             .collect()
         })
     }
 
-    /// The oldest unread messages of a peer after a row, at most `limit`.
+    /// The oldest received messages of a peer after a row, at most `limit`.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn heads(&self, peer: &PeerId, after: i64, limit: usize) -> Result<Vec<Head>, StoreError> {
         self.with(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT id, at_ms, text FROM message
-                 WHERE peer = ?1 AND id > ?2 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?3",
-            )?;
+            let mut query = db.prepare_cached(HEADS)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query.query_map(params![peer.as_bytes(), after, limit], |row| {
                 Ok(Head { row: row.get(0)?, arrived_ms: row.get(1)?, text: row.get(2)? })
@@ -154,47 +142,91 @@ impl Reader {
         self.with(|db| outgoing(db, peer, lane, first, count))
     }
 
-    /// The last messages with a peer, oldest first. States of sent messages are `queued` or `delivered`.
+    /// A page of a conversation, oldest first, and whether there is more in the direction that was asked for.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn history(&self, peer: &PeerId, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
-        self.with(|db| {
-            let mut query = db.prepare_cached(
-                "SELECT dir, state, mid, at_ms, lane, seq, text FROM message WHERE peer = ?1 ORDER BY id DESC LIMIT ?2",
-            )?;
-            let rows = query.query_map(params![peer.as_bytes(), limit], |row| {
-                let (dir, state): (i64, i64) = (row.get(0)?, row.get(1)?);
-                let place = match (row.get::<_, Option<Vec<u8>>>(4)?, row.get::<_, Option<i64>>(5)?) {
-                    (Some(lane), Some(seq)) if dir == 1 && state == 0 => {
-                        lane.try_into().ok().map(|lane| (LaneId(lane), seq.unsigned_abs()))
-                    }
-                    _ => None,
-                };
-                let fate_open = dir == 1 && state > 3;
-                let line = HistoryLine {
-                    at_ms: row.get(3)?,
-                    dir: if dir == 1 { "out" } else { "in" },
-                    mid: MessageId(blob(row, 2)?),
-                    text: row.get(6)?,
-                    state: match (dir, state) {
-                        (0, 0) => "unread",
-                        (0, _) => "read",
-                        (1, 0) => "queued",
-                        (1, 1) => "delivered",
-                        (1, 2 | 4) => "withdrawn",
-                        (1, _) => "failed",
-                        _ => "lost",
-                    },
-                    reason: (dir == 1 && matches!(state, 3 | 5)).then(|| "not delivered in 30 days".to_owned()),
-                    next_try_ms: None,
-                };
-                Ok(HistoryRow { line, place, fate_open })
-            })?;
-            let mut lines = rows.collect::<Result<Vec<_>, _>>()?;
-            lines.reverse();
-            Ok(lines)
-        })
+    pub fn page(&self, peer: &PeerId, page: Page, limit: u32) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| messages::page(db, peer, page, limit))
+    }
+
+    /// A message by its row.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn message(&self, id: i64) -> Result<Option<MessageRow>, StoreError> {
+        self.with(|db| Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?))
+    }
+
+    /// The message that was accepted under a client's key, if that is not too long ago.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn by_client_id(&self, client: &str, now_ms: i64) -> Result<Option<MessageRow>, StoreError> {
+        self.with(|db| records::by_client_id(db, client, now_ms))
+    }
+
+    /// The conversations of contacts and blocked peers, and of whoever else there are messages of.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn conversations(&self) -> Result<Vec<Glance>, StoreError> {
+        self.with(messages::conversations)
+    }
+
+    /// Whether all messages are in the search's index.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn is_indexed(&self) -> Result<bool, StoreError> {
+        self.with(|db| search::state(db).map(|(indexed, last)| indexed >= last))
+    }
+
+    /// Messages that a [`search_query`](super::search_query) finds before a row, newest first, and whether there are older
+    /// ones. `peers`: the same as were given to the query.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn search(
+        &self,
+        query: &str,
+        peers: Option<&[PeerId]>,
+        before: i64,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| search::find(db, query, peers, before, limit))
+    }
+
+    /// The events after a number and up to another one, in order: at most `limit`, and fewer when their texts are long.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn events(&self, after: u64, upto: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.with(|db| events::read(db, after, upto, limit))
+    }
+
+    /// Where the event log begins and ends.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn log_edges(&self) -> Result<LogEdges, StoreError> {
+        self.with(events::edges)
+    }
+
+    /// All consumers and their places.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn cursors(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.with(records::cursors)
+    }
+
+    /// All tokens by name.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        self.with(records::tokens)
     }
 
     /// The oldest message of an old daemon after a row that no client has taken.
@@ -257,10 +289,12 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut peers = Vec::new();
     let mut query = db.prepare(
         "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
-                p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused
+                p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused,
+                p.unread_bytes, p.linked
          FROM peer p LEFT JOIN request r USING (peer)
          UNION ALL
-         SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused
+         SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused,
+                0, 0
          FROM request r WHERE r.peer NOT IN (SELECT peer FROM peer)",
     )?;
     let mut rows = query.query([])?;
@@ -288,7 +322,8 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
             },
             out: out_lane(db, &peer)?,
             lanes: in_lanes(db, &peer)?,
-            unread_bytes: unread_bytes(db, &peer)?,
+            unread_bytes: row.get::<_, i64>(18)?.unsigned_abs(),
+            linked: row.get(19)?,
         });
     }
     let runs =
@@ -311,7 +346,7 @@ fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, Store
         .optional()?;
     let Some((lane, acked, acked_chain)) = found else { return Ok(None) };
     let mut query = db.prepare_cached(
-        "SELECT seq, mid, chain, octet_length(text), at_ms, state FROM message
+        "SELECT seq, mid, chain, octet_length(text), at_ms, state, until_ms FROM message
          WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND lane = ?2 ORDER BY seq",
     )?;
     let rows = query.query_map(params![peer.as_bytes(), lane.0], |row| {
@@ -321,7 +356,15 @@ fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, Store
             _ => None,
         };
         let (mid, chain) = (MessageId(blob(row, 1)?), Chain(blob(row, 2)?));
-        let pending = Pending { mid, chain, bytes: row.get(3)?, at_ms: row.get(4)?, gone };
+        let pending = Pending {
+            mid,
+            chain,
+            bytes: row.get(3)?,
+            at_ms: row.get(4)?,
+            gone,
+            until_ms: row.get(6)?,
+            end_mono_ms: None,
+        };
         Ok((row.get::<_, i64>(0)?, pending))
     })?;
     let mut pending = Vec::new();
@@ -342,20 +385,4 @@ fn in_lanes(db: &Connection, peer: &PeerId) -> Result<Vec<LaneState>, StoreError
         Ok(LaneState { lane: LaneId(blob(row, 0)?), hwm: hwm.unsigned_abs(), chain: Chain(blob(row, 2)?) })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn unread_bytes(db: &Connection, peer: &PeerId) -> Result<u64, StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT coalesce(sum(octet_length(text)), 0) FROM message WHERE peer = ?1 AND dir = 0 AND state = 0",
-    )?;
-    let bytes: i64 = query.query_row([peer.as_bytes()], |row| row.get(0))?;
-    Ok(bytes.unsigned_abs())
-}
-
-fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
-    row.get(column)
-}
-
-fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
-    PeerId::from_key(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
 }

@@ -16,7 +16,12 @@ CREATE TABLE peer (
     added_ms    INTEGER,
     seen_ms     INTEGER,
     attempts    INTEGER NOT NULL DEFAULT 0,  -- dials that failed in a row
-    next_ms     INTEGER                      -- not dialled before
+    next_ms     INTEGER,                     -- not dialled before
+    -- Counted with every message, so that neither the start nor a list of conversations counts messages.
+    unread      INTEGER NOT NULL DEFAULT 0,  -- received messages in state 0
+    unread_bytes INTEGER NOT NULL DEFAULT 0, -- bytes of their texts
+    untaken     INTEGER,                     -- the first received message that classic UPDATE has not handed out
+    linked      INTEGER NOT NULL DEFAULT 0   -- the event log says that a link is up
 ) STRICT, WITHOUT ROWID;
 
 -- Strangers that ask to become contacts, and those that were refused. Apart from mail.
@@ -71,6 +76,7 @@ CREATE TABLE message (
     at_ms       INTEGER NOT NULL,            -- arrival, or acceptance from a client
     sent_s      INTEGER,                     -- the sender's own time in seconds, rounded to the minute
     done_ms     INTEGER,                     -- sent: when the peer had it, or when it was taken back
+    until_ms    INTEGER,                     -- sent: fails if it is not delivered by then; NULL: the policy decides
     lane        BLOB,
     seq         INTEGER,
     chain       BLOB,                        -- digests are never deleted, texts may be
@@ -78,6 +84,56 @@ CREATE TABLE message (
 ) STRICT;
 
 CREATE UNIQUE INDEX message_mid   ON message (peer, dir, mid);
-CREATE INDEX message_conversation ON message (peer, id);
+-- With the direction, so that the next received message is found without looking at those that were sent.
+CREATE INDEX message_conversation ON message (peer, id, dir);
 CREATE INDEX message_unread       ON message (peer, id)  WHERE dir = 0 AND state = 0;
 CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state IN (0, 4, 5);
+
+-- Every change that a local program may want to hear of, in the transaction of the change. A row about a message points
+-- to it and repeats nothing of it. AUTOINCREMENT: numbers grow by one, also after all rows were removed.
+CREATE TABLE event (
+    seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at_ms       INTEGER NOT NULL,
+    kind        INTEGER NOT NULL,            -- see store/events.rs
+    message     INTEGER,
+    peer        BLOB,
+    data        TEXT
+) STRICT;
+
+-- Consumers of the event log: everything up to `seq` is worked off.
+CREATE TABLE cursor (
+    consumer    TEXT    NOT NULL PRIMARY KEY,
+    seq         INTEGER NOT NULL,
+    at_ms       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The keys that clients gave their messages. `n` grows by one, so the oldest are found, and counted, without a scan.
+CREATE TABLE client_id (
+    n           INTEGER NOT NULL PRIMARY KEY,
+    client      TEXT    NOT NULL UNIQUE,
+    message     INTEGER NOT NULL UNIQUE,
+    at_ms       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE token (
+    name        TEXT    NOT NULL PRIMARY KEY,
+    rights      TEXT    NOT NULL,            -- JSON: an array of their names
+    peers       BLOB,                        -- 32 bytes each; NULL: all conversations
+    stored_key  BLOB    NOT NULL CHECK (length(stored_key) = 32),
+    server_key  BLOB    NOT NULL CHECK (length(server_key) = 32),
+    created_ms  INTEGER NOT NULL,
+    expires_ms  INTEGER                      -- NULL: never
+) STRICT, WITHOUT ROWID;
+
+-- Single numbers. `indexed`: messages up to this row are in `search`.
+CREATE TABLE meta (
+    name        TEXT    NOT NULL PRIMARY KEY,
+    value       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (name, value) VALUES ('indexed', 0);
+
+-- The words of all texts by row of `message`, without the texts. `conversation` holds the first 8 bytes of the peer's key
+-- in hexadecimal digits as one word, so that a search in a conversation is an intersection of two lists.
+CREATE VIRTUAL TABLE search USING fts5 (
+    text, conversation, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2'
+);

@@ -1,6 +1,7 @@
 //! Where commits run: on a thread of their own, or inline.
 
-use super::{Outgoing, Store, StoreError, Stored, query};
+use super::{Applied, Outgoing, Store, StoreError, query};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -23,8 +24,8 @@ pub struct Wanted {
 /// What a turn's write gave back.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Received messages that were new.
-    pub stored: Vec<Stored>,
+    /// What was written; `None`: there was nothing to write.
+    pub applied: Option<Applied>,
     /// For each [`Wanted`] its messages.
     pub outgoing: Vec<Vec<Outgoing>>,
 }
@@ -34,18 +35,27 @@ pub struct Written {
 #[error("the store's thread is gone")]
 pub struct WriterGone;
 
-enum Job {
-    Write { ops: Vec<Op>, wanted: Vec<Wanted>, done: oneshot::Sender<Result<Written, StoreError>> },
-    Probe { done: oneshot::Sender<Result<(), StoreError>> },
-    Checkpoint { done: oneshot::Sender<Result<(), StoreError>> },
+type Job = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// Runs commits, one at a time. The value owns the store: when it is dropped, the last commit is finished and no other one
+/// begins.
+pub struct Writer {
+    jobs: Jobs,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// Runs commits, one at a time.
-pub struct Writer(Place);
+/// Asks a [`Writer`] for a commit of one's own, beside those of the turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs(Place);
 
+#[derive(Clone)]
 enum Place {
-    Thread { jobs: Option<std::sync::mpsc::Sender<Job>>, thread: Option<JoinHandle<()>> },
-    Inline(Arc<Mutex<Store>>),
+    /// `None`: the writer is gone.
+    Thread(Arc<Mutex<Option<std::sync::mpsc::Sender<Job>>>>),
+    Inline {
+        store: Arc<Mutex<Store>>,
+        closed: Arc<AtomicBool>,
+    },
 }
 
 impl Writer {
@@ -57,42 +67,36 @@ impl Writer {
         let (jobs, queue) = std::sync::mpsc::channel::<Job>();
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
             while let Ok(job) = queue.recv() {
-                // A receiver that is gone gave up waiting; the commit counts all the same.
-                match job {
-                    Job::Write { ops, wanted, done } => drop(done.send(write(&mut store, &ops, &wanted))),
-                    Job::Probe { done } => drop(done.send(store.probe())),
-                    Job::Checkpoint { done } => drop(done.send(store.checkpoint())),
-                }
+                job(&mut store);
             }
         })?;
-        Ok(Self(Place::Thread { jobs: Some(jobs), thread: Some(thread) }))
+        Ok(Self { jobs: Jobs(Place::Thread(Arc::new(Mutex::new(Some(jobs))))), thread: Some(thread) })
     }
 
     /// Commits where it is called, for paused time.
     #[must_use]
     pub fn inline(store: Arc<Mutex<Store>>) -> Self {
-        Self(Place::Inline(store))
+        Self { jobs: Jobs(Place::Inline { store, closed: Arc::default() }), thread: None }
     }
 
-    /// Writes a turn and loads what it transmits. The outer error means that there is no store any more.
+    /// For commits of others.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        self.jobs.clone()
+    }
+
+    /// Writes a turn and loads what it transmits. The outer error means that there is no store any more. `at_ms`: as in
+    /// [`Store::commit`].
     ///
     /// # Errors
     /// [`WriterGone`]; inside, those of [`Store::commit`].
-    pub async fn write(&self, ops: Vec<Op>, wanted: Vec<Wanted>) -> Result<Result<Written, StoreError>, WriterGone> {
-        match &self.0 {
-            Place::Inline(store) => {
-                // A commit takes time: a simulated kill may fall before it, as a real one does.
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                let written = write(&mut lock(store), &ops, &wanted);
-                // And between it and what follows from it.
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                Ok(written)
-            }
-            Place::Thread { jobs, .. } => {
-                let (done, answer) = oneshot::channel();
-                submit(jobs.as_ref(), Job::Write { ops, wanted, done }, answer).await
-            }
-        }
+    pub async fn write(
+        &self,
+        at_ms: i64,
+        ops: Vec<Op>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Result<Written, StoreError>, WriterGone> {
+        self.jobs.run(move |store| write(store, at_ms, &ops, &wanted)).await
     }
 
     /// As [`Store::probe`].
@@ -100,13 +104,7 @@ impl Writer {
     /// # Errors
     /// [`WriterGone`]; inside, those of [`Store::commit`].
     pub async fn probe(&self) -> Result<Result<(), StoreError>, WriterGone> {
-        match &self.0 {
-            Place::Inline(store) => Ok(lock(store).probe()),
-            Place::Thread { jobs, .. } => {
-                let (done, answer) = oneshot::channel();
-                submit(jobs.as_ref(), Job::Probe { done }, answer).await
-            }
-        }
+        self.jobs.run(Store::probe).await
     }
 
     /// As [`Store::checkpoint`].
@@ -114,49 +112,67 @@ impl Writer {
     /// # Errors
     /// [`WriterGone`]; inside, what SQLite says.
     pub async fn checkpoint(&self) -> Result<Result<(), StoreError>, WriterGone> {
+        self.jobs.run(|store| store.checkpoint()).await
+    }
+}
+
+impl Jobs {
+    /// Runs a job after those that wait. Whoever gives up waiting does not stop it.
+    ///
+    /// # Errors
+    /// [`WriterGone`].
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Result<T, WriterGone> {
         match &self.0 {
-            Place::Inline(store) => Ok(lock(store).checkpoint()),
-            Place::Thread { jobs, .. } => {
+            Place::Inline { store, closed } => {
+                // A commit takes time: a simulated kill may fall before it, as a real one does.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                if closed.load(Ordering::Acquire) {
+                    return Err(WriterGone);
+                }
+                let done = job(&mut lock(store));
+                // And between it and what follows from it.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                Ok(done)
+            }
+            Place::Thread(jobs) => {
                 let (done, answer) = oneshot::channel();
-                submit(jobs.as_ref(), Job::Checkpoint { done }, answer).await
+                // A receiver that is gone gave up waiting; the commit counts all the same.
+                let job: Job = Box::new(move |store| drop(done.send(job(store))));
+                lock(jobs).as_ref().ok_or(WriterGone)?.send(job).map_err(|_| WriterGone)?;
+                answer.await.map_err(|_| WriterGone)
             }
         }
     }
 }
 
 /// A poisoned lock is a panic in a commit: SQLite rolled it back, so the store itself is whole.
-fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn submit<T>(
-    jobs: Option<&std::sync::mpsc::Sender<Job>>,
-    job: Job,
-    answer: oneshot::Receiver<T>,
-) -> Result<T, WriterGone> {
-    jobs.ok_or(WriterGone)?.send(job).map_err(|_| WriterGone)?;
-    answer.await.map_err(|_| WriterGone)
+fn lock<T>(locked: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    locked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if let Place::Thread { jobs, thread } = &mut self.0 {
-            jobs.take();
-            if let Some(thread) = thread.take() {
-                // The thread only finishes its last commit.
-                let _ = thread.join();
-            }
+        match &self.jobs.0 {
+            Place::Thread(jobs) => drop(lock(jobs).take()),
+            Place::Inline { closed, .. } => closed.store(true, Ordering::Release),
+        }
+        if let Some(thread) = self.thread.take() {
+            // The thread only finishes what waits.
+            let _ = thread.join();
         }
     }
 }
 
-fn write(store: &mut Store, ops: &[Op], wanted: &[Wanted]) -> Result<Written, StoreError> {
-    let stored = if ops.is_empty() { Vec::new() } else { store.commit(ops)? };
+fn write(store: &mut Store, at_ms: i64, ops: &[Op], wanted: &[Wanted]) -> Result<Written, StoreError> {
+    let applied = if ops.is_empty() { None } else { Some(store.commit(at_ms, ops)?) };
     let outgoing = wanted
         .iter()
         .map(|w| query::outgoing(store.connection(), &w.peer, w.lane, w.first, w.count))
         .collect::<Result<_, _>>()
         // The commit stands, whatever the read after it says.
         .map_err(|error: StoreError| if ops.is_empty() { error } else { StoreError::Unsure(error.to_string()) })?;
-    Ok(Written { stored, outgoing })
+    Ok(Written { applied, outgoing })
 }

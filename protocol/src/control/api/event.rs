@@ -37,12 +37,12 @@ pub struct MessageRef {
 pub enum What {
     /// A message came in.
     Received {
-        /// The message as it is now.
+        /// The message as it came: `unread`. How it is now, HISTORY says.
         message: Message,
     },
     /// A message was accepted from a client.
     Queued {
-        /// The message as it is now.
+        /// The message as it was accepted: `queued`. How it is now, HISTORY says.
         message: Message,
     },
     /// A message went out on a link for the first time in this run of the daemon.

@@ -81,7 +81,7 @@ fn foreign() -> Vec<(&'static str, Vec<u8>)> {
 
 pub(super) fn rows() -> Vec<Attack> {
     let mut rows = vec![
-        row(Kind::Dialled, "dialled: no lie at all", "the daemon says HELLO", |target| async move {
+        row(Kind::Quick, "dialled: no lie at all", "the daemon says HELLO", |target| async move {
             let forger = Forger::fresh();
             let service = Service::open(&target, forger.peer()?).await?;
             let (mut link, cert) = forger.serve(service.accept().await?, service.peer).await?;
@@ -90,11 +90,11 @@ pub(super) fn rows() -> Vec<Attack> {
             ensure!(matches!(first, Some(PeerMessage::Hello(_))), "{first:?}");
             service.close().await
         }),
-        row(Kind::Dialled, "dialled: another's perfect certificate for its own key", REFUSED, |target| async move {
+        row(Kind::Quick, "dialled: another's perfect certificate for its own key", REFUSED, |target| async move {
             let (dialled, impostor) = (Forger::fresh().peer()?, Forger::fresh());
             lie(&target, dialled, &impostor).await
         }),
-        row(Kind::Dialled, "dialled: a point of small order as the device's key", REFUSED, |target| async move {
+        row(Kind::Quick, "dialled: a point of small order as the device's key", REFUSED, |target| async move {
             for point in SMALL_ORDER {
                 let forger = Forger::fresh();
                 let peer = forger.peer()?;
@@ -103,7 +103,7 @@ pub(super) fn rows() -> Vec<Attack> {
             Ok(())
         }),
         row(
-            Kind::Dialled,
+            Kind::Quick,
             "dialled: the purpose of a client behind the certificate",
             "it is ignored or refused",
             |target| {
@@ -119,14 +119,14 @@ pub(super) fn rows() -> Vec<Attack> {
                 }
             },
         ),
-        row(Kind::Dialled, "relay: the daemon's dial is passed on to another daemon", REFUSED, |target| async move {
+        row(Kind::Quick, "relay: the daemon's dial is passed on to another daemon", REFUSED, |target| async move {
             let to = target.honest_peer().await?;
             relay(&target, to).await
         }),
-        row(Kind::Dialled, "reflection: the daemon's dial is passed on to itself", REFUSED, |target| async move {
+        row(Kind::Quick, "reflection: the daemon's dial is passed on to itself", REFUSED, |target| async move {
             relay(&target, target.peer).await
         }),
-        row(Kind::Dialled, "reflection: an echo", REFUSED, |target| async move {
+        row(Kind::Quick, "reflection: an echo", REFUSED, |target| async move {
             let service = Service::open(&target, Forger::fresh().peer()?).await?;
             let (mut reader, mut writer) = tokio::io::split(service.accept().await?);
             let echo = tokio::time::timeout(target.patience, tokio::io::copy(&mut reader, &mut writer));
@@ -140,9 +140,6 @@ pub(super) fn rows() -> Vec<Attack> {
             "dialled: a service that says nothing",
             "the daemon gives up within a minute",
             |target| async move {
-                if !matches!(target.way, Way::Loopback(_)) {
-                    return Ok(());
-                }
                 let service = Service::open(&target, Forger::fresh().peer()?).await?;
                 let mut stream = service.accept().await?;
                 let mut said = Vec::new();
@@ -158,7 +155,7 @@ pub(super) fn rows() -> Vec<Attack> {
         if name.starts_with("purpose") {
             continue;
         }
-        rows.push(row(Kind::Dialled, format!("dialled: certificate: {name}"), REFUSED, move |target| async move {
+        rows.push(row(Kind::Quick, format!("dialled: certificate: {name}"), REFUSED, move |target| async move {
             let forger = Forger::fresh();
             let peer = forger.peer()?;
             lie(&target, peer, &lie_of(forger, target.peer)?).await
@@ -166,7 +163,7 @@ pub(super) fn rows() -> Vec<Attack> {
     }
     for torsion in 1..8 {
         let name = format!("dialled: certificate: torsion {torsion}, whose signature verifies");
-        rows.push(row(Kind::Dialled, name, REFUSED, move |target| async move {
+        rows.push(row(Kind::Quick, name, REFUSED, move |target| async move {
             let forger = Forger::fresh();
             let peer = forger.peer()?;
             let cert = forger.signed_with_torsion(torsion)?;
@@ -174,7 +171,7 @@ pub(super) fn rows() -> Vec<Attack> {
         }));
     }
     rows.extend(foreign().into_iter().enumerate().map(|(n, (name, answer))| {
-        row(Kind::Dialled, format!("dialled: answer {n}: {name}"), REFUSED, move |target| {
+        row(Kind::Quick, format!("dialled: answer {n}: {name}"), REFUSED, move |target| {
             let answer = answer.clone();
             async move {
                 let service = Service::open(&target, Forger::fresh().peer()?).await?;
@@ -189,7 +186,7 @@ pub(super) fn rows() -> Vec<Attack> {
             }
         })
     }));
-    rows
+    rows.into_iter().map(Attack::on_loopback).collect()
 }
 
 /// The daemon dials `dialled` and finds this one there.

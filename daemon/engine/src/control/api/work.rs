@@ -397,6 +397,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_refusal_has_its_row_in_the_table() {
+        use Refusal::*;
+        let text = String::new;
+        let all = [
+            ToSelf,
+            TextTooLong(1),
+            OutboxFull(text()),
+            Storage(text()),
+            Unreadable(text()),
+            Unsure(text()),
+            NotPending,
+            NoContact,
+            NoRequest,
+            Blocked,
+            NotBlocked,
+            TooManyInvites,
+            BadValue(text()),
+            ClientIdReused,
+            TooManyConsumers(1),
+            Stopping,
+        ];
+        for refusal in &all {
+            // Whoever adds one is sent here by the compiler.
+            match refusal {
+                ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
+                | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused
+                | TooManyConsumers(_) | Stopping => {}
+            }
+            assert!(refused(refusal).hint.is_some(), "{refusal:?}");
+        }
+    }
+
+    #[test]
     fn a_page_is_bounded_by_bytes_and_never_empty() {
         let mut few = vec!["x".repeat(PAGE_BYTES / 4); 3];
         assert!(!fitting(&mut few));

@@ -1,0 +1,347 @@
+"""What needs no daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import tempfile
+import threading
+import unittest
+from typing import Any, Callable, Dict, List
+from unittest import mock
+
+import torchat
+from torchat import _core
+
+ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
+WELCOME = {"api": 1, "server": "fake", "onion": ONION, "rights": ["admin"], "commands": [], "seq": 0, "oldest": 1,
+           "limits": {}}
+TOKEN = "torchat-token:cron:" + "a" * 52
+
+
+class Talk:
+    """The daemon's end of one connection."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self.stream, self._lines = stream, stream.makefile("rb")
+
+    def hear(self) -> Dict[str, Any]:
+        line = self._lines.readline()
+        return json.loads(line) if line else {}
+
+    def say(self, **what: Any) -> None:
+        self.stream.sendall(json.dumps(what).encode() + b"\n")
+
+    def welcome(self, seq: int = 0) -> None:
+        self.say(ref=self.hear()["ref"], ok={**WELCOME, "seq": seq})
+
+    def event(self, sub: Any, seq: int) -> None:
+        self.say(sub=sub, event={"seq": seq, "at": "", "event": "link", "peer": ONION, "up": True})
+
+
+class Fake:
+    """Runs a script for each connection, one after the other."""
+
+    def __init__(self, test: unittest.TestCase, *scripts: Callable[[Talk], None]) -> None:
+        directory = tempfile.TemporaryDirectory()
+        test.addCleanup(directory.cleanup)
+        self.path = os.path.join(directory.name, "s")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self.failures: List[BaseException] = []
+        self._thread = threading.Thread(target=self._run, args=(scripts,))
+        self._thread.start()
+        test.addCleanup(self._end, test)
+
+    def _run(self, scripts: Any) -> None:
+        for script in scripts:
+            talk = Talk(self._listener.accept()[0])
+            try:
+                script(talk)
+            except BaseException as error:
+                self.failures.append(error)
+            talk.stream.shutdown(socket.SHUT_RDWR)
+            talk.stream.close()
+        self._listener.close()
+
+    def _end(self, test: unittest.TestCase) -> None:
+        self._thread.join(30)
+        test.assertEqual(self.failures, [])
+
+
+class Discovery(unittest.TestCase):
+    def test_what_users_type(self) -> None:
+        for text, address in (
+            ("8000", _core.Address(port=8000)),
+            ("localhost:8000", _core.Address(port=8000)),
+            ("[::1]:8000", _core.Address(host="::1", port=8000)),
+            ("./8000", _core.Address(path="./8000")),
+        ):
+            self.assertEqual(_core.parse(text), address)
+        self.assertEqual(_core.parse("[::1]:80").proof_name(), "[::1]:80")
+        for wrong in ("", "0", "70000", "192.168.1.2:80", "999.1.1.1:80"):
+            self.assertRaises(torchat.NotFound, _core.parse, wrong)
+
+    def test_the_environment_and_the_data_directory(self) -> None:
+        with tempfile.TemporaryDirectory() as home:
+            data = os.path.join(home, ".local", "share", "torchatd")
+            os.makedirs(data)
+            with mock.patch.dict(os.environ, {"HOME": home, "XDG_DATA_HOME": "relative", "TORCHAT_SOCKET": ""}):
+                with self.assertRaisesRegex(torchat.NotFound, "torchatd -d"):
+                    torchat.find()
+                with open(os.path.join(data, "port"), "w") as file:
+                    file.write("4321\n")
+                self.assertEqual(torchat.find(), _core.Address(port=4321))
+                open(os.path.join(data, "control.sock"), "w").close()
+                self.assertEqual(torchat.find().path, os.path.join(data, "control.sock"))
+                with mock.patch.dict(os.environ, {"TORCHAT_SOCKET": "/x"}):
+                    self.assertEqual(torchat.find().path, "/x")
+                    self.assertEqual(torchat.find("1234").port, 1234)
+
+
+class Tokens(unittest.TestCase):
+    def test_a_token_does_not_show_its_secret(self) -> None:
+        self.assertEqual(repr(torchat.Token(TOKEN + "\n")), "Token('cron', ..)")
+        for wrong in ("", "cron", TOKEN + "a", TOKEN.upper(), TOKEN[:-1] + "1"):
+            self.assertRaises(ValueError, torchat.Token, wrong)
+
+    def test_the_other_side_must_know_it_too(self) -> None:
+        def lets_everybody_in(talk: Talk) -> None:
+            talk.welcome()
+
+        def repeats(talk: Talk) -> None:
+            hello = talk.hear()
+            talk.say(ref=hello["ref"], ok={"api": 1, "server": "", "nonce": hello["nonce"]})
+            auth = talk.hear()
+            talk.say(ref=auth["ref"], ok={**WELCOME, "proof": auth["proof"]})
+
+        fake = Fake(self, lets_everybody_in, repeats, lets_everybody_in, repeats)
+        for _ in range(2):
+            with torchat.Client(fake.path, token=TOKEN) as client:
+                self.assertRaises(torchat.Impostor, client.call, "HOST")
+
+        async def same() -> None:
+            async with torchat.aio.Client(fake.path, token=TOKEN) as client:
+                await client.call("HOST")
+
+        for _ in range(2):
+            self.assertRaises(torchat.Impostor, asyncio.run, same())
+
+
+class Connections(unittest.TestCase):
+    def test_answers_in_any_order(self) -> None:
+        def script(talk: Talk) -> None:
+            talk.welcome()
+            requests = [talk.hear() for _ in range(8)]
+            talk.say(ref=999, ok={})
+            talk.say(later="a new kind of line")
+            for request in reversed(requests):
+                talk.say(ref=request["ref"], ok={"text": request["text"]})
+
+        fake = Fake(self, script, script)
+        found: Dict[int, Any] = {}
+        with torchat.Client(fake.path) as client:
+            def ask(n: int) -> None:
+                found[n] = client.call("SEARCH", text=str(n), peer=None)["text"]
+
+            threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+        self.assertEqual(found, {n: str(n) for n in range(8)})
+
+        async def same() -> List[Any]:
+            async with torchat.aio.Client(fake.path) as client:
+                return [answer["text"] for answer in
+                        await asyncio.gather(*(client.call("SEARCH", text=str(n)) for n in range(8)))]
+
+        self.assertEqual(asyncio.run(same()), [str(n) for n in range(8)])
+
+    def test_refusals_silence_and_ends(self) -> None:
+        def script(talk: Talk) -> None:
+            talk.welcome()
+            talk.say(ref=talk.hear()["ref"], error={"code": "too-long", "message": "no", "hint": "split it"})
+            talk.hear()
+            talk.say(ref=talk.hear()["ref"], ok={})
+            talk.hear()
+
+        def old(talk: Talk) -> None:
+            talk.hear()
+            talk.say(cmd="ERR", code="unknown-command", msg="what?")
+
+        fake = Fake(self, script, old)
+        with torchat.Client(fake.path) as client:
+            with self.assertRaises(torchat.Refused) as refused:
+                client.call("SEND", peer=ONION, text="x")
+            self.assertEqual((refused.exception.code, str(refused.exception)), ("too-long", "no (too-long): split it"))
+            self.assertRaises(torchat.TimedOut, client.call, "HOST", answer_within=0.02)
+            client.call("HOST")
+            # Never sent: the daemon would end the connection.
+            self.assertRaises(torchat.Refused, client.send, ONION, "\x01" * 300_000)
+            self.assertRaises(torchat.Lost, client.call, "HOST")
+            with self.assertRaisesRegex(torchat.NotUnderstood, "too old"):
+                client.call("HOST")
+        with torchat.Client(fake.path + "x") as client, self.assertRaisesRegex(torchat.ConnectFailed, "torchatd -d"):
+            client.call("HOST")
+
+    def test_a_send_is_repeated_under_its_key_until_it_is_answered(self) -> None:
+        keys: List[str] = []
+
+        def dies(talk: Talk) -> None:
+            talk.welcome()
+            keys.append(talk.hear()["client_id"])
+
+        def answers(talk: Talk) -> None:
+            talk.welcome()
+            request = talk.hear()
+            keys.append(request["client_id"])
+            talk.say(ref=request["ref"], ok={"id": 1, "mid": "", "state": "queued", "duplicate": True})
+
+        fake = Fake(self, dies, dies, answers, dies, answers)
+        with torchat.Client(fake.path) as client:
+            self.assertTrue(client.send(ONION, "x")["duplicate"])
+
+        async def same() -> None:
+            async with torchat.aio.Client(fake.path) as client:
+                await client.send(ONION, "x")
+
+        asyncio.run(same())
+        self.assertEqual([len(set(keys[:3])), len(set(keys[3:])), len(set(keys))], [1, 1, 2])
+
+
+class Events(unittest.TestCase):
+    EVENTS = 12_000
+
+    def log(self, talk: Talk) -> None:
+        """Like a log: every subscription gets what is after its place."""
+        talk.welcome(self.EVENTS)
+        self.subscribed = 0
+        while True:
+            request = talk.hear()
+            if not request:
+                break
+            if request["cmd"] == "SUBSCRIBE":
+                self.subscribed += 1
+                talk.say(ref=request["ref"], ok={"after": request["from"], "last": self.EVENTS})
+                for seq in range(request["from"] + 1, self.EVENTS + 1):
+                    talk.event(request["ref"], seq)
+            else:
+                talk.say(ref=request["ref"], ok={})
+
+    def test_a_slow_reader_gets_everything_from_the_log(self) -> None:
+        fake = Fake(self, self.log, self.log)
+        with torchat.Client(fake.path) as client:
+            events = client.subscribe(start=0)
+            # Answered behind all the events, none of which was taken.
+            client.call("HOST")
+            found = []
+            for event in events:
+                found.append(event["seq"])
+                if event["seq"] == self.EVENTS:
+                    events.close()
+        self.assertEqual(found, list(range(1, self.EVENTS + 1)))
+        self.assertGreater(self.subscribed, 1)
+
+        async def same() -> List[int]:
+            async with torchat.aio.Client(fake.path) as client:
+                events = await client.subscribe(start=0)
+                await client.call("HOST")
+                found = []
+                while len(found) < self.EVENTS:
+                    event = await events.next(30)
+                    assert event
+                    found.append(event["seq"])
+                return found
+
+        self.assertEqual(asyncio.run(same()), found)
+        self.assertGreater(self.subscribed, 1)
+
+    def test_a_follower_goes_on_where_it_was(self) -> None:
+        def first(talk: Talk) -> None:
+            talk.welcome(6)
+            request = talk.hear()
+            assert request["consumer"] == "bot" and "from" not in request, request
+            talk.say(ref=request["ref"], ok={"after": 4, "last": 6})
+            talk.event(request["ref"], 5)
+            ack = talk.hear()
+            assert (ack["cmd"], ack["seq"]) == ("ACK", 5), ack
+
+        def second(talk: Talk) -> None:
+            talk.welcome(6)
+            request = talk.hear()
+            assert request["from"] == 5, request
+            talk.say(ref=request["ref"], ok={"after": 5, "last": 6})
+            # Its answer got lost.
+            ack = talk.hear()
+            assert (ack["cmd"], ack["seq"]) == ("ACK", 5), ack
+            talk.say(ref=ack["ref"], ok={"seq": 5})
+            talk.event(request["ref"], 6)
+
+        def restored(talk: Talk) -> None:
+            talk.welcome(3)
+            request = talk.hear()
+            assert "from" not in request, request
+            talk.say(ref=request["ref"], ok={"after": 2, "last": 3})
+            talk.event(request["ref"], 3)
+            talk.say(sub=request["ref"], end={"code": "taken-over", "message": "another one"})
+            talk.hear()
+
+        fake = Fake(self, first, second, restored, first, second, restored)
+        states: List[str] = []
+        expected = ["connected", "gone", "connected", "gone", "connected", "refused"]
+        with torchat.Client(fake.path) as client:
+            follower = client.follow(consumer="bot", state=lambda state, _error: states.append(state))
+            found = []
+            with self.assertRaises(torchat.Refused):
+                for event in follower:
+                    found.append(event["seq"])
+                    if event["seq"] == 5:
+                        self.assertFalse(follower.ack())
+        self.assertEqual((found, states), ([5, 6, 3], expected))
+
+        states.clear()
+
+        async def same() -> List[int]:
+            found: List[int] = []
+            async with torchat.aio.Client(fake.path) as client:
+                follower = client.follow(consumer="bot", state=lambda state, _error: states.append(state))
+                try:
+                    async for event in follower:
+                        found.append(event["seq"])
+                        if event["seq"] == 5:
+                            self.assertFalse(await follower.ack())
+                except torchat.Refused:
+                    return found
+            return []
+
+        self.assertEqual((asyncio.run(same()), states), ([5, 6, 3], expected))
+
+    def test_a_follower_can_be_closed_while_it_waits(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "nobody")
+            gone = threading.Event()
+            follower = torchat.Client(path).follow(state=lambda _state, _error: gone.set())
+            found: List[Any] = []
+            thread = threading.Thread(target=lambda: found.extend(follower))
+            thread.start()
+            self.assertTrue(gone.wait(30))
+            follower.close()
+            thread.join(30)
+            self.assertFalse(thread.is_alive())
+
+            async def same() -> None:
+                follower = torchat.aio.Client(path).follow()
+                waiting = asyncio.ensure_future(follower.next())
+                self.assertIsNone(await follower.next(0.01))
+                await follower.close()
+                self.assertIsNone(await asyncio.wait_for(waiting, 30))
+
+            asyncio.run(same())
+
+
+if __name__ == "__main__":
+    unittest.main()

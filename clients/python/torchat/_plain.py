@@ -1,0 +1,400 @@
+"""The plain form: calls that wait. Any number of threads may share a client."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
+
+from . import _core
+from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+
+
+class Link:
+    """One connection, and the thread that reads it."""
+
+    def __init__(self, address: Address, name: str, token: Optional[Token], timeout: float) -> None:
+        self._wire, self._lock, self._write = Wire(), threading.Lock(), threading.Lock()
+        family = socket.AF_UNIX if address.path is not None else socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        self._socket = socket.socket(family)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(address.path if address.path is not None else (address.host, address.port))
+            if address.path is None:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            self._socket.close()
+            raise _core.connect_failed(address, error) from None
+        # A connection may well be quiet.
+        self._socket.settimeout(None)
+        threading.Thread(target=self._read, name="torchat", daemon=True).start()
+        try:
+            steps = _core.handshake(address, name, token)
+            asked = next(steps)
+            while True:
+                asked = steps.send(self.call(*asked, timeout))
+        except StopIteration as end:
+            self.welcome: Welcome = end.value
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_lost(self) -> bool:
+        return self._wire.cause is not None
+
+    def _read(self) -> None:
+        cause: Error = _core.lost("torchatd closed it")
+        try:
+            with self._socket.makefile("rb", buffering=65536) as lines:
+                while True:
+                    line = lines.readline(_core.LINE_BYTES)
+                    if not line.endswith(b"\n"):
+                        break
+                    with self._lock:
+                        self._wire.feed(line)
+        except Error as error:
+            cause = error
+        except (OSError, ValueError) as error:
+            cause = _core.lost(str(error))
+        self._lose(cause)
+
+    def _lose(self, cause: Error) -> None:
+        with self._lock:
+            self._wire.lose(cause)
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # It has ended already.
+            pass
+
+    def close(self) -> None:
+        self._lose(_core.lost("this program closed it"))
+        self._socket.close()
+
+    def ask(self, cmd: str, parameters: Json, timeout: Optional[float], route: Optional[Route] = None) -> Tuple[int, Json]:
+        """Asks and waits. Returns the request's number too."""
+        answers: "queue.SimpleQueue[Answer]" = queue.SimpleQueue()
+        with self._lock:
+            reference, line = self._wire.request(cmd, parameters, answers.put, route)
+        try:
+            with self._write:
+                self._socket.sendall(line)
+        except OSError as error:
+            self._lose(_core.lost(f"it takes no requests: {error}"))
+        try:
+            answer = answers.get(timeout=timeout)
+        except queue.Empty:
+            raise _core.no_answer(cmd, timeout) from None
+        finally:
+            with self._lock:
+                self._wire.forget(reference)
+        if isinstance(answer, Error):
+            if route:
+                with self._lock:
+                    self._wire.unsubscribe(reference)
+            raise answer
+        return reference, answer
+
+    def call(self, cmd: str, parameters: Json, timeout: Optional[float]) -> Json:
+        return self.ask(cmd, parameters, timeout)[1]
+
+    def unsubscribe(self, reference: int) -> None:
+        with self._lock:
+            self._wire.unsubscribe(reference)
+        try:
+            self.call("UNSUBSCRIBE", {"sub": reference}, 5)
+        except Error:
+            # It has ended by itself, or the connection has.
+            pass
+
+
+class Subscription:
+    """The events of one connection: iterate over it, or call `next`. Ends with the connection: see `Client.follow`."""
+
+    def __init__(self, link: Link, parameters: Json, timeout: float) -> None:
+        self._link, self._parameters, self._timeout = link, parameters, timeout
+        self._items: "queue.SimpleQueue[Tuple[Item, int]]" = queue.SimpleQueue()
+        self._end: Optional[Error] = None
+        self._closed = False
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        self._route = Route(self._items.put)
+        self._reference, answer = self._link.ask("SUBSCRIBE", self._parameters, self._timeout, self._route)
+        self.position: int = answer["after"]
+        """The number of the last event that was handed out."""
+
+    def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None: there was none in that time, or it was closed. Raises how it ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._closed:
+            if self._end:
+                raise self._end
+            try:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                item, size = self._items.get(timeout=left) if left != 0 else self._items.get_nowait()
+            except queue.Empty:
+                return None
+            self._route.queued -= size
+            if isinstance(item, Error):
+                self._end = item
+            elif item is True:
+                # More came than was taken: the rest is in the daemon's log.
+                self._link.unsubscribe(self._reference)
+                self._parameters = {**self._parameters, "from": self.position}
+                self._subscribe()
+            elif isinstance(item, dict):
+                self.position = item["seq"]
+                return item
+        return None
+
+    def wake(self) -> None:
+        self._items.put((None, 0))
+
+    def close(self) -> None:
+        """Ends it, also for another thread that waits in it."""
+        if not self._closed:
+            self._closed = True
+            self.wake()
+            if self._end is None:
+                self._link.unsubscribe(self._reference)
+
+    def __iter__(self) -> Iterator[Event]:
+        while not self._closed:
+            event = self.next()
+            if event is not None:
+                yield event
+
+    def __enter__(self) -> "Subscription":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+State = Callable[[str, Optional[Error]], None]
+
+
+class Follower:
+    """Events for as long as a program lives: over restarts of the daemon, and with a consumer over its own.
+
+    Each event is handed out once in a run of the program. The next run begins after the last event that was acknowledged:
+    work an event off, then `ack`. What a crash leaves between the two comes again; if working it off sends messages, give
+    them a client_id made of the event's `seq`. One thread uses it; others may `close` it.
+    """
+
+    def __init__(self, client: "Client", parameters: Json, state: Optional[State]) -> None:
+        self._client, self._place, self._state = client, Place(parameters), state or (lambda _state, _error: None)
+        self._subscription: Optional[Subscription] = None
+        self._link: Optional[Link] = None
+        self._retry_at = 0.0
+        self._closed = threading.Event()
+
+    def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None: there was none in that time, or it was closed. Raises only what does not pass."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._closed.is_set():
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                if self._subscription is None:
+                    wait = max(0.0, self._retry_at - time.monotonic())
+                    if wait > 0:
+                        if left == 0:
+                            return None
+                        self._closed.wait(wait if left is None else min(wait, left))
+                        continue
+                    self._connect()
+                assert self._subscription is not None
+                event = self._subscription.next(left)
+            except Error as error:
+                self._failed(error)
+                continue
+            if event is not None:
+                self._place.seq = event["seq"]
+            return event
+        return None
+
+    def _connect(self) -> None:
+        self._link = self._client._link()
+        parameters, _ = self._place.begin(self._link.welcome)
+        self._subscription = Subscription(self._link, parameters, self._client.timeout)
+        self._place.begun(self._link.welcome, self._subscription.position)
+        if self._place.owed > self._place.acknowledged:
+            self._acknowledge()
+        self._state("connected", None)
+
+    def _failed(self, error: Error) -> None:
+        self._subscription = None
+        try:
+            self._retry_at = time.monotonic() + self._place.failed(error)
+        except Error:
+            self._state("refused", error)
+            raise
+        self._state("gone", error)
+
+    def ack(self, seq: Optional[int] = None) -> bool:
+        """Acknowledges every event that was handed out, or those up to `seq`. True: it is durable. False: the daemon is
+        away; it will be told when it is back. Without a consumer it does nothing."""
+        if self._place.consumer is None:
+            return True
+        self._place.owed = max(self._place.owed, self._place.seq if seq is None else seq)
+        if self._place.owed <= self._place.acknowledged:
+            return True
+        try:
+            self._acknowledge()
+        except Error as error:
+            if not error.passing:
+                raise
+            return False
+        return True
+
+    def _acknowledge(self) -> None:
+        if self._link is None:
+            raise _core.lost("torchatd is away")
+        seq = self._place.owed
+        self._link.call("ACK", {"consumer": self._place.consumer, "seq": seq}, self._client.timeout)
+        self._place.acknowledged = seq
+
+    def close(self) -> None:
+        """Ends it, also for another thread that waits in it."""
+        self._closed.set()
+        subscription = self._subscription
+        if subscription is not None:
+            subscription.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        while not self._closed.is_set():
+            event = self.next()
+            if event is not None:
+                yield event
+
+    def __enter__(self) -> "Follower":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Client:
+    """A daemon. Connects at the first call, and again when the connection was lost.
+
+    `address` is the path of a socket, a port, or 127.0.0.1:PORT; without it TORCHAT_SOCKET and the default data directory
+    say where the daemon is. `token` is the text that TOKEN create has shown. `timeout`: seconds that an answer may take.
+    """
+
+    def __init__(self, address: Optional[str] = None, *, token: Union[None, str, Token] = None,
+                 name: str = "torchat.py", timeout: float = 30.0) -> None:
+        self._address, self._token, self._name, self.timeout = address, _core.argument_token(token), name, timeout
+        self._current: Optional[Link] = None
+        self._lock = threading.Lock()
+
+    def _link(self) -> Link:
+        with self._lock:
+            if self._current is None or self._current.is_lost:
+                if self._current is not None:
+                    self._current.close()
+                self._current = Link(_core.find(self._address), self._name, self._token, self.timeout)
+            return self._current
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the daemon says of itself and of what this program may do."""
+        return self._link().welcome
+
+    @property
+    def onion(self) -> str:
+        """The daemon's own onion."""
+        return self.welcome["onion"]
+
+    def call(self, cmd: str, *, answer_within: Optional[float] = None, **parameters: Any) -> Json:
+        """Any command of docs/CONTROL-API.md. Parameters that are None are left out; `from` and other words of Python's
+        are given as `**{"from": ..}`. Raises Refused, Lost, TimedOut."""
+        return self._link().call(cmd, parameters, self.timeout if answer_within is None else answer_within)
+
+    def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
+             expire: Optional[int] = None) -> SendAnswer:
+        """Sends a text: once, also when the daemon restarts meanwhile. Returns when it is durable here; with `wait`, when it
+        is durable at the peer, and raises Refused (not-delivered) when that took more than so many seconds.
+
+        Give it a `client_id` to make it once even over a restart of this program: the same one is the same message.
+        """
+        parameters = _core.send_parameters(peer, text, client_id, wait, expire)
+        deadline = time.monotonic() + self.timeout
+        delay = _core.RETRY_MIN
+        while True:
+            try:
+                answer: Any = self._link().call("SEND", parameters, self.timeout + (wait or 0))
+                return answer  # type: ignore[no-any-return]
+            except Error as error:
+                if not error.passing or isinstance(error, TimedOut) or time.monotonic() + delay > deadline:
+                    raise
+            # Between two attempts there is nothing to wait for but time.
+            time.sleep(delay)
+            delay = min(delay * 2, _core.RETRY_MAX)
+
+    def history(self, peer: str, *, before: Optional[int] = None, after: Optional[int] = None,
+                limit: Optional[int] = None) -> MessagesAnswer:
+        """A page of a conversation, oldest first: the last one, or that before or after a message's `id`."""
+        answer: Any = self.call("HISTORY", **_core.page_parameters(peer, before, after, limit))
+        return answer  # type: ignore[no-any-return]
+
+    def messages(self, peer: str) -> Iterator[Message]:
+        """A whole conversation, oldest first, page by page."""
+        after, more = 0, True
+        while more:
+            page = self.history(peer, after=after, limit=1000)
+            yield from page["messages"]
+            more = page["more"] and bool(page["messages"])
+            after = page["messages"][-1]["id"] if more else after
+
+    def search(self, text: str, *, peer: Optional[str] = None, before: Optional[int] = None,
+               limit: Optional[int] = None) -> MessagesAnswer:
+        """Messages with all these words, newest first."""
+        answer: Any = self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
+        return answer  # type: ignore[no-any-return]
+
+    def contacts(self) -> List[Contact]:
+        """Contacts and blocked peers."""
+        contacts: List[Contact] = self.call("CONTACTS")["contacts"]
+        return contacts
+
+    def conversations(self) -> List[Conversation]:
+        """Conversations with their unread counts and last messages."""
+        conversations: List[Conversation] = self.call("CONVERSATIONS")["conversations"]
+        return conversations
+
+    def subscribe(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
+                  kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None) -> Subscription:
+        """The events of this connection only. Most programs want `follow`."""
+        parameters = _core.subscribe_parameters(consumer, start, kinds, peers)
+        return Subscription(self._link(), parameters, self.timeout)
+
+    def follow(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
+               kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None,
+               state: Optional[State] = None) -> Follower:
+        """Events over restarts. `consumer` names the durable cursor; without it the place is kept in memory. `start`: where
+        to begin the first time, an event's number or "cursor", "now", "start". `kinds` and `peers`: of these only.
+        `state` is called with "connected", "gone" or "refused", and with the error."""
+        return Follower(self, _core.subscribe_parameters(consumer, start, kinds, peers), state)
+
+    def close(self) -> None:
+        """Ends the connection. Whoever waits gets Lost."""
+        with self._lock:
+            if self._current is not None:
+                self._current.close()
+                self._current = None
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
+        self.close()
+
+
+

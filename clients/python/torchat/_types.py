@@ -1,0 +1,114 @@
+"""What the daemon answers, as types: plain dictionaries at run time. Keys that may be absent stand in the second class.
+
+docs/control-api.schema.json has them all, with what each field means.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, TypedDict, Union
+
+# Where a subscription begins: after an event, or "cursor", "now", "start".
+Start = Union[int, str]
+Json = Dict[str, Any]
+
+
+class _Message(TypedDict):
+    id: int
+    mid: str
+    peer: str
+    dir: str
+    text: str
+    state: str
+    at: str
+
+
+class Message(_Message, total=False):
+    """A message. `text` is as its writer wrote it: see `torchat.harmless`."""
+
+    sent_at: str
+    done_at: str
+    client_id: str
+    reason: str
+    next_try_at: str
+
+
+class _Contact(TypedDict):
+    peer: str
+    state: str
+    link: bool
+    hidden: bool
+    queued: int
+
+
+class Contact(_Contact, total=False):
+    """A contact."""
+
+    name: str
+    nick: str
+    heard_s: int
+
+
+class _Conversation(TypedDict):
+    contact: Contact
+    unread: int
+
+
+class Conversation(_Conversation, total=False):
+    """A conversation at a glance."""
+
+    last: Message
+
+
+class _Event(TypedDict):
+    seq: int
+    at: str
+    event: str
+
+
+class Event(_Event, total=False):
+    """An event. `event` is its kind, which decides what else is there."""
+
+    message: Message
+    peer: str
+    id: int
+    mid: str
+    nick: str
+    text: str
+    contact: Contact
+    up: bool
+    usable: bool
+    sentence: str
+    to: int
+
+
+class SendAnswer(TypedDict):
+    """What `send` returns."""
+
+    id: int
+    mid: str
+    state: str
+    duplicate: bool
+
+
+class MessagesAnswer(TypedDict):
+    """A page of messages."""
+
+    messages: List[Message]
+    more: bool
+
+
+class _Welcome(TypedDict):
+    api: int
+    server: str
+    onion: str
+    rights: List[str]
+    commands: List[str]
+    seq: int
+    oldest: int
+    limits: Dict[str, int]
+
+
+class Welcome(_Welcome, total=False):
+    """What the daemon says of itself and of what this program may do."""
+
+    peers: List[str]

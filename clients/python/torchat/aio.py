@@ -1,0 +1,395 @@
+"""The asyncio form: as `torchat.Client`, awaited.
+
+    async with torchat.aio.Client() as daemon:
+        async with daemon.follow(consumer="bot1", kinds=["received"]) as events:
+            async for event in events:
+                await daemon.send(event["message"]["peer"], "thanks")
+                await events.ack()
+
+One event loop uses a client; within it any number of tasks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, AsyncIterator, List, Optional, Tuple, Union
+
+from . import _core
+from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
+from ._plain import State
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+
+
+class Link:
+    """One connection, and the task that reads it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._wire, self._reader, self._writer = Wire(), reader, writer
+        self._task = asyncio.ensure_future(self._read())
+
+    @staticmethod
+    async def open(address: Address, name: str, token: Optional[Token], timeout: float) -> "Link":
+        limit = _core.LINE_BYTES
+        try:
+            if address.path is not None:
+                opening = asyncio.open_unix_connection(address.path, limit=limit)
+            else:
+                opening = asyncio.open_connection(address.host, address.port, limit=limit)
+            link = Link(*await asyncio.wait_for(opening, timeout))
+        except OSError as error:
+            raise _core.connect_failed(address, error) from None
+        except asyncio.TimeoutError:
+            raise _core.connect_failed(address, OSError("it does not answer")) from None
+        try:
+            steps = _core.handshake(address, name, token)
+            asked = next(steps)
+            while True:
+                asked = steps.send(await link.call(*asked, timeout))
+        except StopIteration as end:
+            link.welcome = end.value
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    welcome: Welcome
+
+    @property
+    def is_lost(self) -> bool:
+        return self._wire.cause is not None
+
+    async def _read(self) -> None:
+        cause: Error = _core.lost("torchatd closed it")
+        try:
+            while True:
+                line = await self._reader.readline()
+                if not line.endswith(b"\n"):
+                    break
+                self._wire.feed(line)
+        except Error as error:
+            cause = error
+        except (OSError, ValueError) as error:
+            cause = _core.lost(str(error))
+        self._lose(cause)
+
+    def _lose(self, cause: Error) -> None:
+        self._wire.lose(cause)
+        self._writer.close()
+
+    def close(self) -> None:
+        self._lose(_core.lost("this program closed it"))
+        self._task.cancel()
+
+    async def ask(self, cmd: str, parameters: Json, timeout: Optional[float],
+                  route: Optional[Route] = None) -> Tuple[int, Json]:
+        """Asks and waits. Returns the request's number too."""
+        future: "asyncio.Future[Answer]" = asyncio.get_running_loop().create_future()
+
+        def answered(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        reference, line = self._wire.request(cmd, parameters, answered, route)
+        try:
+            self._writer.write(line)
+            answer = await asyncio.wait_for(self._exchange(future), timeout)
+        except asyncio.TimeoutError:
+            raise _core.no_answer(cmd, timeout) from None
+        finally:
+            self._wire.forget(reference)
+        if isinstance(answer, Error):
+            if route:
+                self._wire.unsubscribe(reference)
+            raise answer
+        return reference, answer
+
+    async def _exchange(self, future: "asyncio.Future[Answer]") -> Answer:
+        try:
+            await self._writer.drain()
+        except OSError as error:
+            self._lose(_core.lost(f"it takes no requests: {error}"))
+        return await future
+
+    async def call(self, cmd: str, parameters: Json, timeout: Optional[float]) -> Json:
+        return (await self.ask(cmd, parameters, timeout))[1]
+
+    async def unsubscribe(self, reference: int) -> None:
+        self._wire.unsubscribe(reference)
+        try:
+            await self.call("UNSUBSCRIBE", {"sub": reference}, 5)
+        except Error:
+            # It has ended by itself, or the connection has.
+            pass
+
+
+class Subscription:
+    """The events of one connection. Ends with the connection: see `Client.follow`."""
+
+    def __init__(self, link: Link, parameters: Json, timeout: float) -> None:
+        self._link, self._parameters, self._timeout = link, parameters, timeout
+        self._items: "asyncio.Queue[Tuple[Item, int]]" = asyncio.Queue()
+        self._end: Optional[Error] = None
+        self._closed = False
+        self.position = 0
+        """The number of the last event that was handed out."""
+
+    async def begin(self) -> "Subscription":
+        self._route = Route(self._items.put_nowait)
+        self._reference, answer = await self._link.ask("SUBSCRIBE", self._parameters, self._timeout, self._route)
+        self.position = answer["after"]
+        return self
+
+    async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None: there was none in that time, or it was closed. Raises how it ended."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._closed:
+            if self._end:
+                raise self._end
+            try:
+                item, size = self._items.get_nowait()
+            except asyncio.QueueEmpty:
+                try:
+                    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                    item, size = await asyncio.wait_for(self._items.get(), left)
+                except asyncio.TimeoutError:
+                    return None
+            self._route.queued -= size
+            if isinstance(item, Error):
+                self._end = item
+            elif item is True:
+                # More came than was taken: the rest is in the daemon's log.
+                await self._link.unsubscribe(self._reference)
+                self._parameters = {**self._parameters, "from": self.position}
+                await self.begin()
+            elif isinstance(item, dict):
+                self.position = item["seq"]
+                return item
+        return None
+
+    async def close(self) -> None:
+        """Ends it, also for another task that waits in it."""
+        if not self._closed:
+            self._closed = True
+            self._items.put_nowait((None, 0))
+            if self._end is None:
+                await self._link.unsubscribe(self._reference)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while not self._closed:
+            event = await self.next()
+            if event is not None:
+                yield event
+
+    async def __aenter__(self) -> "Subscription":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Follower:
+    """Events for as long as a program lives: see `torchat.Follower`."""
+
+    def __init__(self, client: "Client", parameters: Json, state: Optional[State]) -> None:
+        self._client, self._place, self._state = client, Place(parameters), state or (lambda _state, _error: None)
+        self._subscription: Optional[Subscription] = None
+        self._link: Optional[Link] = None
+        self._retry_at = 0.0
+        self._closing = False
+        self._closed: Optional["asyncio.Event"] = None
+
+    async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None: there was none in that time, or it was closed. Raises only what does not pass."""
+        # Not before: in Python 3.9 an event belongs to the loop that runs when it is made.
+        self._closed = self._closed or asyncio.Event()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._closing:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                if self._subscription is None:
+                    wait = max(0.0, self._retry_at - time.monotonic())
+                    if wait > 0:
+                        if left == 0:
+                            return None
+                        try:
+                            await asyncio.wait_for(self._closed.wait(), wait if left is None else min(wait, left))
+                        except asyncio.TimeoutError:
+                            pass
+                        continue
+                    await self._connect()
+                assert self._subscription is not None
+                event = await self._subscription.next(left)
+            except Error as error:
+                self._failed(error)
+                continue
+            if event is not None:
+                self._place.seq = event["seq"]
+            return event
+        return None
+
+    async def _connect(self) -> None:
+        self._link = await self._client._link()
+        parameters, _ = self._place.begin(self._link.welcome)
+        self._subscription = await Subscription(self._link, parameters, self._client.timeout).begin()
+        self._place.begun(self._link.welcome, self._subscription.position)
+        if self._place.owed > self._place.acknowledged:
+            await self._acknowledge()
+        self._state("connected", None)
+
+    def _failed(self, error: Error) -> None:
+        self._subscription = None
+        try:
+            self._retry_at = time.monotonic() + self._place.failed(error)
+        except Error:
+            self._state("refused", error)
+            raise
+        self._state("gone", error)
+
+    async def ack(self, seq: Optional[int] = None) -> bool:
+        """Acknowledges every event that was handed out, or those up to `seq`. True: it is durable. False: the daemon is
+        away; it will be told when it is back. Without a consumer it does nothing."""
+        if self._place.consumer is None:
+            return True
+        self._place.owed = max(self._place.owed, self._place.seq if seq is None else seq)
+        if self._place.owed <= self._place.acknowledged:
+            return True
+        try:
+            await self._acknowledge()
+        except Error as error:
+            if not error.passing:
+                raise
+            return False
+        return True
+
+    async def _acknowledge(self) -> None:
+        if self._link is None:
+            raise _core.lost("torchatd is away")
+        seq = self._place.owed
+        await self._link.call("ACK", {"consumer": self._place.consumer, "seq": seq}, self._client.timeout)
+        self._place.acknowledged = seq
+
+    async def close(self) -> None:
+        """Ends it, also for another task that waits in it."""
+        self._closing = True
+        if self._closed is not None:
+            self._closed.set()
+        if self._subscription is not None:
+            await self._subscription.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while not self._closing:
+            event = await self.next()
+            if event is not None:
+                yield event
+
+    async def __aenter__(self) -> "Follower":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Client:
+    """A daemon: see `torchat.Client`."""
+
+    def __init__(self, address: Optional[str] = None, *, token: Union[None, str, Token] = None,
+                 name: str = "torchat.py", timeout: float = 30.0) -> None:
+        self._address, self._token, self._name, self.timeout = address, _core.argument_token(token), name, timeout
+        self._current: Optional[Link] = None
+        self._opening: Optional["asyncio.Lock"] = None
+
+    async def _link(self) -> Link:
+        self._opening = self._opening or asyncio.Lock()
+        async with self._opening:
+            if self._current is None or self._current.is_lost:
+                if self._current is not None:
+                    self._current.close()
+                self._current = await Link.open(_core.find(self._address), self._name, self._token, self.timeout)
+            return self._current
+
+    async def welcome(self) -> Welcome:
+        """What the daemon says of itself and of what this program may do."""
+        return (await self._link()).welcome
+
+    async def onion(self) -> str:
+        """The daemon's own onion."""
+        return (await self.welcome())["onion"]
+
+    async def call(self, cmd: str, *, answer_within: Optional[float] = None, **parameters: Any) -> Json:
+        """Any command: see `torchat.Client.call`."""
+        link = await self._link()
+        return await link.call(cmd, parameters, self.timeout if answer_within is None else answer_within)
+
+    async def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
+                   expire: Optional[int] = None) -> SendAnswer:
+        """Sends a text, once: see `torchat.Client.send`."""
+        parameters = _core.send_parameters(peer, text, client_id, wait, expire)
+        deadline = time.monotonic() + self.timeout
+        delay = _core.RETRY_MIN
+        while True:
+            try:
+                answer: Any = await (await self._link()).call("SEND", parameters, self.timeout + (wait or 0))
+                return answer  # type: ignore[no-any-return]
+            except Error as error:
+                if not error.passing or isinstance(error, TimedOut) or time.monotonic() + delay > deadline:
+                    raise
+            # Between two attempts there is nothing to wait for but time.
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _core.RETRY_MAX)
+
+    async def history(self, peer: str, *, before: Optional[int] = None, after: Optional[int] = None,
+                      limit: Optional[int] = None) -> MessagesAnswer:
+        """A page of a conversation, oldest first: the last one, or that before or after a message's `id`."""
+        answer: Any = await self.call("HISTORY", **_core.page_parameters(peer, before, after, limit))
+        return answer  # type: ignore[no-any-return]
+
+    async def messages(self, peer: str) -> AsyncIterator[Message]:
+        """A whole conversation, oldest first, page by page."""
+        after, more = 0, True
+        while more:
+            page = await self.history(peer, after=after, limit=1000)
+            for message in page["messages"]:
+                yield message
+            more = page["more"] and bool(page["messages"])
+            after = page["messages"][-1]["id"] if more else after
+
+    async def search(self, text: str, *, peer: Optional[str] = None, before: Optional[int] = None,
+                     limit: Optional[int] = None) -> MessagesAnswer:
+        """Messages with all these words, newest first."""
+        answer: Any = await self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
+        return answer  # type: ignore[no-any-return]
+
+    async def contacts(self) -> List[Contact]:
+        """Contacts and blocked peers."""
+        contacts: List[Contact] = (await self.call("CONTACTS"))["contacts"]
+        return contacts
+
+    async def conversations(self) -> List[Conversation]:
+        """Conversations with their unread counts and last messages."""
+        conversations: List[Conversation] = (await self.call("CONVERSATIONS"))["conversations"]
+        return conversations
+
+    async def subscribe(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
+                        kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None) -> Subscription:
+        """The events of this connection only. Most programs want `follow`."""
+        parameters = _core.subscribe_parameters(consumer, start, kinds, peers)
+        return await Subscription(await self._link(), parameters, self.timeout).begin()
+
+    def follow(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
+               kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None,
+               state: Optional[State] = None) -> Follower:
+        """Events over restarts: see `torchat.Client.follow`."""
+        return Follower(self, _core.subscribe_parameters(consumer, start, kinds, peers), state)
+
+    async def close(self) -> None:
+        """Ends the connection. Whoever waits gets Lost."""
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

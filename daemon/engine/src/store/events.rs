@@ -1,0 +1,276 @@
+//! The event log: rows that are written with the change they tell of, read in order, and removed when they are old.
+//!
+//! What an event says of a message is what was true when it happened, so it reads the same from memory, from the disk
+//! and after a restart; how a message is now, HISTORY says.
+
+use super::messages::{blob, peer_id};
+use super::{StoreError, apply::Changes};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
+use torchat_protocol::control::api::record::{Direction, Message, MessageState};
+use torchat_protocol::id::{MessageId, PeerId};
+
+/// Bytes of texts that one read gives back at most, if it gives more than one event.
+const READ_BYTES: usize = 1 << 20;
+
+/// Where the log begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEdges {
+    /// The oldest event; `last` + 1 if there is none.
+    pub oldest: u64,
+    /// The last event that ever was; 0 if there was none.
+    pub last: u64,
+}
+
+/// How many events are kept, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Events.
+    pub events: u64,
+    /// Milliseconds.
+    pub age_ms: i64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events: 1_000_000, age_ms: 90 * 24 * 3_600_000 }
+    }
+}
+
+/// A moment as events and records show it: RFC 3339, UTC, milliseconds.
+pub(crate) fn time(at_ms: i64) -> String {
+    // Outside the years that have a name; only a broken clock, ours or a sender's, gets here.
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// A kind's number in the store. It never changes its meaning.
+fn number(kind: Kind) -> i64 {
+    match kind {
+        Kind::Received => 1,
+        Kind::Queued => 2,
+        Kind::Sent => 3,
+        Kind::Delivered => 4,
+        Kind::Failed => 5,
+        Kind::Withdrawn => 6,
+        Kind::Read => 7,
+        Kind::Lost => 8,
+        Kind::Request => 9,
+        Kind::RequestGone => 10,
+        Kind::Contact => 11,
+        Kind::Link => 12,
+        Kind::Tor => 13,
+        Kind::Notice => 14,
+        // Never stored.
+        Kind::Gap => 0,
+    }
+}
+
+/// What a message was when it came to be: as its event shows it.
+pub(super) struct NewMessage {
+    pub(super) id: i64,
+    pub(super) mid: MessageId,
+    pub(super) peer: PeerId,
+    pub(super) at_ms: i64,
+    pub(super) sent_s: Option<i64>,
+    pub(super) client_id: Option<String>,
+    pub(super) text: String,
+}
+
+impl NewMessage {
+    fn record(self, dir: Direction, state: MessageState) -> Message {
+        Message {
+            id: self.id,
+            mid: self.mid,
+            peer: Onion(self.peer),
+            dir,
+            text: self.text,
+            state,
+            at: time(self.at_ms),
+            sent_at: self.sent_s.map(|s| time(s.saturating_mul(1000))),
+            done_at: None,
+            client_id: self.client_id,
+            reason: None,
+            next_try_at: None,
+        }
+    }
+
+    /// As an event of a kind that shows the whole message.
+    pub(super) fn told(self, kind: Kind) -> What {
+        match kind {
+            Kind::Received => What::Received { message: self.record(Direction::In, MessageState::Unread) },
+            Kind::Lost => What::Lost { message: self.record(Direction::Mark, MessageState::Lost) },
+            _ => What::Queued { message: self.record(Direction::Out, MessageState::Queued) },
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct RequestData {
+    nick: String,
+    text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TorData {
+    usable: bool,
+    sentence: String,
+}
+
+/// What stands in `event.data`: what neither a message nor a peer's key says.
+fn data(what: &What) -> Option<String> {
+    let json = |value: serde_json::Result<String>| Some(value.unwrap_or_default());
+    match what {
+        What::Request { nick, text, .. } => {
+            json(serde_json::to_string(&RequestData { nick: nick.clone(), text: text.clone() }))
+        }
+        What::Contact { contact } => json(serde_json::to_string(contact)),
+        What::Link { up, .. } => Some(if *up { "up" } else { "down" }.to_owned()),
+        What::Tor { usable, sentence } => {
+            json(serde_json::to_string(&TorData { usable: *usable, sentence: sentence.clone() }))
+        }
+        What::Notice { sentence, .. } => Some(sentence.clone()),
+        _ => None,
+    }
+}
+
+/// The message that an event points to; its peer is not written a second time.
+fn message(what: &What) -> Option<i64> {
+    match what {
+        What::Received { message } | What::Queued { message } | What::Lost { message } => Some(message.id),
+        What::Sent(m) | What::Delivered(m) | What::Failed(m) | What::Withdrawn(m) | What::Read(m) => Some(m.id),
+        _ => None,
+    }
+}
+
+impl Changes<'_> {
+    /// Adds an event to the log.
+    pub(super) fn tell(&mut self, what: What) -> Result<(), StoreError> {
+        let message = message(&what);
+        let peer = what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
+        self.db
+            .prepare_cached("INSERT INTO event (at_ms, kind, message, peer, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![self.at_ms, number(what.kind()), message, peer, data(&what)])?;
+        let seq = self.db.last_insert_rowid().unsigned_abs();
+        self.out.events.push(Event { seq, at: time(self.at_ms), what });
+        Ok(())
+    }
+}
+
+/// Where the log begins and ends, by three seeks.
+pub(super) fn edges(db: &Connection) -> Result<LogEdges, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT (SELECT min(seq) FROM event), (SELECT seq FROM sqlite_sequence WHERE name = 'event')",
+    )?;
+    let (oldest, last) =
+        query.query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    let last = last.unwrap_or(0);
+    Ok(LogEdges { oldest: oldest.unwrap_or(last + 1).unsigned_abs(), last: last.unsigned_abs() })
+}
+
+/// Removes events that are too many or too old, from the oldest on, at most `step`. Returns whether more are to go.
+///
+/// A clock that was set ahead makes events old that are not; as only a few go with each commit, little is lost before it
+/// is set right, and nothing of it silently.
+pub(super) fn trim(
+    db: &Connection,
+    edges: &mut LogEdges,
+    keep: &Retention,
+    now_ms: i64,
+    step: u64,
+) -> Result<bool, StoreError> {
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let end = edges.oldest.saturating_add(step).min(edges.last + 1);
+    let first_by_count = edges.last.saturating_sub(keep.events) + 1;
+    let from = first_by_count.max(edges.oldest);
+    let kept: Option<i64> = db
+        .prepare_cached("SELECT seq FROM event WHERE seq >= ?1 AND seq < ?2 AND at_ms >= ?3 ORDER BY seq LIMIT 1")?
+        .query_row(params![signed(from), signed(end), now_ms.saturating_sub(keep.age_ms)], |row| row.get(0))
+        .optional()?;
+    let oldest = kept.map_or(end, i64::unsigned_abs);
+    if oldest > edges.oldest {
+        db.prepare_cached("DELETE FROM event WHERE seq < ?1")?.execute([signed(oldest)])?;
+        edges.oldest = oldest;
+    }
+    Ok(kept.is_none() && end <= edges.last)
+}
+
+/// The query of [`read`], also for a test that looks at its plan.
+pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.id, m.peer, m.mid, m.at_ms, m.sent_s,
+        CASE WHEN e.kind IN (1, 2, 8) THEN m.text END, c.client
+     FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN client_id c ON c.message = e.message
+     WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3";
+
+/// The events after a number and up to another one, in order, at most `limit`.
+pub(super) fn read(db: &Connection, after: u64, upto: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut query = db.prepare_cached(READ)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = query.query(params![signed(after), signed(upto), limit])?;
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)?.unsigned_abs();
+        // A row whose message is gone, or that a newer version wrote, is announced like any other that is missing.
+        let what = what(row)?.unwrap_or(What::Gap { from: seq, to: seq });
+        bytes += size(&what);
+        events.push(Event { seq, at: time(row.get(1)?), what });
+        if bytes > READ_BYTES {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+/// What an event takes of memory, about.
+pub(crate) fn size(what: &What) -> usize {
+    let text = match what {
+        What::Received { message } | What::Queued { message } | What::Lost { message } => message.text.len(),
+        What::Request { nick, text, .. } => nick.len() + text.len(),
+        What::Tor { sentence, .. } | What::Notice { sentence, .. } => sentence.len(),
+        _ => 0,
+    };
+    text + size_of::<Event>() + 64
+}
+
+fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
+    let kind: i64 = row.get(2)?;
+    let Some(kind) = Kind::STORED.into_iter().find(|known| number(*known) == kind) else { return Ok(None) };
+    let peer = match row.get::<_, Option<[u8; 32]>>(3)? {
+        Some(key) => Some(Onion(peer_id(key)?)),
+        None => None,
+    };
+    let message = match row.get::<_, Option<i64>>(5)? {
+        Some(id) => Some(NewMessage {
+            id,
+            mid: MessageId(blob(row, 7)?),
+            peer: peer_id(blob(row, 6)?)?,
+            at_ms: row.get(8)?,
+            sent_s: row.get(9)?,
+            client_id: row.get(11)?,
+            text: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
+        }),
+        None => None,
+    };
+    let data = row.get_ref(4)?.as_str_or_null().ok().flatten().unwrap_or_default();
+    let short = |m: NewMessage| MessageRef { peer: Onion(m.peer), id: m.id, mid: m.mid };
+    Ok(match kind {
+        Kind::Received | Kind::Queued | Kind::Lost => message.map(|m| m.told(kind)),
+        Kind::Sent => message.map(|m| What::Sent(short(m))),
+        Kind::Delivered => message.map(|m| What::Delivered(short(m))),
+        Kind::Failed => message.map(|m| What::Failed(short(m))),
+        Kind::Withdrawn => message.map(|m| What::Withdrawn(short(m))),
+        Kind::Read => message.map(|m| What::Read(short(m))),
+        Kind::Request => {
+            let said = serde_json::from_str(data).ok();
+            peer.zip(said).map(|(peer, RequestData { nick, text })| What::Request { peer, nick, text })
+        }
+        Kind::RequestGone => peer.map(|peer| What::RequestGone { peer }),
+        Kind::Contact => serde_json::from_str(data).ok().map(|contact| What::Contact { contact }),
+        Kind::Link => peer.map(|peer| What::Link { peer, up: data == "up" }),
+        Kind::Tor => serde_json::from_str(data).ok().map(|TorData { usable, sentence }| What::Tor { usable, sentence }),
+        Kind::Notice => Some(What::Notice { peer, sentence: data.to_owned() }),
+        Kind::Gap => None,
+    })
+}

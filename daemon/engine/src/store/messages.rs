@@ -1,0 +1,179 @@
+//! Messages as conversations show them.
+
+use super::StoreError;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::id::{LaneId, MessageId, PeerId};
+
+/// A message as the store knows it. Whether one that is queued is on its way, only the node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its row.
+    pub id: i64,
+    /// With whom.
+    pub peer: PeerId,
+    /// Which way.
+    pub dir: Direction,
+    /// How far it is.
+    pub state: MessageState,
+    /// Its id at both ends.
+    pub mid: MessageId,
+    /// Arrival, or acceptance from a client, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Received: the sender's time in seconds since 1970.
+    pub sent_s: Option<i64>,
+    /// Sent: when it was done, in milliseconds since 1970.
+    pub done_ms: Option<i64>,
+    /// Sent: its own end, in milliseconds since 1970.
+    pub until_ms: Option<i64>,
+    /// The lane and the number of a queued message.
+    pub place: Option<(LaneId, u64)>,
+    /// It was taken back, and the peer has not said that it did not get it before.
+    pub fate_open: bool,
+    /// The key that its client gave it.
+    pub client: Option<String>,
+    /// The text.
+    pub text: String,
+}
+
+/// Which part of a conversation is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The newest messages.
+    Last,
+    /// The newest of those before this row.
+    Before(i64),
+    /// The oldest of those after this row.
+    After(i64),
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT m.id, m.peer, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, m.lane, m.seq,
+             c.client, m.text ",
+            $rest
+        )
+    };
+}
+
+/// The newest before a row.
+pub(super) const BEFORE: &str = select!(
+    "FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.peer = ?1 AND m.id < ?2
+     ORDER BY m.id DESC LIMIT ?3"
+);
+/// The oldest after a row.
+pub(super) const AFTER: &str = select!(
+    "FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.peer = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3"
+);
+/// A message that a client named.
+pub(super) const BY_CLIENT: &str =
+    select!("FROM client_id c JOIN message m ON m.id = c.message WHERE c.client = ?1 AND c.at_ms > ?2");
+/// A message by its row.
+pub(super) const BY_ID: &str = select!("FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.id = ?1");
+/// What the full text search finds, newest first.
+pub(super) const FOUND: &str = select!(
+    "FROM search s CROSS JOIN message m ON m.id = s.rowid LEFT JOIN client_id c ON c.message = m.id
+     WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
+);
+/// Every peer with its number of unread messages.
+pub(super) const PEERS: &str = "SELECT peer, unread, contact OR blocked FROM peer";
+
+/// A page, oldest first, and whether there is more in the direction that was asked for.
+pub(super) fn page(
+    db: &Connection,
+    peer: &PeerId,
+    page: Page,
+    limit: u32,
+) -> Result<(Vec<MessageRow>, bool), StoreError> {
+    let (sql, place) = match page {
+        Page::Last => (BEFORE, i64::MAX),
+        Page::Before(id) => (BEFORE, id),
+        Page::After(id) => (AFTER, id),
+    };
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map(params![peer.as_bytes(), place, i64::from(limit) + 1], row)?;
+    let mut found = rows.collect::<Result<Vec<_>, _>>()?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    if !matches!(page, Page::After(_)) {
+        found.reverse();
+    }
+    Ok((found, more))
+}
+
+/// A peer's conversation at a glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// With whom.
+    pub peer: PeerId,
+    /// Received messages that nobody has seen.
+    pub unread: u64,
+    /// The last message.
+    pub last: Option<MessageRow>,
+}
+
+/// The conversations of contacts and blocked peers, and of whoever else there are messages of.
+pub(super) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
+    let mut found = Vec::new();
+    let mut query = db.prepare_cached(PEERS)?;
+    let mut last = db.prepare_cached(BEFORE)?;
+    let mut peers = query.query([])?;
+    while let Some(found_peer) = peers.next()? {
+        let peer = peer_id(blob(found_peer, 0)?)?;
+        let unread = found_peer.get::<_, i64>(1)?.unsigned_abs();
+        let last = last.query_row(params![peer.as_bytes(), i64::MAX, 1], row).optional()?;
+        if last.is_some() || found_peer.get(2)? {
+            found.push(Glance { peer, unread, last });
+        }
+    }
+    Ok(found)
+}
+
+/// Reads what `select!` selects.
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let (dir, state): (i64, i64) = (row.get(2)?, row.get(3)?);
+    let place = match (row.get::<_, Option<[u8; 8]>>(9)?, row.get::<_, Option<i64>>(10)?) {
+        (Some(lane), Some(seq)) if dir == 1 && state == 0 => Some((LaneId(lane), seq.unsigned_abs())),
+        _ => None,
+    };
+    let key: [u8; 32] = blob(row, 1)?;
+    Ok(MessageRow {
+        id: row.get(0)?,
+        peer: PeerId::from_key(key).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(error))
+        })?,
+        dir: match dir {
+            0 => Direction::In,
+            1 => Direction::Out,
+            _ => Direction::Mark,
+        },
+        state: match (dir, state) {
+            (0, 0) => MessageState::Unread,
+            (0, _) => MessageState::Read,
+            (1, 0) => MessageState::Queued,
+            (1, 1) => MessageState::Delivered,
+            (1, 2 | 4) => MessageState::Withdrawn,
+            (1, _) => MessageState::Failed,
+            _ => MessageState::Lost,
+        },
+        mid: MessageId(blob(row, 4)?),
+        at_ms: row.get(5)?,
+        sent_s: row.get(6)?,
+        done_ms: row.get(7)?,
+        until_ms: row.get(8)?,
+        place,
+        fate_open: dir == 1 && state > 3,
+        client: row.get(11)?,
+        text: row.get(12)?,
+    })
+}
+
+pub(super) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+    row.get(column)
+}
+
+pub(super) fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
+    PeerId::from_key(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
+}

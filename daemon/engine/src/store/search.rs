@@ -1,0 +1,140 @@
+//! The full text search: words from clients become a query that is ours, and texts go into the index in bundles.
+//!
+//! To index with every message was rejected: it would double what a commit writes for a list that is read rarely. A
+//! commit that finds enough texts that are not indexed takes some of them with it, and a search indexes the rest first.
+
+use super::messages::{self, MessageRow};
+use super::{StoreError, messages::blob};
+use rusqlite::{Connection, params};
+use std::fmt::Write as _;
+use torchat_protocol::id::PeerId;
+
+/// Bytes of what a client may search for.
+pub const QUERY_BYTES: usize = 1024;
+/// Words or phrases of it.
+pub const QUERY_TERMS: usize = 32;
+
+/// Makes the index's query of what a client typed: words, all of which must be there; `wor*` for a word that begins so;
+/// `"two words"` side by side. Nothing of the index's own language gets through: every term is quoted by us. `None`: there
+/// is no word in it, or too much.
+#[must_use]
+pub fn query(text: &str, peers: Option<&[PeerId]>) -> Option<String> {
+    if text.len() > QUERY_BYTES {
+        return None;
+    }
+    let terms = terms(text);
+    if terms.is_empty() || terms.len() > QUERY_TERMS {
+        return None;
+    }
+    let mut query = String::from("text : (");
+    for (n, (term, prefix)) in terms.iter().enumerate() {
+        let and = if n == 0 { "" } else { " AND " };
+        let star = if *prefix { " *" } else { "" };
+        let _ = write!(query, "{and}\"{term}\"{star}");
+    }
+    query.push(')');
+    if let Some(peers) = peers {
+        query.push_str(" AND conversation : (");
+        for (n, peer) in peers.iter().enumerate() {
+            let or = if n == 0 { "" } else { " OR " };
+            let _ = write!(query, "{or}\"{}\"", conversation(peer));
+        }
+        query.push(')');
+    }
+    Some(query)
+}
+
+/// The words and phrases, and whether each is only a beginning. Whatever is neither a letter nor a digit separates words,
+/// as in the index, so a term holds no quote and no control character.
+fn terms(text: &str) -> Vec<(String, bool)> {
+    let mut terms = Vec::new();
+    for (n, part) in text.split('"').enumerate() {
+        let phrase = n % 2 == 1;
+        // A star right behind a phrase belongs to its last word.
+        if !phrase
+            && n > 0
+            && part.starts_with('*')
+            && let Some((_, prefix)) = terms.last_mut()
+        {
+            *prefix = true;
+        }
+        let words: Vec<_> = if phrase { vec![part] } else { part.split_whitespace().collect() };
+        for word in words {
+            let cleaned: String = word.chars().map(|c| if is_word(c) { c } else { ' ' }).collect();
+            let cleaned = cleaned.split_whitespace().collect::<Vec<_>>().join(" ");
+            if cleaned.chars().any(char::is_alphanumeric) {
+                terms.push((cleaned, !phrase && word.ends_with('*')));
+            }
+        }
+    }
+    terms
+}
+
+/// Letters, digits, and what is not of ASCII: accents that stand apart and the like are judged by the index.
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || !(c.is_ascii() || c.is_control() || c.is_whitespace())
+}
+
+/// The word that stands for a conversation.
+fn conversation(peer: &PeerId) -> String {
+    let mut word = String::with_capacity(16);
+    for byte in peer.as_bytes().iter().take(8) {
+        let _ = write!(word, "{byte:02x}");
+    }
+    word
+}
+
+/// Indexes texts after a row, at most `limit`. Returns up to which row everything is indexed then.
+pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Result<i64, StoreError> {
+    let mut texts = db.prepare_cached("SELECT id, peer, dir, text FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut insert = db.prepare_cached("INSERT INTO search (rowid, text, conversation) VALUES (?1, ?2, ?3)")?;
+    let mut rows = texts.query(params![after, limit])?;
+    let (mut indexed, mut count) = (after, 0);
+    while let Some(row) = rows.next()? {
+        indexed = row.get(0)?;
+        count += 1;
+        // Marks are ours, and no message.
+        if row.get::<_, i64>(2)? != 2 {
+            let key: [u8; 32] = blob(row, 1)?;
+            let peer = messages::peer_id(key)?;
+            insert.execute(params![indexed, row.get_ref(3)?.as_str().unwrap_or_default(), conversation(&peer)])?;
+        }
+    }
+    if count < limit {
+        indexed = indexed.max(upto);
+    }
+    db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'indexed'")?.execute([indexed])?;
+    Ok(indexed)
+}
+
+/// Up to which row texts are indexed, and the last row that there is.
+pub(super) fn state(db: &Connection) -> Result<(i64, i64), StoreError> {
+    let mut query =
+        db.prepare_cached("SELECT (SELECT value FROM meta WHERE name = 'indexed'), (SELECT max(id) FROM message)")?;
+    Ok(query.query_row([], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or(0))))?)
+}
+
+/// Messages that a [`query`] finds, newest first, and whether there are older ones.
+pub(super) fn find(
+    db: &Connection,
+    query: &str,
+    peers: Option<&[PeerId]>,
+    before: i64,
+    limit: usize,
+) -> Result<(Vec<MessageRow>, bool), StoreError> {
+    let mut statement = db.prepare_cached(messages::FOUND)?;
+    let mut rows = statement.query(params![query, before])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let row = messages::row(row)?;
+        // Two keys may begin with the same bytes.
+        if peers.is_some_and(|peers| !peers.contains(&row.peer)) {
+            continue;
+        }
+        if found.len() == limit {
+            return Ok((found, true));
+        }
+        found.push(row);
+    }
+    Ok((found, false))
+}

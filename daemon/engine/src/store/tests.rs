@@ -1,0 +1,402 @@
+#![allow(clippy::unwrap_used)]
+mod legacy;
+
+use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
+use super::*;
+use proptest::prelude::*;
+use torchat_core::node::ContactView;
+use torchat_core::snapshot::ContactRequest;
+use torchat_protocol::control::api::event::{Event, Kind, What};
+use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::id::{Chain, LaneId, MessageId};
+use torchat_protocol::message::SkipReason;
+
+/// A valid key for each number.
+fn peer(n: u8) -> PeerId {
+    let identity = torchat_core::handshake::LocalIdentity::from_seeds(&[n + 1; 32], &[n + 101; 32], 1_700_000_000);
+    identity.unwrap().peer_id()
+}
+
+fn mid(n: u64) -> MessageId {
+    let mut mid = [0; 16];
+    mid[..8].copy_from_slice(&n.to_be_bytes());
+    MessageId(mid)
+}
+
+const LANE: LaneId = LaneId([7; 8]);
+
+fn queue(peer: PeerId, n: u64, text: &str) -> Op {
+    let (lane, seq, chain, text) = (LANE, n, Chain([0; 16]), text.to_owned());
+    Op::Queue { peer, mid: mid(n), lane, seq, chain, at_ms: 1_000, until_ms: None, client: None, text }
+}
+
+fn receive(peer: PeerId, n: u64, text: &str) -> Op {
+    let (lane, seq, chain, text) = (LANE, n, Chain([0; 16]), text.to_owned());
+    Op::Receive { peer, lane, seq, chain, mid: mid(n), sent_s: 60, at_ms: 1_000, text }
+}
+
+fn delivered(peer: PeerId, upto: u64, late: Vec<MessageId>) -> Op {
+    Op::Delivered { peer, lane: LANE, upto, chain: Chain([0; 16]), late, at_ms: 2_000 }
+}
+
+fn contact(peer: PeerId) -> Op {
+    Op::Contact { peer, at_ms: 1_000 }
+}
+
+fn kinds(events: &[Event]) -> Vec<Kind> {
+    events.iter().map(|event| event.what.kind()).collect()
+}
+
+fn log(store: &Store) -> Vec<Event> {
+    events::read(store.connection(), 0, u64::MAX, usize::MAX).unwrap()
+}
+
+#[test]
+fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, b) = (peer(1), peer(2));
+    let ask = ContactRequest { nick: "eve".into(), text: "hi".into(), at_ms: 1, refused: false };
+    let refused = ContactRequest { refused: true, ..ask.clone() };
+    let view = ContactView {
+        peer: a,
+        contact: true,
+        petname: Some("A".into()),
+        nick: None,
+        blocked: false,
+        linked: true,
+        heard_ms_ago: Some(2_500),
+        hidden: false,
+        waiting: false,
+        queued: 1,
+    };
+    let take_back = |n: u64, why| Op::TakeBack { peer: a, mid: mid(n), why, at_ms: 1_500 };
+    let skip =
+        Op::Skip { peer: a, lane: LANE, to: 9, chain: Chain([3; 16]), count: 3, why: SkipReason::Lost, at_ms: 1_000 };
+    let turns = [
+        (vec![contact(a), Op::Changed { contact: view }], vec![Kind::Contact]),
+        (vec![queue(a, 1, "one"), queue(a, 2, "two"), queue(a, 3, "three")], vec![Kind::Queued; 3]),
+        (vec![Op::Sent { peer: a, lane: LANE, first: 1, count: 2 }], vec![Kind::Sent; 2]),
+        (vec![take_back(2, SkipReason::Withdrawn)], vec![Kind::Withdrawn]),
+        (vec![take_back(2, SkipReason::Withdrawn)], vec![]),
+        (vec![take_back(3, SkipReason::Expired)], vec![Kind::Failed]),
+        // The second was taken back too late, the third in time.
+        (vec![delivered(a, 3, vec![mid(2)])], vec![Kind::Delivered; 2]),
+        (vec![delivered(a, 3, vec![])], vec![]),
+        (vec![receive(a, 1, "x"), receive(a, 1, "x"), receive(a, 2, "y")], vec![Kind::Received; 2]),
+        (vec![skip.clone(), skip], vec![Kind::Lost]),
+        (vec![Op::Request { peer: b, request: Some(ask) }], vec![Kind::Request]),
+        (vec![Op::Request { peer: b, request: Some(refused) }], vec![Kind::RequestGone]),
+        (vec![Op::Request { peer: b, request: None }], vec![]),
+        (vec![Op::Link { peer: a, up: true }], vec![Kind::Link]),
+        (vec![Op::Network { usable: true, sentence: "up".into() }], vec![Kind::Tor]),
+        (vec![Op::Notice { peer: None, sentence: "slept".into() }], vec![Kind::Notice]),
+        (vec![Op::ReadUpto { peer: a, upto: 4, limit: 9 }], vec![Kind::Read]),
+        (vec![Op::ReadUpto { peer: a, upto: 99, limit: 9 }], vec![Kind::Read]),
+        (vec![Op::ReadUpto { peer: a, upto: 99, limit: 9 }], vec![]),
+    ];
+    let mut told = Vec::new();
+    for (n, (ops, expected)) in turns.into_iter().enumerate() {
+        let applied = store.commit(1_700_000_000_000, &ops).unwrap();
+        assert_eq!(kinds(&applied.events), expected, "turn {n}");
+        told.extend(applied.events);
+    }
+    assert_eq!(told.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=told.len() as u64).collect::<Vec<_>>());
+    assert_eq!(log(&store), told, "what is read is what was told");
+    assert_eq!(told[0].at, "2023-11-14T22:13:20.000Z");
+    let order: Vec<_> = told.iter().filter(|e| e.what.kind() == Kind::Delivered).map(|e| e.what.clone()).collect();
+    assert!(
+        matches!(&order[..], [What::Delivered(one), What::Delivered(two)] if one.mid == mid(1) && two.mid == mid(2))
+    );
+    let What::Received { message } = &told.iter().find(|e| e.what.kind() == Kind::Received).unwrap().what else {
+        panic!("no message")
+    };
+    assert_eq!((message.dir, message.state, message.text.as_str()), (Direction::In, MessageState::Unread, "x"));
+    assert_eq!(message.sent_at.as_deref(), Some("1970-01-01T00:01:00.000Z"));
+    // A message that is gone is announced, and nothing fails.
+    store.db.execute("DELETE FROM message WHERE text = 'two'", []).unwrap();
+    let read = log(&store);
+    assert_eq!(read.len(), told.len());
+    let queued =
+        told.iter().position(|e| matches!(&e.what, What::Queued { message } if message.text == "two")).unwrap();
+    let seq = told[queued].seq;
+    assert_eq!(read[queued].what, What::Gap { from: seq, to: seq });
+}
+
+#[test]
+fn a_commit_that_fails_leaves_neither_change_nor_event() {
+    let mut store = Store::in_memory().unwrap();
+    store.commit(0, &[contact(peer(1)), queue(peer(1), 1, "one")]).unwrap();
+    let before = (log(&store), store.log_edges());
+    assert!(store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(1), 1, "the same id")]).is_err());
+    assert_eq!((log(&store), store.log_edges()), before);
+    let applied = store.commit(0, &[queue(peer(1), 2, "two")]).unwrap();
+    assert_eq!(applied.events[0].seq, before.1.last + 1, "no number is skipped");
+}
+
+#[test]
+fn old_events_go_in_small_steps_and_the_edges_tell() {
+    let mut store = Store::in_memory().unwrap();
+    store.set_retention(Retention { events: 100, age_ms: 1_000_000 });
+    let notice = || Op::Notice { peer: None, sentence: "x".into() };
+    let mut most = 0;
+    for n in 0..1_000 {
+        let before = store.log_edges().oldest;
+        let edges = store.commit(n, &[notice()]).unwrap().log;
+        most = most.max(edges.oldest - before);
+        assert!(edges.last + 1 - edges.oldest <= 100 + TRIM_AT, "{edges:?}");
+    }
+    assert!(most > 0 && most <= TRIM_STEP, "{most} at once");
+    let edges = store.log_edges();
+    let found = log(&store);
+    assert_eq!((found[0].seq, found.len() as u64), (edges.oldest, edges.last + 1 - edges.oldest));
+    // By age, at a start: in steps, until nothing old is left. Numbers go on.
+    let (more, after) = store.trim(2_000_000, 10).unwrap();
+    assert_eq!((more, after.oldest), (true, edges.oldest + 10));
+    while store.trim(2_000_000, 10).unwrap().0 {}
+    assert_eq!(store.log_edges(), LogEdges { oldest: 1_001, last: 1_000 });
+    assert_eq!(events::edges(store.connection()).unwrap(), store.log_edges(), "as after a restart");
+    let applied = store.commit(2_000_001, &[notice()]).unwrap();
+    assert_eq!((applied.events[0].seq, applied.log), (1_001, LogEdges { oldest: 1_001, last: 1_001 }));
+    assert!(!store.trim(2_000_001, 10).unwrap().0);
+}
+
+#[test]
+fn cursors_never_go_back_and_tokens_come_back_whole() {
+    let mut store = Store::in_memory().unwrap();
+    let ask = |store: &mut Store, consumer: &str, seq| store.acknowledge(0, &[(consumer.into(), seq)]).unwrap();
+    assert_eq!(ask(&mut store, "a", 5), [5]);
+    assert_eq!(ask(&mut store, "a", 3), [5]);
+    assert_eq!(ask(&mut store, "a", 9), [9]);
+    assert_eq!(records::cursors(store.connection()).unwrap(), [("a".to_owned(), 9)]);
+    assert!(store.forget_cursor("a").unwrap());
+    assert!(!store.forget_cursor("a").unwrap());
+    let token = crate::handle::TokenRow {
+        name: "cron".into(),
+        rights: vec![torchat_protocol::control::api::Right::Send],
+        peers: Some(vec![peer(1), peer(2)]),
+        stored_key: [1; 32],
+        server_key: [2; 32],
+        created_ms: 3,
+        expires_ms: Some(4),
+    };
+    store.put_token(&token).unwrap();
+    let all = crate::handle::TokenRow { peers: None, expires_ms: None, name: "all".into(), ..token.clone() };
+    store.put_token(&all).unwrap();
+    assert_eq!(records::tokens(store.connection()).unwrap(), [all, token]);
+    assert!(store.drop_token("cron").unwrap());
+    assert!(!store.drop_token("cron").unwrap());
+}
+
+#[test]
+fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
+    let mut store = Store::in_memory().unwrap();
+    let a = peer(1);
+    let count = |store: &Store| -> (i64, i64, Option<i64>) {
+        let sql = "SELECT unread, unread_bytes, untaken FROM peer";
+        store.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+    };
+    let ops: Vec<_> =
+        (1..=5).map(|n| receive(a, n, "four")).chain([queue(a, 6, "mine"), receive(a, 7, "last")]).collect();
+    store.commit(0, &ops).unwrap();
+    assert_eq!(count(&store), (6, 24, Some(1)));
+    let applied = store.commit(0, &[Op::ReadUpto { peer: a, upto: 3, limit: 100 }]).unwrap();
+    assert_eq!((applied.seen, applied.freed), (vec![3], vec![(a, 12)]));
+    assert_eq!(count(&store), (3, 12, Some(1)), "nothing was taken from UPDATE");
+    let applied = store.commit(0, &[Op::Read { peer: a, row: 1 }]).unwrap();
+    assert!(applied.freed.is_empty() && applied.events.is_empty(), "it was read before");
+    assert_eq!(count(&store), (3, 12, Some(2)));
+    let applied = store.commit(0, &[Op::Read { peer: a, row: 5 }]).unwrap();
+    assert_eq!((applied.freed, kinds(&applied.events)), (vec![(a, 4)], vec![Kind::Read]));
+    assert_eq!(count(&store), (2, 8, Some(7)), "the next one is behind a message of ours");
+    store.commit(0, &[Op::Read { peer: a, row: 7 }, Op::Read { peer: a, row: 4 }]).unwrap();
+    assert_eq!(count(&store), (0, 0, None));
+    store.commit(0, &[receive(a, 8, "new")]).unwrap();
+    assert_eq!(count(&store), (1, 3, Some(8)));
+    let limited = store.commit(0, &[receive(a, 9, "x"), Op::ReadUpto { peer: a, upto: 99, limit: 1 }]).unwrap();
+    assert_eq!(limited.seen, [1]);
+}
+
+#[test]
+fn a_clients_key_finds_its_message_until_it_is_too_old() {
+    let mut store = Store::in_memory().unwrap();
+    let day = 24 * 3_600_000;
+    let send = |n: u64, client: &str, at| match queue(peer(1), n, "text") {
+        Op::Queue { peer, mid, lane, seq, chain, text, .. } => {
+            Op::Queue { peer, mid, lane, seq, chain, text, at_ms: at, until_ms: None, client: Some(client.into()) }
+        }
+        _ => unreachable!(),
+    };
+    store.commit(0, &[contact(peer(1)), send(1, "a", 0), send(2, "b", 29 * day)]).unwrap();
+    let find = |store: &Store, client: &str, now| {
+        records::by_client_id(store.connection(), client, now).unwrap().map(|row| row.mid)
+    };
+    assert_eq!(find(&store, "a", 29 * day), Some(mid(1)));
+    assert_eq!(find(&store, "a", 31 * day), None);
+    assert_eq!(find(&store, "b", 31 * day), Some(mid(2)));
+    let (rows, _) = messages::page(store.connection(), &peer(1), Page::Last, 9).unwrap();
+    assert_eq!(rows[0].client.as_deref(), Some("a"), "shown with the message");
+    store.commit(0, &[send(3, "a", 31 * day)]).unwrap();
+    assert_eq!(find(&store, "a", 31 * day), Some(mid(3)), "used anew");
+    store.commit(0, &[send(4, "c", 90 * day)]).unwrap();
+    let left: i64 = store.db.query_row("SELECT count(*) FROM client_id", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 1, "old ones are dropped");
+}
+
+#[test]
+fn the_search_knows_words_and_none_of_the_index_language() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, b) = (peer(1), peer(2));
+    let texts = ["Hello wide world", "hello Wörld", "NOT a query AND no OR", "100% foo-bar \"quoted\"", "world hello"];
+    for (n, text) in (1..).zip(texts) {
+        store.commit(0, &[receive(if n % 2 == 0 { b } else { a }, n, text)]).unwrap();
+    }
+    let token = search::query("x", Some(&[a])).unwrap();
+    let token = token.rsplit('"').nth(1).unwrap().to_owned();
+    while store.index(2).unwrap() {}
+    let find = |text: &str, peers: Option<&[PeerId]>| {
+        let query = search::query(text, peers)?;
+        let (rows, _) = search::find(store.connection(), &query, peers, i64::MAX, 10).unwrap();
+        Some(rows.into_iter().map(|row| row.id).collect::<Vec<_>>())
+    };
+    for (text, expected) in [
+        ("hello", Some(vec![5, 2, 1])),
+        ("HELLO world", Some(vec![5, 2, 1])),
+        ("\"hello world\"", Some(vec![2])),
+        ("\"hello wo\"*", Some(vec![2])),
+        ("wor*", Some(vec![5, 2, 1])),
+        ("wor", Some(vec![])),
+        ("world\u{0}hello", Some(vec![5])),
+        ("NOT", Some(vec![3])),
+        ("hello OR foo", Some(vec![])),
+        ("hello NOT world", Some(vec![])),
+        ("NEAR(hello world)", Some(vec![])),
+        ("foo-bar", Some(vec![4])),
+        ("quoted\"", Some(vec![4])),
+        ("\"", None),
+        ("", None),
+        ("   \t\n", None),
+        ("*", None),
+        ("!!! --- ()", None),
+        ("{text} : hello", Some(vec![])),
+        ("conversation : hello", Some(vec![])),
+        ("^hello", Some(vec![5, 2, 1])),
+        ("hello + world", Some(vec![5, 2, 1])),
+        ("'; DROP TABLE search; --", Some(vec![])),
+        ("\"\"\"hello\"\"\"", Some(vec![5, 2, 1])),
+        (&token, Some(vec![])),
+        ("\u{1f600}", None),
+        ("\u{1f600} hello", Some(vec![5, 2, 1])),
+    ] {
+        assert_eq!(find(text, None), expected, "{text:?}");
+    }
+    assert_eq!(find("hello", Some(&[a])), Some(vec![5, 1]));
+    assert_eq!(find("hello", Some(&[b])), Some(vec![2]));
+    assert_eq!(find("hello", Some(&[b, a])), Some(vec![5, 2, 1]));
+    assert_eq!(find(&"x ".repeat(QUERY_TERMS + 1), None), None);
+    assert_eq!(find(&"x".repeat(QUERY_BYTES + 1), None), None);
+    let many: Vec<_> = (0..100).map(peer).collect();
+    assert_eq!(find("hello", Some(&many)), Some(vec![5, 2, 1]), "a token's scope may be long");
+    let query = search::query("hello", None).unwrap();
+    let (rows, more) = search::find(store.connection(), &query, None, 5, 1).unwrap();
+    assert_eq!((rows.len(), rows[0].id, more), (1, 2, true));
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_search(text in "\\PC{0,40}|[\"*() :^+{}\\-a-z\u{0}-\u{1f}]{0,40}") {
+        let store = Store::in_memory().unwrap();
+        if let Some(query) = search::query(&text, Some(&[peer(1)])) {
+            search::find(store.connection(), &query, None, i64::MAX, 1).unwrap();
+        }
+    }
+
+    #[test]
+    fn pages_of_any_size_from_either_side_give_everything_once(
+        owners in prop::collection::vec(0u8..3, 0..60),
+        limit in 1u32..8,
+    ) {
+        let mut store = Store::in_memory().unwrap();
+        for (n, owner) in (1..).zip(&owners) {
+            let op = if n % 3 == 0 { queue(peer(*owner), n, "x") } else { receive(peer(*owner), n, "x") };
+            store.commit(0, &[op]).unwrap();
+        }
+        let expected: Vec<i64> = (1..).zip(&owners).filter(|(_, owner)| **owner == 1).map(|(id, _)| id).collect();
+        let (mut forward, mut place) = (Vec::new(), 0);
+        loop {
+            let (rows, more) = messages::page(store.connection(), &peer(1), Page::After(place), limit).unwrap();
+            prop_assert!(rows.len() <= limit as usize);
+            forward.extend(rows.iter().map(|row| row.id));
+            prop_assert_eq!(more, forward.len() < expected.len());
+            let Some(last) = rows.last().filter(|_| more) else { break };
+            place = last.id;
+        }
+        prop_assert_eq!(&forward, &expected);
+        let (mut backward, mut page) = (Vec::new(), Page::Last);
+        loop {
+            let (rows, more) = messages::page(store.connection(), &peer(1), page, limit).unwrap();
+            backward.splice(0..0, rows.iter().map(|row| row.id));
+            prop_assert_eq!(more, backward.len() < expected.len());
+            let Some(first) = rows.first().filter(|_| more) else { break };
+            page = Page::Before(first.id);
+        }
+        prop_assert_eq!(backward, expected);
+    }
+}
+
+#[test]
+fn texts_are_indexed_with_ordinary_commits() {
+    let mut store = Store::in_memory().unwrap();
+    for n in 1..=200 {
+        store.commit(0, &[receive(peer(1), n, "word")]).unwrap();
+    }
+    let (indexed, last) = search::state(store.connection()).unwrap();
+    assert!(last - indexed < INDEX_AT, "{indexed} of {last}");
+    assert!(!store.index(1_000).unwrap());
+    let query = search::query("word", None).unwrap();
+    let found = search::find(store.connection(), &query, None, i64::MAX, 1_000).unwrap();
+    assert_eq!(found.0.len(), 200);
+    // A probe of the disk uses up a number without leaving a message.
+    store.probe().unwrap();
+    store.commit(0, &[receive(peer(1), 201, "word")]).unwrap();
+    while store.index(1).unwrap() {}
+    assert_eq!(search::state(store.connection()).unwrap(), (202, 202));
+}
+
+#[test]
+fn conversations_are_counted_and_strangers_with_messages_stay() {
+    let mut store = Store::in_memory().unwrap();
+    store.commit(0, &[contact(peer(1)), contact(peer(2)), receive(peer(1), 1, "a"), receive(peer(1), 2, "b")]).unwrap();
+    store.commit(0, &[contact(peer(3)), receive(peer(3), 3, "c"), Op::Remove { peer: peer(3) }]).unwrap();
+    store.commit(0, &[contact(peer(4)), Op::Remove { peer: peer(4) }]).unwrap();
+    let mut found: Vec<_> = messages::conversations(store.connection())
+        .unwrap()
+        .into_iter()
+        .map(|glance| (glance.peer, glance.unread, glance.last.map(|last| last.text)))
+        .collect();
+    found.sort_unstable_by_key(|(_, _, text)| text.clone());
+    assert_eq!(
+        found,
+        [(peer(2), 0, None), (peer(1), 2, Some("b".to_owned())), (peer(3), 1, Some("c".to_owned()))],
+        "a stranger without messages is nobody"
+    );
+}
+
+#[test]
+fn no_query_of_the_api_scans_messages_or_events() {
+    let store = Store::in_memory().unwrap();
+    let plan = |sql: &str| -> String {
+        let mut query = store.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let nothing = vec![rusqlite::types::Null; query.parameter_count()];
+        let rows = query.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+    };
+    for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, events::READ, query::HEADS] {
+        let plan = plan(sql);
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
+    }
+    // The index of the search is a table of its own, whose plan is always called a scan.
+    let found = plan(FOUND);
+    assert!(!found.contains("SCAN m") && !found.contains("TEMP B-TREE") && found.contains("SCAN s VIRTUAL"), "{found}");
+    // One row for each peer, and nothing of messages.
+    assert_eq!(plan(PEERS), "SCAN peer");
+}

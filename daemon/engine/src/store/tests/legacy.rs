@@ -1,0 +1,57 @@
+//! Old daemons' messages, and stores of older versions.
+
+use super::super::*;
+use torchat_core::snapshot::LegacyRow;
+use torchat_protocol::legacy::{Claim, OldMessage};
+
+fn old(text: &str, at_ms: i64, keep: usize) -> Op {
+    let claim = Claim::new("a.onion".into()).unwrap();
+    Op::Legacy { message: OldMessage { claim, text: text.into() }, at_ms, keep }
+}
+
+fn kept(path: &Path) -> Vec<(String, bool)> {
+    Reader::of_file(path.to_owned()).legacy(100).unwrap().into_iter().map(|l| (l.text, l.taken)).collect()
+}
+
+#[test]
+fn a_store_of_version_1_gets_what_is_new_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch(include_str!("../schema.sql")).unwrap();
+    db.execute_batch("INSERT INTO run (run, at_ms) VALUES (x'0102030405060708', 5); PRAGMA user_version = 1;").unwrap();
+    drop(db);
+    // The second time finds nothing to do.
+    for count in 1..3 {
+        let mut store = Store::open(&path).unwrap();
+        store.commit(0, &[old("x", 1, 500)]).unwrap();
+        let snapshot = Reader::of_file(path.clone()).snapshot().unwrap();
+        assert_eq!((snapshot.runs.len(), snapshot.legacy.len()), (1, count));
+    }
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found }) if found == VERSION + 1));
+}
+
+#[test]
+fn old_daemons_messages_make_room_by_those_that_were_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let mut store = Store::open(&path).unwrap();
+    store.commit(0, &[old("a", 10, 3), old("b", 20, 3), old("c", 30, 3)]).unwrap();
+    let reader = Reader::of_file(path.clone());
+    let first = reader.legacy_head(0).unwrap().unwrap();
+    assert_eq!((first.text.as_str(), first.claim.as_str(), first.at_ms), ("a", "a.onion", 10));
+    let second = reader.legacy_head(first.row).unwrap().unwrap();
+    store.commit(0, &[Op::LegacyTaken { row: second.row }, old("d", 40, 3)]).unwrap();
+    let unread = |text: &str| (text.to_owned(), false);
+    assert_eq!(kept(&path), [unread("a"), unread("c"), unread("d")], "only the taken one went");
+    store.commit(0, &[old("e", 50, 3)]).unwrap();
+    assert_eq!(kept(&path).len(), 4, "what nobody has taken stays");
+    store.commit(0, &[Op::LegacyTaken { row: first.row }, Op::LegacyForget { before_ms: 40 }]).unwrap();
+    assert_eq!(kept(&path), [unread("d"), unread("e")]);
+    let rows = [40, 50].map(|at_ms| LegacyRow { at_ms, taken: false });
+    assert_eq!(reader.snapshot().unwrap().legacy, rows);
+    assert_eq!(reader.legacy_head(i64::MAX).unwrap(), None);
+    // They are nowhere else.
+    assert!(reader.untaken().unwrap().is_empty() && reader.snapshot().unwrap().peers.is_empty());
+}

@@ -1,0 +1,291 @@
+//! Executes docs/COOKBOOK.md as it is written, and looks at what came of it.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use torchat_client::api::command::{Cursors, History, Send, Wait};
+use torchat_client::api::record::{Direction, Message};
+use torchat_client::api::{Address, Connection, Onion, Token};
+use torchat_harness::daemon::{Friends, eventually};
+use torchat_protocol::id::parse_onion;
+
+const LONG: Duration = Duration::from_secs(30);
+const BOOK: &str = include_str!("../../../docs/COOKBOOK.md");
+
+/// A fenced block.
+struct Recipe {
+    heading: &'static str,
+    language: &'static str,
+    code: &'static str,
+}
+
+fn recipes() -> Vec<Recipe> {
+    let mut found = Vec::new();
+    let mut heading = "";
+    let mut rest = BOOK;
+    while let Some((line, after)) = rest.split_once('\n') {
+        rest = after;
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title;
+        } else if let Some(language) = line.strip_prefix("```") {
+            let (code, after) = rest.split_once("```\n").expect("a block without an end");
+            found.push(Recipe { heading, language, code });
+            rest = after;
+        }
+    }
+    found
+}
+
+/// A recipe that runs on. All its processes are killed when it is dropped.
+struct Running(Child);
+
+impl Running {
+    fn kill(&self) {
+        let group = rustix::process::Pid::from_child(&self.0);
+        // It may have ended by itself.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Kitchen {
+    dir: PathBuf,
+    friends: Friends,
+    near: Connection,
+    far: Connection,
+}
+
+fn onion(text: &str) -> Onion {
+    Onion(parse_onion(text).unwrap())
+}
+
+impl Kitchen {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn script(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    /// Starts a recipe, in an empty file `out` and a directory of its own.
+    fn start(&self, recipe: &Recipe) -> Running {
+        let mut command = match recipe.language {
+            "sh" => Command::new("sh"),
+            "python" => Command::new("python3"),
+            other => panic!("nobody runs {other:?}"),
+        };
+        let child = command
+            .arg("-c")
+            .arg(recipe.code)
+            .current_dir(&self.dir)
+            .env("TORCHAT_SOCKET", self.friends.a.socket())
+            .env("PEER", &self.friends.onion_b)
+            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/python"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("NOTIFY", self.path("notify"))
+            .env("BUILD", self.path("build"))
+            .env("TOKEN_FILE", self.path("token"))
+            .env("EXPORT", self.path("export"))
+            .stdin(Stdio::null())
+            .stdout(File::create(self.path("out")).unwrap())
+            .stderr(File::create(self.path("err")).unwrap())
+            .process_group(0)
+            .spawn();
+        match child {
+            Ok(child) => Running(child),
+            Err(error) => panic!("{} needs {:?}: {error}", recipe.heading, command.get_program()),
+        }
+    }
+
+    fn run(&self, recipe: &Recipe) {
+        let mut running = self.start(recipe);
+        let ended = eventually("the recipe ends", LONG, || Ok(running.0.try_wait()?));
+        let ended: ExitStatus = ended.unwrap();
+        assert!(ended.success(), "{}: {ended}: {}", recipe.heading, self.read("err"));
+    }
+
+    fn messages(connection: &Connection, peer: &str) -> Vec<Message> {
+        let history = History { peer: onion(peer), before: None, after: None, limit: Some(1000) };
+        connection.call(&history).unwrap().messages
+    }
+
+    /// What the peer got.
+    fn arrived(&self) -> Vec<String> {
+        let messages = Self::messages(&self.far, &self.friends.onion_a);
+        messages.into_iter().filter(|one| one.dir == Direction::In).map(|one| one.text).collect()
+    }
+
+    fn arrives(&self, what: &str) {
+        let look = || Ok(self.arrived().iter().any(|text| text.contains(what)).then_some(()));
+        eventually(what, LONG, look).unwrap();
+    }
+
+    fn send(connection: &Connection, peer: &str, text: &str) {
+        let (wait, timeout) = (Some(Wait::Delivered), Some(30));
+        let send = Send { peer: onion(peer), text: text.into(), client_id: None, wait, timeout, expire: None };
+        connection.call(&send).unwrap();
+    }
+
+    /// The peer writes to us.
+    fn peer_says(&self, text: &str) {
+        Self::send(&self.far, &self.friends.onion_a, text);
+    }
+
+    /// Waits until a consumer is there and has worked off everything.
+    fn caught_up(&self, consumer: &str) {
+        let what = format!("{consumer} works: {}", self.read("err"));
+        eventually(&what, LONG, || {
+            let cursors = self.near.call(&Cursors { forget: None })?.cursors;
+            Ok(cursors.iter().any(|cursor| cursor.consumer == consumer).then_some(()))
+        })
+        .unwrap();
+    }
+
+    fn check(&self, recipe: &Recipe) {
+        match (recipe.heading, recipe.language) {
+            ("Notify me", "sh") => {
+                let _running = self.start(recipe);
+                let wanted = format!("torchat|a message from {}", self.friends.onion_b);
+                // It tells nobody when it has begun to listen.
+                eventually("a notification", LONG, || {
+                    self.peer_says("are you there?");
+                    Ok(self.read("notified").lines().any(|line| line == wanted).then_some(()))
+                })
+                .unwrap();
+            }
+            ("Notify me", _) => {
+                let _running = self.start(recipe);
+                self.caught_up("notify");
+                self.peer_says("\u{1b}[2Jhello\nyou");
+                eventually("a notification", LONG, || {
+                    let notified = self.read("notified");
+                    Ok((notified.lines().last() == Some("torchat|\\u{1b}[2Jhello\\u{a}you")).then_some(()))
+                })
+                .unwrap();
+            }
+            ("Auto-reply bot", _) => {
+                let answers = || self.arrived().iter().filter(|text| *text == "I am away until Monday.").count();
+                for round in 1..=3 {
+                    // The program dies after every round, at any place.
+                    let _running = self.start(recipe);
+                    self.caught_up("auto-reply");
+                    self.peer_says("hello?");
+                    eventually("an answer", LONG, || Ok((answers() >= round).then_some(()))).unwrap();
+                    assert_eq!(answers(), round);
+                }
+            }
+            ("Pipe a build's result to a contact", _) => {
+                // There are two blocks in the same language.
+                let mark = recipe.code.len();
+                self.script("build", &format!("echo 'a \"line\" \\ {mark}'\nexit 3"));
+                self.run(recipe);
+                self.arrives(&format!("a \"line\" \\ {mark}\nfailed with status 3"));
+            }
+            ("Cron report with a send-only token", "sh") => {
+                self.run(recipe);
+                let mode = std::fs::metadata(self.path("token")).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600);
+                let token: Token = self.read("token").trim().parse().unwrap();
+                let cron = Connection::open(&Address::unix(self.friends.a.socket()).with_token(token)).unwrap();
+                let history = History { peer: onion(&self.friends.onion_b), before: None, after: None, limit: None };
+                assert_eq!(cron.call(&history).unwrap_err().code(), Some("not-allowed"));
+            }
+            ("Cron report with a send-only token", _) => {
+                if !self.path("token").exists() {
+                    eprintln!("SKIPPED: the report needs the token of the recipe before it");
+                    return;
+                }
+                self.run(recipe);
+                self.run(recipe);
+                // What was sent before it has arrived when this has.
+                Self::send(&self.near, &self.friends.onion_b, "after the report");
+                let reports = |text: &&String| text.contains(": the disk has room") || text.contains("GiB are free");
+                assert_eq!(self.arrived().iter().filter(reports).count(), 1);
+            }
+            ("Tail everything as JSON", language) => {
+                let _running = self.start(recipe);
+                let mark = format!("tail me with {language}");
+                Self::send(&self.near, &self.friends.onion_b, &mark);
+                let events = eventually("the events", LONG, || {
+                    let out = self.read("out");
+                    // The last line may be half written.
+                    let whole = out.rsplit_once('\n').map_or("", |(whole, _)| whole);
+                    let events: Vec<Value> = whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+                    let sent = events
+                        .iter()
+                        .find(|event| event["event"] == "queued" && event["message"]["text"] == mark.as_str());
+                    let Some(mid) = sent.map(|event| &event["message"]["mid"]) else { return Ok(None) };
+                    let delivered = events.iter().any(|event| event["event"] == "delivered" && event["mid"] == *mid);
+                    Ok(delivered.then_some(events))
+                })
+                .unwrap();
+                let first = self.near.welcome().oldest.max(1);
+                for (seq, event) in (first..).zip(&events) {
+                    assert_eq!(event["seq"], seq, "no holes");
+                }
+            }
+            ("Export a conversation", language) => {
+                self.run(recipe);
+                let export = self.read("export");
+                let messages = Self::messages(&self.near, &self.friends.onion_b);
+                assert!(messages.len() > 5 && messages.iter().any(|message| message.text.contains('\u{1b}')));
+                assert!(!export.contains('\u{1b}'));
+                assert_eq!(export.lines().count(), messages.len());
+                for (line, message) in export.lines().zip(&messages) {
+                    if language == "python" {
+                        let exported: Message = serde_json::from_str(line).unwrap();
+                        assert_eq!(exported, *message);
+                    } else {
+                        assert!(line.starts_with(&message.at), "{line}");
+                    }
+                }
+            }
+            (heading, language) => panic!("nobody looks at what {heading:?} in {language:?} does"),
+        }
+    }
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+#[test]
+fn every_recipe_does_what_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let friends = Friends::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), dir.path()).unwrap();
+    let open = |path: PathBuf| Connection::open(&Address::unix(path)).unwrap();
+    let (near, far) = (open(friends.a.socket()), open(friends.b.socket()));
+    let kitchen = Kitchen { dir: dir.path().to_owned(), friends, near, far };
+    kitchen.script("notify", "printf '%s|%s\\n' \"$1\" \"$2\" >> notified");
+    let recipes = recipes();
+    assert_eq!(recipes.len(), BOOK.matches("\n```").count() / 2, "every fence is one of a block");
+    assert!(recipes.len() >= 11);
+    assert!(is_installed("python3"), "the recipes need python3");
+    for recipe in &recipes {
+        let uses = |tool: &str| recipe.code.contains(&format!("{tool} -"));
+        let missing: Vec<_> = ["nc", "jq"].into_iter().filter(|tool| uses(tool) && !is_installed(tool)).collect();
+        if missing.is_empty() {
+            kitchen.check(recipe);
+        } else {
+            eprintln!("SKIPPED: {:?} in {}: {missing:?} not installed", recipe.heading, recipe.language);
+        }
+    }
+}
