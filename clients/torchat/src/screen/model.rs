@@ -321,6 +321,8 @@ pub(crate) struct Model {
 
     pub(crate) open: Open,
     pub(crate) focus: Focus,
+    /// To be opened as soon as it is in the list.
+    wanted: Option<Onion>,
     /// Where the cursor of the list is.
     pub(crate) list_at: usize,
     pub(crate) overlay: Option<Overlay>,
@@ -371,6 +373,7 @@ impl Model {
             invite_asked: false,
             open: Open::Nothing,
             focus: Focus::Input,
+            wanted: None,
             list_at: 0,
             overlay: None,
             notice: None,
@@ -423,6 +426,10 @@ impl Model {
 
     /// What follows from the state, whatever led to it.
     fn settle(&mut self) {
+        if let Some(peer) = self.wanted.filter(|peer| self.talks.contains_key(peer)) {
+            self.wanted = None;
+            self.open(Open::Talk(peer));
+        }
         self.expire();
         self.send_next();
         self.load();

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use torchat_harness::daemon::Daemon;
 
 /// How long something may take that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The loopback daemon of the tests, built if it is not there.
-pub fn loopback_daemon() -> PathBuf {
+pub(crate) fn loopback_daemon() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
     // In target/PROFILE/deps or target/PROFILE/examples.
     let folder = own.parent().and_then(Path::parent).expect("a program is in a target directory");
@@ -32,14 +32,14 @@ pub fn loopback_daemon() -> PathBuf {
 }
 
 /// The directory of somebody who lives on this machine.
-pub struct Home {
+pub(crate) struct Home {
     dir: PathBuf,
-    pub daemon: Daemon,
+    pub(crate) daemon: Daemon,
 }
 
 impl Home {
     /// Somebody with a name; `peers` is common to all.
-    pub fn new(dir: &Path, name: &str, seed: u8) -> Self {
+    pub(crate) fn new(dir: &Path, name: &str, seed: u8) -> Self {
         let peers = dir.join("peers");
         std::fs::create_dir_all(&peers).expect("a directory");
         let home = dir.join(name);
@@ -51,7 +51,7 @@ impl Home {
     }
 
     /// The client of this person.
-    pub fn screen(&self, program: &Path, size: (u16, u16)) -> Screen {
+    pub(crate) fn screen(&self, program: &Path, size: (u16, u16)) -> Screen {
         let mut command = Command::new("setsid");
         command.args(["--ctty".as_ref(), program.as_os_str()]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -62,7 +62,7 @@ impl Home {
     }
 
     /// Where the client keeps its drafts.
-    pub fn drafts(&self) -> PathBuf {
+    pub(crate) fn drafts(&self) -> PathBuf {
         self.dir.join("state/torchat/drafts.json")
     }
 }
@@ -75,7 +75,7 @@ struct Shown {
 }
 
 /// A program on a terminal. Killed when it is dropped.
-pub struct Screen {
+pub(crate) struct Screen {
     master: OwnedFd,
     writer: File,
     child: Child,
@@ -122,24 +122,24 @@ impl Screen {
     }
 
     /// Types.
-    pub fn keys(&mut self, keys: &str) {
+    pub(crate) fn keys(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
     /// Pastes, as a terminal with bracketed paste does.
-    pub fn paste(&mut self, text: &str) {
+    pub(crate) fn paste(&mut self, text: &str) {
         self.keys(&format!("\x1b[200~{text}\x1b[201~"));
     }
 
     /// Another size of the window: columns and rows.
-    pub fn resize(&mut self, size: (u16, u16)) {
+    pub(crate) fn resize(&mut self, size: (u16, u16)) {
         self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).parser.set_size(some(size.1), some(size.0));
         resize(&self.master, size);
     }
 
     /// Waits until the screen is so; returns what the condition returned.
     #[track_caller]
-    pub fn wait<T>(&self, what: &str, mut condition: impl FnMut(&vt100::Screen) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, mut condition: impl FnMut(&vt100::Screen) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -154,40 +154,40 @@ impl Screen {
 
     /// Waits until a text is on the screen.
     #[track_caller]
-    pub fn see(&self, text: &str) {
+    pub(crate) fn see(&self, text: &str) {
         self.wait(text, |screen| screen.contents().contains(text).then_some(()));
     }
 
     /// Waits until a text is not on the screen.
     #[track_caller]
-    pub fn see_gone(&self, text: &str) {
+    pub(crate) fn see_gone(&self, text: &str) {
         self.wait(&format!("without {text}"), |screen| (!screen.contents().contains(text)).then_some(()));
     }
 
     /// The screen as it is now, in a frame.
-    pub fn frame(&self) -> String {
+    pub(crate) fn frame(&self) -> String {
         framed(self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).parser.screen())
     }
 
     /// Pieces of output so far: whether something was drawn.
-    pub fn pieces(&self) -> u64 {
+    pub(crate) fn pieces(&self) -> u64 {
         self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).pieces
     }
 
     /// The process.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal to the process.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the process is there");
     }
 
     /// Waits for the end of the program.
     #[track_caller]
-    pub fn end(&mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         // The end of its output first, then it is a matter of microseconds.
         let deadline = Instant::now() + PATIENCE;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +201,7 @@ impl Screen {
     }
 
     /// Whether the terminal is as a shell wants it: lines are edited, nothing of ours is switched on.
-    pub fn is_restored(&self) -> bool {
+    pub(crate) fn is_restored(&self) -> bool {
         let modes = rustix::termios::tcgetattr(&self.master).expect("a terminal").local_modes;
         let shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         let screen = shown.parser.screen();
@@ -229,7 +229,7 @@ fn resize(master: &OwnedFd, size: (u16, u16)) {
 }
 
 /// A screen as text in a frame.
-pub fn framed(screen: &vt100::Screen) -> String {
+pub(crate) fn framed(screen: &vt100::Screen) -> String {
     let columns = screen.size().1.get();
     let line = "─".repeat(usize::from(columns));
     let mut out = format!("┌{line}┐\n");

@@ -61,13 +61,11 @@ impl Model {
             }
             (_, Answer::Added(peer)) => {
                 self.invite = None;
-                if self.talks.contains_key(&peer) {
-                    self.open(Open::Talk(peer));
-                } else {
+                if !self.talks.contains_key(&peer) {
                     // Its event may still be under way.
                     self.ask(Ask::Conversations { fresh: false });
-                    self.open = Open::Talk(peer);
                 }
+                self.wanted = Some(peer);
                 self.say(format!("{} is a contact: what you write is sent when it can be reached", self.name_of(peer, 20)));
             }
             (_, Answer::Invite(invite)) => {
@@ -217,8 +215,8 @@ impl Model {
         };
         if decision == Decision::Accept {
             self.requests.retain(|request| request.peer != peer);
-            if self.open == Open::Request(peer) {
-                self.open(if self.talks.contains_key(&peer) { Open::Talk(peer) } else { Open::Nothing });
+            if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
+                self.wanted = Some(peer);
             }
         }
         self.say(format!("{name} {words}"));

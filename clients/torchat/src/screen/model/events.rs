@@ -5,7 +5,7 @@ use crate::screen::talk::{Talk, millis};
 use torchat_client::api::Onion;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
-use torchat_client::api::record::{ContactRequest, ContactState, Conversation, Message, MessageState};
+use torchat_client::api::record::{ContactRequest, Conversation, Message, MessageState};
 use torchat_client::show;
 
 /// Notices of the daemon that /status shows.
@@ -217,9 +217,7 @@ impl Model {
         let at = self.items().get(self.list_at).copied();
         self.requests.retain(|request| request.peer != peer);
         if self.open == Open::Request(peer) {
-            let is_contact =
-                self.talks.get(&peer).is_some_and(|talk| talk.contact.state == ContactState::Contact);
-            self.open(if is_contact { Open::Talk(peer) } else { Open::Nothing });
+            self.open(Open::Nothing);
         }
         let items = self.items();
         let found = items.iter().position(|item| Some(*item) == at);
