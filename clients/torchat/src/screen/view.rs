@@ -8,7 +8,7 @@ mod overlay;
 use super::layout::{self, LEAST, PROMPT};
 use super::model::{Focus, Item, Link, Model, Open, Overlay, age};
 use super::theme::Role;
-use super::wrap::{cut, fill, width};
+use super::wrap::{cut, fill};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -229,7 +229,7 @@ fn status_text(model: &Model) -> (String, Role) {
     let hint = match model.focus {
         Focus::List => "Enter opens  Tab back  /add ONION  ? keys",
         Focus::Message(_) => "r reply  c take back  y copy  Esc back",
-        Focus::Input if width(model.editor.text()) > 0 => "Enter sends  Alt+Enter new line",
+        Focus::Input if !model.editor.text().is_empty() => "Enter sends  Alt+Enter new line",
         Focus::Input => "? keys  /help commands  Tab list  ↑ choose",
     };
     (hint.into(), Role::Dim)

@@ -40,29 +40,29 @@ fn sending(play: &mut Play) -> (Ask, String, String) {
 #[test]
 fn messages_go_out_one_by_one_in_the_order_in_which_they_were_typed() {
     let mut play = talking((80, 24));
-    play.keys("one\ntwo\n");
+    play.keys("uno\ndos\n");
     let (ask, text, first_key) = sending(&mut play);
-    assert_eq!(text, "one");
+    assert_eq!(text, "uno");
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Send { .. }))));
-    play.see("one");
-    play.see("two");
+    play.see("uno");
+    play.see("dos");
     // The connection breaks in the middle; the same is sent again with the same key, and only then the other.
     play.input(Input::Answer(ask, Err(lost())));
     play.input(Input::Link(State::Gone { reason: lost(), retry: std::time::Duration::ZERO }));
     play.connect(true);
     let (ask, text, key) = sending(&mut play);
-    assert_eq!((text.as_str(), &key), ("one", &first_key));
+    assert_eq!((text.as_str(), &key), ("uno", &first_key));
     play.answer(ask, sent(40));
     // The event comes after the answer, and nothing stands twice.
-    let mut queued = message(40, onion(2), Direction::Out, MessageState::Queued, NOW, "one");
+    let mut queued = message(40, onion(2), Direction::Out, MessageState::Queued, NOW, "uno");
     queued.client_id = Some(key);
     play.event(What::Queued { message: queued });
-    assert_eq!(play.text().matches("one").count(), 1, "{}", play.text());
+    assert_eq!(play.text().matches("uno").count(), 1, "{}", play.text());
     let (ask, text, _) = sending(&mut play);
-    assert_eq!(text, "two");
+    assert_eq!(text, "dos");
     play.answer(ask, sent(41));
     play.event(What::Delivered(reference(40, 2)));
-    play.see("✓✓ one");
+    play.see("✓✓ uno");
     assert!(play.model.stored.unsent.is_empty());
 }
 
@@ -71,7 +71,7 @@ fn a_refused_message_comes_back_into_the_input() {
     let mut play = talking((80, 24));
     play.keys("too much\n");
     let (ask, ..) = sending(&mut play);
-    let error = ApiClientError::Refused(ApiError::new("queue-full", "too many messages wait"));
+    let error = ApiClientError::Refused(ApiError::new("bad-value", "too many messages wait"));
     play.input(Input::Answer(ask, Err(error)));
     play.see("> too much");
     play.see("not sent: too many messages wait");
