@@ -146,7 +146,8 @@ impl Editor {
         let laid = self.lay(columns);
         let (row, column) = laid.cursor;
         let Some(wanted) = (if down { row.checked_add(1) } else { row.checked_sub(1) }) else { return false };
-        let place = laid.places.iter().filter(|place| place.1 == wanted && place.2 <= column).max_by_key(|place| place.2);
+        let place =
+            laid.places.iter().filter(|place| place.1 == wanted && place.2 <= column).max_by_key(|place| place.2);
         if let Some(place) = place {
             self.cursor = place.0;
         }

@@ -19,6 +19,9 @@ pub(crate) const LEAST: (u16, u16) = (20, 6);
 /// From so many columns on, names stand before the texts instead of above them.
 const NAMES_BESIDE: usize = 50;
 
+/// After so many milliseconds a name is written again, though nobody else wrote.
+const NAME_AGAIN: i64 = 15 * 60_000;
+
 /// The areas of the screen. What does not fit is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Areas {
@@ -187,8 +190,9 @@ pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -
         true => ("you".to_owned(), Role::You),
         false => (talk.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(talk.peer())),
     };
-    let same_sender =
-        !new_day && talk.new_from != Some(id) && before.is_some_and(|before| before.message.dir == message.dir);
+    let same_sender = !new_day
+        && talk.new_from != Some(id)
+        && before.is_some_and(|before| before.message.dir == message.dir && entry.at - before.at < NAME_AGAIN);
     if gutter.name == 0 && !same_sender {
         push(false, vec![(name.clone(), name_role)]);
     }

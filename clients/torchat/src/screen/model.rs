@@ -191,12 +191,23 @@ pub(crate) enum Item {
 /// What covers the body.
 #[derive(Debug, Clone)]
 pub(crate) enum Overlay {
-    Keys { scroll: usize },
-    Help { scroll: usize },
+    Keys {
+        scroll: usize,
+    },
+    Help {
+        scroll: usize,
+    },
     /// Text lines, harmless already.
-    Text { title: String, lines: Vec<String>, scroll: usize },
+    Text {
+        title: String,
+        lines: Vec<String>,
+        scroll: usize,
+    },
     /// A QR code with its text.
-    Code { title: String, text: String },
+    Code {
+        title: String,
+        text: String,
+    },
     Search(Search),
     Confirm(Confirm),
 }
@@ -527,7 +538,12 @@ impl Model {
     /// The list after something in it has changed: its order, and the place of its cursor.
     fn sort(&mut self) {
         let at = self.items().get(self.list_at).copied();
-        self.order = self.talks.values().filter(|talk| !talk.is_nothing() || self.open == Open::Talk(talk.peer())).map(Talk::peer).collect();
+        self.order = self
+            .talks
+            .values()
+            .filter(|talk| !talk.is_nothing() || self.open == Open::Talk(talk.peer()))
+            .map(Talk::peer)
+            .collect();
         let talks = &self.talks;
         let order = |peer: &Onion| talks.get(peer).map_or(0, Talk::order);
         self.order.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| a.cmp(b)));
@@ -541,9 +557,7 @@ impl Model {
         let names: Vec<(Onion, String, bool)> = self
             .talks
             .values()
-            .filter_map(|talk| {
-                Some((talk.peer(), talk.raw_name()?.to_owned(), talk.contact.name.is_some()))
-            })
+            .filter_map(|talk| Some((talk.peer(), talk.raw_name()?.to_owned(), talk.contact.name.is_some())))
             .collect();
         for (peer, name, own_choice) in &names {
             let like = !own_choice

@@ -47,7 +47,12 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let daemon = daemon::Daemon::start(place, &wakes)?;
     let terminal = Terminal::enter()?;
     terminal::read(wakes.clone())?;
-    let result = Loop { model: Model::new(start), terminal, daemon, file, wakes }.run(&inbox);
+    let mut looped = Loop { model: Model::new(start), terminal, daemon, file, wakes };
+    let result = looped.run(&inbox);
+    if result.is_err() {
+        // The terminal is gone; what was typed is not.
+        let _ = looped.update(Input::Leave);
+    }
     result.context("the terminal")
 }
 
@@ -85,7 +90,7 @@ enum Next {
 }
 
 impl Loop {
-    fn run(mut self, inbox: &Receiver<Wake>) -> std::io::Result<()> {
+    fn run(&mut self, inbox: &Receiver<Wake>) -> std::io::Result<()> {
         self.draw()?;
         loop {
             let first = match self.model.wake_at() {
@@ -138,10 +143,7 @@ impl Loop {
                 self.update(Input::Resume)
             }
             Wake::Signal(_) => self.update(Input::Leave),
-            Wake::Lost(error) => {
-                self.update(Input::Leave)?;
-                Err(error)
-            }
+            Wake::Lost(error) => Err(error),
         }
     }
 

@@ -196,7 +196,11 @@ impl Talk {
         let locals = self.entries.split_off(&LOCAL);
         // What came as an event while the page was on its way.
         let newest = messages.last().map_or(0, |message| message.id);
-        let mut newer = if self.loaded && !self.more_after && !more_after { self.entries.split_off(&(newest + 1)) } else { BTreeMap::new() };
+        let mut newer = if self.loaded && !self.more_after && !more_after {
+            self.entries.split_off(&(newest + 1))
+        } else {
+            BTreeMap::new()
+        };
         self.entries = messages.into_iter().map(|message| (message.id, Entry::new(message))).collect();
         self.entries.append(&mut newer);
         self.entries.extend(locals);
@@ -336,7 +340,10 @@ impl Talk {
 
     /// A message that the daemon has not got.
     fn local(&self, key: &str) -> Option<&Entry> {
-        self.entries.range(LOCAL..).map(|(_, entry)| entry).find(|entry| entry.message.client_id.as_deref() == Some(key))
+        self.entries
+            .range(LOCAL..)
+            .map(|(_, entry)| entry)
+            .find(|entry| entry.message.client_id.as_deref() == Some(key))
     }
 
     /// Takes a message back that the daemon has not got. `None`: there is no such.

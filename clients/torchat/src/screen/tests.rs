@@ -242,7 +242,14 @@ fn talk() -> Vec<Message> {
         message(6, ann, Out, Failed, at(25), "this one never came"),
         message(7, ann, Out, Withdrawn, at(24), "no, forget it"),
         message(8, ann, Out, Sent, at(3), "on its way"),
-        message(9, ann, Out, Queued, at(2), "see you at eight, or a little later if the train is as late as it was last week"),
+        message(
+            9,
+            ann,
+            Out,
+            Queued,
+            at(2),
+            "see you at eight, or a little later if the train is as late as it was last week",
+        ),
     ];
     list[5].reason = Some("not delivered in 30 days".into());
     list[8].reason = Some("ann cannot be reached".into());

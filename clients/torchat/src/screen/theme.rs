@@ -90,7 +90,8 @@ impl Theme {
     /// The contact's colour: it comes from its key, so it is the same on every screen and nobody can choose it freely.
     fn contact(self, onion: Onion) -> Style {
         // All bytes, because the first ones are what is made to look alike.
-        let sum = onion.0.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let sum =
+            onion.0.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         let colours = if self == Self::Dark { DARK } else { LIGHT };
         let place = usize::try_from(sum % colours.len() as u64).unwrap_or(0);
         Style::new().fg(Color::Indexed(colours.get(place).copied().unwrap_or(7)))

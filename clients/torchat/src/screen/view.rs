@@ -97,7 +97,8 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
             }
             Item::Talk(peer) => {
                 let Some(talk) = model.talks.get(peer) else { continue };
-                let sign = if talk.contact.link { "●" } else { " " };
+                // While the daemon is away nobody knows who is here.
+                let sign = if talk.contact.link && model.link == Link::Up { "●" } else { " " };
                 let unread = talk.unread();
                 let (right, right_role) = match (unread, talk.contact.link, talk.heard_at) {
                     (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
@@ -137,7 +138,8 @@ pub(super) fn talk_name(talk: &super::talk::Talk, columns: usize) -> String {
 /// Presence: a fact with its age.
 fn presence(model: &Model, talk: &super::talk::Talk) -> String {
     let heard = match (talk.contact.link, talk.heard_at) {
-        (true, _) => "here".into(),
+        (true, _) if model.link == Link::Up => "here".into(),
+        (true, _) => "here when torchatd was last heard".into(),
         (false, Some(at)) => format!("heard {} ago", age(model.now - at)),
         (false, None) => "never heard".into(),
     };
@@ -227,6 +229,7 @@ fn status_text(model: &Model) -> (String, Role) {
         return (format!("{} ask to become contacts: Esc shows the list", model.requests.len()), Role::Warning);
     }
     let hint = match model.focus {
+        _ if model.overlay.is_some() => model.overlay.as_ref().map_or("", overlay::hint),
         Focus::List => "Enter opens  Tab back  /add ONION  ? keys",
         Focus::Message(_) => "r reply  c take back  y copy  Esc back",
         Focus::Input if !model.editor.text().is_empty() => "Enter sends  Alt+Enter new line",

@@ -3,7 +3,6 @@
 use ratatui::buffer::CellWidth as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-
 /// A tab goes to the next multiple of this.
 const TAB: usize = 4;
 /// Stands for what is wider than the whole row.

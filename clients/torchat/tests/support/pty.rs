@@ -13,11 +13,20 @@ use torchat_harness::daemon::Daemon;
 /// How long something may take that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Where cargo puts programs: this one is in target/PROFILE/deps or target/PROFILE/examples.
+fn folder() -> PathBuf {
+    let own = std::env::current_exe().expect("a program has a path");
+    own.parent().and_then(Path::parent).expect("a program is in a target directory").to_owned()
+}
+
+/// The client, for examples: tests know it from cargo.
+pub(crate) fn client() -> PathBuf {
+    folder().join("torchat")
+}
+
 /// The loopback daemon of the tests, built if it is not there.
 pub(crate) fn loopback_daemon() -> PathBuf {
-    let own = std::env::current_exe().expect("a program has a path");
-    // In target/PROFILE/deps or target/PROFILE/examples.
-    let folder = own.parent().and_then(Path::parent).expect("a program is in a target directory");
+    let folder = folder();
     let program = folder.join("loopback-daemon");
     if !program.exists() {
         let mut build = Command::new(env!("CARGO"));

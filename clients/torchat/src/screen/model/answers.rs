@@ -66,7 +66,10 @@ impl Model {
                     self.ask(Ask::Conversations { fresh: false });
                 }
                 self.wanted = Some(peer);
-                self.say(format!("{} is a contact: what you write is sent when it can be reached", self.name_of(peer, 20)));
+                self.say(format!(
+                    "{} is a contact: what you write is sent when it can be reached",
+                    self.name_of(peer, 20)
+                ));
             }
             (_, Answer::Invite(invite)) => {
                 if self.is_first_run() && self.invite.is_none() && self.overlay.is_none() {

@@ -207,9 +207,8 @@ impl Model {
 
     /// Everybody who can be named, with the name as it is shown.
     fn names(&self) -> Vec<(Onion, String)> {
-        let requests = self.requests.iter().map(|request| {
-            (request.peer, torchat_client::show::shown_name(&request.nick, 40))
-        });
+        let requests =
+            self.requests.iter().map(|request| (request.peer, torchat_client::show::shown_name(&request.nick, 40)));
         let talks = self.talks.values().map(|talk| (talk.peer(), talk.name(40)));
         let mut names: Vec<_> = requests.chain(talks).collect();
         names.sort_by(|a, b| a.1.cmp(&b.1));
@@ -235,7 +234,7 @@ impl Model {
             let hidden = if talk.contact.hidden { ", you are hidden from it" } else { "" };
             let like = if talk.lookalike { ", READS LIKE ANOTHER NAME" } else { "" };
             lines.push(format!("{}: {heard}{state}{hidden}{like}", talk.name(40)));
-            lines.push(format!("    {}", talk.peer().0.onion()));
+            lines.push(talk.peer().0.onion());
         }
         if lines.is_empty() {
             lines.push("nobody yet: /add ONION".into());
@@ -301,7 +300,8 @@ impl Model {
         if whole {
             return None;
         }
-        let names: Vec<_> = COMMANDS.iter().map(|command| command.name).filter(|known| known.starts_with(name)).collect();
+        let names: Vec<_> =
+            COMMANDS.iter().map(|command| command.name).filter(|known| known.starts_with(name)).collect();
         (!names.is_empty()).then(|| format!("/{}", names.join(" /")))
     }
 }

@@ -162,7 +162,8 @@ impl Model {
             Open::Talk(peer) if self.talks.contains_key(&peer) => {
                 let text = self.editor.take();
                 // Two slashes are one that is no command.
-                let text = text.strip_prefix('/').filter(|rest| rest.starts_with('/')).map(str::to_owned).unwrap_or(text);
+                let text =
+                    text.strip_prefix('/').filter(|rest| rest.starts_with('/')).map(str::to_owned).unwrap_or(text);
                 self.keep_draft();
                 self.send(peer, text);
             }
@@ -243,7 +244,8 @@ impl Model {
             }
             KeyCode::Char(_) => {
                 // Narrow, the list stays under a command that is typed; wide, the list is always there.
-                self.focus = if layout::is_wide(self) || self.open != Open::Nothing { Focus::Input } else { Focus::List };
+                self.focus =
+                    if layout::is_wide(self) || self.open != Open::Nothing { Focus::Input } else { Focus::List };
                 return false;
             }
             _ => return false,
@@ -297,7 +299,8 @@ impl Model {
         self.focus = Focus::Input;
         let draft = self.editor.take();
         // The rest of a very long line is not needed to know what is meant.
-        let quote: String = if quote.len() > 2_000 { quote.chars().take(500).chain(" [...]\n".chars()).collect() } else { quote };
+        let quote: String =
+            if quote.len() > 2_000 { quote.chars().take(500).chain(" [...]\n".chars()).collect() } else { quote };
         self.editor.set(quote);
         self.type_text(&draft);
     }
@@ -479,8 +482,8 @@ impl Model {
             MouseEventKind::ScrollDown => self.scroll_down(3),
             MouseEventKind::Down(MouseButton::Left) if self.overlay.is_some() => {}
             MouseEventKind::Down(MouseButton::Left) if inside(areas.list) => {
-                let at = crate::screen::view::list_offset(self, areas.list.height)
-                    + usize::from(mouse.row - areas.list.y);
+                let at =
+                    crate::screen::view::list_offset(self, areas.list.height) + usize::from(mouse.row - areas.list.y);
                 if at < self.items().len() {
                     self.open_item(at);
                 }

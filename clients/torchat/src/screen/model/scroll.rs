@@ -233,9 +233,8 @@ impl Model {
         }
         let Some(talk) = self.talk() else { return };
         let unread = |id: &i64| {
-            talk.entry(*id).is_some_and(|entry| {
-                entry.message.dir == Direction::In && entry.message.state == MessageState::Unread
-            })
+            talk.entry(*id)
+                .is_some_and(|entry| entry.message.dir == Direction::In && entry.message.state == MessageState::Unread)
         };
         let upto = self.visible().iter().map(|row| row.id).filter(unread).max();
         let peer = talk.peer();

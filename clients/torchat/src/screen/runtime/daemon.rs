@@ -140,11 +140,16 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
         }
         Ask::Send { peer, text, key } => {
             let (peer, text, client_id) = (*peer, text.clone(), Some(key.clone()));
-            Answer::Sent(handle.call(&command::Send { peer, text, client_id, wait: None, timeout: None, expire: None })?)
+            Answer::Sent(handle.call(&command::Send {
+                peer,
+                text,
+                client_id,
+                wait: None,
+                timeout: None,
+                expire: None,
+            })?)
         }
-        Ask::Cancel(peer, mid) => {
-            Answer::Cancelled(handle.call(&command::Cancel { peer: *peer, mid: *mid })?.certain)
-        }
+        Ask::Cancel(peer, mid) => Answer::Cancelled(handle.call(&command::Cancel { peer: *peer, mid: *mid })?.certain),
         Ask::Seen(peer, upto) => {
             handle.call(&command::Seen { peer: *peer, upto: *upto })?;
             Answer::Done

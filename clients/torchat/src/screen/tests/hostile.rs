@@ -5,17 +5,40 @@ use ratatui::layout::Rect;
 
 /// What the functions of `show` are tested with, and more.
 fn corpus() -> Vec<String> {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("../../../../core/golden/shown.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(include_str!("../../../../core/golden/shown.json")).unwrap();
     let mut texts: Vec<String> =
         golden.as_array().unwrap().iter().map(|row| row["in"].as_str().unwrap().to_owned()).collect();
     let more = [
-        "\x1b]0;title\x07", "\x1b]52;c;AAAA\x1b\\", "\x1b[2J\x1b[H", "\x1b[?1049l", "\u{9b}31m", "\u{90}q\u{9c}",
-        "\r09:30 you ✓✓ I agree", "\n09:30 you            ✓✓ I agree", "a\u{8}\u{8}\u{8}b", "\u{202e}evil\u{2066}x",
-        "\u{200b}\u{200c}\u{200d}\u{feff}", "\u{e0041}\u{e0042}", "\u{2028}\u{2029}\u{85}", "\u{ad}soft",
-        "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}", "\u{301}first", "👨‍👩‍👧‍👦👍🏽🇩🇪🏴‍☠️", "ｗｉｄｅ日本語", "\u{fdfd}",
-        "ｶﾞ\u{ff9e}\u{ff9f}", "क्षि นี่ ไม่", "\t\t\ttabs\t", "a\0b", "\u{1160}\u{3164}\u{ffa0}", "──── new ────", "│││",
-        "\u{f0000}\u{10ffff}\u{e000}", "\u{0600}\u{06dd}\u{070f}", "\\u{1b}", "\u{7f}\u{80}\u{9f}",
+        "\x1b]0;title\x07",
+        "\x1b]52;c;AAAA\x1b\\",
+        "\x1b[2J\x1b[H",
+        "\x1b[?1049l",
+        "\u{9b}31m",
+        "\u{90}q\u{9c}",
+        "\r09:30 you ✓✓ I agree",
+        "\n09:30 you            ✓✓ I agree",
+        "a\u{8}\u{8}\u{8}b",
+        "\u{202e}evil\u{2066}x",
+        "\u{200b}\u{200c}\u{200d}\u{feff}",
+        "\u{e0041}\u{e0042}",
+        "\u{2028}\u{2029}\u{85}",
+        "\u{ad}soft",
+        "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
+        "\u{301}first",
+        "👨‍👩‍👧‍👦👍🏽🇩🇪🏴‍☠️",
+        "ｗｉｄｅ日本語",
+        "\u{fdfd}",
+        "ｶﾞ\u{ff9e}\u{ff9f}",
+        "क्षि นี่ ไม่",
+        "\t\t\ttabs\t",
+        "a\0b",
+        "\u{1160}\u{3164}\u{ffa0}",
+        "──── new ────",
+        "│││",
+        "\u{f0000}\u{10ffff}\u{e000}",
+        "\u{0600}\u{06dd}\u{070f}",
+        "\\u{1b}",
+        "\u{7f}\u{80}\u{9f}",
     ];
     texts.extend(more.map(str::to_owned));
     texts.push("日".repeat(500));

@@ -45,14 +45,35 @@ fn key() -> impl Strategy<Value = KeyCode> {
 
 fn step() -> impl Strategy<Value = Step> {
     let modifiers = prop::sample::select(vec![
-        KeyModifiers::NONE, KeyModifiers::NONE, KeyModifiers::CONTROL, KeyModifiers::ALT, KeyModifiers::SHIFT,
+        KeyModifiers::NONE,
+        KeyModifiers::NONE,
+        KeyModifiers::CONTROL,
+        KeyModifiers::ALT,
+        KeyModifiers::SHIFT,
     ]);
     let commands = prop::sample::select(vec![
-        "/help\n", "/peers\n", "/qr\n", "/invite\n", "/search a\n", "/status\n", "/reply\n", "/cancel\n", "/exit\n",
-        "/history start\n", "/history end\n", "/theme light\n", "/block\n", "/accept\n", "/peer a\n", "hello\n", "/mouse on\n",
+        "/help\n",
+        "/peers\n",
+        "/qr\n",
+        "/invite\n",
+        "/search a\n",
+        "/status\n",
+        "/reply\n",
+        "/cancel\n",
+        "/exit\n",
+        "/history start\n",
+        "/history end\n",
+        "/theme light\n",
+        "/block\n",
+        "/accept\n",
+        "/peer a\n",
+        "hello\n",
+        "/mouse on\n",
     ]);
     let kinds = prop::sample::select(vec![
-        MouseEventKind::ScrollUp, MouseEventKind::ScrollDown, MouseEventKind::Down(MouseButton::Left),
+        MouseEventKind::ScrollUp,
+        MouseEventKind::ScrollDown,
+        MouseEventKind::Down(MouseButton::Left),
     ]);
     prop_oneof![
         12 => (key(), modifiers).prop_map(|(key, modifiers)| Step::Key(key, modifiers)),
@@ -96,7 +117,9 @@ fn answer(ask: &Ask) -> Answer {
     match ask {
         Ask::Conversations { .. } => Answer::Conversations(people()),
         Ask::Requests => Answer::Requests(vec![]),
-        Ask::Status { .. } => Answer::Status(StatusAnswer { sentence: "fine".into(), status: serde_json::json!({"a": [1]}) }),
+        Ask::Status { .. } => {
+            Answer::Status(StatusAnswer { sentence: "fine".into(), status: serde_json::json!({"a": [1]}) })
+        }
         Ask::Page(peer, place) => {
             let page = |range| history(*peer, range);
             match *place {
@@ -117,7 +140,12 @@ fn answer(ask: &Ask) -> Answer {
         }
         Ask::Send { peer, .. } => {
             let sent = message(301, *peer, Direction::Out, MessageState::Queued, NOW, "");
-            Answer::Sent(torchat_client::api::command::SendAnswer { id: 301, mid: sent.mid, state: sent.state, duplicate: false })
+            Answer::Sent(torchat_client::api::command::SendAnswer {
+                id: 301,
+                mid: sent.mid,
+                state: sent.state,
+                duplicate: false,
+            })
         }
         Ask::Cancel(..) => Answer::Cancelled(true),
         Ask::Add { .. } => Answer::Added(onion(3)),

@@ -78,7 +78,9 @@ fn a_request_that_reads_like_a_contact() {
 fn writing_several_lines() {
     screens("writing", |size| {
         let mut play = talking(size);
-        play.input(Input::Paste("first line\r\nsecond line, which is long enough to be broken on small screens".into()));
+        play.input(Input::Paste(
+            "first line\r\nsecond line, which is long enough to be broken on small screens".into(),
+        ));
         play.with_key(KeyCode::Enter, KeyModifiers::ALT);
         play.keys("third");
         play
@@ -222,9 +224,7 @@ fn new_messages_below_what_is_read() {
         play.page(Place::Last, many, true);
         play.key(KeyCode::PageUp);
         let text = "something new";
-        play.event(What::Received {
-            message: message(101, ann, Direction::In, MessageState::Unread, NOW, text),
-        });
+        play.event(What::Received { message: message(101, ann, Direction::In, MessageState::Unread, NOW, text) });
         play
     });
 }

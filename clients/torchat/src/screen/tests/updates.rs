@@ -145,7 +145,9 @@ fn another_client_reads_and_this_one_agrees() {
     play.event(What::Read(reference(60, 3)));
     assert_eq!(unread(&play, 3), 0);
     // It writes, and its message is here.
-    play.event(What::Queued { message: message(61, onion(2), Direction::Out, MessageState::Queued, NOW, "from the phone") });
+    play.event(What::Queued {
+        message: message(61, onion(2), Direction::Out, MessageState::Queued, NOW, "from the phone"),
+    });
     play.see("from the phone");
     assert_eq!(play.model.order[0], onion(2));
 }
@@ -156,7 +158,9 @@ fn the_past_is_read_page_by_page_and_the_place_stays() {
     play.start(people(), vec![]);
     let page = |range: std::ops::RangeInclusive<i64>| -> Vec<Message> {
         range
-            .map(|id| message(id, onion(2), Direction::In, MessageState::Read, NOW - 9_000_000 + id, &format!("no. {id}.")))
+            .map(|id| {
+                message(id, onion(2), Direction::In, MessageState::Read, NOW - 9_000_000 + id, &format!("no. {id}."))
+            })
             .collect()
     };
     play.page(Place::Last, page(901..=1000), true);
@@ -187,7 +191,9 @@ fn memory_is_bounded_and_both_ends_can_be_reached_again() {
     let mut play = Play::new((80, 24));
     play.start(people(), vec![]);
     let page = |first: i64, last: i64| -> Vec<Message> {
-        (first..=last).map(|id| message(id, onion(2), Direction::In, MessageState::Read, NOW, &format!("no. {id}."))).collect()
+        (first..=last)
+            .map(|id| message(id, onion(2), Direction::In, MessageState::Read, NOW, &format!("no. {id}.")))
+            .collect()
     };
     play.page(Place::Last, page(4901, 5000), true);
     let mut first = 4901;

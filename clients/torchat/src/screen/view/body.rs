@@ -65,29 +65,35 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
 fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer, area: Rect) {
     let Some(request) = model.requests.iter().find(|request| request.peer == peer) else { return };
     let columns = usize::from(area.width).saturating_sub(4);
-    let mut lines: Vec<(String, Role)> = Vec::new();
-    let mut say = |text: &str, role: Role| {
-        lines.extend(wrap(text, columns).into_iter().map(|row| (row, role)));
-    };
-    say("A stranger asks to become a contact. It calls itself", Role::Text);
-    say(&show::shown_name(&request.nick, columns), Role::Contact(peer));
+    let height = usize::from(area.height);
+    let part = |text: &str, role: Role| wrap(text, columns).into_iter().map(move |row| (row, role)).collect::<Vec<_>>();
+    let roomy = height >= 14;
+    let blank = if roomy { part("", Role::Text) } else { Vec::new() };
+    let mut lines = blank.clone();
+    lines.extend(part(&show::shown_name(&request.nick, columns), Role::Contact(peer)));
+    lines.extend(part("asks to become a contact; so it calls itself.", Role::Text));
     if let Some(like) = model.looks_like_whom(peer, &request.nick) {
-        say(&format!("This name reads like that of your contact {like}, and is somebody else."), Role::Warning);
+        lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
     }
-    say(&peer.0.onion(), Role::Dim);
-    if !request.text.is_empty() {
-        say("", Role::Text);
-        // A sign before every row, so that the words cannot pretend to be ours.
-        let words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
-        words.iter().for_each(|row| say(&format!("│ {row}"), Role::Text));
+    if roomy {
+        lines.extend(part(&peer.0.onion(), Role::Dim));
+        lines.extend(blank.clone());
     }
-    say("", Role::Text);
-    say("/accept   /refuse (it learns nothing)   /block", Role::Strong);
-    let from = usize::from(area.height).saturating_sub(lines.len() + 1) / 3;
-    // Rather the end than the beginning: what can be done about it.
-    let skip = lines.len().saturating_sub(usize::from(area.height));
-    for (n, (text, role)) in lines.iter().skip(skip).enumerate() {
-        put(model, buffer, area, from + n, 2, text, *role);
+    let mut after = blank;
+    after.extend(part("/accept  /refuse  /block", Role::Strong));
+    after.extend(part("Refused, it learns nothing.", Role::Dim));
+    // A sign before every row, so that the words cannot pretend to be ours. They are what is cut, if anything is.
+    let room = height.saturating_sub(lines.len() + after.len());
+    let words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
+    let cut = words.len() > room;
+    let shown = if cut { room.saturating_sub(1) } else { words.len() };
+    lines.extend(words.iter().take(shown).map(|row| (format!("│ {row}"), Role::Text)));
+    if cut && room > 0 {
+        lines.push(("│ ... more, in a larger window".into(), Role::Dim));
+    }
+    lines.extend(after);
+    for (n, (text, role)) in lines.iter().enumerate() {
+        put(model, buffer, area, n, 2, text, *role);
     }
 }
 
@@ -104,7 +110,8 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     let code = model.invite.clone().unwrap_or_else(|| own.clone());
     let drawn = qr::rows(&code, model.theme == Theme::Plain);
     let (wide, tall) = (usize::from(area.width), usize::from(area.height));
-    let drawn = drawn.filter(|rows| rows.len() <= tall && rows.first().map_or(0, |row| row.chars().count()) + 34 <= wide);
+    let drawn =
+        drawn.filter(|rows| rows.len() <= tall && rows.first().map_or(0, |row| row.chars().count()) + 34 <= wide);
     let code_columns = drawn.as_ref().and_then(|rows| rows.first()).map_or(0, |row| row.chars().count());
     if let Some(rows) = &drawn {
         for (n, row) in rows.iter().enumerate() {

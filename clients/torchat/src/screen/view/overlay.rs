@@ -27,6 +27,16 @@ pub(super) fn title(overlay: &Overlay) -> String {
     }
 }
 
+/// What can be pressed.
+pub(super) fn hint(overlay: &Overlay) -> &'static str {
+    match overlay {
+        Overlay::Keys { .. } | Overlay::Help { .. } | Overlay::Text { .. } => "↑ ↓ scroll, any other key closes",
+        Overlay::Code { .. } => "y copies, any other key closes",
+        Overlay::Search(_) => "Enter searches, goes there  Esc closes",
+        Overlay::Confirm(_) => "",
+    }
+}
+
 /// The lines of an overlay that scrolls.
 fn lines(model: &Model, overlay: &Overlay, columns: usize) -> Vec<(String, Role)> {
     let columns = columns.saturating_sub(2).max(1);
@@ -68,11 +78,17 @@ fn lines(model: &Model, overlay: &Overlay, columns: usize) -> Vec<(String, Role)
                     "Enter starts it, any other key waits for one",
                 ),
                 Confirm::Block(peer) => (
-                    format!("Block {}? It sees what every stranger sees, and what waits for it is taken back.", model.name_of(*peer, 30)),
+                    format!(
+                        "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
+                        model.name_of(*peer, 30)
+                    ),
                     "y blocks, any other key does not",
                 ),
                 Confirm::Remove(peer) => (
-                    format!("Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.", model.name_of(*peer, 30)),
+                    format!(
+                        "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
+                        model.name_of(*peer, 30)
+                    ),
                     "y removes, any other key does not",
                 ),
             };
@@ -116,7 +132,8 @@ fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer
     }
     if !fits {
         let left = lines.len().saturating_sub(scroll + room);
-        let text = if left > 0 { format!("↓ {left} more; any other key closes") } else { "any other key closes".into() };
+        let text =
+            if left > 0 { format!("↓ {left} more; any other key closes") } else { "any other key closes".into() };
         put(model, buffer, area, room, 1, &text, Role::Dim);
     }
 }
