@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
         let before = screen.frame();
         let begun = Instant::now();
         // Up through the history, page by page; what is not there yet is fetched meanwhile.
-        screen.keys(if n % 40 < 30 { "\x1b[5~" } else { "\x1b[6~" });
+        screen.keys(if n % 30 < 15 { "\x1b[5~" } else { "\x1b[6~" });
         screen.wait("another page", |screen| (pty::framed(screen) != before).then_some(()));
         scrolled.push(begun.elapsed());
     }

@@ -151,7 +151,9 @@ fn nothing_is_drawn_while_nothing_happens() {
     let (_ann, mut screen) = alone(dir.path(), 7);
     // Its answer is drawn last of what the start leads to.
     screen.see("it is the code here");
-    screen.keys("x\x7f");
+    screen.keys("x");
+    screen.see("Enter sends");
+    screen.keys("\x7f");
     screen.see("? keys");
     let ticks = |pid: u32| {
         std::fs::read_to_string(format!("/proc/{pid}/stat"))

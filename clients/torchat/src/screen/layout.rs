@@ -119,7 +119,7 @@ struct Gutter {
 fn gutter(columns: usize) -> Gutter {
     // The time, the sign of the state, blanks; with the name there is one blank more.
     if columns >= NAMES_BESIDE {
-        let name = (columns / 5).clamp(8, 14);
+        let name = (columns / 7).clamp(8, 14);
         Gutter { columns: 5 + 1 + name + 1 + 2 + 1, name }
     } else {
         Gutter { columns: 5 + 1 + 2 + 1, name: 0 }

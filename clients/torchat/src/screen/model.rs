@@ -495,6 +495,14 @@ impl Model {
         }
     }
 
+    /// What a stranger calls itself, harmless, or the beginning of its onion.
+    pub(crate) fn name_of_request(request: &ContactRequest, columns: usize) -> String {
+        match request.nick.as_str() {
+            "" => format!("{}..", request.peer.0.short()),
+            nick => torchat_client::show::shown_name(nick, columns),
+        }
+    }
+
     /// Whose name a stranger's reads like.
     pub(crate) fn looks_like_whom(&self, peer: Onion, name: &str) -> Option<String> {
         let like = self.order.iter().filter_map(|peer| self.talks.get(peer)).find(|talk| {

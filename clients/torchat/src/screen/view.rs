@@ -13,7 +13,6 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::ContactState;
-use torchat_client::show;
 
 pub(crate) use overlay::overlay_rows;
 
@@ -92,7 +91,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
         let (mut sign, sign_role, name, name_role, right, right_role) = match item {
             Item::Request(peer) => {
                 let request = model.requests.iter().find(|request| request.peer == *peer);
-                let nick = request.map(|request| show::shown_name(&request.nick, columns)).unwrap_or_default();
+                let nick = request.map(|request| Model::name_of_request(request, columns)).unwrap_or_default();
                 ("?", Role::Warning, nick, Role::Warning, "asks".to_owned(), Role::Warning)
             }
             Item::Talk(peer) => {

@@ -80,7 +80,10 @@ impl Model {
                 }
             }
             (Ask::Decide(decision, peer), _) => self.decided(decision, peer),
-            (Ask::Rename(peer, _), _) => self.say(format!("the name of {}.. is changed", peer.0.short())),
+            (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
+                "" => format!("{}.. has its own name again", peer.0.short()),
+                name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
+            }),
             (Ask::Exit, _) => self.leave(),
             _ => {}
         }

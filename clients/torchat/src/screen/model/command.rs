@@ -208,7 +208,7 @@ impl Model {
     /// Everybody who can be named, with the name as it is shown.
     fn names(&self) -> Vec<(Onion, String)> {
         let requests =
-            self.requests.iter().map(|request| (request.peer, torchat_client::show::shown_name(&request.nick, 40)));
+            self.requests.iter().map(|request| (request.peer, Self::name_of_request(request, 40)));
         let talks = self.talks.values().map(|talk| (talk.peer(), talk.name(40)));
         let mut names: Vec<_> = requests.chain(talks).collect();
         names.sort_by(|a, b| a.1.cmp(&b.1));

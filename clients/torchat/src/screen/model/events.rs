@@ -6,7 +6,6 @@ use torchat_client::api::Onion;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation, Message, MessageState};
-use torchat_client::show;
 
 /// Notices of the daemon that /status shows.
 const NOTICES: usize = 50;
@@ -97,7 +96,7 @@ impl Model {
             What::Request { peer, nick, text } => {
                 self.requests.retain(|request| request.peer != peer);
                 self.requests.push(ContactRequest { peer, nick, text, at: event.at });
-                let name = self.requests.last().map(|request| show::shown_name(&request.nick, 20)).unwrap_or_default();
+                let name = self.requests.last().map(|request| Self::name_of_request(request, 20)).unwrap_or_default();
                 self.tell(format!("{name} asks to become a contact"));
                 self.sort();
             }

@@ -462,6 +462,11 @@ impl Model {
                 self.focus = Focus::Input;
             }
         }
+        // A small screen shows the list when there is nothing else to show.
+        let idle = self.open == Open::Nothing && self.overlay.is_none() && self.editor.text().is_empty();
+        if idle && self.focus == Focus::Input && !layout::is_wide(self) && !self.items().is_empty() {
+            self.focus = Focus::List;
+        }
     }
 
     /// The mouse, if it was switched on: wheel and click.

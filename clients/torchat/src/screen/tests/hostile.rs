@@ -105,7 +105,7 @@ fn no_row_of_a_text_begins_where_a_message_begins() {
         let missing = area.height - u16::try_from(rows.len()).unwrap();
         for (n, row) in rows.iter().enumerate() {
             let y = area.y + missing + u16::try_from(n).unwrap();
-            let gutter: String = (area.x..area.x + 21).map(|x| buffer[(x, y)].symbol()).collect();
+            let gutter: String = (area.x..area.x + 18).map(|x| buffer[(x, y)].symbol()).collect();
             // The line of the day, the head with the time, and blanks before every other row.
             let is_head = gutter.starts_with("09:30 ann");
             assert!(row.is_line || is_head || gutter.trim().is_empty(), "{text:?}: {gutter:?}");

@@ -70,8 +70,9 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     let roomy = height >= 14;
     let blank = if roomy { part("", Role::Text) } else { Vec::new() };
     let mut lines = blank.clone();
-    lines.extend(part(&show::shown_name(&request.nick, columns), Role::Contact(peer)));
-    lines.extend(part("asks to become a contact; so it calls itself.", Role::Text));
+    lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer)));
+    let how = if request.nick.is_empty() { "asks to become a contact." } else { "asks to become a contact; so it calls itself." };
+    lines.extend(part(how, Role::Text));
     if let Some(like) = model.looks_like_whom(peer, &request.nick) {
         lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
     }
@@ -84,7 +85,8 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     after.extend(part("Refused, it learns nothing.", Role::Dim));
     // A sign before every row, so that the words cannot pretend to be ours. They are what is cut, if anything is.
     let room = height.saturating_sub(lines.len() + after.len());
-    let words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
+    let mut words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
+    words.retain(|_| !request.text.is_empty());
     let cut = words.len() > room;
     let shown = if cut { room.saturating_sub(1) } else { words.len() };
     lines.extend(words.iter().take(shown).map(|row| (format!("│ {row}"), Role::Text)));
