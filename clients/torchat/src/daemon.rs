@@ -1,7 +1,7 @@
 //! Finds a running daemon, and starts one for whoever wants that.
 
 use crate::arguments::PlaceArguments;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use torchat_client::api::{Address, ApiClientError, Connection, Endpoint, Token};
@@ -122,6 +122,29 @@ impl Place {
         arguments
     }
 
+    /// As [`Place::start`], for a program that has the terminal: what it says is in the error.
+    ///
+    /// # Errors
+    /// As [`Place::start`].
+    pub(crate) fn start_quietly(&self) -> Result<(), PlaceError> {
+        let program = program().ok_or(PlaceError::NoProgram)?;
+        let failed = |reason: String| PlaceError::Start { command: self.command_line(), reason };
+        let mut said = tempfile_for_stderr().map_err(|error| failed(error.to_string()))?;
+        let mut command = Command::new(program);
+        command.args(self.start_arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        // Not a pipe: the daemon that goes on in the background would keep it open.
+        let stderr = said.try_clone().map_err(|error| failed(error.to_string()))?;
+        match command.stderr(stderr).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => {
+                let mut text = String::new();
+                let _ = said.rewind().and_then(|()| said.read_to_string(&mut text));
+                Err(failed(if text.trim().is_empty() { format!("it ended with {status}") } else { text.trim().into() }))
+            }
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
     /// Runs `torchatd -d` and waits until it serves, which is when that returns. What it says goes to stderr.
     ///
     /// # Errors
@@ -142,6 +165,12 @@ impl Place {
             Err(error) => Err(failed(error.to_string())),
         }
     }
+}
+
+/// A file without a name.
+fn tempfile_for_stderr() -> std::io::Result<std::fs::File> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    Ok(rustix::fs::memfd_create("torchatd-stderr", flags)?.into())
 }
 
 /// The daemon's program: beside this one, else in PATH.

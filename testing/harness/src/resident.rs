@@ -117,9 +117,7 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     server.cancel();
     control.await??;
     // As torchatd does.
-    for name in ["port", "control.sock"] {
-        let _ = std::fs::remove_file(data.join(name));
-    }
+    let _ = std::fs::remove_file(data.join("control.sock"));
     Ok(())
 }
 
