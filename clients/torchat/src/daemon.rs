@@ -91,7 +91,7 @@ impl Place {
         let _ = std::io::stderr().flush();
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "j" | "J" | "ja")
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
 
     /// What is run to start it, for people.
