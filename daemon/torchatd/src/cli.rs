@@ -1,7 +1,8 @@
 //! The command line: exactly the options of the contract. A usage error ends with status 2, which is clap's own.
+//!
+//! `cargo xtask dist` reads this file too, to write man pages and completions: so it names nothing else of this crate.
 
-use crate::logging::Level;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A messenger that is a Unix daemon: Tor onion services for identity, JSON for programs.
@@ -57,6 +58,21 @@ pub(crate) struct Args {
     /// What to do instead of running
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+/// How much is logged. A later one includes all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Level {
+    /// What failed.
+    Error,
+    /// What may become a failure.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it happened, with the short names of peers.
+    Debug,
+    /// Everything.
+    Trace,
 }
 
 /// What `torchatd` does beside running and stopping.

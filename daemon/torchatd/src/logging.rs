@@ -6,6 +6,7 @@
 mod rotate;
 mod scrub;
 
+use crate::cli::Level;
 use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -24,21 +25,6 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-
-/// How much is logged. A later one includes all before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Level {
-    /// What failed.
-    Error,
-    /// What may become a failure.
-    Warn,
-    /// What happened.
-    Info,
-    /// How it happened, with the short names of peers.
-    Debug,
-    /// Everything.
-    Trace,
-}
 
 impl From<Level> for LevelFilter {
     fn from(level: Level) -> Self {

@@ -3,12 +3,11 @@
 //!
 //! All of it happens before the fork, so that a failure is printed by the process that the user started.
 
-use crate::cli::Args;
+use crate::cli::{Args, Level};
 use crate::config::{Config, ConfigError};
 use crate::datadir::{DataDir, Lock};
 use crate::exit::{Code, Failure};
 use crate::identity::{self, Seeds};
-use crate::logging::Level;
 use crate::places;
 use crate::replace::Inheritance;
 use crate::torrc::Torrc;

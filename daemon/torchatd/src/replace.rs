@@ -9,9 +9,9 @@
 //!
 //! Everything is as after a clean stop when the program is executed: good-byes, last commit, last replies.
 
-use crate::cli::Args;
+use crate::cli::{Args, Level};
 use crate::exit::Failure;
-use crate::logging::{Level, Logs};
+use crate::logging::Logs;
 use crate::places;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,

@@ -14,7 +14,7 @@
 //! Everything else is an error that names the line: a directive that is silently not obeyed, a bridge for example, can
 //! cost its writer dearly.
 
-use crate::logging::Level;
+use crate::cli::Level;
 use std::path::{Path, PathBuf};
 
 /// What a torrc asked for. Paths are as they were written.

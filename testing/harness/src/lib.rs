@@ -5,4 +5,5 @@ pub mod api;
 pub mod chaos;
 pub mod daemon;
 pub mod loopback;
+pub mod resident;
 pub mod sim;

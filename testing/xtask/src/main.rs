@@ -5,6 +5,7 @@
 
 mod chaos;
 mod demo;
+mod dist;
 mod faults;
 mod hostile;
 mod install;
@@ -50,6 +51,8 @@ enum Task {
     Long(long::Long),
     /// Writes the control API's schema and tables from its types.
     Schema(schema::Schema),
+    /// Writes man pages and completions for bash, zsh and fish to target/dist.
+    Dist(dist::Dist),
     /// Measures, paired with references in the same run.
     Bench {
         /// Passed on; `--help` lists them.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Long(long) => long::run_long(&long),
         Task::Hostile(hostile) => hostile::run_all(&hostile),
         Task::Schema(options) => schema::run(&options),
+        Task::Dist(options) => dist::run(&options),
         Task::Bench { arguments } => bench(&arguments),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };

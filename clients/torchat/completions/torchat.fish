@@ -1,0 +1,284 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_torchat_global_optspecs
+    string join \n socket= token-file= start json raw h/help V/version
+end
+
+function __fish_torchat_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_torchat_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_torchat_using_subcommand
+    set -l cmd (__fish_torchat_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c torchat -n "__fish_torchat_needs_command" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_needs_command" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_needs_command" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_needs_command" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_needs_command" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_needs_command" -s V -l version -d 'Print version'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "host" -d 'Print your onion'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when it is safe in the daemon, or at the peer'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print what was received and not read yet, and mark it as read'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "history" -d 'Print the last messages of a conversation'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "search" -d 'Find messages that hold all the words, newest first'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "peers" -d 'Print who has written something that is not read yet'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "contacts" -d 'Print the contacts, or decide who is one'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "conversations" -d 'Print the conversations, the one with the newest message first'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print what works, what does not, and what is being done'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "tail" -d 'Print events as they come: messages, deliveries, links, requests'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "token" -d 'Tokens, for programs of other users or with fewer rights'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "export" -d 'Write a whole conversation as text, or with --json as JSON lines'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "import-log" -d 'Split the file.log of an old TORchat by peer, into files'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "pipe" -d 'Connect standard input and output to a conversation: a line is a message'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "exit" -d 'Stop the daemon'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "completions" -d 'Print the completions for a shell'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "doctor" -d 'Look at the whole chain, from the socket to Tor, and say what is wrong and what to do'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l wait -d 'Return when the peer has it, not only the daemon' -r -f -a "delivered\t'The message is safe at the peer'"
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l timeout -d 'How long to wait for that' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within so many seconds' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l id -d 'A key of your own: the same key again, within 30 days, is the same message and is not sent twice' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'Of this peer only; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s c -l consumer -d 'A durable place of your own instead of the read marks: begins now, and what was printed never comes again' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where a consumer that is new begins' -r -f -a "now\t'After the last event'
+start\t'At the oldest event that the daemon still knows'"
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s n -l count -d 'End after so many messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s f -l follow -d 'Go on with what comes, over restarts of the daemon'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s k -l keep -d 'Do not mark as read'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -s n -l count -d 'How many messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l before -d 'Messages before the one with this number' -r
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l after -d 'Messages after the one with this number' -r
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 'In the conversation with this peer only' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -s n -l count -d 'How many messages at most' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l before -d 'Messages before the one with this number' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "list" -d 'Print them; the same as no action'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "add" -d 'Make a peer a contact and ask it to accept you'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "requests" -d 'Print the strangers that ask to become contacts'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "accept" -d 'Make a stranger that asks a contact'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "refuse" -d 'Do not show a stranger\'s request again for 30 days; it learns nothing of it'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "block" -d 'Block a peer: it sees what every stranger sees'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "unblock" -d 'Make a blocked peer a stranger'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "rename" -d 'Give a contact a name of yours; an empty one takes it away'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "remove" -d 'Make a contact a stranger; what waits for it is taken back, the history stays'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: whoever uses it first, in time, is a contact at once'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Say whether a contact sees you while there is nothing to deliver'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l hours -d 'How long it is good for' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor or notice; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'A durable place of your own: what was printed never comes again' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after so many events' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make one, and print it: it is shown once and stored nowhere'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Print them, without their secrets'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'End one at once; its connections are closed'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s r -l right -d 'What it may do; may be given several times' -r -f -a "read\t'See conversations, contacts, events, the state of the daemon'
+send\t'Write to contacts, take back, mark as read'
+contacts\t'Decide who is a contact'
+admin\t'Everything'"
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after so many days' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -s o -l output -d 'A new file, for your eyes only [default: standard output]' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l into -d 'A directory for one new file per peer, made if it is missing' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input wait until the peer has everything, at most so long' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s c -l consumer -d 'A durable place of your own for what is received, instead of beginning now' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s f -l follow -d 'Go on receiving when standard input has ended'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s h -l help -d 'Print help'

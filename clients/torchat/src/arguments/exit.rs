@@ -1,0 +1,48 @@
+//! How `torchat` ends, in one table: `--help`, the man page and docs/SHELL.md are made of it.
+
+/// Makes the enum and its table.
+macro_rules! codes {
+    ($($(#[doc = $about:literal])+ $kind:ident $code:literal $meaning:literal;)+) => {
+        /// How a command ended.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(dead_code, reason = "clap itself ends with Usage; xtask reads the table only")]
+        pub(crate) enum Exit {
+            $($(#[doc = $about])+ $kind = $code,)+
+        }
+
+        /// Code and meaning of each, in order.
+        pub(crate) const TABLE: &[(u8, &str)] = &[$(($code, $meaning),)+];
+    };
+}
+
+codes! {
+    /// All went well. Also when whoever reads our output has had enough of it.
+    Done 0 "done";
+    /// The output cannot be written, the system refused something, or an answer was not understood.
+    Other 1 "something failed that has no code of its own";
+    /// The command line is wrong; clap's own code.
+    Usage 2 "usage: the command line is wrong";
+    /// No daemon answers.
+    NotRunning 3 "no daemon: it does not run, cannot be reached, or left in the middle";
+    /// The daemon said no.
+    Refused 4 "refused: the daemon said no; the message says why";
+    /// `send --wait delivered`.
+    NotDelivered 5 "not delivered in time; unless it says otherwise the message is still being tried";
+    /// What was given cannot be used.
+    BadInput 6 "bad input: a PEER that is unknown or ambiguous, a text that is too long, a file that cannot be read";
+    /// `doctor`.
+    Unwell 7 "doctor found something that is wrong";
+}
+
+/// The table for `--help`.
+pub(crate) fn help() -> String {
+    let rows = TABLE.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
+    format!("Exit status:{}", rows.collect::<String>())
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

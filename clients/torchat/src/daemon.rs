@@ -1,0 +1,214 @@
+//! Finds a running daemon, and starts one for whoever wants that.
+
+use crate::arguments::PlaceArguments;
+use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use torchat_client::api::{Address, ApiClientError, Connection, Endpoint, Token};
+
+/// Where the user says that the daemon is, and how to come in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    /// The control socket or port, if one was named.
+    pub(crate) socket: Option<String>,
+    /// The file with a token, if one was named.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Start it without asking.
+    pub(crate) start: bool,
+}
+
+impl From<PlaceArguments> for Place {
+    fn from(arguments: PlaceArguments) -> Self {
+        let PlaceArguments { socket, token_file, start } = arguments;
+        Self { socket: socket.filter(|text| !text.is_empty()), token_file, start }
+    }
+}
+
+/// Why there is no daemon to talk to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlaceError {
+    /// The daemon, or the way to it.
+    #[error(transparent)]
+    Api(#[from] ApiClientError),
+    /// The file with the token.
+    #[error("no token is in {}: {reason}", file.display())]
+    Token {
+        /// Which file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no program to start.
+    #[error("torchatd is neither beside this program nor in PATH: install it, or start it yourself")]
+    NoProgram,
+    /// It did not start.
+    #[error("`{command}` did not start: {reason}")]
+    Start {
+        /// What was run.
+        command: String,
+        /// Its end, or what the system said.
+        reason: String,
+    },
+}
+
+impl Place {
+    /// Where the daemon is now. Looks again each time: it may have another port after a restart.
+    ///
+    /// # Errors
+    /// [`PlaceError::Api`], [`PlaceError::Token`].
+    pub(crate) fn address(&self) -> Result<Address, PlaceError> {
+        let address = Address::find(self.socket.as_deref())?.named(concat!("torchat/", env!("CARGO_PKG_VERSION")));
+        let Some(file) = &self.token_file else { return Ok(address) };
+        let wrong = |reason: String| PlaceError::Token { file: file.clone(), reason };
+        let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+        let token: Token = text.trim().parse().map_err(|error| wrong(format!("{error}")))?;
+        Ok(address.with_token(token))
+    }
+
+    /// Connects. When no daemon runs it is started, if the user said so or says so when asked on the terminal.
+    ///
+    /// # Errors
+    /// Any [`PlaceError`].
+    pub(crate) fn connect(&self) -> Result<Connection, PlaceError> {
+        let away = match self.address().and_then(|address| Ok(Connection::open(&address)?)) {
+            Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => error,
+            result => return result,
+        };
+        if !self.start && !self.agreed(&away) {
+            return Err(away.into());
+        }
+        self.start()?;
+        Ok(Connection::open(&self.address()?)?)
+    }
+
+    /// Asks on the terminal whether to start it. False without a terminal, or without a torchatd to start.
+    fn agreed(&self, away: &ApiClientError) -> bool {
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if !terminal || program().is_none() {
+            return false;
+        }
+        eprint!("{away}.\nStart it now with `{}`? [y/N] ", self.command_line());
+        let _ = std::io::stderr().flush();
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    /// What is run to start it, for people.
+    pub(crate) fn command_line(&self) -> String {
+        let mut line = "torchatd".to_owned();
+        for argument in self.start_arguments() {
+            line.push(' ');
+            line.push_str(&argument);
+        }
+        line
+    }
+
+    /// The arguments that make it serve where it is looked for.
+    fn start_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["-d".to_owned()];
+        let named = self.socket.as_deref().and_then(|text| Address::parse(text).ok());
+        match named.map(|address| address.endpoint) {
+            Some(Endpoint::Tcp(address)) => arguments.push(address.port().to_string()),
+            // The socket of a data directory names that directory.
+            Some(Endpoint::Unix(path)) => match (path.file_name(), path.parent()) {
+                (Some(name), Some(directory)) if name == "control.sock" && !directory.as_os_str().is_empty() => {
+                    arguments.extend(["--data-dir".to_owned(), directory.to_string_lossy().into_owned()]);
+                }
+                _ => arguments.extend(["--socket".to_owned(), path.to_string_lossy().into_owned()]),
+            },
+            None => {}
+        }
+        arguments
+    }
+
+    /// As [`Place::start`], for a program that has the terminal: what it says is in the error.
+    ///
+    /// # Errors
+    /// As [`Place::start`].
+    pub(crate) fn start_quietly(&self) -> Result<(), PlaceError> {
+        let program = program().ok_or(PlaceError::NoProgram)?;
+        let failed = |reason: String| PlaceError::Start { command: self.command_line(), reason };
+        let mut said = tempfile_for_stderr().map_err(|error| failed(error.to_string()))?;
+        let mut command = Command::new(program);
+        command.args(self.start_arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        // Not a pipe: the daemon that goes on in the background would keep it open.
+        let stderr = said.try_clone().map_err(|error| failed(error.to_string()))?;
+        match command.stderr(stderr).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => {
+                let mut text = String::new();
+                let _ = said.rewind().and_then(|()| said.read_to_string(&mut text));
+                Err(failed(if text.trim().is_empty() { format!("it ended with {status}") } else { text.trim().into() }))
+            }
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// Runs `torchatd -d` and waits until it serves, which is when that returns. What it says goes to stderr.
+    ///
+    /// # Errors
+    /// [`PlaceError::NoProgram`], [`PlaceError::Start`].
+    pub(crate) fn start(&self) -> Result<(), PlaceError> {
+        let program = program().ok_or(PlaceError::NoProgram)?;
+        let failed = |reason: String| PlaceError::Start { command: self.command_line(), reason };
+        // What it says (its port, its errors) is for people; stdout is for what the command answers.
+        let output = Command::new(program)
+            .args(self.start_arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .status();
+        match output {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(failed(format!("it ended with {status}"))),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// A file without a name.
+fn tempfile_for_stderr() -> std::io::Result<std::fs::File> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    Ok(rustix::fs::memfd_create("torchatd-stderr", flags)?.into())
+}
+
+/// The daemon's program: beside this one, else in PATH.
+pub(crate) fn program() -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join("torchatd"))
+        .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn line(socket: Option<&str>) -> String {
+        Place { socket: socket.map(str::to_owned), ..Place::default() }.command_line()
+    }
+
+    #[test]
+    fn it_is_started_where_it_is_looked_for() {
+        assert_eq!(line(None), "torchatd -d");
+        assert_eq!(line(Some("8000")), "torchatd -d 8000");
+        assert_eq!(line(Some("/x/y/control.sock")), "torchatd -d --data-dir /x/y");
+        assert_eq!(line(Some("/x/other")), "torchatd -d --socket /x/other");
+        assert_eq!(line(Some("control.sock")), "torchatd -d --socket control.sock");
+    }
+
+    #[test]
+    fn a_file_without_a_token_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        std::fs::write(&file, "hello\n").unwrap();
+        let place = Place { socket: Some("8000".into()), token_file: Some(file), start: false };
+        let error = place.address().unwrap_err().to_string();
+        assert!(error.contains("token") && error.contains("looks like"), "{error}");
+    }
+}

@@ -1,0 +1,37 @@
+//! The terminal client.
+//!
+//! A pure model ([`model`]) that knows everything and does nothing, a view ([`view`]) that draws it, and a runtime
+//! ([`runtime`]) with the threads: one reads the terminal, one the daemon's events, two ask the daemon. They wake one loop,
+//! which draws when something has changed; while nothing happens nothing runs.
+
+mod editor;
+mod layout;
+mod model;
+mod qr;
+mod runtime;
+mod talk;
+mod theme;
+mod view;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+use crate::daemon::Place;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+/// Runs until the user leaves. The exit code is 0 then, 2 without a terminal.
+pub(crate) fn run(place: &Place) -> ExitCode {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        eprintln!("torchat without a command is for a terminal; `torchat --help` names the commands for scripts");
+        return ExitCode::from(2);
+    }
+    match runtime::run(place) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("torchat: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

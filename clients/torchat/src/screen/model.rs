@@ -1,0 +1,615 @@
+//! What the screen knows and what happens to it: state and [`Model::update`], without input, output or clock.
+//!
+//! Everything that comes from outside is an [`Input`] with the time at which it came; everything that is to be done
+//! outside is an [`Effect`]. So a test is a list of inputs, and every screen can be had without a terminal.
+
+mod answers;
+mod command;
+mod events;
+mod keys;
+mod scroll;
+mod send;
+mod timing;
+
+use super::editor::Editor;
+use super::layout::{self, Areas};
+use super::talk::Talk;
+use super::theme::Theme;
+use crossterm::event::{KeyEvent, MouseEvent};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::rc::Rc;
+use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
+use torchat_client::api::event::Event;
+use torchat_client::api::events::State;
+use torchat_client::api::record::{ContactRequest, Conversation, Message};
+use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::lookalike;
+use torchat_protocol::id::MessageId;
+
+pub(crate) use command::COMMANDS;
+pub(crate) use keys::KEYS;
+pub(crate) use timing::age;
+
+/// What comes from outside.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Key(KeyEvent),
+    Paste(String),
+    Mouse(MouseEvent),
+    /// Columns and rows.
+    Resize(u16, u16),
+    /// The terminal has the user's attention, or lost it.
+    Focus(bool),
+    /// The time of [`Model::wake_at`] has come.
+    Tick,
+    /// How it stands with the daemon.
+    Link(State),
+    Event(Box<Event>),
+    /// What the daemon answered, or why not.
+    Answer(Ask, Result<Answer, ApiClientError>),
+    /// A conversation was written to a file: how many messages.
+    Exported(PathBuf, Result<u64, String>),
+    /// `torchatd -d` has ended.
+    Started(Result<(), String>),
+    /// The process is to end.
+    Leave,
+    /// The process goes on after it was stopped.
+    Resume,
+}
+
+/// What is to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    Ask(Ask),
+    /// Writes a conversation to a file that is not there yet.
+    Export {
+        peer: Onion,
+        path: PathBuf,
+        name: String,
+    },
+    /// Starts `torchatd -d`.
+    StartDaemon,
+    /// Looks for the daemon now.
+    Retry,
+    Save(Box<Stored>),
+    Bell,
+    /// Asks the terminal for a notification.
+    Notify(String),
+    /// Asks the terminal to put a text into the clipboard.
+    Copy(String),
+    Mouse(bool),
+    Suspend,
+    Repaint,
+    Leave,
+}
+
+/// What is asked from the daemon.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Ask {
+    Conversations {
+        /// What is on the screen is to be read anew, too.
+        fresh: bool,
+    },
+    Requests,
+    Status {
+        /// The user wants to see it.
+        show: bool,
+    },
+    Page(Onion, Place),
+    Search {
+        text: String,
+        peer: Option<Onion>,
+        before: Option<i64>,
+    },
+    Send {
+        peer: Onion,
+        text: String,
+        key: String,
+    },
+    Cancel(Onion, MessageId),
+    Seen(Onion, i64),
+    Add {
+        peer: String,
+        text: String,
+    },
+    Decide(Decision, Onion),
+    Rename(Onion, String),
+    Invite(u32),
+    Exit,
+}
+
+/// What becomes of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Accept,
+    Refuse,
+    Block,
+    Unblock,
+    Remove,
+    Hide,
+    Appear,
+}
+
+/// Which part of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Last,
+    First,
+    Before(i64),
+    After(i64),
+    /// A message with what is around it.
+    Around(i64),
+    /// One message, because its state has changed.
+    One(i64),
+}
+
+/// What the daemon answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Conversations(Vec<Conversation>),
+    Requests(Vec<ContactRequest>),
+    Status(StatusAnswer),
+    /// Of [`Place::Around`]: the page that ends with it, and the one behind it.
+    Page(MessagesAnswer, Option<MessagesAnswer>),
+    Found(SearchAnswer),
+    Sent(SendAnswer),
+    /// Whether it never left this machine.
+    Cancelled(bool),
+    Added(Onion),
+    Invite(String),
+    Done,
+}
+
+/// What is shown beside the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    Nothing,
+    Talk(Onion),
+    Request(Onion),
+}
+
+/// Where keys go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Focus {
+    Input,
+    List,
+    /// A message is chosen.
+    Message(i64),
+}
+
+/// A row of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Item {
+    Request(Onion),
+    Talk(Onion),
+}
+
+/// What covers the body.
+#[derive(Debug, Clone)]
+pub(crate) enum Overlay {
+    Keys {
+        scroll: usize,
+    },
+    Help {
+        scroll: usize,
+    },
+    /// Text lines, harmless already.
+    Text {
+        title: String,
+        lines: Vec<String>,
+        scroll: usize,
+    },
+    /// A QR code with its text.
+    Code {
+        title: String,
+        text: String,
+    },
+    Search(Search),
+    Confirm(Confirm),
+}
+
+/// A search and what it found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Search {
+    pub(crate) editor: Editor,
+    pub(crate) peer: Option<Onion>,
+    /// What was asked last.
+    pub(crate) asked: String,
+    pub(crate) found: Vec<Message>,
+    pub(crate) more: bool,
+    pub(crate) complete: bool,
+    pub(crate) waiting: bool,
+    pub(crate) at: usize,
+}
+
+/// What is done only after a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirm {
+    /// Stop the daemon.
+    Exit,
+    /// Start a daemon.
+    Start,
+    Block(Onion),
+    Remove(Onion),
+}
+
+/// Who is told about new messages that are not on the screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Notify {
+    #[default]
+    Off,
+    Bell,
+    Desktop,
+}
+
+/// What outlives the program.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    /// By onion; under "" what was typed when no conversation was open.
+    #[serde(default)]
+    pub(crate) drafts: BTreeMap<String, String>,
+    /// What the daemon has not got yet, in order.
+    #[serde(default)]
+    pub(crate) unsent: VecDeque<Unsent>,
+    #[serde(default)]
+    pub(crate) notify: Notify,
+}
+
+/// A message that the daemon has not got yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unsent {
+    pub(crate) peer: Onion,
+    pub(crate) text: String,
+    /// Sent again with the same one, it is one message.
+    pub(crate) key: String,
+    /// When it was typed, in milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// How it stands with the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Link {
+    New,
+    Up,
+    Gone(String),
+    Refused(String),
+}
+
+/// A line for the user that goes away by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    pub(crate) text: String,
+    pub(crate) warning: bool,
+    until: i64,
+}
+
+/// The way into the Tor network.
+#[derive(Debug, Clone)]
+pub(crate) struct Tor {
+    pub(crate) usable: bool,
+    pub(crate) percent: Option<u64>,
+    pub(crate) sentence: String,
+}
+
+/// What the program starts with.
+pub(crate) struct Start {
+    pub(crate) now: i64,
+    pub(crate) zone: TimeZone,
+    pub(crate) theme: Theme,
+    pub(crate) size: (u16, u16),
+    /// Random, different in every run: the beginning of the keys of messages.
+    pub(crate) session: String,
+    pub(crate) stored: Stored,
+}
+
+/// The state.
+pub(crate) struct Model {
+    pub(crate) now: i64,
+    pub(crate) zone: TimeZone,
+    pub(crate) theme: Theme,
+    pub(crate) size: (u16, u16),
+    session: String,
+    sent: u64,
+
+    pub(crate) own: Option<Onion>,
+    pub(crate) link: Link,
+    pub(crate) tor: Option<Tor>,
+    /// The lists were read.
+    pub(crate) loaded: bool,
+    pub(crate) talks: HashMap<Onion, Talk>,
+    pub(crate) order: Vec<Onion>,
+    pub(crate) requests: Vec<ContactRequest>,
+    /// Notices of the daemon, newest last, harmless.
+    notices: VecDeque<(i64, String)>,
+    /// Of the first run.
+    pub(crate) invite: Option<String>,
+    invite_asked: bool,
+
+    pub(crate) open: Open,
+    pub(crate) focus: Focus,
+    /// To be opened as soon as it is in the list.
+    wanted: Option<Onion>,
+    /// Where the cursor of the list is.
+    pub(crate) list_at: usize,
+    pub(crate) overlay: Option<Overlay>,
+    pub(crate) notice: Option<Notice>,
+    pub(crate) editor: Editor,
+    pub(crate) stored: Stored,
+    save_at: Option<i64>,
+    /// A message is on its way to the daemon.
+    sending: bool,
+    retry_at: Option<i64>,
+    /// The user was asked whether to start a daemon.
+    asked_to_start: bool,
+    /// Told to the daemon, not answered.
+    seeing: bool,
+    refreshed: i64,
+    progress_asked: i64,
+    attention: bool,
+    mouse: bool,
+    /// The last key was the one that leaves when it comes twice.
+    leaving: bool,
+    effects: Vec<Effect>,
+    /// Wrapped texts of messages, by number, for the columns that they were wrapped for.
+    wrapped: RefCell<HashMap<i64, (usize, Rc<Vec<String>>)>>,
+}
+
+impl Model {
+    /// Before anything has happened.
+    pub(crate) fn new(start: Start) -> Self {
+        let Start { now, zone, theme, size, session, stored } = start;
+        let mut editor = Editor::default();
+        editor.set(stored.drafts.get("").cloned().unwrap_or_default());
+        Self {
+            now,
+            zone,
+            theme,
+            size,
+            session,
+            sent: 0,
+            own: None,
+            link: Link::New,
+            tor: None,
+            loaded: false,
+            talks: HashMap::new(),
+            order: Vec::new(),
+            requests: Vec::new(),
+            notices: VecDeque::new(),
+            invite: None,
+            invite_asked: false,
+            open: Open::Nothing,
+            focus: Focus::Input,
+            wanted: None,
+            list_at: 0,
+            overlay: None,
+            notice: None,
+            editor,
+            stored,
+            save_at: None,
+            sending: false,
+            retry_at: None,
+            asked_to_start: false,
+            seeing: false,
+            refreshed: 0,
+            progress_asked: 0,
+            attention: true,
+            mouse: false,
+            leaving: false,
+            effects: Vec::new(),
+            wrapped: RefCell::default(),
+        }
+    }
+
+    /// What happens, and what is to be done because of it. `now` in milliseconds since 1970.
+    pub(crate) fn update(&mut self, now: i64, input: Input) -> Vec<Effect> {
+        self.now = now;
+        match input {
+            Input::Key(key) => self.key(key),
+            Input::Paste(text) => self.paste(&text),
+            Input::Mouse(mouse) => self.mouse(mouse),
+            Input::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                self.wrapped.borrow_mut().clear();
+                self.clamp();
+            }
+            Input::Focus(attention) => self.attention = attention,
+            Input::Tick => {}
+            Input::Link(state) => self.link_changed(state),
+            Input::Event(event) => self.event(*event),
+            Input::Answer(ask, answer) => self.answer(ask, answer),
+            Input::Exported(path, outcome) => match outcome {
+                Ok(count) => self.say(format!("{count} messages are in {}", path.display())),
+                Err(error) => self.warn(format!("not exported: {error}")),
+            },
+            Input::Started(Ok(())) => self.effects.push(Effect::Retry),
+            Input::Started(Err(error)) => self.warn(format!("torchatd did not start: {error}")),
+            Input::Leave => self.leave(),
+            Input::Resume => self.effects.push(Effect::Repaint),
+        }
+        self.settle();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// What follows from the state, whatever led to it.
+    fn settle(&mut self) {
+        if let Some(peer) = self.wanted.filter(|peer| self.talks.contains_key(peer)) {
+            self.wanted = None;
+            self.open(Open::Talk(peer));
+        }
+        self.expire();
+        self.send_next();
+        self.load();
+        self.see();
+        self.focus_settles();
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        self.effects.push(Effect::Ask(ask));
+    }
+
+    /// The places of the screen.
+    pub(crate) fn areas(&self) -> Areas {
+        layout::areas(self)
+    }
+
+    /// A line for the user. `text` must be harmless.
+    fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: one_line(&text.into()), warning: false, until: self.now + 8_000 });
+    }
+
+    fn warn(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: one_line(&text.into()), warning: true, until: self.now + 20_000 });
+    }
+
+    /// The rows of the list: requests first.
+    pub(crate) fn items(&self) -> Vec<Item> {
+        let requests = self.requests.iter().map(|request| Item::Request(request.peer));
+        requests.chain(self.order.iter().map(|peer| Item::Talk(*peer))).collect()
+    }
+
+    /// The open conversation.
+    pub(crate) fn talk(&self) -> Option<&Talk> {
+        match self.open {
+            Open::Talk(peer) => self.talks.get(&peer),
+            _ => None,
+        }
+    }
+
+    fn talk_mut(&mut self) -> Option<&mut Talk> {
+        match self.open {
+            Open::Talk(peer) => self.talks.get_mut(&peer),
+            _ => None,
+        }
+    }
+
+    /// A peer's name, harmless; also for peers that are nobody here.
+    pub(crate) fn name_of(&self, peer: Onion, columns: usize) -> String {
+        match self.talks.get(&peer) {
+            Some(talk) => talk.name(columns),
+            None => format!("{}..", peer.0.short()),
+        }
+    }
+
+    /// What a stranger calls itself, harmless, or the beginning of its onion.
+    pub(crate) fn name_of_request(request: &ContactRequest, columns: usize) -> String {
+        match request.nick.as_str() {
+            "" => format!("{}..", request.peer.0.short()),
+            nick => torchat_client::show::shown_name(nick, columns),
+        }
+    }
+
+    /// Whose name a stranger's reads like.
+    pub(crate) fn looks_like_whom(&self, peer: Onion, name: &str) -> Option<String> {
+        let like = self.order.iter().filter_map(|peer| self.talks.get(peer)).find(|talk| {
+            talk.peer() != peer && talk.raw_name().is_some_and(|known| lookalike::looks_like(known, name))
+        });
+        like.map(|talk| talk.name(20))
+    }
+
+    /// Nobody is here yet.
+    pub(crate) fn is_first_run(&self) -> bool {
+        self.loaded && self.order.is_empty() && self.requests.is_empty()
+    }
+
+    /// Opens a conversation, a request or nothing, with the draft that belongs to it.
+    fn open(&mut self, open: Open) {
+        if self.open == open {
+            return;
+        }
+        self.keep_draft();
+        if let Some(talk) = self.talk_mut() {
+            talk.forget();
+        }
+        self.open = open;
+        self.focus = Focus::Input;
+        if let Some(talk) = self.talk_mut() {
+            talk.forget();
+        }
+        let draft = self.stored.drafts.get(&self.draft_key()).cloned().unwrap_or_default();
+        self.editor.set(draft);
+        self.wrapped.borrow_mut().clear();
+        let item = match open {
+            Open::Talk(peer) => Some(Item::Talk(peer)),
+            Open::Request(peer) => Some(Item::Request(peer)),
+            Open::Nothing => None,
+        };
+        if let Some(at) = self.items().iter().position(|other| Some(*other) == item) {
+            self.list_at = at;
+        }
+    }
+
+    /// The list after something in it has changed: its order, and the place of its cursor.
+    fn sort(&mut self) {
+        let at = self.items().get(self.list_at).copied();
+        self.order = self
+            .talks
+            .values()
+            .filter(|talk| !talk.is_nothing() || self.open == Open::Talk(talk.peer()))
+            .map(Talk::peer)
+            .collect();
+        let talks = &self.talks;
+        let order = |peer: &Onion| talks.get(peer).map_or(0, Talk::order);
+        self.order.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| a.cmp(b)));
+        let items = self.items();
+        let found = items.iter().position(|item| Some(*item) == at);
+        self.list_at = found.unwrap_or(self.list_at).min(items.len().saturating_sub(1));
+    }
+
+    /// Marks the names that read like others. The user's own choices are never marked: they are what is imitated.
+    fn mark_lookalikes(&mut self) {
+        let names: Vec<(Onion, String, bool)> = self
+            .talks
+            .values()
+            .filter_map(|talk| Some((talk.peer(), talk.raw_name()?.to_owned(), talk.contact.name.is_some())))
+            .collect();
+        for (peer, name, own_choice) in &names {
+            let like = !own_choice
+                && (lookalike::looks_like_our_word(name)
+                    || names.iter().any(|(other, known, _)| other != peer && lookalike::looks_like(known, name)));
+            if let Some(talk) = self.talks.get_mut(peer) {
+                talk.lookalike = like;
+            }
+        }
+    }
+
+    /// The mark of one contact, after its name has changed, and of those that it may be taken for.
+    fn mark_lookalike(&mut self, peer: Onion) {
+        let Some(name) = self.talks.get(&peer).and_then(Talk::raw_name).map(str::to_owned) else { return };
+        let mut like = lookalike::looks_like_our_word(&name);
+        for (other, talk) in &mut self.talks {
+            if *other != peer && talk.raw_name().is_some_and(|known| lookalike::looks_like(known, &name)) {
+                like = true;
+                talk.lookalike = talk.contact.name.is_none();
+            }
+        }
+        if let Some(talk) = self.talks.get_mut(&peer) {
+            talk.lookalike = like && talk.contact.name.is_none();
+        }
+    }
+
+    /// A message's text in rows.
+    pub(crate) fn wrapped(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
+        let mut cache = self.wrapped.borrow_mut();
+        if let Some((known, rows)) = cache.get(&id) {
+            if *known == columns {
+                return rows.clone();
+            }
+        }
+        if cache.len() > 400 {
+            cache.clear();
+        }
+        let rows = Rc::new(super::wrap::wrap(&torchat_client::show::shown_text(text), columns));
+        cache.insert(id, (columns, rows.clone()));
+        rows
+    }
+}
+
+/// A sentence on one line, whatever it was made of.
+fn one_line(text: &str) -> String {
+    torchat_client::show::shown_line(&torchat_client::show::reveal(text).replace('\n', " "))
+}

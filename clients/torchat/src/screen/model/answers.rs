@@ -1,0 +1,275 @@
+//! What the daemon answers.
+
+use super::{Answer, Ask, Decision, Link, Model, Open, Overlay, Place, Search, Tor};
+use crate::screen::layout;
+use crate::screen::talk::{Bottom, Talk};
+use serde_json::Value;
+use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
+use torchat_client::api::record::Conversation;
+use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::show;
+
+/// Lines of the details of /status at most.
+const DETAILS: usize = 400;
+
+impl Model {
+    /// An answer, or why there is none.
+    pub(super) fn answer(&mut self, ask: Ask, answer: Result<Answer, ApiClientError>) {
+        let answer = match (ask, answer) {
+            (Ask::Send { peer, key, .. }, answer) => {
+                let outcome = match answer {
+                    Ok(Answer::Sent(sent)) => Ok(sent),
+                    Ok(_) => Err(ApiClientError::Protocol("another answer".into())),
+                    Err(error) => Err(error),
+                };
+                return self.sent(peer, &key, outcome);
+            }
+            (ask, Ok(answer)) => (ask, answer),
+            (ask, Err(error)) => return self.failed(&ask, &error),
+        };
+        match answer {
+            (Ask::Conversations { fresh }, Answer::Conversations(list)) => self.conversations(list, fresh),
+            (_, Answer::Requests(requests)) => {
+                self.requests = requests;
+                self.sort();
+            }
+            (Ask::Status { show }, Answer::Status(status)) => self.status(status, show),
+            (Ask::Page(peer, place), Answer::Page(page, behind)) => self.page(peer, place, page, behind),
+            (Ask::Search { text, before, .. }, Answer::Found(found)) => {
+                if let Some(Overlay::Search(search)) = &mut self.overlay {
+                    if search.asked == text {
+                        search.waiting = false;
+                        (search.more, search.complete) = (found.more, found.complete);
+                        if before.is_none() {
+                            search.found.clear();
+                            search.at = 0;
+                        }
+                        search.found.extend(found.messages);
+                    }
+                }
+            }
+            (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
+                "taken back: it never left this machine"
+            } else {
+                "taking back: the peer may have it already; its state tells soon"
+            }),
+            (Ask::Seen(peer, upto), _) => {
+                self.seeing = false;
+                if let Some(talk) = self.talks.get_mut(&peer) {
+                    talk.seen(upto);
+                }
+            }
+            (_, Answer::Added(peer)) => {
+                self.invite = None;
+                if !self.talks.contains_key(&peer) {
+                    // Its event may still be under way.
+                    self.ask(Ask::Conversations { fresh: false });
+                }
+                self.wanted = Some(peer);
+                self.say(format!(
+                    "{} is a contact: what you write is sent when it can be reached",
+                    self.name_of(peer, 20)
+                ));
+            }
+            (_, Answer::Invite(invite)) => {
+                if self.is_first_run() && self.invite.is_none() && self.overlay.is_none() {
+                    self.invite = Some(invite);
+                } else {
+                    let title = "An invite: good once. Whoever shows it first is a contact at once".into();
+                    self.overlay = Some(Overlay::Code { title, text: invite });
+                }
+            }
+            (Ask::Decide(decision, peer), _) => self.decided(decision, peer),
+            (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
+                "" => format!("{}.. has its own name again", peer.0.short()),
+                name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
+            }),
+            (Ask::Exit, _) => self.leave(),
+            _ => {}
+        }
+    }
+
+    fn failed(&mut self, ask: &Ask, error: &ApiClientError) {
+        match ask {
+            // `loading` stays, so that it is not asked again and again: the next opening or connection does.
+            Ask::Page(..) => {}
+            Ask::Seen(peer, upto) => {
+                self.seeing = false;
+                if !error.is_passing() {
+                    // A token without the right to send: not again.
+                    if let Some(talk) = self.talks.get_mut(peer) {
+                        talk.seen = *upto;
+                    }
+                }
+                return;
+            }
+            Ask::Search { .. } => {
+                if let Some(Overlay::Search(search)) = &mut self.overlay {
+                    search.waiting = false;
+                }
+            }
+            // The daemon stops faster than it answers.
+            Ask::Exit if matches!(error, ApiClientError::Lost { .. }) => return self.leave(),
+            Ask::Invite(_) if self.is_first_run() => return,
+            _ => {}
+        }
+        // That the daemon is away is on the screen already.
+        if !matches!(error, ApiClientError::Lost { .. }) || self.link == Link::Up {
+            self.warn(error.to_string());
+        }
+    }
+
+    fn conversations(&mut self, list: Vec<Conversation>, fresh: bool) {
+        let now = self.now;
+        let first = !self.loaded;
+        if fresh {
+            let listed: Vec<Onion> = list.iter().map(|conversation| conversation.contact.peer).collect();
+            self.talks.retain(|peer, _| listed.contains(peer));
+        }
+        for conversation in list {
+            let peer = conversation.contact.peer;
+            match self.talks.get_mut(&peer) {
+                Some(talk) if fresh => talk.renew(conversation, now),
+                Some(talk) => talk.set_contact(conversation.contact, now),
+                None => {
+                    self.talks.insert(peer, Talk::new(conversation, now));
+                }
+            }
+        }
+        self.loaded = true;
+        self.wrapped.borrow_mut().clear();
+        self.show_unsent();
+        self.mark_lookalikes();
+        self.sort();
+        if first && self.open == Open::Nothing {
+            // The latest conversation is what one wants to see; requests wait in the list.
+            if let Some(peer) = self.order.first().copied().filter(|_| layout::is_wide(self)) {
+                self.open(Open::Talk(peer));
+            } else if !self.order.is_empty() {
+                self.focus = super::Focus::List;
+            }
+        }
+        if self.is_first_run() && !self.invite_asked {
+            self.invite_asked = true;
+            self.ask(Ask::Invite(168));
+        }
+    }
+
+    fn page(&mut self, peer: Onion, place: Place, page: MessagesAnswer, behind: Option<MessagesAnswer>) {
+        let now = self.now;
+        let Some(talk) = self.talks.get_mut(&peer) else { return };
+        let MessagesAnswer { mut messages, more } = page;
+        match place {
+            Place::Last => {
+                let opened = !talk.loaded;
+                talk.replace(messages, more, false);
+                if opened && talk.unread() > 0 && talk.bottom.is_none() {
+                    talk.new_from = talk.first_unread();
+                    self.first_unread_visible();
+                }
+            }
+            Place::First => {
+                talk.replace(messages, false, more);
+                talk.bottom = talk.entries().keys().next().map(|id| Bottom { id: *id, hidden: 0 });
+                self.clamp();
+            }
+            Place::Before(id) => {
+                talk.loading = false;
+                talk.prepend(id, messages, more);
+            }
+            Place::After(id) => {
+                talk.loading = false;
+                talk.append(id, messages, more);
+            }
+            Place::Around(id) => {
+                let more_after = behind.as_ref().is_some_and(|page| page.more);
+                messages.extend(behind.map(|page| page.messages).unwrap_or_default());
+                talk.replace(messages, more, more_after);
+                if self.open == Open::Talk(peer) {
+                    self.show_message(id);
+                    self.focus = super::Focus::Message(id);
+                }
+            }
+            Place::One(id) => {
+                for message in messages.into_iter().filter(|message| message.id == id) {
+                    if talk.entry(id).is_some() {
+                        talk.put(message, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An opened conversation begins with what is new, if that is more than fits.
+    fn first_unread_visible(&mut self) {
+        let Some(id) = self.talk().and_then(|talk| talk.new_from) else { return };
+        if !self.visible().iter().any(|row| row.id == id) {
+            self.show_message(id);
+        }
+    }
+
+    fn decided(&mut self, decision: Decision, peer: Onion) {
+        let name = self.name_of(peer, 20);
+        let words = match decision {
+            Decision::Accept => "is a contact",
+            Decision::Refuse => "is not shown again for 30 days; it learns nothing of it",
+            Decision::Block => "is blocked: it sees what every stranger sees",
+            Decision::Unblock => "is a stranger again",
+            Decision::Remove => "is no contact any more; the history stays",
+            Decision::Hide => "sees you only while there is something to deliver",
+            Decision::Appear => "sees you when you are there",
+        };
+        if decision == Decision::Accept {
+            self.requests.retain(|request| request.peer != peer);
+            if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
+                self.wanted = Some(peer);
+            }
+        }
+        self.say(format!("{name} {words}"));
+    }
+
+    fn status(&mut self, answer: StatusAnswer, show: bool) {
+        let tor = &answer.status["tor"];
+        if let Some(usable) = tor["usable"].as_bool() {
+            let sentence = super::one_line(tor["sentence"].as_str().unwrap_or_default());
+            self.tor = Some(Tor { usable, percent: tor["percent"].as_u64(), sentence });
+        }
+        if !show {
+            return;
+        }
+        let mut lines = vec![super::one_line(&answer.sentence), String::new()];
+        for (at, notice) in self.notices().take(10) {
+            lines.push(format!("{} {notice}", layout::moment(self, *at)));
+        }
+        flatten(&answer.status, "", &mut lines);
+        lines.truncate(DETAILS);
+        self.overlay = Some(Overlay::Text { title: "State of the daemon".into(), lines, scroll: 0 });
+    }
+
+    /// Asks for what is in the search's input, or for more of it.
+    pub(super) fn search(&mut self, more: bool) {
+        let Some(Overlay::Search(search)) = &mut self.overlay else { return };
+        let Search { editor, peer, asked, found, waiting, .. } = search;
+        let text = editor.text().trim().to_owned();
+        if text.is_empty() || *waiting && *asked == text {
+            return;
+        }
+        (*asked, *waiting) = (text.clone(), true);
+        let (peer, before) = (*peer, found.last().map(|message| message.id).filter(|_| more));
+        self.ask(Ask::Search { text, peer, before });
+    }
+}
+
+/// JSON as lines `key: value`, harmless.
+fn flatten(value: &Value, path: &str, lines: &mut Vec<String>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(value, &below(&show::shown_line(key)), lines)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, value)| flatten(value, &below(&n.to_string()), lines));
+        }
+        Value::String(text) => lines.push(format!("{path}: {}", show::shown_line(&show::reveal(text)))),
+        Value::Null => {}
+        other => lines.push(format!("{path}: {other}")),
+    }
+}

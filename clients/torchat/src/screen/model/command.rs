@@ -1,0 +1,314 @@
+//! Commands: the table, running them, completing them.
+
+use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay};
+use crate::screen::theme::Theme;
+use crate::screen::wrap;
+use std::path::PathBuf;
+use torchat_client::api::Onion;
+use torchat_client::api::record::ContactState;
+use torchat_protocol::id::parse_onion;
+
+/// A command: its name, what follows it, what it does.
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) usage: &'static str,
+    pub(crate) about: &'static str,
+}
+
+/// All commands, in the order of the help.
+pub(crate) const COMMANDS: &[Command] = &[
+    command("add", "ONION|INVITE [WORDS]", "make a peer a contact, with a few words for it"),
+    command("accept", "[PEER]", "make a stranger that asks a contact"),
+    command("refuse", "[PEER]", "do not show a request again for 30 days; the stranger learns nothing"),
+    command("block", "[PEER]", "block a peer; it sees what every stranger sees"),
+    command("unblock", "PEER", "make a blocked peer a stranger"),
+    command("remove", "[PEER]", "make a contact a stranger; the history stays"),
+    command("rename", "NAME", "name the contact; without a name its own one is shown"),
+    command("hide", "on|off", "whether the contact sees you only while there is something to deliver"),
+    command("peer", "PEER", "go to a conversation: a name, a beginning of it, or an onion"),
+    command("peers", "", "all contacts with their onions"),
+    command("history", "start|end", "go to the first or the last message"),
+    command("search", "[WORDS]", "search here, or with Tab everywhere: all words, wor*, \"two words\""),
+    command("reply", "", "quote the last message of the other side"),
+    command("cancel", "", "take the last message back that is not delivered"),
+    command("invite", "[HOURS]", "make an invite, good once, for 168 hours or as many as you say"),
+    command("qr", "", "your onion as a QR code"),
+    command("status", "", "what the daemon and Tor are doing"),
+    command("export", "[FILE]", "write the conversation to a new file"),
+    command("notify", "off|bell|desktop", "tell you about messages that are not on the screen"),
+    command("mouse", "on|off", "wheel and click; then the terminal selects text with Shift only"),
+    command("theme", "dark|light|plain", "the colours"),
+    command("keys", "", "all keys"),
+    command("help", "", "all commands"),
+    command("quit", "", "leave; torchatd goes on"),
+    command("exit", "", "stop torchatd, after a question, and leave"),
+];
+
+const fn command(name: &'static str, usage: &'static str, about: &'static str) -> Command {
+    Command { name, usage, about }
+}
+
+/// What may follow a command, where it is one of a few words.
+fn words_of(command: &str) -> &'static [&'static str] {
+    match command {
+        "notify" => &["off", "bell", "desktop"],
+        "mouse" | "hide" => &["on", "off"],
+        "theme" => &["dark", "light", "plain"],
+        "history" => &["start", "end"],
+        _ => &[],
+    }
+}
+
+fn takes_peer(command: &str) -> bool {
+    matches!(command, "peer" | "accept" | "refuse" | "block" | "unblock" | "remove")
+}
+
+impl Model {
+    /// Runs what was typed behind the slash.
+    pub(super) fn run(&mut self, line: &str) {
+        let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        let Some(command) = find(name) else {
+            return self.warn(format!("there is no command /{name}; /help shows all"));
+        };
+        match command.name {
+            "add" => self.add(rest),
+            "accept" => self.decide(Decision::Accept, rest),
+            "refuse" => self.decide(Decision::Refuse, rest),
+            "block" => self.decide(Decision::Block, rest),
+            "unblock" => self.decide(Decision::Unblock, rest),
+            "remove" => self.decide(Decision::Remove, rest),
+            "hide" => match rest {
+                "on" => self.decide(Decision::Hide, ""),
+                "off" => self.decide(Decision::Appear, ""),
+                _ => self.usage(command),
+            },
+            "rename" => match self.open {
+                Open::Talk(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
+                _ => self.warn("no conversation is open"),
+            },
+            "peer" => match self.peer_of(rest) {
+                Ok(peer) => self.open(Open::Talk(peer)),
+                Err(error) => self.warn(error),
+            },
+            "peers" => self.peers(),
+            "history" => match rest {
+                "start" => self.go_to_start(),
+                "end" => self.go_to_end(),
+                _ => self.usage(command),
+            },
+            "search" => self.open_search(rest),
+            "reply" => self.reply(None),
+            "cancel" => self.cancel(None),
+            "invite" => match rest.parse::<u32>() {
+                _ if rest.is_empty() => self.ask(Ask::Invite(168)),
+                Ok(hours) => self.ask(Ask::Invite(hours)),
+                Err(_) => self.usage(command),
+            },
+            "qr" => match self.own {
+                Some(own) => {
+                    let title = "Your onion: whoever has it can ask to become your contact".into();
+                    self.overlay = Some(Overlay::Code { title, text: own.0.onion() });
+                }
+                None => self.warn("the daemon has not told your onion yet"),
+            },
+            "status" => self.ask(Ask::Status { show: true }),
+            "export" => self.export(rest),
+            "notify" => {
+                self.stored.notify = match rest {
+                    "off" => Notify::Off,
+                    "bell" => Notify::Bell,
+                    "desktop" => Notify::Desktop,
+                    _ => return self.usage(command),
+                };
+                self.save_soon();
+                self.say(format!("notifications: {rest}"));
+            }
+            "mouse" => {
+                self.mouse = match rest {
+                    "on" => true,
+                    "off" => false,
+                    _ => return self.usage(command),
+                };
+                self.effects.push(Effect::Mouse(self.mouse));
+            }
+            "theme" => {
+                self.theme = match rest {
+                    "dark" => Theme::Dark,
+                    "light" => Theme::Light,
+                    "plain" => Theme::Plain,
+                    _ => return self.usage(command),
+                };
+            }
+            "keys" => self.overlay = Some(Overlay::Keys { scroll: 0 }),
+            "quit" => self.leave(),
+            "exit" => self.overlay = Some(Overlay::Confirm(Confirm::Exit)),
+            _ => self.overlay = Some(Overlay::Help { scroll: 0 }),
+        }
+    }
+
+    fn usage(&mut self, command: &Command) {
+        self.warn(format!("/{} {}: {}", command.name, command.usage, command.about));
+    }
+
+    fn add(&mut self, rest: &str) {
+        let (peer, words) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        if peer.is_empty() {
+            return self.warn("/add ONION or /add INVITE");
+        }
+        if !peer.starts_with("torchat:") {
+            if let Err(error) = parse_onion(peer) {
+                return self.warn(format!("this is no onion: {error}"));
+            }
+        }
+        self.ask(Ask::Add { peer: peer.to_owned(), text: words.trim().to_owned() });
+    }
+
+    /// Decides about a peer that is named, or about what is open.
+    fn decide(&mut self, decision: Decision, name: &str) {
+        let peer = match (name.is_empty(), self.open) {
+            (true, Open::Talk(peer) | Open::Request(peer)) => Ok(peer),
+            (true, Open::Nothing) => match (decision, self.requests.as_slice()) {
+                // One that asks is meant, when nobody else is.
+                (Decision::Accept | Decision::Refuse, [only]) => Ok(only.peer),
+                _ => Err("nobody is chosen".to_owned()),
+            },
+            (false, _) => self.peer_of(name),
+        };
+        match (decision, peer) {
+            (Decision::Block, Ok(peer)) => self.overlay = Some(Overlay::Confirm(Confirm::Block(peer))),
+            (Decision::Remove, Ok(peer)) => self.overlay = Some(Overlay::Confirm(Confirm::Remove(peer))),
+            (_, Ok(peer)) => self.ask(Ask::Decide(decision, peer)),
+            (_, Err(error)) => self.warn(error),
+        }
+    }
+
+    /// Whom a name, the beginning of one, or an onion means.
+    fn peer_of(&self, name: &str) -> Result<Onion, String> {
+        if let Ok(peer) = parse_onion(name) {
+            return Ok(Onion(peer));
+        }
+        if name.is_empty() {
+            return Err("whom? A name, a beginning of it, or an onion".into());
+        }
+        let wanted = name.to_lowercase();
+        let names = self.names();
+        let whole: Vec<_> = names.iter().filter(|(_, known)| known.to_lowercase() == wanted).collect();
+        let begun: Vec<_> = names
+            .iter()
+            .filter(|(peer, known)| known.to_lowercase().starts_with(&wanted) || peer.0.onion().starts_with(&wanted))
+            .collect();
+        match (whole.as_slice(), begun.as_slice()) {
+            ([(peer, _)], _) | ([], [(peer, _)]) => Ok(*peer),
+            ([], []) => Err(format!("nobody is called {name}")),
+            _ => Err(format!("several are called so: name the onion, see /peers ({name})")),
+        }
+    }
+
+    /// Everybody who can be named, with the name as it is shown.
+    fn names(&self) -> Vec<(Onion, String)> {
+        let requests =
+            self.requests.iter().map(|request| (request.peer, Self::name_of_request(request, 40)));
+        let talks = self.talks.values().map(|talk| (talk.peer(), talk.name(40)));
+        let mut names: Vec<_> = requests.chain(talks).collect();
+        names.sort_by(|a, b| a.1.cmp(&b.1));
+        names
+    }
+
+    fn peers(&mut self) {
+        let mut lines = Vec::new();
+        let mut talks: Vec<_> = self.talks.values().collect();
+        talks.sort_by_key(|talk| talk.name(40));
+        for talk in talks {
+            let state = match talk.contact.state {
+                ContactState::Contact => "",
+                ContactState::Waiting => ", has not accepted you yet",
+                ContactState::Stranger => ", no contact",
+                ContactState::Blocked => ", blocked",
+            };
+            let heard = match (talk.contact.link, talk.heard_at) {
+                (true, _) => "here".to_owned(),
+                (false, Some(at)) => format!("heard {} ago", super::age(self.now - at)),
+                (false, None) => "never heard".to_owned(),
+            };
+            let hidden = if talk.contact.hidden { ", you are hidden from it" } else { "" };
+            let like = if talk.lookalike { ", READS LIKE ANOTHER NAME" } else { "" };
+            lines.push(format!("{}: {heard}{state}{hidden}{like}", talk.name(40)));
+            lines.push(talk.peer().0.onion());
+        }
+        if lines.is_empty() {
+            lines.push("nobody yet: /add ONION".into());
+        }
+        self.overlay = Some(Overlay::Text { title: "Contacts".into(), lines, scroll: 0 });
+    }
+
+    fn export(&mut self, path: &str) {
+        let Some(talk) = self.talk() else { return self.warn("no conversation is open") };
+        let peer = talk.peer();
+        let day = jiff::Timestamp::from_millisecond(self.now).unwrap_or_default().to_zoned(self.zone.clone());
+        let path = match path {
+            "" => PathBuf::from(format!("torchat-{}-{}.txt", peer.0.short(), day.strftime("%Y%m%d-%H%M%S"))),
+            path => PathBuf::from(path),
+        };
+        let name = talk.name(40);
+        self.effects.push(Effect::Export { peer, path, name });
+    }
+
+    /// Completes the command or its word; with several possibilities as far as they agree, and names them.
+    pub(super) fn complete(&mut self) {
+        let before = self.editor.before_cursor();
+        let Some(line) = before.strip_prefix('/') else { return };
+        let (part, candidates): (String, Vec<String>) = match line.split_once(' ') {
+            None => {
+                let names = COMMANDS.iter().map(|command| command.name.to_owned());
+                (line.to_owned(), names.filter(|name| name.starts_with(line)).collect())
+            }
+            Some((command, part)) if takes_peer(command) => {
+                let lower = part.to_lowercase();
+                let names = self.names().into_iter().map(|(_, name)| name);
+                (part.to_owned(), names.filter(|name| name.to_lowercase().starts_with(&lower)).collect())
+            }
+            Some((command, part)) => {
+                let words = words_of(command).iter().filter(|word| word.starts_with(part));
+                (part.to_owned(), words.map(|word| (*word).to_owned()).collect())
+            }
+        };
+        match candidates.as_slice() {
+            [] => {}
+            [only] => self.editor.complete(part.len(), &format!("{only} ")),
+            [first, rest @ ..] => {
+                let mut common = first.clone();
+                while !rest.iter().all(|other| other.to_lowercase().starts_with(&common.to_lowercase())) {
+                    common.pop();
+                }
+                if common.len() > part.len() {
+                    self.editor.complete(part.len(), &common);
+                }
+                self.say(wrap::cut(&candidates.join("  "), 200));
+            }
+        }
+    }
+
+    /// What the status line says while a command is typed.
+    pub(crate) fn command_hint(&self) -> Option<String> {
+        let line = self.editor.text().strip_prefix('/')?;
+        let (name, whole) = line.split_once(char::is_whitespace).map_or((line, false), |(name, _)| (name, true));
+        if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
+            let usage = if command.usage.is_empty() { String::new() } else { format!(" {}", command.usage) };
+            return Some(format!("/{name}{usage}: {}", command.about));
+        }
+        if whole {
+            return None;
+        }
+        let names: Vec<_> =
+            COMMANDS.iter().map(|command| command.name).filter(|known| known.starts_with(name)).collect();
+        (!names.is_empty()).then(|| format!("/{}", names.join(" /")))
+    }
+}
+
+/// A command by its name, or by the beginning of only one.
+fn find(name: &str) -> Option<&'static Command> {
+    let whole = COMMANDS.iter().find(|command| command.name == name);
+    let mut begun = COMMANDS.iter().filter(|command| !name.is_empty() && command.name.starts_with(name));
+    whole.or_else(|| begun.next().filter(|_| begun.next().is_none()))
+}

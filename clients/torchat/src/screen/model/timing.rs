@@ -1,0 +1,144 @@
+//! What time alone changes.
+
+use super::{Link, Model};
+use crate::screen::layout;
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// Between two questions how far Tor is.
+const PROGRESS: i64 = 2 * SECOND;
+
+/// An age in its greatest unit: `7s`, `3m`, `2h`, `5d`.
+pub(crate) fn age(ms: i64) -> String {
+    match ms.max(0) {
+        ms if ms < MINUTE => format!("{}s", ms / SECOND),
+        ms if ms < HOUR => format!("{}m", ms / MINUTE),
+        ms if ms < DAY => format!("{}h", ms / HOUR),
+        ms => format!("{}d", ms / DAY),
+    }
+}
+
+/// When an age is to be drawn again: once a second, in minutes six times a minute, and so on; on round times, so that a
+/// hundred ages are drawn together.
+fn next_age(now: i64, since: i64) -> i64 {
+    let (unit, grid) = match now - since {
+        ms if ms < MINUTE => (SECOND, SECOND),
+        ms if ms < HOUR => (MINUTE, 10 * SECOND),
+        ms if ms < DAY => (HOUR, 10 * MINUTE),
+        _ => (DAY, HOUR),
+    };
+    let due = since + ((now - since).max(0) / unit + 1) * unit;
+    // Seconds are counted from when they began; the others wait for the round time.
+    if unit == SECOND { due } else { (due + grid - 1).div_euclid(grid) * grid }
+}
+
+impl Model {
+    /// When [`super::Input::Tick`] is due, in milliseconds since 1970; `None`: time changes nothing.
+    pub(crate) fn wake_at(&self) -> Option<i64> {
+        let mut at = self.notice.as_ref().map(|notice| notice.until);
+        let mut sooner = |time: i64| at = Some(at.map_or(time, |at: i64| at.min(time)));
+        if let Some(save) = self.save_at {
+            sooner(save);
+        }
+        if let Some(retry) = self.retry_at.filter(|_| self.link == Link::Up) {
+            sooner(retry);
+        }
+        let open = self.talk().map(|talk| talk.peer());
+        let listed = if layout::shows_list(self) { self.order.as_slice() } else { &[] };
+        // Only the rows that can be on the screen.
+        let rows = usize::from(self.size.1);
+        let from = self.list_at.saturating_sub(self.requests.len() + rows);
+        for peer in listed.iter().skip(from).take(2 * rows).copied().chain(open) {
+            let heard = self.talks.get(&peer).filter(|talk| !talk.contact.link).and_then(|talk| talk.heard_at);
+            if let Some(heard) = heard {
+                sooner(next_age(self.now, heard));
+            }
+        }
+        if let Some(next) = self.next_refresh() {
+            sooner(next);
+        }
+        if let Some(next) = self.next_progress() {
+            sooner(next);
+        }
+        at
+    }
+
+    /// When the daemon is asked how far Tor is: only while it starts, because its progress is no event.
+    fn next_progress(&self) -> Option<i64> {
+        let starting = self.link == Link::Up && self.tor.as_ref().is_some_and(|tor| !tor.usable);
+        starting.then_some(self.progress_asked + PROGRESS)
+    }
+
+    /// When the reason why the last message waits may be another one.
+    fn next_refresh(&self) -> Option<i64> {
+        let talk = self.talk().filter(|_| self.link == Link::Up)?;
+        let waiting = talk.entries().values().rev().take(50).find(|entry| entry.is_under_way() && !entry.is_local())?;
+        let at = match waiting.message.next_try_at.as_deref().and_then(crate::screen::talk::millis) {
+            // A try takes a moment.
+            Some(next) => next + 2 * SECOND,
+            // New: its reason is shown when it did not go out at once.
+            None => waiting.at + 4 * SECOND,
+        };
+        (at > self.refreshed).then_some(at)
+    }
+
+    /// Does what is due.
+    pub(super) fn expire(&mut self) {
+        if self.notice.as_ref().is_some_and(|notice| notice.until <= self.now) {
+            self.notice = None;
+        }
+        if self.save_at.is_some_and(|at| at <= self.now) {
+            self.save();
+        }
+        if self.retry_at.is_some_and(|at| at <= self.now) {
+            self.retry_at = None;
+        }
+        if self.next_refresh().is_some_and(|at| at <= self.now) {
+            self.refresh();
+        }
+        if self.next_progress().is_some_and(|at| at <= self.now) {
+            self.progress_asked = self.now;
+            self.ask(super::Ask::Status { show: false });
+        }
+    }
+
+    /// Reads the states of messages under way again, for their reasons.
+    pub(super) fn refresh(&mut self) {
+        self.refreshed = self.now;
+        let Some(talk) = self.talk() else { return };
+        let peer = talk.peer();
+        let waiting: Vec<i64> = talk
+            .entries()
+            .values()
+            .rev()
+            .take(50)
+            .filter(|entry| entry.is_under_way() && !entry.is_local())
+            .map(|entry| entry.message.id)
+            .take(1)
+            .collect();
+        for id in waiting {
+            self.ask(super::Ask::Page(peer, super::Place::One(id)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_change_with_their_unit() {
+        assert_eq!(
+            [0, 59_999, MINUTE, HOUR - 1, HOUR, DAY - 1, 3 * DAY].map(age),
+            ["0s", "59s", "1m", "59m", "1h", "23h", "3d"]
+        );
+        assert_eq!(next_age(10_400, 400), 11_400);
+        assert_eq!(next_age(2 * MINUTE, 500), 2 * MINUTE + 10 * SECOND);
+        assert!(next_age(2 * HOUR, 500) >= 2 * HOUR + 1);
+        for (now, since) in [(0, 0), (59_999, 0), (MINUTE, 0), (DAY, 7), (5, 100), (HOUR, HOUR)] {
+            assert!(next_age(now, since) > now, "{now} {since}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The loop and its threads.
+
+mod daemon;
+mod stored;
+mod terminal;
+
+use super::model::{Effect, Input, Model, Start};
+use super::theme::Theme;
+use crate::daemon::Place;
+use anyhow::Context as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+use terminal::Terminal;
+
+/// What wakes the loop.
+pub(super) enum Wake {
+    Input(Box<Input>),
+    Signal(i32),
+    /// The terminal is gone.
+    Lost(std::io::Error),
+}
+
+impl From<Input> for Wake {
+    fn from(input: Input) -> Self {
+        Self::Input(Box::new(input))
+    }
+}
+
+/// Runs until the user leaves.
+pub(super) fn run(place: &Place) -> anyhow::Result<()> {
+    let file = stored::File::find();
+    let start = Start {
+        now: now(),
+        zone: TimeZone::system(),
+        theme: Theme::of_environment(|name| std::env::var(name).ok()),
+        size: crossterm::terminal::size().context("the size of the terminal")?,
+        // Only its beginning: a number is counted behind it, and the daemon takes 64 bytes.
+        session: torchat_client::api::client_id()?,
+        stored: file.read(),
+    };
+    let (wakes, inbox) = channel();
+    // Before the terminal is changed, so that no signal finds it changed and nobody to change it back.
+    signals(wakes.clone())?;
+    let daemon = daemon::Daemon::start(place, &wakes)?;
+    let terminal = Terminal::enter()?;
+    terminal::read(wakes.clone())?;
+    let mut looped = Loop { model: Model::new(start), terminal, daemon, file, wakes };
+    let result = looped.run(&inbox);
+    if result.is_err() {
+        // The terminal is gone; what was typed is not.
+        let _ = looped.update(Input::Leave);
+    }
+    result.context("the terminal")
+}
+
+/// The time, in milliseconds since 1970.
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// Hands the signals that end, stop or continue the program to the loop.
+fn signals(wakes: Sender<Wake>) -> anyhow::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if wakes.send(Wake::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+struct Loop {
+    model: Model,
+    terminal: Terminal,
+    daemon: daemon::Daemon,
+    file: stored::File,
+    wakes: Sender<Wake>,
+}
+
+/// Whether the loop goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Go,
+    Leave,
+}
+
+impl Loop {
+    fn run(&mut self, inbox: &Receiver<Wake>) -> std::io::Result<()> {
+        self.draw()?;
+        loop {
+            let first = match self.model.wake_at() {
+                Some(at) => {
+                    // A moment later rather than earlier: then it is due.
+                    let left = u64::try_from(at.saturating_sub(now())).unwrap_or(0) + 1;
+                    inbox.recv_timeout(Duration::from_millis(left))
+                }
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            let mut next = match first {
+                Ok(wake) => self.take(wake)?,
+                Err(RecvTimeoutError::Timeout) => self.update(Input::Tick)?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            // What came together is drawn together.
+            while next == Next::Go {
+                match inbox.try_recv() {
+                    Ok(wake) => next = self.take(wake)?,
+                    Err(_) => break,
+                }
+            }
+            if next == Next::Leave {
+                return Ok(());
+            }
+            self.draw()?;
+        }
+    }
+
+    fn draw(&mut self) -> std::io::Result<()> {
+        let size = self.terminal.size()?;
+        if size != self.model.size {
+            // Its event is still under way.
+            self.update(Input::Resize(size.0, size.1))?;
+        }
+        self.terminal.draw(&self.model)
+    }
+
+    fn take(&mut self, wake: Wake) -> std::io::Result<Next> {
+        match wake {
+            Wake::Input(input) => self.update(*input),
+            Wake::Signal(SIGTSTP) => {
+                self.suspend()?;
+                Ok(Next::Go)
+            }
+            // After a stop that could not be seen coming, a shell has changed the terminal.
+            Wake::Signal(SIGCONT) => {
+                self.terminal.leave()?;
+                self.terminal.again()?;
+                self.update(Input::Resume)
+            }
+            Wake::Signal(_) => self.update(Input::Leave),
+            Wake::Lost(error) => Err(error),
+        }
+    }
+
+    fn update(&mut self, input: Input) -> std::io::Result<Next> {
+        for effect in self.model.update(now(), input) {
+            match effect {
+                Effect::Ask(ask) => self.daemon.ask(ask),
+                Effect::Export { peer, path, name } => self.daemon.export(peer, path, name, self.wakes.clone()),
+                Effect::StartDaemon => self.daemon.start_daemon(self.wakes.clone()),
+                Effect::Retry => self.daemon.retry(),
+                // A disk that is full must not end a conversation; the next change tries again.
+                Effect::Save(stored) => drop(self.file.write(&stored)),
+                Effect::Bell => self.terminal.bell()?,
+                Effect::Notify(text) => self.terminal.notify(&text)?,
+                Effect::Copy(text) => self.terminal.copy(&text)?,
+                Effect::Mouse(on) => self.terminal.mouse(on)?,
+                Effect::Suspend => self.suspend()?,
+                Effect::Repaint => self.terminal.repaint()?,
+                Effect::Leave => return Ok(Next::Leave),
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    fn suspend(&mut self) -> std::io::Result<()> {
+        self.terminal.leave()?;
+        // Stops this process, all threads of it, until `fg`.
+        signal_hook::low_level::emulate_default_handler(SIGTSTP)?;
+        self.terminal.again()
+    }
+}

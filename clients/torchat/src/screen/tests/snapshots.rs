@@ -1,0 +1,242 @@
+//! Every screen in three sizes, as text. `INSTA_UPDATE=always cargo test -p torchat` writes them anew; look at them.
+
+use super::*;
+use crate::screen::model::Focus;
+use crossterm::event::KeyModifiers;
+
+const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
+
+/// Compares a screen in the three sizes.
+fn screens(name: &str, play: impl Fn((u16, u16)) -> Play) {
+    for size in SIZES {
+        let text = play(size).text();
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text);
+    }
+}
+
+fn request() -> ContactRequest {
+    let text = "Hello, we met in Brno.\nanswer me please".into();
+    ContactRequest { peer: onion(9), nick: "Ann".into(), text, at: time(NOW - 5_000) }
+}
+
+#[test]
+fn no_daemon() {
+    screens("no_daemon", |size| {
+        let mut play = Play::new(size);
+        let reason = torchat_client::api::ApiClientError::NotFound { looked: "there is no directory ~/x".into() };
+        play.input(Input::Link(State::Gone { reason, retry: std::time::Duration::from_secs(1) }));
+        play
+    });
+}
+
+#[test]
+fn first_run_while_tor_starts() {
+    screens("first_run", |size| {
+        let mut play = Play::new(size);
+        play.start(vec![], vec![]);
+        let ask = play.asked(|ask| matches!(ask, Ask::Invite(_)));
+        let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
+        play.answer(ask, Answer::Invite(invite));
+        play.event(What::Tor { usable: false, sentence: "looking for relays".into() });
+        play
+    });
+}
+
+#[test]
+fn a_conversation() {
+    screens("conversation", talking);
+}
+
+#[test]
+fn the_list_with_a_request() {
+    screens("list", |size| {
+        let mut play = Play::new(size);
+        play.start(people(), vec![request()]);
+        if play.model.focus != Focus::List {
+            play.key(KeyCode::Tab);
+        }
+        play.key(KeyCode::Home);
+        play
+    });
+}
+
+#[test]
+fn a_request_that_reads_like_a_contact() {
+    screens("request", |size| {
+        let mut play = Play::new(size);
+        play.start(people(), vec![request()]);
+        if play.model.focus != Focus::List {
+            play.key(KeyCode::Tab);
+        }
+        play.key(KeyCode::Home);
+        play.key(KeyCode::Enter);
+        play
+    });
+}
+
+#[test]
+fn writing_several_lines() {
+    screens("writing", |size| {
+        let mut play = talking(size);
+        play.input(Input::Paste(
+            "first line\r\nsecond line, which is long enough to be broken on small screens".into(),
+        ));
+        play.with_key(KeyCode::Enter, KeyModifiers::ALT);
+        play.keys("third");
+        play
+    });
+}
+
+#[test]
+fn a_chosen_message() {
+    screens("chosen", |size| {
+        let mut play = talking(size);
+        play.key(KeyCode::Up);
+        play.key(KeyCode::Up);
+        play
+    });
+}
+
+#[test]
+fn a_reply() {
+    screens("reply", |size| {
+        let mut play = talking(size);
+        play.keys("/reply\nyes");
+        play
+    });
+}
+
+#[test]
+fn a_command_being_typed() {
+    screens("command", |size| {
+        let mut play = talking(size);
+        play.keys("/re");
+        play
+    });
+}
+
+#[test]
+fn all_keys() {
+    screens("keys", |size| {
+        let mut play = talking(size);
+        play.keys("?");
+        play
+    });
+}
+
+#[test]
+fn all_commands() {
+    screens("help", |size| {
+        let mut play = talking(size);
+        play.keys("/help\n");
+        play
+    });
+}
+
+#[test]
+fn a_search() {
+    screens("search", |size| {
+        let mut play = talking(size);
+        play.keys("/search paper\n");
+        let ask = play.asked(|ask| matches!(ask, Ask::Search { .. }));
+        let messages = talk().into_iter().take(2).rev().collect();
+        let found = torchat_client::api::command::SearchAnswer { messages, more: true, complete: true };
+        play.answer(ask, Answer::Found(found));
+        play
+    });
+}
+
+#[test]
+fn the_own_onion_as_a_code() {
+    screens("qr", |size| {
+        let mut play = talking(size);
+        play.keys("/qr\n");
+        play
+    });
+}
+
+#[test]
+fn an_invite_as_a_code() {
+    screens("invite", |size| {
+        let mut play = talking(size);
+        play.keys("/invite\n");
+        let ask = play.asked(|ask| matches!(ask, Ask::Invite(168)));
+        let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
+        play.answer(ask, Answer::Invite(invite));
+        play
+    });
+}
+
+#[test]
+fn the_state_of_the_daemon() {
+    screens("status", |size| {
+        let mut play = talking(size);
+        play.event(What::Notice { peer: Some(onion(3)), sentence: "an old program writes to you".into() });
+        play.keys("/status\n");
+        play.status(true, 100, "everything works");
+        play
+    });
+}
+
+#[test]
+fn all_contacts() {
+    screens("peers", |size| {
+        let mut play = talking(size);
+        play.keys("/peers\n");
+        play
+    });
+}
+
+#[test]
+fn the_question_before_the_daemon_is_stopped() {
+    screens("exit", |size| {
+        let mut play = talking(size);
+        play.keys("/exit\n");
+        play
+    });
+}
+
+#[test]
+fn the_daemon_is_away() {
+    screens("away", |size| {
+        let mut play = talking(size);
+        let reason = torchat_client::api::ApiClientError::Lost { reason: "torchatd closed it".into() };
+        play.input(Input::Link(State::Gone { reason, retry: std::time::Duration::from_secs(1) }));
+        play.keys("typed meanwhile\n");
+        play
+    });
+}
+
+#[test]
+fn new_messages_below_what_is_read() {
+    screens("scrolled", |size| {
+        let mut play = Play::new(size);
+        play.start(people(), vec![]);
+        if play.model.focus == Focus::List {
+            play.key(KeyCode::Enter);
+        }
+        let ann = onion(2);
+        let many = (1..=100)
+            .map(|id| {
+                message(id, ann, Direction::In, MessageState::Read, NOW - (200 - id) * 60_000, &format!("number {id}"))
+            })
+            .collect();
+        play.page(Place::Last, many, true);
+        play.key(KeyCode::PageUp);
+        let text = "something new";
+        play.event(What::Received { message: message(101, ann, Direction::In, MessageState::Unread, NOW, text) });
+        play
+    });
+}
+
+#[test]
+fn too_small_for_anything() {
+    for size in [(1, 1), (19, 30), (100, 5), (12, 3)] {
+        let mut play = talking((80, 24));
+        play.input(Input::Resize(size.0, size.1));
+        play.drawn();
+    }
+    let mut play = talking((80, 24));
+    play.input(Input::Resize(12, 3));
+    play.see("too small");
+}

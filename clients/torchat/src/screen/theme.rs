@@ -1,0 +1,121 @@
+//! Colours.
+//!
+//! Everything that a colour says is also said by a sign or a word, so that it can be left out.
+
+use ratatui::style::{Color, Modifier, Style};
+use torchat_client::api::Onion;
+
+/// Which colours fit the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    Dark,
+    Light,
+    /// `NO_COLOR`, or a terminal that has none.
+    Plain,
+}
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Text,
+    /// Less important.
+    Dim,
+    /// A title, or what is new.
+    Strong,
+    /// What needs the user.
+    Warning,
+    Good,
+    /// One of a contact's own colours.
+    Contact(Onion),
+    /// Of the user's own messages.
+    You,
+    /// Where the cursor of a list is.
+    Chosen,
+    Bar,
+    /// A light module of a QR code.
+    Paper,
+}
+
+/// Readable on black: 256-colour numbers with enough contrast, and none like the others.
+const DARK: [u8; 12] = [75, 114, 180, 176, 80, 215, 141, 150, 210, 186, 117, 219];
+/// Readable on white.
+const LIGHT: [u8; 12] = [25, 28, 94, 90, 30, 130, 55, 64, 124, 100, 24, 127];
+
+impl Theme {
+    /// What the environment says: `NO_COLOR`, `TERM=dumb`, `TORCHAT_THEME`, `COLORFGBG` (the last number is the
+    /// background's: 7 and 9 to 15 are light).
+    pub(crate) fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        if variable("NO_COLOR").is_some_and(|value| !value.is_empty()) || variable("TERM").as_deref() == Some("dumb") {
+            return Self::Plain;
+        }
+        match variable("TORCHAT_THEME").as_deref() {
+            Some("light") => return Self::Light,
+            Some("dark") => return Self::Dark,
+            Some("plain") => return Self::Plain,
+            _ => {}
+        }
+        let background = variable("COLORFGBG")
+            .and_then(|colours| colours.rsplit(';').next().and_then(|number| number.parse::<u8>().ok()));
+        if background.is_some_and(|colour| colour == 7 || (9..16).contains(&colour)) { Self::Light } else { Self::Dark }
+    }
+
+    /// How a text is written.
+    pub(crate) fn style(self, role: Role) -> Style {
+        let style = Style::new();
+        let strong = style.add_modifier(Modifier::BOLD);
+        let dark = self == Self::Dark;
+        if self == Self::Plain {
+            return match role {
+                Role::Text | Role::Paper | Role::Good => style,
+                Role::Dim => style.add_modifier(Modifier::DIM),
+                Role::Strong | Role::Warning | Role::Contact(_) | Role::You => strong,
+                Role::Chosen | Role::Bar => style.add_modifier(Modifier::REVERSED),
+            };
+        }
+        let colour = |on_dark: u8, on_light: u8| style.fg(Color::Indexed(if dark { on_dark } else { on_light }));
+        match role {
+            Role::Text => style,
+            Role::Dim => colour(245, 243),
+            Role::Strong => strong,
+            Role::Warning => colour(214, 130).add_modifier(Modifier::BOLD),
+            Role::Good => colour(114, 28),
+            Role::Contact(onion) => self.contact(onion).add_modifier(Modifier::BOLD),
+            Role::You => colour(252, 238).add_modifier(Modifier::BOLD),
+            Role::Chosen => style.bg(Color::Indexed(if dark { 238 } else { 253 })),
+            Role::Bar => colour(252, 238).bg(Color::Indexed(if dark { 236 } else { 254 })),
+            Role::Paper => style.fg(Color::Indexed(16)).bg(Color::Indexed(231)),
+        }
+    }
+
+    /// The contact's colour: it comes from its key, so it is the same on every screen and nobody can choose it freely.
+    fn contact(self, onion: Onion) -> Style {
+        // All bytes, because the first ones are what is made to look alike.
+        let sum =
+            onion.0.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let colours = if self == Self::Dark { DARK } else { LIGHT };
+        let place = usize::try_from(sum % colours.len() as u64).unwrap_or(0);
+        Style::new().fg(Color::Indexed(colours.get(place).copied().unwrap_or(7)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_which_colours_fit() {
+        let theme = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Theme::of_environment(move |wanted| {
+                pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+            })
+        };
+        assert_eq!(theme(&[]), Theme::Dark);
+        assert_eq!(theme(&[("COLORFGBG", "0;15")]), Theme::Light);
+        assert_eq!(theme(&[("COLORFGBG", "15;0")]), Theme::Dark);
+        assert_eq!(theme(&[("COLORFGBG", "0;15"), ("TORCHAT_THEME", "dark")]), Theme::Dark);
+        assert_eq!(theme(&[("NO_COLOR", "1"), ("TORCHAT_THEME", "dark")]), Theme::Plain);
+        assert_eq!(theme(&[("NO_COLOR", "")]), Theme::Dark);
+        assert_eq!(theme(&[("TERM", "dumb")]), Theme::Plain);
+    }
+}

@@ -1,0 +1,238 @@
+//! The drawing: from the model to cells. Nothing here changes anything.
+//!
+//! Texts of others come in only as `torchat_client::show` makes them, and each has an area of its own that it cannot leave.
+
+mod body;
+mod overlay;
+
+use super::layout::{self, LEAST, PROMPT};
+use super::model::{Focus, Item, Link, Model, Open, Overlay, age};
+use super::theme::Role;
+use super::wrap::{cut, fill};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use torchat_client::api::record::ContactState;
+
+pub(crate) use overlay::overlay_rows;
+
+/// Draws everything.
+pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    let (columns, rows) = model.size;
+    if columns < LEAST.0 || rows < LEAST.1 || area.width < columns || area.height < rows {
+        for (n, row) in super::wrap::wrap("too small", usize::from(area.width)).iter().enumerate() {
+            put(model, buffer, area, n, 0, row, Role::Text);
+        }
+        return;
+    }
+    let areas = model.areas();
+    list(model, buffer, areas.list);
+    for n in 0..usize::from(areas.edge.height) {
+        put(model, buffer, areas.edge, n, 0, "│", Role::Dim);
+    }
+    bar(model, buffer, areas.bar);
+    match &model.overlay {
+        Some(overlay) => overlay::draw(model, overlay, buffer, areas.body),
+        None => body::draw(model, buffer, areas.body),
+    }
+    put(model, buffer, areas.rule, 0, 0, &"─".repeat(usize::from(areas.rule.width)), Role::Dim);
+    let cursor = input(model, buffer, areas.input);
+    status(model, buffer, areas.status);
+    let cursor = match &model.overlay {
+        Some(Overlay::Search(search)) => Some(overlay::search_cursor(search, areas.body)),
+        Some(_) => None,
+        None => cursor.filter(|_| model.focus == Focus::Input || !model.editor.text().is_empty()),
+    };
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// Writes into a row of an area, and nowhere else. `text` must be harmless.
+fn put(model: &Model, buffer: &mut Buffer, area: Rect, row: usize, column: usize, text: &str, role: Role) -> usize {
+    let Ok(column) = u16::try_from(column) else { return usize::MAX };
+    let Ok(row) = u16::try_from(row) else { return usize::from(column) };
+    let area = area.intersection(buffer.area);
+    if row >= area.height || column >= area.width {
+        return usize::from(column);
+    }
+    let most = usize::from(area.width - column);
+    let (end, _) = buffer.set_stringn(area.x + column, area.y + row, text, most, model.theme.style(role));
+    usize::from(end - area.x)
+}
+
+/// Gives a row of an area a role, over what is written there.
+fn paint(model: &Model, buffer: &mut Buffer, area: Rect, row: usize, role: Role) {
+    let Ok(row) = u16::try_from(row) else { return };
+    if row < area.height {
+        let row = Rect::new(area.x, area.y + row, area.width, 1).intersection(buffer.area);
+        buffer.set_style(row, model.theme.style(role));
+    }
+}
+
+/// The first row of the list on the screen.
+pub(crate) fn list_offset(model: &Model, height: u16) -> usize {
+    (model.list_at + 1).saturating_sub(usize::from(height))
+}
+
+fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let items = model.items();
+    if items.is_empty() && model.loaded {
+        put(model, buffer, area, 0, 0, "nobody yet", Role::Dim);
+        put(model, buffer, area, 1, 0, "/add ONION", Role::Dim);
+    }
+    let columns = usize::from(area.width);
+    for (n, item) in items.iter().skip(list_offset(model, area.height)).take(usize::from(area.height)).enumerate() {
+        let (mut sign, sign_role, name, name_role, right, right_role) = match item {
+            Item::Request(peer) => {
+                let request = model.requests.iter().find(|request| request.peer == *peer);
+                let nick = request.map(|request| Model::name_of_request(request, columns)).unwrap_or_default();
+                ("?", Role::Warning, nick, Role::Warning, "asks".to_owned(), Role::Warning)
+            }
+            Item::Talk(peer) => {
+                let Some(talk) = model.talks.get(peer) else { continue };
+                // While the daemon is away nobody knows who is here.
+                let sign = if talk.contact.link && model.link == Link::Up { "●" } else { " " };
+                let unread = talk.unread();
+                let (right, right_role) = match (unread, talk.contact.link, talk.heard_at) {
+                    (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
+                    (_, false, Some(at)) => (age(model.now - at), Role::Dim),
+                    _ => (String::new(), Role::Dim),
+                };
+                let role = match talk.contact.state {
+                    ContactState::Contact | ContactState::Waiting => Role::Contact(*peer),
+                    _ => Role::Dim,
+                };
+                (sign, Role::Good, talk_name(talk, columns), role, right, right_role)
+            }
+        };
+        let is_open = match item {
+            Item::Request(peer) => model.open == Open::Request(*peer),
+            Item::Talk(peer) => model.open == Open::Talk(*peer),
+        };
+        if is_open && sign == " " {
+            sign = "›";
+        }
+        let name_columns = columns.saturating_sub(2 + 5);
+        put(model, buffer, area, n, 0, sign, sign_role);
+        put(model, buffer, area, n, 2, &fill(&name, name_columns), name_role);
+        put(model, buffer, area, n, 2 + name_columns, &format!("{right:>5}"), right_role);
+        let at = n + list_offset(model, area.height);
+        if at == model.list_at && (model.focus == Focus::List || is_open) {
+            paint(model, buffer, area, n, Role::Chosen);
+        }
+    }
+}
+
+/// A name with the mark of those that read like another one, and the beginning of the key behind it.
+pub(super) fn talk_name(talk: &super::talk::Talk, columns: usize) -> String {
+    if talk.lookalike { format!("≈{} {}", talk.peer().0.short(), talk.name(columns)) } else { talk.name(columns) }
+}
+
+/// Presence: a fact with its age.
+fn presence(model: &Model, talk: &super::talk::Talk) -> String {
+    let heard = match (talk.contact.link, talk.heard_at) {
+        (true, _) if model.link == Link::Up => "here".into(),
+        (true, _) => "here when torchatd was last heard".into(),
+        (false, Some(at)) => format!("heard {} ago", age(model.now - at)),
+        (false, None) => "never heard".into(),
+    };
+    match talk.contact.state {
+        ContactState::Waiting => format!("{heard}, has not accepted you yet"),
+        ContactState::Blocked => "blocked".into(),
+        ContactState::Stranger => "no contact".into(),
+        ContactState::Contact if talk.contact.hidden => format!("{heard}, you are hidden"),
+        ContactState::Contact => heard,
+    }
+}
+
+fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    let columns = usize::from(area.width);
+    put(model, buffer, area, 0, 0, &" ".repeat(columns), Role::Bar);
+    let (title, rest) = match (&model.overlay, model.open) {
+        (Some(overlay), _) => (overlay::title(overlay), String::new()),
+        (None, _) if model.focus == Focus::List && !layout::is_wide(model) => ("Conversations".into(), String::new()),
+        (None, Open::Talk(peer)) => match model.talks.get(&peer) {
+            Some(talk) => {
+                let like = if talk.lookalike { ", reads like another name" } else { "" };
+                let short = format!("{}..", peer.0.short());
+                let name = talk.name(columns / 2);
+                let short = if name == short { String::new() } else { format!(" {short}") };
+                (name, format!("{short}  {}{like}", presence(model, talk)))
+            }
+            None => (format!("{}..", peer.0.short()), String::new()),
+        },
+        (None, Open::Request(peer)) => ("A request".into(), format!(" of {}..", peer.0.short())),
+        (None, Open::Nothing) => ("torchat".into(), String::new()),
+    };
+    let used = put(model, buffer, area, 0, 1, &cut(&title, columns.saturating_sub(2)), Role::Bar);
+    put(model, buffer, area, 0, used, &cut(&rest, columns.saturating_sub(used + 1)), Role::Bar);
+    // Bold, on the bar's own ground.
+    if used > 1 && !matches!(model.theme, super::theme::Theme::Plain) {
+        let cells = Rect::new(area.x, area.y, u16::try_from(used).unwrap_or(area.width).min(area.width), 1);
+        buffer.set_style(cells, model.theme.style(Role::Strong));
+    }
+}
+
+/// Returns the place of the cursor.
+fn input(model: &Model, buffer: &mut Buffer, area: Rect) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    let laid = model.editor.lay(layout::input_columns(model));
+    let height = usize::from(area.height);
+    let first = (laid.cursor.0 + 1).saturating_sub(height);
+    for (n, row) in laid.rows.iter().skip(first).take(height).enumerate() {
+        let sign = if n + first == 0 { PROMPT } else { "  " };
+        let used = put(model, buffer, area, n, 0, sign, Role::Strong);
+        put(model, buffer, area, n, used, row, Role::Text);
+    }
+    let column = u16::try_from(laid.cursor.1 + PROMPT.len()).unwrap_or(u16::MAX).min(area.width - 1);
+    let row = u16::try_from(laid.cursor.0 - first).unwrap_or(0).min(area.height - 1);
+    Some(Position::new(area.x + column, area.y + row))
+}
+
+fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let (text, role) = status_text(model);
+    let columns = usize::from(area.width).saturating_sub(1);
+    put(model, buffer, area, 0, 0, &cut(&text, columns), role);
+}
+
+fn status_text(model: &Model) -> (String, Role) {
+    if let Some(hint) = model.command_hint() {
+        return (hint, Role::Dim);
+    }
+    if let Some(notice) = &model.notice {
+        return (notice.text.clone(), if notice.warning { Role::Warning } else { Role::Text });
+    }
+    let unsent = model.stored.unsent.len();
+    let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
+    match &model.link {
+        Link::New => return ("looking for torchatd".into(), Role::Dim),
+        Link::Gone(reason) => return (format!("torchatd is away, looking for it{waiting}: {reason}"), Role::Warning),
+        Link::Refused(reason) => return (reason.clone(), Role::Warning),
+        Link::Up => {}
+    }
+    if let Some(tor) = model.tor.as_ref().filter(|tor| !tor.usable) {
+        return (body::progress(tor), Role::Warning);
+    }
+    if !model.requests.is_empty() && !layout::shows_list(model) {
+        return (format!("{} ask to become contacts: Esc shows the list", model.requests.len()), Role::Warning);
+    }
+    let hint = match model.focus {
+        _ if model.overlay.is_some() => model.overlay.as_ref().map_or("", overlay::hint),
+        Focus::List => "Enter opens  Tab back  /add ONION  ? keys",
+        Focus::Message(_) => "r reply  c take back  y copy  Esc back",
+        Focus::Input if !model.editor.text().is_empty() => "Enter sends  Alt+Enter new line",
+        Focus::Input => "? keys  /help commands  Tab list  ↑ choose",
+    };
+    (hint.into(), Role::Dim)
+}

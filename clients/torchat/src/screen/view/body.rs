@@ -1,0 +1,172 @@
+//! What is beside the list: a conversation, a request, or the first run.
+
+use super::put;
+use crate::screen::layout;
+use crate::screen::model::{Focus, Link, Model, Open, Tor};
+use crate::screen::qr;
+use crate::screen::theme::{Role, Theme};
+use crate::screen::wrap::{width, wrap};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use torchat_client::show;
+
+/// Draws what is open.
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    match model.open {
+        Open::Talk(peer) if model.talks.contains_key(&peer) => messages(model, buffer, area),
+        Open::Request(peer) => request(model, peer, buffer, area),
+        _ if model.is_first_run() => first_run(model, buffer, area),
+        _ => nothing(model, buffer, area),
+    }
+}
+
+fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let rows = model.visible();
+    let columns = usize::from(area.width);
+    // The newest message stands at the input, however few there are.
+    let from = usize::from(area.height).saturating_sub(rows.len());
+    for (n, row) in rows.iter().enumerate() {
+        let n = n + from;
+        if row.is_line {
+            let used = layout::row_width(row);
+            let left = columns.saturating_sub(used) / 2;
+            let role = row.parts.first().map_or(Role::Dim, |part| part.1);
+            put(model, buffer, area, n, 0, &"─".repeat(columns), Role::Dim);
+            if let Some((text, _)) = row.parts.first() {
+                put(model, buffer, area, n, left, text, role);
+            }
+        } else {
+            let mut column = 0;
+            for (text, role) in &row.parts {
+                put(model, buffer, area, n, column, text, *role);
+                column += width(text);
+            }
+            if model.focus == Focus::Message(row.id) {
+                super::paint(model, buffer, area, n, Role::Chosen);
+            }
+        }
+    }
+    let Some(talk) = model.talk() else { return };
+    if rows.is_empty() {
+        let text = if talk.loaded { "Nothing was said yet." } else { "..." };
+        put(model, buffer, area, from.saturating_sub(1), 2, text, Role::Dim);
+    } else if from > 0 && talk.more_before {
+        put(model, buffer, area, from - 1, 2, "...", Role::Dim);
+    }
+    if talk.bottom.is_some() && !talk.entries().is_empty() {
+        let text = " ↓ Alt+End ";
+        put(model, buffer, area, usize::from(area.height) - 1, columns.saturating_sub(width(text)), text, Role::Bar);
+    }
+}
+
+fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer, area: Rect) {
+    let Some(request) = model.requests.iter().find(|request| request.peer == peer) else { return };
+    let columns = usize::from(area.width).saturating_sub(4);
+    let height = usize::from(area.height);
+    let part = |text: &str, role: Role| wrap(text, columns).into_iter().map(move |row| (row, role)).collect::<Vec<_>>();
+    let roomy = height >= 14;
+    let blank = if roomy { part("", Role::Text) } else { Vec::new() };
+    let mut lines = blank.clone();
+    lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer)));
+    let how = if request.nick.is_empty() { "asks to become a contact." } else { "asks to become a contact; so it calls itself." };
+    lines.extend(part(how, Role::Text));
+    if let Some(like) = model.looks_like_whom(peer, &request.nick) {
+        lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
+    }
+    if roomy {
+        lines.extend(part(&peer.0.onion(), Role::Dim));
+        lines.extend(blank.clone());
+    }
+    let mut after = blank;
+    after.extend(part("/accept  /refuse  /block", Role::Strong));
+    after.extend(part("Refused, it learns nothing.", Role::Dim));
+    // A sign before every row, so that the words cannot pretend to be ours. They are what is cut, if anything is.
+    let room = height.saturating_sub(lines.len() + after.len());
+    let mut words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
+    words.retain(|_| !request.text.is_empty());
+    let cut = words.len() > room;
+    let shown = if cut { room.saturating_sub(1) } else { words.len() };
+    lines.extend(words.iter().take(shown).map(|row| (format!("│ {row}"), Role::Text)));
+    if cut && room > 0 {
+        lines.push(("│ ... more, in a larger window".into(), Role::Dim));
+    }
+    lines.extend(after);
+    for (n, (text, role)) in lines.iter().enumerate() {
+        put(model, buffer, area, n, 2, text, *role);
+    }
+}
+
+/// Tor's progress in words.
+pub(super) fn progress(tor: &Tor) -> String {
+    match tor.percent {
+        Some(percent) if !tor.usable => format!("Tor {percent} %: {}", tor.sentence),
+        _ => format!("Tor: {}", tor.sentence),
+    }
+}
+
+fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let own = model.own.map(|own| own.0.onion()).unwrap_or_default();
+    let code = model.invite.clone().unwrap_or_else(|| own.clone());
+    let drawn = qr::rows(&code, model.theme == Theme::Plain);
+    let (wide, tall) = (usize::from(area.width), usize::from(area.height));
+    let drawn =
+        drawn.filter(|rows| rows.len() <= tall && rows.first().map_or(0, |row| row.chars().count()) + 34 <= wide);
+    let code_columns = drawn.as_ref().and_then(|rows| rows.first()).map_or(0, |row| row.chars().count());
+    if let Some(rows) = &drawn {
+        for (n, row) in rows.iter().enumerate() {
+            put(model, buffer, area, n, wide - code_columns, row, Role::Paper);
+        }
+    }
+    let columns = wide.saturating_sub(code_columns + 3);
+    let roomy = tall >= 14;
+    let mut lines: Vec<(String, Role)> = Vec::new();
+    let mut say = |text: &str, role: Role| lines.extend(wrap(text, columns).into_iter().map(|row| (row, role)));
+    if roomy {
+        say("Welcome to torchat", Role::Strong);
+        say("", Role::Text);
+    }
+    say("Your onion, for a friend:", Role::Text);
+    say(&own, Role::Strong);
+    if let Some(invite) = model.invite.as_deref().filter(|_| roomy) {
+        say("", Role::Text);
+        let about = "or an invite, good once within a week";
+        say(&if drawn.is_some() { format!("{about}; it is the code here:") } else { format!("{about}:") }, Role::Text);
+        say(invite, Role::Strong);
+    }
+    if roomy {
+        say("", Role::Text);
+    }
+    say("Paste your friend's onion or invite below and press Enter.", Role::Text);
+    if roomy {
+        say("", Role::Text);
+    }
+    if let Some(tor) = &model.tor {
+        say(&progress(tor), if tor.usable { Role::Good } else { Role::Warning });
+        if !tor.usable {
+            say("What you write meanwhile is sent later.", Role::Dim);
+        }
+    }
+    if drawn.is_none() {
+        say("/qr and /invite show codes for a phone.", Role::Dim);
+    }
+    for (n, (text, role)) in lines.iter().enumerate() {
+        put(model, buffer, area, n, 1, text, *role);
+    }
+}
+
+fn nothing(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let columns = usize::from(area.width).saturating_sub(4);
+    let text = match &model.link {
+        Link::New => "Looking for torchatd.".to_owned(),
+        Link::Gone(reason) => format!("torchatd is away; it is looked for all the time.\n\n{reason}"),
+        Link::Refused(reason) => format!("torchatd does not want to talk with this program.\n\n{reason}"),
+        Link::Up if model.loaded => "Choose a conversation: Tab, then Enter.".to_owned(),
+        Link::Up => "...".to_owned(),
+    };
+    for (n, row) in wrap(&text, columns).iter().enumerate() {
+        put(model, buffer, area, n + 1, 2, row, Role::Dim);
+    }
+}

@@ -1,0 +1,227 @@
+//! What covers the body: help, codes, the search, questions.
+
+use super::put;
+use crate::screen::layout;
+use crate::screen::model::{COMMANDS, Confirm, KEYS, Model, Overlay, Search};
+use crate::screen::qr;
+use crate::screen::talk::millis;
+use crate::screen::theme::{Role, Theme};
+use crate::screen::wrap::{cut, fill, width, wrap};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use torchat_client::api::record::Direction;
+use torchat_client::show;
+
+/// The prompt of the search.
+const SEARCH: &str = " / ";
+
+/// What the bar says.
+pub(super) fn title(overlay: &Overlay) -> String {
+    match overlay {
+        Overlay::Keys { .. } => "Keys".into(),
+        Overlay::Help { .. } => "Commands".into(),
+        Overlay::Text { title, .. } | Overlay::Code { title, .. } => title.clone(),
+        Overlay::Search(search) if search.peer.is_some() => "Search in this conversation (Tab: everywhere)".into(),
+        Overlay::Search(_) => "Search everywhere (Tab: in this conversation)".into(),
+        Overlay::Confirm(_) => "A question".into(),
+    }
+}
+
+/// What can be pressed.
+pub(super) fn hint(overlay: &Overlay) -> &'static str {
+    match overlay {
+        Overlay::Keys { .. } | Overlay::Help { .. } | Overlay::Text { .. } => "↑ ↓ scroll, any other key closes",
+        Overlay::Code { .. } => "y copies, any other key closes",
+        Overlay::Search(_) => "Enter searches, goes there  Esc closes",
+        Overlay::Confirm(_) => "",
+    }
+}
+
+/// The lines of an overlay that scrolls.
+fn lines(model: &Model, overlay: &Overlay, columns: usize) -> Vec<(String, Role)> {
+    let columns = columns.saturating_sub(2).max(1);
+    let mut lines = Vec::new();
+    let mut pair = |left: &str, right: &str, left_columns: usize| {
+        let rest = columns.saturating_sub(left_columns + 1);
+        if rest >= 20 {
+            for (n, row) in wrap(right, rest).iter().enumerate() {
+                lines.push((format!("{} {row}", fill(if n == 0 { left } else { "" }, left_columns)), Role::Text));
+            }
+        } else {
+            lines.push((cut(left, columns), Role::Strong));
+            lines.extend(wrap(right, columns.saturating_sub(2)).iter().map(|row| (format!("  {row}"), Role::Text)));
+        }
+    };
+    match overlay {
+        Overlay::Keys { .. } => KEYS.iter().for_each(|(keys, about)| pair(keys, about, 22)),
+        Overlay::Help { .. } => {
+            for command in COMMANDS {
+                pair(format!("/{} {}", command.name, command.usage).trim_end(), command.about, 28);
+            }
+            lines.push((String::new(), Role::Text));
+            let rest = "A command may be shortened as long as it is clear, and Tab completes it. // begins a message with a slash.";
+            lines.extend(wrap(rest, columns).into_iter().map(|row| (row, Role::Dim)));
+        }
+        Overlay::Text { lines: texts, .. } => {
+            for text in texts {
+                lines.extend(wrap(text, columns).into_iter().map(|row| (row, Role::Text)));
+            }
+        }
+        Overlay::Confirm(confirm) => {
+            let (question, keys) = match confirm {
+                Confirm::Exit => (
+                    "Stop torchatd? Nobody can reach you then, and what waits is sent when it runs again.".to_owned(),
+                    "y stops it, any other key does not",
+                ),
+                Confirm::Start => (
+                    "No torchatd runs. Start one? It goes on in the background when you leave.".to_owned(),
+                    "Enter starts it, any other key waits for one",
+                ),
+                Confirm::Block(peer) => (
+                    format!(
+                        "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
+                        model.name_of(*peer, 30)
+                    ),
+                    "y blocks, any other key does not",
+                ),
+                Confirm::Remove(peer) => (
+                    format!(
+                        "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
+                        model.name_of(*peer, 30)
+                    ),
+                    "y removes, any other key does not",
+                ),
+            };
+            lines.push((String::new(), Role::Text));
+            lines.extend(wrap(&question, columns).into_iter().map(|row| (row, Role::Text)));
+            lines.push((String::new(), Role::Text));
+            lines.extend(wrap(keys, columns).into_iter().map(|row| (row, Role::Strong)));
+        }
+        Overlay::Code { .. } | Overlay::Search(_) => {}
+    }
+    lines
+}
+
+/// How many lines an overlay has that scrolls.
+pub(crate) fn overlay_rows(model: &Model) -> usize {
+    let columns = usize::from(model.areas().body.width);
+    model.overlay.as_ref().map_or(0, |overlay| lines(model, overlay, columns).len())
+}
+
+/// Draws it.
+pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: Rect) {
+    match overlay {
+        Overlay::Code { title, text } => code(model, title, text, buffer, area),
+        Overlay::Search(search) => results(model, search, buffer, area),
+        Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {
+            scrolled(model, overlay, *scroll, buffer, area);
+        }
+        Overlay::Confirm(_) => scrolled(model, overlay, 0, buffer, area),
+    }
+}
+
+fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer, area: Rect) {
+    let lines = lines(model, overlay, usize::from(area.width));
+    let height = usize::from(area.height);
+    let fits = lines.len() <= height;
+    let room = if fits { height } else { height.saturating_sub(1) };
+    // After a change of size there may be less.
+    let scroll = scroll.min(lines.len().saturating_sub(room));
+    for (n, (text, role)) in lines.iter().skip(scroll).take(room).enumerate() {
+        put(model, buffer, area, n, 1, text, *role);
+    }
+    if !fits {
+        let left = lines.len().saturating_sub(scroll + room);
+        let text =
+            if left > 0 { format!("↓ {left} more; any other key closes") } else { "any other key closes".into() };
+        put(model, buffer, area, room, 1, &text, Role::Dim);
+    }
+}
+
+fn code(model: &Model, title: &str, text: &str, buffer: &mut Buffer, area: Rect) {
+    let (wide, tall) = (usize::from(area.width), usize::from(area.height));
+    let plain = model.theme == Theme::Plain;
+    let about = wrap(title, wide.saturating_sub(2));
+    let below = wrap(text, wide.saturating_sub(2));
+    let rows = qr::rows(text, plain).unwrap_or_default();
+    let columns = rows.first().map_or(0, |row| row.chars().count());
+    let mut at = 0;
+    let mut say = |buffer: &mut Buffer, column: usize, text: &str, role: Role| {
+        put(model, buffer, area, at, column, text, role);
+        at += 1;
+    };
+    let fits = !rows.is_empty() && rows.len() <= tall && columns <= wide;
+    let room = tall.saturating_sub(rows.len());
+    if fits && room >= about.len() + below.len() {
+        about.iter().for_each(|row| say(buffer, 1, row, Role::Strong));
+        rows.iter().for_each(|row| say(buffer, 1, row, Role::Paper));
+        below.iter().for_each(|row| say(buffer, 1, row, Role::Text));
+    } else if fits {
+        // The words beside it, where there is room.
+        rows.iter().for_each(|row| say(buffer, 0, row, Role::Paper));
+        let beside = wide.saturating_sub(columns + 2);
+        if beside >= 16 {
+            let words = wrap(title, beside).into_iter().map(|row| (row, Role::Strong));
+            let text = wrap(text, beside).into_iter().map(|row| (row, Role::Text));
+            for (n, (row, role)) in words.chain([(String::new(), Role::Text)]).chain(text).enumerate() {
+                put(model, buffer, area, n, columns + 2, &row, role);
+            }
+        }
+    } else {
+        about.iter().for_each(|row| say(buffer, 1, row, Role::Strong));
+        say(buffer, 1, "", Role::Text);
+        below.iter().for_each(|row| say(buffer, 1, row, Role::Text));
+        say(buffer, 1, "", Role::Text);
+        let needs = format!("The code needs a window of {columns} x {}; y copies the text.", rows.len() + 1);
+        wrap(&needs, wide.saturating_sub(2)).iter().for_each(|row| say(buffer, 1, row, Role::Dim));
+    }
+}
+
+/// Where the cursor of the search is.
+pub(super) fn search_cursor(search: &Search, area: Rect) -> Position {
+    let laid = search.editor.lay(search_columns(area));
+    let column = u16::try_from(laid.cursor.1 + SEARCH.len()).unwrap_or(u16::MAX);
+    Position::new(area.x + column.min(area.width.saturating_sub(1)), area.y)
+}
+
+fn search_columns(area: Rect) -> usize {
+    usize::from(area.width).saturating_sub(SEARCH.len()).max(2)
+}
+
+fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
+    let wide = usize::from(area.width);
+    let laid = search.editor.lay(search_columns(area));
+    put(model, buffer, area, 0, 0, SEARCH, Role::Strong);
+    // One row; of a longer text that with the cursor.
+    put(model, buffer, area, 0, SEARCH.len(), laid.rows.get(laid.cursor.0).map_or("", String::as_str), Role::Text);
+    let about = match (search.waiting, search.asked.is_empty(), search.found.len()) {
+        (true, _, _) => "looking ...".to_owned(),
+        (_, true, 0) => "Enter looks for all the words; wor*: that begin so; \"side by side\"".to_owned(),
+        (_, _, 0) => "nothing is found".to_owned(),
+        (_, _, count) => format!("{count}{} found, newest first; Enter goes there", if search.more { "+" } else { "" }),
+    };
+    let about = if search.complete { about } else { format!("{about}; the newest messages were not looked through") };
+    put(model, buffer, area, 1, 1, &cut(&about, wide.saturating_sub(2)), Role::Dim);
+    let room = usize::from(area.height).saturating_sub(2);
+    let from = (search.at + 1).saturating_sub(room);
+    for (n, message) in search.found.iter().skip(from).take(room).enumerate() {
+        let at = message.at.as_str();
+        let when = millis(at).map(|at| layout::moment(model, at)).unwrap_or_default();
+        let (name, role) = match message.dir {
+            Direction::Out => ("you".to_owned(), Role::You),
+            _ => (model.name_of(message.peer, 12), Role::Contact(message.peer)),
+        };
+        let name = match (message.dir, search.peer) {
+            (Direction::Out, None) => format!("→{}", model.name_of(message.peer, 11)),
+            _ => name,
+        };
+        put(model, buffer, area, n + 2, 1, &fill(&when, 7), Role::Dim);
+        put(model, buffer, area, n + 2, 9, &fill(&name, 12), role);
+        let text = show::shown_line(&message.text.replace('\n', " "));
+        put(model, buffer, area, n + 2, 22, &cut(&text, wide.saturating_sub(23)), Role::Text);
+        if n + from == search.at {
+            super::paint(model, buffer, area, n + 2, Role::Chosen);
+        }
+    }
+    debug_assert!(width(SEARCH) == SEARCH.len());
+}

@@ -1,0 +1,111 @@
+//! `torchat COMMAND`: the messenger for scripts.
+//!
+//! Each command is one connection, a few calls, lines on stdout and an exit code. Text for people, JSON lines for
+//! programs. What others wrote goes through `torchat_client::show` on its way to people, here and nowhere else.
+
+mod admin;
+mod contacts;
+mod doctor;
+mod failure;
+mod format;
+mod import;
+mod out;
+mod peer;
+mod pipe;
+mod read;
+mod receive;
+mod send;
+mod tail;
+
+use crate::arguments::exit::Exit;
+use crate::arguments::{Command, Form};
+use crate::daemon::Place;
+use failure::{Done, Failure};
+use out::Out;
+use std::process::ExitCode;
+use torchat_client::api::command::Contacts;
+use torchat_client::api::{Connection, Onion};
+
+/// Runs a command; the exit code says how it went.
+pub(crate) fn run(place: &Place, form: Form, command: Command) -> ExitCode {
+    let shell = Shell { place, form };
+    match shell.run(command) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            failure.report(form.json);
+            failure.exit.into()
+        }
+    }
+}
+
+/// What all commands share.
+struct Shell<'a> {
+    place: &'a Place,
+    form: Form,
+}
+
+impl Shell<'_> {
+    fn run(&self, command: Command) -> Done {
+        match command {
+            Command::Host => admin::host(self),
+            Command::Send(arguments) => send::run(self, &arguments),
+            Command::Recv(arguments) => receive::run(self, &arguments),
+            Command::History(arguments) => read::history(self, &arguments),
+            Command::Search(arguments) => read::search(self, &arguments),
+            Command::Peers => read::peers(self),
+            Command::Contacts(arguments) => contacts::run(self, arguments.action),
+            Command::Conversations => read::conversations(self),
+            Command::Status => admin::status(self),
+            Command::Tail(arguments) => tail::run(self, &arguments),
+            Command::Token(action) => admin::token(self, action),
+            Command::Export(arguments) => read::export(self, &arguments),
+            Command::ImportLog(arguments) => import::run(self, &arguments),
+            Command::Pipe(arguments) => pipe::run(self, &arguments),
+            Command::Exit => admin::exit(self),
+            Command::Completions { shell } => admin::completions(self, shell),
+            Command::Doctor => doctor::run(self),
+        }
+    }
+
+    fn connect(&self) -> Done<Connection> {
+        Ok(self.place.connect()?)
+    }
+
+    fn out(&self) -> Out {
+        Out::new(self.form)
+    }
+
+    /// The user's names of the peers: for people only, so programs do not pay for them.
+    fn names(&self, connection: &Connection) -> Done<format::Names> {
+        if self.form.json {
+            return Ok(format::Names::default());
+        }
+        Ok(format::Names::new(&connection.call(&Contacts {})?.contacts))
+    }
+
+    fn peer(&self, connection: &Connection, word: &str) -> Done<Onion> {
+        peer::find(connection, word)
+    }
+
+    /// Prints one record, or one line for people.
+    fn answer(&self, record: &impl serde::Serialize, line: &str) -> Done {
+        let mut out = self.out();
+        if out.is_json() {
+            out.record(record)?;
+        } else {
+            out.line(line)?;
+        }
+        out.flush()
+    }
+}
+
+/// Whether a connection may use a command; else says what would be needed.
+fn needs(connection: &Connection, command: &str, otherwise: &str) -> Done {
+    if connection.welcome().commands.iter().any(|name| name == command) {
+        return Ok(());
+    }
+    let mut failure = Failure::system(format!("this connection may not use {command}"));
+    (failure.exit, failure.code) = (Exit::Refused, "not-allowed".into());
+    failure.hint = Some(otherwise.to_owned());
+    Err(failure)
+}

@@ -1,0 +1,131 @@
+//! The daemon itself: `host`, `status`, `token`, `exit`, and the completions.
+
+use super::failure::{Done, Failure};
+use super::format::{self, age, count};
+use super::{Shell, peer};
+use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
+use std::time::Duration;
+use torchat_client::api::Right;
+use torchat_client::api::command::{Exit, Host, Status, Subscribe, TokenAction, Tokens};
+use torchat_client::api::event::{Filter, Kind};
+use torchat_client::show::shown_line;
+
+/// How long the daemon may take to end: two seconds are promised.
+const EXIT: Duration = Duration::from_secs(15);
+
+pub(super) fn host(shell: &Shell<'_>) -> Done {
+    let answer = shell.connect()?.call(&Host {})?;
+    shell.answer(&answer, &answer.onion.0.onion())
+}
+
+pub(super) fn status(shell: &Shell<'_>) -> Done {
+    let answer = shell.connect()?.call(&Status {})?;
+    let mut out = shell.out();
+    if out.is_json() {
+        out.record(&answer)?;
+        return out.flush();
+    }
+    let status = &answer.status;
+    let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
+    out.line(&shown_line(&answer.sentence))?;
+    if let Some(onion) = status["onion"].as_str() {
+        out.line(&format!("you: {}", shown_line(onion)))?;
+    }
+    if let Some(seconds) = status["reachable"]["reached_s_ago"].as_u64() {
+        out.line(&format!("reached from outside {} ago", age(seconds)))?;
+    }
+    for row in status["reasons"].as_array().into_iter().flatten() {
+        let who = row["peer"].as_str().unwrap_or_default();
+        let next = row["next_try_s"].as_u64().map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let reason = shown_line(row["reason"].as_str().unwrap_or_default());
+        let waiting = count(number(&row["queued"]), "message");
+        out.line(&format!("{waiting} for {}: {reason}{next}", shown_line(who)))?;
+    }
+    for row in status["notices"].as_array().into_iter().flatten() {
+        out.line(&format!("notice: {}", shown_line(row["sentence"].as_str().unwrap_or_default())))?;
+    }
+    out.flush()
+}
+
+pub(super) fn exit(shell: &Shell<'_>) -> Done {
+    let connection = shell.connect()?;
+    // Its end is the end of the connection. Hardly an event comes on a subscription like this one.
+    let filter = Filter { kinds: Some(vec![Kind::Notice]), peers: None };
+    let mut end = connection.subscribe(Subscribe { consumer: None, from: None, filter })?;
+    connection.call(&Exit {})?;
+    let deadline = std::time::Instant::now() + EXIT;
+    loop {
+        match end.next(deadline.saturating_duration_since(std::time::Instant::now())) {
+            Err(_) => return Ok(()),
+            Ok(None) => return Err(Failure::system("torchatd was told to stop and has not: look into its log")),
+            Ok(Some(_)) => {}
+        }
+    }
+}
+
+pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {
+    let connection = shell.connect()?;
+    let empty = Tokens { action: TokenAction::List, name: None, rights: None, peers: None, days: None };
+    let mut out = shell.out();
+    match action {
+        Action::Create { name, rights, peer, days } => {
+            let rights = rights.into_iter().map(right).collect();
+            let peers = peer::find_all(&connection, &peer)?;
+            let made = Tokens { action: TokenAction::Create, name: Some(name), rights: Some(rights), peers, days };
+            let token = connection.call(&made)?.token.unwrap_or_default();
+            return shell.answer(&serde_json::json!({ "token": token }), &token);
+        }
+        Action::Revoke { name } => {
+            connection.call(&Tokens { action: TokenAction::Revoke, name: Some(name.clone()), ..empty })?;
+            if out.is_json() {
+                out.record(&serde_json::json!({ "revoked": name }))?;
+            }
+        }
+        Action::List => {
+            for token in &connection.call(&empty)?.tokens {
+                if out.is_json() {
+                    out.record(token)?;
+                    continue;
+                }
+                let rights = token.rights.iter().map(|right| right_name(*right)).collect::<Vec<_>>().join(", ");
+                let peers = token.peers.as_deref().map(|peers| peers.iter().map(|peer| peer.0.onion()));
+                let peers = peers.map(|peers| format!(", only with {}", peers.collect::<Vec<_>>().join(" and ")));
+                let end = token.expires_at.as_deref().map(|at| format!(", until {}", format::time(at)));
+                let made = format::time(&token.created_at);
+                let (peers, end) = (peers.unwrap_or_default(), end.unwrap_or_default());
+                out.line(&format!("{}  {rights}{peers}, made {made}{end}", shown_line(&token.name)))?;
+            }
+        }
+    }
+    out.flush()
+}
+
+fn right(allowed: Allowed) -> Right {
+    match allowed {
+        Allowed::Read => Right::Read,
+        Allowed::Send => Right::Send,
+        Allowed::Contacts => Right::Contacts,
+        Allowed::Admin => Right::Admin,
+    }
+}
+
+fn right_name(right: Right) -> &'static str {
+    match right {
+        Right::Read => "read",
+        Right::Send => "send",
+        Right::Contacts => "contacts",
+        Right::Admin => "admin",
+    }
+}
+
+/// Made by `cargo xtask dist` from the command line's definition; a test there compares.
+pub(super) fn completions(shell: &Shell<'_>, name: ShellName) -> Done {
+    let text = match name {
+        ShellName::Bash => include_str!("../../completions/torchat.bash"),
+        ShellName::Zsh => include_str!("../../completions/_torchat"),
+        ShellName::Fish => include_str!("../../completions/torchat.fish"),
+    };
+    let mut out = shell.out();
+    out.line(text.trim_end())?;
+    out.flush()
+}

@@ -1,0 +1,109 @@
+//! `torchat doctor`: the whole chain in sentences, each with what to do if something is wrong.
+//!
+//! It reports what can be known from here: the files, the system, and what the daemon says of itself. Whether one's own
+//! onion is reachable is the daemon's knowledge (others' links, and its own dials of its service) with its age; there is no
+//! command to have it look again.
+
+mod clock;
+mod daemon;
+mod files;
+
+use super::Shell;
+use super::failure::{Done, Failure};
+use crate::arguments::exit::Exit;
+use crate::daemon::PlaceError;
+use serde::Serialize;
+use torchat_client::api::{ApiClientError, Connection};
+use torchat_client::show::shown_line;
+
+/// How it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    /// As it should be.
+    Ok,
+    /// Not known, or not as good as it could be.
+    Note,
+    /// Something does not work.
+    Wrong,
+}
+
+/// What was found at one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    /// What was looked at.
+    check: &'static str,
+    /// How it stands.
+    grade: Grade,
+    /// In words.
+    sentence: String,
+    /// What to do about it.
+    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, sentence: impl Into<String>) -> Self {
+        Self { check, grade: Grade::Ok, sentence: sentence.into(), advice: None }
+    }
+
+    fn note(check: &'static str, sentence: impl Into<String>) -> Self {
+        Self { grade: Grade::Note, ..Self::ok(check, sentence) }
+    }
+
+    fn wrong(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { grade: Grade::Wrong, advice: Some(advice.into()), ..Self::ok(check, sentence) }
+    }
+}
+
+pub(super) fn run(shell: &Shell<'_>) -> Done {
+    let mut out = shell.out();
+    let mut worst = Grade::Ok;
+    let mut tell = |finding: Finding| -> Done {
+        worst = worst.max(finding.grade);
+        if out.is_json() {
+            out.record(&finding)?;
+        } else {
+            let mark = match finding.grade {
+                Grade::Ok => "ok   ",
+                Grade::Note => "note ",
+                Grade::Wrong => "WRONG",
+            };
+            out.line(&format!("{mark}  {}: {}.", finding.check, shown_line(&finding.sentence)))?;
+            if let Some(advice) = &finding.advice {
+                out.line(&format!("       -> {}", shown_line(advice)))?;
+            }
+        }
+        // Each line as soon as it is known: some checks take a moment.
+        out.flush()
+    };
+    let opened = match shell.place.address() {
+        Ok(address) => {
+            let opened = Connection::open(&address);
+            tell(daemon::answers(shell.place, &address.endpoint, opened.as_ref()))?;
+            for finding in files::check(&address.endpoint) {
+                tell(finding)?;
+            }
+            opened
+        }
+        // Not even a socket is there.
+        Err(PlaceError::Api(error @ ApiClientError::NotFound { .. })) => {
+            tell(daemon::away(shell.place, &error))?;
+            Err(error)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match opened {
+        Ok(connection) => {
+            for finding in daemon::check(&connection)? {
+                tell(finding)?;
+            }
+        }
+        Err(error) => {
+            tell(clock::plausible(std::time::SystemTime::now()))?;
+            let absent = matches!(error, ApiClientError::NotFound { .. } | ApiClientError::Connect { .. });
+            return Err(if absent { Failure::silent(Exit::NotRunning) } else { Failure::silent(Exit::Unwell) });
+        }
+    }
+    if worst == Grade::Wrong { Err(Failure::silent(Exit::Unwell)) } else { Ok(()) }
+}

@@ -1,0 +1,128 @@
+//! The data directory and the socket: whose they are, who may enter, and whether the disk has room.
+
+use super::Finding;
+use rustix::fs::{Access, statvfs};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use torchat_client::api::Endpoint;
+
+/// Less than this is soon full.
+const LOW_BYTES: u64 = 100 << 20;
+/// With less than this nothing works for long.
+const EMPTY_BYTES: u64 = 5 << 20;
+
+pub(super) fn check(endpoint: &Endpoint) -> Vec<Finding> {
+    match endpoint {
+        Endpoint::Unix(socket) => {
+            let mut findings = vec![socket_of(socket)];
+            // A socket of another name may lie anywhere: then nothing is known of the data directory.
+            if socket.file_name().is_some_and(|name| name == "control.sock") {
+                let directory = socket.parent().filter(|path| !path.as_os_str().is_empty());
+                let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
+                findings.push(directory_of(&directory));
+                findings.extend(disk(&directory));
+            }
+            findings
+        }
+        Endpoint::Tcp(_) => {
+            vec![Finding::note("files", "over a port the data directory is not known, so it was not looked at")]
+        }
+    }
+}
+
+fn socket_of(path: &Path) -> Finding {
+    let shown = path.display();
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(error) => {
+            return Finding::note("socket", format!("there is no socket {shown}: {error}"));
+        }
+    };
+    let own = rustix::process::geteuid().as_raw();
+    if !found.file_type().is_socket() {
+        Finding::wrong("socket", format!("{shown} is no socket"), format!("remove it: rm {shown}"))
+    } else if found.mode() & 0o007 != 0 {
+        let advice = format!("chmod 600 {shown}, and start torchatd again");
+        Finding::wrong("socket", format!("every user of this machine may connect to {shown}"), advice)
+    } else if found.uid() != own {
+        let sentence = format!("{shown} belongs to the user {}: you are a guest there", found.uid());
+        Finding::note("socket", sentence)
+    } else {
+        Finding::ok("socket", format!("{shown} is yours and closed to others"))
+    }
+}
+
+fn directory_of(path: &Path) -> Finding {
+    let shown = path.display();
+    let found = match path.metadata() {
+        Ok(found) => found,
+        Err(error) => {
+            let advice = "torchatd makes it when it starts; if it was there, look for it before you start";
+            return Finding::wrong("data", format!("the data directory {shown} cannot be seen: {error}"), advice);
+        }
+    };
+    let own = rustix::process::geteuid().as_raw();
+    if found.uid() != own {
+        Finding::note("data", format!("the data directory {shown} belongs to the user {}", found.uid()))
+    } else if found.mode() & 0o077 != 0 {
+        let sentence = format!("the data directory {shown} is open to others (mode {:o})", found.mode() & 0o777);
+        Finding::wrong("data", sentence, format!("chmod 700 {shown}: your key and messages are in it"))
+    } else if let Err(error) = rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK) {
+        let sentence = format!("the data directory {shown} cannot be written: {error}");
+        Finding::wrong("data", sentence, "look at its permissions, and whether the disk is mounted read-only")
+    } else {
+        Finding::ok("data", format!("the data directory {shown} is yours and closed to others"))
+    }
+}
+
+fn disk(path: &Path) -> Option<Finding> {
+    let found = statvfs(path).ok()?;
+    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    Some(room(free))
+}
+
+fn room(free: u64) -> Finding {
+    let sentence = format!("{} MiB are free on the disk of the data directory", free >> 20);
+    match free {
+        0..EMPTY_BYTES => Finding::wrong("disk", sentence, "make room: new mail is refused when the disk is full"),
+        EMPTY_BYTES..LOW_BYTES => Finding::note("disk", sentence),
+        _ => Finding::ok("disk", sentence),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Grade;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_open_to_others_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        mode(dir.path(), 0o700);
+        assert_eq!(directory_of(dir.path()).grade, Grade::Ok);
+        mode(dir.path(), 0o755);
+        let finding = directory_of(dir.path());
+        assert_eq!(finding.grade, Grade::Wrong);
+        assert!(finding.advice.unwrap().contains("chmod 700"));
+        assert_eq!(directory_of(&dir.path().join("none")).grade, Grade::Wrong);
+
+        let socket = dir.path().join("control.sock");
+        assert_eq!(socket_of(&socket).grade, Grade::Note);
+        std::fs::write(&socket, "").unwrap();
+        assert_eq!(socket_of(&socket).grade, Grade::Wrong);
+        std::fs::remove_file(&socket).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        mode(&socket, 0o600);
+        assert_eq!(socket_of(&socket).grade, Grade::Ok);
+        mode(&socket, 0o666);
+        assert_eq!(socket_of(&socket).grade, Grade::Wrong);
+    }
+
+    #[test]
+    fn a_disk_is_good_low_or_full() {
+        assert_eq!([room(0), room(50 << 20), room(1 << 40)].map(|f| f.grade), [Grade::Wrong, Grade::Note, Grade::Ok]);
+    }
+}

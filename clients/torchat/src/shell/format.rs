@@ -1,0 +1,138 @@
+//! How things look to people.
+
+use super::out::Out;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::time::Duration;
+use torchat_client::api::Onion;
+use torchat_client::api::record::{Contact, Direction, Message, MessageState};
+use torchat_client::show::{shown_line, shown_name};
+
+/// Columns of a name.
+pub(crate) const NAME_COLUMNS: usize = 32;
+/// Characters of an onion that stand for it where it has no name: enough to be used as a PEER.
+const SHORT: usize = 10;
+
+/// A moment in the user's time zone, to the minute: 16 columns.
+pub(crate) fn time(at: &str) -> String {
+    moment(at, "%Y-%m-%d %H:%M")
+}
+
+/// The hour and minute of a moment.
+pub(crate) fn clock(at: &str) -> String {
+    moment(at, "%H:%M")
+}
+
+fn moment(at: &str, form: &str) -> String {
+    match at.parse::<Timestamp>() {
+        Ok(at) => at.to_zoned(TimeZone::system()).strftime(form).to_string(),
+        // No daemon of ours writes that.
+        Err(_) => shown_line(at),
+    }
+}
+
+/// A span of time in words: "12 s", "3 min", "5 h", "4 days".
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Milliseconds with as many digits as mean something.
+pub(crate) fn millis(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1_000.0;
+    if ms < 10.0 { format!("{ms:.2} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// "1 message", "2 messages".
+pub(crate) fn count(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// The first characters of an onion.
+pub(crate) fn short(peer: &Onion) -> String {
+    peer.0.onion().chars().take(SHORT).collect()
+}
+
+/// The names that the user gave. A peer's own nickname is not used for it: it may be chosen to deceive.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<Onion, String>);
+
+impl Names {
+    /// Takes them from the contacts.
+    pub(crate) fn new<'a>(contacts: impl IntoIterator<Item = &'a Contact>) -> Self {
+        let named = contacts.into_iter().filter_map(|contact| Some((contact.peer, contact.name.clone()?)));
+        Self(named.filter(|(_, name)| !name.is_empty()).collect())
+    }
+
+    /// A contact was renamed, added or removed.
+    pub(crate) fn changed(&mut self, contact: &Contact) {
+        match contact.name.clone().filter(|name| !name.is_empty()) {
+            Some(name) => self.0.insert(contact.peer, name),
+            None => self.0.remove(&contact.peer),
+        };
+    }
+
+    /// The name of a peer, else the beginning of its onion.
+    pub(crate) fn of(&self, peer: &Onion) -> String {
+        self.0.get(peer).map_or_else(|| short(peer), |name| shown_name(name, NAME_COLUMNS))
+    }
+}
+
+/// A message on a line, and on further lines where it has them.
+pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
+    let (time, who, text) = (time(&message.at), names.of(&message.peer), out.text(&message.text));
+    match message.dir {
+        Direction::In => format!("{time} < {who}: {text}"),
+        Direction::Out => format!("{time} > {who}: {text}{}", progress(message)),
+        Direction::Mark => format!("{time} ! {who}: {text}"),
+    }
+}
+
+/// How far a sent message is; nothing if it is delivered.
+fn progress(message: &Message) -> String {
+    let state = match message.state {
+        MessageState::Delivered => return String::new(),
+        MessageState::Waiting => "waiting to be accepted",
+        other => state(other),
+    };
+    let reason = message.reason.as_deref().map_or_else(String::new, |text| format!(": {}", shown_line(text)));
+    let next = message.next_try_at.as_deref().map_or_else(String::new, |at| format!("; next try at {}", clock(at)));
+    format!(" ({state}{reason}{next})")
+}
+
+/// A state's name, as on the wire.
+pub(crate) fn state(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Unread => "unread",
+        MessageState::Read => "read",
+        MessageState::Queued => "queued",
+        MessageState::Sent => "sent",
+        MessageState::Waiting => "waiting",
+        MessageState::Delivered => "delivered",
+        MessageState::Withdrawn => "withdrawn",
+        MessageState::Failed => "failed",
+        MessageState::Lost => "lost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_counts_read_well() {
+        assert_eq!([age(5), age(150), age(9_000), age(200_000)], ["5 s", "2 min", "2 h", "2 days"]);
+        assert_eq!([count(1, "message"), count(0, "message")], ["1 message", "0 messages"]);
+        assert_eq!([millis(Duration::from_micros(1_234)), millis(Duration::from_millis(56))], ["1.23 ms", "56 ms"]);
+    }
+
+    #[test]
+    fn what_is_no_time_is_shown_harmlessly() {
+        assert_eq!(time("\u{1b}[2J"), "\\u{1b}[2J");
+    }
+}

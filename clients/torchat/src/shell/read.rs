@@ -1,0 +1,185 @@
+//! What is stored: `history`, `search`, `peers`, `conversations`, `export`.
+
+use super::Shell;
+use super::failure::{Done, Failure, note};
+use super::format::{self, count};
+use super::out::Out;
+use crate::arguments;
+use std::os::unix::fs::OpenOptionsExt as _;
+use torchat_client::api::command::{Conversations, History, Search};
+use torchat_client::api::record::{Conversation, Direction, Message};
+use torchat_client::api::{Connection, Onion};
+
+/// Messages of a page: the daemon's limit.
+const PAGE: u32 = 1_000;
+
+pub(super) fn history(shell: &Shell<'_>, wanted: &arguments::History) -> Done {
+    let connection = shell.connect()?;
+    let peer = shell.peer(&connection, &wanted.peer)?;
+    let messages = match wanted.after {
+        Some(after) => forward(&connection, peer, after, wanted.count)?,
+        None => backward(&connection, peer, wanted.before, wanted.count)?,
+    };
+    print(shell, &connection, &messages)
+}
+
+pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
+    let connection = shell.connect()?;
+    let peer = wanted.peer.as_deref().map(|word| shell.peer(&connection, word)).transpose()?;
+    let (mut before, mut found, mut complete) = (wanted.before, Vec::new(), true);
+    loop {
+        let left = wanted.count.saturating_sub(found.len() as u64);
+        let limit = Some(page(left));
+        let answer = connection.call(&Search { text: wanted.words.join(" "), peer, before, limit })?;
+        before = answer.messages.last().map(|message| message.id);
+        complete &= answer.complete;
+        let empty = answer.messages.is_empty();
+        found.extend(answer.messages);
+        if !answer.more || empty || found.len() as u64 >= wanted.count {
+            break;
+        }
+    }
+    print(shell, &connection, &found)?;
+    if !complete {
+        note("torchat: the disk is full, so the newest messages could not be looked through");
+    }
+    Ok(())
+}
+
+fn print(shell: &Shell<'_>, connection: &Connection, messages: &[Message]) -> Done {
+    let names = shell.names(connection)?;
+    let mut out = shell.out();
+    for message in messages {
+        if out.is_json() {
+            out.record(message)?;
+        } else {
+            let line = format::message(&out, &names, message);
+            out.line(&line)?;
+        }
+    }
+    out.flush()
+}
+
+fn page(left: u64) -> u32 {
+    u32::try_from(left).map_or(PAGE, |left| left.min(PAGE))
+}
+
+/// So many messages before one, or the last ones; oldest first.
+pub(super) fn backward(connection: &Connection, peer: Onion, before: Option<i64>, count: u64) -> Done<Vec<Message>> {
+    let (mut before, mut pages) = (before, Vec::new());
+    let mut left = count;
+    while left > 0 {
+        let answer = connection.call(&History { peer, before, after: None, limit: Some(page(left)) })?;
+        let Some(first) = answer.messages.first() else { break };
+        before = Some(first.id);
+        left = left.saturating_sub(answer.messages.len() as u64);
+        pages.push(answer.messages);
+        if !answer.more {
+            break;
+        }
+    }
+    Ok(pages.into_iter().rev().flatten().collect())
+}
+
+fn forward(connection: &Connection, peer: Onion, after: i64, count: u64) -> Done<Vec<Message>> {
+    let (mut after, mut messages) = (after, Vec::new());
+    while (messages.len() as u64) < count {
+        let left = count - messages.len() as u64;
+        let answer = connection.call(&History { peer, before: None, after: Some(after), limit: Some(page(left)) })?;
+        let Some(last) = answer.messages.last() else { break };
+        after = last.id;
+        messages.extend(answer.messages);
+        if !answer.more {
+            break;
+        }
+    }
+    Ok(messages)
+}
+
+pub(super) fn peers(shell: &Shell<'_>) -> Done {
+    let connection = shell.connect()?;
+    let mut out = shell.out();
+    for row in connection.call(&Conversations {})?.conversations.iter().filter(|row| row.unread > 0) {
+        let peer = &row.contact.peer;
+        let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
+        if out.is_json() {
+            let mut record = serde_json::json!({"peer": peer, "unread": row.unread});
+            if let (Some(map), Some(name)) = (record.as_object_mut(), name) {
+                map.insert("name".into(), name.into());
+            }
+            out.record(&record)?;
+        } else {
+            let name = name.map(|name| format!("\t{}", torchat_client::show::shown_name(name, format::NAME_COLUMNS)));
+            out.line(&format!("{}\t{}{}", peer.0.onion(), row.unread, name.unwrap_or_default()))?;
+        }
+    }
+    out.flush()
+}
+
+pub(super) fn conversations(shell: &Shell<'_>) -> Done {
+    let connection = shell.connect()?;
+    let mut out = shell.out();
+    for row in &connection.call(&Conversations {})?.conversations {
+        if out.is_json() {
+            out.record(row)?;
+        } else {
+            let line = glance(&out, row);
+            out.line(&line)?;
+        }
+    }
+    out.flush()
+}
+
+fn glance(out: &Out, row: &Conversation) -> String {
+    let who = format::Names::new([&row.contact]).of(&row.contact.peer);
+    let unread = if row.unread == 0 { String::new() } else { format!("  [{} unread]", row.unread) };
+    match &row.last {
+        None => format!("{:16}  {who}{unread}", "-"),
+        Some(last) => {
+            let arrow = if last.dir == Direction::Out { ">" } else { "<" };
+            format!("{}  {who}{unread} {arrow} {}", format::time(&last.at), out.one_line(&last.text))
+        }
+    }
+}
+
+pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
+    let connection = shell.connect()?;
+    let peer = shell.peer(&connection, &wanted.peer)?;
+    let mut out = match &wanted.output {
+        None => shell.out(),
+        Some(path) => {
+            let cannot = |error| Failure::input(format!("cannot make {}: {error}", path.display()));
+            // Never over something that is there; and nobody else reads it.
+            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            Out::to(shell.form, Box::new(file.map_err(cannot)?))
+        }
+    };
+    let names = shell.names(&connection)?;
+    if !out.is_json() {
+        let (own, other) = (connection.welcome().onion.0.onion(), peer.0.onion());
+        out.line(&format!("# conversation of {own} (>) with {other} (<)"))?;
+    }
+    let (mut after, mut total) = (0, 0);
+    loop {
+        let answer = connection.call(&History { peer, before: None, after: Some(after), limit: Some(PAGE) })?;
+        let Some(last) = answer.messages.last() else { break };
+        after = last.id;
+        total += answer.messages.len() as u64;
+        for message in &answer.messages {
+            if out.is_json() {
+                out.record(message)?;
+            } else {
+                let line = format::message(&out, &names, message);
+                out.line(&line)?;
+            }
+        }
+        if !answer.more {
+            break;
+        }
+    }
+    out.flush()?;
+    if let Some(path) = wanted.output.as_deref().filter(|_| !shell.form.json) {
+        note(&format!("{} written to {}", count(total, "message"), path.display()));
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! `torchat send`.
+
+use super::Shell;
+use super::failure::{Done, Failure, note};
+use super::format::state;
+use crate::arguments::Send as Arguments;
+use std::io::{IsTerminal as _, Read as _};
+use std::time::{Duration, Instant};
+use torchat_client::api::command::{Send, SendAnswer, Wait};
+use torchat_client::api::{ApiClientError, Connection, client_id};
+use torchat_protocol::limits::TEXT_BYTES;
+
+/// What the daemon may take beyond the time that a SEND waits.
+const BEYOND: Duration = Duration::from_secs(30);
+/// How long a daemon that restarts while we send is waited for.
+const RESTART: Duration = Duration::from_secs(10);
+
+pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
+    // First the text: who sends from a pipe should not have to wait for a daemon to learn that it is empty.
+    let text = text(arguments.text.as_deref())?;
+    let connection = shell.connect()?;
+    let peer = shell.peer(&connection, &arguments.peer)?;
+    let wait = arguments.wait.map(|_| Wait::Delivered);
+    // Our own key, if the user has none: then it can be repeated when the daemon leaves in the middle.
+    let key = arguments.id.clone().map_or_else(client_id, Ok)?;
+    let timeout = wait.map(|_| arguments.timeout);
+    let send = Send { peer, text, client_id: Some(key), wait, timeout, expire: arguments.expire };
+    if wait.is_some() && std::io::stderr().is_terminal() && !shell.form.json {
+        note(&format!("waiting until the peer has it, at most {} s (Ctrl-C: it stays queued)", arguments.timeout));
+    }
+    let answer = send_surely(shell, connection, &send)?;
+    if shell.form.json {
+        return shell.answer(&answer, "");
+    }
+    if arguments.id.is_some() && answer.duplicate {
+        note(&format!("torchat: a message with this --id was accepted before; it is {}", state(answer.state)));
+    }
+    Ok(())
+}
+
+/// Sends, and again if the connection is lost before the answer: the key makes both the same message.
+fn send_surely(shell: &Shell<'_>, mut connection: Connection, send: &Send) -> Done<SendAnswer> {
+    let limit = Duration::from_secs(send.timeout.unwrap_or(0)) + BEYOND;
+    let deadline = Instant::now() + RESTART;
+    loop {
+        let lost = match connection.call_within(send, limit) {
+            Err(error @ ApiClientError::Lost { .. }) => error,
+            result => return Ok(result?),
+        };
+        connection = loop {
+            match shell.place.address().map(|address| Connection::open(&address)) {
+                Ok(Ok(connection)) => break connection,
+                _ if Instant::now() >= deadline => return Err(lost.into()),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        };
+    }
+}
+
+/// The text of the command line or of standard input; one newline at its end is the shell's.
+fn text(given: Option<&str>) -> Done<String> {
+    let text = match given {
+        Some(text) if text != "-" => text.to_owned(),
+        _ => {
+            if std::io::stdin().is_terminal() {
+                note("the text, and Ctrl-D on a line of its own at its end:");
+            }
+            let mut bytes = Vec::new();
+            // One byte more than a text may have is enough to know that it is too long; and a newline.
+            let read = std::io::stdin().lock().take(TEXT_BYTES as u64 + 2).read_to_end(&mut bytes);
+            read.map_err(|error| Failure::input(format!("standard input cannot be read: {error}")))?;
+            let mut text =
+                String::from_utf8(bytes).map_err(|_| Failure::input("standard input is not in UTF-8: send text"))?;
+            if text.ends_with('\n') {
+                text.pop();
+            }
+            text
+        }
+    };
+    check(&text)?;
+    Ok(text)
+}
+
+/// Whether a text can be a message.
+pub(super) fn check(text: &str) -> Done {
+    if text.is_empty() {
+        return Err(Failure::input("there is no text to send"));
+    }
+    if text.len() > TEXT_BYTES {
+        let mut failure = Failure::input(format!("a message has at most {TEXT_BYTES} bytes: split it"));
+        failure.code = "too-long".into();
+        return Err(failure);
+    }
+    Ok(())
+}

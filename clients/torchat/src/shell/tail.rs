@@ -1,0 +1,118 @@
+//! `torchat tail`: the event log, as it grows.
+
+use super::failure::{Done, Failure};
+use super::format::{self, NAME_COLUMNS, Names};
+use super::out::Out;
+use super::receive::{Kept, follower};
+use super::{Shell, peer};
+use crate::arguments::Tail;
+use std::time::Duration;
+use torchat_client::api::command::{From, Place};
+use torchat_client::api::event::{Event, Filter, Kind, MessageRef, What};
+use torchat_client::api::events::{State, Step};
+use torchat_client::api::record::ContactState;
+use torchat_client::show::{shown_line, shown_name};
+
+pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
+    let kinds = wanted.events.iter().map(|name| kind(name)).collect::<Done<Vec<_>>>()?;
+    let from = wanted.from.as_deref().map(place).transpose()?;
+    let connection = shell.connect()?;
+    let peers = peer::find_all(&connection, &wanted.peer)?;
+    let mut names = shell.names(&connection)?;
+    drop(connection);
+    let kept = wanted.consumer.clone().map_or(Kept::Marks { marks: false }, Kept::Cursor);
+    let filter = Filter { kinds: (!kinds.is_empty()).then_some(kinds), peers };
+    let mut follower = follower(shell.place, filter, &kept, from);
+    let mut out = shell.out();
+    let (mut left, mut unsettled) = (wanted.count, false);
+    loop {
+        let patience = if unsettled { Duration::ZERO } else { Duration::MAX };
+        let step = if left == Some(0) { Step::Timeout } else { follower.step(patience) };
+        match step {
+            Step::Event(event) => {
+                unsettled = true;
+                if let What::Contact { contact } = &event.what {
+                    names.changed(contact);
+                }
+                if out.is_json() {
+                    out.record(&event)?;
+                } else {
+                    let line = line(&out, &names, &event);
+                    out.line(&line)?;
+                }
+                left = left.map(|left| left.saturating_sub(1));
+            }
+            Step::Timeout => {
+                out.flush()?;
+                match follower.ack() {
+                    Err(error) if !error.is_passing() => return Err(error.into()),
+                    // Said again when the daemon is back.
+                    _ => unsettled = false,
+                }
+                if left == Some(0) {
+                    return Ok(());
+                }
+            }
+            Step::State(State::Refused(error)) => return Err(error.into()),
+            Step::State(State::Stopped) => return Ok(()),
+            Step::State(_) => {}
+        }
+    }
+}
+
+fn kind(name: &str) -> Done<Kind> {
+    serde_json::from_value(name.into())
+        .map_err(|_| Failure::input(format!("there is no kind of event \"{}\"", shown_line(name))))
+}
+
+fn place(text: &str) -> Done<From> {
+    match text {
+        "start" => Ok(From::Place(Place::Start)),
+        "now" => Ok(From::Place(Place::Now)),
+        number => number
+            .parse()
+            .map(From::After)
+            .map_err(|_| Failure::input("--from takes the number of an event, `start` or `now`")),
+    }
+}
+
+/// An event in words.
+fn line(out: &Out, names: &Names, event: &Event) -> String {
+    let time = format::time(&event.at);
+    let about = |what: &str, message: &MessageRef| {
+        format!("{time} . {}: message {} {what}", names.of(&message.peer), message.id)
+    };
+    match &event.what {
+        What::Received { message } | What::Queued { message } | What::Lost { message } => {
+            format::message(out, names, message)
+        }
+        What::Sent(message) => about("is on the way", message),
+        What::Delivered(message) => about("is delivered", message),
+        What::Failed(message) => about("was not delivered in its time", message),
+        What::Withdrawn(message) => about("was taken back", message),
+        What::Read(message) => about("was read", message),
+        What::Request { peer, nick, text } => {
+            let (nick, text) = (shown_name(nick, NAME_COLUMNS), out.one_line(text));
+            format!("{time} ? {} asks to become a contact; calls itself {nick}, says: {text}", peer.0.onion())
+        }
+        What::RequestGone { peer } => format!("{time} . the request of {} is gone", peer.0.onion()),
+        What::Contact { contact } => {
+            let state = match contact.state {
+                ContactState::Stranger => "a stranger",
+                ContactState::Waiting => "a contact that has not accepted you",
+                ContactState::Contact => "a contact",
+                ContactState::Blocked => "blocked",
+            };
+            format!("{time} . {} is {state} now", names.of(&contact.peer))
+        }
+        What::Link { peer, up } => {
+            format!("{time} . {}: the link is {}", names.of(peer), if *up { "up" } else { "down" })
+        }
+        What::Tor { sentence, .. } => format!("{time} . {}", shown_line(sentence)),
+        What::Notice { peer, sentence } => {
+            let who = peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", names.of(peer)));
+            format!("{time} ! {who}{}", shown_line(sentence))
+        }
+        What::Gap { from, to } => format!("{time} ! the events {from} to {to} are not known any more"),
+    }
+}
