@@ -118,7 +118,11 @@ pub(crate) enum Ask {
     },
     Decide(Decision, Onion),
     Rename(Onion, String),
-    Invite(u32),
+    Invite {
+        hours: u32,
+        /// The user wants to see it now.
+        show: bool,
+    },
     Exit,
 }
 
@@ -307,6 +311,9 @@ pub(crate) struct Start {
     pub(crate) stored: Stored,
 }
 
+/// Rows of messages by number, with the columns that they were made for.
+type Wrapped = HashMap<i64, (usize, Rc<Vec<String>>)>;
+
 /// The state.
 pub(crate) struct Model {
     pub(crate) now: i64,
@@ -356,7 +363,7 @@ pub(crate) struct Model {
     leaving: bool,
     effects: Vec<Effect>,
     /// Wrapped texts of messages, by number, for the columns that they were wrapped for.
-    wrapped: RefCell<HashMap<i64, (usize, Rc<Vec<String>>)>>,
+    wrapped: RefCell<Wrapped>,
 }
 
 impl Model {
@@ -595,10 +602,10 @@ impl Model {
     /// A message's text in rows.
     pub(crate) fn wrapped(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
         let mut cache = self.wrapped.borrow_mut();
-        if let Some((known, rows)) = cache.get(&id) {
-            if *known == columns {
-                return rows.clone();
-            }
+        if let Some((known, rows)) = cache.get(&id)
+            && *known == columns
+        {
+            return rows.clone();
         }
         if cache.len() > 400 {
             cache.clear();

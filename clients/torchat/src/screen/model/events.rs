@@ -164,12 +164,11 @@ impl Model {
             && self.open == Open::Talk(peer)
             && self.visible().iter().any(|row| row.id == id);
         if is_new && !on_screen {
-            if self.open == Open::Talk(peer) {
-                if let Some(talk) = self.talk_mut() {
-                    if talk.new_from.is_none_or(|from| from <= talk.seen) {
-                        talk.new_from = Some(id);
-                    }
-                }
+            if self.open == Open::Talk(peer)
+                && let Some(talk) = self.talk_mut()
+                && talk.new_from.is_none_or(|from| from <= talk.seen)
+            {
+                talk.new_from = Some(id);
             }
             self.tell(format!("a message from {}", self.name_of(peer, 20)));
         }

@@ -149,7 +149,7 @@ fn answer(ask: &Ask) -> Answer {
         }
         Ask::Cancel(..) => Answer::Cancelled(true),
         Ask::Add { .. } => Answer::Added(onion(3)),
-        Ask::Invite(_) => Answer::Invite("torchat:x?i=y".into()),
+        Ask::Invite { .. } => Answer::Invite("torchat:x?i=y".into()),
         Ask::Seen(..) | Ask::Decide(..) | Ask::Rename(..) | Ask::Exit => Answer::Done,
     }
 }
