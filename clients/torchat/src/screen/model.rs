@@ -355,6 +355,9 @@ pub(crate) struct Model {
     asked_to_start: bool,
     /// Told to the daemon, not answered.
     seeing: bool,
+    /// Events since the list was asked for, while it is on its way.
+    meanwhile: Option<Vec<Event>>,
+    replaying: bool,
     refreshed: i64,
     progress_asked: i64,
     attention: bool,
@@ -402,6 +405,8 @@ impl Model {
             retry_at: None,
             asked_to_start: false,
             seeing: false,
+            meanwhile: None,
+            replaying: false,
             refreshed: 0,
             progress_asked: 0,
             attention: true,
@@ -456,6 +461,9 @@ impl Model {
     }
 
     fn ask(&mut self, ask: Ask) {
+        if matches!(ask, Ask::Conversations { .. }) && self.meanwhile.is_none() {
+            self.meanwhile = Some(Vec::new());
+        }
         self.effects.push(Effect::Ask(ask));
     }
 

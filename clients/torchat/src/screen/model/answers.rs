@@ -28,7 +28,10 @@ impl Model {
             (ask, Err(error)) => return self.failed(&ask, &error),
         };
         match answer {
-            (Ask::Conversations { fresh }, Answer::Conversations(list)) => self.conversations(list, fresh),
+            (Ask::Conversations { fresh }, Answer::Conversations(list)) => {
+                self.conversations(list, fresh);
+                self.replay();
+            }
             (_, Answer::Requests(requests)) => {
                 self.requests = requests;
                 self.sort();
@@ -89,6 +92,7 @@ impl Model {
 
     fn failed(&mut self, ask: &Ask, error: &ApiClientError) {
         match ask {
+            Ask::Conversations { .. } => self.meanwhile = None,
             // `loading` stays, so that it is not asked again and again: the next opening or connection does.
             Ask::Page(..) => {}
             Ask::Seen(peer, upto) => {

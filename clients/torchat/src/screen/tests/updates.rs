@@ -408,3 +408,22 @@ fn the_mouse_scrolls_opens_and_chooses() {
     play.input(Input::Mouse(mouse(MouseEventKind::Down(MouseButton::Left), 3, 19)));
     assert_eq!(play.model.open, Open::Talk(onion(3)));
 }
+
+#[test]
+fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
+    let mut play = Play::new((80, 24));
+    play.start(people(), vec![]);
+    // The page was read before these; its answer comes after them.
+    play.event(received(31, 2, "in between"));
+    play.event(What::Delivered(reference(9, 2)));
+    play.page(Place::Last, talk(), false);
+    play.see("in between");
+    play.see("✓✓ see you at eight");
+    // The same with the list.
+    play.connect(false);
+    play.event(received(90, 3, "meanwhile"));
+    let ask = play.asked(|ask| matches!(ask, Ask::Conversations { .. }));
+    play.answer(ask, Answer::Conversations(people()));
+    assert_eq!(unread(&play, 3), 3);
+    assert_eq!(play.model.order[0], onion(3));
+}
