@@ -214,7 +214,7 @@ fn take(play: &mut Play, step: Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
     #[test]
     fn nothing_panics_and_the_cursor_is_inside(
         size in (20u16..130, 6u16..45),
