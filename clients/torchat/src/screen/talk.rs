@@ -54,7 +54,7 @@ pub(crate) struct Bottom {
 /// What happens while a page is on its way: the page may have been read before it.
 #[derive(Debug, Clone)]
 enum During {
-    Put(Message),
+    Put(Box<Message>),
     State(i64, MessageState),
 }
 
@@ -235,7 +235,7 @@ impl Talk {
             match during {
                 During::Put(message) => {
                     let at = millis(&message.at).unwrap_or(0);
-                    self.put(message, at);
+                    self.put(*message, at);
                 }
                 During::State(id, state) => self.set_state(id, state),
             }
@@ -265,7 +265,7 @@ impl Talk {
     /// A message as an event or an answer told it. Twice the same is once.
     pub(crate) fn put(&mut self, message: Message, now: i64) {
         if self.loading {
-            self.during.push(During::Put(message.clone()));
+            self.during.push(During::Put(Box::new(message.clone())));
         }
         if let Some(key) = &message.client_id {
             self.drop_local(key);
