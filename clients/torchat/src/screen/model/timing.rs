@@ -81,7 +81,8 @@ impl Model {
             // New: its reason is shown when it did not go out at once.
             None => waiting.at + 4 * SECOND,
         };
-        (at > self.refreshed).then_some(at)
+        // A peer that is tried every second is not looked at every second.
+        (at > self.refreshed).then_some(at.max(self.refreshed + 10 * SECOND))
     }
 
     /// Does what is due.
