@@ -63,16 +63,18 @@ fn main() -> anyhow::Result<()> {
     screen.keys("\x15");
     let mut scrolled = Vec::new();
     for n in 0..200 {
+        quiet(&screen, 40);
         let before = screen.frame();
         let begun = Instant::now();
-        // Up through the history, page by page; what is not there yet is fetched meanwhile.
-        screen.keys(if n % 30 < 15 { "\x1b[5~" } else { "\x1b[6~" });
+        // Up and down again: there is always a page in this direction.
+        screen.keys(if n % 2 == 0 { "\x1b[5~" } else { "\x1b[6~" });
         screen.wait("another page", |screen| (pty::framed(screen) != before).then_some(()));
         scrolled.push(begun.elapsed());
     }
     print("a page scrolled", &mut scrolled);
     let mut switched = Vec::new();
     for n in 0..200 {
+        quiet(&screen, 40);
         let before = screen.frame();
         let begun = Instant::now();
         screen.keys(if n % 60 < 40 { "\x0e" } else { "\x10" });
@@ -84,7 +86,7 @@ fn main() -> anyhow::Result<()> {
     let pid = screen.pid();
     println!("memory: {:.1} MB resident", resident_mb(pid)?);
     // What was asked last is answered.
-    settle(&screen);
+    quiet(&screen, 1_000);
     let (before, pieces) = (cpu_ticks(pid)?, screen.pieces());
     std::thread::sleep(Duration::from_secs(10));
     println!(
@@ -97,11 +99,11 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until nothing was drawn for a second.
-fn settle(screen: &Screen) {
+/// Waits until nothing was drawn for so many milliseconds: what is measured next is not the rest of something else.
+fn quiet(screen: &Screen, ms: u64) {
     let mut last = screen.pieces();
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(ms));
         let now = screen.pieces();
         if now == last {
             return;

@@ -118,7 +118,11 @@ pub(crate) enum Ask {
     },
     Decide(Decision, Onion),
     Rename(Onion, String),
-    Invite(u32),
+    Invite {
+        hours: u32,
+        /// The user wants to see it now.
+        show: bool,
+    },
     Exit,
 }
 
@@ -307,6 +311,9 @@ pub(crate) struct Start {
     pub(crate) stored: Stored,
 }
 
+/// Rows of messages by number, with the columns that they were made for.
+type Wrapped = HashMap<i64, (usize, Rc<Vec<String>>)>;
+
 /// The state.
 pub(crate) struct Model {
     pub(crate) now: i64,
@@ -348,6 +355,9 @@ pub(crate) struct Model {
     asked_to_start: bool,
     /// Told to the daemon, not answered.
     seeing: bool,
+    /// Events since the list was asked for, while it is on its way.
+    meanwhile: Option<Vec<Event>>,
+    replaying: bool,
     refreshed: i64,
     progress_asked: i64,
     attention: bool,
@@ -356,7 +366,7 @@ pub(crate) struct Model {
     leaving: bool,
     effects: Vec<Effect>,
     /// Wrapped texts of messages, by number, for the columns that they were wrapped for.
-    wrapped: RefCell<HashMap<i64, (usize, Rc<Vec<String>>)>>,
+    wrapped: RefCell<Wrapped>,
 }
 
 impl Model {
@@ -395,6 +405,8 @@ impl Model {
             retry_at: None,
             asked_to_start: false,
             seeing: false,
+            meanwhile: None,
+            replaying: false,
             refreshed: 0,
             progress_asked: 0,
             attention: true,
@@ -449,6 +461,9 @@ impl Model {
     }
 
     fn ask(&mut self, ask: Ask) {
+        if matches!(ask, Ask::Conversations { .. }) && self.meanwhile.is_none() {
+            self.meanwhile = Some(Vec::new());
+        }
         self.effects.push(Effect::Ask(ask));
     }
 
@@ -595,10 +610,10 @@ impl Model {
     /// A message's text in rows.
     pub(crate) fn wrapped(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
         let mut cache = self.wrapped.borrow_mut();
-        if let Some((known, rows)) = cache.get(&id) {
-            if *known == columns {
-                return rows.clone();
-            }
+        if let Some((known, rows)) = cache.get(&id)
+            && *known == columns
+        {
+            return rows.clone();
         }
         if cache.len() > 400 {
             cache.clear();

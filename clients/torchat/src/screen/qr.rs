@@ -45,7 +45,7 @@ mod tests {
             for (y, line) in code.to_colors().chunks(code.width()).enumerate() {
                 for (x, color) in line.iter().enumerate() {
                     let block = rows[(y + QUIET) / 2].chars().nth(x + QUIET).unwrap();
-                    let full = if (y + QUIET) % 2 == 0 { "█▀" } else { "█▄" }.contains(block);
+                    let full = if (y + QUIET).is_multiple_of(2) { "█▀" } else { "█▄" }.contains(block);
                     assert_eq!(full, (*color == Color::Dark) != ink, "{x} {y}");
                 }
             }

@@ -51,6 +51,13 @@ pub(crate) struct Bottom {
     pub(crate) hidden: usize,
 }
 
+/// What happens while a page is on its way: the page may have been read before it.
+#[derive(Debug, Clone)]
+enum During {
+    Put(Box<Message>),
+    State(i64, MessageState),
+}
+
 /// A conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct Talk {
@@ -76,6 +83,7 @@ pub(crate) struct Talk {
     pub(crate) more_after: bool,
     /// A page is on its way.
     pub(crate) loading: bool,
+    during: Vec<During>,
     /// `None`: at the end, and stays there.
     pub(crate) bottom: Option<Bottom>,
     /// The first message that was unread when the conversation was opened.
@@ -101,6 +109,7 @@ impl Talk {
             more_before: false,
             more_after: false,
             loading: false,
+            during: Vec::new(),
             bottom: None,
             new_from: None,
             seen: 0,
@@ -194,18 +203,11 @@ impl Talk {
     /// A page in the place of the window.
     pub(crate) fn replace(&mut self, messages: Vec<Message>, more_before: bool, more_after: bool) {
         let locals = self.entries.split_off(&LOCAL);
-        // What came as an event while the page was on its way.
-        let newest = messages.last().map_or(0, |message| message.id);
-        let mut newer = if self.loaded && !self.more_after && !more_after {
-            self.entries.split_off(&(newest + 1))
-        } else {
-            BTreeMap::new()
-        };
         self.entries = messages.into_iter().map(|message| (message.id, Entry::new(message))).collect();
-        self.entries.append(&mut newer);
         self.entries.extend(locals);
         (self.loaded, self.loading) = (true, false);
         (self.more_before, self.more_after) = (more_before, more_after);
+        self.catch_up();
         if self.bottom.is_some_and(|bottom| !self.entries.contains_key(&bottom.id)) {
             self.bottom = None;
         }
@@ -223,6 +225,21 @@ impl Talk {
             self.entries.remove(&last);
             self.more_after = true;
         }
+        self.catch_up();
+    }
+
+    /// Does again what happened while a page was on its way. All of it can be done twice.
+    fn catch_up(&mut self) {
+        self.loading = false;
+        for during in std::mem::take(&mut self.during) {
+            match during {
+                During::Put(message) => {
+                    let at = millis(&message.at).unwrap_or(0);
+                    self.put(*message, at);
+                }
+                During::State(id, state) => self.set_state(id, state),
+            }
+        }
     }
 
     /// A newer page.
@@ -233,6 +250,7 @@ impl Talk {
         self.entries.extend(messages.into_iter().map(|message| (message.id, Entry::new(message))));
         self.more_after = more;
         self.trim();
+        self.catch_up();
     }
 
     fn trim(&mut self) {
@@ -246,6 +264,9 @@ impl Talk {
 
     /// A message as an event or an answer told it. Twice the same is once.
     pub(crate) fn put(&mut self, message: Message, now: i64) {
+        if self.loading {
+            self.during.push(During::Put(Box::new(message.clone())));
+        }
         if let Some(key) = &message.client_id {
             self.drop_local(key);
         }
@@ -280,6 +301,9 @@ impl Talk {
 
     /// How far a message is now.
     pub(crate) fn set_state(&mut self, id: i64, state: MessageState) {
+        if self.loading {
+            self.during.push(During::State(id, state));
+        }
         let last = self.last.as_mut().filter(|message| message.id == id);
         for message in last.into_iter().chain(self.entries.get_mut(&id).map(|entry| &mut entry.message)) {
             message.state = state;
@@ -356,6 +380,7 @@ impl Talk {
     pub(crate) fn forget(&mut self) {
         self.entries = self.entries.split_off(&LOCAL);
         (self.loaded, self.loading, self.more_after) = (false, false, false);
+        self.during.clear();
         (self.bottom, self.new_from) = (None, None);
     }
 }

@@ -21,9 +21,35 @@ pub(crate) fn wrap(shown: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut rows = Vec::new();
     for line in shown.split('\n') {
+        let from = rows.len();
         wrap_line(line, columns, &mut rows);
+        // In some scripts a row has other graphemes than the line had, and so another width: what sticks out is broken again.
+        let mut at = from;
+        while let Some(row) = rows.get(at) {
+            if let Some(rest) = sticks_out(row, columns) {
+                let rest = row.get(rest..).unwrap_or_default().to_owned();
+                if let Some(row) = rows.get_mut(at) {
+                    row.truncate(row.len() - rest.len());
+                }
+                rows.insert(at + 1, rest);
+            }
+            at += 1;
+        }
     }
     rows
+}
+
+/// Where the part of a row begins that does not fit; never at its beginning.
+fn sticks_out(row: &str, columns: usize) -> Option<usize> {
+    if row.len() <= columns || width(row) <= columns {
+        return None;
+    }
+    let mut used = 0;
+    let places = row.grapheme_indices(true).find(|(place, grapheme)| {
+        used += width(grapheme);
+        used > columns && *place > 0
+    });
+    places.map(|(place, _)| place)
 }
 
 fn wrap_line(line: &str, columns: usize, rows: &mut Vec<String>) {
@@ -90,6 +116,14 @@ pub(crate) fn fill(shown: &str, columns: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_row_is_measured_as_it_is_drawn() {
+        for columns in 2..20 {
+            let rows = wrap(" ವ✌ැ¡aaa!0®0aെ!¡a!a0០𐬀౦0🌭", columns);
+            assert!(rows.iter().all(|row| width(row) <= columns), "{rows:?}");
+        }
+    }
 
     #[test]
     fn words_stay_whole_and_wide_characters_count_twice() {

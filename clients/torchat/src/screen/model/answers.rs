@@ -28,7 +28,10 @@ impl Model {
             (ask, Err(error)) => return self.failed(&ask, &error),
         };
         match answer {
-            (Ask::Conversations { fresh }, Answer::Conversations(list)) => self.conversations(list, fresh),
+            (Ask::Conversations { fresh }, Answer::Conversations(list)) => {
+                self.conversations(list, fresh);
+                self.replay();
+            }
             (_, Answer::Requests(requests)) => {
                 self.requests = requests;
                 self.sort();
@@ -36,16 +39,16 @@ impl Model {
             (Ask::Status { show }, Answer::Status(status)) => self.status(status, show),
             (Ask::Page(peer, place), Answer::Page(page, behind)) => self.page(peer, place, page, behind),
             (Ask::Search { text, before, .. }, Answer::Found(found)) => {
-                if let Some(Overlay::Search(search)) = &mut self.overlay {
-                    if search.asked == text {
-                        search.waiting = false;
-                        (search.more, search.complete) = (found.more, found.complete);
-                        if before.is_none() {
-                            search.found.clear();
-                            search.at = 0;
-                        }
-                        search.found.extend(found.messages);
+                if let Some(Overlay::Search(search)) = &mut self.overlay
+                    && search.asked == text
+                {
+                    search.waiting = false;
+                    (search.more, search.complete) = (found.more, found.complete);
+                    if before.is_none() {
+                        search.found.clear();
+                        search.at = 0;
                     }
+                    search.found.extend(found.messages);
                 }
             }
             (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
@@ -71,13 +74,11 @@ impl Model {
                     self.name_of(peer, 20)
                 ));
             }
+            // Shown on the screen of the first run, if that is still there.
+            (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
             (_, Answer::Invite(invite)) => {
-                if self.is_first_run() && self.invite.is_none() && self.overlay.is_none() {
-                    self.invite = Some(invite);
-                } else {
-                    let title = "An invite: good once. Whoever shows it first is a contact at once".into();
-                    self.overlay = Some(Overlay::Code { title, text: invite });
-                }
+                let title = "An invite: good once. Whoever shows it first is a contact at once".into();
+                self.overlay = Some(Overlay::Code { title, text: invite });
             }
             (Ask::Decide(decision, peer), _) => self.decided(decision, peer),
             (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
@@ -91,6 +92,7 @@ impl Model {
 
     fn failed(&mut self, ask: &Ask, error: &ApiClientError) {
         match ask {
+            Ask::Conversations { .. } => self.meanwhile = None,
             // `loading` stays, so that it is not asked again and again: the next opening or connection does.
             Ask::Page(..) => {}
             Ask::Seen(peer, upto) => {
@@ -110,7 +112,7 @@ impl Model {
             }
             // The daemon stops faster than it answers.
             Ask::Exit if matches!(error, ApiClientError::Lost { .. }) => return self.leave(),
-            Ask::Invite(_) if self.is_first_run() => return,
+            Ask::Invite { show: false, .. } => return,
             _ => {}
         }
         // That the daemon is away is on the screen already.
@@ -151,7 +153,7 @@ impl Model {
         }
         if self.is_first_run() && !self.invite_asked {
             self.invite_asked = true;
-            self.ask(Ask::Invite(168));
+            self.ask(Ask::Invite { hours: 168, show: false });
         }
     }
 

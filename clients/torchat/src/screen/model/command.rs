@@ -101,8 +101,8 @@ impl Model {
             "reply" => self.reply(None),
             "cancel" => self.cancel(None),
             "invite" => match rest.parse::<u32>() {
-                _ if rest.is_empty() => self.ask(Ask::Invite(168)),
-                Ok(hours) => self.ask(Ask::Invite(hours)),
+                _ if rest.is_empty() => self.ask(Ask::Invite { hours: 168, show: true }),
+                Ok(hours) => self.ask(Ask::Invite { hours, show: true }),
                 Err(_) => self.usage(command),
             },
             "qr" => match self.own {
@@ -156,10 +156,10 @@ impl Model {
         if peer.is_empty() {
             return self.warn("/add ONION or /add INVITE");
         }
-        if !peer.starts_with("torchat:") {
-            if let Err(error) = parse_onion(peer) {
-                return self.warn(format!("this is no onion: {error}"));
-            }
+        if !peer.starts_with("torchat:")
+            && let Err(error) = parse_onion(peer)
+        {
+            return self.warn(format!("this is no onion: {error}"));
         }
         self.ask(Ask::Add { peer: peer.to_owned(), text: words.trim().to_owned() });
     }
@@ -207,8 +207,7 @@ impl Model {
 
     /// Everybody who can be named, with the name as it is shown.
     fn names(&self) -> Vec<(Onion, String)> {
-        let requests =
-            self.requests.iter().map(|request| (request.peer, Self::name_of_request(request, 40)));
+        let requests = self.requests.iter().map(|request| (request.peer, Self::name_of_request(request, 40)));
         let talks = self.talks.values().map(|talk| (talk.peer(), talk.name(40)));
         let mut names: Vec<_> = requests.chain(talks).collect();
         names.sort_by(|a, b| a.1.cmp(&b.1));

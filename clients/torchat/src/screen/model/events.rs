@@ -66,8 +66,24 @@ impl Model {
         self.warn("another daemon answers: this is another identity");
     }
 
+    /// Does again what happened while the list was on its way, because the list may be older. Without bells, and without what
+    /// cannot be done twice: that a message was read.
+    pub(super) fn replay(&mut self) {
+        let Some(events) = self.meanwhile.take() else { return };
+        self.replaying = true;
+        for event in events {
+            if !matches!(event.what, What::Read(_) | What::Notice { .. } | What::Gap { .. }) {
+                self.event(event);
+            }
+        }
+        self.replaying = false;
+    }
+
     /// An event.
     pub(super) fn event(&mut self, event: Event) {
+        if let Some(meanwhile) = &mut self.meanwhile {
+            meanwhile.push(event.clone());
+        }
         let at = millis(&event.at).unwrap_or(self.now);
         match event.what {
             What::Received { message } => self.received(message, at),
@@ -164,12 +180,11 @@ impl Model {
             && self.open == Open::Talk(peer)
             && self.visible().iter().any(|row| row.id == id);
         if is_new && !on_screen {
-            if self.open == Open::Talk(peer) {
-                if let Some(talk) = self.talk_mut() {
-                    if talk.new_from.is_none_or(|from| from <= talk.seen) {
-                        talk.new_from = Some(id);
-                    }
-                }
+            if self.open == Open::Talk(peer)
+                && let Some(talk) = self.talk_mut()
+                && talk.new_from.is_none_or(|from| from <= talk.seen)
+            {
+                talk.new_from = Some(id);
             }
             self.tell(format!("a message from {}", self.name_of(peer, 20)));
         }
@@ -178,6 +193,7 @@ impl Model {
     /// Tells the user what is not on the screen, as far as it is wanted.
     fn tell(&mut self, text: String) {
         match self.stored.notify {
+            _ if self.replaying => {}
             Notify::Off => {}
             Notify::Bell => self.effects.push(Effect::Bell),
             Notify::Desktop => self.effects.push(Effect::Notify(text)),

@@ -457,10 +457,10 @@ impl Model {
 
     /// The focus is never on what is not there.
     pub(super) fn focus_settles(&mut self) {
-        if let Focus::Message(id) = self.focus {
-            if self.talk().is_none_or(|talk| talk.entry(id).is_none()) {
-                self.focus = Focus::Input;
-            }
+        if let Focus::Message(id) = self.focus
+            && self.talk().is_none_or(|talk| talk.entry(id).is_none())
+        {
+            self.focus = Focus::Input;
         }
         // A small screen shows the list when there is nothing else to show.
         let idle = self.open == Open::Nothing && self.overlay.is_none() && self.editor.text().is_empty();

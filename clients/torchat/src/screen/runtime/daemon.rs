@@ -165,7 +165,7 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
             handle.call(&command::Rename { peer: *peer, name: name.clone() })?;
             Answer::Done
         }
-        Ask::Invite(hours) => Answer::Invite(handle.call(&command::Invite { hours: Some(*hours) })?.invite),
+        Ask::Invite { hours, .. } => Answer::Invite(handle.call(&command::Invite { hours: Some(*hours) })?.invite),
         Ask::Exit => {
             handle.call(&command::Exit {})?;
             Answer::Done

@@ -34,7 +34,7 @@ fn first_run_while_tor_starts() {
     screens("first_run", |size| {
         let mut play = Play::new(size);
         play.start(vec![], vec![]);
-        let ask = play.asked(|ask| matches!(ask, Ask::Invite(_)));
+        let ask = play.asked(|ask| matches!(ask, Ask::Invite { .. }));
         let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
         play.answer(ask, Answer::Invite(invite));
         play.event(What::Tor { usable: false, sentence: "looking for relays".into() });
@@ -160,7 +160,7 @@ fn an_invite_as_a_code() {
     screens("invite", |size| {
         let mut play = talking(size);
         play.keys("/invite\n");
-        let ask = play.asked(|ask| matches!(ask, Ask::Invite(168)));
+        let ask = play.asked(|ask| matches!(ask, Ask::Invite { hours: 168, show: true }));
         let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
         play.answer(ask, Answer::Invite(invite));
         play

@@ -71,7 +71,11 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     let blank = if roomy { part("", Role::Text) } else { Vec::new() };
     let mut lines = blank.clone();
     lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer)));
-    let how = if request.nick.is_empty() { "asks to become a contact." } else { "asks to become a contact; so it calls itself." };
+    let how = if request.nick.is_empty() {
+        "asks to become a contact."
+    } else {
+        "asks to become a contact; so it calls itself."
+    };
     lines.extend(part(how, Role::Text));
     if let Some(like) = model.looks_like_whom(peer, &request.nick) {
         lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
