@@ -75,6 +75,12 @@ fn an_event_is_golden_and_filters_hide_no_gap() {
         serde_json::from_str::<Line<serde_json::Value>>(&text).unwrap(),
         Line::Event { sub: Some(Ref::Number(1)), event: event.clone() }
     );
+    let upto: Line<()> = Line::Upto { sub: Some(Ref::Number(1)), upto: 9 };
+    assert_eq!(serde_json::to_string(&upto).unwrap(), r#"{"sub":1,"upto":9}"#);
+    assert_eq!(
+        serde_json::from_str::<Line<serde_json::Value>>(r#"{"sub":1,"upto":9}"#).unwrap(),
+        Line::Upto { sub: Some(Ref::Number(1)), upto: 9 }
+    );
     let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![peer]) };
     assert!(!filter.passes(&event.what));
     assert!(filter.passes(&event::What::Gap { from: 1, to: 3 }));
