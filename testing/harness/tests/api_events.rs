@@ -207,6 +207,19 @@ fn a_token_has_consumers_keys_and_events_of_its_own() {
         }
     };
     assert_eq!(seen, [(json!("own"), Value::Null), (json!("token's"), json!("k"))], "keys of others are not shown");
+    let keys = |api: &mut Api| -> Vec<Value> {
+        let page = api.ok(json!({"cmd": "HISTORY", "peer": NOBODY})).unwrap();
+        page["messages"].as_array().unwrap().iter().map(|message| message["client_id"].clone()).collect()
+    };
+    assert_eq!(keys(&mut own), [json!("k2"), Value::Null], "not even to the own user");
+    assert_eq!(keys(&mut api), [Value::Null, json!("k")]);
+    for key in ["token:t/k", "token:", "uid:1001/k"] {
+        let send = json!({"cmd": "SEND", "peer": NOBODY, "text": "token's", "client_id": key});
+        assert_eq!(own.refused(send).unwrap(), "bad-request", "{key}");
+        let subscribe = json!({"cmd": "SUBSCRIBE", "consumer": key});
+        assert_eq!(own.refused(subscribe).unwrap(), "bad-request", "{key}");
+        assert_eq!(own.refused(json!({"cmd": "ACK", "consumer": key, "seq": 1})).unwrap(), "bad-request", "{key}");
+    }
     api.ok(json!({"cmd": "ACK", "consumer": "bot", "seq": last})).unwrap();
     let consumers = |cursors: Value| -> Vec<(Value, Value)> {
         let rows = cursors["cursors"].as_array().unwrap();

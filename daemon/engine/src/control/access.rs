@@ -29,6 +29,15 @@ const UNPROVEN_BYTES: usize = 4 * 1024;
 /// A token's end is looked at again at least so often, because the wall clock can be set.
 const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 
+/// How the namespaces of those begin that are not the own user. No `client_id` begins so, and no consumer's name can: the
+/// own user's have nothing before them, and would else be somebody's.
+const NAMESPACES: [&str; 2] = ["token:", "uid:"];
+
+/// Whether a key that a program gives looks like one in a namespace.
+pub(super) fn is_in_namespace(key: &str) -> bool {
+    NAMESPACES.iter().any(|prefix| key.starts_with(prefix))
+}
+
 /// What a connection may do, and in whose name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Access {
@@ -81,6 +90,14 @@ impl Access {
     /// Whether it may know of this peer and write to it.
     pub(super) fn sees(&self, peer: &PeerId) -> bool {
         self.peers.as_ref().is_none_or(|peers| peers.contains(peer))
+    }
+
+    /// A stored key as its owner gave it; `None`: it is somebody else's.
+    pub(super) fn own_key(&self, key: &str) -> Option<String> {
+        if self.namespace.is_empty() && is_in_namespace(key) {
+            return None;
+        }
+        key.strip_prefix(&self.namespace).map(str::to_owned)
     }
 
     /// Whether the classic contract is allowed, which knows no rights: only to whoever has them all.

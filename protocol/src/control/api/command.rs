@@ -364,7 +364,8 @@ records! {
         peer: Onion,
         /// At most 65,536 bytes.
         text: String,
-        /// A key of the program's own, 1 to 64 bytes: the same key again, within 30 days, is the same message.
+        /// A key of the program's own, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
+        /// days, is the same message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
         /// `delivered`: answer when the peer has it durably.

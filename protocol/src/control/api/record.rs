@@ -69,7 +69,7 @@ pub struct Message {
     /// Sent: when the peer had it, or when it was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Time>,
-    /// Sent: the key that its sender gave it.
+    /// Sent by this program's user or token: the key that it gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// Why it is not delivered, in words.

@@ -385,11 +385,7 @@ pub(super) fn scrub(what: &mut What, access: &Access) {
 }
 
 fn scrub_message(message: &mut Message, access: &Access) {
-    if !access.namespace.is_empty()
-        && let Some(key) = message.client_id.take()
-    {
-        message.client_id = key.strip_prefix(&access.namespace).map(str::to_owned);
-    }
+    message.client_id = message.client_id.take().and_then(|key| access.own_key(&key));
 }
 
 #[cfg(test)]
