@@ -333,7 +333,7 @@ impl Node {
             PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),
             PeerMessage::Ack(state) => self.ack(now, entropy, id, state, turn),
             PeerMessage::Skip(skip) => self.skip(now, id, skip, turn),
-            PeerMessage::ContactReq(asked) => self.asked(now, id, asked, turn),
+            PeerMessage::ContactReq(asked) => self.asked(now, entropy, id, asked, turn),
             PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
             PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
             PeerMessage::Pong(nonce) => self.pong(id, nonce.n, turn),
