@@ -103,6 +103,10 @@ pub struct Counters {
     pub links: u64,
     /// Links closed because the peer broke a limit.
     pub misbehaved: u64,
+    /// Texts that were not accepted because too much waits to be delivered.
+    pub outbox: u64,
+    /// Invites that were not made because too many are outstanding.
+    pub invites: u64,
 }
 
 /// What is known of a peer.

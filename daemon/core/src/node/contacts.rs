@@ -270,6 +270,7 @@ impl Node {
         let answer = if !self.writable {
             Answer::Refused(Refused::Storage)
         } else if self.invites.len() >= self.policy.requests.invites {
+            self.counters.invites += 1;
             Answer::Refused(Refused::TooManyInvites)
         } else {
             let secret = InviteSecret(entropy::bytes(entropy));

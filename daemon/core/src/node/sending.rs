@@ -36,6 +36,8 @@ impl Node {
     ) {
         let Text { peer, text, client, expire_ms } = text;
         if let Err(refused) = self.may_send(&peer, &text) {
+            let full = matches!(refused, Refused::OutboxFull | Refused::OutboxFullForContact);
+            self.counters.outbox += u64::from(full);
             turn.effects.push(Effect::Answer { request, answer: Answer::Refused(refused) });
             return;
         }

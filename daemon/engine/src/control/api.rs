@@ -433,6 +433,7 @@ impl Connection {
                 self.reply::<command::Host>(reference, Ok(HostAnswer { onion: Onion(self.handle.own()) }));
             }
             Command::Status(_) => self.reply::<command::Status>(reference, Ok(context.status())),
+            Command::Check(_) => self.later::<command::Check>(reference, context.check()),
             Command::Contacts(_) => self.reply::<command::Contacts>(reference, Ok(context.contacts())),
             Command::Requests(_) => self.reply::<command::Requests>(reference, Ok(context.requests())),
             Command::Conversations(_) => self.later::<command::Conversations>(reference, context.conversations()),
