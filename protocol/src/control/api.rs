@@ -41,6 +41,20 @@ pub enum Right {
     Admin,
 }
 
+/// Reads what a daemon says of rights: those of a later version of the API are left out, because a program that does not
+/// know them cannot use them. What a daemon is told is read strictly, by [`Right`] itself.
+pub(crate) fn known_rights<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Right>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Found {
+        Known(Right),
+        Unknown(serde::de::IgnoredAny),
+    }
+    let found = Vec::<Found>::deserialize(deserializer)?;
+    let known = |found| if let Found::Known(right) = found { Some(right) } else { None };
+    Ok(found.into_iter().filter_map(known).collect())
+}
+
 /// A request's own name, given back with its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

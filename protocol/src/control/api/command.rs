@@ -166,6 +166,7 @@ records! {
         /// Your onion.
         onion: Onion,
         /// The rights of this connection.
+        #[serde(deserialize_with = "super::known_rights")]
         rights: Vec<Right>,
         /// The conversations that they are good for; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
