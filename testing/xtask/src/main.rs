@@ -122,9 +122,18 @@ fn built() -> PathBuf {
     }
 }
 
+/// What `cargo run` says of this program to it. ring's build script watches some of it: a cargo that inherits it builds
+/// ring, and all of Tor after it, again whenever xtask and a plain cargo take turns.
+const OF_THIS_PROGRAM: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"];
+
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        if OF_THIS_PROGRAM.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
