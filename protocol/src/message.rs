@@ -83,7 +83,8 @@ pub struct LaneState {
 /// What a receiver takes on one link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Longest text in bytes.
+    /// Longest text in bytes: at least [`limits::TEXT_BYTES`]. A receiver that took less would never get a text that its
+    /// sender has accepted already, so version 1 has none.
     pub msg: u64,
     /// Most messages unacknowledged.
     pub inflight: u64,
@@ -275,6 +276,7 @@ impl PeerMessage {
                 Some("features")
             }
             Self::Hello(hello) if hello.lanes.len() > limits::LANES_PER_PEER => Some("lanes"),
+            Self::Hello(hello) if hello.limits.msg < limits::TEXT_BYTES as u64 => Some("limits.msg"),
             Self::Recv(recv) if !number(recv.seq) => Some("seq"),
             Self::Recv(Recv { body: Body::Text { text }, .. }) if text.len() > limits::TEXT_BYTES => Some("text"),
             Self::Skip(skip) if !number(skip.to) => Some("to"),

@@ -129,7 +129,7 @@ fn a_later_reason_to_end_a_link_is_no_error() {
 #[test]
 fn every_limit_of_a_message_is_exact() {
     let hello = |app: usize, features: Vec<usize>| {
-        let limits = Limits { msg: 1, inflight: 1, credit: 1 };
+        let limits = Limits { msg: 65_536, inflight: 1, credit: 1 };
         let features = features.into_iter().map(|len| "f".repeat(len)).collect();
         PeerMessage::Hello(Hello { app: "a".repeat(app), v: 1, features, lanes: vec![], limits, run: None, met: None })
     };
@@ -150,6 +150,12 @@ fn every_limit_of_a_message_is_exact() {
     ] {
         assert_eq!(PeerMessage::decode(&good.encode()).unwrap(), good, "{field}");
         assert_eq!(PeerMessage::decode(&bad.encode()), Err(MessageError::Limit(field)));
+    }
+    for (msg, good) in [(0, false), (65_535, false), (65_536, true), ((1 << 53) - 1, true)] {
+        let PeerMessage::Hello(mut hello) = hello(1, vec![]) else { unreachable!() };
+        hello.limits.msg = msg;
+        let read = PeerMessage::decode(&PeerMessage::Hello(hello).encode());
+        assert_eq!(read.err(), (!good).then_some(MessageError::Limit("limits.msg")), "{msg}");
     }
     for (to, good) in [(0, false), (1, true), ((1 << 53) - 1, true), (1 << 53, false)] {
         let skip =

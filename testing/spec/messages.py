@@ -148,7 +148,10 @@ def lane_states(value):
 
 
 def limits(value):
-    return _read({"msg": number, "inflight": number, "credit": number}, value)
+    read = _read({"msg": number, "inflight": number, "credit": number}, value)
+    if read["msg"] < 65_536:
+        raise Refused("a receiver that takes less than the longest text")
+    return read
 
 
 def body(value):

@@ -281,6 +281,49 @@ fn a_slow_reader_gets_everything_from_the_log() {
 }
 
 #[test]
+fn a_follower_moves_on_past_what_its_filter_drops() {
+    let fake = Fake::new(|listener| {
+        let mut talk = Talk::accept(listener);
+        talk.welcome(9);
+        let sub = talk.expect("SUBSCRIBE");
+        talk.say(&json!({"ref": sub, "ok": {"after": 4, "last": 9}}));
+        let acknowledged = |talk: &mut Talk| {
+            let mut ack = talk.hear().unwrap();
+            assert_eq!(ack["cmd"], "ACK", "{ack}");
+            talk.say(&json!({"ref": ack["ref"], "ok": {"seq": ack["seq"]}}));
+            ack["seq"].take()
+        };
+        // Nothing is being worked off, so it acknowledges this by itself.
+        talk.say(&json!({"sub": sub, "upto": 8}));
+        assert_eq!(acknowledged(&mut talk), 8);
+        talk.event(&sub, 9);
+        // Not this: 9 is being worked off. Its own ACK covers it.
+        talk.say(&json!({"sub": sub, "upto": 12}));
+        talk.event(&sub, 13);
+        assert_eq!(acknowledged(&mut talk), 9);
+        assert_eq!(acknowledged(&mut talk), 13);
+        talk.say(&json!({"sub": sub, "upto": 20}));
+        assert_eq!(acknowledged(&mut talk), 20);
+        drop(talk);
+        let mut talk = Talk::accept(listener);
+        talk.welcome(20);
+        let request = talk.hear().unwrap();
+        assert_eq!(request["from"], 20, "what was dropped is not looked through again");
+        talk.say(&json!({"ref": request["ref"], "ok": {"after": 20, "last": 20}}));
+        talk.event(&request["ref"], 21);
+        talk.hear();
+    });
+    let mut follower = Follower::new(fake.address.clone(), Subscribe { consumer: Some("bot".into()), ..all() });
+    assert_eq!(follower.next(LONG).unwrap().unwrap().seq, 9);
+    assert_eq!(follower.next(LONG).unwrap().unwrap().seq, 13);
+    follower.ack_upto(9).unwrap();
+    follower.ack().unwrap();
+    assert_eq!(follower.next(LONG).unwrap().unwrap().seq, 21);
+    drop(follower);
+    fake.end();
+}
+
+#[test]
 fn a_follower_goes_on_where_it_was() {
     let fake = Fake::new(|listener| {
         let mut talk = Talk::accept(listener);

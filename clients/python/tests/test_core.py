@@ -320,6 +320,61 @@ class Events(unittest.TestCase):
 
         self.assertEqual((asyncio.run(same()), states), ([5, 6, 3], expected))
 
+    def test_a_follower_moves_on_past_what_its_filter_drops(self) -> None:
+        def drops(talk: Talk) -> None:
+            talk.welcome(13)
+            sub = talk.hear()["ref"]
+            talk.say(ref=sub, ok={"after": 4, "last": 13})
+
+            def acknowledged(seq: int) -> None:
+                ack = talk.hear()
+                assert (ack["cmd"], ack["seq"]) == ("ACK", seq), ack
+                talk.say(ref=ack["ref"], ok={"seq": seq})
+
+            # Nothing is being worked off: it acknowledges this by itself, but not what comes behind 9.
+            talk.say(sub=sub, upto=8)
+            acknowledged(8)
+            talk.event(sub, 9)
+            talk.say(sub=sub, upto=12)
+            talk.event(sub, 13)
+            acknowledged(13)
+            talk.say(sub=sub, upto=20)
+            acknowledged(20)
+
+        def goes_on(talk: Talk) -> None:
+            talk.welcome(20)
+            request = talk.hear()
+            assert request["from"] == 20, request
+            talk.say(ref=request["ref"], ok={"after": 20, "last": 21})
+            talk.event(request["ref"], 21)
+            talk.hear()
+
+        fake = Fake(self, drops, goes_on, drops, goes_on)
+        with torchat.Client(fake.path) as client:
+            with client.follow(consumer="bot") as follower:
+                found = []
+                for event in follower:
+                    found.append(event["seq"])
+                    if event["seq"] == 13:
+                        self.assertTrue(follower.ack())
+                    if event["seq"] == 21:
+                        break
+        self.assertEqual(found, [9, 13, 21])
+
+        async def same() -> List[int]:
+            found: List[int] = []
+            async with torchat.aio.Client(fake.path) as client:
+                async with client.follow(consumer="bot") as follower:
+                    async for event in follower:
+                        found.append(event["seq"])
+                        if event["seq"] == 13:
+                            self.assertTrue(await follower.ack())
+                        if event["seq"] == 21:
+                            break
+            return found
+
+        self.assertEqual(asyncio.run(same()), found)
+
     def test_a_follower_can_be_closed_while_it_waits(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "nobody")

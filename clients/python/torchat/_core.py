@@ -230,8 +230,9 @@ def _welcome(answer: Json) -> Welcome:
 
 
 Answer = Union[Json, Error]
-# What a subscription's reader finds: an event, how it ended, None (somebody wants attention), or True (events were dropped).
-Item = Union[Event, Error, None, bool]
+# What a subscription's reader finds: an event, how it ended, None (somebody wants attention), True (events were dropped), or
+# a number: up to there the daemon has looked, and there was nothing else for the filter.
+Item = Union[Event, Error, None, bool, int]
 
 
 class Route:
@@ -243,7 +244,7 @@ class Route:
         self.queued = 0
 
     def push(self, item: Item, size: int) -> None:
-        if isinstance(item, dict):
+        if isinstance(item, (dict, int)):
             if self._overflown:
                 return
             if self.queued >= QUEUE_BYTES:
@@ -321,6 +322,10 @@ class Wire:
             route = self._routes.get(found["sub"])
             if route:
                 route.push(found["event"], len(line))
+        elif "sub" in found and isinstance(found.get("upto"), int):
+            route = self._routes.get(found["sub"])
+            if route:
+                route.push(found["upto"], len(line))
         elif "cmd" in found:
             raise NotUnderstood("this torchatd does not know API 1: it is too old")
         # Anything else is of a later version of the API and was not asked for.
@@ -344,6 +349,8 @@ class Place:
         self._parameters = parameters
         self._onion: Optional[str] = None
         self.seq = 0
+        """Up to here the events were handed out, or are not wanted."""
+        self.handed_out = 0
         self.owed = 0
         self.acknowledged = 0
         self._backoff = RETRY_MIN
@@ -359,12 +366,24 @@ class Place:
         if self._onion == welcome["onion"] and welcome["seq"] >= self.seq:
             return {**self._parameters, "from": self.seq}, True
         # Another daemon, or a restored backup: only what it still knows of the consumer is true.
-        self.owed = self.acknowledged = 0
+        self.owed = self.acknowledged = self.handed_out = 0
         return {**self._parameters, "from": None}, False
 
     def begun(self, welcome: Welcome, after: int) -> None:
         self._onion, self.seq = welcome["onion"], after
         self._backoff = RETRY_MIN
+
+    def took(self, seq: int) -> None:
+        """An event is handed out."""
+        self.seq = self.handed_out = seq
+
+    def skipped(self, seq: int) -> Optional[Json]:
+        """Up to here there is nothing for us: what to acknowledge by itself. Never past an event that is still being worked
+        off."""
+        self.seq = seq
+        if self.consumer is None or self.handed_out > self.acknowledged:
+            return None
+        return {"consumer": self.consumer, "seq": seq}
 
     def failed(self, error: Error) -> float:
         """How long to wait before the next attempt; raises what does not pass."""

@@ -103,6 +103,17 @@ class Link:
     def call(self, cmd: str, parameters: Json, timeout: Optional[float]) -> Json:
         return self.ask(cmd, parameters, timeout)[1]
 
+    def tell(self, cmd: str, parameters: Json) -> None:
+        """Asks, and wants no answer."""
+        try:
+            with self._lock:
+                _, line = self._wire.request(cmd, parameters, lambda _answer: None)
+            with self._write:
+                self._socket.sendall(line)
+        except (Error, OSError):
+            # The connection is lost, which its readers are told.
+            pass
+
     def unsubscribe(self, reference: int) -> None:
         with self._lock:
             self._wire.unsubscribe(reference)
@@ -116,8 +127,9 @@ class Link:
 class Subscription:
     """The events of one connection: iterate over it, or call `next`. Ends with the connection: see `Client.follow`."""
 
-    def __init__(self, link: Link, parameters: Json, timeout: float) -> None:
-        self._link, self._parameters, self._timeout = link, parameters, timeout
+    def __init__(self, link: Link, parameters: Json, timeout: float,
+                 skipped: Optional[Callable[[int], None]] = None) -> None:
+        self._link, self._parameters, self._timeout, self._skipped = link, parameters, timeout, skipped
         self._items: "queue.SimpleQueue[Tuple[Item, int]]" = queue.SimpleQueue()
         self._end: Optional[Error] = None
         self._closed = False
@@ -127,7 +139,7 @@ class Subscription:
         self._route = Route(self._items.put)
         self._reference, answer = self._link.ask("SUBSCRIBE", self._parameters, self._timeout, self._route)
         self.position: int = answer["after"]
-        """The number of the last event that was handed out."""
+        """Up to here every event that passes the filter was handed out. Moves on without events too."""
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None: there was none in that time, or it was closed. Raises how it ended."""
@@ -151,6 +163,10 @@ class Subscription:
             elif isinstance(item, dict):
                 self.position = item["seq"]
                 return item
+            elif item is not None:
+                self.position = item
+                if self._skipped:
+                    self._skipped(item)
         return None
 
     def wake(self) -> None:
@@ -215,18 +231,23 @@ class Follower:
                 self._failed(error)
                 continue
             if event is not None:
-                self._place.seq = event["seq"]
+                self._place.took(event["seq"])
             return event
         return None
 
     def _connect(self) -> None:
         self._link = self._client._link()
         parameters, _ = self._place.begin(self._link.welcome)
-        self._subscription = Subscription(self._link, parameters, self._client.timeout)
+        self._subscription = Subscription(self._link, parameters, self._client.timeout, self._skipped)
         self._place.begun(self._link.welcome, self._subscription.position)
         if self._place.owed > self._place.acknowledged:
             self._acknowledge()
         self._state("connected", None)
+
+    def _skipped(self, seq: int) -> None:
+        parameters = self._place.skipped(seq)
+        if parameters and self._link is not None:
+            self._link.tell("ACK", parameters)
 
     def _failed(self, error: Error) -> None:
         self._subscription = None

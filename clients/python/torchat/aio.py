@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, AsyncIterator, List, Optional, Tuple, Union
+from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
 
 from . import _core
 from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
@@ -114,6 +114,14 @@ class Link:
     async def call(self, cmd: str, parameters: Json, timeout: Optional[float]) -> Json:
         return (await self.ask(cmd, parameters, timeout))[1]
 
+    def tell(self, cmd: str, parameters: Json) -> None:
+        """Asks, and wants no answer."""
+        try:
+            self._writer.write(self._wire.request(cmd, parameters, lambda _answer: None)[1])
+        except (Error, OSError):
+            # The connection is lost, which its readers are told.
+            pass
+
     async def unsubscribe(self, reference: int) -> None:
         self._wire.unsubscribe(reference)
         try:
@@ -126,13 +134,14 @@ class Link:
 class Subscription:
     """The events of one connection. Ends with the connection: see `Client.follow`."""
 
-    def __init__(self, link: Link, parameters: Json, timeout: float) -> None:
-        self._link, self._parameters, self._timeout = link, parameters, timeout
+    def __init__(self, link: Link, parameters: Json, timeout: float,
+                 skipped: Optional[Callable[[int], None]] = None) -> None:
+        self._link, self._parameters, self._timeout, self._skipped = link, parameters, timeout, skipped
         self._items: "asyncio.Queue[Tuple[Item, int]]" = asyncio.Queue()
         self._end: Optional[Error] = None
         self._closed = False
         self.position = 0
-        """The number of the last event that was handed out."""
+        """Up to here every event that passes the filter was handed out. Moves on without events too."""
 
     async def begin(self) -> "Subscription":
         self._route = Route(self._items.put_nowait)
@@ -165,6 +174,10 @@ class Subscription:
             elif isinstance(item, dict):
                 self.position = item["seq"]
                 return item
+            elif item is not None:
+                self.position = item
+                if self._skipped:
+                    self._skipped(item)
         return None
 
     async def close(self) -> None:
@@ -224,18 +237,23 @@ class Follower:
                 self._failed(error)
                 continue
             if event is not None:
-                self._place.seq = event["seq"]
+                self._place.took(event["seq"])
             return event
         return None
 
     async def _connect(self) -> None:
         self._link = await self._client._link()
         parameters, _ = self._place.begin(self._link.welcome)
-        self._subscription = await Subscription(self._link, parameters, self._client.timeout).begin()
+        self._subscription = await Subscription(self._link, parameters, self._client.timeout, self._skipped).begin()
         self._place.begun(self._link.welcome, self._subscription.position)
         if self._place.owed > self._place.acknowledged:
             await self._acknowledge()
         self._state("connected", None)
+
+    def _skipped(self, seq: int) -> None:
+        parameters = self._place.skipped(seq)
+        if parameters and self._link is not None:
+            self._link.tell("ACK", parameters)
 
     def _failed(self, error: Error) -> None:
         self._subscription = None

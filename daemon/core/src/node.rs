@@ -103,6 +103,10 @@ pub struct Counters {
     pub links: u64,
     /// Links closed because the peer broke a limit.
     pub misbehaved: u64,
+    /// Texts that were not accepted because too much waits to be delivered.
+    pub outbox: u64,
+    /// Invites that were not made because too many are outstanding.
+    pub invites: u64,
 }
 
 /// What is known of a peer.
@@ -333,7 +337,7 @@ impl Node {
             PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),
             PeerMessage::Ack(state) => self.ack(now, entropy, id, state, turn),
             PeerMessage::Skip(skip) => self.skip(now, id, skip, turn),
-            PeerMessage::ContactReq(asked) => self.asked(now, id, asked, turn),
+            PeerMessage::ContactReq(asked) => self.asked(now, entropy, id, asked, turn),
             PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
             PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
             PeerMessage::Pong(nonce) => self.pong(id, nonce.n, turn),

@@ -5,7 +5,7 @@
 use crate::engine::Event;
 use crate::link::{self, LinkContext, Role};
 use crate::transport::{BoxStream, DialError, Isolation, Transport};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
@@ -63,22 +63,86 @@ pub(crate) async fn dial(
     }
 }
 
-/// Dials our own service as a stranger would, and hangs up.
-pub(crate) async fn check(transport: Arc<dyn Transport>, own: PeerId, times: DialTimes, context: LinkContext) {
-    let dial = tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh));
+/// Dials our own service as a stranger would, up to its first words, hangs up, and tells the core. Returns what was wrong.
+pub(crate) async fn check(
+    transport: Arc<dyn Transport>,
+    own: PeerId,
+    times: DialTimes,
+    context: LinkContext,
+) -> Option<String> {
+    let dial = async {
+        let mut stream = match tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(failure(&error)),
+            Err(_) => return Err(failure(&DialError::Timeout)),
+        };
+        met(tokio::time::timeout(times.attempt, link::hear_hello(&mut stream, own, &context)).await)
+    };
     let result = tokio::select! {
         biased;
-        () = context.stop.cancelled() => return,
+        () = context.stop.cancelled() => return Some("the daemon is stopping".into()),
         result = dial => result,
     };
-    let failure = match result {
-        Ok(Ok(_stream)) => None,
-        Ok(Err(error)) => Some(failure(&error)),
-        Err(_) => Some(failure(&DialError::Timeout)),
-    };
+    let failure = result.err();
+    let reason = failure.as_ref().map(|(_, reason)| reason.clone());
     // The engine is gone only when the daemon stops.
     let event = Event::Core { input: Input::SelfChecked { failure }, room: Vec::new() };
     let _ = context.mailbox.send(event).await;
+    reason
+}
+
+/// How long the result of a check stands before a client's wish makes another one: dials are dear, and a guard sees them.
+const CHECK_PAUSE_MS: u64 = 60_000;
+
+/// What the last check of our own service that a client wished for came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// What was wrong, in words; `None`: it was reached.
+    pub failure: Option<String>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How long ago it ended, in milliseconds.
+    pub ago_ms: u64,
+}
+
+/// Checks of our own service that clients wish for: one at a time, and one a minute.
+pub(crate) struct Checker {
+    /// Weak: whoever holds a handle does not keep the way into the network open.
+    transport: Weak<dyn Transport>,
+    own: PeerId,
+    times: DialTimes,
+    context: LinkContext,
+    /// The last one, and when it ended by the monotonic clock. Locked while one runs.
+    last: Arc<tokio::sync::Mutex<Option<(Checked, u64)>>>,
+}
+
+impl Checker {
+    pub(crate) fn new(transport: &Arc<dyn Transport>, own: PeerId, times: DialTimes, context: LinkContext) -> Self {
+        Self { transport: Arc::downgrade(transport), own, times, context, last: Arc::default() }
+    }
+
+    /// Checks, or says what the last check came to if that is not long ago. `None`: the daemon is stopping.
+    pub(crate) async fn check(&self) -> Option<Checked> {
+        let mut last = self.last.clone().lock_owned().await;
+        let clock = self.context.clock.clone();
+        let begun = clock.now().mono_ms;
+        if let Some((checked, at)) = last.as_ref() {
+            let ago_ms = begun.saturating_sub(*at);
+            if ago_ms < CHECK_PAUSE_MS {
+                return Some(Checked { ago_ms, ..checked.clone() });
+            }
+        }
+        let check = check(self.transport.upgrade()?, self.own, self.times, self.context.clone());
+        // A task of its own: a client that leaves in the middle does not make room for another dial.
+        let task = tokio::spawn(async move {
+            let failure = check.await;
+            let ended = clock.now().mono_ms;
+            let checked = Checked { failure, took_ms: ended.saturating_sub(begun), ago_ms: 0 };
+            *last = Some((checked.clone(), ended));
+            checked
+        });
+        task.await.ok()
+    }
 }
 
 async fn hedged(

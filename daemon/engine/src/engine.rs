@@ -9,7 +9,7 @@ mod replies;
 
 use crate::client_ids::{ClientIds, SendReply};
 use crate::clock::{Clock, Randomness};
-use crate::dialer::{self, DialTimes};
+use crate::dialer::{self, Checker, DialTimes};
 use crate::door;
 use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
@@ -308,6 +308,7 @@ impl Engine {
             log: log.reader(reader.clone(), world.clock.clone()),
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
             client_commits: clients.commits(),
+            checker: Arc::new(Checker::new(&network.transport, own, config.dial, context.clone())),
         };
         tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
@@ -620,7 +621,8 @@ impl Engine {
                 }
                 Effect::SelfCheck => {
                     let (transport, context) = (self.transport.clone(), self.context.clone());
-                    tokio::spawn(dialer::check(transport, self.own, self.config.dial, context));
+                    let (own, times) = (self.own, self.config.dial);
+                    tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
                 }
                 Effect::Replace => self.ask_for_replacement(),
                 Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", notice.sentence()),

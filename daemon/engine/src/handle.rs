@@ -22,6 +22,7 @@ pub use refusal::Refusal;
 pub use tokens::TokenRow;
 
 use crate::clock::Clock;
+use crate::dialer::{Checked, Checker};
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, Refusals};
 use crate::link::SentAway;
@@ -94,6 +95,7 @@ pub struct Handle {
     pub(crate) consumers: Arc<Consumers>,
     /// How many clients' keys were committed, see [`crate::client_ids`].
     pub(crate) client_commits: Arc<AtomicU64>,
+    pub(crate) checker: Arc<Checker>,
 }
 
 impl Handle {
@@ -261,9 +263,23 @@ impl Handle {
         self.clock.now().wall_ms
     }
 
+    /// Dials our own service as a stranger would, now; or tells how that ended if it was less than a minute ago. Takes at
+    /// most two times the time of a dial.
+    ///
+    /// # Errors
+    /// [`Refusal::Stopping`].
+    pub async fn check(&self) -> Result<Checked, Refusal> {
+        self.checker.check().await.ok_or(Refusal::Stopping)
+    }
+
     /// Counts a local program that was turned away.
     pub(crate) fn note_refused_client(&self) {
         self.refused_clients.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a local program for which there was no room.
+    pub(crate) fn note_crowded_out(&self) {
+        self.sent_away.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs a commit of its own beside those of the engine's turns.

@@ -14,6 +14,6 @@ pub mod store;
 pub mod transport;
 mod unread;
 
-pub use dialer::DialTimes;
+pub use dialer::{Checked, DialTimes};
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
 pub use legacy::{LegacyLease, LegacyLine};

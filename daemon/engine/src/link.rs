@@ -44,6 +44,10 @@ pub(crate) struct SentAway {
     pub(crate) handshakes: AtomicU64,
     /// Links whose peer broke the protocol.
     pub(crate) protocol: AtomicU64,
+    /// Links whose peer did not read what was said to it.
+    pub(crate) not_read: AtomicU64,
+    /// Local programs that came while as many as may be were connected.
+    pub(crate) connections: AtomicU64,
 }
 
 /// What a link needs of the engine.
@@ -84,6 +88,7 @@ pub(crate) struct LinkHandle {
     /// Cancelled when the end is queued.
     closing: CancellationToken,
     cancel: CancellationToken,
+    sent_away: Arc<SentAway>,
 }
 
 impl LinkHandle {
@@ -92,7 +97,10 @@ impl LinkHandle {
         if matches!(message, ToLink::Close(_)) {
             self.closing.cancel();
         }
-        if self.queue.try_send(message).is_err() {
+        if let Err(error) = self.queue.try_send(message) {
+            // Said in vain to a link that has ended, it is nobody's fault.
+            let stalled = matches!(error, mpsc::error::TrySendError::Full(_)) && !self.cancel.is_cancelled();
+            self.sent_away.not_read.fetch_add(u64::from(stalled), Ordering::Relaxed);
             self.cancel.cancel();
         }
     }
@@ -148,6 +156,25 @@ pub(crate) async fn shake_hands(
     }
 }
 
+/// Speaks to a service as far as its hello, which shows that somebody serves it who speaks the protocol.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &LinkContext) -> Result<(), String> {
+    let (mut handshake, first) = Handshake::initiator(&context.identity, peer, context.randomness.bytes());
+    send(stream, &first).await?;
+    let mut buffer = [0; 2048];
+    loop {
+        let bytes = hear(stream, &mut buffer, FIRST_BYTES_TIME).await?;
+        let progress =
+            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        // What we would say next follows a whole hello. It is not said: nothing more is to be learnt from ourselves.
+        if !progress.write.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
 /// The next bytes of a handshake.
 ///
 /// # Errors
@@ -184,7 +211,8 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
     let closing = CancellationToken::new();
-    let handle = LinkHandle { queue, closing: closing.clone(), cancel: cancel.clone() };
+    let sent_away = context.sent_away.clone();
+    let handle = LinkHandle { queue, closing: closing.clone(), cancel: cancel.clone(), sent_away };
     let Established { peer, binding, epoch, .. } = established;
     let up = Event::LinkUp { link: id, peer, outgoing, binding, epoch, handle };
     if context.mailbox.send(up).await.is_err() {
@@ -214,7 +242,7 @@ async fn live(
     context: &LinkContext,
     closing: &CancellationToken,
 ) -> String {
-    let mut writing = Box::pin(write(writer, sealer, messages));
+    let mut writing = Box::pin(write(writer, sealer, messages, &context.sent_away));
     let ended = {
         // Dropped at the end of this block, with what it holds of an unfinished message: a link that is over must not cost
         // memory, or whoever makes many of them, each over the limit, has this much of each for the times below.
@@ -309,7 +337,12 @@ enum Written {
 }
 
 /// Writes what the engine says.
-async fn write(writer: &mut WriteHalf<BoxStream>, mut sealer: Sealer, mut messages: mpsc::Receiver<ToLink>) -> Written {
+async fn write(
+    writer: &mut WriteHalf<BoxStream>,
+    mut sealer: Sealer,
+    mut messages: mpsc::Receiver<ToLink>,
+    sent_away: &SentAway,
+) -> Written {
     let mut out = Vec::new();
     loop {
         let Some(mut next) = messages.recv().await else { return Written::Broken("closed here".into()) };
@@ -340,7 +373,10 @@ async fn write(writer: &mut WriteHalf<BoxStream>, mut sealer: Sealer, mut messag
         match tokio::time::timeout(WRITE_TIME, write).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
-            Err(_) => return Written::Broken("the peer does not read".into()),
+            Err(_) => {
+                sent_away.not_read.fetch_add(1, Ordering::Relaxed);
+                return Written::Broken("the peer does not read".into());
+            }
         }
         if let Some(bye) = closing {
             return Written::Closed { last_words: bye.is_some() };
@@ -395,6 +431,26 @@ mod tests {
         }
         let Some(Event::LinkUp { handle, .. }) = events.recv().await else { panic!("the link is up") };
         (handle, events, far)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn links_whose_peer_does_not_read_are_counted_once() {
+        // More than may wait: it ends at once.
+        let (handle, mut events, _far) = link_to_a_peer_that_does_not_read().await;
+        for n in 0..2 * QUEUE as u64 {
+            handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
+        }
+        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
+        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1);
+        handle.tell(ToLink::Close(None));
+        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1, "it has ended");
+        // Fewer: it ends when the write took too long.
+        let (handle, mut events, _far) = link_to_a_peer_that_does_not_read().await;
+        for n in 0..QUEUE as u64 {
+            handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
+        }
+        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
+        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 //!
 //! One JSON object a line, both ways. A request has `cmd`, maybe `ref`, and the command's parameters beside them; unknown
 //! keys are ignored. Answers come in any order: `{"ref":..,"ok":{..}}` or `{"ref":..,"error":{..}}`. An event that a
-//! subscription pushes is `{"sub":REF,"event":{..}}`, REF being that of the SUBSCRIBE.
+//! subscription pushes is `{"sub":REF,"event":{..}}`, REF being that of the SUBSCRIBE; `{"sub":REF,"upto":N}` says how far
+//! the log was looked through when its filter drops what is there.
 //!
 //! A command is a type: its parameters, its name, the right that it needs, what it answers ([`Call`]). The table of
 //! all commands ([`COMMANDS`]) drives parsing, permissions, documentation and the schema, so that they cannot differ.
@@ -38,6 +39,20 @@ pub enum Right {
     Contacts,
     /// Everything, tokens and the end of the daemon among it.
     Admin,
+}
+
+/// Reads what a daemon says of rights: those of a later version of the API are left out, because a program that does not
+/// know them cannot use them. What a daemon is told is read strictly, by [`Right`] itself.
+pub(crate) fn known_rights<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Right>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Found {
+        Known(Right),
+        Unknown(serde::de::IgnoredAny),
+    }
+    let found = Vec::<Found>::deserialize(deserializer)?;
+    let known = |found| if let Found::Known(right) = found { Some(right) } else { None };
+    Ok(found.into_iter().filter_map(known).collect())
 }
 
 /// A request's own name, given back with its answer.
@@ -178,6 +193,13 @@ pub enum Line<Answer> {
         sub: Option<Ref>,
         /// What happened.
         event: event::Event,
+    },
+    /// A subscription has looked through the log up to here; whatever passes its filter was pushed before.
+    Upto {
+        /// The `ref` of the SUBSCRIBE.
+        sub: Option<Ref>,
+        /// The last event that was looked at: ACK may name it.
+        upto: u64,
     },
     /// A subscription ended without the program's wish.
     End {

@@ -134,6 +134,8 @@ fn every_command_does_what_it_says() {
     let status = ok(&mut a, json!({"cmd": "STATUS"}));
     assert!(status["sentence"].is_string() && status["status"]["onion"] == own, "{status}");
 
+    assert_eq!(ok(&mut a, json!({"cmd": "CHECK"}))["reached"], true);
+
     // A stranger asks, is refused, asks another one.
     assert_eq!(ok(&mut b, json!({"cmd": "ADD", "peer": own, "text": "it is me"}))["peer"], own);
     let request = eventually("the request", WAIT, || {
@@ -415,4 +417,32 @@ fn resident_bytes(pair: &Pair) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pair.a.pid().unwrap())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn the_daemon_dials_itself_when_asked_and_not_too_often() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    let check = json!({"cmd": "CHECK"});
+    let handshakes = |api: &mut Api| {
+        let status = api.ok(json!({"cmd": "STATUS"})).unwrap();
+        status["status"]["refused"]["handshakes"].as_u64().unwrap()
+    };
+    // Many at once are one dial: it hung up after the hello, which its own door counts.
+    let asked: Vec<_> = (0..8).map(|_| api.begin(check.clone()).unwrap()).collect();
+    let answers: Vec<_> = asked.iter().map(|asked| api.answer(asked).unwrap().unwrap()).collect();
+    for answer in &answers {
+        assert_eq!((&answer["reached"], answer.get("reason")), (&json!(true), None), "{answer}");
+        assert_eq!((&answer["ms"], &answer["age_s"]), (&answers[0]["ms"], &json!(0)), "{answer}");
+    }
+    let reachable = api.ok(json!({"cmd": "STATUS"})).unwrap()["status"]["reachable"].clone();
+    assert!(reachable["reached_s_ago"].is_u64(), "{reachable}");
+    assert!(handshakes(&mut api) <= 1);
+    // Somebody without a service.
+    let mut b = connect(&pair.b).unwrap();
+    std::fs::remove_file(pair.dir.path().join("peers").join(&pair.onion_b)).unwrap();
+    let answer = b.ok(check.clone()).unwrap();
+    assert_eq!(answer["reached"], false);
+    assert!(answer["reason"].as_str().unwrap().contains("not reachable"), "{answer}");
+    assert_eq!(b.ok(check).unwrap()["reached"], false, "the last result");
 }

@@ -223,6 +223,23 @@ fn a_refused_client_of_another_user_runs_nothing() {
 }
 
 #[test]
+fn a_client_too_many_is_closed_at_once_and_counted() {
+    let place = start();
+    let mut client = place.daemon.client().unwrap();
+    let mut connections = || client.status().unwrap()["refused"]["connections"].as_u64().unwrap();
+    assert_eq!(connections(), 0);
+    let mut crowd = Vec::new();
+    // The test daemon takes 300.
+    while connections() == 0 {
+        crowd.push(TcpStream::connect((Ipv4Addr::LOCALHOST, place.daemon.port().unwrap())).unwrap());
+        assert!(crowd.len() < 400);
+    }
+    assert!(crowd.len() >= 290, "{}", crowd.len());
+    drop(crowd);
+    place.is_unharmed();
+}
+
+#[test]
 fn a_peer_stream_that_speaks_the_control_language_is_closed_without_a_byte() {
     let place = start();
     let door = std::fs::read_to_string(place.daemon.data().parent().unwrap().join("peers").join(&place.own)).unwrap();

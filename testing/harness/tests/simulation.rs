@@ -81,6 +81,7 @@ fn what_cannot_be_accepted_is_refused_before_anything_changes() {
         a.send(sim.id(1), "2".into()).await.unwrap();
         assert!(matches!(a.send(sim.id(1), "3".into()).await, Err(Refusal::OutboxFull(_))));
         assert_eq!(a.history(sim.id(1), 10).await.unwrap().len(), 2);
+        assert_eq!(a.status()["refused"]["outbox_full"], 2, "only what the limits refused");
     });
 }
 

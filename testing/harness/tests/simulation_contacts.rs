@@ -132,6 +132,7 @@ fn invites_are_bounded() {
             a.invite(HOUR_MS).await.unwrap();
         }
         assert_eq!(a.invite(HOUR_MS).await, Err(Refusal::TooManyInvites));
+        assert_eq!(a.status()["refused"]["invites"], 1);
         tokio::time::sleep(2 * HOUR).await;
         a.invite(HOUR_MS).await.unwrap();
     });

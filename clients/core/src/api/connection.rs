@@ -41,6 +41,8 @@ struct Head {
     cmd: Option<String>,
     #[serde(default)]
     event: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    upto: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +176,10 @@ impl Shared {
             };
             if let Some(route) = number(head.sub).and_then(|sub| self.routes().subscriptions.get(&sub).cloned()) {
                 route.push(item, line.len());
+            }
+        } else if let (Some(upto), Some(sub)) = (head.upto, number(head.sub)) {
+            if let Some(route) = self.routes().subscriptions.get(&sub).cloned() {
+                route.push(Item::Upto(upto), line.len());
             }
         } else if head.cmd.is_some() {
             return Err(ApiClientError::Protocol("this torchatd does not know API 1: it is too old".into()));

@@ -20,11 +20,14 @@
 //! comes and goes. With a consumer's name, the next run begins after the last event that was acknowledged: so work an event off,
 //! then [`Follower::ack`] it. What a crash leaves between the two comes again; if working it off sends messages,
 //! give them a `client_id` made of the event's number, and they are sent once.
+//!
+//! When all that was handed out is acknowledged, the follower moves the cursor on by itself past events that its filter
+//! drops: or they would be a gap for it one day.
 
 use super::address::Address;
 use super::connection::Connection;
 use super::error::ApiClientError;
-use super::subscription::{Subscription, Waker};
+use super::subscription::{Advance, Subscription, Waker};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -146,8 +149,10 @@ pub struct Follower {
     shared: Arc<Shared>,
     state: State,
     subscription: Option<Subscription>,
-    /// Whose events, and the last one that was handed out.
+    /// Whose events, and up to where they were handed out or are not wanted.
     position: Option<(Onion, u64)>,
+    /// The last event that was handed out.
+    handed_out: u64,
     /// To be acknowledged; done up to the other.
     owed: u64,
     acknowledged: u64,
@@ -191,6 +196,7 @@ impl Follower {
             state: State::New,
             subscription: None,
             position: None,
+            handed_out: 0,
             owed: 0,
             acknowledged: 0,
             backoff: RETRY_MIN,
@@ -255,16 +261,19 @@ impl Follower {
                 self.backoff = RETRY_MIN;
                 self.state = State::New;
             }
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if let Some(subscription) = &mut self.subscription {
-                match subscription.next(left) {
-                    Ok(Some(event)) => {
+                match subscription.advance(deadline) {
+                    Ok(Advance::Event(event)) => {
                         self.position = self.position.map(|(onion, _)| (onion, event.seq));
+                        self.handed_out = event.seq;
                         return Step::Event(event);
                     }
-                    Ok(None) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Step::Timeout,
+                    Ok(Advance::Upto) => self.skipped(),
+                    Ok(Advance::Nothing) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                        return Step::Timeout;
+                    }
                     // Woken.
-                    Ok(None) => {}
+                    Ok(Advance::Nothing) => {}
                     Err(error) => return self.failed(error),
                 }
                 continue;
@@ -281,6 +290,7 @@ impl Follower {
                     Err(error) => self.failed(error),
                 };
             }
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Step::Timeout;
             }
@@ -289,6 +299,18 @@ impl Follower {
                 let wait = wait.map_or(left, |wait| wait.min(left));
                 drop(self.shared.changed.wait_timeout(control, wait));
             }
+        }
+    }
+
+    /// The daemon has looked on, and there was nothing for us.
+    fn skipped(&mut self) {
+        let Some(subscription) = &self.subscription else { return };
+        let seq = subscription.position();
+        self.position = self.position.map(|(onion, _)| (onion, seq));
+        // Never past an event that is still being worked off.
+        if let Some(consumer) = self.wanted.consumer.clone().filter(|_| self.handed_out <= self.acknowledged) {
+            // Nobody waits for it: if it is lost, the cursor is only further behind, by nothing that anybody wants.
+            let _ = subscription.connection().start(&Ack { consumer, seq });
         }
     }
 
@@ -332,7 +354,7 @@ impl Follower {
             } else {
                 // Nothing that we know of its past is true. What it still knows of the consumer is.
                 wanted.from = None;
-                (self.owed, self.acknowledged) = (0, 0);
+                (self.owed, self.acknowledged, self.handed_out) = (0, 0, 0);
             }
         }
         let subscription = connection.subscribe(wanted)?;
@@ -358,8 +380,8 @@ impl Follower {
     /// As [`Connection::call`]. When the daemon is away the acknowledgement is kept and said as soon as it is back; if this
     /// program ends before, the events come again in its next run.
     pub fn ack(&mut self) -> Result<(), ApiClientError> {
-        let handed_out = self.position.map_or(0, |(_, seq)| seq);
-        self.ack_upto(handed_out)
+        let seq = self.position.map_or(0, |(_, seq)| seq);
+        self.ack_upto(seq)
     }
 
     /// Acknowledges every event up to this one, for programs that work several off at a time.

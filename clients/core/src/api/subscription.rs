@@ -22,6 +22,8 @@ pub(super) enum Item {
     Event(Box<Event>),
     /// An event of a kind that this crate does not know: its number.
     Unknown(u64),
+    /// The daemon has looked through its log up to here; the filter dropped the rest.
+    Upto(u64),
     /// Events were dropped from here on.
     Overflow,
     /// Nothing more comes.
@@ -45,7 +47,7 @@ impl Route {
 
     /// Called by the reading thread only, so nothing comes between the look at the counter and its change.
     pub(super) fn push(&self, item: Item, bytes: usize) {
-        if matches!(item, Item::Event(_) | Item::Unknown(_)) {
+        if matches!(item, Item::Event(_) | Item::Unknown(_) | Item::Upto(_)) {
             if self.overflown.load(Ordering::SeqCst) {
                 return;
             }
@@ -59,6 +61,16 @@ impl Route {
         // A reader that has gone takes its subscription away itself.
         let _ = self.sender.send((item, bytes));
     }
+}
+
+/// What [`Subscription::advance`] finds.
+#[derive(Debug)]
+pub(super) enum Advance {
+    Event(Event),
+    /// No event, but [`Subscription::position`] has moved: there are none up to it.
+    Upto,
+    /// The time is over, or somebody woke the reader.
+    Nothing,
 }
 
 /// Wakes whoever waits in [`Subscription::next`].
@@ -107,6 +119,17 @@ impl Subscription {
     pub fn next(&mut self, limit: Duration) -> Result<Option<Event>, ApiClientError> {
         let deadline = Instant::now().checked_add(limit);
         loop {
+            match self.advance(deadline)? {
+                Advance::Event(event) => return Ok(Some(event)),
+                Advance::Upto => {}
+                Advance::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`Subscription::next`], and returns for every progress too. Without a deadline it waits for ever.
+    pub(super) fn advance(&mut self, deadline: Option<Instant>) -> Result<Advance, ApiClientError> {
+        loop {
             if let Some(end) = &self.end {
                 return Err(end.clone());
             }
@@ -118,16 +141,20 @@ impl Subscription {
             let (item, bytes) = match received {
                 Ok(received) => received,
                 // There is always a sender: that of this subscription's own route.
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(Advance::Nothing),
             };
             self.route.queued.fetch_sub(bytes, Ordering::SeqCst);
             match item {
                 Item::Event(event) => {
                     self.position = event.seq;
-                    return Ok(Some(*event));
+                    return Ok(Advance::Event(*event));
                 }
                 Item::Unknown(seq) => self.position = seq,
-                Item::Wake => return Ok(None),
+                Item::Upto(seq) => {
+                    self.position = seq;
+                    return Ok(Advance::Upto);
+                }
+                Item::Wake => return Ok(Advance::Nothing),
                 Item::End(end) => self.end = Some(end),
                 Item::Overflow => {
                     if let Err(error) = self.again() {
@@ -148,7 +175,8 @@ impl Subscription {
         Ok(())
     }
 
-    /// The number of the last event that was handed out; before the first one, that after which it began.
+    /// Up to here every event that passes the filter was handed out: an ACK may name it. The daemon says from time to time
+    /// how far it has looked, so it moves on without events too.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position

@@ -14,7 +14,7 @@ use crate::snapshot::{ContactRequest, Intro, InviteRow};
 use crate::time::Now;
 use sha2::{Digest as _, Sha256};
 use torchat_protocol::id::{InviteSecret, PeerId};
-use torchat_protocol::message::{ContactReq, PeerMessage, SkipReason};
+use torchat_protocol::message::{ByeReason, ContactReq, PeerMessage, SkipReason};
 use torchat_protocol::nick::Nick;
 
 /// A stranger's request that waits for the user.
@@ -97,6 +97,7 @@ impl Node {
             ContactChange::Unblock => {
                 row.blocked = false;
                 turn.ops.push(Op::Block { peer, blocked: false });
+                self.resume_lane(now, entropy, peer, turn);
             }
             ContactChange::Rename(_) if !row.contact && !row.blocked => return Err(Refused::NoContact),
             ContactChange::Rename(name) => {
@@ -115,9 +116,7 @@ impl Node {
             self.make_contact(now, peer, turn);
             let row = self.peers.entry(peer).or_default();
             row.greet = row.links.is_empty();
-            for link in row.links.clone() {
-                self.introduce(link, turn);
-            }
+            self.introduce_all(now, entropy, peer, turn);
         }
         // Asked again, the user wants to be heard of now.
         self.hurry(now, entropy, peer);
@@ -138,8 +137,9 @@ impl Node {
         }
     }
 
-    /// A contact, or a stranger that asked, becomes a stranger that did not. A link of it is told what every stranger is
-    /// told, and ends as theirs do.
+    /// A contact, or a stranger that asked, becomes a stranger that did not. Its links end as those of strangers do; nothing
+    /// is said before. (To go on as a stranger's link was rejected: the "pending" in the middle of it would tell the
+    /// moment. So an idle link ends like many others, and the next one is a stranger's from its first byte on.)
     fn remove(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
         let Some(row) = self.peers.get_mut(&peer) else { return };
         let owed: Vec<_> = row.out.iter().flat_map(|out| out.owed().map(|p| p.mid)).collect();
@@ -154,14 +154,21 @@ impl Node {
         if was_contact {
             turn.ops.push(Op::Remove { peer });
             for link in row.links.clone() {
-                self.introduce(link, turn);
+                self.close(link, Some(ByeReason::Idle), turn);
             }
         }
         self.take_back(now, peer, &owed, SkipReason::Withdrawn, turn);
     }
 
     /// A peer asks to become a contact.
-    pub(super) fn asked(&mut self, now: Now, id: LinkId, mut asked: ContactReq, turn: &mut Turn) {
+    pub(super) fn asked(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        id: LinkId,
+        mut asked: ContactReq,
+        turn: &mut Turn,
+    ) {
         let Some(link) = self.links.get(&id) else { return };
         // A name that breaks the rules is no name; it is no reason to refuse anything.
         if Nick::parse(&asked.nick).is_err() {
@@ -175,9 +182,7 @@ impl Node {
                 turn.ops.push(Op::Nick { peer, nick: asked.nick.clone() });
                 row.nick = Some(asked.nick);
             }
-            for link in row.links.clone() {
-                self.introduce(link, turn);
-            }
+            self.introduce_all(now, entropy, peer, turn);
             return;
         }
         self.say_contact_state(id, turn);
@@ -265,6 +270,7 @@ impl Node {
         let answer = if !self.writable {
             Answer::Refused(Refused::Storage)
         } else if self.invites.len() >= self.policy.requests.invites {
+            self.counters.invites += 1;
             Answer::Refused(Refused::TooManyInvites)
         } else {
             let secret = InviteSecret(entropy::bytes(entropy));

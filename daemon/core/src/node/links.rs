@@ -197,6 +197,14 @@ impl Node {
         self.say_contact_state(id, turn);
     }
 
+    /// The peer is a contact now: its links hear what contacts hear, and go on with our lane, if it has one from before.
+    pub(super) fn introduce_all(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, turn: &mut Turn) {
+        for link in self.peers.get(&peer).map(|row| row.links.clone()).unwrap_or_default() {
+            self.introduce(link, turn);
+        }
+        self.resume_lane(now, entropy, peer, turn);
+    }
+
     pub(super) fn say_contact_state(&mut self, id: LinkId, turn: &mut Turn) {
         let Some(link) = self.links.get(&id).filter(|link| !link.closing) else { return };
         let st = if self.accepts(&link.peer) { ContactState::Accepted } else { ContactState::Pending };

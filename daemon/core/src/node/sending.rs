@@ -36,15 +36,15 @@ impl Node {
     ) {
         let Text { peer, text, client, expire_ms } = text;
         if let Err(refused) = self.may_send(&peer, &text) {
+            let full = matches!(refused, Refused::OutboxFull | Refused::OutboxFullForContact);
+            self.counters.outbox += u64::from(full);
             turn.effects.push(Effect::Answer { request, answer: Answer::Refused(refused) });
             return;
         }
         if !self.peers.get(&peer).is_some_and(|p| p.contact) {
             // Whoever is written to may answer.
             self.make_contact(now, peer, turn);
-            for link in self.peers.entry(peer).or_default().links.clone() {
-                self.introduce(link, turn);
-            }
+            self.introduce_all(now, entropy, peer, turn);
         }
         let mid = MessageId(entropy::bytes(entropy));
         let bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -142,6 +142,18 @@ impl Node {
         self.judge(now, entropy, id, state, true, turn);
     }
 
+    /// A peer whose lane was left alone is accepted again: its links go on from what it has said.
+    pub(super) fn resume_lane(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, turn: &mut Turn) {
+        let links = self.peers.get(&peer).map(|row| row.links.clone()).unwrap_or_default();
+        let waits = |id: &LinkId| {
+            self.links.get(id).is_some_and(|l| l.accepted && l.said_hello && !l.closing && l.next.is_none())
+        };
+        for id in links.into_iter().filter(waits).collect::<Vec<_>>() {
+            self.start_lane(now, entropy, id, turn);
+        }
+        self.to_pump.insert(peer);
+    }
+
     pub(super) fn ack(&mut self, now: Now, entropy: &mut dyn Entropy, id: LinkId, state: LaneState, turn: &mut Turn) {
         self.judge(now, entropy, id, state, false, turn);
     }
@@ -159,8 +171,11 @@ impl Node {
         if !self.writable {
             return;
         }
-        let Some(link) = self.links.get(&id) else { return };
-        let peer = link.peer;
+        let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
+        // A former contact hears what every stranger hears: nothing of a lane. Its HELLO is judged if it is a contact again.
+        if !self.accepts(&peer) {
+            return;
+        }
         let Some(row) = self.peers.get_mut(&peer) else { return };
         let Some(out) = row.out.as_mut().filter(|out| out.lane() == state.lane) else { return };
         match out.peer_has(state) {
@@ -308,6 +323,9 @@ impl Node {
     /// Sends what the peers have room for. Each peer's messages go over one link, the newest that is ready.
     pub(super) fn pump(&mut self, turn: &mut Turn) {
         for peer in std::mem::take(&mut self.to_pump) {
+            if !self.accepts(&peer) {
+                continue;
+            }
             let Some(row) = self.peers.get_mut(&peer) else { continue };
             let Some(out) = row.out.as_mut() else { continue };
             let ready = |id: &&LinkId| self.links.get(*id).is_some_and(|l| l.accepted && l.said_hello && !l.closing);

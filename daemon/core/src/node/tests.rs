@@ -1,6 +1,7 @@
 //! Decisions of the node, told step by step without a network.
 #![allow(clippy::unwrap_used)]
 
+mod former;
 mod told;
 
 use super::*;

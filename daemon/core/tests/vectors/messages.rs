@@ -70,6 +70,8 @@ fn messages() {
         (long("contact_req", "it is me", limits::REQUEST_TEXT_BYTES + 1), false),
         (long("contact_req_invite", "secret", 64), true),
         (long("contact_req_invite", "secret", 65), false),
+        (golden("hello").replace("65536", "65535"), false),
+        (golden("hello").replace("65536", "65537"), true),
         (number("1"), true),
         (number("9007199254740991"), true),
         (number("0"), false),

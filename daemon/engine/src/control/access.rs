@@ -11,12 +11,12 @@ pub(super) use gate::Gate;
 pub(super) use line::Guarded;
 pub(super) use tokens::token_command;
 
-use gate::Known;
+use gate::{Known, Place};
 use line::Line;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 use torchat_protocol::control::api::{ApiError, Right};
 use torchat_protocol::control::token::{self, Exchange, Proof, Verifier};
@@ -28,6 +28,15 @@ const PROOF_TIME: Duration = Duration::from_secs(5);
 const UNPROVEN_BYTES: usize = 4 * 1024;
 /// A token's end is looked at again at least so often, because the wall clock can be set.
 const EXPIRY_LOOK: Duration = Duration::from_secs(60);
+
+/// How the namespaces of those begin that are not the own user. No `client_id` begins so, and no consumer's name can: the
+/// own user's have nothing before them, and would else be somebody's.
+const NAMESPACES: [&str; 2] = ["token:", "uid:"];
+
+/// Whether a key that a program gives looks like one in a namespace.
+pub(super) fn is_in_namespace(key: &str) -> bool {
+    NAMESPACES.iter().any(|prefix| key.starts_with(prefix))
+}
 
 /// What a connection may do, and in whose name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +92,14 @@ impl Access {
         self.peers.as_ref().is_none_or(|peers| peers.contains(peer))
     }
 
+    /// A stored key as its owner gave it; `None`: it is somebody else's.
+    pub(super) fn own_key(&self, key: &str) -> Option<String> {
+        if self.namespace.is_empty() && is_in_namespace(key) {
+            return None;
+        }
+        key.strip_prefix(&self.namespace).map(str::to_owned)
+    }
+
     /// Whether the classic contract is allowed, which knows no rights: only to whoever has them all.
     pub(super) fn is_classic(&self) -> bool {
         self.rights.contains(&Right::Admin) && self.peers.is_none()
@@ -104,7 +121,7 @@ pub(super) struct Visitor {
     state: State,
     line: Arc<Line>,
     /// Given back as soon as it has proven something.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     watch: Option<Watch>,
 }
 
@@ -137,13 +154,15 @@ impl Visitor {
         Self::new(gate, address, State::Free(Arc::new(access)), Line::new(usize::MAX))
     }
 
-    /// Somebody who can only prove a token. `None`: there is nothing to prove, or too many are at it.
+    /// Somebody who can only prove a token; when too many are at it, a random one of them goes. `None`: there is nothing
+    /// to prove.
     pub(super) fn stranger(gate: &Gate, address: String) -> Option<Self> {
         if !gate.has_tokens() {
             return None;
         }
-        let place = gate.place()?;
-        let mut visitor = Self::new(gate, address, State::MustProve, Line::new(UNPROVEN_BYTES));
+        let line = Line::new(UNPROVEN_BYTES);
+        let place = gate.place(line.clone())?;
+        let mut visitor = Self::new(gate, address, State::MustProve, line);
         visitor.place = Some(place);
         visitor.watch();
         Some(visitor)
@@ -181,16 +200,16 @@ impl Visitor {
     /// not exist gets one as well: only AUTH fails then.
     ///
     /// # Errors
-    /// `bad-value` for what is no name or no nonce, `not-authenticated` after another proof; the connection then ends.
+    /// `bad-request` for what is no name or no nonce, `not-authenticated` after another proof; the connection then ends.
     pub(super) fn begin_proof(&mut self, token: &str, nonce: &str) -> Result<String, ApiError> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Free(_) | State::MustProve => {}
             State::Proving { .. } | State::Proven(_) | State::Failed => return Err(not_authenticated()),
         }
         if !token::is_name(token) {
-            return Err(ApiError::new("bad-value", token::TokenError::Name.to_string()));
+            return Err(ApiError::new("bad-request", token::TokenError::Name.to_string()));
         }
-        token::check_client_nonce(nonce).map_err(|error| ApiError::new("bad-value", error.to_string()))?;
+        token::check_client_nonce(nonce).map_err(|error| ApiError::new("bad-request", error.to_string()))?;
         if self.watch.is_none() {
             self.watch();
         }

@@ -10,7 +10,7 @@ mod subscription;
 mod work;
 
 use super::ControlConfig;
-use super::access::{Access, Visitor, audit, is_audited, not_authenticated};
+use super::access::{Access, Visitor, audit, is_audited, is_in_namespace, not_authenticated};
 use super::session::Found;
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
@@ -433,6 +433,7 @@ impl Connection {
                 self.reply::<command::Host>(reference, Ok(HostAnswer { onion: Onion(self.handle.own()) }));
             }
             Command::Status(_) => self.reply::<command::Status>(reference, Ok(context.status())),
+            Command::Check(_) => self.later::<command::Check>(reference, context.check()),
             Command::Contacts(_) => self.reply::<command::Contacts>(reference, Ok(context.contacts())),
             Command::Requests(_) => self.reply::<command::Requests>(reference, Ok(context.requests())),
             Command::Conversations(_) => self.later::<command::Conversations>(reference, context.conversations()),
@@ -570,6 +571,10 @@ impl Connection {
         };
         if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
             let error = fail("bad-request", format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes"));
+            return self.reply::<Send>(reference, Err(error));
+        }
+        if key.is_some_and(|key| is_in_namespace(key)) {
+            let error = fail("bad-request", "a \"client_id\" does not begin with \"token:\" or \"uid:\"");
             return self.reply::<Send>(reference, Err(error));
         }
         if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {

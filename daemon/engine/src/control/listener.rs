@@ -231,6 +231,7 @@ impl Server {
 
     fn start(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, visitor: Visitor) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.handle.note_crowded_out();
             tracing::warn!("a local client was refused: {} are connected", self.config.max_connections);
             return;
         };

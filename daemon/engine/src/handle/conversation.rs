@@ -113,6 +113,8 @@ impl Shown {
                 MessageState::Withdrawn => "withdrawn",
                 MessageState::Failed => "failed",
                 MessageState::Lost => "lost",
+                // Only clients read it, of later daemons.
+                MessageState::Unknown => "unknown",
             },
             reason,
             next_try_ms,

@@ -66,6 +66,9 @@ commands! {
     Host "HOST" Some(Right::Read) => HostAnswer;
     /// The state of the daemon: a sentence for people, and the same object as in the classic contract.
     Status "STATUS" Some(Right::Read) => StatusAnswer;
+    /// Dials the daemon's own onion as a stranger would, up to the first words of the protocol. One dial at a time and one
+    /// a minute; between them the last result is given, with its age.
+    Check "CHECK" Some(Right::Read) => CheckAnswer;
     /// Contacts, and what is known of each.
     Contacts "CONTACTS" Some(Right::Read) => ContactsAnswer;
     /// Strangers that ask to become contacts, oldest first.
@@ -163,6 +166,7 @@ records! {
         /// Your onion.
         onion: Onion,
         /// The rights of this connection.
+        #[serde(deserialize_with = "super::known_rights")]
         rights: Vec<Right>,
         /// The conversations that they are good for; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -217,6 +221,20 @@ records! {
         sentence: String,
         /// The details: see the classic STATUS.
         status: Value,
+    }
+    /// Parameters of CHECK.
+    Check {}
+    /// What CHECK answers.
+    CheckAnswer {
+        /// It answered.
+        reached: bool,
+        /// How long that took, or until it was given up, in milliseconds.
+        ms: u64,
+        /// Why not, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// How long ago that was, in seconds: 0 if it was done for this request.
+        age_s: u64,
     }
     /// Parameters of CONTACTS.
     Contacts {}
@@ -364,7 +382,8 @@ records! {
         peer: Onion,
         /// At most 65,536 bytes.
         text: String,
-        /// A key of the program's own, 1 to 64 bytes: the same key again, within 30 days, is the same message.
+        /// A key of the program's own, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
+        /// days, is the same message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
         /// `delivered`: answer when the peer has it durably.

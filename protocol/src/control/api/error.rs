@@ -26,10 +26,8 @@ codes! {
         "send one JSON object a line, in UTF-8, with \"cmd\"";
     "unknown-command": "There is no such command.",
         "HELLO lists the commands that you may use";
-    "bad-request": "A parameter is missing, wrong, or does not go with another one.",
+    "bad-request": "A parameter is missing, has a wrong form or value, or does not go with another one. The message says which.",
         "look at the command's parameters in docs/CONTROL-API.md";
-    "bad-value": "A value has the wrong form.",
-        "the message says which one and what is right";
     "unsupported-api": "HELLO names a version of the API that this daemon does not speak.",
         "say \"api\":1";
     "not-authenticated": "This connection has not proven a token that is good now. The connection ends.",

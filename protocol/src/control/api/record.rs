@@ -18,6 +18,10 @@ pub enum Direction {
     Out,
     /// A mark of the daemon's own: messages were lost here.
     Mark,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// How far a message is.
@@ -43,6 +47,10 @@ pub enum MessageState {
     Failed,
     /// A mark for messages that a restored backup forgot.
     Lost,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// A message.
@@ -69,7 +77,7 @@ pub struct Message {
     /// Sent: when the peer had it, or when it was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Time>,
-    /// Sent: the key that its sender gave it.
+    /// Sent by this program's user or token: the key that it gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// Why it is not delivered, in words.
@@ -93,6 +101,10 @@ pub enum ContactState {
     Contact,
     /// Blocked.
     Blocked,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// A contact.
@@ -154,6 +166,7 @@ pub struct Token {
     /// Its name.
     pub name: String,
     /// What it may do.
+    #[serde(deserialize_with = "super::known_rights")]
     pub rights: Vec<Right>,
     /// The conversations that it is good for; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

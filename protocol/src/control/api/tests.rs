@@ -75,10 +75,36 @@ fn an_event_is_golden_and_filters_hide_no_gap() {
         serde_json::from_str::<Line<serde_json::Value>>(&text).unwrap(),
         Line::Event { sub: Some(Ref::Number(1)), event: event.clone() }
     );
+    let upto: Line<()> = Line::Upto { sub: Some(Ref::Number(1)), upto: 9 };
+    assert_eq!(serde_json::to_string(&upto).unwrap(), r#"{"sub":1,"upto":9}"#);
+    assert_eq!(
+        serde_json::from_str::<Line<serde_json::Value>>(r#"{"sub":1,"upto":9}"#).unwrap(),
+        Line::Upto { sub: Some(Ref::Number(1)), upto: 9 }
+    );
     let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![peer]) };
     assert!(!filter.passes(&event.what));
     assert!(filter.passes(&event::What::Gap { from: 1, to: 3 }));
     let about_nobody = event::What::Tor { usable: true, sentence: String::new() };
     assert!(event::Filter::default().passes(&about_nobody));
     assert!(!event::Filter { kinds: None, peers: Some(vec![peer]) }.passes(&about_nobody));
+}
+
+#[test]
+fn words_of_a_later_version_are_read_and_not_taken() {
+    use record::{ContactState, Direction, Message, MessageState, Token};
+    let mid = "00112233445566778899aabbccddeeff";
+    let message =
+        json!({"id": 1, "mid": mid, "peer": PEER, "dir": "sideways", "text": "", "state": "edited", "at": ""});
+    let message: Message = serde_json::from_value(message).unwrap();
+    assert_eq!((message.dir, message.state), (Direction::Unknown, MessageState::Unknown));
+    assert_eq!(serde_json::from_value::<ContactState>(json!("family")).unwrap(), ContactState::Unknown);
+    let token = json!({"name": "t", "rights": ["read", "call", "send"], "created_at": ""});
+    assert_eq!(serde_json::from_value::<Token>(token).unwrap().rights, [Right::Read, Right::Send]);
+    let welcome = json!({"onion": PEER, "rights": ["call", "admin"], "commands": [], "seq": 1, "oldest": 1,
+        "limits": {"object_bytes": 1, "text_bytes": 1, "requests": 1, "subscriptions": 1, "page": 1}});
+    assert_eq!(serde_json::from_value::<command::Welcome>(welcome).unwrap().rights, [Right::Admin]);
+    // A daemon gives no token a right that it does not know.
+    let create = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "call"]});
+    assert!(matches!(request(&create), Err(RequestError::Parameters { .. })));
+    assert!(serde_json::from_value::<Right>(json!("unknown")).is_err());
 }

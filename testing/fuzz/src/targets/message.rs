@@ -83,6 +83,7 @@ fn within_limits(message: &PeerMessage) -> bool {
                 && hello.lanes.len() <= limits::LANES_PER_PEER
                 && hello.lanes.iter().all(|state| number(state.hwm))
                 && [msg, inflight, credit].into_iter().all(number)
+                && msg >= limits::TEXT_BYTES as u64
         }
         PeerMessage::Recv(Recv { seq, sent, body: Body::Text { text }, .. }) => {
             place(*seq) && number(*sent) && text.len() <= limits::TEXT_BYTES
@@ -107,7 +108,12 @@ pub(super) fn build(script: &mut Script<'_>) -> PeerMessage {
             v: u32::from_be_bytes(script.array()),
             features: (0..script.below(40)).map(|_| script.text()).collect(),
             lanes: (0..script.below(40)).map(|_| lane_state(script)).collect(),
-            limits: Limits { msg: script.number(), inflight: script.number(), credit: script.number() },
+            // Most of them large enough, or hardly a HELLO would be one.
+            limits: Limits {
+                msg: Some(script.number()).filter(|n| n % 4 == 0).unwrap_or(limits::TEXT_BYTES as u64),
+                inflight: script.number(),
+                credit: script.number(),
+            },
             run: (script.byte() & 1 == 1).then(|| RunId(script.array())),
             met: (script.byte() & 1 == 1).then(|| RunId(script.array())),
         }),

@@ -120,7 +120,7 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn hello_with(start: &str, rest: &str) -> Vec<u8> {
-    format!("{{\"t\":\"HELLO\",{start},\"limits\":{{\"msg\":1,\"inflight\":1,\"credit\":1}}{rest}}}").into_bytes()
+    format!("{{\"t\":\"HELLO\",{start},\"limits\":{{\"msg\":65536,\"inflight\":1,\"credit\":1}}{rest}}}").into_bytes()
 }
 
 fn lanes(count: usize) -> String {

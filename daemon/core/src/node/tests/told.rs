@@ -4,12 +4,12 @@ use super::*;
 use torchat_protocol::message::{ContactRes, ContactState, SkipReason};
 
 impl Bench {
-    fn send(&mut self, expire_ms: Option<i64>) -> Turn {
+    pub(super) fn send(&mut self, expire_ms: Option<i64>) -> Turn {
         let (peer, text) = (self.peer, "text".to_owned());
         self.turn([Input::Send { request: 1, peer, text, client: None, expire_ms }])
     }
 
-    fn accepted(&mut self, link: LinkId) -> Turn {
+    pub(super) fn accepted(&mut self, link: LinkId) -> Turn {
         self.link(link, 0);
         self.hello(link, None, None);
         let st = ContactState::Accepted;

@@ -1,12 +1,13 @@
 //! What all connections share about who may: the tokens, the places of those who have proven nothing, the failures.
 
 use super::Access;
+use super::line::Line;
 use crate::clock::Randomness;
 use crate::handle::{Handle, TokenRow};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_protocol::control::token::Verifier;
@@ -44,6 +45,30 @@ impl Known {
     }
 }
 
+#[derive(Debug, Default)]
+struct Unproven {
+    next: u64,
+    lines: Vec<(u64, Arc<Line>)>,
+}
+
+/// A place among those that have proven nothing. Given back when it is dropped.
+pub(super) struct Place {
+    gate: Gate,
+    number: u64,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.number).finish()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.gate.0.unproven).lines.retain(|(number, _)| *number != self.number);
+    }
+}
+
 /// See the module's description. Cheap to clone.
 #[derive(Clone)]
 pub(in super::super) struct Gate(Arc<Shared>);
@@ -56,7 +81,9 @@ struct Shared {
     /// For names that do not exist; of this run only.
     nobody: Zeroizing<[u8; 32]>,
     randomness: Randomness,
-    places: Arc<Semaphore>,
+    places: usize,
+    /// Those that have proven nothing yet, by number.
+    unproven: Mutex<Unproven>,
     failures: Mutex<VecDeque<Instant>>,
 }
 
@@ -81,7 +108,8 @@ impl Gate {
             change: tokio::sync::Mutex::default(),
             nobody: Zeroizing::new(randomness.bytes()),
             randomness,
-            places: Arc::new(Semaphore::new(must_prove)),
+            places: must_prove,
+            unproven: Mutex::default(),
             failures: Mutex::default(),
         }))
     }
@@ -105,9 +133,28 @@ impl Gate {
         self.tokens().values().any(|known| known.is_good(now))
     }
 
-    /// A place for a connection that must prove what it is; `None`: all are taken.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.places.clone().try_acquire_owned().ok()
+    /// A place for a connection that must prove what it is. When all are taken a random one is cut for it, as at the door
+    /// for peers: to refuse the new one was rejected, because whoever keeps all places taken would lock everybody else
+    /// out. `None`: there are no places at all.
+    pub(super) fn place(&self, line: Arc<Line>) -> Option<Place> {
+        let (unlucky, number) = {
+            let mut unproven = lock(&self.0.unproven);
+            if self.0.places == 0 {
+                return None;
+            }
+            let full = unproven.lines.len() >= self.0.places;
+            let random = self.0.randomness.below(unproven.lines.len());
+            let unlucky = full.then(|| unproven.lines.swap_remove(random).1);
+            unproven.next += 1;
+            let number = unproven.next;
+            unproven.lines.push((number, line));
+            (unlucky, number)
+        };
+        if let Some(line) = unlucky {
+            line.cut();
+            self.0.handle.note_refused_client();
+        }
+        Some(Place { gate: self.clone(), number })
     }
 
     /// A token that is good now, and what a proof under this name is checked with. Nobody can tell from outside

@@ -147,7 +147,7 @@ async fn names_and_nonces_are_checked_and_names_cannot_be_probed() {
     place.knows(&token("cron"), &[Right::Read], None);
     place.knows(&token("old"), &[Right::Read], Some(START_MS));
     for (name, nonce) in [("", CLIENT_NONCE), ("a b", CLIENT_NONCE), ("cron", "AAAA"), ("cron", "?"), ("cron", "")] {
-        assert_eq!(place.stranger().begin_proof(name, nonce).unwrap_err().code, "bad-value", "{name:?} {nonce:?}");
+        assert_eq!(place.stranger().begin_proof(name, nonce).unwrap_err().code, "bad-request", "{name:?} {nonce:?}");
     }
     let mut answers = Vec::new();
     for name in ["cron", "old", "nobody"] {
@@ -164,11 +164,32 @@ async fn names_and_nonces_are_checked_and_names_cannot_be_probed() {
 async fn few_may_try_and_not_for_long() {
     let place = place().await;
     place.knows(&token("cron"), &[Right::Read], None);
-    let (mut first, second) = (place.stranger(), place.stranger());
-    assert!(Visitor::stranger(&place.gate, HERE.into()).is_none(), "two are at it");
+    let mut first = place.stranger();
     prove(&mut first, &token("cron"), HERE).await.unwrap();
+    // It needs no place any more. Of those that come now, two stay: any two.
+    let crowd: Vec<_> = (0..40)
+        .map(|_| {
+            let visitor = place.stranger();
+            let (near, far) = tokio::io::duplex(64);
+            (visitor.guard(near), far, visitor)
+        })
+        .collect();
+    let (mut open, mut ended) = (Vec::new(), 0);
+    for (n, (mut stream, far, visitor)) in crowd.into_iter().enumerate() {
+        match tokio::time::timeout(Duration::from_millis(1), stream.read_u8()).await {
+            Ok(read) => {
+                assert!(read.is_err());
+                ended += 1;
+            }
+            Err(_) => open.push((n, stream, far, visitor)),
+        }
+    }
+    assert_eq!((open.len(), ended), (2, 38));
+    let counted = place.gate.handle().status()["refused"]["clients"].clone();
+    assert_eq!(counted, 38);
+    assert!(open.iter().any(|(n, ..)| *n == 39), "the new one has its place");
+    drop(open);
     let third = place.stranger();
-    drop(second);
     let (near, _far) = tokio::io::duplex(64);
     let mut stream = third.guard(near);
     let begun = Instant::now();

@@ -23,7 +23,7 @@ const DAY_MS: i64 = 86_400_000;
 /// one's connections end before this returns.
 ///
 /// # Errors
-/// `bad-request`, `bad-value`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
+/// `bad-request`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
 pub(in super::super) async fn token_command(
     gate: &Gate,
     access: &Access,
@@ -55,7 +55,7 @@ async fn create(
     request: &Tokens,
     randomness: &Randomness,
 ) -> Result<String, ApiError> {
-    let bad = |message: String| ApiError::new("bad-value", message);
+    let bad = |message: String| ApiError::new("bad-request", message);
     let secret = Zeroizing::new(randomness.bytes());
     let token = token::Token::new(name, *secret).map_err(|error| bad(error.to_string()))?;
     let (rights, peers) = scope(access, request)?;
@@ -97,7 +97,7 @@ async fn create(
 fn scope(access: &Access, request: &Tokens) -> Result<(BTreeSet<Right>, Option<BTreeSet<PeerId>>), ApiError> {
     let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
     if rights.is_empty() {
-        return Err(ApiError::new("bad-value", "\"rights\" is missing or empty: read, send, contacts or admin"));
+        return Err(ApiError::new("bad-request", "\"rights\" is missing or empty: read, send, contacts or admin"));
     }
     if rights.iter().any(|right| !access.allows(Some(*right))) {
         return Err(ApiError::new("not-allowed", "a token can have no right that its maker has not"));
@@ -113,11 +113,14 @@ fn scope(access: &Access, request: &Tokens) -> Result<(BTreeSet<Right>, Option<B
         }
         None => {}
         Some(peers) if peers.is_empty() || peers.len() > PEERS => {
-            return Err(ApiError::new("bad-value", format!("\"peers\" has 1 to {PEERS} onions, or is absent for all")));
+            return Err(ApiError::new(
+                "bad-request",
+                format!("\"peers\" has 1 to {PEERS} onions, or is absent for all"),
+            ));
         }
         Some(_) if rights.contains(&Right::Contacts) || rights.contains(&Right::Admin) => {
             // Both decide about everybody: "only these peers" would be a promise that nobody keeps.
-            return Err(ApiError::new("bad-value", "\"peers\" does not go with the rights contacts and admin"));
+            return Err(ApiError::new("bad-request", "\"peers\" does not go with the rights contacts and admin"));
         }
         Some(peers) if peers.iter().any(|peer| !access.sees(peer)) => {
             return Err(ApiError::new(

@@ -10,6 +10,7 @@ use crate::control::access::Access;
 use crate::handle::EventLog;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_protocol::control::api::command::{From, Place, Subscribe, SubscribeAnswer};
 use torchat_protocol::control::api::event::Filter;
@@ -19,6 +20,11 @@ use torchat_protocol::control::api::{ApiError, Line, Onion, Ref};
 const BATCH_EVENTS: usize = 256;
 /// Bytes of their lines; a single line may be longer.
 const BATCH_BYTES: usize = 256 * 1024;
+/// After so many events in a row that the filter dropped, the client is told how far the log was looked through.
+const UPTO_EVENTS: u64 = 1024;
+/// It is told of fewer when nothing came for so long. Else its cursor would stay behind a filter that passes little, until
+/// the log forgets what is there: a gap for events that it never wanted.
+const UPTO_QUIET: Duration = Duration::from_secs(1);
 
 /// A batch of lines with the source to read on from, or why there are no more.
 pub(super) type Read = Result<(Source, Vec<u8>), ApiError>;
@@ -124,6 +130,8 @@ pub(super) struct Source {
     filter: Filter,
     /// Up to here everything was read.
     at: u64,
+    /// Up to here the client knows it.
+    told: u64,
     reference: Option<Ref>,
     access: Arc<Access>,
 }
@@ -144,7 +152,7 @@ impl Source {
                     all = false;
                     break;
                 }
-                self.at = seq;
+                (self.at, self.told) = (seq, seq);
             }
             if all {
                 self.at = batch.next;
@@ -152,10 +160,24 @@ impl Source {
             if !bytes.is_empty() {
                 return Ok((self, bytes));
             }
-            if self.at == before {
+            if self.at - self.told >= UPTO_EVENTS {
+                return Ok(self.upto());
+            }
+            if self.at > before {
+                continue;
+            }
+            if self.at == self.told {
                 self.log.changed().await;
+            } else if tokio::time::timeout(UPTO_QUIET, self.log.changed()).await.is_err() {
+                return Ok(self.upto());
             }
         }
+    }
+
+    fn upto(mut self) -> (Self, Vec<u8>) {
+        self.told = self.at;
+        let bytes = line(&Line::<()>::Upto { sub: self.reference.clone(), upto: self.at });
+        (self, bytes)
     }
 }
 
@@ -224,6 +246,6 @@ pub(super) async fn prepare(
     }
     let over = CancellationToken::new();
     let claim = key.map(|key| consumers.take(key, over.clone()));
-    let source = Source { log, filter, at: after, reference, access: context.access };
+    let source = Source { log, filter, at: after, told: after, reference, access: context.access };
     Ok(Ready { answer: SubscribeAnswer { after, last }, source, over, claim })
 }

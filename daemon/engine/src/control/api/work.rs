@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_protocol::control::api::command::{
-    Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, ContactsAnswer, ConversationsAnswer, Cursors, CursorsAnswer,
-    Events, EventsAnswer, History, Invite, InviteAnswer, MessagesAnswer, Nothing, Rename, RequestsAnswer, Search,
-    SearchAnswer, Seen, SeenAnswer, SendAnswer, StatusAnswer,
+    Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, ConversationsAnswer, Cursors,
+    CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, MessagesAnswer, Nothing, Rename,
+    RequestsAnswer, Search, SearchAnswer, Seen, SeenAnswer, SendAnswer, StatusAnswer,
 };
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{Cursor, Message, MessageState};
@@ -148,6 +148,16 @@ impl Context {
             }
         }
         StatusAnswer { sentence, status }
+    }
+
+    pub(super) async fn check(self) -> Done<CheckAnswer> {
+        let checked = tokio::select! {
+            biased;
+            checked = self.handle.check() => checked.map_err(|error| refused(&error))?,
+            () = self.cut.cancelled() => return Err(refused(&Refusal::Stopping)),
+        };
+        let reached = checked.failure.is_none();
+        Ok(CheckAnswer { reached, ms: checked.took_ms, reason: checked.failure, age_s: checked.ago_ms / 1000 })
     }
 
     pub(super) async fn conversations(self) -> Done<ConversationsAnswer> {
@@ -385,11 +395,7 @@ pub(super) fn scrub(what: &mut What, access: &Access) {
 }
 
 fn scrub_message(message: &mut Message, access: &Access) {
-    if !access.namespace.is_empty()
-        && let Some(key) = message.client_id.take()
-    {
-        message.client_id = key.strip_prefix(&access.namespace).map(str::to_owned);
-    }
+    message.client_id = message.client_id.take().and_then(|key| access.own_key(&key));
 }
 
 #[cfg(test)]
