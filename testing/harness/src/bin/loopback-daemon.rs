@@ -24,6 +24,7 @@ fn main() -> anyhow::Result<()> {
     // The audit is always there: tests look at it.
     let audit: tracing_subscriber::filter::Directive = "audit=info".parse()?;
     let logs = tracing_subscriber::fmt()
+        .with_ansi(false)
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env().add_directive(audit.clone()))
         .with_writer(std::io::stderr)
         .with_filter_reloading();
