@@ -386,9 +386,13 @@ mod tests {
         let mut outbox = three();
         outbox.sending(1);
         let taken = outbox.take_back(&[mid(2)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(2), bytes: 10, end_mono_ms: None, certain: true }], "it never left");
+        assert_eq!(
+            taken,
+            [Taken { mid: mid(2), seq: 2, bytes: 10, end_mono_ms: None, certain: true }],
+            "it never left"
+        );
         let taken = outbox.take_back(&[mid(2), mid(1), mid(9)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(1), bytes: 10, end_mono_ms: None, certain: false }]);
+        assert_eq!(taken, [Taken { mid: mid(1), seq: 1, bytes: 10, end_mono_ms: None, certain: false }]);
         assert_eq!(outbox.owed().count(), 1);
         assert_eq!(outbox.bytes(), 10);
     }
