@@ -166,12 +166,15 @@ pub enum Op {
         peer: PeerId,
         /// The message.
         mid: MessageId,
+        /// Its number in the lane.
+        seq: u64,
         /// `withdrawn` or `expired`.
         why: SkipReason,
         /// When, in milliseconds since 1970.
         at_ms: i64,
     },
-    /// The digests of what is pending in the peer's lane changed.
+    /// The digests of what is pending in the peer's lane changed. They follow from what is taken back and from the last
+    /// digest that is acknowledged, so a store that keeps those need not keep them.
     Rechain {
         /// The receiver.
         peer: PeerId,

@@ -54,17 +54,13 @@ pub(crate) struct Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) mid: MessageId,
+    /// Its number.
+    pub(crate) seq: u64,
     pub(crate) bytes: u32,
     /// When it would have ended, see [`Pending::end_mono_ms`].
     pub(crate) end_mono_ms: Option<u64>,
     /// It never left this machine.
     pub(crate) certain: bool,
-}
-
-/// The digest after a message, or after its tombstone.
-fn step(before: Chain, pending: &Pending) -> Chain {
-    let after = before.next(pending.mid);
-    if pending.gone.is_some() { after.next(pending.mid) } else { after }
 }
 
 impl Outbox {
@@ -136,7 +132,7 @@ impl Outbox {
 
     /// Gives the next number to a message, of which all is known but its digest; returns the number and the digest.
     pub(crate) fn push_pending(&mut self, mut pending: Pending) -> (u64, Chain) {
-        pending.chain = step(self.head(), &pending);
+        pending.chain = pending.digest(self.head());
         self.pending.push_back(pending);
         (self.acked + self.pending.len() as u64, pending.chain)
     }
@@ -168,7 +164,7 @@ impl Outbox {
             if pending.gone.is_none() && mids.contains(&pending.mid) {
                 pending.gone = Some(why);
                 let Pending { mid, bytes, end_mono_ms, .. } = *pending;
-                taken.push(Taken { mid, bytes, end_mono_ms, certain: seq > self.maybe_sent });
+                taken.push(Taken { mid, seq, bytes, end_mono_ms, certain: seq > self.maybe_sent });
             }
         }
         self.rechain();
@@ -178,7 +174,7 @@ impl Outbox {
     fn rechain(&mut self) {
         let mut before = self.acked_chain;
         for pending in &mut self.pending {
-            pending.chain = step(before, pending);
+            pending.chain = pending.digest(before);
             before = pending.chain;
         }
     }
@@ -232,7 +228,7 @@ impl Outbox {
             let late: Vec<_> = (0..).zip(&gone).filter(|(n, _)| choice >> n & 1 == 1).map(|(_, mid)| *mid).collect();
             let chain = self.pending.iter().take(count).fold(self.acked_chain, |before, pending| {
                 let gone = pending.gone.filter(|_| !late.contains(&pending.mid));
-                step(before, &Pending { gone, ..*pending })
+                Pending { gone, ..*pending }.digest(before)
             });
             (chain == theirs).then_some(late)
         })
@@ -390,9 +386,13 @@ mod tests {
         let mut outbox = three();
         outbox.sending(1);
         let taken = outbox.take_back(&[mid(2)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(2), bytes: 10, end_mono_ms: None, certain: true }], "it never left");
+        assert_eq!(
+            taken,
+            [Taken { mid: mid(2), seq: 2, bytes: 10, end_mono_ms: None, certain: true }],
+            "it never left"
+        );
         let taken = outbox.take_back(&[mid(2), mid(1), mid(9)], SkipReason::Withdrawn);
-        assert_eq!(taken, [Taken { mid: mid(1), bytes: 10, end_mono_ms: None, certain: false }]);
+        assert_eq!(taken, [Taken { mid: mid(1), seq: 1, bytes: 10, end_mono_ms: None, certain: false }]);
         assert_eq!(outbox.owed().count(), 1);
         assert_eq!(outbox.bytes(), 10);
     }

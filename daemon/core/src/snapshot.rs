@@ -128,3 +128,13 @@ pub struct Pending {
     /// The same by the monotonic clock, which only this run knows: nothing is stored of it.
     pub end_mono_ms: Option<u64>,
 }
+
+impl Pending {
+    /// The lane's digest after this message, or after its tombstone, from the one before it: digests of what is pending
+    /// need not be stored.
+    #[must_use]
+    pub fn digest(&self, before: Chain) -> Chain {
+        let after = before.next(self.mid);
+        if self.gone.is_some() { after.next(self.mid) } else { after }
+    }
+}

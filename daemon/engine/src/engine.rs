@@ -702,7 +702,8 @@ impl Engine {
 fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {
     let mut before = prev;
     (first..).zip(messages).map(move |(seq, message)| {
-        let prev = std::mem::replace(&mut before, message.chain);
+        let prev = before;
+        before = before.next(message.mid);
         // To the minute: a finer time would be a fingerprint of the sender's clock.
         let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
         PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })

@@ -95,6 +95,7 @@ pub struct Store {
     last_message: i64,
     /// Up to this message the texts are in the search's index.
     indexed: i64,
+    known: apply::Known,
 }
 
 impl Store {
@@ -136,7 +137,15 @@ impl Store {
         }
         let log = events::edges(&db)?;
         let (indexed, last_message) = search::state(&db)?;
-        Ok(Self { db, log, retention: Retention::default(), trimmed_at: log.last, last_message, indexed })
+        Ok(Self {
+            db,
+            log,
+            retention: Retention::default(),
+            trimmed_at: log.last,
+            last_message,
+            indexed,
+            known: apply::Known::default(),
+        })
     }
 
     /// Says how many events are kept, and for how long.
@@ -170,9 +179,17 @@ impl Store {
     ///
     /// `at_ms` is the turn's moment in milliseconds since 1970, which its events bear.
     pub fn commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
+        let done = self.try_commit(at_ms, ops);
+        if done.is_err() {
+            self.known = apply::Known::default();
+        }
+        done
+    }
+
+    fn try_commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut applied = Applied::default();
-        let mut changes = apply::Changes { db: &transaction, at_ms, out: &mut applied };
+        let mut changes = apply::Changes { db: &transaction, known: &mut self.known, at_ms, out: &mut applied };
         for op in ops {
             changes.apply(op)?;
         }
@@ -235,10 +252,10 @@ impl Store {
         // More than one page, so that the file must really grow.
         let filler = "x".repeat(64 * 1024);
         transaction.execute(
-            "INSERT INTO message (peer, dir, state, mid, at_ms, text) VALUES (x'00', 2, 0, x'00', 0, ?1)",
+            "INSERT INTO message (peer, dir, state, mid, at_ms, text) VALUES (0, 2, 0, x'00', 0, ?1)",
             [filler],
         )?;
-        transaction.execute("DELETE FROM message WHERE peer = x'00'", [])?;
+        transaction.execute("DELETE FROM message WHERE peer = 0 AND dir <> 1", [])?;
         transaction.commit()?;
         Ok(())
     }

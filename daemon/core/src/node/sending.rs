@@ -262,7 +262,7 @@ impl Node {
             self.ends.remove(&(end, peer, mid));
         }
         self.outbox_bytes -= taken.iter().map(|t| u64::from(t.bytes)).sum::<u64>();
-        turn.ops.extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, why, at_ms: now.wall_ms }));
+        turn.ops.extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, seq: t.seq, why, at_ms: now.wall_ms }));
         turn.ops.push(Op::Rechain { peer, messages: out.chains() });
         turn.effects.push(Effect::TakenBack { peer, mids: taken.iter().map(|t| t.mid).collect(), why });
         self.to_pump.insert(peer);

@@ -5,6 +5,7 @@ use super::messages::blob;
 use super::{Head, LogEdges, StoreError, Stored, records};
 use crate::handle::contact_record;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
 use torchat_core::op::Op;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
@@ -40,9 +41,20 @@ impl Default for LogEdges {
     }
 }
 
+/// Numbers that stand in the store, as far as they were asked for: a message costs no look at tables that do not change
+/// with it. To be forgotten when a transaction failed.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// `peer.num`
+    peers: HashMap<PeerId, i64>,
+    /// Our lane to each peer, by the peer's number, and the lane's number.
+    out: HashMap<i64, (LaneId, i64)>,
+}
+
 /// A transaction that is being made.
 pub(super) struct Changes<'a> {
     pub(super) db: &'a Connection,
+    pub(super) known: &'a mut Known,
     /// The turn's moment, in milliseconds since 1970.
     pub(super) at_ms: i64,
     pub(super) out: &'a mut Applied,
@@ -151,25 +163,16 @@ impl Changes<'_> {
                 )?
                 .execute(params![peer.as_bytes(), attempts, next_ms])?;
             }
-            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text } => {
+            Op::Queue { peer, mid, lane, seq, chain: _, at_ms, until_ms, client, text } => {
+                let num = self.peer(peer)?;
+                let Some(lane) = self.out_lane(num, *lane)? else {
+                    return Err(StoreError::Damaged("a message goes into a lane that is not ours".into()));
+                };
                 db.prepare_cached(
-                    "INSERT INTO out_lane (peer, lane, acked_chain) VALUES (?1, ?2, ?3) ON CONFLICT (peer) DO NOTHING",
+                    "INSERT INTO message (peer, dir, state, mid, at_ms, done_ms, until_ms, lane, seq, text)
+                 VALUES (?1, 1, 0, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
-                db.prepare_cached(
-                    "INSERT INTO message (peer, dir, state, mid, at_ms, until_ms, lane, seq, chain, text)
-                 VALUES (?1, 1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    peer.as_bytes(),
-                    mid.0,
-                    at_ms,
-                    until_ms,
-                    lane.0,
-                    number(*seq)?,
-                    chain.0,
-                    text
-                ])?;
+                .execute(params![num, mid.0, at_ms, until_ms, lane, number(*seq)?, text])?;
                 let id = self.added();
                 self.out.queued.push((*mid, id));
                 if let Some(client) = client {
@@ -179,14 +182,16 @@ impl Changes<'_> {
                 let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
                 self.tell(message.told(Kind::Queued))?;
             }
-            Op::TakeBack { peer, mid, why, at_ms } => {
+            Op::TakeBack { peer, mid, seq, why, at_ms } => {
+                let num = self.peer(peer)?;
                 let state = if *why == SkipReason::Expired { 5 } else { 4 };
                 let id = db
                     .prepare_cached(
                         "UPDATE message SET state = ?3, done_ms = ?4
-                     WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state = 0 RETURNING id",
+                     WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq = ?5 AND state = 0 AND mid = ?2
+                     RETURNING id",
                     )?
-                    .query_row(params![peer.as_bytes(), mid.0, state, at_ms], |row| row.get(0))
+                    .query_row(params![num, mid.0, state, at_ms, number(*seq)?], |row| row.get(0))
                     .optional()?;
                 if let Some(id) = id {
                     let message = MessageRef { peer: Onion(*peer), id, mid: *mid };
@@ -194,70 +199,80 @@ impl Changes<'_> {
                     self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) })?;
                 }
             }
-            Op::Rechain { peer, messages } => {
-                let mut rechain =
-                    db.prepare_cached("UPDATE message SET chain = ?3 WHERE peer = ?1 AND dir = 1 AND mid = ?2")?;
-                for (mid, chain) in messages {
-                    rechain.execute(params![peer.as_bytes(), mid.0, chain.0])?;
-                }
-            }
+            // They follow from what is stored.
+            Op::Rechain { .. } => {}
             Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
-                db.prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
-                    .execute(params![peer.as_bytes(), number(*upto)?, chain.0, lane.0])?;
-                // What was taken back too late is delivered like the rest, in its place.
-                for mid in late {
-                    db.prepare_cached(
-                        "UPDATE message SET state = 0 WHERE peer = ?1 AND dir = 1 AND mid = ?2 AND state IN (4, 5)",
-                    )?
-                    .execute(params![peer.as_bytes(), mid.0])?;
+                let (num, upto) = (self.peer(peer)?, number(*upto)?);
+                let moved = db
+                    .prepare_cached("UPDATE out_lane SET acked = ?2, acked_chain = ?3 WHERE peer = ?1 AND lane = ?4")?
+                    .execute(params![num, upto, chain.0, lane.0])?;
+                // All that waits stands in the one lane that goes on.
+                if moved == 0 {
+                    return Ok(());
                 }
-                for message in self.queued(peer, *lane, 0, number(*upto)?)? {
-                    self.tell(What::Delivered(message))?;
+                // What was taken back too late is delivered like the rest, in its place.
+                if !late.is_empty() {
+                    let mut correct = db.prepare_cached("UPDATE message SET state = 0 WHERE id = ?1")?;
+                    for (id, mid) in self.waiting(num, "4, 5", 0, upto)? {
+                        if late.contains(&mid) {
+                            correct.execute([id])?;
+                        }
+                    }
+                }
+                for (id, mid) in self.waiting(num, "0", 0, upto)? {
+                    self.tell(What::Delivered(MessageRef { peer: Onion(*peer), id, mid }))?;
                 }
                 db.prepare_cached(
                     "UPDATE message SET
                     state = CASE state WHEN 0 THEN 1 ELSE state - 2 END,
                     done_ms = CASE state WHEN 0 THEN ?3 ELSE done_ms END
-                 WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq <= ?2 AND lane = ?4",
+                 WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND seq <= ?2",
                 )?
-                .execute(params![peer.as_bytes(), number(*upto)?, at_ms, lane.0])?;
+                .execute(params![num, upto, at_ms])?;
                 db.prepare_cached(
-                    "UPDATE peer SET attempts = 0, next_ms = NULL WHERE peer = ?1 AND next_ms IS NOT NULL",
+                    "UPDATE peer SET attempts = 0, next_ms = NULL WHERE num = ?1 AND next_ms IS NOT NULL",
                 )?
-                .execute(params![peer.as_bytes()])?;
+                .execute([num])?;
             }
             Op::NewLane { peer, lane, messages } => {
-                db.prepare_cached("UPDATE out_lane SET lane = ?2, acked = 0, acked_chain = ?3 WHERE peer = ?1")?
-                    .execute(params![peer.as_bytes(), lane.0, Chain::EMPTY.0])?;
+                let num = self.peer(peer)?;
+                let lane_num = self.new_lane(*lane)?;
+                db.prepare_cached(
+                    "UPDATE out_lane SET lane = ?2, num = ?3, acked = 0, acked_chain = ?4 WHERE peer = ?1",
+                )?
+                .execute(params![num, lane.0, lane_num, Chain::EMPTY.0])?;
+                self.known.out.remove(&num);
                 db.prepare_cached(
                     "UPDATE message SET state = state - 2 WHERE peer = ?1 AND dir = 1 AND state IN (4, 5)",
                 )?
-                .execute([peer.as_bytes()])?;
-                let mut renumber = db.prepare_cached(
-                    "UPDATE message SET lane = ?3, seq = ?4, chain = ?5 WHERE peer = ?1 AND dir = 1 AND mid = ?2",
-                )?;
-                for (n, (mid, chain)) in (1u64..).zip(messages) {
-                    renumber.execute(params![peer.as_bytes(), mid.0, lane.0, number(n)?, chain.0])?;
+                .execute([num])?;
+                let waiting = self.waiting(num, "0", 0, i64::MAX)?;
+                if !waiting.iter().map(|(_, mid)| mid).eq(messages.iter().map(|(mid, _)| mid)) {
+                    return Err(StoreError::Damaged("other messages wait than those that go into a new lane".into()));
+                }
+                let mut renumber = db.prepare_cached("UPDATE message SET lane = ?2, seq = ?3 WHERE id = ?1")?;
+                for (n, (id, _)) in (1u64..).zip(waiting) {
+                    renumber.execute(params![id, lane_num, number(n)?])?;
                 }
             }
             Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
-                set_in_lane(db, peer, lane.0, *seq, chain)?;
+                let num = self.peer(peer)?;
+                self.set_in_lane(num, *lane, *seq, chain)?;
                 // A message that came before by another lane (its sender was restored from a backup) is not stored again.
+                let lane = self.in_lane(num, *lane)?;
                 let new = db
                     .prepare_cached(
                         "INSERT INTO message (peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
-                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, mid) WHERE dir = 0 DO NOTHING",
                     )?
-                    .execute(params![peer.as_bytes(), mid.0, at_ms, number(*sent_s)?, lane.0, number(*seq)?, text])?;
+                    .execute(params![num, mid.0, at_ms, number(*sent_s)?, lane, number(*seq)?, text])?;
                 if new == 1 {
                     let id = self.added();
                     db.prepare_cached(
-                        "INSERT INTO peer (peer, unread, unread_bytes, untaken) VALUES (?1, 1, ?2, ?3)
-                     ON CONFLICT (peer) DO UPDATE SET unread = unread + 1,
-                        unread_bytes = unread_bytes + excluded.unread_bytes,
-                        untaken = coalesce(untaken, excluded.untaken)",
+                        "UPDATE peer SET unread = unread + 1, unread_bytes = unread_bytes + ?2,
+                        untaken = coalesce(untaken, ?3) WHERE num = ?1",
                     )?
-                    .execute(params![peer.as_bytes(), number(text.len() as u64)?, id])?;
+                    .execute(params![num, number(text.len() as u64)?, id])?;
                     let head = Head { row: id, arrived_ms: *at_ms, text: text.clone() };
                     self.out.stored.push(Stored { peer: *peer, head });
                     let (sent_s, client_id, text) = (Some(number(*sent_s)?), None, text.clone());
@@ -269,16 +284,18 @@ impl Changes<'_> {
                 }
             }
             Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
-                set_in_lane(db, peer, lane.0, *to, chain)?;
+                let num = self.peer(peer)?;
+                self.set_in_lane(num, *lane, *to, chain)?;
                 if *why == SkipReason::Lost {
+                    let lane = self.in_lane(num, *lane)?;
                     // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
                     let text = format!("{count} messages were lost here");
                     let new = db
                         .prepare_cached(
                             "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, text)
-                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, dir, mid) DO NOTHING",
+                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, mid) WHERE dir = 2 DO NOTHING",
                         )?
-                        .execute(params![peer.as_bytes(), chain.0, at_ms, lane.0, number(*to)?, text])?;
+                        .execute(params![num, chain.0, at_ms, lane, number(*to)?, text])?;
                     if new == 1 {
                         let id = self.added();
                         let (mid, client_id) = (MessageId(chain.0), None);
@@ -288,26 +305,31 @@ impl Changes<'_> {
                 }
             }
             Op::ForgetLane { peer, lane } => {
+                let num = self.peer(peer)?;
                 db.prepare_cached("DELETE FROM in_lane WHERE peer = ?1 AND lane = ?2")?
-                    .execute(params![peer.as_bytes(), lane.0])?;
+                    .execute(params![num, lane.0])?;
             }
             Op::Read { peer, row } => {
                 self.read(peer, *row, *row, 1)?;
-                // The next one may be far behind messages of ours; each of those is passed once.
                 db.prepare_cached(
-                "UPDATE peer SET untaken = (SELECT id FROM message WHERE peer = ?1 AND id > ?2 AND dir = 0 ORDER BY id LIMIT 1)
-                 WHERE peer = ?1 AND untaken <= ?2",
-            )?
-            .execute(params![peer.as_bytes(), row])?;
+                    "UPDATE peer SET untaken =
+                        (SELECT id FROM message WHERE peer = ?1 AND id > ?2 AND dir <> 1 AND dir = 0 ORDER BY id LIMIT 1)
+                     WHERE num = ?1 AND untaken <= ?2",
+                )?
+                .execute(params![self.peer(peer)?, row])?;
             }
             Op::ReadUpto { peer, upto, limit } => {
                 let seen = self.read(peer, 0, *upto, *limit)?;
                 self.out.seen.push(seen);
             }
             Op::Sent { peer, lane, first, count } => {
+                let num = self.peer(peer)?;
+                if self.out_lane(num, *lane)?.is_none() {
+                    return Ok(());
+                }
                 let before = number(*first)? - 1;
-                for message in self.queued(peer, *lane, before, before.saturating_add(number(*count)?))? {
-                    self.tell(What::Sent(message))?;
+                for (id, mid) in self.waiting(num, "0", before, before.saturating_add(number(*count)?))? {
+                    self.tell(What::Sent(MessageRef { peer: Onion(*peer), id, mid }))?;
                 }
             }
             Op::Changed { contact } => self.tell(What::Contact { contact: contact_record(contact.clone()) })?,
@@ -349,26 +371,104 @@ impl Changes<'_> {
         self.out.last_message
     }
 
-    /// The messages of a lane after a number and up to another one that are to be delivered, in order.
-    fn queued(&self, peer: &PeerId, lane: LaneId, after: i64, upto: i64) -> Result<Vec<MessageRef>, StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT id, mid FROM message
-             WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND state = 0 AND seq > ?3 AND seq <= ?4 AND lane = ?2
-             ORDER BY seq",
-        )?;
-        let rows = query.query_map(params![peer.as_bytes(), lane.0, after, upto], |row| {
-            Ok(MessageRef { peer: Onion(*peer), id: row.get(0)?, mid: MessageId(blob(row, 1)?) })
-        })?;
+    /// A peer's number; it gets one if it has none.
+    fn peer(&mut self, peer: &PeerId) -> Result<i64, StoreError> {
+        if let Some(num) = self.known.peers.get(peer) {
+            return Ok(*num);
+        }
+        let mut query = self.db.prepare_cached("SELECT num FROM peer WHERE peer = ?1")?;
+        let num = match query.query_row([peer.as_bytes()], |row| row.get(0)).optional()? {
+            Some(num) => num,
+            None => {
+                self.db.prepare_cached("INSERT INTO peer (peer) VALUES (?1)")?.execute([peer.as_bytes()])?;
+                self.db.last_insert_rowid()
+            }
+        };
+        self.known.peers.insert(*peer, num);
+        Ok(num)
+    }
+
+    fn new_lane(&self, lane: LaneId) -> Result<i64, StoreError> {
+        self.db.prepare_cached("INSERT INTO lane (lane) VALUES (?1)")?.execute([lane.0])?;
+        Ok(self.db.last_insert_rowid())
+    }
+
+    /// The number of our lane to a peer, which begins if there is none; `None`: it is another one.
+    fn out_lane(&mut self, peer: i64, lane: LaneId) -> Result<Option<i64>, StoreError> {
+        let (ours, num) = match self.known.out.get(&peer) {
+            Some(known) => *known,
+            None => {
+                let mut query = self.db.prepare_cached("SELECT lane, num FROM out_lane WHERE peer = ?1")?;
+                let found = query.query_row([peer], |row| Ok((LaneId(blob(row, 0)?), row.get(1)?))).optional()?;
+                let known = match found {
+                    Some(found) => found,
+                    None => {
+                        let num = self.new_lane(lane)?;
+                        self.db
+                            .prepare_cached(
+                                "INSERT INTO out_lane (peer, lane, num, acked_chain) VALUES (?1, ?2, ?3, ?4)",
+                            )?
+                            .execute(params![peer, lane.0, num, Chain::EMPTY.0])?;
+                        (lane, num)
+                    }
+                };
+                self.known.out.insert(peer, known);
+                known
+            }
+        };
+        Ok((ours == lane).then_some(num))
+    }
+
+    /// Says how far a peer's lane to us is.
+    fn set_in_lane(&self, peer: i64, lane: LaneId, hwm: u64, chain: &Chain) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO in_lane (peer, lane, hwm, chain, moved)
+                 VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(moved), 0) + 1 FROM in_lane WHERE peer = ?1))
+                 ON CONFLICT (peer, lane)
+                 DO UPDATE SET hwm = excluded.hwm, chain = excluded.chain, moved = excluded.moved",
+            )?
+            .execute(params![peer, lane.0, number(hwm)?, chain.0])?;
+        Ok(())
+    }
+
+    /// The number of a peer's lane to us, in which a message is to stand.
+    fn in_lane(&self, peer: i64, lane: LaneId) -> Result<i64, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT num FROM in_lane WHERE peer = ?1 AND lane = ?2")?;
+        if let Some(num) = query.query_row(params![peer, lane.0], |row| row.get(0))? {
+            return Ok(num);
+        }
+        let num = self.new_lane(lane)?;
+        self.db
+            .prepare_cached("UPDATE in_lane SET num = ?3 WHERE peer = ?1 AND lane = ?2")?
+            .execute(params![peer, lane.0, num])?;
+        Ok(num)
+    }
+
+    /// The messages of our lane to a peer after a number and up to another one in one of the states, in order.
+    fn waiting(
+        &self,
+        peer: i64,
+        states: &'static str,
+        after: i64,
+        upto: i64,
+    ) -> Result<Vec<(i64, MessageId)>, StoreError> {
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT id, mid FROM message WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND state IN ({states})
+             AND seq > ?2 AND seq <= ?3 ORDER BY seq"
+        ))?;
+        let rows = query.query_map([peer, after, upto], |row| Ok((row.get(0)?, MessageId(blob(row, 1)?))))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Marks unread messages of a peer as read, the oldest first. Returns how many they were.
     fn read(&mut self, peer: &PeerId, from: i64, upto: i64, limit: u32) -> Result<u64, StoreError> {
+        let num = self.peer(peer)?;
         let mut query = self.db.prepare_cached(
             "SELECT id, mid, octet_length(text) FROM message
              WHERE peer = ?1 AND id >= ?2 AND id <= ?3 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?4",
         )?;
-        let rows = query.query_map(params![peer.as_bytes(), from, upto, limit], |row| {
+        let rows = query.query_map(params![num, from, upto, limit], |row| {
             let message = MessageRef { peer: Onion(*peer), id: row.get(0)?, mid: MessageId(blob(row, 1)?) };
             Ok((message, row.get::<_, i64>(2)?))
         })?;
@@ -383,8 +483,8 @@ impl Changes<'_> {
             self.tell(What::Read(message))?;
         }
         self.db
-            .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE peer = ?1")?
-            .execute(params![peer.as_bytes(), number(count)?, bytes])?;
+            .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE num = ?1")?
+            .execute(params![num, number(count)?, bytes])?;
         self.out.freed.push((*peer, bytes.unsigned_abs()));
         Ok(count)
     }
@@ -397,16 +497,6 @@ impl Changes<'_> {
         }
         Ok(())
     }
-}
-
-fn set_in_lane(db: &Connection, peer: &PeerId, lane: [u8; 8], hwm: u64, chain: &Chain) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO in_lane (peer, lane, hwm, chain, moved)
-         VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(moved), 0) + 1 FROM in_lane WHERE peer = ?1))
-         ON CONFLICT (peer, lane) DO UPDATE SET hwm = excluded.hwm, chain = excluded.chain, moved = excluded.moved",
-    )?
-    .execute(params![peer.as_bytes(), lane, number(hwm)?, chain.0])?;
-    Ok(())
 }
 
 /// SQLite's integers end at 2^63; the protocol's at 2^53, so a larger one is a bug of ours.

@@ -198,9 +198,10 @@ pub(super) fn trim(
 }
 
 /// The query of [`read`], also for a test that looks at its plan.
-pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.id, m.peer, m.mid, m.at_ms, m.sent_s,
+pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.id, p.peer, m.mid, m.at_ms, m.sent_s,
         CASE WHEN e.kind IN (1, 2, 8) THEN m.text END, c.client
-     FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN client_id c ON c.message = e.message
+     FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN peer p ON p.num = m.peer
+     LEFT JOIN client_id c ON c.message = e.message
      WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3";
 
 /// The events after a number and up to another one, in order, at most `limit`.

@@ -50,33 +50,45 @@ pub enum Page {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($from:literal, $rest:literal) => {
         concat!(
-            "SELECT m.id, m.peer, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, m.lane, m.seq,
-             c.client, m.text ",
+            "SELECT m.id, p.peer, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, l.lane, m.seq,
+             c.client, m.text FROM ",
+            $from,
+            " CROSS JOIN peer p ON p.num = m.peer LEFT JOIN lane l ON l.num = m.lane
+             LEFT JOIN client_id c ON c.message = m.id ",
             $rest
         )
     };
 }
 
+macro_rules! conversation {
+    ($place:literal, $order:literal) => {
+        concat!(
+            select!("message m", "WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND "),
+            $place,
+            " UNION ALL ",
+            select!("message m", "WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND "),
+            $place,
+            " ORDER BY ",
+            $order,
+            " LIMIT ?3"
+        )
+    };
+}
+
 /// The newest before a row.
-pub(super) const BEFORE: &str = select!(
-    "FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.peer = ?1 AND m.id < ?2
-     ORDER BY m.id DESC LIMIT ?3"
-);
+pub(super) const BEFORE: &str = conversation!("m.id < ?2", "1 DESC");
 /// The oldest after a row.
-pub(super) const AFTER: &str = select!(
-    "FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.peer = ?1 AND m.id > ?2 ORDER BY m.id LIMIT ?3"
-);
+pub(super) const AFTER: &str = conversation!("m.id > ?2", "1");
 /// A message that a client named.
-pub(super) const BY_CLIENT: &str =
-    select!("FROM client_id c JOIN message m ON m.id = c.message WHERE c.client = ?1 AND c.at_ms > ?2");
+pub(super) const BY_CLIENT: &str = "SELECT message FROM client_id WHERE client = ?1 AND at_ms > ?2";
 /// A message by its row.
-pub(super) const BY_ID: &str = select!("FROM message m LEFT JOIN client_id c ON c.message = m.id WHERE m.id = ?1");
+pub(super) const BY_ID: &str = select!("message m", "WHERE m.id = ?1");
 /// What the full text search finds, newest first.
 pub(super) const FOUND: &str = select!(
-    "FROM search s CROSS JOIN message m ON m.id = s.rowid LEFT JOIN client_id c ON c.message = m.id
-     WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
+    "search s CROSS JOIN message m ON m.id = s.rowid",
+    "WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
 );
 /// Every peer with its number of unread messages.
 pub(super) const PEERS: &str = "SELECT peer, unread, contact OR blocked FROM peer";
@@ -163,7 +175,8 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         mid: MessageId(blob(row, 4)?),
         at_ms: row.get(5)?,
         sent_s: row.get(6)?,
-        done_ms: row.get(7)?,
+        // Before that the column only keeps the place.
+        done_ms: if dir == 1 && state == 0 { None } else { row.get(7)? },
         until_ms: row.get(8)?,
         place,
         fate_open: dir == 1 && state > 3,

@@ -39,8 +39,6 @@ pub struct Unread {
 pub struct Outgoing {
     /// The message.
     pub mid: MessageId,
-    /// The lane's digest after it.
-    pub chain: Chain,
     /// When it was accepted, in milliseconds since 1970.
     pub at_ms: i64,
     /// The text.
@@ -61,7 +59,8 @@ enum Source {
 
 /// The query of [`Reader::heads`], also for a test that looks at its plan.
 pub(super) const HEADS: &str =
-    "SELECT id, at_ms, text FROM message WHERE peer = ?1 AND id > ?2 AND dir = 0 ORDER BY id LIMIT ?3";
+    "SELECT id, at_ms, text FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND id > ?2 AND dir <> 1 AND dir = 0
+     ORDER BY id LIMIT ?3";
 
 /// Idle reading connections that are kept.
 const IDLE_READERS: usize = 2;
@@ -275,18 +274,14 @@ pub(super) fn outgoing(
     count: u64,
 ) -> Result<Vec<Outgoing>, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT mid, chain, at_ms, text FROM message
-         WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND state = 0 AND seq >= ?2 AND lane = ?3 ORDER BY seq LIMIT ?4",
+        "SELECT m.mid, m.at_ms, m.text FROM peer p CROSS JOIN out_lane o ON o.peer = p.num CROSS JOIN message m ON m.peer = p.num
+         WHERE p.peer = ?1 AND o.lane = ?3 AND m.dir = 1 AND m.state IN (0, 4, 5) AND m.state = 0 AND m.seq >= ?2
+         ORDER BY m.seq LIMIT ?4",
     )?;
     let first = i64::try_from(first).unwrap_or(i64::MAX);
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let rows = query.query_map(params![peer.as_bytes(), first, lane.0, count], |row| {
-        Ok(Outgoing {
-            mid: MessageId(blob(row, 0)?),
-            chain: Chain(blob(row, 1)?),
-            at_ms: row.get(2)?,
-            text: row.get(3)?,
-        })
+        Ok(Outgoing { mid: MessageId(blob(row, 0)?), at_ms: row.get(1)?, text: row.get(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -296,16 +291,17 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut query = db.prepare(
         "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
                 p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused,
-                p.unread_bytes, p.linked
+                p.unread_bytes, p.linked, p.num
          FROM peer p LEFT JOIN request r USING (peer)
          UNION ALL
          SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused,
-                0, 0
+                0, 0, NULL
          FROM request r WHERE r.peer NOT IN (SELECT peer FROM peer)",
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let peer = peer_id(blob(row, 0)?)?;
+        let num: Option<i64> = row.get(20)?;
         peers.push(PeerSnapshot {
             peer,
             contact: row.get(1)?,
@@ -326,8 +322,8 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
                 }
                 None => None,
             },
-            out: out_lane(db, &peer)?,
-            lanes: in_lanes(db, &peer)?,
+            out: num.map(|num| out_lane(db, num)).transpose()?.flatten(),
+            lanes: num.map(|num| in_lanes(db, num)).transpose()?.unwrap_or_default(),
             unread_bytes: row.get::<_, i64>(18)?.unsigned_abs(),
             linked: row.get(19)?,
         });
@@ -345,48 +341,48 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     Ok(Snapshot { peers, invites, runs, legacy })
 }
 
-fn out_lane(db: &Connection, peer: &PeerId) -> Result<Option<OutSnapshot>, StoreError> {
+fn out_lane(db: &Connection, peer: i64) -> Result<Option<OutSnapshot>, StoreError> {
     let mut query = db.prepare_cached("SELECT lane, acked, acked_chain FROM out_lane WHERE peer = ?1")?;
     let found = query
-        .query_row([peer.as_bytes()], |row| Ok((LaneId(blob(row, 0)?), row.get::<_, i64>(1)?, Chain(blob(row, 2)?))))
+        .query_row([peer], |row| Ok((LaneId(blob(row, 0)?), row.get::<_, i64>(1)?, Chain(blob(row, 2)?))))
         .optional()?;
     let Some((lane, acked, acked_chain)) = found else { return Ok(None) };
     let mut query = db.prepare_cached(
-        "SELECT seq, mid, chain, octet_length(text), at_ms, state, until_ms FROM message
-         WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) AND lane = ?2 ORDER BY seq",
+        "SELECT seq, mid, octet_length(text), at_ms, state, until_ms FROM message
+         WHERE peer = ?1 AND dir = 1 AND state IN (0, 4, 5) ORDER BY seq",
     )?;
-    let rows = query.query_map(params![peer.as_bytes(), lane.0], |row| {
-        let gone = match row.get::<_, i64>(5)? {
+    let rows = query.query_map([peer], |row| {
+        let gone = match row.get::<_, i64>(4)? {
             4 => Some(SkipReason::Withdrawn),
             5 => Some(SkipReason::Expired),
             _ => None,
         };
-        let (mid, chain) = (MessageId(blob(row, 1)?), Chain(blob(row, 2)?));
         let pending = Pending {
-            mid,
-            chain,
-            bytes: row.get(3)?,
-            at_ms: row.get(4)?,
+            mid: MessageId(blob(row, 1)?),
+            chain: Chain::EMPTY,
+            bytes: row.get(2)?,
+            at_ms: row.get(3)?,
             gone,
-            until_ms: row.get(6)?,
+            until_ms: row.get(5)?,
             end_mono_ms: None,
         };
         Ok((row.get::<_, i64>(0)?, pending))
     })?;
-    let mut pending = Vec::new();
+    let mut pending: Vec<Pending> = Vec::new();
     for (expected, row) in (acked + 1..).zip(rows) {
-        let (seq, message) = row?;
+        let (seq, mut message) = row?;
         if seq != expected {
             return Err(StoreError::Damaged(format!("number {expected} of an outgoing lane is missing")));
         }
+        message.chain = message.digest(pending.last().map_or(acked_chain, |before| before.chain));
         pending.push(message);
     }
     Ok(Some(OutSnapshot { lane, acked: acked.unsigned_abs(), acked_chain, pending }))
 }
 
-fn in_lanes(db: &Connection, peer: &PeerId) -> Result<Vec<LaneState>, StoreError> {
+fn in_lanes(db: &Connection, peer: i64) -> Result<Vec<LaneState>, StoreError> {
     let mut query = db.prepare_cached("SELECT lane, hwm, chain FROM in_lane WHERE peer = ?1 ORDER BY moved")?;
-    let rows = query.query_map([peer.as_bytes()], |row| {
+    let rows = query.query_map([peer], |row| {
         let hwm: i64 = row.get(1)?;
         Ok(LaneState { lane: LaneId(blob(row, 0)?), hwm: hwm.unsigned_abs(), chain: Chain(blob(row, 2)?) })
     })?;

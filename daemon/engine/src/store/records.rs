@@ -28,7 +28,9 @@ pub(super) fn note_client_id(db: &Connection, client: &str, message: i64, at_ms:
 /// The message that was accepted under a key.
 pub(super) fn by_client_id(db: &Connection, client: &str, now_ms: i64) -> Result<Option<MessageRow>, StoreError> {
     let mut query = db.prepare_cached(messages::BY_CLIENT)?;
-    Ok(query.query_row(params![client, now_ms - CLIENT_ID_MS], messages::row).optional()?)
+    let found: Option<i64> = query.query_row(params![client, now_ms - CLIENT_ID_MS], |row| row.get(0)).optional()?;
+    let Some(id) = found else { return Ok(None) };
+    Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?)
 }
 
 /// All consumers and their places.

@@ -1,8 +1,10 @@
 -- Version 1. A column's meaning never changes; a new meaning gets a new column and a new version.
--- Times are milliseconds since 1970. Peers are the 32 bytes of their onion key, never text.
+-- Times are milliseconds since 1970. Peers are the 32 bytes of their onion key, never text; tables of mail have the peer's
+-- number in their place.
 
 CREATE TABLE peer (
-    peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
+    num         INTEGER NOT NULL PRIMARY KEY, -- no row is ever removed, so no number has two meanings
+    peer        BLOB    NOT NULL UNIQUE CHECK (length(peer) = 32),
     contact     INTEGER NOT NULL DEFAULT 0,
     blocked     INTEGER NOT NULL DEFAULT 0,
     petname     TEXT,                        -- what the user calls it
@@ -22,7 +24,7 @@ CREATE TABLE peer (
     unread_bytes INTEGER NOT NULL DEFAULT 0, -- bytes of their texts
     untaken     INTEGER,                     -- the first received message that classic UPDATE has not handed out
     linked      INTEGER NOT NULL DEFAULT 0   -- the event log says that a link is up
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Strangers that ask to become contacts, and those that were refused. Apart from mail.
 CREATE TABLE request (
@@ -46,18 +48,27 @@ CREATE TABLE run (
     at_ms       INTEGER NOT NULL
 ) STRICT;
 
--- Our lane to a peer. `acked` and its digest say what the peer has; the messages after it stand in `message`.
+-- Every lane that messages stand in has a number, which they name it by for ever.
+CREATE TABLE lane (
+    num         INTEGER NOT NULL PRIMARY KEY,
+    lane        BLOB    NOT NULL CHECK (length(lane) = 8)
+) STRICT;
+
+-- Our lane to a peer. `acked` and its digest say what the peer has; the messages after it stand in `message`. Their digests
+-- stand nowhere: they follow from this one and the messages' ids, in their order.
 CREATE TABLE out_lane (
-    peer        BLOB    NOT NULL PRIMARY KEY,
+    peer        INTEGER NOT NULL PRIMARY KEY, -- `peer.num`
     lane        BLOB    NOT NULL,
+    num         INTEGER NOT NULL,            -- `lane.num`
     acked       INTEGER NOT NULL DEFAULT 0,
     acked_chain BLOB    NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- The peers' lanes to us: one number and one digest are all that exactly-once needs.
 CREATE TABLE in_lane (
-    peer        BLOB    NOT NULL,
+    peer        INTEGER NOT NULL,            -- `peer.num`
     lane        BLOB    NOT NULL,
+    num         INTEGER,                     -- `lane.num`; NULL until a message stands in it
     hwm         INTEGER NOT NULL,
     chain       BLOB    NOT NULL,
     moved       INTEGER NOT NULL,            -- counts up with every message: which lane was used last
@@ -65,29 +76,34 @@ CREATE TABLE in_lane (
 ) STRICT, WITHOUT ROWID;
 
 -- AUTOINCREMENT: a number is never used twice, so a client's cursor can never point at another message.
+-- A row's length never changes (but by a byte when a message is taken back), so that the pages stay full.
 CREATE TABLE message (
     id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    peer        BLOB    NOT NULL,
+    peer        INTEGER NOT NULL,            -- `peer.num`
     dir         INTEGER NOT NULL,            -- 0 received, 1 sent, 2 a mark of ours
     -- received: 0 unread, 1 read; sent: 0 queued, 1 delivered, 2 withdrawn, 3 expired, and as long as the peer has not
     -- skipped its number 4 withdrawn, 5 expired
     state       INTEGER NOT NULL,
-    mid         BLOB    NOT NULL,
+    mid         BLOB    NOT NULL,            -- of a mark: the lane's digest there
     at_ms       INTEGER NOT NULL,            -- arrival, or acceptance from a client
     sent_s      INTEGER,                     -- the sender's own time in seconds, rounded to the minute
-    done_ms     INTEGER,                     -- sent: when the peer had it, or when it was taken back
+    done_ms     INTEGER,                     -- sent: when the peer had it, or when it was taken back; before: `at_ms`
     until_ms    INTEGER,                     -- sent: fails if it is not delivered by then; NULL: the policy decides
-    lane        BLOB,
+    lane        INTEGER,                     -- `lane.num`
     seq         INTEGER,
-    chain       BLOB,                        -- digests are never deleted, texts may be
     text        TEXT    NOT NULL
 ) STRICT;
 
-CREATE UNIQUE INDEX message_mid   ON message (peer, dir, mid);
--- With the direction, so that the next received message is found without looking at those that were sent.
-CREATE INDEX message_conversation ON message (peer, id, dir);
-CREATE INDEX message_unread       ON message (peer, id)  WHERE dir = 0 AND state = 0;
+-- Each message stands in one of the first two: a conversation is both, merged; the next received message is found
+-- without looking at those that were sent.
+CREATE INDEX message_received     ON message (peer)      WHERE dir <> 1;
+CREATE INDEX message_sent         ON message (peer)      WHERE dir = 1;
+CREATE INDEX message_unread       ON message (peer)      WHERE dir = 0 AND state = 0;
 CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state IN (0, 4, 5);
+-- What a sender that was restored from a backup repeats is not stored again. Ids of ours are random and need no index:
+-- those that wait are found by their numbers.
+CREATE UNIQUE INDEX message_mid   ON message (peer, mid) WHERE dir = 0;
+CREATE UNIQUE INDEX message_mark  ON message (peer, mid) WHERE dir = 2;
 
 -- Every change that a local program may want to hear of, in the transaction of the change. A row about a message points
 -- to it and repeats nothing of it. AUTOINCREMENT: numbers grow by one, also after all rows were removed.

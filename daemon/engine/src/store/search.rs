@@ -86,7 +86,10 @@ fn conversation(peer: &PeerId) -> String {
 
 /// Indexes texts after a row, at most `limit`. Returns up to which row everything is indexed then.
 pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Result<i64, StoreError> {
-    let mut texts = db.prepare_cached("SELECT id, peer, dir, text FROM message WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut texts = db.prepare_cached(
+        "SELECT m.id, p.peer, m.dir, m.text FROM message m LEFT JOIN peer p ON p.num = m.peer
+         WHERE m.id > ?1 ORDER BY m.id LIMIT ?2",
+    )?;
     let mut insert = db.prepare_cached("INSERT INTO search (rowid, text, conversation) VALUES (?1, ?2, ?3)")?;
     let mut rows = texts.query(params![after, limit])?;
     let (mut indexed, mut count) = (after, 0);

@@ -69,7 +69,7 @@ fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
         waiting: false,
         queued: 1,
     };
-    let take_back = |n: u64, why| Op::TakeBack { peer: a, mid: mid(n), why, at_ms: 1_500 };
+    let take_back = |n: u64, why| Op::TakeBack { peer: a, mid: mid(n), seq: n, why, at_ms: 1_500 };
     let skip =
         Op::Skip { peer: a, lane: LANE, to: 9, chain: Chain([3; 16]), count: 3, why: SkipReason::Lost, at_ms: 1_000 };
     let turns = [
@@ -127,10 +127,12 @@ fn a_commit_that_fails_leaves_neither_change_nor_event() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), queue(peer(1), 1, "one")]).unwrap();
     let before = (log(&store), store.log_edges());
-    assert!(store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(1), 1, "the same id")]).is_err());
+    let invite = Op::Invite { invite: torchat_core::snapshot::InviteRow { hash: [1; 32], until_ms: 1 } };
+    assert!(store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(2), 1, "new"), invite.clone(), invite]).is_err());
     assert_eq!((log(&store), store.log_edges()), before);
-    let applied = store.commit(0, &[queue(peer(1), 2, "two")]).unwrap();
+    let applied = store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(2), 1, "new")]).unwrap();
     assert_eq!(applied.events[0].seq, before.1.last + 1, "no number is skipped");
+    assert_eq!(log(&store)[1..], applied.events, "what was learned in the turn that failed is forgotten");
 }
 
 #[test]
@@ -403,4 +405,76 @@ fn no_query_of_the_api_scans_messages_or_events() {
     assert!(!found.contains("SCAN m") && !found.contains("TEMP B-TREE") && found.contains("SCAN s VIRTUAL"), "{found}");
     // One row for each peer, and nothing of messages.
     assert_eq!(plan(PEERS), "SCAN peer");
+}
+
+/// Texts of 118 bytes out of words that are as frequent as words are.
+fn texts() -> impl Iterator<Item = String> {
+    let mut state = 1u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
+    };
+    std::iter::repeat_with(move || {
+        let mut text = String::new();
+        while text.len() < 118 {
+            // Rank n with a weight of 1/n, of ten thousand words of three to nine letters.
+            let rank = 10_000f64.powf(random()) as u64;
+            let mut n = rank.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            for _ in 0..3 + n % 7 {
+                n = n.rotate_left(11).wrapping_mul(31);
+                text.push(char::from(b'a' + (n % 26) as u8));
+            }
+            text.push(' ');
+        }
+        text.truncate(118);
+        text
+    })
+}
+
+#[test]
+fn a_message_takes_at_most_300_bytes_with_the_search() {
+    const COUNT: u64 = 19_200;
+    const PEERS: u64 = 20;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let mut store = Store::open(&path).unwrap();
+    store.set_retention(Retention { events: 0, age_ms: 0 });
+    let at = 1_800_000_000_000;
+    // What happens to a message follows in the next turn.
+    let (mut now, mut next) = (Vec::new(), Vec::new());
+    for (n, text) in (0..COUNT).zip(texts()) {
+        // A peer's messages go to and fro; all are delivered and read at once.
+        let (peer, seq) = (peer((n % PEERS) as u8), n / (2 * PEERS) + 1);
+        let id = MessageId(Chain([n as u8; 16]).next(mid(n)).0);
+        let at_ms = at + 1_000 * i64::try_from(n).unwrap();
+        let (lane, chain) = (LANE, Chain([0; 16]));
+        let ops = if n / PEERS % 2 == 0 {
+            let (until_ms, client) = (None, None);
+            let queue = Op::Queue { peer, mid: id, lane, seq, chain, at_ms, until_ms, client, text };
+            [queue, Op::Delivered { peer, lane, upto: seq, chain, late: vec![], at_ms: at_ms + 500 }]
+        } else {
+            let receive = Op::Receive { peer, lane, seq, chain, mid: id, sent_s: 1_800_000_000, at_ms, text };
+            [receive, Op::ReadUpto { peer, upto: i64::MAX, limit: 9 }]
+        };
+        let [first, then] = ops;
+        now.push(first);
+        next.push(then);
+        if now.len() == 64 {
+            store.commit(at_ms, &now).unwrap();
+            now = std::mem::take(&mut next);
+            store.commit(at_ms, &now).unwrap();
+            now.clear();
+        }
+    }
+    while store.index(256).unwrap() {}
+    store.checkpoint().unwrap();
+    let events: i64 =
+        store.db.query_row("SELECT sum(pgsize) FROM dbstat WHERE name = 'event'", [], |r| r.get(0)).unwrap();
+    let file = std::fs::metadata(&path).unwrap().len() - events.unsigned_abs();
+    let mut parts =
+        store.db.prepare("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 8").unwrap();
+    let parts = parts.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? / COUNT as i64)));
+    let parts: Vec<(String, i64)> = parts.unwrap().map(Result::unwrap).collect();
+    assert!(file <= 300 * COUNT, "{} bytes for each: {parts:?}", file / COUNT);
+    println!("{} {parts:?}", file / COUNT);
 }

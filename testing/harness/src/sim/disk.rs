@@ -191,18 +191,22 @@ impl Disk {
         for row in query.query_map([], |row| row.get(0))? {
             image.runs.insert(row?);
         }
-        let mut query = self.checker.prepare_cached("SELECT peer, lane FROM out_lane")?;
+        let mut query =
+            self.checker.prepare_cached("SELECT p.peer, o.lane FROM out_lane o JOIN peer p ON p.num = o.peer")?;
         for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?)))? {
             let (peer, lane) = row?;
             image.open.insert(peer, lane);
         }
-        let mut query = self.checker.prepare_cached("SELECT peer, lane, hwm FROM in_lane")?;
+        let mut query =
+            self.checker.prepare_cached("SELECT p.peer, i.lane, i.hwm FROM in_lane i JOIN peer p ON p.num = i.peer")?;
         for row in query.query_map([], |row| Ok(((peer(row, 0)?, row.get(1)?), number(row, 2)?)))? {
             let (key, hwm) = row?;
             image.lanes.insert(key, hwm);
         }
-        let mut query =
-            self.checker.prepare_cached("SELECT peer, dir, state, lane, seq, text FROM message ORDER BY id")?;
+        let mut query = self.checker.prepare_cached(
+            "SELECT p.peer, m.dir, m.state, l.lane, m.seq, m.text FROM message m LEFT JOIN peer p ON p.num = m.peer
+                 LEFT JOIN lane l ON l.num = m.lane ORDER BY m.id",
+        )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let (peer, state): (_, i64) = (peer(row, 0)?, row.get(2)?);
