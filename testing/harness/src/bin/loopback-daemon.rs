@@ -1,9 +1,9 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves on
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [connections=N] [group=PATH] [UID=RIGHT,...]`: serves on
 //! `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages of
-//! old daemons. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
-//! follow.
+//! old daemons. `idle`: it closes idle connections after so many milliseconds. `connections`: it serves so many at a time
+//! instead of 300. `group`: it has a socket for the users that follow.
 
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,7 @@ struct Options {
     group: Option<PathBuf>,
     users: BTreeMap<u32, BTreeSet<Right>>,
     idle: Option<Duration>,
+    connections: Option<usize>,
     log_level: Option<LogLevelHook>,
 }
 
@@ -60,6 +61,7 @@ impl Options {
         match word.split_once('=') {
             None => self.legacy |= word == "legacy",
             Some(("group", path)) => self.group = Some(path.into()),
+            Some(("connections", count)) => self.connections = Some(count.parse()?),
             Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
             Some((uid, rights)) => {
                 let rights = rights.split(',').map(|right| Ok(serde_json::from_value(right.into())?));
@@ -99,7 +101,7 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, options: Options) -> anyho
     let listeners = Listeners { unix, group, tcp: Some(tcp) };
     // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig {
-        max_connections: 300,
+        max_connections: options.connections.unwrap_or(300),
         users: options.users,
         idle_time: options.idle,
         log_level: options.log_level,
