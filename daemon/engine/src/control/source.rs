@@ -2,7 +2,7 @@
 //!
 //! While a request is in work the session goes on looking, so that a broken connection is seen and a few requests may
 //! come; when 16 wait, nothing more is read. A task of its own for the reading was rejected: two wake-ups for each request
-//! were a third of what HOST costs with many connections.
+//! were about a fifth of what HOST costs with many connections.
 
 use super::ControlConfig;
 use std::collections::VecDeque;
