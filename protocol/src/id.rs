@@ -4,7 +4,10 @@ use curve25519_dalek::edwards::CompressedEdwardsY;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha3::{Digest as _, Sha3_256};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 /// Number of characters of an onion address without `.onion`.
 pub const ONION_CHARS: usize = 56;
@@ -62,11 +65,27 @@ impl PeerId {
     pub fn onion(&self) -> String {
         let mut raw = Vec::with_capacity(35);
         raw.extend(self.0);
-        raw.extend(checksum(&self.0));
+        raw.extend(self.checksum());
         raw.push(3);
         let mut text = BASE32_NOPAD.encode(&raw).to_ascii_lowercase();
         text.push_str(".onion");
         text
+    }
+
+    /// A page of a conversation and the answers to HOST name one peer over and over, and the hash is most of what that
+    /// costs: each thread remembers its last one.
+    fn checksum(&self) -> [u8; 2] {
+        thread_local! {
+            static LAST: Cell<Option<(PeerId, [u8; 2])>> = const { Cell::new(None) };
+        }
+        match LAST.get() {
+            Some((peer, checksum)) if peer == *self => checksum,
+            _ => {
+                let checksum = checksum(&self.0);
+                LAST.set(Some((*self, checksum)));
+                checksum
+            }
+        }
     }
 
     /// The first four characters: enough to follow a peer through a log, too little to find it.
@@ -89,6 +108,35 @@ impl fmt::Debug for PeerId {
 /// # Errors
 /// An [`OnionError`] that says what is wrong.
 pub fn parse_onion(text: &str) -> Result<PeerId, OnionError> {
+    PeerId::from_key(key_of(text)?)
+}
+
+/// Keys that local programs named and that are good.
+static NAMED: RwLock<BTreeSet<PeerId>> = RwLock::new(BTreeSet::new());
+/// So many are remembered; then it begins anew.
+const NAMED_KEYS: usize = 4096;
+
+/// As [`parse_onion`], for what local programs say: a key that one of them has named before is not checked again, which
+/// takes longer than all else that parsing a request costs. Not for what peers say: the time would tell them whom we know.
+///
+/// # Errors
+/// As [`parse_onion`].
+pub fn parse_local_onion(text: &str) -> Result<PeerId, OnionError> {
+    let key = key_of(text)?;
+    if NAMED.read().unwrap_or_else(PoisonError::into_inner).contains(&PeerId(key)) {
+        return Ok(PeerId(key));
+    }
+    let peer = PeerId::from_key(key)?;
+    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    if named.len() >= NAMED_KEYS {
+        named.clear();
+    }
+    named.insert(peer);
+    Ok(peer)
+}
+
+/// The key in an address, not checked.
+fn key_of(text: &str) -> Result<[u8; 32], OnionError> {
     let text = text.strip_suffix(".onion").unwrap_or(text);
     if text.len() != ONION_CHARS {
         return Err(OnionError::Length);
@@ -99,7 +147,7 @@ pub fn parse_onion(text: &str) -> Result<PeerId, OnionError> {
     let raw = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| OnionError::Character)?;
     let (key, rest) = raw.split_first_chunk::<32>().ok_or(OnionError::Length)?;
     match rest {
-        [a, b, 3] if [*a, *b] == checksum(key) => PeerId::from_key(*key),
+        [a, b, 3] if [*a, *b] == checksum(key) => Ok(*key),
         [_, _, 3] => Err(OnionError::Checksum),
         _ => Err(OnionError::Version),
     }
@@ -197,5 +245,29 @@ impl Chain {
         let mut out = [0; 16];
         out.copy_from_slice(&hash[..16]);
         Self(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_named_before_is_checked_as_well() {
+        const GOOD: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid";
+        // Twice: the second time the key is known.
+        for _ in 0..2 {
+            assert_eq!(parse_local_onion(GOOD), parse_onion(GOOD));
+            assert_eq!(parse_local_onion(&GOOD.replace("53wid", "53xid")), Err(OnionError::Checksum));
+            // The neutral element: the checksum is good and the key is not.
+            let mut neutral = [0; 32];
+            neutral[0] = 1;
+            let text = PeerId(neutral).onion();
+            assert_eq!(parse_local_onion(&text), Err(OnionError::Key));
+            assert_eq!(parse_onion(&text), Err(OnionError::Key));
+        }
+        // Another key in between, so that no checksum is taken from the one before.
+        let peer = parse_onion(GOOD).map(|peer| (peer.onion(), PeerId([7; 32]).onion(), peer.onion()));
+        assert!(peer.is_ok_and(|(a, b, c)| a == c && a != b && a == format!("{GOOD}.onion")));
     }
 }

@@ -14,6 +14,7 @@ mod legacy;
 mod listener;
 mod owner;
 mod session;
+mod source;
 
 pub use listener::{BindError, Listeners, bind_group, bind_tcp, bind_unix, serve};
 

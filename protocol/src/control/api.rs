@@ -13,7 +13,7 @@ pub mod error;
 pub mod event;
 pub mod record;
 
-use crate::id::{MessageId, PeerId, parse_onion};
+use crate::id::{MessageId, PeerId, parse_local_onion};
 use crate::{json, limits};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -223,7 +223,7 @@ impl Serialize for Onion {
 impl<'de> Deserialize<'de> for Onion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse_onion(&text).map(Self).map_err(D::Error::custom)
+        parse_local_onion(&text).map(Self).map_err(D::Error::custom)
     }
 }
 

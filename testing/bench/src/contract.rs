@@ -7,22 +7,22 @@ use crate::report::{Aim, Report, Row};
 use crate::stats::{Summary, median};
 use std::sync::Arc;
 use torchat_core::handshake::LocalIdentity;
+use torchat_protocol::id::PeerId;
 
 /// Connections at the same time.
-const SHAPES: [usize; 2] = [1, 50];
+pub(crate) const SHAPES: [usize; 2] = [1, 50];
 /// Peers that are sent to. Each may have 10,000 messages waiting, and none of them exists, so that only the acceptance
 /// is measured.
 const PEERS: u8 = 16;
 /// Bytes of a message.
-const TEXT: usize = 100;
+pub(crate) const TEXT: usize = 100;
 
 /// HOST: what the control server costs.
 pub(crate) fn host(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> {
-    let script = Script { requests: vec![b"{\"cmd\":\"HOST\"}\n".to_vec()], answer: b"{\"cmd\":\"HOST\"" };
     let (ours, reference) = servers(setup, "host", false)?;
-    let script = Arc::new(script);
+    let script = Arc::new(classic_host());
     for connections in SHAPES {
-        let pairs = measure(setup.pairs, [&ours, &reference], connections, &script)?;
+        let pairs = measure(setup.pairs, [(&ours, &script), (&reference, &script)], connections)?;
         let what = format!("HOST, {connections} connections");
         latency_row(report, &what, &pairs, Aim::AtMost(1.3));
         rate_row(report, &what, &pairs, Aim::None);
@@ -32,18 +32,11 @@ pub(crate) fn host(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()>
 
 /// SEND: what it costs until a message is accepted durably.
 pub(crate) fn send(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> {
-    let text = "x".repeat(TEXT);
-    let requests = (1..=PEERS)
-        .map(|n| {
-            let peer = LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000)?.peer_id().onion();
-            Ok(format!("{{\"cmd\":\"SEND\",\"id\":\"{peer}\",\"msg\":\"{text}\"}}\n").into_bytes())
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let script = Arc::new(Script { requests, answer: b"{\"cmd\":\"END\"" });
+    let script = Arc::new(classic_send()?);
     for connections in SHAPES {
         // Anew for each shape, so that the outboxes have room.
         let (ours, reference) = servers(setup, &format!("send-{connections}"), true)?;
-        let pairs = measure(setup.pairs, [&ours, &reference], connections, &script)?;
+        let pairs = measure(setup.pairs, [(&ours, &script), (&reference, &script)], connections)?;
         let what = format!("durable SEND, {connections} connections");
         latency_row(report, &what, &pairs, Aim::None);
         rate_row(report, &what, &pairs, if connections == 50 { Aim::AtLeast(0.5) } else { Aim::None });
@@ -52,22 +45,44 @@ pub(crate) fn send(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()>
     Ok(())
 }
 
-fn servers(setup: &Setup<'_>, name: &str, store: bool) -> anyhow::Result<(Process, Process)> {
+/// HOST in the classic contract, which the reference speaks too.
+pub(crate) fn classic_host() -> Script {
+    Script::classic(vec![b"{\"cmd\":\"HOST\"}\n".to_vec()], b"{\"cmd\":\"HOST\"")
+}
+
+/// SEND in the classic contract, which the reference speaks too.
+pub(crate) fn classic_send() -> anyhow::Result<Script> {
+    let text = "x".repeat(TEXT);
+    let peers = peers()?;
+    let requests = peers.iter().map(|peer| {
+        let peer = peer.onion();
+        format!("{{\"cmd\":\"SEND\",\"id\":\"{peer}\",\"msg\":\"{text}\"}}\n").into_bytes()
+    });
+    Ok(Script::classic(requests.collect(), b"{\"cmd\":\"END\""))
+}
+
+/// Peers that do not exist.
+pub(crate) fn peers() -> anyhow::Result<Vec<PeerId>> {
+    let peer = |n| Ok(LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000)?.peer_id());
+    (1..=PEERS).map(peer).collect()
+}
+
+pub(crate) fn servers(setup: &Setup<'_>, name: &str, store: bool) -> anyhow::Result<(Process, Process)> {
     let ours = Recipe::loopback(&setup.dir.join(format!("{name}-torchat")))?.start()?;
     let reference = Recipe::reference(&setup.dir.join(format!("{name}-reference")), store)?.start()?;
     Ok((ours, reference))
 }
 
 /// Alternate slices, ours and the reference's.
-fn measure(
+pub(crate) fn measure(
     count: u32,
-    programs: [&Process; 2],
+    programs: [(&Process, &Arc<Script>); 2],
     connections: usize,
-    script: &Arc<Script>,
 ) -> anyhow::Result<Vec<[Slice; 2]>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut ours = Connections::open(programs[0].port, connections, script.clone()).await?;
-        let mut reference = Connections::open(programs[1].port, connections, script.clone()).await?;
+        let [(ours, script), (reference, other)] = programs;
+        let mut ours = Connections::open(ours.port, connections, script.clone()).await?;
+        let mut reference = Connections::open(reference.port, connections, other.clone()).await?;
         // Not counted: the first answers fill caches and make the contacts.
         ours.slice().await?;
         reference.slice().await?;
@@ -87,7 +102,7 @@ fn measure(
     })
 }
 
-fn latency_row(report: &mut Report, what: &str, pairs: &[[Slice; 2]], aim: Aim) {
+pub(crate) fn latency_row(report: &mut Report, what: &str, pairs: &[[Slice; 2]], aim: Aim) {
     let p50 = |side: usize| format!("{:.1} us", median(pairs.iter().map(|pair| pair[side].p50_us)));
     report.add(Row {
         what: format!("{what}: p50"),
@@ -98,7 +113,7 @@ fn latency_row(report: &mut Report, what: &str, pairs: &[[Slice; 2]], aim: Aim) 
     });
 }
 
-fn rate_row(report: &mut Report, what: &str, pairs: &[[Slice; 2]], aim: Aim) {
+pub(crate) fn rate_row(report: &mut Report, what: &str, pairs: &[[Slice; 2]], aim: Aim) {
     let rate = |side: usize| format!("{:.0}/s", median(pairs.iter().map(|pair| pair[side].rate)));
     report.add(Row {
         what: format!("{what}: rate"),

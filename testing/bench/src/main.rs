@@ -3,6 +3,7 @@
 //! A virtual machine's absolute times swing tenfold with its neighbours, so nothing here is judged by itself: slices of
 //! two programs alternate, and what counts is the ratio within each pair, with its median, its quartiles and n.
 
+mod api;
 mod contract;
 mod load;
 mod memory;
@@ -40,8 +41,8 @@ struct Cli {
     /// Contacts, and bare streams, at the same time
     #[arg(long, global = true, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
     contacts: u16,
-    /// Pairs of fresh processes whose memory with and without contacts is compared; the last one is also watched while it
-    /// idles
+    /// Pairs of fresh processes whose memory with and without contacts is compared, the last one is also watched while it
+    /// idles; and fresh processes whose memory with idle connections is looked at
     #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     /// Windows of 56 s in which idle contacts are watched; eight are two pings of each
@@ -59,6 +60,14 @@ enum Part {
     Control,
     /// Durable SEND at 1 and 50 connections.
     Send,
+    /// The local API: HOST, SEND, events, and what an idle connection costs.
+    Api,
+    /// The local API with 1,000,000 messages stored: HISTORY, SEARCH, start, and bytes on disk.
+    ApiLarge {
+        /// HISTORY with 10,000,000 messages as well: ten more minutes and 5 GB of disk.
+        #[arg(long)]
+        ten_million: bool,
+    },
     /// Message to durable ack over a private Tor network.
     #[cfg(feature = "tor")]
     Tor,
@@ -104,7 +113,6 @@ struct Setup<'a> {
     starts: u32,
     #[cfg(feature = "tor")]
     contacts: u16,
-    #[cfg(feature = "tor")]
     rounds: u32,
     #[cfg(feature = "tor")]
     windows: u32,
@@ -133,7 +141,6 @@ fn main() -> anyhow::Result<()> {
         starts: cli.starts,
         #[cfg(feature = "tor")]
         contacts: cli.contacts,
-        #[cfg(feature = "tor")]
         rounds: cli.rounds,
         #[cfg(feature = "tor")]
         windows: cli.windows,
@@ -144,6 +151,17 @@ fn main() -> anyhow::Result<()> {
     }
     if matches!(part, Part::All | Part::Send) {
         contract::send(&setup, &mut report)?;
+    }
+    if matches!(part, Part::All | Part::Api) {
+        api::run(&setup, &mut report)?;
+    }
+    let ten_million = match part {
+        Part::ApiLarge { ten_million } => Some(ten_million),
+        Part::All => Some(false),
+        _ => None,
+    };
+    if let Some(ten_million) = ten_million {
+        api::large(&setup, ten_million, &mut report)?;
     }
     if matches!(part, Part::All | Part::Start) {
         start::run(&setup, &mut report)?;

@@ -1,7 +1,7 @@
 //! The programs that are measured, as processes of their own.
 
 use anyhow::{Context as _, bail, ensure};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +22,8 @@ pub(crate) struct Recipe {
     arguments: Vec<PathBuf>,
     data: PathBuf,
     clean_exit: bool,
+    /// The port of a program that is none of ours: it is told one, and has no HOST.
+    told: Option<u16>,
 }
 
 /// A program that runs. Killed when it is dropped.
@@ -41,7 +43,7 @@ impl Recipe {
             arguments.push("--store".into());
         }
         let program = std::env::current_exe()?;
-        Ok(Self { program, arguments, data: dir.to_owned(), clean_exit: false })
+        Ok(Self { program, arguments, data: dir.to_owned(), clean_exit: false, told: None })
     }
 
     /// The daemon whose peers are on loopback TCP: everything of torchat but Tor.
@@ -49,7 +51,22 @@ impl Recipe {
         let peers = dir.with_extension("peers");
         std::fs::create_dir_all(&peers)?;
         let arguments = vec![dir.to_owned(), peers, "7".into()];
-        Ok(Self { program: sibling("loopback-daemon")?, arguments, data: dir.to_owned(), clean_exit: true })
+        Ok(Self { program: sibling("loopback-daemon")?, arguments, data: dir.to_owned(), clean_exit: true, told: None })
+    }
+
+    /// Redis, which answers when what it was given is on the disk.
+    pub(crate) fn redis(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let text = "--bind 127.0.0.1 --save  --appendonly yes --appendfsync always --port";
+        let mut arguments: Vec<PathBuf> = text.split(' ').map(PathBuf::from).collect();
+        arguments.extend([port.to_string().into(), "--dir".into(), dir.to_owned()]);
+        Ok(Self { program: program.to_owned(), arguments, data: dir.to_owned(), clean_exit: false, told: Some(port) })
+    }
+
+    /// The same with one more argument.
+    pub(crate) fn with(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
     }
 
     /// torchatd itself.
@@ -63,7 +80,7 @@ impl Recipe {
             dir.with_extension("logs"),
             "0".into(),
         ];
-        Ok(Self { program: sibling("torchatd")?, arguments, data: dir.to_owned(), clean_exit: true })
+        Ok(Self { program: sibling("torchatd")?, arguments, data: dir.to_owned(), clean_exit: true, told: None })
     }
 
     /// This program as the bare reference over Tor: one arti client and one service that sends back what it gets. With a
@@ -75,7 +92,7 @@ impl Recipe {
             arguments.extend(["--dial".into(), onion.into()]);
         }
         let program = std::env::current_exe()?;
-        Ok(Self { program, arguments, data: dir.to_owned(), clean_exit: false })
+        Ok(Self { program, arguments, data: dir.to_owned(), clean_exit: false, told: None })
     }
 
     /// Starts it and waits for its first answer.
@@ -96,7 +113,11 @@ impl Recipe {
             .spawn()
             .with_context(|| format!("cannot start {}", self.program.display()))?;
         loop {
-            if let Some((port, first_answer)) = ask(&port).map(|port| (port, begun.elapsed())) {
+            let found = match self.told {
+                None => ask(&port),
+                Some(port) => TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port),
+            };
+            if let Some((port, first_answer)) = found.map(|port| (port, begun.elapsed())) {
                 return Ok(Process { child, port, first_answer, clean_exit: self.clean_exit });
             }
             let ended = child.try_wait()?;

@@ -44,6 +44,7 @@ impl Aim {
 pub(crate) struct Report {
     machine: String,
     rows: Vec<Row>,
+    notes: Vec<String>,
 }
 
 const HEAD: [&str; 6] = ["measured", "torchat", "reference", "judged: median [quartiles]", "n", "aim"];
@@ -58,13 +59,24 @@ impl Report {
             read("/proc/loadavg").split(' ').next().unwrap_or_default(),
             file_system(dir).unwrap_or_else(|| "an unknown file system".into()),
         );
-        Self { machine, rows: Vec::new() }
+        Self { machine, rows: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds a line, and shows it at once: a run takes minutes.
     pub(crate) fn add(&mut self, row: Row) {
         eprintln!("{}", cells(&row).join(" | "));
         self.rows.push(row);
+    }
+
+    /// Adds a sentence below the table.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        eprintln!("{note}");
+        self.notes.push(note);
+    }
+
+    fn foot(&self) -> String {
+        self.notes.iter().map(|note| format!("\n{note}\n")).collect()
     }
 
     pub(crate) fn plain(&self) -> String {
@@ -78,7 +90,7 @@ impl Report {
             text.push_str(padded.join("  ").trim_end());
             text.push('\n');
         }
-        text
+        text + &self.foot()
     }
 
     pub(crate) fn markdown(&self) -> String {
@@ -86,7 +98,7 @@ impl Report {
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", cells(row).join(" | "));
         }
-        text
+        text + &self.foot()
     }
 }
 
@@ -130,10 +142,12 @@ mod tests {
             judged: Summary::of([1.25, 1.25]),
             aim: Aim::AtMost(1.3),
         };
-        let report = Report { machine: "a machine".into(), rows: vec![row] };
-        assert!(report.markdown().ends_with("| HOST | 9 us | 7 us | 1.25 [1.25 to 1.25] | 2 | <= 1.3: met |\n"));
+        let report = Report { machine: "a machine".into(), rows: vec![row], notes: vec!["A note.".into()] };
+        assert!(
+            report.markdown().ends_with("| HOST | 9 us | 7 us | 1.25 [1.25 to 1.25] | 2 | <= 1.3: met |\n\nA note.\n")
+        );
         let plain = report.plain();
-        let last = plain.lines().last().unwrap_or_default();
+        let last = plain.lines().nth_back(2).unwrap_or_default();
         assert!(last.starts_with("HOST ") && last.ends_with("<= 1.3: met"), "{last}");
     }
 }

@@ -31,7 +31,6 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 /// The value that so many of 100 are not above, by nearest rank: always one that was measured. Not a number when there
 /// are none.
-#[cfg(feature = "tor")]
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -52,7 +51,6 @@ mod tests {
         assert!(median([]).is_nan());
     }
 
-    #[cfg(feature = "tor")]
     #[test]
     fn percentiles_are_values() {
         let values: Vec<f64> = (1..=100).rev().map(f64::from).collect();

@@ -34,6 +34,11 @@ pub struct Setup {
 pub struct Options {
     /// It takes messages of old daemons.
     pub legacy: bool,
+    /// It writes ten times a second into `data/tasks` how many tasks it has.
+    pub tasks: bool,
+    /// How many connections it takes. 300 if it is not said: small enough to be filled by one test process within the usual
+    /// limit of descriptors.
+    pub connections: Option<usize>,
     /// A socket for other users.
     pub group: Option<PathBuf>,
     /// What they may do.
@@ -51,7 +56,11 @@ impl Options {
     /// When it is none.
     pub fn add(&mut self, word: &str) -> anyhow::Result<()> {
         match word.split_once('=') {
-            None => self.legacy |= word == "legacy",
+            None => {
+                self.legacy |= word == "legacy";
+                self.tasks |= word == "tasks";
+            }
+            Some(("connections", count)) => self.connections = Some(count.parse()?),
             Some(("group", path)) => self.group = Some(path.into()),
             Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
             Some((uid, rights)) => {
@@ -94,9 +103,8 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     let gid = rustix::process::getegid().as_raw();
     let group = options.group.map(|path| control::bind_group(&path, gid)).transpose()?;
     let listeners = Listeners { unix, group, tcp: Some(tcp) };
-    // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig {
-        max_connections: 300,
+        max_connections: options.connections.unwrap_or(300),
         users: options.users,
         idle_time: options.idle,
         log_level: options.log_level,
@@ -104,6 +112,7 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     };
     let server = CancellationToken::new();
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, server.clone()));
+    let counting = options.tasks.then(|| tokio::spawn(count_tasks(data.clone())));
     std::fs::write(data.join(".port"), port.to_string())?;
     std::fs::rename(data.join(".port"), data.join("port"))?;
     ready();
@@ -116,9 +125,22 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     asked.abort();
     server.cancel();
     control.await??;
+    if let Some(counting) = counting {
+        counting.abort();
+    }
     // As torchatd does.
     let _ = std::fs::remove_file(data.join("control.sock"));
     Ok(())
+}
+
+/// Tells how many tasks there are, this one included.
+async fn count_tasks(data: PathBuf) -> std::io::Result<()> {
+    loop {
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        std::fs::write(data.join(".tasks"), tasks.to_string())?;
+        std::fs::rename(data.join(".tasks"), data.join("tasks"))?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// A loopback daemon inside this process. Stopped when it is dropped.

@@ -11,7 +11,7 @@ mod work;
 
 use super::ControlConfig;
 use super::access::{Access, Visitor, audit, is_audited, is_in_namespace, not_authenticated};
-use super::session::Found;
+use super::source::{Found, Source};
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
 use futures::StreamExt as _;
@@ -22,8 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use subscription::{Read, Ready, Subscription};
-use tokio::io::AsyncWrite;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
@@ -88,13 +87,12 @@ struct SendRequest {
 #[allow(clippy::too_many_arguments, reason = "called once, with what a session has")]
 pub(super) async fn run(
     first: Vec<u8>,
-    requests: &mut mpsc::Receiver<Found>,
+    requests: &mut Source<impl AsyncRead + Unpin>,
     writer: &mut (impl AsyncWrite + Unpin),
     visitor: Visitor,
     handle: Handle,
     config: Arc<ControlConfig>,
     shared: Shared,
-    broken: CancellationToken,
     stop: CancellationToken,
 ) {
     // Without an idle time the timer goes off now and then for nothing.
@@ -139,17 +137,22 @@ pub(super) async fn run(
                 stopping = Some(Instant::now() + STOP_TIME);
                 connection.stop();
             }
-            () = broken.cancelled() => break,
             Some(enqueued) = async { Some(enqueuing.as_mut()?.await) }, if enqueuing.is_some() => {
                 connection.enqueuing = None;
                 connection.await_send(enqueued);
             }
             Some(finished) = work.next(), if !work.is_empty() => connection.finish(finished),
-            found = requests.recv(), if may_begin => match found {
-                Some(Found::Request { bytes, .. }) => connection.begin(&bytes).await,
-                Some(Found::Bad { error, .. }) => connection.give_up(fail("bad-object", error.to_string())),
-                Some(Found::End) => connection.end(),
-                Some(Found::Broken) | None => break,
+            found = async {
+                if may_begin {
+                    return requests.next().await;
+                }
+                requests.until_broken().await;
+                Found::Broken
+            } => match found {
+                Found::Request { bytes, .. } => connection.begin(&bytes).await,
+                Found::Bad { error, .. } => connection.give_up(fail("bad-object", error.to_string())),
+                Found::End => connection.end(),
+                Found::Foreign | Found::Broken => break,
             },
             result = lines.write(writer), if lines.is_writing() => if result.is_err() {
                 break;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_core::input::ContactChange;
 use torchat_protocol::control::api::COMMANDS;
 use torchat_protocol::control::{Reply, Request};
-use torchat_protocol::id::{MessageId, PeerId, parse_onion};
+use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 
 /// Messages that HISTORY shows when no number is given.
 const HISTORY_DEFAULT: u32 = 20;
@@ -68,7 +68,7 @@ pub(super) async fn execute(handle: &Handle, access: &Access, request: Request) 
     };
     // A command of both contracts has the same name in both.
     if let Some(row) = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right)) {
-        let peer = parse_onion(&request.id).ok();
+        let peer = parse_local_onion(&request.id).ok();
         audit(access, row.name, peer.as_ref(), outcome.reply.code().unwrap_or("ok"));
     }
     outcome
@@ -120,7 +120,7 @@ async fn run(handle: &Handle, request: &Request) -> Outcome {
 }
 
 pub(super) fn peer(request: &Request, text: &str) -> Result<PeerId, Reply> {
-    parse_onion(text).map_err(|error| Reply::error("bad-onion", &request.id, error.to_string(), request.portno))
+    parse_local_onion(text).map_err(|error| Reply::error("bad-onion", &request.id, error.to_string(), request.portno))
 }
 
 pub(super) fn refused(request: &Request, refusal: &Refusal) -> Reply {

@@ -1,33 +1,26 @@
 //! One connection of a local program: requests in order, replies in order, and UPDATE's promise.
 //!
-//! A reading task finds the objects and stops reading when 16 wait; the session takes one after the other. A message
-//! that UPDATE handed out is taken when, after the reply was written, the connection sends another request, ends
+//! The session takes one object after the other from its [`Source`]. A message that UPDATE handed out is taken when,
+//! after the reply was written, the connection sends another request, ends
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
 //! a crash may repeat the last message and never loses one.
 
 use super::access::Visitor;
 use super::commands::{self, Held};
+use super::source::{Found, Source};
 use super::{ControlConfig, api};
 use crate::handle::Handle;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use torchat_protocol::control::finder::{FindError, Finder, Framing};
+use torchat_protocol::control::finder::Framing;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::{json, limits};
 
-/// Requests of one connection that wait; then reading stops.
-const WAITING: usize = 16;
-/// What a connection may hold of unfinished and waiting objects without asking.
-const FREE_BYTES: usize = 64 * 1024;
-/// Connections that may hold more than that at the same time, at most 1 MiB and what waits each.
+/// Connections that may hold more than 64 KiB of what is unfinished or waits, at the same time: at most 1 MiB and what
+/// waits each.
 const LARGE_CONNECTIONS: usize = 32;
-
-/// Bytes that are read at once, as long as few come.
-const SMALL_READ: usize = 256;
-/// Bytes that are read at once when many come.
-const LARGE_READ: usize = 8 * 1024;
 
 /// What all connections share.
 #[derive(Debug, Clone)]
@@ -42,27 +35,9 @@ impl Default for SharedLimits {
     }
 }
 
-/// What the reading task found.
-pub(super) enum Found {
-    Request {
-        bytes: Vec<u8>,
-        framing: Framing,
-        _room: Option<Arc<OwnedSemaphorePermit>>,
-    },
-    /// Answered by ERR, then the end.
-    Bad {
-        error: FindError,
-        framing: Framing,
-    },
-    /// The client ends without a socket error; it may still read.
-    End,
-    /// The connection broke.
-    Broken,
-}
-
 /// Serves a connection until it ends.
 pub(super) async fn run(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     visitor: Visitor,
     handle: Handle,
     config: Arc<ControlConfig>,
@@ -70,27 +45,22 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let (reader, mut writer) = tokio::io::split(stream);
-    let (found, mut requests) = mpsc::channel(WAITING);
-    let broken = CancellationToken::new();
-    let shared = limits.api.clone();
-    let reading = tokio::spawn(read(reader, found, config.clone(), limits, broken.clone()));
+    let mut requests = Source::new(reader, config.clone(), limits.large);
     // Each in a box of its own, so that a connection holds the memory of what it speaks and no more.
-    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &broken, &stop)).await;
+    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &stop)).await;
     if let Some(hello) = hello {
-        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, shared, broken, stop)).await;
+        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, limits.api, stop)).await;
     }
     let _ = writer.shutdown().await;
-    reading.abort();
 }
 
 /// Serves the classic contract. Returns the HELLO that ends it.
 async fn classic(
-    requests: &mut mpsc::Receiver<Found>,
+    requests: &mut Source<impl AsyncRead + Unpin>,
     writer: &mut (impl AsyncWrite + Unpin),
     visitor: &Visitor,
     handle: &Handle,
     config: &ControlConfig,
-    broken: &CancellationToken,
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let mut lease: Option<Held> = None;
@@ -100,7 +70,7 @@ async fn classic(
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            next = requests.recv() => next,
+            next = requests.next() => Some(next),
             () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
                 if lease.is_none() {
                     break;
@@ -122,7 +92,7 @@ async fn classic(
                 break;
             }
             // Broken, or the daemon stops: what was handed out may not have been seen.
-            Some(Found::Broken) | None => break,
+            Some(Found::Foreign | Found::Broken) | None => break,
         };
         take(handle, &mut lease).await;
         let request = match Request::parse(&bytes) {
@@ -156,9 +126,9 @@ async fn classic(
         };
         let outcome = tokio::select! {
             biased;
-            // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
-            () = broken.cancelled() => break,
             outcome = commands::execute(handle, &access, request) => outcome,
+            // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
+            () = requests.until_broken() => break,
         };
         lease = outcome.lease;
         if write(writer, &outcome.reply.frame(framing), config).await.is_err() {
@@ -217,78 +187,5 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &Co
         Ok(Ok(())) => Ok(()),
         // A client that does not read loses its connection, not the daemon its memory.
         Ok(Err(_)) | Err(_) => Err(()),
-    }
-}
-
-async fn read(
-    mut reader: ReadHalf<impl AsyncRead>,
-    found: mpsc::Sender<Found>,
-    config: Arc<ControlConfig>,
-    limits: SharedLimits,
-    broken: CancellationToken,
-) {
-    let mut finder = Finder::default();
-    // A connection that waits costs little; one that brings much gets more room.
-    let mut buffer = vec![0; SMALL_READ];
-    let mut begun: Option<tokio::time::Instant> = None;
-    let mut room: Option<Arc<OwnedSemaphorePermit>> = None;
-    loop {
-        loop {
-            match finder.next_object() {
-                Ok(Some(bytes)) => {
-                    begun = None;
-                    let framing = finder.framing().unwrap_or(Framing::Plain);
-                    if found.send(Found::Request { bytes, framing, _room: room.clone() }).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(None) => break,
-                Err(FindError::Foreign) => {
-                    let _ = found.send(Found::Broken).await;
-                    return;
-                }
-                Err(error) => {
-                    let framing = finder.framing().unwrap_or(Framing::Plain);
-                    let _ = found.send(Found::Bad { error, framing }).await;
-                    return;
-                }
-            }
-        }
-        if finder.unfinished() == 0 {
-            begun = None;
-            room = None;
-        } else if begun.is_none() {
-            begun = Some(tokio::time::Instant::now() + config.object_time);
-        }
-        if finder.unfinished() > FREE_BYTES && room.is_none() {
-            room = limits.large.clone().acquire_owned().await.ok().map(Arc::new);
-        }
-        let read = reader.read(&mut buffer);
-        let read = match begun {
-            Some(deadline) => tokio::time::timeout_at(deadline, read).await.unwrap_or_else(|_| {
-                tracing::debug!("a local client did not finish its object");
-                Err(std::io::ErrorKind::TimedOut.into())
-            }),
-            None => read.await,
-        };
-        match read {
-            Ok(0) => {
-                let _ = found.send(Found::End).await;
-                return;
-            }
-            Ok(n) => {
-                finder.push(buffer.get(..n).unwrap_or_default());
-                if n == buffer.len() && n < LARGE_READ {
-                    buffer = vec![0; LARGE_READ];
-                } else if n < SMALL_READ && buffer.len() > SMALL_READ {
-                    buffer = vec![0; SMALL_READ];
-                }
-            }
-            Err(_) => {
-                broken.cancel();
-                let _ = found.send(Found::Broken).await;
-                return;
-            }
-        }
     }
 }

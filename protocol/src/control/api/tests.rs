@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::command::{Place, Send, Subscribe};
 use super::*;
+use crate::id::parse_onion;
 use crate::json::JsonError;
 use serde_json::json;
 

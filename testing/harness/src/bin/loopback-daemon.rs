@@ -1,9 +1,10 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves on
-//! `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages of
-//! old daemons. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
-//! follow.
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [tasks] [connections=N] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves
+//! on `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages
+//! of old daemons. `tasks`: it writes ten times a second into `DATA-DIR/tasks` how many tasks it has. `connections`: it takes
+//! so many instead of 300. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the
+//! users that follow.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<()> {
     // The audit is always there: tests look at it.
     let audit: tracing_subscriber::filter::Directive = "audit=info".parse()?;
     let logs = tracing_subscriber::fmt()
+        // It is read by tests, which look for control characters of attackers.
         .with_ansi(false)
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env().add_directive(audit.clone()))
         .with_writer(std::io::stderr)

@@ -19,7 +19,7 @@ use torchat_protocol::control::api::command::{
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{Cursor, Message, MessageState};
 use torchat_protocol::control::api::{ApiError, Onion};
-use torchat_protocol::id::{MessageId, PeerId, parse_onion};
+use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 use torchat_protocol::invite::Invite as TypedInvite;
 use torchat_protocol::limits;
 use torchat_protocol::nick::Nick;
@@ -100,7 +100,7 @@ impl Context {
                 wanted.peer.parse().map_err(|error| fail("bad-request", format!("no invite: {error}")))?;
             (invite.peer, Some(invite.secret))
         } else {
-            (parse_onion(&wanted.peer).map_err(|error| fail("bad-request", error.to_string()))?, None)
+            (parse_local_onion(&wanted.peer).map_err(|error| fail("bad-request", error.to_string()))?, None)
         };
         self.change(Onion(peer), ContactChange::Add(Intro { text: wanted.text, invite })).await?;
         Ok(AddAnswer { peer: Onion(peer) })
@@ -141,7 +141,7 @@ impl Context {
             for list in ["notices", "reasons"] {
                 if let Some(Value::Array(rows)) = map.get_mut(list) {
                     rows.retain(|row| match row["peer"].as_str() {
-                        Some(peer) => parse_onion(peer).is_ok_and(|peer| self.access.sees(&peer)),
+                        Some(peer) => parse_local_onion(peer).is_ok_and(|peer| self.access.sees(&peer)),
                         None => false,
                     });
                 }
@@ -345,7 +345,7 @@ pub(super) async fn wait_for(
 /// Whom an ADD is about.
 pub(super) fn add_subject(wanted: &Add) -> Option<PeerId> {
     let invite = || wanted.peer.parse().ok().map(|invite: TypedInvite| invite.peer);
-    parse_onion(&wanted.peer).ok().or_else(invite)
+    parse_local_onion(&wanted.peer).ok().or_else(invite)
 }
 
 fn page_limit(wanted: Option<u32>, default: u32) -> Done<u32> {
