@@ -1,8 +1,9 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves on
-//! `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages of
-//! old daemons. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [tasks] [connections=N] [idle=MS] [group=PATH] [UID=RIGHT,...]`: serves
+//! on `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves. `legacy`: it takes messages
+//! of old daemons. `tasks`: it writes ten times a second into `DATA-DIR/tasks` how many tasks it has. `connections`: it takes
+//! so many. `idle`: it closes idle connections after so many milliseconds. `group`: it has a socket for the users that
 //! follow.
 
 use anyhow::Context as _;
@@ -49,6 +50,9 @@ fn main() -> anyhow::Result<()> {
 #[derive(Default)]
 struct Options {
     legacy: bool,
+    tasks: bool,
+    /// 300: small enough to be filled by one test process within the usual limit of descriptors.
+    connections: Option<usize>,
     group: Option<PathBuf>,
     users: BTreeMap<u32, BTreeSet<Right>>,
     idle: Option<Duration>,
@@ -58,7 +62,11 @@ struct Options {
 impl Options {
     fn add(&mut self, word: &str) -> anyhow::Result<()> {
         match word.split_once('=') {
-            None => self.legacy |= word == "legacy",
+            None => {
+                self.legacy |= word == "legacy";
+                self.tasks |= word == "tasks";
+            }
+            Some(("connections", count)) => self.connections = Some(count.parse()?),
             Some(("group", path)) => self.group = Some(path.into()),
             Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
             Some((uid, rights)) => {
@@ -97,19 +105,31 @@ async fn run(data: PathBuf, peers: PathBuf, seed: u8, options: Options) -> anyho
         bound => Some(bound?),
     };
     let listeners = Listeners { unix, group, tcp: Some(tcp) };
-    // Small enough to be filled by one test process within the usual limit of descriptors.
     let config = ControlConfig {
-        max_connections: 300,
+        max_connections: options.connections.unwrap_or(300),
         users: options.users,
         idle_time: options.idle,
         log_level: options.log_level,
         ..ControlConfig::default()
     };
     let control = tokio::spawn(control::serve(running.handle.clone(), listeners, config, stop.clone()));
+    if options.tasks {
+        tokio::spawn(count_tasks(data.clone()));
+    }
     std::fs::write(data.join(".port"), port.to_string())?;
     std::fs::rename(data.join(".port"), data.join("port"))?;
     running.join.await??;
     stop.cancel();
     control.await??;
     Ok(())
+}
+
+/// Tells how many tasks there are, this one included.
+async fn count_tasks(data: PathBuf) -> std::io::Result<()> {
+    loop {
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        std::fs::write(data.join(".tasks"), tasks.to_string())?;
+        std::fs::rename(data.join(".tasks"), data.join("tasks"))?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
