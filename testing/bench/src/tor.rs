@@ -215,7 +215,7 @@ impl Commits {
         let writer = Writer::threaded(Store::open(path)?)?;
         let lane = LaneId([1; 8]);
         let ops = vec![Op::Contact { peer, at_ms: 0 }];
-        writer.write(ops, Vec::new()).await??;
+        writer.write(0, ops, Vec::new()).await??;
         Ok(Self { writer, peer, lane, chain: Chain::EMPTY, seq: 0 })
     }
 
@@ -232,10 +232,12 @@ impl Commits {
             seq: self.seq,
             chain: self.chain,
             at_ms: 0,
+            until_ms: None,
+            client: None,
             text: "x".repeat(TEXT),
         };
         let begun = Instant::now();
-        self.writer.write(vec![op], Vec::new()).await??;
+        self.writer.write(0, vec![op], Vec::new()).await??;
         Ok(begun.elapsed())
     }
 }

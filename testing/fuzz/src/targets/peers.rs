@@ -275,7 +275,11 @@ impl World {
         let length = [0, 30, 150, 590, 70_000][usize::from(script.byte()) % 5];
         let daemon = &mut self.daemons[at];
         let (request, text) = daemon.new_text(length);
-        self.turn_with(at, vec![Input::Send { request, peer: id_of(to), text }], Fate::read(script));
+        self.turn_with(
+            at,
+            vec![Input::Send { request, peer: id_of(to), text, client: None, expire_ms: None }],
+            Fate::read(script),
+        );
     }
 
     fn cancel(&mut self, at: usize, script: &mut Script<'_>) {
@@ -299,10 +303,10 @@ impl World {
     fn read(&mut self, at: usize, count: usize) {
         let daemon = &mut self.daemons[at];
         let rows = daemon.store.received.iter().zip(0i64..).filter(|(row, _)| !row.read).take(count);
-        let rows: Vec<_> = rows.map(|(row, n)| (row.peer, n, row.text.len() as u64)).collect();
-        let inputs = rows.into_iter().map(|(peer, row, bytes)| {
+        let rows: Vec<_> = rows.map(|(row, n)| (row.peer, n)).collect();
+        let inputs = rows.into_iter().map(|(peer, row)| {
             let request = daemon.request();
-            Input::Read { request, peer, row, bytes }
+            Input::Read { request, peer, row }
         });
         let inputs: Vec<_> = inputs.collect();
         if !inputs.is_empty() {

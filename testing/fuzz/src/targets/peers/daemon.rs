@@ -183,6 +183,9 @@ impl Daemon {
             }
             self.commit(op, other, other_id);
         }
+        for (peer, bytes) in std::mem::take(&mut self.store.freed) {
+            self.node.freed(&peer, bytes);
+        }
         if fate == Fate::DiesAfterCommit {
             self.restart(now);
             return None;

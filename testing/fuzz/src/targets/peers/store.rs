@@ -28,6 +28,7 @@ pub(super) struct Sent {
     pub(super) chain: Chain,
     pub(super) text: String,
     pub(super) at_ms: i64,
+    pub(super) until_ms: Option<i64>,
     pub(super) state: State,
 }
 
@@ -54,6 +55,7 @@ struct Row {
     epoch: u32,
     met: Option<RunId>,
     attempts: u32,
+    linked: bool,
 }
 
 /// See the module's description.
@@ -74,6 +76,8 @@ pub(super) struct Store {
     pub(super) received: Vec<Received>,
     /// Marks of lost messages.
     marks: BTreeMap<PeerId, usize>,
+    /// Bytes that are no more unread, of whom, since they were taken from here.
+    pub(super) freed: Vec<(PeerId, u64)>,
 }
 
 impl Store {
@@ -158,6 +162,7 @@ impl Store {
                     self.received.push(Received { peer, mid, text, read: false });
                     return Some(self.received.len() - 1);
                 }
+                self.freed.push((peer, text.len() as u64));
             }
             Op::Skip { peer, lane, to, chain, count, why, .. } => {
                 let hwm = self.in_lanes(&peer).iter().find(|state| state.lane == lane).map_or(0, |state| state.hwm);
@@ -169,11 +174,16 @@ impl Store {
             Op::ForgetLane { peer, lane } => {
                 self.in_lanes.entry(peer).or_default().retain(|state| state.lane != lane);
             }
-            Op::Read { row } => {
-                if let Some(row) = usize::try_from(row).ok().and_then(|row| self.received.get_mut(row)) {
-                    row.read = true;
+            Op::Read { row, .. } => {
+                if let Some(row) = usize::try_from(row).ok().and_then(|row| self.received.get_mut(row))
+                    && !std::mem::replace(&mut row.read, true)
+                {
+                    self.freed.push((row.peer, row.text.len() as u64));
                 }
             }
+            Op::Link { peer, up } => self.change(peer, |row| row.linked = up),
+            // For the event log only.
+            Op::Sent { .. } | Op::Changed { .. } | Op::Network { .. } | Op::Notice { .. } => {}
             other => self.apply_sent(other),
         }
         None
@@ -187,10 +197,10 @@ impl Store {
 
     fn apply_sent(&mut self, op: Op) {
         match op {
-            Op::Queue { peer, mid, lane, seq, chain, at_ms, text } => {
+            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, text, .. } => {
                 self.out_lanes.entry(peer).or_insert((lane, 0, Chain::EMPTY));
                 assert!(!self.sent.iter().any(|sent| sent.mid == mid), "an id twice");
-                self.sent.push(Sent { peer, mid, lane, seq, chain, text, at_ms, state: State::Queued });
+                self.sent.push(Sent { peer, mid, lane, seq, chain, text, at_ms, until_ms, state: State::Queued });
             }
             Op::TakeBack { peer, mid, why, .. } => {
                 for sent in self.of(peer).filter(|sent| sent.mid == mid && sent.state == State::Queued) {
@@ -276,6 +286,8 @@ impl Store {
                 bytes: u32::try_from(sent.text.len()).unwrap_or(u32::MAX),
                 at_ms: sent.at_ms,
                 gone: if let State::Open(why) = sent.state { Some(why) } else { None },
+                until_ms: sent.until_ms,
+                end_mono_ms: None,
             });
             OutSnapshot { lane: *lane, acked: *acked, acked_chain: *acked_chain, pending: pending.collect() }
         });
@@ -297,6 +309,7 @@ impl Store {
             out,
             lanes: self.in_lanes(&peer).to_vec(),
             unread_bytes: self.unread_bytes(&peer),
+            linked: row.linked,
         }
     }
 }
