@@ -22,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     let [socket, name, path, pace, batch] = arguments.as_slice() else {
         anyhow::bail!("faults-consumer SOCKET NAME FILE PACE-US BATCH");
     };
-    let (pace, batch) = (Duration::from_micros(pace.parse()?), batch.parse()?);
+    let (pace, batch): (_, u32) = (Duration::from_micros(pace.parse()?), batch.parse()?);
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     let wanted = serde_json::from_value(json!({"consumer": name, "filter": {"kinds": ["received"]}}))?;
     let mut follower = Follower::new(Address::unix(socket).named("faults-consumer"), wanted);

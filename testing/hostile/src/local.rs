@@ -22,6 +22,8 @@ use torchat_harness::daemon::Daemon;
 pub(crate) const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
 /// How long the daemon may take until everything is as it was.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// How often it counts its tasks.
+const COUNT: Duration = Duration::from_millis(100);
 /// Between two looks at it.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -82,6 +84,15 @@ impl Place {
     /// When it does not run.
     pub fn held(&self) -> anyhow::Result<Held> {
         held(&self.daemon)
+    }
+
+    /// What it holds as soon as it has counted the tasks of everything that was begun before.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn steady(&self) -> anyhow::Result<Held> {
+        tokio::time::sleep(3 * COUNT).await;
+        self.held()
     }
 
     /// Waits until it holds no more descriptors and tasks than `before`, and serves a new connection. Returns how long

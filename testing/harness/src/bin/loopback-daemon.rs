@@ -32,6 +32,8 @@ fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env().add_directive(audit.clone()))
         .with_writer(std::io::stderr)
+        // It is read by tests, which look for control characters of attackers.
+        .with_ansi(false)
         .with_filter_reloading();
     let filter = logs.reload_handle();
     logs.init();

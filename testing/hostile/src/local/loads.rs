@@ -125,7 +125,7 @@ pub async fn run(program: &Path, sizes: &Sizes, mut report: impl FnMut(&Cost)) -
     for load in [Load::Deaf(2), Load::Malformed(24), Load::Idle(2)] {
         one(&place, load, Duration::from_millis(50), 1).await?;
     }
-    let fresh = place.held()?;
+    let fresh = place.steady().await?;
     for load in sizes.loads.iter().copied() {
         let cost = one(&place, load, sizes.slice, sizes.slices).await.with_context(|| load.name())?;
         report(&cost);
@@ -146,7 +146,7 @@ pub async fn run(program: &Path, sizes: &Sizes, mut report: impl FnMut(&Cost)) -
 
 async fn one(place: &Place, load: Load, slice: Duration, slices: u32) -> anyhow::Result<Cost> {
     let port = place.port()?;
-    let before = place.held()?;
+    let before = place.steady().await?;
     let (mut quiet, mut loud) = (Vec::new(), Vec::new());
     let (mut most_kib, mut most_descriptors, mut recovery) = (0, 0, Duration::ZERO);
     for n in 0..slices {
@@ -384,7 +384,7 @@ pub async fn exhaust(program: &Path, limit: usize, opened: usize, time: Duration
     old.set_nodelay(true)?;
     old.set_read_timeout(Some(super::RECOVERY))?;
     let mut api = Api::connect(port)?;
-    let before = place.held()?;
+    let before = place.steady().await?;
     let mut timed = |time: Duration| -> anyhow::Result<Duration> {
         let (mut times, begun) = (Vec::new(), Instant::now());
         while begun.elapsed() < time {
