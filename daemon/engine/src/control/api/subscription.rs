@@ -4,6 +4,7 @@
 //! way: a client that does not read stops its own subscription and nothing else, and loses nothing.
 
 use super::consumers::{Claim, Consumers, is_name};
+use super::Reads;
 use super::lines::{Pending, line, push_line};
 use super::work::{Context, fail, refused, scrub};
 use crate::control::access::Access;
@@ -121,6 +122,7 @@ fn taken_over() -> ApiError {
 #[derive(Debug)]
 pub(super) struct Source {
     log: EventLog,
+    reads: Reads,
     filter: Filter,
     /// Up to here everything was read.
     at: u64,
@@ -131,7 +133,10 @@ pub(super) struct Source {
 impl Source {
     async fn read(mut self) -> Read {
         loop {
+            // An event must not wait for other programs' pages longer than it must: turns come in their order.
+            let turn = self.reads.turn().await;
             let batch = self.log.after(self.at, BATCH_EVENTS, &self.filter).await.map_err(|error| refused(&error))?;
+            drop(turn);
             let before = self.at;
             let mut bytes = Vec::new();
             let mut all = true;
@@ -224,6 +229,6 @@ pub(super) async fn prepare(
     }
     let over = CancellationToken::new();
     let claim = key.map(|key| consumers.take(key, over.clone()));
-    let source = Source { log, filter, at: after, reference, access: context.access };
+    let source = Source { log, reads: context.reads, filter, at: after, reference, access: context.access };
     Ok(Ready { answer: SubscribeAnswer { after, last }, source, over, claim })
 }
