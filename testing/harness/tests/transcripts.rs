@@ -5,7 +5,8 @@
 //! both, `\n`, `\r`, `\t`, `\\` and `\xNN` are bytes. `! ` is something that happens elsewhere: see [`Replay::happens`].
 //!
 //! Placeholders: `$OWN` and `$FRIEND` are onions of the two daemons, `$NOBODY` is one that nobody serves, `$BARE` the same
-//! without `.onion`, as is `$BAREOWN` for ours; `$DATE`, `$MID`, `$SECRET` and `$COUNT` stand for a date, a message's id, an invite's secret and a number.
+//! without `.onion`, as is `$BAREOWN` for ours; `$DATE`, `$MID`, `$SECRET`, `$COUNT` and `$WHY` stand for a date, a message's id,
+//! an invite's secret, a number, and the network's reason up to the next quote; `$AGE` for a number or null.
 //!
 //! A transcript is replayed plain, where every reply ends with a newline, and framed, where four digits stand before each
 //! request and reply; a connection whose name begins with `bytes:` is replayed as it stands, once, and its lines are bytes
@@ -25,13 +26,45 @@ const WAIT: Duration = Duration::from_secs(20);
 
 /// The commands of the contract, and what is none.
 const COMMANDS: [&str; 23] = [
-    "HOST", "SEND", "GET_PEERS", "UPDATE", "HISTORY", "ADD", "STATUS", "EXIT", "RECV", "END", "ERR", "CANCEL",
-    "CONTACTS", "REQUESTS", "ACCEPT", "REFUSE", "INVITE", "RENAME", "REMOVE", "BLOCK", "UNBLOCK", "APPEAR", "LEGACY",
+    "HOST",
+    "SEND",
+    "GET_PEERS",
+    "UPDATE",
+    "HISTORY",
+    "ADD",
+    "STATUS",
+    "EXIT",
+    "RECV",
+    "END",
+    "ERR",
+    "CANCEL",
+    "CONTACTS",
+    "REQUESTS",
+    "ACCEPT",
+    "REFUSE",
+    "INVITE",
+    "RENAME",
+    "REMOVE",
+    "BLOCK",
+    "UNBLOCK",
+    "APPEAR",
+    "LEGACY",
 ];
 /// Its errors.
 const CODES: [&str; 13] = [
-    "bad-object", "bad-onion", "bad-value", "blocked", "no-contact", "no-request", "not-a-command", "not-blocked",
-    "not-delivered", "not-pending", "to-self", "too-long", "unknown-command",
+    "bad-object",
+    "bad-onion",
+    "bad-value",
+    "blocked",
+    "no-contact",
+    "no-request",
+    "not-a-command",
+    "not-blocked",
+    "not-delivered",
+    "not-pending",
+    "to-self",
+    "too-long",
+    "unknown-command",
 ];
 /// Errors that no request alone can cause, and the tests that cause them.
 const ELSEWHERE: [(&str, &str); 9] = [
@@ -64,7 +97,14 @@ struct Replay {
 impl Replay {
     fn put(&self, text: &str) -> String {
         let (own, friend) = (&self.pair.onion_a, &self.pair.onion_b);
-        text.replace("$BAREOWN", &own[..56]).replace("$OWN", own).replace("$FRIEND", friend).replace("$NOBODY", NOBODY).replace("$BARE", &NOBODY[..56]).replace("$LONG", &"x".repeat(65_537)).replace("$MUCH", &"x".repeat(9_000)).replace("$HUGE", &"x".repeat(1 << 20))
+        text.replace("$BAREOWN", &own[..56])
+            .replace("$OWN", own)
+            .replace("$FRIEND", friend)
+            .replace("$NOBODY", NOBODY)
+            .replace("$BARE", &NOBODY[..56])
+            .replace("$LONG", &"x".repeat(65_537))
+            .replace("$MUCH", &"x".repeat(9_000))
+            .replace("$HUGE", &"x".repeat(1 << 20))
     }
 
     fn connect(&self) -> TcpStream {
@@ -80,7 +120,9 @@ impl Replay {
         if let Some(text) = what.strip_prefix("friend says ") {
             self.letters += 1;
             let mut friend = self.pair.b.client().unwrap();
-            friend.send_and_wait(&self.pair.onion_a, &unescape(text).map(|b| String::from_utf8(b).unwrap()).unwrap(), 20).unwrap();
+            friend
+                .send_and_wait(&self.pair.onion_a, &unescape(text).map(|b| String::from_utf8(b).unwrap()).unwrap(), 20)
+                .unwrap();
         } else if let Some(count) = what.strip_prefix("friend hears ") {
             let count: usize = count.parse().unwrap();
             let mut friend = self.pair.b.client().unwrap();
@@ -199,7 +241,11 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 
 /// Whether a reply is the expected one: placeholders are what they stand for, all else is the same.
 fn matches(expected: &str, got: &str) -> bool {
-    let Some(at) = ["$DATE", "$MID", "$SECRET", "$COUNT"].iter().filter_map(|p| expected.find(p).map(|at| (at, *p))).min() else {
+    let Some(at) = ["$DATE", "$MID", "$SECRET", "$COUNT", "$AGE", "$WHY"]
+        .iter()
+        .filter_map(|p| expected.find(p).map(|at| (at, *p)))
+        .min()
+    else {
         return expected == got;
     };
     let (at, placeholder) = at;
@@ -209,7 +255,9 @@ fn matches(expected: &str, got: &str) -> bool {
     let rest = &got[at..];
     let length = match placeholder {
         "$DATE" => 20,
-        "$COUNT" => rest.bytes().take_while(u8::is_ascii_digit).count(),
+        "$WHY" => rest.bytes().take_while(|byte| *byte != b'"').count(),
+        "$AGE" if rest.starts_with("null") => 4,
+        "$COUNT" | "$AGE" => rest.bytes().take_while(u8::is_ascii_digit).count(),
         _ => 32,
     };
     let Some(value) = rest.get(..length) else { return false };
@@ -221,7 +269,7 @@ fn matches(expected: &str, got: &str) -> bool {
             19 => byte == b'Z',
             _ => byte.is_ascii_digit(),
         }),
-        "$COUNT" => length > 0,
+        "$COUNT" | "$AGE" | "$WHY" => length > 0,
         _ => value.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)),
     };
     fits && matches(&expected[at + placeholder.len()..], &rest[length..])
@@ -235,7 +283,8 @@ fn the_transcripts_of_the_classic_contract_hold_byte_for_byte() {
     for mode in [Mode::Plain, Mode::Framed] {
         // A pair for each mode: what a transcript leaves is what it expects the next time.
         let pair = Pair::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon"))).unwrap().befriend().unwrap();
-        let mut replay = Replay { pair, commands: BTreeSet::new(), codes: BTreeSet::new(), letters: 0, wrong: Vec::new() };
+        let mut replay =
+            Replay { pair, commands: BTreeSet::new(), codes: BTreeSet::new(), letters: 0, wrong: Vec::new() };
         let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         for file in files {

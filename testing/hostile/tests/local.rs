@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use torchat_hostile::attack::{self, Outcome};
-use torchat_hostile::local::loads::{self, Load, Sizes};
 use torchat_hostile::local::endurance;
+use torchat_hostile::local::loads::{self, Load, Sizes};
 use torchat_hostile::victim::Pair;
 
 fn daemon() -> &'static Path {

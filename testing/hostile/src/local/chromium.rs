@@ -94,7 +94,8 @@ pub async fn run(browser: &Path, daemon: &Path) -> anyhow::Result<Report> {
         answers.extend(text.lines().map(|line| format!("{host}: {line}")));
         attack::nothing_executed(port).await?;
     }
-    let read: Vec<_> = answers.iter().filter(|line| line.contains(&format!(":{port} ")) && line.contains("READ")).collect();
+    let read: Vec<_> =
+        answers.iter().filter(|line| line.contains(&format!(":{port} ")) && line.contains("READ")).collect();
     ensure!(read.is_empty(), "the page read answers of the daemon: {read:?}");
     let requests = requests.lock().map_err(|_| anyhow::anyhow!("the recorder panicked"))?.clone();
     ensure!(requests.len() >= LEAST_REQUESTS, "the browser has not tried: {requests:?}");

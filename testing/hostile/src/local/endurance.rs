@@ -107,7 +107,8 @@ pub async fn run(program: &Path, requests: usize, messages: usize) -> anyhow::Re
             tokio::time::sleep(Duration::from_millis(250)).await;
             let now = held(daemon)?;
             let same = (now.descriptors, now.tasks, now.threads) == (last.descriptors, last.tasks, last.threads);
-            let back = before.is_none_or(|before| now.descriptors <= before.descriptors && now.threads <= before.threads);
+            let back =
+                before.is_none_or(|before| now.descriptors <= before.descriptors && now.threads <= before.threads);
             last = now;
             if same && back {
                 break;
@@ -177,7 +178,8 @@ fn talk(port: u16, reader: u16, onions: (&str, &str), first: usize, messages: us
             let mut api = Api::connect(port)?;
             let mut under_way: Vec<Value> = Vec::with_capacity(AHEAD);
             for n in first..first + messages {
-                let text = format!("{n} a message of a hundred and eighteen bytes, as people write them {}", "x".repeat(45));
+                let text =
+                    format!("{n} a message of a hundred and eighteen bytes, as people write them {}", "x".repeat(45));
                 under_way.push(api.begin(json!({"cmd": "SEND", "peer": receiver, "text": text, "wait": "delivered"}))?);
                 if under_way.len() == AHEAD || n + 1 == first + messages {
                     for reference in under_way.drain(..) {

@@ -130,7 +130,13 @@ pub async fn run(program: &Path, sizes: &Sizes, mut report: impl FnMut(&Cost)) -
         let cost = one(&place, load, sizes.slice, sizes.slices).await.with_context(|| load.name())?;
         report(&cost);
         let most = fresh.rss_kib + GROWTH_KIB;
-        ensure!(cost.most_kib < most, "{} made the daemon {} KiB large, at first {}", load.name(), cost.most_kib, fresh.rss_kib);
+        ensure!(
+            cost.most_kib < most,
+            "{} made the daemon {} KiB large, at first {}",
+            load.name(),
+            cost.most_kib,
+            fresh.rss_kib
+        );
     }
     let end = place.held()?;
     println!("at first {fresh:?}, at the end {end:?}");

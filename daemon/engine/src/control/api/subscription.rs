@@ -3,8 +3,8 @@
 //! The log is the queue. A subscription holds one batch at most, and reads the next when the last line of it is on the
 //! way: a client that does not read stops its own subscription and nothing else, and loses nothing.
 
-use super::consumers::{Claim, Consumers, is_name};
 use super::Reads;
+use super::consumers::{Claim, Consumers, is_name};
 use super::lines::{Pending, line, push_line};
 use super::work::{Context, fail, refused, scrub};
 use crate::control::access::Access;
