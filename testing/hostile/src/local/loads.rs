@@ -138,7 +138,13 @@ pub async fn run(program: &Path, sizes: &Sizes, mut report: impl FnMut(&Cost)) -
             fresh.rss_kib
         );
     }
-    let end = place.held()?;
+    // The runtime's threads for reading end by themselves after ten seconds without work.
+    let begun = Instant::now();
+    let mut end = place.held()?;
+    while end.threads > fresh.threads + 2 && begun.elapsed() < super::RECOVERY {
+        tokio::time::sleep(super::LOOK).await;
+        end = place.held()?;
+    }
     println!("at first {fresh:?}, at the end {end:?}");
     ensure!(end.threads <= fresh.threads + 2, "threads are left: {end:?}");
     let look = move || {
