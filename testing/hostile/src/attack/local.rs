@@ -34,7 +34,9 @@ const CLIENT_HELLO: (&str, &str) = (
 );
 
 /// How the head is told from what a page puts behind it.
-type Recording = (&'static str, fn(&str, u16) -> (Vec<u8>, Vec<u8>));
+type Recording = (&'static str, Record);
+/// From a command and the daemon's port.
+type Record = fn(&str, u16) -> (Vec<u8>, Vec<u8>);
 
 fn parts(head: String, rest: impl Into<Vec<u8>>) -> (Vec<u8>, Vec<u8>) {
     (head.into_bytes(), rest.into())
@@ -187,7 +189,7 @@ pub(super) fn rows() -> Vec<Attack> {
 }
 
 /// Every command in every way.
-fn attempts(port: u16, recording: fn(&str, u16) -> (Vec<u8>, Vec<u8>)) -> anyhow::Result<()> {
+fn attempts(port: u16, recording: Record) -> anyhow::Result<()> {
     for command in commands() {
         let (head, rest) = recording(&command, port);
         let whole = [head.clone(), rest.clone()].concat();
