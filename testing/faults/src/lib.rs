@@ -1,10 +1,12 @@
 //! Faults of processes, disks and power, on real daemons (peers on loopback TCP) and real files.
 //!
-//! [`kill`] ends processes at random moments; [`syncs`] ends one at each of its syncs in turn; [`errors`] lets each of its
+//! [`kill`] ends processes at random moments, [`consumers`] together with programs that follow the events; [`syncs`] ends one at each of its syncs in turn; [`errors`] lets each of its
 //! writes fail in turn; [`powercut`] builds what a disk may hold after the power went, from a log of system calls. All
-//! four are judged by one [`ledger`]: what was acknowledged is there, nothing is there twice, everything is in order.
-//! The last three need `strace`; `cargo xtask faults` installs it.
+//! are judged by one [`ledger`], the consumers by their [`diary`]: what was acknowledged is there, nothing is there twice,
+//! everything is in order. The last three need `strace`; `cargo xtask faults` installs it.
 
+pub mod consumers;
+pub mod diary;
 pub mod errors;
 pub mod image;
 pub mod kill;

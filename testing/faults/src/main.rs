@@ -1,10 +1,10 @@
-//! `faults kill|syncs|errors|powercut`: the long forms. `cargo xtask faults` builds and runs it.
+//! `faults kill|consumers|syncs|errors|powercut`: the long forms. `cargo xtask faults` builds and runs it.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torchat_faults::{errors, kill, powercut, syncs};
+use torchat_faults::{consumers, errors, kill, powercut, syncs};
 
 #[derive(Parser)]
 #[command(name = "faults", about = "What kill -9, failing disks and power cuts may not break")]
@@ -20,6 +20,15 @@ enum Task {
         /// Kills.
         #[arg(long, default_value_t = 1000)]
         rounds: usize,
+        /// Decides about victims and moments; without it a fresh one, which is printed.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// Kills programs that follow the events, and daemons, at random moments.
+    Consumers {
+        /// Messages, each for five consumers.
+        #[arg(long, default_value_t = 10_000)]
+        messages: usize,
         /// Decides about victims and moments; without it a fresh one, which is printed.
         #[arg(long)]
         seed: Option<u64>,
@@ -93,6 +102,12 @@ fn run() -> anyhow::Result<()> {
         Task::Kill { rounds, seed } => {
             let seed = fresh(seed);
             println!("{}", kill::run(&daemon, rounds, seed).with_context(|| format!("seed {seed}"))?);
+        }
+        Task::Consumers { messages, seed } => {
+            let seed = fresh(seed);
+            let programs = consumers::Programs { daemon, consumer: own.with_file_name("faults-consumer") };
+            let report = consumers::run(&programs, messages, seed).with_context(|| format!("seed {seed}"))?;
+            println!("{report}");
         }
         Task::Syncs { messages } => println!("{}", syncs::run(&daemon, messages)?),
         Task::Errors { from, until } => {

@@ -1,9 +1,9 @@
-//! The short forms. The long ones: `cargo xtask faults kill|syncs|errors|powercut`.
+//! The short forms. The long ones: `cargo xtask faults kill|consumers|syncs|errors|powercut`.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use torchat_faults::powercut::Disks;
-use torchat_faults::{errors, kill, powercut, syncs};
+use torchat_faults::{consumers, errors, kill, powercut, syncs};
 
 fn daemon() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_faults-daemon"))
@@ -16,6 +16,20 @@ fn sixty_kills_under_load_lose_nothing() {
     println!("{report}");
     assert!(report.crossed_under_fire > 0, "messages crossed between the kills: {report}");
     assert!(report.taken > 0 && report.slowest_start.as_secs() < 5, "{report}");
+}
+
+#[test]
+fn killed_consumers_of_killed_daemons_get_everything_once() {
+    let seed = rand::random();
+    let programs = consumers::Programs {
+        daemon: daemon().to_owned(),
+        consumer: Path::new(env!("CARGO_BIN_EXE_faults-consumer")).to_owned(),
+    };
+    let report = consumers::run(&programs, 500, seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+    println!("{report}");
+    assert_eq!(report.diaries.len(), 5);
+    let kills = report.consumer_kills + report.daemon_kills + report.both + report.sender_kills;
+    assert!(kills >= 5, "{report}");
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod floods;
 mod frames;
 mod handshake;
 mod lanes;
+mod local;
 mod text;
 
 pub use floods::answer_times;
+pub use local::nothing_executed;
 
 use crate::target::Target;
 use crate::way::Way;
@@ -58,13 +60,19 @@ impl Attack {
     }
 }
 
-/// The whole table.
+/// The whole table of what peers do.
 #[must_use]
 pub fn table() -> Vec<Attack> {
     [door::rows(), handshake::rows(), frames::rows(), lanes::rows(), text::rows(), dialled::rows(), floods::rows()]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// What programs that are no clients say to the control port. Its last row leaves traces.
+#[must_use]
+pub fn local() -> Vec<Attack> {
+    local::rows()
 }
 
 /// How a row ended.

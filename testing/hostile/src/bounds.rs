@@ -100,7 +100,7 @@ pub fn median(times: Vec<Duration>) -> Duration {
 }
 
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-fn part(mut times: Vec<Duration>, part: f64) -> Duration {
+pub(crate) fn part(mut times: Vec<Duration>, part: f64) -> Duration {
     times.sort_unstable();
     let at = (times.len().saturating_sub(1) as f64 * part).round() as usize;
     times.get(at).copied().unwrap_or_default()

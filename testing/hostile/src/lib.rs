@@ -5,6 +5,8 @@
 //! [`forger`] drives Noise by hand, with any key, any certificate and any purpose; [`link`] says what no honest daemon
 //! says. [`bounds`] measures memory, processor time and an honest contact's deliveries while floods run.
 //!
+//! [`local`] does the same to the port for local programs.
+//!
 //! Every attack has an honest twin in the table that succeeds, so that a row which only fails to attack is noticed.
 
 pub mod attack;
@@ -12,6 +14,7 @@ pub mod bounds;
 pub mod flood;
 pub mod forger;
 pub mod link;
+pub mod local;
 pub mod process;
 pub mod target;
 pub mod tor;

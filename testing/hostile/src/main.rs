@@ -1,4 +1,4 @@
-//! `hostile-peer attacks|floods|tor`: the long forms. `cargo xtask hostile` builds and runs it.
+//! `hostile-peer attacks|floods|local|tor`: the long forms. `cargo xtask hostile` builds and runs it.
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
+use torchat_hostile::local::loads::{self, Load};
+use torchat_hostile::local::{chromium, endurance};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -29,6 +31,12 @@ enum Task {
         /// For how long in all, quiet times included.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+    },
+    /// Attacks on the local port: bytes of browsers, a browser, loads, and a million requests.
+    Local {
+        /// Loads and requests: a tenth of them.
+        #[arg(long)]
+        quick: bool,
     },
     /// Every attack that can be made from outside, against a torchatd on a private Tor network of its own.
     Tor {
@@ -71,7 +79,7 @@ async fn run() -> anyhow::Result<()> {
         Task::Attacks(rows) => {
             let pair = Pair::start(&daemon)?;
             let target = Arc::new(pair.target()?);
-            attacks(&target, &rows).await?;
+            attacks(&target, attack::table(), &rows).await?;
             let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
             println!("STATUS counts {refused}; the daemon's files have {} KiB", pair.disk()? / 1024);
             drop(target);
@@ -92,11 +100,40 @@ async fn run() -> anyhow::Result<()> {
             println!("{}", bounds::HEAD);
             bounds::run(&daemon, &floods, each, |cost| println!("{cost}")).await
         }
+        Task::Local { quick } => {
+            let pair = Pair::start(&daemon)?;
+            let target = Arc::new(pair.target()?);
+            let rows = Rows { only: String::new(), slow: true };
+            attacks(&target, attack::local(), &rows).await?;
+            drop(target);
+            pair.finish()?;
+            match chromium::installed() {
+                Some(program) => println!("{}", chromium::run(&program, &daemon).await?),
+                None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),
+            }
+            let part = if quick { 10 } else { 1 };
+            println!("{}", loads::HEAD);
+            let sizes = loads::Sizes {
+                loads: vec![
+                    Load::Malformed(10_000 / part),
+                    Load::Idle(1_000 / part),
+                    Load::Crawling(1_000 / part),
+                    Load::Deaf(200 / part),
+                ],
+                slice: Duration::from_millis(2_500) / u32::try_from(part)?,
+                slices: 4,
+                history: 1_000,
+            };
+            loads::run(&daemon, &sizes, |cost| println!("{cost}")).await?;
+            println!("{}", loads::exhaust(&daemon, 100, 500, Duration::from_secs(2)).await?);
+            println!("{}", endurance::run(&daemon, 1_000_000 / part, 100_000 / part).await?);
+            Ok(())
+        }
         Task::Tor { rows, torchatd, dir } => {
             let daemons = tokio::task::spawn_blocking(move || OnTor::start(&torchatd, &dir)).await??;
             println!("both daemons talk {:.0} s after their start", daemons.first.as_secs_f64());
             let target = Arc::new(daemons.target()?);
-            let result = attacks(&target, &rows).await;
+            let result = attacks(&target, attack::table(), &rows).await;
             let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
             println!("STATUS counts {refused}");
             drop(target);
@@ -107,8 +144,8 @@ async fn run() -> anyhow::Result<()> {
 }
 
 /// Runs rows and prints each as it ends.
-async fn attacks(target: &Arc<Target>, rows: &Rows) -> anyhow::Result<()> {
-    let table: Vec<_> = attack::table().into_iter().filter(|row| row.name.contains(&rows.only)).collect();
+async fn attacks(target: &Arc<Target>, table: Vec<Attack>, rows: &Rows) -> anyhow::Result<()> {
+    let table: Vec<_> = table.into_iter().filter(|row| row.name.contains(&rows.only)).collect();
     ensure!(!table.is_empty(), "no row is called {:?}", rows.only);
     let (mut held, mut failed, mut left_out) = (0, Vec::new(), 0);
     attack::run(target, table, rows.slow, |row: &Attack, outcome, took| {

@@ -123,6 +123,12 @@ impl Target {
         Ok((forger, link))
     }
 
+    /// Its control port.
+    #[must_use]
+    pub fn control(&self) -> u16 {
+        self.control
+    }
+
     /// Asks its control port.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
-//! `cargo xtask faults kill|syncs|errors|powercut`: builds the fault tests and runs their long forms.
+//! `cargo xtask faults kill|consumers|syncs|errors|powercut`: builds the fault tests and runs their long forms.
 
 use crate::{built, cargo, install, run};
 use std::process::Command;
 
 /// What `faults` can do without strace.
-const UNTRACED: [&str; 2] = ["kill", "help"];
+const UNTRACED: [&str; 3] = ["kill", "consumers", "help"];
 
 /// `arguments` go to the program `faults`, whose `--help` lists them.
 pub(crate) fn run_long(arguments: &[String]) -> anyhow::Result<()> {

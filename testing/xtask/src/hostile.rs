@@ -13,6 +13,9 @@ pub(crate) struct Hostile {
     /// Over a private Tor network that it starts itself, against torchatd; without the floods
     #[arg(long)]
     tor: bool,
+    /// Attacks on the port for local programs: bytes of browsers, a browser if one is installed, loads, a million requests
+    #[arg(long, conflicts_with = "tor")]
+    local: bool,
     /// Only attacks whose names contain this, and no floods
     #[arg(long)]
     only: Option<String>,
@@ -30,6 +33,9 @@ pub(crate) fn run_all(hostile: &Hostile) -> anyhow::Result<()> {
     // Released, because it measures; and this package alone, because it needs no arti, whose build takes minutes.
     run(cargo().args(["build", "--release", "--package", "torchat-hostile", "--bins"]))?;
     let program = built().with_file_name("release").join("hostile-peer");
+    if hostile.local {
+        return run(Command::new(&program).arg("local"));
+    }
     run(Command::new(&program).arg("attacks").args(&attacks))?;
     if hostile.only.is_none() {
         run(Command::new(&program).args(["floods", "--seconds", &hostile.seconds.to_string()]))?;

@@ -61,7 +61,7 @@ enum Task {
     },
     /// A peer that breaks every rule, against the daemon: attacks and floods over loopback, or attacks over Tor.
     Hostile(hostile::Hostile),
-    /// Kills, failing disks and power cuts: `kill`, `syncs`, `errors` or `powercut`, in their long forms.
+    /// Kills, failing disks and power cuts: `kill`, `consumers`, `syncs`, `errors` or `powercut`, in their long forms.
     #[command(disable_help_flag = true)]
     Faults {
         /// Passed on; `--help` lists them.

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use subscription::{Read, Ready, Subscription};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
@@ -53,6 +54,29 @@ const TICK: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
     consumers: consumers::Consumers,
+    reads: Reads,
+}
+
+/// Pages that are read from the store at the same time, on all connections. A page may be 64 MiB large until it is cut to
+/// what an answer holds, and every read beside another one opens the store anew; SQLite keeps the descriptors.
+const READS: usize = 4;
+
+/// Turns at reading pages.
+#[derive(Debug, Clone)]
+struct Reads(Arc<Semaphore>);
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(READS)))
+    }
+}
+
+impl Reads {
+    /// Waits for a turn. It ends when what is returned is dropped.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.0.acquire().await.ok()
+    }
 }
 
 /// What a HELLO of the classic contract asks for.
@@ -427,8 +451,13 @@ impl Connection {
             }
             return self.reply::<command::Exit>(reference, Err(error));
         }
-        let context =
-            Context { handle: self.handle.clone(), access, ending: self.ending.clone(), cut: self.cut.clone() };
+        let context = Context {
+            handle: self.handle.clone(),
+            reads: self.shared.reads.clone(),
+            access,
+            ending: self.ending.clone(),
+            cut: self.cut.clone(),
+        };
         match command {
             // Both are done before rights are looked at.
             Command::Hello(_) | Command::Auth(_) => {}

@@ -3,6 +3,7 @@
 //! The log is the queue. A subscription holds one batch at most, and reads the next when the last line of it is on the
 //! way: a client that does not read stops its own subscription and nothing else, and loses nothing.
 
+use super::Reads;
 use super::consumers::{Claim, Consumers, is_name};
 use super::lines::{Pending, line, push_line};
 use super::work::{Context, fail, refused, scrub};
@@ -127,6 +128,7 @@ fn taken_over() -> ApiError {
 #[derive(Debug)]
 pub(super) struct Source {
     log: EventLog,
+    reads: Reads,
     filter: Filter,
     /// Up to here everything was read.
     at: u64,
@@ -139,7 +141,10 @@ pub(super) struct Source {
 impl Source {
     async fn read(mut self) -> Read {
         loop {
+            // An event must not wait for other programs' pages longer than it must: turns come in their order.
+            let turn = self.reads.turn().await;
             let batch = self.log.after(self.at, BATCH_EVENTS, &self.filter).await.map_err(|error| refused(&error))?;
+            drop(turn);
             let before = self.at;
             let mut bytes = Vec::new();
             let mut all = true;
@@ -246,6 +251,7 @@ pub(super) async fn prepare(
     }
     let over = CancellationToken::new();
     let claim = key.map(|key| consumers.take(key, over.clone()));
-    let source = Source { log, filter, at: after, told: after, reference, access: context.access };
+    let source =
+        Source { log, reads: context.reads, filter, at: after, told: after, reference, access: context.access };
     Ok(Ready { answer: SubscribeAnswer { after, last }, source, over, claim })
 }

@@ -1,5 +1,6 @@
 //! What each command of API 1 does.
 
+use super::Reads;
 use super::subscription::{allowed, consumer_key};
 use crate::control::access::Access;
 use crate::handle::{DeliveryWait, EventLog, Handle, Page, Refusal};
@@ -44,6 +45,7 @@ const INVITE_MAX_H: u32 = 365 * 24;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) handle: Handle,
+    pub(super) reads: Reads,
     pub(super) access: Arc<Access>,
     /// The client sends nothing more: what it waits for without need ends.
     pub(super) ending: CancellationToken,
@@ -161,6 +163,7 @@ impl Context {
     }
 
     pub(super) async fn conversations(self) -> Done<ConversationsAnswer> {
+        let _turn = self.reads.turn().await;
         let mut conversations = self.handle.conversations().await.map_err(|error| refused(&error))?;
         conversations.retain(|conversation| self.access.sees(&conversation.contact.peer.0));
         for conversation in &mut conversations {
@@ -180,6 +183,7 @@ impl Context {
             (None, Some(id)) => Page::After(id),
             (Some(_), Some(_)) => return Err(fail("bad-request", "either \"before\" or \"after\", not both")),
         };
+        let _turn = self.reads.turn().await;
         let (mut messages, more) = self.handle.page(peer, page, limit).await.map_err(|error| refused(&error))?;
         for message in &mut messages {
             scrub_message(message, &self.access);
@@ -202,6 +206,7 @@ impl Context {
             Some(peer) => Some(vec![self.peer(peer)?]),
             None => self.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
         };
+        let _turn = self.reads.turn().await;
         let found = self.handle.search(wanted.text, peers, wanted.before, limit).await;
         let mut found = found.map_err(|error| refused(&error))?;
         for message in &mut found.messages {
@@ -262,6 +267,7 @@ impl Context {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.into());
         let mut at = after;
         loop {
+            let turn = self.reads.turn().await;
             let batch = log.after(at, limit as usize, &filter).await.map_err(|error| refused(&error))?;
             let mut events = batch.events;
             let mut next = batch.next;
@@ -274,6 +280,8 @@ impl Context {
                 }
                 return Ok(EventsAnswer { events, next, last: log.last() });
             }
+            // The wait for the next event is nobody's turn.
+            drop(turn);
             let moved = next > at;
             at = next;
             if moved && at < log.last() {

@@ -1,0 +1,218 @@
+//! Attacks on the local port: programs of the same machine that ask too much, and web pages in its browser.
+//!
+//! The bytes that browsers and other protocols say are rows of [`crate::attack::local`]. Here are loads that are held while
+//! somebody else's requests are timed ([`loads`]), more requests and messages than a year has ([`endurance`]), and a
+//! real browser, where one is installed ([`chromium`]).
+
+pub mod chromium;
+pub mod endurance;
+pub mod loads;
+
+use crate::process;
+use anyhow::{Context as _, ensure};
+use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use torchat_harness::api::Api;
+use torchat_harness::daemon::Daemon;
+
+/// The example of rend-spec-v3: nobody serves it here.
+pub(crate) const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+/// How long the daemon may take until everything is as it was.
+const RECOVERY: Duration = Duration::from_secs(30);
+/// Descriptors that the store may keep beyond those of a quiet moment: four pages are read at the same time, and SQLite
+/// keeps what a reader closed as long as the writer has the file open. They do not grow with the number of clients.
+const STORE_DESCRIPTORS: usize = 8;
+/// How often it counts its tasks.
+const COUNT: Duration = Duration::from_millis(100);
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A daemon that takes many connections and counts its tasks.
+pub struct Place {
+    /// The daemon.
+    pub daemon: Daemon,
+    /// Deleted with it.
+    pub dir: tempfile::TempDir,
+}
+
+/// What a process holds at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Tasks of its runtime.
+    pub tasks: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Memory in use, in KiB.
+    pub rss_kib: u64,
+}
+
+impl Place {
+    /// Starts it. `descriptors`: it may have so many.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn start(program: &Path, descriptors: Option<usize>) -> anyhow::Result<Self> {
+        process::many_streams()?;
+        let dir = tempfile::tempdir()?;
+        let peers = dir.path().join("peers");
+        std::fs::create_dir(&peers)?;
+        let daemon = started(program, dir.path(), "victim", 1, descriptors)?;
+        Ok(Self { daemon, dir })
+    }
+
+    /// One more on the same machine, for it to talk to.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn neighbour(&self, program: &Path) -> anyhow::Result<Daemon> {
+        started(program, self.dir.path(), "neighbour", 2, None)
+    }
+
+    /// Its control port.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        self.daemon.port().context("it has no port")
+    }
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn held(&self) -> anyhow::Result<Held> {
+        held(&self.daemon)
+    }
+
+    /// What it holds as soon as it has counted the tasks of everything that was begun before.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn steady(&self) -> anyhow::Result<Held> {
+        tokio::time::sleep(3 * COUNT).await;
+        self.held()
+    }
+
+    /// Waits until it holds no more descriptors, but those of the store, and tasks than `before`, and serves a new connection. Returns how long
+    /// that took.
+    ///
+    /// # Errors
+    /// What is left.
+    pub async fn recovers(&self, before: Held) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        recovered(&self.daemon, before).await?;
+        let port = self.port()?;
+        let serves = tokio::task::spawn_blocking(move || Api::connect(port).map(drop));
+        serves.await?.context("a new connection is not served")?;
+        Ok(begun.elapsed())
+    }
+
+    /// Ends it as users do.
+    ///
+    /// # Errors
+    /// When it does not end well, or panicked.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.daemon.stop()?;
+        let log = std::fs::read_to_string(self.daemon.log_path())?;
+        ensure!(!log.contains("panicked"), "it panicked: {log}");
+        ensure!(!log.contains("canary"), "its log holds what an attacker said: {log}");
+        Ok(())
+    }
+}
+
+fn started(program: &Path, dir: &Path, name: &str, seed: u8, descriptors: Option<usize>) -> anyhow::Result<Daemon> {
+    ensure!(program.is_file(), "{} is not built", program.display());
+    let data = dir.join(name);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut arguments = vec![text(&data), text(&dir.join("peers")), seed.to_string()];
+    arguments.extend(["connections=4000".to_owned(), "tasks".to_owned()]);
+    let mut daemon = match descriptors {
+        None => Daemon::new(program, arguments, &data),
+        Some(count) => {
+            arguments.splice(0..0, [format!("--nofile={count}:{count}"), text(program)]);
+            Daemon::new(Path::new("prlimit"), arguments, &data)
+        }
+    };
+    daemon.start()?;
+    Ok(daemon)
+}
+
+/// What a daemon holds now.
+///
+/// # Errors
+/// When it does not run.
+pub fn held(daemon: &Daemon) -> anyhow::Result<Held> {
+    let pid = daemon.pid().context("it does not run")?;
+    let count = |of| anyhow::Ok(std::fs::read_dir(format!("/proc/{pid}/{of}"))?.count());
+    let tasks = std::fs::read_to_string(daemon.data().join("tasks")).context("it counts no tasks")?;
+    Ok(Held {
+        descriptors: count("fd")?,
+        tasks: tasks.parse()?,
+        threads: count("task")?,
+        rss_kib: process::usage(pid)?.rss_kib,
+    })
+}
+
+/// Waits until a daemon holds no more descriptors and tasks than `before`.
+///
+/// # Errors
+/// What is left.
+pub async fn recovered(daemon: &Daemon, before: Held) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let now = held(daemon)?;
+        if now.descriptors <= before.descriptors + STORE_DESCRIPTORS && now.tasks <= before.tasks {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < RECOVERY, "after {RECOVERY:?} it still holds {now:?}, at first {before:?}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Somebody else's requests, one after the other on one connection, for so long.
+///
+/// # Errors
+/// When one is not answered.
+pub async fn hosts(port: u16, time: Duration) -> anyhow::Result<Vec<Duration>> {
+    let work = move || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(RECOVERY))?;
+        let (mut times, begun) = (Vec::new(), Instant::now());
+        while begun.elapsed() < time {
+            times.push(host(&mut stream)?);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(times)
+    };
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// One request on a connection, and how long its answer takes.
+fn host(stream: &mut TcpStream) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    stream.write_all(b"{\"cmd\":\"HOST\"}")?;
+    let mut reply = [0; 256];
+    let mut length = 0;
+    while reply.get(..length).is_none_or(|reply| !reply.ends_with(b"\n")) {
+        let count = stream.read(reply.get_mut(length..).context("a long reply")?)?;
+        ensure!(count > 0, "somebody else's connection was closed");
+        length += count;
+    }
+    Ok(begun.elapsed())
+}
+
+/// Messages that wait for somebody who is never there.
+pub(crate) fn fill(port: u16, messages: usize, bytes: usize) -> anyhow::Result<()> {
+    let mut api = Api::connect(port)?;
+    let text = "x".repeat(bytes);
+    for _ in 0..messages {
+        api.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": text}))?;
+    }
+    Ok(())
+}

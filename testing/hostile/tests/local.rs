@@ -1,0 +1,53 @@
+//! The short form of the attacks on the local port. The long one: `cargo xtask hostile --local`.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use torchat_hostile::attack::{self, Outcome};
+use torchat_hostile::local::endurance;
+use torchat_hostile::local::loads::{self, Load, Sizes};
+use torchat_hostile::victim::Pair;
+
+fn daemon() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_hostile-daemon"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_browsers_say_executes_nothing() {
+    let pair = Pair::start(daemon()).unwrap();
+    let target = Arc::new(pair.target().unwrap());
+    let (mut held, mut failed) = (0, Vec::new());
+    attack::run(&target, attack::local(), true, |row, outcome, _| match outcome {
+        Outcome::Held => held += 1,
+        Outcome::Failed(error) => failed.push(format!("{}: {error:#}", row.name)),
+        Outcome::LeftOut(why) => failed.push(format!("{}: {why}", row.name)),
+    })
+    .await;
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(held > 40, "{held}");
+    drop(target);
+    pair.finish().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loads_on_the_port_leave_nothing_and_stop_nobody() {
+    let sizes = Sizes {
+        loads: vec![Load::Malformed(1_000), Load::Idle(200), Load::Crawling(200), Load::Deaf(10)],
+        slice: Duration::from_millis(500),
+        slices: 1,
+        history: 100,
+    };
+    println!("{}", loads::HEAD);
+    loads::run(daemon(), &sizes, |cost| println!("{cost}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_without_descriptors_serves_on_and_recovers() {
+    println!("{}", loads::exhaust(daemon(), 80, 200, Duration::from_millis(500)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_requests_and_messages_leave_nothing() {
+    println!("{}", endurance::run(daemon(), 50_000, 2_000).await.unwrap());
+}
