@@ -266,7 +266,7 @@ impl Follower {
                     Ok(Advance::Event(event)) => {
                         self.position = self.position.map(|(onion, _)| (onion, event.seq));
                         self.handed_out = event.seq;
-                        return Step::Event(event);
+                        return Step::Event(*event);
                     }
                     Ok(Advance::Upto) => self.skipped(),
                     Ok(Advance::Nothing) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {

@@ -66,7 +66,7 @@ impl Route {
 /// What [`Subscription::advance`] finds.
 #[derive(Debug)]
 pub(super) enum Advance {
-    Event(Event),
+    Event(Box<Event>),
     /// No event, but [`Subscription::position`] has moved: there are none up to it.
     Upto,
     /// The time is over, or somebody woke the reader.
@@ -120,7 +120,7 @@ impl Subscription {
         let deadline = Instant::now().checked_add(limit);
         loop {
             match self.advance(deadline)? {
-                Advance::Event(event) => return Ok(Some(event)),
+                Advance::Event(event) => return Ok(Some(*event)),
                 Advance::Upto => {}
                 Advance::Nothing => return Ok(None),
             }
@@ -147,7 +147,7 @@ impl Subscription {
             match item {
                 Item::Event(event) => {
                     self.position = event.seq;
-                    return Ok(Advance::Event(*event));
+                    return Ok(Advance::Event(event));
                 }
                 Item::Unknown(seq) => self.position = seq,
                 Item::Upto(seq) => {
