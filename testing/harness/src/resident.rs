@@ -160,10 +160,7 @@ impl Resident {
         for folder in [&data, &peers] {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut resident = Self {
-            setup: Setup { data, peers, seed, options: Options::default() },
-            running: None,
-        };
+        let mut resident = Self { setup: Setup { data, peers, seed, options: Options::default() }, running: None };
         resident.start_again()?;
         Ok(resident)
     }

@@ -42,13 +42,3 @@ fn main() -> anyhow::Result<()> {
         || (),
     ))
 }
-
-/// Tells how many tasks there are, this one included.
-async fn count_tasks(data: PathBuf) -> std::io::Result<()> {
-    loop {
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        std::fs::write(data.join(".tasks"), tasks.to_string())?;
-        std::fs::rename(data.join(".tasks"), data.join("tasks"))?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
