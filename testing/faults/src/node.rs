@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, Line};
-use torchat_engine::store::Reader;
+use torchat_engine::store::{Page, Reader};
+use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
 
 /// How long a request may take.
@@ -234,12 +235,9 @@ impl Drop for Node {
 /// # Errors
 /// When the store cannot be read.
 pub fn stored(database: &Path, peer: &str, dir: &str) -> anyhow::Result<Vec<(String, String)>> {
-    let rows = Reader::of_file(database.to_owned()).history(&parse_onion(peer)?, 10_000_000)?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| row.line.dir == dir)
-        .map(|row| (row.line.mid.to_string(), row.line.text))
-        .collect())
+    let (rows, _) = Reader::of_file(database.to_owned()).page(&parse_onion(peer)?, Page::Last, 10_000_000)?;
+    let wanted = if dir == "in" { Direction::In } else { Direction::Out };
+    Ok(rows.into_iter().filter(|row| row.dir == wanted).map(|row| (row.mid.to_string(), row.text)).collect())
 }
 
 /// Message ids and texts of one direction of what HISTORY said.
