@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, Line};
-use torchat_engine::store::{MessageRow, Page, Reader};
+use torchat_engine::store::{Page, Reader};
 use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
 
@@ -236,9 +236,8 @@ impl Drop for Node {
 /// When the store cannot be read.
 pub fn stored(database: &Path, peer: &str, dir: &str) -> anyhow::Result<Vec<(String, String)>> {
     let (rows, _) = Reader::of_file(database.to_owned()).page(&parse_onion(peer)?, Page::Last, 10_000_000)?;
-    // A mark is shown with what came in.
-    let of = |row: &MessageRow| if row.dir == Direction::Out { "out" } else { "in" };
-    Ok(rows.into_iter().filter(|row| of(row) == dir).map(|row| (row.mid.to_string(), row.text)).collect())
+    let wanted = if dir == "in" { Direction::In } else { Direction::Out };
+    Ok(rows.into_iter().filter(|row| row.dir == wanted).map(|row| (row.mid.to_string(), row.text)).collect())
 }
 
 /// Message ids and texts of one direction of what HISTORY said.
