@@ -135,7 +135,7 @@ pub(crate) fn tick(state: MessageState) -> (&'static str, Role) {
         MessageState::Delivered => ("✓✓", Role::Good),
         MessageState::Failed => ("✗ ", Role::Warning),
         MessageState::Withdrawn => ("- ", Role::Dim),
-        MessageState::Unread | MessageState::Read | MessageState::Lost => ("  ", Role::Dim),
+        MessageState::Unread | MessageState::Read | MessageState::Lost | MessageState::Unknown => ("  ", Role::Dim),
     }
 }
 

@@ -147,7 +147,7 @@ fn presence(model: &Model, talk: &super::talk::Talk) -> String {
         ContactState::Blocked => "blocked".into(),
         ContactState::Stranger => "no contact".into(),
         ContactState::Contact if talk.contact.hidden => format!("{heard}, you are hidden"),
-        ContactState::Contact => heard,
+        ContactState::Contact | ContactState::Unknown => heard,
     }
 }
 

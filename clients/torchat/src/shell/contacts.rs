@@ -71,6 +71,7 @@ fn row(contact: &Contact) -> String {
         ContactState::Waiting => "has not accepted you yet",
         ContactState::Contact => "contact",
         ContactState::Blocked => "blocked",
+        ContactState::Unknown => "in a state that this client does not know",
     };
     let seen = match (contact.link, contact.heard_s) {
         (true, _) => "linked now".to_owned(),

@@ -90,6 +90,7 @@ pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
         Direction::In => format!("{time} < {who}: {text}"),
         Direction::Out => format!("{time} > {who}: {text}{}", progress(message)),
         Direction::Mark => format!("{time} ! {who}: {text}"),
+        Direction::Unknown => format!("{time} ? {who}: {text}"),
     }
 }
 
@@ -117,6 +118,7 @@ pub(crate) fn state(state: MessageState) -> &'static str {
         MessageState::Withdrawn => "withdrawn",
         MessageState::Failed => "failed",
         MessageState::Lost => "lost",
+        MessageState::Unknown => "unknown",
     }
 }
 

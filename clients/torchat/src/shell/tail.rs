@@ -102,6 +102,7 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
                 ContactState::Waiting => "a contact that has not accepted you",
                 ContactState::Contact => "a contact",
                 ContactState::Blocked => "blocked",
+                ContactState::Unknown => "in a state that this client does not know",
             };
             format!("{time} . {} is {state} now", names.of(&contact.peer))
         }

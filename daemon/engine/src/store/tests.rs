@@ -448,7 +448,7 @@ fn a_message_takes_at_most_300_bytes_with_the_search() {
         let id = MessageId(Chain([n as u8; 16]).next(mid(n)).0);
         let at_ms = at + 1_000 * i64::try_from(n).unwrap();
         let (lane, chain) = (LANE, Chain([0; 16]));
-        let ops = if n / PEERS % 2 == 0 {
+        let ops = if (n / PEERS).is_multiple_of(2) {
             let (until_ms, client) = (None, None);
             let queue = Op::Queue { peer, mid: id, lane, seq, chain, at_ms, until_ms, client, text };
             [queue, Op::Delivered { peer, lane, upto: seq, chain, late: vec![], at_ms: at_ms + 500 }]

@@ -224,6 +224,7 @@ impl Model {
                 ContactState::Waiting => ", has not accepted you yet",
                 ContactState::Stranger => ", no contact",
                 ContactState::Blocked => ", blocked",
+                ContactState::Unknown => ", in a state that this client does not know",
             };
             let heard = match (talk.contact.link, talk.heard_at) {
                 (true, _) => "here".to_owned(),

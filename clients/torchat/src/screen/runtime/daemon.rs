@@ -214,6 +214,7 @@ fn export(handle: &Handle, peer: Onion, path: &Path, name: &str) -> anyhow::Resu
                 Direction::In => name,
                 Direction::Out => "you",
                 Direction::Mark => "!",
+                Direction::Unknown => "?",
             };
             let text = show::shown_text(&message.text).replace('\n', "\n    ");
             writeln!(file, "{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))?;
