@@ -87,8 +87,9 @@ impl Flood {
         let said = Arc::new(AtomicU64::new(0));
         let workers = if matches!(self, Self::Pings | Self::Repeats) { 1 } else { WORKERS };
         let mut tasks = Vec::new();
-        for _ in 0..workers {
-            let pace = Pace::new(per_second.map(|n| Duration::from_secs(1) * workers / n.max(1)));
+        for worker in 0..workers {
+            let period = per_second.map(|n| Duration::from_secs(1) * workers / n.max(1));
+            let pace = Pace::new(period, worker, workers);
             let (target, said) = (target.clone(), said.clone());
             let work = async move {
                 match self {
@@ -119,10 +120,10 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(period: Option<Duration>) -> Self {
+    fn new(period: Option<Duration>, worker: u32, workers: u32) -> Self {
         let interval = period.map(|period| {
-            // Not all workers at the same moment.
-            let first = Instant::now() + period.mul_f64(f64::from(rand::random::<u8>()) / 256.0);
+            // Not all workers at the same moment, and the first one at once: a short flood must not end before it begins.
+            let first = Instant::now() + period * worker / workers;
             let mut interval = tokio::time::interval_at(first, period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
             interval

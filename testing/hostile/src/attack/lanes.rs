@@ -207,7 +207,9 @@ pub(super) fn rows() -> Vec<Attack> {
             let mut contact = Contact::enter(&target, 0).await?;
             for n in [0, 1, MAX] {
                 let mut hello = honest_hello();
-                (hello.limits.msg, hello.limits.inflight, hello.limits.credit) = (n, n, n);
+                // Less than the longest text is no HELLO: see the table of messages.
+                hello.limits.msg = n.max(hello.limits.msg);
+                (hello.limits.inflight, hello.limits.credit) = (n, n);
                 contact.link.say(&PeerMessage::Hello(hello)).await?;
             }
             ensure!(contact.link.settle(target.patience).await?.alive, "the link ended");

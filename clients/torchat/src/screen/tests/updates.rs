@@ -71,7 +71,7 @@ fn a_refused_message_comes_back_into_the_input() {
     let mut play = talking((80, 24));
     play.keys("too much\n");
     let (ask, ..) = sending(&mut play);
-    let error = ApiClientError::Refused(ApiError::new("bad-value", "too many messages wait"));
+    let error = ApiClientError::Refused(ApiError::new("outbox-full", "too many messages wait"));
     play.input(Input::Answer(ask, Err(error)));
     play.see("> too much");
     play.see("not sent: too many messages wait");
