@@ -112,13 +112,19 @@ fn is_node(pid: u32, dir: &Path) -> bool {
 /// Whether a process lives, whatever it is. A zombie does not.
 pub(crate) fn exists(pid: u32) -> bool {
     // proc(5): "pid (name) state ..", where the name may hold anything.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    stat(pid).rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+fn stat(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()
 }
 
 /// Sends a signal to a folder's node.
 pub(crate) fn signal(dir: &Path, signal: Signal) -> anyhow::Result<()> {
-    let pid = pid(dir).context("it does not run")?;
+    signal_process(pid(dir).context("it does not run")?, signal)
+}
+
+fn signal_process(pid: u32, signal: Signal) -> anyhow::Result<()> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("its pid is no pid")?;
     Ok(kill_process(pid, signal)?)
 }
@@ -127,7 +133,7 @@ pub(crate) fn signal(dir: &Path, signal: Signal) -> anyhow::Result<()> {
 pub(crate) fn kill(dir: &Path) -> anyhow::Result<()> {
     let pid = pid(dir).context("it does not run")?;
     signal(dir, Signal::KILL)?;
-    ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end");
+    ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end: {}", stat(pid));
     Ok(())
 }
 
@@ -142,9 +148,11 @@ pub(crate) fn end_all(folders: &[PathBuf]) -> anyhow::Result<()> {
     let deadline = Instant::now() + POLITE_TIME;
     for (dir, pid) in running {
         if !is_gone_within(pid, dir, deadline.saturating_duration_since(Instant::now())) {
-            // It may have begun to end this very moment; then there is nothing to kill, only to wait for.
-            let _ = signal(dir, Signal::KILL);
-            ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end");
+            // By its number: a tor that ends removes its pid file first, and one was seen to hang after that.
+            if is_node(pid, dir) {
+                let _ = signal_process(pid, Signal::KILL);
+            }
+            ensure!(is_gone_within(pid, dir, KILL_TIME), "the process {pid} does not end: {}", stat(pid));
         }
     }
     Ok(())
@@ -153,7 +161,7 @@ pub(crate) fn end_all(folders: &[PathBuf]) -> anyhow::Result<()> {
 /// Whether a process is on its way out. The kernel takes its memory, and so its command line, before it closes its files; a
 /// relay that is started again meanwhile finds its ports taken (seen at a load of 12).
 fn is_ending(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = stat(pid);
     let Some((_, rest)) = stat.rsplit_once(") ") else { return false };
     let mut fields = rest.split_ascii_whitespace();
     // proc(5): the state is the third field, the number of threads the twentieth. A zombie whose other threads still end
