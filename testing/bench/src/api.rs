@@ -1,4 +1,4 @@
-//! The local API: HOST and SEND in API 1, events, and idle connections; and, in [`large`], what 1,000,000 stored messages
+//! The local API: HOST and SEND in API 1, events, and idle connections; and, in [`mod@large`], what 1,000,000 stored messages
 //! cost.
 
 mod fill;
