@@ -99,27 +99,11 @@ fn progress(message: &Message) -> String {
     let state = match message.state {
         MessageState::Delivered => return String::new(),
         MessageState::Waiting => "waiting to be accepted",
-        other => state(other),
+        other => other.name(),
     };
     let reason = message.reason.as_deref().map_or_else(String::new, |text| format!(": {}", shown_line(text)));
     let next = message.next_try_at.as_deref().map_or_else(String::new, |at| format!("; next try at {}", clock(at)));
     format!(" ({state}{reason}{next})")
-}
-
-/// A state's name, as on the wire.
-pub(crate) fn state(state: MessageState) -> &'static str {
-    match state {
-        MessageState::Unread => "unread",
-        MessageState::Read => "read",
-        MessageState::Queued => "queued",
-        MessageState::Sent => "sent",
-        MessageState::Waiting => "waiting",
-        MessageState::Delivered => "delivered",
-        MessageState::Withdrawn => "withdrawn",
-        MessageState::Failed => "failed",
-        MessageState::Lost => "lost",
-        MessageState::Unknown => "unknown",
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::Shell;
 use super::failure::{Done, Failure, note};
-use super::format::state;
 use crate::arguments::Send as Arguments;
 use std::io::{IsTerminal as _, Read as _};
 use std::time::{Duration, Instant};
@@ -33,7 +32,7 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
         return shell.answer(&answer, "");
     }
     if arguments.id.is_some() && answer.duplicate {
-        note(&format!("torchat: a message with this --id was accepted before; it is {}", state(answer.state)));
+        note(&format!("torchat: a message with this --id was accepted before; it is {}", answer.state.name()));
     }
     Ok(())
 }

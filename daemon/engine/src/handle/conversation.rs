@@ -103,19 +103,7 @@ impl Shown {
             dir: if row.dir == Direction::Out { "out" } else { "in" },
             mid: row.mid,
             text: row.text,
-            state: match state {
-                MessageState::Unread => "unread",
-                MessageState::Read => "read",
-                MessageState::Queued => "queued",
-                MessageState::Sent => "sent",
-                MessageState::Waiting => "waiting",
-                MessageState::Delivered => "delivered",
-                MessageState::Withdrawn => "withdrawn",
-                MessageState::Failed => "failed",
-                MessageState::Lost => "lost",
-                // Only clients read it, of later daemons.
-                MessageState::Unknown => "unknown",
-            },
+            state: state.name(),
             reason,
             next_try_ms,
         }

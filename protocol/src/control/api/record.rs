@@ -53,6 +53,25 @@ pub enum MessageState {
     Unknown,
 }
 
+impl MessageState {
+    /// Its name, as on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unread => "unread",
+            Self::Read => "read",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::Withdrawn => "withdrawn",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
