@@ -91,7 +91,7 @@ pub struct ContactRequest {
 /// An invite of ours that nobody has used. The secret itself is shown once and stored nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InviteRow {
-    /// SHA-256 of the secret.
+    /// SHA-256 of "torchatd/1 invite", a zero byte and the secret.
     pub hash: [u8; 32],
     /// When it expires, in milliseconds since 1970.
     pub until_ms: i64,
