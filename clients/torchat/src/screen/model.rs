@@ -30,7 +30,7 @@ use torchat_client::api::event::Event;
 use torchat_client::api::record::ContactRequest;
 
 pub(crate) use command::COMMANDS;
-pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Place};
+pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past, Place};
 pub(crate) use keys::KEYS;
 pub(crate) use list::Item;
 pub(crate) use overlay::{Confirm, Overlay, Search};
@@ -75,7 +75,7 @@ pub(crate) struct Notice {
 #[derive(Debug, Clone)]
 pub(crate) struct Tor {
     pub(crate) usable: bool,
-    pub(crate) percent: Option<u64>,
+    /// In words, harmless. It says how far Tor is while it starts.
     pub(crate) sentence: String,
 }
 
@@ -138,7 +138,8 @@ pub(crate) struct Model {
     meanwhile: Option<Vec<Event>>,
     replaying: bool,
     refreshed: i64,
-    progress_asked: i64,
+    /// When the user was told last about what is not on the screen.
+    told_at: i64,
     attention: bool,
     mouse: bool,
     /// The last key was the one that leaves when it comes twice.
@@ -187,7 +188,7 @@ impl Model {
             meanwhile: None,
             replaying: false,
             refreshed: 0,
-            progress_asked: 0,
+            told_at: 0,
             attention: true,
             mouse: false,
             leaving: false,

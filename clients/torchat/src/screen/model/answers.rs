@@ -51,6 +51,8 @@ impl Model {
                     search.found.extend(found.messages);
                 }
             }
+            (Ask::Locate(peer, _), Answer::Located(Some(id))) if self.open == Open::Talk(peer) => self.jump(peer, id),
+            (Ask::Locate(..), Answer::Located(None)) => self.say("nothing was said since then"),
             (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
                 "taken back: it never left this machine"
             } else {
@@ -234,7 +236,7 @@ impl Model {
         let tor = &answer.status["tor"];
         if let Some(usable) = tor["usable"].as_bool() {
             let sentence = super::one_line(tor["sentence"].as_str().unwrap_or_default());
-            self.tor = Some(Tor { usable, percent: tor["percent"].as_u64(), sentence });
+            self.tor = Some(Tor { usable, sentence });
         }
         if !show {
             return;

@@ -53,7 +53,7 @@ pub(crate) enum Effect {
     Retry,
     Save(Box<Stored>),
     Bell,
-    /// Asks the terminal for a notification.
+    /// Shows a notification on the desktop, or asks the terminal for one.
     Notify(String),
     /// Asks the terminal to put a text into the clipboard.
     Copy(String),
@@ -76,6 +76,8 @@ pub(crate) enum Ask {
         show: bool,
     },
     Page(Onion, Place),
+    /// Which message is the first one there.
+    Locate(Onion, Past),
     Search {
         text: String,
         peer: Option<Onion>,
@@ -114,6 +116,15 @@ pub(crate) enum Decision {
     Appear,
 }
 
+/// A place in the past that has no number yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// The first message of a moment or after it, in milliseconds since 1970.
+    Since(i64),
+    /// So many messages before the end.
+    Back(u32),
+}
+
 /// Which part of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -135,6 +146,8 @@ pub(crate) enum Answer {
     Status(StatusAnswer),
     /// Of [`Place::Around`]: the page that ends with it, and the one behind it.
     Page(MessagesAnswer, Option<MessagesAnswer>),
+    /// The message's number; `None`: there is none.
+    Located(Option<i64>),
     Found(SearchAnswer),
     Sent(SendAnswer),
     /// Whether it never left this machine.

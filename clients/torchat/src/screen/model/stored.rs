@@ -11,7 +11,10 @@ pub(crate) enum Notify {
     #[default]
     Off,
     Bell,
+    /// That something came, and from whom.
     Desktop,
+    /// What came, too.
+    Content,
 }
 
 /// What outlives the program.

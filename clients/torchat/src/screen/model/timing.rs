@@ -7,8 +7,6 @@ const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Between two questions how far Tor is.
-const PROGRESS: i64 = 2 * SECOND;
 
 /// An age in its greatest unit: `7s`, `3m`, `2h`, `5d`.
 pub(crate) fn age(ms: i64) -> String {
@@ -59,16 +57,7 @@ impl Model {
         if let Some(next) = self.next_refresh() {
             sooner(next);
         }
-        if let Some(next) = self.next_progress() {
-            sooner(next);
-        }
         at
-    }
-
-    /// When the daemon is asked how far Tor is: only while it starts, because its progress is no event.
-    fn next_progress(&self) -> Option<i64> {
-        let starting = self.link == Link::Up && self.tor.as_ref().is_some_and(|tor| !tor.usable);
-        starting.then_some(self.progress_asked + PROGRESS)
     }
 
     /// When the reason why the last message waits may be another one.
@@ -98,10 +87,6 @@ impl Model {
         }
         if self.next_refresh().is_some_and(|at| at <= self.now) {
             self.refresh();
-        }
-        if self.next_progress().is_some_and(|at| at <= self.now) {
-            self.progress_asked = self.now;
-            self.ask(super::Ask::Status { show: false });
         }
     }
 

@@ -105,10 +105,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
 
 /// Tor's progress in words.
 pub(super) fn progress(tor: &Tor) -> String {
-    match tor.percent {
-        Some(percent) if !tor.usable => format!("Tor {percent} %: {}", tor.sentence),
-        _ => format!("Tor: {}", tor.sentence),
-    }
+    format!("Tor: {}", tor.sentence)
 }
 
 fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -137,7 +134,14 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(invite) = model.invite.as_deref().filter(|_| roomy) {
         say("", Role::Text);
         let about = "or an invite, good once within a week";
-        say(&if drawn.is_some() { format!("{about}; it is the code here:") } else { format!("{about}:") }, Role::Text);
+        say(
+            &if drawn.is_some() {
+                format!("{about}; it is the code here, /copy copies it:")
+            } else {
+                format!("{about}:")
+            },
+            Role::Text,
+        );
         say(invite, Role::Strong);
     }
     if roomy {
