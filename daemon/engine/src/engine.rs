@@ -6,6 +6,8 @@
 //! links' first words restate where each lane stands.
 
 mod replies;
+#[cfg(test)]
+mod tests;
 
 use crate::client_ids::{ClientIds, SendReply};
 use crate::clock::{Clock, Randomness};
@@ -229,6 +231,8 @@ pub struct Engine {
     unwritten_reads: Vec<Op>,
     writable: bool,
     network_usable: bool,
+    /// What the event log was told last about the way into the network.
+    network_told: String,
     /// Ends the dials that run. Replaced by another when they were dropped.
     dials: CancellationToken,
     stop: CancellationToken,
@@ -334,6 +338,7 @@ impl Engine {
             unwritten_reads: Vec::new(),
             writable: true,
             network_usable: false,
+            network_told: String::new(),
             dials: CancellationToken::new(),
             stop: stop.clone(),
             replace: replace.clone(),
@@ -469,11 +474,16 @@ impl Engine {
             self.network_usable = now.usable;
             inputs.push(Input::Network { usable: now.usable });
             self.tell_network(&now);
+        } else if !now.usable && now.sentence != self.network_told {
+            // How far the start is, so that no program has to ask for it again and again. Once it is usable, its words
+            // change with every introduction point, which is nobody's news.
+            self.tell_network(&now);
         }
     }
 
     /// Says in the event log how the way into the network is. While the store takes no writes, only the last word counts.
     fn tell_network(&mut self, status: &NetworkStatus) {
+        self.network_told.clone_from(&status.sentence);
         self.untold.clear();
         self.untold.push(Op::Network { usable: status.usable, sentence: status.sentence.clone() });
     }

@@ -120,6 +120,8 @@ pub(crate) struct Model {
     pub(crate) focus: Focus,
     /// To be opened as soon as it is in the list.
     wanted: Option<Onion>,
+    /// It was added just now.
+    added: bool,
     /// Where the cursor of the list is.
     pub(crate) list_at: usize,
     pub(crate) overlay: Option<Overlay>,
@@ -175,6 +177,7 @@ impl Model {
             open: Open::Nothing,
             focus: Focus::Input,
             wanted: None,
+            added: false,
             list_at: 0,
             overlay: None,
             notice: None,
@@ -232,6 +235,11 @@ impl Model {
         if let Some(peer) = self.wanted.filter(|peer| self.talks.contains_key(peer)) {
             self.wanted = None;
             self.open(Open::Talk(peer));
+            // Said when it is open, so that what is typed after these words goes to it.
+            if std::mem::take(&mut self.added) {
+                let name = self.name_of(peer, 20);
+                self.say(format!("{name} is a contact: what you write is sent when it can be reached"));
+            }
         }
         self.expire();
         self.send_next();

@@ -1,6 +1,6 @@
 //! The loop and its threads.
 
-mod daemon;
+pub(super) mod daemon;
 mod desktop;
 mod export;
 mod locate;

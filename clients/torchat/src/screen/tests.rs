@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod frames;
 mod hostile;
 mod random;
 mod snapshots;

@@ -86,7 +86,7 @@ pub enum What {
         /// Whether it is up now.
         up: bool,
     },
-    /// The way into the Tor network opened or closed.
+    /// The way into the Tor network opened or closed, or while it is closed: another sentence says how far it is.
     Tor {
         /// Whether peers can be dialled.
         usable: bool,

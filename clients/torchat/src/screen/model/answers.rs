@@ -70,11 +70,7 @@ impl Model {
                     // Its event may still be under way.
                     self.ask(Ask::Conversations { fresh: false });
                 }
-                self.wanted = Some(peer);
-                self.say(format!(
-                    "{} is a contact: what you write is sent when it can be reached",
-                    self.name_of(peer, 20)
-                ));
+                (self.wanted, self.added) = (Some(peer), true);
             }
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
@@ -226,7 +222,7 @@ impl Model {
         if decision == Decision::Accept {
             self.requests.retain(|request| request.peer != peer);
             if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
-                self.wanted = Some(peer);
+                (self.wanted, self.added) = (Some(peer), false);
             }
         }
         self.say(format!("{name} {words}"));

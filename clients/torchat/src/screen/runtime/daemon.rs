@@ -21,7 +21,7 @@ const PAGE: u32 = 100;
 const FOUND: u32 = 50;
 
 /// The daemon as the loop sees it: nothing here waits.
-pub(super) struct Daemon {
+pub(in crate::screen) struct Daemon {
     place: Place,
     handle: Handle,
     changes: Sender<Ask>,
@@ -30,7 +30,7 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Starts the threads.
-    pub(super) fn start(place: &Place, wakes: &Sender<Wake>) -> anyhow::Result<Self> {
+    pub(in crate::screen) fn start(place: &Place, wakes: &Sender<Wake>) -> anyhow::Result<Self> {
         // From now on: what was before is read as a whole. After that no event is missed, whatever restarts.
         let wanted = Subscribe { consumer: None, from: Some(From::Place(Begin::Now)), filter: Filter::default() };
         let there = place.clone();
@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     /// Asks; the answer is an input.
-    pub(super) fn ask(&self, ask: Ask) {
+    pub(in crate::screen) fn ask(&self, ask: Ask) {
         let looks = matches!(
             ask,
             Ask::Conversations { .. }
