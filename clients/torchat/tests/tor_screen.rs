@@ -41,7 +41,7 @@ impl Person {
     }
 
     fn client(&self, size: (u16, u16)) -> Screen {
-        Screen::at_home(&self.0, Path::new(TORCHAT), size, PATIENCE)
+        Screen::at_home(&self.0, Path::new(TORCHAT), size, &[], PATIENCE)
     }
 
     /// As the shell prints it.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod frames;
 mod hostile;
 mod random;
 mod snapshots;
@@ -154,7 +155,9 @@ impl Play {
     }
 
     fn status(&mut self, usable: bool, percent: u32, sentence: &str) {
-        let ask = self.asked(|ask| matches!(ask, Ask::Status { .. }));
+        // What the user asked for comes before what is always asked.
+        let shown = self.effects.contains(&Effect::Ask(Ask::Status));
+        let ask = self.asked(|ask| if shown { *ask == Ask::Status } else { matches!(ask, Ask::News { .. }) });
         let status = serde_json::json!({
             "tor": { "usable": usable, "percent": percent, "sentence": sentence },
             "links": 1, "queue": { "messages": 2 }, "reachable": true,

@@ -217,7 +217,7 @@ fn status_text(model: &Model) -> (String, Role) {
     let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
     match &model.link {
         Link::New => return ("looking for torchatd".into(), Role::Dim),
-        Link::Gone(reason) => return (format!("torchatd is away, looking for it{waiting}: {reason}"), Role::Warning),
+        Link::Gone(reason) => return (format!("torchatd is away{waiting}; /start starts it: {reason}"), Role::Warning),
         Link::Refused(reason) => return (reason.clone(), Role::Warning),
         Link::Up => {}
     }

@@ -61,7 +61,22 @@ impl Home {
 
     /// The client of this person.
     pub(crate) fn screen(&self, program: &Path, size: (u16, u16)) -> Screen {
-        Screen::at_home(&self.dir, program, size, PATIENCE)
+        self.screen_with(program, size, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn screen_with(&self, program: &Path, size: (u16, u16), variables: &[(&str, &str)]) -> Screen {
+        Screen::at_home(&self.dir, program, size, variables, PATIENCE)
+    }
+
+    /// The daemon's data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.join("data/torchatd")
+    }
+
+    /// Where the client is started, and its home.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the client keeps its drafts.
@@ -74,6 +89,8 @@ struct Shown {
     parser: vt100::Parser,
     /// Pieces of output so far.
     pieces: u64,
+    /// All of it.
+    output: Vec<u8>,
     ended: bool,
 }
 
@@ -89,13 +106,19 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// The client of somebody whose files are all below `home`.
-    pub(crate) fn at_home(home: &Path, program: &Path, size: (u16, u16), patience: Duration) -> Self {
+    pub(crate) fn at_home(
+        home: &Path,
+        program: &Path,
+        size: (u16, u16),
+        variables: &[(&str, &str)],
+        patience: Duration,
+    ) -> Self {
         let mut command = Command::new("setsid");
         command.args(["--ctty".as_ref(), program.as_os_str()]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_CONFIG_HOME", home.join("config"));
         command.env("XDG_STATE_HOME", home.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color").current_dir(home);
+        command.env("TERM", "xterm-256color").envs(variables.iter().copied()).current_dir(home);
         Self::start(command, size, patience)
     }
 
@@ -114,7 +137,12 @@ impl Screen {
             .stderr(Stdio::from(slave()))
             .spawn()
             .expect("the client starts");
-        let shown = Shown { parser: vt100::Parser::new(some(size.1), some(size.0), 0), pieces: 0, ended: false };
+        let shown = Shown {
+            parser: vt100::Parser::new(some(size.1), some(size.0), 0),
+            pieces: 0,
+            output: Vec::new(),
+            ended: false,
+        };
         let shown = Arc::new((Mutex::new(shown), Condvar::new()));
         let mut reader = File::from(master.try_clone().expect("a descriptor"));
         let writer = File::from(master.try_clone().expect("a descriptor"));
@@ -127,6 +155,7 @@ impl Screen {
                 let mut shown = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 shown.parser.process(&bytes[..count]);
                 shown.pieces += 1;
+                shown.output.extend_from_slice(&bytes[..count]);
                 shown.ended = count == 0;
                 shared.1.notify_all();
                 if count == 0 {
@@ -188,6 +217,24 @@ impl Screen {
     /// Pieces of output so far: whether something was drawn.
     pub(crate) fn pieces(&self) -> u64 {
         self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).pieces
+    }
+
+    /// All that was written to the terminal so far.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).output.clone()
+    }
+
+    /// Waits until something was written to the terminal, of which the screen shows nothing.
+    #[track_caller]
+    pub(crate) fn written(&self, bytes: &[u8]) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !shown.output.windows(bytes.len()).any(|window| window == bytes) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wanted = bytes.escape_ascii();
+            assert!(!left.is_zero() && !shown.ended, "{wanted} was not written: {}", shown.output.escape_ascii());
+            shown = self.shown.1.wait_timeout(shown, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// The process.

@@ -225,7 +225,8 @@ records! {
     }
     /// What STATUS answers.
     StatusAnswer {
-        /// Another one when the way into the network, a link, or a dial has changed. Counters change without it.
+        /// Another one when the way into the network, a link, or a dial has changed, or a message was sent. Counters change
+        /// without it.
         version: u64,
         /// What works, what does not, what is being done.
         sentence: String,

@@ -103,9 +103,7 @@ impl Terminal {
 
     /// Asks for a notification of the desktop: OSC 9, known to many terminals, ignored by the others.
     pub(super) fn notify(&mut self, text: &str) -> io::Result<()> {
-        // Made harmless where it becomes part of a control sequence, whatever was done before.
-        let text: String = show::shown_line(&show::reveal(text)).chars().take(200).collect();
-        self.write(&format!("\x1b]9;torchat: {text}\x1b\\\x07"))
+        self.write(&format!("\x1b]9;torchat: {}\x1b\\\x07", told(text)))
     }
 
     /// Puts a text into the clipboard: OSC 52, also over ssh, if the terminal allows it.
@@ -133,6 +131,11 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.leave();
     }
+}
+
+/// A notification's text, made harmless where it leaves this program, whatever was done before.
+pub(super) fn told(text: &str) -> String {
+    show::shown_line(&show::reveal(text)).chars().take(400).collect()
 }
 
 /// Makes the terminal what it was. Twice does no harm; errors cannot be told to anybody any more.
