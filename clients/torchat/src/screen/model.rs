@@ -142,6 +142,8 @@ pub(crate) struct Model {
     refreshed: i64,
     /// When the user was told last about what is not on the screen.
     told_at: i64,
+    /// What comes too soon after that, the last of it.
+    untold: Option<Effect>,
     attention: bool,
     mouse: bool,
     /// The last key was the one that leaves when it comes twice.
@@ -192,6 +194,7 @@ impl Model {
             replaying: false,
             refreshed: 0,
             told_at: 0,
+            untold: None,
             attention: true,
             mouse: false,
             leaving: false,

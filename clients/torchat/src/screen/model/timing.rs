@@ -54,6 +54,9 @@ impl Model {
                 sooner(next_age(self.now, heard));
             }
         }
+        if let Some(next) = self.next_told() {
+            sooner(next);
+        }
         if let Some(next) = self.next_refresh() {
             sooner(next);
         }
@@ -82,6 +85,7 @@ impl Model {
         if self.save_at.is_some_and(|at| at <= self.now) {
             self.save();
         }
+        self.tell_now();
         if self.retry_at.is_some_and(|at| at <= self.now) {
             self.retry_at = None;
         }

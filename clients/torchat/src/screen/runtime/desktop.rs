@@ -57,7 +57,7 @@ fn is_program(path: &Path) -> bool {
 
 /// The command line. No text of a peer is an option, because `--` stands before it; none is the title, and none is markup or
 /// an escape of C, both of which the program knows in the body.
-fn arguments(text: &str) -> [String; 4] {
+pub(in crate::screen) fn arguments(text: &str) -> [String; 4] {
     let body = super::terminal::told(text).replace('\\', "\\\\");
     let body = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     ["--app-name=torchat".into(), "--".into(), "torchat".into(), body]
