@@ -140,7 +140,7 @@ fn fill(path: &Path, conversations: usize, messages: usize) -> anyhow::Result<()
         let mut ops = Vec::new();
         for n in first..messages.min(first + COMMIT) {
             // Each conversation gets both directions, whatever their number.
-            let (at, sent) = (n % conversations, (n / conversations) % 2 == 0);
+            let (at, sent) = (n % conversations, (n / conversations).is_multiple_of(2));
             let (peer, lane) = lanes.get_mut(at).context("a peer")?;
             let text = format!("message number {n}: {}", "some words of a text ".repeat(n % 7));
             ops.push(lane.message(*peer, n, sent, text)?);

@@ -18,9 +18,9 @@ pub(super) struct Desktop {
 impl Desktop {
     /// Over ssh, and without a desktop, there is none: then the terminal is asked, which is where the user is.
     pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
-        let here = ["DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"].iter().any(|name| is_set(&name))
-            && !["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| is_set(&name));
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        let here = ["DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"].into_iter().any(is_set)
+            && !["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set);
         let path = variable("PATH").filter(|_| here).unwrap_or_default();
         let program = std::env::split_paths(&path)
             // A directory that is named by where we stand may be anybody's.
