@@ -144,6 +144,8 @@ pub(crate) struct Model {
     news: news::News,
     /// When the user was told last about what is not on the screen.
     told_at: i64,
+    /// What comes too soon after that, the last of it.
+    untold: Option<Effect>,
     attention: bool,
     mouse: bool,
     /// The last key was the one that leaves when it comes twice.
@@ -194,6 +196,7 @@ impl Model {
             replaying: false,
             news: news::News::default(),
             told_at: 0,
+            untold: None,
             attention: true,
             mouse: false,
             leaving: false,

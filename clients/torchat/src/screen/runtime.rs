@@ -1,11 +1,11 @@
 //! The loop and its threads.
 
 pub(super) mod daemon;
-mod desktop;
-mod export;
+pub(super) mod desktop;
+pub(super) mod export;
 mod locate;
 mod stored;
-mod terminal;
+pub(super) mod terminal;
 
 use super::model::{Effect, Input, Model, Start};
 use super::theme::Theme;

@@ -4,9 +4,15 @@
 
 mod frames;
 mod hostile;
+mod places;
 mod random;
 mod snapshots;
+mod terminal;
 mod updates;
+
+#[path = "../../tests/support/pty.rs"]
+#[allow(dead_code)]
+mod pty;
 
 use super::model::{Answer, Ask, Effect, Input, Model, Place, Start, Stored};
 use super::theme::Theme;

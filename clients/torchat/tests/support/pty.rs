@@ -231,8 +231,9 @@ impl Screen {
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !shown.output.windows(bytes.len()).any(|window| window == bytes) {
             let left = deadline.saturating_duration_since(Instant::now());
-            let wanted = bytes.escape_ascii();
-            assert!(!left.is_zero() && !shown.ended, "{wanted} was not written: {}", shown.output.escape_ascii());
+            let end = &shown.output[shown.output.len().saturating_sub(2_000)..];
+            let (wanted, end) = (bytes.escape_ascii(), end.escape_ascii());
+            assert!(!left.is_zero() && !shown.ended, "{wanted} was not written, but last {end}");
             shown = self.shown.1.wait_timeout(shown, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -272,6 +273,7 @@ impl Screen {
             && !screen.alternate_screen()
             && !screen.bracketed_paste()
             && !screen.hide_cursor()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 }
 

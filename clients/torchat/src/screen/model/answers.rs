@@ -188,8 +188,9 @@ impl Model {
                 messages.extend(behind.map(|page| page.messages).unwrap_or_default());
                 talk.replace(messages, more, more_after);
                 if self.open == Open::Talk(peer) {
-                    self.show_message(id);
+                    // First, because a chosen message tells more of itself.
                     self.focus = super::Focus::Message(id);
+                    self.show_message(id);
                 }
             }
             Place::One(id) => {
@@ -197,6 +198,10 @@ impl Model {
                     if talk.entry(id).is_some() {
                         talk.put(message, now);
                     }
+                }
+                if self.focus == super::Focus::Message(id) {
+                    // Its reason may be longer now.
+                    self.reveal_message(id);
                 }
             }
         }

@@ -102,7 +102,7 @@ impl Model {
             "peer" => match self.peer_of(rest) {
                 Ok(peer) if self.requests.iter().any(|request| request.peer == peer) => self.open(Open::Request(peer)),
                 Ok(peer) if self.talks.contains_key(&peer) => self.open(Open::Talk(peer)),
-                Ok(peer) => self.warn(format!("{} is nobody here: /add it", peer.0.onion())),
+                Ok(_) => self.warn("nobody here has this onion: /add it"),
                 Err(error) => self.warn(error),
             },
             "peers" => self.peers(),

@@ -9,7 +9,7 @@ use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation, Message, MessageState};
 use torchat_client::show;
 
-/// Between two bells or notifications, in milliseconds: a flood of messages is one.
+/// Between two bells or notifications, in milliseconds: of a flood of messages the first and the last of each second.
 const TOLD_AGAIN: i64 = 1_000;
 /// Columns of a notification at most.
 const TOLD_COLUMNS: usize = 160;
@@ -190,22 +190,35 @@ impl Model {
         }
     }
 
-    /// Tells the user what is not on the screen, as far as it is wanted; not more often than somebody can look. `text` is
-    /// what the peer wrote, as it came: whoever looks over the user's shoulder reads it only if the user asked for that.
+    /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: whoever
+    /// looks over the user's shoulder reads it only if the user asked for that.
     fn tell(&mut self, about: String, text: &str) {
-        let wanted = self.stored.notify;
-        if wanted == Notify::Off || self.replaying || self.now - self.told_at < TOLD_AGAIN {
+        if self.replaying {
             return;
         }
-        self.told_at = self.now;
-        self.effects.push(match wanted {
-            Notify::Off | Notify::Bell => Effect::Bell,
+        self.untold = match self.stored.notify {
+            Notify::Off => None,
+            Notify::Bell => Some(Effect::Bell),
             Notify::Content if !text.is_empty() => {
                 let line = show::shown_line(&text.replace(['\n', '\t'], " "));
-                Effect::Notify(cut(&format!("{about}: {line}"), TOLD_COLUMNS))
+                Some(Effect::Notify(cut(&format!("{about}: {line}"), TOLD_COLUMNS)))
             }
-            Notify::Desktop | Notify::Content => Effect::Notify(about),
-        });
+            Notify::Desktop | Notify::Content => Some(Effect::Notify(about)),
+        };
+        self.tell_now();
+    }
+
+    /// When the user is told what waits for that: not more often than somebody can look.
+    pub(super) fn next_told(&self) -> Option<i64> {
+        self.untold.as_ref().map(|_| self.told_at + TOLD_AGAIN)
+    }
+
+    /// Tells it if it is time.
+    pub(super) fn tell_now(&mut self) {
+        if self.next_told().is_some_and(|at| at <= self.now) {
+            self.told_at = self.now;
+            self.effects.extend(self.untold.take());
+        }
     }
 
     fn put(&mut self, message: Message, at: i64) {

@@ -54,7 +54,7 @@ impl Model {
                 sooner(next_age(self.now, heard));
             }
         }
-        for next in [self.next_news(), self.next_reason()].into_iter().flatten() {
+        for next in [self.next_news(), self.next_reason(), self.next_told()].into_iter().flatten() {
             sooner(next);
         }
         at
@@ -68,6 +68,7 @@ impl Model {
         if self.save_at.is_some_and(|at| at <= self.now) {
             self.save();
         }
+        self.tell_now();
         if self.retry_at.is_some_and(|at| at <= self.now) {
             self.retry_at = None;
         }

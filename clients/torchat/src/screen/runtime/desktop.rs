@@ -18,9 +18,9 @@ pub(super) struct Desktop {
 impl Desktop {
     /// Over ssh, and without a desktop, there is none: then the terminal is asked, which is where the user is.
     pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
-        let here = ["DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"].iter().any(is_set)
-            && !["SSH_CONNECTION", "SSH_TTY"].iter().any(is_set);
+        let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+        let here = ["DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"].into_iter().any(is_set)
+            && !["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set);
         let path = variable("PATH").filter(|_| here).unwrap_or_default();
         let program = std::env::split_paths(&path)
             // A directory that is named by where we stand may be anybody's.
@@ -57,7 +57,7 @@ fn is_program(path: &Path) -> bool {
 
 /// The command line. No text of a peer is an option, because `--` stands before it; none is the title, and none is markup or
 /// an escape of C, both of which the program knows in the body.
-fn arguments(text: &str) -> [String; 4] {
+pub(in crate::screen) fn arguments(text: &str) -> [String; 4] {
     let body = super::terminal::told(text).replace('\\', "\\\\");
     let body = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     ["--app-name=torchat".into(), "--".into(), "torchat".into(), body]

@@ -31,7 +31,7 @@ static CHANGED: AtomicBool = AtomicBool::new(false);
 type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// The terminal while it belongs to this program. Dropped, it is as it was.
-pub(super) struct Terminal {
+pub(in crate::screen) struct Terminal {
     screen: Screen,
     mouse: bool,
     bare: bool,
@@ -39,7 +39,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// Takes the terminal. A panic of any thread gives it back and ends the program.
-    pub(super) fn enter() -> io::Result<Self> {
+    pub(in crate::screen) fn enter() -> io::Result<Self> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             restore();
@@ -115,7 +115,7 @@ impl Terminal {
     }
 
     /// Switches the mouse on or off.
-    pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
+    pub(in crate::screen) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on { execute!(io::stdout(), EnableMouseCapture) } else { execute!(io::stdout(), DisableMouseCapture) }
     }
@@ -134,7 +134,7 @@ impl Drop for Terminal {
 }
 
 /// A notification's text, made harmless where it leaves this program, whatever was done before.
-pub(super) fn told(text: &str) -> String {
+pub(in crate::screen) fn told(text: &str) -> String {
     show::shown_line(&show::reveal(text)).chars().take(400).collect()
 }
 

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that is not the same in every run, made the same: when something happened, and the secret of an invite.
 fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input {
-    let mut at = |message: &mut Message| {
+    let at = |message: &mut Message, times: &mut HashMap<MessageId, i64>| {
         message.at = time(*times.entry(message.mid).or_insert(now));
         message.next_try_at = message.next_try_at.as_ref().map(|_| time(now + 90_000));
     };
@@ -36,8 +36,9 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
         Input::Event(mut event) => {
             event.at = time(now);
             match &mut event.what {
-                What::Received { message } | What::Queued { message } | What::Lost { message } => at(message),
-                What::Contact { contact } => contact.heard_s = contact.heard_s.map(|_| 0),
+                What::Received { message } | What::Queued { message } | What::Lost { message } => at(message, times),
+                // The link tells when it was heard.
+                What::Contact { contact } => contact.heard_s = None,
                 _ => {}
             }
             Input::Event(event)
@@ -49,11 +50,13 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
                         *invite = format!("{onion}?i={}", "0123456789abcdef".repeat(2));
                     }
                 }
-                Answer::Page(page, _) => page.messages.iter_mut().for_each(&mut at),
+                // Its event may come later.
+                Answer::Sent(sent) => drop(times.entry(sent.mid).or_insert(now)),
+                Answer::Page(page, _) => page.messages.iter_mut().for_each(|message| at(message, times)),
                 Answer::Conversations(list) => {
                     for conversation in list {
                         conversation.contact.heard_s = conversation.contact.heard_s.map(|_| 0);
-                        conversation.last.iter_mut().for_each(&mut at);
+                        conversation.last.iter_mut().for_each(|message| at(message, times));
                     }
                 }
                 Answer::Status(status) => {
