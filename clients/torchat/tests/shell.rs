@@ -1,6 +1,8 @@
 //! `torchat` in the shell: every command as a process against real daemons.
 #![allow(clippy::unwrap_used)]
 
+#[path = "shell/doctor.rs"]
+mod doctor;
 #[path = "shell/process.rs"]
 mod process;
 #[path = "shell/support.rs"]
@@ -38,10 +40,7 @@ fn every_command_in_text_and_json_with_its_exit_code() {
             lines.iter().any(|line| line.contains(&format!("torchat {command}")) && line.contains(needle))
         };
         assert!(with(""), "no case of {command}");
-        // These speak no JSON here: the tests below look at that of pipe and import-log.
-        if !["completions", "exit", "pipe", "import-log"].contains(&command) {
-            assert!(with("--json"), "no JSON case of {command}");
-        }
+        assert!(with("--json"), "no JSON case of {command}");
     }
     assert!(known >= 17, "{help}");
 }
@@ -365,15 +364,6 @@ fn what_is_not_delivered_in_time_is_code_5_and_stays_queued() {
     let ran =
         house.torchat_with(&["--socket", house.bob.socket().to_str().unwrap(), "recv", "--follow", "-n", "1"], b"");
     assert!(ran.stdout.ends_with(": wait for it\n"), "{ran:?}");
-}
-
-#[test]
-fn doctor_finds_what_is_open_to_others() {
-    let house = House::strangers();
-    std::fs::set_permissions(house.alice.data(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let ran = house.torchat(&["doctor"]);
-    assert_eq!(ran.code, Some(7), "{ran:?}");
-    assert!(ran.stdout.contains("WRONG  data: ") && ran.stdout.contains("-> chmod 700"), "{ran:?}");
 }
 
 #[test]

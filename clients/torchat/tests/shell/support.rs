@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use torchat_client::api::record::MessageState;
 use torchat_client::api::{Address, Connection, Onion, command};
-use torchat_harness::resident::Resident;
+use torchat_harness::resident::{Options, Resident};
 
 /// The program under test.
 pub(crate) const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
@@ -38,8 +38,13 @@ impl From<Output> for Ran {
 impl House {
     /// Strangers to each other.
     pub(crate) fn strangers() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// Strangers to each other; Alice's daemon is as the options say.
+    pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let alice = Resident::start(dir.path(), "alice", 1).unwrap();
+        let alice = Resident::start_with(dir.path(), "alice", 1, options).unwrap();
         let bob = Resident::start(dir.path(), "bob", 2).unwrap();
         Self { alice, bob, dir }
     }
