@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
 
 from . import _core
 from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
 
 
 class Link:
@@ -378,6 +378,19 @@ class Client:
         """Messages with all these words, newest first."""
         answer: Any = self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
         return answer  # type: ignore[no-any-return]
+
+    def legacy(self, *, after: Optional[int] = None, limit: Optional[int] = None,
+               untaken: bool = True) -> List[OldMessage]:
+        """What old TORchat programs brought and no program has taken, oldest first: a page after an `id`. Nothing proves who
+        wrote it. It comes again until `take_legacy` takes it."""
+        answer = self.call("LEGACY", after=after, limit=limit, untaken=untaken)
+        messages: List[OldMessage] = answer["messages"]
+        return messages
+
+    def take_legacy(self, upto: int) -> int:
+        """Takes every message of old programs up to an `id`. Returns how many were not taken before."""
+        taken: int = (self.call("LEGACY_TAKE", upto=upto))["taken"]
+        return taken
 
     def contacts(self) -> List[Contact]:
         """Contacts and blocked peers."""

@@ -18,7 +18,7 @@ from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
 from . import _core
 from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
 from ._plain import State
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
 
 
 class Link:
@@ -377,6 +377,18 @@ class Client:
         """Messages with all these words, newest first."""
         answer: Any = await self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
         return answer  # type: ignore[no-any-return]
+
+    async def legacy(self, *, after: Optional[int] = None, limit: Optional[int] = None,
+                     untaken: bool = True) -> List[OldMessage]:
+        """What old TORchat programs brought: see `torchat.Client.legacy`."""
+        answer = await self.call("LEGACY", after=after, limit=limit, untaken=untaken)
+        messages: List[OldMessage] = answer["messages"]
+        return messages
+
+    async def take_legacy(self, upto: int) -> int:
+        """Takes messages of old programs: see `torchat.Client.take_legacy`."""
+        taken: int = (await self.call("LEGACY_TAKE", upto=upto))["taken"]
+        return taken
 
     async def contacts(self) -> List[Contact]:
         """Contacts and blocked peers."""

@@ -22,6 +22,7 @@ use support::{House, PATIENCE, TORCHAT};
 use terminal::Terminal;
 use torchat_client::api::command;
 use torchat_client::api::event::{Filter, Kind, What};
+use torchat_harness::resident::Options;
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -42,7 +43,7 @@ fn every_command_in_text_and_json_with_its_exit_code() {
         assert!(with(""), "no case of {command}");
         assert!(with("--json"), "no JSON case of {command}");
     }
-    assert!(known >= 17, "{help}");
+    assert!(known >= 18, "{help}");
 }
 
 #[test]
@@ -72,8 +73,9 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     let mut house = House::strangers();
     house.alice.stop().unwrap();
     let peer = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd";
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["host"],
+        &["legacy"],
         &["send", peer, "x"],
         &["recv", "--follow"],
         &["history", peer],
@@ -364,6 +366,44 @@ fn what_is_not_delivered_in_time_is_code_5_and_stays_queued() {
     let ran =
         house.torchat_with(&["--socket", house.bob.socket().to_str().unwrap(), "recv", "--follow", "-n", "1"], b"");
     assert!(ran.stdout.ends_with(": wait for it\n"), "{ran:?}");
+}
+
+#[test]
+fn what_old_programs_bring_is_marked_and_taken_once() {
+    let house = House::with(Options { legacy: true, ..Options::default() });
+    let onion = house.onion(&house.alice).0.onion();
+    let port = std::fs::read_to_string(house.dir().join("peers").join(onion)).unwrap();
+    let tail = Running::start(&house, &["tail", "--from", "start", "-e", "legacy"]);
+    let deliver = |text: &str| {
+        let mut door = std::net::TcpStream::connect(("127.0.0.1", port.trim().parse().unwrap())).unwrap();
+        let object = serde_json::json!({"cmd": "RECV", "id": "aaaaaaaaaaaaaaaa.onion", "msg": text, "portno": 80});
+        std::io::Write::write_all(&mut door, object.to_string().as_bytes()).unwrap();
+        drop(door);
+        tail.line()
+    };
+    let told = deliver("one\u{1b}[2J\nsecond line");
+    assert!(told.ends_with(" ! an old program that claims to be aaaaaaaaaaaaaaaa.onion has written: legacy message 1"));
+    deliver("two");
+    deliver("three");
+    let first = " ! NOT PROVEN, claims to be aaaaaaaaaaaaaaaa.onion: one\\u{1b}[2J\n                 | second line\n";
+    for _ in 0..2 {
+        let ran = house.torchat(&["legacy", "--keep", "-n", "1"]);
+        assert!(ran.code == Some(0) && ran.stdout.ends_with(first), "{ran:?}");
+    }
+    assert!(house.torchat(&["legacy", "-n", "1"]).stdout.ends_with(first));
+    let rest = house.torchat(&["legacy", "--json"]).stdout;
+    let rest: Vec<Value> = rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<_> = rest.iter().map(|row| (row["text"].as_str().unwrap(), row["taken"] == false)).collect();
+    assert_eq!(texts, [("two", true), ("three", true)]);
+    assert_eq!(house.torchat(&["legacy"]).stdout, "");
+    let all = house.torchat(&["legacy", "--all", "--json"]).stdout;
+    assert!(all.lines().count() == 3 && all.matches("\"taken\":true").count() == 3, "{all}");
+    assert_eq!(house.torchat(&["recv"]).stdout, "", "it is in no conversation");
+    let token = house.dir().join("token");
+    std::fs::write(&token, house.torchat(&["token", "create", "reader", "--right", "read"]).stdout).unwrap();
+    let ran = house.torchat(&["legacy", "--token-file", token.to_str().unwrap()]);
+    assert!(ran.code == Some(4) && ran.stderr.contains("--keep"), "{ran:?}");
+    assert_eq!(house.torchat(&["legacy", "--keep", "--token-file", token.to_str().unwrap()]).code, Some(0));
 }
 
 #[test]
