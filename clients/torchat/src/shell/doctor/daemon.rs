@@ -54,7 +54,7 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
 
 /// Asks it everything, and tells each thing when it is known.
 pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> Done) -> Done {
-    let status = connection.call(&Status {})?.status;
+    let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let works = tor(&status["tor"]);
     tell(clock::check(Timestamp::now(), &recent, status["tor"]["sentence"].as_str().unwrap_or_default()))?;
