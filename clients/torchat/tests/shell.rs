@@ -7,8 +7,6 @@ mod doctor;
 mod process;
 #[path = "shell/support.rs"]
 mod support;
-#[path = "shell/terminal.rs"]
-mod terminal;
 #[path = "shell/transcript.rs"]
 mod transcript;
 
@@ -19,7 +17,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use support::{House, PATIENCE, TORCHAT};
-use terminal::Terminal;
 use torchat_client::api::command;
 use torchat_client::api::event::{Filter, Kind, What};
 use torchat_harness::resident::Options;
@@ -132,7 +129,7 @@ fn start_when_asked(house: &mut House) -> String {
 fn it_is_started_when_that_is_said_and_not_otherwise() {
     let mut house = House::strangers();
     let torchat = startable(&mut house);
-    let ran = house.run(house.command(torchat.to_str().unwrap()).arg("host"), b"y\n");
+    let ran = house.run(house.command(torchat.to_str().unwrap()).arg("host"), b"y\r");
     assert_eq!(ran.code, Some(3), "no terminal, no question: {ran:?}");
     assert!(!house.dir().join("asked").exists());
     let mut command = house.command(torchat.to_str().unwrap());
@@ -147,14 +144,14 @@ fn it_is_started_when_that_is_said_and_not_otherwise() {
 fn on_a_terminal_it_asks() {
     let mut house = House::strangers();
     let torchat = startable(&mut house);
-    let Some(mut terminal) = Terminal::run(&house, &[torchat.to_str().unwrap(), "host"]) else { return };
-    terminal.answer("Start it now with `torchatd -d", "n\n");
-    assert_eq!(terminal.end("[y/N]"), 3);
+    let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
+    terminal.answer("Start it now with `torchatd -d", "n\r");
+    assert_eq!(terminal.end_saying("[y/N]"), 3);
     assert!(!house.dir().join("asked").exists());
-    let Some(mut terminal) = Terminal::run(&house, &[torchat.to_str().unwrap(), "host"]) else { return };
-    terminal.answer("[y/N]", "y\n");
+    let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
+    terminal.answer("[y/N]", "y\r");
     start_when_asked(&mut house);
-    assert_eq!(terminal.end("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd.onion"), 0);
+    assert_eq!(terminal.end_saying("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd.onion"), 0);
 }
 
 #[test]
