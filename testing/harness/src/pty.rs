@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setsid");
     command.arg("--ctty").arg(program);
+    command
+}
+
+/// As [`command`], for somebody whose files are all below `home`.
+#[must_use]
+pub fn at_home(home: &Path, program: &Path) -> Command {
+    let mut command = command(program);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_CONFIG_HOME", home.join("config"));
+    command.env("XDG_STATE_HOME", home.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
+    command.env("TERM", "xterm-256color").current_dir(home);
     command
 }
 
@@ -40,9 +52,22 @@ pub struct Screen {
     shown: Arc<(Mutex<Shown>, Condvar)>,
     /// Up to here the output was looked at for questions.
     seen: usize,
+    /// How long something may take that must happen.
+    patience: Duration,
 }
 
 impl Screen {
+    /// The client of somebody whose files are all below `home`, see [`at_home`].
+    ///
+    /// # Panics
+    /// As [`Screen::start`].
+    #[must_use]
+    pub fn at_home(home: &Path, program: &Path, size: (u16, u16), patience: Duration) -> Self {
+        let mut screen = Self::start(at_home(home, program), size);
+        screen.patience = patience;
+        screen
+    }
+
     /// Runs a program on a window of so many columns and rows. `command` must be one of [`command`].
     ///
     /// # Panics
@@ -90,7 +115,7 @@ impl Screen {
                 }
             }
         });
-        Self { master, writer, child, shown, seen: 0 }
+        Self { master, writer, child, shown, seen: 0, patience: PATIENCE }
     }
 
     /// Types.
@@ -120,7 +145,23 @@ impl Screen {
         status.code().expect("it ended by itself")
     }
 
-    /// All that was written to the terminal.
+    /// All that was written to the terminal so far, as it came.
+    #[must_use]
+    pub fn output(&self) -> Vec<u8> {
+        self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.clone()
+    }
+
+    /// Waits until something was written to the terminal, of which the screen shows nothing.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[track_caller]
+    pub fn written(&self, bytes: &[u8]) {
+        let what = bytes.escape_ascii().to_string();
+        self.until(&what, |shown, _| shown.bytes.windows(bytes.len()).any(|window| window == bytes).then_some(()));
+    }
+
+    /// All that was written to the terminal, as text.
     #[must_use]
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.shown.0.lock().unwrap_or_else(PoisonError::into_inner).bytes).into_owned()
@@ -128,7 +169,7 @@ impl Screen {
 
     #[track_caller]
     fn until<T>(&self, what: &str, mut look: impl FnMut(&Shown, usize) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(found) = look(&shown, self.seen) {
@@ -194,7 +235,7 @@ impl Screen {
     #[track_caller]
     pub fn end(&mut self) -> ExitStatus {
         // The end of its output first, then it is a matter of microseconds.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !shown.ended {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -214,6 +255,7 @@ impl Screen {
             && !screen.alternate_screen()
             && !screen.bracketed_paste()
             && !screen.hide_cursor()
+            && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 }
 
@@ -241,6 +283,7 @@ fn resize(master: &OwnedFd, size: (u16, u16)) {
 }
 
 /// A screen as text in a frame.
+#[must_use]
 pub fn framed(screen: &vt100::Screen) -> String {
     let columns = screen.size().1.get();
     let line = "─".repeat(usize::from(columns));

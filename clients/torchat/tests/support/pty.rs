@@ -54,12 +54,24 @@ impl Home {
 
     /// The client of this person.
     pub(crate) fn screen(&self, program: &Path, size: (u16, u16)) -> Screen {
-        let mut command = torchat_harness::pty::command(program);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.dir).env("XDG_DATA_HOME", self.dir.join("data"));
-        command.env("XDG_STATE_HOME", self.dir.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color").current_dir(&self.dir);
+        self.screen_with(program, size, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn screen_with(&self, program: &Path, size: (u16, u16), variables: &[(&str, &str)]) -> Screen {
+        let mut command = torchat_harness::pty::at_home(&self.dir, program);
+        command.envs(variables.iter().copied());
         Screen::start(command, size)
+    }
+
+    /// The daemon's data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.join("data/torchatd")
+    }
+
+    /// Where the client is started, and its home.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the client keeps its drafts.
