@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
 
 from . import _core
-from ._core import Address, Answer, Error, Item, Route, TimedOut, Token, Wire
+from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
 

@@ -327,6 +327,82 @@ fn following_goes_on_when_the_daemon_is_back_and_marks_what_it_printed() {
 }
 
 #[test]
+fn strangers_are_listed_refused_accepted_and_removed() {
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    let own = house.torchat(&["host"]).stdout;
+    assert_eq!(at_bob(&["contacts", "add", own.trim(), "it is me\u{1b}[2J, Bob"]).code, Some(0));
+    let asks = |json: &[&str]| {
+        torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+            let ran = house.torchat(&[&["contacts", "requests"], json].concat());
+            Ok((!ran.stdout.is_empty()).then_some(ran.stdout))
+        })
+        .unwrap()
+    };
+    let text = asks(&[]);
+    assert!(text.contains("5vesrrri") && text.contains("it is me\\u{1b}[2J, Bob"), "{text}");
+    let row: Value = serde_json::from_str(&asks(&["--json"])).unwrap();
+    assert_eq!(row["text"], "it is me\u{1b}[2J, Bob");
+    // Refused, it is not shown again; it learns nothing of it.
+    assert_eq!(house.torchat(&["contacts", "refuse", "5ves"]).code, Some(0));
+    assert_eq!(house.torchat(&["contacts", "requests"]).stdout, "");
+    assert!(at_bob(&["contacts"]).stdout.contains("has not accepted you"), "{:?}", at_bob(&["contacts"]));
+    // A stranger that comes with an invite is a contact at once, and one that is accepted is one from then on.
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    let invite = house.torchat(&["contacts", "invite"]).stdout;
+    let added = at_bob(&["contacts", "add", invite.trim(), "--json"]);
+    assert_eq!(added.stdout, format!("{{\"peer\":\"{}\"}}\n", own.trim()));
+    assert_eq!(at_bob(&["send", own.trim(), "thanks", "--wait", "delivered"]).code, Some(0));
+    assert!(house.torchat(&["recv"]).stdout.ends_with("5vesrrri2h: thanks\n"));
+    let removed = house.torchat(&["contacts", "remove", "5ves", "--json"]);
+    assert!(removed.code == Some(0) && removed.stdout.contains("5vesrrri"), "{removed:?}");
+    assert_eq!(house.torchat(&["contacts"]).stdout, "");
+    assert!(house.torchat(&["history", "5ves"]).stdout.ends_with(": thanks\n"), "the history stays");
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    assert_eq!(at_bob(&["send", own.trim(), "before you know me"]).code, Some(0));
+    torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+        Ok((house.torchat(&["contacts", "accept", "5ves"]).code == Some(0)).then_some(()))
+    })
+    .unwrap();
+    let got = house.torchat(&["recv", "--follow", "-n", "1"]).stdout;
+    assert!(got.ends_with("5vesrrri2h: before you know me\n"), "{got}");
+}
+
+#[test]
+fn progress_is_told_on_a_terminal_and_nowhere_else() {
+    let mut house = House::friends();
+    let send = ["send", "bob", "are you there?", "--wait", "delivered"];
+    let progress = "waiting until the peer has it, at most 120 s";
+    let ran = house.torchat(&send);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
+    assert_eq!(house.at_terminal(TORCHAT, &send).end_saying(progress), 0);
+    let mut json = house.at_terminal(TORCHAT, &[&send[..], &["--json"]].concat());
+    assert_eq!(json.end_saying("\"state\":\"delivered\""), 0);
+    assert!(!json.said().contains("waiting"), "programs read it: {}", json.said());
+    let ran = house.torchat(&["doctor"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        house.at_terminal(TORCHAT, &["doctor"]).end_saying("dialling your own onion, which may take a minute"),
+        0
+    );
+    // A daemon that goes and comes.
+    house.bob_says(&["first"]);
+    let mut follow = house.at_terminal(TORCHAT, &["recv", "--follow", "-n", "2"]);
+    follow.see("first");
+    house.alice.stop().unwrap();
+    follow.see("waiting for it");
+    house.alice.start_again().unwrap();
+    follow.see("torchatd is back");
+    house.bob_says(&["second"]);
+    assert_eq!(follow.end_saying("bob: second"), 0);
+}
+
+#[test]
 fn two_pipes_are_a_conversation() {
     let house = House::friends();
     let bob_socket = house.bob.socket();
