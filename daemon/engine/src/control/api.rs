@@ -474,6 +474,8 @@ impl Connection {
             Command::Conversations(_) => self.later::<command::Conversations>(reference, context.conversations()),
             Command::History(wanted) => self.later::<command::History>(reference, context.history(wanted)),
             Command::Search(wanted) => self.later::<command::Search>(reference, context.search(wanted)),
+            Command::Legacy(wanted) => self.later::<command::Legacy>(reference, context.legacy(wanted)),
+            Command::LegacyTake(wanted) => self.later::<command::LegacyTake>(reference, context.take_legacy(wanted)),
             Command::Events(wanted) => self.later::<command::Events>(reference, context.events(wanted)),
             Command::Subscribe(wanted) => self.subscribe(reference, context, wanted),
             Command::Unsubscribe(wanted) => self.unsubscribe(reference, &wanted.sub),

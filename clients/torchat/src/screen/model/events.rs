@@ -159,6 +159,10 @@ impl Model {
                 }
                 self.say(text);
             }
+            // Nothing proves who wrote it, so it is in none of the conversations here: `torchat legacy` shows it.
+            What::Legacy { claims, .. } => {
+                self.say(format!("an old program that claims to be {} has written", super::one_line(&claims)));
+            }
             What::Gap { .. } => {
                 self.ask(Ask::Conversations { fresh: true });
                 self.ask(Ask::Requests);
