@@ -138,12 +138,18 @@ fn while_tor_starts_it_is_told_and_does_not_ask() {
     play.status(false, 0, "starting Tor");
     play.asked(|ask| matches!(ask, Ask::Invite { .. }));
     play.see("Tor: starting Tor");
-    for sentence in ["connecting to the Tor network (15 %)", "connecting to the Tor network (85 %)"] {
-        play.event(What::Tor { usable: false, sentence: sentence.into() });
+    // Each answer comes when there is something new; in between nothing happens.
+    for (version, sentence) in
+        [(2, "connecting to the Tor network (15 %)"), (3, "connecting to the Tor network (85 %)")]
+    {
+        let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(_) }));
+        assert_eq!((play.model.wake_at(), &play.effects[..]), (None, &[][..]));
+        let status = serde_json::json!({ "tor": { "usable": false, "sentence": sentence } });
+        play.answer(ask, Answer::Status(StatusAnswer { version, sentence: String::new(), status }));
         play.see(&sentence[..30]);
+        play.now += 1_000;
+        play.input(Input::Tick);
     }
-    assert_eq!(play.model.wake_at(), None);
-    assert_eq!(play.effects, []);
 }
 
 #[test]
