@@ -222,7 +222,8 @@ fn status_text(model: &Model) -> (String, Role) {
         Link::Up => {}
     }
     if let Some(tor) = model.tor.as_ref().filter(|tor| !tor.usable) {
-        return (body::progress(tor), Role::Warning);
+        // All its sentences name Tor; on a small screen the percentage at their end counts.
+        return (tor.sentence.clone(), Role::Warning);
     }
     if !model.requests.is_empty() && !layout::shows_list(model) {
         return (format!("{} ask to become contacts: Esc shows the list", model.requests.len()), Role::Warning);

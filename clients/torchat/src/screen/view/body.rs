@@ -104,7 +104,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
 }
 
 /// Tor's progress in words.
-pub(super) fn progress(tor: &Tor) -> String {
+fn progress(tor: &Tor) -> String {
     format!("Tor: {}", tor.sentence)
 }
 
