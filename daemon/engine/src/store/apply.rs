@@ -210,8 +210,6 @@ impl<'a> Changes<'a> {
                     self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) })?;
                 }
             }
-            // They follow from what is stored.
-            Op::Rechain { .. } => {}
             Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
                 let (num, upto) = (self.peer(peer)?, number(*upto)?);
                 let moved = db
