@@ -173,14 +173,6 @@ pub enum Op {
         /// When, in milliseconds since 1970.
         at_ms: i64,
     },
-    /// The digests of what is pending in the peer's lane changed. They follow from what is taken back and from the last
-    /// digest that is acknowledged, so a store that keeps those need not keep them.
-    Rechain {
-        /// The receiver.
-        peer: PeerId,
-        /// Every pending message with the digest after it.
-        messages: Vec<(MessageId, Chain)>,
-    },
     /// The undelivered messages get numbers in a new lane, because the peer knows another history of the old one. Those
     /// that were taken back get none: whether they had reached the peer stays unknown.
     NewLane {

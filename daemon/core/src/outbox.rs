@@ -156,7 +156,8 @@ impl Outbox {
         self.pending.iter().skip(skip)
     }
 
-    /// Takes those messages back that are pending. The digests change: see [`Outbox::chains`].
+    /// Takes those messages back that are pending. The digests of what is pending change; the store need not be told, for
+    /// they follow from what it has.
     pub(crate) fn take_back(&mut self, mids: &[MessageId], why: SkipReason) -> Vec<Taken> {
         let mids: BTreeSet<_> = mids.iter().collect();
         let mut taken = Vec::new();
@@ -177,11 +178,6 @@ impl Outbox {
             pending.chain = pending.digest(before);
             before = pending.chain;
         }
-    }
-
-    /// The digests of everything pending, as the store must know them after they changed.
-    pub(crate) fn chains(&self) -> Vec<(MessageId, Chain)> {
-        self.pending.iter().map(|p| (p.mid, p.chain)).collect()
     }
 
     /// Takes what the peer says it has. Its digest must be one of ours at that number: the number alone would let a
@@ -244,7 +240,7 @@ impl Outbox {
             self.push_pending(pending);
         }
         self.maybe_sent = self.pending.len() as u64;
-        self.chains()
+        self.pending.iter().map(|p| (p.mid, p.chain)).collect()
     }
 
     /// How many messages from number `next` on fit into what the peer takes unacknowledged.

@@ -205,6 +205,16 @@ pub(crate) enum Event {
     },
 }
 
+/// What a turn asks for: to be done once the turn is durable, and not before.
+#[derive(Default)]
+struct Due {
+    effects: Vec<Effect>,
+    outgoing: Vec<Vec<Outgoing>>,
+    facts: Facts,
+    /// There was a commit.
+    written: bool,
+}
+
 /// A running engine's state. [`Engine::start`] must be called within a tokio runtime.
 pub struct Engine {
     node: Arc<Mutex<Node>>,
@@ -361,13 +371,28 @@ impl Engine {
         // Said at every start, because what the last process said may not hold any more.
         self.tell_network(&status.borrow().clone());
         self.note_network(&mut status, &mut inputs);
+        // What the last turn asks for, if it is to be settled with the next one.
+        let mut before = Due::default();
         loop {
             // The first turn runs at once: it dials whom the last process left waiting.
-            if self.turn(std::mem::take(&mut inputs)).await.is_err() {
-                tracing::error!("the store's thread is gone: stopping");
-                break;
-            }
+            let due = match self.turn(std::mem::take(&mut inputs), std::mem::take(&mut before)).await {
+                Ok(due) => due,
+                Err(_) => {
+                    tracing::error!("the store's thread is gone: stopping");
+                    break;
+                }
+            };
             room.clear();
+            // While requests wait, the next turn's commit is begun before this one's answers are given. Not after a turn
+            // that wrote nothing: it did not wait for anything either, and others are to run as well.
+            if due.written && self.writable && !stop.is_cancelled() {
+                self.accept_waiting(&mut inputs, &mut room);
+                if !inputs.is_empty() {
+                    before = due;
+                    continue;
+                }
+            }
+            self.settle(due);
             probe_at = match (self.writable, probe_at) {
                 (true, _) => None,
                 (false, None) => Some(tokio::time::Instant::now() + PROBE_PAUSE),
@@ -393,15 +418,20 @@ impl Engine {
                 }
                 () = at(deadline) => {}
             }
-            while inputs.len() < TURN {
-                let Ok(event) = self.events.try_recv() else { break };
-                self.accept(event, &mut inputs, &mut room);
-            }
+            self.accept_waiting(&mut inputs, &mut room);
         }
         let asked = stop.is_cancelled();
         let ended = if self.replace.load(Ordering::Acquire) { Ended::Replace } else { Ended::Stopped };
         self.farewell().await;
         if asked { Ok(ended) } else { Err(StoreLost) }
+    }
+
+    /// Takes what waits, as much as one turn may have.
+    fn accept_waiting(&mut self, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
+        while inputs.len() < TURN {
+            let Ok(event) = self.events.try_recv() else { break };
+            self.accept(event, inputs, room);
+        }
     }
 
     fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
@@ -486,8 +516,13 @@ impl Engine {
         self.untold.push(Op::Network { usable: status.usable, sentence: status.sentence.clone() });
     }
 
-    /// One turn. The error means that there is no store any more.
-    async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), crate::store::WriterGone> {
+    /// One turn. Gives back what it asks for once it is durable, to be settled by the caller or with the next turn. The
+    /// error means that there is no store any more.
+    ///
+    /// `before` is what the last turn asks for: it is durable, so it may be seen, and it is settled while the store is at
+    /// work. The decision is not: it is made after the last commit succeeded, so a failed commit never takes back
+    /// what another one was built on.
+    async fn turn(&mut self, inputs: Vec<Input>, before: Due) -> Result<Due, crate::store::WriterGone> {
         let now = self.world.clock.now();
         let arrived = inputs.iter().any(is_news);
         let turn = {
@@ -523,21 +558,30 @@ impl Engine {
             })
             .collect();
         if ops.is_empty() && wanted.is_empty() {
-            self.act(effects, Vec::new(), Facts::default());
-            return Ok(());
+            self.settle(before);
+            return Ok(Due { effects, ..Due::default() });
         }
-        match self.writer.write(now.wall_ms, ops, wanted).await? {
+        let written = self.writer.begin(now.wall_ms, ops, wanted);
+        self.settle(before);
+        match written.await? {
             Ok(written) => {
                 if self.writable {
                     self.unwritten_reads.clear();
                 }
                 self.untold.drain(..told);
                 let facts = written.applied.map_or_else(Facts::default, |applied| self.take_up(applied));
-                self.act(effects, written.outgoing, facts);
+                Ok(Due { effects, outgoing: written.outgoing, facts, written: true })
             }
-            Err(error) => self.fail(&error, reads, only_reads, effects),
+            Err(error) => {
+                self.fail(&error, reads, only_reads, effects);
+                Ok(Due::default())
+            }
         }
-        Ok(())
+    }
+
+    /// Does what a durable turn asks for.
+    fn settle(&mut self, due: Due) {
+        self.act(due.effects, due.outgoing, due.facts);
     }
 
     /// Takes up what a commit did, before anybody hears of it.
@@ -686,7 +730,8 @@ impl Engine {
             self.accept(event, &mut inputs, &mut room);
         }
         inputs.push(Input::Stop);
-        if self.turn(inputs).await.is_ok() {
+        if let Ok(due) = self.turn(inputs, Due::default()).await {
+            self.settle(due);
             room.clear();
             // A link ends by itself once its last words are written. What else comes now is not answered, which its
             // sender takes for what it is: not accepted.

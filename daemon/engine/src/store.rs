@@ -29,9 +29,12 @@ use std::path::{Path, PathBuf};
 use torchat_core::op::Op;
 use torchat_protocol::id::PeerId;
 
-/// Messages that are not indexed for the search, before a commit indexes some.
+/// Messages that are not indexed for the search, before the writer's thread indexes some while nothing else is written.
 const INDEX_AT: i64 = 64;
-/// So many at most, so that the commit stays short.
+/// And before a commit takes some of them with it, however busy the writer is: a search that finds so many waits for about
+/// a second.
+const INDEX_BEHIND: i64 = 32_768;
+/// So many at once, so that the commit stays short.
 const INDEX_STEP: u32 = 256;
 /// New events before a commit removes old ones.
 const TRIM_AT: u64 = 64;
@@ -189,10 +192,22 @@ impl Store {
     fn try_commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut applied = Applied::default();
-        let mut changes = apply::Changes { db: &transaction, known: &mut self.known, at_ms, out: &mut applied };
+        let mut changes = apply::Changes {
+            db: &transaction,
+            known: &mut self.known,
+            at_ms,
+            last_message: self.last_message,
+            last_event: self.log.last,
+            insert_message: None,
+            insert_event: None,
+            words: None,
+            out: &mut applied,
+        };
         for op in ops {
             changes.apply(op)?;
         }
+        let last_message = changes.last_message;
+        drop(changes);
         let mut log = self.log;
         let mut trimmed_at = self.trimmed_at;
         let added = applied.events.len() as u64;
@@ -201,9 +216,8 @@ impl Store {
             trimmed_at = log.last;
             events::trim(&transaction, &mut log, &self.retention, at_ms, TRIM_STEP.max(2 * added))?;
         }
-        let last_message = self.last_message.max(applied.last_message);
         let mut indexed = self.indexed;
-        if last_message - indexed >= INDEX_AT {
+        if last_message - indexed >= INDEX_BEHIND {
             indexed = search::index(&transaction, indexed, last_message, INDEX_STEP)?;
         }
         transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
@@ -226,6 +240,11 @@ impl Store {
             self.log = log;
         }
         Ok((more, log))
+    }
+
+    /// Whether enough texts wait for the search's index to be worth a commit.
+    fn index_due(&self) -> bool {
+        self.last_message - self.indexed >= INDEX_AT
     }
 
     /// Puts messages into the search's index, at most `step`. Returns whether more are to be indexed.
@@ -252,8 +271,8 @@ impl Store {
         // More than one page, so that the file must really grow.
         let filler = "x".repeat(64 * 1024);
         transaction.execute(
-            "INSERT INTO message (peer, dir, state, mid, at_ms, text) VALUES (0, 2, 0, x'00', 0, ?1)",
-            [filler],
+            "INSERT INTO message (id, peer, dir, state, mid, at_ms, text) VALUES (?1, 0, 2, 0, x'00', 0, ?2)",
+            rusqlite::params![self.last_message + 1, filler],
         )?;
         transaction.execute("DELETE FROM message WHERE peer = 0 AND dir <> 1", [])?;
         transaction.commit()?;

@@ -188,7 +188,7 @@ impl Node {
                 if restart && let Some(link) = self.links.get_mut(&id) {
                     link.next = Some(out.acked() + 1);
                 }
-                let Progress { delivered, taken_back, rechained } = progress;
+                let Progress { delivered, taken_back, .. } = progress;
                 if !delivered.is_empty() || !taken_back.is_empty() {
                     if let Some(link) = self.links.get_mut(&id) {
                         link.progress = true;
@@ -204,9 +204,6 @@ impl Node {
                     let late = delivered.iter().filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
                     let (lane, upto, chain) = (state.lane, state.hwm, state.chain);
                     turn.ops.push(Op::Delivered { peer, lane, upto, chain, late, at_ms: now.wall_ms });
-                    if rechained {
-                        turn.ops.push(Op::Rechain { peer, messages: out.chains() });
-                    }
                     turn.effects.push(Effect::Delivered { peer, mids: delivered.iter().map(|p| p.mid).collect() });
                 }
             }
@@ -263,7 +260,6 @@ impl Node {
         }
         self.outbox_bytes -= taken.iter().map(|t| u64::from(t.bytes)).sum::<u64>();
         turn.ops.extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, seq: t.seq, why, at_ms: now.wall_ms }));
-        turn.ops.push(Op::Rechain { peer, messages: out.chains() });
         turn.effects.push(Effect::TakenBack { peer, mids: taken.iter().map(|t| t.mid).collect(), why });
         self.to_pump.insert(peer);
         taken

@@ -4,7 +4,7 @@ use super::events::NewMessage;
 use super::messages::blob;
 use super::{Head, LogEdges, StoreError, Stored, records};
 use crate::handle::contact_record;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use torchat_core::op::Op;
 use torchat_protocol::control::api::Onion;
@@ -31,8 +31,6 @@ pub struct Applied {
     pub events: Vec<Event>,
     /// Where the event log begins and ends now.
     pub log: LogEdges,
-    /// The last message that was added; 0: none.
-    pub(super) last_message: i64,
 }
 
 impl Default for LogEdges {
@@ -57,10 +55,19 @@ pub(super) struct Changes<'a> {
     pub(super) known: &'a mut Known,
     /// The turn's moment, in milliseconds since 1970.
     pub(super) at_ms: i64,
+    /// The last message's row.
+    pub(super) last_message: i64,
+    /// The last event's number.
+    pub(super) last_event: u64,
+    /// The statements that a turn repeats most, kept for its length.
+    pub(super) insert_message: Option<CachedStatement<'a>>,
+    pub(super) insert_event: Option<CachedStatement<'a>>,
+    /// A moment, and how it is written.
+    pub(super) words: Option<(i64, String)>,
     pub(super) out: &'a mut Applied,
 }
 
-impl Changes<'_> {
+impl<'a> Changes<'a> {
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
         let db = self.db;
         match op {
@@ -168,19 +175,23 @@ impl Changes<'_> {
                 let Some(lane) = self.out_lane(num, *lane)? else {
                     return Err(StoreError::Damaged("a message goes into a lane that is not ours".into()));
                 };
-                db.prepare_cached(
-                    "INSERT INTO message (peer, dir, state, mid, at_ms, done_ms, until_ms, lane, seq, text)
-                 VALUES (?1, 1, 0, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![num, mid.0, at_ms, until_ms, lane, number(*seq)?, text])?;
-                let id = self.added();
+                let id = self.last_message + 1;
+                let insert = match &mut self.insert_message {
+                    Some(insert) => insert,
+                    none => none.insert(db.prepare_cached(
+                        "INSERT INTO message (id, peer, dir, state, mid, at_ms, done_ms, until_ms, lane, seq, text)
+                         VALUES (?1, ?2, 1, 0, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
+                    )?),
+                };
+                insert.execute(params![id, num, mid.0, at_ms, until_ms, lane, number(*seq)?, text])?;
+                self.last_message = id;
                 self.out.queued.push((*mid, id));
                 if let Some(client) = client {
                     records::note_client_id(db, client, id, *at_ms)?;
                 }
                 let (client_id, text) = (client.clone(), text.clone());
                 let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
-                self.tell(message.told(Kind::Queued))?;
+                self.tell_new(message, Kind::Queued)?;
             }
             Op::TakeBack { peer, mid, seq, why, at_ms } => {
                 let num = self.peer(peer)?;
@@ -199,8 +210,6 @@ impl Changes<'_> {
                     self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) })?;
                 }
             }
-            // They follow from what is stored.
-            Op::Rechain { .. } => {}
             Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
                 let (num, upto) = (self.peer(peer)?, number(*upto)?);
                 let moved = db
@@ -260,14 +269,16 @@ impl Changes<'_> {
                 self.set_in_lane(num, *lane, *seq, chain)?;
                 // A message that came before by another lane (its sender was restored from a backup) is not stored again.
                 let lane = self.in_lane(num, *lane)?;
+                let id = self.last_message + 1;
                 let new = db
                     .prepare_cached(
-                        "INSERT INTO message (peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
-                     VALUES (?1, 0, 0, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (peer, mid) WHERE dir = 0 DO NOTHING",
+                        "INSERT INTO message (id, peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
+                     VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?6, ?7, ?8)
+                     ON CONFLICT (peer, mid, dir) WHERE dir <> 1 DO NOTHING",
                     )?
-                    .execute(params![num, mid.0, at_ms, number(*sent_s)?, lane, number(*seq)?, text])?;
+                    .execute(params![id, num, mid.0, at_ms, number(*sent_s)?, lane, number(*seq)?, text])?;
                 if new == 1 {
-                    let id = self.added();
+                    self.last_message = id;
                     db.prepare_cached(
                         "UPDATE peer SET unread = unread + 1, unread_bytes = unread_bytes + ?2,
                         untaken = coalesce(untaken, ?3) WHERE num = ?1",
@@ -277,7 +288,7 @@ impl Changes<'_> {
                     self.out.stored.push(Stored { peer: *peer, head });
                     let (sent_s, client_id, text) = (Some(number(*sent_s)?), None, text.clone());
                     let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s, client_id, text };
-                    self.tell(message.told(Kind::Received))?;
+                    self.tell_new(message, Kind::Received)?;
                 } else {
                     // The core has counted it as unread, and nobody will ever read it once more.
                     self.out.freed.push((*peer, text.len() as u64));
@@ -290,17 +301,19 @@ impl Changes<'_> {
                     let lane = self.in_lane(num, *lane)?;
                     // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
                     let text = format!("{count} messages were lost here");
+                    let id = self.last_message + 1;
                     let new = db
                         .prepare_cached(
-                            "INSERT INTO message (peer, dir, state, mid, at_ms, lane, seq, text)
-                     VALUES (?1, 2, 1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (peer, mid) WHERE dir = 2 DO NOTHING",
+                            "INSERT INTO message (id, peer, dir, state, mid, at_ms, lane, seq, text)
+                     VALUES (?1, ?2, 2, 1, ?3, ?4, ?5, ?6, ?7)
+                     ON CONFLICT (peer, mid, dir) WHERE dir <> 1 DO NOTHING",
                         )?
-                        .execute(params![num, chain.0, at_ms, lane, number(*to)?, text])?;
+                        .execute(params![id, num, chain.0, at_ms, lane, number(*to)?, text])?;
                     if new == 1 {
-                        let id = self.added();
+                        self.last_message = id;
                         let (mid, client_id) = (MessageId(chain.0), None);
                         let message = NewMessage { id, mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
-                        self.tell(message.told(Kind::Lost))?;
+                        self.tell_new(message, Kind::Lost)?;
                     }
                 }
             }
@@ -365,12 +378,6 @@ impl Changes<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The row that was just added to `message`.
-    fn added(&mut self) -> i64 {
-        self.out.last_message = self.db.last_insert_rowid();
-        self.out.last_message
     }
 
     /// A peer's number; it gets one if it has none.

@@ -81,7 +81,7 @@ pub(super) struct NewMessage {
 }
 
 impl NewMessage {
-    fn record(self, dir: Direction, state: MessageState) -> Message {
+    fn record(self, dir: Direction, state: MessageState, at: String) -> Message {
         Message {
             id: self.id,
             mid: self.mid,
@@ -89,7 +89,7 @@ impl NewMessage {
             dir,
             text: self.text,
             state,
-            at: time(self.at_ms),
+            at,
             sent_at: self.sent_s.map(|s| time(s.saturating_mul(1000))),
             done_at: None,
             client_id: self.client_id,
@@ -98,12 +98,12 @@ impl NewMessage {
         }
     }
 
-    /// As an event of a kind that shows the whole message.
-    pub(super) fn told(self, kind: Kind) -> What {
+    /// As an event of a kind that shows the whole message. `at` is its `at_ms` in words.
+    fn told(self, kind: Kind, at: String) -> What {
         match kind {
-            Kind::Received => What::Received { message: self.record(Direction::In, MessageState::Unread) },
-            Kind::Lost => What::Lost { message: self.record(Direction::Mark, MessageState::Lost) },
-            _ => What::Queued { message: self.record(Direction::Out, MessageState::Queued) },
+            Kind::Received => What::Received { message: self.record(Direction::In, MessageState::Unread, at) },
+            Kind::Lost => What::Lost { message: self.record(Direction::Mark, MessageState::Lost, at) },
+            _ => What::Queued { message: self.record(Direction::Out, MessageState::Queued, at) },
         }
     }
 }
@@ -158,23 +158,52 @@ impl Changes<'_> {
     pub(super) fn tell(&mut self, what: What) -> Result<(), StoreError> {
         let message = message(&what);
         let peer = what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
-        self.db
-            .prepare_cached("INSERT INTO event (at_ms, kind, message, peer, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![self.at_ms, number(what.kind()), message, peer, data(&what)])?;
-        let seq = self.db.last_insert_rowid().unsigned_abs();
-        self.out.events.push(Event { seq, at: time(self.at_ms), what });
+        let seq = self.last_event + 1;
+        let insert = match &mut self.insert_event {
+            Some(insert) => insert,
+            none => none.insert(self.db.prepare_cached(
+                "INSERT INTO event (seq, at_ms, kind, message, peer, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?),
+        };
+        insert.execute(params![
+            i64::try_from(seq).unwrap_or(i64::MAX),
+            self.at_ms,
+            number(what.kind()),
+            message,
+            peer,
+            data(&what)
+        ])?;
+        self.last_event = seq;
+        let at = self.time(self.at_ms);
+        self.out.events.push(Event { seq, at, what });
         Ok(())
+    }
+
+    /// As [`time`]. Most moments of a turn are the turn's own, and to write one in words costs as much as a row.
+    fn time(&mut self, at_ms: i64) -> String {
+        if self.words.as_ref().is_none_or(|(known, _)| *known != at_ms) {
+            self.words = Some((at_ms, time(at_ms)));
+        }
+        self.words.as_ref().map(|(_, words)| words.clone()).unwrap_or_default()
+    }
+
+    /// Adds the event that shows a whole new message.
+    pub(super) fn tell_new(&mut self, message: NewMessage, kind: Kind) -> Result<(), StoreError> {
+        let at = self.time(message.at_ms);
+        self.tell(message.told(kind, at))
     }
 }
 
 /// Where the log begins and ends, by three seeks.
 pub(super) fn edges(db: &Connection) -> Result<LogEdges, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT (SELECT min(seq) FROM event), (SELECT seq FROM sqlite_sequence WHERE name = 'event')",
+        "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event), (SELECT value FROM meta WHERE name = 'told')",
     )?;
-    let (oldest, last) =
-        query.query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))?;
-    let last = last.unwrap_or(0);
+    let (oldest, newest, told) = query.query_row([], |row| {
+        Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<i64>>(2)?))
+    })?;
+    // Whatever was removed was noted then, so no number comes twice.
+    let last = newest.unwrap_or(0).max(told.unwrap_or(0));
     Ok(LogEdges { oldest: oldest.unwrap_or(last + 1).unsigned_abs(), last: last.unsigned_abs() })
 }
 
@@ -200,6 +229,7 @@ pub(super) fn trim(
     let oldest = kept.map_or(end, i64::unsigned_abs);
     if oldest > edges.oldest {
         db.prepare_cached("DELETE FROM event WHERE seq < ?1")?.execute([signed(oldest)])?;
+        db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'told'")?.execute([signed(edges.last)])?;
         edges.oldest = oldest;
     }
     Ok(kept.is_none() && end <= edges.last)
@@ -266,7 +296,10 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
     let data = row.get_ref(4)?.as_str_or_null().ok().flatten().unwrap_or_default();
     let short = |m: NewMessage| MessageRef { peer: Onion(m.peer), id: m.id, mid: m.mid };
     Ok(match kind {
-        Kind::Received | Kind::Queued | Kind::Lost => message.map(|m| m.told(kind)),
+        Kind::Received | Kind::Queued | Kind::Lost => message.map(|m| {
+            let at = time(m.at_ms);
+            m.told(kind, at)
+        }),
         Kind::Sent => message.map(|m| What::Sent(short(m))),
         Kind::Delivered => message.map(|m| What::Delivered(short(m))),
         Kind::Failed => message.map(|m| What::Failed(short(m))),

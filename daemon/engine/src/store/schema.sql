@@ -75,10 +75,11 @@ CREATE TABLE in_lane (
     PRIMARY KEY (peer, lane)
 ) STRICT, WITHOUT ROWID;
 
--- AUTOINCREMENT: a number is never used twice, so a client's cursor can never point at another message.
+-- A number is never used twice, so a client's cursor can never point at another message: rows are never removed, and the
+-- next number is one more than the last row's. AUTOINCREMENT would write its own table with every row.
 -- A row's length never changes (but by a byte when a message is taken back), so that the pages stay full.
 CREATE TABLE message (
-    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id          INTEGER NOT NULL PRIMARY KEY,
     peer        INTEGER NOT NULL,            -- `peer.num`
     dir         INTEGER NOT NULL,            -- 0 received, 1 sent, 2 a mark of ours
     -- received: 0 unread, 1 read; sent: 0 queued, 1 delivered, 2 withdrawn, 3 expired, and as long as the peer has not
@@ -102,13 +103,12 @@ CREATE INDEX message_unread       ON message (peer)      WHERE dir = 0 AND state
 CREATE INDEX message_outbox       ON message (peer, seq) WHERE dir = 1 AND state IN (0, 4, 5);
 -- What a sender that was restored from a backup repeats is not stored again. Ids of ours are random and need no index:
 -- those that wait are found by their numbers.
-CREATE UNIQUE INDEX message_mid   ON message (peer, mid) WHERE dir = 0;
-CREATE UNIQUE INDEX message_mark  ON message (peer, mid) WHERE dir = 2;
+CREATE UNIQUE INDEX message_mid   ON message (peer, mid, dir) WHERE dir <> 1;
 
 -- Every change that a local program may want to hear of, in the transaction of the change. A row about a message points
--- to it and repeats nothing of it. AUTOINCREMENT: numbers grow by one, also after all rows were removed.
+-- to it and repeats nothing of it. Numbers grow by one, also after all rows were removed: see `told` in `meta`.
 CREATE TABLE event (
-    seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    seq         INTEGER NOT NULL PRIMARY KEY,
     at_ms       INTEGER NOT NULL,
     kind        INTEGER NOT NULL,            -- see store/events.rs
     message     INTEGER,
@@ -141,12 +141,12 @@ CREATE TABLE token (
     expires_ms  INTEGER                      -- NULL: never
 ) STRICT, WITHOUT ROWID;
 
--- Single numbers. `indexed`: messages up to this row are in `search`.
+-- Single numbers. `indexed`: messages up to this row are in `search`. `told`: the last event when some were removed last.
 CREATE TABLE meta (
     name        TEXT    NOT NULL PRIMARY KEY,
     value       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO meta (name, value) VALUES ('indexed', 0);
+INSERT INTO meta (name, value) VALUES ('indexed', 0), ('told', 0);
 
 -- The words of all texts by row of `message`, without the texts. `conversation` holds the first 8 bytes of the peer's key
 -- in hexadecimal digits as one word, so that a search in a conversation is an intersection of two lists.

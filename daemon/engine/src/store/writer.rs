@@ -1,12 +1,19 @@
 //! Where commits run: on a thread of their own, or inline.
 
-use super::{Applied, Outgoing, Store, StoreError, query};
+use super::{Applied, INDEX_STEP, Outgoing, Store, StoreError, query};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use torchat_core::op::Op;
 use torchat_protocol::id::{LaneId, PeerId};
+
+/// For how long nothing is written before texts go into the search's index.
+const IDLE: Duration = Duration::from_secs(1);
+/// Until something else is written.
+const FOREVER: Duration = Duration::MAX;
 
 /// The texts that a turn transmits, asked for together with its commit to spare a second trip to the thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +73,28 @@ impl Writer {
     pub fn threaded(mut store: Store) -> std::io::Result<Self> {
         let (jobs, queue) = std::sync::mpsc::channel::<Job>();
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
-            while let Ok(job) = queue.recv() {
-                job(&mut store);
+            let mut patience = IDLE;
+            loop {
+                let next = if store.index_due() && patience < FOREVER {
+                    queue.recv_timeout(patience)
+                } else {
+                    queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                };
+                patience = match next {
+                    Ok(job) => {
+                        job(&mut store);
+                        IDLE
+                    }
+                    // Texts go into the search's index while nobody waits for a commit.
+                    Err(RecvTimeoutError::Timeout) => match store.index(INDEX_STEP) {
+                        Ok(_) => Duration::ZERO,
+                        Err(error) => {
+                            tracing::debug!(%error, "texts were not indexed");
+                            FOREVER
+                        }
+                    },
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
             }
         })?;
         Ok(Self { jobs: Jobs(Place::Thread(Arc::new(Mutex::new(Some(jobs))))), thread: Some(thread) })
@@ -96,7 +123,17 @@ impl Writer {
         ops: Vec<Op>,
         wanted: Vec<Wanted>,
     ) -> Result<Result<Written, StoreError>, WriterGone> {
-        self.jobs.run(move |store| write(store, at_ms, &ops, &wanted)).await
+        self.begin(at_ms, ops, wanted).await
+    }
+
+    /// As [`Writer::write`]: what it gives back only waits for the end. A writer with a thread has begun by then.
+    pub fn begin(
+        &self,
+        at_ms: i64,
+        ops: Vec<Op>,
+        wanted: Vec<Wanted>,
+    ) -> impl Future<Output = Result<Result<Written, StoreError>, WriterGone>> + Send + use<> {
+        self.jobs.begin(move |store| write(store, at_ms, &ops, &wanted))
     }
 
     /// As [`Store::probe`].
@@ -125,24 +162,46 @@ impl Jobs {
         &self,
         job: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, WriterGone> {
-        match &self.0 {
-            Place::Inline { store, closed } => {
-                // A commit takes time: a simulated kill may fall before it, as a real one does.
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                if closed.load(Ordering::Acquire) {
-                    return Err(WriterGone);
-                }
-                let done = job(&mut lock(store));
-                // And between it and what follows from it.
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                Ok(done)
-            }
+        self.begin(job).await
+    }
+
+    /// Hands a job to the thread, if there is one, and gives back what waits for it.
+    fn begin<T: Send + 'static, J: FnOnce(&mut Store) -> T + Send + 'static>(
+        &self,
+        job: J,
+    ) -> impl Future<Output = Result<T, WriterGone>> + Send + use<T, J> {
+        enum Begun<T, J> {
+            Gone,
+            Inline(Arc<Mutex<Store>>, Arc<AtomicBool>, J),
+            Thread(oneshot::Receiver<T>),
+        }
+        let begun = match &self.0 {
+            Place::Inline { store, closed } => Begun::Inline(store.clone(), closed.clone(), job),
             Place::Thread(jobs) => {
                 let (done, answer) = oneshot::channel();
                 // A receiver that is gone gave up waiting; the commit counts all the same.
                 let job: Job = Box::new(move |store| drop(done.send(job(store))));
-                lock(jobs).as_ref().ok_or(WriterGone)?.send(job).map_err(|_| WriterGone)?;
-                answer.await.map_err(|_| WriterGone)
+                match lock(jobs).as_ref().map(|jobs| jobs.send(job)) {
+                    Some(Ok(())) => Begun::Thread(answer),
+                    Some(Err(_)) | None => Begun::Gone,
+                }
+            }
+        };
+        async move {
+            match begun {
+                Begun::Gone => Err(WriterGone),
+                Begun::Thread(answer) => answer.await.map_err(|_| WriterGone),
+                Begun::Inline(store, closed, job) => {
+                    // A commit takes time: a simulated kill may fall before it, as a real one does.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    if closed.load(Ordering::Acquire) {
+                        return Err(WriterGone);
+                    }
+                    let done = job(&mut lock(&store));
+                    // And between it and what follows from it.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    Ok(done)
+                }
             }
         }
     }

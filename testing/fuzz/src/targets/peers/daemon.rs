@@ -239,7 +239,8 @@ impl Daemon {
                 let mut before = prev;
                 let messages = (first..).zip(rows).map(|(seq, sent)| {
                     assert_eq!(sent.seq, seq, "without gaps");
-                    let prev = std::mem::replace(&mut before, sent.chain);
+                    let prev = before;
+                    before = before.next(sent.mid);
                     let body = Body::Text { text: sent.text.clone() };
                     Said::Bytes(link, wire(&PeerMessage::Recv(Recv { lane, seq, prev, mid: sent.mid, sent: 0, body })))
                 });

@@ -25,7 +25,6 @@ pub(super) struct Sent {
     pub(super) mid: MessageId,
     pub(super) lane: LaneId,
     pub(super) seq: u64,
-    pub(super) chain: Chain,
     pub(super) text: String,
     pub(super) at_ms: i64,
     pub(super) until_ms: Option<i64>,
@@ -197,20 +196,14 @@ impl Store {
 
     fn apply_sent(&mut self, op: Op) {
         match op {
-            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, text, .. } => {
+            Op::Queue { peer, mid, lane, seq, at_ms, until_ms, text, .. } => {
                 self.out_lanes.entry(peer).or_insert((lane, 0, Chain::EMPTY));
                 assert!(!self.sent.iter().any(|sent| sent.mid == mid), "an id twice");
-                self.sent.push(Sent { peer, mid, lane, seq, chain, text, at_ms, until_ms, state: State::Queued });
+                self.sent.push(Sent { peer, mid, lane, seq, text, at_ms, until_ms, state: State::Queued });
             }
             Op::TakeBack { peer, mid, why, .. } => {
                 for sent in self.of(peer).filter(|sent| sent.mid == mid && sent.state == State::Queued) {
                     sent.state = State::Open(why);
-                }
-            }
-            Op::Rechain { peer, messages } => {
-                let chains: BTreeMap<_, _> = messages.into_iter().collect();
-                for sent in self.of(peer) {
-                    sent.chain = chains.get(&sent.mid).copied().unwrap_or(sent.chain);
                 }
             }
             Op::Delivered { peer, lane, upto, chain, late, .. } => {
@@ -236,9 +229,9 @@ impl Store {
                 for sent in self.of(peer).filter(|sent| matches!(sent.state, State::Open(_))) {
                     sent.state = State::Gone;
                 }
-                for (seq, (mid, chain)) in (1u64..).zip(messages) {
+                for (seq, (mid, _)) in (1u64..).zip(messages) {
                     for sent in self.of(peer).filter(|sent| sent.mid == mid) {
-                        (sent.lane, sent.seq, sent.chain) = (lane, seq, chain);
+                        (sent.lane, sent.seq) = (lane, seq);
                     }
                 }
             }
@@ -280,14 +273,21 @@ impl Store {
             let numbers: Vec<_> = rows.iter().map(|sent| sent.seq).collect();
             let expected: Vec<_> = (acked + 1..).take(numbers.len()).collect();
             assert_eq!(numbers, expected, "what is pending follows what is acknowledged");
-            let pending = rows.into_iter().map(|sent| Pending {
-                mid: sent.mid,
-                chain: sent.chain,
-                bytes: u32::try_from(sent.text.len()).unwrap_or(u32::MAX),
-                at_ms: sent.at_ms,
-                gone: if let State::Open(why) = sent.state { Some(why) } else { None },
-                until_ms: sent.until_ms,
-                end_mono_ms: None,
+            // As the real store: digests of what is pending follow from the one that is acknowledged.
+            let mut before = *acked_chain;
+            let pending = rows.into_iter().map(|sent| {
+                let mut pending = Pending {
+                    mid: sent.mid,
+                    chain: Chain::EMPTY,
+                    bytes: u32::try_from(sent.text.len()).unwrap_or(u32::MAX),
+                    at_ms: sent.at_ms,
+                    gone: if let State::Open(why) = sent.state { Some(why) } else { None },
+                    until_ms: sent.until_ms,
+                    end_mono_ms: None,
+                };
+                pending.chain = pending.digest(before);
+                before = pending.chain;
+                pending
             });
             OutSnapshot { lane: *lane, acked: *acked, acked_chain: *acked_chain, pending: pending.collect() }
         });
