@@ -66,13 +66,7 @@ impl Home {
 
     /// The same, with more in its environment.
     pub(crate) fn screen_with(&self, program: &Path, size: (u16, u16), variables: &[(&str, &str)]) -> Screen {
-        let mut command = Command::new("setsid");
-        command.args(["--ctty".as_ref(), program.as_os_str()]);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.dir).env("XDG_DATA_HOME", self.dir.join("data"));
-        command.env("XDG_STATE_HOME", self.dir.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color").envs(variables.iter().copied()).current_dir(&self.dir);
-        Screen::start(command, size)
+        Screen::at_home_with(&self.dir, program, size, PATIENCE, variables)
     }
 
     /// The daemon's data directory.
@@ -106,11 +100,34 @@ pub(crate) struct Screen {
     writer: File,
     child: Child,
     shown: Arc<(Mutex<Shown>, Condvar)>,
+    /// How long something may take that must happen.
+    patience: Duration,
 }
 
 impl Screen {
+    /// The client of somebody whose files are all below `home`.
+    pub(crate) fn at_home(home: &Path, program: &Path, size: (u16, u16), patience: Duration) -> Self {
+        Self::at_home_with(home, program, size, patience, &[])
+    }
+
+    fn at_home_with(
+        home: &Path,
+        program: &Path,
+        size: (u16, u16),
+        patience: Duration,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty".as_ref(), program.as_os_str()]);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_CONFIG_HOME", home.join("config"));
+        command.env("XDG_STATE_HOME", home.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
+        command.env("TERM", "xterm-256color").envs(variables.iter().copied()).current_dir(home);
+        Self::start(command, size, patience)
+    }
+
     /// Starts a program on a terminal of this size: columns and rows.
-    pub(crate) fn start(mut command: Command, size: (u16, u16)) -> Self {
+    pub(crate) fn start(mut command: Command, size: (u16, u16), patience: Duration) -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).expect("a terminal");
@@ -151,7 +168,7 @@ impl Screen {
                 }
             }
         });
-        Self { master, writer, child, shown }
+        Self { master, writer, child, shown, patience }
     }
 
     /// Types.
@@ -173,7 +190,7 @@ impl Screen {
     /// Waits until the screen is so; returns what the condition returned.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, mut condition: impl FnMut(&vt100::Screen) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(found) = condition(shown.parser.screen()) {
@@ -215,7 +232,7 @@ impl Screen {
     /// Waits until something was written to the terminal, of which the screen shows nothing.
     #[track_caller]
     pub(crate) fn written(&self, bytes: &[u8]) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !shown.output.windows(bytes.len()).any(|window| window == bytes) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -241,7 +258,7 @@ impl Screen {
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {
         // The end of its output first, then it is a matter of microseconds.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !shown.ended {
             let left = deadline.saturating_duration_since(Instant::now());
