@@ -29,7 +29,7 @@ fn a_panic_of_any_thread_gives_the_terminal_back_and_says_why() {
         command.args(["--exact", "--ignored", "--nocapture"]);
         command.arg("screen::tests::terminal::takes_the_terminal_and_panics");
         command.env(PANICS_IN, thread).env("TERM", "xterm-256color");
-        let mut screen = super::pty::Screen::start(command, (80, 24), super::pty::PATIENCE);
+        let mut screen = super::pty::Screen::start(command, (80, 24));
         screen.written(b"\x1b[?1049h");
         assert_eq!(screen.end().code(), Some(101));
         assert!(screen.is_restored(), "{}", screen.frame());
