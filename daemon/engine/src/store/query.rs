@@ -1,6 +1,6 @@
 //! What is read from the store, beside the writes.
 
-use super::messages::{self, Glance, MessageRow, Page, blob, peer_id};
+use super::messages::{self, Glance, MessageRow, Most, Page, blob, peer_id};
 use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
 use crate::handle::TokenRow;
 use crate::legacy::LegacyLine;
@@ -62,8 +62,9 @@ pub(super) const HEADS: &str =
     "SELECT id, at_ms, text FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND id > ?2 AND dir <> 1 AND dir = 0
      ORDER BY id LIMIT ?3";
 
-/// Idle reading connections that are kept.
-const IDLE_READERS: usize = 2;
+/// Idle reading connections that are kept: as many as pages are read at the same time. To open one costs more than a page,
+/// and SQLite keeps the descriptors of those that are closed.
+const IDLE_READERS: usize = 4;
 
 impl Reader {
     /// Reads a store's file.
@@ -151,8 +152,8 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn page(&self, peer: &PeerId, page: Page, limit: u32) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| messages::page(db, peer, page, limit))
+    pub fn page(&self, peer: &PeerId, page: Page, most: Most) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| messages::page(db, peer, page, most))
     }
 
     /// A message by its row.
@@ -197,17 +198,17 @@ impl Reader {
         query: &str,
         peers: Option<&[PeerId]>,
         before: i64,
-        limit: usize,
+        most: Most,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| search::find(db, query, peers, before, limit))
+        self.with(|db| search::find(db, query, peers, before, most))
     }
 
-    /// The events after a number and up to another one, in order: at most `limit`, and fewer when their texts are long.
+    /// The events after a number and up to another one, in order: at most `limit`, and no more when they have `bytes`.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
-    pub fn events(&self, after: u64, upto: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.with(|db| events::read(db, after, upto, limit))
+    pub fn events(&self, after: u64, upto: u64, limit: usize, bytes: usize) -> Result<Vec<Event>, StoreError> {
+        self.with(|db| events::read(db, after, upto, limit, bytes))
     }
 
     /// Where the event log begins and ends.
