@@ -14,6 +14,7 @@ mod records;
 mod search;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod writer;
 
 pub use apply::Applied;

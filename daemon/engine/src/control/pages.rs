@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Pages that are read from the store at the same time, on all connections. Every read beside another one opens the store
 /// anew, and SQLite keeps the descriptors.
 const READS: usize = 4;
+/// Pages of a connection that are read or held at the same time, and as many batches of events.
+const PLACES: usize = 1;
 /// Bytes of a page that a connection always gets. A single message may be longer.
 pub(super) const ALLOWANCE_BYTES: usize = 32 * 1024;
 /// Kibibytes of pages beyond the allowances, of all connections.
@@ -42,7 +44,11 @@ impl Default for Pages {
 impl Pages {
     /// A connection's own place.
     pub(super) fn desk(&self) -> Desk {
-        Desk { pages: self.clone(), answers: Arc::new(Semaphore::new(1)), events: Arc::new(Semaphore::new(1)) }
+        Desk {
+            pages: self.clone(),
+            answers: Arc::new(Semaphore::new(PLACES)),
+            events: Arc::new(Semaphore::new(PLACES)),
+        }
     }
 
     /// As much of `most` bytes as there is room for, beyond the allowance.
