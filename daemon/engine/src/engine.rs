@@ -223,6 +223,9 @@ pub struct Engine {
     waiters: HashMap<(PeerId, MessageId), Vec<oneshot::Sender<DeliveryWait>>>,
     clients: ClientIds,
     log: LogWriter,
+    /// Counts up when the way into the network, a link or a dial has changed, for whoever waits for news in STATUS. Such things
+    /// are no events: they tell how it is, not what happened, and would push what happened out of the log.
+    outlook: watch::Sender<u64>,
     /// What the event log is to be told with the next commit.
     untold: Vec<Op>,
     /// What clients have read and the store does not know yet, because it took no writes.
@@ -289,6 +292,8 @@ impl Engine {
         let refusals = Arc::<Refusals>::default();
         let log = LogWriter::new(reader.log_edges()?);
         let clients = ClientIds::default();
+        // From the clock, so that a number of the process before means another state.
+        let outlook = watch::Sender::new(world.clock.now().wall_ms.unsigned_abs());
         let handle = Handle {
             own,
             mailbox,
@@ -297,6 +302,7 @@ impl Engine {
             jobs: writer.jobs(),
             node: node.clone(),
             network: status.clone(),
+            outlook: outlook.subscribe(),
             clock: world.clock.clone(),
             stop: stop.clone(),
             replace: replace.clone(),
@@ -330,6 +336,7 @@ impl Engine {
             waiters: HashMap::new(),
             clients,
             log,
+            outlook,
             untold: Vec::new(),
             unwritten_reads: Vec::new(),
             writable: true,
@@ -465,6 +472,7 @@ impl Engine {
 
     fn note_network(&mut self, status: &mut watch::Receiver<NetworkStatus>, inputs: &mut Vec<Input>) {
         let now = status.borrow_and_update().clone();
+        self.outlook.send_modify(|version| *version += 1);
         if now.usable != self.network_usable {
             self.network_usable = now.usable;
             inputs.push(Input::Network { usable: now.usable });
@@ -481,11 +489,15 @@ impl Engine {
     /// One turn. The error means that there is no store any more.
     async fn turn(&mut self, inputs: Vec<Input>) -> Result<(), crate::store::WriterGone> {
         let now = self.world.clock.now();
+        let arrived = inputs.iter().any(is_news);
         let turn = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
             lock(&self.node).turn(now, &mut fill, inputs)
         };
         let Turn { mut ops, effects } = turn;
+        if arrived || effects.iter().any(|effect| matches!(effect, Effect::Dial { .. })) {
+            self.outlook.send_modify(|version| *version += 1);
+        }
         let mut told = 0;
         if self.writable {
             told = self.untold.len();
@@ -697,6 +709,11 @@ impl Engine {
             tracing::warn!(%error, "the store's log was not folded into its file; nothing is lost");
         }
     }
+}
+
+/// Whether something changes the reason why mail waits.
+fn is_news(input: &Input) -> bool {
+    matches!(input, Input::LinkUp { .. } | Input::LinkDown { .. } | Input::DialFailed { .. } | Input::Network { .. })
 }
 
 fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {

@@ -79,6 +79,40 @@ fn a_hello_that_cannot_be_leaves_the_connection_classic() {
     assert!(said.contains(r#"{"cmd":"HOST""#), "{said}");
 }
 
+/// Why mail for nobody waits changes with every dial, and none of it is an event: STATUS is told to wait for it.
+#[test]
+fn status_waits_for_news() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    assert_eq!(api.refused(json!({"cmd": "STATUS", "version": 1, "wait": 301})).unwrap(), "bad-request");
+    let status = api.ok(json!({"cmd": "STATUS"})).unwrap();
+    let version = status["version"].as_u64().unwrap();
+    let asked = json!({"cmd": "STATUS", "version": version});
+    assert_eq!(api.ok(asked).unwrap()["version"], version, "without `wait` it answers at once");
+    let waiting = api.begin(json!({"cmd": "STATUS", "version": version, "wait": 300})).unwrap();
+    let sent = api.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": "hello?"})).unwrap();
+    assert_eq!(sent["state"], "queued", "who waits for news holds nobody up");
+    let mut answer = api.answer(&waiting).unwrap().unwrap();
+    let mut reasons = BTreeSet::new();
+    // It is dialled, which fails, and is then dialled again later.
+    while !reasons.iter().any(|reason: &String| reason.contains("1 tries so far")) {
+        let last = answer["version"].as_u64().unwrap();
+        assert!(last > version && reasons.len() < 9, "{reasons:?}");
+        let reason = answer["status"]["reasons"][0]["reason"].as_str().unwrap_or_default();
+        reasons.insert(reason.to_owned());
+        answer = api.ok(json!({"cmd": "STATUS", "version": last, "wait": 300})).unwrap();
+    }
+    // The version of a process that ended is another one too.
+    assert!(api.ok(json!({"cmd": "STATUS", "version": version - 1, "wait": 300})).is_ok());
+    // Nor does the wait hold up the end of the connection.
+    let last = api.ok(json!({"cmd": "STATUS"})).unwrap()["version"].as_u64().unwrap();
+    let said = exchange(
+        &pair,
+        format!(r#"{{"cmd":"HELLO","api":1}}{{"cmd":"STATUS","version":{last},"wait":300}}"#).as_bytes(),
+    );
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
 #[test]
 fn refs_come_back_as_they_were() {
     let pair = pair();

@@ -11,7 +11,7 @@ use torchat_tornet::{Config, Network};
 
 /// The tests that need the private network: they run one at a time, after everything else, never beside compilation.
 /// Their manifest says `test = false`, so that a plain `cargo test` passes without a network.
-const TOR_TESTS: [&str; 2] = ["tor", "tor_chaos"];
+const TOR_TESTS: [&str; 3] = ["tor", "tor_screen", "tor_chaos"];
 
 #[derive(Default)]
 struct Tally {

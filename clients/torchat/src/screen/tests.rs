@@ -159,7 +159,7 @@ impl Play {
             "tor": { "usable": usable, "percent": percent, "sentence": sentence },
             "links": 1, "queue": { "messages": 2 }, "reachable": true,
         });
-        self.answer(ask, Answer::Status(StatusAnswer { sentence: sentence.to_owned(), status }));
+        self.answer(ask, Answer::Status(StatusAnswer { version: 1, sentence: sentence.to_owned(), status }));
     }
 
     /// Answers a page of the open conversation.

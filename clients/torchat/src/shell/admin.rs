@@ -19,7 +19,7 @@ pub(super) fn host(shell: &Shell<'_>) -> Done {
 }
 
 pub(super) fn status(shell: &Shell<'_>) -> Done {
-    let answer = shell.connect()?.call(&Status {})?;
+    let answer = shell.connect()?.call(&Status::default())?;
     let mut out = shell.out();
     if out.is_json() {
         out.record(&answer)?;

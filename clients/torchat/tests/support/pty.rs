@@ -61,13 +61,7 @@ impl Home {
 
     /// The client of this person.
     pub(crate) fn screen(&self, program: &Path, size: (u16, u16)) -> Screen {
-        let mut command = Command::new("setsid");
-        command.args(["--ctty".as_ref(), program.as_os_str()]);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", &self.dir).env("XDG_DATA_HOME", self.dir.join("data"));
-        command.env("XDG_STATE_HOME", self.dir.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
-        command.env("TERM", "xterm-256color").current_dir(&self.dir);
-        Screen::start(command, size)
+        Screen::at_home(&self.dir, program, size, PATIENCE)
     }
 
     /// Where the client keeps its drafts.
@@ -89,10 +83,23 @@ pub(crate) struct Screen {
     writer: File,
     child: Child,
     shown: Arc<(Mutex<Shown>, Condvar)>,
+    /// How long something may take that must happen.
+    patience: Duration,
 }
 
 impl Screen {
-    fn start(mut command: Command, size: (u16, u16)) -> Self {
+    /// The client of somebody whose files are all below `home`.
+    pub(crate) fn at_home(home: &Path, program: &Path, size: (u16, u16), patience: Duration) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty".as_ref(), program.as_os_str()]);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("XDG_CONFIG_HOME", home.join("config"));
+        command.env("XDG_STATE_HOME", home.join("state")).env("TZ", "UTC").env("LANG", "C.UTF-8");
+        command.env("TERM", "xterm-256color").current_dir(home);
+        Self::start(command, size, patience)
+    }
+
+    fn start(mut command: Command, size: (u16, u16), patience: Duration) -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&master).expect("a terminal");
@@ -127,7 +134,7 @@ impl Screen {
                 }
             }
         });
-        Self { master, writer, child, shown }
+        Self { master, writer, child, shown, patience }
     }
 
     /// Types.
@@ -149,7 +156,7 @@ impl Screen {
     /// Waits until the screen is so; returns what the condition returned.
     #[track_caller]
     pub(crate) fn wait<T>(&self, what: &str, mut condition: impl FnMut(&vt100::Screen) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(found) = condition(shown.parser.screen()) {
@@ -198,7 +205,7 @@ impl Screen {
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {
         // The end of its output first, then it is a matter of microseconds.
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !shown.ended {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -452,7 +452,10 @@ impl Connection {
             Command::Host(_) => {
                 self.reply::<command::Host>(reference, Ok(HostAnswer { onion: Onion(self.handle.own()) }));
             }
-            Command::Status(_) => self.reply::<command::Status>(reference, Ok(context.status())),
+            Command::Status(wanted) if wanted.version.is_none() && wanted.wait.is_none() => {
+                self.reply::<command::Status>(reference, Ok(context.status_now()));
+            }
+            Command::Status(wanted) => self.later::<command::Status>(reference, context.status(wanted)),
             Command::Check(_) => self.later::<command::Check>(reference, context.check()),
             Command::Contacts(_) => self.reply::<command::Contacts>(reference, Ok(context.contacts())),
             Command::Requests(_) => self.reply::<command::Requests>(reference, Ok(context.requests())),

@@ -8,6 +8,20 @@ use std::sync::atomic::Ordering;
 use torchat_core::node::{LegacyStatus, NodeStatus};
 
 impl Handle {
+    /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
+    /// long as the clock does; whoever compares should ask for another one rather than for a greater one.
+    #[must_use]
+    pub fn outlook(&self) -> u64 {
+        *self.outlook.borrow()
+    }
+
+    /// Waits until [`Handle::outlook`] is another version than this. Never ends when the engine has ended.
+    pub async fn outlook_changed(&self, from: u64) {
+        if self.outlook.clone().wait_for(|version| *version != from).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
     #[must_use]
     pub fn status(&self) -> Value {

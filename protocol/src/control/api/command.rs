@@ -214,9 +214,19 @@ records! {
         onion: Onion,
     }
     /// Parameters of STATUS.
-    Status {}
+    #[derive(Default)]
+    Status {
+        /// Answer as soon as the state's `version` is another one than this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+        /// For `version`: seconds to wait for that at most, at most 300; 0 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<u32>,
+    }
     /// What STATUS answers.
     StatusAnswer {
+        /// Another one when the way into the network, a link, or a dial has changed. Counters change without it.
+        version: u64,
         /// What works, what does not, what is being done.
         sentence: String,
         /// The details: see the classic STATUS.

@@ -132,7 +132,7 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
         Ask::Conversations { .. } => Answer::Conversations(handle.call(&command::Conversations {})?.conversations),
         Ask::Requests => Answer::Requests(handle.call(&command::Requests {})?.requests),
-        Ask::Status { .. } => Answer::Status(handle.call(&command::Status {})?),
+        Ask::Status { .. } => Answer::Status(handle.call(&command::Status::default())?),
         Ask::Page(peer, place) => page(handle, *peer, *place)?,
         Ask::Search { text, peer, before } => {
             let search = command::Search { text: text.clone(), peer: *peer, before: *before, limit: Some(FOUND) };

@@ -118,7 +118,7 @@ fn answer(ask: &Ask) -> Answer {
         Ask::Conversations { .. } => Answer::Conversations(people()),
         Ask::Requests => Answer::Requests(vec![]),
         Ask::Status { .. } => {
-            Answer::Status(StatusAnswer { sentence: "fine".into(), status: serde_json::json!({"a": [1]}) })
+            Answer::Status(StatusAnswer { version: 1, sentence: "fine".into(), status: serde_json::json!({"a": [1]}) })
         }
         Ask::Page(peer, place) => {
             let page = |range| history(*peer, range);

@@ -45,7 +45,7 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
 
 /// Asks it everything.
 pub(super) fn check(connection: &Connection) -> Done<Vec<Finding>> {
-    let status = connection.call(&Status {})?.status;
+    let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let mut findings = vec![clock::plausible(SystemTime::now())];
     findings.extend(clock::against_peers(&recent));

@@ -16,7 +16,7 @@ use torchat_core::snapshot::Intro;
 use torchat_protocol::control::api::command::{
     Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, Conversations,
     ConversationsAnswer, Cursors, CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, MessagesAnswer,
-    Nothing, Rename, RequestsAnswer, Search, SearchAnswer, Seen, SeenAnswer, SendAnswer, StatusAnswer,
+    Nothing, Rename, RequestsAnswer, Search, SearchAnswer, Seen, SeenAnswer, SendAnswer, Status, StatusAnswer,
 };
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{Cursor, Message, MessageState};
@@ -33,8 +33,8 @@ pub(super) const PAGE: u32 = 1000;
 const PAGE_BYTES: usize = 1 << 20;
 const MESSAGES_DEFAULT: u32 = 50;
 const EVENTS_DEFAULT: u32 = 100;
-/// How long EVENTS waits at most, in seconds.
-const EVENTS_WAIT_MAX_S: u32 = 300;
+/// How long EVENTS and STATUS wait at most, in seconds.
+const NEWS_WAIT_MAX_S: u32 = 300;
 /// How long SEND waits for the delivery when no time is given, in seconds.
 const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most, in seconds.
@@ -134,12 +134,28 @@ impl Context {
         RequestsAnswer { requests }
     }
 
+    pub(super) async fn status(self, wanted: Status) -> Done<StatusAnswer> {
+        let wait = wanted.wait.unwrap_or_default();
+        check_wait(wait)?;
+        if let Some(version) = wanted.version {
+            tokio::select! {
+                biased;
+                () = self.ending.cancelled() => {}
+                () = self.handle.outlook_changed(version) => {}
+                () = tokio::time::sleep(Duration::from_secs(wait.into())) => {}
+            }
+        }
+        Ok(self.status_now())
+    }
+
     /// Whoever may see only some peers learns nothing of the others, not even how many they are.
-    pub(super) fn status(&self) -> StatusAnswer {
+    pub(super) fn status_now(&self) -> StatusAnswer {
+        // Before the look: what changes meanwhile is told by the next answer.
+        let version = self.handle.outlook();
         let mut status = self.handle.status();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         if self.access.peers.is_none() {
-            return StatusAnswer { sentence: text(&status["sentence"]), status };
+            return StatusAnswer { version, sentence: text(&status["sentence"]), status };
         }
         let sentence = text(&status["tor"]["sentence"]);
         if let Some(map) = status.as_object_mut() {
@@ -154,7 +170,7 @@ impl Context {
                 }
             }
         }
-        StatusAnswer { sentence, status }
+        StatusAnswer { version, sentence, status }
     }
 
     pub(super) async fn check(self) -> Done<CheckAnswer> {
@@ -251,9 +267,7 @@ impl Context {
     pub(super) async fn events(self, wanted: Events, reference: Option<Ref>) -> Page {
         let limit = page_limit(wanted.limit, EVENTS_DEFAULT)?;
         let wait = wanted.wait.unwrap_or_default();
-        if wait > EVENTS_WAIT_MAX_S {
-            return Err(fail("bad-request", format!("\"wait\" is at most {EVENTS_WAIT_MAX_S} seconds")));
-        }
+        check_wait(wait)?;
         let filter = allowed(wanted.filter, &self.access)?;
         let mut log = self.handle.log();
         let after = match (wanted.after, wanted.consumer) {
@@ -353,6 +367,13 @@ pub(super) async fn wait_for(
 pub(super) fn add_subject(wanted: &Add) -> Option<PeerId> {
     let invite = || wanted.peer.parse().ok().map(|invite: TypedInvite| invite.peer);
     parse_local_onion(&wanted.peer).ok().or_else(invite)
+}
+
+fn check_wait(seconds: u32) -> Done<()> {
+    if seconds > NEWS_WAIT_MAX_S {
+        return Err(fail("bad-request", format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
+    }
+    Ok(())
 }
 
 fn page_limit(wanted: Option<u32>, default: u32) -> Done<u32> {
