@@ -18,7 +18,7 @@ const HISTORY_DEFAULT: u32 = 20;
 /// Messages that HISTORY shows at most, so that a reply stays a reply.
 const HISTORY_MAX: u32 = 10_000;
 /// Bytes of such a reply, and of a list of old programs' messages; less if there is little room, see [`Desk`].
-pub(super) const REPLY_BYTES: usize = 6 << 20;
+pub(super) const REPLY_BYTES: usize = 4 << 20;
 /// How long SEND waits for the delivery when no time is given.
 const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most.

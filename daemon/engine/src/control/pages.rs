@@ -17,13 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Pages that are read from the store at the same time, on all connections. Every read beside another one opens the store
 /// anew, and SQLite keeps the descriptors.
-const READS: usize = 4;
+const READS: usize = 2;
 /// Pages of a connection that are read or held at the same time, and as many batches of events.
 const PLACES: usize = 1;
 /// Bytes of a page that a connection always gets. A single message may be longer.
 pub(super) const ALLOWANCE_BYTES: usize = 32 * 1024;
 /// Kibibytes of pages beyond the allowances, of all connections.
-const POOL_KIB: usize = 12 * 1024;
+const POOL_KIB: usize = 8 * 1024;
 /// A page gets at most this part of what is left of the pool.
 const PART: usize = 2;
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn four_pages_are_read_at_a_time() {
+    fn few_pages_are_read_at_a_time() {
         let pages = Pages::default();
         let desks: Vec<_> = (0..=READS).map(|_| pages.desk()).collect();
         let mut turns: Vec<_> = desks.iter().filter_map(|desk| desk.page(MOST).now_or_never()).collect();

@@ -112,8 +112,10 @@ impl Shown {
 
 /// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason.
 const RECORD_BYTES: usize = 640;
-/// The same of a line of classic HISTORY and of its entry.
-const LINE_BYTES: usize = 640;
+/// The same of a line of classic HISTORY and of its entry, without a reason and the time of the next dial.
+const LINE_BYTES: usize = 256;
+/// These two, at most.
+const REASON_BYTES: usize = 384;
 
 /// What a record takes of an answer, at most.
 fn record_bytes(row: &MessageRow) -> usize {
@@ -124,7 +126,9 @@ fn record_bytes(row: &MessageRow) -> usize {
 /// indented.
 fn line_bytes(row: &MessageRow) -> usize {
     let indents = row.text.bytes().filter(|byte| *byte == b'\n').count() * 2;
-    LINE_BYTES + 2 * json_bytes(&row.text) + indents
+    let reason =
+        if row.place.is_some() || row.fate_open || row.state == MessageState::Failed { REASON_BYTES } else { 0 };
+    LINE_BYTES + reason + 2 * json_bytes(&row.text) + indents
 }
 
 /// Bytes of a text within JSON's quotes, at most: a control character may become six.

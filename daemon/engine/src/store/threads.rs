@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many there are. Fewer pages are read at the same time, so that a look for a key waits for none of them.
-pub(super) const THREADS: usize = 6;
+pub(super) const THREADS: usize = 3;
 
 type Job = Box<dyn FnOnce() + Send>;
 
