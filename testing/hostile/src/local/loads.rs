@@ -24,7 +24,7 @@ use torchat_harness::api::Api;
 /// from the pool and at most 18 MiB of allowances and pieces of events; each of the 32 requests and subscriptions of a
 /// connection that wait costs some kibibytes more in a build for tests, and the allocator gives little back, which is as
 /// much again.
-pub const GROWTH_KIB: u64 = 112 * 1024;
+pub const GROWTH_KIB: u64 = 96 * 1024;
 /// Who writes malformed objects at the same time.
 const WRITERS: usize = 4;
 /// How long a connection that never reads is written to before it counts as stuck.
