@@ -64,7 +64,9 @@ mod tests {
         let barrier = Arc::new(std::sync::Barrier::new(THREADS + 1));
         for _ in 0..THREADS {
             let barrier = barrier.clone();
-            threads.run(move || drop(barrier.wait()));
+            threads.run(move || {
+                barrier.wait();
+            });
         }
         barrier.wait();
         let (told, heard) = mpsc::channel();
