@@ -47,8 +47,10 @@ class Daemon:
         if os.path.exists(port):
             os.unlink(port)
         program = os.environ["LOOPBACK_DAEMON"]
-        self._process = subprocess.Popen([program, self.data, self.peers, str(self._seed)], stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # "legacy": it takes messages of old programs.
+        arguments = [program, self.data, self.peers, str(self._seed), "legacy"]
+        self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL)
         process = self._process
 
         def serves() -> bool:

@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
 
 from . import _core
-from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+from ._core import Address, Answer, Error, Item, Route, Token, Wire
+from ._follow import Attempts, Deadline, Following, Receiving, State
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
 
 
 class Link:
@@ -124,49 +125,38 @@ class Link:
             pass
 
 
-class Subscription:
+class Subscription(Receiving):
     """The events of one connection: iterate over it, or call `next`. Ends with the connection: see `Client.follow`."""
 
     def __init__(self, link: Link, parameters: Json, timeout: float,
                  skipped: Optional[Callable[[int], None]] = None) -> None:
-        self._link, self._parameters, self._timeout, self._skipped = link, parameters, timeout, skipped
+        super().__init__(parameters, skipped)
+        self._link, self._timeout = link, timeout
         self._items: "queue.SimpleQueue[Tuple[Item, int]]" = queue.SimpleQueue()
-        self._end: Optional[Error] = None
-        self._closed = False
         self._subscribe()
 
     def _subscribe(self) -> None:
         self._route = Route(self._items.put)
         self._reference, answer = self._link.ask("SUBSCRIBE", self._parameters, self._timeout, self._route)
-        self.position: int = answer["after"]
-        """Up to here every event that passes the filter was handed out. Moves on without events too."""
+        self.position = answer["after"]
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None: there was none in that time, or it was closed. Raises how it ended."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while not self._closed:
             if self._end:
                 raise self._end
             try:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                left = deadline.left()
                 item, size = self._items.get(timeout=left) if left != 0 else self._items.get_nowait()
             except queue.Empty:
                 return None
-            self._route.queued -= size
-            if isinstance(item, Error):
-                self._end = item
-            elif item is True:
-                # More came than was taken: the rest is in the daemon's log.
+            found = self._take(item, size)
+            if found is True:
                 self._link.unsubscribe(self._reference)
-                self._parameters = {**self._parameters, "from": self.position}
                 self._subscribe()
-            elif isinstance(item, dict):
-                self.position = item["seq"]
-                return item
-            elif item is not None:
-                self.position = item
-                if self._skipped:
-                    self._skipped(item)
+            elif isinstance(found, dict):
+                return found
         return None
 
     def wake(self) -> None:
@@ -193,10 +183,7 @@ class Subscription:
         self.close()
 
 
-State = Callable[[str, Optional[Error]], None]
-
-
-class Follower:
+class Follower(Following):
     """Events for as long as a program lives: over restarts of the daemon, and with a consumer over its own.
 
     Each event is handed out once in a run of the program. The next run begins after the last event that was acknowledged:
@@ -205,24 +192,24 @@ class Follower:
     """
 
     def __init__(self, client: "Client", parameters: Json, state: Optional[State]) -> None:
-        self._client, self._place, self._state = client, Place(parameters), state or (lambda _state, _error: None)
+        super().__init__(parameters, state)
+        self._client = client
         self._subscription: Optional[Subscription] = None
         self._link: Optional[Link] = None
-        self._retry_at = 0.0
         self._closed = threading.Event()
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None: there was none in that time, or it was closed. Raises only what does not pass."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while not self._closed.is_set():
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = deadline.left()
             try:
                 if self._subscription is None:
-                    wait = max(0.0, self._retry_at - time.monotonic())
+                    wait = self._pause()
                     if wait > 0:
                         if left == 0:
                             return None
-                        self._closed.wait(wait if left is None else min(wait, left))
+                        self._closed.wait(deadline.left(wait))
                         continue
                     self._connect()
                 assert self._subscription is not None
@@ -240,31 +227,14 @@ class Follower:
         parameters, _ = self._place.begin(self._link.welcome)
         self._subscription = Subscription(self._link, parameters, self._client.timeout, self._skipped)
         self._place.begun(self._link.welcome, self._subscription.position)
-        if self._place.owed > self._place.acknowledged:
+        if self._is_owing():
             self._acknowledge()
         self._state("connected", None)
-
-    def _skipped(self, seq: int) -> None:
-        parameters = self._place.skipped(seq)
-        if parameters and self._link is not None:
-            self._link.tell("ACK", parameters)
-
-    def _failed(self, error: Error) -> None:
-        self._subscription = None
-        try:
-            self._retry_at = time.monotonic() + self._place.failed(error)
-        except Error:
-            self._state("refused", error)
-            raise
-        self._state("gone", error)
 
     def ack(self, seq: Optional[int] = None) -> bool:
         """Acknowledges every event that was handed out, or those up to `seq`. True: it is durable. False: the daemon is
         away; it will be told when it is back. Without a consumer it does nothing."""
-        if self._place.consumer is None:
-            return True
-        self._place.owed = max(self._place.owed, self._place.seq if seq is None else seq)
-        if self._place.owed <= self._place.acknowledged:
+        if not self._owe(seq):
             return True
         try:
             self._acknowledge()
@@ -275,11 +245,10 @@ class Follower:
         return True
 
     def _acknowledge(self) -> None:
-        if self._link is None:
-            raise _core.lost("torchatd is away")
-        seq = self._place.owed
-        self._link.call("ACK", {"consumer": self._place.consumer, "seq": seq}, self._client.timeout)
-        self._place.acknowledged = seq
+        due = self._owed()
+        assert self._link is not None
+        self._link.call("ACK", due, self._client.timeout)
+        self._place.acknowledged = due["seq"]
 
     def close(self) -> None:
         """Ends it, also for another thread that waits in it."""
@@ -345,18 +314,15 @@ class Client:
         Give it a `client_id` to make it once even over a restart of this program: the same one is the same message.
         """
         parameters = _core.send_parameters(peer, text, client_id, wait, expire)
-        deadline = time.monotonic() + self.timeout
-        delay = _core.RETRY_MIN
+        attempts = Attempts(self.timeout)
         while True:
             try:
                 answer: Any = self._link().call("SEND", parameters, self.timeout + (wait or 0))
                 return answer  # type: ignore[no-any-return]
             except Error as error:
-                if not error.passing or isinstance(error, TimedOut) or time.monotonic() + delay > deadline:
-                    raise
+                delay = attempts.after(error)
             # Between two attempts there is nothing to wait for but time.
             time.sleep(delay)
-            delay = min(delay * 2, _core.RETRY_MAX)
 
     def history(self, peer: str, *, before: Optional[int] = None, after: Optional[int] = None,
                 limit: Optional[int] = None) -> MessagesAnswer:
@@ -378,6 +344,19 @@ class Client:
         """Messages with all these words, newest first."""
         answer: Any = self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
         return answer  # type: ignore[no-any-return]
+
+    def legacy(self, *, after: Optional[int] = None, limit: Optional[int] = None,
+               untaken: bool = True) -> List[OldMessage]:
+        """What old TORchat programs brought and no program has taken, oldest first: a page after an `id`. Nothing proves who
+        wrote it. It comes again until `take_legacy` takes it."""
+        answer = self.call("LEGACY", after=after, limit=limit, untaken=untaken)
+        messages: List[OldMessage] = answer["messages"]
+        return messages
+
+    def take_legacy(self, upto: int) -> int:
+        """Takes every message of old programs up to an `id`. Returns how many were not taken before."""
+        taken: int = (self.call("LEGACY_TAKE", upto=upto))["taken"]
+        return taken
 
     def contacts(self) -> List[Contact]:
         """Contacts and blocked peers."""

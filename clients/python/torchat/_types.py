@@ -32,6 +32,16 @@ class Message(_Message, total=False):
     next_try_at: str
 
 
+class OldMessage(TypedDict):
+    """A message of an old TORchat program. Nothing proves that it is from whom it `claims` to be: say so where you show it."""
+
+    id: int
+    claims: str
+    text: str
+    at: str
+    taken: bool
+
+
 class _Contact(TypedDict):
     peer: str
     state: str
@@ -78,6 +88,7 @@ class Event(_Event, total=False):
     up: bool
     usable: bool
     sentence: str
+    claims: str
     to: int
 
 

@@ -16,9 +16,9 @@ import time
 from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
 
 from . import _core
-from ._core import Address, Answer, Error, Item, Place, Route, TimedOut, Token, Wire
-from ._plain import State
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, SendAnswer, Start, Welcome
+from ._core import Address, Answer, Error, Item, Route, Token, Wire
+from ._follow import Attempts, Deadline, Following, Receiving, State
+from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
 
 
 class Link:
@@ -131,17 +131,14 @@ class Link:
             pass
 
 
-class Subscription:
+class Subscription(Receiving):
     """The events of one connection. Ends with the connection: see `Client.follow`."""
 
     def __init__(self, link: Link, parameters: Json, timeout: float,
                  skipped: Optional[Callable[[int], None]] = None) -> None:
-        self._link, self._parameters, self._timeout, self._skipped = link, parameters, timeout, skipped
+        super().__init__(parameters, skipped)
+        self._link, self._timeout = link, timeout
         self._items: "asyncio.Queue[Tuple[Item, int]]" = asyncio.Queue()
-        self._end: Optional[Error] = None
-        self._closed = False
-        self.position = 0
-        """Up to here every event that passes the filter was handed out. Moves on without events too."""
 
     async def begin(self) -> "Subscription":
         self._route = Route(self._items.put_nowait)
@@ -151,7 +148,7 @@ class Subscription:
 
     async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None: there was none in that time, or it was closed. Raises how it ended."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while not self._closed:
             if self._end:
                 raise self._end
@@ -159,25 +156,16 @@ class Subscription:
                 item, size = self._items.get_nowait()
             except asyncio.QueueEmpty:
                 try:
-                    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                    left = deadline.left()
                     item, size = await asyncio.wait_for(self._items.get(), left)
                 except asyncio.TimeoutError:
                     return None
-            self._route.queued -= size
-            if isinstance(item, Error):
-                self._end = item
-            elif item is True:
-                # More came than was taken: the rest is in the daemon's log.
+            found = self._take(item, size)
+            if found is True:
                 await self._link.unsubscribe(self._reference)
-                self._parameters = {**self._parameters, "from": self.position}
                 await self.begin()
-            elif isinstance(item, dict):
-                self.position = item["seq"]
-                return item
-            elif item is not None:
-                self.position = item
-                if self._skipped:
-                    self._skipped(item)
+            elif isinstance(found, dict):
+                return found
         return None
 
     async def close(self) -> None:
@@ -201,14 +189,14 @@ class Subscription:
         await self.close()
 
 
-class Follower:
+class Follower(Following):
     """Events for as long as a program lives: see `torchat.Follower`."""
 
     def __init__(self, client: "Client", parameters: Json, state: Optional[State]) -> None:
-        self._client, self._place, self._state = client, Place(parameters), state or (lambda _state, _error: None)
+        super().__init__(parameters, state)
+        self._client = client
         self._subscription: Optional[Subscription] = None
         self._link: Optional[Link] = None
-        self._retry_at = 0.0
         self._closing = False
         self._closed: Optional["asyncio.Event"] = None
 
@@ -216,17 +204,17 @@ class Follower:
         """The next event; None: there was none in that time, or it was closed. Raises only what does not pass."""
         # Not before: in Python 3.9 an event belongs to the loop that runs when it is made.
         self._closed = self._closed or asyncio.Event()
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while not self._closing:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            left = deadline.left()
             try:
                 if self._subscription is None:
-                    wait = max(0.0, self._retry_at - time.monotonic())
+                    wait = self._pause()
                     if wait > 0:
                         if left == 0:
                             return None
                         try:
-                            await asyncio.wait_for(self._closed.wait(), wait if left is None else min(wait, left))
+                            await asyncio.wait_for(self._closed.wait(), deadline.left(wait))
                         except asyncio.TimeoutError:
                             pass
                         continue
@@ -246,31 +234,14 @@ class Follower:
         parameters, _ = self._place.begin(self._link.welcome)
         self._subscription = await Subscription(self._link, parameters, self._client.timeout, self._skipped).begin()
         self._place.begun(self._link.welcome, self._subscription.position)
-        if self._place.owed > self._place.acknowledged:
+        if self._is_owing():
             await self._acknowledge()
         self._state("connected", None)
-
-    def _skipped(self, seq: int) -> None:
-        parameters = self._place.skipped(seq)
-        if parameters and self._link is not None:
-            self._link.tell("ACK", parameters)
-
-    def _failed(self, error: Error) -> None:
-        self._subscription = None
-        try:
-            self._retry_at = time.monotonic() + self._place.failed(error)
-        except Error:
-            self._state("refused", error)
-            raise
-        self._state("gone", error)
 
     async def ack(self, seq: Optional[int] = None) -> bool:
         """Acknowledges every event that was handed out, or those up to `seq`. True: it is durable. False: the daemon is
         away; it will be told when it is back. Without a consumer it does nothing."""
-        if self._place.consumer is None:
-            return True
-        self._place.owed = max(self._place.owed, self._place.seq if seq is None else seq)
-        if self._place.owed <= self._place.acknowledged:
+        if not self._owe(seq):
             return True
         try:
             await self._acknowledge()
@@ -281,11 +252,10 @@ class Follower:
         return True
 
     async def _acknowledge(self) -> None:
-        if self._link is None:
-            raise _core.lost("torchatd is away")
-        seq = self._place.owed
-        await self._link.call("ACK", {"consumer": self._place.consumer, "seq": seq}, self._client.timeout)
-        self._place.acknowledged = seq
+        due = self._owed()
+        assert self._link is not None
+        await self._link.call("ACK", due, self._client.timeout)
+        self._place.acknowledged = due["seq"]
 
     async def close(self) -> None:
         """Ends it, also for another task that waits in it."""
@@ -343,18 +313,15 @@ class Client:
                    expire: Optional[int] = None) -> SendAnswer:
         """Sends a text, once: see `torchat.Client.send`."""
         parameters = _core.send_parameters(peer, text, client_id, wait, expire)
-        deadline = time.monotonic() + self.timeout
-        delay = _core.RETRY_MIN
+        attempts = Attempts(self.timeout)
         while True:
             try:
                 answer: Any = await (await self._link()).call("SEND", parameters, self.timeout + (wait or 0))
                 return answer  # type: ignore[no-any-return]
             except Error as error:
-                if not error.passing or isinstance(error, TimedOut) or time.monotonic() + delay > deadline:
-                    raise
+                delay = attempts.after(error)
             # Between two attempts there is nothing to wait for but time.
             await asyncio.sleep(delay)
-            delay = min(delay * 2, _core.RETRY_MAX)
 
     async def history(self, peer: str, *, before: Optional[int] = None, after: Optional[int] = None,
                       limit: Optional[int] = None) -> MessagesAnswer:
@@ -377,6 +344,18 @@ class Client:
         """Messages with all these words, newest first."""
         answer: Any = await self.call("SEARCH", text=text, peer=peer, before=before, limit=limit)
         return answer  # type: ignore[no-any-return]
+
+    async def legacy(self, *, after: Optional[int] = None, limit: Optional[int] = None,
+                     untaken: bool = True) -> List[OldMessage]:
+        """What old TORchat programs brought: see `torchat.Client.legacy`."""
+        answer = await self.call("LEGACY", after=after, limit=limit, untaken=untaken)
+        messages: List[OldMessage] = answer["messages"]
+        return messages
+
+    async def take_legacy(self, upto: int) -> int:
+        """Takes messages of old programs: see `torchat.Client.take_legacy`."""
+        taken: int = (await self.call("LEGACY_TAKE", upto=upto))["taken"]
+        return taken
 
     async def contacts(self) -> List[Contact]:
         """Contacts and blocked peers."""

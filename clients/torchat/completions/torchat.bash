@@ -43,6 +43,9 @@ _torchat() {
             torchat,import-log)
                 cmd="torchat__subcmd__import__subcmd__log"
                 ;;
+            torchat,legacy)
+                cmd="torchat__subcmd__legacy"
+                ;;
             torchat,peers)
                 cmd="torchat__subcmd__peers"
                 ;;
@@ -116,7 +119,7 @@ _torchat() {
 
     case "${cmd}" in
         torchat)
-            opts="-h -V --socket --token-file --start --json --raw --help --version host send recv history search peers contacts conversations status tail token export import-log pipe exit completions doctor"
+            opts="-h -V --socket --token-file --start --json --raw --help --version host send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -591,6 +594,36 @@ _torchat() {
             fi
             case "${prev}" in
                 --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        torchat__subcmd__legacy)
+            opts="-k -a -n -h --keep --all --count --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

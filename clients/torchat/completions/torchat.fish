@@ -34,6 +34,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -s V -l version -d 'Print 
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "host" -d 'Print your onion'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when it is safe in the daemon, or at the peer'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print what was received and not read yet, and mark it as read'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "legacy" -d 'Print what old TORchat programs brought, and take it: nothing proves who wrote it'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "history" -d 'Print the last messages of a conversation'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "search" -d 'Find messages that hold all the words, newest first'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "peers" -d 'Print who has written something that is not read yet'
@@ -77,6 +78,15 @@ complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s n -l count -d 'End after so many messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s k -l keep -d 'Do not take it: it comes again'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s a -l all -d 'All that the daemon still has, also what was taken; takes nothing'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -s n -l count -d 'How many messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l before -d 'Messages before the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l after -d 'Messages after the one with this number' -r
@@ -197,7 +207,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor or notice; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice or legacy; may be given several times' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'A durable place of your own: what was printed never comes again' -r

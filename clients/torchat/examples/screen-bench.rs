@@ -1,7 +1,8 @@
 //! Figures of the screen: the real client on a terminal, a real daemon with many conversations behind it.
 //!
-//! `cargo run --release -p torchat --example screen-bench [CONVERSATIONS] [MESSAGES]`: 100 conversations and 20,000 messages if
-//! nothing is said. It wants `torchat` to be built in the same profile. Aims: a key on the screen within 5 ms (p50) and
+//! `cargo run --release -p torchat --example screen-bench [CONVERSATIONS] [MESSAGES] [DIRECTORY]`: 100 conversations and
+//! 1,000,000 messages if nothing is said, in a directory that is kept if one is named. It wants `torchat` to be built in the
+//! same profile. Aims: a key on the screen within 5 ms (p50) and
 //! 16 ms (p99), the first screen within 100 ms, 20 MB of memory, no processor time while nothing happens.
 
 #[path = "../tests/support/pty.rs"]
@@ -10,25 +11,40 @@ mod pty;
 
 use anyhow::Context as _;
 use pty::{Home, Screen, client};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_client::api::{Address, Connection, Onion, command};
+use torchat_core::op::Op;
+use torchat_engine::store::{Retention, Store};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
 const KEYS: usize = 500;
-/// SENDs that are under way at a time.
-const AHEAD: usize = 64;
+/// Messages of a commit.
+const COMMIT: usize = 10_000;
+/// Texts that are indexed in one commit.
+const INDEX: u32 = 10_000;
+/// When the first message came.
+const FIRST_MS: i64 = 1_750_000_000_000;
+/// Between two messages.
+const STEP_MS: i64 = 10_000;
+/// How long nothing happens, to see that nothing happens.
+const IDLE: Duration = Duration::from_secs(30);
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (conversations, messages): (usize, usize) = (number(100)?, number(20_000)?);
+    let (conversations, messages): (usize, usize) = (number(100)?, number(1_000_000)?);
     let program = client();
-    let dir = tempfile::tempdir()?;
-    let mut ann = Home::new(dir.path(), "ann", 21);
-    ann.daemon.start()?;
-    let filled = Instant::now();
-    fill(&ann, conversations, messages)?;
+    let temporary = tempfile::tempdir()?;
+    let dir = arguments.next().map_or(temporary.path().to_owned(), PathBuf::from);
+    let mut ann = Home::new(&dir, "ann", 21);
+    let (store, filled) = (ann.data().join("torchat.db"), Instant::now());
+    if !store.exists() {
+        fill(&store, conversations, messages)?;
+    }
     println!("{conversations} conversations, {messages} messages (filled in {:.0?})", filled.elapsed());
+    ann.daemon.start()?;
+    name(&ann, conversations)?;
 
     let mut starts = Vec::new();
     for _ in 0..5 {
@@ -87,12 +103,12 @@ fn main() -> anyhow::Result<()> {
     println!("memory: {:.1} MB resident", resident_mb(pid)?);
     // What was asked last is answered.
     quiet(&screen, 1_000);
-    let (before, pieces) = (cpu_ticks(pid)?, screen.pieces());
-    std::thread::sleep(Duration::from_secs(10));
+    let (before, written) = (cpu_ticks(pid)?, screen.output().len());
+    std::thread::sleep(IDLE);
     println!(
-        "idle for 10 s: {} ticks of 10 ms of processor time, {} draws",
+        "idle for {IDLE:?}: {} ticks of 10 ms of processor time, {} bytes written to the terminal",
         cpu_ticks(pid)? - before,
-        screen.pieces() - pieces
+        screen.output().len() - written
     );
     screen.keys("\x11");
     screen.end();
@@ -112,25 +128,77 @@ fn quiet(screen: &Screen, ms: u64) {
     }
 }
 
-fn fill(home: &Home, conversations: usize, messages: usize) -> anyhow::Result<()> {
+/// Fills a store that is not there yet, by the store's own commits: half of the messages received and read, half sent and
+/// delivered, and every text in the search's index.
+fn fill(path: &Path, conversations: usize, messages: usize) -> anyhow::Result<()> {
+    let mut store = Store::open(path)?;
+    store.set_retention(Retention { events: 1_000, ..Retention::default() });
+    let mut lanes: Vec<(PeerId, Lane)> = onions().map(|onion| onion.0).zip(lanes()).take(conversations).collect();
+    let ops: Vec<Op> = lanes.iter().map(|(peer, _)| Op::Contact { peer: *peer, at_ms: FIRST_MS }).collect();
+    store.commit(FIRST_MS, &ops)?;
+    for first in (0..messages).step_by(COMMIT) {
+        let mut ops = Vec::new();
+        for n in first..messages.min(first + COMMIT) {
+            // Each conversation gets both directions, whatever their number.
+            let (at, sent) = (n % conversations, (n / conversations).is_multiple_of(2));
+            let (peer, lane) = lanes.get_mut(at).context("a peer")?;
+            let text = format!("message number {n}: {}", "some words of a text ".repeat(n % 7));
+            ops.push(lane.message(*peer, n, sent, text)?);
+        }
+        let at_ms = moment(first + COMMIT)?;
+        for (peer, lane) in &lanes {
+            let (peer, upto, chain) = (*peer, lane.sent, lane.sent_chain);
+            ops.push(Op::Delivered { peer, lane: lane.lane, upto, chain, late: Vec::new(), at_ms });
+            ops.push(Op::ReadUpto { peer, upto: i64::MAX, limit: u32::MAX });
+        }
+        store.commit(at_ms, &ops)?;
+        while store.index(INDEX)? {}
+    }
+    store.checkpoint()?;
+    Ok(())
+}
+
+/// Both directions of a conversation.
+struct Lane {
+    lane: LaneId,
+    sent: u64,
+    sent_chain: Chain,
+    received: u64,
+    received_chain: Chain,
+}
+
+fn lanes() -> impl Iterator<Item = Lane> {
+    let (sent_chain, received_chain) = (Chain::EMPTY, Chain::EMPTY);
+    (1_u64..).map(move |n| Lane { lane: LaneId(n.to_be_bytes()), sent: 0, sent_chain, received: 0, received_chain })
+}
+
+impl Lane {
+    fn message(&mut self, peer: PeerId, n: usize, sent: bool, text: String) -> anyhow::Result<Op> {
+        let (lane, at_ms, mid) = (self.lane, moment(n)?, MessageId((n as u128).to_be_bytes()));
+        Ok(if sent {
+            self.sent += 1;
+            self.sent_chain = self.sent_chain.next(mid);
+            let (seq, chain) = (self.sent, self.sent_chain);
+            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms: None, client: None, text }
+        } else {
+            self.received += 1;
+            self.received_chain = self.received_chain.next(mid);
+            let (seq, chain) = (self.received, self.received_chain);
+            Op::Receive { peer, lane, seq, chain, mid, sent_s: at_ms.unsigned_abs() / 1000, at_ms, text }
+        })
+    }
+}
+
+fn moment(n: usize) -> anyhow::Result<i64> {
+    Ok(FIRST_MS + STEP_MS * i64::try_from(n)?)
+}
+
+/// Names the contacts, as a user would.
+fn name(home: &Home, conversations: usize) -> anyhow::Result<()> {
     let port = home.daemon.port().context("a port")?;
     let connection = Connection::open(&Address::tcp(port))?;
-    let peers: Vec<Onion> = onions().take(conversations).collect();
-    let mut waiting = std::collections::VecDeque::new();
-    for n in 0..messages {
-        let peer = peers.get(n % peers.len()).copied().context("a peer")?;
-        let text = format!("message number {n}: {}", "some words of a text ".repeat(n % 7));
-        let (client_id, wait, timeout, expire) = (None, None, None, None);
-        waiting.push_back(connection.start(&command::Send { peer, text, client_id, wait, timeout, expire })?);
-        if waiting.len() >= AHEAD {
-            waiting.pop_front().context("one waits")?.wait(pty::PATIENCE)?;
-        }
-    }
-    for pending in waiting {
-        pending.wait(pty::PATIENCE)?;
-    }
-    for (n, peer) in peers.iter().enumerate() {
-        connection.call(&command::Rename { peer: *peer, name: format!("friend no. {n}") })?;
+    for (n, peer) in onions().take(conversations).enumerate() {
+        connection.call(&command::Rename { peer, name: format!("friend no. {n}") })?;
     }
     Ok(())
 }
@@ -140,7 +208,7 @@ fn onions() -> impl Iterator<Item = Onion> {
     (0u32..).filter_map(|n| {
         let mut key = [7; 32];
         key[..4].copy_from_slice(&n.to_le_bytes());
-        torchat_protocol::id::PeerId::from_key(key).ok().map(Onion)
+        PeerId::from_key(key).ok().map(Onion)
     })
 }
 

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Send(Send),
     /// Print what was received and not read yet, and mark it as read
     Recv(Recv),
+    /// Print what old TORchat programs brought, and take it: nothing proves who wrote it
+    Legacy(Legacy),
     /// Print the last messages of a conversation
     History(History),
     /// Find messages that hold all the words, newest first
@@ -160,6 +162,20 @@ pub(crate) enum Beginning {
     Now,
     /// At the oldest event that the daemon still knows
     Start,
+}
+
+/// What of old programs.
+#[derive(Debug, Args)]
+pub(crate) struct Legacy {
+    /// Do not take it: it comes again
+    #[arg(short, long)]
+    pub(crate) keep: bool,
+    /// All that the daemon still has, also what was taken; takes nothing
+    #[arg(short, long, conflicts_with = "keep")]
+    pub(crate) all: bool,
+    /// End after so many messages
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
 }
 
 /// Which part of a conversation.
@@ -279,7 +295,7 @@ pub(crate) enum Appearance {
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
     /// Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone,
-    /// contact, link, tor or notice; may be given several times
+    /// contact, link, tor, notice or legacy; may be given several times
     #[arg(short = 'e', long = "event", value_name = "KIND")]
     pub(crate) events: Vec<String>,
     /// About this peer only; may be given several times

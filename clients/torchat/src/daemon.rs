@@ -65,12 +65,20 @@ impl Place {
         Ok(address.with_token(token))
     }
 
+    /// Connects to a daemon that runs.
+    ///
+    /// # Errors
+    /// [`PlaceError::Api`], [`PlaceError::Token`].
+    pub(crate) fn connect_running(&self) -> Result<Connection, PlaceError> {
+        Ok(Connection::open(&self.address()?)?)
+    }
+
     /// Connects. When no daemon runs it is started, if the user said so or says so when asked on the terminal.
     ///
     /// # Errors
     /// Any [`PlaceError`].
     pub(crate) fn connect(&self) -> Result<Connection, PlaceError> {
-        let away = match self.address().and_then(|address| Ok(Connection::open(&address)?)) {
+        let away = match self.connect_running() {
             Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => error,
             result => return result,
         };
@@ -78,7 +86,7 @@ impl Place {
             return Err(away.into());
         }
         self.start()?;
-        Ok(Connection::open(&self.address()?)?)
+        self.connect_running()
     }
 
     /// Asks on the terminal whether to start it. False without a terminal, or without a torchatd to start.

@@ -9,6 +9,7 @@ mod doctor;
 mod failure;
 mod format;
 mod import;
+mod legacy;
 mod out;
 mod peer;
 mod pipe;
@@ -50,6 +51,7 @@ impl Shell<'_> {
             Command::Host => admin::host(self),
             Command::Send(arguments) => send::run(self, &arguments),
             Command::Recv(arguments) => receive::run(self, &arguments),
+            Command::Legacy(arguments) => legacy::run(self, &arguments),
             Command::History(arguments) => read::history(self, &arguments),
             Command::Search(arguments) => read::search(self, &arguments),
             Command::Peers => read::peers(self),

@@ -1,12 +1,12 @@
 //! `torchat` in the shell: every command as a process against real daemons.
 #![allow(clippy::unwrap_used)]
 
+#[path = "shell/doctor.rs"]
+mod doctor;
 #[path = "shell/process.rs"]
 mod process;
 #[path = "shell/support.rs"]
 mod support;
-#[path = "shell/terminal.rs"]
-mod terminal;
 #[path = "shell/transcript.rs"]
 mod transcript;
 
@@ -17,9 +17,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use support::{House, PATIENCE, TORCHAT};
-use terminal::Terminal;
 use torchat_client::api::command;
 use torchat_client::api::event::{Filter, Kind, What};
+use torchat_harness::resident::Options;
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -38,12 +38,9 @@ fn every_command_in_text_and_json_with_its_exit_code() {
             lines.iter().any(|line| line.contains(&format!("torchat {command}")) && line.contains(needle))
         };
         assert!(with(""), "no case of {command}");
-        // These speak no JSON here: the tests below look at that of pipe and import-log.
-        if !["completions", "exit", "pipe", "import-log"].contains(&command) {
-            assert!(with("--json"), "no JSON case of {command}");
-        }
+        assert!(with("--json"), "no JSON case of {command}");
     }
-    assert!(known >= 17, "{help}");
+    assert!(known >= 18, "{help}");
 }
 
 #[test]
@@ -73,8 +70,9 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     let mut house = House::strangers();
     house.alice.stop().unwrap();
     let peer = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd";
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &["host"],
+        &["legacy"],
         &["send", peer, "x"],
         &["recv", "--follow"],
         &["history", peer],
@@ -131,7 +129,7 @@ fn start_when_asked(house: &mut House) -> String {
 fn it_is_started_when_that_is_said_and_not_otherwise() {
     let mut house = House::strangers();
     let torchat = startable(&mut house);
-    let ran = house.run(house.command(torchat.to_str().unwrap()).arg("host"), b"y\n");
+    let ran = house.run(house.command(torchat.to_str().unwrap()).arg("host"), b"y\r");
     assert_eq!(ran.code, Some(3), "no terminal, no question: {ran:?}");
     assert!(!house.dir().join("asked").exists());
     let mut command = house.command(torchat.to_str().unwrap());
@@ -146,14 +144,14 @@ fn it_is_started_when_that_is_said_and_not_otherwise() {
 fn on_a_terminal_it_asks() {
     let mut house = House::strangers();
     let torchat = startable(&mut house);
-    let Some(mut terminal) = Terminal::run(&house, &[torchat.to_str().unwrap(), "host"]) else { return };
-    terminal.answer("Start it now with `torchatd -d", "n\n");
-    assert_eq!(terminal.end("[y/N]"), 3);
+    let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
+    terminal.answer("Start it now with `torchatd -d", "n\r");
+    assert_eq!(terminal.end_saying("[y/N]"), 3);
     assert!(!house.dir().join("asked").exists());
-    let Some(mut terminal) = Terminal::run(&house, &[torchat.to_str().unwrap(), "host"]) else { return };
-    terminal.answer("[y/N]", "y\n");
+    let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
+    terminal.answer("[y/N]", "y\r");
     start_when_asked(&mut house);
-    assert_eq!(terminal.end("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd.onion"), 0);
+    assert_eq!(terminal.end_saying("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd.onion"), 0);
 }
 
 #[test]
@@ -329,6 +327,82 @@ fn following_goes_on_when_the_daemon_is_back_and_marks_what_it_printed() {
 }
 
 #[test]
+fn strangers_are_listed_refused_accepted_and_removed() {
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    let own = house.torchat(&["host"]).stdout;
+    assert_eq!(at_bob(&["contacts", "add", own.trim(), "it is me\u{1b}[2J, Bob"]).code, Some(0));
+    let asks = |json: &[&str]| {
+        torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+            let ran = house.torchat(&[&["contacts", "requests"], json].concat());
+            Ok((!ran.stdout.is_empty()).then_some(ran.stdout))
+        })
+        .unwrap()
+    };
+    let text = asks(&[]);
+    assert!(text.contains("5vesrrri") && text.contains("it is me\\u{1b}[2J, Bob"), "{text}");
+    let row: Value = serde_json::from_str(&asks(&["--json"])).unwrap();
+    assert_eq!(row["text"], "it is me\u{1b}[2J, Bob");
+    // Refused, it is not shown again; it learns nothing of it.
+    assert_eq!(house.torchat(&["contacts", "refuse", "5ves"]).code, Some(0));
+    assert_eq!(house.torchat(&["contacts", "requests"]).stdout, "");
+    assert!(at_bob(&["contacts"]).stdout.contains("has not accepted you"), "{:?}", at_bob(&["contacts"]));
+    // A stranger that comes with an invite is a contact at once, and one that is accepted is one from then on.
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    let invite = house.torchat(&["contacts", "invite"]).stdout;
+    let added = at_bob(&["contacts", "add", invite.trim(), "--json"]);
+    assert_eq!(added.stdout, format!("{{\"peer\":\"{}\"}}\n", own.trim()));
+    assert_eq!(at_bob(&["send", own.trim(), "thanks", "--wait", "delivered"]).code, Some(0));
+    assert!(house.torchat(&["recv"]).stdout.ends_with("5vesrrri2h: thanks\n"));
+    let removed = house.torchat(&["contacts", "remove", "5ves", "--json"]);
+    assert!(removed.code == Some(0) && removed.stdout.contains("5vesrrri"), "{removed:?}");
+    assert_eq!(house.torchat(&["contacts"]).stdout, "");
+    assert!(house.torchat(&["history", "5ves"]).stdout.ends_with(": thanks\n"), "the history stays");
+    let house = House::strangers();
+    let bob_socket = house.bob.socket();
+    let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
+    assert_eq!(at_bob(&["send", own.trim(), "before you know me"]).code, Some(0));
+    torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+        Ok((house.torchat(&["contacts", "accept", "5ves"]).code == Some(0)).then_some(()))
+    })
+    .unwrap();
+    let got = house.torchat(&["recv", "--follow", "-n", "1"]).stdout;
+    assert!(got.ends_with("5vesrrri2h: before you know me\n"), "{got}");
+}
+
+#[test]
+fn progress_is_told_on_a_terminal_and_nowhere_else() {
+    let mut house = House::friends();
+    let send = ["send", "bob", "are you there?", "--wait", "delivered"];
+    let progress = "waiting until the peer has it, at most 120 s";
+    let ran = house.torchat(&send);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "", ""));
+    assert_eq!(house.at_terminal(TORCHAT, &send).end_saying(progress), 0);
+    let mut json = house.at_terminal(TORCHAT, &[&send[..], &["--json"]].concat());
+    assert_eq!(json.end_saying("\"state\":\"delivered\""), 0);
+    assert!(!json.said().contains("waiting"), "programs read it: {}", json.said());
+    let ran = house.torchat(&["doctor"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(
+        house.at_terminal(TORCHAT, &["doctor"]).end_saying("dialling your own onion, which may take a minute"),
+        0
+    );
+    // A daemon that goes and comes.
+    house.bob_says(&["first"]);
+    let mut follow = house.at_terminal(TORCHAT, &["recv", "--follow", "-n", "2"]);
+    follow.see("first");
+    house.alice.stop().unwrap();
+    follow.see("waiting for it");
+    house.alice.start_again().unwrap();
+    follow.see("torchatd is back");
+    house.bob_says(&["second"]);
+    assert_eq!(follow.end_saying("bob: second"), 0);
+}
+
+#[test]
 fn two_pipes_are_a_conversation() {
     let house = House::friends();
     let bob_socket = house.bob.socket();
@@ -368,12 +442,41 @@ fn what_is_not_delivered_in_time_is_code_5_and_stays_queued() {
 }
 
 #[test]
-fn doctor_finds_what_is_open_to_others() {
-    let house = House::strangers();
-    std::fs::set_permissions(house.alice.data(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let ran = house.torchat(&["doctor"]);
-    assert_eq!(ran.code, Some(7), "{ran:?}");
-    assert!(ran.stdout.contains("WRONG  data: ") && ran.stdout.contains("-> chmod 700"), "{ran:?}");
+fn what_old_programs_bring_is_marked_and_taken_once() {
+    let house = House::with(Options { legacy: true, ..Options::default() });
+    let onion = house.onion(&house.alice).0.onion();
+    let port = std::fs::read_to_string(house.dir().join("peers").join(onion)).unwrap();
+    let tail = Running::start(&house, &["tail", "--from", "start", "-e", "legacy"]);
+    let deliver = |text: &str| {
+        let mut door = std::net::TcpStream::connect(("127.0.0.1", port.trim().parse().unwrap())).unwrap();
+        let object = serde_json::json!({"cmd": "RECV", "id": "aaaaaaaaaaaaaaaa.onion", "msg": text, "portno": 80});
+        std::io::Write::write_all(&mut door, object.to_string().as_bytes()).unwrap();
+        drop(door);
+        tail.line()
+    };
+    let told = deliver("one\u{1b}[2J\nsecond line");
+    assert!(told.ends_with(" ! an old program that claims to be aaaaaaaaaaaaaaaa.onion has written: legacy message 1"));
+    deliver("two");
+    deliver("three");
+    let first = " ! NOT PROVEN, claims to be aaaaaaaaaaaaaaaa.onion: one\\u{1b}[2J\n                 | second line\n";
+    for _ in 0..2 {
+        let ran = house.torchat(&["legacy", "--keep", "-n", "1"]);
+        assert!(ran.code == Some(0) && ran.stdout.ends_with(first), "{ran:?}");
+    }
+    assert!(house.torchat(&["legacy", "-n", "1"]).stdout.ends_with(first));
+    let rest = house.torchat(&["legacy", "--json"]).stdout;
+    let rest: Vec<Value> = rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<_> = rest.iter().map(|row| (row["text"].as_str().unwrap(), row["taken"] == false)).collect();
+    assert_eq!(texts, [("two", true), ("three", true)]);
+    assert_eq!(house.torchat(&["legacy"]).stdout, "");
+    let all = house.torchat(&["legacy", "--all", "--json"]).stdout;
+    assert!(all.lines().count() == 3 && all.matches("\"taken\":true").count() == 3, "{all}");
+    assert_eq!(house.torchat(&["recv"]).stdout, "", "it is in no conversation");
+    let token = house.dir().join("token");
+    std::fs::write(&token, house.torchat(&["token", "create", "reader", "--right", "read"]).stdout).unwrap();
+    let ran = house.torchat(&["legacy", "--token-file", token.to_str().unwrap()]);
+    assert!(ran.code == Some(4) && ran.stderr.contains("--keep"), "{ran:?}");
+    assert_eq!(house.torchat(&["legacy", "--keep", "--token-file", token.to_str().unwrap()]).code, Some(0));
 }
 
 #[test]

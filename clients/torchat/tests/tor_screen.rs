@@ -3,15 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/pty.rs"]
-#[allow(dead_code)]
-mod pty;
-
-use pty::Screen;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use torchat_harness::daemon::eventually;
+use torchat_harness::pty::Screen;
 
 const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
 /// Of everything that Tor does. An old introduction point alone can hold a dial for 40 s.

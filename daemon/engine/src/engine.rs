@@ -711,9 +711,10 @@ impl Engine {
     }
 }
 
-/// Whether something changes the reason why mail waits.
+/// Whether something changes what waits, or why.
 fn is_news(input: &Input) -> bool {
-    matches!(input, Input::LinkUp { .. } | Input::LinkDown { .. } | Input::DialFailed { .. } | Input::Network { .. })
+    use Input::{DialFailed, LinkDown, LinkUp, Network, Send};
+    matches!(input, Send { .. } | LinkUp { .. } | LinkDown { .. } | DialFailed { .. } | Network { .. })
 }
 
 fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {

@@ -16,7 +16,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
-use terminal::Terminal;
 
 const PASSPHRASE: &str = "correct horse bättery staple";
 const ONLY_ONE: &str = "--this-copy-is-now-the-only-one";
@@ -393,38 +392,38 @@ fn a_terminal_is_asked_and_does_not_show_the_passphrase() {
     let export = ["identity", "export", "--data-dir", text(&from), text(&file)];
     let import = ["identity", "import", "--data-dir", text(&to), text(&file)];
 
-    let Some(mut terminal) = Terminal::run(old.root(), &export) else { return };
+    let mut terminal = terminal::run(old.root(), &export);
     terminal.answer("New passphrase: ", &format!("{PASSPHRASE}\r"));
     terminal.answer("The same again: ", "something else\r");
-    assert_eq!(terminal.end("the two passphrases differ"), 1);
+    assert_eq!(terminal.end_saying("the two passphrases differ"), 1);
     assert!(!file.exists());
 
-    let mut terminal = Terminal::run(old.root(), &export).unwrap();
+    let mut terminal = terminal::run(old.root(), &export);
     terminal.answer("New passphrase: ", "\x03");
-    assert_eq!(terminal.end("given up"), 1);
+    assert_eq!(terminal.end_saying("given up"), 1);
     assert!(!file.exists());
 
-    let mut terminal = Terminal::run(old.root(), &export).unwrap();
+    let mut terminal = terminal::run(old.root(), &export);
     for question in ["New passphrase: ", "The same again: "] {
         // With a slip that is mended.
         terminal.answer(question, &format!("{PASSPHRASE}xy\x7f\x7f\r"));
     }
-    assert_eq!(terminal.end(&host), 0);
-    assert!(!terminal.shown().contains("horse"), "{}", terminal.shown());
+    assert_eq!(terminal.end_saying(&host), 0);
+    assert!(!terminal.said().contains("horse"), "{}", terminal.said());
 
     let before = everything(new.root());
-    let mut terminal = Terminal::run(new.root(), &import).unwrap();
+    let mut terminal = terminal::run(new.root(), &import);
     terminal.answer("Passphrase: ", &format!("{PASSPHRASE}\r"));
     terminal.answer("> ", "yes\r");
-    assert_eq!(terminal.end("nothing was changed"), 1);
-    assert!(terminal.shown().contains(&host), "what it would become is shown: {}", terminal.shown());
+    assert_eq!(terminal.end_saying("nothing was changed"), 1);
+    assert!(terminal.said().contains(&host), "what it would become is shown: {}", terminal.said());
     assert_eq!(everything(new.root()), before);
 
-    let mut terminal = Terminal::run(new.root(), &import).unwrap();
+    let mut terminal = terminal::run(new.root(), &import);
     terminal.answer("Passphrase: ", &format!("{PASSPHRASE}\r"));
     terminal.answer("> ", "This copy is now  the only one\r");
-    assert_eq!(terminal.end(&host), 0);
-    assert!(!terminal.shown().contains("horse"), "{}", terminal.shown());
+    assert_eq!(terminal.end_saying(&host), 0);
+    assert!(!terminal.said().contains("horse"), "{}", terminal.said());
     assert_eq!(line_of(&new, "onion-seed"), line_of(&old, "onion-seed"));
 }
 
@@ -434,13 +433,10 @@ fn words_are_typed_at_a_terminal() {
     let words = export_words(&old);
     let new = House::new();
     let to = new.data();
-    let Some(mut terminal) = Terminal::run(new.root(), &["identity", "import", "--words", "--data-dir", text(&to)])
-    else {
-        return;
-    };
+    let mut terminal = terminal::run(new.root(), &["identity", "import", "--words", "--data-dir", text(&to)]);
     // The last line is complete at its end: nobody has to know about Ctrl-D.
     terminal.answer("words", &words.replace('\n', "\r"));
     terminal.answer("type: ", "this copy is now the only one\r");
-    assert_eq!(terminal.end(&host), 0);
+    assert_eq!(terminal.end_saying(&host), 0);
     assert_eq!(line_of(&new, "onion-seed"), line_of(&old, "onion-seed"));
 }

@@ -4,6 +4,7 @@
 //! two programs alternate, and what counts is the ratio within each pair, with its median, its quartiles and n.
 
 mod api;
+mod client;
 mod contract;
 mod load;
 mod memory;
@@ -77,6 +78,8 @@ enum Part {
     /// Memory, idle processor time and idle traffic of 100 contacts beside 100 bare streams over Tor.
     #[cfg(feature = "tor")]
     Contacts,
+    /// `torchat host` as a whole process.
+    Client,
     /// Start to first answer, and resident memory.
     Start,
     /// The reference server, as a process of its own.
@@ -162,6 +165,9 @@ fn main() -> anyhow::Result<()> {
     };
     if let Some(ten_million) = ten_million {
         api::large(&setup, ten_million, &mut report)?;
+    }
+    if matches!(part, Part::All | Part::Client) {
+        client::run(&setup, &mut report)?;
     }
     if matches!(part, Part::All | Part::Start) {
         start::run(&setup, &mut report)?;

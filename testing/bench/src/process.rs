@@ -176,7 +176,7 @@ impl Drop for Process {
 }
 
 /// A program of the same build.
-fn sibling(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe()?.with_file_name(name);
     ensure!(program.is_file(), "{} is not built: `cargo xtask bench` builds all that is needed", program.display());
     Ok(program)

@@ -5,5 +5,6 @@ pub mod api;
 pub mod chaos;
 pub mod daemon;
 pub mod loopback;
+pub mod pty;
 pub mod resident;
 pub mod sim;

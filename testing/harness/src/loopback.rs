@@ -45,6 +45,15 @@ impl Transport for Loopback {
 /// # Errors
 /// When no port or no file can be had.
 pub async fn start(directory: &Path, own: PeerId) -> io::Result<Network> {
+    start_as(directory, own, NetworkStatus { usable: true, percent: 100, sentence: "loopback, without Tor".into() })
+        .await
+}
+
+/// As [`start`]; the way into the network is said to be so, and stays so.
+///
+/// # Errors
+/// When no port or no file can be had.
+pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io::Result<Network> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     // Renamed into place, so that nobody reads half a number.
     let temporary = directory.join(format!(".{}", own.onion()));
@@ -64,8 +73,7 @@ pub async fn start(directory: &Path, own: PeerId) -> io::Result<Network> {
             }
         }
     });
-    let usable = NetworkStatus { usable: true, percent: 100, sentence: "loopback, without Tor".into() };
     // The sender may go: nothing changes.
-    let (_, status) = watch::channel(usable);
+    let (_, status) = watch::channel(said);
     Ok(Network { transport: Arc::new(Loopback { directory: directory.to_owned(), status }), incoming })
 }

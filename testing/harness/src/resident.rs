@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::control::{self, BindError, ControlConfig, Listeners, LogLevelHook};
+use torchat_engine::transport::NetworkStatus;
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
 
@@ -39,10 +40,14 @@ pub struct Options {
     /// How many connections it takes. 300 if it is not said: small enough to be filled by one test process within the usual
     /// limit of descriptors.
     pub connections: Option<usize>,
+    /// The way into the network does not work, and says why in this sentence.
+    pub trouble: Option<String>,
     /// A socket for other users.
     pub group: Option<PathBuf>,
     /// What they may do.
     pub users: BTreeMap<u32, BTreeSet<Right>>,
+    /// How large its store may become. As large as it likes if it is not said.
+    pub bytes: Option<u64>,
     /// When idle connections are closed.
     pub idle: Option<Duration>,
     /// Sets how much is logged.
@@ -60,6 +65,8 @@ impl Options {
                 self.legacy |= word == "legacy";
                 self.tasks |= word == "tasks";
             }
+            Some(("bytes", count)) => self.bytes = Some(count.parse()?),
+            Some(("trouble", sentence)) => self.trouble = Some(sentence.to_owned()),
             Some(("connections", count)) => self.connections = Some(count.parse()?),
             Some(("group", path)) => self.group = Some(path.into()),
             Some(("idle", ms)) => self.idle = Some(Duration::from_millis(ms.parse()?)),
@@ -80,7 +87,13 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     let Setup { data, peers, seed, options } = setup;
     let world = World::system();
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
-    let network = loopback::start(&peers, identity.peer_id()).await?;
+    let network = match options.trouble {
+        Some(sentence) => {
+            let said = NetworkStatus { usable: false, percent: 40, sentence };
+            loopback::start_as(&peers, identity.peer_id(), said).await?
+        }
+        None => loopback::start(&peers, identity.peer_id()).await?,
+    };
     let mut config = EngineConfig::default();
     // A process that was killed is back within a second here, and a dial costs nothing.
     config.policy.dial.loss_min_ms = 20;
@@ -91,7 +104,7 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     config.policy.dial.burst = 1_000_000;
     config.policy.legacy.receive = options.legacy;
     config.dial = DialTimes { attempt: Duration::from_secs(5), hedge: Duration::from_secs(4) };
-    let storage = Storage::File { path: data.join("torchat.db"), max_bytes: None };
+    let storage = Storage::File { path: data.join("torchat.db"), max_bytes: options.bytes };
     let running = Engine::start(config, identity, storage, network, world)?;
     let tcp = control::bind_tcp(0)?;
     let port = tcp.local_addr()?.port();
@@ -156,11 +169,19 @@ impl Resident {
     /// # Errors
     /// When it does not start.
     pub fn start(dir: &Path, name: &str, seed: u8) -> anyhow::Result<Self> {
+        Self::start_with(dir, name, seed, Options::default())
+    }
+
+    /// As [`Resident::start`], with options.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(dir: &Path, name: &str, seed: u8, options: Options) -> anyhow::Result<Self> {
         let (data, peers) = (dir.join(name), dir.join("peers"));
         for folder in [&data, &peers] {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut resident = Self { setup: Setup { data, peers, seed, options: Options::default() }, running: None };
+        let mut resident = Self { setup: Setup { data, peers, seed, options }, running: None };
         resident.start_again()?;
         Ok(resident)
     }

@@ -227,6 +227,11 @@ fn every_command_does_what_it_says() {
     ok(&mut a, json!({"cmd": "UNSUBSCRIBE", "sub": "s"}));
     assert_eq!(a.ok(json!({"cmd": "CURSORS", "forget": "c"})).unwrap()["cursors"], json!([]));
 
+    // What old programs brought: nothing here, tests/legacy.rs has the rest.
+    let old = ok(&mut a, json!({"cmd": "LEGACY"}));
+    assert_eq!(old, json!({"messages": [], "more": false}));
+    assert_eq!(ok(&mut a, json!({"cmd": "LEGACY_TAKE", "upto": 7})), json!({"taken": 0}));
+
     // Contacts go.
     ok(&mut a, json!({"cmd": "BLOCK", "peer": NOBODY}));
     ok(&mut a, json!({"cmd": "UNBLOCK", "peer": NOBODY}));

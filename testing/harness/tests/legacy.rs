@@ -1,6 +1,7 @@
 //! Old daemons at the onion's door: their bytes as they wrote them, over real sockets and in simulated time.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -295,6 +296,91 @@ fn a_claim_never_becomes_a_contact_or_joins_one() {
     assert_eq!(place.unread(), 5);
     let log = std::fs::read_to_string(place.daemon.log_path()).unwrap();
     assert!(!log.contains("forged"), "{log}");
+}
+
+#[test]
+fn programs_of_api_1_read_without_taking_and_take_by_number_once() {
+    let mut place = start(true);
+    for n in 1..=5 {
+        place.deliver(&recv(OLD, &format!("old {n}"), n % 2 == 0));
+        place.wait_kept(n);
+    }
+    let api = |place: &Place| torchat_harness::api::connect(&place.daemon).unwrap();
+    let texts = |answer: &Value| -> Vec<String> {
+        answer["messages"].as_array().unwrap().iter().map(|row| row["text"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut one = api(&place);
+    // Each has its event, without its text, committed with it.
+    let events = one.ok(json!({"cmd": "EVENTS", "after": 0, "filter": {"kinds": ["legacy"]}})).unwrap();
+    let events = events["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 5);
+    assert!(events.iter().all(|event| event["claims"] == OLD && event.get("text").is_none()), "{events:?}");
+
+    // Read as often as one likes.
+    let page = one.ok(json!({"cmd": "LEGACY", "limit": 2})).unwrap();
+    assert_eq!((texts(&page), &page["more"]), (vec!["old 1".to_owned(), "old 2".to_owned()], &json!(true)));
+    let second = page["messages"][1].clone();
+    assert_eq!((&second["id"], &second["claims"], &second["taken"]), (&events[1]["id"], &json!(OLD), &json!(false)));
+    assert_eq!(one.ok(json!({"cmd": "LEGACY", "limit": 2})).unwrap(), page);
+    let rest = one.ok(json!({"cmd": "LEGACY", "after": second["id"]})).unwrap();
+    assert_eq!((texts(&rest).len(), &rest["more"]), (3, &json!(false)));
+
+    // Classic LEGACY hands the first one out; somebody takes it and the next by their number meanwhile.
+    let mut classic = place.client();
+    assert_eq!(classic.legacy().unwrap().unwrap().text, "old 1");
+    let take = json!({"cmd": "LEGACY_TAKE", "upto": second["id"]});
+    let taken = one.ok(take.clone()).unwrap()["taken"].as_u64().unwrap();
+    // The first may be marked already: the client's library says that it has it before the next request.
+    assert!((1..=2).contains(&taken), "{taken}");
+    assert_eq!(one.ok(take.clone()).unwrap()["taken"], 0, "once");
+    assert_eq!(classic.legacy().unwrap().unwrap().text, "old 3", "neither comes twice, and nothing goes back");
+    drop(classic);
+    eventually("three are marked", LONG, || Ok((place.unread() == 2).then_some(()))).unwrap();
+
+    // Nothing is forgotten over a kill, and a number that is not given yet takes nothing that comes later.
+    place.daemon.kill().unwrap();
+    place.daemon.start().unwrap();
+    let mut one = api(&place);
+    let untaken = json!({"cmd": "LEGACY", "untaken": true});
+    assert_eq!(texts(&one.ok(untaken.clone()).unwrap()), ["old 4", "old 5"]);
+    assert_eq!(one.ok(json!({"cmd": "LEGACY_TAKE", "upto": (1_i64 << 53) - 1})).unwrap()["taken"], 2);
+    place.deliver(&recv(OLD, "old 6", true));
+    place.wait_kept(6);
+    assert_eq!(texts(&one.ok(untaken.clone()).unwrap()), ["old 6"]);
+    let all = one.ok(json!({"cmd": "LEGACY"})).unwrap();
+    let taken: Vec<_> = all["messages"].as_array().unwrap().iter().map(|row| row["taken"].clone()).collect();
+    assert_eq!(taken, [true, true, true, true, true, false].map(Value::from));
+    assert_eq!(place.client().legacy().unwrap().unwrap().text, "old 6", "classic programs get what is left");
+
+    // Two at once: each message is taken by one of them.
+    for n in 7..=9 {
+        place.deliver(&recv(OLD, &format!("old {n}"), true));
+        place.wait_kept(n);
+    }
+    let last = one.ok(json!({"cmd": "LEGACY"})).unwrap()["messages"][8]["id"].clone();
+    let take = json!({"cmd": "LEGACY_TAKE", "upto": last});
+    let sum: u64 = std::thread::scope(|scope| {
+        let all = [0; 4].map(|_| {
+            let (mut api, take) = (api(&place), take.clone());
+            scope.spawn(move || api.ok(take).unwrap()["taken"].as_u64().unwrap())
+        });
+        all.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(sum, 3);
+    assert_eq!(texts(&one.ok(untaken).unwrap()), [""; 0]);
+    assert_eq!(place.unread(), 0);
+    for bad in [json!({"cmd": "LEGACY", "limit": 0}), json!({"cmd": "LEGACY_TAKE"})] {
+        assert_eq!(one.ask(bad).unwrap().unwrap_err()["code"], "bad-request");
+    }
+    // Whoever may see one conversation only sees none of these.
+    let token = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "send"], "peers": [OTHER]});
+    let token = one.ok(token).unwrap()["token"].as_str().unwrap().parse().unwrap();
+    let mut guest = torchat_harness::api::Api::prove(place.daemon.port().unwrap(), &token).unwrap();
+    for command in [json!({"cmd": "LEGACY"}), take] {
+        assert_eq!(guest.ask(command).unwrap().unwrap_err()["code"], "not-allowed");
+    }
+    let seen = guest.ok(json!({"cmd": "EVENTS", "after": 0})).unwrap();
+    assert_eq!(seen["events"], json!([]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod chaos;
 mod demo;
 mod dist;
 mod faults;
+mod frames;
 mod hostile;
 mod install;
 mod long;
@@ -51,6 +52,8 @@ enum Task {
     Long(long::Long),
     /// Writes the control API's schema and tables from its types.
     Schema(schema::Schema),
+    /// Writes the frames of the screen into README.md and docs/CLIENT.md, from a real conversation.
+    Frames,
     /// Writes man pages and completions for bash, zsh and fish to target/dist.
     Dist(dist::Dist),
     /// Measures, paired with references in the same run.
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Task::Long(long) => long::run_long(&long),
         Task::Hostile(hostile) => hostile::run_all(&hostile),
         Task::Schema(options) => schema::run(&options),
+        Task::Frames => frames::run(),
         Task::Dist(options) => dist::run(&options),
         Task::Bench { arguments } => bench(&arguments),
         Task::Faults { arguments } => faults::run_long(&arguments),

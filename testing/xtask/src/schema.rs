@@ -14,8 +14,18 @@ const SCHEMA: &str = "docs/control-api.schema.json";
 /// Where the tables are.
 const DOCUMENT: &str = "docs/CONTROL-API.md";
 /// What answers and events are made of, as the document shows it.
-const RECORDS: [&str; 9] =
-    ["Message", "Contact", "ContactRequest", "Conversation", "Cursor", "Token", "Filter", "Limits", "ApiError"];
+const RECORDS: [&str; 10] = [
+    "Message",
+    "Contact",
+    "ContactRequest",
+    "Conversation",
+    "OldMessage",
+    "Cursor",
+    "Token",
+    "Filter",
+    "Limits",
+    "ApiError",
+];
 /// After a table's begin mark.
 const MARK: &str = "written by `cargo xtask schema`";
 

@@ -115,8 +115,19 @@ impl Handle {
     /// # Errors
     /// As [`Connection::call`]; [`ApiClientError::Lost`] at once while there is none.
     pub fn call<C: Call>(&self, command: &C) -> Result<C::Answer, ApiClientError> {
-        let connection = self.connection();
-        connection.ok_or_else(|| ApiClientError::Lost { reason: "torchatd is away".into() })?.call(command)
+        self.there()?.call(command)
+    }
+
+    /// As [`Handle::call`], for commands that wait themselves.
+    ///
+    /// # Errors
+    /// As [`Connection::call_within`]; [`ApiClientError::Lost`] at once while there is none.
+    pub fn call_within<C: Call>(&self, command: &C, limit: Duration) -> Result<C::Answer, ApiClientError> {
+        self.there()?.call_within(command, limit)
+    }
+
+    fn there(&self) -> Result<Connection, ApiClientError> {
+        self.connection().ok_or_else(|| ApiClientError::Lost { reason: "torchatd is away".into() })
     }
 
     /// Ends the follower: whoever waits in it returns at once.

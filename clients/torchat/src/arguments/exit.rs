@@ -32,7 +32,19 @@ codes! {
     /// What was given cannot be used.
     BadInput 6 "bad input: a PEER that is unknown or ambiguous, a text that is too long, a file that cannot be read";
     /// `doctor`.
-    Unwell 7 "doctor found something that is wrong";
+    Unwell 7 "doctor: something is wrong that has no code below";
+    /// `doctor`: socket, data directory, key, token file.
+    UnwellFiles 10 "doctor: the files are open to others, or closed to you";
+    /// `doctor`.
+    UnwellClock 11 "doctor: the clock is wrong";
+    /// `doctor`.
+    UnwellTor 12 "doctor: Tor does not work";
+    /// `doctor`.
+    UnwellOnion 13 "doctor: your onion was not reached";
+    /// `doctor`: the disk and the store on it.
+    UnwellStore 14 "doctor: the disk or the store is full";
+    /// `doctor`.
+    UnwellQueue 15 "doctor: the outbox is nearly full; several are wrong: the code is of the first line that says so";
 }
 
 /// The table for `--help`.

@@ -223,6 +223,9 @@ pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -
     rows
 }
 
+/// A message that waits for longer than this says why, in milliseconds: one that goes out at once is not worth a line.
+pub(super) const REASON_AFTER: i64 = 3_000;
+
 /// Why a message is not delivered and what happens next: of failed ones, of the last that waits, and of the chosen one.
 fn detail(model: &Model, talk: &Talk, entry: &Entry) -> Option<String> {
     let message = &entry.message;
@@ -233,10 +236,16 @@ fn detail(model: &Model, talk: &Talk, entry: &Entry) -> Option<String> {
     let is_last_waiting = || {
         entry.is_under_way()
             && talk.entries().range(message.id + 1..).all(|(_, later)| !later.is_under_way())
-            && model.now - entry.at > 3_000
+            && model.now - entry.at > REASON_AFTER
     };
-    let reason = message.reason.as_deref().map(|reason| show::shown_line(&show::reveal(reason)));
-    let next = message.next_try_at.as_deref().and_then(super::talk::millis);
+    // What the daemon said last of all that waits is newer than what it said when it gave this message.
+    let waiting = talk.waiting.as_ref().filter(|_| entry.is_under_way());
+    let reason = waiting.map(|waiting| waiting.reason.as_str()).or(message.reason.as_deref());
+    let reason = reason.map(|reason| show::shown_line(&show::reveal(reason)));
+    let next = match waiting {
+        Some(waiting) => waiting.next_try,
+        None => message.next_try_at.as_deref().and_then(super::talk::millis),
+    };
     let next = next.map(|at| format!("; next try {}", clock_s(model, at))).unwrap_or_default();
     match message.state {
         _ if entry.is_local() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),

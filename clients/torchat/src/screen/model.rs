@@ -4,169 +4,40 @@
 //! outside is an [`Effect`]. So a test is a list of inputs, and every screen can be had without a terminal.
 
 mod answers;
+mod chosen;
 mod command;
 mod events;
+mod exchange;
 mod keys;
+mod list;
+mod mouse;
+mod news;
+mod overlay;
 mod scroll;
 mod send;
+mod stored;
 mod timing;
 
 use super::editor::Editor;
 use super::layout::{self, Areas};
 use super::talk::Talk;
 use super::theme::Theme;
-use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
+use torchat_client::api::Onion;
 use torchat_client::api::event::Event;
-use torchat_client::api::events::State;
-use torchat_client::api::record::{ContactRequest, Conversation, Message};
-use torchat_client::api::{ApiClientError, Onion};
-use torchat_client::lookalike;
-use torchat_protocol::id::MessageId;
+use torchat_client::api::record::ContactRequest;
 
 pub(crate) use command::COMMANDS;
+pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past, Place};
 pub(crate) use keys::KEYS;
+pub(crate) use list::Item;
+pub(crate) use news::Waiting;
+pub(crate) use overlay::{Confirm, Overlay, Search};
+pub(crate) use stored::{Notify, Stored, Unsent};
 pub(crate) use timing::age;
-
-/// What comes from outside.
-#[derive(Debug)]
-pub(crate) enum Input {
-    Key(KeyEvent),
-    Paste(String),
-    Mouse(MouseEvent),
-    /// Columns and rows.
-    Resize(u16, u16),
-    /// The terminal has the user's attention, or lost it.
-    Focus(bool),
-    /// The time of [`Model::wake_at`] has come.
-    Tick,
-    /// How it stands with the daemon.
-    Link(State),
-    Event(Box<Event>),
-    /// What the daemon answered, or why not.
-    Answer(Ask, Result<Answer, ApiClientError>),
-    /// A conversation was written to a file: how many messages.
-    Exported(PathBuf, Result<u64, String>),
-    /// `torchatd -d` has ended.
-    Started(Result<(), String>),
-    /// The process is to end.
-    Leave,
-    /// The process goes on after it was stopped.
-    Resume,
-}
-
-/// What is to be done outside.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Effect {
-    Ask(Ask),
-    /// Writes a conversation to a file that is not there yet.
-    Export {
-        peer: Onion,
-        path: PathBuf,
-        name: String,
-    },
-    /// Starts `torchatd -d`.
-    StartDaemon,
-    /// Looks for the daemon now.
-    Retry,
-    Save(Box<Stored>),
-    Bell,
-    /// Asks the terminal for a notification.
-    Notify(String),
-    /// Asks the terminal to put a text into the clipboard.
-    Copy(String),
-    Mouse(bool),
-    Suspend,
-    Repaint,
-    Leave,
-}
-
-/// What is asked from the daemon.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Ask {
-    Conversations {
-        /// What is on the screen is to be read anew, too.
-        fresh: bool,
-    },
-    Requests,
-    Status {
-        /// The user wants to see it.
-        show: bool,
-    },
-    Page(Onion, Place),
-    Search {
-        text: String,
-        peer: Option<Onion>,
-        before: Option<i64>,
-    },
-    Send {
-        peer: Onion,
-        text: String,
-        key: String,
-    },
-    Cancel(Onion, MessageId),
-    Seen(Onion, i64),
-    Add {
-        peer: String,
-        text: String,
-    },
-    Decide(Decision, Onion),
-    Rename(Onion, String),
-    Invite {
-        hours: u32,
-        /// The user wants to see it now.
-        show: bool,
-    },
-    Exit,
-}
-
-/// What becomes of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    Accept,
-    Refuse,
-    Block,
-    Unblock,
-    Remove,
-    Hide,
-    Appear,
-}
-
-/// Which part of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Last,
-    First,
-    Before(i64),
-    After(i64),
-    /// A message with what is around it.
-    Around(i64),
-    /// One message, because its state has changed.
-    One(i64),
-}
-
-/// What the daemon answers.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Conversations(Vec<Conversation>),
-    Requests(Vec<ContactRequest>),
-    Status(StatusAnswer),
-    /// Of [`Place::Around`]: the page that ends with it, and the one behind it.
-    Page(MessagesAnswer, Option<MessagesAnswer>),
-    Found(SearchAnswer),
-    Sent(SendAnswer),
-    /// Whether it never left this machine.
-    Cancelled(bool),
-    Added(Onion),
-    Invite(String),
-    Done,
-}
 
 /// What is shown beside the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,96 +54,6 @@ pub(crate) enum Focus {
     List,
     /// A message is chosen.
     Message(i64),
-}
-
-/// A row of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Item {
-    Request(Onion),
-    Talk(Onion),
-}
-
-/// What covers the body.
-#[derive(Debug, Clone)]
-pub(crate) enum Overlay {
-    Keys {
-        scroll: usize,
-    },
-    Help {
-        scroll: usize,
-    },
-    /// Text lines, harmless already.
-    Text {
-        title: String,
-        lines: Vec<String>,
-        scroll: usize,
-    },
-    /// A QR code with its text.
-    Code {
-        title: String,
-        text: String,
-    },
-    Search(Search),
-    Confirm(Confirm),
-}
-
-/// A search and what it found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Search {
-    pub(crate) editor: Editor,
-    pub(crate) peer: Option<Onion>,
-    /// What was asked last.
-    pub(crate) asked: String,
-    pub(crate) found: Vec<Message>,
-    pub(crate) more: bool,
-    pub(crate) complete: bool,
-    pub(crate) waiting: bool,
-    pub(crate) at: usize,
-}
-
-/// What is done only after a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Confirm {
-    /// Stop the daemon.
-    Exit,
-    /// Start a daemon.
-    Start,
-    Block(Onion),
-    Remove(Onion),
-}
-
-/// Who is told about new messages that are not on the screen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Notify {
-    #[default]
-    Off,
-    Bell,
-    Desktop,
-}
-
-/// What outlives the program.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Stored {
-    /// By onion; under "" what was typed when no conversation was open.
-    #[serde(default)]
-    pub(crate) drafts: BTreeMap<String, String>,
-    /// What the daemon has not got yet, in order.
-    #[serde(default)]
-    pub(crate) unsent: VecDeque<Unsent>,
-    #[serde(default)]
-    pub(crate) notify: Notify,
-}
-
-/// A message that the daemon has not got yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Unsent {
-    pub(crate) peer: Onion,
-    pub(crate) text: String,
-    /// Sent again with the same one, it is one message.
-    pub(crate) key: String,
-    /// When it was typed, in milliseconds since 1970.
-    pub(crate) at: i64,
 }
 
 /// How it stands with the daemon.
@@ -296,7 +77,7 @@ pub(crate) struct Notice {
 #[derive(Debug, Clone)]
 pub(crate) struct Tor {
     pub(crate) usable: bool,
-    pub(crate) percent: Option<u64>,
+    /// In words, harmless. It says how far Tor is while it starts.
     pub(crate) sentence: String,
 }
 
@@ -341,6 +122,8 @@ pub(crate) struct Model {
     pub(crate) focus: Focus,
     /// To be opened as soon as it is in the list.
     wanted: Option<Onion>,
+    /// It was added just now.
+    added: bool,
     /// Where the cursor of the list is.
     pub(crate) list_at: usize,
     pub(crate) overlay: Option<Overlay>,
@@ -358,8 +141,11 @@ pub(crate) struct Model {
     /// Events since the list was asked for, while it is on its way.
     meanwhile: Option<Vec<Event>>,
     replaying: bool,
-    refreshed: i64,
-    progress_asked: i64,
+    news: news::News,
+    /// When the user was told last about what is not on the screen.
+    told_at: i64,
+    /// What comes too soon after that, the last of it.
+    untold: Option<Effect>,
     attention: bool,
     mouse: bool,
     /// The last key was the one that leaves when it comes twice.
@@ -395,6 +181,7 @@ impl Model {
             open: Open::Nothing,
             focus: Focus::Input,
             wanted: None,
+            added: false,
             list_at: 0,
             overlay: None,
             notice: None,
@@ -407,8 +194,9 @@ impl Model {
             seeing: false,
             meanwhile: None,
             replaying: false,
-            refreshed: 0,
-            progress_asked: 0,
+            news: news::News::default(),
+            told_at: 0,
+            untold: None,
             attention: true,
             mouse: false,
             leaving: false,
@@ -452,6 +240,11 @@ impl Model {
         if let Some(peer) = self.wanted.filter(|peer| self.talks.contains_key(peer)) {
             self.wanted = None;
             self.open(Open::Talk(peer));
+            // Said when it is open, so that what is typed after these words goes to it.
+            if std::mem::take(&mut self.added) {
+                let name = self.name_of(peer, 20);
+                self.say(format!("{name} is a contact: what you write is sent when it can be reached"));
+            }
         }
         self.expire();
         self.send_next();
@@ -479,12 +272,6 @@ impl Model {
 
     fn warn(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: one_line(&text.into()), warning: true, until: self.now + 20_000 });
-    }
-
-    /// The rows of the list: requests first.
-    pub(crate) fn items(&self) -> Vec<Item> {
-        let requests = self.requests.iter().map(|request| Item::Request(request.peer));
-        requests.chain(self.order.iter().map(|peer| Item::Talk(*peer))).collect()
     }
 
     /// The open conversation.
@@ -518,14 +305,6 @@ impl Model {
         }
     }
 
-    /// Whose name a stranger's reads like.
-    pub(crate) fn looks_like_whom(&self, peer: Onion, name: &str) -> Option<String> {
-        let like = self.order.iter().filter_map(|peer| self.talks.get(peer)).find(|talk| {
-            talk.peer() != peer && talk.raw_name().is_some_and(|known| lookalike::looks_like(known, name))
-        });
-        like.map(|talk| talk.name(20))
-    }
-
     /// Nobody is here yet.
     pub(crate) fn is_first_run(&self) -> bool {
         self.loaded && self.order.is_empty() && self.requests.is_empty()
@@ -555,55 +334,6 @@ impl Model {
         };
         if let Some(at) = self.items().iter().position(|other| Some(*other) == item) {
             self.list_at = at;
-        }
-    }
-
-    /// The list after something in it has changed: its order, and the place of its cursor.
-    fn sort(&mut self) {
-        let at = self.items().get(self.list_at).copied();
-        self.order = self
-            .talks
-            .values()
-            .filter(|talk| !talk.is_nothing() || self.open == Open::Talk(talk.peer()))
-            .map(Talk::peer)
-            .collect();
-        let talks = &self.talks;
-        let order = |peer: &Onion| talks.get(peer).map_or(0, Talk::order);
-        self.order.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| a.cmp(b)));
-        let items = self.items();
-        let found = items.iter().position(|item| Some(*item) == at);
-        self.list_at = found.unwrap_or(self.list_at).min(items.len().saturating_sub(1));
-    }
-
-    /// Marks the names that read like others. The user's own choices are never marked: they are what is imitated.
-    fn mark_lookalikes(&mut self) {
-        let names: Vec<(Onion, String, bool)> = self
-            .talks
-            .values()
-            .filter_map(|talk| Some((talk.peer(), talk.raw_name()?.to_owned(), talk.contact.name.is_some())))
-            .collect();
-        for (peer, name, own_choice) in &names {
-            let like = !own_choice
-                && (lookalike::looks_like_our_word(name)
-                    || names.iter().any(|(other, known, _)| other != peer && lookalike::looks_like(known, name)));
-            if let Some(talk) = self.talks.get_mut(peer) {
-                talk.lookalike = like;
-            }
-        }
-    }
-
-    /// The mark of one contact, after its name has changed, and of those that it may be taken for.
-    fn mark_lookalike(&mut self, peer: Onion) {
-        let Some(name) = self.talks.get(&peer).and_then(Talk::raw_name).map(str::to_owned) else { return };
-        let mut like = lookalike::looks_like_our_word(&name);
-        for (other, talk) in &mut self.talks {
-            if *other != peer && talk.raw_name().is_some_and(|known| lookalike::looks_like(known, &name)) {
-                like = true;
-                talk.lookalike = talk.contact.name.is_none();
-            }
-        }
-        if let Some(talk) = self.talks.get_mut(&peer) {
-            talk.lookalike = like && talk.contact.name.is_none();
         }
     }
 

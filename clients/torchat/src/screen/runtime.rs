@@ -1,8 +1,11 @@
 //! The loop and its threads.
 
-mod daemon;
+pub(super) mod daemon;
+pub(super) mod desktop;
+pub(super) mod export;
+mod locate;
 mod stored;
-mod terminal;
+pub(super) mod terminal;
 
 use super::model::{Effect, Input, Model, Start};
 use super::theme::Theme;
@@ -19,6 +22,8 @@ use terminal::Terminal;
 pub(super) enum Wake {
     Input(Box<Input>),
     Signal(i32),
+    /// The desktop did not show a notification.
+    NotShown(String),
     /// The terminal is gone.
     Lost(std::io::Error),
 }
@@ -31,7 +36,7 @@ impl From<Input> for Wake {
 
 /// Runs until the user leaves.
 pub(super) fn run(place: &Place) -> anyhow::Result<()> {
-    let file = stored::File::find();
+    let mut file = stored::File::find();
     let start = Start {
         now: now(),
         zone: TimeZone::system(),
@@ -47,7 +52,8 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let daemon = daemon::Daemon::start(place, &wakes)?;
     let terminal = Terminal::enter()?;
     terminal::read(wakes.clone())?;
-    let mut looped = Loop { model: Model::new(start), terminal, daemon, file, wakes };
+    let desktop = desktop::Desktop::find(|name| std::env::var_os(name));
+    let mut looped = Loop { model: Model::new(start), terminal, daemon, desktop, file, wakes };
     let result = looped.run(&inbox);
     if result.is_err() {
         // The terminal is gone; what was typed is not.
@@ -78,6 +84,7 @@ struct Loop {
     model: Model,
     terminal: Terminal,
     daemon: daemon::Daemon,
+    desktop: desktop::Desktop,
     file: stored::File,
     wakes: Sender<Wake>,
 }
@@ -143,6 +150,7 @@ impl Loop {
                 self.update(Input::Resume)
             }
             Wake::Signal(_) => self.update(Input::Leave),
+            Wake::NotShown(text) => self.terminal.notify(&text).map(|()| Next::Go),
             Wake::Lost(error) => Err(error),
         }
     }
@@ -157,6 +165,7 @@ impl Loop {
                 // A disk that is full must not end a conversation; the next change tries again.
                 Effect::Save(stored) => drop(self.file.write(&stored)),
                 Effect::Bell => self.terminal.bell()?,
+                Effect::Notify(text) if self.desktop.show(&text, &self.wakes) => {}
                 Effect::Notify(text) => self.terminal.notify(&text)?,
                 Effect::Copy(text) => self.terminal.copy(&text)?,
                 Effect::Mouse(on) => self.terminal.mouse(on)?,

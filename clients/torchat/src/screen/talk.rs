@@ -1,5 +1,6 @@
 //! A conversation as far as it is known here: a window of its messages, what is unread, who it is with.
 
+use super::model::Waiting;
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
@@ -64,6 +65,8 @@ pub(crate) struct Talk {
     pub(crate) contact: Contact,
     /// When the contact was heard last, in milliseconds since 1970.
     pub(crate) heard_at: Option<i64>,
+    /// Why what is under way to it is not there yet.
+    pub(crate) waiting: Option<Waiting>,
     /// Its name is not the user's own choice and reads like another's.
     pub(crate) lookalike: bool,
     /// The last message, for the order and the list.
@@ -99,6 +102,7 @@ impl Talk {
         let mut talk = Self {
             heard_at: None,
             contact: contact.clone(),
+            waiting: None,
             lookalike: false,
             counted: last.as_ref().map_or(0, |message| message.id),
             last,

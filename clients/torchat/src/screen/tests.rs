@@ -2,10 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod frames;
 mod hostile;
+mod places;
 mod random;
 mod snapshots;
+mod terminal;
 mod updates;
+
+#[path = "../../tests/support/pty.rs"]
+#[allow(dead_code)]
+mod pty;
 
 use super::model::{Answer, Ask, Effect, Input, Model, Place, Start, Stored};
 use super::theme::Theme;
@@ -154,7 +161,9 @@ impl Play {
     }
 
     fn status(&mut self, usable: bool, percent: u32, sentence: &str) {
-        let ask = self.asked(|ask| matches!(ask, Ask::Status { .. }));
+        // What the user asked for comes before what is always asked.
+        let shown = self.effects.contains(&Effect::Ask(Ask::Status));
+        let ask = self.asked(|ask| if shown { *ask == Ask::Status } else { matches!(ask, Ask::News { .. }) });
         let status = serde_json::json!({
             "tor": { "usable": usable, "percent": percent, "sentence": sentence },
             "links": 1, "queue": { "messages": 2 }, "reachable": true,

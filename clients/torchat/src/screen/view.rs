@@ -217,12 +217,13 @@ fn status_text(model: &Model) -> (String, Role) {
     let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
     match &model.link {
         Link::New => return ("looking for torchatd".into(), Role::Dim),
-        Link::Gone(reason) => return (format!("torchatd is away, looking for it{waiting}: {reason}"), Role::Warning),
+        Link::Gone(reason) => return (format!("torchatd is away{waiting}; /start starts it: {reason}"), Role::Warning),
         Link::Refused(reason) => return (reason.clone(), Role::Warning),
         Link::Up => {}
     }
     if let Some(tor) = model.tor.as_ref().filter(|tor| !tor.usable) {
-        return (body::progress(tor), Role::Warning);
+        // All its sentences name Tor; on a small screen the percentage at their end counts.
+        return (tor.sentence.clone(), Role::Warning);
     }
     if !model.requests.is_empty() && !layout::shows_list(model) {
         return (format!("{} ask to become contacts: Esc shows the list", model.requests.len()), Role::Warning);

@@ -48,7 +48,8 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
 }
 
 pub(super) fn exit(shell: &Shell<'_>) -> Done {
-    let connection = shell.connect()?;
+    // Not `connect`: nobody wants a daemon started to stop it.
+    let connection = shell.place.connect_running()?;
     // Its end is the end of the connection. Hardly an event comes on a subscription like this one.
     let filter = Filter { kinds: Some(vec![Kind::Notice]), peers: None };
     let mut end = connection.subscribe(Subscribe { consumer: None, from: None, filter })?;
@@ -56,6 +57,7 @@ pub(super) fn exit(shell: &Shell<'_>) -> Done {
     let deadline = std::time::Instant::now() + EXIT;
     loop {
         match end.next(deadline.saturating_duration_since(std::time::Instant::now())) {
+            Err(_) if shell.form.json => return shell.answer(&serde_json::json!({ "stopped": true }), ""),
             Err(_) => return Ok(()),
             Ok(None) => return Err(Failure::system("torchatd was told to stop and has not: look into its log")),
             Ok(Some(_)) => {}
@@ -120,12 +122,10 @@ fn right_name(right: Right) -> &'static str {
 
 /// Made by `cargo xtask dist` from the command line's definition; a test there compares.
 pub(super) fn completions(shell: &Shell<'_>, name: ShellName) -> Done {
-    let text = match name {
-        ShellName::Bash => include_str!("../../completions/torchat.bash"),
-        ShellName::Zsh => include_str!("../../completions/_torchat"),
-        ShellName::Fish => include_str!("../../completions/torchat.fish"),
+    let (name, text) = match name {
+        ShellName::Bash => ("bash", include_str!("../../completions/torchat.bash")),
+        ShellName::Zsh => ("zsh", include_str!("../../completions/_torchat")),
+        ShellName::Fish => ("fish", include_str!("../../completions/torchat.fish")),
     };
-    let mut out = shell.out();
-    out.line(text.trim_end())?;
-    out.flush()
+    shell.answer(&serde_json::json!({ "shell": name, "completions": text }), text.trim_end())
 }

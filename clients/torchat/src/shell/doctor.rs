@@ -1,8 +1,7 @@
 //! `torchat doctor`: the whole chain in sentences, each with what to do if something is wrong.
 //!
-//! It reports what can be known from here: the files, the system, and what the daemon says of itself. Whether one's own
-//! onion is reachable is the daemon's knowledge (others' links, and its own dials of its service) with its age; there is no
-//! command to have it look again.
+//! It reports what can be known from here: the files, the system, and what the daemon says of itself. One's own onion is
+//! dialled by the daemon, over a circuit of its own and up to the first words of the protocol (CHECK).
 
 mod clock;
 mod daemon;
@@ -51,16 +50,39 @@ impl Finding {
         Self { grade: Grade::Note, ..Self::ok(check, sentence) }
     }
 
+    /// With what may be done about it.
+    fn advise(self, advice: impl Into<String>) -> Self {
+        Self { advice: Some(advice.into()), ..self }
+    }
+
     fn wrong(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { grade: Grade::Wrong, advice: Some(advice.into()), ..Self::ok(check, sentence) }
     }
 }
 
+impl Finding {
+    /// How the process ends for it.
+    fn exit(&self) -> Exit {
+        match self.check {
+            "socket" | "data" | "key" | "token" => Exit::UnwellFiles,
+            "clock" => Exit::UnwellClock,
+            "tor" => Exit::UnwellTor,
+            "onion" => Exit::UnwellOnion,
+            "disk" | "storage" => Exit::UnwellStore,
+            "queue" => Exit::UnwellQueue,
+            _ => Exit::Unwell,
+        }
+    }
+}
+
 pub(super) fn run(shell: &Shell<'_>) -> Done {
     let mut out = shell.out();
-    let mut worst = Grade::Ok;
+    // The first that is wrong: what comes behind it is often only its consequence.
+    let mut first = None;
     let mut tell = |finding: Finding| -> Done {
-        worst = worst.max(finding.grade);
+        if finding.grade == Grade::Wrong {
+            first.get_or_insert(finding.exit());
+        }
         if out.is_json() {
             out.record(&finding)?;
         } else {
@@ -81,9 +103,7 @@ pub(super) fn run(shell: &Shell<'_>) -> Done {
         Ok(address) => {
             let opened = Connection::open(&address);
             tell(daemon::answers(shell.place, &address.endpoint, opened.as_ref()))?;
-            for finding in files::check(&address.endpoint) {
-                tell(finding)?;
-            }
+            files::check(&address.endpoint).into_iter().try_for_each(&mut tell)?;
             opened
         }
         // Not even a socket is there.
@@ -93,17 +113,16 @@ pub(super) fn run(shell: &Shell<'_>) -> Done {
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(file) = &shell.place.token_file {
+        tell(files::token(file))?;
+    }
     match opened {
-        Ok(connection) => {
-            for finding in daemon::check(&connection)? {
-                tell(finding)?;
-            }
-        }
+        Ok(connection) => daemon::check(&connection, &mut tell)?,
         Err(error) => {
-            tell(clock::plausible(std::time::SystemTime::now()))?;
+            tell(clock::plausible(jiff::Timestamp::now(), None))?;
             let absent = matches!(error, ApiClientError::NotFound { .. } | ApiClientError::Connect { .. });
-            return Err(if absent { Failure::silent(Exit::NotRunning) } else { Failure::silent(Exit::Unwell) });
+            return Err(Failure::silent(if absent { Exit::NotRunning } else { Exit::Unwell }));
         }
     }
-    if worst == Grade::Wrong { Err(Failure::silent(Exit::Unwell)) } else { Ok(()) }
+    first.map_or(Ok(()), |exit| Err(Failure::silent(exit)))
 }

@@ -12,6 +12,7 @@ use super::format::count;
 use super::out::Out;
 use crate::arguments::ImportLog;
 use log::{Entry, Log};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -48,15 +49,21 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
         }
         Some(directory) => {
             make(directory)?;
+            let mut told = shell.out();
             for (peer, entries) in &peers {
                 let path = directory.join(file_name(peer, shell.form.json));
                 let mut out = Out::to(shell.form, Box::new(new_file(&path)?));
                 write(&mut out, peer, entries)?;
                 out.flush()?;
-                if !shell.form.json {
-                    note(&format!("{}: {}", path.display(), count(entries.len() as u64, "message")));
+                let (file, messages) = (path.display().to_string(), entries.len() as u64);
+                if told.is_json() {
+                    told.record(&json!({ "peer": peer, "file": file, "messages": messages }))?;
+                } else {
+                    // The directory's name is the user's, the rest of the path is ours: nothing of it is a peer's.
+                    told.line(&format!("{file}: {}", count(messages, "message")))?;
                 }
             }
+            told.flush()?;
         }
     }
     if log.left_out > 0 {

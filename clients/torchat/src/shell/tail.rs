@@ -114,6 +114,9 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
             let who = peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", names.of(peer)));
             format!("{time} ! {who}{}", shown_line(sentence))
         }
+        What::Legacy { id, claims } => {
+            format!("{time} ! an old program that claims to be {} has written: legacy message {id}", shown_line(claims))
+        }
         What::Gap { from, to } => format!("{time} ! the events {from} to {to} are not known any more"),
     }
 }

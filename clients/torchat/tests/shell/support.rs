@@ -6,7 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use torchat_client::api::record::MessageState;
 use torchat_client::api::{Address, Connection, Onion, command};
-use torchat_harness::resident::Resident;
+use torchat_harness::pty::{self, Screen};
+use torchat_harness::resident::{Options, Resident};
 
 /// The program under test.
 pub(crate) const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
@@ -38,8 +39,13 @@ impl From<Output> for Ran {
 impl House {
     /// Strangers to each other.
     pub(crate) fn strangers() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// Strangers to each other; Alice's daemon is as the options say.
+    pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let alice = Resident::start(dir.path(), "alice", 1).unwrap();
+        let alice = Resident::start_with(dir.path(), "alice", 1, options).unwrap();
         let bob = Resident::start(dir.path(), "bob", 2).unwrap();
         Self { alice, bob, dir }
     }
@@ -98,9 +104,21 @@ impl House {
         self.run(self.command("timeout").args(["30", "bash", "-c", line]), b"")
     }
 
+    /// A program in Alice's place, at a terminal.
+    pub(crate) fn at_terminal(&self, program: &str, arguments: &[&str]) -> Screen {
+        let mut command = pty::command(program);
+        self.placed(command.args(arguments));
+        Screen::start(command, (120, 24))
+    }
+
     /// A program in Alice's place.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        self.placed(&mut command);
+        command
+    }
+
+    fn placed(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", folder(TORCHAT).display()))
@@ -110,7 +128,6 @@ impl House {
             .env("TORCHAT_SOCKET", self.alice.socket())
             .env("BOB", self.bob.socket())
             .current_dir(self.dir.path());
-        command
     }
 
     pub(crate) fn run(&self, command: &mut Command, input: &[u8]) -> Ran {

@@ -463,6 +463,8 @@ impl Connection {
             Command::History(wanted) => self.page(reference.clone(), context.history(wanted, reference)),
             Command::Search(wanted) => self.page(reference.clone(), context.search(wanted, reference)),
             Command::Events(wanted) => self.page(reference.clone(), context.events(wanted, reference)),
+            Command::Legacy(wanted) => self.page(reference.clone(), context.legacy(wanted, reference)),
+            Command::LegacyTake(wanted) => self.later::<command::LegacyTake>(reference, context.take_legacy(wanted)),
             Command::Subscribe(wanted) => self.subscribe(reference, context, wanted),
             Command::Unsubscribe(wanted) => self.unsubscribe(reference, &wanted.sub),
             Command::Ack(wanted) => self.later::<command::Ack>(reference, context.ack(wanted)),

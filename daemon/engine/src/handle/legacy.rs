@@ -31,12 +31,53 @@ impl Handle {
     /// A handed-out message of an old daemon was read. Returns as [`Handle::take`] does.
     pub async fn take_legacy(&self, lease: LegacyLease) {
         let LegacyLease { hold, line: LegacyLine { row, at_ms, .. } } = lease;
-        hold.take(row);
+        if !hold.take(row) {
+            return;
+        }
         let (reply, answer) = oneshot::channel();
         if self.post(Event::LegacyTaken { row, at_ms, reply }).await.is_ok() {
             // An engine that stops before the commit repeats the message at the next start: at least once.
             let _ = answer.await;
         }
+    }
+
+    /// Messages of old daemons after a row, oldest first, without taking them. The store learns later than clients what is
+    /// taken, so what it says is corrected here.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn legacy_after(&self, after: i64, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, Refusal> {
+        let (reader, taken) = (self.reader.clone(), self.bucket.taken());
+        let after = if untaken { after.max(taken) } else { after };
+        let mut lines = read(reader, move |reader| reader.legacy_after(after, untaken, limit)).await?;
+        lines.iter_mut().for_each(|line| line.taken |= line.row <= taken);
+        Ok(lines)
+    }
+
+    /// Takes every message of an old daemon up to a row. Returns, when that is durable, how many were not taken before.
+    /// A message that [`Handle::lease_legacy`] has handed out is taken too: its holder's word changes nothing then.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn take_legacy_upto(&self, upto: i64) -> Result<u64, Refusal> {
+        let after = self.bucket.taken();
+        let mut lines = read(self.reader.clone(), move |reader| reader.legacy_after(after, true, u32::MAX)).await?;
+        lines.retain(|line| line.row <= upto);
+        // Not `upto` itself: a number that is not given yet must not be taken.
+        let Some(last) = lines.last() else { return Ok(0) };
+        let before = self.bucket.take_upto(last.row);
+        lines.retain(|line| line.row > before);
+        let mut answers = Vec::with_capacity(lines.len());
+        for LegacyLine { row, at_ms, .. } in &lines {
+            let (reply, answer) = oneshot::channel();
+            self.post(Event::LegacyTaken { row: *row, at_ms: *at_ms, reply }).await?;
+            answers.push(answer);
+        }
+        // Most share one commit. An engine that stops before it repeats the messages at the next start: at least once.
+        for answer in answers {
+            let _ = answer.await;
+        }
+        Ok(lines.len() as u64)
     }
 
     /// The last `n` messages of old daemons, oldest first.

@@ -29,6 +29,19 @@ impl Bucket {
         free.then(|| Hold { bucket: self.clone(), after: state.taken })
     }
 
+    /// Everything up to this row was taken.
+    pub(crate) fn taken(&self) -> i64 {
+        self.lock().taken
+    }
+
+    /// Everything up to a row is taken, whoever holds the oldest one. Returns up to which row it was before.
+    pub(crate) fn take_upto(&self, row: i64) -> i64 {
+        let mut state = self.lock();
+        let before = state.taken;
+        state.taken = before.max(row);
+        before
+    }
+
     /// Ends when a [`Hold`] ended after the call.
     pub(crate) fn released(&self) -> tokio::sync::futures::Notified<'_> {
         self.released.notified()
@@ -53,9 +66,9 @@ impl Hold {
         self.after
     }
 
-    /// The message of this row is taken.
-    pub(crate) fn take(self, row: i64) {
-        self.bucket.lock().taken = row;
+    /// The message of this row is taken. False: it was taken by its number meanwhile.
+    pub(crate) fn take(self, row: i64) -> bool {
+        self.bucket.take_upto(row) < row
     }
 }
 
@@ -103,7 +116,12 @@ mod tests {
         drop(hold);
         let hold = bucket.hold().unwrap();
         assert_eq!(hold.after(), 0, "it was put back");
-        hold.take(7);
-        assert_eq!(bucket.hold().unwrap().after(), 7);
+        assert!(hold.take(7));
+        let hold = bucket.hold().unwrap();
+        assert_eq!(hold.after(), 7);
+        // Somebody takes what is handed out, and more: neither is given twice, and nothing goes back.
+        assert_eq!(bucket.take_upto(9), 7);
+        assert!(!hold.take(8), "it was taken by its number");
+        assert_eq!((bucket.take_upto(3), bucket.taken(), bucket.hold().unwrap().after()), (9, 9, 9));
     }
 }

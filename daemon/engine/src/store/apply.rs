@@ -345,6 +345,8 @@ impl Changes<'_> {
                     message.text,
                     at_ms
                 ])?;
+                let id = db.last_insert_rowid();
+                self.tell(What::Legacy { id, claims: message.claim.as_str().to_owned() })?;
                 // What nobody has taken stays, whatever the number.
                 db.prepare_cached(
                     "DELETE FROM legacy WHERE id IN (SELECT id FROM legacy WHERE taken = 1 ORDER BY id

@@ -60,6 +60,7 @@ fn number(kind: Kind) -> i64 {
         Kind::Link => 12,
         Kind::Tor => 13,
         Kind::Notice => 14,
+        Kind::Legacy => 15,
         // Never stored.
         Kind::Gap => 0,
     }
@@ -116,6 +117,12 @@ struct TorData {
     sentence: String,
 }
 
+#[derive(Serialize, Deserialize)]
+struct LegacyData {
+    id: i64,
+    claims: String,
+}
+
 /// What stands in `event.data`: what neither a message nor a peer's key says.
 fn data(what: &What) -> Option<String> {
     let json = |value: serde_json::Result<String>| Some(value.unwrap_or_default());
@@ -129,6 +136,7 @@ fn data(what: &What) -> Option<String> {
             json(serde_json::to_string(&TorData { usable: *usable, sentence: sentence.clone() }))
         }
         What::Notice { sentence, .. } => Some(sentence.clone()),
+        What::Legacy { id, claims } => json(serde_json::to_string(&LegacyData { id: *id, claims: claims.clone() })),
         _ => None,
     }
 }
@@ -233,6 +241,7 @@ pub(crate) fn size(what: &What) -> usize {
         What::Received { message } | What::Queued { message } | What::Lost { message } => message.text.len(),
         What::Request { nick, text, .. } => nick.len() + text.len(),
         What::Tor { sentence, .. } | What::Notice { sentence, .. } => sentence.len(),
+        What::Legacy { claims, .. } => claims.len(),
         _ => 0,
     };
     text + size_of::<Event>() + 64
@@ -275,6 +284,7 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         Kind::Link => peer.map(|peer| What::Link { peer, up: data == "up" }),
         Kind::Tor => serde_json::from_str(data).ok().map(|TorData { usable, sentence }| What::Tor { usable, sentence }),
         Kind::Notice => Some(What::Notice { peer, sentence: data.to_owned() }),
+        Kind::Legacy => serde_json::from_str(data).ok().map(|LegacyData { id, claims }| What::Legacy { id, claims }),
         Kind::Gap => None,
     })
 }

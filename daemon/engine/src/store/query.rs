@@ -254,6 +254,21 @@ impl Reader {
         })
     }
 
+    /// Messages of old daemons after a row, oldest first; `untaken`: only those that no client has taken.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn legacy_after(&self, after: i64, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT id, at_ms, claim, text, taken FROM legacy WHERE id > ?1 AND (taken = 0 OR NOT ?2)
+                 ORDER BY id LIMIT ?3",
+            )?;
+            let lines = query.query_map(rusqlite::params![after, untaken, limit], legacy_line)?;
+            Ok(lines.collect::<Result<Vec<_>, _>>()?)
+        })
+    }
+
     /// The last messages of old daemons, oldest first, taken or not.
     ///
     /// # Errors

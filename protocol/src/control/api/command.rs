@@ -1,7 +1,7 @@
 //! The commands of API 1, in one table.
 
 use super::event::{Event, Filter};
-use super::record::{Contact, ContactRequest, Conversation, Cursor, Message, MessageState, Token};
+use super::record::{Contact, ContactRequest, Conversation, Cursor, Message, MessageState, OldMessage, Token};
 use super::{Call, CommandInfo, Onion, Right, read};
 use crate::id::MessageId;
 use crate::json::JsonError;
@@ -79,6 +79,9 @@ commands! {
     History "HISTORY" Some(Right::Read) => MessagesAnswer;
     /// Messages that hold all the given words, newest first.
     Search "SEARCH" Some(Right::Read) => SearchAnswer;
+    /// A page of what old TORchat programs brought, oldest first. Takes nothing: LEGACY_TAKE does. Only for connections that
+    /// see all conversations, because nothing tells whose such a message is.
+    Legacy "LEGACY" Some(Right::Read) => LegacyAnswer;
     /// Events after a number, waiting for the first one if there is none.
     Events "EVENTS" Some(Right::Read) => EventsAnswer;
     /// Pushes events from now on, each as soon as it is durable. A second subscription of the same consumer ends the first.
@@ -95,6 +98,9 @@ commands! {
     Cancel "CANCEL" Some(Right::Send) => CancelAnswer;
     /// Marks received messages as seen. Takes nothing from other programs: classic UPDATE has a place of its own.
     Seen "SEEN" Some(Right::Send) => SeenAnswer;
+    /// Takes messages of old programs: classic LEGACY and other programs do not get them any more, lists still have them.
+    /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
+    LegacyTake "LEGACY_TAKE" Some(Right::Send) => LegacyTakeAnswer;
     /// Makes a peer a contact, or whoever an invite is from.
     Add "ADD" Some(Right::Contacts) => AddAnswer;
     /// Makes a stranger that asks a contact.
@@ -225,7 +231,8 @@ records! {
     }
     /// What STATUS answers.
     StatusAnswer {
-        /// Another one when the way into the network, a link, or a dial has changed. Counters change without it.
+        /// Another one when the way into the network, a link, or a dial has changed, or a message was sent. Counters change
+        /// without it.
         version: u64,
         /// What works, what does not, what is being done.
         sentence: String,
@@ -310,6 +317,35 @@ records! {
         more: bool,
         /// False: the disk is full, so the newest messages could not be looked through.
         complete: bool,
+    }
+    /// Parameters of LEGACY.
+    Legacy {
+        /// Messages after this `id`; absent: from the oldest that is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<i64>,
+        /// How many at most: 1 to 1,000; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// True: only those that no program has taken.
+        #[serde(default)]
+        untaken: bool,
+    }
+    /// What LEGACY answers.
+    LegacyAnswer {
+        /// Oldest first. The daemon keeps the last 500, and none longer than 7 days.
+        messages: Vec<OldMessage>,
+        /// There are more after them.
+        more: bool,
+    }
+    /// Parameters of LEGACY_TAKE.
+    LegacyTake {
+        /// Up to this `id`, which LEGACY has listed.
+        upto: i64,
+    }
+    /// What LEGACY_TAKE answers.
+    LegacyTakeAnswer {
+        /// How many were not taken before.
+        taken: u64,
     }
     /// Parameters of EVENTS.
     Events {

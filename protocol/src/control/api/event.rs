@@ -93,6 +93,14 @@ pub enum What {
         /// In words.
         sentence: String,
     },
+    /// A message of an old TORchat program came in. Nothing proves who wrote it, so its text is not told among those that
+    /// are proven: LEGACY has it.
+    Legacy {
+        /// Its number: LEGACY lists those after the one before it.
+        id: i64,
+        /// Who its writer said it was.
+        claims: String,
+    },
     /// Something that the user should know.
     Notice {
         /// Whom it is about.
@@ -143,13 +151,15 @@ pub enum Kind {
     Tor,
     /// [`What::Notice`].
     Notice,
+    /// [`What::Legacy`].
+    Legacy,
     /// [`What::Gap`]: passes every filter.
     Gap,
 }
 
 impl Kind {
     /// All kinds that are stored.
-    pub const STORED: [Self; 14] = [
+    pub const STORED: [Self; 15] = [
         Self::Received,
         Self::Queued,
         Self::Sent,
@@ -164,6 +174,7 @@ impl Kind {
         Self::Link,
         Self::Tor,
         Self::Notice,
+        Self::Legacy,
     ];
 }
 
@@ -186,6 +197,7 @@ impl What {
             Self::Link { .. } => Kind::Link,
             Self::Tor { .. } => Kind::Tor,
             Self::Notice { .. } => Kind::Notice,
+            Self::Legacy { .. } => Kind::Legacy,
             Self::Gap { .. } => Kind::Gap,
         }
     }
@@ -203,7 +215,8 @@ impl What {
             Self::Request { peer, .. } | Self::RequestGone { peer } | Self::Link { peer, .. } => Some(*peer),
             Self::Contact { contact } => Some(contact.peer),
             Self::Notice { peer, .. } => *peer,
-            Self::Tor { .. } | Self::Gap { .. } => None,
+            // A claim is no peer.
+            Self::Tor { .. } | Self::Legacy { .. } | Self::Gap { .. } => None,
         }
     }
 }

@@ -178,6 +178,23 @@ pub struct Conversation {
     pub last: Option<Message>,
 }
 
+/// A message of an old TORchat program. **Nothing proves who wrote it**: it belongs to no conversation, and every program
+/// that shows it must say so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OldMessage {
+    /// Its number among those of old programs: it grows with time and is never used twice.
+    pub id: i64,
+    /// Who its writer said it was: proven by nothing, no onion of a contact even if it reads like one.
+    pub claims: String,
+    /// The text as it was written: not harmless to a screen.
+    pub text: String,
+    /// When it arrived.
+    pub at: Time,
+    /// A program has taken it.
+    pub taken: bool,
+}
+
 /// A token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,6 +1,6 @@
 //! What the daemon answers.
 
-use super::{Answer, Ask, Decision, Link, Model, Open, Overlay, Place, Search, Tor};
+use super::{Answer, Ask, Decision, Link, Model, Open, Overlay, Place, Search};
 use crate::screen::layout;
 use crate::screen::talk::{Bottom, Talk};
 use serde_json::Value;
@@ -36,7 +36,8 @@ impl Model {
                 self.requests = requests;
                 self.sort();
             }
-            (Ask::Status { show }, Answer::Status(status)) => self.status(status, show),
+            (Ask::News { .. }, Answer::Status(status)) => self.news(&status),
+            (Ask::Status, Answer::Status(status)) => self.status(&status),
             (Ask::Page(peer, place), Answer::Page(page, behind)) => self.page(peer, place, page, behind),
             (Ask::Search { text, before, .. }, Answer::Found(found)) => {
                 if let Some(Overlay::Search(search)) = &mut self.overlay
@@ -51,6 +52,8 @@ impl Model {
                     search.found.extend(found.messages);
                 }
             }
+            (Ask::Locate(peer, _), Answer::Located(Some(id))) if self.open == Open::Talk(peer) => self.jump(peer, id),
+            (Ask::Locate(..), Answer::Located(None)) => self.say("nothing was said since then"),
             (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
                 "taken back: it never left this machine"
             } else {
@@ -68,11 +71,7 @@ impl Model {
                     // Its event may still be under way.
                     self.ask(Ask::Conversations { fresh: false });
                 }
-                self.wanted = Some(peer);
-                self.say(format!(
-                    "{} is a contact: what you write is sent when it can be reached",
-                    self.name_of(peer, 20)
-                ));
+                (self.wanted, self.added) = (Some(peer), true);
             }
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
@@ -95,6 +94,7 @@ impl Model {
             Ask::Conversations { .. } => self.meanwhile = None,
             // `loading` stays, so that it is not asked again and again: the next opening or connection does.
             Ask::Page(..) => {}
+            Ask::News { .. } => return self.no_news(),
             Ask::Seen(peer, upto) => {
                 self.seeing = false;
                 if !error.is_passing() {
@@ -188,8 +188,9 @@ impl Model {
                 messages.extend(behind.map(|page| page.messages).unwrap_or_default());
                 talk.replace(messages, more, more_after);
                 if self.open == Open::Talk(peer) {
-                    self.show_message(id);
+                    // First, because a chosen message tells more of itself.
                     self.focus = super::Focus::Message(id);
+                    self.show_message(id);
                 }
             }
             Place::One(id) => {
@@ -197,6 +198,10 @@ impl Model {
                     if talk.entry(id).is_some() {
                         talk.put(message, now);
                     }
+                }
+                if self.focus == super::Focus::Message(id) {
+                    // Its reason may be longer now.
+                    self.reveal_message(id);
                 }
             }
         }
@@ -224,21 +229,13 @@ impl Model {
         if decision == Decision::Accept {
             self.requests.retain(|request| request.peer != peer);
             if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
-                self.wanted = Some(peer);
+                (self.wanted, self.added) = (Some(peer), false);
             }
         }
         self.say(format!("{name} {words}"));
     }
 
-    fn status(&mut self, answer: StatusAnswer, show: bool) {
-        let tor = &answer.status["tor"];
-        if let Some(usable) = tor["usable"].as_bool() {
-            let sentence = super::one_line(tor["sentence"].as_str().unwrap_or_default());
-            self.tor = Some(Tor { usable, percent: tor["percent"].as_u64(), sentence });
-        }
-        if !show {
-            return;
-        }
+    fn status(&mut self, answer: &StatusAnswer) {
         let mut lines = vec![super::one_line(&answer.sentence), String::new()];
         for (at, notice) in self.notices().take(10) {
             lines.push(format!("{} {notice}", layout::moment(self, *at)));

@@ -1,8 +1,10 @@
 //! Commands: the table, running them, completing them.
 
-use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay};
+use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
+use crate::screen::talk::Talk;
 use crate::screen::theme::Theme;
 use crate::screen::wrap;
+use jiff::civil::Date;
 use std::path::PathBuf;
 use torchat_client::api::Onion;
 use torchat_client::api::record::ContactState;
@@ -27,19 +29,29 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("hide", "on|off", "whether the contact sees you only while there is something to deliver"),
     command("peer", "PEER", "go to a conversation: a name, a beginning of it, or an onion"),
     command("peers", "", "all contacts with their onions"),
-    command("history", "start|end", "go to the first or the last message"),
+    command(
+        "history",
+        "start|end|DATE|COUNT",
+        "go to the first or the last message, to a day (2026-11-21), so many back",
+    ),
     command("search", "[WORDS]", "search here, or with Tab everywhere: all words, wor*, \"two words\""),
     command("reply", "", "quote the last message of the other side"),
     command("cancel", "", "take the last message back that is not delivered"),
     command("invite", "[HOURS]", "make an invite, good once, for 168 hours or as many as you say"),
     command("qr", "", "your onion as a QR code"),
+    command("copy", "", "put your invite, or else your onion, into the terminal's clipboard"),
     command("status", "", "what the daemon and Tor are doing"),
     command("export", "[FILE]", "write the conversation to a new file"),
-    command("notify", "off|bell|desktop", "tell you about messages that are not on the screen"),
+    command(
+        "notify",
+        "off|bell|desktop|content",
+        "tell you about messages that are not on the screen; content shows their text",
+    ),
     command("mouse", "on|off", "wheel and click; then the terminal selects text with Shift only"),
     command("theme", "dark|light|plain", "the colours"),
     command("keys", "", "all keys"),
     command("help", "", "all commands"),
+    command("start", "", "start torchatd, when none runs"),
     command("quit", "", "leave; torchatd goes on"),
     command("exit", "", "stop torchatd, after a question, and leave"),
 ];
@@ -51,7 +63,7 @@ const fn command(name: &'static str, usage: &'static str, about: &'static str) -
 /// What may follow a command, where it is one of a few words.
 fn words_of(command: &str) -> &'static [&'static str] {
     match command {
-        "notify" => &["off", "bell", "desktop"],
+        "notify" => &["off", "bell", "desktop", "content"],
         "mouse" | "hide" => &["on", "off"],
         "theme" => &["dark", "light", "plain"],
         "history" => &["start", "end"],
@@ -88,15 +100,13 @@ impl Model {
                 _ => self.warn("no conversation is open"),
             },
             "peer" => match self.peer_of(rest) {
-                Ok(peer) => self.open(Open::Talk(peer)),
+                Ok(peer) if self.requests.iter().any(|request| request.peer == peer) => self.open(Open::Request(peer)),
+                Ok(peer) if self.talks.contains_key(&peer) => self.open(Open::Talk(peer)),
+                Ok(_) => self.warn("nobody here has this onion: /add it"),
                 Err(error) => self.warn(error),
             },
             "peers" => self.peers(),
-            "history" => match rest {
-                "start" => self.go_to_start(),
-                "end" => self.go_to_end(),
-                _ => self.usage(command),
-            },
+            "history" => self.history(command, rest),
             "search" => self.open_search(rest),
             "reply" => self.reply(None),
             "cancel" => self.cancel(None),
@@ -112,13 +122,15 @@ impl Model {
                 }
                 None => self.warn("the daemon has not told your onion yet"),
             },
-            "status" => self.ask(Ask::Status { show: true }),
+            "copy" => self.copy_own(),
+            "status" => self.ask(Ask::Status),
             "export" => self.export(rest),
             "notify" => {
                 self.stored.notify = match rest {
                     "off" => Notify::Off,
                     "bell" => Notify::Bell,
                     "desktop" => Notify::Desktop,
+                    "content" => Notify::Content,
                     _ => return self.usage(command),
                 };
                 self.save_soon();
@@ -141,6 +153,7 @@ impl Model {
                 };
             }
             "keys" => self.overlay = Some(Overlay::Keys { scroll: 0 }),
+            "start" => self.start_daemon(),
             "quit" => self.leave(),
             "exit" => self.overlay = Some(Overlay::Confirm(Confirm::Exit)),
             _ => self.overlay = Some(Overlay::Help { scroll: 0 }),
@@ -149,6 +162,33 @@ impl Model {
 
     fn usage(&mut self, command: &Command) {
         self.warn(format!("/{} {}: {}", command.name, command.usage, command.about));
+    }
+
+    /// Goes to a place of the open conversation.
+    fn history(&mut self, command: &Command, place: &str) {
+        let Some(peer) = self.talk().map(Talk::peer) else { return self.warn("no conversation is open") };
+        match (place, place.parse::<u32>(), place.parse::<Date>()) {
+            ("start", ..) => self.go_to_start(),
+            ("end", ..) | (_, Ok(0), _) => self.go_to_end(),
+            (_, Ok(count), _) => self.ask(Ask::Locate(peer, Past::Back(count))),
+            // The day begins where the user is.
+            (_, _, Ok(day)) => match day.to_zoned(self.zone.clone()) {
+                Ok(begin) => self.ask(Ask::Locate(peer, Past::Since(begin.timestamp().as_millisecond()))),
+                Err(error) => self.warn(error.to_string()),
+            },
+            _ => self.usage(command),
+        }
+    }
+
+    /// Copies what a friend needs.
+    fn copy_own(&mut self) {
+        let (what, text) = match (self.invite.clone().filter(|_| self.is_first_run()), self.own) {
+            (Some(invite), _) => ("your invite", invite),
+            (None, Some(own)) => ("your onion", own.0.onion()),
+            (None, None) => return self.warn("the daemon has not told your onion yet"),
+        };
+        self.effects.push(Effect::Copy(text));
+        self.say(format!("{what} is copied, if the terminal allows it"));
     }
 
     fn add(&mut self, rest: &str) {

@@ -2,11 +2,17 @@
 
 use super::{Ask, Confirm, Effect, Link, Model, Notify, Open, Overlay, Place, Tor};
 use crate::screen::talk::{Talk, millis};
+use crate::screen::wrap::cut;
 use torchat_client::api::Onion;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation, Message, MessageState};
+use torchat_client::show;
 
+/// Between two bells or notifications, in milliseconds: of a flood of messages the first and the last of each second.
+const TOLD_AGAIN: i64 = 1_000;
+/// Columns of a notification at most.
+const TOLD_COLUMNS: usize = 160;
 /// Notices of the daemon that /status shows.
 const NOTICES: usize = 50;
 
@@ -31,7 +37,7 @@ impl Model {
                 }
                 self.ask(Ask::Conversations { fresh: !continued });
                 self.ask(Ask::Requests);
-                self.ask(Ask::Status { show: false });
+                self.begin_news();
             }
             State::Gone { reason, .. } => {
                 self.link = Link::Gone(super::one_line(&reason.to_string()));
@@ -113,7 +119,7 @@ impl Model {
                 self.requests.retain(|request| request.peer != peer);
                 self.requests.push(ContactRequest { peer, nick, text, at: event.at });
                 let name = self.requests.last().map(|request| Self::name_of_request(request, 20)).unwrap_or_default();
-                self.tell(format!("{name} asks to become a contact"));
+                self.tell(format!("{name} asks to become a contact"), "");
                 self.sort();
             }
             What::RequestGone { peer } => self.request_gone(peer),
@@ -142,14 +148,8 @@ impl Model {
                     talk.contact.link = up;
                     talk.heard_at = talk.heard_at.max(Some(at));
                 }
-                if self.open == Open::Talk(peer) {
-                    self.refresh();
-                }
             }
-            What::Tor { usable, sentence } => {
-                let percent = usable.then_some(100);
-                self.tor = Some(Tor { usable, percent, sentence: super::one_line(&sentence) });
-            }
+            What::Tor { usable, sentence } => self.tor = Some(Tor { usable, sentence: super::one_line(&sentence) }),
             What::Notice { peer, sentence } => {
                 let who = peer.map(|peer| format!("{}: ", self.name_of(peer, 20))).unwrap_or_default();
                 let text = format!("{who}{}", super::one_line(&sentence));
@@ -158,6 +158,10 @@ impl Model {
                     self.notices.pop_front();
                 }
                 self.say(text);
+            }
+            // Nothing proves who wrote it, so it is in none of the conversations here: `torchat legacy` shows it.
+            What::Legacy { claims, .. } => {
+                self.say(format!("an old program that claims to be {} has written", super::one_line(&claims)));
             }
             What::Gap { .. } => {
                 self.ask(Ask::Conversations { fresh: true });
@@ -172,7 +176,7 @@ impl Model {
     }
 
     fn received(&mut self, message: Message, at: i64) {
-        let (peer, id) = (message.peer, message.id);
+        let (peer, id, text) = (message.peer, message.id, message.text.clone());
         let is_new = message.state == MessageState::Unread;
         self.put(message, at);
         let on_screen = self.attention
@@ -186,17 +190,38 @@ impl Model {
             {
                 talk.new_from = Some(id);
             }
-            self.tell(format!("a message from {}", self.name_of(peer, 20)));
+            self.tell(format!("a message from {}", self.name_of(peer, 20)), &text);
         }
     }
 
-    /// Tells the user what is not on the screen, as far as it is wanted.
-    fn tell(&mut self, text: String) {
-        match self.stored.notify {
-            _ if self.replaying => {}
-            Notify::Off => {}
-            Notify::Bell => self.effects.push(Effect::Bell),
-            Notify::Desktop => self.effects.push(Effect::Notify(text)),
+    /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: whoever
+    /// looks over the user's shoulder reads it only if the user asked for that.
+    fn tell(&mut self, about: String, text: &str) {
+        if self.replaying {
+            return;
+        }
+        self.untold = match self.stored.notify {
+            Notify::Off => None,
+            Notify::Bell => Some(Effect::Bell),
+            Notify::Content if !text.is_empty() => {
+                let line = show::shown_line(&text.replace(['\n', '\t'], " "));
+                Some(Effect::Notify(cut(&format!("{about}: {line}"), TOLD_COLUMNS)))
+            }
+            Notify::Desktop | Notify::Content => Some(Effect::Notify(about)),
+        };
+        self.tell_now();
+    }
+
+    /// When the user is told what waits for that: not more often than somebody can look.
+    pub(super) fn next_told(&self) -> Option<i64> {
+        self.untold.as_ref().map(|_| self.told_at + TOLD_AGAIN)
+    }
+
+    /// Tells it if it is time.
+    pub(super) fn tell_now(&mut self) {
+        if self.next_told().is_some_and(|at| at <= self.now) {
+            self.told_at = self.now;
+            self.effects.extend(self.untold.take());
         }
     }
 

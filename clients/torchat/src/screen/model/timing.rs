@@ -7,8 +7,6 @@ const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// Between two questions how far Tor is.
-const PROGRESS: i64 = 2 * SECOND;
 
 /// An age in its greatest unit: `7s`, `3m`, `2h`, `5d`.
 pub(crate) fn age(ms: i64) -> String {
@@ -56,33 +54,10 @@ impl Model {
                 sooner(next_age(self.now, heard));
             }
         }
-        if let Some(next) = self.next_refresh() {
-            sooner(next);
-        }
-        if let Some(next) = self.next_progress() {
+        for next in [self.next_news(), self.next_reason(), self.next_told()].into_iter().flatten() {
             sooner(next);
         }
         at
-    }
-
-    /// When the daemon is asked how far Tor is: only while it starts, because its progress is no event.
-    fn next_progress(&self) -> Option<i64> {
-        let starting = self.link == Link::Up && self.tor.as_ref().is_some_and(|tor| !tor.usable);
-        starting.then_some(self.progress_asked + PROGRESS)
-    }
-
-    /// When the reason why the last message waits may be another one.
-    fn next_refresh(&self) -> Option<i64> {
-        let talk = self.talk().filter(|_| self.link == Link::Up)?;
-        let waiting = talk.entries().values().rev().take(50).find(|entry| entry.is_under_way() && !entry.is_local())?;
-        let at = match waiting.message.next_try_at.as_deref().and_then(crate::screen::talk::millis) {
-            // A try takes a moment.
-            Some(next) => next + 2 * SECOND,
-            // New: its reason is shown when it did not go out at once.
-            None => waiting.at + 4 * SECOND,
-        };
-        // A peer that is tried every second is not looked at every second.
-        (at > self.refreshed).then_some(at.max(self.refreshed + 10 * SECOND))
     }
 
     /// Does what is due.
@@ -93,35 +68,11 @@ impl Model {
         if self.save_at.is_some_and(|at| at <= self.now) {
             self.save();
         }
+        self.tell_now();
         if self.retry_at.is_some_and(|at| at <= self.now) {
             self.retry_at = None;
         }
-        if self.next_refresh().is_some_and(|at| at <= self.now) {
-            self.refresh();
-        }
-        if self.next_progress().is_some_and(|at| at <= self.now) {
-            self.progress_asked = self.now;
-            self.ask(super::Ask::Status { show: false });
-        }
-    }
-
-    /// Reads the states of messages under way again, for their reasons.
-    pub(super) fn refresh(&mut self) {
-        self.refreshed = self.now;
-        let Some(talk) = self.talk() else { return };
-        let peer = talk.peer();
-        let waiting: Vec<i64> = talk
-            .entries()
-            .values()
-            .rev()
-            .take(50)
-            .filter(|entry| entry.is_under_way() && !entry.is_local())
-            .map(|entry| entry.message.id)
-            .take(1)
-            .collect();
-        for id in waiting {
-            self.ask(super::Ask::Page(peer, super::Place::One(id)));
-        }
+        self.ask_news();
     }
 }
 

@@ -1,43 +1,41 @@
 //! The threads that talk to the daemon.
 //!
-//! One hands its events on. Two ask it: one for what changes something, in order; one for what only reads, so that a long
-//! search holds no message up.
+//! One hands its events on. Three ask it: one for what changes something, in order; one for what only reads, so that a long
+//! search holds no message up; and one waits for news.
 
-use super::Wake;
+use super::{Wake, export, locate};
 use crate::daemon::{Place, PlaceError};
-use crate::screen::model::{Answer, Ask, Decision, Input, Place as Page};
+use crate::screen::model::{Answer, Ask, Decision, Input, Past, Place as Page};
 use crate::screen::talk::millis;
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use torchat_client::api::command::{self, From, Place as Begin, Subscribe};
 use torchat_client::api::event::Filter;
 use torchat_client::api::events::{Follower, Handle, State, Step};
-use torchat_client::api::record::Direction;
 use torchat_client::api::{ApiClientError, Onion};
-use torchat_client::show;
 
 /// Messages of a page.
 const PAGE: u32 = 100;
+/// How long the daemon may have no news, in seconds.
+const NEWS_WAIT_S: u32 = 300;
+/// And how long its answer may take.
+const NEWS_LIMIT: Duration = Duration::from_secs(NEWS_WAIT_S as u64 + 30);
 /// What a search finds at a time.
 const FOUND: u32 = 50;
-/// Messages of a page of an export.
-const EXPORT_PAGE: u32 = 500;
 
 /// The daemon as the loop sees it: nothing here waits.
-pub(super) struct Daemon {
+pub(in crate::screen) struct Daemon {
     place: Place,
     handle: Handle,
     changes: Sender<Ask>,
     looks: Sender<Ask>,
+    news: Sender<Ask>,
 }
 
 impl Daemon {
     /// Starts the threads.
-    pub(super) fn start(place: &Place, wakes: &Sender<Wake>) -> anyhow::Result<Self> {
+    pub(in crate::screen) fn start(place: &Place, wakes: &Sender<Wake>) -> anyhow::Result<Self> {
         // From now on: what was before is read as a whole. After that no event is missed, whatever restarts.
         let wanted = Subscribe { consumer: None, from: Some(From::Place(Begin::Now)), filter: Filter::default() };
         let there = place.clone();
@@ -68,17 +66,29 @@ impl Daemon {
             std::thread::Builder::new().name(name.into()).spawn(move || ask_all(&handle, &receiver, &wakes))?;
             Ok(sender)
         };
-        Ok(Self { place: place.clone(), changes: asking("changes")?, looks: asking("looks")?, handle })
+        Ok(Self {
+            place: place.clone(),
+            changes: asking("changes")?,
+            looks: asking("looks")?,
+            news: asking("news")?,
+            handle,
+        })
     }
 
     /// Asks; the answer is an input.
-    pub(super) fn ask(&self, ask: Ask) {
-        let looks = matches!(
-            ask,
-            Ask::Conversations { .. } | Ask::Requests | Ask::Status { .. } | Ask::Page(..) | Ask::Search { .. }
-        );
+    pub(in crate::screen) fn ask(&self, ask: Ask) {
+        let thread = match ask {
+            Ask::News { .. } => &self.news,
+            Ask::Conversations { .. }
+            | Ask::Requests
+            | Ask::Status
+            | Ask::Page(..)
+            | Ask::Locate(..)
+            | Ask::Search { .. } => &self.looks,
+            _ => &self.changes,
+        };
         // The threads end after the loop.
-        let _ = if looks { self.looks.send(ask) } else { self.changes.send(ask) };
+        let _ = thread.send(ask);
     }
 
     /// Looks for the daemon now.
@@ -99,7 +109,7 @@ impl Daemon {
     pub(super) fn export(&self, peer: Onion, path: PathBuf, name: String, wakes: Sender<Wake>) {
         let handle = self.handle.clone();
         std::thread::spawn(move || {
-            let outcome = export(&handle, peer, &path, &name).map_err(|error| format!("{error:#}"));
+            let outcome = export::write(&handle, peer, &path, &name).map_err(|error| format!("{error:#}"));
             let _ = wakes.send(Input::Exported(path, outcome).into());
         });
     }
@@ -132,8 +142,13 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
         Ask::Conversations { .. } => Answer::Conversations(handle.call(&command::Conversations {})?.conversations),
         Ask::Requests => Answer::Requests(handle.call(&command::Requests {})?.requests),
-        Ask::Status { .. } => Answer::Status(handle.call(&command::Status::default())?),
+        Ask::Status => Answer::Status(handle.call(&command::Status::default())?),
+        Ask::News { version } => {
+            let wait = version.map(|_| NEWS_WAIT_S);
+            Answer::Status(handle.call_within(&command::Status { version: *version, wait }, NEWS_LIMIT)?)
+        }
         Ask::Page(peer, place) => page(handle, *peer, *place)?,
+        Ask::Locate(peer, past) => Answer::Located(located(handle, *peer, *past)?),
         Ask::Search { text, peer, before } => {
             let search = command::Search { text: text.clone(), peer: *peer, before: *before, limit: Some(FOUND) };
             Answer::Found(handle.call(&search)?)
@@ -200,30 +215,15 @@ fn page(handle: &Handle, peer: Onion, place: Page) -> Result<Answer, ApiClientEr
     })
 }
 
-/// Writes a conversation as text: a line for each message, its further lines indented.
-fn export(handle: &Handle, peer: Onion, path: &Path, name: &str) -> anyhow::Result<u64> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let mut file = BufWriter::new(file);
-    let (mut after, mut count) = (0, 0);
-    loop {
-        let page =
-            handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(EXPORT_PAGE) })?;
-        for message in &page.messages {
-            let at = millis(&message.at).and_then(|at| jiff::Timestamp::from_millisecond(at).ok()).unwrap_or_default();
-            let who = match message.dir {
-                Direction::In => name,
-                Direction::Out => "you",
-                Direction::Mark => "!",
-                Direction::Unknown => "?",
-            };
-            let text = show::shown_text(&message.text).replace('\n', "\n    ");
-            writeln!(file, "{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))?;
-            (after, count) = (message.id, count + 1);
-        }
-        if !page.more || page.messages.is_empty() {
-            break;
-        }
+fn located(handle: &Handle, peer: Onion, past: Past) -> Result<Option<i64>, ApiClientError> {
+    match past {
+        Past::Since(ms) => locate::since(ms, |after| {
+            let found = handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(1) })?;
+            Ok(found.messages.first().map(|message| (message.id, millis(&message.at).unwrap_or(0))))
+        }),
+        Past::Back(count) => locate::back(count, |before, limit| {
+            let page = handle.call(&command::History { peer, before, after: None, limit: Some(limit) })?;
+            Ok((page.messages.iter().map(|message| message.id).collect(), page.more))
+        }),
     }
-    file.into_inner()?.sync_all()?;
-    Ok(count)
 }

@@ -1,6 +1,7 @@
 //! The file that outlives the program: drafts, and what the daemon has not got yet.
 
-use crate::screen::model::Stored;
+use crate::screen::model::{Stored, Unsent};
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct File {
     /// `None`: there is no home; drafts end with the program.
     path: Option<PathBuf>,
+    /// What this program knows of it.
+    base: Stored,
 }
 
 impl File {
@@ -16,33 +19,70 @@ impl File {
     pub(super) fn find() -> Self {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
-        Self { path: state.map(|state| state.join("torchat/drafts.json")) }
+        Self { path: state.map(|state| state.join("torchat/drafts.json")), base: Stored::default() }
     }
 
-    /// What was written last; nothing if it cannot be read.
-    pub(super) fn read(&self) -> Stored {
-        let text = self.path.as_ref().and_then(|path| std::fs::read(path).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    /// What was written last. A file that cannot be understood is kept aside, because somebody typed what is in it.
+    pub(super) fn read(&mut self) -> Stored {
+        self.base = self.path.as_ref().and_then(|path| understood(path)).unwrap_or_default();
+        self.base.clone()
     }
 
-    /// Writes it anew. A crash leaves the old one or the new one.
-    pub(super) fn write(&self, stored: &Stored) -> io::Result<()> {
+    /// Writes what has changed here since it was read or written last; what another client of the user has written
+    /// meanwhile stays. A crash leaves the old one or the new one.
+    pub(super) fn write(&mut self, stored: &Stored) -> io::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         if let Some(directory) = path.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let text = serde_json::to_vec(stored)?;
-        let new = path.with_extension(format!("{}", std::process::id()));
+        // Reading and writing are one for every client. A file of its own, because the other one is replaced.
+        let lock = private(&path.with_extension("lock"))?;
+        lock.lock()?;
+        let merged = merge(&self.base, stored, understood(path).unwrap_or_default());
+        let text = serde_json::to_vec(&merged)?;
+        let new = path.with_extension("new");
         let written = private(&new).and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_data()?;
             std::fs::rename(&new, path)
         });
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
+        match &written {
+            Ok(()) => self.base = stored.clone(),
+            Err(_) => drop(std::fs::remove_file(&new)),
         }
         written
     }
+}
+
+/// The file's content. `None`: there is none, or none that can be understood, which is then kept aside.
+fn understood(path: &Path) -> Option<Stored> {
+    let text = std::fs::read(path).ok()?;
+    let stored = serde_json::from_slice(&text).ok();
+    if stored.is_none() {
+        let _ = std::fs::rename(path, path.with_extension("json.bad"));
+    }
+    stored
+}
+
+/// What `ours` has changed since `base`, done to `theirs`.
+fn merge(base: &Stored, ours: &Stored, theirs: Stored) -> Stored {
+    let Stored { mut drafts, mut unsent, notify } = theirs;
+    for peer in base.drafts.keys().chain(ours.drafts.keys()) {
+        match (base.drafts.get(peer), ours.drafts.get(peer)) {
+            (before, now) if before == now => {}
+            (_, Some(now)) => drop(drafts.insert(peer.clone(), now.clone())),
+            (_, None) => drop(drafts.remove(peer)),
+        }
+    }
+    let known = |list: &VecDeque<Unsent>, key: &str| list.iter().any(|unsent| unsent.key == key);
+    // What the daemon has got from here is gone; what it has not got is there once, in order.
+    unsent.retain(|unsent| !known(&base.unsent, &unsent.key) || known(&ours.unsent, &unsent.key));
+    for new in &ours.unsent {
+        if !known(&unsent, &new.key) && !known(&base.unsent, &new.key) {
+            unsent.push_back(new.clone());
+        }
+    }
+    Stored { drafts, unsent, notify: if ours.notify == base.notify { notify } else { ours.notify } }
 }
 
 fn private(path: &Path) -> io::Result<std::fs::File> {
@@ -55,20 +95,69 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
+    fn file(dir: &Path) -> File {
+        File { path: Some(dir.join("a/torchat/drafts.json")), base: Stored::default() }
+    }
+
+    fn draft(stored: &mut Stored, peer: &str, text: &str) {
+        stored.drafts.insert(peer.into(), text.into());
+    }
+
+    fn unsent(stored: &mut Stored, key: &str) {
+        let peer = torchat_client::api::Onion(
+            (0..=u8::MAX).find_map(|n| torchat_protocol::id::PeerId::from_key([n; 32]).ok()).unwrap(),
+        );
+        stored.unsent.push_back(Unsent { peer, text: key.into(), key: key.into(), at: 0 });
+    }
+
     #[test]
     fn it_comes_back_and_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let file = File { path: Some(dir.path().join("a/torchat/drafts.json")) };
+        let mut file = file(dir.path());
         assert_eq!(file.read(), Stored::default());
         let mut stored = Stored::default();
-        stored.drafts.insert("x".into(), "half a sent".into());
+        draft(&mut stored, "x", "half a sent");
         file.write(&stored).unwrap();
         file.write(&stored).unwrap();
         assert_eq!(file.read(), stored);
-        let path = file.path.as_ref().unwrap();
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        std::fs::write(path, "{").unwrap();
+        let path = file.path.clone().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // The file and its lock.
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+        std::fs::write(&path, "{").unwrap();
         assert_eq!(file.read(), Stored::default());
+        assert_eq!(std::fs::read_to_string(path.with_extension("json.bad")).unwrap(), "{");
+    }
+
+    #[test]
+    fn clients_of_one_user_lose_nothing_of_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut one, mut two) = (file(dir.path()), file(dir.path()));
+        let mut first = one.read();
+        draft(&mut first, "ann", "to ann");
+        draft(&mut first, "bob", "to bob");
+        unsent(&mut first, "1-1");
+        one.write(&first).unwrap();
+        // The other one begins with them, finishes one, and begins another.
+        let mut second = two.read();
+        assert_eq!(second, first);
+        second.drafts.remove("bob");
+        draft(&mut second, "carl", "to carl");
+        unsent(&mut second, "2-1");
+        // Meanwhile the first goes on, and its message is with the daemon.
+        draft(&mut first, "ann", "to ann, more");
+        first.unsent.clear();
+        unsent(&mut first, "1-2");
+        one.write(&first).unwrap();
+        two.write(&second).unwrap();
+        let both = file(dir.path()).read();
+        let drafts: Vec<_> = both.drafts.iter().map(|(peer, text)| (peer.as_str(), text.as_str())).collect();
+        assert_eq!(drafts, [("ann", "to ann, more"), ("carl", "to carl")]);
+        let keys: Vec<_> = both.unsent.iter().map(|unsent| unsent.key.as_str()).collect();
+        assert_eq!(keys, ["1-2", "2-1"]);
+        // What the first did not change is not written back by it.
+        first.unsent.clear();
+        one.write(&first).unwrap();
+        assert_eq!(file(dir.path()).read().unsent.len(), 1);
     }
 }

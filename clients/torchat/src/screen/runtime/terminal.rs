@@ -31,7 +31,7 @@ static CHANGED: AtomicBool = AtomicBool::new(false);
 type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// The terminal while it belongs to this program. Dropped, it is as it was.
-pub(super) struct Terminal {
+pub(in crate::screen) struct Terminal {
     screen: Screen,
     mouse: bool,
     bare: bool,
@@ -39,7 +39,7 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// Takes the terminal. A panic of any thread gives it back and ends the program.
-    pub(super) fn enter() -> io::Result<Self> {
+    pub(in crate::screen) fn enter() -> io::Result<Self> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             restore();
@@ -103,9 +103,7 @@ impl Terminal {
 
     /// Asks for a notification of the desktop: OSC 9, known to many terminals, ignored by the others.
     pub(super) fn notify(&mut self, text: &str) -> io::Result<()> {
-        // Made harmless where it becomes part of a control sequence, whatever was done before.
-        let text: String = show::shown_line(&show::reveal(text)).chars().take(200).collect();
-        self.write(&format!("\x1b]9;torchat: {text}\x1b\\\x07"))
+        self.write(&format!("\x1b]9;torchat: {}\x1b\\\x07", told(text)))
     }
 
     /// Puts a text into the clipboard: OSC 52, also over ssh, if the terminal allows it.
@@ -117,7 +115,7 @@ impl Terminal {
     }
 
     /// Switches the mouse on or off.
-    pub(super) fn mouse(&mut self, on: bool) -> io::Result<()> {
+    pub(in crate::screen) fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on { execute!(io::stdout(), EnableMouseCapture) } else { execute!(io::stdout(), DisableMouseCapture) }
     }
@@ -133,6 +131,11 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.leave();
     }
+}
+
+/// A notification's text, made harmless where it leaves this program, whatever was done before.
+pub(in crate::screen) fn told(text: &str) -> String {
+    show::shown_line(&show::reveal(text)).chars().take(400).collect()
 }
 
 /// Makes the terminal what it was. Twice does no harm; errors cannot be told to anybody any more.

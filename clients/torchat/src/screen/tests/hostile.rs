@@ -152,3 +152,50 @@ fn names_and_notices_are_harmless_everywhere() {
         check_cells(&play.drawn().0, &text);
     }
 }
+
+#[test]
+fn what_leaves_for_the_desktop_is_harmless() {
+    use crate::screen::runtime::{desktop, terminal};
+    for text in corpus() {
+        let mut list = people();
+        list[1].contact.nick = Some(text.clone());
+        let mut play = Play::with((80, 24), Theme::Dark, Stored::default());
+        play.start(list, vec![]);
+        play.keys("/notify content\n");
+        play.effects.clear();
+        let received = message(60, onion(3), Direction::In, MessageState::Unread, NOW, &text);
+        play.event(What::Received { message: received });
+        let told: Vec<_> = play.effects.iter().filter(|effect| matches!(effect, Effect::Notify(_))).collect();
+        let [Effect::Notify(told)] = told.as_slice() else { panic!("{text:?}: {told:?}") };
+        // As part of a control sequence.
+        check_line(&terminal::told(told), &text);
+        check_line(&terminal::told(&text), &text);
+        // As an argument of a program that knows options, markup and escapes.
+        let [name, end, title, body] = desktop::arguments(told);
+        assert_eq!((name.as_str(), end.as_str(), title.as_str()), ("--app-name=torchat", "--", "torchat"));
+        check_line(&body, &text);
+        assert!(!body.contains(['<', '>']) && body.replace("\\\\", "").find('\\').is_none(), "{body}");
+        let entities = ["&amp;", "&lt;", "&gt;"].iter().fold(body, |body, entity| body.replace(entity, ""));
+        assert!(!entities.contains('&'), "{entities}");
+    }
+}
+
+#[track_caller]
+fn check_line(line: &str, why: &str) {
+    let harmless =
+        |c: char| !c.is_control() && (!torchat_protocol::nick::is_hidden(c) || matches!(c, '\u{fe0e}' | '\u{fe0f}'));
+    assert!(line.chars().all(harmless), "{why:?}: {line:?}");
+}
+
+#[test]
+fn no_line_of_an_exported_text_is_another_message() {
+    for text in corpus() {
+        let message = message(1, onion(2), Direction::In, MessageState::Read, NOW, &text);
+        let lines = crate::screen::runtime::export::lines(&message, "ann");
+        for (n, line) in lines.split('\n').enumerate() {
+            let begin = if n == 0 { "2026-11-21T09:30:00Z ann: " } else { "    " };
+            let rest = line.strip_prefix(begin).unwrap_or_else(|| panic!("{text:?}: {line:?}"));
+            check_line(&rest.replace('\t', ""), &text);
+        }
+    }
+}

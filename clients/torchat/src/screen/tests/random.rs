@@ -63,6 +63,10 @@ fn step() -> impl Strategy<Value = Step> {
         "/exit\n",
         "/history start\n",
         "/history end\n",
+        "/history 2026-11-20\n",
+        "/history 7\n",
+        "/notify content\n",
+        "/copy\n",
         "/theme light\n",
         "/block\n",
         "/accept\n",
@@ -115,9 +119,10 @@ fn history(peer: Onion, range: std::ops::Range<i64>) -> MessagesAnswer {
 
 fn answer(ask: &Ask) -> Answer {
     match ask {
+        Ask::Locate(..) => Answer::Located(Some(500)),
         Ask::Conversations { .. } => Answer::Conversations(people()),
         Ask::Requests => Answer::Requests(vec![]),
-        Ask::Status { .. } => {
+        Ask::Status | Ask::News { .. } => {
             Answer::Status(StatusAnswer { version: 1, sentence: "fine".into(), status: serde_json::json!({"a": [1]}) })
         }
         Ask::Page(peer, place) => {

@@ -230,6 +230,30 @@ fn new_messages_below_what_is_read() {
 }
 
 #[test]
+fn a_conversation_while_tor_starts() {
+    screens("starting", |size| {
+        let mut play = talking(size);
+        play.event(What::Tor { usable: false, sentence: "connecting to the Tor network (40 %)".into() });
+        play
+    });
+}
+
+#[test]
+fn a_day_that_was_gone_to() {
+    screens("history", |size| {
+        let mut play = talking(size);
+        play.keys("/history 2026-11-21\n");
+        let ask = play.asked(|ask| matches!(ask, Ask::Locate(..)));
+        play.answer(ask, Answer::Located(Some(4)));
+        let ask = play.asked(|ask| matches!(ask, Ask::Page(_, Place::Around(4))));
+        let (until, behind) = talk().into_iter().partition(|message| message.id <= 4);
+        let page = |messages| MessagesAnswer { messages, more: false };
+        play.answer(ask, Answer::Page(page(until), Some(page(behind))));
+        play
+    });
+}
+
+#[test]
 fn too_small_for_anything() {
     for size in [(1, 1), (19, 30), (100, 5), (12, 3)] {
         let mut play = talking((80, 24));

@@ -427,3 +427,53 @@ fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
     assert_eq!(unread(&play, 3), 3);
     assert_eq!(play.model.order[0], onion(3));
 }
+
+fn reasons(version: u64, reasons: serde_json::Value) -> Answer {
+    let status = serde_json::json!({ "tor": { "usable": true, "sentence": "connected" }, "reasons": reasons });
+    Answer::Status(StatusAnswer { version, sentence: String::new(), status })
+}
+
+#[test]
+fn why_mail_waits_is_always_what_the_daemon_said_last() {
+    let mut play = talking((80, 24));
+    // What stood beside the message when it was read is old by now.
+    play.see("ann cannot be reached");
+    let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(1) }));
+    play.now += 60_000;
+    let row =
+        |words: &str, next: Option<u32>| serde_json::json!([{ "peer": onion(2), "reason": words, "next_try_s": next }]);
+    play.answer(ask, reasons(2, row("connecting to the \u{202e}peer", None)));
+    play.see("connecting to the \\u{202e}peer");
+    play.see_not("next try");
+    // Not more than once a second, however much there is to tell.
+    assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::News { .. }))));
+    play.now += 1_000;
+    play.input(Input::Tick);
+    let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(2) }));
+    play.answer(ask, reasons(3, row("nobody answers", Some(90))));
+    play.see("nobody answers; next try");
+    // A daemon that was there is asked anew, and of a peer of ours that is none nothing is taken.
+    play.now += 1_000;
+    play.input(Input::Tick);
+    let ask = play.asked(|ask| matches!(ask, Ask::News { .. }));
+    play.input(Input::Answer(ask, Err(ApiClientError::Lost { reason: "gone".into() })));
+    play.connect(true);
+    let ask = play.asked(|ask| matches!(ask, Ask::News { version: None }));
+    play.answer(ask, reasons(1, serde_json::json!([{ "peer": "x" }, { "peer": onion(9), "reason": "?" }, 7])));
+    play.see_not("nobody answers");
+}
+
+#[test]
+fn a_daemon_that_went_away_can_be_started_again() {
+    let mut play = talking((80, 24));
+    play.keys("/start\n");
+    play.see("torchatd runs");
+    assert!(!play.effects.contains(&Effect::StartDaemon));
+    let reason = ApiClientError::NotFound { looked: "nothing".into() };
+    play.input(Input::Link(State::Gone { reason, retry: std::time::Duration::ZERO }));
+    play.now += 60_000;
+    play.input(Input::Tick);
+    play.see("/start starts it");
+    play.keys("/start\n");
+    assert!(play.effects.contains(&Effect::StartDaemon));
+}

@@ -104,11 +104,8 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
 }
 
 /// Tor's progress in words.
-pub(super) fn progress(tor: &Tor) -> String {
-    match tor.percent {
-        Some(percent) if !tor.usable => format!("Tor {percent} %: {}", tor.sentence),
-        _ => format!("Tor: {}", tor.sentence),
-    }
+fn progress(tor: &Tor) -> String {
+    format!("Tor: {}", tor.sentence)
 }
 
 fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -137,7 +134,14 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(invite) = model.invite.as_deref().filter(|_| roomy) {
         say("", Role::Text);
         let about = "or an invite, good once within a week";
-        say(&if drawn.is_some() { format!("{about}; it is the code here:") } else { format!("{about}:") }, Role::Text);
+        say(
+            &if drawn.is_some() {
+                format!("{about}; it is the code here, /copy copies it:")
+            } else {
+                format!("{about}:")
+            },
+            Role::Text,
+        );
         say(invite, Role::Strong);
     }
     if roomy {
@@ -165,7 +169,9 @@ fn nothing(model: &Model, buffer: &mut Buffer, area: Rect) {
     let columns = usize::from(area.width).saturating_sub(4);
     let text = match &model.link {
         Link::New => "Looking for torchatd.".to_owned(),
-        Link::Gone(reason) => format!("torchatd is away; it is looked for all the time.\n\n{reason}"),
+        Link::Gone(reason) => {
+            format!("torchatd is away; it is looked for all the time, and /start starts it.\n\n{reason}")
+        }
         Link::Refused(reason) => format!("torchatd does not want to talk with this program.\n\n{reason}"),
         Link::Up if model.loaded => "Choose a conversation: Tab, then Enter.".to_owned(),
         Link::Up => "...".to_owned(),

@@ -1,19 +1,28 @@
 //! What the daemon says: Tor, reachability, the queue, latencies, notices.
 
-use super::super::failure::Done;
-use super::super::format::{age, count, millis};
-use super::{Finding, clock};
+use super::super::failure::{Done, note};
+use super::super::format::{Names, age, count, millis};
+use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
+use jiff::Timestamp;
 use serde_json::Value;
-use std::time::{Duration, Instant, SystemTime};
-use torchat_client::api::command::{Conversations, History, Host, Status};
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+use torchat_client::api::command::{Check, CheckAnswer, Contacts, Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{ApiClientError, Connection, Endpoint};
+use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Onion};
+use torchat_protocol::id::parse_local_onion;
 
 /// Calls that are timed.
 const CALLS: usize = 100;
 /// Conversations and messages of each that latencies and the clock are read from.
 const RECENT: (usize, u32) = (5, 50);
+/// How long the daemon may take for a dial and what is said on it.
+const CHECK_TIME: Duration = Duration::from_secs(180);
+/// Bytes of messages that may wait for their delivery, as docs/OPERATIONS.md has it, and when that is nearly so.
+const OUTBOX_BYTES: u64 = 64 << 20;
+const UNREACHED: &str =
+    "messages of others wait meanwhile and nothing is lost; if it lasts for hours, look into the daemon's log";
 /// A reachability that was seen within this is fresh.
 const FRESH_S: u64 = 3_600;
 
@@ -43,22 +52,24 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
     Finding::wrong("daemon", error.to_string(), advice)
 }
 
-/// Asks it everything.
-pub(super) fn check(connection: &Connection) -> Done<Vec<Finding>> {
+/// Asks it everything, and tells each thing when it is known.
+pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> Done) -> Done {
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
-    let mut findings = vec![clock::plausible(SystemTime::now())];
-    findings.extend(clock::against_peers(&recent));
-    findings.push(tor(&status["tor"]));
-    findings.push(reachable(&status["reachable"], status["tor"]["usable"] == true));
-    findings.push(storage(&status["storage"]));
-    findings.push(calls(connection)?);
-    findings.extend(delivery(&recent));
-    findings.extend(queue(&status));
+    let works = tor(&status["tor"]);
+    tell(clock::check(Timestamp::now(), &recent, status["tor"]["sentence"].as_str().unwrap_or_default()))?;
+    let usable = works.grade == Grade::Ok;
+    tell(works)?;
+    tell(onion(connection, &status["reachable"], usable)?)?;
+    tell(storage(&status["storage"]))?;
+    tell(calls(connection)?)?;
+    delivery(&recent).map_or(Ok(()), &mut *tell)?;
+    let names = Names::new(&connection.call(&Contacts {})?.contacts);
+    queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
     for notice in status["notices"].as_array().into_iter().flatten() {
-        findings.push(Finding::note("notice", notice["sentence"].as_str().unwrap_or_default()));
+        tell(Finding::note("notice", notice["sentence"].as_str().unwrap_or_default()))?;
     }
-    Ok(findings)
+    Ok(())
 }
 
 /// The last messages of the liveliest conversations.
@@ -85,10 +96,37 @@ fn tor(tor: &Value) -> Finding {
     }
 }
 
-fn reachable(reachable: &Value, usable: bool) -> Finding {
+/// Has the daemon dial its own onion, if that can be; else tells what it knows.
+fn onion(connection: &Connection, reachable: &Value, usable: bool) -> Done<Finding> {
+    let can = connection.welcome().commands.iter().any(|name| name == Check::NAME);
+    if !usable || !can {
+        return Ok(known(reachable, usable));
+    }
+    if std::io::stderr().is_terminal() {
+        note("dialling your own onion, which may take a minute");
+    }
+    Ok(checked(&connection.call_within(&Check {}, CHECK_TIME)?, reachable))
+}
+
+/// What a dial of our own onion came to.
+fn checked(answer: &CheckAnswer, reachable: &Value) -> Finding {
+    let (took, ago) = (millis(Duration::from_millis(answer.ms)), answer.age_s);
+    let when = if ago == 0 { String::new() } else { format!(", {} ago", age(ago)) };
+    if answer.reached {
+        return Finding::ok("onion", format!("your onion answered over a fresh circuit after {took}{when}"));
+    }
+    let why = answer.reason.as_deref().unwrap_or("no reason is known");
+    let last = reachable["reached_s_ago"].as_u64();
+    let last =
+        last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", age(s)));
+    let sentence = format!("your onion did not answer over a fresh circuit within {took}{when}: {why}; {last}");
+    Finding::wrong("onion", sentence, format!("{UNREACHED}; in the first minutes after a start this is usual"))
+}
+
+/// What the daemon knows of it without a dial.
+fn known(reachable: &Value, usable: bool) -> Finding {
     if let Some(sentence) = reachable["sentence"].as_str() {
-        let advice = "messages of others wait meanwhile and nothing is lost; if it lasts for hours, look into the log";
-        return Finding::wrong("onion", sentence, advice);
+        return Finding::wrong("onion", sentence, UNREACHED);
     }
     match reachable["reached_s_ago"].as_u64() {
         Some(seconds) if seconds <= FRESH_S => {
@@ -152,23 +190,34 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
     (at(50).unwrap_or_default(), at(95).unwrap_or_default())
 }
 
-fn queue(status: &Value) -> Vec<Finding> {
-    let waiting = status["queue"]["messages"].as_u64().unwrap_or(0);
+/// What waits, for whom, why, and when it is tried again.
+fn queue(status: &Value, names: &Names) -> Vec<Finding> {
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let (waiting, bytes) = (number(&status["queue"]["messages"]), number(&status["queue"]["bytes"]));
     if waiting == 0 {
         return vec![Finding::ok("queue", "nothing waits to be delivered")];
     }
-    let mut findings = vec![Finding::note("queue", format!("{} undelivered", count(waiting, "message")))];
+    let sentence = format!("{} undelivered", count(waiting, "message"));
+    let mut findings = vec![if bytes >= OUTBOX_BYTES / 10 * 9 {
+        let sentence = format!("{sentence}, {} of {} MiB that may wait", bytes >> 20, OUTBOX_BYTES >> 20);
+        Finding::wrong("queue", sentence, "new messages are refused soon: take back what nobody waits for")
+    } else {
+        Finding::note("queue", sentence).advise("each goes by itself as soon as its peer can be reached")
+    }];
     for row in status["reasons"].as_array().into_iter().flatten() {
-        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
-        let waiting = count(row["queued"].as_u64().unwrap_or(0), "message");
-        findings.push(Finding::note("queue", format!("{waiting} for {}: {}", text("peer"), text("reason"))));
+        let text = |key: &str| row[key].as_str().unwrap_or_default();
+        let peer = parse_local_onion(text("peer")).ok().map(Onion);
+        let who = peer.map_or_else(|| text("peer").to_owned(), |peer| names.of(&peer));
+        let next = row["next_try_s"].as_u64().map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let waiting = count(number(&row["queued"]), "message");
+        findings.push(Finding::note("queue", format!("{waiting} for {who}: {}{next}", text("reason"))));
     }
     findings
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Grade;
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 
@@ -177,14 +226,37 @@ mod tests {
         assert_eq!(tor(&json!({"usable": true, "percent": 100, "sentence": "ready"})).grade, Grade::Ok);
         let away = tor(&json!({"usable": false, "percent": 40, "sentence": "loading"}));
         assert_eq!((away.grade, away.sentence.as_str()), (Grade::Wrong, "loading (40 %)"));
-        let onion = |value: Value| reachable(&value, true).grade;
+        let onion = |value: Value| known(&value, true).grade;
         assert_eq!(onion(json!({"reached_s_ago": 12, "sentence": null})), Grade::Ok);
         assert_eq!(onion(json!({"reached_s_ago": 90_000, "sentence": null})), Grade::Note);
         assert_eq!(onion(json!({"reached_s_ago": null, "sentence": null})), Grade::Note);
         assert_eq!(onion(json!({"reached_s_ago": 900, "sentence": "not reached"})), Grade::Wrong);
         assert_eq!(storage(&json!("full")).grade, Grade::Wrong);
-        let waiting = queue(&json!({"queue": {"messages": 1}, "reasons": [{"peer": "p", "queued": 1, "reason": "r"}]}));
-        assert_eq!(waiting.len(), 2);
+        let queue = |bytes: u64| {
+            let rows = json!([{"peer": "p", "queued": 1, "reason": "r", "next_try_s": 5}]);
+            queue(&json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows}), &Names::default())
+        };
+        let waiting: Vec<_> = queue(118).into_iter().map(|finding| (finding.grade, finding.sentence)).collect();
+        let expected = ["1 message undelivered", "1 message for p: r; next try in 5 s"];
+        assert_eq!(waiting, expected.map(|sentence| (Grade::Note, sentence.to_owned())));
+        assert_eq!(queue(60 << 20).first().unwrap().grade, Grade::Wrong);
+    }
+
+    #[test]
+    fn a_dial_of_our_own_onion_tells_how_it_went_and_when() {
+        let answer = |reached, reason: Option<&str>, age_s| {
+            let answer = CheckAnswer { reached, ms: 1_500, reason: reason.map(str::to_owned), age_s };
+            checked(&answer, &json!({"reached_s_ago": 7200}))
+        };
+        let good = answer(true, None, 0);
+        assert_eq!(
+            (good.grade, good.sentence.as_str()),
+            (Grade::Ok, "your onion answered over a fresh circuit after 1500 ms")
+        );
+        assert!(answer(true, None, 40).sentence.ends_with("1500 ms, 40 s ago"));
+        let bad = answer(false, Some("no circuit"), 0);
+        assert!(bad.grade == Grade::Wrong && bad.sentence.ends_with(": no circuit; it was reached 2 h ago"), "{bad:?}");
+        assert!(bad.advice.unwrap().contains("nothing is lost"));
     }
 
     #[test]

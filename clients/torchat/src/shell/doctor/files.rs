@@ -20,6 +20,7 @@ pub(super) fn check(endpoint: &Endpoint) -> Vec<Finding> {
                 let directory = socket.parent().filter(|path| !path.as_os_str().is_empty());
                 let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
                 findings.push(directory_of(&directory));
+                findings.extend(key_of(&directory.join("identity.key")));
                 findings.extend(disk(&directory));
             }
             findings
@@ -41,6 +42,10 @@ fn socket_of(path: &Path) -> Finding {
     let own = rustix::process::geteuid().as_raw();
     if !found.file_type().is_socket() {
         Finding::wrong("socket", format!("{shown} is no socket"), format!("remove it: rm {shown}"))
+    } else if found.mode() & 0o070 != 0 && path.file_name().is_some_and(|name| name == "control.sock") {
+        // The socket for a group has another name.
+        let advice = format!("chmod 600 {shown}; other users need the group socket or a token");
+        Finding::wrong("socket", format!("a group of users may connect to {shown}"), advice)
     } else if found.mode() & 0o007 != 0 {
         let advice = format!("chmod 600 {shown}, and start torchatd again");
         Finding::wrong("socket", format!("every user of this machine may connect to {shown}"), advice)
@@ -75,17 +80,50 @@ fn directory_of(path: &Path) -> Finding {
     }
 }
 
+/// The key that is the identity. A daemon of another kind, or one that never ran, has none.
+fn key_of(path: &Path) -> Option<Finding> {
+    let found = path.symlink_metadata().ok()?;
+    let shown = path.display();
+    Some(if found.mode() & 0o077 != 0 {
+        let sentence = format!("{shown}, which is your identity, is open to others (mode {:o})", found.mode() & 0o777);
+        Finding::wrong("key", sentence, format!("chmod 600 {shown}"))
+    } else {
+        Finding::ok("key", format!("{shown} is closed to others"))
+    })
+}
+
+/// The file with the token that the user named.
+pub(super) fn token(path: &Path) -> Finding {
+    let shown = path.display();
+    match path.metadata() {
+        Ok(found) if found.mode() & 0o077 != 0 => {
+            let sentence = format!("the token in {shown} can be read by others (mode {:o})", found.mode() & 0o777);
+            Finding::wrong(
+                "token",
+                sentence,
+                format!("chmod 600 {shown}, and make a new token if somebody may have it"),
+            )
+        }
+        Ok(_) => Finding::ok("token", format!("{shown} is closed to others")),
+        Err(error) => Finding::wrong("token", format!("{shown} cannot be seen: {error}"), "name another file"),
+    }
+}
+
 fn disk(path: &Path) -> Option<Finding> {
     let found = statvfs(path).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
-    Some(room(free))
+    // The store and what SQLite keeps beside it.
+    let parts = ["torchat.db", "torchat.db-wal", "torchat.db-shm"].map(|name| path.join(name).metadata());
+    let used = parts.into_iter().flatten().map(|part| part.len()).sum();
+    Some(room(free, used))
 }
 
-fn room(free: u64) -> Finding {
-    let sentence = format!("{} MiB are free on the disk of the data directory", free >> 20);
+fn room(free: u64, used: u64) -> Finding {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let sentence = format!("the store has {} MiB, and {} MiB are free on its disk", mib(used), free >> 20);
     match free {
         0..EMPTY_BYTES => Finding::wrong("disk", sentence, "make room: new mail is refused when the disk is full"),
-        EMPTY_BYTES..LOW_BYTES => Finding::note("disk", sentence),
+        EMPTY_BYTES..LOW_BYTES => Finding::note("disk", sentence).advise("make room before it is full"),
         _ => Finding::ok("disk", sentence),
     }
 }
@@ -117,12 +155,27 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         mode(&socket, 0o600);
         assert_eq!(socket_of(&socket).grade, Grade::Ok);
-        mode(&socket, 0o666);
-        assert_eq!(socket_of(&socket).grade, Grade::Wrong);
+        for open in [0o666, 0o660, 0o606] {
+            mode(&socket, open);
+            assert_eq!(socket_of(&socket).grade, Grade::Wrong, "{open:o}");
+        }
+
+        let key = dir.path().join("identity.key");
+        assert_eq!(key_of(&key), None);
+        std::fs::write(&key, "").unwrap();
+        for (bits, grade) in [(0o600, Grade::Ok), (0o640, Grade::Wrong), (0o604, Grade::Wrong)] {
+            mode(&key, bits);
+            assert_eq!(key_of(&key).unwrap().grade, grade, "{bits:o}");
+            assert_eq!(token(&key).grade, grade, "{bits:o}");
+        }
+        assert_eq!(token(&dir.path().join("none")).grade, Grade::Wrong);
     }
 
     #[test]
     fn a_disk_is_good_low_or_full() {
-        assert_eq!([room(0), room(50 << 20), room(1 << 40)].map(|f| f.grade), [Grade::Wrong, Grade::Note, Grade::Ok]);
+        assert_eq!(
+            [0, 50 << 20, 1 << 40].map(|free| room(free, 1)).map(|f| f.grade),
+            [Grade::Wrong, Grade::Note, Grade::Ok]
+        );
     }
 }

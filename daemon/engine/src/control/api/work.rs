@@ -2,9 +2,11 @@
 
 use super::answer_line;
 use super::subscription::{allowed, consumer_key};
+use crate::LegacyLine;
 use crate::control::access::Access;
 use crate::control::pages::{Desk, Held, Turn};
 use crate::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
+use crate::store::time;
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -15,11 +17,12 @@ use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_protocol::control::api::command::{
     Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, Conversations,
-    ConversationsAnswer, Cursors, CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, MessagesAnswer,
-    Nothing, Rename, RequestsAnswer, Search, SearchAnswer, Seen, SeenAnswer, SendAnswer, Status, StatusAnswer,
+    ConversationsAnswer, Cursors, CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, Legacy,
+    LegacyAnswer, LegacyTake, LegacyTakeAnswer, MessagesAnswer, Nothing, Rename, RequestsAnswer, Search, SearchAnswer,
+    Seen, SeenAnswer, SendAnswer, Status, StatusAnswer,
 };
 use torchat_protocol::control::api::event::{Event, What};
-use torchat_protocol::control::api::record::{Cursor, Message, MessageState};
+use torchat_protocol::control::api::record::{Cursor, Message, MessageState, OldMessage};
 use torchat_protocol::control::api::{ApiError, Onion, Ref};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 use torchat_protocol::invite::Invite as TypedInvite;
@@ -229,6 +232,35 @@ impl Context {
         Ok(held(turn, line.await.map_err(|error| refused(&error))?))
     }
 
+    /// Nothing tells whose such a message is, so it is for those who may see everybody's.
+    fn sees_all(&self) -> Done<()> {
+        match self.access.peers {
+            None => Ok(()),
+            Some(_) => {
+                Err(fail("not-allowed", "this connection may see only some conversations, and these are in none"))
+            }
+        }
+    }
+
+    pub(super) async fn legacy(self, wanted: Legacy, reference: Option<Ref>) -> Page {
+        self.sees_all()?;
+        let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
+        let turn = self.desk.page(PAGE_BYTES).await;
+        // One more tells whether there are more.
+        let lines = self.handle.legacy_after(wanted.after.unwrap_or(0), wanted.untaken, limit + 1).await;
+        let mut messages: Vec<_> = lines.map_err(|error| refused(&error))?.into_iter().map(record_of).collect();
+        let more = messages.len() > limit as usize;
+        messages.truncate(limit as usize);
+        let more = fitting(&mut messages, turn.bytes()) || more;
+        Ok(held(turn, answer_line::<Legacy>(reference, Ok(LegacyAnswer { messages, more }))))
+    }
+
+    pub(super) async fn take_legacy(self, wanted: LegacyTake) -> Done<LegacyTakeAnswer> {
+        self.sees_all()?;
+        let taken = self.handle.take_legacy_upto(wanted.upto).await.map_err(|error| refused(&error))?;
+        Ok(LegacyTakeAnswer { taken })
+    }
+
     pub(super) async fn seen(self, wanted: Seen) -> Done<SeenAnswer> {
         let peer = self.peer(wanted.peer)?;
         let seen = self.handle.seen(peer, wanted.upto).await.map_err(|error| refused(&error))?;
@@ -361,6 +393,11 @@ pub(super) async fn wait_for(
             Ok(())
         }
     }
+}
+
+fn record_of(line: LegacyLine) -> OldMessage {
+    let LegacyLine { row, at_ms, claim, text, taken } = line;
+    OldMessage { id: row, claims: claim, text, at: time(at_ms), taken }
 }
 
 /// Whom an ADD is about.

@@ -1,0 +1,160 @@
+//! What comes in and what goes out: inputs, effects, questions to the daemon and its answers.
+
+use super::Stored;
+use crossterm::event::{KeyEvent, MouseEvent};
+use std::path::PathBuf;
+use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
+use torchat_client::api::event::Event;
+use torchat_client::api::events::State;
+use torchat_client::api::record::{ContactRequest, Conversation};
+use torchat_client::api::{ApiClientError, Onion};
+use torchat_protocol::id::MessageId;
+
+/// What comes from outside.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Key(KeyEvent),
+    Paste(String),
+    Mouse(MouseEvent),
+    /// Columns and rows.
+    Resize(u16, u16),
+    /// The terminal has the user's attention, or lost it.
+    Focus(bool),
+    /// The time of [`Model::wake_at`] has come.
+    Tick,
+    /// How it stands with the daemon.
+    Link(State),
+    Event(Box<Event>),
+    /// What the daemon answered, or why not.
+    Answer(Ask, Result<Answer, ApiClientError>),
+    /// A conversation was written to a file: how many messages.
+    Exported(PathBuf, Result<u64, String>),
+    /// `torchatd -d` has ended.
+    Started(Result<(), String>),
+    /// The process is to end.
+    Leave,
+    /// The process goes on after it was stopped.
+    Resume,
+}
+
+/// What is to be done outside.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    Ask(Ask),
+    /// Writes a conversation to a file that is not there yet.
+    Export {
+        peer: Onion,
+        path: PathBuf,
+        name: String,
+    },
+    /// Starts `torchatd -d`.
+    StartDaemon,
+    /// Looks for the daemon now.
+    Retry,
+    Save(Box<Stored>),
+    Bell,
+    /// Shows a notification on the desktop, or asks the terminal for one.
+    Notify(String),
+    /// Asks the terminal to put a text into the clipboard.
+    Copy(String),
+    Mouse(bool),
+    Suspend,
+    Repaint,
+    Leave,
+}
+
+/// What is asked from the daemon.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Ask {
+    Conversations {
+        /// What is on the screen is to be read anew, too.
+        fresh: bool,
+    },
+    Requests,
+    /// The state of the daemon, for the user to read.
+    Status,
+    /// The same as soon as it is another one.
+    News {
+        version: Option<u64>,
+    },
+    Page(Onion, Place),
+    /// Which message is the first one there.
+    Locate(Onion, Past),
+    Search {
+        text: String,
+        peer: Option<Onion>,
+        before: Option<i64>,
+    },
+    Send {
+        peer: Onion,
+        text: String,
+        key: String,
+    },
+    Cancel(Onion, MessageId),
+    Seen(Onion, i64),
+    Add {
+        peer: String,
+        text: String,
+    },
+    Decide(Decision, Onion),
+    Rename(Onion, String),
+    Invite {
+        hours: u32,
+        /// The user wants to see it now.
+        show: bool,
+    },
+    Exit,
+}
+
+/// What becomes of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Accept,
+    Refuse,
+    Block,
+    Unblock,
+    Remove,
+    Hide,
+    Appear,
+}
+
+/// A place in the past that has no number yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// The first message of a moment or after it, in milliseconds since 1970.
+    Since(i64),
+    /// So many messages before the end.
+    Back(u32),
+}
+
+/// Which part of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Last,
+    First,
+    Before(i64),
+    After(i64),
+    /// A message with what is around it.
+    Around(i64),
+    /// One message, because its state has changed.
+    One(i64),
+}
+
+/// What the daemon answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Conversations(Vec<Conversation>),
+    Requests(Vec<ContactRequest>),
+    Status(StatusAnswer),
+    /// Of [`Place::Around`]: the page that ends with it, and the one behind it.
+    Page(MessagesAnswer, Option<MessagesAnswer>),
+    /// The message's number; `None`: there is none.
+    Located(Option<i64>),
+    Found(SearchAnswer),
+    Sent(SendAnswer),
+    /// Whether it never left this machine.
+    Cancelled(bool),
+    Added(Onion),
+    Invite(String),
+    Done,
+}

@@ -1,0 +1,86 @@
+//! How the daemon is: how far Tor is, and why mail waits. None of it is an event; the daemon answers when it has changed.
+
+use super::{Ask, Link, Model, Tor};
+use crate::screen::layout;
+use torchat_client::api::Onion;
+use torchat_client::api::command::StatusAnswer;
+
+/// Between two answers at least, in milliseconds: while many contacts are dialled there is news all the time.
+const PAUSE: i64 = 1_000;
+/// After an error, for a daemon that does not answer this at all.
+const LONG_PAUSE: i64 = 30_000;
+
+/// What was told and what is asked.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Of the last answer of this daemon.
+    version: Option<u64>,
+    asked: bool,
+    /// Not asked before.
+    next: i64,
+}
+
+/// Why mail for a peer waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// As the daemon said it.
+    pub(crate) reason: String,
+    /// Milliseconds since 1970.
+    pub(crate) next_try: Option<i64>,
+}
+
+impl Model {
+    /// A daemon is there.
+    pub(super) fn begin_news(&mut self) {
+        self.news = News { asked: self.news.asked, next: self.now, version: None };
+        self.ask_news();
+    }
+
+    /// When the daemon is to be asked.
+    pub(super) fn next_news(&self) -> Option<i64> {
+        (self.link == Link::Up && !self.news.asked).then_some(self.news.next)
+    }
+
+    /// Asks if it is time.
+    pub(super) fn ask_news(&mut self) {
+        if self.next_news().is_some_and(|at| at <= self.now) {
+            self.news.asked = true;
+            self.ask(Ask::News { version: self.news.version });
+        }
+    }
+
+    /// The daemon had nothing to say, or is gone.
+    pub(super) fn no_news(&mut self) {
+        self.news.asked = false;
+        self.news.next = self.now + LONG_PAUSE;
+    }
+
+    /// What the daemon says of itself.
+    pub(super) fn news(&mut self, answer: &StatusAnswer) {
+        // The first answer comes at once; the wait for the next one begins with it.
+        let pause = if self.news.version.is_some() { PAUSE } else { 0 };
+        self.news = News { version: Some(answer.version), asked: false, next: self.now + pause };
+        self.ask_news();
+        let tor = &answer.status["tor"];
+        if let Some(usable) = tor["usable"].as_bool() {
+            let sentence = super::one_line(tor["sentence"].as_str().unwrap_or_default());
+            self.tor = Some(Tor { usable, sentence });
+        }
+        for talk in self.talks.values_mut() {
+            talk.waiting = None;
+        }
+        for row in answer.status["reasons"].as_array().into_iter().flatten() {
+            let Ok(peer) = serde_json::from_value::<Onion>(row["peer"].clone()) else { continue };
+            let (Some(talk), Some(reason)) = (self.talks.get_mut(&peer), row["reason"].as_str()) else { continue };
+            let next_try = row["next_try_s"].as_i64().map(|s| self.now.saturating_add(s.saturating_mul(1_000)));
+            talk.waiting = Some(Waiting { reason: reason.to_owned(), next_try });
+        }
+    }
+
+    /// When the reason why the last message waits is to be shown: of one that goes out at once, never.
+    pub(super) fn next_reason(&self) -> Option<i64> {
+        let waiting = self.talk()?.entries().values().rev().take(50).find(|entry| entry.is_under_way())?;
+        let at = waiting.at + layout::REASON_AFTER + 1;
+        (at > self.now).then_some(at)
+    }
+}

@@ -1,0 +1,188 @@
+//! What covers the body, and its keys: help, codes, the search, questions.
+
+use super::keys::edit;
+use super::{Ask, Decision, Effect, Link, Model, Open, Place};
+use crate::screen::editor::Editor;
+use crossterm::event::{KeyCode, KeyEvent};
+use torchat_client::api::Onion;
+use torchat_client::api::record::Message;
+
+/// What covers the body.
+#[derive(Debug, Clone)]
+pub(crate) enum Overlay {
+    Keys {
+        scroll: usize,
+    },
+    Help {
+        scroll: usize,
+    },
+    /// Text lines, harmless already.
+    Text {
+        title: String,
+        lines: Vec<String>,
+        scroll: usize,
+    },
+    /// A QR code with its text.
+    Code {
+        title: String,
+        text: String,
+    },
+    Search(Search),
+    Confirm(Confirm),
+}
+
+/// A search and what it found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Search {
+    pub(crate) editor: Editor,
+    pub(crate) peer: Option<Onion>,
+    /// What was asked last.
+    pub(crate) asked: String,
+    pub(crate) found: Vec<Message>,
+    pub(crate) more: bool,
+    pub(crate) complete: bool,
+    pub(crate) waiting: bool,
+    pub(crate) at: usize,
+}
+
+/// What is done only after a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Confirm {
+    /// Stop the daemon.
+    Exit,
+    /// Start a daemon.
+    Start,
+    Block(Onion),
+    Remove(Onion),
+}
+
+impl Model {
+    /// Opens the search, with words to look for at once.
+    pub(super) fn open_search(&mut self, words: &str) {
+        let mut search = Search { complete: true, ..Default::default() };
+        search.peer = match self.open {
+            Open::Talk(peer) => Some(peer),
+            _ => None,
+        };
+        search.editor.set(words.to_owned());
+        self.overlay = Some(Overlay::Search(search));
+        self.search(false);
+    }
+
+    pub(super) fn overlay_key(&mut self, key: KeyEvent) {
+        let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
+        let lines = crate::screen::view::overlay_rows(self);
+        let rows = usize::from(self.areas().body.height);
+        let Some(overlay) = &mut self.overlay else { return };
+        match overlay {
+            Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {
+                let most = (lines + 1).saturating_sub(rows);
+                match key.code {
+                    KeyCode::Up => *scroll = scroll.saturating_sub(1),
+                    KeyCode::Down => *scroll = (*scroll + 1).min(most),
+                    KeyCode::PageUp => *scroll = scroll.saturating_sub(page),
+                    KeyCode::PageDown | KeyCode::Char(' ') => *scroll = (*scroll + page).min(most),
+                    KeyCode::Home => *scroll = 0,
+                    KeyCode::End => *scroll = most,
+                    _ => self.overlay = None,
+                }
+            }
+            Overlay::Code { text, .. } => match key.code {
+                KeyCode::Char('y') => {
+                    let text = text.clone();
+                    self.effects.push(Effect::Copy(text));
+                    self.say("copied, if the terminal allows it");
+                }
+                _ => self.overlay = None,
+            },
+            Overlay::Search(_) => self.search_key(key),
+            Overlay::Confirm(confirm) => {
+                let confirm = *confirm;
+                match key.code {
+                    KeyCode::Char('y' | 'Y') => {
+                        self.overlay = None;
+                        self.confirmed(confirm);
+                    }
+                    KeyCode::Enter if confirm == Confirm::Start => {
+                        self.overlay = None;
+                        self.confirmed(confirm);
+                    }
+                    _ => self.overlay = None,
+                }
+            }
+        }
+    }
+
+    fn confirmed(&mut self, confirm: Confirm) {
+        match confirm {
+            Confirm::Exit => self.ask(Ask::Exit),
+            Confirm::Start => self.start_daemon(),
+            Confirm::Block(peer) => self.ask(Ask::Decide(Decision::Block, peer)),
+            Confirm::Remove(peer) => self.ask(Ask::Decide(Decision::Remove, peer)),
+        }
+    }
+
+    /// Starts a daemon, if there is none.
+    pub(super) fn start_daemon(&mut self) {
+        if self.link == Link::Up {
+            return self.say("torchatd runs");
+        }
+        self.say("torchatd is being started");
+        self.effects.push(Effect::StartDaemon);
+    }
+
+    fn search_key(&mut self, key: KeyEvent) {
+        let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
+        let Some(Overlay::Search(search)) = &mut self.overlay else { return };
+        let last = search.found.len().saturating_sub(1);
+        match key.code {
+            KeyCode::Esc => self.overlay = None,
+            KeyCode::Up => search.at = search.at.saturating_sub(1),
+            KeyCode::PageUp => search.at = search.at.saturating_sub(page),
+            KeyCode::Down | KeyCode::PageDown => {
+                let step = if key.code == KeyCode::Down { 1 } else { page };
+                search.at = (search.at + step).min(last);
+                if search.more && search.at == last && !search.waiting {
+                    // More of the same; a changed text begins anew.
+                    let same = search.editor.text().trim() == search.asked;
+                    search.asked.clear();
+                    self.search(same);
+                }
+            }
+            KeyCode::Tab => {
+                let open = match self.open {
+                    Open::Talk(peer) => Some(peer),
+                    _ => None,
+                };
+                search.peer = if search.peer.is_some() { None } else { open };
+                search.asked.clear();
+                self.search(false);
+            }
+            KeyCode::Enter => {
+                let asked = search.editor.text().trim() == search.asked;
+                match search.found.get(search.at).map(|message| (message.peer, message.id)).filter(|_| asked) {
+                    Some((peer, id)) => {
+                        self.overlay = None;
+                        self.jump(peer, id);
+                    }
+                    None => self.search(false),
+                }
+            }
+            _ => {
+                edit(&mut search.editor, key);
+            }
+        }
+    }
+
+    /// Goes to a message, wherever it is.
+    pub(super) fn jump(&mut self, peer: Onion, id: i64) {
+        if !self.talks.contains_key(&peer) {
+            return self.warn("this conversation is not in the list any more");
+        }
+        self.open(Open::Talk(peer));
+        if let Some(talk) = self.talk_mut() {
+            talk.loading = true;
+        }
+        self.ask(Ask::Page(peer, Place::Around(id)));
+    }
+}

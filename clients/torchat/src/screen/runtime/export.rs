@@ -1,0 +1,64 @@
+//! A conversation as a file.
+
+use crate::screen::talk::millis;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use torchat_client::api::Onion;
+use torchat_client::api::command;
+use torchat_client::api::events::Handle;
+use torchat_client::api::record::{Direction, Message};
+use torchat_client::show;
+
+/// Messages of a page.
+const PAGE: u32 = 500;
+
+/// Writes a conversation to a new file. Returns how many messages. What cannot be written whole is not left behind.
+pub(super) fn write(handle: &Handle, peer: Onion, path: &Path, name: &str) -> anyhow::Result<u64> {
+    let path = home(path);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let written = write_all(handle, peer, file, name);
+    if written.is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    written
+}
+
+fn write_all(handle: &Handle, peer: Onion, file: File, name: &str) -> anyhow::Result<u64> {
+    let mut file = BufWriter::new(file);
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let page = handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(PAGE) })?;
+        for message in &page.messages {
+            writeln!(file, "{}", lines(message, name))?;
+            (after, count) = (message.id, count + 1);
+        }
+        if !page.more || page.messages.is_empty() {
+            break;
+        }
+    }
+    file.into_inner()?.sync_all()?;
+    Ok(count)
+}
+
+/// A message as text: a line with its time and who wrote it, its further lines indented.
+pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
+    let at = millis(&message.at).and_then(|at| jiff::Timestamp::from_millisecond(at).ok()).unwrap_or_default();
+    let who = match message.dir {
+        Direction::In => name,
+        Direction::Out => "you",
+        Direction::Mark => "!",
+        Direction::Unknown => "?",
+    };
+    let text = show::shown_text(&message.text).replace('\n', "\n    ");
+    format!("{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+/// A path as a shell would take it.
+fn home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_owned(),
+    }
+}
