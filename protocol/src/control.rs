@@ -45,18 +45,21 @@ impl Request {
 
 /// A reply: keys in alphabetical order, compact, raw UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply(BTreeMap<&'static str, Value>);
+pub struct Reply(BTreeMap<&'static str, Field>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    Value(Value),
+    /// JSON already.
+    Json(Vec<u8>),
+}
 
 impl Reply {
     /// A reply with the four keys that every reply has.
     #[must_use]
     pub fn new(cmd: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
-        Self(BTreeMap::from([
-            ("cmd", Value::from(cmd)),
-            ("id", Value::from(id.into())),
-            ("msg", Value::from(msg.into())),
-            ("portno", Value::from(portno)),
-        ]))
+        let reply = Self(BTreeMap::new()).with("cmd", cmd).with("id", id.into());
+        reply.with("msg", msg.into()).with("portno", portno)
     }
 
     /// An error: `code` is stable and for programs, `msg` for people.
@@ -68,21 +71,48 @@ impl Reply {
     /// Adds a key.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(key, value.into());
+        self.0.insert(key, Field::Value(value.into()));
         self
+    }
+
+    /// Adds a key with what is JSON already: a long list as values would take ten times the memory of its bytes.
+    #[must_use]
+    pub fn with_json(mut self, key: &'static str, json: Vec<u8>) -> Self {
+        self.0.insert(key, Field::Json(json));
+        self
+    }
+
+    fn value(&self, key: &str) -> Option<&Value> {
+        match self.0.get(key) {
+            Some(Field::Value(value)) => Some(value),
+            _ => None,
+        }
     }
 
     /// The code of an error; `None`: it is none.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.0.get("code").and_then(Value::as_str)
+        self.value("code").and_then(Value::as_str)
     }
 
     /// The object's bytes, without what frames it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Strings, numbers and maps with text keys cannot fail to serialise.
-        serde_json::to_vec(&self.0).unwrap_or_default()
+        let mut bytes = vec![b'{'];
+        for (n, (key, field)) in self.0.iter().enumerate() {
+            if n > 0 {
+                bytes.push(b',');
+            }
+            // Strings, numbers and maps with text keys cannot fail to serialise, and a Vec takes every byte.
+            let _ = serde_json::to_writer(&mut bytes, key);
+            bytes.push(b':');
+            match field {
+                Field::Value(value) => drop(serde_json::to_writer(&mut bytes, value)),
+                Field::Json(json) => bytes.extend_from_slice(json),
+            }
+        }
+        bytes.push(b'}');
+        bytes
     }
 
     /// The bytes of one write: plain with a newline at the end, or framed by four digits. A framed reply that is too
@@ -102,7 +132,7 @@ impl Reply {
                         object.len(),
                         limits::FRAMED_OBJECT_BYTES
                     );
-                    let portno = self.0.get("portno").and_then(Value::as_i64).unwrap_or_default();
+                    let portno = self.value("portno").and_then(Value::as_i64).unwrap_or_default();
                     object = Self::error("too-long", "", text, portno).to_bytes();
                 }
                 let mut bytes = format!("{:04}", object.len()).into_bytes();

@@ -13,6 +13,7 @@ mod contacts;
 mod legacy;
 mod listener;
 mod owner;
+mod pages;
 mod session;
 mod source;
 

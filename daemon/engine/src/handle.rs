@@ -305,16 +305,11 @@ pub(crate) fn not_written(error: &StoreError) -> Refusal {
     }
 }
 
-/// Runs a read of the store beside the runtime's threads. A simulation's store is read at once: a thread takes real time,
-/// and a seed would not tell the same story twice.
+/// Runs a read of the store beside the runtime's threads.
 async fn read<T: Send + 'static>(
     reader: Reader,
     read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let found = if reader.is_shared() {
-        read(&reader)
-    } else {
-        tokio::task::spawn_blocking(move || read(&reader)).await.map_err(|_| Refusal::Stopping)?
-    };
+    let found = reader.run(read).await.ok_or(Refusal::Stopping)?;
     found.map_err(|error| Refusal::Unreadable(error.to_string()))
 }

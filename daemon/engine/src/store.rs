@@ -14,12 +14,13 @@ mod records;
 mod search;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod writer;
 
 pub use apply::Applied;
 pub use events::{LogEdges, Retention};
 pub(crate) use events::{size, time};
-pub use messages::{Glance, MessageRow, Page};
+pub use messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};

@@ -11,6 +11,7 @@ mod work;
 
 use super::ControlConfig;
 use super::access::{Access, Visitor, audit, is_audited, is_in_namespace, not_authenticated};
+use super::pages::{Desk, Held};
 use super::source::{Found, Source};
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
@@ -23,7 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use subscription::{Read, Ready, Subscription};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
@@ -54,29 +54,6 @@ const TICK: Duration = Duration::from_secs(3600);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
     consumers: consumers::Consumers,
-    reads: Reads,
-}
-
-/// Pages that are read from the store at the same time, on all connections. A page may be 64 MiB large until it is cut to
-/// what an answer holds, and every read beside another one opens the store anew; SQLite keeps the descriptors.
-const READS: usize = 4;
-
-/// Turns at reading pages.
-#[derive(Debug, Clone)]
-struct Reads(Arc<Semaphore>);
-
-impl Default for Reads {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(READS)))
-    }
-}
-
-impl Reads {
-    /// Waits for a turn. It ends when what is returned is dropped.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // Nobody closes it.
-        self.0.acquire().await.ok()
-    }
 }
 
 /// What a HELLO of the classic contract asks for.
@@ -90,8 +67,16 @@ pub(super) struct Wanted {
 /// What came of something that took time.
 enum Finished {
     Answer(Vec<u8>),
-    Subscribed { reference: Option<Ref>, result: Box<Done<Ready>> },
-    Read { number: u64, read: Read },
+    /// The same of a page, which counts until it is taken.
+    Page(Vec<u8>, Option<Held>),
+    Subscribed {
+        reference: Option<Ref>,
+        result: Box<Done<Ready>>,
+    },
+    Read {
+        number: u64,
+        read: Box<Read>,
+    },
 }
 
 /// A SEND that the engine has, or has refused to take.
@@ -117,6 +102,7 @@ pub(super) async fn run(
     handle: Handle,
     config: Arc<ControlConfig>,
     shared: Shared,
+    desk: Desk,
     stop: CancellationToken,
 ) {
     // Without an idle time the timer goes off now and then for nothing.
@@ -127,6 +113,7 @@ pub(super) async fn run(
         lines: Lines::new(config.write_time),
         config,
         shared,
+        desk,
         subscriptions: VecDeque::new(),
         subscribing: 0,
         next_number: 0,
@@ -204,6 +191,7 @@ struct Connection {
     handle: Handle,
     config: Arc<ControlConfig>,
     shared: Shared,
+    desk: Desk,
     lines: Lines,
     /// The first one is the next to write.
     subscriptions: VecDeque<Subscription>,
@@ -255,7 +243,7 @@ impl Connection {
             && !self.is_at_work()
             && let Some(error) = self.last_words.take()
         {
-            self.answer(&line(&Line::<()>::Error { reference: None, error }));
+            self.answer(line(&Line::<()>::Error { reference: None, error }), None);
         }
         if self.exiting && self.lines.answers() == 0 {
             self.exiting = false;
@@ -278,7 +266,7 @@ impl Connection {
         for subscription in &mut self.subscriptions {
             if let Some(read) = subscription.next_read() {
                 let number = subscription.number;
-                self.work.push(Box::pin(async move { Finished::Read { number, read: read.await } }));
+                self.work.push(Box::pin(async move { Finished::Read { number, read: Box::new(read.await) } }));
             }
         }
         if self.subscriptions.is_empty() {
@@ -308,14 +296,13 @@ impl Connection {
         }
     }
 
-    fn answer(&mut self, line: &[u8]) {
+    fn answer(&mut self, line: Vec<u8>, held: Option<Held>) {
         self.active_at = Instant::now();
-        self.lines.answer(line);
+        self.lines.answer(line, held);
     }
 
     fn reply<C: Call>(&mut self, reference: Option<Ref>, result: Done<C::Answer>) {
-        let line = answer_line::<C>(reference, result);
-        self.answer(&line);
+        self.answer(answer_line::<C>(reference, result), None);
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -323,7 +310,8 @@ impl Connection {
             self.in_work -= 1;
         }
         match finished {
-            Finished::Answer(line) => self.answer(&line),
+            Finished::Answer(line) => self.answer(line, None),
+            Finished::Page(line, held) => self.answer(line, held),
             Finished::Subscribed { reference, result } => {
                 self.subscribing -= 1;
                 match *result {
@@ -341,7 +329,7 @@ impl Connection {
             }
             Finished::Read { number, read } => {
                 if let Some(subscription) = self.subscriptions.iter_mut().find(|one| one.number == number) {
-                    subscription.take(read);
+                    subscription.take(*read);
                 }
             }
         }
@@ -453,7 +441,7 @@ impl Connection {
         }
         let context = Context {
             handle: self.handle.clone(),
-            reads: self.shared.reads.clone(),
+            desk: self.desk.clone(),
             access,
             ending: self.ending.clone(),
             cut: self.cut.clone(),
@@ -471,12 +459,12 @@ impl Connection {
             Command::Check(_) => self.later::<command::Check>(reference, context.check()),
             Command::Contacts(_) => self.reply::<command::Contacts>(reference, Ok(context.contacts())),
             Command::Requests(_) => self.reply::<command::Requests>(reference, Ok(context.requests())),
-            Command::Conversations(_) => self.later::<command::Conversations>(reference, context.conversations()),
-            Command::History(wanted) => self.later::<command::History>(reference, context.history(wanted)),
-            Command::Search(wanted) => self.later::<command::Search>(reference, context.search(wanted)),
-            Command::Legacy(wanted) => self.later::<command::Legacy>(reference, context.legacy(wanted)),
+            Command::Conversations(_) => self.page(reference.clone(), context.conversations(reference)),
+            Command::History(wanted) => self.page(reference.clone(), context.history(wanted, reference)),
+            Command::Search(wanted) => self.page(reference.clone(), context.search(wanted, reference)),
+            Command::Events(wanted) => self.page(reference.clone(), context.events(wanted, reference)),
+            Command::Legacy(wanted) => self.page(reference.clone(), context.legacy(wanted, reference)),
             Command::LegacyTake(wanted) => self.later::<command::LegacyTake>(reference, context.take_legacy(wanted)),
-            Command::Events(wanted) => self.later::<command::Events>(reference, context.events(wanted)),
             Command::Subscribe(wanted) => self.subscribe(reference, context, wanted),
             Command::Unsubscribe(wanted) => self.unsubscribe(reference, &wanted.sub),
             Command::Ack(wanted) => self.later::<command::Ack>(reference, context.ack(wanted)),
@@ -534,6 +522,16 @@ impl Connection {
         future: impl Future<Output = Done<C::Answer>> + std::marker::Send + 'static,
     ) {
         self.work(async move { Finished::Answer(answer_line::<C>(reference, future.await)) });
+    }
+
+    /// As [`Self::later`], for what writes its line where it is read.
+    fn page(&mut self, reference: Option<Ref>, read: impl Future<Output = work::Page> + std::marker::Send + 'static) {
+        self.work(async move {
+            match read.await {
+                Ok((line, held)) => Finished::Page(line, held),
+                Err(error) => Finished::Answer(answer_line::<command::Exit>(reference, Err(error))),
+            }
+        });
     }
 
     /// As [`Self::later`], with a line in the audit.

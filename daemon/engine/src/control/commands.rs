@@ -1,10 +1,12 @@
 //! What each command of the classic contract does.
 
 use super::access::{Access, audit, is_audited};
+use super::pages::{self, Desk};
 use super::{contacts, legacy};
 use crate::LegacyLease;
-use crate::handle::{DeliveryWait, Handle, Lease, Refusal};
-use serde_json::{Value, json};
+use crate::handle::{DeliveryWait, Handle, HistoryLine, Lease, Refusal};
+use serde::Serialize;
+use std::fmt::Write as _;
 use std::time::Duration;
 use torchat_core::input::ContactChange;
 use torchat_protocol::control::api::COMMANDS;
@@ -15,6 +17,8 @@ use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 const HISTORY_DEFAULT: u32 = 20;
 /// Messages that HISTORY shows at most, so that a reply stays a reply.
 const HISTORY_MAX: u32 = 10_000;
+/// Bytes of such a reply, and of a list of old programs' messages; less if there is little room, see [`Desk`].
+pub(super) const REPLY_BYTES: usize = 4 << 20;
 /// How long SEND waits for the delivery when no time is given.
 const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most.
@@ -47,21 +51,23 @@ pub(super) struct Outcome {
     pub(super) reply: Reply,
     /// A message that the reply hands out.
     pub(super) lease: Option<Held>,
+    /// What its reply counts for until it is taken.
+    pub(super) room: Option<pages::Held>,
     /// The daemon is to stop after the reply.
     pub(super) exit: bool,
 }
 
 impl From<Reply> for Outcome {
     fn from(reply: Reply) -> Self {
-        Self { reply, lease: None, exit: false }
+        Self { reply, lease: None, room: None, exit: false }
     }
 }
 
 /// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: whoever
 /// does not have all of them is refused.
-pub(super) async fn execute(handle: &Handle, access: &Access, request: Request) -> Outcome {
+pub(super) async fn execute(handle: &Handle, access: &Access, desk: &Desk, request: Request) -> Outcome {
     let outcome = if access.is_classic() {
-        run(handle, &request).await
+        run(handle, desk, &request).await
     } else {
         let text = "the classic contract is for the daemon's own user: begin with HELLO";
         Reply::error("not-allowed", &request.id, text, request.portno).into()
@@ -74,13 +80,13 @@ pub(super) async fn execute(handle: &Handle, access: &Access, request: Request) 
     outcome
 }
 
-async fn run(handle: &Handle, request: &Request) -> Outcome {
+async fn run(handle: &Handle, desk: &Desk, request: &Request) -> Outcome {
     let result = match request.cmd.as_str() {
         "HOST" => Ok(Reply::new("HOST", &request.id, handle.own().onion(), request.portno).into()),
         "SEND" => send(handle, request).await.map(Into::into),
         "GET_PEERS" => Ok(get_peers(handle, request).into()),
         "UPDATE" => update(handle, request).await,
-        "HISTORY" => history(handle, request).await.map(Into::into),
+        "HISTORY" => history(handle, desk, request).await,
         "ADD" => contacts::add(handle, request).await.map(Into::into),
         "ACCEPT" => contacts::simple(handle, request, ContactChange::Accept).await.map(Into::into),
         "REFUSE" => contacts::simple(handle, request, ContactChange::Refuse).await.map(Into::into),
@@ -93,9 +99,9 @@ async fn run(handle: &Handle, request: &Request) -> Outcome {
         "CANCEL" => cancel(handle, request).await.map(Into::into),
         "APPEAR" => contacts::appear(handle, request).await.map(Into::into),
         "CONTACTS" => Ok(contacts::contacts(handle, request).into()),
-        "LEGACY" => legacy::legacy(handle, request).await,
+        "LEGACY" => legacy::legacy(handle, desk, request).await,
         "STATUS" => Ok(status(handle, request).into()),
-        "EXIT" => Ok(Outcome { reply: Reply::new("END", &request.id, "", request.portno), lease: None, exit: true }),
+        "EXIT" => Ok(Outcome { exit: true, ..Reply::new("END", &request.id, "", request.portno).into() }),
         "RECV" => Err(Reply::error(
             "not-a-command",
             &request.id,
@@ -170,42 +176,58 @@ async fn update(handle: &Handle, request: &Request) -> Result<Outcome, Reply> {
         None => Reply::new("END", &onion, &onion, request.portno).into(),
         Some(lease) => {
             let reply = Reply::new("UPDATE", &onion, &lease.text, request.portno).with("date", date(lease.arrived_ms));
-            Outcome { reply, lease: Some(Held::Mail(lease)), exit: false }
+            Outcome { lease: Some(Held::Mail(lease)), ..reply.into() }
         }
     })
 }
 
-async fn history(handle: &Handle, request: &Request) -> Result<Reply, Reply> {
+async fn history(handle: &Handle, desk: &Desk, request: &Request) -> Result<Outcome, Reply> {
     let with = peer(request, &request.id)?;
     let count = match request.msg.trim() {
         "" => HISTORY_DEFAULT,
         number => count(request, number)?,
     };
-    let lines = handle.history(with, count.min(HISTORY_MAX)).await.map_err(|refusal| refused(request, &refusal))?;
-    let own = handle.own().onion();
-    let onion = with.onion();
-    let mut text = String::new();
-    let mut list = Vec::with_capacity(lines.len());
-    for line in &lines {
-        let date = date(line.at_ms);
-        let who = if line.dir == "out" { &own } else { &onion };
-        text.push_str(&format!("{date} {who} {}\n", line.text.replace('\n', "\n  ")));
-        let mut entry = json!({
-            "date": date,
-            "dir": line.dir,
-            "mid": line.mid.to_string(),
-            "msg": line.text,
-            "state": line.state,
-        });
-        if let Some(reason) = &line.reason {
-            entry["reason"] = reason.as_str().into();
+    let (own, onion) = (handle.own().onion(), with.onion());
+    let (id, portno, count) = (request.id.clone(), request.portno, count.min(HISTORY_MAX));
+    let turn = desk.page(REPLY_BYTES).await;
+    let reply = handle.history_as(with, count, turn.bytes(), move |lines, more| {
+        let cut = more && lines.len() < count as usize;
+        let (mut text, mut list) = (String::new(), vec![b'[']);
+        // A line is gone when its two forms are written: they are large enough.
+        for line in lines {
+            let date = date(line.at_ms);
+            let who = if line.dir == "out" { &own } else { &onion };
+            let _ = writeln!(text, "{date} {who} {}", line.text.replace('\n', "\n  "));
+            if list.len() > 1 {
+                list.push(b',');
+            }
+            let next_try = line.next_try_ms.map(self::date);
+            let HistoryLine { dir, mid, text: msg, reason, state, .. } = line;
+            // Records with text keys cannot fail to serialise, and a Vec takes every byte.
+            let _ = serde_json::to_writer(&mut list, &Entry { date, dir, mid, msg, next_try, reason, state });
         }
-        if let Some(at_ms) = line.next_try_ms {
-            entry["next_try"] = self::date(at_ms).into();
-        }
-        list.push(entry);
-    }
-    Ok(Reply::new("HISTORY", &request.id, text, request.portno).with("lines", Value::from(list)))
+        list.push(b']');
+        let size = text.len() + list.len();
+        let reply = Reply::new("HISTORY", id, text, portno).with_json("lines", list);
+        // Fewer than were asked for, although there are more.
+        (if cut { reply.with("cut", true) } else { reply }, size)
+    });
+    let (reply, size) = reply.await.map_err(|refusal| refused(request, &refusal))?;
+    Ok(Outcome { room: Some(turn.hold(size)), ..reply.into() })
+}
+
+/// A message of HISTORY. The keys stand in alphabetical order, as everywhere in the contract.
+#[derive(Serialize)]
+struct Entry {
+    date: String,
+    dir: &'static str,
+    mid: MessageId,
+    msg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    state: &'static str,
 }
 
 async fn cancel(handle: &Handle, request: &Request) -> Result<Reply, Reply> {

@@ -1,19 +1,23 @@
 //! LEGACY: what old daemons brought. Apart from every conversation, because nothing proves who wrote it.
 
-use super::commands::{Held, Outcome, count, date, refused};
+use super::commands::{Held, Outcome, REPLY_BYTES, count, date, refused};
+use super::pages::Desk;
 use crate::LegacyLine;
 use crate::handle::Handle;
 use serde_json::{Value, json};
 use torchat_protocol::control::{Reply, Request};
 
+/// Bytes of a line and its entry without their texts, at most.
+const LINE_BYTES: usize = 256;
+
 /// The one place that all of them stand in. No onion is written like it.
 const BUCKET: &str = "legacy:";
 
 /// Without `msg` the oldest one that was not taken, as UPDATE does; with a number the last so many, as HISTORY does.
-pub(super) async fn legacy(handle: &Handle, request: &Request) -> Result<Outcome, Reply> {
+pub(super) async fn legacy(handle: &Handle, desk: &Desk, request: &Request) -> Result<Outcome, Reply> {
     match request.msg.trim() {
         "" => Ok(next(handle, request).await),
-        number => list(handle, request, count(request, number)?).await.map(Into::into),
+        number => list(handle, desk, request, count(request, number)?).await,
     }
 }
 
@@ -26,18 +30,33 @@ async fn next(handle: &Handle, request: &Request) -> Outcome {
         .with("claims", lease.line.claim.as_str())
         .with("date", date(lease.line.at_ms))
         .with("warning", warning(&lease.line));
-    Outcome { reply, lease: Some(Held::Old(lease)), exit: false }
+    Outcome { lease: Some(Held::Old(lease)), ..reply.into() }
 }
 
-async fn list(handle: &Handle, request: &Request, n: u32) -> Result<Reply, Reply> {
-    let lines = handle.legacy(n).await.map_err(|refusal| refused(request, &refusal))?;
+async fn list(handle: &Handle, desk: &Desk, request: &Request, n: u32) -> Result<Outcome, Reply> {
+    let turn = desk.page(REPLY_BYTES).await;
+    let mut lines = handle.legacy(n).await.map_err(|refusal| refused(request, &refusal))?;
+    // Each stands there twice, and a control character of a text may become six.
+    let turn_bytes = turn.bytes();
+    let mut room = turn_bytes;
+    let fit = lines.iter().rev().take_while(|line| {
+        let size = LINE_BYTES + 3 * line.claim.len() + 12 * line.text.len();
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    });
+    let cut = lines.len() - fit.count().max(1).min(lines.len());
+    lines.drain(..cut);
     // A claim has neither spaces nor line breaks, so it cannot write a line of its own.
     let text: String = lines
         .iter()
         .map(|line| format!("{} {}: {}\n", date(line.at_ms), warning(line), line.text.replace('\n', "\n  ")))
         .collect();
     let list: Vec<_> = lines.iter().map(entry).collect();
-    Ok(Reply::new("LEGACY", BUCKET, text, request.portno).with("auth", "none").with("lines", Value::from(list)))
+    let held = turn.hold(turn_bytes - room);
+    let reply =
+        Reply::new("LEGACY", BUCKET, text, request.portno).with("auth", "none").with("lines", Value::from(list));
+    Ok(Outcome { room: Some(held), ..if cut > 0 { reply.with("cut", true) } else { reply }.into() })
 }
 
 /// What people must be shown with such a message.

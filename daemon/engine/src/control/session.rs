@@ -6,7 +6,8 @@
 //! a crash may repeat the last message and never loses one.
 
 use super::access::Visitor;
-use super::commands::{self, Held};
+use super::commands::{self, Held, Outcome};
+use super::pages::{Desk, Pages};
 use super::source::{Found, Source};
 use super::{ControlConfig, api};
 use crate::handle::Handle;
@@ -26,12 +27,17 @@ const LARGE_CONNECTIONS: usize = 32;
 #[derive(Debug, Clone)]
 pub(super) struct SharedLimits {
     large: Arc<Semaphore>,
+    pages: Pages,
     api: api::Shared,
 }
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        Self { large: Arc::new(Semaphore::new(LARGE_CONNECTIONS)), api: api::Shared::default() }
+        Self {
+            large: Arc::new(Semaphore::new(LARGE_CONNECTIONS)),
+            pages: Pages::default(),
+            api: api::Shared::default(),
+        }
     }
 }
 
@@ -47,9 +53,10 @@ pub(super) async fn run(
     let (reader, mut writer) = tokio::io::split(stream);
     let mut requests = Source::new(reader, config.clone(), limits.large);
     // Each in a box of its own, so that a connection holds the memory of what it speaks and no more.
-    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &stop)).await;
+    let desk = limits.pages.desk();
+    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &desk, &stop)).await;
     if let Some(hello) = hello {
-        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, limits.api, stop)).await;
+        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, limits.api, desk, stop)).await;
     }
     let _ = writer.shutdown().await;
 }
@@ -61,6 +68,7 @@ async fn classic(
     visitor: &Visitor,
     handle: &Handle,
     config: &ControlConfig,
+    desk: &Desk,
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let mut lease: Option<Held> = None;
@@ -126,15 +134,20 @@ async fn classic(
         };
         let outcome = tokio::select! {
             biased;
-            outcome = commands::execute(handle, &access, request) => outcome,
+            outcome = commands::execute(handle, &access, desk, request) => outcome,
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
             () = requests.until_broken() => break,
         };
-        lease = outcome.lease;
-        if write(writer, &outcome.reply.frame(framing), config).await.is_err() {
+        let Outcome { reply, lease: handed_out, room, exit } = outcome;
+        lease = handed_out;
+        let bytes = reply.frame(framing);
+        drop(reply);
+        let written = write(writer, &bytes, config).await;
+        drop((bytes, room));
+        if written.is_err() {
             break;
         }
-        if outcome.exit {
+        if exit {
             // The reply is with the kernel; a client that keeps its socket open will read it.
             let _ = writer.shutdown().await;
             handle.stop();

@@ -3,7 +3,7 @@
 use super::{Handle, Refusal, read};
 use crate::client_ids::Sent;
 use crate::engine::{Event, lock};
-use crate::store::{MessageRow, Page, QUERY_BYTES, QUERY_TERMS, search_query, time};
+use crate::store::{MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, search_query, time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -108,6 +108,37 @@ impl Shown {
             next_try_ms,
         }
     }
+}
+
+/// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason.
+const RECORD_BYTES: usize = 640;
+/// The same of a line of classic HISTORY and of its entry, without a reason and the time of the next dial.
+const LINE_BYTES: usize = 256;
+/// These two, at most.
+const REASON_BYTES: usize = 384;
+
+/// What a record takes of an answer, at most.
+fn record_bytes(row: &MessageRow) -> usize {
+    RECORD_BYTES + json_bytes(&row.text) + row.client.as_deref().map_or(0, json_bytes)
+}
+
+/// What a message takes of a reply of classic HISTORY, at most: its text stands there twice, once with its line breaks
+/// indented.
+fn line_bytes(row: &MessageRow) -> usize {
+    let indents = row.text.bytes().filter(|byte| *byte == b'\n').count() * 2;
+    let reason =
+        if row.place.is_some() || row.fate_open || row.state == MessageState::Failed { REASON_BYTES } else { 0 };
+    LINE_BYTES + reason + 2 * json_bytes(&row.text) + indents
+}
+
+/// Bytes of a text within JSON's quotes, at most: a control character may become six.
+fn json_bytes(text: &str) -> usize {
+    let extra = |byte: u8| match byte {
+        b'"' | b'\\' => 1,
+        ..0x20 => 5,
+        _ => 0,
+    };
+    text.len() + text.bytes().map(extra).sum::<usize>()
 }
 
 /// A contact as records show it.
@@ -248,9 +279,24 @@ impl Handle {
     /// # Errors
     /// [`Refusal::Unreadable`].
     pub async fn history(&self, peer: PeerId, n: u32) -> Result<Vec<HistoryLine>, Refusal> {
-        let reader = self.reader.clone();
-        let (rows, _) = read(reader, move |reader| reader.page(&peer, Page::Last, n)).await?;
-        Ok(self.show(rows).into_iter().map(Shown::line).collect())
+        self.history_as(peer, n, usize::MAX, |lines, _| lines).await
+    }
+
+    /// The last messages with a peer as the classic contract shows them: at most `n`, and fewer when a reply would have
+    /// more than about `bytes`. `make` gets them, and whether there are older ones, in the thread that reads.
+    pub(crate) async fn history_as<T: Send + 'static>(
+        &self,
+        peer: PeerId,
+        n: u32,
+        bytes: usize,
+        make: impl FnOnce(Vec<HistoryLine>, bool) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (handle, most) = (self.clone(), Most { rows: n, bytes, cost: line_bytes });
+        read(self.reader.clone(), move |reader| {
+            let (rows, more) = reader.page(&peer, Page::Last, most)?;
+            Ok(make(handle.show(rows).into_iter().map(Shown::line).collect(), more))
+        })
+        .await
     }
 
     /// A page of a conversation, oldest first, and whether there is more in the direction that was asked for. `limit` is
@@ -259,9 +305,25 @@ impl Handle {
     /// # Errors
     /// [`Refusal::Unreadable`].
     pub async fn page(&self, peer: PeerId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), Refusal> {
-        let (reader, limit) = (self.reader.clone(), limit.clamp(1, PAGE));
-        let (rows, more) = read(reader, move |reader| reader.page(&peer, page, limit)).await?;
-        Ok((self.show(rows).into_iter().map(Shown::record).collect(), more))
+        self.page_as(peer, page, limit, usize::MAX, |messages, more| (messages, more)).await
+    }
+
+    /// As [`Handle::page`], with fewer messages when their records have more than `bytes`; a single one may. `make` gets
+    /// them in the thread that reads: to write them into an answer there keeps the runtime's threads free.
+    pub(crate) async fn page_as<T: Send + 'static>(
+        &self,
+        peer: PeerId,
+        page: Page,
+        limit: u32,
+        bytes: usize,
+        make: impl FnOnce(Vec<Message>, bool) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (handle, most) = (self.clone(), Most { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes });
+        read(self.reader.clone(), move |reader| {
+            let (rows, more) = reader.page(&peer, page, most)?;
+            Ok(make(handle.records(rows), more))
+        })
+        .await
     }
 
     /// Messages that hold all the given words, newest first; with `peers` only those of these conversations, with
@@ -276,19 +338,34 @@ impl Handle {
         before: Option<i64>,
         limit: u32,
     ) -> Result<SearchAnswer, Refusal> {
+        self.search_as(text, peers, before, limit, usize::MAX, |found| found).await
+    }
+
+    /// As [`Handle::search`], in the way of [`Handle::page_as`].
+    pub(crate) async fn search_as<T: Send + 'static>(
+        &self,
+        text: String,
+        peers: Option<Vec<PeerId>>,
+        before: Option<i64>,
+        limit: u32,
+        bytes: usize,
+        make: impl FnOnce(SearchAnswer) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let Some(query) = search_query(&text, peers.as_deref()) else {
             let most = format!("search for 1 to {QUERY_TERMS} words in at most {QUERY_BYTES} bytes");
             return Err(Refusal::BadValue(most));
         };
         if peers.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(SearchAnswer { messages: Vec::new(), more: false, complete: true });
+            return Ok(make(SearchAnswer { messages: Vec::new(), more: false, complete: true }));
         }
         let complete = self.index().await?;
-        let (reader, before) = (self.reader.clone(), before.unwrap_or(i64::MAX));
-        let limit = usize::try_from(limit.clamp(1, PAGE)).unwrap_or(1);
-        let (rows, more) = read(reader, move |reader| reader.search(&query, peers.as_deref(), before, limit)).await?;
-        let messages = self.show(rows).into_iter().map(Shown::record).collect();
-        Ok(SearchAnswer { messages, more, complete })
+        let (handle, before) = (self.clone(), before.unwrap_or(i64::MAX));
+        let most = Most { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes };
+        read(self.reader.clone(), move |reader| {
+            let (rows, more) = reader.search(&query, peers.as_deref(), before, most)?;
+            Ok(make(SearchAnswer { messages: handle.records(rows), more, complete }))
+        })
+        .await
     }
 
     /// Puts the newest messages into the search's index. `false`: the store takes no writes.
@@ -367,6 +444,10 @@ impl Handle {
         self.requests().into_iter().map(record).collect()
     }
 
+    fn records(&self, rows: Vec<MessageRow>) -> Vec<Message> {
+        self.show(rows).into_iter().map(Shown::record).collect()
+    }
+
     /// Adds to rows what only the node knows: what is on its way, and why the rest is not.
     fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
         let now = self.clock.now();
@@ -409,4 +490,56 @@ struct Waiting {
     held_back: bool,
     reason: Option<String>,
     next_try_ms: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use torchat_protocol::id::parse_onion;
+
+    fn shown(text: String, client: Option<String>, dir: Direction) -> Shown {
+        let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
+        let row = MessageRow {
+            id: i64::MIN,
+            peer,
+            dir,
+            state: MessageState::Withdrawn,
+            mid: MessageId([255; 16]),
+            at_ms: i64::MAX,
+            sent_s: Some(i64::MAX),
+            done_ms: Some(i64::MAX),
+            until_ms: Some(i64::MAX),
+            place: None,
+            fate_open: true,
+            client,
+            text,
+        };
+        let reason = Some("x".repeat(256));
+        Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), row }
+    }
+
+    proptest! {
+        #[test]
+        fn no_record_is_longer_than_it_is_taken_for(
+            text in "[\\x00-\\x7f\u{80}-\u{ff}\u{1f600}\"\\\\]{0,200}",
+            client in prop::option::of("[\\x00-\\x7f]{1,64}"),
+        ) {
+            let shown = shown(text, client, Direction::Out);
+            let most = record_bytes(&shown.row);
+            prop_assert!(serde_json::to_string(&shown.record()).unwrap().len() < most);
+        }
+
+        #[test]
+        fn no_line_is_longer_than_it_is_taken_for(text in "[\\x00-\\x7f\u{1f600}\n\"]{0,200}") {
+            let shown = shown(text, None, Direction::Out);
+            let (most, onion) = (line_bytes(&shown.row), shown.row.peer.onion());
+            let line = shown.line();
+            let told = format!("2026-11-21T09:00:00Z {onion} {}\n", line.text.replace('\n', "\n  "));
+            // The other keys, a comma, a date that is not in the line itself.
+            let entry = serde_json::to_string(&line).unwrap().len() + "\"date\":\"2026-11-21T09:00:00Z\",,".len();
+            prop_assert!(serde_json::to_string(&told).unwrap().len() + entry < most);
+        }
+    }
 }

@@ -14,6 +14,8 @@ const RING_EVENTS: usize = 1024;
 const RING_BYTES: usize = 1 << 20;
 /// Events that one call looks at, at most.
 const LOOK: usize = 1024;
+/// Bytes of those that it reads to drop most of them.
+const READ_BYTES: usize = 1 << 20;
 
 /// Events, as far as the log was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,7 +122,12 @@ impl EventLog {
     /// # Errors
     /// [`Refusal::BadValue`] when the log has no event with this number yet; [`Refusal::Unreadable`].
     pub async fn after(&self, seq: u64, limit: usize, filter: &Filter) -> Result<Batch, Refusal> {
-        let mut batch = Batch { events: Vec::new(), next: seq };
+        self.within(seq, limit, READ_BYTES, filter).await
+    }
+
+    /// As [`EventLog::after`], with fewer events when they take more than `bytes` of memory; a single one may.
+    pub(crate) async fn within(&self, seq: u64, limit: usize, bytes: usize, filter: &Filter) -> Result<Batch, Refusal> {
+        let (mut batch, mut room) = (Batch { events: Vec::new(), next: seq }, bytes);
         let limit = limit.max(1);
         let last = {
             let ring = lock(&self.ring);
@@ -135,9 +142,11 @@ impl EventLog {
                 let skip = usize::try_from(seq + 1 - first).unwrap_or(usize::MAX);
                 for event in ring.events.iter().skip(skip).take(LOOK) {
                     if filter.passes(&event.what) {
-                        if batch.events.len() == limit {
+                        let size = size(&event.what);
+                        if batch.events.len() == limit || (size > room && !batch.events.is_empty()) {
                             break;
                         }
+                        room = room.saturating_sub(size);
                         batch.events.push(event.clone());
                     }
                     batch.next = event.seq;
@@ -150,7 +159,8 @@ impl EventLog {
         // With a filter more may be read than given back; without one no text is read for nothing.
         let all = filter.kinds.is_none() && filter.peers.is_none();
         let look = if all { limit.min(LOOK) } else { LOOK };
-        let found = read(reader, move |reader| reader.events(seq, last, look)).await?;
+        let found =
+            read(reader, move |reader| reader.events(seq, last, look, if all { bytes } else { READ_BYTES })).await?;
         let first = found.first().map_or(last + 1, |first| first.seq);
         if first > seq + 1 {
             let (from, to) = (seq + 1, first - 1);
@@ -160,9 +170,11 @@ impl EventLog {
         }
         for event in found {
             if filter.passes(&event.what) {
-                if batch.events.len() >= limit {
+                let size = size(&event.what);
+                if batch.events.len() >= limit || (size > room && !batch.events.is_empty()) {
                     break;
                 }
+                room = room.saturating_sub(size);
                 batch.next = event.seq;
                 batch.events.push(event);
             } else {

@@ -12,9 +12,6 @@ use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
 use torchat_protocol::id::{MessageId, PeerId};
 
-/// Bytes of texts that one read gives back at most, if it gives more than one event.
-const READ_BYTES: usize = 1 << 20;
-
 /// Where the log begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEdges {
@@ -242,8 +239,14 @@ pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.
      LEFT JOIN client_id c ON c.message = e.message
      WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3";
 
-/// The events after a number and up to another one, in order, at most `limit`.
-pub(super) fn read(db: &Connection, after: u64, upto: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+/// The events after a number and up to another one, in order: at most `limit`, and no more when they have `most` bytes.
+pub(super) fn read(
+    db: &Connection,
+    after: u64,
+    upto: u64,
+    limit: usize,
+    most: usize,
+) -> Result<Vec<Event>, StoreError> {
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let mut query = db.prepare_cached(READ)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -255,7 +258,7 @@ pub(super) fn read(db: &Connection, after: u64, upto: u64, limit: usize) -> Resu
         let what = what(row)?.unwrap_or(What::Gap { from: seq, to: seq });
         bytes += size(&what);
         events.push(Event { seq, at: time(row.get(1)?), what });
-        if bytes > READ_BYTES {
+        if bytes > most {
             break;
         }
     }

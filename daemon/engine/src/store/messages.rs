@@ -49,6 +49,43 @@ pub enum Page {
     After(i64),
 }
 
+/// How much of what is there is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    /// Messages.
+    pub rows: u32,
+    /// Bytes of them, by `cost`; a single message may have more.
+    pub bytes: usize,
+    /// What a message counts.
+    pub cost: fn(&MessageRow) -> usize,
+}
+
+impl Most {
+    /// So many messages, however long they are.
+    #[must_use]
+    pub fn rows(rows: u32) -> Self {
+        Self { rows, bytes: usize::MAX, cost: |_| 0 }
+    }
+
+    /// Takes rows until there are enough. Returns whether there are more. Nothing behind the end is read but one row.
+    pub(super) fn take(
+        &self,
+        rows: impl Iterator<Item = rusqlite::Result<MessageRow>>,
+    ) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        let most = usize::try_from(self.rows).unwrap_or(usize::MAX);
+        for row in rows {
+            let row = row?;
+            bytes = bytes.saturating_add((self.cost)(&row));
+            if found.len() >= most || (bytes > self.bytes && !found.is_empty()) {
+                return Ok((found, true));
+            }
+            found.push(row);
+        }
+        Ok((found, false))
+    }
+}
+
 macro_rules! select {
     ($from:literal, $rest:literal) => {
         concat!(
@@ -98,7 +135,7 @@ pub(super) fn page(
     db: &Connection,
     peer: &PeerId,
     page: Page,
-    limit: u32,
+    most: Most,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     let (sql, place) = match page {
         Page::Last => (BEFORE, i64::MAX),
@@ -106,11 +143,9 @@ pub(super) fn page(
         Page::After(id) => (AFTER, id),
     };
     let mut query = db.prepare_cached(sql)?;
-    let rows = query.query_map(params![peer.as_bytes(), place, i64::from(limit) + 1], row)?;
-    let mut found = rows.collect::<Result<Vec<_>, _>>()?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
+    // One more than wanted: it is not given back, but tells that there is more.
+    let (mut found, more) =
+        most.take(query.query_map(params![peer.as_bytes(), place, i64::from(most.rows) + 1], row)?)?;
     if !matches!(page, Page::After(_)) {
         found.reverse();
     }

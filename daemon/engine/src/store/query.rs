@@ -1,12 +1,14 @@
 //! What is read from the store, beside the writes.
 
-use super::messages::{self, Glance, MessageRow, Page, blob, peer_id};
+use super::messages::{self, Glance, MessageRow, Most, Page, blob, peer_id};
+use super::threads::{THREADS, Threads};
 use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
 use crate::handle::TokenRow;
 use crate::legacy::LegacyLine;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::oneshot;
 use torchat_core::snapshot::{
     ContactRequest, Intro, InviteRow, LegacyRow, OutSnapshot, PeerSnapshot, Pending, Snapshot,
 };
@@ -52,7 +54,7 @@ pub struct Reader(Source);
 #[derive(Debug, Clone)]
 enum Source {
     /// Connections of its own; one is opened when all others are in use.
-    File { path: PathBuf, idle: Arc<Mutex<Vec<Connection>>> },
+    File { path: PathBuf, idle: Arc<Mutex<Vec<Connection>>>, threads: Arc<OnceLock<Threads>> },
     /// The writer's connection.
     Shared(Arc<Mutex<Store>>),
 }
@@ -62,14 +64,15 @@ pub(super) const HEADS: &str =
     "SELECT id, at_ms, text FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND id > ?2 AND dir <> 1 AND dir = 0
      ORDER BY id LIMIT ?3";
 
-/// Idle reading connections that are kept.
-const IDLE_READERS: usize = 2;
+/// Idle reading connections that are kept. To open one costs more than a page, and SQLite keeps the descriptors of those that
+/// are closed.
+const IDLE_READERS: usize = THREADS;
 
 impl Reader {
     /// Reads a store's file.
     #[must_use]
     pub fn of_file(path: PathBuf) -> Self {
-        Self(Source::File { path, idle: Arc::default() })
+        Self(Source::File { path, idle: Arc::default(), threads: Arc::default() })
     }
 
     /// Reads through the writer's connection.
@@ -78,16 +81,20 @@ impl Reader {
         Self(Source::Shared(store))
     }
 
-    /// Whether it reads through the writer's connection.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        matches!(self.0, Source::Shared(_))
+    /// Reads in a thread for reading, and returns when it is done; `None`: it panicked. A simulation's store is read at once:
+    /// a thread takes real time, and a seed would not tell the same story twice.
+    pub(crate) async fn run<T: Send + 'static>(&self, read: impl FnOnce(&Self) -> T + Send + 'static) -> Option<T> {
+        let Source::File { threads, .. } = &self.0 else { return Some(read(self)) };
+        let (done, result) = oneshot::channel();
+        let reader = self.clone();
+        threads.get_or_init(Threads::start).run(move || drop(done.send(read(&reader))));
+        result.await.ok()
     }
 
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &self.0 {
             Source::Shared(store) => read(store.lock().unwrap_or_else(PoisonError::into_inner).connection()),
-            Source::File { path, idle } => {
+            Source::File { path, idle, .. } => {
                 let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let db = taken.map_or_else(|| open_reader(path), Ok)?;
                 let result = read(&db);
@@ -151,8 +158,8 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn page(&self, peer: &PeerId, page: Page, limit: u32) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| messages::page(db, peer, page, limit))
+    pub fn page(&self, peer: &PeerId, page: Page, most: Most) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| messages::page(db, peer, page, most))
     }
 
     /// A message by its row.
@@ -197,17 +204,17 @@ impl Reader {
         query: &str,
         peers: Option<&[PeerId]>,
         before: i64,
-        limit: usize,
+        most: Most,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| search::find(db, query, peers, before, limit))
+        self.with(|db| search::find(db, query, peers, before, most))
     }
 
-    /// The events after a number and up to another one, in order: at most `limit`, and fewer when their texts are long.
+    /// The events after a number and up to another one, in order: at most `limit`, and no more when they have `bytes`.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
-    pub fn events(&self, after: u64, upto: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        self.with(|db| events::read(db, after, upto, limit))
+    pub fn events(&self, after: u64, upto: u64, limit: usize, bytes: usize) -> Result<Vec<Event>, StoreError> {
+        self.with(|db| events::read(db, after, upto, limit, bytes))
     }
 
     /// Where the event log begins and ends.

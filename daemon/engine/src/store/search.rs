@@ -3,7 +3,7 @@
 //! To index with every message was rejected: it would double what a commit writes for a list that is read rarely. A
 //! commit that finds enough texts that are not indexed takes some of them with it, and a search indexes the rest first.
 
-use super::messages::{self, MessageRow};
+use super::messages::{self, MessageRow, Most};
 use super::{StoreError, messages::blob};
 use rusqlite::{Connection, params};
 use std::fmt::Write as _;
@@ -123,21 +123,11 @@ pub(super) fn find(
     query: &str,
     peers: Option<&[PeerId]>,
     before: i64,
-    limit: usize,
+    most: Most,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     let mut statement = db.prepare_cached(messages::FOUND)?;
-    let mut rows = statement.query(params![query, before])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let row = messages::row(row)?;
-        // Two keys may begin with the same bytes.
-        if peers.is_some_and(|peers| !peers.contains(&row.peer)) {
-            continue;
-        }
-        if found.len() == limit {
-            return Ok((found, true));
-        }
-        found.push(row);
-    }
-    Ok((found, false))
+    // Two keys may begin with the same bytes.
+    let is_wanted = |row: &MessageRow| peers.is_none_or(|peers| peers.contains(&row.peer));
+    let rows = statement.query_map(params![query, before], messages::row)?;
+    most.take(rows.filter(|row| row.as_ref().map_or(true, is_wanted)))
 }

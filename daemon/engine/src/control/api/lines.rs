@@ -3,6 +3,7 @@
 //! Answers have a deadline, because a client that asks and does not read would fill our memory. Events have none: at most
 //! one piece of them is here, the rest is in the log, so whoever reads slowly costs nothing.
 
+use crate::control::pages::Held;
 use serde::Serialize;
 use std::io;
 use std::time::Duration;
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 const PIECE_BYTES: usize = 16 * 1024;
 /// A buffer that is larger is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
-/// With so many bytes of answers not taken, no further request is begun.
-const ANSWER_BYTES: usize = 256 * 1024;
+/// With so many bytes of answers not taken, no further request is begun. Pages are bounded by their [`Held`].
+const ANSWER_BYTES: usize = 64 * 1024;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -22,10 +23,13 @@ pub(super) struct Lines {
     /// Answers that are not on the way.
     next: Vec<u8>,
     next_answers: usize,
+    /// What of it counts until it is taken.
+    next_held: Vec<Held>,
     /// What is on the way: whole lines, either answers or events.
     out: Vec<u8>,
     written: usize,
     out_answers: usize,
+    out_held: Vec<Held>,
     /// Until when the oldest answers must be taken.
     due: Option<Instant>,
     write_time: Duration,
@@ -33,13 +37,32 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(write_time: Duration) -> Self {
-        Self { next: Vec::new(), next_answers: 0, out: Vec::new(), written: 0, out_answers: 0, due: None, write_time }
+        Self {
+            next: Vec::new(),
+            next_answers: 0,
+            next_held: Vec::new(),
+            out: Vec::new(),
+            written: 0,
+            out_answers: 0,
+            out_held: Vec::new(),
+            due: None,
+            write_time,
+        }
     }
 
     /// Puts an answer's line in line. It has its newline already.
-    pub(super) fn answer(&mut self, line: &[u8]) {
-        self.next.extend_from_slice(line);
+    pub(super) fn answer(&mut self, line: Vec<u8>, held: Option<Held>) {
+        if line.len() < KEPT_BYTES {
+            self.next.extend_from_slice(&line);
+        } else if self.next.is_empty() {
+            self.next = line;
+        } else {
+            // Not twice as much as there is.
+            self.next.reserve_exact(line.len());
+            self.next.extend_from_slice(&line);
+        }
         self.next_answers += 1;
+        self.next_held.extend(held);
         if self.due.is_none() {
             self.due = Some(Instant::now() + self.write_time);
         }
@@ -52,7 +75,8 @@ impl Lines {
 
     /// Whether the client takes its answers so slowly that nothing more should be begun for it.
     pub(super) fn is_crowded(&self) -> bool {
-        self.next.len() > ANSWER_BYTES
+        let out = if self.out_answers > 0 { self.out.len() - self.written } else { 0 };
+        self.next.len() + out > ANSWER_BYTES
     }
 
     /// Until when the client must have taken something.
@@ -75,6 +99,7 @@ impl Lines {
         } else {
             std::mem::swap(&mut self.out, &mut self.next);
             self.out_answers = std::mem::take(&mut self.next_answers);
+            std::mem::swap(&mut self.out_held, &mut self.next_held);
         }
     }
 
@@ -97,6 +122,7 @@ impl Lines {
 
     fn sent(&mut self) {
         self.out.clear();
+        self.out_held.clear();
         self.written = 0;
         if self.out.capacity() > KEPT_BYTES {
             self.out = Vec::new();
@@ -113,11 +139,12 @@ impl Lines {
 pub(super) struct Pending {
     bytes: Vec<u8>,
     at: usize,
+    _held: Option<Held>,
 }
 
 impl Pending {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, at: 0 }
+    pub(super) fn new(bytes: Vec<u8>, held: Option<Held>) -> Self {
+        Self { bytes, at: 0, _held: held }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -170,9 +197,9 @@ mod tests {
         let (mut near, mut far) = tokio::io::duplex(7);
         let mut lines = lines();
         let mut pending =
-            Pending::new([line(&"event 1"), line(&"x".repeat(2 * PIECE_BYTES)), line(&"event 3")].concat());
+            Pending::new([line(&"event 1"), line(&"x".repeat(2 * PIECE_BYTES)), line(&"event 3")].concat(), None);
         lines.fill(|out| pending.take_piece(out));
-        lines.answer(&line(&"answer"));
+        lines.answer(line(&"answer"), None);
         assert_eq!(lines.answers(), 1);
         let writing = async {
             loop {
@@ -199,17 +226,17 @@ mod tests {
     async fn only_answers_have_a_deadline() {
         let (mut near, mut far) = tokio::io::duplex(64);
         let mut lines = lines();
-        let mut pending = Pending::new(line(&"an event"));
+        let mut pending = Pending::new(line(&"an event"), None);
         lines.fill(|out| pending.take_piece(out));
         assert_eq!(lines.due(), None);
-        lines.answer(&line(&1));
+        lines.answer(line(&1), None);
         let due = lines.due().unwrap();
-        lines.answer(&line(&2));
+        lines.answer(line(&2), None);
         assert_eq!(lines.due(), Some(due), "the oldest counts");
         lines.write(&mut near).await.unwrap();
         assert_eq!(lines.due(), Some(due), "the event that was before them changes nothing");
         lines.fill(|_| unreachable!("answers wait"));
-        lines.answer(&line(&3));
+        lines.answer(line(&3), None);
         lines.write(&mut near).await.unwrap();
         assert!(lines.due().is_some_and(|later| later > due), "what waited behind has a time of its own");
         lines.fill(|_| unreachable!("an answer waits"));

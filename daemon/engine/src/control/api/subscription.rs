@@ -3,11 +3,11 @@
 //! The log is the queue. A subscription holds one batch at most, and reads the next when the last line of it is on the
 //! way: a client that does not read stops its own subscription and nothing else, and loses nothing.
 
-use super::Reads;
 use super::consumers::{Claim, Consumers, is_name};
 use super::lines::{Pending, line, push_line};
 use super::work::{Context, fail, refused, scrub};
 use crate::control::access::Access;
+use crate::control::pages::Desk;
 use crate::handle::EventLog;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -19,8 +19,6 @@ use torchat_protocol::control::api::{ApiError, Line, Onion, Ref};
 
 /// Events that a subscription reads at once.
 const BATCH_EVENTS: usize = 256;
-/// Bytes of their lines; a single line may be longer.
-const BATCH_BYTES: usize = 256 * 1024;
 /// After so many events in a row that the filter dropped, the client is told how far the log was looked through.
 const UPTO_EVENTS: u64 = 1024;
 /// It is told of fewer when nothing came for so long. Else its cursor would stay behind a filter that passes little, until
@@ -28,7 +26,7 @@ const UPTO_EVENTS: u64 = 1024;
 const UPTO_QUIET: Duration = Duration::from_secs(1);
 
 /// A batch of lines with the source to read on from, or why there are no more.
-pub(super) type Read = Result<(Source, Vec<u8>), ApiError>;
+pub(super) type Read = Result<(Source, Pending), ApiError>;
 
 /// A subscription of one connection.
 #[derive(Debug)]
@@ -85,9 +83,9 @@ impl Subscription {
             return;
         }
         match read {
-            Ok((source, bytes)) => {
+            Ok((source, pending)) => {
                 self.source = Some(source);
-                self.pending = Pending::new(bytes);
+                self.pending = pending;
             }
             Err(error) => self.end(error),
         }
@@ -97,7 +95,7 @@ impl Subscription {
     pub(super) fn end(&mut self, error: ApiError) {
         self.source = None;
         self.ended = true;
-        self.pending = Pending::new(line(&Line::<()>::End { sub: self.reference.clone(), end: error }));
+        self.pending = Pending::new(line(&Line::<()>::End { sub: self.reference.clone(), end: error }), None);
     }
 
     /// Puts some lines on the way. Returns whether there were any.
@@ -128,7 +126,7 @@ fn taken_over() -> ApiError {
 #[derive(Debug)]
 pub(super) struct Source {
     log: EventLog,
-    reads: Reads,
+    desk: Desk,
     filter: Filter,
     /// Up to here everything was read.
     at: u64,
@@ -142,9 +140,9 @@ impl Source {
     async fn read(mut self) -> Read {
         loop {
             // An event must not wait for other programs' pages longer than it must: turns come in their order.
-            let turn = self.reads.turn().await;
-            let batch = self.log.after(self.at, BATCH_EVENTS, &self.filter).await.map_err(|error| refused(&error))?;
-            drop(turn);
+            let turn = self.desk.batch().await;
+            let batch = self.log.within(self.at, BATCH_EVENTS, turn.bytes(), &self.filter).await;
+            let batch = batch.map_err(|error| refused(&error))?;
             let before = self.at;
             let mut bytes = Vec::new();
             let mut all = true;
@@ -152,7 +150,7 @@ impl Source {
                 let (start, seq) = (bytes.len(), event.seq);
                 scrub(&mut event.what, &self.access);
                 push_line(&mut bytes, &Line::<()>::Event { sub: self.reference.clone(), event });
-                if start > 0 && bytes.len() > BATCH_BYTES {
+                if start > 0 && bytes.len() > turn.bytes() {
                     bytes.truncate(start);
                     all = false;
                     break;
@@ -163,8 +161,12 @@ impl Source {
                 self.at = batch.next;
             }
             if !bytes.is_empty() {
-                return Ok((self, bytes));
+                bytes.shrink_to_fit();
+                let held = turn.hold(bytes.len());
+                return Ok((self, Pending::new(bytes, Some(held))));
             }
+            // Whoever waits for events holds nothing.
+            drop(turn);
             if self.at - self.told >= UPTO_EVENTS {
                 return Ok(self.upto());
             }
@@ -179,10 +181,10 @@ impl Source {
         }
     }
 
-    fn upto(mut self) -> (Self, Vec<u8>) {
+    fn upto(mut self) -> (Self, Pending) {
         self.told = self.at;
         let bytes = line(&Line::<()>::Upto { sub: self.reference.clone(), upto: self.at });
-        (self, bytes)
+        (self, Pending::new(bytes, None))
     }
 }
 
@@ -251,7 +253,6 @@ pub(super) async fn prepare(
     }
     let over = CancellationToken::new();
     let claim = key.map(|key| consumers.take(key, over.clone()));
-    let source =
-        Source { log, reads: context.reads, filter, at: after, told: after, reference, access: context.access };
+    let source = Source { log, desk: context.desk, filter, at: after, told: after, reference, access: context.access };
     Ok(Ready { answer: SubscribeAnswer { after, last }, source, over, claim })
 }

@@ -1,10 +1,11 @@
 //! What each command of API 1 does.
 
-use super::Reads;
+use super::answer_line;
 use super::subscription::{allowed, consumer_key};
 use crate::LegacyLine;
 use crate::control::access::Access;
-use crate::handle::{DeliveryWait, EventLog, Handle, Page, Refusal};
+use crate::control::pages::{Desk, Held, Turn};
+use crate::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
 use crate::store::time;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_protocol::control::api::command::{
-    Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, ConversationsAnswer, Cursors,
-    CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, Legacy, LegacyAnswer, LegacyTake,
-    LegacyTakeAnswer, MessagesAnswer, Nothing, Rename, RequestsAnswer, Search, SearchAnswer, Seen, SeenAnswer,
-    SendAnswer, Status, StatusAnswer,
+    Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, Conversations,
+    ConversationsAnswer, Cursors, CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, Legacy,
+    LegacyAnswer, LegacyTake, LegacyTakeAnswer, MessagesAnswer, Nothing, Rename, RequestsAnswer, Search, SearchAnswer,
+    Seen, SeenAnswer, SendAnswer, Status, StatusAnswer,
 };
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{Cursor, Message, MessageState, OldMessage};
-use torchat_protocol::control::api::{ApiError, Onion};
+use torchat_protocol::control::api::{ApiError, Onion, Ref};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 use torchat_protocol::invite::Invite as TypedInvite;
 use torchat_protocol::limits;
@@ -30,7 +31,8 @@ use torchat_protocol::nick::Nick;
 
 /// Messages or events in an answer.
 pub(super) const PAGE: u32 = 1000;
-/// Bytes of messages or events in an answer: what does not fit is left for the next page. One always fits.
+/// Bytes of messages or events in an answer: what does not fit is left for the next page. One always fits. Less if there
+/// is little room, see [`Desk`].
 const PAGE_BYTES: usize = 1 << 20;
 const MESSAGES_DEFAULT: u32 = 50;
 const EVENTS_DEFAULT: u32 = 100;
@@ -48,7 +50,7 @@ const INVITE_MAX_H: u32 = 365 * 24;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) handle: Handle,
-    pub(super) reads: Reads,
+    pub(super) desk: Desk,
     pub(super) access: Arc<Access>,
     /// The client sends nothing more: what it waits for without need ends.
     pub(super) ending: CancellationToken,
@@ -57,6 +59,9 @@ pub(super) struct Context {
 }
 
 pub(super) type Done<T> = Result<T, ApiError>;
+
+/// An answer's line, which counts until it is taken.
+pub(super) type Page = Done<(Vec<u8>, Option<Held>)>;
 
 pub(super) fn fail(code: &str, message: impl Into<String>) -> ApiError {
     ApiError::new(code, message)
@@ -181,8 +186,8 @@ impl Context {
         Ok(CheckAnswer { reached, ms: checked.took_ms, reason: checked.failure, age_s: checked.ago_ms / 1000 })
     }
 
-    pub(super) async fn conversations(self) -> Done<ConversationsAnswer> {
-        let _turn = self.reads.turn().await;
+    pub(super) async fn conversations(self, reference: Option<Ref>) -> Page {
+        let turn = self.desk.page(PAGE_BYTES).await;
         let mut conversations = self.handle.conversations().await.map_err(|error| refused(&error))?;
         conversations.retain(|conversation| self.access.sees(&conversation.contact.peer.0));
         for conversation in &mut conversations {
@@ -190,49 +195,41 @@ impl Context {
                 scrub_message(last, &self.access);
             }
         }
-        Ok(ConversationsAnswer { conversations })
+        Ok(held(turn, answer_line::<Conversations>(reference, Ok(ConversationsAnswer { conversations }))))
     }
 
-    pub(super) async fn history(self, wanted: History) -> Done<MessagesAnswer> {
+    pub(super) async fn history(self, wanted: History, reference: Option<Ref>) -> Page {
         let peer = self.peer(wanted.peer)?;
         let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
         let page = match (wanted.before, wanted.after) {
-            (None, None) => Page::Last,
-            (Some(id), None) => Page::Before(id),
-            (None, Some(id)) => Page::After(id),
+            (None, None) => Part::Last,
+            (Some(id), None) => Part::Before(id),
+            (None, Some(id)) => Part::After(id),
             (Some(_), Some(_)) => return Err(fail("bad-request", "either \"before\" or \"after\", not both")),
         };
-        let _turn = self.reads.turn().await;
-        let (mut messages, more) = self.handle.page(peer, page, limit).await.map_err(|error| refused(&error))?;
-        for message in &mut messages {
-            scrub_message(message, &self.access);
-        }
-        let cut = if matches!(page, Page::After(_)) {
-            fitting(&mut messages)
-        } else {
-            // The newest are nearest to where the page begins.
-            messages.reverse();
-            let cut = fitting(&mut messages);
-            messages.reverse();
-            cut
-        };
-        Ok(MessagesAnswer { messages, more: more || cut })
+        let turn = self.desk.page(PAGE_BYTES).await;
+        let access = self.access;
+        let line = self.handle.page_as(peer, page, limit, turn.bytes(), move |mut messages, more| {
+            scrub_all(&mut messages, &access);
+            answer_line::<History>(reference, Ok(MessagesAnswer { messages, more }))
+        });
+        Ok(held(turn, line.await.map_err(|error| refused(&error))?))
     }
 
-    pub(super) async fn search(self, wanted: Search) -> Done<SearchAnswer> {
+    pub(super) async fn search(self, wanted: Search, reference: Option<Ref>) -> Page {
         let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
         let peers = match wanted.peer {
             Some(peer) => Some(vec![self.peer(peer)?]),
             None => self.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
         };
-        let _turn = self.reads.turn().await;
-        let found = self.handle.search(wanted.text, peers, wanted.before, limit).await;
-        let mut found = found.map_err(|error| refused(&error))?;
-        for message in &mut found.messages {
-            scrub_message(message, &self.access);
-        }
-        found.more |= fitting(&mut found.messages);
-        Ok(found)
+        let turn = self.desk.page(PAGE_BYTES).await;
+        let access = self.access;
+        let make = move |mut found: SearchAnswer| {
+            scrub_all(&mut found.messages, &access);
+            answer_line::<Search>(reference, Ok(found))
+        };
+        let line = self.handle.search_as(wanted.text, peers, wanted.before, limit, turn.bytes(), make);
+        Ok(held(turn, line.await.map_err(|error| refused(&error))?))
     }
 
     /// Nothing tells whose such a message is, so it is for those who may see everybody's.
@@ -245,17 +242,17 @@ impl Context {
         }
     }
 
-    pub(super) async fn legacy(self, wanted: Legacy) -> Done<LegacyAnswer> {
+    pub(super) async fn legacy(self, wanted: Legacy, reference: Option<Ref>) -> Page {
         self.sees_all()?;
         let limit = page_limit(wanted.limit, MESSAGES_DEFAULT)?;
-        let _turn = self.reads.turn().await;
+        let turn = self.desk.page(PAGE_BYTES).await;
         // One more tells whether there are more.
         let lines = self.handle.legacy_after(wanted.after.unwrap_or(0), wanted.untaken, limit + 1).await;
         let mut messages: Vec<_> = lines.map_err(|error| refused(&error))?.into_iter().map(record_of).collect();
         let more = messages.len() > limit as usize;
         messages.truncate(limit as usize);
-        let cut = fitting(&mut messages);
-        Ok(LegacyAnswer { messages, more: more || cut })
+        let more = fitting(&mut messages, turn.bytes()) || more;
+        Ok(held(turn, answer_line::<Legacy>(reference, Ok(LegacyAnswer { messages, more }))))
     }
 
     pub(super) async fn take_legacy(self, wanted: LegacyTake) -> Done<LegacyTakeAnswer> {
@@ -299,7 +296,7 @@ impl Context {
     }
 
     /// The long poll.
-    pub(super) async fn events(self, wanted: Events) -> Done<EventsAnswer> {
+    pub(super) async fn events(self, wanted: Events, reference: Option<Ref>) -> Page {
         let limit = page_limit(wanted.limit, EVENTS_DEFAULT)?;
         let wait = wanted.wait.unwrap_or_default();
         check_wait(wait)?;
@@ -313,33 +310,35 @@ impl Context {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.into());
         let mut at = after;
         loop {
-            let turn = self.reads.turn().await;
-            let batch = log.after(at, limit as usize, &filter).await.map_err(|error| refused(&error))?;
+            let turn = self.desk.page(PAGE_BYTES).await;
+            let batch = log.within(at, limit as usize, turn.bytes(), &filter).await.map_err(|error| refused(&error))?;
             let mut events = batch.events;
             let mut next = batch.next;
             if !events.is_empty() {
                 for event in &mut events {
                     scrub(&mut event.what, &self.access);
                 }
-                if fitting(&mut events) {
+                if fitting(&mut events, turn.bytes()) {
                     next = events.last().map_or(at, |event: &Event| event.seq);
                 }
-                return Ok(EventsAnswer { events, next, last: log.last() });
+                let answer = EventsAnswer { events, next, last: log.last() };
+                return Ok(held(turn, answer_line::<Events>(reference, Ok(answer))));
             }
-            // The wait for the next event is nobody's turn.
-            drop(turn);
             let moved = next > at;
             at = next;
             if moved && at < log.last() {
                 continue;
             }
+            // The wait for the next event is nobody's turn.
+            drop(turn);
             let changed = tokio::select! {
                 biased;
                 () = self.ending.cancelled() => false,
                 changed = tokio::time::timeout_at(deadline, log.changed()) => changed.is_ok(),
             };
             if !changed {
-                return Ok(EventsAnswer { events, next: at, last: log.last() });
+                let answer = EventsAnswer { events: Vec::new(), next: at, last: log.last() };
+                return Ok((answer_line::<Events>(reference, Ok(answer)), None));
             }
         }
     }
@@ -423,9 +422,14 @@ fn page_limit(wanted: Option<u32>, default: u32) -> Done<u32> {
     }
 }
 
-/// Leaves as many as fit into an answer, at least one. Returns whether some were left out.
-fn fitting<T: Serialize>(items: &mut Vec<T>) -> bool {
-    let mut room = PAGE_BYTES;
+fn held(turn: Turn, mut line: Vec<u8>) -> (Vec<u8>, Option<Held>) {
+    line.shrink_to_fit();
+    let held = turn.hold(line.len());
+    (line, Some(held))
+}
+
+/// Leaves as many as fit into `room` bytes, at least one. Returns whether some were left out.
+fn fitting<T: Serialize>(items: &mut Vec<T>, mut room: usize) -> bool {
     let fit = items.iter().take_while(|item| {
         let mut count = Count(0);
         // Counting cannot fail.
@@ -456,6 +460,12 @@ impl io::Write for Count {
 /// Takes the namespace from the keys of the program's own messages, and hides the keys of others.
 pub(super) fn scrub(what: &mut What, access: &Access) {
     if let What::Received { message } | What::Queued { message } | What::Lost { message } = what {
+        scrub_message(message, access);
+    }
+}
+
+fn scrub_all(messages: &mut [Message], access: &Access) {
+    for message in messages {
         scrub_message(message, access);
     }
 }
@@ -504,14 +514,14 @@ mod tests {
     #[test]
     fn a_page_is_bounded_by_bytes_and_never_empty() {
         let mut few = vec!["x".repeat(PAGE_BYTES / 4); 3];
-        assert!(!fitting(&mut few));
+        assert!(!fitting(&mut few, PAGE_BYTES));
         assert_eq!(few.len(), 3);
         let mut many = vec!["x".repeat(PAGE_BYTES / 4); 9];
-        assert!(fitting(&mut many));
+        assert!(fitting(&mut many, PAGE_BYTES));
         assert_eq!(many.len(), 3);
         let mut large = vec!["x".repeat(2 * PAGE_BYTES); 2];
-        assert!(fitting(&mut large));
+        assert!(fitting(&mut large, PAGE_BYTES));
         assert_eq!(large.len(), 1);
-        assert!(!fitting(&mut Vec::<u8>::new()));
+        assert!(!fitting(&mut Vec::<u8>::new(), PAGE_BYTES));
     }
 }
