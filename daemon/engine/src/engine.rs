@@ -544,9 +544,14 @@ impl Engine {
         }
         let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
         let only_reads = ops.iter().all(is_read);
-        let reads: Vec<_> = ops.iter().filter(|op| is_read(op)).cloned().collect();
+        let mut reads = Vec::new();
         if self.writable {
+            reads.extend(ops.iter().filter(|op| is_read(op)).cloned());
             ops.extend_from_slice(&self.unwritten_reads);
+        } else {
+            // A small write may get through where one before did not. Then the place of a conversation would move past what
+            // was read earlier, and after a kill that would be unread, and given to nobody.
+            self.unwritten_reads.extend(ops.extract_if(.., |op| is_read(op)));
         }
         let wanted: Vec<_> = effects
             .iter()
