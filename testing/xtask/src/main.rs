@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask demo | test | tornet | bench | faults | hostile`.
+//! The commands of the project: `cargo xtask --help` lists them, docs/ARCHITECTURE.md says what each is for.
 //!
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.

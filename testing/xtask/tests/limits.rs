@@ -103,6 +103,7 @@ fn in_code(path: &str, name: &str) -> u64 {
         "KIB" => 1024,
         "S" | "s" => 1000,
         "H" | "h" => 3_600_000,
+        "days" => DAY_MS,
         _ => 1,
     };
     value * scale
@@ -181,6 +182,23 @@ fn every_key_of_the_configuration_is_one_that_is_read() {
         let key = line.trim_start_matches("# ").split(' ').next().unwrap();
         assert!(named.contains(key), "{key} is not in the table of limits");
     }
+}
+
+#[test]
+fn every_field_of_status_is_documented() {
+    let source = read("daemon/engine/src/handle/status.rs");
+    let block = source.split("pub fn status(").nth(1).unwrap().split("\n    }\n").next().unwrap();
+    // The object's own keys, not those of the objects in it.
+    let keys: Vec<_> = block
+        .lines()
+        .filter_map(|line| line.strip_prefix("            \"")?.split_once("\":"))
+        .map(|(key, _)| format!("`{key}`"))
+        .collect();
+    assert!(keys.len() > 10, "{keys:?}");
+    let reference = read("docs/CONTROL-API.md");
+    let row = reference.lines().find(|line| line.starts_with("| `STATUS` |")).unwrap();
+    let missing: Vec<_> = keys.iter().filter(|key| !row.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "STATUS of the classic contract in docs/CONTROL-API.md has no {missing:?}");
 }
 
 #[test]

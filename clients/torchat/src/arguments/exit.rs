@@ -44,13 +44,13 @@ codes! {
     /// `doctor`: the disk and the store on it.
     UnwellStore 14 "doctor: the disk or the store is full";
     /// `doctor`.
-    UnwellQueue 15 "doctor: the outbox is nearly full; several are wrong: the code is of the first line that says so";
+    UnwellQueue 15 "doctor: the outbox is nearly full";
 }
 
 /// The table for `--help`.
 pub(crate) fn help() -> String {
     let rows = TABLE.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
-    format!("Exit status:{}", rows.collect::<String>())
+    format!("Exit status:{}\n\nOf several troubles doctor ends with the code of the first one.", rows.collect::<String>())
 }
 
 impl From<Exit> for std::process::ExitCode {

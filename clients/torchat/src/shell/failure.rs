@@ -99,7 +99,11 @@ impl From<ApiClientError> for Failure {
                     _ => Exit::Refused,
                 };
                 let mut failure = Self::new(exit, &refusal.code, refusal.message.clone());
-                failure.hint = hint(&refusal.code).map(str::to_owned).or_else(|| refusal.hint.clone());
+                failure.hint = match refusal.code.as_str() {
+                    // The message says what is right; the daemon's hint names the API's reference.
+                    "bad-request" | "bad-value" => None,
+                    code => hint(code).map(str::to_owned).or_else(|| refusal.hint.clone()),
+                };
                 failure.queued = refusal.queued.map(|mid| mid.to_string());
                 return failure;
             }
@@ -132,7 +136,6 @@ fn hint(code: &str) -> Option<&'static str> {
         "client-id-reused" => "use another --id for another message",
         "not-delivered" => "do not send it again while it is queued: `torchat history` tells how it goes on",
         "too-many-consumers" => "remove one that is not used any more: CURSORS in docs/CONTROL-API.md",
-        "bad-request" | "bad-value" => "the message says what is right",
         "not-allowed" => "the daemon's user can make a token with other rights: `torchat token create`",
         _ => return None,
     })

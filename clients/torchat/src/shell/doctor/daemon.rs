@@ -179,7 +179,7 @@ fn delivery(recent: &[Message]) -> Option<Finding> {
     }
     let n = count(times.len() as u64, "message");
     let (p50, p95) = quantiles(&mut times);
-    let sentence = format!("the last {n} took {} (p50), {} (p95) to their peers", millis(p50), millis(p95));
+    let sentence = format!("a delivery took {} (p50), {} (p95), by the last {n}", millis(p50), millis(p95));
     Some(Finding::ok("delivery", sentence))
 }
 
