@@ -1,4 +1,4 @@
-//! Executes docs/COOKBOOK.md as it is written, and looks at what came of it.
+//! Executes docs/COOKBOOK.md, and README.md's lines for `nc`, as they are written, and looks at what came of it.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -294,4 +294,39 @@ fn every_recipe_does_what_it_says() {
             say(&format!("{:?} in {}: not installed: {missing:?}", recipe.heading, recipe.language));
         }
     }
+}
+
+/// The lines of README.md for `nc`, without what is said about them.
+fn readmes_lines() -> Vec<&'static str> {
+    let readme = include_str!("../../../README.md");
+    let lines = readme.lines().filter_map(|line| line.strip_prefix("    printf "));
+    lines.map(|line| line.split(" #").next().unwrap().trim()).collect()
+}
+
+#[test]
+fn the_readmes_lines_for_nc_do_what_they_say() {
+    let lines = readmes_lines();
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    if !is_installed("nc") {
+        say("README.md: nc is not installed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let friends = Friends::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), dir.path()).unwrap();
+    let far = Connection::open(&Address::unix(friends.b.socket())).unwrap();
+    Kitchen::send(&far, &friends.onion_a, "are you there?");
+    let port = friends.a.port().unwrap().to_string();
+    let mut replies = Vec::new();
+    for line in lines {
+        let line = format!("printf {line}").replace("FRIENDS-ONION", &friends.onion_b).replace("8000", &port);
+        let output = Command::new("sh").arg("-c").arg(&line).output().unwrap();
+        let reply: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{line}: {output:?}"));
+        replies.push((reply["cmd"].as_str().unwrap().to_owned(), reply["msg"].as_str().unwrap_or_default().to_owned()));
+    }
+    let told = |n: usize| (replies[n].0.as_str(), replies[n].1.as_str());
+    assert_eq!(told(0), ("HOST", friends.onion_a.as_str()));
+    assert_eq!((told(1).0, told(2).0), ("END", "END"), "{replies:?}");
+    assert_eq!(told(3), ("GET_PEERS", friends.onion_b.as_str()));
+    assert_eq!(told(4), ("UPDATE", "are you there?"));
+    assert_eq!(told(5).0, "STATUS");
 }

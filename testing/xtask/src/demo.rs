@@ -97,16 +97,19 @@ fn ms(time: Duration) -> f64 {
 
 fn invite(alice: &Daemon, bob: &Daemon, onion_a: &str, onion_b: &str, config: &Path) {
     let (a, b) = (alice.port, bob.port);
-    println!("\nTry it in another shell:\n");
-    println!("  printf '{{\"cmd\":\"HOST\"}}' | nc -q 2 127.0.0.1 {a}");
-    println!("  printf '{{\"cmd\":\"SEND\",\"id\":\"{onion_b}\",\"msg\":\"typed by hand\"}}' | nc -q 2 127.0.0.1 {a}");
-    println!("  printf '{{\"cmd\":\"GET_PEERS\"}}' | nc -q 2 127.0.0.1 {b}");
-    println!("  printf '{{\"cmd\":\"UPDATE\",\"msg\":\"{onion_a}\"}}' | nc -q 2 127.0.0.1 {b}");
-    println!("  printf '{{\"cmd\":\"HISTORY\",\"id\":\"{onion_a}\"}}' | nc -q 2 127.0.0.1 {b}");
-    println!("  python3 clients/examples/chat.py {a} {onion_b}");
-    println!("  python3 clients/examples/chat.py {b} {onion_a}");
+    let torchat = built().join("torchat").display().to_string();
+    println!("\nAlice's and Bob's screens, each in another terminal:\n");
+    println!("  {torchat} --socket {a}");
+    println!("  {torchat} --socket {b}");
+    println!("\nThe same from the shell, and with nothing but nc:\n");
+    println!("  {torchat} --socket {a} send {onion_b} 'typed by hand' --wait delivered");
+    println!("  {torchat} --socket {b} recv");
+    println!("  printf '{{\"cmd\":\"SEND\",\"id\":\"{onion_b}\",\"msg\":\"typed by hand\"}}' | nc -N 127.0.0.1 {a}");
+    println!("  printf '{{\"cmd\":\"UPDATE\",\"msg\":\"{onion_a}\"}}' | nc -N 127.0.0.1 {b}");
+    println!("  printf '{{\"cmd\":\"HISTORY\",\"id\":\"{onion_a}\"}}' | nc -N 127.0.0.1 {b}");
     println!(
-        "\nA third daemon on the same network: target/debug/torchatd --config {} --data-dir DIR 0",
+        "\nA third daemon on the same network: {} --config {} --data-dir DIR 0",
+        built().join("torchatd").display(),
         config.display()
     );
     println!("\nCtrl-C ends everything.");

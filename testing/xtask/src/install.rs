@@ -1,4 +1,4 @@
-//! Debian's `tor`, `strace` and `python3`, installed when they are missing, without letting the system's own Tor service
+//! Debian's packages that the tests need, installed when they are missing, without letting the system's own Tor service
 //! start.
 
 use anyhow::{Context as _, bail};
@@ -27,20 +27,12 @@ install 2>/dev/null || { apt-get -q update && install; }
 update-rc.d tor disable >/dev/null 2>&1 || true
 "#;
 
-/// Run as root. strace starts no service.
-const INSTALL_STRACE: &str = r#"
+/// Run as root, with the package's name. None of these starts a service.
+const INSTALL_PLAIN: &str = r#"
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends strace; }
-install 2>/dev/null || { apt-get -q update && install; }
-"#;
-
-/// Run as root. The interpreter and its standard library, nothing else.
-const INSTALL_PYTHON: &str = r#"
-set -eu
-export DEBIAN_FRONTEND=noninteractive
-install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends python3; }
-install 2>/dev/null || { apt-get -q update && install; }
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends "$1"; }
+install "$1" 2>/dev/null || { apt-get -q update && install "$1"; }
 "#;
 
 /// Returns at once when `tor` and `tor-gencert` are there, else installs them.
@@ -59,7 +51,7 @@ pub(crate) fn ensure_strace() -> anyhow::Result<()> {
     ensure(&Package {
         name: "strace",
         programs: &["strace"],
-        script: INSTALL_STRACE,
+        script: INSTALL_PLAIN,
         why: "the tests that make system calls fail need Debian's package strace",
         note: "",
     })
@@ -70,8 +62,26 @@ pub(crate) fn ensure_python() -> anyhow::Result<()> {
     ensure(&Package {
         name: "python3",
         programs: &["python3"],
-        script: INSTALL_PYTHON,
+        script: INSTALL_PLAIN,
         why: "the second implementation of the protocol and the examples need Debian's package python3",
+        note: "",
+    })
+}
+
+/// Returns at once when OpenBSD's `nc` and `jq` are there, else installs them.
+pub(crate) fn ensure_shell_tools() -> anyhow::Result<()> {
+    ensure(&Package {
+        name: "netcat-openbsd",
+        programs: &["nc"],
+        script: INSTALL_PLAIN,
+        why: "the lines of README.md and docs/COOKBOOK.md need Debian's package netcat-openbsd",
+        note: "",
+    })?;
+    ensure(&Package {
+        name: "jq",
+        programs: &["jq"],
+        script: INSTALL_PLAIN,
+        why: "the recipes of docs/COOKBOOK.md need Debian's package jq",
         note: "",
     })
 }
@@ -105,7 +115,8 @@ fn ensure(package: &Package) -> anyhow::Result<()> {
     if sudo {
         command.args(["-n", "sh"]);
     }
-    crate::run(command.args(["-c", package.script]).stdin(Stdio::null())).with_context(|| advice.clone())?;
+    crate::run(command.args(["-c", package.script, "sh", name]).stdin(Stdio::null()))
+        .with_context(|| advice.clone())?;
     anyhow::ensure!(
         present(package.programs),
         "the package {name} is installed, but its programs are not found. {advice}"

@@ -24,6 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     install::ensure_tor()?;
     install::ensure_strace()?;
     install::ensure_python()?;
+    install::ensure_shell_tools()?;
     let started = Instant::now();
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut tally = Tally::default();

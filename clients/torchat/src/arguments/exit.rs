@@ -50,7 +50,10 @@ codes! {
 /// The table for `--help`.
 pub(crate) fn help() -> String {
     let rows = TABLE.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
-    format!("Exit status:{}\n\nOf several troubles doctor ends with the code of the first one.", rows.collect::<String>())
+    format!(
+        "Exit status:{}\n\nOf several troubles doctor ends with the code of the first one.",
+        rows.collect::<String>()
+    )
 }
 
 impl From<Exit> for std::process::ExitCode {

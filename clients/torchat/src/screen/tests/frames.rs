@@ -269,3 +269,15 @@ fn the_documents_show_this_screen() {
     ];
     check("docs/CLIENT.md", &all);
 }
+
+#[test]
+fn the_reference_lists_every_command() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/CLIENT.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| `/")).collect();
+    for command in crate::screen::model::COMMANDS {
+        let wanted = format!("`/{}", command.name);
+        let is_it = |row: &&str| row.split(&wanted).skip(1).any(|rest| rest.starts_with(['`', ' ']));
+        assert!(rows.iter().any(is_it), "docs/CLIENT.md has no /{}", command.name);
+    }
+}
