@@ -1,4 +1,4 @@
-//! Debian's `tor`, `strace` and `python3`, installed when they are missing, without letting the system's own Tor service
+//! Debian's `tor`, `strace`, `python3` and `chromium`, installed when they are missing, without letting the system's own Tor service
 //! start.
 
 use anyhow::{Context as _, bail};
@@ -43,6 +43,14 @@ install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recomm
 install 2>/dev/null || { apt-get -q update && install; }
 "#;
 
+/// Run as root. A browser without what it only recommends, and without a service.
+const INSTALL_CHROMIUM: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+install() { apt-get -q -y -o DPkg::Lock::Timeout=120 install --no-install-recommends chromium; }
+install 2>/dev/null || { apt-get -q update && install; }
+"#;
+
 /// Returns at once when `tor` and `tor-gencert` are there, else installs them.
 pub(crate) fn ensure_tor() -> anyhow::Result<()> {
     ensure(&Package {
@@ -73,6 +81,20 @@ pub(crate) fn ensure_python() -> anyhow::Result<()> {
         script: INSTALL_PYTHON,
         why: "the second implementation of the protocol and the examples need Debian's package python3",
         note: "",
+    })
+}
+
+/// Returns at once when a browser of this family is there, else installs one.
+pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
+    if ["chromium-browser", "google-chrome", "google-chrome-stable"].iter().any(|name| present(&[name])) {
+        return Ok(());
+    }
+    ensure(&Package {
+        name: "chromium",
+        programs: &["chromium"],
+        script: INSTALL_CHROMIUM,
+        why: "the attacks of a real browser need Debian's package chromium",
+        note: " (some 300 MB)",
     })
 }
 
