@@ -4,7 +4,13 @@ use crate::arguments::PlaceArguments;
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use torchat_client::api::{Address, ApiClientError, Connection, Endpoint, Token};
+
+/// How long a daemon may take to stop. It says that it takes 2 seconds; a disk may be slow.
+pub(crate) const STOP: Duration = Duration::from_secs(15);
+/// Between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Where the user says that the daemon is, and how to come in.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +93,18 @@ impl Place {
         }
         self.start()?;
         self.connect_running()
+    }
+
+    /// Waits until a daemon that was told to stop answers nobody any more. False: it still does after `limit`.
+    pub(crate) fn wait_gone(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while self.connect_running().is_ok() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
     }
 
     /// Asks on the terminal whether to start it. False without a terminal, or without a torchatd to start.

@@ -6,6 +6,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a daemon that has removed its traces may take to be gone.
+const ENDING: Duration = Duration::from_secs(5);
+/// Between two tries for its lock.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A data directory, which may not exist yet.
 #[derive(Debug, Clone)]
@@ -173,8 +179,22 @@ impl DataDir {
         std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()
     }
 
+    /// Takes the lock. One without a `pid` beside it is held by a daemon that starts, or has removed its traces and is about
+    /// to end: a start right after EXIT waits for that.
     fn try_lock(&self, file: File) -> Result<Lock, Failure> {
-        match file.try_lock() {
+        let deadline = Instant::now() + ENDING;
+        loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if self.pid().is_none() && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK);
+                }
+                tried => return self.locked(file, tried),
+            }
+        }
+    }
+
+    fn locked(&self, file: File, tried: Result<(), TryLockError>) -> Result<Lock, Failure> {
+        match tried {
             Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => {
                 let who = self.pid().map_or("its pid is not written yet".into(), |pid| format!("process {pid}"));

@@ -205,6 +205,25 @@ fn a_second_start_names_the_first() {
     assert_eq!(house.read("port"), port);
 }
 
+/// A daemon that was told to end answers nobody any more before it is gone.
+#[test]
+fn a_start_waits_for_a_daemon_that_ends() {
+    let house = House::new();
+    house.background(&[]);
+    house.stop();
+    let lock = fs::File::open(house.data().join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    let start = std::thread::scope(|scope| {
+        let start = scope.spawn(|| house.background(&[]));
+        // Held until it is seen to wait: its process is there, and the lock is asked for again and again.
+        wait_until(|| house.waits_for_the_lock());
+        drop(lock);
+        start.join().unwrap()
+    });
+    assert_eq!(house.ask(r#"{"cmd":"HOST"}"#)["cmd"], "HOST");
+    drop(start);
+}
+
 #[test]
 fn a_taken_port_is_found_before_anything_is_made() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

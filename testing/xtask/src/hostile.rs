@@ -13,7 +13,7 @@ pub(crate) struct Hostile {
     /// Over a private Tor network that it starts itself, against torchatd; without the floods
     #[arg(long)]
     tor: bool,
-    /// Attacks on the port for local programs: bytes of browsers, a browser if one is installed, loads, a million requests
+    /// Attacks on the port for local programs: bytes of browsers, a real browser (Debian's chromium), loads, a million requests
     #[arg(long, conflicts_with = "tor")]
     local: bool,
     /// Only attacks whose names contain this, and no floods
@@ -34,6 +34,10 @@ pub(crate) fn run_all(hostile: &Hostile) -> anyhow::Result<()> {
     run(cargo().args(["build", "--release", "--package", "torchat-hostile", "--bins"]))?;
     let program = built().with_file_name("release").join("hostile-peer");
     if hostile.local {
+        // All else is worth its while without it, and the program says that it left this out.
+        if let Err(error) = install::ensure_chromium() {
+            eprintln!("{error:#}");
+        }
         return run(Command::new(&program).arg("local"));
     }
     run(Command::new(&program).arg("attacks").args(&attacks))?;

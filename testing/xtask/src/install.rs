@@ -86,6 +86,20 @@ pub(crate) fn ensure_shell_tools() -> anyhow::Result<()> {
     })
 }
 
+/// Returns at once when a browser of this family is there, else installs one.
+pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
+    if ["chromium-browser", "google-chrome", "google-chrome-stable"].iter().any(|name| present(&[name])) {
+        return Ok(());
+    }
+    ensure(&Package {
+        name: "chromium",
+        programs: &["chromium"],
+        script: INSTALL_PLAIN,
+        why: "the attacks of a real browser need Debian's package chromium",
+        note: " (some 300 MB)",
+    })
+}
+
 struct Package {
     name: &'static str,
     programs: &'static [&'static str],

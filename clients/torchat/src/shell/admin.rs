@@ -4,14 +4,10 @@ use super::failure::{Done, Failure};
 use super::format::{self, age, count};
 use super::{Shell, peer};
 use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
-use std::time::Duration;
+use crate::daemon::STOP;
 use torchat_client::api::Right;
-use torchat_client::api::command::{Exit, Host, Status, Subscribe, TokenAction, Tokens};
-use torchat_client::api::event::{Filter, Kind};
+use torchat_client::api::command::{Exit, Host, Status, TokenAction, Tokens};
 use torchat_client::show::shown_line;
-
-/// How long the daemon may take to end: two seconds are promised.
-const EXIT: Duration = Duration::from_secs(15);
 
 pub(super) fn host(shell: &Shell<'_>) -> Done {
     let answer = shell.connect()?.call(&Host {})?;
@@ -50,19 +46,11 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
 pub(super) fn exit(shell: &Shell<'_>) -> Done {
     // Not `connect`: nobody wants a daemon started to stop it.
     let connection = shell.place.connect_running()?;
-    // Its end is the end of the connection. Hardly an event comes on a subscription like this one.
-    let filter = Filter { kinds: Some(vec![Kind::Notice]), peers: None };
-    let mut end = connection.subscribe(Subscribe { consumer: None, from: None, filter })?;
     connection.call(&Exit {})?;
-    let deadline = std::time::Instant::now() + EXIT;
-    loop {
-        match end.next(deadline.saturating_duration_since(std::time::Instant::now())) {
-            Err(_) if shell.form.json => return shell.answer(&serde_json::json!({ "stopped": true }), ""),
-            Err(_) => return Ok(()),
-            Ok(None) => return Err(Failure::system("torchatd was told to stop and has not: look into its log")),
-            Ok(Some(_)) => {}
-        }
+    if !shell.place.wait_gone(STOP) {
+        return Err(Failure::system("torchatd was told to stop and has not: look into its log"));
     }
+    if shell.form.json { shell.answer(&serde_json::json!({ "stopped": true }), "") } else { Ok(()) }
 }
 
 pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {

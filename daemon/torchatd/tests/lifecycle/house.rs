@@ -123,6 +123,21 @@ impl Ended {
 }
 
 impl House {
+    /// Whether a process of this directory has its lock open.
+    pub(crate) fn waits_for_the_lock(&self) -> bool {
+        let (data, lock) = (self.data(), self.data().join("lock"));
+        let of_us = |process: &Path| {
+            let line = fs::read(process.join("cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|argument| argument == data.as_os_str().as_encoded_bytes())
+        };
+        let opened = |process: &Path| {
+            let files = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+            files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file == lock)
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        processes.into_iter().any(|process| of_us(&process) && opened(&process))
+    }
+
     pub(crate) fn run_with_config(&self, config: &Path, line: &[&str]) -> Ended {
         let mut command = self.command();
         command.arg("--data-dir").arg(self.data()).arg("--log-dir").arg(self.logs());

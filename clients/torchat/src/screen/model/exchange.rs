@@ -20,7 +20,7 @@ pub(crate) enum Input {
     Resize(u16, u16),
     /// The terminal has the user's attention, or lost it.
     Focus(bool),
-    /// The time of [`Model::wake_at`] has come.
+    /// The time of [`super::Model::wake_at`] has come.
     Tick,
     /// How it stands with the daemon.
     Link(State),

@@ -4,7 +4,7 @@
 //! search holds no message up; and one waits for news.
 
 use super::{Wake, export, locate};
-use crate::daemon::{Place, PlaceError};
+use crate::daemon::{Place, PlaceError, STOP};
 use crate::screen::model::{Answer, Ask, Decision, Input, Past, Place as Page};
 use crate::screen::talk::millis;
 use std::path::PathBuf;
@@ -62,8 +62,8 @@ impl Daemon {
         })?;
         let asking = |name: &str| -> anyhow::Result<Sender<Ask>> {
             let (sender, receiver) = channel();
-            let (handle, wakes) = (handle.clone(), wakes.clone());
-            std::thread::Builder::new().name(name.into()).spawn(move || ask_all(&handle, &receiver, &wakes))?;
+            let (place, handle, wakes) = (place.clone(), handle.clone(), wakes.clone());
+            std::thread::Builder::new().name(name.into()).spawn(move || ask_all(&place, &handle, &receiver, &wakes))?;
             Ok(sender)
         };
         Ok(Self {
@@ -129,9 +129,13 @@ fn client_error(error: PlaceError) -> ApiClientError {
     }
 }
 
-fn ask_all(handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<Wake>) {
+fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<Wake>) {
     for ask in asks {
         let answer = perform(handle, &ask);
+        if ask == Ask::Exit {
+            // Whoever starts one next must not meet one that ends.
+            place.wait_gone(STOP);
+        }
         if wakes.send(Input::Answer(ask, answer).into()).is_err() {
             return;
         }
