@@ -15,8 +15,8 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Pages that are read from the store at the same time, on all connections. Every read beside another one opens the store
-/// anew, and SQLite keeps the descriptors.
+/// Pages that are read from the store at the same time, on all connections: one less than there are threads that read it, so
+/// that a look for a key waits for no page.
 const READS: usize = 2;
 /// Pages of a connection that are read or held at the same time, and as many batches of events.
 const PLACES: usize = 1;
