@@ -87,7 +87,8 @@ impl Theme {
         }
     }
 
-    /// The contact's colour: it comes from its key, so it is the same on every screen and nobody can choose it freely.
+    /// The contact's colour: it comes from its key, so it is the same on every screen and after every start. It proves nothing:
+    /// there are twelve, and whoever makes a dozen keys has one of the colour that he likes.
     fn contact(self, onion: Onion) -> Style {
         // All bytes, because the first ones are what is made to look alike.
         let sum =
@@ -100,7 +101,24 @@ impl Theme {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// Frozen: who has learnt a contact's colour shall find it in the next version too.
+    #[test]
+    fn a_contacts_colour_comes_from_its_key_and_stays() {
+        let known = [
+            ("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd", 114, 28),
+            ("5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd", 180, 94),
+            ("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid", 114, 28),
+        ];
+        for (onion, dark, light) in known {
+            let role = Role::Contact(Onion(torchat_protocol::id::parse_onion(onion).unwrap()));
+            assert_eq!(Theme::Dark.style(role).fg, Some(Color::Indexed(dark)), "{onion}");
+            assert_eq!(Theme::Light.style(role).fg, Some(Color::Indexed(light)), "{onion}");
+            assert_eq!(Theme::Plain.style(role).fg, None);
+        }
+    }
 
     #[test]
     fn the_environment_says_which_colours_fit() {
