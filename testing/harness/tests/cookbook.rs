@@ -270,7 +270,10 @@ fn say(what: &str) {
 
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    // Other programs of that name know no -N.
+    let openbsd = || Command::new("nc").arg("-h").output().is_ok_and(|help| help.stderr.starts_with(b"OpenBSD netcat"));
+    found && (program != "nc" || openbsd())
 }
 
 #[test]
