@@ -153,7 +153,7 @@ fn an_invite_passes_whatever_was_before() {
             }
             // Removed at the other end, and at both.
             for both in [false, true] {
-                let mut sim = Sim::new(8, 2, EngineConfig::default());
+                let sim = Sim::new(8, 2, EngineConfig::default());
                 sim.befriend_all().await;
                 sim.handle(0).send(sim.id(1), "hello".into()).await.unwrap();
                 assert!(sim.settled(HOUR).await);
