@@ -117,41 +117,42 @@ impl Node {
             row.intro = intro.clone();
             turn.ops.push(Op::Intro { peer, intro });
         }
-        if row.contact && (news || row.waiting) {
-            self.ask_again(now, peer, turn);
+        let again = row.contact && (news || row.waiting);
+        if again && self.ask(peer, turn) {
+            // A restart asks, too, if nothing is heard of the peer after this moment.
+            self.peers.entry(peer).or_default().added_ms = Some(now.wall_ms);
+            turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
         }
         self.accept(now, entropy, peer, turn);
     }
 
-    /// A contact is asked once more to accept us: over the link that is up, else over the next, which is dialled for it. It
-    /// may not have accepted us, or have accepted us once and removed us since, which we need not know.
-    fn ask_again(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
-        let Some(row) = self.peers.get_mut(&peer) else { return };
-        let links = row.links.clone();
+    /// A contact is to hear what the user says to be accepted: over the link that is up, else over the next, which is
+    /// dialled for it. It may have accepted us once and removed us since, which we need not know; `false` if a link says
+    /// that it has accepted us.
+    fn ask(&mut self, peer: PeerId, turn: &mut Turn) -> bool {
+        let Some(row) = self.peers.get_mut(&peer) else { return false };
         let live = |id: &LinkId| self.links.get(id).filter(|link| !link.closing);
-        if links.iter().filter_map(live).any(|link| link.accepted) {
-            return;
+        if row.links.iter().filter_map(live).any(|link| link.accepted) {
+            return false;
         }
         row.asking = true;
         // The pauses of dials that nobody answered were for what was said before.
         row.dialling.forgive();
-        // A restart asks, too, if nothing is heard of the peer after this moment.
-        row.added_ms = Some(now.wall_ms);
-        turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
         // On a link whose state is not known yet it is said when that comes.
-        for id in links.into_iter().filter(|id| live(id).is_some_and(|link| link.asked)).collect::<Vec<_>>() {
+        let waits = |id: &LinkId| live(id).is_some_and(|link| link.asked);
+        for id in row.links.iter().copied().filter(waits).collect::<Vec<_>>() {
             self.say_request(id, turn);
         }
+        true
     }
 
     fn accept(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, turn: &mut Turn) {
         if !self.peers.get(&peer).is_some_and(|row| row.contact) {
             self.make_contact(now, peer, turn);
             let row = self.peers.entry(peer).or_default();
-            row.asking = true;
-            row.dialling.forgive();
             row.greet = row.links.is_empty();
             self.introduce_all(now, entropy, peer, turn);
+            self.ask(peer, turn);
         }
         // Asked again, the user wants to be heard of now.
         self.hurry(now, entropy, peer);

@@ -47,7 +47,7 @@ pub(super) struct Link {
     pub(super) lanes: Vec<LaneState>,
     /// The peer stores our messages.
     pub(super) accepted: bool,
-    /// We asked to be accepted.
+    /// It said that it has not accepted us, and was asked to, if we want it as a contact.
     pub(super) asked: bool,
     /// How many of our CONTACT_REQ it has not answered.
     pub(super) unanswered: u32,

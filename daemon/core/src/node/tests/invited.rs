@@ -157,6 +157,26 @@ fn a_restart_asks_a_peer_that_was_not_heard_of_since_it_was_added() {
 }
 
 #[test]
+fn whoever_becomes_a_contact_on_a_link_is_asked_over_it_or_has_accepted_us_already() {
+    // It has not accepted us, and we are a stranger to each other until now.
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    assert_eq!(bench.pending(1), []);
+    assert_eq!(asked(&bench.add(words("hello")).effects).len(), 1);
+    // It asks, so it has accepted us: nothing is to be said, and it is left alone when it stops.
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    bench.link(1, 0);
+    bench.hello(1, None, None);
+    bench.answered(1, ContactState::Accepted);
+    let request = ContactReq { nick: String::new(), text: "please".into(), invite: None };
+    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(request) }]);
+    let peer = bench.peer;
+    let turn = bench.turn([Input::Contact { request: 6, peer, change: ContactChange::Accept }]);
+    assert_eq!((heard(&turn), asked(&turn.effects)), (vec![ContactState::Accepted], vec![]));
+    bench.turned_away(1);
+    assert_eq!(dials(&bench.pass_with(HOUR, DialFailure::PeerDown)), 0);
+}
+
+#[test]
 fn what_waits_is_told_as_it_is() {
     let mut bench = waiting();
     let reason = |bench: &Bench| bench.node.reason(&bench.peer).unwrap();
