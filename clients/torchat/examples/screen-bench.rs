@@ -77,29 +77,35 @@ fn main() -> anyhow::Result<()> {
     print("a typed key on the screen", &mut typed);
 
     screen.keys("\x15");
-    let mut scrolled = Vec::new();
+    let pid = screen.pid();
+    let (mut scrolled, mut shares) = (Vec::new(), Shares::default());
     for n in 0..200 {
         quiet(&screen, 40);
         let before = screen.frame();
+        let spent = Spent::of(pid)?;
         let begun = Instant::now();
         // Up and down again: there is always a page in this direction.
         screen.keys(if n % 2 == 0 { "\x1b[5~" } else { "\x1b[6~" });
         screen.wait("another page", |screen| (pty::framed(screen) != before).then_some(()));
         scrolled.push(begun.elapsed());
+        shares.add(spent, Spent::of(pid)?);
     }
     print("a page scrolled", &mut scrolled);
-    let mut switched = Vec::new();
+    shares.print();
+    let (mut switched, mut shares) = (Vec::new(), Shares::default());
     for n in 0..200 {
         quiet(&screen, 40);
         let before = screen.frame();
+        let spent = Spent::of(pid)?;
         let begun = Instant::now();
         screen.keys(if n % 60 < 40 { "\x0e" } else { "\x10" });
         screen.wait("another conversation", |screen| (pty::framed(screen) != before).then_some(()));
         switched.push(begun.elapsed());
+        shares.add(spent, Spent::of(pid)?);
     }
     print("another conversation (its first change on the screen)", &mut switched);
+    shares.print();
 
-    let pid = screen.pid();
     println!("memory: {:.1} MB resident", resident_mb(pid)?);
     // What was asked last is answered.
     quiet(&screen, 1_000);
@@ -223,6 +229,46 @@ fn print(what: &str, times: &mut [Duration]) {
         times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
     };
     println!("{what}: p50 {:.2} ms, p99 {:.2} ms, of {}", ms(50), ms(99), times.len());
+}
+
+/// What all threads of a process have had of the processors, and how long they waited for one although they could have run.
+#[derive(Clone, Copy)]
+struct Spent {
+    ran: Duration,
+    waited: Duration,
+}
+
+impl Spent {
+    fn of(pid: u32) -> anyhow::Result<Self> {
+        let (mut ran, mut waited) = (0, 0);
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            // A thread may end meanwhile.
+            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let mut fields = text.split_whitespace().map(str::parse::<u64>);
+            ran += fields.next().context("a field")??;
+            waited += fields.next().context("a field")??;
+        }
+        Ok(Self { ran: Duration::from_nanos(ran), waited: Duration::from_nanos(waited) })
+    }
+}
+
+/// The client's share of what was measured: on a machine that others use, the rest is theirs.
+#[derive(Default)]
+struct Shares {
+    ran: Vec<Duration>,
+    waited: Vec<Duration>,
+}
+
+impl Shares {
+    fn add(&mut self, before: Spent, after: Spent) {
+        self.ran.push(after.ran.saturating_sub(before.ran));
+        self.waited.push(after.waited.saturating_sub(before.waited));
+    }
+
+    fn print(mut self) {
+        print("  of that, the client's processor time", &mut self.ran);
+        print("  of that, the client waited for a processor", &mut self.waited);
+    }
 }
 
 fn resident_mb(pid: u32) -> anyhow::Result<f64> {

@@ -122,6 +122,10 @@ struct Peer {
     unread_bytes: u64,
     /// A link is wanted although no mail waits: to tell the peer that it is a contact now, or to see each other.
     greet: bool,
+    /// It has not answered what the user had to say to it when it was added last: that it is a contact, and perhaps
+    /// words or an invite. Unlike `greet` this outlives a link that ends before the answer, and a peer that was not heard of
+    /// for long: it does not know that it is to dial us.
+    asking: bool,
     /// The user wants nothing of it.
     blocked: bool,
     /// What the user calls it.
@@ -149,6 +153,11 @@ struct Peer {
 impl Peer {
     fn owes(&self) -> bool {
         self.out.as_ref().is_some_and(|out| out.owed().next().is_some())
+    }
+
+    /// Whether we dial it while there is no link.
+    fn wants_link(&self) -> bool {
+        self.greet || self.asking || self.owes()
     }
 }
 
@@ -204,6 +213,7 @@ impl Node {
                 lanes: row.lanes,
                 unread_bytes: row.unread_bytes,
                 greet: row.contact && recent && !row.hidden,
+                asking: row.contact && row.added_ms.is_some_and(|at| row.seen_ms.is_none_or(|seen| seen < at)),
                 blocked: row.blocked,
                 petname: row.petname,
                 nick: row.nick,

@@ -5,6 +5,7 @@
 //! After a failed commit the node is rebuilt from the store and every link is closed: the store is the truth, and the
 //! links' first words restate where each lane stands.
 
+mod news;
 mod replies;
 
 use crate::client_ids::{ClientIds, SendReply};
@@ -17,6 +18,7 @@ use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
 use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
+use news::News;
 use replies::{Facts, Reply};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -524,13 +526,15 @@ impl Engine {
     /// what another one was built on.
     async fn turn(&mut self, inputs: Vec<Input>, before: Due) -> Result<Due, crate::store::WriterGone> {
         let now = self.world.clock.now();
-        let arrived = inputs.iter().any(is_news);
-        let turn = {
+        let mut news = News::of(&inputs);
+        let Turn { mut ops, effects } = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
-            lock(&self.node).turn(now, &mut fill, inputs)
+            let mut node = lock(&self.node);
+            let turn = node.turn(now, &mut fill, inputs);
+            news.judge(&turn.effects, &node);
+            turn
         };
-        let Turn { mut ops, effects } = turn;
-        if arrived || effects.iter().any(|effect| matches!(effect, Effect::Dial { .. })) {
+        if news.any {
             self.outlook.send_modify(|version| *version += 1);
         }
         let mut told = 0;
@@ -759,12 +763,6 @@ impl Engine {
             tracing::warn!(%error, "the store's log was not folded into its file; nothing is lost");
         }
     }
-}
-
-/// Whether something changes what waits, or why.
-fn is_news(input: &Input) -> bool {
-    use Input::{DialFailed, LinkDown, LinkUp, Network, Send};
-    matches!(input, Send { .. } | LinkUp { .. } | LinkDown { .. } | DialFailed { .. } | Network { .. })
 }
 
 fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {

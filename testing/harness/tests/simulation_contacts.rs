@@ -123,6 +123,126 @@ fn an_invite_passes_at_once_and_once() {
     });
 }
 
+/// 0 gives an invite of 1 to its daemon; both are contacts after a dial's time.
+async fn passes(sim: &Sim, what: &str) {
+    let invite = sim.handle(1).invite(24 * HOUR_MS).await.unwrap();
+    let intro = Intro { text: String::new(), invite: Some(invite.secret) };
+    sim.handle(0).change(invite.peer, ContactChange::Add(intro)).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert!(sim.handle(1).contacts().iter().any(|view| view.peer == sim.id(0) && view.contact), "{what}: not let in");
+    assert!(!is_waiting(sim), "{what}: not told");
+    assert!(sim.handle(1).requests().is_empty(), "{what}: still asks");
+}
+
+#[test]
+fn an_invite_passes_whatever_was_before() {
+    run(async {
+        for pause in [3, 40, 120, 3 * 3600].map(Duration::from_secs) {
+            for change in [None, Some(ContactChange::Refuse)] {
+                let sim = Sim::new(7, 2, EngineConfig::default());
+                sim.handle(0).change(sim.id(1), ContactChange::Add(Intro::default())).await.unwrap();
+                while sim.handle(1).requests().is_empty() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                if let Some(change) = &change {
+                    sim.handle(1).change(sim.id(0), change.clone()).await.unwrap();
+                }
+                tokio::time::sleep(pause).await;
+                assert!(is_waiting(&sim));
+                passes(&sim, &format!("{change:?}, {pause:?} ago")).await;
+            }
+            // Removed at the other end, and at both.
+            for both in [false, true] {
+                let sim = Sim::new(8, 2, EngineConfig::default());
+                sim.befriend_all().await;
+                sim.handle(0).send(sim.id(1), "hello".into()).await.unwrap();
+                assert!(sim.settled(HOUR).await);
+                sim.handle(1).change(sim.id(0), ContactChange::Remove).await.unwrap();
+                if both {
+                    sim.handle(0).change(sim.id(1), ContactChange::Remove).await.unwrap();
+                }
+                tokio::time::sleep(pause).await;
+                passes(&sim, &format!("removed at both: {both}, {pause:?} ago")).await;
+                sim.handle(0).send(sim.id(1), "again".into()).await.unwrap();
+                assert!(sim.settled(HOUR).await);
+                assert_eq!(sim.received(1, 0).await, ["hello", "again"]);
+            }
+        }
+    });
+}
+
+#[test]
+fn an_invite_is_said_again_until_it_is_heard() {
+    run(async {
+        let mut sim = Sim::new(9, 2, EngineConfig::default());
+        sim.handle(0).change(sim.id(1), ContactChange::Add(Intro::default())).await.unwrap();
+        tokio::time::sleep(3 * HOUR).await;
+        sim.handle(1).change(sim.id(0), ContactChange::Refuse).await.unwrap();
+        let invite = sim.handle(1).invite(100 * HOUR_MS).await.unwrap();
+        // Its daemon is down, and ours is killed meanwhile. Words that come later leave the invite as it is.
+        sim.kill(1).await;
+        let intro = Intro { text: String::new(), invite: Some(invite.secret) };
+        sim.handle(0).change(invite.peer, ContactChange::Add(intro)).await.unwrap();
+        let words = Intro { text: "the invite is from Sunday".into(), invite: None };
+        sim.handle(0).change(invite.peer, ContactChange::Add(words)).await.unwrap();
+        tokio::time::sleep(3 * HOUR).await;
+        sim.kill(0).await;
+        sim.start(0);
+        tokio::time::sleep(3 * HOUR).await;
+        assert!(is_waiting(&sim));
+        sim.start(1);
+        tokio::time::sleep(5 * HOUR).await;
+        assert!(sim.handle(1).contacts().iter().any(|view| view.contact));
+        assert!(!is_waiting(&sim));
+    });
+}
+
+#[test]
+fn other_words_replace_those_that_wait() {
+    run(async {
+        for pause in [3, 40, 3 * 3600].map(Duration::from_secs) {
+            let sim = Sim::new(10, 2, EngineConfig::default());
+            for text in ["first words", "other words"] {
+                let intro = Intro { text: text.into(), invite: None };
+                sim.handle(0).change(sim.id(1), ContactChange::Add(intro)).await.unwrap();
+                tokio::time::sleep(pause.max(10 * Duration::from_secs(1))).await;
+                assert_eq!(words(&sim, 1), [text], "{pause:?}");
+            }
+            // Asked again without words, it says nothing new, and nothing is shown twice.
+            sim.handle(0).change(sim.id(1), ContactChange::Add(Intro::default())).await.unwrap();
+            tokio::time::sleep(MINUTE).await;
+            assert_eq!(words(&sim, 1), ["other words"]);
+        }
+    });
+}
+
+#[test]
+fn an_invite_opens_no_door_that_was_closed_to_its_bearer_and_none_but_its_makers() {
+    run(async {
+        let sim = Sim::new(11, 3, EngineConfig::default());
+        let invite = sim.handle(1).invite(HOUR_MS).await.unwrap();
+        let with_it = || ContactChange::Add(Intro { text: String::new(), invite: Some(invite.secret) });
+        sim.handle(1).change(sim.id(0), ContactChange::Block).await.unwrap();
+        sim.handle(0).change(sim.id(1), with_it()).await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert!(is_waiting(&sim) && sim.handle(1).contacts().iter().all(|view| !view.contact));
+        // Said to somebody else it is as none: one asks.
+        sim.handle(0).change(sim.id(2), with_it()).await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(sim.handle(2).requests().len(), 1);
+        // It is not used up by that, and the user may change her mind.
+        sim.handle(1).change(sim.id(0), ContactChange::Unblock).await.unwrap();
+        sim.handle(0).change(sim.id(1), with_it()).await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert!(sim.handle(1).contacts().iter().any(|view| view.peer == sim.id(0) && view.contact));
+        // Who has blocked the inviter does not ask it.
+        let own = sim.handle(2).invite(HOUR_MS).await.unwrap();
+        sim.handle(1).change(sim.id(2), ContactChange::Block).await.unwrap();
+        let add = ContactChange::Add(Intro { text: String::new(), invite: Some(own.secret) });
+        assert_eq!(sim.handle(1).change(own.peer, add).await, Err(Refusal::Blocked));
+    });
+}
+
 #[test]
 fn invites_are_bounded() {
     run(async {

@@ -26,7 +26,7 @@ pub struct RequestView {
     pub request: ContactRequest,
 }
 
-fn hash(secret: InviteSecret) -> [u8; 32] {
+pub(super) fn hash(secret: InviteSecret) -> [u8; 32] {
     Sha256::new().chain_update(b"torchatd/1 invite\0").chain_update(secret.0).finalize().into()
 }
 
@@ -72,14 +72,7 @@ impl Node {
         match change {
             ContactChange::Add(_) | ContactChange::Accept if row.blocked => return Err(Refused::Blocked),
             ContactChange::Accept | ContactChange::Refuse if row.asks().is_none() => return Err(Refused::NoRequest),
-            ContactChange::Add(intro) => {
-                // Asked again without words, the words of before still hold.
-                if intro != Intro::default() && row.intro != intro {
-                    row.intro = intro.clone();
-                    turn.ops.push(Op::Intro { peer, intro });
-                }
-                self.accept(now, entropy, peer, turn);
-            }
+            ContactChange::Add(intro) => self.add(now, entropy, peer, intro, turn),
             ContactChange::Accept => self.accept(now, entropy, peer, turn),
             ContactChange::Refuse => {
                 if let Some(request) = &mut row.request {
@@ -111,12 +104,55 @@ impl Node {
         Ok(())
     }
 
+    fn add(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, given: Intro, turn: &mut Turn) {
+        let row = self.peers.entry(peer).or_default();
+        // Asked again without words, or without an invite, those of before still hold: an invite that its maker has not
+        // heard yet must not be lost by a word that follows it.
+        let news = given != Intro::default();
+        let intro = Intro {
+            text: if given.text.is_empty() { row.intro.text.clone() } else { given.text },
+            invite: given.invite.or(row.intro.invite),
+        };
+        if row.intro != intro {
+            row.intro = intro.clone();
+            turn.ops.push(Op::Intro { peer, intro });
+        }
+        let again = row.contact && (news || row.waiting);
+        if again && self.ask(peer, turn) {
+            // A restart asks, too, if nothing is heard of the peer after this moment.
+            self.peers.entry(peer).or_default().added_ms = Some(now.wall_ms);
+            turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
+        }
+        self.accept(now, entropy, peer, turn);
+    }
+
+    /// A contact is to hear what the user says to be accepted: over the link that is up, else over the next, which is
+    /// dialled for it. It may have accepted us once and removed us since, which we need not know; `false` if a link says
+    /// that it has accepted us.
+    fn ask(&mut self, peer: PeerId, turn: &mut Turn) -> bool {
+        let Some(row) = self.peers.get_mut(&peer) else { return false };
+        let live = |id: &LinkId| self.links.get(id).filter(|link| !link.closing);
+        if row.links.iter().filter_map(live).any(|link| link.accepted) {
+            return false;
+        }
+        row.asking = true;
+        // The pauses of dials that nobody answered were for what was said before.
+        row.dialling.forgive();
+        // On a link whose state is not known yet it is said when that comes.
+        let waits = |id: &LinkId| live(id).is_some_and(|link| link.asked);
+        for id in row.links.iter().copied().filter(waits).collect::<Vec<_>>() {
+            self.say_request(id, turn);
+        }
+        true
+    }
+
     fn accept(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, turn: &mut Turn) {
         if !self.peers.get(&peer).is_some_and(|row| row.contact) {
             self.make_contact(now, peer, turn);
             let row = self.peers.entry(peer).or_default();
             row.greet = row.links.is_empty();
             self.introduce_all(now, entropy, peer, turn);
+            self.ask(peer, turn);
         }
         // Asked again, the user wants to be heard of now.
         self.hurry(now, entropy, peer);
@@ -145,7 +181,7 @@ impl Node {
         let owed: Vec<_> = row.out.iter().flat_map(|out| out.owed().map(|p| p.mid)).collect();
         let was_contact = std::mem::take(&mut row.contact);
         self.to_show.insert(peer);
-        (row.waiting, row.greet, row.hidden) = (false, false, false);
+        (row.waiting, row.greet, row.asking, row.hidden) = (false, false, false, false);
         row.intro = Intro::default();
         row.petname = None;
         if row.request.take().is_some() {
@@ -210,8 +246,15 @@ impl Node {
         }
         // Looked up by its digest: how long the comparison takes says nothing of the secret.
         let Some(until_ms) = self.invites.remove(&hash(secret)) else { return false };
-        turn.ops.push(Op::InviteGone { hash: hash(secret) });
-        now.wall_ms < until_ms
+        let gone = Op::InviteGone { hash: hash(secret) };
+        let good = now.wall_ms < until_ms;
+        // One that is too old is answered like none, so its end is written in the next turn, too.
+        if good {
+            turn.ops.push(gone)
+        } else {
+            self.later.push(gone)
+        }
+        good
     }
 
     fn keep_request(&mut self, now: Now, peer: PeerId, asked: ContactReq) {
@@ -316,8 +359,12 @@ impl Node {
     }
 
     /// What we say to be accepted.
-    pub(super) fn say_request(&self, id: LinkId, turn: &mut Turn) {
-        let Some(row) = self.links.get(&id).and_then(|link| self.peers.get(&link.peer)) else { return };
+    pub(super) fn say_request(&mut self, id: LinkId, turn: &mut Turn) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(row) = self.peers.get(&link.peer) else { return };
+        link.unanswered += 1;
+        // A link to a contact that must not see us lasts until the answer can have come.
+        link.busy = self.now.mono_ms;
         let message = PeerMessage::ContactReq(ContactReq {
             nick: self.policy.nick.clone(),
             text: row.intro.text.clone(),

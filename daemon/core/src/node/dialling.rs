@@ -100,7 +100,7 @@ impl Dialling {
 
 impl Node {
     pub(super) fn spread_first_dials(&mut self, now: Now, entropy: &mut dyn Entropy) {
-        let wanted: Vec<_> = self.peers.iter().filter(|(_, p)| p.greet || p.owes()).map(|(id, _)| *id).collect();
+        let wanted: Vec<_> = self.peers.iter().filter(|(_, p)| p.wants_link()).map(|(id, _)| *id).collect();
         let spread = self.policy.dial.start_spread_ms.min(wanted.len() as u64 * 2_000);
         for peer in wanted {
             let at = now.mono_ms + entropy::up_to(entropy, spread);
@@ -111,7 +111,7 @@ impl Node {
     /// A client wants this peer now: the next dial comes at once, unless one ran a moment ago.
     pub(super) fn hurry(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId) {
         let Some(row) = self.peers.get(&peer) else { return };
-        if !row.links.is_empty() || row.dialling.running || !(row.greet || row.owes()) {
+        if !row.links.is_empty() || row.dialling.running || !row.wants_link() {
             return;
         }
         let at = row.dialling.last_started.map_or(now.mono_ms, |last| now.mono_ms.max(last + HURRY_GAP_MS));
@@ -139,7 +139,7 @@ impl Node {
                 continue;
             }
             row.dialling.due = None;
-            if row.dialling.running || !row.links.is_empty() || !(row.greet || row.owes()) {
+            if row.dialling.running || !row.links.is_empty() || !row.wants_link() {
                 continue;
             }
             if let Err(from) = row.dialling.pay(now, &self.policy.dial) {
@@ -228,7 +228,7 @@ impl Node {
         progress: bool,
         turn: &mut Turn,
     ) {
-        let Some(row) = self.peers.get_mut(&peer).filter(|row| !self.stopping && (row.greet || row.owes())) else {
+        let Some(row) = self.peers.get_mut(&peer).filter(|row| !self.stopping && row.wants_link()) else {
             return;
         };
         let first = row.dialling.attempts == 0;
@@ -258,10 +258,14 @@ impl Node {
         } else {
             policy.cap_ms
         };
-        let cap = if row.owes() { cap } else { cap.max(policy.cap_presence_ms) };
-        // A peer that has not accepted us is met and yet gains nothing by another dial: it dials us when it does.
-        let (base, cap) =
-            if row.waiting { (policy.backoff_waiting_ms, policy.cap_ms) } else { (policy.backoff_ms, cap) };
+        let cap = if row.owes() || row.asking { cap } else { cap.max(policy.cap_presence_ms) };
+        // A peer that has not accepted us is met and yet gains nothing by another dial: it dials us when it does. Unless it
+        // has not heard yet what the user says to be accepted.
+        let (base, cap) = if row.waiting && !row.asking {
+            (policy.backoff_waiting_ms, policy.cap_ms)
+        } else {
+            (policy.backoff_ms, cap)
+        };
         let doubled = base.saturating_mul(1 << row.dialling.attempts.saturating_sub(1).min(20));
         let pause = doubled.min(cap);
         pause - pause / 4 + entropy::up_to(entropy, pause / 4)
@@ -269,7 +273,7 @@ impl Node {
 
     fn retry_in(&mut self, now: Now, peer: PeerId, pause: u64, turn: &mut Turn) {
         let Some(row) = self.peers.get(&peer) else { return };
-        if !(row.greet || row.owes()) {
+        if !row.wants_link() {
             return;
         }
         let attempts = row.dialling.attempts;
@@ -284,7 +288,7 @@ impl Node {
     pub(super) fn network(&mut self, now: Now, entropy: &mut dyn Entropy, usable: bool) {
         if usable && !self.network_usable {
             // Those whose dials failed for want of a network need not wait for their pause.
-            let waiting: Vec<_> = self.peers.iter().filter(|(_, p)| p.greet || p.owes()).map(|(id, _)| *id).collect();
+            let waiting: Vec<_> = self.peers.iter().filter(|(_, p)| p.wants_link()).map(|(id, _)| *id).collect();
             for peer in waiting {
                 if let Some(row) = self.peers.get_mut(&peer) {
                     row.dialling.outages = 0;

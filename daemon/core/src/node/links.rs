@@ -47,8 +47,10 @@ pub(super) struct Link {
     pub(super) lanes: Vec<LaneState>,
     /// The peer stores our messages.
     pub(super) accepted: bool,
-    /// We asked to be accepted.
+    /// It said that it has not accepted us, and was asked to, if we want it as a contact.
     pub(super) asked: bool,
+    /// How many of our CONTACT_REQ it has not answered.
+    pub(super) unanswered: u32,
     /// The last time that a message went either way, for a contact that must not see us.
     pub(super) busy: u64,
     /// What the peer takes unacknowledged.
@@ -105,6 +107,9 @@ impl Link {
     }
 
     fn waits_for_ack(&self, node: &Node) -> bool {
+        if self.unanswered > 0 {
+            return true;
+        }
         let out = node.peers.get(&self.peer).and_then(|p| p.out.as_ref());
         out.is_some_and(|out| self.next.is_some_and(|next| next > out.acked() + 1))
     }
@@ -143,6 +148,7 @@ impl Node {
             lanes: Vec::new(),
             accepted: false,
             asked: false,
+            unanswered: 0,
             busy: now.mono_ms,
             inflight: 0,
             credit: 0,

@@ -110,6 +110,9 @@ impl Node {
     ) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.accepted = st == ContactState::Accepted;
+        // The first statement on a link answers nothing; then each request is answered by one.
+        link.unanswered = if link.accepted { 0 } else { link.unanswered.saturating_sub(1) };
+        let answered = link.accepted || (link.asked && link.unanswered == 0);
         let peer = link.peer;
         let ask = !link.accepted && !link.asked;
         link.asked |= ask;
@@ -118,6 +121,7 @@ impl Node {
         }
         let waiting = !link.accepted;
         let Some(row) = self.peers.get_mut(&peer) else { return };
+        row.asking &= !answered;
         // Only a peer that we have a row for is worth a write.
         if row.waiting != waiting && (row.contact || row.out.is_some()) && self.writable {
             row.waiting = waiting;

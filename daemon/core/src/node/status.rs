@@ -83,8 +83,10 @@ impl Node {
     #[must_use]
     pub fn reason(&self, peer: &PeerId) -> Option<String> {
         let row = self.peers.get(peer).filter(|row| row.owes())?;
-        Some(if row.waiting {
+        Some(if row.waiting && !row.asking {
             "the peer has not accepted you as a contact yet".to_owned()
+        } else if row.asking && !row.links.is_empty() {
+            "asking the peer to accept you as a contact".to_owned()
         } else if !row.links.is_empty() {
             "sent, the peer has not confirmed it yet".to_owned()
         } else if !self.network_usable {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod former;
+mod invited;
 mod told;
 
 use super::*;
@@ -217,7 +218,9 @@ fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
     assert!((8..=20).contains(&dials), "{dials} dials in the first hour and after it");
     assert_eq!(count(&bench.pass_with(24 * HOUR, DialFailure::PeerDown), is_dial), 0);
     // Heard of long ago.
-    let mut bench = Bench::new(|row, _| row.seen_ms = Some(START.wall_ms - 2 * 3_600_000));
+    let mut bench = Bench::new(|row, _| {
+        (row.added_ms, row.seen_ms) = (Some(START.wall_ms - 3 * 3_600_000), Some(START.wall_ms - 2 * 3_600_000));
+    });
     assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
     // Not to see us.
     let mut bench = Bench::new(|row, _| row.hidden = true);

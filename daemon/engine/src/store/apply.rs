@@ -74,7 +74,7 @@ impl<'a> Changes<'a> {
             Op::Contact { peer, at_ms } => {
                 db.prepare_cached(
                     "INSERT INTO peer (peer, contact, added_ms) VALUES (?1, 1, ?2)
-                 ON CONFLICT (peer) DO UPDATE SET contact = 1, added_ms = coalesce(added_ms, excluded.added_ms)",
+                 ON CONFLICT (peer) DO UPDATE SET contact = 1, added_ms = excluded.added_ms",
                 )?
                 .execute(params![peer.as_bytes(), at_ms])?;
             }

@@ -452,6 +452,16 @@ fn conversations_are_counted_and_strangers_with_messages_stay() {
 }
 
 #[test]
+fn whoever_is_added_again_was_added_then() {
+    let mut store = Store::in_memory().unwrap();
+    store.commit(0, &[contact(peer(1)), Op::Seen { peer: peer(1), at_ms: 2_000 }]).unwrap();
+    store.commit(0, &[Op::Contact { peer: peer(1), at_ms: 3_000 }]).unwrap();
+    let store = std::sync::Arc::new(std::sync::Mutex::new(store));
+    let row = Reader::shared(store).snapshot().unwrap().peers.remove(0);
+    assert_eq!((row.added_ms, row.seen_ms), (Some(3_000), Some(2_000)), "so a restart asks it");
+}
+
+#[test]
 fn no_query_of_the_api_scans_messages_or_events() {
     let store = Store::in_memory().unwrap();
     let plan = |sql: &str| -> String {

@@ -1,0 +1,125 @@
+//! The terminal is left as it was found, and used for no more than is wanted.
+
+use super::TORCHAT;
+use super::people::{alone, ann_and_friend, unread};
+use super::pty::Home;
+use std::path::Path;
+
+#[test]
+fn stopped_and_continued_it_leaves_the_terminal_as_it_was() {
+    use rustix::process::{Signal, WaitOptions, waitpid};
+    let dir = tempfile::tempdir().unwrap();
+    let (ann, mut screen) = alone(dir.path(), 5);
+    screen.keys("half a line");
+    screen.see("> half a line");
+    screen.keys("\x1a");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(screen.pid()).unwrap());
+    let (_, status) = waitpid(pid, WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped());
+    screen.wait("the screen of the shell", |screen| (!screen.alternate_screen()).then_some(()));
+    assert!(screen.is_restored());
+    screen.signal(Signal::CONT);
+    screen.see("> half a line");
+    assert!(!screen.is_restored());
+    // Another program stops it.
+    screen.signal(Signal::TSTP);
+    let (_, status) = waitpid(pid, WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped());
+    screen.wait("the screen of the shell", |screen| (!screen.alternate_screen()).then_some(()));
+    assert!(screen.is_restored());
+    screen.signal(Signal::CONT);
+    screen.see("> half a line");
+    // And another ends it.
+    screen.signal(Signal::TERM);
+    assert!(screen.end().success());
+    assert!(screen.is_restored());
+    let drafts = std::fs::read_to_string(ann.drafts()).unwrap();
+    assert!(drafts.contains("half a line"), "{drafts}");
+}
+
+#[test]
+fn without_a_daemon_it_says_so_and_finds_it_when_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ann = Home::new(dir.path(), "ann", 6);
+    let mut screen = ann.screen(Path::new(TORCHAT), (80, 24));
+    screen.see("No torchatd runs. Start one?");
+    screen.keys("n");
+    screen.see("torchatd is away");
+    ann.daemon.start().unwrap();
+    screen.see("Welcome to torchat");
+    screen.keys("/quit\r");
+    assert!(screen.end().success());
+}
+
+#[test]
+fn nothing_is_drawn_while_nothing_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_ann, screen) = alone(dir.path(), 7);
+    // Its answer is drawn last of what the start leads to.
+    screen.see("it is the code here");
+    let ticks = |pid: u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .unwrap()
+            .split(' ')
+            .skip(13)
+            .take(2)
+            .map(|n| n.parse::<u64>().unwrap())
+            .sum::<u64>()
+    };
+    // The lapse of time is what is tested: nothing must come of it, once the last draw is whole.
+    let lapse = |ms| std::thread::sleep(std::time::Duration::from_millis(ms));
+    let mut pieces = screen.pieces();
+    for _ in 0..20 {
+        lapse(300);
+        if std::mem::replace(&mut pieces, screen.pieces()) == screen.pieces() {
+            break;
+        }
+    }
+    let (pieces, before) = (screen.pieces(), ticks(screen.pid()));
+    lapse(2_500);
+    assert_eq!(screen.pieces(), pieces);
+    assert!(ticks(screen.pid()) - before <= 1);
+}
+
+#[test]
+fn the_mouse_is_the_terminals_until_it_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_ann, friend, mut screen, onion) = ann_and_friend(dir.path(), 35, &[]);
+    friend.says(&onion, "click me");
+    unread(&screen, "friend", 1);
+    let is_on = |screen: &vt100::Screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+    screen.wait("no mouse", |screen| (!is_on(screen)).then_some(()));
+    screen.keys("/mouse on\r");
+    screen.wait("the mouse", |screen| is_on(screen).then_some(()));
+    // A click on the friend's row of the list opens the conversation.
+    let at = screen.wait("a row", |screen| {
+        screen.rows(0, 80).position(|row| row.split('│').next().is_some_and(|list| list.contains("friend")))
+    });
+    screen.keys(&format!("\x1b[<0;4;{}M\x1b[<0;4;{}m", at + 1, at + 1));
+    screen.see("click me");
+    unread(&screen, "friend", 0);
+    screen.keys("/mouse off\r");
+    screen.wait("no mouse", |screen| (!is_on(screen)).then_some(()));
+    screen.keys("/mouse on\r");
+    screen.wait("the mouse", |screen| is_on(screen).then_some(()));
+    screen.keys("\x11");
+    assert!(screen.end().success());
+    assert!(screen.is_restored());
+}
+
+#[test]
+fn without_colours_there_are_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_ann, friend, screen, onion) = ann_and_friend(dir.path(), 37, &[("NO_COLOR", "1")]);
+    friend.says(&onion, "black and white");
+    unread(&screen, "friend", 1);
+    screen.wait("the screen without a colour", |screen| {
+        let (rows, columns) = screen.size();
+        let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |column| (row, column)));
+        let plain = |(row, column)| {
+            let default = vt100::Color::Default;
+            screen.cell(row, column).is_none_or(|cell| cell.fgcolor() == default && cell.bgcolor() == default)
+        };
+        cells.into_iter().all(plain).then_some(())
+    });
+}

@@ -1,0 +1,267 @@
+//! Asking to be accepted, and asking again: what is said, over which link, and when a peer is dialled for it.
+
+use super::*;
+use crate::snapshot::{Intro, InviteRow};
+use torchat_protocol::id::InviteSecret;
+use torchat_protocol::message::{ContactRes, ContactState};
+
+const SECRET: InviteSecret = InviteSecret([0xab; 16]);
+
+fn words(text: &str) -> Intro {
+    Intro { text: text.into(), invite: None }
+}
+
+fn invited() -> Intro {
+    Intro { text: String::new(), invite: Some(SECRET) }
+}
+
+impl Bench {
+    fn add(&mut self, intro: Intro) -> Turn {
+        let peer = self.peer;
+        self.turn([Input::Contact { request: 3, peer, change: ContactChange::Add(intro) }])
+    }
+
+    fn answered(&mut self, link: LinkId, st: ContactState) -> Turn {
+        self.turn([Input::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) }])
+    }
+
+    fn lost(&mut self, link: LinkId) -> Turn {
+        self.turn([Input::LinkDown { link, reason: "gone".into() }])
+    }
+
+    /// A link whose other end says that it has not accepted us: what we say then.
+    fn pending(&mut self, link: LinkId) -> Vec<ContactReq> {
+        self.link(link, 0);
+        self.hello(link, None, None);
+        asked(&self.answered(link, ContactState::Pending).effects)
+    }
+
+    /// The peer ends a link as it ends those of strangers.
+    fn turned_away(&mut self, link: LinkId) {
+        let bye = PeerMessage::Bye(Bye { why: ByeReason::Idle });
+        self.turn([Input::Message { link, message: bye }, Input::LinkDown { link, reason: "BYE".into() }]);
+    }
+}
+
+fn asked(effects: &[Effect]) -> Vec<ContactReq> {
+    let asked = effects.iter().filter_map(|effect| match effect {
+        Effect::Say { message: PeerMessage::ContactReq(asked), .. } => Some(asked.clone()),
+        _ => None,
+    });
+    asked.collect()
+}
+
+fn dials(effects: &[Effect]) -> usize {
+    count(effects, |effect| matches!(effect, Effect::Dial { .. }))
+}
+
+/// A contact that has not accepted us, was asked long ago and has answered. No link is up and none is wanted.
+fn waiting() -> Bench {
+    let mut bench = Bench::new(|_, _| {});
+    assert_eq!(bench.pending(1).len(), 1);
+    bench.answered(1, ContactState::Pending);
+    bench.turned_away(1);
+    assert_eq!(dials(&bench.pass_with(3 * HOUR, DialFailure::PeerDown)), 0, "answered, it is left alone");
+    bench
+}
+
+#[test]
+fn whoever_is_added_again_is_asked_at_once_over_the_link_that_is_up() {
+    let mut bench = Bench::new(|_, _| {});
+    assert_eq!(bench.pending(1).len(), 1);
+    bench.answered(1, ContactState::Pending);
+    let said = asked(&bench.add(words("it is me")).effects);
+    assert_eq!(said.iter().map(|asked| asked.text.as_str()).collect::<Vec<_>>(), ["it is me"]);
+    let said = asked(&bench.add(invited()).effects);
+    assert_eq!((said.len(), said[0].text.as_str()), (1, "it is me"), "its words still hold");
+    assert_eq!(said[0].invite, Some(SECRET.to_string()));
+    // Accepted, it needs not be asked.
+    bench.answered(1, ContactState::Accepted);
+    assert_eq!(asked(&bench.add(words("thanks")).effects), []);
+    // Before the peer has said where we stand nothing is said; then what was given last.
+    let mut bench = Bench::new(|_, _| {});
+    bench.link(1, 0);
+    assert_eq!(asked(&bench.add(invited()).effects), []);
+    bench.hello(1, None, None);
+    assert_eq!(asked(&bench.answered(1, ContactState::Pending).effects)[0].invite, Some(SECRET.to_string()));
+}
+
+#[test]
+fn whoever_is_added_again_is_dialled_at_once_until_it_has_answered() {
+    for again in [Intro::default(), words("it is me"), invited()] {
+        let mut bench = waiting();
+        bench.add(again.clone());
+        assert_eq!(dials(&bench.pass(SECOND)), 1, "{again:?}");
+        let peer = bench.peer;
+        let down = |failure| Input::DialFailed { peer, failure, reason: "not found".into() };
+        bench.turn([down(DialFailure::PeerDown)]);
+        // Not heard of for hours, it is dialled all the same, and as often as one that is owed mail.
+        let tries = dials(&bench.pass_with(HOUR / 2, DialFailure::PeerDown));
+        assert!((20..=40).contains(&tries), "{again:?}: {tries}");
+        // A link that ends before the answer counts for nothing.
+        assert_eq!(
+            bench.pending(2),
+            [ContactReq {
+                nick: String::new(),
+                text: again.text.clone(),
+                invite: again.invite.map(|secret| secret.to_string())
+            }]
+        );
+        bench.turned_away(2);
+        assert!(dials(&bench.pass_with(2 * MINUTE, DialFailure::PeerDown)) > 0);
+        assert_eq!(bench.pending(3).len(), 1);
+        bench.answered(3, ContactState::Pending);
+        bench.turned_away(3);
+        assert_eq!(dials(&bench.pass_with(HOUR, DialFailure::PeerDown)), 0, "{again:?}: it has answered");
+    }
+}
+
+#[test]
+fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.pending(1);
+    bench.add(invited());
+    // This one is for the request before.
+    bench.answered(1, ContactState::Pending);
+    assert!(bench.node.peers[&bench.peer].asking);
+    let pinged =
+        |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Ping(_), .. }));
+    assert_eq!(pinged(&bench.pass(14 * SECOND)), 0);
+    assert_eq!(pinged(&bench.pass(2 * SECOND)), 1);
+    assert!(bench.pass(10 * SECOND).contains(&Effect::Close { link: 1, bye: None }));
+    bench.lost(1);
+    assert_eq!(dials(&bench.pass(5 * SECOND)), 1);
+    bench.pending(2);
+    bench.answered(2, ContactState::Pending);
+    assert!(!bench.node.peers[&bench.peer].asking);
+    assert_eq!(pinged(&bench.pass(MINUTE)), 0, "nothing waits");
+}
+
+#[test]
+fn a_restart_asks_a_peer_that_was_not_heard_of_since_it_was_added() {
+    const LONG_AGO: i64 = START.wall_ms - 24 * 3_600_000;
+    for (added, seen, expected) in [(1, 0, true), (0, 1, false), (0, 0, false)] {
+        let mut bench = Bench::new(|row, _| {
+            (row.added_ms, row.seen_ms) = (Some(LONG_AGO + added), Some(LONG_AGO + seen));
+            row.waiting = true;
+            row.intro = invited();
+        });
+        assert_eq!(dials(&bench.pass(5 * SECOND)) > 0, expected, "{added} {seen}");
+    }
+    // That it was added again is written down with its words.
+    let mut bench = waiting();
+    let at_ms = bench.now.wall_ms;
+    let turn = bench.add(invited());
+    assert!(turn.ops.contains(&Op::Contact { peer: bench.peer, at_ms }), "{:?}", turn.ops);
+    assert!(turn.ops.contains(&Op::Intro { peer: bench.peer, intro: invited() }), "{:?}", turn.ops);
+}
+
+#[test]
+fn whoever_becomes_a_contact_on_a_link_is_asked_over_it_or_has_accepted_us_already() {
+    // It has not accepted us, and we are a stranger to each other until now.
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    assert_eq!(bench.pending(1), []);
+    assert_eq!(asked(&bench.add(words("hello")).effects).len(), 1);
+    // It asks, so it has accepted us: nothing is to be said, and it is left alone when it stops.
+    let mut bench = Bench::new(|row, _| row.contact = false);
+    bench.link(1, 0);
+    bench.hello(1, None, None);
+    bench.answered(1, ContactState::Accepted);
+    let request = ContactReq { nick: String::new(), text: "please".into(), invite: None };
+    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(request) }]);
+    let peer = bench.peer;
+    let turn = bench.turn([Input::Contact { request: 6, peer, change: ContactChange::Accept }]);
+    assert_eq!((heard(&turn), asked(&turn.effects)), (vec![ContactState::Accepted], vec![]));
+    bench.turned_away(1);
+    assert_eq!(dials(&bench.pass_with(HOUR, DialFailure::PeerDown)), 0);
+}
+
+#[test]
+fn what_waits_is_told_as_it_is() {
+    let mut bench = waiting();
+    let reason = |bench: &Bench| bench.node.reason(&bench.peer).unwrap();
+    bench.send(None);
+    assert!(reason(&bench).contains("has not accepted you"), "{}", reason(&bench));
+    bench.add(invited());
+    bench.pass(SECOND);
+    assert_eq!(reason(&bench), "connecting to the peer");
+    bench.pending(2);
+    assert_eq!(reason(&bench), "asking the peer to accept you as a contact");
+    bench.answered(2, ContactState::Pending);
+    assert!(reason(&bench).contains("has not accepted you"), "{}", reason(&bench));
+    bench.answered(2, ContactState::Accepted);
+    assert_eq!(reason(&bench), "sent, the peer has not confirmed it yet");
+}
+
+/// The other end: a stranger whose request may have been refused, and an invite that is good until then.
+fn inviter(until_ms: i64, refused: bool, blocked: bool) -> Bench {
+    let mut bench = Bench::new(|row, _| (row.contact, row.blocked) = (false, blocked));
+    bench.link(1, 0);
+    bench.hello(1, None, None);
+    let request = ContactReq { nick: "eve".into(), text: "please".into(), invite: None };
+    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(request) }]);
+    bench.turn([]);
+    if refused {
+        let change = ContactChange::Refuse;
+        bench.turn([Input::Contact { request: 4, peer: bench.peer, change }]);
+    }
+    let row = InviteRow { hash: super::super::contacts::hash(SECRET), until_ms };
+    bench.node.invites.insert(row.hash, row.until_ms);
+    bench
+}
+
+fn says(bench: &mut Bench, link: LinkId, secret: InviteSecret) -> Turn {
+    let request = ContactReq { nick: "eve".into(), text: String::new(), invite: Some(secret.to_string()) };
+    bench.turn([Input::Message { link, message: PeerMessage::ContactReq(request) }])
+}
+
+fn heard(turn: &Turn) -> Vec<ContactState> {
+    let heard = turn.effects.iter().filter_map(|effect| match effect {
+        Effect::Say { message: PeerMessage::ContactRes(answer), .. } => Some(answer.st),
+        _ => None,
+    });
+    heard.collect()
+}
+
+#[test]
+fn an_invite_passes_on_the_link_of_a_request_that_was_refused() {
+    for refused in [false, true] {
+        let mut bench = inviter(i64::MAX, refused, false);
+        let turn = says(&mut bench, 1, SECRET);
+        assert_eq!(heard(&turn), [ContactState::Accepted]);
+        assert!(said_hello(&turn).run.is_some(), "as a contact");
+        let peer = bench.peer;
+        assert!(turn.ops.contains(&Op::Request { peer, request: None }), "{:?}", turn.ops);
+        assert!(bench.node.invites.is_empty() && turn.ops.iter().any(|op| matches!(op, Op::InviteGone { .. })));
+        // Once.
+        bench.turn([Input::Contact { request: 5, peer, change: ContactChange::Remove }]);
+        bench.lost(1);
+        bench.link(2, 0);
+        assert_eq!(heard(&says(&mut bench, 2, SECRET)), [ContactState::Pending]);
+    }
+}
+
+#[test]
+fn an_invite_that_does_not_pass_is_answered_like_none_and_before_anything_is_written() {
+    let plain = {
+        let mut bench = inviter(i64::MAX, true, false);
+        let asked = ContactReq { nick: "eve".into(), text: String::new(), invite: None };
+        bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(asked) }])
+    };
+    assert_eq!(heard(&plain), [ContactState::Pending]);
+    // One that is too old, another secret, one of a blocked peer, which stays good for others.
+    for (until_ms, secret, blocked, left) in [
+        (START.wall_ms, SECRET, false, 0),
+        (i64::MAX, InviteSecret([1; 16]), false, 1),
+        (i64::MAX, SECRET, true, 1),
+        (START.wall_ms, SECRET, true, 1),
+    ] {
+        for refused in [false, !blocked] {
+            let mut bench = inviter(until_ms, refused, blocked);
+            let turn = says(&mut bench, 1, secret);
+            assert_eq!((&turn.effects, turn.ops.len()), (&plain.effects, 0), "{until_ms} {secret} {blocked} {refused}");
+            bench.turn([]);
+            assert_eq!(bench.node.invites.len(), left);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Whether a turn changes what STATUS says of the network, of links, and of mail that waits.
+
+use torchat_core::effect::Effect;
+use torchat_core::input::Input;
+use torchat_core::node::Node;
+use torchat_protocol::id::PeerId;
+
+/// What a turn has to tell whoever waits for news.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    pub(super) any: bool,
+    /// Dialled without success: news only where mail waits. A hundred absent contacts are dialled all day.
+    dialled: Vec<PeerId>,
+}
+
+impl News {
+    /// What comes into a turn.
+    pub(super) fn of(inputs: &[Input]) -> Self {
+        let mut news = Self::default();
+        for input in inputs {
+            match input {
+                Input::Send { .. } | Input::LinkUp { .. } | Input::LinkDown { .. } | Input::Network { .. } => {
+                    news.any = true;
+                }
+                Input::DialFailed { peer, .. } => news.dialled.push(*peer),
+                _ => {}
+            }
+        }
+        news
+    }
+
+    /// What the turn made of it.
+    pub(super) fn judge(&mut self, effects: &[Effect], node: &Node) {
+        let begun = effects.iter().filter_map(|effect| match effect {
+            Effect::Dial { peer, .. } => Some(*peer),
+            _ => None,
+        });
+        self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.reason(&peer).is_some());
+    }
+}
