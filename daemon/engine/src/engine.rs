@@ -5,12 +5,13 @@
 //! After a failed commit the node is rebuilt from the store and every link is closed: the store is the truth, and the
 //! links' first words restate where each lane stands.
 
+mod config;
 mod news;
 mod replies;
 
 use crate::client_ids::{ClientIds, SendReply};
-use crate::clock::{Clock, Randomness};
-use crate::dialer::{self, Checker, DialTimes};
+use crate::clock::Clock;
+use crate::dialer::{self, Checker};
 use crate::door;
 use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
@@ -18,10 +19,10 @@ use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
 use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
+pub use config::{Ended, EngineConfig, Storage, StoreLost, World};
 use news::News;
 use replies::{Facts, Reply};
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +34,6 @@ use torchat_core::handshake::LocalIdentity;
 use torchat_core::input::{ContactChange, Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
-use torchat_core::policy::Policy;
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 
@@ -51,81 +51,6 @@ const TRIM_STEP: u64 = 2048;
 const DAY_MS: i64 = 24 * 3_600_000;
 /// How long the good-byes may take at a stop.
 const FAREWELL: Duration = Duration::from_millis(1100);
-
-/// What the engine may take and how patient it is.
-#[derive(Debug, Clone)]
-pub struct EngineConfig {
-    /// Limits and pauses of the core.
-    pub policy: Policy,
-    /// The times of one dial.
-    pub dial: DialTimes,
-    /// Incoming streams that have not proven who they are.
-    pub unauthenticated_streams: usize,
-    /// Whoever runs the engine replaces the process when it ends with [`Ended::Replace`].
-    pub replaceable: bool,
-    /// Events that the log keeps.
-    pub events_kept: u64,
-    /// For how many days it keeps them.
-    pub events_days: u32,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            dial: DialTimes::default(),
-            unauthenticated_streams: 32,
-            replaceable: false,
-            events_kept: 1_000_000,
-            events_days: 90,
-        }
-    }
-}
-
-/// Where the store is.
-pub enum Storage {
-    /// A file, with commits on a thread of their own.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Its largest size, if it is limited.
-        max_bytes: Option<u64>,
-    },
-    /// A store of the caller's, with commits inline: for simulations, which keep it across crashes.
-    Shared(Arc<Mutex<Store>>),
-}
-
-/// Time and randomness.
-#[derive(Debug, Clone)]
-pub struct World {
-    /// Both clocks.
-    pub clock: Clock,
-    /// Random bytes.
-    pub randomness: Randomness,
-}
-
-impl World {
-    /// The operating system's.
-    #[must_use]
-    pub fn system() -> Self {
-        Self { clock: Clock::system(), randomness: Randomness::system() }
-    }
-}
-
-/// The store can neither be written nor read any more, so the engine ended by itself. Nothing accepted was lost by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store can neither be written nor read: the log says why")]
-pub struct StoreLost;
-
-/// Why an engine ended in an orderly way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// It was asked to stop.
-    Stopped,
-    /// The process is to be replaced by a new one, which goes on with the same store: [`Handle::replace`] asked for
-    /// it, or nothing less mends the way into the network.
-    Replace,
-}
 
 /// A running engine.
 pub struct Running {
