@@ -13,9 +13,9 @@ use torchat_protocol::limits;
 use torchat_protocol::nick::Nick;
 
 /// How long an invite is good when no number is given, in hours.
-const INVITE_DEFAULT_H: i64 = 7 * 24;
+pub(super) const INVITE_DEFAULT_H: u32 = 7 * 24;
 /// How long an invite is good at most, in hours.
-const INVITE_MAX_H: i64 = 90 * 24;
+pub(super) const INVITE_MAX_H: u32 = 90 * 24;
 
 fn end(request: &Request) -> Reply {
     Reply::new("END", &request.id, "", request.portno)
@@ -81,7 +81,7 @@ pub(super) async fn invite(handle: &Handle, request: &Request) -> Result<Reply, 
         hours => hours.parse().ok().filter(|hours| (1..=INVITE_MAX_H).contains(hours)),
     };
     let hours = hours.ok_or_else(|| bad_value(request, format!("\"msg\" must be hours, 1 to {INVITE_MAX_H}")))?;
-    let invite = handle.invite(hours * 3_600_000).await.map_err(|refusal| refused(request, &refusal))?;
+    let invite = handle.invite(i64::from(hours) * 3_600_000).await.map_err(|refusal| refused(request, &refusal))?;
     Ok(Reply::new("INVITE", &request.id, invite.to_string(), request.portno))
 }
 

@@ -121,5 +121,9 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
         status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
     let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
-    format!("{}; {} links; {mail}{requests}{storage}{trouble}{warning}", network.sentence, status.links)
+    let links = match status.links {
+        1 => "1 link".to_owned(),
+        n => format!("{n} links"),
+    };
+    format!("{}; {}; {mail}{requests}{storage}{trouble}{warning}", network.sentence, links)
 }

@@ -524,7 +524,7 @@ records! {
     }
     /// Parameters of INVITE.
     Invite {
-        /// How long it is good for: 1 to 8,760 hours; 168 if absent.
+        /// How long it is good for: 1 to 2,160 hours; 168 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hours: Option<u32>,
     }

@@ -4,6 +4,7 @@ use super::answer_line;
 use super::subscription::{allowed, consumer_key};
 use crate::LegacyLine;
 use crate::control::access::Access;
+use crate::control::contacts::{INVITE_DEFAULT_H, INVITE_MAX_H};
 use crate::control::pages::{Desk, Held, Turn};
 use crate::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
 use crate::store::time;
@@ -42,9 +43,6 @@ const NEWS_WAIT_MAX_S: u32 = 300;
 const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most, in seconds.
 const WAIT_MAX_S: u64 = 3600;
-/// How long an invite is good, in hours.
-const INVITE_DEFAULT_H: u32 = 7 * 24;
-const INVITE_MAX_H: u32 = 365 * 24;
 
 /// What a command works with.
 #[derive(Clone)]
