@@ -42,7 +42,7 @@ impl Default for Retention {
     }
 }
 
-/// Takes a third of the time of a format string, and a page of a conversation has hundreds of times.
+/// No format string is read for each moment: a page of a conversation has hundreds of them.
 const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// A moment as events and records show it: RFC 3339, UTC, milliseconds.
