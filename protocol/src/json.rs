@@ -4,6 +4,7 @@
 //! reads typed structures. `serde_json::Value` is never built from a stranger's bytes: it keeps the last of duplicate
 //! keys and allows a depth of 128.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
@@ -54,12 +55,34 @@ pub enum JsonError {
 /// # Errors
 /// A [`JsonError`] that says what is wrong.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limit: usize, depth: usize) -> Result<T, JsonError> {
-    if bytes.len() > limit {
-        return Err(JsonError::TooLong { found: bytes.len(), limit });
+    Checked::new(bytes, limit, depth)?.read()
+}
+
+/// Bytes that passed the check: they may be read more than once without being checked again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Checked<'a>(&'a str);
+
+impl<'a> Checked<'a> {
+    /// Checks what [`from_slice`] does, but for the syntax.
+    ///
+    /// # Errors
+    /// A [`JsonError`] that says what is wrong.
+    pub(crate) fn new(bytes: &'a [u8], limit: usize, depth: usize) -> Result<Self, JsonError> {
+        if bytes.len() > limit {
+            return Err(JsonError::TooLong { found: bytes.len(), limit });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Utf8)?;
+        check(text, depth)?;
+        Ok(Self(text))
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Utf8)?;
-    check(text, depth)?;
-    serde_json::from_str(text).map_err(|error| JsonError::Invalid(error.to_string()))
+
+    /// Reads the object.
+    ///
+    /// # Errors
+    /// [`JsonError::Invalid`].
+    pub(crate) fn read<T: Deserialize<'a>>(self) -> Result<T, JsonError> {
+        serde_json::from_str(self.0).map_err(|error| JsonError::Invalid(error.to_string()))
+    }
 }
 
 /// The keys of one open object, unescaped, or `None` for an array.
@@ -152,9 +175,14 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
                 Some(_) => at += 6,
                 None => at += 2,
             },
-            Some(_) => at += 1,
+            Some(_) => at += plain_bytes(bytes.get(at..).unwrap_or_default()),
         }
     }
+}
+
+/// How many bytes at the beginning of what stands in a string neither end it nor escape anything.
+pub(crate) fn plain_bytes(text: &[u8]) -> usize {
+    text.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(text.len())
 }
 
 /// The UTF-16 unit of an escape `\uXXXX` at `at`, if there is one.
@@ -189,7 +217,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Sample {

@@ -11,6 +11,7 @@ mod events;
 mod messages;
 mod query;
 mod records;
+mod rows;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -199,14 +200,13 @@ impl Store {
             at_ms,
             last_message: self.last_message,
             last_event: self.log.last,
-            insert_message: None,
-            insert_event: None,
             words: None,
             out: &mut applied,
         };
-        for op in ops {
-            changes.apply(op)?;
+        for ops in ops.chunk_by(|op, next| matches!((op, next), (Op::Queue { .. }, Op::Queue { .. }))) {
+            changes.apply_all(ops)?;
         }
+        changes.write_events()?;
         let last_message = changes.last_message;
         drop(changes);
         let mut log = self.log;

@@ -14,9 +14,11 @@ pub mod event;
 pub mod record;
 
 use crate::id::{MessageId, PeerId, parse_local_onion};
+use crate::json::Checked;
 use crate::{json, limits};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 
 pub use command::{COMMANDS, Command};
 
@@ -67,13 +69,12 @@ pub enum Ref {
 }
 
 /// What is common to all requests.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Envelope {
-    /// The command's name.
-    pub cmd: String,
-    /// Given back with the answer.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    cmd: Cow<'a, str>,
     #[serde(default, rename = "ref")]
-    pub reference: Option<Ref>,
+    reference: Option<Ref>,
 }
 
 /// A command: the type of its parameters.
@@ -132,21 +133,18 @@ pub enum RequestError {
 /// # Errors
 /// A [`RequestError`] with the `ref` that the error's answer carries, where there is one.
 pub fn parse(bytes: &[u8]) -> Result<(Option<Ref>, Command), RequestError> {
-    let envelope: Envelope = read(bytes).map_err(RequestError::Object)?;
+    let object = Checked::new(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH).map_err(RequestError::Object)?;
+    let envelope: Envelope<'_> = object.read().map_err(RequestError::Object)?;
     let reference = envelope.reference;
     if matches!(&reference, Some(Ref::Text(text)) if text.len() > REF_BYTES) {
         let error = json::JsonError::Invalid(format!("a \"ref\" has at most {REF_BYTES} bytes"));
         return Err(RequestError::Parameters { error, reference: None });
     }
-    match Command::parse(&envelope.cmd, bytes) {
+    match Command::parse(&envelope.cmd, object) {
         Some(Ok(command)) => Ok((reference, command)),
         Some(Err(error)) => Err(RequestError::Parameters { error, reference }),
         None => Err(RequestError::Unknown { name: envelope.cmd.chars().take(32).collect(), reference }),
     }
-}
-
-pub(crate) fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, json::JsonError> {
-    json::from_slice(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH)
 }
 
 /// Why a command was refused.

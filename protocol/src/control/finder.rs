@@ -1,5 +1,6 @@
 //! Finds the objects in a stream of bytes, however it is cut. Linear time: every byte is looked at once.
 
+use crate::json::plain_bytes;
 use crate::limits;
 
 /// How a connection's objects are separated. The first byte of a connection decides it.
@@ -122,7 +123,8 @@ impl Finder {
                     _ if self.escaped => self.escaped = false,
                     b'\\' => self.escaped = true,
                     b'"' => self.in_string = false,
-                    _ => {}
+                    // Most of what is long is text.
+                    _ => self.seen += plain_bytes(self.buffer.get(self.seen..).unwrap_or_default()),
                 }
             } else {
                 match byte {

@@ -2,10 +2,12 @@
 
 use super::events::NewMessage;
 use super::messages::blob;
+use super::rows::Rows;
 use super::{Head, LogEdges, StoreError, Stored, records};
 use crate::handle::contact_record;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use torchat_core::op::Op;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
@@ -49,6 +51,26 @@ pub(super) struct Known {
     out: HashMap<i64, (LaneId, i64)>,
 }
 
+/// `message.dir` and `message.state` of a message that waits, see the schema.
+const SENT: i64 = 1;
+const WAITS: i64 = 0;
+
+/// Rows of messages that wait.
+static QUEUED: LazyLock<Rows> =
+    LazyLock::new(|| Rows::new("message (id, peer, dir, state, mid, at_ms, done_ms, until_ms, lane, seq, text)", 11));
+
+/// One of them.
+struct Queued<'a> {
+    id: i64,
+    num: i64,
+    mid: MessageId,
+    at_ms: i64,
+    until_ms: Option<i64>,
+    lane: i64,
+    seq: i64,
+    text: &'a str,
+}
+
 /// A transaction that is being made.
 pub(super) struct Changes<'a> {
     pub(super) db: &'a Connection,
@@ -59,16 +81,65 @@ pub(super) struct Changes<'a> {
     pub(super) last_message: i64,
     /// The last event's number.
     pub(super) last_event: u64,
-    /// The statements that a turn repeats most, kept for its length.
-    pub(super) insert_message: Option<CachedStatement<'a>>,
-    pub(super) insert_event: Option<CachedStatement<'a>>,
     /// A moment, and how it is written.
     pub(super) words: Option<(i64, String)>,
     pub(super) out: &'a mut Applied,
 }
 
-impl<'a> Changes<'a> {
-    pub(super) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
+impl Changes<'_> {
+    /// Operations in their order: one, or some that all queue a message, as a turn has dozens of.
+    pub(super) fn apply_all(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        match ops {
+            [Op::Queue { .. }, ..] => self.queue(ops),
+            ops => ops.iter().try_for_each(|op| self.apply(op)),
+        }
+    }
+
+    /// Accepted messages. Other operations are passed over.
+    fn queue(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(ops.len());
+        for op in ops {
+            let Op::Queue { peer, mid, lane, seq, chain: _, at_ms, until_ms, client, text } = op else { continue };
+            let num = self.peer(peer)?;
+            let Some(lane) = self.out_lane(num, *lane)? else {
+                return Err(StoreError::Damaged("a message goes into a lane that is not ours".into()));
+            };
+            self.last_message += 1;
+            let id = self.last_message;
+            rows.push(Queued {
+                id,
+                num,
+                mid: *mid,
+                at_ms: *at_ms,
+                until_ms: *until_ms,
+                lane,
+                seq: number(*seq)?,
+                text,
+            });
+            self.out.queued.push((*mid, id));
+            if let Some(client) = client {
+                records::note_client_id(self.db, client, id, *at_ms)?;
+            }
+            let (client_id, text) = (client.clone(), text.clone());
+            let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
+            self.tell_new(message, Kind::Queued);
+        }
+        QUEUED.insert(self.db, &rows, |row, queued| {
+            row.add(queued.id)?;
+            row.add(queued.num)?;
+            row.add(SENT)?;
+            row.add(WAITS)?;
+            row.add(queued.mid.0)?;
+            row.add(queued.at_ms)?;
+            row.add(queued.at_ms)?;
+            row.add(queued.until_ms)?;
+            row.add(queued.lane)?;
+            row.add(queued.seq)?;
+            row.add(queued.text)
+        })
+    }
+
+    fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
         let db = self.db;
         match op {
             Op::Contact { peer, at_ms } => {
@@ -112,7 +183,7 @@ impl<'a> Changes<'a> {
                     self.request_gone(peer)?;
                 } else {
                     let (nick, text) = (request.nick.clone(), request.text.clone());
-                    self.tell(What::Request { peer: Onion(*peer), nick, text })?;
+                    self.tell(What::Request { peer: Onion(*peer), nick, text });
                 }
                 db.prepare_cached(
                     "INSERT OR REPLACE INTO request (peer, nick, text, at_ms, refused) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -170,29 +241,7 @@ impl<'a> Changes<'a> {
                 )?
                 .execute(params![peer.as_bytes(), attempts, next_ms])?;
             }
-            Op::Queue { peer, mid, lane, seq, chain: _, at_ms, until_ms, client, text } => {
-                let num = self.peer(peer)?;
-                let Some(lane) = self.out_lane(num, *lane)? else {
-                    return Err(StoreError::Damaged("a message goes into a lane that is not ours".into()));
-                };
-                let id = self.last_message + 1;
-                let insert = match &mut self.insert_message {
-                    Some(insert) => insert,
-                    none => none.insert(db.prepare_cached(
-                        "INSERT INTO message (id, peer, dir, state, mid, at_ms, done_ms, until_ms, lane, seq, text)
-                         VALUES (?1, ?2, 1, 0, ?3, ?4, ?4, ?5, ?6, ?7, ?8)",
-                    )?),
-                };
-                insert.execute(params![id, num, mid.0, at_ms, until_ms, lane, number(*seq)?, text])?;
-                self.last_message = id;
-                self.out.queued.push((*mid, id));
-                if let Some(client) = client {
-                    records::note_client_id(db, client, id, *at_ms)?;
-                }
-                let (client_id, text) = (client.clone(), text.clone());
-                let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
-                self.tell_new(message, Kind::Queued)?;
-            }
+            Op::Queue { .. } => self.queue(std::slice::from_ref(op))?,
             Op::TakeBack { peer, mid, seq, why, at_ms } => {
                 let num = self.peer(peer)?;
                 let state = if *why == SkipReason::Expired { 5 } else { 4 };
@@ -207,7 +256,7 @@ impl<'a> Changes<'a> {
                 if let Some(id) = id {
                     let message = MessageRef { peer: Onion(*peer), id, mid: *mid };
                     let expired = *why == SkipReason::Expired;
-                    self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) })?;
+                    self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) });
                 }
             }
             Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
@@ -229,7 +278,7 @@ impl<'a> Changes<'a> {
                     }
                 }
                 for (id, mid) in self.waiting(num, "0", 0, upto)? {
-                    self.tell(What::Delivered(MessageRef { peer: Onion(*peer), id, mid }))?;
+                    self.tell(What::Delivered(MessageRef { peer: Onion(*peer), id, mid }));
                 }
                 db.prepare_cached(
                     "UPDATE message SET
@@ -288,7 +337,7 @@ impl<'a> Changes<'a> {
                     self.out.stored.push(Stored { peer: *peer, head });
                     let (sent_s, client_id, text) = (Some(number(*sent_s)?), None, text.clone());
                     let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s, client_id, text };
-                    self.tell_new(message, Kind::Received)?;
+                    self.tell_new(message, Kind::Received);
                 } else {
                     // The core has counted it as unread, and nobody will ever read it once more.
                     self.out.freed.push((*peer, text.len() as u64));
@@ -313,7 +362,7 @@ impl<'a> Changes<'a> {
                         self.last_message = id;
                         let (mid, client_id) = (MessageId(chain.0), None);
                         let message = NewMessage { id, mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
-                        self.tell_new(message, Kind::Lost)?;
+                        self.tell_new(message, Kind::Lost);
                     }
                 }
             }
@@ -342,16 +391,16 @@ impl<'a> Changes<'a> {
                 }
                 let before = number(*first)? - 1;
                 for (id, mid) in self.waiting(num, "0", before, before.saturating_add(number(*count)?))? {
-                    self.tell(What::Sent(MessageRef { peer: Onion(*peer), id, mid }))?;
+                    self.tell(What::Sent(MessageRef { peer: Onion(*peer), id, mid }));
                 }
             }
-            Op::Changed { contact } => self.tell(What::Contact { contact: contact_record(contact.clone()) })?,
+            Op::Changed { contact } => self.tell(What::Contact { contact: contact_record(contact.clone()) }),
             Op::Link { peer, up } => {
                 db.prepare_cached("UPDATE peer SET linked = ?2 WHERE peer = ?1")?
                     .execute(params![peer.as_bytes(), up])?;
-                self.tell(What::Link { peer: Onion(*peer), up: *up })?;
+                self.tell(What::Link { peer: Onion(*peer), up: *up });
             }
-            Op::Network { usable, sentence } => self.tell(What::Tor { usable: *usable, sentence: sentence.clone() })?,
+            Op::Network { usable, sentence } => self.tell(What::Tor { usable: *usable, sentence: sentence.clone() }),
             Op::Legacy { message, at_ms, keep } => {
                 db.prepare_cached("INSERT INTO legacy (claim, text, at_ms) VALUES (?1, ?2, ?3)")?.execute(params![
                     message.claim.as_str(),
@@ -359,7 +408,7 @@ impl<'a> Changes<'a> {
                     at_ms
                 ])?;
                 let id = db.last_insert_rowid();
-                self.tell(What::Legacy { id, claims: message.claim.as_str().to_owned() })?;
+                self.tell(What::Legacy { id, claims: message.claim.as_str().to_owned() });
                 // What nobody has taken stays, whatever the number.
                 db.prepare_cached(
                     "DELETE FROM legacy WHERE id IN (SELECT id FROM legacy WHERE taken = 1 ORDER BY id
@@ -374,7 +423,7 @@ impl<'a> Changes<'a> {
                 db.prepare_cached("DELETE FROM legacy WHERE at_ms < ?1")?.execute([before_ms])?;
             }
             Op::Notice { peer, sentence } => {
-                self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.clone() })?;
+                self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.clone() });
             }
         }
         Ok(())
@@ -489,7 +538,7 @@ impl<'a> Changes<'a> {
         let mut mark = self.db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1")?;
         for (message, _) in found {
             mark.execute([message.id])?;
-            self.tell(What::Read(message))?;
+            self.tell(What::Read(message));
         }
         self.db
             .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE num = ?1")?
@@ -502,7 +551,7 @@ impl<'a> Changes<'a> {
     fn request_gone(&mut self, peer: &PeerId) -> Result<(), StoreError> {
         let mut query = self.db.prepare_cached("SELECT 1 FROM request WHERE peer = ?1 AND refused = 0")?;
         if query.exists([peer.as_bytes()])? {
-            self.tell(What::RequestGone { peer: Onion(*peer) })?;
+            self.tell(What::RequestGone { peer: Onion(*peer) });
         }
         Ok(())
     }

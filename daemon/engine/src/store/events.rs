@@ -4,13 +4,19 @@
 //! and after a restart; how a message is now, HISTORY says.
 
 use super::messages::{blob, peer_id};
+use super::rows::Rows;
 use super::{StoreError, apply::Changes};
+use jiff::fmt::temporal::DateTimePrinter;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
 use torchat_protocol::id::{MessageId, PeerId};
+
+/// Rows of the log.
+static EVENTS: LazyLock<Rows> = LazyLock::new(|| Rows::new("event (seq, at_ms, kind, message, peer, data)", 6));
 
 /// Where the log begins and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +42,14 @@ impl Default for Retention {
     }
 }
 
+/// No format string is read for each moment: a page of a conversation has hundreds of them.
+const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 /// A moment as events and records show it: RFC 3339, UTC, milliseconds.
 pub(crate) fn time(at_ms: i64) -> String {
     // Outside the years that have a name; only a broken clock, ours or a sender's, gets here.
     let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    TIME.timestamp_to_string(&at)
 }
 
 /// A kind's number in the store. It never changes its meaning.
@@ -151,29 +160,26 @@ fn message(what: &What) -> Option<i64> {
 }
 
 impl Changes<'_> {
-    /// Adds an event to the log.
-    pub(super) fn tell(&mut self, what: What) -> Result<(), StoreError> {
-        let message = message(&what);
-        let peer = what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
+    /// Adds an event to the log. [`Changes::write_events`] writes it.
+    pub(super) fn tell(&mut self, what: What) {
         let seq = self.last_event + 1;
-        let insert = match &mut self.insert_event {
-            Some(insert) => insert,
-            none => none.insert(self.db.prepare_cached(
-                "INSERT INTO event (seq, at_ms, kind, message, peer, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?),
-        };
-        insert.execute(params![
-            i64::try_from(seq).unwrap_or(i64::MAX),
-            self.at_ms,
-            number(what.kind()),
-            message,
-            peer,
-            data(&what)
-        ])?;
         self.last_event = seq;
         let at = self.time(self.at_ms);
         self.out.events.push(Event { seq, at, what });
-        Ok(())
+    }
+
+    /// Writes the turn's events: nothing within a turn reads them.
+    pub(super) fn write_events(&self) -> Result<(), StoreError> {
+        EVENTS.insert(self.db, &self.out.events, |row, event| {
+            let message = message(&event.what);
+            let peer = event.what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
+            row.add(i64::try_from(event.seq).unwrap_or(i64::MAX))?;
+            row.add(self.at_ms)?;
+            row.add(number(event.what.kind()))?;
+            row.add(message)?;
+            row.add(peer)?;
+            row.add(data(&event.what))
+        })
     }
 
     /// As [`time`]. Most moments of a turn are the turn's own, and to write one in words costs as much as a row.
@@ -185,9 +191,9 @@ impl Changes<'_> {
     }
 
     /// Adds the event that shows a whole new message.
-    pub(super) fn tell_new(&mut self, message: NewMessage, kind: Kind) -> Result<(), StoreError> {
+    pub(super) fn tell_new(&mut self, message: NewMessage, kind: Kind) {
         let at = self.time(message.at_ms);
-        self.tell(message.told(kind, at))
+        self.tell(message.told(kind, at));
     }
 }
 

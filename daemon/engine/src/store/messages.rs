@@ -99,13 +99,20 @@ macro_rules! select {
     };
 }
 
+/// As `select!`, for a page of one conversation: its peer is known, only what was sent has a client's key, and only what
+/// waits is asked for its lane. Without these looks into other tables, and with a cheaper [`time`](super::time), a page takes
+/// two thirds of what it took.
 macro_rules! conversation {
     ($place:literal, $order:literal) => {
         concat!(
-            select!("message m", "WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND "),
+            "SELECT m.id, ?1, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, m.seq, NULL, m.text
+             FROM message m WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND ",
             $place,
-            " UNION ALL ",
-            select!("message m", "WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND "),
+            " UNION ALL
+             SELECT m.id, ?1, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, l.lane, m.seq, c.client, m.text
+             FROM message m LEFT JOIN lane l ON l.num = iif(m.state = 0, m.lane, NULL)
+             LEFT JOIN client_id c ON c.message = m.id
+             WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND ",
             $place,
             " ORDER BY ",
             $order,

@@ -123,6 +123,37 @@ fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
 }
 
 #[test]
+fn dozens_of_messages_of_a_turn_stand_in_their_order() {
+    let (peers, count) = ([peer(1), peer(2)], 45);
+    let mut store = Store::in_memory().unwrap();
+    let mut ops: Vec<_> = peers.map(contact).into();
+    // Groups of all sizes, and something else between two of them.
+    for n in 1..=count {
+        ops.extend(peers.iter().map(|peer| queue(*peer, n, &format!("text {n}"))));
+        if n == 30 {
+            ops.push(delivered(peers[0], 29, Vec::new()));
+        }
+    }
+    let applied = store.commit(1, &ops).unwrap();
+    assert_eq!(applied.queued.iter().map(|(_, id)| *id).collect::<Vec<_>>(), (1..=2 * 45).collect::<Vec<_>>());
+    assert_eq!(kinds(&applied.events).iter().filter(|kind| **kind == Kind::Delivered).count(), 29);
+    assert_eq!(log(&store), applied.events);
+    for (peer, waiting_from) in peers.into_iter().zip([30, 1]) {
+        let page = messages::page(store.connection(), &peer, Page::Last, Most::rows(100)).unwrap().0;
+        let texts: Vec<_> = page.iter().map(|row| row.text.clone()).collect();
+        assert_eq!(texts, (1..=count).map(|n| format!("text {n}")).collect::<Vec<_>>());
+        let places: Vec<_> = page.iter().filter_map(|row| row.place.map(|(_, seq)| seq)).collect();
+        assert_eq!(places, (waiting_from..=count).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn moments_are_written_to_the_millisecond() {
+    let written = [0, 1_784_966_400_007, -1].map(time);
+    assert_eq!(written, ["1970-01-01T00:00:00.000Z", "2026-07-25T08:00:00.007Z", "1969-12-31T23:59:59.999Z"]);
+}
+
+#[test]
 fn a_commit_that_fails_leaves_neither_change_nor_event() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), queue(peer(1), 1, "one")]).unwrap();

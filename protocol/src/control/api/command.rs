@@ -2,9 +2,9 @@
 
 use super::event::{Event, Filter};
 use super::record::{Contact, ContactRequest, Conversation, Cursor, Message, MessageState, OldMessage, Token};
-use super::{Call, CommandInfo, Onion, Right, read};
+use super::{Call, CommandInfo, Onion, Right};
 use crate::id::MessageId;
-use crate::json::JsonError;
+use crate::json::{Checked, JsonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,9 +19,9 @@ macro_rules! commands {
 
         impl Command {
             /// Reads the parameters of a command. `None`: there is no such command.
-            pub(super) fn parse(name: &str, bytes: &[u8]) -> Option<Result<Self, JsonError>> {
+            pub(super) fn parse(name: &str, object: Checked<'_>) -> Option<Result<Self, JsonError>> {
                 match name {
-                    $($name => Some(read(bytes).map(Self::$kind)),)+
+                    $($name => Some(object.read().map(Self::$kind)),)+
                     _ => None,
                 }
             }
