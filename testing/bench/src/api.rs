@@ -63,17 +63,16 @@ fn send(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> {
     }
     let classic = Arc::new(contract::classic_send()?);
     for connections in SHAPES {
-        // Anew for each shape, so that the outboxes have room.
-        let (ours, reference) = contract::servers(setup, &format!("api-send-{connections}"), true)?;
+        let name = format!("api-send-{connections}");
+        let reference = contract::reference(setup, &name, true)?;
         let api = Arc::new(api_send()?);
-        let pairs = contract::measure(setup.pairs, [(&ours, &api), (&reference, &classic)], connections)?;
+        let pairs = contract::measure_sends(setup, &name, [&api, &classic], &reference, connections)?;
         let what = format!("durable SEND, API 1, {connections} connections, append log");
         send_rows(report, &what, connections, &pairs, [Aim::AtMost(1.5), Aim::AtLeast(0.5)]);
         if let Some(program) = &program {
             let redis = redis::start(program, &setup.dir.join(format!("redis-{connections}")))?;
-            beside_redis(setup, report, [(&ours, &api), (&redis, &Arc::new(redis::script()))], connections)?;
+            beside_redis(setup, report, &api, &redis, connections)?;
         }
-        ours.stop()?;
     }
     Ok(())
 }
@@ -81,10 +80,12 @@ fn send(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> {
 fn beside_redis(
     setup: &Setup<'_>,
     report: &mut Report,
-    programs: [(&Process, &Arc<Script>); 2],
+    api: &Arc<Script>,
+    redis: &Process,
     connections: usize,
 ) -> anyhow::Result<()> {
-    let pairs = contract::measure(setup.pairs, programs, connections)?;
+    let name = format!("api-redis-{connections}");
+    let pairs = contract::measure_sends(setup, &name, [api, &Arc::new(redis::script())], redis, connections)?;
     let what = format!("durable SEND, API 1, {connections} connections, Redis");
     contract::latency_row(report, &what, &pairs, Aim::AtMost(1.0));
     contract::rate_row(report, &what, &pairs, Aim::AtLeast(1.0));

@@ -14,6 +14,8 @@ pub(crate) const SHAPES: [usize; 2] = [1, 50];
 /// Peers that are sent to. Each may have 10,000 messages waiting, and none of them exists, so that only the acceptance
 /// is measured.
 const PEERS: u8 = 16;
+/// Slices in which one daemon is sent to, besides the first one that is not counted.
+const SENDING_PAIRS: u32 = 6;
 /// Bytes of a message.
 pub(crate) const TEXT: usize = 100;
 
@@ -34,13 +36,12 @@ pub(crate) fn host(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()>
 pub(crate) fn send(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> {
     let script = Arc::new(classic_send()?);
     for connections in SHAPES {
-        // Anew for each shape, so that the outboxes have room.
-        let (ours, reference) = servers(setup, &format!("send-{connections}"), true)?;
-        let pairs = measure(setup.pairs, [(&ours, &script), (&reference, &script)], connections)?;
+        let name = format!("send-{connections}");
+        let reference = reference(setup, &name, true)?;
+        let pairs = measure_sends(setup, &name, [&script, &script], &reference, connections)?;
         let what = format!("durable SEND, {connections} connections");
         latency_row(report, &what, &pairs, Aim::None);
         rate_row(report, &what, &pairs, if connections == 50 { Aim::AtLeast(0.5) } else { Aim::None });
-        ours.stop()?;
     }
     Ok(())
 }
@@ -69,8 +70,30 @@ pub(crate) fn peers() -> anyhow::Result<Vec<PeerId>> {
 
 pub(crate) fn servers(setup: &Setup<'_>, name: &str, store: bool) -> anyhow::Result<(Process, Process)> {
     let ours = Recipe::loopback(&setup.dir.join(format!("{name}-torchat")))?.start()?;
-    let reference = Recipe::reference(&setup.dir.join(format!("{name}-reference")), store)?.start()?;
-    Ok((ours, reference))
+    Ok((ours, reference(setup, name, store)?))
+}
+
+pub(crate) fn reference(setup: &Setup<'_>, name: &str, store: bool) -> anyhow::Result<Process> {
+    Recipe::reference(&setup.dir.join(format!("{name}-reference")), store)?.start()
+}
+
+/// Alternate slices of SEND, with a daemon of its own for each few of them, so that the outboxes have room for all.
+pub(crate) fn measure_sends(
+    setup: &Setup<'_>,
+    name: &str,
+    [script, other]: [&Arc<Script>; 2],
+    reference: &Process,
+    connections: usize,
+) -> anyhow::Result<Vec<[Slice; 2]>> {
+    let mut pairs = Vec::new();
+    while let left @ 1.. = setup.pairs - u32::try_from(pairs.len())? {
+        let dir = setup.dir.join(format!("{name}-torchat-{}", pairs.len()));
+        let ours = Recipe::loopback(&dir)?.start()?;
+        pairs.extend(measure(left.min(SENDING_PAIRS), [(&ours, script), (reference, other)], connections)?);
+        ours.stop()?;
+        std::fs::remove_dir_all(&dir)?;
+    }
+    Ok(pairs)
 }
 
 /// Alternate slices, ours and the reference's.
