@@ -20,9 +20,9 @@ const HISTORY_MAX: u32 = 10_000;
 /// Bytes of such a reply, and of a list of old programs' messages; less if there is little room, see [`Desk`].
 pub(super) const REPLY_BYTES: usize = 4 << 20;
 /// How long SEND waits for the delivery when no time is given.
-const WAIT_DEFAULT_S: u64 = 120;
+pub(super) const WAIT_DEFAULT_S: u64 = 120;
 /// How long SEND waits at most.
-const WAIT_MAX_S: u64 = 3600;
+pub(super) const WAIT_MAX_S: u64 = 3600;
 
 /// A message that was handed out and is neither taken nor put back.
 pub(super) enum Held {

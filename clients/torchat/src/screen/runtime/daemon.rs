@@ -132,7 +132,7 @@ fn client_error(error: PlaceError) -> ApiClientError {
 fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<Wake>) {
     for ask in asks {
         let answer = perform(handle, &ask);
-        if ask == Ask::Exit {
+        if ask == Ask::Exit && answer.is_ok() {
             // Whoever starts one next must not meet one that ends.
             place.wait_gone(STOP);
         }

@@ -4,6 +4,7 @@ use super::answer_line;
 use super::subscription::{allowed, consumer_key};
 use crate::LegacyLine;
 use crate::control::access::Access;
+use crate::control::commands::{WAIT_DEFAULT_S, WAIT_MAX_S};
 use crate::control::contacts::{INVITE_DEFAULT_H, INVITE_MAX_H};
 use crate::control::pages::{Desk, Held, Turn};
 use crate::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
@@ -39,10 +40,6 @@ const MESSAGES_DEFAULT: u32 = 50;
 const EVENTS_DEFAULT: u32 = 100;
 /// How long EVENTS and STATUS wait at most, in seconds.
 const NEWS_WAIT_MAX_S: u32 = 300;
-/// How long SEND waits for the delivery when no time is given, in seconds.
-const WAIT_DEFAULT_S: u64 = 120;
-/// How long SEND waits at most, in seconds.
-const WAIT_MAX_S: u64 = 3600;
 
 /// What a command works with.
 #[derive(Clone)]
