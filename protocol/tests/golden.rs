@@ -180,6 +180,37 @@ fn no_control_verb_is_a_peer_message() {
     }
 }
 
+/// The shortest way to write 64 bytes, an Ed25519 signature, in characters: base 64. An octet a character needs as many.
+const SIGNATURE_CHARS: usize = 64;
+
+/// What a person or a program chose freely: it may hold anything, and nobody checks it as a signature.
+const FREE: [&str; 6] = ["text", "nick", "app", "features", "invite", "t"];
+
+fn no_room_for_a_signature(name: &str, key: &str, value: &serde_json::Value) {
+    match value {
+        _ if FREE.contains(&key) => {}
+        serde_json::Value::String(text) => assert!(text.len() < SIGNATURE_CHARS, "{name}: {key} holds {text}"),
+        serde_json::Value::Array(list) => list.iter().for_each(|one| no_room_for_a_signature(name, key, one)),
+        serde_json::Value::Object(map) => map.iter().for_each(|(key, one)| no_room_for_a_signature(name, key, one)),
+        serde_json::Value::Number(_) | serde_json::Value::Bool(_) | serde_json::Value::Null => {}
+    }
+}
+
+#[test]
+fn no_message_has_room_for_a_signature() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for (name, message) in samples() {
+        let value: serde_json::Value = serde_json::from_slice(&message.encode()).unwrap();
+        kinds.insert(value["t"].as_str().unwrap().to_owned());
+        no_room_for_a_signature(name, "", &value);
+    }
+    // A message that is added must be added here, too.
+    let source = include_str!("../src/message.rs");
+    let known = source.split("pub enum PeerMessage {").nth(1).unwrap().split("\n}").next().unwrap();
+    let variants = known.lines().map(str::trim).filter(|line| line.starts_with(char::is_uppercase));
+    assert_eq!(variants.count(), kinds.len(), "{kinds:?}");
+}
+
 #[test]
 fn limits_are_kept() {
     let text = |text: String| {

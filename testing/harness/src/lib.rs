@@ -8,3 +8,4 @@ pub mod loopback;
 pub mod pty;
 pub mod resident;
 pub mod sim;
+pub mod skipped;

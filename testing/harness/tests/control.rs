@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use torchat_harness::daemon::{Daemon, eventually};
+use torchat_harness::skipped;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
@@ -203,8 +204,7 @@ fn clients_that_leave_stay_or_crawl_disturb_nobody() {
 
 #[test]
 fn a_refused_client_of_another_user_runs_nothing() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can start a client under another uid");
+    if !skipped::is_root("a_refused_client_of_another_user_runs_nothing") {
         return;
     }
     let place = start();

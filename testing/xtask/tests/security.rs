@@ -1,4 +1,5 @@
-//! Every test that `docs/SECURITY.md` names as the proof of a property exists under that name.
+//! Every test that docs/SECURITY.md and docs/RELIABILITY.md name as a proof exists under that name. That it ran and
+//! passed is for `cargo xtask test` to say, in its step "proofs".
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -32,14 +33,20 @@ fn every_proof_that_is_named_exists() {
     let mut known = BTreeSet::new();
     tests(&root, &mut known);
     assert!(known.len() > 200, "{}", known.len());
-    let document = std::fs::read_to_string(root.join("docs/SECURITY.md")).unwrap();
-    let table = document.split("| property | by | shown by |").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut named = 0;
-    for row in table.lines().filter(|line| line.starts_with("| ")) {
-        let proofs = row.trim_end_matches('|').rsplit('|').next().unwrap();
-        for proof in proofs.split('`').skip(1).step_by(2) {
-            assert!(known.contains(proof), "docs/SECURITY.md names the test {proof}, which does not exist");
-            named += 1;
+    let tables =
+        [("SECURITY", "| property | by | shown by |"), ("RELIABILITY", "| # | promise | kept by | shown by |")];
+    for (name, head) in tables {
+        let document = std::fs::read_to_string(root.join(format!("docs/{name}.md"))).unwrap();
+        let table = document.split(head).nth(1).unwrap().split("\n\n").next().unwrap();
+        for row in table.lines().filter(|line| line.starts_with("| ")) {
+            let proofs = row.trim_end_matches('|').rsplit('|').next().unwrap();
+            let proofs: Vec<_> = proofs.split('`').skip(1).step_by(2).collect();
+            assert!(!proofs.is_empty(), "docs/{name}.md names no test in the row {row}");
+            for proof in proofs {
+                assert!(known.contains(proof), "docs/{name}.md names the test {proof}, which does not exist");
+                named += 1;
+            }
         }
     }
     assert!(named > 40, "only {named} tests are named");

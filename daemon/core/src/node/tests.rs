@@ -176,9 +176,23 @@ fn a_run_that_the_store_took_not_is_not_spoken_of() {
 
 #[test]
 fn a_stranger_learns_neither_runs_nor_lanes() {
-    let mut bench = Bench::new(|row, _| row.contact = false);
-    let hello = said_hello(&bench.link(1, 1));
-    assert_eq!((hello.run, hello.met, hello.lanes.len()), (None, None, 0));
+    // Somebody of whom we know all that there is to tell: a contact of before.
+    let lane = LaneState { lane: LaneId([5; 8]), hwm: 3, chain: Chain([6; 16]) };
+    let told = |contact: bool, blocked: bool| {
+        let mut bench = Bench::new(|row, _| {
+            (row.contact, row.blocked) = (contact, blocked);
+            (row.met, row.lanes) = (Some(RunId([3; 8])), vec![lane]);
+            row.nick = Some("eve".into());
+        });
+        let hello = said_hello(&bench.link(1, 1));
+        let run = hello.run.map(|run| Some(run) == bench.node.run);
+        (run, hello.met, hello.lanes)
+    };
+    // A contact hears all three, so each of them can leak.
+    assert_eq!(told(true, false), (Some(true), Some(RunId([3; 8])), vec![lane]));
+    assert_eq!(told(false, false), (None, None, vec![]), "removed");
+    assert_eq!(told(false, true), (None, None, vec![]), "blocked");
+    assert_eq!(told(true, true), (None, None, vec![]), "blocked while it is a contact");
 }
 
 #[test]

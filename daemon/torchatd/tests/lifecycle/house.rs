@@ -145,7 +145,8 @@ impl House {
         finish(command)
     }
 
-    /// A start by user 65534 with a data directory of that user and this mode; `None`, loudly, if that cannot be done.
+    /// A start by user 65534 with a data directory of that user and this mode; `None` if that cannot be done, because root may
+    /// write everywhere and there is no setpriv: the caller says it.
     pub(crate) fn run_as_another_user(&self, data: &Path, mode: u32) -> Option<Ended> {
         if !self.is_root() {
             fs::set_permissions(data, Permissions::from_mode(mode)).unwrap();
@@ -154,7 +155,6 @@ impl House {
             return Some(ended);
         }
         if Command::new("setpriv").arg("--version").output().is_err() {
-            eprintln!("SKIPPED: root may write everywhere, and there is no setpriv to become another user");
             return None;
         }
         // A copy where the other user can reach it.
