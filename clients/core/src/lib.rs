@@ -136,9 +136,12 @@ impl Client {
                 return serde_json::from_slice(&line).map_err(|error| ClientError::Reply(error.to_string()));
             }
             let mut chunk = [0; 16 * 1024];
-            match self.stream.read(&mut chunk)? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                n => self.buffer.extend(chunk.iter().take(n)),
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(n) => self.buffer.extend(chunk.iter().take(n)),
+                // We were stopped and go on: Linux ends a read that has a time limit then. The answer comes all the same.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }

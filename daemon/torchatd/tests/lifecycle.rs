@@ -20,6 +20,12 @@ use std::time::{Duration, Instant};
 /// A clean stop, by contract.
 const STOP: Duration = Duration::from_secs(2);
 
+/// A stop took no longer than it may on a machine as busy as this one.
+fn in_time(took: Duration) {
+    let limit = STOP + torchat_harness::pace::slack();
+    assert!(took <= limit, "it took {took:?}, and may take {limit:?}");
+}
+
 #[test]
 fn d_returns_when_the_port_answers() {
     let house = House::new();
@@ -122,7 +128,7 @@ fn the_foreground_prints_the_port_and_stops_on_a_signal() {
         let asked = Instant::now();
         daemon.signal(signal);
         assert_eq!(daemon.wait_code(), Some(0), "{signal}");
-        assert!(asked.elapsed() <= STOP, "{signal}: {:?}", asked.elapsed());
+        in_time(asked.elapsed());
         assert!(!house.data().join("pid").exists());
     }
 }
@@ -148,7 +154,7 @@ fn exit_answers_and_ends() {
     let asked = Instant::now();
     assert_eq!(house.ask(r#"{"cmd":"EXIT","portno":7}"#)["cmd"], "END");
     assert_eq!(daemon.wait_code(), Some(0));
-    assert!(asked.elapsed() <= STOP, "{:?}", asked.elapsed());
+    in_time(asked.elapsed());
 }
 
 #[test]
@@ -164,7 +170,7 @@ fn clients_that_hang_do_not_hold_a_stop() {
     let asked = Instant::now();
     daemon.signal("TERM");
     assert_eq!(daemon.wait_code(), Some(0));
-    assert!(asked.elapsed() <= STOP, "{:?}", asked.elapsed());
+    in_time(asked.elapsed());
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn stop_waits_until_the_daemon_is_gone() {
     let asked = Instant::now();
     let stopped = house.run(&["--stop"]);
     assert_eq!(stopped.code, 0, "{stopped:?}");
-    assert!(asked.elapsed() <= STOP + Duration::from_millis(500), "{:?}", asked.elapsed());
+    in_time(asked.elapsed());
     assert!(!daemon.is_alive());
     let again = house.run(&["--stop"]);
     assert_eq!(again.code, 1, "{again:?}");

@@ -11,6 +11,7 @@ mod redis;
 mod words;
 
 pub(crate) use large::run as large;
+pub(crate) use line::Line;
 
 use crate::Setup;
 use crate::contract::{self, SHAPES};

@@ -6,6 +6,7 @@
 mod api;
 mod client;
 mod contract;
+mod friends;
 mod load;
 mod memory;
 mod process;
@@ -15,6 +16,7 @@ mod start;
 mod stats;
 #[cfg(feature = "tor")]
 mod tor;
+mod versus;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -82,6 +84,8 @@ enum Part {
     Client,
     /// Start to first answer, and resident memory.
     Start,
+    /// Two builds beside each other, in alternate slices: HOST, SEND, HISTORY, deliveries, first links, turns.
+    Versus(versus::Versus),
     /// The reference server, as a process of its own.
     #[command(hide = true)]
     Refserver {
@@ -148,6 +152,13 @@ fn main() -> anyhow::Result<()> {
         #[cfg(feature = "tor")]
         windows: cli.windows,
     };
+    if let Part::Versus(versus) = &part {
+        let mut report = Report::of_builds(folder.path());
+        let done = versus::run(&setup, versus, &mut report);
+        // What was measured before something failed is worth showing.
+        print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
+        return done;
+    }
     let mut report = Report::new(folder.path());
     if matches!(part, Part::All | Part::Control) {
         contract::host(&setup, &mut report)?;

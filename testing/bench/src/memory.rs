@@ -1,4 +1,4 @@
-//! Resident memory of a process, as the kernel counts it.
+//! Resident memory and processor time of a process, as the kernel counts them.
 
 use anyhow::Context as _;
 
@@ -26,6 +26,18 @@ impl Resident {
         };
         Some(Self { all: field("VmRSS:")?, anonymous: field("RssAnon:")? })
     }
+}
+
+/// Processor time of all living threads of a process, in nanoseconds. A thread that ends takes its time with it; those of
+/// a runtime live on.
+pub(crate) fn cpu_ns(pid: u32) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // proc(5), schedstat: nanoseconds on the processor come first. A thread may end meanwhile.
+        let Ok(line) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        sum += line.split(' ').next().context("an empty schedstat")?.parse::<u64>()?;
+    }
+    Ok(sum)
 }
 
 /// Millions of bytes.

@@ -48,10 +48,14 @@ impl Recipe {
 
     /// The daemon whose peers are on loopback TCP: everything of torchat but Tor.
     pub(crate) fn loopback(dir: &Path) -> anyhow::Result<Self> {
-        let peers = dir.with_extension("peers");
-        std::fs::create_dir_all(&peers)?;
-        let arguments = vec![dir.to_owned(), peers, "7".into()];
-        Ok(Self { program: sibling("loopback-daemon")?, arguments, data: dir.to_owned(), clean_exit: true, told: None })
+        Self::loopback_of(&sibling("loopback-daemon")?, dir, &dir.with_extension("peers"), 7)
+    }
+
+    /// The same of any build, with the folder that it shares with its peers, and its identity.
+    pub(crate) fn loopback_of(program: &Path, dir: &Path, peers: &Path, seed: u8) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(peers)?;
+        let arguments = vec![dir.to_owned(), peers.to_owned(), seed.to_string().into()];
+        Ok(Self { program: program.to_owned(), arguments, data: dir.to_owned(), clean_exit: true, told: None })
     }
 
     /// Redis, which answers when what it was given is on the disk.
@@ -71,6 +75,11 @@ impl Recipe {
 
     /// torchatd itself.
     pub(crate) fn torchatd(dir: &Path, config: &Path) -> anyhow::Result<Self> {
+        Ok(Self::torchatd_of(&sibling("torchatd")?, dir, config))
+    }
+
+    /// torchatd of any build.
+    pub(crate) fn torchatd_of(program: &Path, dir: &Path, config: &Path) -> Self {
         let arguments = vec![
             "--data-dir".into(),
             dir.to_owned(),
@@ -80,7 +89,7 @@ impl Recipe {
             dir.with_extension("logs"),
             "0".into(),
         ];
-        Ok(Self { program: sibling("torchatd")?, arguments, data: dir.to_owned(), clean_exit: true, told: None })
+        Self { program: program.to_owned(), arguments, data: dir.to_owned(), clean_exit: true, told: None }
     }
 
     /// This program as the bare reference over Tor: one arti client and one service that sends back what it gets. With a

@@ -43,6 +43,7 @@ impl Aim {
 /// What was measured, and on what.
 pub(crate) struct Report {
     machine: String,
+    head: [&'static str; 6],
     rows: Vec<Row>,
     notes: Vec<String>,
 }
@@ -59,7 +60,13 @@ impl Report {
             read("/proc/loadavg").split(' ').next().unwrap_or_default(),
             file_system(dir).unwrap_or_else(|| "an unknown file system".into()),
         );
-        Self { machine, rows: Vec::new(), notes: Vec::new() }
+        Self { machine, head: HEAD, rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// The same for two builds: theirs are the columns of ours and of the reference.
+    pub(crate) fn of_builds(dir: &Path) -> Self {
+        let head = ["measured", "new", "old", "new / old: median [quartiles]", "n", "aim"];
+        Self { head, ..Self::new(dir) }
     }
 
     /// Adds a line, and shows it at once: a run takes minutes.
@@ -80,7 +87,7 @@ impl Report {
     }
 
     pub(crate) fn plain(&self) -> String {
-        let mut table = vec![HEAD.map(str::to_owned)];
+        let mut table = vec![self.head.map(str::to_owned)];
         table.extend(self.rows.iter().map(cells));
         let width: [usize; 6] =
             std::array::from_fn(|n| table.iter().map(|row| row[n].chars().count()).max().unwrap_or_default());
@@ -94,7 +101,8 @@ impl Report {
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let mut text = format!("{}\n\n| {} |\n|{}\n", self.machine, HEAD.join(" | "), "---|".repeat(HEAD.len()));
+        let mut text =
+            format!("{}\n\n| {} |\n|{}\n", self.machine, self.head.join(" | "), "---|".repeat(self.head.len()));
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", cells(row).join(" | "));
         }
@@ -142,7 +150,7 @@ mod tests {
             judged: Summary::of([1.25, 1.25]),
             aim: Aim::AtMost(1.3),
         };
-        let report = Report { machine: "a machine".into(), rows: vec![row], notes: vec!["A note.".into()] };
+        let report = Report { machine: "a machine".into(), head: HEAD, rows: vec![row], notes: vec!["A note.".into()] };
         assert!(
             report.markdown().ends_with("| HOST | 9 us | 7 us | 1.25 [1.25 to 1.25] | 2 | <= 1.3: met |\n\nA note.\n")
         );

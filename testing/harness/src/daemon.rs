@@ -131,7 +131,7 @@ impl Daemon {
     pub fn stop(&mut self) -> anyhow::Result<Duration> {
         let asked = Instant::now();
         self.client()?.exit()?;
-        let status = self.wait(Duration::from_secs(10))?;
+        let status = self.wait(Duration::from_secs(60))?;
         ensure!(status.success(), "it ended with {status}");
         Ok(asked.elapsed())
     }

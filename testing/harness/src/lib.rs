@@ -5,6 +5,7 @@ pub mod api;
 pub mod chaos;
 pub mod daemon;
 pub mod loopback;
+pub mod pace;
 pub mod pty;
 pub mod resident;
 pub mod sim;

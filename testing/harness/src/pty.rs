@@ -101,8 +101,12 @@ impl Screen {
         std::thread::spawn(move || {
             let mut bytes = [0; 64 << 10];
             loop {
-                // An error is the end: Linux says EIO when the last program has closed the terminal.
-                let count = reader.read(&mut bytes).unwrap_or(0);
+                let count = match reader.read(&mut bytes) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    // The end: Linux says EIO when the last program has closed the terminal.
+                    Err(_) => 0,
+                };
                 let mut shown = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let came = bytes.get(..count).unwrap_or_default();
                 shown.parser.process(came);

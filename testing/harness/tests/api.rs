@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
 use torchat_harness::daemon::eventually;
+use torchat_harness::pace;
 use torchat_protocol::control::api::error::CODES;
 use torchat_protocol::control::api::{COMMANDS, REF_BYTES};
 
@@ -338,7 +339,7 @@ fn a_request_that_waits_holds_nobody_up() {
     assert_eq!(api.answer(&poll).unwrap().unwrap_err()["code"], "bad-request");
     let begun = Instant::now();
     assert_eq!(api.ok(json!({"cmd": "HOST"})).unwrap()["onion"], pair.onion_a);
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(250), "it did not wait for the poll, which waits 300 s");
     let mid = eventually("it is queued", WAIT, || {
         let page = api.ok(json!({"cmd": "HISTORY", "peer": NOBODY}))?;
         Ok(page["messages"].as_array().unwrap().first().map(|message| message["mid"].clone()))
@@ -425,8 +426,9 @@ fn at_the_end_of_the_daemon_everything_due_is_said() {
     assert!(error["code"] == "stopping" || error["queued"].is_string(), "{error}");
     assert_eq!(api.event(&json!("s")).unwrap().unwrap_err()["code"], "stopping");
     assert!(api.is_over() && other.is_over());
-    assert!(pair.a.wait(Duration::from_secs(10)).unwrap().success());
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert!(pair.a.wait(Duration::from_secs(60)).unwrap().success());
+    let (took, limit) = (asked.elapsed(), Duration::from_secs(3) + pace::slack());
+    assert!(took < limit, "it took {took:?}, and may take {limit:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use torchat_harness::daemon::{Daemon, eventually, talk_under_kills};
+use torchat_harness::pace;
 
 fn pair(dir: &Path) -> (Daemon, Daemon) {
     let peers = dir.join("peers");
@@ -96,7 +97,8 @@ fn exit_ends_within_two_seconds_with_links_up() {
     let Friends { mut a, b, onion_b, .. } = friends(dir.path());
     a.client().unwrap().send_and_wait(&onion_b, "hello", 30).unwrap();
     let took = a.stop().unwrap();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    let limit = Duration::from_secs(2) + pace::slack();
+    assert!(took < limit, "it took {took:?}, and may take {limit:?}");
     eventually("the peer saw the end", Duration::from_secs(5), || {
         Ok((b.client()?.status()?["links"] == 0).then_some(()))
     })

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_harness::daemon::{Daemon, check_history, eventually, talk_under_kills};
+use torchat_harness::pace;
 use torchat_tornet::Network;
 
 /// The deadline of every delivery. An old introduction point alone can hold a dial for 40 s.
@@ -129,7 +130,8 @@ fn exit_is_clean_and_fast_over_tor() {
     befriend(&a, &b);
     a.client().unwrap().send_and_wait(&onion(&b), "hello", DELIVERY_S).unwrap();
     let took = a.stop().unwrap();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    let limit = Duration::from_secs(2) + pace::slack();
+    assert!(took < limit, "it took {took:?}, and may take {limit:?}");
     eventually(
         "the peer was told",
         Duration::from_secs(10),

@@ -13,6 +13,7 @@ mod install;
 mod long;
 mod longfuzz;
 mod schema;
+mod supply;
 mod test;
 mod tornet;
 
@@ -64,6 +65,8 @@ enum Task {
     },
     /// A peer that breaks every rule, against the daemon: attacks and floods over loopback, or attacks over Tor.
     Hostile(hostile::Hostile),
+    /// Before a release: what cargo-deny says of all dependencies, with the advisories of this day. Needs the network.
+    ReleaseCheck,
     /// Kills, failing disks and power cuts: `kill`, `consumers`, `syncs`, `errors` or `powercut`, in their long forms.
     #[command(disable_help_flag = true)]
     Faults {
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Frames => frames::run(),
         Task::Dist(options) => dist::run(&options),
         Task::Bench { arguments } => bench(&arguments),
+        Task::ReleaseCheck => supply::release_check(),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };
     match result {
@@ -100,7 +104,13 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     install::ensure_tor()?;
     // One build of everything, because it measures torchatd and the loopback daemon as well. `cargo run -p torchat-bench`
     // would not build those two, and would build arti again whenever its features differ from the workspace's.
-    run(cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+    let mut build = cargo();
+    build.args(["build", "--release", "--workspace", "--bins"]);
+    if arguments.iter().any(|argument| argument == "versus") {
+        // The example `turns` is a part of that: what to build in the other checkout, too.
+        build.arg("--examples");
+    }
+    run(&mut build)?;
     run(Command::new(built().with_file_name("release").join("bench")).args(arguments))
 }
 

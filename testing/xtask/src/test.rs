@@ -64,6 +64,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         stop()?;
         proofs(&results, &skipped)
     });
+    course.step("supply chain", &[], || {
+        stop()?;
+        crate::supply::offline()
+    });
     course.step("lints", &[], || {
         stop()?;
         crate::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;

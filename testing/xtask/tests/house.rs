@@ -147,35 +147,83 @@ fn the_daemon_holds_no_second_tls_or_database() {
     }
 }
 
+/// What `.deny.toml` says: cargo-deny and these tests keep the same lists.
+fn deny() -> toml::Table {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.deny.toml");
+    std::fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
 #[test]
 fn every_licence_is_an_allowed_one() {
-    let allowed = [
-        "MIT",
-        "Apache-2.0",
-        "Apache-2.0 WITH LLVM-exception",
-        "BSD-2-Clause",
-        "BSD-3-Clause",
-        "ISC",
-        "Zlib",
-        "Unicode-3.0",
-        "CC0-1.0",
-        "Unlicense",
-        "BSL-1.0",
-        "MPL-2.0",
-        "MIT-0",
-        "0BSD",
-        "CDLA-Permissive-2.0",
-    ];
+    let deny = deny();
+    let allowed: Vec<_> =
+        deny["licenses"]["allow"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     let tree = tree();
-    for name in tree.below("torchatd") {
-        let package = &tree.packages[tree.id(&name)];
+    for package in tree.packages.values().filter(|package| !package["source"].is_null()) {
         let licence = package["license"].as_str().unwrap_or("none named").replace('/', " OR ");
         // A choice needs one allowed side, a sum needs all of them.
         let fine = licence
             .replace(['(', ')'], "")
             .split(" OR ")
             .any(|side| side.split(" AND ").all(|one| allowed.contains(&one.trim())));
-        assert!(fine, "{name} has the licence {licence:?}");
+        assert!(fine, "{} has the licence {licence:?}", package["name"]);
+    }
+}
+
+#[test]
+fn no_banned_crate_is_compiled_into_anything() {
+    let tree = tree();
+    let below: BTreeSet<_> = tree.ours().flat_map(|package| tree.below(package["name"].as_str().unwrap())).collect();
+    let versions = |name: &str| tree.packages.values().filter(|package| package["name"] == name).count();
+    let deny = deny();
+    let banned = deny["bans"]["deny"].as_array().unwrap();
+    assert!(banned.len() > 8, "{banned:?}");
+    for rule in banned {
+        let name = rule["crate"].as_str().unwrap();
+        if rule.get("deny-multiple-versions").is_some_and(|one| one.as_bool() == Some(true)) {
+            assert!(versions(name) <= 1, "{} versions of {name}", versions(name));
+        } else {
+            assert!(!below.contains(name), "{name} is banned: {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn every_package_is_ours_or_of_the_one_registry_with_a_checksum() {
+    const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+    for package in tree().packages.values() {
+        let source = &package["source"];
+        assert!(source.is_null() || source == REGISTRY, "{} comes from {source}", package["name"]);
+    }
+    // Of every platform, and whatever no feature selects: what the lock file names may be built by somebody.
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+    let lock: toml::Table = lock.parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    assert!(packages.len() > 100, "{}", packages.len());
+    for package in packages {
+        let checked = match package.get("source").map(|source| source.as_str().unwrap()) {
+            None => package["name"] == "xtask".into() || package["name"].as_str().unwrap().starts_with("torchat"),
+            Some(source) => source == REGISTRY && package["checksum"].as_str().unwrap().len() == 64,
+        };
+        assert!(checked, "{package:?}");
+    }
+}
+
+#[test]
+fn no_dependency_of_ours_takes_any_version() {
+    for package in tree().ours() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let ours = !dependency["path"].is_null();
+            assert!(ours || dependency["req"] != "*", "{} takes any {}", package["name"], dependency["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_advisory_that_is_ignored_has_a_reason() {
+    for ignored in deny()["advisories"]["ignore"].as_array().unwrap() {
+        let id = ignored["id"].as_str().unwrap();
+        assert!(id.starts_with("RUSTSEC-") && ignored["reason"].as_str().unwrap().len() > 20, "{ignored:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     lines: BufReader<TcpStream>,
     answer: String,
@@ -18,7 +18,7 @@ pub(super) struct Line {
 
 impl Line {
     /// A connection in the classic contract.
-    pub(super) fn classic(port: u16) -> anyhow::Result<Self> {
+    pub(crate) fn classic(port: u16) -> anyhow::Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -28,26 +28,26 @@ impl Line {
     }
 
     /// A connection that has said HELLO.
-    pub(super) fn api(port: u16) -> anyhow::Result<Self> {
+    pub(crate) fn api(port: u16) -> anyhow::Result<Self> {
         let mut line = Self::classic(port)?;
         line.say(HELLO)?;
         ensure!(line.hear()?.contains("\"ok\":"), "HELLO was refused: {}", line.answer);
         Ok(line)
     }
 
-    pub(super) fn say(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn say(&mut self, request: &[u8]) -> anyhow::Result<()> {
         Ok(self.stream.write_all(request)?)
     }
 
     /// The next line.
-    pub(super) fn hear(&mut self) -> anyhow::Result<&str> {
+    pub(crate) fn hear(&mut self) -> anyhow::Result<&str> {
         self.answer.clear();
         ensure!(self.lines.read_line(&mut self.answer)? > 0, "the connection was closed");
         Ok(&self.answer)
     }
 
     /// Asks, and returns how long the answer took, which must begin so.
-    pub(super) fn ask(&mut self, request: &[u8], good: &str) -> anyhow::Result<Duration> {
+    pub(crate) fn ask(&mut self, request: &[u8], good: &str) -> anyhow::Result<Duration> {
         let asked = Instant::now();
         self.say(request)?;
         self.hear()?;
@@ -57,7 +57,7 @@ impl Line {
     }
 
     /// The answer that was heard last.
-    pub(super) fn answer(&self) -> &str {
+    pub(crate) fn answer(&self) -> &str {
         &self.answer
     }
 }

@@ -4,23 +4,19 @@
 //! echo: what nobody can do faster with the same Tor.
 
 use crate::Setup;
+use crate::friends::{Friends, deliver, until};
 use crate::process::{Process, Recipe};
 use crate::report::{Aim, Report, Row};
 use crate::stats::{Summary, percentile};
-use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_tornet::{Config, Network};
 
-/// How long a delivery may take at most.
-const LIMIT_S: u64 = 280;
 /// How long the receiver is away, in turn: just restarted, a short break, and long enough for the sender's pauses between
 /// two dials to grow.
 const AWAY: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(15), Duration::from_secs(60)];
 /// Messages that wait for the receiver.
 const QUEUED: usize = 5;
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(50);
 /// The identity of the bare service; the dialler's is the next.
 const SEED: u8 = 21;
 
@@ -63,13 +59,7 @@ impl Bench {
     fn friends(&self, dir: &Path) -> anyhow::Result<([Recipe; 2], [Process; 2], [String; 2])> {
         std::fs::create_dir_all(dir)?;
         let recipe = |name: &str| Recipe::torchatd(&dir.join(name), &self.config);
-        let recipes = [recipe("a")?, recipe("b")?];
-        let running = [recipes[0].start()?, recipes[1].start()?];
-        let onions = [running[0].client()?.host()?, running[1].client()?.host()?];
-        running[0].client()?.add(&onions[1])?;
-        running[1].client()?.add(&onions[0])?;
-        deliver(&running[0], &onions[1])?;
-        deliver(&running[1], &onions[0])?;
+        let Friends { recipes, running, onions } = Friends::start([recipe("a")?, recipe("b")?])?;
         Ok((recipes, running, onions))
     }
 
@@ -127,19 +117,6 @@ impl Bench {
         });
         Ok(())
     }
-}
-
-fn deliver(from: &Process, to: &str) -> anyhow::Result<()> {
-    Ok(from.client()?.send_and_wait(to, "a message", LIMIT_S)?)
-}
-
-fn until(what: &str, mut look: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(LIMIT_S);
-    while !look().context(what.to_owned())? {
-        ensure!(Instant::now() < deadline, "not within {LIMIT_S} s: {what}");
-        std::thread::sleep(LOOK);
-    }
-    Ok(())
 }
 
 fn show(pairs: &[Pair]) {

@@ -1,5 +1,6 @@
 //! What a process costs while it idles: processor time, and bytes on its TCP connections.
 
+use crate::memory::cpu_ns;
 use anyhow::{Context as _, bail, ensure};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,17 +95,6 @@ pub(super) fn watch<const N: usize>(watched: &mut [Watched; N], window: Duration
         used.bytes = process.bytes - used.bytes;
     }
     Ok(used)
-}
-
-/// Processor time of all living threads. A thread that ends takes its time with it; those of a runtime live on.
-fn cpu_ns(pid: u32) -> anyhow::Result<u64> {
-    let mut sum = 0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        // proc(5), schedstat: nanoseconds on the processor come first. A thread may end meanwhile.
-        let Ok(line) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        sum += line.split(' ').next().context("an empty schedstat")?.parse::<u64>()?;
-    }
-    Ok(sum)
 }
 
 /// The sockets of a process.
