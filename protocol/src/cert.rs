@@ -8,7 +8,7 @@
 pub const CONTEXT: &[u8] = b"torchatd/1 device certificate\0";
 /// Bytes of an encoded certificate.
 pub const LEN: usize = 149;
-/// How long a certificate is valid: 90 days, in seconds.
+/// Longest time for which a certificate is valid: 90 days, in seconds. Ours are made for as long.
 pub const VALID_S: u64 = 90 * 86_400;
 /// A new certificate is made when the old one has this age: 60 days, in seconds.
 pub const RENEW_S: u64 = 60 * 86_400;
@@ -24,7 +24,7 @@ pub struct DeviceCert {
     pub device: [u8; 32],
     /// The device's number, 0 for the only one.
     pub dev_no: u8,
-    /// Rises when the device's key changes.
+    /// Rises when the device's key changes. The first is 1.
     pub epoch: u32,
     /// Not valid before, in seconds since 1970.
     pub not_before: u64,
@@ -77,6 +77,17 @@ impl DeviceCert {
         })
     }
 
+    /// Whether it says something that a certificate may say: it begins before it ends, is valid for [`VALID_S`] at most,
+    /// and has an epoch. The times alone say nothing of now: see [`DeviceCert::is_current`].
+    ///
+    /// A stolen certificate with its device's key is worth something until it ends, so none is believed that ends never. (To
+    /// leave that to the honest makers was rejected: it is the dishonest that the limit is for. Whoever has the onion's key
+    /// makes one certificate after the other; against that there is no rule.)
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.epoch > 0 && self.not_before < self.not_after && self.not_after - self.not_before <= VALID_S
+    }
+
     /// Whether the certificate is valid at `now_s`, within the allowed error of the clocks.
     #[must_use]
     pub fn is_current(&self, now_s: u64) -> bool {
@@ -110,6 +121,27 @@ mod tests {
             assert_eq!(DeviceCert::decode(&bytes[..len]), None, "{len}");
         }
         assert!(cert.to_be_signed().starts_with(CONTEXT));
+    }
+
+    #[test]
+    fn a_certificate_is_sound_for_ninety_days_at_most() {
+        let cert = |epoch, not_before, not_after| DeviceCert {
+            identity: [0; 32],
+            device: [0; 32],
+            dev_no: 0,
+            epoch,
+            not_before,
+            not_after,
+            signature: [0; 64],
+        };
+        for (from, to) in [(0, 1), (0, VALID_S), (7, 7 + VALID_S), (u64::MAX - VALID_S, u64::MAX)] {
+            assert!(cert(1, from, to).is_sound() && cert(u32::MAX, from, to).is_sound(), "{from} {to}");
+            assert!(!cert(0, from, to).is_sound(), "{from} {to}");
+        }
+        for (from, to) in [(0, 0), (1, 0), (7, 7), (0, VALID_S + 1), (0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX)]
+        {
+            assert!(!cert(1, from, to).is_sound(), "{from} {to}");
+        }
     }
 
     #[test]

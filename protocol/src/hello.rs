@@ -14,6 +14,8 @@ pub const NO_VERSION: u8 = 0xff;
 pub const SERVER_HELLO_LEN: usize = 5;
 /// Most versions of a client's hello.
 const MAX_VERSIONS: usize = 8;
+/// No version: an answer of this kind would read like [`NO_VERSION`], or like a field that nobody has set.
+const NEVER: [u8; 2] = [0, NO_VERSION];
 
 /// Why the first bytes are not ours. The stream is closed without a byte in answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +23,7 @@ pub enum HelloError {
     /// Another protocol: a web browser, an old daemon, a scanner.
     #[error("not this protocol")]
     Magic,
-    /// None, too many, or repeated versions.
+    /// None, too many, or repeated versions, or one that is none: 0 and 0xff.
     #[error("a bad list of versions")]
     Versions,
     /// We have no version in common.
@@ -60,7 +62,7 @@ pub fn parse_client_hello(bytes: &[u8]) -> Result<Option<usize>, HelloError> {
     }
     let end = MAGIC.len() + 1 + count;
     let Some(versions) = bytes.get(MAGIC.len() + 1..end) else { return Ok(None) };
-    if (1..count).any(|n| versions[..n].contains(&versions[n])) {
+    if (1..count).any(|n| versions[..n].contains(&versions[n])) || versions.iter().any(|v| NEVER.contains(v)) {
         return Err(HelloError::Versions);
     }
     if versions.contains(&VERSION) { Ok(Some(end)) } else { Err(HelloError::NoCommonVersion) }
@@ -115,6 +117,12 @@ mod tests {
         for bad in [&b"TCHT\x00"[..], b"TCHT\x09", b"TCHT\xff", b"TCHT\x02\x01\x01", b"TCHT\x03\x01\x02\x02"] {
             assert_eq!(parse_client_hello(bad), Err(HelloError::Versions), "{bad:?}");
         }
+        for bad in
+            [&b"TCHT\x01\x00"[..], b"TCHT\x01\xff", b"TCHT\x02\x01\x00", b"TCHT\x02\xff\x01", b"TCHT\x03\x02\x00\xff"]
+        {
+            assert_eq!(parse_client_hello(bad), Err(HelloError::Versions), "{bad:?}");
+        }
+        assert_eq!(parse_client_hello(b"TCHT\x02\xfe\x01"), Ok(Some(7)));
         assert_eq!(parse_client_hello(b"TCHT\x02\x02\x03"), Err(HelloError::NoCommonVersion));
         assert_eq!(parse_server_hello(b"TCHT\xff"), Err(HelloError::NoCommonVersion));
     }

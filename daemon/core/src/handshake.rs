@@ -55,6 +55,9 @@ pub enum HandshakeError {
     /// A public key of small order, which would make the shared secret known to everybody.
     #[error("the peer uses a key of small order")]
     SmallOrder,
+    /// A public key in another spelling than its one canonical one.
+    #[error("the peer spells a key in another way than the one that there is")]
+    KeySpelling,
     /// The certificate is not the peer's, not current or not valid.
     #[error("the peer's certificate is not valid: {0}")]
     Certificate(&'static str),
@@ -205,7 +208,7 @@ impl Handshake {
                 let Some(message) = self.next_message(SECOND_LEN)? else {
                     return Ok(Step::NeedMore(State::AwaitSecond { dialled, noise }));
                 };
-                refuse_small_order(message.get(..DH_LEN))?;
+                check_key(message.get(..DH_LEN))?;
                 let payload = read_message(&mut noise, &message)?;
                 let (peer, cert) = self.check_cert(&noise, &payload, now_s)?;
                 if peer != dialled {
@@ -239,7 +242,7 @@ impl Handshake {
                 let Some(message) = self.next_message(FIRST_LEN)? else {
                     return Ok(Step::NeedMore(State::AwaitFirst { noise }));
                 };
-                refuse_small_order(Some(&message))?;
+                check_key(Some(&message))?;
                 read_message(&mut noise, &message)?;
                 let mut payload = self.cert.encode();
                 payload.resize(PAYLOAD_LEN, 0);
@@ -298,12 +301,17 @@ impl Handshake {
         let cert = payload.get(..cert::LEN).and_then(DeviceCert::decode);
         let cert = cert.ok_or(HandshakeError::Certificate("it has the wrong length"))?;
         let key = noise.get_remote_static().ok_or(HandshakeError::Noise)?;
-        refuse_small_order(Some(key))?;
+        check_key(Some(key))?;
         if key != cert.device {
             return Err(HandshakeError::Certificate("it is for another device"));
         }
         if !cert.is_current(now_s) {
             return Err(HandshakeError::Certificate("it is not valid at this time (is a clock wrong?)"));
+        }
+        if !cert.is_sound() {
+            return Err(HandshakeError::Certificate(
+                "it is valid for longer than a certificate may be, or has no epoch",
+            ));
         }
         let peer =
             PeerId::from_key(cert.identity).map_err(|_| HandshakeError::Certificate("its identity is no onion key"))?;
@@ -353,10 +361,19 @@ fn read_message(noise: &mut HandshakeState, message: &[u8]) -> Result<Vec<u8>, H
 
 /// snow 0.10 accepts X25519 points of small order. With one as a static key, anybody who saw the certificate could
 /// speak as its owner; so a point whose multiple by a clamped scalar is zero is refused.
-fn refuse_small_order(point: Option<&[u8]>) -> Result<(), HandshakeError> {
+///
+/// It takes every spelling of a point, too: with the top bit set, or with p added. Then two static keys of other bytes would be
+/// one key, and "is for another device" would mean one thing here and another thing in a program that compares points. So
+/// only the canonical spelling is taken, as of identities; every honest program says it, because X25519 yields no other.
+fn check_key(point: Option<&[u8]>) -> Result<(), HandshakeError> {
     let point: [u8; 32] = point.and_then(|p| p.try_into().ok()).ok_or(HandshakeError::Length)?;
     if MontgomeryPoint(point).mul_clamped([0x42; 32]).to_bytes() == [0; 32] {
         return Err(HandshakeError::SmallOrder);
+    }
+    // Little endian: p = 2^255 - 19 is 0xed, thirty times 0xff, 0x7f.
+    let [low, middle @ .., high] = point;
+    if high > 0x7f || (high == 0x7f && low >= 0xed && middle == [0xff; 30]) {
+        return Err(HandshakeError::KeySpelling);
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ impl Forger {
         let key = ExpandedSecretKey::from_bytes(&expanded);
         let found = (0..1_000).find_map(|later| {
             let mut cert = DeviceCert { identity: identity.to_bytes(), ..self.cert() };
-            cert.not_after += later;
+            cert.not_after -= later;
             let text = cert.to_be_signed();
             let signature = raw_sign::<Sha512>(&key, &text, &identity);
             cert.signature = signature.to_bytes();
@@ -167,6 +167,14 @@ impl Forger {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// Shows its own static key with the top bit set, which X25519 does not look at, perfectly certified.
+    #[must_use]
+    pub fn with_respelled_device(self) -> Self {
+        let mut point = self.cert().device;
+        point[31] |= 0x80;
+        self.with_weak_device(point)
     }
 
     /// Shows a static key of small order, certified for its own identity, and computes what everybody can with it.
@@ -367,6 +375,14 @@ impl WeakDh {
     fn weak(&self) -> Option<&[u8; 32]> {
         self.point.as_ref().filter(|_| self.is_static)
     }
+
+    fn is_small_order(&self) -> bool {
+        self.weak().is_some_and(|point| {
+            let mut point = *point;
+            point[31] &= 0x7f;
+            SMALL_ORDER.contains(&point)
+        })
+    }
 }
 
 impl Dh for WeakDh {
@@ -393,7 +409,7 @@ impl Dh for WeakDh {
         self.honest.privkey()
     }
     fn dh(&self, key: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
-        if self.weak().is_some() {
+        if self.is_small_order() {
             out.fill(0);
             return Ok(());
         }

@@ -25,6 +25,8 @@ pub fn cert(data: &[u8]) -> Seen {
         let exact = (start - skew..=end + skew).contains(&i128::from(now));
         assert_eq!(decoded.is_current(now), exact, "at {now}");
     }
+    let sound = decoded.epoch >= 1 && (1..=i128::from(cert::VALID_S)).contains(&(end - start));
+    assert_eq!(decoded.is_sound(), sound, "90 days at most, and an epoch");
     Seen::Taken
 }
 
@@ -43,6 +45,7 @@ pub fn hello(data: &[u8]) -> Seen {
         versions.sort_unstable();
         versions.dedup();
         assert_eq!(versions.len(), rest.len() - 1, "none twice");
+        assert!(!versions.contains(&0) && !versions.contains(&hello::NO_VERSION), "none that is none");
     }
     let server = settled(data, hello::parse_server_hello);
     if let Some(end) = server {

@@ -31,6 +31,8 @@ fn foreign() -> Vec<(&'static str, Vec<u8>)> {
         ("a hello with nine versions", b"TCHT\x09\x01\x02\x03\x04\x05\x06\x07\x08\x09".to_vec()),
         ("a hello with 255 versions", [&b"TCHT\xff"[..], &[1; 255]].concat()),
         ("a hello with our version twice", b"TCHT\x02\x01\x01".to_vec()),
+        ("a hello with version 0 behind ours (protocol D2)", b"TCHT\x02\x01\x00".to_vec()),
+        ("a hello with version 255 before ours (protocol D2)", b"TCHT\x02\xff\x01".to_vec()),
         ("a hello with a version twice", b"TCHT\x03\x01\x02\x02".to_vec()),
     ]
 }

@@ -73,6 +73,21 @@ pub(super) fn certificates() -> Vec<(&'static str, Lie)> {
             let now = now_s();
             Ok(shown(forger, |cert| (cert.not_before, cert.not_after) = (now + 3 * 86_400, now - 3 * 86_400)))
         }),
+        ("valid for 91 days (protocol 8)", |forger, _| {
+            Ok(shown(forger, |cert| cert.not_after = cert.not_before + VALID_S + 86_400))
+        }),
+        ("valid for a second too long (protocol 8)", |forger, _| {
+            Ok(shown(forger, |cert| cert.not_after = cert.not_before + VALID_S + 1))
+        }),
+        ("valid for ever (protocol 8)", |forger, _| {
+            Ok(shown(forger, |cert| (cert.not_before, cert.not_after) = (0, u64::MAX)))
+        }),
+        ("current by the clocks' error, and ends before it begins (protocol 8)", |forger, _| {
+            let now = now_s();
+            Ok(shown(forger, |cert| (cert.not_before, cert.not_after) = (now + 3600, now - 3600)))
+        }),
+        ("of epoch 0 (protocol 8)", |forger, _| Ok(forger.with_epoch(0))),
+        ("for a device key with its top bit set (protocol D6)", |forger, _| Ok(forger.with_respelled_device())),
         ("an identity of zeros", |forger, _| Ok(shown(forger, |cert| cert.identity = [0; 32]))),
         ("an identity of small order", |forger, _| {
             // The neutral element: every signature that its owner could make is everybody's.

@@ -15,7 +15,8 @@ const WEAK: [u8; 32] = [
 struct Forger {
     seed: [u8; 32],
     secret: [u8; 32],
-    /// Shows this as its static key, and computes what everybody can compute with it.
+    /// Shows this as its static key; with one of small order it computes what everybody can compute with it, with another
+    /// spelling of its own key what it computes anyway.
     weak: Option<[u8; 32]>,
     payload: Vec<u8>,
 }
@@ -162,7 +163,7 @@ impl Dh for WeakDh {
         self.honest.privkey()
     }
     fn dh(&self, key: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
-        if self.weak().is_some() {
+        if self.weak().is_some_and(|point| check_key(Some(point)) == Err(HandshakeError::SmallOrder)) {
             out.fill(0);
             return Ok(());
         }
@@ -207,7 +208,7 @@ fn an_identity_that_differs_by_torsion_is_refused_although_its_signature_verifie
         let cert = (0..1_000)
             .find_map(|later| {
                 let mut cert = DeviceCert { identity: identity.to_bytes(), ..honest.cert() };
-                cert.not_after += later;
+                cert.not_after -= later;
                 let text = cert.to_be_signed();
                 let signature = ed25519_dalek::hazmat::raw_sign::<Sha512>(&key, &text, &identity);
                 cert.signature = signature.to_bytes();
@@ -261,7 +262,6 @@ fn a_certificate_of_another_time_is_refused() {
         (NOW - 2 * skew, NOW - skew - 1, false),
         (0, 0, false),
         (u64::MAX, u64::MAX, false),
-        (0, u64::MAX, true),
     ] {
         forger.show(&forger.signed(DeviceCert { not_before, not_after, ..forger.cert() }, cert::CONTEXT));
         if good {
@@ -269,6 +269,64 @@ fn a_certificate_of_another_time_is_refused() {
         } else {
             assert_eq!(forger.refused(), late, "{not_before} {not_after}");
         }
+    }
+}
+
+#[test]
+fn a_certificate_for_ever_is_refused_and_so_is_one_of_no_epoch() {
+    let mut forger = Forger::honest();
+    let (day, valid) = (86_400, cert::VALID_S);
+    let unsound = HandshakeError::Certificate("it is valid for longer than a certificate may be, or has no epoch");
+    for (not_before, not_after, epoch, good) in [
+        (NOW, NOW + valid, 1, true),
+        (NOW - valid, NOW, 1, true),
+        (NOW, NOW + 1, u32::MAX, true),
+        (NOW, NOW + valid + 1, 1, false),
+        (NOW, NOW + 91 * day, 1, false),
+        (0, u64::MAX, 1, false),
+        (0, NOW + day, 1, false),
+        (NOW, u64::MAX, 1, false),
+        (NOW, NOW, 1, false),
+        // Within the error of the clocks it would be current, although it ends before it begins.
+        (NOW + 1, NOW, 1, false),
+        (NOW + day, NOW - day, 1, false),
+        (NOW, NOW + valid, 0, false),
+    ] {
+        let cert = DeviceCert { not_before, not_after, epoch, ..forger.cert() };
+        assert!(cert.is_current(NOW), "it is refused for its span alone");
+        forger.show(&forger.signed(cert, cert::CONTEXT));
+        if good {
+            assert!(forger.dial(&who(2)).unwrap().done.is_some(), "{not_before} {not_after}");
+            assert!(forger.serve(&who(2), forger.identity()).unwrap().done.is_some(), "{not_before} {not_after}");
+        } else {
+            assert_eq!(forger.refused(), unsound, "{not_before} {not_after} {epoch}");
+        }
+    }
+    // What we make ourselves is sound at every time and every epoch.
+    for now in [0, 5, NOW, NOW + 12_345, 4_000_000_000] {
+        let own = LocalIdentity::from_seeds(&[1; 32], &[101; 32], now).unwrap();
+        for epoch in [0, 1, 7, u32::MAX] {
+            let own = own.renewed(now).with_epoch(epoch);
+            assert!(own.cert().is_sound() && own.renewed(now + 60 * day).cert().is_sound(), "{now} {epoch}");
+        }
+    }
+}
+
+#[test]
+fn a_key_has_one_spelling() {
+    // The same point with the top bit set, as an ephemeral and as a certified static key, and what p + 9 spells.
+    let mut forger = Forger::honest();
+    let mut twin = forger.cert().device;
+    twin[31] |= 0x80;
+    forger.weak = Some(twin);
+    forger.show(&forger.signed(forger.cert(), cert::CONTEXT));
+    assert_eq!(forger.refused(), HandshakeError::KeySpelling);
+    let mut nine = [0xff; 32];
+    (nine[0], nine[31]) = (0xf6, 0x7f);
+    for point in [twin, nine] {
+        let mut server = Handshake::responder(&who(2), [8; 32]);
+        let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
+        assert_eq!(server.receive(&first, NOW).err(), Some(HandshakeError::KeySpelling), "{point:02x?}");
     }
 }
 
