@@ -7,7 +7,7 @@
 
 use crate::json::{self, JsonError};
 use crate::limits::JSON_DEPTH;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 
 /// Longest object, in bytes. The old programs lost everything beyond 1,024.
@@ -211,8 +211,13 @@ struct Recv {
     msg: String,
     #[serde(rename = "portno")]
     _portno: i64,
-    #[serde(default, rename = "date")]
+    #[serde(default, rename = "date", deserialize_with = "text")]
     _date: Option<String>,
+}
+
+/// A text where the key may be missing: serde would take `null` for a missing one.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 fn decode(object: &[u8]) -> Result<OldMessage, LegacyError> {
@@ -297,6 +302,10 @@ mod tests {
             good.replace(",\"portno\":80", ""),
             good.replace(",\"msg\":\"x\"", ""),
             good.replace(":80", ":80,\"date\":1"),
+            good.replace(":80", ":80,\"date\":null"),
+            good.replace("\"RECV\"", "null"),
+            good.replace("\"x\"", "null"),
+            good.replace(":80", ":null"),
             good.replace(":80", ":80,\"auth\":\"onion\""),
             good.replace(":80", ":80,\"id\":\"b\""),
             good.replace(":80", ":80,\"\\u0069d\":\"b\""),

@@ -32,6 +32,7 @@ pub fn stream(data: &[u8]) -> Seen {
     let allowed = ["cmd", "id", "msg", "portno", "date"];
     assert!(value.as_object().is_some_and(|keys| keys.keys().all(|key| allowed.contains(&key.as_str()))));
     assert_eq!((value["cmd"].as_str(), value["msg"].as_str()), (Some("RECV"), Some(message.text.as_str())));
+    assert!(value.get("date").is_none_or(Value::is_string) && value["portno"].is_i64(), "each key has its type");
     let claim = message.claim.as_str();
     assert_eq!(value["id"].as_str(), Some(claim));
     assert!((1..=CLAIM_BYTES).contains(&claim.len()) && claim.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
