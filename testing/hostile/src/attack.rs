@@ -1,5 +1,6 @@
 //! The table of attacks, and what runs it.
 
+mod claims;
 mod dialled;
 mod door;
 mod floods;
@@ -63,10 +64,19 @@ impl Attack {
 /// The whole table of what peers do.
 #[must_use]
 pub fn table() -> Vec<Attack> {
-    [door::rows(), handshake::rows(), frames::rows(), lanes::rows(), text::rows(), dialled::rows(), floods::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        door::rows(),
+        handshake::rows(),
+        frames::rows(),
+        lanes::rows(),
+        text::rows(),
+        claims::rows(),
+        dialled::rows(),
+        floods::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What programs that are no clients say to the control port. Its last row leaves traces.

@@ -282,7 +282,7 @@ impl Node {
             row.quiet = !matches!(why, ByeReason::Dup);
         }
         if why == ByeReason::Superseded && self.peers.get(&peer).is_some_and(|row| row.contact) {
-            self.notice(Notice::Superseded(peer), turn);
+            self.claims(peer, |peer, say| Notice::Superseded { peer, say }, turn);
         }
         self.close(id, None, turn);
     }

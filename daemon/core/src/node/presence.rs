@@ -77,7 +77,7 @@ impl Node {
         }
         self.tell_met(id, turn);
         if hello.met.is_some_and(|met| !self.runs.contains(&met)) {
-            self.notice(Notice::OtherCopy(peer), turn);
+            self.claims(peer, |peer, say| Notice::OtherCopy { peer, say }, turn);
         }
     }
 
@@ -110,12 +110,23 @@ impl Node {
         }
     }
 
+    /// A contact says something of us that we cannot check: the user is told that it says so, and how many do.
+    pub(super) fn claims(&mut self, peer: PeerId, notice: impl Fn(PeerId, usize) -> Notice, turn: &mut Turn) {
+        // Each contact that said so has one notice of the kind here.
+        let kind = std::mem::discriminant(&notice(peer, 1));
+        let others = self.notices.iter().map(|old| old.notice);
+        let others = others.filter(|old| std::mem::discriminant(old) == kind && old.peer() != Some(peer)).count();
+        self.notice(notice(peer, others + 1), turn);
+    }
+
     pub(super) fn notice(&mut self, notice: Notice, turn: &mut Turn) {
         let now = self.now;
-        let again = |old: &Noticed| old.notice == notice && now.mono_ms.saturating_sub(old.mono_ms) < REPEAT_MS;
+        let again = |old: &Noticed| old.notice.is_like(&notice) && now.mono_ms.saturating_sub(old.mono_ms) < REPEAT_MS;
         if self.notices.iter().any(again) {
             return;
         }
+        // A peer that says the same for days takes one place, or it would push out what others say.
+        self.notices.retain(|old| old.notice.peer().is_none() || !old.notice.is_like(&notice));
         if self.notices.len() == NOTICES {
             self.notices.pop_front();
         }

@@ -1,8 +1,10 @@
 //! Decisions of the node, told step by step without a network.
 #![allow(clippy::unwrap_used)]
 
+mod claims;
 mod former;
 mod invited;
+mod limits;
 mod told;
 
 use super::*;
@@ -202,7 +204,7 @@ fn a_run_of_ours_that_we_do_not_know_is_another_copy() {
     assert_eq!(notices(&bench.hello(1, Some(3), Some(7))), [], "an earlier run of ours");
     let own = bench.node.run.unwrap();
     assert_eq!(notices(&bench.hello(1, Some(3), Some(own.0[0]))), [], "this run");
-    assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [Notice::OtherCopy(bench.peer)]);
+    assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [Notice::OtherCopy { peer: bench.peer, say: 1 }]);
     assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [], "said once");
     assert_eq!(bench.node.status(bench.now.mono_ms).notices.len(), 1);
 }
@@ -220,7 +222,7 @@ fn an_older_copy_of_a_contact_is_turned_away_and_told_so() {
     // The other side of it.
     let bye = PeerMessage::Bye(Bye { why: ByeReason::Superseded });
     let turn = bench.turn([Input::Message { link: 3, message: bye }]);
-    assert_eq!(notices(&turn), [Notice::Superseded(bench.peer)]);
+    assert_eq!(notices(&turn), [Notice::Superseded { peer: bench.peer, say: 1 }]);
 }
 
 #[test]
