@@ -38,7 +38,7 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
         out.line(&format!("{waiting} for {}: {reason}{next}", shown_line(who)))?;
     }
     for row in status["notices"].as_array().into_iter().flatten() {
-        out.line(&format!("notice: {}", shown_line(row["sentence"].as_str().unwrap_or_default())))?;
+        out.line(&format!("notice: {}", format::notice(row, |peer| peer.0.onion())))?;
     }
     out.flush()
 }

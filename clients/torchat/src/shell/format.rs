@@ -8,6 +8,7 @@ use std::time::Duration;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
 use torchat_client::show::{shown_line, shown_name};
+use torchat_protocol::id::parse_local_onion;
 
 /// Columns of a name.
 pub(crate) const NAME_COLUMNS: usize = 32;
@@ -56,6 +57,13 @@ pub(crate) fn count(n: u64, what: &str) -> String {
 /// The first characters of an onion.
 pub(crate) fn short(peer: &Onion) -> String {
     peer.0.onion().chars().take(SHORT).collect()
+}
+
+/// A notice of STATUS on a line: of whom it is, and what. Half of them are what a contact says, so it is told which one.
+pub(crate) fn notice(row: &serde_json::Value, name: impl Fn(&Onion) -> String) -> String {
+    let peer = row["peer"].as_str().and_then(|peer| parse_local_onion(peer).ok());
+    let who = peer.map_or_else(String::new, |peer| format!("{}: ", name(&Onion(peer))));
+    format!("{who}{}", shown_line(row["sentence"].as_str().unwrap_or_default()))
 }
 
 /// The names that the user gave. A peer's own nickname is not used for it: it may be chosen to deceive.

@@ -1,10 +1,15 @@
 //! The clock: Tor needs it right to some hours, and people read times by it.
 //!
 //! There is nothing here that knows the time. What can be said: whether it can be right at all, whether it agrees with
-//! what was stored before, with what peers wrote, and with what Tor's relays say. To the minute nobody here knows it.
+//! what was stored before, with what peers say in their messages, and with what Tor's relays say. To the minute nobody here
+//! knows it. What one peer says of the time is its word and no more: it writes any time into its messages. Only several who
+//! say the same are believed, and a majority of all at that.
 
-use super::Finding;
+use super::super::format::Names;
+use super::{Finding, Grade};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use torchat_client::api::Onion;
 use torchat_client::api::record::{Direction, Message};
 
 /// The program was made then (2026-01-01): a clock before that is wrong.
@@ -13,24 +18,17 @@ const MADE_S: i64 = 1_767_225_600;
 const LIFE_S: i64 = 20 * 366 * 86_400;
 /// A message's own time is rounded down to the minute, and clocks differ a little.
 const TOLERANCE_S: i64 = 120;
-/// From so many messages something can be said.
-const ENOUGH: usize = 3;
+/// What so many peers say each by itself is more than their word. Whoever is several contacts can still lie so.
+const SEVERAL: usize = 3;
 
 const ADVICE: &str = "set it, for example with `timedatectl set-ntp true`; Tor does not work with a wrong one";
 
 /// Everything that tells of the clock: the messages of this daemon, and what it says of Tor.
-pub(super) fn check(now: Timestamp, recent: &[Message], tor: &str) -> Finding {
+pub(super) fn check(now: Timestamp, recent: &[Message], tor: &str, names: &Names) -> Finding {
     if tor.contains("clock") {
         return Finding::wrong("clock", format!("Tor's relays say another time: {tor}"), ADVICE);
     }
-    set_back(now, recent).unwrap_or_else(|| match against_peers(recent) {
-        Some(Ok(())) => plausible(now, Some("and those of your peers agree, as far as messages tell")),
-        Some(Err(behind_s)) => {
-            let sentence = format!("the last messages arrived before they were written, by {behind_s} s at least");
-            Finding::wrong("clock", sentence, format!("your clock is behind those of your peers: {ADVICE}"))
-        }
-        None => plausible(now, None),
-    })
+    set_back(now, recent).unwrap_or_else(|| against_peers(now, recent, names))
 }
 
 /// Whether it can be right at all; `more` is what else speaks for it.
@@ -57,39 +55,88 @@ fn set_back(now: Timestamp, recent: &[Message]) -> Option<Finding> {
     })
 }
 
-/// Compares with the clocks of others: a message cannot arrive before it was written; the error says by how many seconds
-/// it seems so. Says nothing of a clock that is ahead, because messages may be long on their way.
-fn against_peers(messages: &[Message]) -> Option<Result<(), i64>> {
+/// Compares with what others say of the time: a message cannot arrive before it was written. Says nothing of a clock that is
+/// ahead, because messages may be long on their way.
+fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding {
+    let writers = longest_delays(messages);
+    // By how many seconds our clock is behind theirs, if what they say is true.
+    let behind: BTreeMap<Onion, i64> = writers
+        .iter()
+        .filter(|(_, longest)| **longest < -TOLERANCE_S)
+        .map(|(peer, longest)| (*peer, -longest))
+        .collect();
+    let Some(least) = behind.values().min() else {
+        let agree = writers.len() >= SEVERAL;
+        return plausible(now, agree.then_some("and none of your peers says otherwise in its messages"));
+    };
+    let (say, all) = (behind.len(), writers.len());
+    if say >= SEVERAL && say * 2 > all {
+        let sentence = format!(
+            "{say} of {all} peers say in their messages that they wrote them after they had arrived here, each by {least} s at \
+             least"
+        );
+        return Finding::wrong("clock", sentence, format!("your clock seems to be behind theirs: {ADVICE}"));
+    }
+    let finding = plausible(now, None);
+    if finding.grade != Grade::Ok {
+        return finding;
+    }
+    let who = behind.keys().take(SEVERAL).map(|peer| names.of(peer)).collect::<Vec<_>>().join(", ");
+    let sentence = format!(
+        "{who} would have it that your clock is behind, by {least} s at least: so say the times in the last messages from there. \
+         That is a claim, and {say} of {all} peers make it"
+    );
+    Finding::note("clock", sentence)
+        .advise("compare your clock with one that you trust; whoever writes to you can write any time")
+}
+
+/// How many seconds the messages of each peer were on their way, by the times in them: of each peer the longest.
+fn longest_delays(messages: &[Message]) -> BTreeMap<Onion, i64> {
     let late = |message: &Message| -> Option<i64> {
         let at: Timestamp = message.at.parse().ok()?;
         let sent: Timestamp = message.sent_at.as_deref()?.parse().ok()?;
-        Some(at.as_second() - sent.as_second())
+        Some(at.as_second().saturating_sub(sent.as_second()))
     };
-    let received = messages.iter().filter(|message| message.dir == Direction::In);
-    let delays: Vec<i64> = received.filter_map(late).collect();
-    let longest = *delays.iter().max()?;
-    (delays.len() >= ENOUGH).then_some(if longest < -TOLERANCE_S { Err(-longest) } else { Ok(()) })
+    let mut longest = BTreeMap::new();
+    for message in messages.iter().filter(|message| message.dir == Direction::In) {
+        if let Some(delay) = late(message) {
+            let known = longest.entry(message.peer).or_insert(delay);
+            *known = delay.max(*known);
+        }
+    }
+    longest
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::Grade;
     use super::*;
+
+    use torchat_protocol::id::PeerId;
 
     const NOW: &str = "2026-06-01T10:01:00Z";
 
     fn message(at: &str, sent: &str) -> Message {
+        of(1, at, sent)
+    }
+
+    /// A message of the n-th peer: the first point of the curve from a number on.
+    fn of(n: u8, at: &str, sent: &str) -> Message {
+        let peer = (0..=0x7f).find_map(|last| {
+            let mut key = [n; 32];
+            key[31] = last;
+            PeerId::from_key(key).ok()
+        });
         serde_json::from_value(serde_json::json!({
             "id": 1, "mid": "00000000000000000000000000000000", "dir": "in", "text": "", "state": "read", "at": at,
-            "peer": "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion", "sent_at": sent,
+            "peer": peer.unwrap().onion(), "sent_at": sent,
         }))
         .unwrap()
     }
 
     fn look(messages: &[&Message], tor: &str) -> Finding {
         let messages: Vec<_> = messages.iter().map(|message| (*message).clone()).collect();
-        check(NOW.parse().unwrap(), &messages, tor)
+        check(NOW.parse().unwrap(), &messages, tor, &Names::default())
     }
 
     #[test]
@@ -98,15 +145,45 @@ mod tests {
         assert_eq!([at(0), at(MADE_S + 1), at(MADE_S + 30 * 366 * 86_400)], [Grade::Wrong, Grade::Ok, Grade::Wrong]);
     }
 
+    /// As if it had been written half an hour after it arrived.
+    fn future(n: u8) -> Message {
+        of(n, "2026-06-01T10:00:00.000Z", "2026-06-01T10:30:00Z")
+    }
+
+    fn normal(n: u8) -> Message {
+        of(n, "2026-06-01T10:00:10.000Z", "2026-06-01T10:00:00Z")
+    }
+
     #[test]
-    fn messages_from_the_future_tell_that_our_clock_is_behind() {
-        let future = message("2026-06-01T10:00:00.000Z", "2026-06-01T10:30:00Z");
-        let normal = message("2026-06-01T10:00:10.000Z", "2026-06-01T10:00:00Z");
-        let behind = look(&[&future, &future, &future], "ready");
+    fn what_one_writer_says_of_the_time_is_its_word_however_often_it_says_it() {
+        // It writes whatever it likes into its messages, so it must not make the doctor call our clock wrong.
+        let liar = future(1);
+        for said in [&[&liar][..], &[&liar, &liar, &liar], &[&liar, &liar, &liar, &normal(2)], &[&liar, &future(2)]] {
+            let found = look(said, "ready");
+            assert_eq!(found.grade, Grade::Note, "{found:?}");
+            let words = format!("{} {}", found.sentence, found.advice.unwrap());
+            assert!(words.contains("by 1800 s") && words.contains("That is a claim"), "{words}");
+            assert!(
+                !words.contains("set it") && !words.contains("timedatectl"),
+                "nobody is told to turn the clock: {words}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_peers_from_the_future_tell_that_our_clock_is_behind() {
+        let behind = look(&[&future(1), &future(2), &future(3)], "ready");
         assert!(behind.grade == Grade::Wrong && behind.sentence.contains("by 1800 s"), "{behind:?}");
-        let agree = look(&[&future, &future, &normal], "ready");
-        assert!(agree.grade == Grade::Ok && agree.sentence.contains("your peers agree"), "one may be wrong: {agree:?}");
-        for few in [&[&future, &future][..], &[]] {
+        assert!(behind.sentence.contains("3 of 3 peers say"), "{behind:?}");
+        // As many say nothing of the kind.
+        let split = [&future(1), &future(2), &future(3), &normal(4), &normal(5), &normal(6)];
+        assert_eq!(look(&split, "ready").grade, Grade::Note);
+        let agree = look(&[&normal(1), &normal(2), &normal(3)], "ready");
+        assert!(agree.grade == Grade::Ok && agree.sentence.contains("none of your peers says otherwise"), "{agree:?}");
+        // A peer whose messages do not all say so does not.
+        let agree = look(&[&future(1), &normal(1), &normal(2), &normal(3)], "ready");
+        assert!(agree.grade == Grade::Ok && agree.sentence.contains("none of your peers"), "{agree:?}");
+        for few in [&[&normal(1), &normal(1), &normal(2)][..], &[]] {
             let nothing = look(few, "ready");
             assert!(nothing.grade == Grade::Ok && nothing.sentence.contains("nothing here tells"), "{nothing:?}");
         }

@@ -1,7 +1,7 @@
 //! What the daemon says: Tor, reachability, the queue, latencies, notices.
 
 use super::super::failure::{Done, note};
-use super::super::format::{Names, age, count, millis};
+use super::super::format::{self, Names, age, count, millis};
 use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
 use jiff::Timestamp;
@@ -57,19 +57,23 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let works = tor(&status["tor"]);
-    tell(clock::check(Timestamp::now(), &recent, status["tor"]["sentence"].as_str().unwrap_or_default()))?;
+    let names = Names::new(&connection.call(&Contacts {})?.contacts);
+    let tors = status["tor"]["sentence"].as_str().unwrap_or_default();
+    tell(clock::check(Timestamp::now(), &recent, tors, &names))?;
     let usable = works.grade == Grade::Ok;
     tell(works)?;
     tell(onion(connection, &status["reachable"], usable)?)?;
     tell(storage(&status["storage"]))?;
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
-    let names = Names::new(&connection.call(&Contacts {})?.contacts);
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
-    for notice in status["notices"].as_array().into_iter().flatten() {
-        tell(Finding::note("notice", notice["sentence"].as_str().unwrap_or_default()))?;
-    }
-    Ok(())
+    notices(&status, &names).into_iter().try_for_each(tell)
+}
+
+/// What the daemon wants its user to know, and of whom. Some of it is only what a contact says.
+fn notices(status: &Value, names: &Names) -> Vec<Finding> {
+    let rows = status["notices"].as_array().into_iter().flatten();
+    rows.map(|notice| Finding::note("notice", format::notice(notice, |peer| names.of(peer)))).collect()
 }
 
 /// The last messages of the liveliest conversations.
@@ -257,6 +261,17 @@ mod tests {
         let bad = answer(false, Some("no circuit"), 0);
         assert!(bad.grade == Grade::Wrong && bad.sentence.ends_with(": no circuit; it was reached 2 h ago"), "{bad:?}");
         assert!(bad.advice.unwrap().contains("nothing is lost"));
+    }
+
+    #[test]
+    fn a_notice_says_of_whom_it_is() {
+        let peer = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+        let status = json!({ "notices": [
+            { "at_ms": 1, "peer": peer, "sentence": "says so" },
+            { "at_ms": 1, "peer": null, "sentence": "slept" },
+        ] });
+        let said: Vec<_> = notices(&status, &Names::default()).into_iter().map(|found| found.sentence).collect();
+        assert_eq!(said, ["pg6mmjiyjm: says so", "slept"]);
     }
 
     #[test]
