@@ -1,7 +1,7 @@
 //! The store: one SQLite file that is the truth about the daemon's mail.
 //!
 //! One connection writes; a turn of the engine is one transaction with `synchronous=FULL` in WAL mode, so a commit that
-//! returned survives kill -9 and, as far as the disk honours fdatasync, a power cut. Reads have connections of their
+//! returned survives kill -9 and, as far as the disk honours fsync, a power cut. Reads have connections of their
 //! own and never queue behind a commit. [`Store::commit`] is synchronous: the daemon runs it on a thread of its own
 //! ([`Writer`]), because a thread that syncs and then waits again falls into the slow mode of some kernels; the
 //! simulation runs it inline, because a store thread breaks paused time.
@@ -121,7 +121,8 @@ impl Store {
     }
 
     fn prepare(db: Connection) -> Result<Self, StoreError> {
-        // WAL with FULL: one fdatasync for a commit, and nothing that was acknowledged is lost by a power cut.
+        // WAL with FULL: one fsync for a commit, and nothing that was acknowledged is lost by a power cut. (fsync and not
+        // fdatasync: libsqlite3-sys builds SQLite without HAVE_FDATASYNC. strace shows no other.)
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "secure_delete", "FAST")?;
