@@ -86,6 +86,13 @@ def check_certificates(vectors):
     first = bytes.fromhex(vectors["certificates"][0]["certificate"])
     for row in vectors["times_of_the_first"]:
         same(handshake.is_current(first, row["at"]), row["valid"], f"at {row['at']}")
+    for row in vectors["spans"]:
+        signed = bytes.fromhex(row["certificate"])
+        same(handshake.is_current(signed, row["at"]), True, row["why"])
+        if row["valid"]:
+            same(handshake.check_certificate(signed, signed[32:64], bytes(32), row["at"]), signed[:32], row["why"])
+        else:
+            refused(row["why"], handshake.check_certificate, signed, signed[32:64], bytes(32), row["at"])
     for row in vectors["bad"]:
         changed = bytes.fromhex(row["certificate"])
         # As if the handshake had shown the key that stands in it: nothing but the certificate is wrong.
@@ -133,18 +140,29 @@ def check_handshake(vectors):
     for row in vectors["first_bytes"]:
         answer = handshake.answer_hello(bytes.fromhex(row["bytes"]))
         same(None if answer is None else answer.hex(), row["answer"], "first bytes " + row["bytes"])
+    for row in vectors["answers_of_a_server"]:
+        same(handshake.goes_on(bytes.fromhex(row["bytes"])), row["goes_on"], "a server's first bytes " + row["bytes"])
     for point in vectors["small_order"]:
         same(crypto.is_small_order(bytes.fromhex(point)), True, "small order")
+        refused("small order", handshake.check_key, bytes.fromhex(point))
+    for point in vectors["other_spellings"]:
+        same(crypto.is_small_order(bytes.fromhex(point)), False, "no small order")
+        refused("another spelling", handshake.check_key, bytes.fromhex(point))
     return ends["client"].split()[0]
 
 
 def check_frames(vectors, cipher):
     for row in vectors["frames"]:
         message = row["message"].encode()
+        same(message.hex(), row["hex"], "the same message twice")
         same([plain.hex() for plain in handshake.frames(message)], row["plaintexts"], "frames")
         reassembler = handshake.Reassembler()
         found = [reassembler.push(bytes.fromhex(plain)) for plain in row["plaintexts"]]
         same(found, [None] * (len(found) - 1) + [message], "put together")
+    for row in vectors["taken"]:
+        reassembler = handshake.Reassembler()
+        found = [reassembler.push(bytes.fromhex(plain)) for plain in row["plaintexts"]]
+        same([message.hex() for message in found if message is not None], [row["hex"]], row["what"])
     for plain in vectors["skipped"]:
         same(handshake.Reassembler().push(bytes.fromhex(plain)), None, "a frame that is skipped")
     for row in vectors["bad"]:
@@ -153,7 +171,7 @@ def check_frames(vectors, cipher):
         # The first of them is the last under the first key, so nothing before it is needed.
         cipher.n = row["number"]
         plaintext = cipher.open(bytes.fromhex(row["bytes"]))
-        same(handshake.Reassembler().push(plaintext).hex(), row["message"], f"record {row['number']}")
+        same(handshake.Reassembler().push(plaintext).hex(), row["hex"], f"record {row['number']}")
 
 
 def check_messages(vectors):
@@ -191,6 +209,35 @@ def check_sender(vectors):
         same(says, said, case["what"] + ": what is said")
 
 
+def check_talk(vectors):
+    """What a sender says on one link, step by step."""
+    for case in vectors:
+        sent = [messages.decode(text.encode()) for text in case["sent"]]
+        sender = lanes.Sender(sent[0]["lane"], [(m["mid"], m["body"], m["sent"]) for m in sent])
+        places, accepted = [m["mid"] for m in sent], True
+        for row in case["steps"]:
+            said = [messages.decode(text.encode()) for text in row["says"]]
+            delivered, says = [], []
+            # A new lane's id is random: the vector's.
+            new_lane = next((m["lane"] for m in said if "lane" in m), None)
+            if "takes_back" in row:
+                sender.take_back(row["takes_back"])
+            else:
+                heard = messages.decode(row["hears"].encode())
+                if heard["t"] == "ACK":
+                    delivered, says = sender.acknowledged(heard, new_lane)
+                elif heard["t"] == "HELLO":
+                    delivered, says = sender.hear(next(s for s in heard["lanes"] if s["lane"] == sender.lane), new_lane)
+                else:
+                    # Who is not accepted asks, once on a link; who is again goes on from what was acknowledged last.
+                    again = not accepted and heard["st"] == "accepted"
+                    accepted = heard["st"] == "accepted"
+                    asks = [] if accepted else [{"t": "CONTACT_REQ", "nick": "", "text": "", "invite": None}]
+                    says = sender.says() if again else asks
+            same([places.index(mid) + 1 for mid in delivered], row["delivered"], case["what"] + ": what is delivered")
+            same(says, said, case["what"] + ": what is said")
+
+
 def check_receiver(vectors):
     for who, table in vectors.items():
         words = [messages.decode(text.encode()) for text in table["first_words"]]
@@ -204,7 +251,7 @@ def check_receiver(vectors):
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "vectors"
     vectors = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    names = ["certificates", "frames", "handshake", "identities", "messages", "receiver", "sender"]
+    names = ["certificates", "frames", "handshake", "identities", "messages", "receiver", "sender", "talk"]
     same(sorted(vectors), names, "the files of vectors")
     check_primitives()
     check_identities(vectors["identities"])
@@ -214,6 +261,7 @@ def main():
     check_messages(vectors["messages"])
     check_sender(vectors["sender"])
     check_receiver(vectors["receiver"])
+    check_talk(vectors["talk"])
     print(f"{CHECKS} comparisons with {len(vectors)} files of vectors: all the same")
 
 

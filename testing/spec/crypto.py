@@ -37,6 +37,11 @@ def public(secret):
     return x25519(secret, (9).to_bytes(32, "little"))
 
 
+def is_canonical(point):
+    """Whether these 32 bytes are the one spelling of a coordinate: below p, so the top bit is clear too."""
+    return int.from_bytes(point, "little") < P
+
+
 def is_small_order(point):
     """Every clamped scalar is a multiple of 8, so it takes exactly the points of small order to zero."""
     return x25519(b"\x42" * 32, point) == bytes(32)

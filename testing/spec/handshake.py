@@ -51,6 +51,12 @@ def make_certificate(seed, device_secret, now, epoch=1):
     return sign_certificate(seed, crypto.public(device_secret), 0, epoch, start, start + 90 * DAY)
 
 
+def is_sound(certificate):
+    """What a certificate says of itself: an epoch, and a time that begins before it ends, of 90 days at most."""
+    epoch, not_before, not_after = CERTIFICATE.unpack(certificate)[3:6]
+    return epoch >= 1 and not_before < not_after <= not_before + 90 * DAY
+
+
 def is_current(certificate, now):
     not_before, not_after = CERTIFICATE.unpack(certificate)[4:6]
     return not_before - DAY <= now <= not_after + DAY
@@ -61,13 +67,32 @@ def check_certificate(certificate, device, own, now):
     if len(certificate) != CERTIFICATE.size:
         raise Refused("length")
     identity, named, _, _, _, _, signature = CERTIFICATE.unpack(certificate)
-    if crypto.is_small_order(device) or named != device or not is_current(certificate, now):
-        raise Refused("device or time")
+    check_key(device)
+    if named != device or not is_current(certificate, now) or not is_sound(certificate):
+        raise Refused("device, time or epoch")
     if not crypto.is_identity(identity) or identity == own:
         raise Refused("identity")
     if not crypto.ed25519_verify(identity, b"torchatd/1 device certificate\0" + certificate[:-64], signature):
         raise Refused("signature")
     return identity
+
+
+def check_key(point):
+    """A public key of X25519: in its one spelling, and of no small order."""
+    if crypto.is_small_order(point) or not crypto.is_canonical(point):
+        raise Refused("a key of small order, or in another spelling")
+
+
+def goes_on(received):
+    """Whether a client goes on after these first bytes of a server; None while it waits."""
+    if received[:4] != b"TCHT"[:len(received)]:
+        return False
+    if len(received) < 5:
+        return None
+    if received[4] != 1:
+        return False
+    # The length of message 2 is judged before the rest is waited for.
+    return received[5:7] in (b"", b"\2", b"\2\x20")
 
 
 def answer_hello(received):
@@ -83,7 +108,7 @@ def answer_hello(received):
         return b""
     if len(versions) < count:
         return None
-    if len(set(versions)) < count:
+    if len(set(versions)) < count or 0 in versions or 255 in versions:
         return b""
     return b"TCHT\1" if 1 in versions else b"TCHT\xff"
 
@@ -157,8 +182,7 @@ class Noise:
         for token in self.PATTERNS[number]:
             if token == "e":
                 self.remote["e"], message = message[:32], message[32:]
-                if crypto.is_small_order(self.remote["e"]):
-                    raise Refused("small order")
+                check_key(self.remote["e"])
                 self._mix_hash(self.remote["e"])
             elif token == "s":
                 self.remote["s"], message = self._open(message[:48]), message[48:]

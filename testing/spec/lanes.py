@@ -32,6 +32,16 @@ class Sender:
             chain = after(chain, mid, gone is None or (arrived or {}).get(n, False))
         return chain
 
+    def acknowledged(self, state, new_lane):
+        """The receiver's ACK. Returns the same as `hear`."""
+        if state["lane"] != self.lane or state["hwm"] < self.acked:
+            return [], []
+        before, first = self.chain_at(len(self.pending)), self.acked
+        delivered, says = self.hear(state, new_lane)
+        # What flies goes on flying, unless its digests have changed.
+        same = self.acked >= first and self.lane == state["lane"] and self.chain_at(len(self.pending)) == before
+        return delivered, [] if same else says
+
     def hear(self, state, new_lane):
         """The receiver's HELLO. Returns the ids that are delivered now, and what is said."""
         count = state["hwm"] - self.acked
@@ -102,6 +112,8 @@ class Receiver:
 
     def hear(self, message):
         kind = message["t"]
+        if kind == "PING":
+            return [{"t": "PONG", "n": message["n"]}]
         if kind == "CONTACT_REQ":
             return [self.contact_state()]
         if not self.accepts:

@@ -15,6 +15,8 @@ def _object(pairs):
 
 
 def _whole(text):
+    if text == "-0":
+        return -0.0  # A number, and no whole one.
     number = int(text)
     if abs(number) > MAX:
         raise Refused("a number over 2^53-1")

@@ -48,13 +48,16 @@ fn documented(cell: &str) -> u64 {
         }
 }
 
-/// A product, a shift, or a duration of whole numbers.
+/// A product, a difference, a shift, or a duration of whole numbers.
 fn evaluate(expression: &str) -> Option<u64> {
     let expression = expression.trim();
     for (function, scale) in [("Duration::from_secs(", 1000), ("Duration::from_millis(", 1)] {
         if let Some(inner) = expression.strip_prefix(function) {
             return Some(evaluate(inner.strip_suffix(')')?)? * scale);
         }
+    }
+    if let Some((left, right)) = expression.rsplit_once(" - ") {
+        return evaluate(left)?.checked_sub(evaluate(right)?);
     }
     if let Some((left, right)) = expression.split_once("<<") {
         return Some(
@@ -125,7 +128,7 @@ fn limits() -> Vec<Vec<String>> {
 fn every_documented_limit_is_the_codes() {
     let mut compared = 0;
     let wire = table("docs/PROTOCOL.md", "Limits of the wire");
-    let wire = wire.iter().map(|row| (&row[0], &row[1], &row[3]));
+    let wire = wire.iter().map(|row| (&row[0], &row[1], row.last().unwrap()));
     let all = limits();
     for (what, value, place) in wire.chain(all.iter().map(|row| (&row[0], &row[1], &row[5]))) {
         if let Some((path, name)) = code(place) {
@@ -134,6 +137,41 @@ fn every_documented_limit_is_the_codes() {
         }
     }
     assert!(compared > 60, "only {compared}");
+}
+
+/// The names of all tests below a folder.
+fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            tests_below(&path, found);
+        } else if name.ends_with(".rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let marked = source.split("#[test]").skip(1);
+            let name = |rest: &str| rest.split("fn ").nth(1)?.split(['(', '<']).next().map(str::to_owned);
+            found.extend(marked.filter_map(name));
+        }
+    }
+}
+
+#[test]
+fn every_limit_of_the_wire_is_compared_with_the_code_and_has_a_test_for_what_is_beyond_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let mut known = BTreeSet::new();
+    tests_below(root, &mut known);
+    let rows = table("docs/PROTOCOL.md", "Limits of the wire");
+    assert!(rows.len() >= 18, "{}", rows.len());
+    for row in &rows {
+        let [what, value, beyond, shown, place] = &row[..] else { panic!("{row:?}") };
+        let (path, name) = code(place).unwrap_or_else(|| panic!("{what} names no place in the code"));
+        assert_eq!(documented(value), in_code(path, name), "{what}: {path} {name}");
+        assert!(!beyond.is_empty(), "what is beyond {what}?");
+        let tests: Vec<_> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test shows what is beyond {what}");
+        for test in tests {
+            assert!(known.contains(test), "{what}: there is no test {test}");
+        }
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn one_changed_value_in_any_file_is_noticed() {
         ("messages", r#""valid": true"#, r#""valid": false"#),
         ("receiver", r#"\"ACK\",\"lane\":\"11"#, r#"\"ACK\",\"lane\":\"12"#),
         ("sender", r#""delivered": []"#, r#""delivered": [1]"#),
+        ("talk", r#""delivered": []"#, r#""delivered": [1]"#),
     ];
     let folder = std::env::temp_dir().join(format!("torchat-spec-{}", std::process::id()));
     std::thread::scope(|scope| {

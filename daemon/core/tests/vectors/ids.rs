@@ -3,7 +3,7 @@
 use super::{NOW_S, client, compare, hex, server};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde_json::json;
 use torchat_protocol::cert::{self, DeviceCert};
 use torchat_protocol::id::{PeerId, parse_onion};
@@ -130,5 +130,30 @@ fn certificates() {
         assert!(DeviceCert::decode(&bytes).is_none());
         bad.push(json!({ "certificate": hex(bytes), "why": "length" }));
     }
-    compare("certificates", &json!({ "certificates": certificates, "times_of_the_first": times, "bad": bad }));
+    // Signed well by the first identity, looked at when they are current: what they say of themselves decides.
+    let spans = [
+        (1, 0, cert::VALID_S, "90 days"),
+        (1, 12_345, 12_346, "a second, and not from midnight on"),
+        (u32::MAX, 0, cert::VALID_S, "the last epoch"),
+        (1, 0, cert::VALID_S + 1, "90 days and a second"),
+        (1, 0, 91 * 86_400, "91 days"),
+        (1, 0, 0, "no time at all"),
+        (1, 3_600, 0, "ends before it begins"),
+        (0, 0, cert::VALID_S, "epoch 0"),
+    ];
+    let spans: Vec<_> = spans
+        .into_iter()
+        .map(|(epoch, from, to, why)| {
+            let (not_before, not_after) = (good.not_before + from, good.not_before + to);
+            let mut cert = DeviceCert { epoch, not_before, not_after, ..good };
+            cert.signature = SigningKey::from_bytes(&[1; 32]).sign(&cert.to_be_signed()).to_bytes();
+            assert!(cert.is_current(NOW_S), "{why}");
+            json!({ "certificate": hex(cert.encode()), "at": NOW_S, "valid": cert.is_sound(), "why": why })
+        })
+        .collect();
+    assert_eq!(spans.iter().filter(|span| span["valid"] == true).count(), 3);
+    compare(
+        "certificates",
+        &json!({ "certificates": certificates, "times_of_the_first": times, "bad": bad, "spans": spans }),
+    );
 }

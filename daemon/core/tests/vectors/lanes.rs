@@ -11,10 +11,12 @@ use torchat_core::snapshot::{PeerSnapshot, Snapshot};
 use torchat_core::time::Now;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{
-    Body, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, PeerMessage, Recv, Skip, SkipReason,
+    Body, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv, Skip, SkipReason,
 };
 
 const TEXTS: [&str; 4] = ["one", "two", "three", "four"];
+/// The last number of a lane.
+const MAX: u64 = (1 << 53) - 1;
 /// Seconds since 1970, rounded down to the minute.
 const SENT_S: u64 = NOW_S - NOW_S % 60;
 
@@ -162,8 +164,8 @@ fn chain(fates: &[bool]) -> Chain {
     })
 }
 
-/// A sender that put four messages on a link, took some back, and then hears where the receiver stands.
-fn sender_case(what: &str, taken_back: &[usize], hwm: u64, chain: Chain, again: Option<(u64, Chain)>) -> Value {
+/// A sender that put four messages on a link, the messages and their lane.
+fn sender() -> (Talk, Vec<PeerMessage>, LaneId) {
     let mut talk = Talk::new(true);
     let words = talk.link_up();
     assert!(matches!(words[..], [PeerMessage::Hello(_), PeerMessage::ContactRes(_)]));
@@ -172,6 +174,12 @@ fn sender_case(what: &str, taken_back: &[usize], hwm: u64, chain: Chain, again: 
     let sent = talk.hear(PeerMessage::ContactRes(ContactRes { st: ContactState::Accepted }));
     assert_eq!(talk.queued, ids());
     let [PeerMessage::Recv(Recv { lane, .. }), ..] = sent[..] else { panic!("nothing was sent") };
+    (talk, sent, lane)
+}
+
+/// A sender that put four messages on a link, took some back, and then hears where the receiver stands.
+fn sender_case(what: &str, taken_back: &[usize], hwm: u64, chain: Chain, again: Option<(u64, Chain)>) -> Value {
+    let (mut talk, sent, lane) = sender();
     for n in taken_back {
         talk.turn(Input::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] });
     }
@@ -210,8 +218,83 @@ fn a_sender() {
         sender_case("more than was ever sent", &[], 5, Chain([9; 16]), None),
         sender_case("the receiver forgot two", &[], 3, chain(&[true; 3]), Some((1, chain(&[true])))),
         sender_case("the receiver forgot the lane", &[], 3, chain(&[true; 3]), Some((0, Chain::EMPTY))),
+        sender_case(
+            "the receiver forgot two, whatever its digest is",
+            &[],
+            3,
+            chain(&[true; 3]),
+            Some((1, Chain([9; 16]))),
+        ),
+        sender_case("nothing arrived, with a digest of something", &[], 0, Chain([9; 16]), None),
     ];
     compare("sender", &json!(cases.to_vec()));
+}
+
+/// What the user takes back and the receiver says, step by step; `None` of a lane is the sender's own.
+enum Step {
+    TakesBack(usize),
+    Ack(u64, Chain),
+    AckOfAnotherLane,
+    /// A HELLO with the lane in this state, and behind it in another one.
+    HelloTwice(u64, Chain),
+    Hello(u64, Chain),
+}
+
+/// A sender that put four messages on a link, and what happens then on it, step by step.
+fn talk_case(what: &str, steps: &[Step]) -> Value {
+    let (mut talk, sent, lane) = sender();
+    let mut table = Vec::new();
+    for step in steps {
+        let before = talk.delivered.len();
+        let mut row = json!({});
+        let says = match *step {
+            Step::TakesBack(n) => {
+                row["takes_back"] = n.into();
+                talk.turn(Input::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] })
+            }
+            ref heard => {
+                let message = match *heard {
+                    Step::Ack(hwm, chain) => PeerMessage::Ack(LaneState { lane, hwm, chain }),
+                    Step::HelloTwice(hwm, chain) => {
+                        let other = LaneState { lane, hwm: 4, chain: Chain([9; 16]) };
+                        hello(vec![LaneState { lane, hwm, chain }, other])
+                    }
+                    Step::Hello(hwm, chain) => hello(vec![LaneState { lane, hwm, chain }]),
+                    Step::AckOfAnotherLane | Step::TakesBack(_) => {
+                        PeerMessage::Ack(LaneState { lane: LaneId([0x77; 8]), hwm: 4, chain: Chain([9; 16]) })
+                    }
+                };
+                row["hears"] = text(&message);
+                talk.hear(message)
+            }
+        };
+        row["delivered"] = talk.delivered[before..].iter().map(|mid| talk.place(*mid) + 1).collect();
+        row["says"] = texts(&says).into();
+        table.push(row);
+    }
+    json!({ "what": what, "sent": texts(&sent), "steps": table })
+}
+
+#[test]
+fn a_talk() {
+    use Step::{Ack, AckOfAnotherLane, Hello, HelloTwice, TakesBack};
+    let (all, other) = (|n: usize| chain(&[true; 4][..n]), Chain([9; 16]));
+    let cases = [
+        talk_case("acknowledged in two steps", &[Ack(1, all(1)), Ack(4, all(4)), Ack(4, all(4))]),
+        talk_case("an old acknowledgement says nothing, whatever its digest is", &[Ack(3, all(3)), Ack(1, other)]),
+        talk_case("an acknowledgement of another lane says nothing", &[AckOfAnotherLane]),
+        talk_case("an acknowledgement of another history", &[Ack(1, all(1)), Ack(2, other)]),
+        talk_case("an acknowledgement of what was never said", &[Ack(5, other)]),
+        talk_case("taken back in flight, and it had arrived", &[TakesBack(2), Ack(2, all(2)), Ack(4, all(4))]),
+        talk_case("taken back in flight, and nothing has arrived", &[TakesBack(2), Hello(0, Chain::EMPTY)]),
+        talk_case(
+            "taken back in flight, and the receiver does not know yet",
+            &[TakesBack(3), Ack(2, all(2)), Hello(2, all(2)), Ack(4, chain(&[true, true, false, true]))],
+        ),
+        talk_case("a lane twice in HELLO: the first counts", &[HelloTwice(2, all(2))]),
+        talk_case("a HELLO makes what flies fly once more", &[Hello(1, all(1))]),
+    ];
+    compare("talk", &json!(cases.to_vec()));
 }
 
 #[test]
@@ -221,7 +304,9 @@ fn a_receiver() {
     let recv = |lane, seq: u64, prev, mid: MessageId| {
         PeerMessage::Recv(Recv { lane, seq, prev, mid, sent: SENT_S, body: Body::Text { text: "hi".into() } })
     };
-    let skip = |to, chain, why| PeerMessage::Skip(Skip { lane, to, chain, why });
+    let skip_of = |lane, to, chain, why| PeerMessage::Skip(Skip { lane, to, chain, why });
+    let skip = |to, chain, why| skip_of(lane, to, chain, why);
+    let other = LaneId([0x22; 8]);
     let one = chain(&[true]);
     let two = chain(&[true, false]);
     let steps = [
@@ -237,11 +322,18 @@ fn a_receiver() {
         ("a gap is told once after every progress", recv(lane, 9, one, mids[3])),
         ("numbers that were lost may jump", skip(7, Chain([7; 16]), SkipReason::Lost)),
         ("on from there", recv(lane, 8, Chain([7; 16]), mids[3])),
-        ("another lane of the same peer", recv(LaneId([0x22; 8]), 1, Chain::EMPTY, mids[3])),
+        ("another lane of the same peer", recv(other, 1, Chain::EMPTY, mids[3])),
         (
             "an invalid nickname is none",
             PeerMessage::ContactReq(ContactReq { nick: "system".into(), text: String::new(), invite: None }),
         ),
+        ("a question, whoever asks", PeerMessage::Ping(Nonce { n: 7 })),
+        ("another gap after a message was stored", recv(lane, 20, one, mids[2])),
+        ("a gap of another lane on this link is not told again", recv(other, 9, one, mids[2])),
+        ("a skip in its turn", skip_of(other, 2, Chain([7; 16]), SkipReason::Expired)),
+        ("a skip is no message, so the next gap is not told either", recv(other, 9, one, mids[2])),
+        ("numbers are lost up to the last one that there is", skip(MAX, Chain([8; 16]), SkipReason::Lost)),
+        ("no number follows it", recv(lane, MAX, Chain([8; 16]), mids[2])),
     ];
     let mut tables = Vec::new();
     for contact in [true, false] {
@@ -254,7 +346,7 @@ fn a_receiver() {
             let says = talk.hear(hears.clone());
             table.push(json!({ "what": what, "hears": text(hears), "says": texts(&says) }));
         }
-        assert_eq!(talk.marks, if contact { vec![4] } else { vec![] });
+        assert_eq!(talk.marks, if contact { vec![4, MAX - 8] } else { vec![] });
         tables.push(json!({ "first_words": first_words, "steps": table }));
     }
     let [by_contact, by_stranger] = &tables[..] else { unreachable!() };

@@ -43,6 +43,8 @@ fn messages() {
         ("hello", golden("hello").replace(r#""features":[],"lanes":[],"#, "")),
         ("hello", golden("hello").replace('}', r#","later":1}"#).replacen("}}", "},\"run\":null}", 1)),
         ("contact_req", golden("contact_req").replace('}', r#","invite":null}"#)),
+        ("ping", r#"{"t":"PING","n":7,"z":[1e20,1e-400,9007199254740993.0,-0,-9007199254740991,7e0]}"#.to_owned()),
+        ("hello", golden("hello").replacen('{', r#"{"met":null,"#, 1)),
     ];
     for (name, text) in &same {
         let read = PeerMessage::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -86,6 +88,20 @@ fn messages() {
     let refused = [
         ("", "nothing"),
         ("[]", "no object"),
+        (r#"{"t":"PING","n":7e0}"#, "a whole number has neither point nor exponent"),
+        (r#"{"t":"PING","n":70e-1}"#, "a whole number has neither point nor exponent"),
+        (r#"{"t":"PING","n":-0}"#, "a whole number has no sign"),
+        (r#"{"t":"PING","n":null}"#, "null where it does not stand"),
+        (r#"{"t":"CONTACT_REQ","nick":null}"#, "null where it does not stand"),
+        (
+            r#"{"t":"HELLO","app":"a","v":1,"limits":{"msg":65536,"inflight":1,"credit":1},"lanes":null}"#,
+            "null where it does not stand",
+        ),
+        (
+            r#"{"t":"HELLO","app":"a","v":1,"limits":{"msg":65536,"inflight":1,"credit":1},"features":null}"#,
+            "null where it does not stand",
+        ),
+        (r#"{"t":"PING","n":7,"z":-9007199254740992}"#, "a number below -(2^53-1), in an ignored key"),
         (r#"{"t":"PING","n":7}{}"#, "two objects"),
         ("\u{feff}{\"t\":\"PING\",\"n\":7}", "a byte order mark"),
         (r#"{"t":"PING","n":7,"n":7}"#, "a key twice"),

@@ -69,6 +69,9 @@ fn handshake() {
         b"\x16\x03\x01",
         b"TCH",
         b"TCHT\x02\x01",
+        b"TCHT\x02\x01\x00",
+        b"TCHT\x02\xff\x01",
+        b"TCHT\x02\xfe\x01",
     ] {
         let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
         let answer = match at_server.receive(first, NOW_S) {
@@ -77,6 +80,27 @@ fn handshake() {
             Err(_) => "".into(),
         };
         firsts.push(json!({ "bytes": hex(first), "answer": answer }));
+    }
+    // What a client makes of a server's first bytes: `null` while it waits, else whether it goes on.
+    let mut answers = Vec::new();
+    for answer in [
+        &b"TCHT"[..],
+        b"TCHT\x01",
+        b"TCHT\x02",
+        b"TCHT\x00",
+        b"TCHT\xff",
+        b"TCHX",
+        b"HTTP",
+        b"TCHT\x01\x02\x20",
+        b"TCHT\x01\x02\x1f",
+    ] {
+        let (mut at_client, _) = Handshake::initiator(&client(), server().peer_id(), CLIENT_EPHEMERAL);
+        let goes_on = match at_client.receive(answer, NOW_S) {
+            Ok(progress) if progress.write.is_empty() => Value::Null,
+            Ok(_) => true.into(),
+            Err(_) => false.into(),
+        };
+        answers.push(json!({ "bytes": hex(answer), "goes_on": goes_on }));
     }
     let prologue = hello::prologue(&server().peer_id(), &hello::client_hello(), &hello::server_hello(hello::VERSION));
     compare(
@@ -91,7 +115,9 @@ fn handshake() {
             "tie": hex(Sha256::new().chain_update(b"tie").chain_update(at_client.binding).finalize()),
             "records": records,
             "first_bytes": firsts,
+            "answers_of_a_server": answers,
             "small_order": small_order(),
+            "other_spellings": other_spellings(),
         }),
     );
 }
@@ -112,6 +138,24 @@ fn small_order() -> Vec<String> {
     points.map(hex).into()
 }
 
+/// X25519 points that are none of small order and must be refused all the same: another spelling of an honest one.
+fn other_spellings() -> Vec<String> {
+    let mut top_bit = client().cert().device;
+    top_bit[31] |= 0x80;
+    // 9 + p, and 9 + p with the top bit set.
+    let mut nine = [0xff; 32];
+    (nine[0], nine[31]) = (0xf6, 0x7f);
+    let mut both = nine;
+    both[31] = 0xff;
+    let points = [top_bit, nine, both];
+    for point in points {
+        let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
+        let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
+        assert!(at_server.receive(&first, NOW_S).is_err());
+    }
+    points.map(hex).into()
+}
+
 #[test]
 fn records_and_frames() {
     // One byte more than one frame holds: a full frame with "more follows", then one with a single byte.
@@ -123,8 +167,27 @@ fn records_and_frames() {
         let found: Vec<_> = plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).collect();
         assert_eq!(found, [message]);
         let plaintexts: Vec<_> = plaintexts.iter().map(hex).collect();
-        frames.push(json!({ "message": String::from_utf8(message.to_vec()).unwrap(), "plaintexts": plaintexts }));
+        let text = String::from_utf8(message.to_vec()).unwrap();
+        frames.push(json!({ "message": text, "hex": hex(message), "plaintexts": plaintexts }));
     }
+    // What no sender of ours says and every receiver takes.
+    let body = |flags: u8, body: &[u8], padding: usize| {
+        let head = [1, flags, 0, 0, 0, u8::try_from(body.len()).unwrap()];
+        [&head[..], body, &vec![0; padding]].concat()
+    };
+    let skip = vec![2, 9, 9, 9, 0, 1, 7, 0];
+    let taken = [
+        ("small fragments", vec![body(1, b"{\"t\":\"PI", 0), body(1, b"NG\",", 3), body(0, b"\"n\":7}", 0)]),
+        ("empty fragments", vec![body(1, b"", 0), body(1, b"{\"t\":\"PING\",\"n\":7}", 0), body(0, b"", 9)]),
+        ("a larger record than is needed", vec![body(0, b"{\"t\":\"PING\",\"n\":7}", 7_000)]),
+        ("frames of an unknown type within", vec![body(1, b"{\"t\":\"PING\",", 0), skip, body(0, b"\"n\":7}", 0)]),
+    ];
+    let taken = taken.map(|(what, plaintexts)| {
+        let mut reassembler = Reassembler::default();
+        let found: Vec<_> = plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).collect();
+        assert_eq!(found, [b"{\"t\":\"PING\",\"n\":7}"], "{what}");
+        json!({ "what": what, "plaintexts": plaintexts.iter().map(hex).collect::<Vec<_>>(), "hex": hex(&found[0]) })
+    });
     let skipped = [vec![0, 0, 0, 0, 0, 0], vec![2, 9, 9, 9, 0, 1, 7, 0], vec![0x7f, 0, 0, 0, 0, 0]];
     for plain in &skipped {
         assert_eq!(Reassembler::default().push(plain), Ok(None));
@@ -153,13 +216,14 @@ fn records_and_frames() {
         at_server.opener.push(&wire);
         assert_eq!(at_server.opener.next_message().unwrap().unwrap(), n.to_be_bytes());
         if n >= (1 << 16) - 1 {
-            rekey.push(json!({ "number": n, "message": hex(n.to_be_bytes()), "bytes": hex(&wire) }));
+            rekey.push(json!({ "number": n, "hex": hex(n.to_be_bytes()), "bytes": hex(&wire) }));
         }
     }
     compare(
         "frames",
         &json!({
             "frames": frames,
+            "taken": taken,
             "skipped": skipped.map(hex),
             "bad": bad,
             "records_of_the_client": rekey,
