@@ -278,7 +278,7 @@ fn check_socket(socket: &Path, data: &DataDir) -> Result<(), Failure> {
 fn bind_failure(error: &BindError) -> Failure {
     let code = match error {
         BindError::PortTaken(_) | BindError::SocketTaken(_) => Code::PortTaken,
-        BindError::PathTooLong(_) | BindError::Io { .. } => Code::Other,
+        BindError::PathTooLong(_) | BindError::CannotTell(..) | BindError::Io { .. } => Code::Other,
     };
     Failure::new(code, error.to_string())
 }

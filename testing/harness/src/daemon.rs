@@ -104,6 +104,15 @@ impl Daemon {
         std::fs::read_to_string(self.data.join("port")).ok()?.trim().parse().ok()
     }
 
+    /// Lines of the audit so far: what it wrote to stderr with the target `audit`.
+    ///
+    /// # Errors
+    /// When it was never started.
+    pub fn audit(&self) -> anyhow::Result<Vec<String>> {
+        let log = std::fs::read_to_string(self.log_path())?;
+        Ok(log.lines().filter(|line| line.contains(" audit: ")).map(str::to_owned).collect())
+    }
+
     /// A new connection to it.
     ///
     /// # Errors

@@ -10,3 +10,4 @@ pub mod pty;
 pub mod resident;
 pub mod sim;
 pub mod skipped;
+pub mod strangers;

@@ -3,10 +3,12 @@
 //! Whoever runs under the daemon's own uid has every right. Users of the group socket have the rights that the
 //! configuration names. Everybody else proves a token, and so may the own user's programs that want fewer rights.
 
+mod audit;
 mod gate;
 mod line;
 mod tokens;
 
+pub(super) use audit::{Audited, is_audited};
 pub(super) use gate::Gate;
 pub(super) use line::Guarded;
 pub(super) use tokens::token_command;
@@ -294,18 +296,6 @@ async fn until_it_ends(gate: &Gate, known: &Known) {
 /// The answer to everything on a connection that has not proven what it must, and to a proof that failed.
 pub(super) fn not_authenticated() -> ApiError {
     ApiError::new("not-authenticated", "this connection has not proven a token that is good now")
-}
-
-/// Leaves one line about a command that needs the right `contacts` or `admin`: who, what, whom it was about as the first
-/// four characters, and `ok` or the error's code. Never any content.
-pub(super) fn audit(access: &Access, command: &str, peer: Option<&PeerId>, code: &str) {
-    let peer = peer.map(PeerId::short);
-    tracing::info!(target: "audit", who = access.who, command, peer, code);
-}
-
-/// Whether a command leaves a line in the audit.
-pub(super) fn is_audited(right: Option<Right>) -> bool {
-    matches!(right, Some(Right::Contacts | Right::Admin))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod subscription;
 mod work;
 
 use super::ControlConfig;
-use super::access::{Access, Visitor, audit, is_audited, is_in_namespace, not_authenticated};
+use super::access::{Access, Audited, Visitor, is_audited, is_in_namespace, not_authenticated};
 use super::pages::{Desk, Held};
 use super::source::{Found, Source};
 use crate::clock::Randomness;
@@ -435,7 +435,7 @@ impl Connection {
             let right = row.right.map_or_else(String::new, right_name);
             let error = fail("not-allowed", format!("{} needs the right \"{right}\"", row.name));
             if is_audited(row.right) {
-                audit(&access, row.name, subject(&command).as_ref(), &error.code);
+                self.visitor.gate().audit_refusal(&access, row.name, subject(&command).as_ref(), &error.code);
             }
             return self.reply::<command::Exit>(reference, Err(error));
         }
@@ -499,12 +499,13 @@ impl Connection {
                 self.audited::<command::Tokens>(reference, &context, None, tokens);
             }
             Command::LogLevel(wanted) => {
+                let begun = Audited::begin(&context.access, row.name, None);
                 let result = self.log_level(&wanted.level);
-                audit(&context.access, row.name, None, code_of(&result));
+                begun.end(code_of(&result));
                 self.reply::<command::LogLevel>(reference, result);
             }
             Command::Exit(_) => {
-                audit(&context.access, row.name, None, "ok");
+                Audited::begin(&context.access, row.name, None).end("ok");
                 self.reply::<command::Exit>(reference, Ok(Nothing {}));
                 self.exiting = true;
             }
@@ -534,7 +535,7 @@ impl Connection {
         });
     }
 
-    /// As [`Self::later`], with a line in the audit.
+    /// As [`Self::later`], with its lines in the audit: the first one now, whatever becomes of the connection.
     fn audited<C: Call + 'static>(
         &mut self,
         reference: Option<Ref>,
@@ -542,10 +543,10 @@ impl Connection {
         peer: Option<PeerId>,
         future: impl Future<Output = Done<C::Answer>> + std::marker::Send + 'static,
     ) {
-        let access = context.access.clone();
+        let begun = Audited::begin(&context.access, C::NAME, peer.as_ref());
         self.work(async move {
             let result = future.await;
-            audit(&access, C::NAME, peer.as_ref(), code_of(&result));
+            begun.end(code_of(&result));
             Finished::Answer(answer_line::<C>(reference, result))
         });
     }

@@ -1,6 +1,6 @@
 //! What each command of the classic contract does.
 
-use super::access::{Access, audit, is_audited};
+use super::access::{Access, Audited, Gate, is_audited};
 use super::pages::{self, Desk};
 use super::{contacts, legacy};
 use crate::LegacyLease;
@@ -65,17 +65,23 @@ impl From<Reply> for Outcome {
 
 /// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: whoever
 /// does not have all of them is refused.
-pub(super) async fn execute(handle: &Handle, access: &Access, desk: &Desk, request: Request) -> Outcome {
-    let outcome = if access.is_classic() {
-        run(handle, desk, &request).await
-    } else {
-        let text = "the classic contract is for the daemon's own user: begin with HELLO";
-        Reply::error("not-allowed", &request.id, text, request.portno).into()
-    };
+///
+/// May be dropped at any time: what the engine has by then goes on, and the audit has its line.
+pub(super) async fn execute(handle: &Handle, gate: &Gate, access: &Access, desk: &Desk, request: Request) -> Outcome {
     // A command of both contracts has the same name in both.
-    if let Some(row) = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right)) {
-        let peer = parse_local_onion(&request.id).ok();
-        audit(access, row.name, peer.as_ref(), outcome.reply.code().unwrap_or("ok"));
+    let audited = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right));
+    let peer = audited.and_then(|_| parse_local_onion(&request.id).ok());
+    if !access.is_classic() {
+        let (code, text) = ("not-allowed", "the classic contract is for the daemon's own user: begin with HELLO");
+        if let Some(row) = audited {
+            gate.audit_refusal(access, row.name, peer.as_ref(), code);
+        }
+        return Reply::error(code, &request.id, text, request.portno).into();
+    }
+    let begun = audited.map(|row| Audited::begin(access, row.name, peer.as_ref()));
+    let outcome = run(handle, desk, &request).await;
+    if let Some(begun) = begun {
+        begun.end(outcome.reply.code().unwrap_or("ok"));
     }
     outcome
 }

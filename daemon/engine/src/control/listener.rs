@@ -1,7 +1,8 @@
 //! The sockets that local programs connect to, and who may.
 
 use super::access::{Access, Gate, Visitor};
-use super::{ControlConfig, owner, session};
+use super::seldom::Seldom;
+use super::{ControlConfig, session};
 use crate::handle::Handle;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,16 +12,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use torchat_loopback::{CannotTell, Owners, Refused, Users};
 use torchat_protocol::control::token;
 
 /// Longest path of a Unix socket, in bytes (unix(7): 108 with the terminating zero).
 const MAX_SOCKET_PATH: usize = 107;
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 1024;
+/// Clients of the port that are looked at side by side where that takes long: see [`Owners::is_quick`].
+const LOOKS: usize = 4;
 /// Pause when the process has no descriptor left.
 const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,6 +42,9 @@ pub enum BindError {
     /// Somebody answers on the socket already.
     #[error("another program serves {0}")]
     SocketTaken(PathBuf),
+    /// Whoever connects could not be told from the own user.
+    #[error("port {0} cannot be served: {1}, or serve no port and use the Unix socket")]
+    CannotTell(u16, CannotTell),
     /// Anything else.
     #[error("cannot listen on {what}: {error}")]
     Io {
@@ -62,9 +69,10 @@ pub struct Listeners {
 /// Opens the loopback port; 0 takes a free one. Never any other address than 127.0.0.1.
 ///
 /// # Errors
-/// [`BindError::PortTaken`], or what the system says.
+/// [`BindError::PortTaken`], [`BindError::CannotTell`], or what the system says.
 pub fn bind_tcp(port: u16) -> Result<std::net::TcpListener, BindError> {
     let io = |error| BindError::Io { what: format!("port {port}"), error };
+    Users::of_this_process().can_tell().map_err(|why| BindError::CannotTell(port, why))?;
     // std sets SO_REUSEADDR on Unix, so a restart need not wait for old connections to expire.
     let listener = match std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(BindError::PortTaken(port)),
@@ -136,39 +144,97 @@ pub async fn serve(
     config: ControlConfig,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let server = Server {
+    let users = Users::of_this_process();
+    for uid in config.users.keys().filter(|uid| users.is_nobody(**uid)) {
+        tracing::warn!(
+            "uid {uid} of the socket for other users is whoever this user namespace does not map: it is not served"
+        );
+    }
+    let server = Arc::new(Server {
         gate: Gate::open(handle.clone(), config.must_prove).await,
         handle,
         places: Arc::new(Semaphore::new(config.max_connections)),
         limits: session::SharedLimits::default(),
         config: Arc::new(config),
+        users,
+        told: Told::default(),
         sessions: TaskTracker::new(),
         stop,
-    };
+    });
     let unix = listeners.unix.map(UnixListener::from_std).transpose()?;
     let group = listeners.group.map(UnixListener::from_std).transpose()?;
     let tcp = listeners.tcp.map(TcpListener::from_std).transpose()?;
-    tokio::join!(server.serve_unix(unix, false), server.serve_unix(group, true), server.serve_tcp(tcp));
+    tokio::join!(server.serve_unix(unix, false), server.serve_unix(group, true), serve_tcp(&server, tcp));
     server.sessions.close();
     server.sessions.wait().await;
     Ok(())
+}
+
+/// What is said in the log once a minute, because others can cause it.
+#[derive(Default)]
+struct Told {
+    refused: Seldom,
+    crowded: Seldom,
+    not_accepted: Seldom,
 }
 
 struct Server {
     handle: Handle,
     gate: Gate,
     config: Arc<ControlConfig>,
+    users: Users,
     places: Arc<Semaphore>,
     limits: session::SharedLimits,
+    told: Told,
     sessions: TaskTracker,
     stop: CancellationToken,
+}
+
+/// The port. Nothing that takes longer than some microseconds is done between two accepts: whoever connects again and
+/// again would keep everybody else waiting.
+async fn serve_tcp(server: &Arc<Server>, listener: Option<TcpListener>) {
+    let Some(listener) = listener else { return };
+    // It tries out how the kernel can be asked, which may take a while.
+    let Ok(owners) = tokio::task::spawn_blocking(Owners::new).await.map(Arc::new) else { return };
+    let looks = Arc::new(Semaphore::new(LOOKS));
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = server.stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    server.accept_failed(error).await;
+                    continue;
+                }
+            },
+        };
+        if owners.is_quick() {
+            // Asked before a byte is read: the answer is about the socket that connected.
+            let judged = owners.check(&stream);
+            server.admit(stream, judged);
+            continue;
+        }
+        let place = tokio::select! {
+            biased;
+            () = server.stop.cancelled() => return,
+            place = looks.clone().acquire_owned() => place,
+        };
+        let (server, owners) = (server.clone(), owners.clone());
+        server.clone().sessions.spawn(async move {
+            let looked = tokio::task::spawn_blocking(move || (owners.check(&stream), stream)).await;
+            drop(place);
+            if let Ok((judged, stream)) = looked {
+                server.admit(stream, judged);
+            }
+        });
+    }
 }
 
 impl Server {
     /// `group`: whoever stands in the table is served too.
     async fn serve_unix(&self, listener: Option<UnixListener>, group: bool) {
         let Some(listener) = listener else { return };
-        let own = rustix::process::geteuid().as_raw();
         loop {
             let stream = tokio::select! {
                 biased;
@@ -176,18 +242,20 @@ impl Server {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        accept_failed(&error).await;
+                        self.accept_failed(error).await;
                         continue;
                     }
                 },
             };
             let access = match stream.peer_cred() {
-                Ok(cred) if cred.uid() == own => Ok(Access::own_user()),
+                // The own socket is ours by its mode, even where we are nobody.
+                Ok(cred) if group && self.users.is_nobody(cred.uid()) => Err(Refused::Nobody),
+                Ok(cred) if cred.uid() == self.users.own() => Ok(Access::own_user()),
                 Ok(cred) => match self.config.users.get(&cred.uid()) {
                     Some(rights) if group => Ok(Access::group_user(cred.uid(), rights.iter().copied())),
-                    _ => Err(owner::Refused::OtherUser),
+                    _ => Err(Refused::OtherUser),
                 },
-                Err(error) => Err(owner::Refused::Unknown(error)),
+                Err(error) => Err(Refused::Unknown(error)),
             };
             match access {
                 Ok(access) => self.start(stream, Visitor::free(&self.gate, token::UNIX.to_owned(), access)),
@@ -196,43 +264,29 @@ impl Server {
         }
     }
 
-    async fn serve_tcp(&self, listener: Option<TcpListener>) {
-        let Some(listener) = listener else { return };
-        loop {
-            let (stream, client) = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                accepted = listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        accept_failed(&error).await;
-                        continue;
-                    }
-                },
-            };
-            // Asked before a byte is read: the answer is about the socket that connected.
-            let server = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-            let address = token::tcp_address(server);
-            let visitor = match owner::check(client, server) {
-                Ok(()) => Visitor::free(&self.gate, address, Access::own_user()),
-                Err(refused) => match Visitor::stranger(&self.gate, address) {
-                    Some(stranger) => stranger,
-                    None => {
-                        self.refuse(&refused);
-                        continue;
-                    }
-                },
-            };
-            // A reply is one write: waiting for more to send would only delay it.
-            let _ = stream.set_nodelay(true);
-            self.start(stream, visitor);
-        }
+    /// A client of the port, now that it is known whether it is the own user.
+    fn admit(&self, stream: TcpStream, judged: Result<(), Refused>) {
+        let server = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = token::tcp_address(server);
+        let visitor = match judged {
+            Ok(()) => Visitor::free(&self.gate, address, Access::own_user()),
+            Err(refused) => match Visitor::stranger(&self.gate, address) {
+                Some(stranger) => stranger,
+                None => return self.refuse(&refused),
+            },
+        };
+        // A reply is one write: waiting for more to send would only delay it.
+        let _ = stream.set_nodelay(true);
+        self.start(stream, visitor);
     }
 
     fn start(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, visitor: Visitor) {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             self.handle.note_crowded_out();
-            tracing::warn!("a local client was refused: {} are connected", self.config.max_connections);
+            let most = self.config.max_connections;
+            self.told.crowded.note(move |count| {
+                tracing::warn!(count, "local clients were refused: {most} are connected");
+            });
             return;
         };
         let (handle, config, limits, stop) =
@@ -245,14 +299,17 @@ impl Server {
         });
     }
 
-    fn refuse(&self, refused: &owner::Refused) {
+    fn refuse(&self, refused: &Refused) {
         self.handle.note_refused_client();
-        tracing::warn!("a local client was refused: {refused}");
+        let why = refused.to_string();
+        self.told
+            .refused
+            .note(move |count| tracing::warn!(count, "local clients were refused, the first one because {why}"));
     }
-}
 
-async fn accept_failed(error: &io::Error) {
-    // Out of descriptors, mostly. Connections wait in the kernel meanwhile; a tight loop would take the whole core.
-    tracing::warn!(%error, "a local client could not be accepted");
-    tokio::time::sleep(NO_DESCRIPTOR_PAUSE).await;
+    /// Out of descriptors, mostly. Connections wait in the kernel meanwhile; a tight loop would take the whole core.
+    async fn accept_failed(&self, error: io::Error) {
+        self.told.not_accepted.note(move |count| tracing::warn!(count, %error, "local clients could not be accepted"));
+        tokio::time::sleep(NO_DESCRIPTOR_PAUSE).await;
+    }
 }

@@ -71,6 +71,7 @@ async fn classic(
     desk: &Desk,
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
+    let gate = visitor.gate();
     let mut lease: Option<Held> = None;
     let mut hello = None;
     loop {
@@ -134,7 +135,7 @@ async fn classic(
         };
         let outcome = tokio::select! {
             biased;
-            outcome = commands::execute(handle, &access, desk, request) => outcome,
+            outcome = commands::execute(handle, &gate, &access, desk, request) => outcome,
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
             () = requests.until_broken() => break,
         };

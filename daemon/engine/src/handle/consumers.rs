@@ -41,27 +41,33 @@ impl Consumers {
         lock(&self.known).len()
     }
 
-    /// Writes everything that waits, on the store's thread, so that the order of commits is that of `known`.
+    /// Writes everything that waits. Runs on the store's thread, as everything does that changes `known`, so the order of commits
+    /// is that of `known`. Nothing is locked while the disk is waited for: STATUS and SUBSCRIBE lock `known` on the threads
+    /// of the runtime, and would take links and Tor with them.
     fn write(&self, store: &mut Store, at_ms: i64) {
-        let mut known = lock(&self.known);
-        let mut room = CONSUMERS.saturating_sub(known.len());
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
         let mut taken = Vec::new();
-        for waiting in std::mem::take(&mut *lock(&self.waiting)) {
-            let new = !known.contains_key(&waiting.consumer)
-                && !taken.iter().any(|other: &Acknowledgement| other.consumer == waiting.consumer);
-            if new && room == 0 {
-                // A client that left does not need its answer.
-                let _ = waiting.reply.send(Err(Refusal::TooManyConsumers(CONSUMERS)));
-                continue;
+        {
+            let known = lock(&self.known);
+            let mut room = CONSUMERS.saturating_sub(known.len());
+            for waiting in waiting {
+                let new = !known.contains_key(&waiting.consumer)
+                    && !taken.iter().any(|other: &Acknowledgement| other.consumer == waiting.consumer);
+                if new && room == 0 {
+                    // A client that left does not need its answer.
+                    let _ = waiting.reply.send(Err(Refusal::TooManyConsumers(CONSUMERS)));
+                    continue;
+                }
+                room -= usize::from(new);
+                taken.push(waiting);
             }
-            room -= usize::from(new);
-            taken.push(waiting);
         }
         let cursors: Vec<_> = taken.iter().map(|ack| (ack.consumer.clone(), ack.seq)).collect();
         match store.acknowledge(at_ms, &cursors) {
             Ok(moved) => {
                 for (ack, seq) in taken.into_iter().zip(moved) {
-                    known.insert(ack.consumer, seq);
+                    // Before its answer: whoever has it must find its cursor there.
+                    lock(&self.known).insert(ack.consumer, seq);
                     let _ = ack.reply.send(Ok(seq));
                 }
             }
@@ -148,9 +154,8 @@ impl Handle {
     pub async fn forget_cursor(&self, consumer: &str) -> Result<bool, Refusal> {
         let (consumers, consumer) = (self.consumers.clone(), consumer.to_owned());
         self.write(move |store| {
-            let mut known = lock(&consumers.known);
             let was = store.forget_cursor(&consumer)?;
-            known.remove(&consumer);
+            lock(&consumers.known).remove(&consumer);
             Ok(was)
         })
         .await

@@ -1,5 +1,6 @@
 //! What all connections share about who may: the tokens, the places of those who have proven nothing, the failures.
 
+use super::super::seldom::Seldom;
 use super::Access;
 use super::line::Line;
 use crate::clock::Randomness;
@@ -85,6 +86,8 @@ struct Shared {
     /// Those that have proven nothing yet, by number.
     unproven: Mutex<Unproven>,
     failures: Mutex<VecDeque<Instant>>,
+    /// Commands that somebody may not use, by who it was: there are no more than tokens and users.
+    refusals: Mutex<BTreeMap<String, Seldom>>,
 }
 
 impl std::fmt::Debug for Gate {
@@ -111,6 +114,7 @@ impl Gate {
             places: must_prove,
             unproven: Mutex::default(),
             failures: Mutex::default(),
+            refusals: Mutex::default(),
         }))
     }
 
@@ -175,6 +179,10 @@ impl Gate {
     /// The names with their tokens.
     pub(super) fn tokens(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
         lock(&self.0.tokens)
+    }
+
+    pub(super) fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, Seldom>> {
+        lock(&self.0.refusals)
     }
 
     /// To be held while a token is made or revoked.

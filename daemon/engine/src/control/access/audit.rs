@@ -1,0 +1,84 @@
+//! The audit: who used a command that needs the right `contacts` or `admin`.
+//!
+//! A command leaves a line when it is accepted, before anything is done, and another one with what came of it. So a client that
+//! resets its connection right behind its words has left the first line at least; the second one then says `unseen`.
+
+use super::super::seldom::Seldom;
+use super::{Access, Gate};
+use torchat_protocol::control::api::Right;
+use torchat_protocol::id::PeerId;
+
+/// Whether a command leaves lines in the audit.
+pub(in super::super) fn is_audited(right: Option<Right>) -> bool {
+    matches!(right, Some(Right::Contacts | Right::Admin))
+}
+
+/// One line: who, what, whom it was about as the first four characters, and `begun`, `ok`, the error's code, or `unseen`.
+/// Never any content.
+fn line(who: &str, command: &str, peer: Option<&str>, code: &str) {
+    tracing::info!(target: "audit", who, command, peer, code);
+}
+
+/// A command that was accepted. Its second line is written by [`Self::end`], or `unseen` when it is dropped: its
+/// connection left before it was answered, and it may be done or not.
+#[derive(Debug)]
+pub(in super::super) struct Audited {
+    who: String,
+    command: &'static str,
+    peer: Option<String>,
+    ended: bool,
+}
+
+impl Audited {
+    /// Writes the first line. To be called before anything is done.
+    pub(in super::super) fn begin(access: &Access, command: &'static str, peer: Option<&PeerId>) -> Self {
+        let begun =
+            Self { who: access.who.clone(), command, peer: peer.map(|peer| peer.short().to_string()), ended: false };
+        begun.line("begun");
+        begun
+    }
+
+    /// Writes the second line.
+    pub(in super::super) fn end(mut self, code: &str) {
+        self.ended = true;
+        self.line(code);
+    }
+
+    fn line(&self, code: &str) {
+        line(&self.who, self.command, self.peer.as_deref(), code);
+    }
+}
+
+impl Drop for Audited {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.line("unseen");
+        }
+    }
+}
+
+impl Gate {
+    /// Leaves a line about a command that somebody may not use. One a minute and somebody, with a count: else whoever may do
+    /// nothing could still turn the audit over.
+    pub(in super::super) fn audit_refusal(
+        &self,
+        access: &Access,
+        command: &'static str,
+        peer: Option<&PeerId>,
+        code: &str,
+    ) {
+        let (who, peer, code) = (access.who.clone(), peer.map(|peer| peer.short().to_string()), code.to_owned());
+        self.refusals_of(&access.who).note(move |count| {
+            if count == 1 {
+                line(&who, command, peer.as_deref(), &code);
+            } else {
+                let peer = peer.as_deref();
+                tracing::info!(target: "audit", who, command, peer, code, count, "the first of those that were refused");
+            }
+        });
+    }
+
+    fn refusals_of(&self, who: &str) -> Seldom {
+        self.refusals().entry(who.to_owned()).or_default().clone()
+    }
+}

@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use rustix::net::sockopt::set_socket_linger;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+
+fn both() -> [Owners; 2] {
+    let owners = Owners::new();
+    assert!(owners.is_quick(), "this kernel has sock_diag");
+    let users = owners.users;
+    [owners, Owners { way: Way::Table, users }]
+}
+
+/// A client and what the server accepted of it. `to`: how the client names the server.
+fn connected(to: &str) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = TcpStream::connect(format!("{to}:{port}")).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+#[test]
+fn both_ways_find_the_same_owner_from_both_ends() {
+    for (client, server) in [connected("127.0.0.1"), connected("[::ffff:127.0.0.1]")] {
+        let (near, far) = (near(&client).unwrap(), peer(&client).unwrap().unwrap());
+        let [Owners { way: Way::Diag(diag), .. }, _] = both() else { panic!("no sock_diag") };
+        let found = diag.find(near, far).unwrap().unwrap();
+        assert_eq!((found.local, found.remote, found.state), (near, far, ESTABLISHED));
+        assert_eq!(found.uid, rustix::process::geteuid().as_raw());
+        assert_eq!(table::find(near, far).unwrap(), Some(found));
+        for owners in both() {
+            owners.check(&server).unwrap();
+            owners.check(&client).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_client_that_left_has_no_owner() {
+    let (client, server) = connected("127.0.0.1");
+    drop(client);
+    for owners in both() {
+        assert!(matches!(owners.check(&server), Err(Refused::NoOwner)));
+    }
+}
+
+#[test]
+fn a_client_that_reset_has_no_owner_whoever_listens_on_its_port() {
+    for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        let (mut client, server) = connected("127.0.0.1");
+        let port = client.local_addr().unwrap().port();
+        client.write_all(b"{\"cmd\":\"EXIT\"}").unwrap();
+        set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+        drop(client);
+        let _listener = TcpListener::bind((address, port)).unwrap();
+        for owners in both() {
+            assert!(matches!(owners.check(&server), Err(Refused::NoOwner)), "{address}");
+        }
+    }
+}
+
+#[test]
+fn a_listener_is_not_the_other_end_even_of_a_connection_that_lives() {
+    // As a packet filter makes it: the server's end lives, and there is no socket with the client's addresses here but
+    // a listener.
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (far, near) = (SocketAddr::from(([127, 0, 0, 9], port)), SocketAddr::from(([127, 0, 0, 1], 1)));
+    let [owners, _] = both();
+    let Way::Diag(diag) = &owners.way else { panic!("no sock_diag") };
+    let found = diag.find(far, near).unwrap();
+    assert_eq!(
+        found.map(|found| (found.state, found.uid)),
+        Some((10, owners.users.own())),
+        "the kernel names the listener"
+    );
+    assert!(matches!(owners.judge(found, far, near), Err(Refused::NoOwner)));
+}
+
+#[test]
+fn an_answer_about_anything_else_is_refused() {
+    let [owners, _] = both();
+    let (far, near) = (SocketAddr::from(([127, 0, 0, 1], 5)), SocketAddr::from(([127, 0, 0, 1], 6)));
+    let good = Found { state: ESTABLISHED, local: far, remote: near, uid: owners.users.own(), inode: 7 };
+    assert!(owners.judge(Some(good), far, near).is_ok());
+    // TIME_WAIT, SYN_SENT, SYN_RECV, CLOSE, LAST_ACK, LISTEN, CLOSING, NEW_SYN_RECV, and what there is not yet.
+    for state in [0, 2, 3, 6, 7, 9, 10, 11, 12, 13, 255] {
+        assert!(matches!(owners.judge(Some(Found { state, ..good }), far, near), Err(Refused::NoOwner)), "{state}");
+    }
+    let others = [
+        Found { local: near, ..good },
+        Found { remote: SocketAddr::from(([0, 0, 0, 0], 0)), ..good },
+        Found { local: SocketAddr::from(([0, 0, 0, 0], 5)), ..good },
+        Found { inode: 0, ..good },
+        Found { uid: 0, inode: 0, ..good },
+    ];
+    for other in others {
+        assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::NoOwner)), "{other:?}");
+    }
+    let other = Found { uid: good.uid + 1, ..good };
+    assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::OtherUser)));
+    assert!(matches!(owners.judge(None, far, near), Err(Refused::NoOwner)));
+}
+
+#[test]
+fn a_half_closed_client_is_still_itself() {
+    let (client, server) = connected("127.0.0.1");
+    client.shutdown(Shutdown::Write).unwrap();
+    for owners in both() {
+        owners.check(&server).unwrap();
+    }
+}
+
+#[test]
+fn a_server_is_known_when_it_has_accepted() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    for owners in both() {
+        assert!(matches!(owners.check_accepted(&client, Duration::ZERO), Err(Refused::NoOwner)));
+    }
+    let accepting = std::thread::spawn(move || (listener.accept().unwrap(), listener));
+    for owners in both() {
+        owners.check_accepted(&client, Duration::from_secs(30)).unwrap();
+    }
+    drop(accepting.join().unwrap());
+}
+
+#[test]
+fn questions_of_many_threads_get_their_own_answers() {
+    let owners = Owners::new();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let (client, server) = connected("127.0.0.1");
+                    owners.check(&server).unwrap();
+                    drop(client);
+                    assert!(matches!(owners.check(&server), Err(Refused::NoOwner)));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_not_loopback_is_refused() {
+    // Bound to every address, connected to one of this machine that is none of loopback, if it has one.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    if socket.connect("192.0.2.1:9").is_err() {
+        return;
+    }
+    let ip = socket.local_addr().unwrap().ip();
+    let listener = TcpListener::bind((ip, 0)).unwrap();
+    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let server = listener.accept().unwrap().0;
+    assert!(matches!(Owners::new().check(&server), Err(Refused::NotLoopback)));
+}

@@ -1,0 +1,89 @@
+//! Who this process is, and whether uids tell anything here.
+
+/// Where there is no /proc. The kernel's own default.
+const OVERFLOW_UID: u32 = 65_534;
+/// How many uids there are.
+const ALL: u64 = u32::MAX as u64;
+
+/// Why nobody can be told from anybody by a uid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process is uid {uid} in a user namespace that shows everybody outside of it under that same uid, so nobody could be \
+     told from its own user: run it under a uid of its own, any but {uid}"
+)]
+pub struct CannotTell {
+    /// The uid.
+    pub uid: u32,
+}
+
+/// The uids of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Users {
+    own: u32,
+    /// As whom the kernel shows whoever has no uid in our user namespace; `None`: here everybody has one.
+    nobody: Option<u32>,
+}
+
+impl Users {
+    /// Those of this process. Reads two files of /proc.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let read = |path| std::fs::read_to_string(path).ok();
+        let overflow = read("/proc/sys/kernel/overflowuid").and_then(|text| text.trim().parse().ok());
+        // Without a map nothing is known, so it is taken for a namespace.
+        let everybody = read("/proc/self/uid_map").is_some_and(|map| maps_all(&map));
+        let nobody = (!everybody).then(|| overflow.unwrap_or(OVERFLOW_UID));
+        Self { own: rustix::process::geteuid().as_raw(), nobody }
+    }
+
+    /// Our own uid.
+    #[must_use]
+    pub const fn own(&self) -> u32 {
+        self.own
+    }
+
+    /// Whether a uid means nobody in particular.
+    #[must_use]
+    pub fn is_nobody(&self, uid: u32) -> bool {
+        self.nobody == Some(uid)
+    }
+
+    /// Whether our own user can be told from others by its uid.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn can_tell(&self) -> Result<(), CannotTell> {
+        if self.is_nobody(self.own) { Err(CannotTell { uid: self.own }) } else { Ok(()) }
+    }
+}
+
+/// user_namespaces(7): each line has the first uid inside, the first outside, and how many.
+fn maps_all(map: &str) -> bool {
+    let count = |line: &str| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok();
+    map.lines().filter_map(count).sum::<u64>() >= ALL
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_map_knows_everybody() {
+        assert!(maps_all("         0          0 4294967295\n"));
+        assert!(maps_all("0 0 1000\n1000 1000 4294966295\n"));
+        for part in ["", "0 1000 1\n", "0 100000 65536\n", "0 0 4294967294\n", "?"] {
+            assert!(!maps_all(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_nobody_only_where_somebody_is_missing() {
+        let inside = Users { own: OVERFLOW_UID, nobody: Some(OVERFLOW_UID) };
+        assert_eq!(inside.can_tell(), Err(CannotTell { uid: OVERFLOW_UID }));
+        let outside = Users { own: OVERFLOW_UID, nobody: None };
+        assert_eq!(outside.can_tell(), Ok(()));
+        assert!(!outside.is_nobody(OVERFLOW_UID));
+        let somebody = Users { own: 1000, nobody: Some(OVERFLOW_UID) };
+        assert!(somebody.can_tell().is_ok() && somebody.is_nobody(OVERFLOW_UID) && !somebody.is_nobody(1000));
+    }
+}
