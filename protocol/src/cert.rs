@@ -80,9 +80,10 @@ impl DeviceCert {
     /// Whether it says something that a certificate may say: it begins before it ends, is valid for [`VALID_S`] at most,
     /// and has an epoch. The times alone say nothing of now: see [`DeviceCert::is_current`].
     ///
-    /// A stolen certificate with its device's key is worth something until it ends, so none is believed that ends never. (To
-    /// leave that to the honest makers was rejected: it is the dishonest that the limit is for. Whoever has the onion's key
-    /// makes one certificate after the other; against that there is no rule.)
+    /// A device's key that was stolen and replaced is worth something to the thief until its last certificate ends, with those who
+    /// have not met the new one; so none is believed that ends never. (To leave that to the honest makers was rejected: a
+    /// limit that nobody checks is none. Whoever has the onion's key makes one certificate after the other; against that
+    /// there is no rule.)
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.epoch > 0 && self.not_before < self.not_after && self.not_after - self.not_before <= VALID_S

@@ -337,6 +337,44 @@ fn a_repeated_record_kills_the_link() {
 }
 
 #[test]
+fn a_record_that_is_left_out_moved_or_turned_round_kills_the_link() {
+    // Three records of the client, one of the server and one of another link, each by itself.
+    let records = || {
+        let (mut done, mut other) = (run(&who(1), &who(2)).unwrap(), run(&who(3), &who(2)).unwrap());
+        let seal = |sealer: &mut Sealer, n: u8| {
+            let mut wire = Vec::new();
+            sealer.seal(format!("{{\"n\":{n}}}").as_bytes(), &mut wire);
+            wire
+        };
+        let client = [1, 2, 3].map(|n| seal(&mut done.client.sealer, n));
+        (client, seal(&mut done.server.sealer, 4), seal(&mut other.client.sealer, 1), done.server.opener)
+    };
+    let (good, back, other, _) = records();
+    let cases: [(&str, Vec<&[u8]>, usize); 7] = [
+        ("as they were said", vec![&good[0], &good[1], &good[2]], 3),
+        ("the first is left out", vec![&good[1], &good[2]], 0),
+        ("one between is left out", vec![&good[0], &good[2]], 1),
+        ("two have changed places", vec![&good[1], &good[0], &good[2]], 0),
+        ("one comes late", vec![&good[0], &good[2], &good[1]], 1),
+        ("the hearer's own comes back", vec![&back], 0),
+        ("one of another link, at the same place", vec![&good[0], &other], 1),
+    ];
+    for (what, wire, read) in cases {
+        // The same keys as above: the entropy of the test's handshakes is always the same.
+        let (.., mut opener) = records();
+        opener.push(&wire.concat());
+        for _ in 0..read {
+            assert!(opener.next_message().unwrap().is_some(), "{what}");
+        }
+        if read < wire.len() {
+            assert_eq!(opener.next_message(), Err(LinkError::Decrypt), "{what}");
+            opener.push(&good.concat());
+            assert_eq!(opener.next_message(), Err(LinkError::Over), "{what}");
+        }
+    }
+}
+
+#[test]
 fn keys_change_and_both_ends_keep_up() {
     let mut done = run(&who(1), &who(2)).unwrap();
     let mut wire = Vec::new();

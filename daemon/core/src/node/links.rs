@@ -231,7 +231,8 @@ impl Node {
 
     /// Two links to one peer are harmless, because lanes ignore repetitions; one is enough. A new one in the same
     /// direction replaces the old, whose other end is probably gone. Of two in opposite directions both ends keep
-    /// the one with the smaller hash, which nobody can choose; the side that dialled the other one closes it.
+    /// the one with the smaller hash; the side that dialled the other one closes it. A client can choose among hashes, by what it
+    /// puts behind the purpose in its last message. It gains nothing: it could as well not dial.
     fn settle_double(&mut self, new: LinkId, turn: &mut Turn) {
         let Some(link) = self.links.get(&new) else { return };
         let (peer, outgoing, tie) = (link.peer, link.outgoing, link.tie);

@@ -446,7 +446,7 @@ records! {
     SendAnswer {
         /// The message's number in this daemon.
         id: i64,
-        /// Its id, the same at both ends.
+        /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
         mid: MessageId,
         /// How far it is.
         state: MessageState,

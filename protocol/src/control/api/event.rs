@@ -26,7 +26,7 @@ pub struct MessageRef {
     pub peer: Onion,
     /// Its number in this daemon.
     pub id: i64,
-    /// Its id, the same at both ends.
+    /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
     pub mid: MessageId,
 }
 

@@ -78,7 +78,7 @@ impl MessageState {
 pub struct Message {
     /// Its number in this daemon: it grows with time and is never used twice.
     pub id: i64,
-    /// Its id, the same at both ends.
+    /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
     pub mid: MessageId,
     /// With whom.
     pub peer: Onion,
