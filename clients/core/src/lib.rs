@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod lookalike;
+pub mod names;
 pub mod show;
 
 use serde_json::{Value, json};

@@ -207,12 +207,16 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__contacts__subcmd__add)
-            opts="-h --socket --token-file --start --json --raw --help"
+            opts="-h --invite-file --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --invite-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -931,7 +935,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__token__subcmd__create)
-            opts="-r -p -h --right --peer --days --socket --token-file --start --json --raw --help"
+            opts="-r -p -o -h --right --peer --days --output --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -954,6 +958,14 @@ _torchat() {
                     return 0
                     ;;
                 --days)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

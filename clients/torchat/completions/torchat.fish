@@ -25,7 +25,7 @@ function __fish_torchat_using_subcommand
 end
 
 complete -c torchat -n "__fish_torchat_needs_command" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_needs_command" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_needs_command" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_needs_command" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_needs_command" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -50,7 +50,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -f -a "exit" -d 'Stop the 
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "doctor" -d 'Look at the whole chain, from the socket to Tor, and say what is wrong and what to do'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -60,7 +60,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand send" -l timeout -d 'How
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within so many seconds' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l id -d 'A key of your own: the same key again, within 30 days, is the same message and is not sent twice' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -71,7 +71,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where 
 start\t'At the oldest event that the daemon still knows'"
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s n -l count -d 'End after so many messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s f -l follow -d 'Go on with what comes, over restarts of the daemon'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s k -l keep -d 'Do not mark as read'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start torchatd if it does not run, without asking'
@@ -80,7 +80,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print t
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s n -l count -d 'End after so many messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s k -l keep -d 'Do not take it: it comes again'
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s a -l all -d 'All that the daemon still has, also what was taken; takes nothing'
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l start -d 'Start torchatd if it does not run, without asking'
@@ -91,7 +91,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand history" -s n -l count -
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l before -d 'Messages before the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l after -d 'Messages after the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -100,19 +100,19 @@ complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 
 complete -c torchat -n "__fish_torchat_using_subcommand search" -s n -l count -d 'How many messages at most' -r
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l before -d 'Messages before the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand search" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -129,80 +129,81 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: whoever uses it first, in time, is a contact at once'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Say whether a contact sees you while there is nothing to deliver'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l invite-file -d 'The file with the onion or invite, in the place of PEER' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l hours -d 'How long it is good for' -r
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -213,18 +214,18 @@ complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin 
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'A durable place of your own: what was printed never comes again' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after so many events' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make one, and print it: it is shown once and stored nowhere'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make one, and print it or write it to a file: it is shown once and stored nowhere else'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Print them, without their secrets'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'End one at once; its connections are closed'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s r -l right -d 'What it may do; may be given several times' -r -f -a "read\t'See conversations, contacts, events, the state of the daemon'
@@ -233,34 +234,35 @@ contacts\t'Decide who is a contact'
 admin\t'Everything'"
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after so many days' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'A new file for it, for your eyes only [default: standard output]' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -s o -l output -d 'A new file, for your eyes only [default: standard output]' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l into -d 'A directory for one new file per peer, made if it is missing' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -268,26 +270,26 @@ complete -c torchat -n "__fish_torchat_using_subcommand import-log" -s h -l help
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input wait until the peer has everything, at most so long' -r
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s c -l consumer -d 'A durable place of your own for what is received, instead of beginning now' -r
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s f -l follow -d 'Go on receiving when standard input has ended'
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A file that holds a token: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'

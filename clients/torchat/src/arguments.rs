@@ -21,7 +21,10 @@ pub(crate) struct Arguments {
 
 /// What stands below the options.
 fn after_help() -> String {
-    let peer = "PEER is an onion, the name you gave a contact, or the first characters (at least 4) of a known onion.";
+    let peer = "PEER is an onion, the name you gave a contact, or the first characters (at least 4) of a contact's onion. \
+                A stranger is named by its whole onion; accept and refuse look among those who ask, and nowhere else.\n\n\
+                Every user of this machine can read the words of a command line while it runs: give texts and invites by \
+                standard input.";
     format!("{peer}\n\n{}", exit::help())
 }
 
@@ -33,7 +36,7 @@ pub(crate) struct PlaceArguments {
     #[arg(long, env = "TORCHAT_SOCKET", hide_env_values = true, global = true, value_name = "PATH|PORT")]
     pub(crate) socket: Option<String>,
 
-    /// A file that holds a token: for other users, and for programs with fewer rights
+    /// A file that holds a token, closed to others: for other users, and for programs with fewer rights
     #[arg(long, env = "TORCHAT_TOKEN_FILE", hide_env_values = true, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
@@ -108,7 +111,7 @@ pub(crate) enum Command {
 pub(crate) struct Send {
     /// To whom
     pub(crate) peer: String,
-    /// The text; - or nothing: standard input
+    /// The text; - or nothing: standard input, which nobody else can read; behind -- a - is a text
     pub(crate) text: Option<String>,
     /// Return when the peer has it, not only the daemon
     #[arg(long, value_enum)]
@@ -226,11 +229,14 @@ pub(crate) enum ContactAction {
     List,
     /// Make a peer a contact and ask it to accept you
     Add {
-        /// Its onion, or an invite (torchat:...?i=...)
-        peer: String,
+        /// Its onion, or an invite (torchat:...?i=...); -: the first line of standard input, and the rest are the words
+        #[arg(required_unless_present = "invite_file")]
+        peer: Option<String>,
         /// A few words to it, at most 500 bytes
-        #[arg(default_value = "", hide_default_value = true)]
-        words: String,
+        words: Option<String>,
+        /// The file with the onion or invite, in the place of PEER
+        #[arg(long, value_name = "FILE")]
+        invite_file: Option<PathBuf>,
     },
     /// Print the strangers that ask to become contacts
     Requests,
@@ -315,7 +321,7 @@ pub(crate) struct Tail {
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Make one, and print it: it is shown once and stored nowhere
+    /// Make one, and print it or write it to a file: it is shown once and stored nowhere else
     Create {
         /// Its name: letters, digits, dots, underscores and hyphens
         name: String,
@@ -328,6 +334,9 @@ pub(crate) enum Token {
         /// Ends after so many days
         #[arg(long)]
         days: Option<u32>,
+        /// A new file for it, for your eyes only [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Print them, without their secrets
     List,

@@ -67,7 +67,9 @@ impl Place {
         let Some(file) = &self.token_file else { return Ok(address) };
         let wrong = |reason: String| PlaceError::Token { file: file.clone(), reason };
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-        let token: Token = text.trim().parse().map_err(|error| wrong(format!("{error}")))?;
+        // Some editors put a byte order mark before everything.
+        let token: Token =
+            text.trim_start_matches('\u{feff}').trim().parse().map_err(|error| wrong(format!("{error}")))?;
         Ok(address.with_token(token))
     }
 

@@ -6,6 +6,7 @@ mod arguments;
 mod daemon;
 mod screen;
 mod shell;
+mod streams;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -24,14 +24,20 @@ use std::process::ExitCode;
 /// Runs until the user leaves. The exit code is 0 then, 2 without a terminal.
 pub(crate) fn run(place: &Place) -> ExitCode {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        eprintln!("torchat without a command is for a terminal; `torchat --help` names the commands for scripts");
+        say("torchat without a command is for a terminal; `torchat --help` names the commands for scripts");
         return ExitCode::from(2);
     }
     match runtime::run(place) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("torchat: {error:#}");
+            say(&format!("torchat: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line on stderr. Nobody can be told when that fails, and `eprintln!` would panic.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod failure;
 mod format;
 mod import;
+mod input;
 mod legacy;
 mod out;
 mod peer;
@@ -19,24 +20,68 @@ mod send;
 mod tail;
 
 use crate::arguments::exit::Exit;
-use crate::arguments::{Command, Form};
+use crate::arguments::{Command, ContactAction, Form, Token};
 use crate::daemon::Place;
-use failure::{Done, Failure};
+use crate::streams::is_closed;
+use failure::{Done, Failure, note};
 use out::Out;
 use std::process::ExitCode;
 use torchat_client::api::command::Contacts;
 use torchat_client::api::{Connection, Onion};
+use torchat_client::names::Purpose;
+use torchat_client::show::shown_line;
 
 /// Runs a command; the exit code says how it went.
 pub(crate) fn run(place: &Place, form: Form, command: Command) -> ExitCode {
     let shell = Shell { place, form };
-    match shell.run(command) {
+    let result = writable(&command).and_then(|()| {
+        warn_of_open_token(place, form);
+        shell.run(command)
+    });
+    match result {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
             failure.report(form.json);
             failure.exit.into()
         }
     }
+}
+
+/// A command that takes something away for what it prints, or prints what cannot be had again, begins nothing when its
+/// output is closed: see [`is_closed`].
+fn writable(command: &Command) -> Done {
+    let takes = match command {
+        Command::Recv(recv) => !recv.keep,
+        Command::Legacy(legacy) => !legacy.keep && !legacy.all,
+        Command::Tail(tail) => tail.consumer.is_some(),
+        Command::Export(export) => export.output.is_none(),
+        Command::Token(Token::Create { output, .. }) => output.is_none(),
+        Command::Contacts(contacts) => matches!(contacts.action, Some(ContactAction::Invite { .. })),
+        Command::Pipe(_) => true,
+        _ => false,
+    };
+    if takes && is_closed(std::io::stdout()) {
+        return Err(Failure::closed());
+    }
+    Ok(())
+}
+
+/// Says that others can read the token that is used. It works all the same: whoever made the file so will not lose a
+/// night's report for it.
+fn warn_of_open_token(place: &Place, form: Form) {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(file) = &place.token_file else { return };
+    if !file.metadata().is_ok_and(|found| found.is_file() && found.mode() & 0o077 != 0) {
+        return;
+    }
+    let shown = file.display().to_string();
+    let message = format!("other users may read the token in {shown}: chmod 600 {shown}, and make a new one");
+    let line = if form.json {
+        serde_json::json!({ "warning": { "code": "token-file-open", "message": message } }).to_string()
+    } else {
+        format!("torchat: {}", shown_line(&message))
+    };
+    note(&line);
 }
 
 /// What all commands share.
@@ -85,8 +130,8 @@ impl Shell<'_> {
         Ok(format::Names::new(&connection.call(&Contacts {})?.contacts))
     }
 
-    fn peer(&self, connection: &Connection, word: &str) -> Done<Onion> {
-        peer::find(connection, word)
+    fn peer(&self, connection: &Connection, word: &str, purpose: Purpose) -> Done<Onion> {
+        peer::find(connection, word, purpose)
     }
 
     /// Prints one record, or one line for people.

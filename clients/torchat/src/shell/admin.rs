@@ -2,11 +2,14 @@
 
 use super::failure::{Done, Failure};
 use super::format::{self, age, count};
+use super::out::new_file;
 use super::{Shell, peer};
 use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
+use std::io::Write as _;
 use torchat_client::api::Right;
 use torchat_client::api::command::{Exit, Host, Status, TokenAction, Tokens};
+use torchat_client::names::Purpose;
 use torchat_client::show::shown_line;
 
 pub(super) fn host(shell: &Shell<'_>) -> Done {
@@ -58,12 +61,29 @@ pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {
     let empty = Tokens { action: TokenAction::List, name: None, rights: None, peers: None, days: None };
     let mut out = shell.out();
     match action {
-        Action::Create { name, rights, peer, days } => {
+        Action::Create { name, rights, peer, days, output } => {
             let rights = rights.into_iter().map(right).collect();
-            let peers = peer::find_all(&connection, &peer)?;
+            let peers = peer::find_all(&connection, &peer, Purpose::Act)?;
             let made = Tokens { action: TokenAction::Create, name: Some(name), rights: Some(rights), peers, days };
-            let token = connection.call(&made)?.token.unwrap_or_default();
-            return shell.answer(&serde_json::json!({ "token": token }), &token);
+            let Some(path) = output else {
+                let token = connection.call(&made)?.token.unwrap_or_default();
+                return shell.answer(&serde_json::json!({ "token": token }), &token);
+            };
+            // The file first: a token is shown once, so there must be a place for it.
+            let mut file = new_file(&path)?;
+            let written = connection.call(&made).map_err(Failure::from).and_then(|answer| {
+                let token = answer.token.unwrap_or_default();
+                let written = writeln!(file, "{token}").and_then(|()| file.sync_all());
+                written.map_err(|error| Failure::system(format!("cannot write {}: {error}", path.display())))
+            });
+            if written.is_err() {
+                // Made just now, by us, and of no use.
+                let _ = std::fs::remove_file(&path);
+            }
+            written?;
+            if out.is_json() {
+                out.record(&serde_json::json!({ "file": path.display().to_string() }))?;
+            }
         }
         Action::Revoke { name } => {
             connection.call(&Tokens { action: TokenAction::Revoke, name: Some(name.clone()), ..empty })?;

@@ -1,33 +1,55 @@
 //! `torchat contacts`: who is one, and who decides to be one.
 
 use super::Shell;
-use super::failure::{Done, Failure};
+use super::failure::{Done, Failure, note};
 use super::format::{self, NAME_COLUMNS, age};
+use super::input;
 use crate::arguments::{Appearance, ContactAction};
 use serde_json::json;
+use std::io::IsTerminal as _;
+use std::path::Path;
 use torchat_client::api::command::{
     Accept, Add, Appear, Block, Contacts, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
 };
 use torchat_client::api::record::{Contact, ContactState};
 use torchat_client::api::{ApiClientError, Connection, Onion};
-use torchat_client::show::shown_name;
+use torchat_client::names::{Purpose, onion};
+use torchat_client::show::{shown_line, shown_name};
 
 pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
+    // First what is to be read: nobody should wait for a daemon to learn that it is not there.
+    let wanted = match &action {
+        Some(ContactAction::Add { peer, words, invite_file }) => {
+            Some(whom(peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
+        }
+        _ => None,
+    };
     let connection = shell.connect()?;
-    let one = |word: &str, decide: &dyn Fn(&Connection, Onion) -> Result<Nothing, ApiClientError>| -> Done {
-        let peer = shell.peer(&connection, word)?;
+    type Decide<'a> = &'a dyn Fn(&Connection, Onion) -> Result<Nothing, ApiClientError>;
+    let one_of = |purpose: Purpose, word: &str, decide: Decide<'_>| -> Done {
+        let peer = shell.peer(&connection, word, purpose)?;
         decide(&connection, peer)?;
         // Silence is success for people; programs want to know whom it hit.
         if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
     };
+    let one = |word: &str, decide: Decide<'_>| one_of(Purpose::Act, word, decide);
     match action.unwrap_or(ContactAction::List) {
         ContactAction::List => list(shell, &connection),
         ContactAction::Requests => requests(shell, &connection),
-        ContactAction::Add { peer, words } => add(shell, &connection, peer, words),
-        ContactAction::Accept { peer } => one(&peer, &|connection, peer| connection.call(&Accept { peer })),
-        ContactAction::Refuse { peer } => one(&peer, &|connection, peer| connection.call(&Refuse { peer })),
+        ContactAction::Add { .. } => {
+            let (peer, text) = wanted.unwrap_or_default();
+            add(shell, &connection, peer, text)
+        }
+        ContactAction::Accept { peer } => {
+            one_of(Purpose::Request, &peer, &|connection, peer| connection.call(&Accept { peer }))
+        }
+        ContactAction::Refuse { peer } => {
+            one_of(Purpose::Request, &peer, &|connection, peer| connection.call(&Refuse { peer }))
+        }
         ContactAction::Block { peer } => one(&peer, &|connection, peer| connection.call(&Block { peer })),
-        ContactAction::Unblock { peer } => one(&peer, &|connection, peer| connection.call(&Unblock { peer })),
+        ContactAction::Unblock { peer } => {
+            one_of(Purpose::Unblock, &peer, &|connection, peer| connection.call(&Unblock { peer }))
+        }
         ContactAction::Remove { peer } => one(&peer, &|connection, peer| connection.call(&Remove { peer })),
         ContactAction::Rename { peer, name } => {
             one(&peer, &|connection, peer| connection.call(&Rename { peer, name: name.clone() }))
@@ -43,9 +65,41 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     }
 }
 
-/// An invite or an onion is given as it is; anything else is looked up as a PEER, so that one who was removed can come back.
+/// Whom to add, and what to say to it: of the command line, of standard input or of a file.
+fn whom(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
+    let (given, words) = match (file, peer) {
+        (Some(file), _) if words.is_some() => {
+            return Err(Failure::input(format!("with --invite-file {} only the words are given", file.display())));
+        }
+        (Some(file), words) => {
+            let opened = std::fs::File::open(file);
+            let opened = opened.map_err(|error| Failure::input(format!("cannot read {}: {error}", file.display())))?;
+            (input::whole(opened)?, words)
+        }
+        (None, Some("-")) if input::literal(std::env::args_os()) <= usize::from(words.is_some()) => {
+            if std::io::stdin().is_terminal() {
+                note("the onion or invite, and Ctrl-D on a line of its own:");
+            }
+            (input::whole(std::io::stdin().lock())?, words)
+        }
+        (None, peer) => return Ok((peer.unwrap_or_default().to_owned(), words.unwrap_or_default().to_owned())),
+    };
+    let (peer, rest) = given.trim_start().split_once('\n').unwrap_or((given.trim_start(), ""));
+    let peer = peer.trim();
+    if peer.is_empty() {
+        return Err(Failure::input("there is neither an onion nor an invite on its first line"));
+    }
+    Ok((peer.to_owned(), words.unwrap_or(rest.trim()).to_owned()))
+}
+
+/// A stranger becomes a contact only by its whole onion or by its invite. Names and beginnings are for those that are one.
 fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) -> Done {
-    let peer = if peer.starts_with("torchat:") { peer } else { shell.peer(connection, &peer)?.0.onion() };
+    if !peer.starts_with("torchat:") && onion(&peer)?.is_none() {
+        // It says whose whole onion is to be written, if one begins so.
+        let found = shell.peer(connection, &peer, Purpose::Act)?;
+        let message = format!("\"{}\" is a contact already: {}", shown_line(&peer), found.0.onion());
+        return Err(Failure::input(message));
+    }
     match connection.call(&Add { peer, text: words }) {
         Ok(answer) => shell.answer(&answer, &answer.peer.0.onion()),
         Err(ApiClientError::Refused(error)) if error.code == "bad-request" => Err(Failure::input(error.message)),

@@ -53,6 +53,13 @@ impl Failure {
         Self::new(Exit::Other, "output", format!("the output cannot be written: {error}"))
     }
 
+    /// Standard output is closed, or looks so.
+    pub(crate) fn closed() -> Self {
+        let mut failure = Self::new(Exit::Other, "output", "standard output is closed, so nothing was read or begun");
+        failure.hint = Some("`> /dev/null` throws it away (open for writing only)".to_owned());
+        failure
+    }
+
     /// Writes it to stderr: a sentence, or a JSON line.
     pub(crate) fn report(&self, json: bool) {
         if self.message.is_empty() {

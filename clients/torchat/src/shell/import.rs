@@ -9,13 +9,14 @@ mod log;
 use super::Shell;
 use super::failure::{Done, Failure, note};
 use super::format::count;
-use super::out::Out;
+use super::input;
+use super::out::{Out, new_file};
 use crate::arguments::ImportLog;
 use log::{Entry, Log};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use torchat_client::show::shown_line;
 
@@ -24,7 +25,7 @@ const NAME_CHARS: usize = 80;
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
     let shown = wanted.file.display();
-    let input: Box<dyn Read> = if wanted.file.as_os_str() == "-" {
+    let input: Box<dyn Read> = if wanted.file.as_os_str() == "-" && input::literal(std::env::args_os()) == 0 {
         Box::new(std::io::stdin().lock())
     } else {
         let opened = std::fs::File::open(&wanted.file);
@@ -75,11 +76,6 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
 fn make(directory: &Path) -> Done {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| Failure::input(format!("cannot make {}: {error}", directory.display())))
-}
-
-fn new_file(path: &Path) -> Done<std::fs::File> {
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| Failure::input(format!("cannot make {}: {error}", path.display())))
 }
 
 fn write(out: &mut Out, peer: &str, entries: &[&Entry]) -> Done {

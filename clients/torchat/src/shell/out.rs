@@ -4,6 +4,8 @@ use super::failure::{Done, Failure};
 use crate::arguments::Form;
 use serde::Serialize;
 use std::io::{BufWriter, Stdout, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use torchat_client::show::{shown_line, shown_text};
 use torchat_protocol::nick::is_hidden;
 
@@ -61,6 +63,12 @@ impl Out {
     pub(crate) fn flush(&mut self) -> Done {
         self.to.flush().map_err(|error| Failure::output(&error))
     }
+}
+
+/// A new file that only its user can read. Never one that is there.
+pub(crate) fn new_file(path: &Path) -> Done<std::fs::File> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| Failure::input(format!("cannot make {}: {error}", path.display())))
 }
 
 /// JSON that says the same and writes nothing to a terminal that somebody looks at it on: the control and direction

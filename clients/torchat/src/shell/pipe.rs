@@ -1,18 +1,19 @@
 //! `torchat pipe`: a conversation as standard input and output.
 
 use super::failure::{Done, Failure};
+use super::input::Lines;
 use super::receive::{Kept, Sink, follower, settle};
-use super::send::check;
 use super::{Shell, needs};
 use crate::arguments::Pipe;
-use std::io::{BufRead as _, Read as _};
+use crate::arguments::exit::Exit;
+use crate::streams::{is_closed, when_gone};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use torchat_client::api::command::{Send, Wait};
 use torchat_client::api::event::{Filter, Kind, What};
 use torchat_client::api::events::{Handle, State, Step};
 use torchat_client::api::{ApiClientError, Onion, client_id};
-use torchat_protocol::limits::TEXT_BYTES;
+use torchat_client::names::Purpose;
 
 /// Between two attempts while the daemon is away.
 const RETRY: Duration = Duration::from_millis(200);
@@ -20,8 +21,11 @@ const RETRY: Duration = Duration::from_millis(200);
 const BEYOND: Duration = Duration::from_secs(30);
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Pipe) -> Done {
+    if !wanted.follow && is_closed(std::io::stdin()) {
+        return Err(Failure::input("standard input is closed: nothing can be sent (--follow receives without it)"));
+    }
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer)?;
+    let peer = shell.peer(&connection, &wanted.peer, Purpose::Act)?;
     needs(&connection, "SEND", "a token needs the right `send`")?;
     let names = shell.names(&connection)?;
     drop(connection);
@@ -33,7 +37,9 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Pipe) -> Done {
     let mut follower = follower(shell.place, filter, &kept, None);
     // A line of output is a message; what would end a line early is written out.
     let mut sink = Sink::new(shell, names, None).with_line(|out, _, message| out.one_line(&message.text));
-    let (handle, flush, stay) = (follower.handle(), wanted.flush, wanted.follow);
+    let (handle, flush, stay, json) = (follower.handle(), wanted.flush, wanted.follow, shell.form.json);
+    let stopped = follower.handle();
+    when_gone(std::io::stdout(), move || stopped.stop());
     let (report, result) = channel();
     let mut sending = Some((handle, report));
     loop {
@@ -50,7 +56,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Pipe) -> Done {
                 // Not before: an answer to the first line must not be missed.
                 if let Some((handle, report)) = sending.take() {
                     std::thread::spawn(move || {
-                        let result = send_lines(&handle, peer, flush);
+                        let result = send_lines(&handle, peer, flush, json);
                         let ends = result.is_err() || !stay;
                         let _ = report.send(result);
                         if ends {
@@ -74,38 +80,32 @@ fn ended(result: &Receiver<Done>) -> Done {
     result.try_recv().unwrap_or(Ok(()))
 }
 
-/// Sends each line of standard input; returns when the last one is safe in the daemon, or at the peer.
-fn send_lines(handle: &Handle, peer: Onion, flush: Option<u64>) -> Done {
-    let mut input = std::io::stdin().lock();
-    let mut last = None;
-    loop {
-        let mut line = Vec::new();
-        // With its newline; one byte more shows that it is too long.
-        let read = input.by_ref().take(TEXT_BYTES as u64 + 2).read_until(b'\n', &mut line);
-        read.map_err(|error| Failure::input(format!("standard input cannot be read: {error}")))?;
-        if line.is_empty() {
-            break;
-        }
-        let text = String::from_utf8(line).map_err(|_| Failure::input("a line is not in UTF-8"))?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        // An empty line is no message, and no error.
-        if text.is_empty() {
-            continue;
-        }
-        check(text)?;
-        let text = text.to_owned();
+/// Sends each line of standard input; returns when the last one is safe in the daemon, or at the peer. A line that is no
+/// text is told and left out: whatever writes the lines goes on, and so do we. Then the command ends with bad input.
+fn send_lines(handle: &Handle, peer: Onion, flush: Option<u64>, json: bool) -> Done {
+    let mut lines = Lines::new(std::io::stdin().lock());
+    let (mut last, mut outcome) = (None, Ok(()));
+    while let Some((number, line)) = lines.next()? {
+        let text = match line {
+            // An empty line is no message, and no error.
+            Ok(text) if text.is_empty() => continue,
+            Ok(text) => text,
+            Err(why) => {
+                why.of(&format!("line {number} of standard input was not sent: it")).report(json);
+                outcome = Err(Failure::silent(Exit::BadInput));
+                continue;
+            }
+        };
         let send = Send { peer, text, client_id: Some(client_id()?), wait: None, timeout: None, expire: None };
         send_surely(handle, &send, Duration::from_secs(60))?;
         last = Some(send);
     }
-    match (last, flush) {
-        // The same key again sends nothing, it only waits; and what is before it is delivered before it.
-        (Some(last), Some(seconds)) => {
-            let (wait, timeout) = (Some(Wait::Delivered), Some(seconds));
-            send_surely(handle, &Send { wait, timeout, ..last }, Duration::from_secs(seconds) + BEYOND)
-        }
-        _ => Ok(()),
+    // The same key again sends nothing, it only waits; and what is before it is delivered before it.
+    if let (Some(last), Some(seconds)) = (last, flush) {
+        let (wait, timeout) = (Some(Wait::Delivered), Some(seconds));
+        send_surely(handle, &Send { wait, timeout, ..last }, Duration::from_secs(seconds) + BEYOND)?;
     }
+    outcome
 }
 
 /// Sends over as many connections as it takes: the key makes all attempts one message.

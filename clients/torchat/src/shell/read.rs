@@ -1,21 +1,21 @@
 //! What is stored: `history`, `search`, `peers`, `conversations`, `export`.
 
 use super::Shell;
-use super::failure::{Done, Failure, note};
+use super::failure::{Done, note};
 use super::format::{self, count};
-use super::out::Out;
+use super::out::{Out, new_file};
 use crate::arguments;
-use std::os::unix::fs::OpenOptionsExt as _;
 use torchat_client::api::command::{Conversations, History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
 use torchat_client::api::{Connection, Onion};
+use torchat_client::names::Purpose;
 
 /// Messages of a page: the daemon's limit.
 const PAGE: u32 = 1_000;
 
 pub(super) fn history(shell: &Shell<'_>, wanted: &arguments::History) -> Done {
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer)?;
+    let peer = shell.peer(&connection, &wanted.peer, Purpose::Read)?;
     let messages = match wanted.after {
         Some(after) => forward(&connection, peer, after, wanted.count)?,
         None => backward(&connection, peer, wanted.before, wanted.count)?,
@@ -25,7 +25,7 @@ pub(super) fn history(shell: &Shell<'_>, wanted: &arguments::History) -> Done {
 
 pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
     let connection = shell.connect()?;
-    let peer = wanted.peer.as_deref().map(|word| shell.peer(&connection, word)).transpose()?;
+    let peer = wanted.peer.as_deref().map(|word| shell.peer(&connection, word, Purpose::Read)).transpose()?;
     let (mut before, mut found, mut complete) = (wanted.before, Vec::new(), true);
     loop {
         let left = wanted.count.saturating_sub(found.len() as u64);
@@ -144,15 +144,10 @@ fn glance(out: &Out, row: &Conversation) -> String {
 
 pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer)?;
+    let peer = shell.peer(&connection, &wanted.peer, Purpose::Read)?;
     let mut out = match &wanted.output {
         None => shell.out(),
-        Some(path) => {
-            let cannot = |error| Failure::input(format!("cannot make {}: {error}", path.display()));
-            // Never over something that is there; and nobody else reads it.
-            let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            Out::to(shell.form, Box::new(file.map_err(cannot)?))
-        }
+        Some(path) => Out::to(shell.form, Box::new(new_file(path)?)),
     };
     let names = shell.names(&connection)?;
     if !out.is_json() {

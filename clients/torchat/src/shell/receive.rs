@@ -10,6 +10,7 @@ use super::out::Out;
 use super::{Shell, needs, peer, read};
 use crate::arguments::{Beginning, Recv};
 use crate::daemon::Place as Daemon;
+use crate::streams::when_gone;
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -19,6 +20,7 @@ use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};
 use torchat_client::api::{ApiClientError, Connection, Onion};
+use torchat_client::names::Purpose;
 
 /// Events that are worked off before the place is moved, while more are there.
 const BATCH: usize = 64;
@@ -27,7 +29,7 @@ const KINDS: [Kind; 3] = [Kind::Received, Kind::Lost, Kind::Contact];
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Recv) -> Done {
     let connection = shell.connect()?;
-    let peers = peer::find_all(&connection, &wanted.peer)?;
+    let peers = peer::find_all(&connection, &wanted.peer, Purpose::Read)?;
     let marks = wanted.consumer.is_none() && !wanted.keep;
     if marks {
         needs(&connection, "SEEN", "use --keep, or --consumer NAME")?;
@@ -106,6 +108,8 @@ fn until_now(connection: &Connection, mut sink: Sink, filter: Filter, name: &str
 fn follow(daemon: &Daemon, mut sink: Sink, filter: Filter, kept: &Kept) -> Done {
     let mut follower = follower(daemon, filter.clone(), kept, None);
     let handle = follower.handle();
+    let stopped = follower.handle();
+    when_gone(std::io::stdout(), move || stopped.stop());
     let mut listed = false;
     loop {
         // While more is there, the place is moved for many at once: each time is a commit in the daemon.

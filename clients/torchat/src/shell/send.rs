@@ -2,11 +2,13 @@
 
 use super::Shell;
 use super::failure::{Done, Failure, note};
+use super::input::{self, NoText, literal};
 use crate::arguments::Send as Arguments;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 use torchat_client::api::command::{Send, SendAnswer, Wait};
 use torchat_client::api::{ApiClientError, Connection, client_id};
+use torchat_client::names::Purpose;
 use torchat_protocol::limits::TEXT_BYTES;
 
 /// What the daemon may take beyond the time that a SEND waits.
@@ -18,7 +20,7 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     // First the text: who sends from a pipe should not have to wait for a daemon to learn that it is empty.
     let text = text(arguments.text.as_deref())?;
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &arguments.peer)?;
+    let peer = shell.peer(&connection, &arguments.peer, Purpose::Act)?;
     let wait = arguments.wait.map(|_| Wait::Delivered);
     // Our own key, if the user has none: then it can be repeated when the daemon leaves in the middle.
     let key = arguments.id.clone().map_or_else(client_id, Ok)?;
@@ -56,24 +58,15 @@ fn send_surely(shell: &Shell<'_>, mut connection: Connection, send: &Send) -> Do
     }
 }
 
-/// The text of the command line or of standard input; one newline at its end is the shell's.
+/// The text of the command line or of standard input.
 fn text(given: Option<&str>) -> Done<String> {
     let text = match given {
-        Some(text) if text != "-" => text.to_owned(),
+        Some(text) if text != "-" || literal(std::env::args_os()) > 0 => text.to_owned(),
         _ => {
             if std::io::stdin().is_terminal() {
                 note("the text, and Ctrl-D on a line of its own at its end:");
             }
-            let mut bytes = Vec::new();
-            // One byte more than a text may have is enough to know that it is too long; and a newline.
-            let read = std::io::stdin().lock().take(TEXT_BYTES as u64 + 2).read_to_end(&mut bytes);
-            read.map_err(|error| Failure::input(format!("standard input cannot be read: {error}")))?;
-            let mut text =
-                String::from_utf8(bytes).map_err(|_| Failure::input("standard input is not in UTF-8: send text"))?;
-            if text.ends_with('\n') {
-                text.pop();
-            }
-            text
+            input::whole(std::io::stdin().lock())?
         }
     };
     check(&text)?;
@@ -86,9 +79,7 @@ pub(super) fn check(text: &str) -> Done {
         return Err(Failure::input("there is no text to send"));
     }
     if text.len() > TEXT_BYTES {
-        let mut failure = Failure::input(format!("a message has at most {TEXT_BYTES} bytes: split it"));
-        failure.code = "too-long".into();
-        return Err(failure);
+        return Err(NoText::TooLong.of("the text"));
     }
     Ok(())
 }

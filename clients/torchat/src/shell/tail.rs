@@ -6,23 +6,27 @@ use super::out::Out;
 use super::receive::{Kept, follower};
 use super::{Shell, peer};
 use crate::arguments::Tail;
+use crate::streams::when_gone;
 use std::time::Duration;
 use torchat_client::api::command::{From, Place};
 use torchat_client::api::event::{Event, Filter, Kind, MessageRef, What};
 use torchat_client::api::events::{State, Step};
 use torchat_client::api::record::ContactState;
+use torchat_client::names::Purpose;
 use torchat_client::show::{shown_line, shown_name};
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
     let kinds = wanted.events.iter().map(|name| kind(name)).collect::<Done<Vec<_>>>()?;
     let from = wanted.from.as_deref().map(place).transpose()?;
     let connection = shell.connect()?;
-    let peers = peer::find_all(&connection, &wanted.peer)?;
+    let peers = peer::find_all(&connection, &wanted.peer, Purpose::Read)?;
     let mut names = shell.names(&connection)?;
     drop(connection);
     let kept = wanted.consumer.clone().map_or(Kept::Marks { marks: false }, Kept::Cursor);
     let filter = Filter { kinds: (!kinds.is_empty()).then_some(kinds), peers };
     let mut follower = follower(shell.place, filter, &kept, from);
+    let stopped = follower.handle();
+    when_gone(std::io::stdout(), move || stopped.stop());
     let mut out = shell.out();
     let (mut left, mut unsettled) = (wanted.count, false);
     loop {

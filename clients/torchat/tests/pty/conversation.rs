@@ -99,7 +99,7 @@ fn two_clients_of_one_daemon_agree() {
     one.see("is a contact");
     one.keys("/rename somebody\r");
     two.see("somebody");
-    two.keys("/peer some\rfrom the other one\r");
+    two.keys("/peer somebody\rfrom the other one\r");
     two.see("from the other one");
     one.see("from the other one");
     one.keys("/cancel\r");

@@ -8,7 +8,12 @@ use jiff::civil::Date;
 use std::path::PathBuf;
 use torchat_client::api::Onion;
 use torchat_client::api::record::ContactState;
+use torchat_client::names::{Known, Purpose, Standing, resolve};
+use torchat_client::show;
 use torchat_protocol::id::parse_onion;
+
+/// Characters of an onion that stand for it where it has no name.
+const ONION_BEGINNING: usize = 10;
 
 /// A command: its name, what follows it, what it does.
 pub(crate) struct Command {
@@ -27,7 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("remove", "[PEER]", "make a contact a stranger; the history stays"),
     command("rename", "NAME", "name the contact; without a name its own one is shown"),
     command("hide", "on|off", "whether the contact sees you only while there is something to deliver"),
-    command("peer", "PEER", "go to a conversation: a name, a beginning of it, or an onion"),
+    command("peer", "PEER", "go to a conversation: a name of yours, the beginning of a contact's onion, or an onion"),
     command("peers", "", "all contacts with their onions"),
     command(
         "history",
@@ -71,6 +76,15 @@ fn words_of(command: &str) -> &'static [&'static str] {
     }
 }
 
+/// Among whom the peer behind a command is looked for.
+fn purpose_of(command: &str) -> Purpose {
+    match command {
+        "accept" | "refuse" => Purpose::Request,
+        "unblock" => Purpose::Unblock,
+        _ => Purpose::Act,
+    }
+}
+
 fn takes_peer(command: &str) -> bool {
     matches!(command, "peer" | "accept" | "refuse" | "block" | "unblock" | "remove")
 }
@@ -99,7 +113,7 @@ impl Model {
                 Open::Talk(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
                 _ => self.warn("no conversation is open"),
             },
-            "peer" => match self.peer_of(rest) {
+            "peer" => match self.peer_of(rest, Purpose::Act) {
                 Ok(peer) if self.requests.iter().any(|request| request.peer == peer) => self.open(Open::Request(peer)),
                 Ok(peer) if self.talks.contains_key(&peer) => self.open(Open::Talk(peer)),
                 Ok(_) => self.warn("nobody here has this onion: /add it"),
@@ -213,7 +227,14 @@ impl Model {
                 (Decision::Accept | Decision::Refuse, [only]) => Ok(only.peer),
                 _ => Err("nobody is chosen".to_owned()),
             },
-            (false, _) => self.peer_of(name),
+            (false, _) => self.peer_of(
+                name,
+                purpose_of(match decision {
+                    Decision::Accept | Decision::Refuse => "accept",
+                    Decision::Unblock => "unblock",
+                    Decision::Block | Decision::Remove | Decision::Hide | Decision::Appear => "block",
+                }),
+            ),
         };
         match (decision, peer) {
             (Decision::Block, Ok(peer)) => self.overlay = Some(Overlay::Confirm(Confirm::Block(peer))),
@@ -223,35 +244,50 @@ impl Model {
         }
     }
 
-    /// Whom a name, the beginning of one, or an onion means.
-    fn peer_of(&self, name: &str) -> Result<Onion, String> {
-        if let Ok(peer) = parse_onion(name) {
-            return Ok(Onion(peer));
+    /// Whom a word means: an onion, a name that the user gave, or the beginning of a contact's onion. Neither what a peer calls
+    /// itself nor who asks counts; see `torchat_client::names`.
+    fn peer_of(&self, word: &str, purpose: Purpose) -> Result<Onion, String> {
+        if word.is_empty() {
+            return Err("whom? A name of yours, the beginning of a contact's onion, or an onion".into());
         }
-        if name.is_empty() {
-            return Err("whom? A name, a beginning of it, or an onion".into());
-        }
-        let wanted = name.to_lowercase();
-        let names = self.names();
-        let whole: Vec<_> = names.iter().filter(|(_, known)| known.to_lowercase() == wanted).collect();
-        let begun: Vec<_> = names
-            .iter()
-            .filter(|(peer, known)| known.to_lowercase().starts_with(&wanted) || peer.0.onion().starts_with(&wanted))
-            .collect();
-        match (whole.as_slice(), begun.as_slice()) {
-            ([(peer, _)], _) | ([], [(peer, _)]) => Ok(*peer),
-            ([], []) => Err(format!("nobody is called {name}")),
-            _ => Err(format!("several are called so: name the onion, see /peers ({name})")),
-        }
+        resolve(word, purpose, &self.known()).map_err(|error| error.to_string())
     }
 
-    /// Everybody who can be named, with the name as it is shown.
-    fn names(&self) -> Vec<(Onion, String)> {
-        let requests = self.requests.iter().map(|request| (request.peer, Self::name_of_request(request, 40)));
-        let talks = self.talks.values().map(|talk| (talk.peer(), talk.name(40)));
-        let mut names: Vec<_> = requests.chain(talks).collect();
-        names.sort_by(|a, b| a.1.cmp(&b.1));
-        names
+    /// Everybody who is known here.
+    fn known(&self) -> Vec<Known> {
+        let asking =
+            self.requests.iter().map(|request| Known { peer: request.peer, name: None, standing: Standing::Asking });
+        let talks = self.talks.values().map(|talk| Known {
+            peer: talk.peer(),
+            name: talk.contact.name.clone(),
+            standing: match talk.contact.state {
+                ContactState::Waiting | ContactState::Contact => Standing::Contact,
+                ContactState::Blocked => Standing::Blocked,
+                ContactState::Stranger | ContactState::Unknown => Standing::Former,
+            },
+        });
+        asking.chain(talks).collect()
+    }
+
+    /// What may be typed for a peer behind a command: names that the user gave, where they can be typed as they are shown, else
+    /// the beginnings of onions.
+    fn words_for(&self, command: &str) -> Vec<String> {
+        let wanted = match purpose_of(command) {
+            Purpose::Request => Standing::Asking,
+            Purpose::Unblock => Standing::Blocked,
+            Purpose::Act | Purpose::Read => Standing::Contact,
+        };
+        let mut words: Vec<String> = self
+            .known()
+            .into_iter()
+            .filter(|row| row.standing == wanted)
+            .map(|row| match row.name.filter(|name| !name.is_empty() && show::shown_name(name, 40) == *name) {
+                Some(name) => name,
+                None => row.peer.0.onion().chars().take(ONION_BEGINNING).collect(),
+            })
+            .collect();
+        words.sort();
+        words
     }
 
     fn peers(&mut self) {
@@ -305,7 +341,7 @@ impl Model {
             }
             Some((command, part)) if takes_peer(command) => {
                 let lower = part.to_lowercase();
-                let names = self.names().into_iter().map(|(_, name)| name);
+                let names = self.words_for(command).into_iter();
                 (part.to_owned(), names.filter(|name| name.to_lowercase().starts_with(&lower)).collect())
             }
             Some((command, part)) => {

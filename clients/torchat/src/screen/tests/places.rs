@@ -1,7 +1,7 @@
 //! Going to places, and what is told outside of the screen.
 
 use super::*;
-use crate::screen::model::{Notify, Open, Past};
+use crate::screen::model::{Confirm, Decision, Notify, Open, Overlay, Past};
 
 fn received(id: i64, peer: u8, text: &str) -> What {
     What::Received { message: message(id, onion(peer), Direction::In, MessageState::Unread, NOW, text) }
@@ -29,7 +29,7 @@ fn history_goes_to_a_day_or_so_many_back() {
     play.keys("/history 250\n");
     let ask = play.asked(|ask| *ask == Ask::Locate(onion(2), Past::Back(250)));
     // Meanwhile the user is somewhere else, and is left there.
-    play.keys("/peer bob\n");
+    play.keys(&format!("/peer {}\n", onion(3).0.onion()));
     play.answer(ask, Answer::Located(Some(1)));
     assert_eq!(play.model.open, Open::Talk(onion(3)));
     play.keys("/history 2026-11-22\n");
@@ -51,13 +51,49 @@ fn history_goes_to_a_day_or_so_many_back() {
 fn peer_goes_to_whom_it_names_and_nowhere_else() {
     let mut play = talking((80, 24));
     play.event(What::Request { peer: onion(9), nick: "Zoe".into(), text: "hi".into() });
-    play.keys("/peer zoe\n");
+    // Neither what she calls herself nor how her onion begins makes a stranger somebody who is gone to and written to.
+    let zoe = onion(9).0.onion();
+    for none in ["Zoe", "zoe", zoe.get(..8).unwrap()] {
+        play.keys(&format!("/peer {none}\n"));
+        play.see("is neither a contact's name nor");
+        assert_eq!(play.model.open, Open::Talk(onion(2)));
+    }
+    // A contact's own name is no better: the next one may choose it too. The beginning of its onion is.
+    play.keys("/peer bob\n");
+    assert_eq!(play.model.open, Open::Talk(onion(2)));
+    play.keys(&format!("/peer {}\n", onion(3).0.onion().get(..4).unwrap()));
+    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    play.keys("/peer ann\n");
+    assert_eq!(play.model.open, Open::Talk(onion(2)));
+    play.keys(&format!("/peer {zoe}\n"));
     assert_eq!(play.model.open, Open::Request(onion(9)));
     play.keys(&format!("/peer {}\n", onion(4).0.onion()));
     assert_eq!(play.model.open, Open::Talk(onion(4)));
     play.keys(&format!("/peer {}\n", onion(8).0.onion()));
     play.see("nobody here has this onion: /add it");
     assert_eq!(play.model.open, Open::Talk(onion(4)));
+}
+
+#[test]
+fn a_stranger_is_decided_about_by_its_onion_and_a_contact_by_its_name() {
+    let mut play = talking((300, 24));
+    // She calls herself what the user calls a contact.
+    play.event(What::Request { peer: onion(9), nick: "ann".into(), text: "hi".into() });
+    play.keys("/accept ann\n");
+    play.see("of anybody who asks");
+    play.keys("/block ann\n");
+    assert!(matches!(play.model.overlay, Some(Overlay::Confirm(Confirm::Block(peer))) if peer == onion(2)));
+    play.keys("n");
+    let begins = onion(9).0.onion().get(..8).unwrap().to_owned();
+    play.keys(&format!("/block {begins}\n"));
+    play.see("write the whole onion");
+    assert!(play.model.overlay.is_none());
+    play.keys(&format!("/accept {begins}\n"));
+    play.asked(|ask| *ask == Ask::Decide(Decision::Accept, onion(9)));
+    // What Tab offers is what may be meant.
+    play.keys("/refuse ");
+    play.key(KeyCode::Tab);
+    assert!(play.model.editor.text().starts_with(&format!("/refuse {begins}")), "{}", play.model.editor.text());
 }
 
 #[test]

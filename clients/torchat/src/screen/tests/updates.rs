@@ -277,7 +277,7 @@ fn a_reply_quotes_and_keeps_what_was_typed() {
 #[test]
 fn commands_ask_the_daemon_or_the_user() {
     let mut play = talking((80, 24));
-    play.keys("/accept bo\n");
+    play.keys(&format!("/accept {}\n", onion(3).0.onion()));
     play.asked(|ask| *ask == Ask::Decide(Decision::Accept, onion(3)));
     play.keys("/block\n");
     assert!(matches!(play.model.overlay, Some(Overlay::Confirm(Confirm::Block(peer))) if peer == onion(2)));
@@ -285,10 +285,10 @@ fn commands_ask_the_daemon_or_the_user() {
     play.asked(|ask| *ask == Ask::Decide(Decision::Block, onion(2)));
     play.keys("/rename Anna Lee\n");
     play.asked(|ask| *ask == Ask::Rename(onion(2), "Anna Lee".into()));
-    play.keys("/peer carl\n");
+    play.keys(&format!("/peer {}\n", onion(4).0.onion()));
     assert_eq!(play.model.open, Open::Talk(onion(4)));
     play.keys("/peer nobody\n");
-    play.see("nobody is called nobody");
+    play.see("\"nobody\" is neither a contact's name nor");
     play.keys("/frobnicate\n");
     play.see("there is no command /frobnicate");
     play.keys("/notify bell\n");
@@ -312,7 +312,7 @@ fn commands_are_completed() {
         ("/re", "/re"),
         ("/his", "/history "),
         ("/notify d", "/notify desktop "),
-        ("/peer b", "/peer bob "),
+        ("/peer An", "/peer ann "),
         ("/theme ", "/theme "),
     ] {
         play.model.editor.set(String::new());

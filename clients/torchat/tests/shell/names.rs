@@ -1,0 +1,84 @@
+//! A name reaches whom the user means, whatever a stranger calls itself and whatever its onion begins with.
+
+use super::support::{House, PATIENCE, Ran};
+use torchat_client::api::command;
+use torchat_harness::daemon::eventually;
+use torchat_harness::resident::Resident;
+
+/// Carol, a stranger, asks Alice; returns her and her onion.
+fn carol_asks(house: &House) -> (Resident, String) {
+    let carol = Resident::start(house.dir(), "carol", 3).unwrap();
+    let (api, alice) = (house.api(&carol), house.onion(&house.alice).0.onion());
+    let onion = house.onion(&carol).0.onion();
+    api.call(&command::Add { peer: alice, text: "hello".into() }).unwrap();
+    eventually("her request is there", PATIENCE, || {
+        Ok(house.torchat(&["contacts", "requests"]).stdout.contains(&onion).then_some(()))
+    })
+    .unwrap();
+    (carol, onion)
+}
+
+fn has(ran: &Ran, code: i32, words: &str) {
+    assert!(ran.code == Some(code) && ran.stderr.contains(words), "{code}, {words}: {ran:?}");
+}
+
+#[test]
+fn a_stranger_whose_onion_begins_like_a_contacts_name_takes_nothing_that_is_meant_for_it() {
+    let house = House::friends();
+    let bob = house.onion(&house.bob).0.onion();
+    let (_carol, onion) = carol_asks(&house);
+    // Here the name was made to fit the onion; an onion that fits a name takes some seconds.
+    let name = &onion[..6];
+    assert_eq!(house.torchat(&["contacts", "rename", "bob", name]).code, Some(0));
+    assert_eq!(house.torchat(&["send", name, "for bob", "--wait", "delivered"]).code, Some(0));
+    assert_eq!(house.torchat_with(&["pipe", name, "--flush", "60"], b"by pipe\n").code, Some(0));
+    assert!(house.torchat(&["history", name]).stdout.ends_with(": by pipe\n"));
+    assert!(house.torchat(&["contacts", "appear", name, "online", "--json"]).stdout.contains(&bob));
+    // The name is gone: what it meant by chance is not reached by anything that sends or allows.
+    assert_eq!(house.torchat(&["contacts", "rename", &bob, "bobby"]).code, Some(0));
+    let hint = format!("{onion}, write the whole onion");
+    for command in [
+        &["send", name, "a secret for bob"][..],
+        &["pipe", name],
+        &["contacts", "add", name],
+        &["contacts", "block", name],
+        &["contacts", "remove", name],
+        &["contacts", "rename", name, "x"],
+        &["contacts", "appear", name, "offline"],
+        &["token", "create", "t", "--right", "send", "--peer", name],
+        &["history", name],
+        &["export", name],
+        &["recv", "--peer", name],
+        &["search", "x", "--peer", name],
+        &["tail", "--peer", name],
+    ] {
+        has(&house.torchat(command), 6, &hint);
+    }
+    assert!(!house.torchat(&["contacts"]).stdout.contains(&onion), "she is no contact");
+    assert_eq!(house.torchat(&["contacts", "unblock", name]).code, Some(6));
+    // By the whole onion, and where it is asked about requests, she can be named; with it she may be written to.
+    assert_eq!(house.torchat(&["contacts", "accept", name]).code, Some(0));
+    assert_eq!(house.torchat(&["send", name, "hello Carol"]).code, Some(0));
+}
+
+#[test]
+fn a_contact_hides_no_request_and_a_request_no_contact() {
+    let house = House::friends();
+    let bob = house.onion(&house.bob).0.onion();
+    let (_carol, onion) = carol_asks(&house);
+    assert_eq!(house.torchat(&["contacts", "rename", "bob", &onion[..8]]).code, Some(0));
+    // About requests a contact's name and onion mean nothing.
+    for none in [&bob[..8], "bobby"] {
+        has(&house.torchat(&["contacts", "accept", none]), 6, "of anybody who asks");
+        has(&house.torchat(&["contacts", "refuse", none]), 6, "of anybody who asks");
+    }
+    let refused = house.torchat(&["contacts", "refuse", &onion[..8], "--json"]);
+    assert!(refused.code == Some(0) && refused.stdout.contains(&onion), "{refused:?}");
+    let blocked = house.torchat(&["contacts", "block", &onion[..8], "--json"]);
+    assert!(blocked.code == Some(0) && blocked.stdout.contains(&bob), "{blocked:?}");
+    // The name went with it.
+    let freed = house.torchat(&["contacts", "unblock", &bob[..8], "--json"]);
+    assert!(freed.code == Some(0) && freed.stdout.contains(&bob), "{freed:?}");
+    // A stranger is blocked by its whole onion.
+    assert_eq!(house.torchat(&["contacts", "block", &onion]).code, Some(0));
+}
