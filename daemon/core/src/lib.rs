@@ -4,6 +4,7 @@
 //! transaction, and only then anything is said to a peer or a client. No clock, no entropy, no files and no sockets
 //! here: all of them are inputs.
 
+pub mod account;
 pub mod effect;
 pub mod entropy;
 pub mod handshake;

@@ -24,6 +24,7 @@ pub use presence::{ContactView, Noticed};
 pub use status::{NodeStatus, PeerStatus};
 pub use supervision::Health;
 
+use crate::account::{Account, Kind, Refused};
 use crate::effect::{Effect, Turn};
 use crate::entropy::Entropy;
 use crate::input::{Answer, Input, LinkId};
@@ -39,7 +40,7 @@ use sending::Text;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use supervision::Supervision;
 use torchat_protocol::id::{LaneId, MessageId, PeerId, RunId};
-use torchat_protocol::message::{LaneState, PeerMessage};
+use torchat_protocol::message::{ByeReason, LaneState, PeerMessage};
 
 /// A daemon's state. See the module's description.
 pub struct Node {
@@ -68,10 +69,10 @@ pub struct Node {
     notices: VecDeque<Noticed>,
     /// Our invites: the digests of their secrets, and until when they are good.
     invites: BTreeMap<[u8; 32], i64>,
-    /// When the requests kept so far are paid for, see [`crate::policy::RequestPolicy::token_ms`].
-    requests_paid_at: u64,
-    /// Operations of the next turn.
-    later: Vec<Op>,
+    /// What the peers' inputs may cost.
+    account: Account,
+    /// Operations of later turns, and from when on.
+    later: Vec<(u64, Op)>,
     supervision: Supervision,
     legacy: Legacy,
     /// When the age of undelivered messages is looked at next.
@@ -107,6 +108,8 @@ pub struct Counters {
     pub outbox: u64,
     /// Invites that were not made because too many are outstanding.
     pub invites: u64,
+    /// What peers could not pay, see [`crate::account`].
+    pub account: Refused,
 }
 
 /// What is known of a peer.
@@ -115,10 +118,13 @@ struct Peer {
     contact: bool,
     /// It told us that its user has not accepted us.
     waiting: bool,
+    /// The same as it is stored.
+    waiting_stored: bool,
     added_ms: Option<i64>,
     seen_ms: Option<i64>,
     out: Option<Outbox>,
     lanes: Vec<LaneState>,
+    /// What is unread, with [`crate::account::ROW_BYTES`] for each message and mark.
     unread_bytes: u64,
     /// A link is wanted although no mail waits: to tell the peer that it is a contact now, or to see each other.
     greet: bool,
@@ -171,6 +177,7 @@ impl Node {
     pub fn new(own: PeerId, policy: Policy, snapshot: Snapshot, now: Now, entropy: &mut dyn Entropy) -> Self {
         let mut node = Self {
             own,
+            account: Account::new(policy.tariff.clone()),
             policy,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -189,7 +196,6 @@ impl Node {
             runs: snapshot.runs.into_iter().collect(),
             notices: VecDeque::new(),
             invites: snapshot.invites.into_iter().map(|invite| (invite.hash, invite.until_ms)).collect(),
-            requests_paid_at: 0,
             later: Vec::new(),
             supervision: Supervision::new(now),
             legacy: Legacy::restore(snapshot.legacy),
@@ -207,6 +213,7 @@ impl Node {
             let peer = Peer {
                 contact: row.contact,
                 waiting: row.waiting,
+                waiting_stored: row.waiting,
                 added_ms: row.added_ms,
                 seen_ms: row.seen_ms,
                 out,
@@ -243,7 +250,8 @@ impl Node {
         let mut turn = Turn::default();
         self.now = now;
         self.tell_run(now, &mut turn);
-        self.write_later(&mut turn);
+        self.write_later(now, &mut turn);
+        self.go_on(now, &mut turn);
         if std::mem::take(&mut self.unchoke_due) {
             self.unchoke(&mut turn);
         }
@@ -277,9 +285,10 @@ impl Node {
         if self.stopping {
             return None;
         }
-        if !self.later.is_empty() || self.unchoke_due {
+        if self.unchoke_due {
             return Some(self.now.mono_ms);
         }
+        let later = self.later.iter().map(|(due, _)| *due).min();
         let links = self.links.values().map(|link| link.deadline(self)).min();
         let dials = if self.network_usable && self.dials < self.policy.dial.concurrent {
             self.dial_queue.first().map(|entry| entry.0)
@@ -288,7 +297,8 @@ impl Node {
         };
         let supervision = self.supervision.deadline(&self.policy, self.network_usable);
         let ends = self.ends.first().filter(|_| self.writable).map(|end| end.0);
-        links.into_iter().chain(dials).chain(supervision).chain(ends).min()
+        let account = self.account.deadline();
+        links.into_iter().chain(dials).chain(supervision).chain(ends).chain(later).chain(account).min()
     }
 
     /// Whether the message is queued and not delivered.
@@ -296,6 +306,26 @@ impl Node {
     pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {
         let out = self.peers.get(peer).and_then(|p| p.out.as_ref());
         out.is_some_and(|out| out.owed().any(|p| p.mid == *mid))
+    }
+
+    /// What the peers have paid survives a rebuild from the store: whoever could make a commit fail would have full purses by it.
+    pub fn keep_account(&mut self, before: &mut Self) {
+        self.account = std::mem::take(&mut before.account);
+    }
+
+    /// What a peer has paid of a kind, for those who watch that it is not more than it may.
+    #[must_use]
+    pub fn spent(&self, peer: &PeerId, kind: Kind) -> u64 {
+        self.account.spent(peer, kind)
+    }
+
+    /// Takes a price out of a peer's purse. `false`: what it is for is not to be done.
+    fn pay(&mut self, peer: PeerId, kind: Kind, amount: u64) -> bool {
+        if self.is_stranger(&peer) {
+            self.account.pay_as_stranger(self.now.mono_ms, peer, kind, amount)
+        } else {
+            self.account.pay(self.now.mono_ms, peer, kind, amount)
+        }
     }
 
     /// What the clock and the network said last survives a rebuild from the store.
@@ -341,6 +371,14 @@ impl Node {
             link.busy = now.mono_ms;
         }
         let peer = link.peer;
+        let answered = matches!(message, PeerMessage::Ping(_) | PeerMessage::ContactReq(_));
+        if !self.pay(peer, Kind::Work, 1) {
+            self.misbehaved(id, ByeReason::Limit, turn);
+            return;
+        }
+        if answered && !self.pay(peer, Kind::Answers, 1) {
+            return;
+        }
         self.seen(now, peer, turn);
         match message {
             PeerMessage::Hello(hello) => self.hello(now, entropy, id, hello, turn),

@@ -1,5 +1,7 @@
 //! What a daemon may take and how patient it is: every limit and pause of the core in one place.
 
+use crate::account::Tariff;
+
 /// The limits and pauses of the core. `Default` holds the documented values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -11,7 +13,9 @@ pub struct Policy {
     pub requests: RequestPolicy,
     /// Messages of old daemons.
     pub legacy: LegacyPolicy,
-    /// Bytes of unread text from one peer; beyond it nothing of this peer is acknowledged until something is read.
+    /// What one peer may cost.
+    pub tariff: Tariff,
+    /// Bytes of unread text from one peer, and [`crate::account::ROW_BYTES`] for each message and mark; beyond it nothing of this peer is acknowledged until something is read.
     pub unread_bytes_per_peer: u64,
     /// Bytes of unread text from all peers.
     pub unread_bytes_total: u64,
@@ -60,13 +64,25 @@ pub struct RequestPolicy {
     pub burst: u64,
     /// .. and one more after this time. A new onion costs nothing, so only the whole flow can be bounded.
     pub token_ms: u64,
+    /// What is stored of a stranger is written after a random time of at least this, in milliseconds ..
+    pub later_min_ms: u64,
+    /// .. and at most this. The user sees a request at once, programs hear of it then.
+    pub later_max_ms: u64,
     /// Invites that may be outstanding.
     pub invites: usize,
 }
 
 impl Default for RequestPolicy {
     fn default() -> Self {
-        Self { waiting: 100, kept_ms: 30 * 24 * 3_600_000, burst: 20, token_ms: 60_000, invites: 100 }
+        Self {
+            waiting: 100,
+            kept_ms: 30 * 24 * 3_600_000,
+            burst: 20,
+            token_ms: 60_000,
+            later_min_ms: 1_000,
+            later_max_ms: 5_000,
+            invites: 100,
+        }
     }
 }
 
@@ -133,6 +149,8 @@ pub struct Liveness {
     pub answer_ms: u64,
     /// A link to a contact that must not see us is closed after this silence.
     pub hidden_ms: u64,
+    /// And after this time without anything that is owed or delivered, whatever the contact says.
+    pub hidden_end_ms: u64,
     /// A step between the two clocks, or between two turns, above this is a sleep of the machine.
     pub sleep_ms: u64,
     /// The clocks are compared this often at least.
@@ -170,6 +188,7 @@ impl Default for Policy {
             strangers: Strangers::Request,
             requests: RequestPolicy::default(),
             legacy: LegacyPolicy::default(),
+            tariff: Tariff::default(),
             unread_bytes_per_peer: 16 << 20,
             unread_bytes_total: 256 << 20,
             outbox_messages_per_contact: 10_000,
@@ -228,6 +247,7 @@ impl Default for Liveness {
             idle_ms: 215_000,
             answer_ms: 10_000,
             hidden_ms: 5_000,
+            hidden_end_ms: 30_000,
             sleep_ms: 30_000,
             tick_ms: 15_000,
         }

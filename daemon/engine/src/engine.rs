@@ -567,7 +567,9 @@ impl Engine {
         let policy = self.config.policy.clone();
         let mut node = Node::new(self.own, policy, snapshot, self.world.clock.now(), &mut fill);
         node.resume(self.network_usable, false);
-        *lock(&self.node) = node;
+        let mut before = lock(&self.node);
+        node.keep_account(&mut before);
+        *before = node;
     }
 
     async fn probe(&mut self) -> bool {

@@ -30,8 +30,9 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(1000);
 /// How long the peer may take to read what was said before our last words. A link that is over is not waited for as long as
 /// one that works: whoever makes many of them and reads nothing would keep the buffers of each.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
-/// Messages that wait to be written.
-const QUEUE: usize = 256;
+/// Messages that wait to be written. More than what one peer can make us say before it reads: the answers that its account allows
+/// at once (2,000), a window of messages, and the acknowledgements and statements between them.
+const QUEUE: usize = 4096;
 /// Bytes of received messages that wait for the engine, of one link, in KiB.
 const WAITING_KIB: u32 = 1024;
 

@@ -8,6 +8,7 @@
 
 mod apply;
 mod events;
+mod marks;
 mod messages;
 mod query;
 mod records;
@@ -141,6 +142,7 @@ impl Store {
             let script = format!("BEGIN IMMEDIATE;\n{missing}\nPRAGMA user_version = {VERSION};\nCOMMIT;");
             db.execute_batch(&script)?;
         }
+        marks::prepare(&db)?;
         let log = events::edges(&db)?;
         let (indexed, last_message) = search::state(&db)?;
         Ok(Self {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+use torchat_core::account::ROW_BYTES;
 use torchat_core::input::ContactChange;
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
@@ -454,7 +455,7 @@ fn what_is_seen_elsewhere_is_still_handed_out_by_update() {
 fn seeing_makes_room_for_what_waits() {
     run(async {
         let mut config = EngineConfig::default();
-        config.policy.unread_bytes_per_peer = 1_000;
+        config.policy.unread_bytes_per_peer = 10 * (100 + ROW_BYTES);
         let sim = Sim::new(11, 2, config);
         sim.befriend_all().await;
         for _ in 0..30 {

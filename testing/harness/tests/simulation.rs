@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
+use torchat_core::account::ROW_BYTES;
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
 use torchat_engine::handle::{DeliveryWait, Refusal};
@@ -102,7 +103,8 @@ fn the_longest_text_passes_whatever_its_characters() {
 fn too_much_unread_mail_waits_at_its_sender_until_some_is_read() {
     run(async {
         let mut config = EngineConfig::default();
-        config.policy.unread_bytes_per_peer = 10_000;
+        // Ten texts of 1,000 bytes, with their rows.
+        config.policy.unread_bytes_per_peer = 10 * (1_000 + ROW_BYTES);
         let sim = Sim::new(6, 2, config);
         sim.befriend_all().await;
         let (a, b) = (sim.handle(0), sim.handle(1));

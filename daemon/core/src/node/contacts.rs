@@ -1,10 +1,12 @@
 //! Who may write to us: contacts, strangers that ask, invites, and those that are blocked.
 //!
 //! A stranger gets the same bytes at the same time whether its request waits, was refused, or it is blocked: after its
-//! HELLO "pending", and after its request "pending" once more. What is stored of a request is therefore written in the
-//! next turn, not in the one that answers: an answer that waits for a commit would tell that something was stored.
+//! HELLO "pending", and after its request "pending" once more. What is stored of a request is therefore written some random
+//! seconds later, not in the turn that answers: an answer that waits for a commit would tell that something was stored, and so
+//! would the answer to the next PING if the commit came right behind.
 
 use super::{Node, Peer};
+use crate::account::Kind;
 use crate::effect::{Effect, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::{Answer, ContactChange, LinkId, Refused, RequestId};
@@ -38,6 +40,19 @@ impl Peer {
 }
 
 impl Node {
+    /// A request waits for its writing no longer: something else became of it.
+    fn forget_later(&mut self, peer: PeerId) {
+        self.later.retain(|(_, op)| !matches!(op, Op::Request { peer: asker, .. } if *asker == peer));
+    }
+
+    /// Writes something of a stranger down in its time. What would tell that it happened now is not done now.
+    fn write_some_time(&mut self, now: Now, entropy: &mut dyn Entropy, op: Op) {
+        let policy = &self.policy.requests;
+        let pause =
+            policy.later_min_ms + entropy::up_to(entropy, policy.later_max_ms.saturating_sub(policy.later_min_ms));
+        self.later.push((now.mono_ms + pause, op));
+    }
+
     /// Whether messages of this peer are stored and acknowledged.
     pub(super) fn accepts(&self, peer: &PeerId) -> bool {
         let row = self.peers.get(peer);
@@ -78,6 +93,7 @@ impl Node {
                 if let Some(request) = &mut row.request {
                     request.refused = true;
                     turn.ops.push(Op::Request { peer, request: Some(request.clone()) });
+                    self.forget_later(peer);
                 }
             }
             ContactChange::Block if row.blocked => {}
@@ -165,6 +181,7 @@ impl Node {
         row.added_ms = Some(now.wall_ms);
         turn.ops.push(Op::Contact { peer, at_ms: now.wall_ms });
         if let Some(request) = row.request.take() {
+            self.later.retain(|(_, op)| !matches!(op, Op::Request { peer: asker, .. } if *asker == peer));
             turn.ops.push(Op::Request { peer, request: None });
             if !request.nick.is_empty() {
                 turn.ops.push(Op::Nick { peer, nick: request.nick.clone() });
@@ -181,15 +198,17 @@ impl Node {
         let owed: Vec<_> = row.out.iter().flat_map(|out| out.owed().map(|p| p.mid)).collect();
         let was_contact = std::mem::take(&mut row.contact);
         self.to_show.insert(peer);
-        (row.waiting, row.greet, row.asking, row.hidden) = (false, false, false, false);
+        (row.waiting, row.waiting_stored, row.greet, row.asking, row.hidden) = (false, false, false, false, false);
         row.intro = Intro::default();
         row.petname = None;
+        let links = row.links.clone();
         if row.request.take().is_some() {
             turn.ops.push(Op::Request { peer, request: None });
+            self.forget_later(peer);
         }
         if was_contact {
             turn.ops.push(Op::Remove { peer });
-            for link in row.links.clone() {
+            for link in links {
                 self.close(link, Some(ByeReason::Idle), turn);
             }
         }
@@ -211,7 +230,7 @@ impl Node {
             asked.nick.clear();
         }
         let peer = link.peer;
-        if self.policy.strangers != Strangers::Closed && self.is_invited(now, &peer, &asked, turn) {
+        if self.policy.strangers != Strangers::Closed && self.is_invited(now, entropy, &peer, &asked, turn) {
             self.make_contact(now, peer, turn);
             let row = self.peers.entry(peer).or_default();
             if !asked.nick.is_empty() {
@@ -224,19 +243,28 @@ impl Node {
         self.say_contact_state(id, turn);
         let row = self.peers.entry(peer).or_default();
         if row.contact {
-            if !asked.nick.is_empty() && row.nick.as_ref() != Some(&asked.nick) && self.writable {
-                row.nick = Some(asked.nick.clone());
+            let new = !asked.nick.is_empty() && row.nick.as_ref() != Some(&asked.nick) && self.writable;
+            // It says its name again on its next link.
+            if new && self.pay(peer, Kind::States, 1) {
+                self.peers.entry(peer).or_default().nick = Some(asked.nick.clone());
                 turn.ops.push(Op::Nick { peer, nick: asked.nick });
             }
         } else if self.policy.strangers == Strangers::Request {
-            self.keep_request(now, peer, asked);
+            self.keep_request(now, entropy, peer, asked);
         } else {
             self.counters.requests += 1;
         }
     }
 
     /// Uses the invite up, if it is a good one.
-    fn is_invited(&mut self, now: Now, peer: &PeerId, asked: &ContactReq, turn: &mut Turn) -> bool {
+    fn is_invited(
+        &mut self,
+        now: Now,
+        entropy: &mut dyn Entropy,
+        peer: &PeerId,
+        asked: &ContactReq,
+        turn: &mut Turn,
+    ) -> bool {
         let Some(secret) = asked.invite.as_ref().and_then(|text| text.parse::<InviteSecret>().ok()) else {
             return false;
         };
@@ -248,16 +276,16 @@ impl Node {
         let Some(until_ms) = self.invites.remove(&hash(secret)) else { return false };
         let gone = Op::InviteGone { hash: hash(secret) };
         let good = now.wall_ms < until_ms;
-        // One that is too old is answered like none, so its end is written in the next turn, too.
+        // One that is too old is answered like none, so its end is written later, too.
         if good {
             turn.ops.push(gone)
         } else {
-            self.later.push(gone)
+            self.write_some_time(now, entropy, gone)
         }
         good
     }
 
-    fn keep_request(&mut self, now: Now, peer: PeerId, asked: ContactReq) {
+    fn keep_request(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId, asked: ContactReq) {
         let waiting = self.peers.values().filter(|row| row.asks().is_some()).count();
         let policy = &self.policy.requests;
         let Some(row) = self.peers.get_mut(&peer) else { return };
@@ -273,30 +301,50 @@ impl Node {
             }
             _ => {}
         }
-        let paid_at = self.requests_paid_at.max(now.mono_ms) + policy.token_ms;
-        if !self.writable || paid_at > now.mono_ms + policy.burst.saturating_mul(policy.token_ms) {
+        // An onion that waits already pays for its other words by itself, or it would take the places of all others.
+        let again = row.request.is_some();
+        let (burst, token_ms) = (policy.burst, policy.token_ms);
+        let paid = self.writable
+            && if again {
+                self.account.pay_as_stranger(now.mono_ms, peer, Kind::Replaced, 1)
+            } else {
+                self.account.pay_onion(now.mono_ms, burst, token_ms)
+            };
+        let Some(row) = self.peers.get_mut(&peer).filter(|_| paid) else {
             self.counters.requests += 1;
             return;
-        }
-        self.requests_paid_at = paid_at;
+        };
         let request = ContactRequest { nick, text, at_ms: now.wall_ms, refused: false };
         row.request = Some(request.clone());
-        self.later.push(Op::Request { peer, request: Some(request) });
+        self.forget_later(peer);
+        self.write_some_time(now, entropy, Op::Request { peer, request: Some(request) });
     }
 
-    /// Writes down what the last turn did not, for the reason in the module's description.
-    pub(super) fn write_later(&mut self, turn: &mut Turn) {
+    /// Writes down what earlier turns did not, for the reason in the module's description.
+    pub(super) fn write_later(&mut self, now: Now, turn: &mut Turn) {
+        let stopping = self.stopping;
+        let due: Vec<_> =
+            self.later.extract_if(.., |(due, _)| *due <= now.mono_ms || stopping).map(|(_, op)| op).collect();
         if self.writable {
-            turn.ops.append(&mut self.later);
-        } else {
-            // The peers ask again at their next link.
-            for op in self.later.drain(..) {
-                if let Op::Link { peer, up } = op
-                    && let Some(row) = self.peers.get_mut(&peer)
-                {
-                    row.shown_up = !up;
-                    self.to_show.insert(peer);
+            turn.ops.extend(due);
+            return;
+        }
+        for op in due {
+            match op {
+                Op::Link { peer, up } => {
+                    if let Some(row) = self.peers.get_mut(&peer) {
+                        row.shown_up = !up;
+                        self.to_show.insert(peer);
+                    }
                 }
+                // The user sees it and the store has it not: as if it had not come. The peer asks again at its next link.
+                Op::Request { peer, .. } => {
+                    if let Some(row) = self.peers.get_mut(&peer) {
+                        row.request = None;
+                    }
+                    self.forget_stranger(peer);
+                }
+                _ => {}
             }
         }
     }
@@ -344,6 +392,7 @@ impl Node {
             if let Some(row) = self.peers.get_mut(&peer) {
                 row.request = None;
             }
+            self.forget_later(peer);
             turn.ops.push(Op::Request { peer, request: None });
             self.forget_stranger(peer);
         }

@@ -271,6 +271,14 @@ impl Node {
         pause - pause / 4 + entropy::up_to(entropy, pause / 4)
     }
 
+    /// A link that the peer could not pay for is gone. Nothing is written down, and it was no failure of a dial.
+    pub(super) fn dial_again(&mut self, now: Now, entropy: &mut dyn Entropy, peer: PeerId) {
+        if self.peers.get(&peer).is_some_and(|row| row.links.is_empty() && row.wants_link()) && !self.stopping {
+            let pause = self.backoff(now, entropy, &peer);
+            self.queue_dial(peer, now.mono_ms + pause);
+        }
+    }
+
     fn retry_in(&mut self, now: Now, peer: PeerId, pause: u64, turn: &mut Turn) {
         let Some(row) = self.peers.get(&peer) else { return };
         if !row.wants_link() {

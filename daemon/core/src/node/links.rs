@@ -1,6 +1,7 @@
 //! Links: who is at the other end, whether it still lives, which of two to one peer stays.
 
 use super::{Node, Peer};
+use crate::account::Kind;
 use crate::effect::{Effect, Notice, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::LinkId;
@@ -63,6 +64,16 @@ pub(super) struct Link {
     pub(super) progress: bool,
     /// The peer's messages wait because too much is unread.
     pub(super) choked: bool,
+    /// The peer's messages wait because it could not pay for them.
+    pub(super) paced: bool,
+    /// When a message of the peer was stored last.
+    pub(super) stored: u64,
+    /// Since when nothing is owed to a contact that must not see us, as far as a turn has looked.
+    pub(super) idle_since: Option<u64>,
+    /// How often the peer made us begin anew although nothing had moved since.
+    pub(super) again: u32,
+    /// The link was too much for the peer's account: nothing of it is written down.
+    pub(super) refused: bool,
     /// We said where the lanes stand, after a gap.
     pub(super) restated: bool,
     /// Bytes that came and were not acknowledged.
@@ -99,11 +110,16 @@ impl Link {
     }
 
     /// When a link to a contact that must not see us is to be closed. Not before the peer has said what it has, and not
-    /// while we owe it something: a link that is closed at once would deliver nothing.
+    /// while we owe it something: a link that is closed at once would deliver nothing. But a peer that is silent about it, or
+    /// talks on, does not keep the link: only what we owe, and what it delivers, does.
     fn hidden_until(&self, node: &Node) -> Option<u64> {
         let row = node.peers.get(&self.peer)?;
-        let may = row.hidden && !row.owes() && self.said_hello && !self.closing;
-        may.then(|| self.busy + node.policy.liveness.hidden_ms)
+        if !row.hidden || row.owes() || self.closing {
+            return None;
+        }
+        let end = self.idle_since.map(|since| since.max(self.stored) + node.policy.liveness.hidden_end_ms);
+        let polite = self.said_hello.then(|| self.busy + node.policy.liveness.hidden_ms);
+        end.into_iter().chain(polite).min()
     }
 
     fn waits_for_ack(&self, node: &Node) -> bool {
@@ -155,6 +171,11 @@ impl Node {
             next: None,
             progress: false,
             choked: false,
+            paced: false,
+            stored: now.mono_ms,
+            idle_since: None,
+            again: 0,
+            refused: false,
             restated: false,
             wasted: 0,
             closing: false,
@@ -166,6 +187,14 @@ impl Node {
         row.greet = false;
         row.quiet = false;
         row.dialling.reached();
+        // A link that we dialled was paid for as a dial. Strangers' links are not written down.
+        if !outgoing && row.contact && !self.pay(peer, Kind::Links, 1) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.refused = true;
+            }
+            self.misbehaved(id, ByeReason::Limit, turn);
+            return;
+        }
         if !self.pin_epoch(id, peer, epoch, turn) {
             return;
         }
@@ -312,7 +341,9 @@ impl Node {
         let Some(row) = self.peers.get_mut(&peer) else { return };
         row.links.retain(|other| *other != id);
         row.dialling.reason = Some(reason);
-        if row.links.is_empty() {
+        if link.refused {
+            self.dial_again(now, entropy, peer);
+        } else if row.links.is_empty() {
             self.heard_last(now, peer, link.last_heard, turn);
             self.wish_presence(now, peer);
             // A link that lasted was worth its circuits, even if there was nothing to deliver.
@@ -342,6 +373,10 @@ impl Node {
 
     /// Pings the silent, closes the dead and the strangers whose time is over.
     pub(super) fn watch_links(&mut self, now: Now, _entropy: &mut dyn Entropy, turn: &mut Turn) {
+        for link in self.links.values_mut() {
+            let idle = self.peers.get(&link.peer).is_some_and(|row| row.hidden && !row.owes());
+            link.idle_since = if idle { link.idle_since.or(Some(now.mono_ms)) } else { None };
+        }
         let due: Vec<_> =
             self.links.iter().filter(|(_, l)| l.deadline(self) <= now.mono_ms).map(|(id, _)| *id).collect();
         for id in due {
@@ -370,6 +405,8 @@ impl Node {
 
     pub(super) fn stop(&mut self, turn: &mut Turn) {
         self.stopping = true;
+        // There is no later turn.
+        self.write_later(self.now, turn);
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.close(id, Some(ByeReason::Shutdown), turn);
         }

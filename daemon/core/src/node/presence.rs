@@ -1,6 +1,7 @@
 //! Which copies of a contact and of ourselves were met, when a contact was last heard of, and whether it sees us.
 
 use super::{Node, Peer};
+use crate::account::Kind;
 use crate::effect::{Effect, Notice, Turn};
 use crate::entropy::Entropy;
 use crate::input::LinkId;
@@ -54,13 +55,18 @@ impl Node {
     /// Keeps the highest epoch of a contact's certificates. An older one is a copy that its owner gave up, or that was
     /// stolen: it gets no word of ours. `false`: the link is being closed.
     pub(super) fn pin_epoch(&mut self, link: LinkId, peer: PeerId, epoch: u32, turn: &mut Turn) -> bool {
-        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact) else { return true };
+        let Some(row) = self.peers.get(&peer).filter(|row| row.contact) else { return true };
         if epoch < row.epoch {
             self.notice(Notice::OldCopyOfPeer(peer), turn);
             self.misbehaved(link, ByeReason::Superseded, turn);
             return false;
         }
-        if epoch > row.epoch && self.writable {
+        // An epoch that it cannot pay for is pinned by its next link.
+        if epoch > row.epoch
+            && self.writable
+            && self.pay(peer, Kind::Notes, 1)
+            && let Some(row) = self.peers.get_mut(&peer)
+        {
             row.epoch = epoch;
             turn.ops.push(Op::Met { peer, epoch, run: row.met });
         }
@@ -103,8 +109,13 @@ impl Node {
     pub(super) fn has_heard(&mut self, id: LinkId, turn: &mut Turn) {
         let Some(link) = self.links.get(&id) else { return };
         let (peer, run) = (link.peer, link.run);
-        let Some(row) = self.peers.get_mut(&peer).filter(|row| row.contact && self.writable) else { return };
-        if run.is_some() && row.met != run {
+        let Some(row) = self.peers.get(&peer).filter(|row| row.contact && self.writable) else { return };
+        // What it cannot pay for stays as it was: the run of before is told of, again.
+        if run.is_some()
+            && row.met != run
+            && self.pay(peer, Kind::Notes, 1)
+            && let Some(row) = self.peers.get_mut(&peer)
+        {
             row.met = run;
             turn.ops.push(Op::Met { peer, epoch: row.epoch, run });
         }
@@ -211,6 +222,7 @@ impl Node {
             return;
         }
         for peer in std::mem::take(&mut self.to_show) {
+            self.show_waiting(peer, turn);
             let Some(row) = self.peers.get_mut(&peer) else { continue };
             let up = row.contact && row.links.iter().any(|id| self.links.get(id).is_some_and(|l| !l.closing));
             if up == row.shown_up {
@@ -219,7 +231,21 @@ impl Node {
             row.shown_up = up;
             let op = Op::Link { peer, up };
             // The end of a link is written down anyway, and a daemon that stops has no next turn.
-            if up && !self.stopping { self.later.push(op) } else { turn.ops.push(op) }
+            if up && !self.stopping { self.later.push((self.now.mono_ms, op)) } else { turn.ops.push(op) }
+        }
+    }
+
+    /// Writes down whether a contact has accepted us, when that has changed and it can pay for it: the last word counts.
+    fn show_waiting(&mut self, peer: PeerId, turn: &mut Turn) {
+        let Some(row) = self.peers.get(&peer).filter(|row| row.contact && row.waiting != row.waiting_stored) else {
+            return;
+        };
+        let waiting = row.waiting;
+        if !self.account.pay(self.now.mono_ms, peer, Kind::States, 1) {
+            self.account.wait(self.now.mono_ms, peer, Kind::States, 1);
+        } else if let Some(row) = self.peers.get_mut(&peer) {
+            row.waiting_stored = waiting;
+            turn.ops.push(Op::Waiting { peer, waiting });
         }
     }
 

@@ -1,6 +1,7 @@
 //! The peers' messages: stored once and in order, then acknowledged.
 
 use super::Node;
+use crate::account::{Kind, ROW_BYTES};
 use crate::effect::{Effect, Turn};
 use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::op::Op;
@@ -14,6 +15,7 @@ impl Node {
         let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
         let Body::Text { text } = recv.body;
         let bytes = text.len() as u64;
+        let cost = bytes + ROW_BYTES;
         if !self.accepts(&peer) {
             self.counters.strangers += 1;
             self.spend_credit(id, bytes, turn);
@@ -37,13 +39,12 @@ impl Node {
             return;
         }
         if recv.prev != state.chain {
-            // The sender's history is another one. Our state tells it so, and it opens a new lane.
-            turn.effects.push(Effect::Say { link: id, message: PeerMessage::Ack(state) });
+            // The sender's history is another one. Our state tells it so, once in a turn, and it opens a new lane.
+            self.to_ack.insert((id, recv.lane));
+            self.spend_credit(id, bytes, turn);
             return;
         }
-        if row.unread_bytes + bytes > self.policy.unread_bytes_per_peer
-            || self.unread_bytes + bytes > self.policy.unread_bytes_total
-        {
+        if self.is_full(&peer, cost) {
             self.counters.unread_full += 1;
             if let Some(link) = self.links.get_mut(&id) {
                 link.choked = true;
@@ -51,10 +52,15 @@ impl Node {
             self.spend_credit(id, bytes, turn);
             return;
         }
+        if !self.may_store(now, id, peer, bytes) {
+            self.spend_credit(id, bytes, turn);
+            return;
+        }
+        let row = self.peers.entry(peer).or_default();
         let contact = row.contact;
         let chain = state.chain.next(recv.mid);
-        row.unread_bytes += bytes;
-        self.unread_bytes += bytes;
+        row.unread_bytes += cost;
+        self.unread_bytes += cost;
         set_lane(peer, &mut row.lanes, LaneState { lane: recv.lane, hwm: recv.seq, chain }, turn);
         if !contact {
             self.make_contact(now, peer, turn);
@@ -66,6 +72,60 @@ impl Node {
             link.progress = true;
             link.restated = false;
             link.wasted = 0;
+            link.stored = now.mono_ms;
+        }
+    }
+
+    /// Whether so much more would be more than may be unread. Where nothing is unread one message fits, however small the quota is:
+    /// else a long one would stop its lane for ever.
+    fn is_full(&self, peer: &PeerId, more: u64) -> bool {
+        let over = |unread: u64, most: u64| unread > 0 && unread.saturating_add(more) > most;
+        over(self.peers.get(peer).map_or(0, |row| row.unread_bytes), self.policy.unread_bytes_per_peer)
+            || over(self.unread_bytes, self.policy.unread_bytes_total)
+    }
+
+    /// Whether the peer can pay for one more message or skipped number. If not, its link rests until it can: a gap would follow
+    /// whatever else comes.
+    fn may_store(&mut self, now: Now, id: LinkId, peer: PeerId, bytes: u64) -> bool {
+        if self.links.get(&id).is_some_and(|link| link.paced) {
+            return false;
+        }
+        if self.is_stranger(&peer) {
+            // It becomes a contact by this, where strangers may write. An onion costs nothing, so all of them pay together.
+            let policy = &self.policy.requests;
+            let paid = self.account.pay_onion(now.mono_ms, policy.burst, policy.token_ms);
+            self.counters.strangers += u64::from(!paid);
+            return paid;
+        }
+        self.pay_or_pace(id, peer, Kind::Rows, 1) && self.pay_or_pace(id, peer, Kind::Bytes, bytes)
+    }
+
+    /// Takes a price, or lets the peer's messages on this link rest until it can be paid.
+    fn pay_or_pace(&mut self, id: LinkId, peer: PeerId, kind: Kind, amount: u64) -> bool {
+        let paid = self.account.pay(self.now.mono_ms, peer, kind, amount);
+        if !paid {
+            self.account.wait(self.now.mono_ms, peer, kind, amount);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.paced = true;
+            }
+        }
+        paid
+    }
+
+    /// Goes on with the peers that could not pay and can now.
+    pub(super) fn go_on(&mut self, now: Now, turn: &mut Turn) {
+        for peer in self.account.woken(now.mono_ms) {
+            self.to_pump.insert(peer);
+            self.to_show.insert(peer);
+            for id in self.peers.get(&peer).map(|row| row.links.clone()).unwrap_or_default() {
+                let Some(link) = self.links.get_mut(&id).filter(|link| link.paced && !link.closing) else { continue };
+                link.paced = false;
+                link.restated = false;
+                if !link.choked {
+                    link.wasted = 0;
+                    self.introduce(id, turn);
+                }
+            }
         }
     }
 
@@ -74,8 +134,8 @@ impl Node {
         if !self.accepts(&peer) || !self.writable {
             return;
         }
-        let row = self.peers.entry(peer).or_default();
-        let hwm = row.lanes.iter().find(|s| s.lane == skip.lane).map_or(0, |s| s.hwm);
+        let hwm =
+            self.peers.get(&peer).and_then(|row| row.lanes.iter().find(|s| s.lane == skip.lane)).map_or(0, |s| s.hwm);
         // Only `lost` jumps: those numbers were acknowledged once. Others are skipped one by one and in their turn, so
         // that a message that we did not take yet (too much is unread) is never skipped with them.
         if skip.why != SkipReason::Lost && skip.to > hwm + 1 {
@@ -83,6 +143,23 @@ impl Node {
             return;
         }
         if skip.to > hwm {
+            // A mark waits for its reader like a message.
+            let mark = if skip.why == SkipReason::Lost { ROW_BYTES } else { 0 };
+            if self.is_full(&peer, mark) {
+                self.counters.unread_full += 1;
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.choked = true;
+                }
+                self.spend_credit(id, 0, turn);
+                return;
+            }
+            if !self.may_store(now, id, peer, 0) || mark > 0 && !self.may_mark(id, peer) {
+                self.spend_credit(id, 0, turn);
+                return;
+            }
+            self.unread_bytes += mark;
+            let row = self.peers.entry(peer).or_default();
+            row.unread_bytes += mark;
             // A lane is kept of contacts only, so whoever's first number is a skipped one becomes a contact as by a
             // message. Else a restart would forget the lane, and the number be marked as a lost message.
             let contact = row.contact;
@@ -96,14 +173,20 @@ impl Node {
         self.to_ack.insert((id, skip.lane));
     }
 
+    fn may_mark(&mut self, id: LinkId, peer: PeerId) -> bool {
+        // A stranger has paid as one.
+        self.is_stranger(&peer) || self.pay_or_pace(id, peer, Kind::Notes, 1)
+    }
+
     /// One cumulative acknowledgement for each lane that moved in this turn.
     pub(super) fn acknowledge(&mut self, turn: &mut Turn) {
         for (id, lane) in std::mem::take(&mut self.to_ack) {
             let Some(link) = self.links.get(&id) else { continue };
             let lanes = self.peers.get(&link.peer).map(|p| p.lanes.as_slice()).unwrap_or_default();
-            if let Some(state) = lanes.iter().find(|s| s.lane == lane) {
-                turn.effects.push(Effect::Say { link: id, message: PeerMessage::Ack(*state) });
-            }
+            // A lane that nothing was stored of, or that was forgotten, stands at its beginning.
+            let state = lanes.iter().find(|s| s.lane == lane).copied();
+            let state = state.unwrap_or(LaneState { lane, hwm: 0, chain: Chain::EMPTY });
+            turn.effects.push(Effect::Say { link: id, message: PeerMessage::Ack(state) });
         }
     }
 
@@ -117,7 +200,7 @@ impl Node {
         turn.effects.push(Effect::Answer { request, answer });
     }
 
-    /// A commit has marked so many bytes of a peer's text as read. Only the store knows how many: what one program has
+    /// A commit has marked so much of what a peer said as read: the bytes of its texts, and [`ROW_BYTES`] for each message and mark. Only the store knows how many: what one program has
     /// seen and another one takes later counts once. What follows from it is in the next turn, which is due at once.
     pub fn freed(&mut self, peer: &PeerId, bytes: u64) {
         let Some(row) = self.peers.get_mut(peer) else { return };
@@ -147,14 +230,17 @@ impl Node {
                 link.choked = false;
                 link.wasted = 0;
             }
-            self.introduce(id, turn);
+            let paced = self.links.get(&id).is_some_and(|link| link.paced);
+            if !paced {
+                self.introduce(id, turn);
+            }
         }
     }
 
     /// A number is missing: says once where the lanes stand. What flies until the sender hears it is dropped.
     fn restate(&mut self, id: LinkId, bytes: u64, turn: &mut Turn) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        if !link.choked && !link.restated {
+        if !link.choked && !link.paced && !link.restated {
             link.restated = true;
             self.introduce(id, turn);
         }

@@ -1,6 +1,7 @@
 //! Our messages: accepted, numbered, transmitted, acknowledged.
 
 use super::Node;
+use crate::account::{Kind, RENUMBERED};
 use crate::effect::{Effect, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::{Answer, LinkId, Refused, RequestId};
@@ -10,12 +11,15 @@ use crate::snapshot::Pending;
 use crate::time::Now;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::limits;
-use torchat_protocol::message::{ContactState, Hello, LaneState, PeerMessage, Skip, SkipReason};
+use torchat_protocol::message::{ByeReason, ContactState, Hello, LaneState, PeerMessage, Skip, SkipReason};
 
 /// How often the age of undelivered messages is looked at.
 const EXPIRY_STEP_MS: u64 = 3_600_000;
 /// How long the wall clock must have stood still before messages fail by it.
 const EXPIRY_CALM_MS: u64 = 600_000;
+
+/// A HELLO that makes us begin anew is answered less often than this on a link, as long as nothing is acknowledged.
+const AGAIN: u32 = 3;
 
 /// A message as a client gives it.
 pub(super) struct Text {
@@ -84,6 +88,10 @@ impl Node {
     }
 
     pub(super) fn hello(&mut self, now: Now, entropy: &mut dyn Entropy, id: LinkId, hello: Hello, turn: &mut Turn) {
+        if self.is_said_again(id) {
+            self.misbehaved(id, ByeReason::Limit, turn);
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         let peer = link.peer;
         link.inflight = usize::try_from(hello.limits.inflight).unwrap_or(usize::MAX).min(limits::IN_FLIGHT_MESSAGES);
@@ -100,6 +108,17 @@ impl Node {
         self.to_pump.insert(peer);
     }
 
+    /// Whether this HELLO is one too many: it makes us say again what flies, although the peer has acknowledged nothing of it since
+    /// the last one. An honest peer has a reason to do so once, perhaps twice: a gap, or a quota that is free again.
+    fn is_said_again(&mut self, id: LinkId) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        let out = self.peers.get(&link.peer).and_then(|row| row.out.as_ref());
+        if out.is_some_and(|out| link.next.is_some_and(|next| next > out.acked() + 1)) {
+            link.again += 1;
+        }
+        link.again >= AGAIN
+    }
+
     pub(super) fn contact_state(
         &mut self,
         now: Now,
@@ -108,6 +127,11 @@ impl Node {
         st: ContactState,
         turn: &mut Turn,
     ) {
+        // "pending" takes back what flies as a HELLO does.
+        if st == ContactState::Pending && self.is_said_again(id) {
+            self.misbehaved(id, ByeReason::Limit, turn);
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         link.accepted = st == ContactState::Accepted;
         // The first statement on a link answers nothing; then each request is answered by one.
@@ -122,10 +146,10 @@ impl Node {
         let waiting = !link.accepted;
         let Some(row) = self.peers.get_mut(&peer) else { return };
         row.asking &= !answered;
-        // Only a peer that we have a row for is worth a write.
-        if row.waiting != waiting && (row.contact || row.out.is_some()) && self.writable {
+        // Only a contact is worth a write, and that one only as often as it can pay: see `show_links`.
+        if row.contact {
             row.waiting = waiting;
-            turn.ops.push(Op::Waiting { peer, waiting });
+            self.to_show.insert(peer);
         }
         if !waiting && self.links.get(&id).is_some_and(|link| link.said_hello && link.next.is_none()) {
             self.start_lane(now, entropy, id, turn);
@@ -180,10 +204,24 @@ impl Node {
         if !self.accepts(&peer) {
             return;
         }
+        let Some(out) = self.peers.get(&peer).and_then(|row| row.out.as_ref()).filter(|out| out.lane() == state.lane)
+        else {
+            return;
+        };
+        let price = out.price(state);
+        if price > 0 && !self.pay(peer, Kind::Work, price) {
+            self.misbehaved(id, ByeReason::Limit, turn);
+            return;
+        }
         let Some(row) = self.peers.get_mut(&peer) else { return };
-        let Some(out) = row.out.as_mut().filter(|out| out.lane() == state.lane) else { return };
+        let Some(out) = row.out.as_mut() else { return };
         match out.peer_has(state) {
             Verdict::Known(progress) => {
+                // What it says of this lane later without a HELLO is judged by this.
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.lanes.retain(|known| known.lane != state.lane);
+                    link.lanes.push(state);
+                }
                 for other in &row.links {
                     let Some(link) = self.links.get_mut(other).filter(|link| link.next.is_some()) else { continue };
                     // Digests that changed make what flies useless.
@@ -196,6 +234,7 @@ impl Node {
                 if !delivered.is_empty() || !taken_back.is_empty() {
                     if let Some(link) = self.links.get_mut(&id) {
                         link.progress = true;
+                        link.again = 0;
                     }
                     row.dialling.succeeded();
                     for pending in delivered.iter().chain(&taken_back) {
@@ -221,6 +260,13 @@ impl Node {
                 turn.effects.push(Effect::Say { link: id, message: PeerMessage::Skip(skip) });
             }
             Verdict::Foreign => {
+                let now_ms = now.mono_ms;
+                let rows = out.pending().len() as u64 * RENUMBERED;
+                if !self.account.pay(now_ms, peer, Kind::Lanes, 1) || !self.account.pay(now_ms, peer, Kind::Work, rows)
+                {
+                    self.misbehaved(id, ByeReason::Limit, turn);
+                    return;
+                }
                 let lane = LaneId(entropy::bytes(entropy));
                 let messages = out.move_to(lane);
                 turn.ops.push(Op::NewLane { peer, lane, messages });
@@ -339,8 +385,20 @@ impl Node {
                 None if out.acked() == 0 && !link.lanes.iter().any(|s| s.lane == out.lane()) => 1,
                 None => continue,
             };
-            let count = out.sendable(first, link.inflight, link.credit);
+            let now_ms = self.now.mono_ms;
+            let wanted = out.sendable(first, link.inflight, link.credit);
+            // What was said before, in this run, is paid for by whoever makes us say it again.
+            let (count, resent) = out.affordable(first, wanted, self.account.left(now_ms, &peer, Kind::Resent));
+            if resent > 0 {
+                self.account.pay(now_ms, peer, Kind::Resent, resent);
+            }
+            if count < wanted {
+                self.account.hold_up(now_ms, peer, Kind::Resent, out.cost_of(first + count));
+            }
             link.next = Some(first + count);
+            if count == 0 {
+                continue;
+            }
             out.sending(first + count - 1);
             if self.writable
                 && let Some((first, count)) = out.tell_sent(first + count - 1)

@@ -16,7 +16,7 @@ pub struct NodeStatus {
     pub queued: usize,
     /// Bytes of their texts.
     pub queued_bytes: u64,
-    /// Bytes of text that nobody has read.
+    /// Bytes of text that nobody has read, and [`crate::account::ROW_BYTES`] for each message and mark.
     pub unread_bytes: u64,
     /// Whether the store takes mail.
     pub writable: bool,
@@ -60,7 +60,7 @@ impl Node {
             queued_bytes: self.outbox_bytes,
             unread_bytes: self.unread_bytes,
             writable: self.writable,
-            counters: self.counters,
+            counters: Counters { account: self.account.refused(), ..self.counters },
             health: self.health(mono_ms),
             legacy: self.legacy.status(),
             notices: self.notices.iter().copied().collect(),

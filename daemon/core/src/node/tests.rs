@@ -1,6 +1,8 @@
 //! Decisions of the node, told step by step without a network.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
+mod anything;
 mod claims;
 mod former;
 mod invited;
@@ -258,6 +260,9 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     let closes = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Close { bye: Some(ByeReason::Idle), .. }));
     assert_eq!(closes(&bench.pass(10 * SECOND)), 0, "not before it said what it has");
     bench.hello(1, None, None);
+    let st = torchat_protocol::message::ContactState::Accepted;
+    let accepted = PeerMessage::ContactRes(torchat_protocol::message::ContactRes { st });
+    bench.turn([Input::Message { link: 1, message: accepted }]);
     bench.turn([Input::Send {
         request: 1,
         peer: bench.peer,

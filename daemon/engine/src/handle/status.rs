@@ -5,7 +5,9 @@ use crate::engine::lock;
 use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use torchat_core::account::Kind;
 use torchat_core::node::{LegacyStatus, NodeStatus};
+use torchat_protocol::id::PeerId;
 
 impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
@@ -20,6 +22,13 @@ impl Handle {
         if self.outlook.clone().wait_for(|version| *version != from).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// What a peer has paid of a kind in this process, see [`torchat_core::account`]: for simulations, which compare it with what
+    /// it did.
+    #[must_use]
+    pub fn spent(&self, peer: &PeerId, kind: Kind) -> u64 {
+        lock(&self.node).spent(peer, kind)
     }
 
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
@@ -62,6 +71,16 @@ impl Handle {
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
             "refused": {
+                "account_answers": status.counters.account.of(Kind::Answers),
+                "account_bytes": status.counters.account.of(Kind::Bytes),
+                "account_lanes": status.counters.account.of(Kind::Lanes),
+                "account_links": status.counters.account.of(Kind::Links),
+                "account_notes": status.counters.account.of(Kind::Notes),
+                "account_replaced": status.counters.account.of(Kind::Replaced),
+                "account_resent": status.counters.account.of(Kind::Resent),
+                "account_rows": status.counters.account.of(Kind::Rows),
+                "account_states": status.counters.account.of(Kind::States),
+                "account_work": status.counters.account.of(Kind::Work),
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
                 "clients": self.refused_clients.load(Ordering::Relaxed),

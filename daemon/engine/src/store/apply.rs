@@ -1,6 +1,7 @@
 //! One operation of a turn as SQL.
 
 use super::events::NewMessage;
+use super::marks::Gap;
 use super::messages::blob;
 use super::rows::Rows;
 use super::{Head, LogEdges, StoreError, Stored, records};
@@ -8,6 +9,7 @@ use crate::handle::contact_record;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use torchat_core::account::ROW_BYTES;
 use torchat_core::op::Op;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
@@ -25,7 +27,7 @@ pub struct Applied {
     pub stored: Vec<Stored>,
     /// The rows of messages that were accepted.
     pub queued: Vec<(MessageId, i64)>,
-    /// Bytes of text that were unread and are read now.
+    /// What was unread and is read now: bytes of texts, and [`ROW_BYTES`] for each message and mark.
     pub freed: Vec<(PeerId, u64)>,
     /// For each [`Op::ReadUpto`], how many messages were unread.
     pub seen: Vec<u64>,
@@ -49,6 +51,8 @@ pub(super) struct Known {
     peers: HashMap<PeerId, i64>,
     /// Our lane to each peer, by the peer's number, and the lane's number.
     out: HashMap<i64, (LaneId, i64)>,
+    /// How many marks of each peer, by its number, nobody has read.
+    pub(super) marks: HashMap<i64, u64>,
 }
 
 /// `message.dir` and `message.state` of a message that waits, see the schema.
@@ -340,30 +344,16 @@ impl Changes<'_> {
                     self.tell_new(message, Kind::Received);
                 } else {
                     // The core has counted it as unread, and nobody will ever read it once more.
-                    self.out.freed.push((*peer, text.len() as u64));
+                    self.out.freed.push((*peer, text.len() as u64 + ROW_BYTES));
                 }
             }
             Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
                 let num = self.peer(peer)?;
+                let before = self.digest(num, *lane)?;
                 self.set_in_lane(num, *lane, *to, chain)?;
                 if *why == SkipReason::Lost {
-                    let lane = self.in_lane(num, *lane)?;
-                    // The digest is unique to this place in the lane, so a repeated SKIP leaves one mark.
-                    let text = format!("{count} messages were lost here");
-                    let id = self.last_message + 1;
-                    let new = db
-                        .prepare_cached(
-                            "INSERT INTO message (id, peer, dir, state, mid, at_ms, lane, seq, text)
-                     VALUES (?1, ?2, 2, 1, ?3, ?4, ?5, ?6, ?7)
-                     ON CONFLICT (peer, mid, dir) WHERE dir <> 1 DO NOTHING",
-                        )?
-                        .execute(params![id, num, chain.0, at_ms, lane, number(*to)?, text])?;
-                    if new == 1 {
-                        self.last_message = id;
-                        let (mid, client_id) = (MessageId(chain.0), None);
-                        let message = NewMessage { id, mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
-                        self.tell_new(message, Kind::Lost);
-                    }
+                    let (peer, lane, to, chain) = (*peer, *lane, *to, *chain);
+                    self.mark(&Gap { peer, lane, to, chain, before, count: *count, at_ms: *at_ms })?;
                 }
             }
             Op::ForgetLane { peer, lane } => {
@@ -430,7 +420,7 @@ impl Changes<'_> {
     }
 
     /// A peer's number; it gets one if it has none.
-    fn peer(&mut self, peer: &PeerId) -> Result<i64, StoreError> {
+    pub(super) fn peer(&mut self, peer: &PeerId) -> Result<i64, StoreError> {
         if let Some(num) = self.known.peers.get(peer) {
             return Ok(*num);
         }
@@ -490,8 +480,15 @@ impl Changes<'_> {
         Ok(())
     }
 
+    /// The digest of a peer's lane to us; none: where every lane begins.
+    fn digest(&self, peer: i64, lane: LaneId) -> Result<Chain, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT chain FROM in_lane WHERE peer = ?1 AND lane = ?2")?;
+        let found = query.query_row(params![peer, lane.0], |row| Ok(Chain(blob(row, 0)?))).optional()?;
+        Ok(found.unwrap_or(Chain::EMPTY))
+    }
+
     /// The number of a peer's lane to us, in which a message is to stand.
-    fn in_lane(&self, peer: i64, lane: LaneId) -> Result<i64, StoreError> {
+    pub(super) fn in_lane(&self, peer: i64, lane: LaneId) -> Result<i64, StoreError> {
         let mut query = self.db.prepare_cached("SELECT num FROM in_lane WHERE peer = ?1 AND lane = ?2")?;
         if let Some(num) = query.query_row(params![peer, lane.0], |row| row.get(0))? {
             return Ok(num);
@@ -522,6 +519,7 @@ impl Changes<'_> {
     /// Marks unread messages of a peer as read, the oldest first. Returns how many they were.
     fn read(&mut self, peer: &PeerId, from: i64, upto: i64, limit: u32) -> Result<u64, StoreError> {
         let num = self.peer(peer)?;
+        self.read_marks(peer, num, upto)?;
         let mut query = self.db.prepare_cached(
             "SELECT id, mid, octet_length(text) FROM message
              WHERE peer = ?1 AND id >= ?2 AND id <= ?3 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?4",
@@ -543,7 +541,7 @@ impl Changes<'_> {
         self.db
             .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE num = ?1")?
             .execute(params![num, number(count)?, bytes])?;
-        self.out.freed.push((*peer, bytes.unsigned_abs()));
+        self.out.freed.push((*peer, bytes.unsigned_abs() + count * ROW_BYTES));
         Ok(count)
     }
 
@@ -558,6 +556,6 @@ impl Changes<'_> {
 }
 
 /// SQLite's integers end at 2^63; the protocol's at 2^53, so a larger one is a bug of ours.
-fn number(n: u64) -> Result<i64, StoreError> {
+pub(super) fn number(n: u64) -> Result<i64, StoreError> {
     i64::try_from(n).map_err(|_| StoreError::Damaged(format!("the number {n} does not fit into the store")))
 }

@@ -2,13 +2,14 @@
 
 use super::messages::{self, Glance, MessageRow, Most, Page, blob, peer_id};
 use super::threads::{THREADS, Threads};
-use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
+use super::{LogEdges, Store, StoreError, events, marks, open_reader, records, search};
 use crate::handle::TokenRow;
 use crate::legacy::LegacyLine;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::oneshot;
+use torchat_core::account::ROW_BYTES;
 use torchat_core::snapshot::{
     ContactRequest, Intro, InviteRow, LegacyRow, OutSnapshot, PeerSnapshot, Pending, Snapshot,
 };
@@ -308,22 +309,23 @@ pub(super) fn outgoing(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
+pub(super) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
     let mut peers = Vec::new();
     let mut query = db.prepare(
         "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
                 p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused,
-                p.unread_bytes, p.linked, p.num
+                p.unread_bytes, p.linked, p.num, p.unread
          FROM peer p LEFT JOIN request r USING (peer)
          UNION ALL
          SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused,
-                0, 0, NULL
+                0, 0, NULL, 0
          FROM request r WHERE r.peer NOT IN (SELECT peer FROM peer)",
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let peer = peer_id(blob(row, 0)?)?;
         let num: Option<i64> = row.get(20)?;
+        let marks = num.map(|num| marks::unread(db, num)).transpose()?.unwrap_or_default();
         peers.push(PeerSnapshot {
             peer,
             contact: row.get(1)?,
@@ -346,7 +348,9 @@ fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
             },
             out: num.map(|num| out_lane(db, num)).transpose()?.flatten(),
             lanes: num.map(|num| in_lanes(db, num)).transpose()?.unwrap_or_default(),
-            unread_bytes: row.get::<_, i64>(18)?.unsigned_abs(),
+            // The store counts texts and messages apart, so that one of before this price says the same.
+            unread_bytes: row.get::<_, i64>(18)?.unsigned_abs()
+                + ROW_BYTES * (row.get::<_, i64>(21)?.unsigned_abs() + marks),
             linked: row.get(19)?,
         });
     }

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used)]
 mod legacy;
+mod marks;
 
 use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
 use super::*;
 use proptest::prelude::*;
+use torchat_core::account::ROW_BYTES;
 use torchat_core::node::ContactView;
 use torchat_core::snapshot::ContactRequest;
 use torchat_protocol::control::api::event::{Event, Kind, What};
@@ -233,13 +235,13 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
     store.commit(0, &ops).unwrap();
     assert_eq!(count(&store), (6, 24, Some(1)));
     let applied = store.commit(0, &[Op::ReadUpto { peer: a, upto: 3, limit: 100 }]).unwrap();
-    assert_eq!((applied.seen, applied.freed), (vec![3], vec![(a, 12)]));
+    assert_eq!((applied.seen, applied.freed), (vec![3], vec![(a, 12 + 3 * ROW_BYTES)]));
     assert_eq!(count(&store), (3, 12, Some(1)), "nothing was taken from UPDATE");
     let applied = store.commit(0, &[Op::Read { peer: a, row: 1 }]).unwrap();
     assert!(applied.freed.is_empty() && applied.events.is_empty(), "it was read before");
     assert_eq!(count(&store), (3, 12, Some(2)));
     let applied = store.commit(0, &[Op::Read { peer: a, row: 5 }]).unwrap();
-    assert_eq!((applied.freed, kinds(&applied.events)), (vec![(a, 4)], vec![Kind::Read]));
+    assert_eq!((applied.freed, kinds(&applied.events)), (vec![(a, 4 + ROW_BYTES)], vec![Kind::Read]));
     assert_eq!(count(&store), (2, 8, Some(7)), "the next one is behind a message of ours");
     store.commit(0, &[Op::Read { peer: a, row: 7 }, Op::Read { peer: a, row: 4 }]).unwrap();
     assert_eq!(count(&store), (0, 0, None));
@@ -249,7 +251,7 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
     assert_eq!(limited.seen, [1]);
     let before = count(&store);
     let again = store.commit(0, &[receive(a, 9, "x")]).unwrap();
-    assert_eq!((again.freed, again.stored.len()), (vec![(a, 1)], 0), "a repetition is not unread twice");
+    assert_eq!((again.freed, again.stored.len()), (vec![(a, 1 + ROW_BYTES)], 0), "a repetition is not unread twice");
     assert_eq!(count(&store), before);
 }
 

@@ -27,6 +27,8 @@ const WAITING: usize = 100;
 const WASTE: usize = 2 << 20;
 /// Unread bytes of one peer.
 const UNREAD: u64 = 16 << 20;
+/// What a text of the greatest length takes of them: its row counts, too.
+const LONG: u64 = 65_536 + 512;
 
 pub(super) fn rows() -> Vec<Attack> {
     let quick = Kind::Quick;
@@ -398,7 +400,7 @@ async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
     let mut lane = Lane::fresh();
     let mut taken = Lane { ..lane };
     let mut waiting = None;
-    for n in 0..(UNREAD + (1 << 20)) / 65_536 {
+    for n in 0..(UNREAD + (1 << 20)) / LONG {
         let recv = lane.next(&format!("{n:08}{}", "x".repeat(limits::TEXT_BYTES - 8)));
         link.say(&PeerMessage::Recv(recv.clone())).await?;
         let heard = link.settle(target.patience).await?;
@@ -410,7 +412,7 @@ async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
         taken = lane;
     }
     let waiting = waiting.context("all of it was taken")?;
-    ensure!(taken.seq == UNREAD / 65_536, "{} were taken", taken.seq);
+    ensure!(taken.seq == UNREAD / LONG, "{} were taken", taken.seq);
     ensure!(target.refused("unread_full").await? > before, "it is not counted");
     // Others are not touched by it.
     target.unharmed().await?;
@@ -418,7 +420,7 @@ async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
     let from = onion.clone();
     target
         .ask(move |client| {
-            for _ in 0..UNREAD / 65_536 / 2 + 1 {
+            for _ in 0..UNREAD / LONG / 2 + 1 {
                 client.update(&from)?.context("nothing is unread")?;
             }
             // The last one counts as read with the next request.

@@ -14,7 +14,7 @@ use torchat_protocol::id::{Chain, MessageId, PeerId};
 use torchat_protocol::message::{Body, Bye, LaneState, PeerMessage, Recv};
 
 /// Longest unread text of one peer, so that the limit is met often.
-const UNREAD_BYTES: u64 = 600;
+const UNREAD_BYTES: u64 = 5_000;
 
 /// How a turn ends.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A daemon's disk: what the transactions of the core's turns leave, as the schema of the real store keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use torchat_core::account::ROW_BYTES;
 use torchat_core::op::Op;
 use torchat_core::snapshot::{ContactRequest, Intro, InviteRow, OutSnapshot, PeerSnapshot, Pending, Snapshot};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
@@ -109,9 +110,10 @@ impl Store {
         self.peers.get(peer).is_some_and(|row| row.contact)
     }
 
-    /// The bytes of a peer's unread texts.
+    /// The bytes of a peer's unread texts and rows. Nobody reads marks here: each is given back at once.
     pub(super) fn unread_bytes(&self, peer: &PeerId) -> u64 {
-        self.received.iter().filter(|row| row.peer == *peer && !row.read).map(|row| row.text.len() as u64).sum()
+        let unread = self.received.iter().filter(|row| row.peer == *peer && !row.read);
+        unread.map(|row| row.text.len() as u64 + ROW_BYTES).sum()
     }
 
     fn in_lane(&mut self, peer: PeerId, state: LaneState) {
@@ -161,14 +163,17 @@ impl Store {
                     self.received.push(Received { peer, mid, text, read: false });
                     return Some(self.received.len() - 1);
                 }
-                self.freed.push((peer, text.len() as u64));
+                self.freed.push((peer, text.len() as u64 + ROW_BYTES));
             }
             Op::Skip { peer, lane, to, chain, count, why, .. } => {
                 let hwm = self.in_lanes(&peer).iter().find(|state| state.lane == lane).map_or(0, |state| state.hwm);
                 assert_eq!(hwm.checked_add(count), Some(to), "as many numbers as it says");
                 assert!(why == SkipReason::Lost || count == 1, "only lost ones are skipped by the dozen");
                 self.in_lane(peer, LaneState { lane, hwm: to, chain });
-                *self.marks.entry(peer).or_default() += usize::from(why == SkipReason::Lost);
+                if why == SkipReason::Lost {
+                    *self.marks.entry(peer).or_default() += 1;
+                    self.freed.push((peer, ROW_BYTES));
+                }
             }
             Op::ForgetLane { peer, lane } => {
                 self.in_lanes.entry(peer).or_default().retain(|state| state.lane != lane);
@@ -177,7 +182,7 @@ impl Store {
                 if let Some(row) = usize::try_from(row).ok().and_then(|row| self.received.get_mut(row))
                     && !std::mem::replace(&mut row.read, true)
                 {
-                    self.freed.push((row.peer, row.text.len() as u64));
+                    self.freed.push((row.peer, row.text.len() as u64 + ROW_BYTES));
                 }
             }
             Op::Link { peer, up } => self.change(peer, |row| row.linked = up),
