@@ -55,6 +55,9 @@ const FOUND: [u64; 11] = [
     909_052_917,
     1_291_505_536,
 ];
+/// Seeds with a hostile member that every run repeats, and those that no run had before.
+const HOSTILE_FIXED: u64 = 12;
+const HOSTILE: usize = 24;
 /// Seeds that no run had before.
 const FRESH: usize = 200;
 
@@ -62,7 +65,7 @@ const FRESH: usize = 200;
 fn storms_break_no_promise() {
     if let Ok(seed) = std::env::var("TORCHAT_SEED") {
         let seed = seed.parse().expect("TORCHAT_SEED is a number");
-        let run = Run { seed, outcome: run_storm(seed, true) };
+        let run = Run { seed, hostile: false, outcome: run_storm(seed, false, true) };
         println!("{:#?}", run.outcome);
         assert!(run.is_clean(), "{}", run.report());
         return;
@@ -70,7 +73,7 @@ fn storms_break_no_promise() {
     let randomness = torchat_engine::clock::Randomness::system();
     let fresh = (0..FRESH).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
     let mut runs = Vec::new();
-    run_storms(FIXED.chain(FOUND).chain(fresh), |run| {
+    run_storms(FIXED.chain(FOUND).chain(fresh).map(|seed| (seed, false)), |run| {
         runs.push(run);
         true
     });
@@ -98,12 +101,42 @@ fn storms_break_no_promise() {
     );
 }
 
+/// Every promise holds beside a member that says anything at any pace, and it costs no daemon more than its account allows. More seeds:
+/// `TORCHAT_SEEDS=2000`.
+#[test]
+fn storms_with_a_hostile_member_break_no_promise_and_no_bound() {
+    if let Ok(seed) = std::env::var("TORCHAT_SEED") {
+        let seed = seed.parse().expect("TORCHAT_SEED is a number");
+        let run = Run { seed, hostile: true, outcome: run_storm(seed, true, true) };
+        println!("{:#?}", run.outcome);
+        assert!(run.is_clean(), "{}", run.report());
+        return;
+    }
+    let count: usize = std::env::var("TORCHAT_SEEDS").map_or(HOSTILE, |count| count.parse().expect("a number"));
+    let randomness = torchat_engine::clock::Randomness::system();
+    let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
+    let mut runs = Vec::new();
+    run_storms((1..=HOSTILE_FIXED).chain(fresh).map(|seed| (seed, true)), |run| {
+        runs.push(run);
+        true
+    });
+    runs.sort_by_key(|run| run.seed);
+    let failed: Vec<_> = runs.iter().filter(|run| !run.is_clean()).map(Run::report).collect();
+    let first = failed.iter().take(5).map(String::as_str).collect::<String>();
+    assert!(failed.is_empty(), "{} of {} storms failed\n{first}", failed.len(), runs.len());
+    let held_up: u64 = runs.iter().map(|run| run.outcome.held_up).sum();
+    let biting = runs.iter().filter(|run| run.outcome.held_up > 0).count();
+    println!("{} storms: {held_up} inputs were held up, in {biting} of them", runs.len());
+    // A member that never meets its bound would show nothing.
+    assert!(biting > runs.len() / 4, "only in {biting} of {}", runs.len());
+}
+
 #[test]
 fn a_seed_tells_the_same_story_twice() {
     // Or a failing seed could not be repeated.
     for seed in 1..=6 {
         let tell = || {
-            let outcome = run_storm(seed, false);
+            let outcome = run_storm(seed, seed % 3 == 0, false);
             (
                 outcome.violations,
                 outcome.lasted_ms,

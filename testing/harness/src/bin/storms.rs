@@ -15,10 +15,13 @@ fn main() -> anyhow::Result<ExitCode> {
         std::env::args().nth(1).context("usage: storms MINUTES")?.parse().context("MINUTES is a number")?;
     let time = Duration::try_from_secs_f64(minutes * 60.0).context("MINUTES is a positive number")?;
     let randomness = Randomness::system();
+    // Every second storm has a hostile member.
     let seeds = std::iter::repeat_with(|| u64::from(u32::from_le_bytes(randomness.bytes())));
+    let seeds = seeds.zip([false, true].into_iter().cycle());
     let (begun, mut said) = (Instant::now(), Instant::now());
     let (mut runs, mut failures) = (0u64, 0u64);
     let (mut accepted, mut marked, mut expired, mut noticed) = (0u64, 0u64, 0u64, 0u64);
+    let mut held_up = 0u64;
     let mut limits = Limits::default();
     let (mut faults, mut simulated_ms) = (0u64, 0u64);
     let mut settled = Vec::new();
@@ -28,6 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
         marked += run.outcome.marked;
         expired += run.outcome.expired;
         noticed += run.outcome.noticed;
+        held_up += run.outcome.held_up;
         limits += run.outcome.limits;
         faults += run.outcome.faults;
         simulated_ms += run.outcome.lasted_ms;
@@ -51,6 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
         simulated_ms as f64 / 3_600_000.0
     );
     println!("{accepted} messages accepted, {expired} failed by their age; {noticed} times another copy was noticed");
+    println!("the accounts of hostile members held {held_up} inputs up");
     println!("restored backups forgot {marked} messages under a mark; {limits}");
     println!(
         "settled after p50 {} ms, p95 {} ms, worst {} ms of calm (limit {} ms)",

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Run {
     /// The seed.
     pub seed: u64,
+    /// Whether one of its members kept no rule.
+    pub hostile: bool,
     /// What it came to.
     pub outcome: Outcome,
 }
@@ -25,7 +27,8 @@ impl Run {
     /// The failure, with the line that repeats it.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut report = format!("seed {} failed; to repeat it: {}\n", self.seed, reproduction(self.seed));
+        let mut report =
+            format!("seed {} failed; to repeat it: {}\n", self.seed, reproduction(self.seed, self.hostile));
         for violation in self.outcome.violations.iter().take(10) {
             report.push_str(&format!("    {violation}\n"));
         }
@@ -35,12 +38,15 @@ impl Run {
 
 /// The command that repeats a seed and tells its story.
 #[must_use]
-pub fn reproduction(seed: u64) -> String {
-    format!("TORCHAT_SEED={seed} cargo test -p torchat-harness --test simulation_storms -- --nocapture storms")
+pub fn reproduction(seed: u64, hostile: bool) -> String {
+    let test = if hostile { "storms_with" } else { "storms_break" };
+    format!("TORCHAT_SEED={seed} cargo test -p torchat-harness --test simulation_storms -- --nocapture {test}")
 }
 
 /// Runs the storms of the seeds, in parallel, and gives each to `seen` as it ends, which says whether to go on.
-pub fn run_storms(seeds: impl Iterator<Item = u64> + Send, seen: impl FnMut(Run) -> bool + Send) {
+///
+/// Each seed comes with whether one of the storm's members keeps no rule.
+pub fn run_storms(seeds: impl Iterator<Item = (u64, bool)> + Send, seen: impl FnMut(Run) -> bool + Send) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (seeds, seen) = (Mutex::new(seeds), Mutex::new(seen));
     let over = AtomicBool::new(false);
@@ -49,8 +55,8 @@ pub fn run_storms(seeds: impl Iterator<Item = u64> + Send, seen: impl FnMut(Run)
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let next = seeds.lock().expect("no panic").next();
-                    let Some(seed) = next else { return };
-                    let run = Run { seed, outcome: run_storm(seed, false) };
+                    let Some((seed, hostile)) = next else { return };
+                    let run = Run { seed, hostile, outcome: run_storm(seed, hostile, false) };
                     if !(seen.lock().expect("no panic"))(run) {
                         over.store(true, Ordering::Relaxed);
                     }
@@ -62,8 +68,8 @@ pub fn run_storms(seeds: impl Iterator<Item = u64> + Send, seen: impl FnMut(Run)
 
 /// Runs one storm. What it panics with is a violation.
 #[must_use]
-pub fn run_storm(seed: u64, trace: bool) -> Outcome {
-    std::panic::catch_unwind(AssertUnwindSafe(|| storm(seed, trace))).unwrap_or_else(|panic| {
+pub fn run_storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(|| storm(seed, hostile, trace))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         let what = words.unwrap_or_else(|| "a panic without words".to_owned());

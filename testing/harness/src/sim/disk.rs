@@ -168,22 +168,23 @@ impl Disk {
     /// What is committed now. `ids` are the keys of all daemons, in the order of their numbers.
     ///
     /// # Panics
-    /// When the store is damaged, or holds a text or a peer that no daemon of the simulation can have brought.
+    /// When the store is damaged, or holds a text of a daemon that it cannot have brought. Other peers are passed over.
     #[must_use]
     pub fn image(&self, ids: &[[u8; 32]]) -> Image {
         self.read(ids).expect("the store is whole")
     }
 
     fn read(&self, ids: &[[u8; 32]]) -> rusqlite::Result<Image> {
-        let peer = |row: &Row<'_>, column| -> rusqlite::Result<usize> {
+        // A peer that is no daemon of the simulation is its hostile member: what that one brought is judged elsewhere.
+        let peer = |row: &Row<'_>, column| -> rusqlite::Result<Option<usize>> {
             let key: [u8; 32] = row.get(column)?;
-            Ok(ids.iter().position(|id| *id == key).expect("a peer of the simulation"))
+            Ok(ids.iter().position(|id| *id == key))
         };
         let text = |text: String| Text::read(&text).expect("a text of the simulation");
         let mut image = Image::default();
         let mut query = self.checker.prepare_cached("SELECT peer, hidden, met FROM peer WHERE contact = 1")?;
         for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?, row.get::<_, Option<Run>>(2)?)))? {
-            let (peer, hidden, met) = row?;
+            let (Some(peer), hidden, met) = row? else { continue };
             image.contacts.insert(peer, hidden);
             image.met.extend(met.map(|run| (peer, run)));
         }
@@ -194,14 +195,14 @@ impl Disk {
         let mut query =
             self.checker.prepare_cached("SELECT p.peer, o.lane FROM out_lane o JOIN peer p ON p.num = o.peer")?;
         for row in query.query_map([], |row| Ok((peer(row, 0)?, row.get(1)?)))? {
-            let (peer, lane) = row?;
+            let (Some(peer), lane) = row? else { continue };
             image.open.insert(peer, lane);
         }
         let mut query =
             self.checker.prepare_cached("SELECT p.peer, i.lane, i.hwm FROM in_lane i JOIN peer p ON p.num = i.peer")?;
         for row in query.query_map([], |row| Ok(((peer(row, 0)?, row.get(1)?), number(row, 2)?)))? {
-            let (key, hwm) = row?;
-            image.lanes.insert(key, hwm);
+            let ((Some(peer), lane), hwm) = row? else { continue };
+            image.lanes.insert((peer, lane), hwm);
         }
         let mut query = self.checker.prepare_cached(
             "SELECT p.peer, m.dir, m.state, l.lane, m.seq, m.text FROM message m LEFT JOIN peer p ON p.num = m.peer
@@ -209,7 +210,7 @@ impl Disk {
         )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let (peer, state): (_, i64) = (peer(row, 0)?, row.get(2)?);
+            let (Some(peer), state): (_, i64) = (peer(row, 0)?, row.get(2)?) else { continue };
             let (lane, seq, words) = (row.get(3)?, number(row, 4)?, row.get(5)?);
             match row.get::<_, i64>(1)? {
                 0 => image.received.push(InRow { peer, text: text(words), lane, seq, read: state != 0 }),
@@ -218,6 +219,47 @@ impl Disk {
             }
         }
         Ok(image)
+    }
+}
+
+/// What a disk holds of one peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Rows of messages and marks that came of it.
+    pub rows: u64,
+    /// Marks among them.
+    pub marks: u64,
+    /// Events about it, or about what it said, after a number of the log.
+    pub events: u64,
+    /// The last event's number.
+    pub last: u64,
+}
+
+impl Disk {
+    /// What is committed now of a peer, with its events after number `after`.
+    ///
+    /// # Panics
+    /// When the store is damaged.
+    #[must_use]
+    pub fn held(&self, peer: &[u8; 32], after: u64) -> Held {
+        self.read_held(peer, after).expect("the store is whole")
+    }
+
+    fn read_held(&self, peer: &[u8; 32], after: u64) -> rusqlite::Result<Held> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let mut query = self.checker.prepare_cached(
+            "SELECT count(*), coalesce(sum(dir = 2), 0) FROM message
+             WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND dir <> 1",
+        )?;
+        let (rows, marks) = query.query_row([peer], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+        let mut query = self.checker.prepare_cached(
+            "SELECT count(*) FROM event e LEFT JOIN message m ON m.id = e.message
+             WHERE e.seq > ?2 AND (e.peer = ?1 OR m.peer = (SELECT num FROM peer WHERE peer = ?1))",
+        )?;
+        let events = query.query_row((peer, after), |row| number(row, 0))?;
+        let mut query = self.checker.prepare_cached("SELECT coalesce(max(seq), 0) FROM event")?;
+        let last = query.query_row([], |row| number(row, 0))?;
+        Ok(Held { rows, marks, events, last })
     }
 }
 

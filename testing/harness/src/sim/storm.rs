@@ -2,12 +2,14 @@
 
 mod calm;
 mod faults;
+mod hostile;
 mod mood;
 mod talk;
 
 use super::checker::{Checker, Limits, Promises, Violation};
 use super::disk::{Disk, Text};
 use super::world::{World, take_panics};
+use hostile::Hostile;
 use mood::{Deed, MOODS, Mood};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use torchat_core::policy::Strangers;
@@ -44,6 +46,8 @@ pub struct Outcome {
     pub noticed: u64,
     /// Kills, clean stops, restored backups, swapped copies, freezes, nights, clocks set.
     pub faults: u64,
+    /// How often the account of the hostile member held something up. 0 without one.
+    pub held_up: u64,
     /// A digest of what stands on all disks at the end.
     pub digest: u64,
 }
@@ -80,11 +84,13 @@ struct Storm {
     padding: usize,
     outcome: Outcome,
     trace: bool,
+    hostile: Option<Hostile>,
 }
 
-/// Runs the storm of a seed. With `trace`, it says on the standard output what happens when.
+/// Runs the storm of a seed, with a member that keeps no rule if `hostile`. With `trace`, it says on the standard output what happens
+/// when.
 #[must_use]
-pub fn storm(seed: u64, trace: bool) -> Outcome {
+pub fn storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
     take_panics();
     let dice = torchat_engine::clock::Randomness::seeded(!seed);
     let (mood, most, short_lived) = MOODS[dice.below(MOODS.len())];
@@ -100,6 +106,9 @@ pub fn storm(seed: u64, trace: bool) -> Outcome {
     let expires = short_lived || dice.below(8) == 0;
     if expires {
         config.policy.expiry_ms = EXPIRY_MS;
+    }
+    if hostile {
+        config.policy.tariff = hostile::tariff();
     }
     let (tell, told) = channel();
     let nodes = usize::from(count);
@@ -117,7 +126,11 @@ pub fn storm(seed: u64, trace: bool) -> Outcome {
         padding: [20, 400, 4_000][dice.below(3)],
         outcome: Outcome::default(),
         trace,
+        hostile: None,
     };
+    if hostile {
+        storm.hostile = Some(Hostile::enter(&storm.world, seed, config.policy.tariff.clone()));
+    }
     storm.say(|| format!("{count} daemons, {config:?}, texts of {} bytes", storm.padding));
     storm.begin();
     for _ in 0..40 + dice.below(40) {
@@ -153,7 +166,7 @@ impl Storm {
     /// Mostly friends, some strangers.
     fn begin(&mut self) {
         for n in 0..self.world.count() {
-            self.world.start(n);
+            self.start(n);
         }
         for a in 0..self.world.count() {
             for b in (0..self.world.count()).filter(|b| *b != a) {
@@ -166,6 +179,7 @@ impl Storm {
     }
 
     fn step(&mut self) {
+        self.provoke();
         let nodes = self.world.count();
         let a = self.die(nodes);
         let b = (a + 1 + self.die(nodes - 1)) % nodes;
@@ -226,6 +240,7 @@ impl Storm {
             let part = left.min(5_000);
             self.world.pass(part, |_| {});
             self.listen();
+            self.audit_hostile();
             let now_ms = self.world.now_ms();
             for n in 0..self.thaw_at.len() {
                 if self.thaw_at[n].is_some_and(|at| at <= now_ms) {

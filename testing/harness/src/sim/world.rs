@@ -8,7 +8,7 @@
 //!
 //! What a suspend does: see [`Pause`].
 
-use super::disk::{Disk, Image};
+use super::disk::{Disk, Held, Image};
 use super::identity;
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, Once};
@@ -151,6 +151,17 @@ impl World {
         if let Some(process) = &self.machines[n].process {
             process.runtime.spawn(client);
         }
+    }
+
+    /// Gives the network a peer that is none of the daemons. It lives by the network's time.
+    pub fn spawn_outside(&self, peer: impl Future<Output = ()> + Send + 'static) {
+        self.carrier.spawn(peer);
+    }
+
+    /// What a daemon's disk holds of any peer, with its events after number `after`.
+    #[must_use]
+    pub fn held(&self, n: usize, peer: &[u8; 32], after: u64) -> Held {
+        self.machines[n].disk.held(peer, after)
     }
 
     /// Runs something of a daemon's clients to its end, while nobody else moves.

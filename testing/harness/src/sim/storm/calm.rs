@@ -27,6 +27,7 @@ impl Storm {
         // The store that was full takes contacts again after its next try.
         for pause in [0, 10_000] {
             self.pass(pause);
+            self.banish();
             for n in 0..nodes {
                 for m in (0..nodes).filter(|m| *m != n) {
                     self.add(n, m);
@@ -101,6 +102,7 @@ impl Storm {
                 self.add(n, m);
                 self.set_hidden(n, m, false);
             }
+            self.banish();
             self.pass(10_000);
             if !self.settle() {
                 return;

@@ -14,6 +14,9 @@ impl Storm {
         if !self.world.is_running(n) {
             self.say(|| format!("start {n}"));
             self.world.start(n);
+            if let Some(hostile) = &mut self.hostile {
+                hostile.begins(&self.world, n);
+            }
             self.world.stir();
         }
     }
