@@ -73,6 +73,15 @@ done
         command.env("XDG_DATA_HOME", home.join("data")).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// As [`Person::run`], by a program that ignores the end of its children.
+    fn run_by_who_reaps_nobody(&self, arguments: &[&str]) -> Output {
+        let home = self.dir.path().join("ann");
+        let mut command = Command::new("env");
+        command.arg("--ignore-signal=CHLD").arg(&self.torchat).args(arguments);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &home).env("TZ", "UTC");
+        command.env("XDG_DATA_HOME", home.join("data")).stdin(Stdio::null()).output().unwrap()
+    }
+
     /// What torchatd was asked for, each time.
     fn asked(&self) -> Vec<String> {
         let asked = std::fs::read_to_string(self.dir.path().join("asked")).unwrap_or_default();
@@ -118,6 +127,15 @@ fn the_shell_starts_a_daemon_that_goes_on_without_it() {
     let named = ann.run(&["host", "--start", "--socket", socket.to_str().unwrap()]);
     assert!(named.status.success(), "{named:?}");
     assert_eq!(ann.asked(), ["-d".to_owned(), format!("-d --data-dir {}", ann.home.daemon.data().display())]);
+}
+
+#[test]
+fn a_daemon_is_started_also_where_nobody_waits_for_children() {
+    let ann = Person::new(26);
+    let started = ann.run_by_who_reaps_nobody(&["host", "--start"]);
+    assert!(started.status.success() && text(&started.stdout).ends_with(".onion\n"), "{started:?}");
+    assert!(ann.daemon().is_some());
+    assert!(ann.run(&["exit"]).status.success());
 }
 
 #[test]

@@ -252,6 +252,7 @@ impl Engine {
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
             client_commits: clients.commits(),
             checker: Arc::new(Checker::new(&network.transport, own, config.dial, context.clone())),
+            sandbox: config.sandbox.as_str().into(),
         };
         tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));

@@ -98,6 +98,8 @@ pub struct Handle {
     /// How many clients' keys were committed, see [`crate::client_ids`].
     pub(crate) client_commits: Arc<AtomicU64>,
     pub(crate) checker: Arc<Checker>,
+    /// How the process is confined.
+    pub(crate) sandbox: Arc<str>,
 }
 
 impl Handle {

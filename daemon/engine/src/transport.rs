@@ -51,6 +51,17 @@ pub struct NetworkStatus {
     pub percent: u8,
     /// One sentence for people, without onion addresses.
     pub sentence: String,
+    /// What happened to the transport that people should know even when it is over, the youngest last. Few.
+    pub notices: Vec<NetworkNotice>,
+}
+
+/// What befell a transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkNotice {
+    /// When, in milliseconds since 1970.
+    pub wall_ms: u64,
+    /// What, for people, without onion addresses.
+    pub sentence: String,
 }
 
 /// Reaches other daemons and takes their streams.

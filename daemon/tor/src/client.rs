@@ -58,36 +58,47 @@ pub(crate) struct Lines {
     config: TorConfig,
     runtime: Handle,
     board: Arc<Board>,
-    current: Mutex<Arc<Line>>,
+    /// None before the first one.
+    current: Mutex<Option<Arc<Line>>>,
     /// One renewal at a time.
     place: Arc<Semaphore>,
     count: AtomicU64,
 }
 
 impl Lines {
-    /// Begins with the client that lives for ever. Must be called within a tokio runtime.
-    pub(crate) fn new(first: Client, config: TorConfig, board: Arc<Board>) -> Arc<Self> {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn new(config: TorConfig, board: Arc<Board>) -> Arc<Self> {
         Arc::new(Self {
             config,
             runtime: Handle::current(),
             board,
-            current: Mutex::new(Line::new(first, None)),
+            current: Mutex::default(),
             place: Arc::new(Semaphore::new(1)),
             count: AtomicU64::new(0),
         })
     }
 
+    /// Begins with the client that lives for ever.
+    pub(crate) fn begin(&self, first: Client) {
+        *self.lock() = Some(Line::new(first, None));
+    }
+
+    /// The client that should live for ever is given up.
+    pub(crate) fn end(&self) {
+        self.lock().take();
+    }
+
     /// By which a dial goes that begins now.
-    pub(crate) fn current(&self) -> Arc<Line> {
+    pub(crate) fn current(&self) -> Option<Arc<Line>> {
         self.lock().clone()
     }
 
     /// Whether later dials go by this one too, so that what befalls it is of interest.
     pub(crate) fn is_current(&self, line: &Arc<Line>) -> bool {
-        Arc::ptr_eq(&self.lock(), line)
+        self.lock().as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Line>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Line>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,7 +134,7 @@ impl Lines {
             return tracing::warn!("Tor client {number} was given up after {} s: {why}", PATIENCE.as_secs());
         }
         // What was remembered of circuits goes with the old line, for they were the old client's.
-        let old = std::mem::replace(&mut *self.lock(), line);
+        let old = self.lock().replace(line);
         self.board.renewed();
         tracing::info!("dials go by Tor client {number} now, after {} ms", begun.elapsed().as_millis());
         drop(old);

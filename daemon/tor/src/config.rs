@@ -23,6 +23,12 @@ pub enum ConfigError {
     /// Arti was built without full vanguards, so a service would be easy to find.
     #[error("this arti has no full vanguards: the onion service is not started")]
     NoVanguards,
+    /// An option by which the daemon or its peers are easier to find, in the real network.
+    #[error(
+        "tor.{0} cannot be set: it makes a daemon easier to find, and is taken only in a network of one's own \
+         (tor.tor_network.authorities)"
+    )]
+    Weakens(String),
     /// A value that arti refuses.
     #[error("the [tor.*] tables are not acceptable: {0}")]
     Value(String),
@@ -33,6 +39,43 @@ const OURS: [(&str, &str); 2] = [
     ("storage", "state and cache stay in the data directory"),
     ("vanguards", "the onion service runs with full vanguards or not at all, because without them it is easy to find"),
 ];
+
+/// Tables of which every key may be set: they decide when something is tried, and not by which way or how hidden. What is
+/// in neither list cannot be set in the real network, so that an option that a later arti adds is looked at first.
+const FREE: [&str; 6] =
+    ["tor_network", "download_schedule", "preemptive_circuits", "circuit_timing", "address_filter", "stream_timeouts"];
+/// Single keys of the other tables: which relays a firewall lets through, the way through a proxy, limits of memory.
+const FREE_KEYS: [(&str, &str); 4] = [
+    ("path_rules", "reachable_addrs"),
+    ("path_rules", "long_lived_ports"),
+    ("channel", "outbound_proxy"),
+    ("system", "memory"),
+];
+
+/// The options by which somebody may be found more easily: fewer or shorter kept relays, relays that belong together, no
+/// padding.
+#[must_use]
+pub fn weaker(options: &Table) -> Vec<String> {
+    let mut weaker = Vec::new();
+    for (table, value) in options {
+        if FREE.contains(&table.as_str()) || OURS.iter().any(|(ours, _)| ours == table) {
+            continue;
+        }
+        match value.as_table() {
+            Some(keys) => {
+                let free = |key: &str| FREE_KEYS.contains(&(table.as_str(), key));
+                weaker.extend(keys.keys().filter(|key| !free(key)).map(|key| format!("{table}.{key}")));
+            }
+            None => weaker.push(table.clone()),
+        }
+    }
+    weaker
+}
+
+/// Whether it is about another network than the real one.
+fn is_private(options: &Table) -> bool {
+    options.get("tor_network").and_then(|network| network.get("authorities")).is_some()
+}
 
 /// Checks the `[tor.*]` tables without touching the disk. (`override_net_params` is the one table whose keys are not
 /// checked: arti takes any, because they are the names of consensus parameters.)
@@ -65,7 +108,10 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
         return Err(ConfigError::UnknownKey(key.to_string()));
     }
     require_full(resolved.value.as_ref())?;
-    Ok(resolved.value)
+    match weaker(options).into_iter().next() {
+        Some(key) if !is_private(options) => Err(ConfigError::Weakens(key)),
+        _ => Ok(resolved.value),
+    }
 }
 
 /// The last word before a service is started by this configuration, however it came to be: without its feature arti takes
@@ -170,6 +216,33 @@ mod tests {
         }
         let default = VanguardConfigBuilder::default().build().unwrap();
         assert_eq!(require_full(&default), Err(ConfigError::NoVanguards), "arti's default is what clients need");
+    }
+
+    #[test]
+    fn what_weakens_the_real_network_is_refused_and_a_private_one_decides_for_itself() {
+        let private = "[tor_network]\nauthorities = { v3idents = [\"97D003816DA48701E171BE2C5B6AFC2AE9C2F346\"] }\n\
+             fallback_caches = [{ rsa_identity = \"F0ED5FF25D6859D6CDEBFF3734D22F1279923A78\", \
+             ed_identity = \"B04SRCrrQVGqNFqH6/xnMcPBYfDo+HmPTaUluuxYW18\", orports = [\"127.0.0.1:7001\"] }]\n";
+        for (text, key) in [
+            ("[override_net_params]\n\"guard-hs-l2-number\" = 1", "override_net_params.guard-hs-l2-number"),
+            ("[channel]\npadding = \"none\"", "channel.padding"),
+            ("[path_rules]\nipv4_subnet_family_prefix = 33", "path_rules.ipv4_subnet_family_prefix"),
+            ("[path_rules]\nipv6_subnet_family_prefix = 129", "path_rules.ipv6_subnet_family_prefix"),
+            ("[directory_tolerance]\npost_valid_tolerance = \"90 days\"", "directory_tolerance.post_valid_tolerance"),
+        ] {
+            assert_eq!(checked(text), Err(ConfigError::Weakens(key.into())), "{text}");
+            assert_eq!(checked(&format!("{private}{text}")), Ok(()), "{text}");
+            assert_eq!(weaker(&text.parse().unwrap()), [key]);
+        }
+        for text in [
+            "[stream_timeouts]\nconnect_timeout = \"20 s\"",
+            "[circuit_timing]\nmax_dirtiness = \"10 minutes\"",
+            "[path_rules]\nreachable_addrs = [\"*:443\"]",
+            "[download_schedule.retry_bootstrap]\ninitial_delay = \"2 s\"",
+        ] {
+            assert_eq!(checked(text), Ok(()), "{text}");
+            assert!(weaker(&text.parse().unwrap()).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -32,7 +32,9 @@ impl Arti {
             return Err(DialError::NoNetwork(self.board.sentence()));
         }
         // Held to the end of the dial, so that a renewal meanwhile does not end it.
-        let line = self.lines.current();
+        let Some(line) = self.lines.current() else {
+            return Err(DialError::NoNetwork(self.board.sentence()));
+        };
         let remembered = if isolation == Isolation::Last { line.last().get(&peer) } else { None };
         let prefs = remembered.unwrap_or_else(fresh);
         // Arti takes an address only as text, and of the eight spellings of one key it takes every one. Ours is written

@@ -8,15 +8,17 @@
 mod circuits;
 mod client;
 mod config;
+mod damage;
 mod dial;
 mod last;
+mod life;
 mod report;
 mod service;
 mod status;
 mod stream;
 mod trouble;
 
-pub use config::{ConfigError, check};
+pub use config::{ConfigError, check, weaker};
 
 use arti_client::TorClient;
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tor_rtcompat::PreferredRuntime;
 use torchat_engine::transport::Network;
+use zeroize::Zeroizing;
 
 /// Where arti keeps its state, and what the user wants of it.
 #[derive(Debug, Clone)]
@@ -38,15 +41,13 @@ pub struct TorConfig {
     pub options: toml::Table,
 }
 
-/// Why Tor cannot be started at all. (That there is no network is no reason: it is tried for ever.)
+/// Why Tor cannot be started at all: what only the user can mend. Whatever else befalls it, at the start or later, is said
+/// by [the status](torchat_engine::transport::NetworkStatus) and tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is not acceptable.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Arti refuses to start.
-    #[error("Tor cannot be started: {0}")]
-    Arti(String),
     /// The identity's key is not one.
     #[error("the identity's key is not usable for an onion service")]
     Key,
@@ -55,28 +56,37 @@ pub enum StartError {
 /// Streams of others that wait to be looked at.
 const INCOMING: usize = 16;
 
-/// Starts Tor within the current tokio runtime and returns at once. The way into the network is built in the background
-/// and tried for ever; [the status](torchat_engine::transport::NetworkStatus::sentence) says how far it is.
+/// Starts Tor within the current tokio runtime and returns at once. Client, service and the way into the network are made
+/// in the background, and tried for ever; [the status](torchat_engine::transport::NetworkStatus::sentence) says how far it
+/// is. Files of Tor's that are damaged are set aside, with a notice in the status.
 ///
 /// # Errors
 /// [`StartError`].
 pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, StartError> {
     // arti with rustls panics without a provider. An error only says that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arti = config::build(&config)?;
+    config::build(&config)?;
+    service::keypair(onion_secret).ok_or(StartError::Key)?;
     client::clear_copies(&config.state_dir);
-    let key = service::keypair(onion_secret).ok_or(StartError::Key)?;
-    let runtime = PreferredRuntime::current().map_err(|error| StartError::Arti(error.to_string()))?;
-    let client = TorClient::with_runtime(runtime)
-        .config(arti)
-        .create_unbootstrapped()
-        .map_err(|error| StartError::Arti(report::report(&error)))?;
     let (door, incoming) = mpsc::channel(INCOMING);
-    let service = service::launch(&client, key, config.virtual_port, door)?;
     let board = status::Board::new();
-    tokio::spawn(status::bootstrap(client.clone(), service, board.clone()));
+    let weaker = config::weaker(&config.options);
+    if !weaker.is_empty() {
+        let keys: Vec<_> = weaker.iter().map(|key| format!("tor.{key}")).collect();
+        let remark = format!("the configuration weakens Tor, in a network of its own: {}", keys.join(", "));
+        tracing::warn!("{remark}");
+        board.notice(&[remark]);
+    }
     let port = config.virtual_port;
-    let lines = client::Lines::new(client, config, board.clone());
+    let lines = client::Lines::new(config.clone(), board.clone());
+    let life = life::Life {
+        config,
+        secret: Zeroizing::new(*onion_secret),
+        door,
+        lines: lines.clone(),
+        board: board.clone(),
+    };
+    tokio::spawn(life.live());
     Ok(Network { transport: Arc::new(dial::Arti::new(lines, port, board)), incoming })
 }
 

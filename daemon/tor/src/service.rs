@@ -3,7 +3,7 @@
 use crate::circuits::{Circuits, IDLE_CIRCUITS};
 use crate::report::report;
 use crate::stream::TorStream;
-use crate::{Client, StartError};
+use crate::Client;
 use arti_client::config::onion_service::{OnionServiceConfig, OnionServiceConfigBuilder};
 use futures::StreamExt as _;
 use std::pin::pin;
@@ -35,16 +35,24 @@ pub(crate) fn keypair(secret: &[u8; 64]) -> Option<HsIdKeypair> {
     ExpandedKeypair::from_secret_key_bytes(*secret).map(HsIdKeypair::from)
 }
 
+/// Why a service was not launched.
+#[derive(Debug)]
+pub(crate) enum NoService {
+    /// Arti's reason.
+    Arti(arti_client::Error),
+    /// Another one.
+    Words(String),
+}
+
 /// Launches the service. Accepted streams go to `door`.
 pub(crate) fn launch(
     client: &Client,
     key: HsIdKeypair,
     port: u16,
     door: mpsc::Sender<BoxStream>,
-) -> Result<Arc<RunningOnionService>, StartError> {
-    let launched =
-        client.launch_onion_service_with_hsid(config()?, key).map_err(|error| StartError::Arti(report(&error)))?;
-    let (service, introductions) = launched.ok_or_else(|| StartError::Arti("the onion service is disabled".into()))?;
+) -> Result<Arc<RunningOnionService>, NoService> {
+    let launched = client.launch_onion_service_with_hsid(config()?, key).map_err(NoService::Arti)?;
+    let (service, introductions) = launched.ok_or_else(|| NoService::Words("the onion service is disabled".into()))?;
     let house = Arc::new(House {
         port,
         door,
@@ -57,8 +65,8 @@ pub(crate) fn launch(
 }
 
 /// The service as arti shall run it.
-fn config() -> Result<OnionServiceConfig, StartError> {
-    let fail = |error: &dyn std::fmt::Display| StartError::Arti(error.to_string());
+fn config() -> Result<OnionServiceConfig, NoService> {
+    let fail = |error: &dyn std::fmt::Display| NoService::Words(error.to_string());
     let nickname: HsNickname = NICKNAME.parse().map_err(|error| fail(&error))?;
     let mut config = OnionServiceConfigBuilder::default();
     config

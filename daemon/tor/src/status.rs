@@ -4,14 +4,15 @@ use crate::Client;
 use crate::report::{report, tidy};
 use crate::trouble;
 use arti_client::status::{BootstrapEvents, BootstrapStatus};
+use arti_client::{ErrorKind, HasKind as _};
 use futures::StreamExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tor_hsservice::RunningOnionService;
 use tor_hsservice::status::State;
-use torchat_engine::transport::NetworkStatus;
+use torchat_engine::transport::{NetworkNotice, NetworkStatus};
 
 /// First pause after the start failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -20,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A start whose percentage has not grown for this time is said to be without progress. Arti says nothing then: with
 /// few directory caches, none of which answers, it tries for ever and reports neither an error nor a blockage.
 const STALLED: Duration = Duration::from_secs(20);
+/// How many notices are kept.
+const NOTICES: usize = 8;
 
 /// Where all that know something of Tor's state write it down, and where it becomes one sentence.
 ///
@@ -47,6 +50,8 @@ struct Facts {
     apart: bool,
     /// A new client for dialling is being started.
     renewal: bool,
+    /// What people should know, the youngest last.
+    notices: Vec<NetworkNotice>,
 }
 
 /// What can be said of the service. Whether others reach it is judged by dials; arti's word flaps while it works.
@@ -116,6 +121,26 @@ impl Board {
         self.change(|facts| (facts.up, facts.percent) = (true, 100));
     }
 
+    /// There is no Tor at all.
+    pub(crate) fn cannot_start(&self, why: &str, pause: Duration) {
+        let seconds = pause.as_secs();
+        self.change(|facts| facts.starting = format!("Tor cannot be started: {why}; trying again in {seconds} s"));
+    }
+
+    /// Something that people should know: parts of what Tor keeps on disk were damaged, for example.
+    pub(crate) fn notice(&self, remarks: &[String]) {
+        if remarks.is_empty() {
+            return;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_ms = u64::try_from(now.as_millis()).unwrap_or_default();
+        self.change(|facts| {
+            facts.notices.extend(remarks.iter().map(|sentence| NetworkNotice { wall_ms, sentence: sentence.clone() }));
+            let excess = facts.notices.len().saturating_sub(NOTICES);
+            facts.notices.drain(..excess);
+        });
+    }
+
     fn service(&self, state: State, problem: Option<String>) {
         self.change(|facts| {
             facts.service = facts.service.after(state, problem);
@@ -159,7 +184,7 @@ impl Facts {
                 self.service.words()
             ),
         };
-        NetworkStatus { usable: self.up, percent: self.percent, sentence }
+        NetworkStatus { usable: self.up, percent: self.percent, sentence, notices: self.notices.clone() }
     }
 }
 
@@ -191,18 +216,28 @@ impl Service {
     }
 }
 
+/// How a start ended that did not go on for ever.
+pub(crate) enum Given {
+    /// Arti is going away.
+    Ended,
+    /// What it read from the disk is damaged, in its words.
+    Damaged(String),
+}
+
 /// Bootstraps until it works, then only watches. Holds the service, which ends with the task.
-pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, board: Arc<Board>) {
+pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, board: &Board) -> Given {
     let mut pause = FIRST_PAUSE;
     loop {
-        let watching = watch_start(client.bootstrap_events(), &board);
+        let watching = watch_start(client.bootstrap_events(), board);
         let result = tokio::select! {
             biased;
             result = client.bootstrap() => result,
-            () = watching => return,
+            () = watching => return Given::Ended,
         };
         match result {
             Ok(()) => break,
+            // It reads the same file at every attempt.
+            Err(error) if error.kind() == ErrorKind::CacheCorrupted => return Given::Damaged(report(&error)),
             Err(error) => {
                 let why = report(&error);
                 tracing::warn!("no way into the Tor network: {why}");
@@ -229,7 +264,7 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
         board.service(state, problem);
     }
     // Kept for the life of the process, even if its status ends.
-    std::future::pending::<()>().await;
+    std::future::pending().await
 }
 
 /// Tells how far a start is, for as long as it takes.

@@ -3,7 +3,8 @@
 //! `cargo xtask dist` reads this file too, to write man pages and completions: so it names nothing else of this crate.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// A messenger that is a Unix daemon: Tor onion services for identity, JSON for programs.
 #[derive(Debug, Parser)]
@@ -58,6 +59,55 @@ pub(crate) struct Args {
     /// What to do instead of running
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Args {
+    /// Makes every path independent of the working directory, and says where the logs go, if that is known.
+    ///
+    /// # Errors
+    /// Those of the two functions, for what the user named.
+    pub(crate) fn settle<E>(
+        &mut self,
+        absolute: impl Fn(&Path) -> Result<PathBuf, E>,
+        log_dir: impl FnOnce(Option<&Path>) -> Result<PathBuf, E>,
+    ) -> Result<(), E> {
+        for path in [&mut self.data_dir, &mut self.config, &mut self.torrc, &mut self.socket].into_iter().flatten() {
+            *path = absolute(path)?;
+        }
+        let named = self.log_dir.is_some();
+        match log_dir(self.log_dir.as_deref()) {
+            Ok(dir) => self.log_dir = Some(dir),
+            Err(error) if named => return Err(error),
+            // Said when it is looked for again, after what matters more.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The arguments that mean the same start.
+    pub(crate) fn line(&self) -> Vec<OsString> {
+        let mut line: Vec<OsString> = Vec::new();
+        if self.daemon {
+            line.push("--daemon".into());
+        }
+        let paths = [
+            ("--data-dir", &self.data_dir),
+            ("--config", &self.config),
+            ("--torrc", &self.torrc),
+            ("--log-dir", &self.log_dir),
+            ("--socket", &self.socket),
+        ];
+        for (option, path) in paths {
+            if let Some(path) = path {
+                line.extend([option.into(), path.into()]);
+            }
+        }
+        if let Some(level) = self.log_level.and_then(|level| level.to_possible_value()) {
+            line.extend(["--log-level".into(), level.get_name().into()]);
+        }
+        line.extend(self.port.map(|port| port.to_string().into()));
+        line
+    }
 }
 
 /// How much is logged. A later one includes all before it.
@@ -171,6 +221,24 @@ mod tests {
         long.sort_unstable();
         let contract = ["config", "daemon", "data-dir", "log-dir", "log-level", "socket", "stop", "torrc"];
         assert_eq!(long, contract);
+    }
+
+    #[test]
+    fn a_settled_line_means_the_same_start_from_anywhere() {
+        let line = ["-d", "--data-dir", "d", "--config", "/c", "--socket", "s", "--log-level", "debug", "8000"];
+        let mut args = parse(&line).unwrap();
+        let absolute = |path: &Path| Ok::<_, ()>(Path::new("/here").join(path));
+        args.settle(absolute, |named| Ok(named.map_or("/logs".into(), |dir| Path::new("/here").join(dir)))).unwrap();
+        let settled = args.line();
+        let again = Args::try_parse_from(std::iter::once("torchatd".into()).chain(settled.clone())).unwrap();
+        assert_eq!(again.line(), settled);
+        let text: Vec<_> = settled.iter().map(|part| part.to_str().unwrap()).collect();
+        let want = "--daemon --data-dir /here/d --config /c --log-dir /logs --socket /here/s --log-level debug 8000";
+        assert_eq!(text.join(" "), want);
+        let mut homeless = parse(&[]).unwrap();
+        homeless.settle(absolute, |_| Err(())).unwrap();
+        assert!(homeless.line().is_empty());
+        assert!(parse(&["--log-dir", "x"]).unwrap().settle(absolute, |_| Err(())).is_err());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     legacy: Legacy,
     limits: Limits,
     dial: Dial,
+    /// What the kernel shall refuse to the daemon itself.
+    pub(crate) sandbox: crate::sandbox::Wanted,
     /// Arti's own options, which `torchat-tor` checks and uses: `[tor.tor_network]` and so on.
     pub(crate) tor: toml::Table,
     /// From `[control]`, with the numbers of its names.

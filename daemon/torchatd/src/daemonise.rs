@@ -69,11 +69,10 @@ fn report(pipe: &mut Option<PipeWriter>, status: u8, message: &str) {
 pub(crate) fn daemonise() -> Result<Side, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::other(format!("cannot go into the background: {error}"));
     let (reports, pipe) = std::io::pipe().map_err(|error| failure(&error))?;
-    let here = std::env::current_dir().map_err(|error| failure(&error))?;
     let mut readiness = Readiness::Background(Some(pipe));
     let fork = Daemonize::new()
-        // The default would be `/`, and every relative path would mean something else.
-        .working_directory(here)
+        // Where nothing can be missing; every path is absolute by now.
+        .working_directory("/")
         .umask(0o077)
         .stdout(Stdio::devnull())
         .stderr(Stdio::devnull())

@@ -1,6 +1,7 @@
 //! The data directory: everything of one daemon lives in it, one daemon at a time, nobody else looks in.
 
 use crate::exit::{Code, Failure};
+use crate::undo::{Undo, is_missing};
 use crate::{files, places};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -33,6 +34,12 @@ impl Lock {
     pub(crate) fn share(&self) -> io::Result<File> {
         self.file.try_clone()
     }
+}
+
+/// Why a lock was not taken.
+enum Taking {
+    Open(io::Error),
+    Lock(Failure),
 }
 
 impl DataDir {
@@ -92,10 +99,25 @@ impl DataDir {
             }
             Err(error) => return Err(self.failure("cannot be used", &error)),
         }
-        match OpenOptions::new().read(true).write(true).open(self.lock_file()) {
-            Ok(file) => self.try_lock(file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failure("has a lock that cannot be opened", &error)),
+        let open = || OpenOptions::new().read(true).write(true).open(self.lock_file());
+        match self.take(open) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(Taking::Open(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(Taking::Open(error)) => Err(self.failure("has a lock that cannot be opened", &error)),
+            Err(Taking::Lock(failure)) => Err(failure),
+        }
+    }
+
+    /// Opens and takes the lock, and makes sure that it is the one that others find: a start that failed removes the lock
+    /// that it made, also while another start waits for it.
+    fn take(&self, open: impl Fn() -> io::Result<File>) -> Result<Lock, Taking> {
+        let id = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+        loop {
+            let lock = self.try_lock(open().map_err(Taking::Open)?).map_err(Taking::Lock)?;
+            let held = lock.file.metadata().map_err(Taking::Open)?;
+            if self.lock_file().metadata().is_ok_and(|found| id(&found) == id(&held)) {
+                return Ok(lock);
+            }
         }
     }
 
@@ -139,19 +161,29 @@ impl DataDir {
 
     /// Makes the directory and takes its lock, unless [`DataDir::check`] has it already; clears away what a daemon that
     /// was killed left behind.
-    pub(crate) fn enter(&self, held: Option<Lock>) -> Result<Lock, Failure> {
-        places::make_private(&self.path, self.parents).map_err(|error| self.failure("cannot be made", &error))?;
+    pub(crate) fn enter(&self, held: Option<Lock>, undo: &mut Undo) -> Result<Lock, Failure> {
+        places::make_private(&self.path, self.parents, undo).map_err(|error| self.failure("cannot be made", &error))?;
+        // Again, and of the directory itself: somebody may have made it since it was found to be missing.
+        let directory = File::open(&self.path).and_then(|directory| directory.metadata());
+        self.check_existing(&directory.map_err(|error| self.failure("cannot be used", &error))?)?;
         let lock = match held {
             Some(lock) => lock,
             None => {
-                let open = OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .mode(0o600)
-                    .open(self.lock_file());
-                self.try_lock(open.map_err(|error| self.failure("cannot be written", &error))?)?
+                let new = is_missing(&self.lock_file());
+                let open = || {
+                    let mut options = OpenOptions::new();
+                    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+                    options.open(self.lock_file())
+                };
+                let lock = self.take(open).map_err(|error| match error {
+                    Taking::Open(error) => self.failure("cannot be written", &error),
+                    Taking::Lock(failure) => failure,
+                })?;
+                // Only now: without the lock it could be the lock of another start.
+                if new {
+                    undo.made(&self.lock_file());
+                }
+                lock
             }
         };
         // A pid or port from before must not be taken for ours, nor a half-made key stay beside the real one.
@@ -260,6 +292,11 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
+    /// Nothing is undone at its end.
+    fn kept() -> std::mem::ManuallyDrop<Undo> {
+        std::mem::ManuallyDrop::new(Undo::default())
+    }
+
     fn data(path: &Path) -> DataDir {
         DataDir::choose(Some(path)).unwrap()
     }
@@ -302,7 +339,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = data(&dir.path().join("d"));
         assert_eq!(data.is_free().unwrap_err().code, Code::DataDir, "there is no directory yet");
-        let lock = data.enter(None).unwrap();
+        let lock = data.enter(None, &mut kept()).unwrap();
         assert!(!data.is_free().unwrap());
         let traces = Traces::leave(&data, Some(8000), &data.socket(), None).unwrap();
         assert_eq!(std::fs::read_to_string(data.path().join("port")).unwrap(), "8000\n");
@@ -315,7 +352,7 @@ mod tests {
         let held = data.check().unwrap();
         assert!(held.is_some(), "the check keeps the lock");
         assert!(!data.is_free().unwrap());
-        data.enter(held).unwrap();
+        data.enter(held, &mut kept()).unwrap();
         let left: Vec<_> = data.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["lock"]);
     }
@@ -324,13 +361,13 @@ mod tests {
     fn what_a_killed_daemon_left_is_cleared() {
         let dir = tempfile::tempdir().unwrap();
         let data = data(&dir.path().join("d"));
-        places::make_private(data.path(), false).unwrap();
+        places::make_private(data.path(), false, &mut kept()).unwrap();
         for name in ["pid", "port", "identity.key.new"] {
             std::fs::write(data.path().join(name), "1\n").unwrap();
         }
         let lock = data.check().unwrap();
         assert!(data.path().join("port").exists(), "a check changes nothing");
-        let _lock = data.enter(lock).unwrap();
+        let _lock = data.enter(lock, &mut kept()).unwrap();
         assert_eq!(data.path().read_dir().unwrap().count(), 1);
         assert_eq!(data.pid(), None);
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// beside it, made durable and renamed over it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = write_beside(path, bytes)?;
-    std::fs::rename(&beside, path)?;
+    std::fs::rename(&beside, path).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     sync_directory_of(path)
 }
 
@@ -33,8 +33,9 @@ fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // On a full disk nothing of it is to stay: it may be half a key.
+    written.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     Ok(beside)
 }
 

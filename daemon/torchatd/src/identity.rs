@@ -29,8 +29,10 @@ use data_encoding::HEXLOWER;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use rustix::fs::OFlags;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::Path;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -152,11 +154,24 @@ fn decode(digits: &str) -> Option<[u8; 32]> {
 pub(crate) fn load(path: &Path) -> Result<Option<Seeds>, Failure> {
     let shown = path.display();
     let unreadable = |error: io::Error| Failure::new(Code::DataDir, format!("{shown} cannot be read: {error}"));
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
+    // Judged is what is read, and not what stands at the path a moment before. Without waiting, in case it is a pipe.
+    let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let file = match opened {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
+    let metadata = file.metadata().map_err(unreadable)?;
+    let us = rustix::process::geteuid().as_raw();
+    if metadata.uid() != us {
+        let owner = metadata.uid();
+        return Err(Failure::new(
+            Code::DataDirOpen,
+            format!(
+                "{shown} belongs to user {owner}, and this is user {us}: whoever owns it can be you; if you copied it, `chown` it"
+            ),
+        ));
+    }
     if metadata.mode() & 0o077 != 0 {
         let mode = metadata.mode() & 0o7777;
         return Err(Failure::new(
@@ -173,7 +188,8 @@ pub(crate) fn load(path: &Path) -> Result<Option<Seeds>, Failure> {
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
         return Err(damaged(&"it is no small regular file"));
     }
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(unreadable)?);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_BYTES).unwrap_or_default()));
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged(&Damage::Version))?;
     Seeds::parse(text).map(Some).map_err(|error| damaged(&error))
 }

@@ -1,7 +1,8 @@
 //! `torchatd`: command line, configuration and process life of the daemon. What it does is in the other crates.
 //!
-//! The order of a start: arguments, torrc and configuration, checks ([`prepare`]), lock, sockets, identity, fork, logs,
-//! runtime, store, control server, and Tor in the background. Up to the lock nothing is changed.
+//! The order of a start: inherited signals and descriptors, arguments, torrc and configuration, checks ([`prepare`]), lock,
+//! sockets, identity, fork, sandbox, logs, runtime, store, control server, and Tor in the background. Up to the lock nothing
+//! is changed, and what a start that fails later has made is removed again ([`undo`]).
 
 mod accounts;
 mod cli;
@@ -17,7 +18,9 @@ mod prepare;
 mod process;
 mod replace;
 mod run;
+mod sandbox;
 mod stop;
+mod undo;
 mod torrc;
 
 use clap::Parser;
@@ -28,13 +31,14 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::harden();
+    let signals = process::reset_signals();
     logging::report_panics_by_location();
     // A usage error, --help and --version end here.
     let args = Args::parse();
     let done = match &args.command {
         Some(Command::Identity(command)) => identity::run(command).map(|()| ExitCode::SUCCESS),
         None if args.stop => stop(&args),
-        None => start(&args),
+        None => start(args, &signals),
     };
     done.unwrap_or_else(|failure| {
         daemonise::complain(&failure);
@@ -48,33 +52,58 @@ fn stop(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(args: &Args) -> Result<ExitCode, Failure> {
+fn start(mut args: Args, signals: &process::Defaults) -> Result<ExitCode, Failure> {
+    process::close_inherited(std::env::args_os().skip(1));
+    let unknown = |error| Failure::other(format!("the program's own file is not known: {error}"));
+    let program = replace::Program::of_this_process().map_err(unknown)?;
     let inherited = replace::inherit()?;
     let replaced = inherited.is_some();
-    start_with(args, inherited).inspect_err(|failure| {
+    // Absolute from here on: the daemon leaves the directory in which it was started, so that it holds no file system back.
+    args.settle(places::absolute, places::log_dir)?;
+    let program = program.with(args.line());
+    // Where that is not allowed it stays where it is, which does no harm.
+    let _ = std::env::set_current_dir("/");
+    start_with(&args, program, signals, inherited).inspect_err(|failure| {
         if replaced {
-            replace::log_failure(args, failure);
+            replace::log_failure(&args, failure);
         }
     })
 }
 
-fn start_with(args: &Args, inherited: Option<replace::Inheritance>) -> Result<ExitCode, Failure> {
+fn start_with(
+    args: &Args,
+    program: replace::Program,
+    signals: &process::Defaults,
+    inherited: Option<replace::Inheritance>,
+) -> Result<ExitCode, Failure> {
     // A process that took another one's place is in the background already, and may be asked for something at once.
-    let early = inherited.as_ref().map(|_| run::Early::new()).transpose()?;
+    let early = inherited.as_ref().map(|_| run::Early::new(signals)).transpose()?;
     let mut ready = prepare::check(args, inherited)?.enter()?;
     let mut readiness = match (args.daemon, &early) {
         (false, _) => Readiness::Foreground,
         (true, Some(_)) => Readiness::Background(None),
-        (true, None) => match daemonise::daemonise()? {
-            Side::Starter(status) => return Ok(status),
-            Side::Daemon(readiness) => readiness,
+        (true, None) => match daemonise::daemonise() {
+            Ok(Side::Starter(status)) => {
+                // What was made is the daemon's.
+                ready.undo.keep();
+                return Ok(status);
+            }
+            Ok(Side::Daemon(readiness)) => readiness,
+            Err(failure) => return Err(failure),
         },
     };
-    let ran =
-        early.map_or_else(run::Early::new, Ok).and_then(|early| run::run(early, args, &mut ready, &mut readiness));
+    let confined = match &early {
+        Some(_) => sandbox::Confined::inherited(),
+        None => sandbox::enter(&ready.config.sandbox, &sandbox::Needs::of(args, &ready, &program)),
+    };
+    let ran = early
+        .map_or_else(|| run::Early::new(signals), Ok)
+        .and_then(|early| run::run(early, program, confined, args, &mut ready, &mut readiness));
     match ran {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
+            // Before it is told: who hears of it may look at once.
+            ready.undo.undo();
             readiness.failed(&failure);
             Ok(ExitCode::from(failure.code as u8))
         }

@@ -1,11 +1,13 @@
 //! Where things are: the default directories, and whether a directory could be used, asked before anything is made.
 
 use crate::exit::{Code, Failure};
+use crate::undo::Undo;
 use directories::BaseDirs;
 use rustix::fs::Access;
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
 
 /// The name of our directory below each of the XDG directories.
 const OURS: &str = "torchatd";
@@ -20,27 +22,38 @@ pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
 
 /// The default configuration, if that file exists.
 pub(crate) fn default_config() -> Option<PathBuf> {
-    let file = BaseDirs::new()?.config_dir().join(OURS).join("torchatd.toml");
-    file.exists().then_some(file)
+    config_path().filter(|file| file.exists())
 }
 
-/// Where the logs go: the option; else `./logs` of a checkout, which is where `./torrc` and `./logs/` both stand; else
-/// the user's directory for state.
+/// Where the logs go: the option; else `./logs` of a [`checkout`]; else the user's directory for state.
 pub(crate) fn log_dir(option: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(dir) = option {
         return absolute(dir);
     }
-    if Path::new("torrc").is_file() && Path::new("logs").is_dir() {
-        return absolute(Path::new("logs"));
+    if let Some(logs) = checkout() {
+        return Ok(logs);
     }
     let base = BaseDirs::new().ok_or_else(|| Failure::other("there is no home directory (HOME): use --log-dir"))?;
     // `state_dir` is None only on other systems than Linux.
     Ok(base.state_dir().unwrap_or(base.data_local_dir()).join(OURS))
 }
 
-/// A path that does not depend on the working directory.
+/// A path that does not depend on the working directory, nor on a directory that is only passed through by `..`: both may
+/// go while the daemon runs.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::other(format!("`{}`: {error}", path.display())))
+    let absolute = std::path::absolute(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::other(format!("`{}`: the working directory is gone", path.display())),
+        _ => Failure::other(format!("`{}`: {error}", path.display())),
+    })?;
+    if !absolute.components().any(|part| part == Component::ParentDir) {
+        return Ok(absolute);
+    }
+    let resolved = match (absolute.parent(), absolute.file_name()) {
+        // The last part may be missing yet, or be a link that will lead elsewhere.
+        (Some(parent), Some(name)) => parent.canonicalize().map(|parent| parent.join(name)),
+        _ => absolute.canonicalize(),
+    };
+    Ok(resolved.unwrap_or(absolute))
 }
 
 /// Whether a path fits into a socket's address.
@@ -73,19 +86,58 @@ pub(crate) fn creatable(dir: &Path, parents: bool) -> io::Result<()> {
     }
 }
 
-/// Makes a directory that only we may enter, with or without its parents. An existing one stays as it is.
-pub(crate) fn make_private(dir: &Path, parents: bool) -> io::Result<()> {
-    match std::fs::DirBuilder::new().recursive(parents).mode(0o700).create(dir) {
+/// Makes a directory that only we may enter, with or without its parents, and notes what it made. An existing one stays as
+/// it is.
+pub(crate) fn make_private(dir: &Path, parents: bool, undo: &mut Undo) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => {
+            undo.made(dir);
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) if parents && error.kind() == io::ErrorKind::NotFound => {
+            make_private(dir.parent().ok_or(io::ErrorKind::NotFound)?, true, undo)?;
+            make_private(dir, false, undo)
+        }
         result => result,
     }
+}
+
+/// Whether what stands in a directory may be replaced by others than us: it is another user's, or others may write to it. A
+/// group that is ours alone, as many systems make one for each user, is nobody else.
+fn is_open_to_others(metadata: &Metadata) -> bool {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let own_group = metadata.gid() == gid && gid == uid;
+    let writers = if own_group { 0o002 } else { 0o022 };
+    metadata.uid() != uid || metadata.mode() & writers != 0
+}
+
+/// The working directory, if it is a checkout of ours: `./torrc` and `./logs/` stand in it, no links, and nobody else may
+/// write to any of the three. Else whoever made it could read the logs, or lead them into another file of ours.
+fn checkout() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    let ours = |path: &Path, is_kind: fn(&Metadata) -> bool| {
+        path.symlink_metadata().is_ok_and(|metadata| is_kind(&metadata) && !is_open_to_others(&metadata))
+    };
+    let logs = here.join("logs");
+    let all = ours(&here, Metadata::is_dir) && ours(&here.join("torrc"), Metadata::is_file) && ours(&logs, Metadata::is_dir);
+    all.then_some(logs)
+}
+
+/// Whether a directory is our home directory or stands above it, so that much more than we need is below it.
+pub(crate) fn holds_home(dir: &Path) -> bool {
+    BaseDirs::new().is_none_or(|base| base.home_dir().starts_with(dir))
+}
+
+/// Where the default configuration would be.
+pub(crate) fn config_path() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.config_dir().join(OURS).join("torchatd.toml"))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn directories_are_checked_without_being_made() {
@@ -101,12 +153,37 @@ mod tests {
     }
 
     #[test]
+    fn what_others_may_replace_is_not_trusted() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let judged = |mode: u32| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            is_open_to_others(&dir.path().metadata().unwrap())
+        };
+        assert!(!judged(0o700) && !judged(0o755) && judged(0o777) && judged(0o757));
+    }
+
+    #[test]
+    fn a_path_does_not_lead_through_what_may_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("start")).unwrap();
+        assert_eq!(absolute(&real.join("start/../d")).unwrap(), real.join("d"));
+        assert_eq!(absolute(&real.join("start/../x/y")).unwrap(), real.join("start/../x/y"), "not to be resolved yet");
+        assert_eq!(absolute(&real.join("start/..")).unwrap(), real);
+        std::os::unix::fs::symlink("start", real.join("link")).unwrap();
+        assert_eq!(absolute(&real.join("link/d")).unwrap(), real.join("link/d"), "a link stays one");
+        assert!(absolute(Path::new("x")).unwrap().is_absolute());
+    }
+
+    #[test]
     fn made_directories_are_private() {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("a/b");
-        make_private(&deep, true).unwrap();
-        make_private(&deep, true).unwrap();
-        make_private(&deep, false).unwrap();
+        let mut undo = Undo::default();
+        make_private(&deep, true, &mut undo).unwrap();
+        make_private(&deep, true, &mut undo).unwrap();
+        make_private(&deep, false, &mut undo).unwrap();
         assert_eq!(deep.metadata().unwrap().mode() & 0o7777, 0o700);
         assert_eq!(dir.path().join("a").metadata().unwrap().mode() & 0o7777, 0o700);
     }

@@ -11,6 +11,7 @@ use crate::identity::{self, Seeds};
 use crate::places;
 use crate::replace::Inheritance;
 use crate::torrc::Torrc;
+use crate::undo::{Undo, is_missing};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
@@ -40,6 +41,8 @@ pub(crate) struct Checked {
 
 /// What the daemon runs with.
 pub(crate) struct Ready {
+    /// What was made by this start. Before the lock, so that it goes first.
+    pub(crate) undo: Undo,
     /// The data directory.
     pub(crate) data: DataDir,
     /// Held as long as the daemon lives.
@@ -64,6 +67,22 @@ pub(crate) struct Ready {
     pub(crate) remarks: Vec<String>,
     /// This process took the place of another one.
     pub(crate) replaced: bool,
+}
+
+impl Ready {
+    /// What the daemon makes while it starts is removed again if the start fails. Only with a new identity: a daemon that
+    /// has one keeps all that it has.
+    fn expect(&mut self) {
+        let database = self.data.database();
+        let beside = |end: &str| {
+            let mut name = database.clone().into_os_string();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        for path in [self.data.tor(), database.clone(), beside("-wal"), beside("-shm")] {
+            self.undo.will_make(&path);
+        }
+    }
 }
 
 /// Which daemon is meant: its data directory and its control socket, with the torrc that may have named the directory.
@@ -131,6 +150,16 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
     };
     exposed(args.port.filter(|port| *port > 0))?;
     places::check_socket_path(&socket)?;
+    // Arti takes its directories as text only.
+    if data.path().to_str().is_none() {
+        return Err(Failure::new(
+            Code::DataDir,
+            format!(
+                "the data directory {} has a name that is not UTF-8, which Tor cannot use: name another one with --data-dir",
+                data.path().display()
+            ),
+        ));
+    }
     let lock = match held {
         Some(held) => data.check_again(held)?,
         None => data.check()?,
@@ -173,25 +202,36 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
 }
 
 impl Checked {
-    /// Makes and takes what the daemon needs.
+    /// Makes and takes what the daemon needs. If that fails, what was made is removed again.
     pub(crate) fn enter(self) -> Result<Ready, Failure> {
-        let lock = match (self.replaced, self.lock) {
+        let lock;
+        // Goes before the lock does: without that, another start could have taken what is removed.
+        let mut undo = Undo::default();
+        lock = match (self.replaced, self.lock) {
             // The traces in the directory are ours.
             (true, Some(lock)) => lock,
-            (_, lock) => self.data.enter(lock)?,
+            (_, lock) => self.data.enter(lock, &mut undo)?,
         };
         let unix = match self.unix {
             Some(unix) => unix,
-            None => bind_unix(&self.socket).map_err(|error| bind_failure(&error))?,
+            None => bound(&self.socket, &mut undo, bind_unix).map_err(|error| bind_failure(&error))?,
         };
-        let group = self.config.group().map(|group| bind_group(&group.path, group.gid)).transpose();
+        let group = self.config.group();
+        let group = group.map(|group| bound(&group.path, &mut undo, |path| bind_group(path, group.gid))).transpose();
         let group = group.map_err(|error| bind_failure(&error))?;
-        places::make_private(&self.log_dir, true).map_err(|error| log_failure(&self.log_dir, &error))?;
+        places::make_private(&self.log_dir, true, &mut undo).map_err(|error| log_failure(&self.log_dir, &error))?;
+        let new = self.seeds.is_none();
         let seeds = match self.seeds {
             Some(seeds) => seeds,
-            None => identity::create(&self.data.identity())?,
+            None => {
+                let key = self.data.identity();
+                let seeds = identity::create(&key)?;
+                undo.made(&key);
+                seeds
+            }
         };
-        Ok(Ready {
+        let mut ready = Ready {
+            undo,
             port: port_of(self.tcp.as_ref())?,
             data: self.data,
             lock,
@@ -204,8 +244,22 @@ impl Checked {
             virtual_port: self.virtual_port,
             remarks: self.remarks,
             replaced: self.replaced,
-        })
+        };
+        if new {
+            ready.expect();
+        }
+        Ok(ready)
     }
+}
+
+/// Binds a socket, and notes it if none was there.
+fn bound<T>(path: &Path, undo: &mut Undo, bind: impl FnOnce(&Path) -> Result<T, BindError>) -> Result<T, BindError> {
+    let new = is_missing(path);
+    let socket = bind(path)?;
+    if new {
+        undo.made(path);
+    }
+    Ok(socket)
 }
 
 fn read_config(named: Option<&Path>) -> Result<Config, Failure> {

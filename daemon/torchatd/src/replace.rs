@@ -13,6 +13,7 @@ use crate::cli::{Args, Level};
 use crate::exit::Failure;
 use crate::logging::Logs;
 use crate::places;
+use crate::sandbox::{self, Confined};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -56,25 +57,39 @@ impl Program {
     /// The path is the one by which it was called and not the file behind it, so that a link that an upgrade sets to the
     /// new version leads there.
     pub(crate) fn of_this_process() -> io::Result<Self> {
-        let mut arguments = std::env::args_os();
-        let name = arguments.next().unwrap_or_default();
+        let name = std::env::args_os().next().unwrap_or_default();
         let file = std::env::current_exe()?;
         let path = called_by(Path::new(&name)).filter(|path| same_file(path, &file)).unwrap_or(file);
-        Ok(Self { path, name, arguments: arguments.collect() })
+        Ok(Self { path, name, arguments: Vec::new() })
+    }
+
+    /// With the arguments of a replacement, which begins in another directory.
+    pub(crate) fn with(self, arguments: Vec<OsString>) -> Self {
+        Self { arguments, ..self }
     }
 
     /// Whether there is something to execute.
     pub(crate) fn check(&self) -> io::Result<()> {
-        Ok(rustix::fs::access(&self.path, rustix::fs::Access::EXEC_OK)?)
+        rustix::fs::access(&self.path, rustix::fs::Access::EXEC_OK)?;
+        // The sandbox is not asked by that. What may be executed in it may be read.
+        match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let why = "it lies outside of what the sandbox of this process may execute: stop and start the daemon";
+                Err(io::Error::new(error.kind(), why))
+            }
+            opened => opened.map(drop),
+        }
     }
 
     /// Becomes the new process; comes back only with the reason why not.
-    pub(crate) fn execute(&self, inheritance: &Inheritance) -> io::Error {
+    pub(crate) fn execute(&self, inheritance: &Inheritance, confined: &Confined) -> io::Error {
         if let Err(error) = hand_over(inheritance) {
             return error;
         }
         let pid = std::process::id().to_string();
-        Command::new(&self.path).arg0(&self.name).args(&self.arguments).env(VARIABLE, pid).exec()
+        let mut command = Command::new(&self.path);
+        command.arg0(&self.name).args(&self.arguments);
+        command.env(VARIABLE, pid).env(sandbox::VARIABLE, confined.variable()).exec()
     }
 
     /// For people.

@@ -4,13 +4,16 @@
 
 use crate::cli::Args;
 use crate::daemonise::Readiness;
-use crate::datadir::Traces;
+use crate::datadir::{DataDir, Traces};
 use crate::exit::Failure;
 use crate::logging::Logs;
 use crate::prepare::{self, Ready};
+use crate::process::Defaults;
 use crate::replace::{Inheritance, Program};
+use crate::sandbox::Confined;
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -21,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
 use torchat_engine::control::{self, ControlConfig};
-use torchat_engine::{Ended, Engine, Running, Storage, World};
+use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
 /// by silence; what is accepted is on disk at any time.
@@ -47,7 +50,6 @@ enum End {
 
 /// What must be there before anything else: from here on signals wait for us, and do not end the process.
 pub(crate) struct Early {
-    program: Program,
     runtime: Runtime,
     signals: Signals,
 }
@@ -57,15 +59,15 @@ impl Early {
     ///
     /// # Errors
     /// When the system refuses threads or signals.
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let program = Program::of_this_process()
-            .map_err(|error| Failure::other(format!("the program's own file is not known: {error}")))?;
+    pub(crate) fn new(defaults: &Defaults) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::other(format!("no runtime: {error}")))?;
         let signals = runtime.block_on(async { Signals::new() });
-        Ok(Self { program, runtime, signals: signals.map_err(|error| Failure::other(format!("no signals: {error}")))? })
+        let signals = signals.map_err(|error| Failure::other(format!("no signals: {error}")))?;
+        defaults.end();
+        Ok(Self { runtime, signals })
     }
 }
 
@@ -74,16 +76,25 @@ impl Early {
 ///
 /// # Errors
 /// Why it did not start, or why it ended without a clean stop.
-pub(crate) fn run(early: Early, args: &Args, ready: &mut Ready, readiness: &mut Readiness) -> Result<(), Failure> {
-    let Early { program, runtime, signals } = early;
+pub(crate) fn run(
+    early: Early,
+    program: Program,
+    confined: Confined,
+    args: &Args,
+    ready: &mut Ready,
+    readiness: &mut Readiness,
+) -> Result<(), Failure> {
+    let Early { runtime, signals } = early;
     let logs = start_logging(ready, !args.daemon)?;
+    tracing::info!("sandbox: {}", confined.sentence());
     let ended = runtime.block_on(async {
         let inheritance = Inheritance {
             lock: ready.lock.share().map_err(|error| copy_failure(&error))?,
             unix: copy(ready.listeners.unix.as_ref())?.ok_or_else(|| Failure::other("there is no control socket"))?,
             tcp: copy(ready.listeners.tcp.as_ref())?,
         };
-        let parts = Parts::start(ready, signals, inheritance, &logs).await?;
+        let parts = Parts::start(ready, signals, inheritance, &logs, &confined).await?;
+        ready.undo.keep();
         // Whoever started us has had this line from the process whose place we took: nothing in it has changed.
         if !ready.replaced {
             readiness.ready(&greeting(ready));
@@ -94,7 +105,7 @@ pub(crate) fn run(early: Early, args: &Args, ready: &mut Ready, readiness: &mut 
         Ok((End::Replace(traces), Some(inheritance))) => {
             tracing::info!(program = %program.path().display(), "replaced");
             // The runtime still lives, so that no signal is lost until the last moment. All its threads end here.
-            let error = program.execute(&inheritance);
+            let error = program.execute(&inheritance, &confined);
             drop(traces);
             Failure::other(format!("{} cannot be executed: {error}", program.path().display()))
         }
@@ -142,9 +153,11 @@ fn may_be_replaced(program: &Program, args: &Args, ready: &Ready) -> Result<(), 
     prepare::check_again(args, ready).map_err(|failure| failure.to_string())
 }
 
-fn start_logging(ready: &Ready, foreground: bool) -> Result<Logs, Failure> {
+fn start_logging(ready: &mut Ready, foreground: bool) -> Result<Logs, Failure> {
     let failure = |error: &dyn std::fmt::Display| Failure::other(format!("the logs cannot be written: {error}"));
     let logs = Logs::open(&ready.log_dir).map_err(|error| failure(&error))?;
+    // Whatever happens from here on is told there.
+    ready.undo.keep_dir(&ready.log_dir);
     logs.install(ready.level, foreground).map_err(|error| failure(&error))?;
     let replaced = ready.replaced;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), replaced, "starting");
@@ -182,16 +195,18 @@ impl Parts {
         signals: Signals,
         inheritance: Inheritance,
         logs: &Logs,
+        confined: &Confined,
     ) -> Result<Self, Failure> {
         let group = ready.config.group().map(|group| group.path.as_path());
         let traces = Traces::leave(&ready.data, ready.port, &ready.socket, group)?;
         let identity = LocalIdentity::from_seeds(&ready.seeds.onion, &ready.seeds.device, Clock::system().now_s())
             .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
             .with_epoch(ready.seeds.epoch);
+        let tor = tor_dir(&ready.data);
         let network = torchat_tor::start(
             torchat_tor::TorConfig {
-                state_dir: ready.data.tor().join("state"),
-                cache_dir: ready.data.tor().join("cache"),
+                state_dir: tor.join("state"),
+                cache_dir: tor.join("cache"),
                 virtual_port: ready.virtual_port,
                 options: ready.config.tor.clone(),
             },
@@ -201,7 +216,7 @@ impl Parts {
         let storage = Storage::File { path: ready.data.database(), max_bytes: ready.config.database_bytes() };
         // A process that took another one's place does not do the same by its own wish: if a new process did not mend it,
         // the next one would not either, and a network that stays broken would replace us for ever.
-        let config = ready.config.engine();
+        let config = EngineConfig { sandbox: confined.sentence().to_owned(), ..ready.config.engine() };
         let engine = Engine::start(config, identity, storage, network, World::system()).map_err(|error| {
             Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
         })?;
@@ -308,6 +323,12 @@ impl Parts {
         };
         (end, inheritance)
     }
+}
+
+/// Without `..` and links: arti judges every directory on the way, also one that is only passed through.
+fn tor_dir(data: &DataDir) -> PathBuf {
+    let canonical = data.path().canonicalize().ok().filter(|path| path.to_str().is_some());
+    canonical.map_or_else(|| data.tor(), |path| path.join("tor"))
 }
 
 /// Asks our own control address for HOST, as a client would: only an answer is a proof that it answers.

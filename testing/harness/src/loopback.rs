@@ -45,7 +45,8 @@ impl Transport for Loopback {
 /// # Errors
 /// When no port or no file can be had.
 pub async fn start(directory: &Path, own: PeerId) -> io::Result<Network> {
-    start_as(directory, own, NetworkStatus { usable: true, percent: 100, sentence: "loopback, without Tor".into() })
+    let sentence = "loopback, without Tor".into();
+    start_as(directory, own, NetworkStatus { usable: true, percent: 100, sentence, notices: Vec::new() })
         .await
 }
 

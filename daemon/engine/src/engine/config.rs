@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub events_kept: u64,
     /// For how many days it keeps them.
     pub events_days: u32,
+    /// How the process is confined, for STATUS.
+    pub sandbox: String,
 }
 
 impl Default for EngineConfig {
@@ -33,6 +35,7 @@ impl Default for EngineConfig {
             replaceable: false,
             events_kept: 1_000_000,
             events_days: 90,
+            sandbox: "none".into(),
         }
     }
 }

@@ -48,6 +48,10 @@ impl Handle {
                 })
             })
             .collect();
+        let of_network = network
+            .notices
+            .iter()
+            .map(|n| json!({ "at_ms": n.wall_ms, "peer": Value::Null, "sentence": n.sentence }));
         let notices: Vec<_> = status
             .notices
             .iter()
@@ -55,6 +59,7 @@ impl Handle {
                 let peer = n.notice.peer().map(|peer| peer.onion());
                 json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
             })
+            .chain(of_network)
             .collect();
         json!({
             "contacts": status.contacts,
@@ -98,6 +103,7 @@ impl Handle {
                 "unread_full": status.counters.unread_full,
             },
             "requests": status.requests,
+            "sandbox": *self.sandbox,
             "sentence": sentence(&network, &status),
             "storage": if status.writable { "ok" } else { "full" },
             "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },

@@ -7,6 +7,7 @@ use super::sealed::{self, COST, Carried, Sealed};
 use super::{Seeds, ask, fill, keep, load, newfile, words};
 use crate::cli::{ExportArgs, IdentityCommand, ImportArgs};
 use crate::datadir::DataDir;
+use crate::undo::Undo;
 use crate::exit::{Code, Failure};
 use crate::places;
 use std::fs::File;
@@ -106,10 +107,14 @@ fn import(args: &ImportArgs) -> Result<(), Failure> {
     if !args.this_copy_is_now_the_only_one {
         confirm(&onion)?;
     }
-    let _lock = data.enter(lock)?;
+    let _lock;
+    // Goes before the lock does.
+    let mut undo = Undo::default();
+    _lock = data.enter(lock, &mut undo)?;
     // Now that the lock is there for sure. Nothing but another import could have come between.
     check_vacant(&data)?;
     keep(&data.identity(), &seeds)?;
+    undo.keep();
     print(format!("{} is now {onion}\n", data.path().display()).as_bytes())?;
     ask::tell("Delete every other data directory of this onion: if a daemon ever runs with one, mail goes astray.");
     Ok(())

@@ -4,6 +4,8 @@
 //! fork (a writing thread would have all three problems; `tracing-appender` also drops lines when it is slow and rotates
 //! by time only). The kernel's page cache makes a write as cheap as a queue for the few lines that we log.
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -50,7 +52,7 @@ impl Rotating {
     }
 
     fn is_current(&self) -> bool {
-        match (self.path.metadata(), self.file.metadata()) {
+        match (self.path.symlink_metadata(), self.file.metadata()) {
             (Ok(path), Ok(file)) => (path.dev(), path.ino()) == (file.dev(), file.ino()),
             _ => false,
         }
@@ -79,8 +81,23 @@ impl Rotating {
     }
 }
 
+/// Never through a link, and only a file of ours: who may write to the directory could lead our lines elsewhere, or read
+/// them. Without waiting, in case it is a pipe.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path);
+    let file = file.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == Errno::LOOP.raw_os_error() => io::Error::other("it is a link, which is not followed"),
+        _ => error,
+    })?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("it belongs to user {}", metadata.uid())));
+    }
+    Ok(file)
 }
 
 fn move_if_there(from: &Path, to: &Path) -> io::Result<()> {
@@ -116,6 +133,27 @@ mod tests {
         assert_eq!(read("x.log.1"), "line 008\nline 009\n");
         assert_eq!(read("x.log.3"), "line 004\nline 005\n");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_link_and_what_is_no_file_are_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, precious) = (dir.path().join("x.log"), dir.path().join("precious"));
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        let error = Rotating::open(&path, 20, 3).unwrap_err();
+        assert!(error.to_string().contains("a link"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+        let mut log = Rotating::open(&path, 20, 3).unwrap();
+        log.write_line(b"one\n").unwrap();
+        // Put there while it runs.
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        log.write_line(b"two\n").unwrap_err();
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(Rotating::open(&path, 20, 3).is_err());
     }
 
     #[test]

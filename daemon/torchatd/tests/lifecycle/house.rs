@@ -89,6 +89,32 @@ impl House {
         command
     }
 
+    /// As [`House::run`], by another program, which ends with executing its last arguments.
+    pub(crate) fn run_by(&self, by: &[&str], line: &[&str]) -> Ended {
+        finish(self.ours_by(by, line))
+    }
+
+    fn ours_by(&self, by: &[&str], line: &[&str]) -> Command {
+        let ours = self.ours(line);
+        let mut command = Command::new(by[0]);
+        command.args(&by[1..]).arg(ours.get_program()).args(ours.get_args());
+        command.current_dir(self.root()).env_clear().stdin(Stdio::null());
+        for (key, value) in ours.get_envs() {
+            if let Some(value) = value {
+                command.env(key, value);
+            }
+        }
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        command
+    }
+
+    /// The process of the daemon that runs.
+    pub(crate) fn running(&self) -> Background {
+        Background { pid: self.read("pid").trim().parse().unwrap(), stdout: String::new() }
+    }
+
     /// Runs a command that ends, with this house's directories.
     pub(crate) fn run(&self, line: &[&str]) -> Ended {
         finish(self.ours(line))
@@ -116,7 +142,7 @@ impl House {
 
 impl Ended {
     /// For comparisons in one line.
-    fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }

@@ -64,6 +64,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     tell(works)?;
     tell(onion(connection, &status["reachable"], usable)?)?;
     tell(storage(&status["storage"]))?;
+    tell(sandbox(&status["sandbox"]))?;
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
@@ -144,6 +145,15 @@ fn known(reachable: &Value, usable: bool) -> Finding {
             Finding::note("onion", "nobody, the daemon included, has reached your onion since it started")
         }
         None => Finding::note("onion", "whether your onion can be reached is known when Tor works"),
+    }
+}
+
+/// What the kernel refuses to the daemon itself. It works without, so nothing of it is wrong.
+fn sandbox(said: &Value) -> Finding {
+    match said.as_str() {
+        Some(said) if said.starts_with("on") => Finding::ok("sandbox", said),
+        Some(said) => Finding::note("sandbox", said),
+        None => Finding::note("sandbox", "this daemon is of a version that has none"),
     }
 }
 
@@ -236,6 +246,9 @@ mod tests {
         assert_eq!(onion(json!({"reached_s_ago": null, "sentence": null})), Grade::Note);
         assert_eq!(onion(json!({"reached_s_ago": 900, "sentence": "not reached"})), Grade::Wrong);
         assert_eq!(storage(&json!("full")).grade, Grade::Wrong);
+        assert_eq!(sandbox(&json!("on: landlock, seccomp")).grade, Grade::Ok);
+        assert_eq!(sandbox(&json!("none: landlock is switched off")).grade, Grade::Note);
+        assert_eq!(sandbox(&Value::Null).grade, Grade::Note);
         let queue = |bytes: u64| {
             let rows = json!([{"peer": "p", "queued": 1, "reason": "r", "next_try_s": 5}]);
             queue(&json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows}), &Names::default())
