@@ -77,9 +77,8 @@ impl Places {
     /// cache, everything. Nothing, when that was tried.
     pub(crate) fn blame(&self, words: &str, attempt: u32) -> Vec<Remark> {
         let mut remarks = Vec::new();
-        let named = |path: &Path| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| words.contains(name)) && path.exists()
-        };
+        let named =
+            |path: &Path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| names(words, name));
         if attempt == 0 {
             let files = entries(&self.state.join("state"));
             let json = files.iter().filter(|file| file.extension().is_some_and(|ext| ext == "json"));
@@ -87,7 +86,9 @@ impl Places {
                 let what = format!("Tor's state {}", file.file_name().unwrap_or_default().to_string_lossy());
                 self.set_aside(file, &what, words, &mut remarks);
             }
-            if remarks.is_empty() && ["hss", "iptreplay", "ipts.json", "iptpub.json"].iter().any(|at| words.contains(at)) {
+            if remarks.is_empty()
+                && ["hss", "iptreplay", "ipts.json", "iptpub.json"].iter().any(|at| words.contains(at))
+            {
                 self.set_aside(&self.state.join("hss"), "the state of the onion service", words, &mut remarks);
             }
         }
@@ -120,7 +121,9 @@ impl Places {
             return;
         }
         match self.rename(path) {
-            Ok(name) => remarks.push(format!("{what} was damaged ({why}): it was set aside as {name} and is made anew")),
+            Ok(name) => {
+                remarks.push(format!("{what} was damaged ({why}): it was set aside as {name} and is made anew"))
+            }
             // Arti will say what it cannot use.
             Err(error) => tracing::warn!("{what} is damaged ({why}) and cannot be set aside: {error}"),
         }
@@ -148,6 +151,13 @@ impl Places {
         File::open(place)?.sync_all()?;
         Ok(copy)
     }
+}
+
+/// Whether a text has a name in it, and not only one that ends alike: of `guards.json` nothing is said by `vanguards.json`.
+fn names(words: &str, name: &str) -> bool {
+    words.match_indices(name).any(|(at, _)| {
+        words.get(..at).and_then(|before| before.chars().next_back()).is_none_or(|last| !last.is_alphanumeric())
+    })
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

@@ -79,13 +79,8 @@ pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, Star
     }
     let port = config.virtual_port;
     let lines = client::Lines::new(config.clone(), board.clone());
-    let life = life::Life {
-        config,
-        secret: Zeroizing::new(*onion_secret),
-        door,
-        lines: lines.clone(),
-        board: board.clone(),
-    };
+    let life =
+        life::Life { config, secret: Zeroizing::new(*onion_secret), door, lines: lines.clone(), board: board.clone() };
     tokio::spawn(life.live());
     Ok(Network { transport: Arc::new(dial::Arti::new(lines, port, board)), incoming })
 }

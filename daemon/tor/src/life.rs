@@ -129,9 +129,10 @@ pub(crate) fn is_damage(kind: ErrorKind, error: &(dyn Error + 'static)) -> bool 
         ErrorKind::PersistentStateAccessFailed | ErrorKind::CacheAccessFailed => {
             let mut cause = Some(error);
             while let Some(error) = cause {
-                if let Some(io) = error.downcast_ref::<io::Error>().or_else(|| {
-                    error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref)
-                }) {
+                if let Some(io) = error
+                    .downcast_ref::<io::Error>()
+                    .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref))
+                {
                     return about_a_file(io.kind());
                 }
                 cause = error.source();
@@ -173,7 +174,8 @@ mod tests {
         }
         let other = io::Error::other("anything");
         assert!(is_damage(ErrorKind::PersistentStateCorrupted, &other));
-        for kind in [ErrorKind::FsPermissions, ErrorKind::LocalResourceAlreadyInUse, ErrorKind::LocalResourceExhausted] {
+        for kind in [ErrorKind::FsPermissions, ErrorKind::LocalResourceAlreadyInUse, ErrorKind::LocalResourceExhausted]
+        {
             assert!(!is_damage(kind, &other), "{kind:?}");
         }
     }

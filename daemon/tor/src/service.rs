@@ -1,9 +1,9 @@
 //! Our onion service: published for the life of the process, one virtual port, every other stream refused.
 
+use crate::Client;
 use crate::circuits::{Circuits, IDLE_CIRCUITS};
 use crate::report::report;
 use crate::stream::TorStream;
-use crate::Client;
 use arti_client::config::onion_service::{OnionServiceConfig, OnionServiceConfigBuilder};
 use futures::StreamExt as _;
 use std::pin::pin;

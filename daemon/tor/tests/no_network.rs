@@ -1,8 +1,8 @@
 //! Arti where there is no network at all: what a daemon says and does then. Nothing leaves the machine.
 #![allow(clippy::unwrap_used)]
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -86,7 +86,9 @@ fn no_damage_to_what_can_be_made_again_keeps_tor_from_starting() {
         ("emptied", |path| fs::write(path, "").unwrap()),
         ("zeroed", |path| fs::write(path, [0; 4096]).unwrap()),
         ("garbage", |path| fs::write(path, [0xa5; 4096]).unwrap()),
-        ("JSON of another kind", |path| fs::write(path, "{\"version\": [\"x\"], \"stored\": 7, \"default\": 1}").unwrap()),
+        ("JSON of another kind", |path| {
+            fs::write(path, "{\"version\": [\"x\"], \"stored\": 7, \"default\": 1}").unwrap()
+        }),
         ("a directory", |path| {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
@@ -106,7 +108,11 @@ fn no_damage_to_what_can_be_made_again_keeps_tor_from_starting() {
     assert!(run(template.path()).notices.is_empty());
     // What a longer life adds.
     let state = template.path().join("state");
-    fs::write(state.join("state/vanguards.json"), "{}").unwrap();
+    fs::write(
+        state.join("state/vanguards.json"),
+        r#"{"l2_vanguards": {"vanguards": []}, "l3_vanguards": {"vanguards": []}}"#,
+    )
+    .unwrap();
     let made = files(template.path());
     assert!(made.iter().any(|path| path.ends_with("guards.json")) && made.len() >= 8, "{made:?}");
     for (how, damage) in ways {
@@ -142,7 +148,10 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = { let entry = entry.unwrap(); (entry.path(), to.join(entry.file_name())) };
+        let (from, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
         if from.is_dir() {
             fs::DirBuilder::new().mode(0o700).create(&to).unwrap();
             copy(&from, &to);

@@ -20,8 +20,8 @@ mod replace;
 mod run;
 mod sandbox;
 mod stop;
-mod undo;
 mod torrc;
+mod undo;
 
 use clap::Parser;
 use cli::{Args, Command};

@@ -120,7 +120,8 @@ fn checkout() -> Option<PathBuf> {
         path.symlink_metadata().is_ok_and(|metadata| is_kind(&metadata) && !is_open_to_others(&metadata))
     };
     let logs = here.join("logs");
-    let all = ours(&here, Metadata::is_dir) && ours(&here.join("torrc"), Metadata::is_file) && ours(&logs, Metadata::is_dir);
+    let all =
+        ours(&here, Metadata::is_dir) && ours(&here.join("torrc"), Metadata::is_file) && ours(&logs, Metadata::is_dir);
     all.then_some(logs)
 }
 

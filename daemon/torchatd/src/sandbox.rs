@@ -47,7 +47,9 @@ impl Confined {
     pub(crate) fn inherited() -> Self {
         let own = format!("{} ", std::process::id());
         let said = std::env::var(VARIABLE).ok().and_then(|text| text.strip_prefix(&own).map(str::to_owned));
-        Self(said.unwrap_or_else(|| "none: the process was started by a version without one, until it is started anew".into()))
+        Self(said.unwrap_or_else(|| {
+            "none: the process was started by a version without one, until it is started anew".into()
+        }))
     }
 
     /// For people: begins with `on`, `partly` or `none`.
@@ -98,7 +100,9 @@ impl Needs {
         }
         needs.execute.extend(PROGRAMS.map(PathBuf::from));
         let files = [Some(program.path().to_owned()), program.path().canonicalize().ok()];
-        needs.execute.extend(files.into_iter().flatten().filter_map(|file| above(&file)).filter(|dir| !places::holds_home(dir)));
+        needs
+            .execute
+            .extend(files.into_iter().flatten().filter_map(|file| above(&file)).filter(|dir| !places::holds_home(dir)));
         needs.execute.push(program.path().to_owned());
         needs.scratch = scratch();
         needs
@@ -139,7 +143,8 @@ fn confine(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(KNOWN);
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let execute = AccessFs::from_read(KNOWN);
-    let scratch = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
+    let scratch =
+        AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
     // No program is run from where we write, and nothing but files, directories and sockets is made there.
     let write = all & !(AccessFs::Execute | AccessFs::MakeBlock | AccessFs::MakeChar | AccessFs::MakeFifo);
     let ruleset = Ruleset::default()

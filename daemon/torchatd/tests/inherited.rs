@@ -12,6 +12,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use torchat_harness::skipped;
 
 /// A field of a process's status; `None`, loudly, if it is hidden from us.
 fn field(pid: u32, name: &str) -> Option<String> {
@@ -159,7 +160,8 @@ fn a_refused_start_leaves_nothing_new() {
         ("a group that there is not", 15, |house| {
             let config = house.root().join("no-network.toml");
             let text = fs::read_to_string(&config).unwrap();
-            let group = "[control]\ngroup_socket = \"/tmp/x/s\"\ngroup = \"no such group\"\nusers = { \"0\" = [\"read\"] }\n";
+            let group =
+                "[control]\ngroup_socket = \"/tmp/x/s\"\ngroup = \"no such group\"\nusers = { \"0\" = [\"read\"] }\n";
             fs::write(&config, format!("{group}{text}")).unwrap();
             vec![]
         }),
@@ -205,8 +207,9 @@ fn a_name_that_is_not_utf_8_is_refused_in_its_own_words() {
 #[test]
 fn a_full_disk_at_the_first_start_leaves_nothing() {
     let house = House::new();
-    if !house.is_root() {
-        return eprintln!("SKIPPED: only root may mount a small disk");
+    let test = "a_full_disk_at_the_first_start_leaves_nothing";
+    if !skipped::is_root(test) {
+        return;
     }
     let small = house.root().join("small");
     fs::create_dir(&small).unwrap();
@@ -215,7 +218,7 @@ fn a_full_disk_at_the_first_start_leaves_nothing() {
         "$1" -d --data-dir small/d --log-dir logs --config no-network.toml; code=$?; ls -A small; exit $code"#;
     let ended = house.run_by(&["unshare", "-m", "sh", "-c", shell, "sh"], &[]);
     if ended.stderr.contains("unshare") || ended.stderr.contains("mount") {
-        return eprintln!("SKIPPED: {}", ended.stderr);
+        return skipped::skipped(test, skipped::NO_NAMESPACE);
     }
     assert_eq!(ended.code, 11, "{ended:?}");
     assert_eq!(ended.stdout.trim(), "full", "{ended:?}");
@@ -324,8 +327,8 @@ const STRANGER: u32 = 65_534;
 #[test]
 fn a_key_of_another_owner_is_refused() {
     let house = House::new();
-    if !house.is_root() {
-        return eprintln!("SKIPPED: only root may give a file away");
+    if !skipped::is_root("a_key_of_another_owner_is_refused") {
+        return;
     }
     house.background(&[]);
     house.stop();
@@ -345,7 +348,8 @@ fn a_checkout_of_a_stranger_gets_no_log() {
     let house = House::new();
     let precious = house.root().join("precious");
     fs::write(&precious, "precious").unwrap();
-    let set = |path: &Path, mode: u32| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    let set =
+        |path: &Path, mode: u32| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     let data = house.data();
     let config = house.config();
     let line = ["-d", "--data-dir", data.to_str().unwrap(), "--config", &config];
@@ -361,13 +365,11 @@ fn a_checkout_of_a_stranger_gets_no_log() {
             }),
         ),
     ];
-    if house.is_root() {
+    if skipped::is_root("a_checkout_of_a_stranger_gets_no_log") {
         for part in ["", "logs", "torrc"] {
             let give = move |dir: &Path| std::os::unix::fs::chown(dir.join(part), Some(STRANGER), None).unwrap();
             kinds.push(("something of another user", Box::new(give)));
         }
-    } else {
-        eprintln!("SKIPPED: only root may give a file away");
     }
     for (number, (what, prepare)) in kinds.into_iter().enumerate() {
         let dir = house.root().join(format!("checkout{number}"));
@@ -380,7 +382,11 @@ fn a_checkout_of_a_stranger_gets_no_log() {
         let ended = house.run_in(&dir, &line);
         assert_eq!(ended.code, 0, "{what}: {ended:?}");
         house.stop();
-        assert_eq!(dir.join("logs").read_dir().unwrap().filter(|e| e.as_ref().unwrap().file_name() == "torchatd.log").count(), 0, "{what}");
+        assert_eq!(
+            dir.join("logs").read_dir().unwrap().filter(|e| e.as_ref().unwrap().file_name() == "torchatd.log").count(),
+            0,
+            "{what}"
+        );
         assert!(house.root().join("state/torchatd/torchatd.log").exists(), "{what}: where the logs of a user go");
     }
     // One's own is a checkout as ever.

@@ -84,7 +84,7 @@ fn the_process_is_ours_alone() {
     let open_files = limit("Max open files");
     let hard = open_files[1].parse::<u64>().unwrap_or(u64::MAX);
     assert!(open_files[0].parse::<u64>().unwrap() >= hard.min(65_536));
-    // Where it was started, not `/`: relative paths keep their meaning. Its own session, no terminal.
+    // Its own session, no terminal. (What becomes of the keys: secrets.rs.)
     let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let (session, terminal) = (fields[3], fields[4]);

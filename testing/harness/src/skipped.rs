@@ -19,6 +19,9 @@ pub const NO_NAMESPACE: &str = "no user namespace";
 /// `setpriv`, of util-linux, is missing.
 pub const NO_SETPRIV: &str = "no setpriv";
 
+/// The kernel has no Landlock, or no seccomp.
+pub const NO_SANDBOX: &str = "no sandbox";
+
 /// Says on the terminal, and in the file that the run's command has named, that a test was not tried, and why. The reason
 /// stands in docs/SECURITY.md, or the whole run fails.
 ///

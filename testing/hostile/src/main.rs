@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, endurance};
+use torchat_hostile::local::{chromium, endurance, files};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -37,6 +37,12 @@ enum Task {
         /// Loads and requests: a tenth of them.
         #[arg(long)]
         quick: bool,
+        /// What stands in the way of a real daemon, tried with this one; without it that is left out
+        #[arg(long)]
+        torchatd: Option<PathBuf>,
+        /// That alone
+        #[arg(long, requires = "torchatd")]
+        files: bool,
     },
     /// Every attack that can be made from outside, against a torchatd on a private Tor network of its own.
     Tor {
@@ -100,7 +106,14 @@ async fn run() -> anyhow::Result<()> {
             println!("{}", bounds::HEAD);
             bounds::run(&daemon, &floods, each, |cost| println!("{cost}")).await
         }
-        Task::Local { quick } => {
+        Task::Local { quick, torchatd, files: only_files } => {
+            match torchatd {
+                Some(program) => tokio::task::spawn_blocking(move || files::run(&program)).await??,
+                None => println!("SKIPPED: no torchatd was named, so nothing was put in the way of one"),
+            }
+            if only_files {
+                return Ok(());
+            }
             let pair = Pair::start(&daemon)?;
             let target = Arc::new(pair.target()?);
             let rows = Rows { only: String::new(), slow: true };

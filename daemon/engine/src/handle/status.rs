@@ -48,10 +48,8 @@ impl Handle {
                 })
             })
             .collect();
-        let of_network = network
-            .notices
-            .iter()
-            .map(|n| json!({ "at_ms": n.wall_ms, "peer": Value::Null, "sentence": n.sentence }));
+        let of_network =
+            network.notices.iter().map(|n| json!({ "at_ms": n.wall_ms, "peer": Value::Null, "sentence": n.sentence }));
         let notices: Vec<_> = status
             .notices
             .iter()

@@ -43,7 +43,11 @@ impl Tor {
 
     /// The names of the copies.
     fn aside(&self) -> Vec<String> {
-        let names = entries(self.dir.path()).into_iter().chain(entries(&self.path(""))).into_iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        let names = entries(self.dir.path())
+            .into_iter()
+            .chain(entries(&self.path("")))
+            .into_iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
         names.filter(|name| name.contains(MARK)).collect()
     }
 
@@ -142,7 +146,11 @@ fn a_directory_that_is_none_is_set_aside() {
             let tor = Tor::whole();
             let path = if name.is_empty() { tor.dir.path().join("tor") } else { tor.path(name) };
             std::fs::remove_dir_all(&path).unwrap();
-            if link { symlink("nowhere", &path).unwrap() } else { std::fs::write(&path, "x").unwrap() }
+            if link {
+                symlink("nowhere", &path).unwrap()
+            } else {
+                std::fs::write(&path, "x").unwrap()
+            }
             assert_eq!(tor.places().inspect().len(), 1, "{name}");
             assert!(tor.places().inspect().is_empty(), "{name}");
         }
@@ -164,7 +172,13 @@ fn three_copies_of_a_part_are_kept() {
 #[test]
 fn what_arti_names_goes_first_and_more_only_if_that_does_not_help() {
     let tor = Tor::whole();
-    let words = "corrupted data in persistent state: JSON error while loading persistent data on state/guards.json in /x";
+    let words =
+        "Failed to access vanguard state: JSON error while loading persistent data on state/vanguards.json in /x";
+    assert_eq!(tor.places().blame(words, 0).len(), 1);
+    assert_eq!(tor.aside(), ["vanguards.json.damaged-1"], "and not the guards");
+    let tor = Tor::whole();
+    let words =
+        "corrupted data in persistent state: JSON error while loading persistent data on state/guards.json in /x";
     assert_eq!(tor.places().blame(words, 0).len(), 1);
     assert_eq!(tor.aside(), ["guards.json.damaged-1"]);
     assert_eq!(tor.places().blame("reading ipts.json in /x/hss/torchatd", 0).len(), 1);
