@@ -58,6 +58,21 @@ fn files_and_modes() {
     for name in ["torchatd.log", "error.log"] {
         assert_eq!(mode(&house.logs().join(name)), 0o600, "{name}");
     }
+    // Whatever else it has made, now or in a later version.
+    let mut open = vec![house.data(), house.logs()];
+    let mut seen = 0;
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+            // Tor's state changes while we look: what is gone is nobody's to read.
+            let Ok(found) = entry.metadata() else { continue };
+            assert_eq!(found.mode() & 0o077, 0, "{} is open to others", entry.path().display());
+            seen += 1;
+            if found.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
     house.stop();
     let mut left: Vec<_> = fs::read_dir(house.data())
         .unwrap()

@@ -132,6 +132,7 @@ async fn run() -> anyhow::Result<()> {
                     Load::Idle(1_000 / part),
                     Load::Crawling(1_000 / part),
                     Load::Deaf(200 / part),
+                    Load::Knocking(150),
                 ],
                 slice: Duration::from_millis(2_500) / u32::try_from(part)?,
                 slices: 4,

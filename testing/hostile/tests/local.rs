@@ -33,7 +33,7 @@ async fn what_browsers_say_executes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loads_on_the_port_leave_nothing_and_stop_nobody() {
     let sizes = Sizes {
-        loads: vec![Load::Malformed(1_000), Load::Idle(200), Load::Crawling(200), Load::Deaf(200)],
+        loads: vec![Load::Malformed(1_000), Load::Idle(200), Load::Crawling(200), Load::Deaf(200), Load::Knocking(150)],
         slice: Duration::from_millis(500),
         slices: 1,
         history: 600,

@@ -1,6 +1,6 @@
 //! HISTORY, deliveries and first links of two builds, without Tor.
 
-use super::{Builds, SLOWER, alternately, less_is_better};
+use super::{Builds, SLOWER_RATE, alternately, less_is_better};
 use crate::Setup;
 use crate::api::Line;
 use crate::contract;
@@ -134,7 +134,7 @@ pub(super) fn deliveries(setup: &Setup<'_>, builds: &Builds, report: &mut Report
         ours: rate(0),
         reference: rate(1),
         judged: Summary::of(pairs.iter().map(|[new, old]| new.rate / old.rate)),
-        aim: Aim::AtLeast(1.0 / SLOWER),
+        aim: Aim::AtLeast(SLOWER_RATE),
     });
     for (who, of) in
         [("sender", (|burst| burst.sender_us) as fn(&Burst) -> f64), ("receiver", |burst| burst.receiver_us)]
