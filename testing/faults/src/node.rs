@@ -11,7 +11,7 @@ use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
 
 /// How long a request may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(150);
 /// How long a daemon may take to serve, or to end.
 const PROCESS_TIME: Duration = Duration::from_secs(30);
 /// Between two looks at a condition in another process.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use torchat_protocol::control::token::{Exchange, Proof, Token};
 
 /// How long a line may take that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Two daemons that can be contacts of each other, with peers on loopback TCP.
 pub struct Pair {

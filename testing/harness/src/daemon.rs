@@ -10,7 +10,7 @@ use torchat_client::{Client, ClientError, Line};
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// How long a daemon may take to serve.
-const START_TIME: Duration = Duration::from_secs(30);
+const START_TIME: Duration = Duration::from_secs(120);
 /// Between two looks at a condition in another process.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -15,7 +15,7 @@ use torchat_protocol::control::api::{COMMANDS, REF_BYTES};
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(120);
 
 fn pair() -> Pair {
     Pair::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon"))).unwrap()

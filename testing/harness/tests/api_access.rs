@@ -18,7 +18,7 @@ use torchat_protocol::control::token::{Exchange, Proof, Token, UNIX, nonce};
 const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
 /// Another one: the key of the documentation's second example.
 const THIRD: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_secs(120);
 /// Users who are nobody here.
 const STRANGER: u32 = 65_534;
 const NOT_LISTED: u32 = 65_533;

@@ -13,7 +13,7 @@ use torchat_client::api::{Address, ApiClientError, Connection, Onion, Right, Tok
 use torchat_harness::daemon::{Daemon, Friends, eventually};
 use torchat_protocol::id::parse_onion;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 fn friends(dir: &Path) -> Friends {
     Friends::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), dir).unwrap()

@@ -15,7 +15,7 @@ use torchat_harness::daemon::{Friends, eventually};
 use torchat_harness::skipped::{self, skipped};
 use torchat_protocol::id::parse_onion;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 const BOOK: &str = include_str!("../../../docs/COOKBOOK.md");
 
 /// A fenced block.

@@ -19,7 +19,7 @@ use torchat_protocol::id::parse_onion;
 const OLD: &str = "aaaaaaaaaaaaaaaa.onion";
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(120);
 
 /// What an old daemon writes: the first generations bare, the last behind four digits.
 fn recv(claim: &str, text: &str, digits: bool) -> Vec<u8> {

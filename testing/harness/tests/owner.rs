@@ -19,7 +19,7 @@ use torchat_harness::strangers::{STRANGER, Stopped, Stranger};
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Place {
     dir: tempfile::TempDir,

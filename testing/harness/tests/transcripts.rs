@@ -23,7 +23,7 @@ use torchat_harness::daemon::eventually;
 use torchat_harness::pace;
 
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_secs(120);
 
 /// The commands of the contract, and what is none.
 const COMMANDS: [&str; 23] = [

@@ -22,7 +22,7 @@ use torchat_harness::daemon::Daemon;
 /// The example of rend-spec-v3: nobody serves it here.
 pub(crate) const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
 /// How long the daemon may take until everything is as it was.
-const RECOVERY: Duration = Duration::from_secs(30);
+const RECOVERY: Duration = Duration::from_secs(90);
 /// Descriptors that the store may keep beyond those of a quiet moment: three threads read, each with its own, and SQLite
 /// keeps what a reader closed as long as the writer has the file open. They do not grow with the number of clients.
 const STORE_DESCRIPTORS: usize = 8;

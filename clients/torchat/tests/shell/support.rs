@@ -12,7 +12,7 @@ use torchat_harness::resident::{Options, Resident};
 /// The program under test.
 pub(crate) const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
 /// Longer than anything here takes on a busy machine; reached only when a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Alice's and Bob's daemons. Their onions are always the same: they follow from the seeds.
 pub(crate) struct House {

@@ -17,7 +17,7 @@ const EACH: usize = 1_000;
 /// Requests or messages under way at the same time.
 const AHEAD: usize = 16;
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What a run found.
 #[derive(Debug)]

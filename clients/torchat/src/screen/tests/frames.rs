@@ -24,7 +24,7 @@ const WRITE: &str = "TORCHAT_WRITE_FRAMES";
 /// How long nothing may happen before the daemon is asked how it is.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long something may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Everything that is not the same in every run, made the same: when something happened, and the secret of an invite.
 fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input {
