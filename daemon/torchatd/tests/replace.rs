@@ -181,7 +181,8 @@ fn under_load_nothing_is_lost_and_nobody_is_refused() {
     }
     assert!(daemon.is_alive());
     house.stop();
-    assert!(!daemon.is_alive(), "stopped, and no zombie");
+    // Its lock is free a moment before it is gone: it is closed first.
+    wait_until(|| !daemon.is_alive());
     for name in ["pid", "port", "control.sock"] {
         assert!(!house.data().join(name).exists(), "{name}");
     }
