@@ -40,6 +40,9 @@ pub enum Refused {
     /// Nobody has the other end open, or it is not the other end of this connection.
     #[error("its socket has no owner any more (it closed before it was looked at)")]
     NoOwner,
+    /// No program has the other end open yet.
+    #[error("no program has accepted the connection yet")]
+    NotAccepted,
     /// One end is no loopback address.
     #[error("it does not come from a loopback address")]
     NotLoopback,
@@ -118,13 +121,13 @@ impl Owners {
     /// As [`Self::check`], for whoever has connected: waits at most so long until the other end is accepted by a program.
     ///
     /// # Errors
-    /// As [`Self::check`]; [`Refused::NoOwner`] if no program accepts it in time.
+    /// As [`Self::check`]; [`Refused::NotAccepted`] if no program accepts it in time.
     pub fn check_accepted(&self, socket: impl AsFd, patience: Duration) -> Result<(), Refused> {
         let begun = Instant::now();
         let mut pause = Duration::from_micros(100);
         loop {
             match self.check(socket.as_fd()) {
-                Err(Refused::NoOwner) if peer(socket.as_fd())?.is_some() && begun.elapsed() < patience => {}
+                Err(Refused::NotAccepted) if begun.elapsed() < patience => {}
                 judged => return judged,
             }
             std::thread::sleep(pause);
@@ -135,8 +138,12 @@ impl Owners {
     fn judge(&self, found: Option<Found>, local: SocketAddr, remote: SocketAddr) -> Result<(), Refused> {
         let found = found.ok_or(Refused::NoOwner)?;
         let held = matches!(found.state, ESTABLISHED | FIN_WAIT1 | FIN_WAIT2 | CLOSE_WAIT);
-        if !held || found.inode == 0 || (found.local, found.remote) != (local, remote) {
+        if !held || (found.local, found.remote) != (local, remote) {
             return Err(Refused::NoOwner);
+        }
+        if found.inode == 0 {
+            // What a program has closed has said so to the other end, and is in another state.
+            return Err(if found.state == ESTABLISHED { Refused::NotAccepted } else { Refused::NoOwner });
         }
         match found.uid {
             uid if self.users.is_nobody(uid) => Err(Refused::Nobody),

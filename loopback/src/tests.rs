@@ -92,12 +92,14 @@ fn an_answer_about_anything_else_is_refused() {
         Found { local: near, ..good },
         Found { remote: SocketAddr::from(([0, 0, 0, 0], 0)), ..good },
         Found { local: SocketAddr::from(([0, 0, 0, 0], 5)), ..good },
-        Found { inode: 0, ..good },
-        Found { uid: 0, inode: 0, ..good },
+        Found { state: FIN_WAIT2, inode: 0, ..good },
+        Found { state: FIN_WAIT1, uid: 0, inode: 0, ..good },
     ];
     for other in others {
         assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::NoOwner)), "{other:?}");
     }
+    let early = Found { uid: 0, inode: 0, ..good };
+    assert!(matches!(owners.judge(Some(early), far, near), Err(Refused::NotAccepted)));
     let other = Found { uid: good.uid + 1, ..good };
     assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::OtherUser)));
     assert!(matches!(owners.judge(None, far, near), Err(Refused::NoOwner)));
@@ -117,13 +119,18 @@ fn a_server_is_known_when_it_has_accepted() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     for owners in both() {
-        assert!(matches!(owners.check_accepted(&client, Duration::ZERO), Err(Refused::NoOwner)));
+        assert!(matches!(owners.check_accepted(&client, Duration::ZERO), Err(Refused::NotAccepted)));
     }
     let accepting = std::thread::spawn(move || (listener.accept().unwrap(), listener));
     for owners in both() {
         owners.check_accepted(&client, Duration::from_secs(30)).unwrap();
     }
-    drop(accepting.join().unwrap());
+    let ((server, _), _listener) = accepting.join().unwrap();
+    drop(server);
+    for owners in both() {
+        // Whoever has closed it is not waited for.
+        assert!(matches!(owners.check_accepted(&client, Duration::MAX), Err(Refused::NoOwner)));
+    }
 }
 
 #[test]

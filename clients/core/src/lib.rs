@@ -31,6 +31,16 @@ pub enum ClientError {
         /// The message is queued all the same: do not send it again.
         queued: bool,
     },
+    /// Whoever listens on the port is not the user of this program, or cannot be told. It was told nothing.
+    #[error(
+        "whoever listens on port {port} is not known to be your torchatd: {why}; look which program that is, or use the daemon's socket"
+    )]
+    NotYours {
+        /// The port.
+        port: u16,
+        /// What the system says of the other end.
+        why: torchat_loopback::Refused,
+    },
     /// The reply is not what the contract says.
     #[error("the daemon's reply is not understood: {0}")]
     Reply(String),
@@ -109,12 +119,20 @@ impl Client {
         Ok(Self { stream: Box::new(stream), buffer: Vec::new() })
     }
 
-    /// Connects to a daemon's port on 127.0.0.1. A reply may take `patience`.
+    /// Connects to a daemon's port on 127.0.0.1. A reply may take `patience`, and the daemon as long until it accepts.
     ///
     /// # Errors
-    /// When nobody listens.
+    /// When nobody listens, or another user does.
     pub fn connect_tcp(port: u16, patience: Duration) -> Result<Self, ClientError> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        // Any user can listen on a port that is free. Asked before a byte is written.
+        match torchat_loopback::Owners::new().check_accepted(&stream, patience) {
+            Ok(()) => {}
+            Err(torchat_loopback::Refused::NoOwner | torchat_loopback::Refused::NotAccepted) => {
+                return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
+            }
+            Err(why) => return Err(ClientError::NotYours { port, why }),
+        }
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List
 from unittest import mock
 
 import torchat
-from torchat import _core
+from torchat import _core, _owner
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 WELCOME = {"api": 1, "server": "fake", "onion": ONION, "rights": ["admin"], "commands": [], "seq": 0, "oldest": 1,
@@ -129,6 +129,40 @@ class Tokens(unittest.TestCase):
 
         for _ in range(2):
             self.assertRaises(torchat.Impostor, asyncio.run, same())
+
+
+class Owner(unittest.TestCase):
+    def connected(self) -> List[socket.socket]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            return [client, listener.accept()[0]]
+
+    def test_our_own_listener_is_ours_and_one_that_left_is_not(self) -> None:
+        client, server = self.connected()
+        with client, server:
+            self.assertIsNone(_owner.why_not_ours(client))
+            self.assertIsNone(_owner.why_not_ours(server))
+            server.close()
+            self.assertEqual(_owner.why_not_ours(client), _owner.LEFT)
+
+    def test_others_are_told_by_the_row_of_this_very_connection(self) -> None:
+        client, server = self.connected()
+        with client, server:
+            near, far = client.getsockname(), client.getpeername()
+            own = _owner.Row(far, near, "01", os.geteuid(), 7)
+            for rows, expect in (
+                    ([own], None),
+                    ([own._replace(uid=own.uid + 1)], "another user"),
+                    ([own._replace(inode=0)], "left"),
+                    ([own._replace(state="0A")], "left"),
+                    ([own._replace(state="06", uid=0, inode=0), own], None),
+                    ([own._replace(remote=("0.0.0.0", 0), state="0A")], "left"),
+                    ([], "left")):
+                with mock.patch.object(_owner, "_table", lambda: iter(rows)):
+                    why = _owner.why_not_ours(client)
+                self.assertIn(expect, why) if expect else self.assertIsNone(why)
+            with mock.patch.object(_owner, "_nobody", lambda: own.uid):
+                self.assertIn("namespace", _owner.why_not_ours(client) or "")
 
 
 class Connections(unittest.TestCase):

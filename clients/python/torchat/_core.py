@@ -65,7 +65,8 @@ class NotUnderstood(Error):
 
 
 class Impostor(Error):
-    """Whoever answers does not know the token, so it is not the daemon. It has learnt nothing."""
+    """Whoever answers does not know the token, or is of another user and there is no token: it is not the daemon. It has learnt
+    nothing."""
 
 
 class Refused(Error):
@@ -146,6 +147,11 @@ def connect_failed(address: Address, error: OSError) -> ConnectFailed:
     if isinstance(error, PermissionError):
         hint = "the socket belongs to another user: ask who runs the daemon for the group socket or a token"
     return ConnectFailed(f"cannot connect to torchatd at {address}: {error.strerror or error}; {hint}")
+
+
+def not_ours(address: Address, why: str) -> Impostor:
+    return Impostor(f"whoever answers at {address} is not known to be your torchatd: {why}; look which program listens there, use "
+                    "the daemon's socket, or a token")
 
 
 def lost(reason: str) -> Lost:

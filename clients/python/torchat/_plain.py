@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
 
-from . import _core
+from . import _core, _owner
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
@@ -43,6 +43,13 @@ class Link:
         except BaseException:
             self.close()
             raise
+        # A token has shown already who is there.
+        if address.path is None and token is None:
+            try:
+                _owner.check(self._socket, address)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def is_lost(self) -> bool:

@@ -15,7 +15,7 @@ import asyncio
 import time
 from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
 
-from . import _core
+from . import _core, _owner
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
@@ -51,6 +51,14 @@ class Link:
         except BaseException:
             link.close()
             raise
+        # A token has shown already who is there. The system's table may take some milliseconds.
+        if address.path is None and token is None:
+            connection = link._writer.get_extra_info("socket")
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, _owner.check, connection, address)
+            except BaseException:
+                link.close()
+                raise
         return link
 
     welcome: Welcome

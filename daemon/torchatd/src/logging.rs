@@ -1,12 +1,18 @@
-//! The two logs, `torchatd.log` (events) and `error.log` (warnings and errors), and standard error in the foreground.
+//! The logs: `torchatd.log` (events), `error.log` (warnings and errors), `audit.log` (who did what with administrative rights),
+//! and standard error in the foreground.
+//!
+//! What others can cause must not turn a log over, and with it what it told of before: the audit has a file of its own, and of one
+//! kind of line a log takes [`flood::LINES`] a minute ([`flood`]).
 //!
 //! A log may be stolen, so it holds no message text, no full onion ([`scrub`]), and times to the second only. Of the
 //! libraries only warnings are written.
 
+mod flood;
 mod rotate;
 mod scrub;
 
 use crate::cli::Level;
+use flood::{Flood, LeftOut};
 use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -41,7 +47,7 @@ impl From<Level> for LevelFilter {
 /// The open logs.
 #[derive(Debug, Clone)]
 pub(crate) struct Logs {
-    files: [LogFile; 2],
+    files: [LogFile; 3],
     levels: Levels,
 }
 
@@ -78,22 +84,25 @@ impl fmt::Debug for Levels {
 }
 
 impl Logs {
-    /// Opens both files in an existing directory.
+    /// Opens the files in an existing directory.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let files = [LogFile::open(&dir.join("torchatd.log"))?, LogFile::open(&dir.join("error.log"))?];
+        let flood = || Some(Arc::default());
+        let open = |name, flood| LogFile::open(&dir.join(name), flood);
+        // Every line of the audit counts: nobody without rights can cause more than one a minute.
+        let files = [open("torchatd.log", flood())?, open("error.log", flood())?, open("audit.log", None)?];
         Ok(Self { files, levels: Levels::default() })
     }
 
-    /// Opens both files again, after they were moved away.
+    /// Opens the files again, after they were moved away.
     pub(crate) fn reopen(&self) -> io::Result<()> {
-        self.files.iter().try_for_each(|file| file.lock().reopen())
+        self.files.iter().try_for_each(|log| log.lock().reopen())
     }
 
     /// Sends everything that is traced from now on to the logs and, in the foreground, to standard error.
     pub(crate) fn install(&self, level: Level, foreground: bool) -> Result<(), TryInitError> {
         let stderr = foreground.then(|| {
             let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-            line_format(ToStderr, colours).with_filter(self.levels.filter(level, shown))
+            line_format(ToStderr::default(), colours).with_filter(self.levels.filter(level, shown))
         });
         self.subscriber(level).with(stderr).try_init()
     }
@@ -102,10 +111,12 @@ impl Logs {
         &self,
         level: Level,
     ) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
-        let [events, errors] = self.files.clone();
+        let [events, errors, audit] = self.files.clone();
         tracing_subscriber::registry()
             .with(line_format(events, false).with_filter(self.levels.filter(level, kept)))
             .with(line_format(errors, false).with_filter(self.levels.filter(level, failed)))
+            // At every level: else whoever may set the level could hide what it did.
+            .with(line_format(audit, false).with_filter(Targets::new().with_target(AUDIT, LevelFilter::INFO)))
     }
 
     /// For LOG_LEVEL: sets what is logged until the daemon ends.
@@ -133,14 +144,14 @@ fn shown(level: Level) -> Targets {
     Targets::new().with_default(libraries).with_target("torchat", level).with_target(AUDIT, level)
 }
 
-/// What goes to torchatd.log. The audit is there at every level: else whoever may set the level could hide what it did.
+/// What goes to torchatd.log.
 fn kept(level: Level) -> Targets {
-    shown(level).with_target(AUDIT, level.max(Level::Info))
+    shown(level).with_target(AUDIT, LevelFilter::OFF)
 }
 
 /// What goes to error.log.
 fn failed(level: Level) -> Targets {
-    shown(level.min(Level::Warn))
+    kept(level.min(Level::Warn))
 }
 
 /// The target of the control server's audit.
@@ -203,35 +214,64 @@ impl FormatTime for Seconds {
 
 /// One log file, shared by all threads.
 #[derive(Debug, Clone)]
-struct LogFile(Arc<Mutex<Rotating>>);
+struct LogFile {
+    file: Arc<Mutex<Rotating>>,
+    flood: Option<Arc<Flood>>,
+}
 
 impl LogFile {
-    fn open(path: &Path) -> io::Result<Self> {
+    fn open(path: &Path, flood: Option<Arc<Flood>>) -> io::Result<Self> {
         let file = Rotating::open(path, rotate::LIMIT, rotate::KEEP)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(Self(Arc::new(Mutex::new(file))))
+        Ok(Self { file: Arc::new(Mutex::new(file)), flood })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Rotating> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, line: &[u8]) {
+        // A log that cannot be written, on a full disk for example, must not stop the daemon.
+        let _ = self.lock().write_line(&scrub::scrub(line));
     }
 }
 
 impl<'a> MakeWriter<'a> for LogFile {
-    type Writer = ToFile<'a>;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> ToFile<'a> {
-        ToFile(self)
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { to: Some(Box::new(|line| self.write(line))) }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        let Some(flood) = &self.flood else { return self.make_writer() };
+        let (taken, left_out) = flood.take(metadata);
+        told(left_out).iter().for_each(|line| self.write(line.as_bytes()));
+        if taken { self.make_writer() } else { Line { to: None } }
     }
 }
 
-/// Takes one event, which comes as one write.
-struct ToFile<'a>(&'a LogFile);
+/// One line for each place in the source that had too many.
+fn told(left_out: LeftOut) -> Vec<String> {
+    let line = |(place, count): (String, u64)| {
+        let mut line = String::new();
+        // Writing into a String does not fail.
+        let _ = Seconds::new().format_time(&mut Writer::new(&mut line));
+        format!("{line}  WARN torchatd::logging: {count} lines of {place} were left out in a minute\n")
+    };
+    left_out.into_iter().map(line).collect()
+}
 
-impl Write for ToFile<'_> {
+/// Takes one event, which comes as one write. Without a place to go it is left out.
+struct Line<'a> {
+    to: Option<Box<dyn Fn(&[u8]) + 'a>>,
+}
+
+impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A log that cannot be written, on a full disk for example, must not stop the daemon.
-        let _ = self.0.lock().write_line(&scrub::scrub(line));
+        if let Some(to) = &self.to {
+            to(line);
+        }
         Ok(line.len())
     }
 
@@ -240,25 +280,31 @@ impl Write for ToFile<'_> {
     }
 }
 
-struct ToStderr;
+#[derive(Default)]
+struct ToStderr(Flood);
 
-impl<'a> MakeWriter<'a> for ToStderr {
-    type Writer = ToStderr;
-
-    fn make_writer(&'a self) -> ToStderr {
-        ToStderr
-    }
-}
-
-impl Write for ToStderr {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+impl ToStderr {
+    fn write(line: &[u8]) {
         // The terminal may be gone.
         let _ = io::stderr().write_all(&scrub::scrub(line));
-        Ok(line.len())
+    }
+}
+
+impl<'a> MakeWriter<'a> for ToStderr {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { to: Some(Box::new(Self::write)) }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        // Whoever reads along, and keeps it, has the audit here too: all of it.
+        if metadata.target() == AUDIT {
+            return self.make_writer();
+        }
+        let (taken, left_out) = self.0.take(metadata);
+        told(left_out).iter().for_each(|line| Self::write(line.as_bytes()));
+        if taken { self.make_writer() } else { Line { to: None } }
     }
 }
 
@@ -282,12 +328,18 @@ mod tests {
 
     const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid";
 
-    /// What stands in both logs after `trace`, without times.
+    /// What stands in torchatd.log and error.log after `trace`.
     fn logged(level: Level, trace: impl FnOnce()) -> [String; 2] {
+        let [events, errors, _] = all_logged(level, trace);
+        [events, errors]
+    }
+
+    /// The same, and audit.log.
+    fn all_logged(level: Level, trace: impl FnOnce()) -> [String; 3] {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         with_default(logs.subscriber(level), trace);
-        ["torchatd.log", "error.log"].map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap())
+        ["torchatd.log", "error.log", "audit.log"].map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap())
     }
 
     fn everything() {
@@ -347,12 +399,32 @@ mod tests {
     #[test]
     fn the_audit_stays_at_every_level() {
         for level in [Level::Error, Level::Info, Level::Trace] {
-            let [events, errors] = logged(level, || {
+            let [events, errors, audit] = all_logged(level, || {
                 tracing::info!(target: "audit", who = "token cron", command = "EXIT", code = "ok");
+                tracing::error!(target: "torchat_engine", "our error");
             });
-            assert!(events.contains("token cron") && events.contains("EXIT"), "{level:?}: {events}");
-            assert_eq!(errors, "", "{level:?}");
+            assert!(
+                audit.contains("token cron") && audit.contains("EXIT") && audit.lines().count() == 1,
+                "{level:?}: {audit}"
+            );
+            assert!(!events.contains("EXIT") && !errors.contains("EXIT"), "{level:?}: {events}{errors}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_one_line_turns_no_log_over_and_leaves_the_others() {
+        let [events, errors, audit] = all_logged(Level::Info, || {
+            tracing::info!(target: "audit", who = "own user", command = "BLOCK", code = "ok");
+            for n in 0..100_000 {
+                tracing::warn!(target: "torchat_engine", "a stranger did it again: {n}");
+            }
+            tracing::warn!(target: "torchat_engine", "something else");
+        });
+        for log in [events, errors] {
+            assert!(log.lines().count() <= 2 * flood::LINES + 2, "{} lines", log.lines().count());
+            assert!(log.contains("something else") && log.contains("did it again: 0"));
+        }
+        assert!(audit.contains("BLOCK"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn files_and_modes() {
     assert!(house.data().join("control.sock").symlink_metadata().unwrap().file_type().is_socket());
     assert_eq!(mode(&house.data().join("tor")), 0o700);
     assert_eq!(mode(&house.logs()), 0o700);
-    for name in ["torchatd.log", "error.log"] {
+    for name in ["torchatd.log", "error.log", "audit.log"] {
         assert_eq!(mode(&house.logs().join(name)), 0o600, "{name}");
     }
     // Whatever else it has made, now or in a later version.
@@ -375,9 +375,10 @@ fn the_torrc_names_the_data_directory_and_the_command_line_comes_first() {
     let _daemon = house.background(&["--torrc", torrc.to_str().unwrap()]);
     assert!(house.data().join("identity.key").exists());
     let log = fs::read_to_string(house.logs().join("torchatd.log")).unwrap();
+    assert!(log.lines().all(|line| !line.contains(" INFO ")), "the level of the torrc: {log}");
     // What was done with all rights is written down at every level.
-    let mut told = log.lines().filter(|line| !line.contains("INFO audit: "));
-    assert!(told.all(|line| !line.contains(" INFO ")), "the level of the torrc: {log}");
+    let audit = fs::read_to_string(house.logs().join("audit.log")).unwrap();
+    assert!(audit.lines().any(|line| line.contains("\"EXIT\"")), "{audit}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn befriend(a: &Daemon, b: &Daemon) {
 /// What the logs may never hold.
 fn logs_are_discreet(dir: &Path, secrets: &[&str]) {
     for name in ["a-logs", "b-logs"] {
-        for file in ["torchatd.log", "error.log"] {
+        for file in ["torchatd.log", "error.log", "audit.log"] {
             let text = std::fs::read_to_string(dir.join(name).join(file)).unwrap();
             for secret in secrets {
                 assert!(!text.contains(secret), "{name}/{file} holds {secret:?}");

@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod endurance;
 pub mod files;
 pub mod loads;
+pub mod owner;
 
 use crate::process;
 use anyhow::{Context as _, bail, ensure};
@@ -66,6 +67,22 @@ impl Place {
         let peers = dir.path().join("peers");
         std::fs::create_dir(&peers)?;
         let daemon = started(program, dir.path(), "victim", 1, descriptors)?;
+        Ok(Self { daemon, dir })
+    }
+
+    /// As [`Self::start`], and its warnings are in its log.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn talkative(program: &Path) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        std::fs::create_dir(dir.path().join("peers"))?;
+        let data = dir.path().join("victim");
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let arguments =
+            ["RUST_LOG=warn".into(), text(program), text(&data), text(&dir.path().join("peers")), "1".into()];
+        let mut daemon = Daemon::new(Path::new("env"), arguments.into(), &data);
+        daemon.start()?;
         Ok(Self { daemon, dir })
     }
 

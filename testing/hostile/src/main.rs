@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, endurance, files};
+use torchat_hostile::local::{chromium, endurance, files, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -120,6 +120,20 @@ async fn run() -> anyhow::Result<()> {
             attacks(&target, attack::local(), &rows).await?;
             drop(target);
             pair.finish()?;
+            if rustix::process::geteuid().is_root() {
+                let stranger = daemon.with_file_name("hostile-stranger");
+                let setup = owner::Setup {
+                    daemon: &daemon,
+                    stranger: &stranger,
+                    slice: Duration::from_secs(2),
+                    slices: if quick { 3 } else { 10 },
+                    tries: if quick { 4 } else { 40 },
+                    ratio: 1.1,
+                };
+                tokio::task::block_in_place(|| owner::run(&setup, told))?;
+            } else {
+                println!("SKIPPED: not root, so nothing of other users was tried");
+            }
             match chromium::installed() {
                 Some(program) => println!("{}", chromium::run(&program, &daemon).await?),
                 None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),
@@ -154,6 +168,13 @@ async fn run() -> anyhow::Result<()> {
             tokio::task::spawn_blocking(move || daemons.finish()).await??;
             result
         }
+    }
+}
+
+fn told(name: &str, result: &anyhow::Result<String>) {
+    match result {
+        Ok(what) => println!("held                {name}: {what}"),
+        Err(error) => println!("FAILED              {name}: {error:#}"),
     }
 }
 

@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use torchat_harness::skipped::is_root;
 use torchat_hostile::attack::{self, Outcome};
-use torchat_hostile::local::endurance;
 use torchat_hostile::local::loads::{self, Load, Sizes};
+use torchat_hostile::local::{endurance, owner};
 use torchat_hostile::victim::Pair;
 
 fn daemon() -> &'static Path {
@@ -40,6 +41,23 @@ async fn loads_on_the_port_leave_nothing_and_stop_nobody() {
     };
     println!("{}", loads::HEAD);
     loads::run(daemon(), &sizes, |cost| println!("{cost}")).await.unwrap();
+}
+
+#[test]
+fn other_users_of_the_machine_run_nothing_and_keep_nobody_waiting() {
+    if !is_root("other_users_of_the_machine_run_nothing_and_keep_nobody_waiting") {
+        return;
+    }
+    let setup = owner::Setup {
+        daemon: daemon(),
+        stranger: Path::new(env!("CARGO_BIN_EXE_hostile-stranger")),
+        slice: Duration::from_millis(500),
+        slices: 2,
+        tries: 2,
+        // Other tests run beside this one; the long form asserts 1.1.
+        ratio: 5.0,
+    };
+    owner::run(&setup, |name, result| println!("{name}: {result:?}")).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

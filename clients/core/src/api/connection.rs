@@ -237,7 +237,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects, says HELLO, and proves the token if the address has one; the daemon must prove that it knows it too.
+    /// Connects, says HELLO, and proves the token if the address has one; the daemon must prove that it knows it too. Without
+    /// a token whoever listens on a port must be of this program's user.
     ///
     /// # Errors
     /// Any [`ApiClientError`].
@@ -251,7 +252,12 @@ impl Connection {
         std::thread::Builder::new().name("torchat-api".into()).spawn(move || shared.read(reader)).map_err(system)?;
         let open = Arc::new(open);
         let welcome = match &address.token {
-            None => hello(&open, address)?,
+            None => {
+                // An answer shows that somebody has accepted the connection, so it can be asked who. Nothing of worth was said.
+                let welcome = hello(&open, address)?;
+                open.stream.is_ours(&address.endpoint)?;
+                welcome
+            }
             Some(token) => prove(&open, address, token)?,
         };
         Ok(Self { open, welcome: Arc::new(welcome) })

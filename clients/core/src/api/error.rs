@@ -63,6 +63,18 @@ pub enum ApiClientError {
         /// The token's name.
         token: String,
     },
+    /// Without a token, and whoever listens there is not the user of this program, or cannot be told. It has heard HELLO and
+    /// nothing else.
+    #[error(
+        "whoever answers at {endpoint} is not known to be your torchatd: {why}; look which program listens there, use the daemon's \
+         socket, or a token"
+    )]
+    NotYours {
+        /// Where.
+        endpoint: String,
+        /// What the system says of the other end.
+        why: String,
+    },
     /// What came is not API 1.
     #[error("what came from torchatd is not understood: {0}; are client and daemon of the same version?")]
     Protocol(String),
@@ -94,7 +106,11 @@ impl ApiClientError {
         match self {
             Self::NotFound { .. } | Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } => true,
             Self::Refused(error) => matches!(error.code.as_str(), "stopping" | "storage" | "storage-unsure"),
-            Self::Address { .. } | Self::Impostor { .. } | Self::Protocol(_) | Self::System(_) => false,
+            Self::Address { .. }
+            | Self::Impostor { .. }
+            | Self::NotYours { .. }
+            | Self::Protocol(_)
+            | Self::System(_) => false,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use torchat_loopback::{Owners, Refused};
 
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -41,6 +42,16 @@ impl Stream {
                 _ => "is it running? `torchatd -d` starts it",
             },
         })
+    }
+
+    /// Whether a program of our own user has accepted this. The directory of a Unix socket has shown it already.
+    pub(super) fn is_ours(&self, endpoint: &Endpoint) -> Result<(), ApiClientError> {
+        let Self::Tcp(stream) = self else { return Ok(()) };
+        match Owners::new().check(stream) {
+            Ok(()) => Ok(()),
+            Err(why @ (Refused::NoOwner | Refused::NotAccepted)) => Err(ApiClientError::Lost { reason: why.to_string() }),
+            Err(why) => Err(ApiClientError::NotYours { endpoint: endpoint.to_string(), why: why.to_string() }),
+        }
     }
 
     pub(super) fn try_clone(&self) -> io::Result<Self> {

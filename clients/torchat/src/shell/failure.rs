@@ -94,7 +94,7 @@ impl From<ApiClientError> for Failure {
             ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => (Exit::NotRunning, "not-running"),
             ApiClientError::Lost { .. } => (Exit::NotRunning, "lost"),
             ApiClientError::Timeout { .. } => (Exit::NotRunning, "timeout"),
-            ApiClientError::Impostor { .. } => (Exit::Refused, "impostor"),
+            ApiClientError::Impostor { .. } | ApiClientError::NotYours { .. } => (Exit::Refused, "impostor"),
             ApiClientError::Address { .. } => (Exit::BadInput, "bad-input"),
             ApiClientError::Protocol(_) => (Exit::Other, "protocol"),
             ApiClientError::System(_) => (Exit::Other, "system"),
