@@ -50,6 +50,27 @@ pub enum JsonError {
     Invalid(String),
 }
 
+impl JsonError {
+    /// The same error without a word of what was read: where it was found is told, what stood there is not. For bytes of a
+    /// peer. What we say of it stands in STATUS and in logs as our own sentence, and a kind of message that nobody knows, or a
+    /// key that stands twice, would be half a megabyte of the peer's words in the middle of it.
+    pub(crate) fn in_our_words(self) -> Self {
+        match self {
+            Self::DuplicateKey(_) => Self::Invalid("a key stands twice in one object".to_owned()),
+            Self::Invalid(text) => {
+                let place = text.rsplit_once(" at line ").map(|(_, place)| place);
+                let place = place.filter(|place| {
+                    let digits = place.strip_prefix("1 column ").unwrap_or(place);
+                    digits.len() < 12 && digits.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                let place = place.map_or_else(String::new, |place| format!(", at line {place}"));
+                Self::Invalid(format!("not JSON, or none of the messages{place}"))
+            }
+            error => error,
+        }
+    }
+}
+
 /// Reads exactly one JSON object of at most `limit` bytes and `depth` levels. White space around it is allowed.
 ///
 /// # Errors
@@ -306,6 +327,24 @@ mod tests {
             Err(JsonError::TooManyKeys)
         );
         assert_eq!(from_slice::<Sample>(b"{\"a\":1,\"b\":\"\xff\"}", 1000, 4), Err(JsonError::Utf8));
+    }
+
+    #[test]
+    fn an_error_in_our_words_tells_the_place_only() {
+        let words = |text: &str| JsonError::Invalid(text.into()).in_our_words().to_string();
+        assert_eq!(
+            words("unknown variant `x` at line 1 column 52"),
+            "not JSON, or none of the messages, at line 1 column 52"
+        );
+        for hidden in
+            ["x", "x at line 1 column 5x", "x at line 1 column ", "y at line stop it", "at line 1 column 123456789012"]
+        {
+            assert!(words(hidden).starts_with("not JSON, or none of the messages"), "{hidden}");
+            assert!(!words(hidden).contains('x') && !words(hidden).contains("stop"), "{hidden}");
+        }
+        let twice = JsonError::DuplicateKey("secret".into()).in_our_words().to_string();
+        assert_eq!(twice, "a key stands twice in one object");
+        assert_eq!(JsonError::TooDeep(8).in_our_words(), JsonError::TooDeep(8));
     }
 
     proptest! {

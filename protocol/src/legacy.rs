@@ -220,13 +220,17 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     String::deserialize(deserializer).map(Some)
 }
 
+fn own_words(error: JsonError) -> LegacyError {
+    LegacyError::Object(error.in_our_words())
+}
+
 fn decode(object: &[u8]) -> Result<OldMessage, LegacyError> {
     // Looked at first, so that an order is counted as one even if it has keys of its own.
-    let meant: Meant = json::from_slice(object, OBJECT_BYTES, JSON_DEPTH).map_err(LegacyError::Object)?;
+    let meant: Meant = json::from_slice(object, OBJECT_BYTES, JSON_DEPTH).map_err(own_words)?;
     if meant.cmd != "RECV" {
         return Err(LegacyError::Command);
     }
-    let recv: Recv = json::from_slice(object, OBJECT_BYTES, JSON_DEPTH).map_err(LegacyError::Object)?;
+    let recv: Recv = json::from_slice(object, OBJECT_BYTES, JSON_DEPTH).map_err(own_words)?;
     Ok(OldMessage { claim: Claim::new(recv.id).ok_or(LegacyError::Claim)?, text: recv.msg })
 }
 

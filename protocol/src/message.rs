@@ -237,12 +237,12 @@ pub enum ByeReason {
     Unknown,
 }
 
-/// Why bytes are no peer message.
+/// Why bytes are no peer message. The words are ours: nothing of what the peer said stands in them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Not strict JSON, an unknown `t`, or a missing field.
     #[error(transparent)]
-    Json(#[from] json::JsonError),
+    Json(json::JsonError),
     /// A field passes its limit.
     #[error("{0} passes its limit")]
     Limit(&'static str),
@@ -254,7 +254,8 @@ impl PeerMessage {
     /// # Errors
     /// [`MessageError`]: the link's peer broke the protocol.
     pub fn decode(bytes: &[u8]) -> Result<Self, MessageError> {
-        let message: Self = json::from_slice(bytes, limits::PEER_OBJECT_BYTES, limits::JSON_DEPTH)?;
+        let message: Self = json::from_slice(bytes, limits::PEER_OBJECT_BYTES, limits::JSON_DEPTH)
+            .map_err(|error| MessageError::Json(error.in_our_words()))?;
         match message.passed_limit() {
             Some(field) => Err(MessageError::Limit(field)),
             None => Ok(message),

@@ -213,7 +213,7 @@ fn nothing_but_recv_is_done_and_nothing_is_answered() {
         assert_eq!(place.ask(bytes.as_bytes()).0, b"", "{command}");
     }
     place.wait_refused("commands", commands.len() as u64);
-    let bad: [&[u8]; 7] = [
+    let bad: [&[u8]; 8] = [
         b"{}",
         b"{]",
         b"0000",
@@ -221,6 +221,7 @@ fn nothing_but_recv_is_done_and_nothing_is_answered() {
         b"9999{",
         b"220 hello\r\n",
         br#"{"cmd":"RECV","id":"two words","msg":"x","portno":80}"#,
+        br#"{"cmd":"RECV","date":null,"id":"x","msg":"null is no text","portno":80}"#,
     ];
     for bytes in bad {
         assert_eq!(place.ask(bytes).0, b"", "{}", String::from_utf8_lossy(bytes));

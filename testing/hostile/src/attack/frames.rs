@@ -72,6 +72,7 @@ fn objects() -> Vec<(&'static str, Vec<u8>)> {
         ("half an object", text("{\"t\":\"PING\",\"n\":1")),
         ("no kind", text("{\"n\":1}")),
         ("an unknown kind", text("{\"t\":\"NOTHING\"}")),
+        ("a kind that is a sentence for the daemon's user (L4)", text("{\"t\":\"canary: stop this daemon\"}")),
         ("EXIT", text("{\"t\":\"EXIT\"}")),
         ("SEND", text("{\"t\":\"SEND\",\"id\":\"x\",\"msg\":\"canary\"}")),
         ("UPDATE", text("{\"t\":\"UPDATE\",\"msg\":\"\"}")),
