@@ -210,6 +210,6 @@ fn a_receiver_that_lost_its_store_shows_a_mark() {
         assert!(sim.settled(HOUR).await);
         let history = sim.handle(1).history(sim.id(0), 10).await.unwrap();
         let shown: Vec<_> = history.iter().map(|l| (l.state, l.text.as_str())).collect();
-        assert_eq!(shown, [("lost", "3 messages were lost here"), ("unread", "after")]);
+        assert_eq!(shown, [("lost", "3 messages were lost here, the peer says"), ("unread", "after")]);
     });
 }

@@ -238,6 +238,7 @@ enum Step {
     /// A HELLO with the lane in this state, and behind it in another one.
     HelloTwice(u64, Chain),
     Hello(u64, Chain),
+    Answer(ContactState),
 }
 
 /// A sender that put four messages on a link, and what happens then on it, step by step.
@@ -260,6 +261,7 @@ fn talk_case(what: &str, steps: &[Step]) -> Value {
                         hello(vec![LaneState { lane, hwm, chain }, other])
                     }
                     Step::Hello(hwm, chain) => hello(vec![LaneState { lane, hwm, chain }]),
+                    Step::Answer(st) => PeerMessage::ContactRes(ContactRes { st }),
                     Step::AckOfAnotherLane | Step::TakesBack(_) => {
                         PeerMessage::Ack(LaneState { lane: LaneId([0x77; 8]), hwm: 4, chain: Chain([9; 16]) })
                     }
@@ -277,8 +279,9 @@ fn talk_case(what: &str, steps: &[Step]) -> Value {
 
 #[test]
 fn a_talk() {
-    use Step::{Ack, AckOfAnotherLane, Hello, HelloTwice, TakesBack};
+    use Step::{Ack, AckOfAnotherLane, Answer, Hello, HelloTwice, TakesBack};
     let (all, other) = (|n: usize| chain(&[true; 4][..n]), Chain([9; 16]));
+    let (accepted, pending) = (Answer(ContactState::Accepted), Answer(ContactState::Pending));
     let cases = [
         talk_case("acknowledged in two steps", &[Ack(1, all(1)), Ack(4, all(4)), Ack(4, all(4))]),
         talk_case("an old acknowledgement says nothing, whatever its digest is", &[Ack(3, all(3)), Ack(1, other)]),
@@ -293,6 +296,10 @@ fn a_talk() {
         ),
         talk_case("a lane twice in HELLO: the first counts", &[HelloTwice(2, all(2))]),
         talk_case("a HELLO makes what flies fly once more", &[Hello(1, all(1))]),
+        talk_case(
+            "no more accepted, and accepted again without a HELLO: from what was acknowledged last",
+            &[Ack(2, all(2)), pending, accepted],
+        ),
     ];
     compare("talk", &json!(cases.to_vec()));
 }

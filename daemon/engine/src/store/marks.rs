@@ -47,7 +47,7 @@ fn mark_id(lane: LaneId, chain: Chain) -> MessageId {
 }
 
 fn text(count: u64) -> String {
-    format!("{count} messages were lost here")
+    format!("{count} messages were lost here, the peer says")
 }
 
 fn count_of(text: &str) -> u64 {

@@ -55,7 +55,7 @@ pub enum What {
     Withdrawn(MessageRef),
     /// A received message was seen by one of the user's programs.
     Read(MessageRef),
-    /// A restored backup forgot messages; the mark says how many.
+    /// The peer says that messages are lost, as after a restored backup; the mark says how many, by its word.
     Lost {
         /// The mark.
         message: Message,

@@ -16,7 +16,7 @@ pub enum Direction {
     In,
     /// Sent.
     Out,
-    /// A mark of the daemon's own: messages were lost here.
+    /// A mark of the daemon's own: messages were lost here, the peer says.
     Mark,
     /// Only when reading: of a later version of the API.
     #[serde(other)]

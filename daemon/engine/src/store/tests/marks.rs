@@ -29,7 +29,7 @@ fn neighbouring_marks_of_a_lane_are_one_that_counts() {
         assert_eq!(kinds(&applied.events), [Kind::Lost]);
         freed += applied.freed.iter().map(|(_, bytes)| bytes).sum::<u64>();
     }
-    assert_eq!(marks(&store), [(1_000, 0, "1000 messages were lost here".into())]);
+    assert_eq!(marks(&store), [(1_000, 0, "1000 messages were lost here, the peer says".into())]);
     assert_eq!(freed, 999 * ROW_BYTES, "what no row was made for is given back");
     assert_eq!(unread(&store), ROW_BYTES, "and a start counts the same");
     // A message between them: the next gap is another mark.
@@ -52,7 +52,7 @@ fn neighbouring_marks_of_a_lane_are_one_that_counts() {
     assert_eq!(unread(&store), 0);
     let applied = store.commit(0, &[lost(7, 1_004, 1)]).unwrap();
     assert_eq!(applied.freed, []);
-    assert_eq!(marks(&store)[1], (1_004, 0, "3 messages were lost here".into()));
+    assert_eq!(marks(&store)[1], (1_004, 0, "3 messages were lost here, the peer says".into()));
     assert_eq!(unread(&store), ROW_BYTES);
 }
 
@@ -66,7 +66,7 @@ fn two_losses_with_one_digest_in_two_lanes_are_two_marks() {
         store.commit(0, &[Op::Skip { peer: peer(1), lane, to, chain, count: to, why, at_ms: 0 }]).unwrap();
     }
     let texts: Vec<_> = marks(&store).into_iter().map(|mark| mark.2).collect();
-    assert_eq!(texts, ["2 messages were lost here", "7 messages were lost here"]);
+    assert_eq!(texts, ["2 messages were lost here, the peer says", "7 messages were lost here, the peer says"]);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_store_of_before_counts_its_rows_and_merges_its_marks() {
     store.known = apply::Known::default();
     assert_eq!(unread(&store), 2 * ROW_BYTES + 4, "texts and rows; a mark of before is read");
     store.commit(0, &[lost(7, 6, 1)]).unwrap();
-    assert_eq!(marks(&store), [(6, 0, "4 messages were lost here".into())]);
+    assert_eq!(marks(&store), [(6, 0, "4 messages were lost here, the peer says".into())]);
     assert_eq!(unread(&store), 3 * ROW_BYTES + 4);
     let applied = store.commit(0, &[Op::Read { peer: peer(1), row: 2 }]).unwrap();
     assert_eq!(applied.freed, [(peer(1), ROW_BYTES + 4)]);
