@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod endurance;
 pub mod files;
 pub mod loads;
+pub mod old;
 pub mod owner;
 
 use crate::process;
@@ -66,7 +67,7 @@ impl Place {
         let dir = tempfile::tempdir()?;
         let peers = dir.path().join("peers");
         std::fs::create_dir(&peers)?;
-        let daemon = started(program, dir.path(), "victim", 1, descriptors)?;
+        let daemon = started(program, dir.path(), "victim", 1, descriptors, &[])?;
         Ok(Self { daemon, dir })
     }
 
@@ -91,7 +92,7 @@ impl Place {
     /// # Errors
     /// When it does not serve.
     pub fn neighbour(&self, program: &Path) -> anyhow::Result<Daemon> {
-        started(program, self.dir.path(), "neighbour", 2, None)
+        started(program, self.dir.path(), "neighbour", 2, None, &[])
     }
 
     /// Its control port.
@@ -146,12 +147,21 @@ impl Place {
     }
 }
 
-fn started(program: &Path, dir: &Path, name: &str, seed: u8, descriptors: Option<usize>) -> anyhow::Result<Daemon> {
+/// Starts the loopback daemon with these options more.
+fn started(
+    program: &Path,
+    dir: &Path,
+    name: &str,
+    seed: u8,
+    descriptors: Option<usize>,
+    options: &[&str],
+) -> anyhow::Result<Daemon> {
     ensure!(program.is_file(), "{} is not built", program.display());
     let data = dir.join(name);
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut arguments = vec![text(&data), text(&dir.join("peers")), seed.to_string()];
     arguments.extend(["connections=4000".to_owned(), "tasks".to_owned()]);
+    arguments.extend(options.iter().map(|option| (*option).to_owned()));
     let mut daemon = match descriptors {
         None => Daemon::new(program, arguments, &data),
         Some(count) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, endurance, files, owner};
+use torchat_hostile::local::{chromium, endurance, files, old, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -134,6 +134,9 @@ async fn run() -> anyhow::Result<()> {
             } else {
                 println!("SKIPPED: not root, so nothing of other users was tried");
             }
+            let program = daemon.clone();
+            tokio::task::spawn_blocking(move || old::run(&program, |name| println!("held                {name}")))
+                .await??;
             match chromium::installed() {
                 Some(program) => println!("{}", chromium::run(&program, &daemon).await?),
                 None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),

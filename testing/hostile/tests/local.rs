@@ -7,7 +7,7 @@ use std::time::Duration;
 use torchat_harness::skipped::is_root;
 use torchat_hostile::attack::{self, Outcome};
 use torchat_hostile::local::loads::{self, Load, Sizes};
-use torchat_hostile::local::{endurance, owner};
+use torchat_hostile::local::{endurance, old, owner};
 use torchat_hostile::victim::Pair;
 
 fn daemon() -> &'static Path {
@@ -58,6 +58,11 @@ fn other_users_of_the_machine_run_nothing_and_keep_nobody_waiting() {
         ratio: 5.0,
     };
     owner::run(&setup, |name, result| println!("{name}: {result:?}")).unwrap();
+}
+
+#[test]
+fn what_is_no_message_of_an_old_program_is_not_kept() {
+    old::run(daemon(), |name| println!("{name}")).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,7 +49,9 @@ impl Stream {
         let Self::Tcp(stream) = self else { return Ok(()) };
         match Owners::new().check(stream) {
             Ok(()) => Ok(()),
-            Err(why @ (Refused::NoOwner | Refused::NotAccepted)) => Err(ApiClientError::Lost { reason: why.to_string() }),
+            Err(why @ (Refused::NoOwner | Refused::NotAccepted)) => {
+                Err(ApiClientError::Lost { reason: why.to_string() })
+            }
             Err(why) => Err(ApiClientError::NotYours { endpoint: endpoint.to_string(), why: why.to_string() }),
         }
     }

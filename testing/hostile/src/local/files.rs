@@ -43,6 +43,11 @@ const ROWS: [Row; 6] = [
     },
 ];
 
+/// What is tried.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name)
+}
+
 /// Tries all rows against the program; prints one line for each.
 ///
 /// # Errors

@@ -48,6 +48,11 @@ const ROWS: &[Row] = &[
     ("local user, M9: nobody in a user namespace", nobody),
 ];
 
+/// What is tried.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
 /// Runs all rows, and tells each as it ends.
 ///
 /// # Errors
