@@ -9,6 +9,7 @@ pub mod cert;
 pub mod control;
 pub mod frame;
 pub mod hello;
+pub mod home;
 pub mod id;
 pub mod invite;
 pub mod json;

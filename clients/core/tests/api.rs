@@ -166,6 +166,36 @@ fn refusals_and_silence_are_told_apart() {
     fake.end();
 }
 
+/// What the daemon takes for no object ends the connection, and with it what others wait for.
+#[test]
+fn a_call_that_is_no_request_is_refused_here_and_ends_nobodys_connection() {
+    let fake = Fake::new(|listener| {
+        let mut talk = Talk::accept(listener);
+        talk.welcome(0);
+        let sub = talk.expect("SUBSCRIBE");
+        talk.say(&json!({"ref": sub, "ok": {"after": 0, "last": 0}}));
+        // Nothing of the bad calls came.
+        let host = talk.expect("HOST");
+        talk.say(&json!({"ref": host, "ok": {"onion": ONION}}));
+        talk.event(&sub, 1);
+        talk.hear();
+    });
+    let connection = fake.open().unwrap();
+    let mut subscription = connection.subscribe(all()).unwrap();
+    let history = |before, after| History { peer: peer(), before, after, limit: None };
+    for wrong in [history(Some(i64::MAX), None), history(None, Some(1 << 53)), history(Some(i64::MIN), None)] {
+        let error = connection.call(&wrong).unwrap_err();
+        assert_eq!(error.code(), Some("bad-request"), "{error}");
+        assert!(!error.is_passing());
+    }
+    let far = Subscribe { from: Some(From::After(u64::MAX)), ..all() };
+    assert_eq!(connection.subscribe(far).unwrap_err().code(), Some("bad-request"));
+    connection.call(&Host {}).unwrap();
+    assert_eq!(subscription.next(LONG).unwrap().unwrap().seq, 1);
+    drop((subscription, connection));
+    fake.end();
+}
+
 #[test]
 fn who_waits_when_the_daemon_leaves_is_told_why() {
     let fake = Fake::new(|listener| {

@@ -102,9 +102,145 @@ class Discovery(unittest.TestCase):
                     self.assertEqual(torchat.find("1234").port, 1234)
 
 
+    def test_the_directory_is_that_of_the_table_which_the_daemon_is_tested_with_too(self) -> None:
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "core", "golden", "places.json")) as file:
+            rows = json.load(file)
+        self.assertGreaterEqual(len(rows), 17)
+        for row in rows:
+            found = _core.data_directory(row["data_home"], row["home"], lambda: row["entry"])
+            self.assertEqual(found, row["directory"], row["about"])
+
+    def test_without_a_home_it_says_so_and_a_port_is_a_number(self) -> None:
+        with mock.patch.dict(os.environ, {"HOME": "relative", "XDG_DATA_HOME": "", "TORCHAT_SOCKET": ""}):
+            with self.assertRaisesRegex(torchat.NotFound, "HOME must be"):
+                torchat.find()
+        with tempfile.TemporaryDirectory() as data:
+            os.mkdir(os.path.join(data, "torchatd"))
+            with mock.patch.dict(os.environ, {"XDG_DATA_HOME": data, "TORCHAT_SOCKET": ""}):
+                for wrong in ("", "0", "70000", "../x", "8000 x"):
+                    with open(os.path.join(data, "torchatd", "port"), "w") as file:
+                        file.write(wrong)
+                    self.assertRaises(torchat.NotFound, torchat.find)
+
+
+# What JSON, or Python's notion of it, takes, and the daemon does not.
+NO_REQUESTS: List[Dict[str, Any]] = [
+    {"wait": float("inf")}, {"wait": float("nan")}, {"wait": -float("inf")}, {"after": 2**63}, {"after": 2**53},
+    {"after": -2**53}, {"after": [{"x": 2**64}]}, {"text": "half \ud83d"}, {"text": "\udcff"}, {"x": {"\ud800": 1}},
+    {"x": {1: 2}}, {"x": {None: 2}}, {"x": b"bytes"}, {"x": {1, 2}}, {"x": object()}, {"x": [[[[[[[[]]]]]]]]},
+    {"x": {str(n): n for n in range(65)}}, {str(n): n for n in range(64)}, {"text": "x" * 2**20},
+]
+
+
+class BadCalls(unittest.TestCase):
+    """One bad call ends nothing that others share."""
+
+    def script(self, talk: Talk) -> None:
+        talk.welcome()
+        subscribe = talk.hear()
+        talk.say(ref=subscribe["ref"], ok={"after": 0, "last": 0})
+        # Nothing of the bad calls came.
+        request = talk.hear()
+        self.assertEqual(request["cmd"], "HOST")
+        talk.say(ref=request["ref"], ok={})
+        talk.event(subscribe["ref"], 1)
+        talk.say(ref=talk.hear()["ref"], ok={})
+
+    def test_what_is_no_request_is_refused_here_and_the_connection_lives(self) -> None:
+        deep: List[Any] = []
+        deep.append(deep)
+        fake = Fake(self, self.script, self.script)
+        with torchat.Client(fake.path) as client, client.follow(start=0) as events:
+            self.assertIsNone(events.next(0))
+            for wrong in NO_REQUESTS + [{"x": deep}]:
+                with self.assertRaises(torchat.Refused) as refused:
+                    client.call("EVENTS", **wrong)
+                self.assertIn(refused.exception.code, ("bad-request", "too-long"))
+                self.assertRaises(torchat.Refused, client.send, ONION, "x", client_id=wrong.get("text", "\ud800"))
+            nothing = float("nan")
+            self.assertRaises(torchat.Refused, client.call, "HOST", answer_within=nothing)
+            self.assertRaises(torchat.Refused, client.send, ONION, "x", wait=nothing)
+            self.assertRaises(torchat.Refused, events.next, nothing)
+            # For ever is a time.
+            client.call("HOST", answer_within=float("inf"))
+            event = events.next(1e300)
+            assert event is not None
+            self.assertEqual(event["seq"], 1)
+
+        async def same() -> None:
+            async with torchat.aio.Client(fake.path) as client, client.follow(start=0) as events:
+                self.assertIsNone(await events.next(0))
+                for wrong in NO_REQUESTS + [{"x": deep}]:
+                    with self.assertRaises(torchat.Refused):
+                        await client.call("EVENTS", **wrong)
+                with self.assertRaises(torchat.Refused):
+                    await client.call("HOST", answer_within=float("nan"))
+                await client.call("HOST", answer_within=float("inf"))
+                event = await events.next(1e300)
+                assert event is not None
+                self.assertEqual(event["seq"], 1)
+
+        asyncio.run(same())
+
+    def test_what_a_daemon_takes_is_sent_as_it_is(self) -> None:
+        heard: List[Any] = []
+
+        def script(talk: Talk) -> None:
+            talk.welcome()
+            for _ in range(2):
+                heard.append(talk.hear())
+                talk.say(ref=heard[-1]["ref"], ok={})
+            talk.hear()
+
+        text = "a\0b\r\n\ufeff\u202ee\u0301\u00e9\U0001f600\u2028"
+        with torchat.Client(Fake(self, script).path) as client:
+            client.call("SEND", peer=ONION, text=text, n=2**53 - 1, m=-(2**53 - 1), f=1e308, t=True)
+            client.call("X", x=[[[[[[[]]]]]]], y=(1, 2))
+        self.assertEqual((heard[0]["text"], heard[0]["n"], heard[0]["m"]), (text, 2**53 - 1, -(2**53 - 1)))
+
+    def test_lines_that_are_no_answers_end_those_that_wait(self) -> None:
+        def says(**what: Any) -> Callable[[Talk], None]:
+            def script(talk: Talk) -> None:
+                talk.welcome()
+                talk.say(**{**what, "ref": talk.hear()["ref"]})
+                talk.hear()
+            return script
+
+        wrong: List[Dict[str, Any]] = [{"error": 5}, {"error": None}, {"error": "no"}]
+        fake = Fake(self, *(says(**what) for what in wrong))
+        with torchat.Client(fake.path) as client:
+            for _ in wrong:
+                self.assertRaises(torchat.NotUnderstood, client.call, "HOST")
+
+    def test_a_fork_has_a_connection_of_its_own_and_ends_no_other(self) -> None:
+        def one(talk: Talk) -> None:
+            talk.welcome()
+            for _ in range(2):
+                talk.say(ref=talk.hear()["ref"], ok={})
+
+        fakes = [Fake(self, one), Fake(self, one)]
+        with torchat.Client(fakes[0].path) as client:
+            client.call("HOST")
+            child = os.fork()
+            if child == 0:
+                # It must not come back into the test, whatever happens.
+                code = 1
+                try:
+                    client._address = fakes[1].path
+                    client.call("HOST")
+                    client.call("HOST")
+                    client.close()
+                    code = 0
+                finally:
+                    os._exit(code)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            client.call("HOST")
+
+
 class Tokens(unittest.TestCase):
     def test_a_token_does_not_show_its_secret(self) -> None:
-        self.assertEqual(repr(torchat.Token(TOKEN + "\n")), "Token('cron', ..)")
+        for text in (TOKEN + "\n", "\ufeff" + TOKEN + "\r\n"):
+            self.assertEqual(repr(torchat.Token(text)), "Token('cron', ..)")
         for wrong in ("", "cron", TOKEN + "a", TOKEN.upper(), TOKEN[:-1] + "1"):
             self.assertRaises(ValueError, torchat.Token, wrong)
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import List
 
@@ -14,21 +15,22 @@ from . import Client, Error, harmless
 
 
 def main(arguments: List[str]) -> int:
+    if sys.stdout is None:
+        # Closed from the beginning: what would be taken away for the output would be lost.
+        return _say("torchat: standard output is closed", 1)
     if arguments == ["harmless"]:
         for line in sys.stdin.buffer:
             sys.stdout.write(harmless(line.decode("utf-8", "replace")))
             sys.stdout.flush()
         return 0
     if len(arguments) not in (1, 2) or arguments[0].startswith("-"):
-        print(__doc__, file=sys.stderr)
-        return 2
+        return _say(__doc__, 2)
     try:
         parameters = json.loads(arguments[1]) if len(arguments) == 2 else {}
         if not isinstance(parameters, dict):
             raise ValueError("no object")
     except ValueError as error:
-        print(f"torchat: the parameters must be a JSON object: {error}", file=sys.stderr)
-        return 2
+        return _say(f"torchat: the parameters must be a JSON object: {error}", 2)
     # Commands that wait themselves: SEND for the delivery, EVENTS for an event.
     wait = parameters.get("wait")
     seconds = parameters.get("timeout", 120) if wait == "delivered" else wait
@@ -38,10 +40,28 @@ def main(arguments: List[str]) -> int:
             # As escapes: texts are as their writers wrote them.
             print(json.dumps(daemon.call(arguments[0], answer_within=limit, **parameters)))
     except Error as error:
-        print(f"torchat: {error}", file=sys.stderr)
-        return 1
+        return _say(f"torchat: {error}", 1)
     return 0
 
 
+def _say(words: str, code: int) -> int:
+    if sys.stderr is not None:
+        print(words, file=sys.stderr)
+    return code
+
+
+def _run() -> int:
+    """Ends with 0 when the reader of the output has had enough, and with 1 when the output cannot be written."""
+    try:
+        code = main(sys.argv[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except OSError as error:
+        # What could not be written must not be tried again at the end of the interpreter.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0 if isinstance(error, BrokenPipeError) else _say(f"torchat: the output cannot be written: {error}", 1)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_run())

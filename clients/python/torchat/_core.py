@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import json
 import os
+import pwd
 import re
 import secrets
 import struct
@@ -23,6 +24,12 @@ OBJECT_BYTES = 1024 * 1024
 LINE_BYTES = 64 * 1024 * 1024
 # Bytes of events that wait for a reader. What comes beyond is fetched again from the daemon's log.
 QUEUE_BYTES = 1024 * 1024
+# What the daemon takes: levels of a request, names in one object of it, and whole numbers.
+DEPTH = 8
+KEYS = 64
+MAX_INTEGER = 2**53 - 1
+# Longest wait of a SEND, in seconds.
+WAIT_MAX = 3600
 RETRY_MIN = 0.05
 RETRY_MAX = 5.0
 # Refusals that pass by themselves.
@@ -122,21 +129,43 @@ def parse(text: str) -> Address:
     return address
 
 
+def _entry_home() -> Optional[str]:
+    """The home that the system's list of users names."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return None
+
+
+def data_directory(data_home: Optional[str], home: Optional[str], entry: Callable[[], Optional[str]]) -> Optional[str]:
+    """The daemon's directory by the one rule of daemon and clients: XDG_DATA_HOME if it is absolute; else below HOME; without
+    HOME, or with an empty one, below the home of the system's list of users. None: that is no absolute path."""
+    if data_home and os.path.isabs(data_home):
+        return os.path.join(data_home, "torchatd")
+    home = home or entry()
+    if not home or not os.path.isabs(home):
+        return None
+    return os.path.join(home, ".local", "share", "torchatd")
+
+
 def find(socket: Optional[str] = None) -> Address:
     """The daemon: what is given, else TORCHAT_SOCKET, else what the default data directory says."""
     given = socket or os.environ.get("TORCHAT_SOCKET")
     if given:
         return parse(given)
-    base = os.environ.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".local", "share")
-    directory = os.path.join(base, "torchatd")
+    directory = data_directory(os.environ.get("XDG_DATA_HOME"), os.environ.get("HOME"), _entry_home)
+    if directory is None:
+        raise NotFound("no torchatd is found: there is no home directory (HOME must be an absolute path); name its socket in "
+                       "TORCHAT_SOCKET")
     path = os.path.join(directory, "control.sock")
     if os.path.exists(path):
         return Address(path=path)
     try:
         with open(os.path.join(directory, "port"), encoding="ascii") as file:
-            return parse(file.read().strip())
+            port = file.read().strip()
+        if not re.fullmatch("[0-9]+", port) or not 0 < int(port) < 65536:
+            raise ValueError("no port")
+        return Address(port=int(port))
     except (OSError, ValueError):
         raise NotFound(f"no torchatd is found: {directory} has no control.sock and no port; start it with "
                        "`torchatd -d`, or name its socket in TORCHAT_SOCKET") from None
@@ -168,7 +197,8 @@ class Token:
     """A token with its secret: `torchat-token:NAME:SECRET`, as TOKEN create has shown it."""
 
     def __init__(self, text: str) -> None:
-        found = re.fullmatch("torchat-token:([A-Za-z0-9._-]{1,64}):([a-z2-7]{52})", text.strip())
+        # Some editors put a byte order mark before everything.
+        found = re.fullmatch("torchat-token:([A-Za-z0-9._-]{1,64}):([a-z2-7]{52})", text.lstrip("\ufeff").strip())
         try:
             if not found:
                 raise ValueError
@@ -235,6 +265,48 @@ def _welcome(answer: Json) -> Welcome:
     return answer  # type: ignore[return-value]
 
 
+def request_line(cmd: str, request: Json) -> bytes:
+    """A request as bytes. What the daemon would take for no JSON is refused here: it would end the connection, and with it
+    what other threads and tasks wait for."""
+    try:
+        _check(request, 0)
+        line = json.dumps(request, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        # UnicodeEncodeError, of half a surrogate pair, is a ValueError. Its own words would show the text.
+        reason = "a text in it is not Unicode" if isinstance(error, UnicodeError) else str(error)
+        raise Refused({"code": "bad-request", "message": f"{cmd} cannot be asked so: {reason}"}) from None
+    if len(line) > OBJECT_BYTES:
+        raise Refused({"code": "too-long", "message": f"a request has at most {OBJECT_BYTES} bytes"})
+    return line
+
+
+def _check(value: object, levels: int) -> None:
+    """What JSON takes and the daemon does not: numbers that programs do not keep exactly, names that are no texts, and what is
+    nested deeper or has more names than any request."""
+    if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError("a number is larger than programs keep exactly (2^53-1)")
+    if not isinstance(value, (dict, list, tuple)):
+        return
+    if levels == DEPTH:
+        raise ValueError(f"it is nested deeper than {DEPTH} levels")
+    if isinstance(value, dict):
+        if len(value) > KEYS:
+            raise ValueError(f"an object has more than {KEYS} names")
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a name in it is no text")
+    for inner in value.values() if isinstance(value, dict) else value:
+        _check(inner, levels + 1)
+
+
+def seconds(value: Optional[float]) -> Optional[float]:
+    """A time that a caller gives; None: for ever, which is what more than a lifetime is too."""
+    if value is None or value > 1e9:
+        return None
+    if value != value:
+        raise Refused({"code": "bad-value", "message": "a time must be a number of seconds"})
+    return max(0.0, value)
+
+
 Answer = Union[Json, Error]
 # What a subscription's reader finds: an event, how it ended, None (somebody wants attention), True (events were dropped), or
 # a number: up to there the daemon has looked, and there was nothing else for the filter.
@@ -278,9 +350,7 @@ class Wire:
         self._last += 1
         reference = self._last
         wanted = {key: value for key, value in parameters.items() if value is not None}
-        line = json.dumps({**wanted, "cmd": cmd, "ref": reference}, ensure_ascii=False).encode() + b"\n"
-        if len(line) > OBJECT_BYTES:
-            raise Refused({"code": "too-long", "message": f"a request has at most {OBJECT_BYTES} bytes"})
+        line = request_line(cmd, {**wanted, "cmd": cmd, "ref": reference})
         self._waiting[reference] = answer
         if route:
             # In place before it is asked for: events may come right behind the answer.
@@ -309,8 +379,12 @@ class Wire:
             found = json.loads(line)
             if not isinstance(found, dict):
                 raise ValueError("no object")
-        except ValueError as error:
+            self._take(found, len(line))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            # Whatever it is, those that wait must hear of it.
             raise NotUnderstood(f"what came from torchatd is not understood: {error}") from None
+
+    def _take(self, found: Json, size: int) -> None:
         reference = found.get("ref")
         if "error" in found:
             refused = Refused(found["error"])
@@ -327,11 +401,11 @@ class Wire:
         elif "sub" in found and "event" in found:
             route = self._routes.get(found["sub"])
             if route:
-                route.push(found["event"], len(line))
+                route.push(found["event"], size)
         elif "sub" in found and isinstance(found.get("upto"), int):
             route = self._routes.get(found["sub"])
             if route:
-                route.push(found["upto"], len(line))
+                route.push(found["upto"], size)
         elif "cmd" in found:
             raise NotUnderstood("this torchatd does not know API 1: it is too old")
         # Anything else is of a later version of the API and was not asked for.
@@ -403,7 +477,8 @@ def send_parameters(peer: str, text: str, key: Optional[str], wait: Optional[flo
                     expire: Optional[int]) -> Json:
     parameters: Json = {"peer": peer, "text": text, "client_id": key or client_id(), "expire": expire}
     if wait is not None:
-        parameters.update(wait="delivered", timeout=max(1, int(wait)))
+        # For ever is as long as the daemon waits.
+        parameters.update(wait="delivered", timeout=max(1, int(seconds(wait) or WAIT_MAX)))
     return parameters
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Optional, Union
 
-from ._core import RETRY_MAX, RETRY_MIN, Error, Item, Place, Route, TimedOut, lost
+from ._core import RETRY_MAX, RETRY_MIN, Error, Item, Place, Route, TimedOut, lost, seconds
 from ._types import Event, Json
 
 State = Callable[[str, Optional[Error]], None]
@@ -14,8 +14,8 @@ State = Callable[[str, Optional[Error]], None]
 class Attempts:
     """How often a SEND is tried: until the time is up, if the error passes by itself."""
 
-    def __init__(self, seconds: float) -> None:
-        self._deadline, self._delay = time.monotonic() + seconds, RETRY_MIN
+    def __init__(self, tries: float) -> None:
+        self._deadline, self._delay = time.monotonic() + tries, RETRY_MIN
 
     def after(self, error: Error) -> float:
         """How long to wait before the next one; raises the error if there is none."""
@@ -30,7 +30,8 @@ class Deadline:
     """The time that a caller gives."""
 
     def __init__(self, timeout: Optional[float]) -> None:
-        self._end = None if timeout is None else time.monotonic() + timeout
+        limit = seconds(timeout)
+        self._end = None if limit is None else time.monotonic() + limit
 
     def left(self, most: Optional[float] = None) -> Optional[float]:
         """What is left of it, at most so much; None: for ever."""

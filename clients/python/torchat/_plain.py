@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import threading
@@ -18,8 +19,10 @@ from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer,
 class Link:
     """One connection, and the thread that reads it."""
 
-    def __init__(self, address: Address, name: str, token: Optional[Token], timeout: float) -> None:
+    def __init__(self, address: Address, name: str, token: Optional[Token], limit: Optional[float]) -> None:
         self._wire, self._lock, self._write = Wire(), threading.Lock(), threading.Lock()
+        self._pid = os.getpid()
+        timeout = _core.seconds(limit)
         family = socket.AF_UNIX if address.path is not None else socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self._socket = socket.socket(family)
         self._socket.settimeout(timeout)
@@ -55,6 +58,11 @@ class Link:
     def is_lost(self) -> bool:
         return self._wire.cause is not None
 
+    @property
+    def is_inherited(self) -> bool:
+        """This process is a fork of the one that connected. The connection is the other's, and so is the thread that reads it."""
+        return self._pid != os.getpid()
+
     def _read(self) -> None:
         cause: Error = _core.lost("torchatd closed it")
         try:
@@ -81,19 +89,28 @@ class Link:
             pass
 
     def close(self) -> None:
-        self._lose(_core.lost("this program closed it"))
+        if not self.is_inherited:
+            self._lose(_core.lost("this program closed it"))
         self._socket.close()
 
-    def ask(self, cmd: str, parameters: Json, timeout: Optional[float], route: Optional[Route] = None) -> Tuple[int, Json]:
-        """Asks and waits. Returns the request's number too."""
-        answers: "queue.SimpleQueue[Answer]" = queue.SimpleQueue()
-        with self._lock:
-            reference, line = self._wire.request(cmd, parameters, answers.put, route)
+    def _send(self, line: bytes) -> None:
         try:
             with self._write:
                 self._socket.sendall(line)
         except OSError as error:
             self._lose(_core.lost(f"it takes no requests: {error}"))
+        except BaseException:
+            # Interrupted, as by Ctrl-C: a part of the line may be out, and nothing can follow it.
+            self._lose(_core.lost("a request was interrupted"))
+            raise
+
+    def ask(self, cmd: str, parameters: Json, timeout: Optional[float], route: Optional[Route] = None) -> Tuple[int, Json]:
+        """Asks and waits. Returns the request's number too."""
+        answers: "queue.SimpleQueue[Answer]" = queue.SimpleQueue()
+        timeout = _core.seconds(timeout)
+        with self._lock:
+            reference, line = self._wire.request(cmd, parameters, answers.put, route)
+        self._send(line)
         try:
             answer = answers.get(timeout=timeout)
         except queue.Empty:
@@ -116,9 +133,8 @@ class Link:
         try:
             with self._lock:
                 _, line = self._wire.request(cmd, parameters, lambda _answer: None)
-            with self._write:
-                self._socket.sendall(line)
-        except (Error, OSError):
+            self._send(line)
+        except Error:
             # The connection is lost, which its readers are told.
             pass
 
@@ -292,7 +308,7 @@ class Client:
 
     def _link(self) -> Link:
         with self._lock:
-            if self._current is None or self._current.is_lost:
+            if self._current is None or self._current.is_lost or self._current.is_inherited:
                 if self._current is not None:
                     self._current.close()
                 self._current = Link(_core.find(self._address), self._name, self._token, self.timeout)

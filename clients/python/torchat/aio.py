@@ -31,12 +31,13 @@ class Link:
     @staticmethod
     async def open(address: Address, name: str, token: Optional[Token], timeout: float) -> "Link":
         limit = _core.LINE_BYTES
+        patience = _core.seconds(timeout)
         try:
             if address.path is not None:
                 opening = asyncio.open_unix_connection(address.path, limit=limit)
             else:
                 opening = asyncio.open_connection(address.host, address.port, limit=limit)
-            link = Link(*await asyncio.wait_for(opening, timeout))
+            link = Link(*await asyncio.wait_for(opening, patience))
         except OSError as error:
             raise _core.connect_failed(address, error) from None
         except asyncio.TimeoutError:
@@ -93,6 +94,7 @@ class Link:
                   route: Optional[Route] = None) -> Tuple[int, Json]:
         """Asks and waits. Returns the request's number too."""
         future: "asyncio.Future[Answer]" = asyncio.get_running_loop().create_future()
+        timeout = _core.seconds(timeout)
 
         def answered(answer: Answer) -> None:
             if not future.done():

@@ -1,14 +1,21 @@
 //! Finds a running daemon, and starts one for whoever wants that.
 
 use crate::arguments::PlaceArguments;
+use std::ffi::OsStr;
 use std::io::{IsTerminal as _, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use torchat_client::api::{Address, ApiClientError, Connection, Endpoint, Token};
 
 /// How long a daemon may take to stop. It says that it takes 2 seconds; a disk may be slow.
 pub(crate) const STOP: Duration = Duration::from_secs(15);
+/// How torchatd ends when a daemon runs with its data directory: docs/OPERATIONS.md.
+const ALREADY_RUNS: i32 = 13;
+/// How long a daemon that somebody else has just started may take until it answers.
+const OTHERS_START: Duration = Duration::from_secs(60);
+/// When it is looked whether that one is still there.
+const AGAIN: Duration = Duration::from_secs(2);
 /// Between two looks whether it has.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -48,12 +55,14 @@ pub(crate) enum PlaceError {
     #[error("torchatd is neither beside this program nor in PATH: install it, or start it yourself")]
     NoProgram,
     /// It did not start.
-    #[error("`{command}` did not start: {reason}")]
+    #[error("`{command}` did not start: {}", if said.trim().is_empty() { reason } else { said.trim() })]
     Start {
         /// What was run.
         command: String,
         /// Its end, or what the system said.
         reason: String,
+        /// What it said itself, if nobody has seen that yet.
+        said: String,
     },
 }
 
@@ -115,8 +124,11 @@ impl Place {
         if !terminal || program().is_none() {
             return false;
         }
-        eprint!("{away}.\nStart it now with `{}`? [y/N] ", self.command_line());
-        let _ = std::io::stderr().flush();
+        // Not `eprint!`: that panics when the terminal has gone.
+        let asked = write!(std::io::stderr(), "{away}.\nStart it now with `{}`? [y/N] ", self.command_line());
+        if asked.and_then(|()| std::io::stderr().flush()).is_err() {
+            return false;
+        }
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
         read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
@@ -155,22 +167,7 @@ impl Place {
     /// # Errors
     /// As [`Place::start`].
     pub(crate) fn start_quietly(&self) -> Result<(), PlaceError> {
-        let program = program().ok_or(PlaceError::NoProgram)?;
-        let failed = |reason: String| PlaceError::Start { command: self.command_line(), reason };
-        let mut said = tempfile_for_stderr().map_err(|error| failed(error.to_string()))?;
-        let mut command = Command::new(program);
-        command.args(self.start_arguments()).stdin(Stdio::null()).stdout(Stdio::null());
-        // Not a pipe: the daemon that goes on in the background would keep it open.
-        let stderr = said.try_clone().map_err(|error| failed(error.to_string()))?;
-        match command.stderr(stderr).status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => {
-                let mut text = String::new();
-                let _ = said.rewind().and_then(|()| said.read_to_string(&mut text));
-                Err(failed(if text.trim().is_empty() { format!("it ended with {status}") } else { text.trim().into() }))
-            }
-            Err(error) => Err(failed(error.to_string())),
-        }
+        self.started().map(drop)
     }
 
     /// Runs `torchatd -d` and waits until it serves, which is when that returns. What it says goes to stderr.
@@ -178,20 +175,64 @@ impl Place {
     /// # Errors
     /// [`PlaceError::NoProgram`], [`PlaceError::Start`].
     pub(crate) fn start(&self) -> Result<(), PlaceError> {
-        let program = program().ok_or(PlaceError::NoProgram)?;
-        let failed = |reason: String| PlaceError::Start { command: self.command_line(), reason };
         // What it says (its port, its errors) is for people; stdout is for what the command answers.
-        let output = Command::new(program)
-            .args(self.start_arguments())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .status();
-        match output {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(format!("it ended with {status}"))),
-            Err(error) => Err(failed(error.to_string())),
+        let tell = |said: &str| drop(std::io::stderr().write_all(said.as_bytes()));
+        match self.started() {
+            Ok(said) => tell(&said),
+            Err(PlaceError::Start { command, reason, said }) => {
+                tell(&said);
+                return Err(PlaceError::Start { command, reason, said: String::new() });
+            }
+            Err(error) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Starts it, or finds that somebody else does so at the same moment: then it is waited for until it answers. Returns
+    /// what was said on stderr.
+    fn started(&self) -> Result<String, PlaceError> {
+        let deadline = Instant::now() + OTHERS_START;
+        loop {
+            let (status, said) = self.run_torchatd()?;
+            if status.success() {
+                return Ok(said);
+            }
+            if status.code() != Some(ALREADY_RUNS) {
+                return Err(self.failed(format!("it ended with {status}"), said));
+            }
+            // It is there, and perhaps not ready; or it ends just now, and then it is started after all.
+            let look_until = (Instant::now() + AGAIN).min(deadline);
+            while Instant::now() < look_until {
+                match self.connect_running() {
+                    Err(PlaceError::Api(ApiClientError::NotFound { .. } | ApiClientError::Connect { .. })) => {}
+                    // Whatever else is wrong with it, it is there.
+                    _ => return Ok(String::new()),
+                }
+                std::thread::sleep(LOOK);
+            }
+            if Instant::now() >= deadline {
+                let reason = format!("it ended with {status}, and what runs there does not answer");
+                return Err(self.failed(reason, said));
+            }
+        }
+    }
+
+    fn run_torchatd(&self) -> Result<(ExitStatus, String), PlaceError> {
+        let program = program().ok_or(PlaceError::NoProgram)?;
+        let system = |error: std::io::Error| self.failed(error.to_string(), String::new());
+        let mut said = tempfile_for_stderr().map_err(system)?;
+        let mut command = Command::new(program);
+        command.args(self.start_arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        // Not a pipe: the daemon that goes on in the background would keep it open.
+        let stderr = said.try_clone().map_err(system)?;
+        let status = command.stderr(stderr).status().map_err(system)?;
+        let mut text = Vec::new();
+        let _ = said.rewind().and_then(|()| said.read_to_end(&mut text));
+        Ok((status, String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    fn failed(&self, reason: String, said: String) -> PlaceError {
+        PlaceError::Start { command: self.command_line(), reason, said }
     }
 }
 
@@ -203,13 +244,19 @@ fn tempfile_for_stderr() -> std::io::Result<std::fs::File> {
 
 /// The daemon's program: beside this one, else in PATH.
 pub(crate) fn program() -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    beside
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .map(|folder| folder.join("torchatd"))
-        .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file())
+    let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join("torchatd")));
+    beside.filter(|program| is_program(program)).or_else(|| in_path(&std::env::var_os("PATH")?, "torchatd"))
+}
+
+/// A program in the folders of PATH. Those that are named by where we stand, the empty ones among them, may be anybody's and
+/// are passed over.
+pub(crate) fn in_path(path: &OsStr, name: &str) -> Option<PathBuf> {
+    let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|program| is_program(program))
+}
+
+fn is_program(program: &Path) -> bool {
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file()
 }
 
 #[cfg(test)]
@@ -228,6 +275,34 @@ mod tests {
         assert_eq!(line(Some("/x/y/control.sock")), "torchatd -d --data-dir /x/y");
         assert_eq!(line(Some("/x/other")), "torchatd -d --socket /x/other");
         assert_eq!(line(Some("control.sock")), "torchatd -d --socket control.sock");
+    }
+
+    #[test]
+    fn a_program_is_not_taken_from_where_we_happen_to_stand() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let here = std::env::current_dir().unwrap();
+        let dir = tempfile::tempdir_in(&here).unwrap();
+        let program = dir.path().join("torchatd");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        let relative = dir.path().strip_prefix(&here).unwrap().to_str().unwrap();
+        let found = |path: &str| in_path(OsStr::new(path), "torchatd");
+        let whole = dir.path().to_str().unwrap();
+        assert_eq!(found(whole), None, "it cannot be run");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
+        assert_eq!(found(whole), Some(program.clone()));
+        assert_eq!(found(&format!("{relative}::.:{whole}")), Some(program));
+        for path in [relative, &format!("./{relative}"), &format!(":{relative}:"), "", ":", "."] {
+            assert_eq!(found(path), None, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_stand_behind_a_byte_order_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        std::fs::write(&file, format!("\u{feff}torchat-token:cron:{}\r\n", "a".repeat(52))).unwrap();
+        let place = Place { socket: Some("8000".into()), token_file: Some(file), start: false };
+        assert_eq!(place.address().unwrap().token.unwrap().name(), "cron");
     }
 
     #[test]

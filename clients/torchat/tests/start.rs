@@ -40,6 +40,8 @@ echo "$@" >> '{dir}/asked'
 [ "$1" = -d ] || exit 2
 data="${{XDG_DATA_HOME:?}}/torchatd"
 [ "$2" = --data-dir ] && data=$3
+exec 9> "$data/starting"
+flock -n 9 || {{ echo "torchatd: a daemon runs with this data directory" >&2; exit 13; }}
 rm -f "$data/port"
 setsid '{daemon}' "$data" '{dir}/peers' {seed} < /dev/null > /dev/null 2> "$data/said" &
 echo $! > '{dir}/pid'
@@ -136,6 +138,39 @@ fn a_daemon_is_started_also_where_nobody_waits_for_children() {
     assert!(started.status.success() && text(&started.stdout).ends_with(".onion\n"), "{started:?}");
     assert!(ann.daemon().is_some());
     assert!(ann.run(&["exit"]).status.success());
+}
+
+#[test]
+fn several_that_start_it_at_once_all_get_it() {
+    let ann = Person::new(28);
+    for round in 0..2 {
+        let outputs: Vec<_> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..6).map(|_| scope.spawn(|| ann.run(&["host", "--start"]))).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        for output in &outputs {
+            assert!(output.status.success() && output.stderr.is_empty(), "{round}: {output:?}");
+            assert_eq!(output.stdout, outputs[0].stdout);
+        }
+        assert!(ann.asked().len() > round, "it was started");
+        assert!(ann.run(&["exit"]).status.success());
+        eventually("it has ended", pty::PATIENCE, || Ok(ann.daemon().is_none().then_some(()))).unwrap();
+    }
+}
+
+#[test]
+fn a_daemon_that_just_ends_is_started_after_all() {
+    let ann = Person::new(27);
+    // Somebody holds the place, and leaves it after some time.
+    let held = std::fs::File::create(ann.home.data().join("starting")).unwrap();
+    held.lock().unwrap();
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| ann.run(&["host", "--start"]));
+        eventually("it was refused", pty::PATIENCE, || Ok((!ann.asked().is_empty()).then_some(()))).unwrap();
+        drop(held);
+        run.join().unwrap()
+    });
+    assert!(output.status.success() && output.stdout.ends_with(b".onion\n"), "{output:?}");
 }
 
 #[test]

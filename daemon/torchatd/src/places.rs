@@ -2,22 +2,34 @@
 
 use crate::exit::{Code, Failure};
 use crate::undo::Undo;
-use directories::BaseDirs;
 use rustix::fs::Access;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use torchat_protocol::home;
 
 /// The name of our directory below each of the XDG directories.
 const OURS: &str = "torchatd";
+/// Why there is no default.
+pub(crate) const NO_HOME: &str = "there is no home directory (HOME must be an absolute path)";
 /// `sun_path` holds 108 bytes with the final zero.
 const MAX_SOCKET_PATH: usize = 107;
 
+/// The user's home, found as every client finds it: see `torchat_protocol::home`.
+pub(crate) fn home() -> Option<PathBuf> {
+    home::home(std::env::var_os("HOME").as_deref(), std::env::home_dir)
+}
+
+/// Our directory below one of the XDG directories.
+fn ours(variable: &str, below: &str) -> Option<PathBuf> {
+    Some(home::base(std::env::var_os(variable).as_deref(), home().as_deref(), below)?.join(OURS))
+}
+
 /// The default data directory.
 pub(crate) fn default_data_dir() -> Result<PathBuf, Failure> {
-    let no_home = || Failure::new(Code::DataDir, "there is no home directory (HOME): name one with --data-dir");
-    Ok(BaseDirs::new().ok_or_else(no_home)?.data_dir().join(OURS))
+    let no_home = || Failure::new(Code::DataDir, format!("{NO_HOME}: name a directory with --data-dir"));
+    ours("XDG_DATA_HOME", home::DATA).ok_or_else(no_home)
 }
 
 /// The default configuration, if that file exists.
@@ -33,9 +45,7 @@ pub(crate) fn log_dir(option: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(logs) = checkout() {
         return Ok(logs);
     }
-    let base = BaseDirs::new().ok_or_else(|| Failure::other("there is no home directory (HOME): use --log-dir"))?;
-    // `state_dir` is None only on other systems than Linux.
-    Ok(base.state_dir().unwrap_or(base.data_local_dir()).join(OURS))
+    ours("XDG_STATE_HOME", home::STATE).ok_or_else(|| Failure::other(format!("{NO_HOME}: use --log-dir")))
 }
 
 /// A path that does not depend on the working directory, nor on a directory that is only passed through by `..`: both may
@@ -127,18 +137,30 @@ fn checkout() -> Option<PathBuf> {
 
 /// Whether a directory is our home directory or stands above it, so that much more than we need is below it.
 pub(crate) fn holds_home(dir: &Path) -> bool {
-    BaseDirs::new().is_none_or(|base| base.home_dir().starts_with(dir))
+    home().is_none_or(|home| home.starts_with(dir))
 }
 
 /// Where the default configuration would be.
 pub(crate) fn config_path() -> Option<PathBuf> {
-    Some(BaseDirs::new()?.config_dir().join(OURS).join("torchatd.toml"))
+    Some(ours("XDG_CONFIG_HOME", home::CONFIG)?.join("torchatd.toml"))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_default_directory_is_that_of_the_table_which_the_clients_are_tested_with_too() {
+        let table: serde_json::Value =
+            serde_json::from_str(include_str!("../../../clients/core/golden/places.json")).unwrap();
+        for row in table.as_array().unwrap() {
+            let text = |key: &str| row[key].as_str().map(std::ffi::OsStr::new);
+            let home = home::home(text("home"), || text("entry").map(PathBuf::from));
+            let found = home::base(text("data_home"), home.as_deref(), home::DATA).map(|base| base.join(OURS));
+            assert_eq!(found, text("directory").map(PathBuf::from), "{}", row["about"]);
+        }
+    }
 
     #[test]
     fn directories_are_checked_without_being_made() {

@@ -103,7 +103,7 @@ fn below(torrc_dir: Option<&Path>, dir: &Path) -> Result<PathBuf, Failure> {
     match dir.strip_prefix("~") {
         Ok(rest) => {
             let no_home = || Failure::new(Code::DataDir, "DataDirectory begins with ~, and there is no home directory");
-            Ok(directories::BaseDirs::new().ok_or_else(no_home)?.home_dir().join(rest))
+            Ok(places::home().ok_or_else(no_home)?.join(rest))
         }
         Err(_) => Ok(torrc_dir.unwrap_or(Path::new("/")).join(dir)),
     }
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_home_directory_in_the_torrc() {
-        let home = directories::BaseDirs::new().unwrap().home_dir().to_owned();
+        let home = places::home().unwrap();
         assert_eq!(below(Some(Path::new("/etc")), Path::new("~/d")).unwrap(), home.join("d"));
         assert_eq!(below(Some(Path::new("/etc")), Path::new("/d")).unwrap(), Path::new("/d"));
         assert_eq!(below(Some(Path::new("/etc")), Path::new("d")).unwrap(), Path::new("/etc/d"));

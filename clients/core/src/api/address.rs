@@ -1,11 +1,13 @@
 //! Where a daemon is: named by the user, by the environment, or in its data directory.
 
 use super::error::ApiClientError;
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use torchat_protocol::control::token::{self, Token};
+use torchat_protocol::home;
 
 /// How long a daemon may take to answer, unless [`Address::patience`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,13 +110,19 @@ impl Address {
     /// # Errors
     /// [`ApiClientError::Address`], [`ApiClientError::NotFound`].
     pub fn find(socket: Option<&str>) -> Result<Self, ApiClientError> {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        if let Some(given) = socket.map(str::to_owned).or_else(|| variable("TORCHAT_SOCKET")) {
-            return Self::parse(&given);
+        if let Some(given) = socket {
+            return Self::parse(given);
         }
-        match data_dir(variable("XDG_DATA_HOME"), variable("HOME")) {
+        if let Some(given) = std::env::var_os("TORCHAT_SOCKET").filter(|value| !value.is_empty()) {
+            // What is not UTF-8 is no port: a path may be any bytes.
+            return given.to_str().map_or_else(|| Ok(Self::unix(&given)), Self::parse);
+        }
+        let home = home::home(std::env::var_os("HOME").as_deref(), std::env::home_dir);
+        match data_dir(std::env::var_os("XDG_DATA_HOME").as_deref(), home.as_deref()) {
             Some(directory) => Self::in_data_dir(&directory),
-            None => Err(ApiClientError::NotFound { looked: "neither XDG_DATA_HOME nor HOME is set".into() }),
+            None => Err(ApiClientError::NotFound {
+                looked: "there is no home directory (HOME must be an absolute path)".into(),
+            }),
         }
     }
 
@@ -141,12 +149,9 @@ impl Address {
     }
 }
 
-/// `$XDG_DATA_HOME/torchatd`, else `~/.local/share/torchatd`. A relative XDG_DATA_HOME is to be ignored (XDG Base
-/// Directory Specification, "Basics").
-fn data_dir(data_home: Option<String>, home: Option<String>) -> Option<PathBuf> {
-    let data_home = data_home.map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = data_home.or_else(|| home.map(|home| Path::new(&home).join(".local/share")))?;
-    Some(base.join("torchatd"))
+/// `$XDG_DATA_HOME/torchatd`, else `~/.local/share/torchatd`, as the daemon has it.
+fn data_dir(data_home: Option<&OsStr>, home: Option<&Path>) -> Option<PathBuf> {
+    Some(home::base(data_home, home, home::DATA)?.join("torchatd"))
 }
 
 #[cfg(test)]
@@ -185,12 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn the_default_directory_is_that_of_the_daemon() {
-        let text = |text: &str| Some(text.to_owned());
-        assert_eq!(data_dir(text("/x"), text("/home/a")), Some("/x/torchatd".into()));
-        for home in [None, text("not/absolute")] {
-            assert_eq!(data_dir(home, text("/home/a")), Some("/home/a/.local/share/torchatd".into()));
+    fn the_default_directory_is_that_of_the_table_which_the_daemon_is_tested_with_too() {
+        let table: serde_json::Value = serde_json::from_str(include_str!("../../golden/places.json")).unwrap();
+        let rows = table.as_array().unwrap();
+        assert!(rows.len() >= 17);
+        for row in rows {
+            let text = |key: &str| row[key].as_str().map(OsStr::new);
+            let home = home::home(text("home"), || text("entry").map(PathBuf::from));
+            let expected = text("directory").map(PathBuf::from);
+            assert_eq!(data_dir(text("data_home"), home.as_deref()), expected, "{}", row["about"]);
         }
-        assert_eq!(data_dir(None, None), None);
     }
 }

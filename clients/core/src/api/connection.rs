@@ -4,6 +4,7 @@ use super::address::Address;
 use super::error::ApiClientError;
 use super::stream::Stream;
 use super::subscription::{Item, Route, Subscription};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +17,7 @@ use torchat_protocol::control::api::command::{Auth, Hello, Subscribe, Welcome};
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::{self, ApiError, Call, Ref};
 use torchat_protocol::control::token::{self, Exchange, Proof, Token};
-use torchat_protocol::limits;
+use torchat_protocol::{json, limits};
 
 /// Longest line that is read. The daemon's longest answer is a list of all contacts; what is longer is no torchatd.
 const LINE_BYTES: u64 = 64 << 20;
@@ -355,6 +356,11 @@ fn write<C: Call>(shared: &Shared, reference: i64, command: &C) -> Result<(), Ap
         // The daemon would end the connection, and with it what others wait for.
         let message = format!("a request has at most {} bytes", limits::CONTROL_OBJECT_BYTES);
         return Err(ApiClientError::Refused(ApiError::new("too-long", message)));
+    }
+    // So it would for what it takes for no object: a number that other programs would round, for instance.
+    if let Err(error) = json::from_slice::<IgnoredAny>(&line, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
+        let message = format!("{} cannot be asked so: {error}", C::NAME);
+        return Err(ApiClientError::Refused(ApiError::new("bad-request", message)));
     }
     line.push(b'\n');
     shared.write(&line)

@@ -37,6 +37,47 @@ fn stopped_and_continued_it_leaves_the_terminal_as_it_was() {
     assert!(drafts.contains("half a line"), "{drafts}");
 }
 
+/// A terminal that is not the controlling one sends no signal when it goes: some web terminals and supervisors give such.
+#[test]
+fn a_terminal_that_goes_away_ends_it_though_nobody_signals() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+    let dir = tempfile::tempdir().unwrap();
+    let mut ann = Home::new(dir.path(), "ann", 41);
+    ann.daemon.start().unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let window = rustix::termios::Winsize { ws_col: 80, ws_row: 24, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, window).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let slave = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
+    let placed = torchat_harness::pty::at_home(ann.dir(), Path::new(TORCHAT));
+    // The same without --ctty: a session of its own that has no terminal.
+    let mut command = std::process::Command::new("setsid");
+    command.arg(TORCHAT).env_clear().current_dir(ann.dir());
+    command.envs(placed.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.stdin(slave()).stdout(slave()).stderr(Stdio::null()).spawn().unwrap();
+    drop(command);
+    let master = std::fs::File::from(master);
+    let until = |mut from: &std::fs::File, text: &str| {
+        let (mut said, mut bytes) = (String::new(), [0; 4096]);
+        while !said.contains(text) {
+            let count = from.read(&mut bytes).unwrap();
+            said.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    };
+    until(&master, "Welcome");
+    (&master).write_all(b"half a line").unwrap();
+    until(&master, "line");
+    drop(master);
+    let status = torchat_harness::daemon::eventually("it has ended", super::pty::PATIENCE, || Ok(child.try_wait()?));
+    assert!(status.unwrap().success());
+    let drafts = std::fs::read_to_string(ann.drafts()).unwrap();
+    assert!(drafts.contains("half a line"), "{drafts}");
+}
+
 #[test]
 fn without_a_daemon_it_says_so_and_finds_it_when_it_comes() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,8 +2,7 @@
 
 use super::Wake;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,11 +21,7 @@ impl Desktop {
         let here = ["DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"].into_iter().any(is_set)
             && !["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set);
         let path = variable("PATH").filter(|_| here).unwrap_or_default();
-        let program = std::env::split_paths(&path)
-            // A directory that is named by where we stand may be anybody's.
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join("notify-send"))
-            .find(|program| is_program(program));
+        let program = crate::daemon::in_path(&path, "notify-send");
         Self { program, busy: Arc::default() }
     }
 
@@ -51,10 +46,6 @@ impl Desktop {
     }
 }
 
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-}
-
 /// The command line. No text of a peer is an option, because `--` stands before it; none is the title, and none is markup or
 /// an escape of C, both of which the program knows in the body.
 pub(in crate::screen) fn arguments(text: &str) -> [String; 4] {
@@ -67,6 +58,7 @@ pub(in crate::screen) fn arguments(text: &str) -> [String; 4] {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_peer_writes_no_option_no_markup_and_no_escape() {

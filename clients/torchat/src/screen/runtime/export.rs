@@ -57,8 +57,9 @@ pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
 
 /// A path as a shell would take it.
 fn home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
-        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+    let home = || torchat_protocol::home::home(std::env::var_os("HOME").as_deref(), std::env::home_dir);
+    match path.strip_prefix("~").map(|rest| (rest, home())) {
+        Ok((rest, Some(home))) => home.join(rest),
         _ => path.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use torchat_protocol::home;
 
 /// `$XDG_STATE_HOME/torchat/drafts.json`, else `~/.local/state/torchat/drafts.json`. Only its user can read it.
 pub(super) struct File {
@@ -17,8 +18,8 @@ pub(super) struct File {
 impl File {
     /// Where it is for this user.
     pub(super) fn find() -> Self {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let state = variable("XDG_STATE_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/state")));
+        let home = home::home(std::env::var_os("HOME").as_deref(), std::env::home_dir);
+        let state = home::base(std::env::var_os("XDG_STATE_HOME").as_deref(), home.as_deref(), home::STATE);
         Self { path: state.map(|state| state.join("torchat/drafts.json")), base: Stored::default() }
     }
 

@@ -3,6 +3,7 @@
 use super::Wake;
 use crate::screen::model::{Input, Model};
 use crate::screen::view;
+use crate::streams;
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
     EnableMouseCapture, Event,
@@ -15,6 +16,7 @@ use crossterm::{cursor, execute, queue};
 use data_encoding::BASE64;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
+use signal_hook::consts::SIGHUP;
 use std::io::{self, BufWriter, Stdout, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -155,8 +157,13 @@ fn restore() {
     }
 }
 
-/// Reads keys, pasted texts, the mouse, and changes of the size.
+/// Reads keys, pasted texts, the mouse, and changes of the size, and tells when the terminal is gone.
 pub(super) fn read(wakes: Sender<Wake>) -> io::Result<()> {
+    // A terminal that is not the controlling one sends no HUP, and crossterm reads its end again and again.
+    let gone = wakes.clone();
+    streams::when_gone(io::stdin(), move || drop(gone.send(Wake::Signal(SIGHUP))));
+    let gone = wakes.clone();
+    streams::when_gone(io::stdout(), move || drop(gone.send(Wake::Signal(SIGHUP))));
     let thread = move || {
         loop {
             let wake = match crossterm::event::read() {
