@@ -81,6 +81,7 @@ fn plaintext(kind: u8, flags: u8, channel: u16, body: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct Reassembler {
     message: Vec<u8>,
+    unfinished: bool,
 }
 
 impl Reassembler {
@@ -111,7 +112,16 @@ impl Reassembler {
             return Err(FrameError::TooLong);
         }
         self.message.extend(body);
+        self.unfinished = flags & FLAG_MORE != 0;
         Ok((flags & FLAG_MORE == 0).then(|| std::mem::take(&mut self.message)))
+    }
+}
+
+impl Reassembler {
+    /// Whether a part of a message is there and not all of it.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 }
 
@@ -130,6 +140,16 @@ impl RecordDecoder {
             self.start = 0;
         }
         self.buffer.extend(bytes);
+    }
+
+    /// Whether a part of a record of more than one cell is there and not all of it.
+    #[must_use]
+    pub fn is_in_long_record(&self) -> bool {
+        let waiting = self.buffer.get(self.start..).unwrap_or_default();
+        waiting.first_chunk::<LENGTH_LEN>().is_some_and(|length| {
+            let length = usize::from(u16::from_be_bytes(*length)) + LENGTH_LEN;
+            length > CELL && waiting.len() < length
+        })
     }
 
     /// The next whole ciphertext.
@@ -193,6 +213,31 @@ mod tests {
             assert_eq!(Reassembler::default().push(&bytes), Err(error), "{bytes:?}");
         }
         assert_eq!(Reassembler::default().push(&[2, 0, 0, 0, 0, 1, 7]), Ok(None), "unknown and not critical");
+    }
+
+    #[test]
+    fn what_is_not_whole_yet_is_told_from_what_is() {
+        let long = vec![b'x'; MAX_BODY + 1];
+        let mut parts = split(&long);
+        let mut reassembler = Reassembler::default();
+        assert!(!reassembler.is_unfinished());
+        reassembler.push(&parts.next().unwrap()).unwrap();
+        assert!(reassembler.is_unfinished());
+        // A frame that is skipped changes nothing.
+        reassembler.push(&plaintext(2, 0, 0, b"?")).unwrap();
+        assert!(reassembler.is_unfinished());
+        assert!(reassembler.push(&parts.next().unwrap()).unwrap().is_some());
+        assert!(!reassembler.is_unfinished());
+        for (length, long) in [(CELL, false), (2 * CELL, true), (16 * CELL, true)] {
+            let mut decoder = RecordDecoder::default();
+            assert!(!decoder.is_in_long_record());
+            decoder.push(&u16::try_from(length - LENGTH_LEN).unwrap().to_be_bytes());
+            assert_eq!(decoder.is_in_long_record(), long, "{length}");
+            decoder.push(&vec![0; length - LENGTH_LEN]);
+            assert!(!decoder.is_in_long_record(), "it is whole");
+            assert!(decoder.next_record().unwrap().is_some());
+            assert!(!decoder.is_in_long_record());
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 import crypto
 import handshake
 import lanes
+import life
 import messages
 from handshake import Refused
 
@@ -248,10 +249,24 @@ def check_receiver(vectors):
             same([messages.encode(m).decode() for m in says], row["says"], f"{who}: {row['what']}")
 
 
+def check_life(vectors):
+    for case in vectors:
+        link = life.Link(case["features"], case["unacknowledged"])
+        does = []
+        for row in case["comes"]:
+            does += link.pass_until(row["ms"])
+            does += link.comes(row["ms"], row["bytes"])
+        does += link.pass_until(case["until"])
+        for row in does:
+            if "says" in row:
+                row["says"] = messages.encode(row["says"]).decode()
+        same(does, case["does"], case["what"])
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "vectors"
     vectors = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    names = ["certificates", "frames", "handshake", "identities", "messages", "receiver", "sender", "talk"]
+    names = ["certificates", "frames", "handshake", "identities", "life", "messages", "receiver", "sender", "talk"]
     same(sorted(vectors), names, "the files of vectors")
     check_primitives()
     check_identities(vectors["identities"])
@@ -262,6 +277,7 @@ def main():
     check_sender(vectors["sender"])
     check_receiver(vectors["receiver"])
     check_talk(vectors["talk"])
+    check_life(vectors["life"])
     print(f"{CHECKS} comparisons with {len(vectors)} files of vectors: all the same")
 
 

@@ -88,6 +88,7 @@ class Receiver:
     def __init__(self, accepts, hello):
         """`hello`: the first words, of which only the lanes change."""
         self.accepts, self.template, self.lanes, self.restated, self.lost = accepts, hello, [], False, []
+        self.ended = False
 
     def hello(self):
         return [{**self.template, "lanes": [dict(state) for state in self.lanes]}, self.contact_state()]
@@ -112,6 +113,11 @@ class Receiver:
 
     def hear(self, message):
         kind = message["t"]
+        if self.ended:
+            return []
+        if kind == "BYE":
+            self.ended = True
+            return []
         if kind == "PING":
             return [{"t": "PONG", "n": message["n"]}]
         if kind == "CONTACT_REQ":

@@ -192,6 +192,16 @@ impl Handshake {
         Ok(progress)
     }
 
+    /// How many whole flights of the other end were heard and found in order; 0 at the end of the handshake.
+    #[must_use]
+    pub fn flights(&self) -> u8 {
+        match self.state {
+            State::AwaitSecond { .. } | State::AwaitFirst { .. } => 1,
+            State::AwaitThird { .. } => 2,
+            State::AwaitServerHello { .. } | State::AwaitClientHello | State::NoCommonVersion | State::Over => 0,
+        }
+    }
+
     fn step(&mut self, state: State, now_s: u64, progress: &mut Progress) -> Result<Step, HandshakeError> {
         match state {
             State::AwaitServerHello { dialled } => {

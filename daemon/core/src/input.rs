@@ -108,6 +108,13 @@ pub enum Input {
         /// The message.
         message: PeerMessage,
     },
+    /// Bytes came over a link in which no message became whole. Said at most once a second for each link.
+    Heard {
+        /// The link.
+        link: LinkId,
+        /// The peer is in the middle of something long.
+        unfinished: bool,
+    },
     /// A link ended.
     LinkDown {
         /// The link.

@@ -354,6 +354,7 @@ impl Node {
                 self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);
             }
             Input::Message { link, message } => self.message(now, entropy, link, message, turn),
+            Input::Heard { link, unfinished } => self.heard(now, link, unfinished, turn),
             Input::LinkDown { link, reason } => self.link_down(now, entropy, link, reason, turn),
             Input::DialFailed { peer, failure, reason } => self.dial_failed(now, entropy, peer, failure, reason, turn),
             Input::Network { usable } => self.network(now, entropy, usable),
@@ -363,9 +364,11 @@ impl Node {
     }
 
     fn message(&mut self, now: Now, entropy: &mut dyn Entropy, id: LinkId, message: PeerMessage, turn: &mut Turn) {
-        // A link that this turn closed may still have messages in the queue: they were never acknowledged.
-        let Some(link) = self.links.get_mut(&id) else { return };
+        // A link that this turn closed may still have messages in the queue: they were never acknowledged. Behind the peer's
+        // own last words there is nothing to be taken.
+        let Some(link) = self.links.get_mut(&id).filter(|link| !link.ended) else { return };
         link.heard(now);
+        link.taking = None;
         if matches!(message, PeerMessage::Recv(_) | PeerMessage::Ack(_) | PeerMessage::Skip(_) | PeerMessage::Hello(_))
         {
             link.busy = now.mono_ms;

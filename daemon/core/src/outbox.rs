@@ -335,9 +335,9 @@ impl Outbox {
         let Some(flying) = next.checked_sub(self.acked + 1).and_then(|n| usize::try_from(n).ok()) else { return 0 };
         let mut bytes: u64 = self.pending.iter().take(flying).map(cost).sum();
         let mut count = 0;
-        for pending in self.pending.iter().take(inflight).skip(flying) {
+        for pending in self.pending.iter().take(inflight.max(1)).skip(flying) {
             bytes += cost(pending);
-            // One message always fits, or a peer that announces a tiny credit would stop its lane for ever.
+            // One message always fits, or a peer that announces a tiny credit, or none at all, would stop its lane for ever.
             if bytes > credit && flying as u64 + count > 0 {
                 break;
             }

@@ -121,6 +121,9 @@ pub struct DialPolicy {
     pub backoff_ms: u64,
     /// First pause after a link to a peer that has not accepted us; it doubles up to [`DialPolicy::cap_ms`].
     pub backoff_waiting_ms: u64,
+    /// Least pause after a peer ended a link because it does not want us now: it is full, we broke a limit of it, or it knows
+    /// a newer copy of us.
+    pub unwanted_ms: u64,
     /// Longest pause for a contact that was heard of within the hour.
     pub cap_hour_ms: u64,
     /// Longest pause for a contact that was heard of within the day.
@@ -212,6 +215,7 @@ impl Default for DialPolicy {
             loss_max_ms: 3_000,
             backoff_ms: 2_000,
             backoff_waiting_ms: 60_000,
+            unwanted_ms: 60_000,
             cap_hour_ms: 90_000,
             cap_day_ms: 8 * 60_000,
             cap_ms: 4 * 3_600_000,

@@ -8,6 +8,8 @@
 mod ids;
 #[path = "vectors/lanes.rs"]
 mod lanes;
+#[path = "vectors/life.rs"]
+mod life;
 #[path = "vectors/messages.rs"]
 mod messages;
 #[path = "vectors/wire.rs"]

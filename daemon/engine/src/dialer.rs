@@ -43,7 +43,7 @@ pub(crate) async fn dial(
             Ok(Err(error)) => return Err(failure(&error)),
             Err(_) => return Err(failure(&DialError::Timeout)),
         };
-        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &[], &context);
+        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &[], &context, |_| ());
         let established = met(tokio::time::timeout(link::HANDSHAKE_TIME, hands).await)?;
         Ok((stream, established))
     };

@@ -12,10 +12,9 @@ mod replies;
 use crate::client_ids::{ClientIds, SendReply};
 use crate::clock::Clock;
 use crate::dialer::{self, Checker};
-use crate::door;
 use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
-use crate::link::{LinkContext, LinkHandle, SentAway, ToLink};
+use crate::link::{LinkContext, LinkHandle, SentAway, ToLink, acceptor};
 use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
@@ -248,6 +247,7 @@ impl Engine {
             old_refusals: refusals.clone(),
             receives_old: config.policy.legacy.receive,
             sent_away: context.sent_away.clone(),
+            callers: network.callers.clone(),
             log: log.reader(reader.clone(), world.clock.clone()),
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
             client_commits: clients.commits(),
@@ -256,7 +256,7 @@ impl Engine {
         };
         tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
-        tokio::spawn(door::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
+        tokio::spawn(acceptor::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
         let engine = Self {
             node,
             own,

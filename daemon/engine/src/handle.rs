@@ -27,7 +27,7 @@ use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, Refusals};
 use crate::link::SentAway;
 use crate::store::{Jobs, Reader, Store, StoreError};
-use crate::transport::NetworkStatus;
+use crate::transport::{Callers, NetworkStatus};
 use crate::unread::{self, UnreadBuffers};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -93,6 +93,7 @@ pub struct Handle {
     pub(crate) old_refusals: Arc<Refusals>,
     pub(crate) receives_old: bool,
     pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) callers: Callers,
     pub(crate) log: EventLog,
     pub(crate) consumers: Arc<Consumers>,
     /// How many clients' keys were committed, see [`crate::client_ids`].

@@ -5,7 +5,6 @@ mod client_ids;
 pub mod clock;
 pub mod control;
 mod dialer;
-mod door;
 mod engine;
 pub mod handle;
 mod legacy;

@@ -4,6 +4,9 @@
 //! store commits is slowed by the network's own back-pressure. The writing half has a short queue; a peer that does
 //! not read what it asked for loses the link, never the daemon's memory.
 
+pub(crate) mod acceptor;
+mod places;
+
 use crate::clock::{Clock, Randomness};
 use crate::engine::{Event, Mailbox};
 use crate::transport::BoxStream;
@@ -12,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::{Established, Handshake, LocalIdentity, Opener, Sealer};
 use torchat_core::input::{Input, LinkId};
@@ -21,9 +25,17 @@ use torchat_protocol::message::{Bye, ByeReason, PeerMessage};
 /// A peer must say who it is within this time.
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// The first bytes of an incoming stream must come within this time.
-pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(15);
+pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(5);
+/// Each flight of a handshake must be whole within this time after the one before it. Without it, whoever we dial could hold
+/// one of the few places for dials for the whole of a handshake's time with a byte now and then.
+pub(crate) const FLIGHT_TIME: Duration = Duration::from_secs(20);
 /// One write must end within this time.
 const WRITE_TIME: Duration = Duration::from_secs(60);
+/// So many bytes are written at once. All that waits was rejected: it can be 256 KiB, and a line of 1 kB/s, which is slow and
+/// well, would need four minutes for it.
+const WRITE_BYTES: usize = 16 * 1024;
+/// Bytes that make no whole message are told to the core as often as this.
+const HEARD_STEP: Duration = Duration::from_secs(1);
 /// How long the peer may take to end the stream after our last words. Without this wait they could be lost: a flushed
 /// Tor stream has only handed its cells to the circuit's task, and both END and the end of the process overtake them.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(1000);
@@ -112,7 +124,8 @@ impl LinkHandle {
     }
 }
 
-/// Proves who is at the other end. `said` are bytes that the other end said already.
+/// Proves who is at the other end. `said` are bytes that the other end said already. `reached` hears how many flights of the
+/// other end were heard, after each.
 ///
 /// # Errors
 /// A sentence for people, without onion addresses.
@@ -121,7 +134,9 @@ pub(crate) async fn shake_hands(
     role: Role,
     said: &[u8],
     context: &LinkContext,
+    reached: impl Fn(u8),
 ) -> Result<Established, String> {
+    let begun = Instant::now();
     let entropy = context.randomness.bytes();
     // A daemon may run longer than its first certificate is valid.
     let now_s = context.clock.now_s();
@@ -135,17 +150,18 @@ pub(crate) async fn shake_hands(
         send(stream, &first).await?;
     }
     let mut buffer = [0; 2048];
-    let mut patience = match role {
-        Role::Dialled(_) => HANDSHAKE_TIME,
-        Role::Accepted => FIRST_BYTES_TIME,
+    let mut flights = 0;
+    let mut flight_until = begun + FLIGHT_TIME;
+    let mut until = match role {
+        Role::Dialled(_) => flight_until,
+        Role::Accepted => begun + FIRST_BYTES_TIME,
     };
     let mut said = (!said.is_empty()).then_some(said);
     loop {
         let bytes = match said.take() {
             Some(said) => said,
-            None => hear(stream, &mut buffer, patience).await?,
+            None => hear(stream, &mut buffer, until).await?,
         };
-        patience = HANDSHAKE_TIME;
         let progress =
             handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
         if !progress.write.is_empty() {
@@ -154,6 +170,12 @@ pub(crate) async fn shake_hands(
         if let Some(established) = progress.done {
             return Ok(established);
         }
+        if handshake.flights() > flights {
+            flights = handshake.flights();
+            flight_until = Instant::now() + FLIGHT_TIME;
+            reached(flights);
+        }
+        until = flight_until;
     }
 }
 
@@ -165,8 +187,9 @@ pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &L
     let (mut handshake, first) = Handshake::initiator(&context.identity, peer, context.randomness.bytes());
     send(stream, &first).await?;
     let mut buffer = [0; 2048];
+    let until = Instant::now() + FLIGHT_TIME;
     loop {
-        let bytes = hear(stream, &mut buffer, FIRST_BYTES_TIME).await?;
+        let bytes = hear(stream, &mut buffer, until).await?;
         let progress =
             handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
         // What we would say next follows a whole hello. It is not said: nothing more is to be learnt from ourselves.
@@ -180,12 +203,8 @@ pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &L
 ///
 /// # Errors
 /// A sentence for people, without onion addresses.
-pub(crate) async fn hear<'a>(
-    stream: &mut BoxStream,
-    buffer: &'a mut [u8],
-    patience: Duration,
-) -> Result<&'a [u8], String> {
-    match tokio::time::timeout(patience, stream.read(buffer)).await {
+pub(crate) async fn hear<'a>(stream: &mut BoxStream, buffer: &'a mut [u8], until: Instant) -> Result<&'a [u8], String> {
+    match tokio::time::timeout_at(until, stream.read(buffer)).await {
         Err(_) => Err("the handshake took too long".into()),
         Ok(Err(error)) => Err(format!("the stream broke in the handshake: {error}")),
         Ok(Ok(0)) => Err("the stream ended in the handshake".into()),
@@ -288,6 +307,8 @@ async fn drain(reader: &mut ReadHalf<BoxStream>) {
 async fn read(reader: &mut ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, context: &LinkContext) -> String {
     let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
     let mut buffer = vec![0; 8 * 1024];
+    let mut told = Instant::now();
+    let mut heard = false;
     loop {
         loop {
             let message = match opener.next_message() {
@@ -307,12 +328,22 @@ async fn read(reader: &mut ReadHalf<BoxStream>, mut opener: Opener, id: LinkId, 
             if context.mailbox.send(Event::Core { input, room }).await.is_err() {
                 return "closed here".into();
             }
+            told = Instant::now();
+        }
+        // Bytes without a message in them are a sign of life as well: a long text needs minutes on a slow line.
+        if told.elapsed() >= HEARD_STEP && heard {
+            let input = Input::Heard { link: id, unfinished: opener.is_unfinished() };
+            if context.mailbox.send(Event::Core { input, room: Vec::new() }).await.is_err() {
+                return "closed here".into();
+            }
+            told = Instant::now();
         }
         match reader.read(&mut buffer).await {
             Ok(0) => return "the peer ended the link".into(),
             Ok(n) => opener.push(&buffer[..n]),
             Err(error) => return format!("the link broke: {error}"),
         }
+        heard = true;
     }
 }
 
@@ -367,16 +398,19 @@ async fn write(
                 Err(_) => break,
             }
         }
-        let write = async {
-            writer.write_all(&out).await?;
-            writer.flush().await
-        };
-        match tokio::time::timeout(WRITE_TIME, write).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
-            Err(_) => {
-                sent_away.not_read.fetch_add(1, Ordering::Relaxed);
-                return Written::Broken("the peer does not read".into());
+        let mut parts = out.chunks(WRITE_BYTES).peekable();
+        while let Some(part) = parts.next() {
+            let write = async {
+                writer.write_all(part).await?;
+                if parts.peek().is_none() { writer.flush().await } else { Ok(()) }
+            };
+            match tokio::time::timeout(WRITE_TIME, write).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
+                Err(_) => {
+                    sent_away.not_read.fetch_add(1, Ordering::Relaxed);
+                    return Written::Broken("the peer does not read".into());
+                }
             }
         }
         if let Some(bye) = closing {
@@ -417,7 +451,7 @@ mod tests {
         let peer = theirs.identity.peer_id();
         tokio::spawn(async move {
             let mut near: BoxStream = Box::new(near);
-            let established = shake_hands(&mut near, Role::Dialled(peer), &[], &ours).await.unwrap();
+            let established = shake_hands(&mut near, Role::Dialled(peer), &[], &ours, |_| ()).await.unwrap();
             serve(near, established, true, ours).await;
         });
         let mut handshake = Handshake::responder(&theirs.identity, theirs.randomness.bytes());

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tor_rtcompat::PreferredRuntime;
-use torchat_engine::transport::Network;
+use torchat_engine::transport::{Callers, Network};
 use zeroize::Zeroizing;
 
 /// Where arti keeps its state, and what the user wants of it.
@@ -79,10 +79,17 @@ pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, Star
     }
     let port = config.virtual_port;
     let lines = client::Lines::new(config.clone(), board.clone());
-    let life =
-        life::Life { config, secret: Zeroizing::new(*onion_secret), door, lines: lines.clone(), board: board.clone() };
+    let callers = Callers::default();
+    let life = life::Life {
+        config,
+        secret: Zeroizing::new(*onion_secret),
+        door,
+        callers: callers.clone(),
+        lines: lines.clone(),
+        board: board.clone(),
+    };
     tokio::spawn(life.live());
-    Ok(Network { transport: Arc::new(dial::Arti::new(lines, port, board)), incoming })
+    Ok(Network { transport: Arc::new(dial::Arti::new(lines, port, board)), incoming, callers })
 }
 
 type Client = Arc<TorClient<PreferredRuntime>>;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tor_hsservice::RunningOnionService;
 use tor_rtcompat::PreferredRuntime;
-use torchat_engine::transport::BoxStream;
+use torchat_engine::transport::{Callers, Incoming};
 use zeroize::Zeroizing;
 
 /// First pause after Tor could not be started; it doubles.
@@ -28,7 +28,9 @@ const HEALINGS: u32 = 4;
 pub(crate) struct Life {
     pub(crate) config: TorConfig,
     pub(crate) secret: Zeroizing<[u8; 64]>,
-    pub(crate) door: mpsc::Sender<BoxStream>,
+    pub(crate) door: mpsc::Sender<Incoming>,
+    /// Where the circuits of those who come are made.
+    pub(crate) callers: Callers,
     pub(crate) lines: Arc<Lines>,
     pub(crate) board: Arc<Board>,
 }
@@ -95,7 +97,7 @@ impl Life {
         let key = service::keypair(&self.secret).ok_or_else(|| fixed("the identity's key is not usable".into()))?;
         let runtime = PreferredRuntime::current().map_err(|error| fixed(error.to_string()))?;
         let client = TorClient::with_runtime(runtime).config(arti).create_unbootstrapped().map_err(|e| trouble(&e))?;
-        let service = service::launch(&client, key, self.config.virtual_port, self.door.clone())?;
+        let service = service::launch(&client, key, self.config.virtual_port, self.door.clone(), self.callers.clone())?;
         Ok((client, service))
     }
 }

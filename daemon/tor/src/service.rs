@@ -16,7 +16,7 @@ use tor_hsservice::config::TokenBucketConfig;
 use tor_hsservice::{HsNickname, RendRequest, RunningOnionService, StreamRequest};
 use tor_llcrypto::pk::ed25519::ExpandedKeypair;
 use tor_proto::stream::IncomingStreamRequest;
-use torchat_engine::transport::BoxStream;
+use torchat_engine::transport::{BoxStream, Callers, Circuit, Incoming};
 
 /// The service's name in arti's state directory.
 const NICKNAME: &str = "torchatd";
@@ -49,13 +49,15 @@ pub(crate) fn launch(
     client: &Client,
     key: HsIdKeypair,
     port: u16,
-    door: mpsc::Sender<BoxStream>,
+    door: mpsc::Sender<Incoming>,
+    callers: Callers,
 ) -> Result<Arc<RunningOnionService>, NoService> {
     let launched = client.launch_onion_service_with_hsid(config()?, key).map_err(NoService::Arti)?;
     let (service, introductions) = launched.ok_or_else(|| NoService::Words("the onion service is disabled".into()))?;
     let house = Arc::new(House {
         port,
         door,
+        callers,
         meeting: Arc::new(Semaphore::new(MEETING)),
         waiting: Semaphore::new(WAITING),
         circuits: Circuits::new(IDLE_CIRCUITS),
@@ -79,7 +81,8 @@ fn config() -> Result<OnionServiceConfig, NoService> {
 /// What all circuits to our service share.
 struct House {
     port: u16,
-    door: mpsc::Sender<BoxStream>,
+    door: mpsc::Sender<Incoming>,
+    callers: Callers,
     meeting: Arc<Semaphore>,
     waiting: Semaphore,
     circuits: Circuits,
@@ -105,6 +108,7 @@ async fn meet(introduction: RendRequest, house: Arc<House>, place: OwnedSemaphor
     };
     drop(place);
     let streams = Arc::new(Semaphore::new(STREAMS_PER_CIRCUIT as usize));
+    let circuit = house.callers.circuit();
     let mut refused = 0;
     while refused < STREAMS_PER_CIRCUIT {
         let request = tokio::select! {
@@ -116,35 +120,57 @@ async fn meet(introduction: RendRequest, house: Arc<House>, place: OwnedSemaphor
         };
         // Without one the caller closed the circuit.
         let Some(request) = request else { return };
-        if !house.admit(request, &streams).await {
-            refused += 1;
+        match house.admit(request, &streams, &circuit).await {
+            Admitted::Ours => {}
+            Admitted::Wrong => refused += 1,
+            Admitted::Spent => return tracing::debug!("a circuit was closed after streams that proved nothing"),
         }
     }
     // Somebody who tries one port after the other. C tor closes the circuit at the first wrong one.
     tracing::debug!("a circuit was closed after wrong requests");
 }
 
+/// What came of a request for a stream.
+enum Admitted {
+    /// It was for our port. That it was lost on the way, or too much, is not the caller's fault.
+    Ours,
+    /// It was for another port, or for none.
+    Wrong,
+    /// The circuit has brought too many streams that proved nothing, and is closed.
+    Spent,
+}
+
 impl House {
-    /// Takes a stream, or refuses it (`false`). Streams that are lost on the way are not the caller's fault.
-    async fn admit(&self, request: StreamRequest, streams: &Arc<Semaphore>) -> bool {
+    /// Takes a stream, or refuses it.
+    async fn admit(&self, request: StreamRequest, streams: &Arc<Semaphore>, circuit: &Circuit) -> Admitted {
         let ours = matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == self.port);
         let (Ok(open), Ok(_waiting), true) = (streams.clone().try_acquire_owned(), self.waiting.try_acquire(), ours)
         else {
             // DONE, as if the stream had ended: no hint which ports exist.
             let _ = request.reject(End::new_with_reason(EndReason::DONE)).await;
-            return ours;
+            return if ours { Admitted::Ours } else { Admitted::Wrong };
         };
+        if !circuit.admits() {
+            // With whatever else it carries: all of it is of this caller. Silent streams cost an introduction now.
+            if let Err(error) = request.shutdown_circuit() {
+                tracing::debug!("a circuit could not be closed: {}", report(&error));
+            }
+            return Admitted::Spent;
+        }
         let taken = tokio::time::timeout(PATIENCE, async {
             let stream = request.accept(Connected::new_empty()).await.map_err(|error| report(&error))?;
             let stream: BoxStream = Box::new(TorStream::new(stream, Some(open)));
-            self.door.send(stream).await.map_err(|_| "the daemon is stopping".to_owned())
+            self.door
+                .send(Incoming { stream, circuit: circuit.clone() })
+                .await
+                .map_err(|_| "the daemon is stopping".to_owned())
         });
         match taken.await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => tracing::debug!("an incoming stream was lost: {why}"),
             Err(_) => tracing::debug!("an incoming stream was not taken in time"),
         }
-        true
+        Admitted::Ours
     }
 }
 

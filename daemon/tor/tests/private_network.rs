@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::transport::{BoxStream, DialError, Isolation, Transport};
+use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Transport};
 use torchat_protocol::id::PeerId;
 use torchat_tor::TorConfig;
 use torchat_tornet::{Config, Network, SocksClient};
@@ -99,7 +99,7 @@ impl Echo {
         let mut network = torchat_tor::start(config, &identity.expanded_secret()).unwrap();
         let (end, ends) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some(stream) = network.incoming.recv().await {
+            while let Some(Incoming { stream, circuit: _ }) = network.incoming.recv().await {
                 let end = end.clone();
                 tokio::spawn(async move { end.send(echo(stream).await) });
             }

@@ -5,13 +5,16 @@
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use std::collections::HashMap;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use torchat_engine::transport::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
+use torchat_engine::transport::{
+    BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport,
+};
 use torchat_protocol::id::PeerId;
 
 struct Loopback {
@@ -40,6 +43,33 @@ impl Transport for Loopback {
     }
 }
 
+/// What stands for circuits here: whoever comes from an address of its own (127.1.2.3) has one circuit as long as that is not
+/// closed; who comes from 127.0.0.1, as all programs do that do not care, has a new one for each stream.
+struct Circuits {
+    callers: Callers,
+    open: HashMap<IpAddr, Circuit>,
+}
+
+impl Circuits {
+    fn new(callers: Callers) -> Self {
+        Self { callers, open: HashMap::new() }
+    }
+
+    /// The circuit of a stream; `None`: its circuit is closed for it.
+    fn of(&mut self, from: IpAddr) -> Option<Circuit> {
+        if from == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+            let circuit = self.callers.circuit();
+            return circuit.admits().then_some(circuit);
+        }
+        let circuit = self.open.entry(from).or_insert_with(|| self.callers.circuit());
+        if circuit.admits() {
+            return Some(circuit.clone());
+        }
+        self.open.remove(&from);
+        None
+    }
+}
+
 /// Listens on a free loopback port and tells the directory.
 ///
 /// # Errors
@@ -59,13 +89,16 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
     let temporary = directory.join(format!(".{}", own.onion()));
     std::fs::write(&temporary, listener.local_addr()?.port().to_string())?;
     std::fs::rename(&temporary, directory.join(own.onion()))?;
-    let (door, incoming) = mpsc::channel::<BoxStream>(16);
+    let (door, incoming) = mpsc::channel(16);
+    let callers = Callers::default();
+    let mut circuits = Circuits::new(callers.clone());
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
-                    if door.send(Box::new(stream)).await.is_err() {
+                    let Some(circuit) = circuits.of(from.ip()) else { continue };
+                    if door.send(Incoming { stream: Box::new(stream), circuit }).await.is_err() {
                         return;
                     }
                 }
@@ -75,5 +108,5 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
     });
     // The sender may go: nothing changes.
     let (_, status) = watch::channel(said);
-    Ok(Network { transport: Arc::new(Loopback { directory: directory.to_owned(), status }), incoming })
+    Ok(Network { transport: Arc::new(Loopback { directory: directory.to_owned(), status }), incoming, callers })
 }

@@ -6,6 +6,7 @@ use torchat_core::account::ROW_BYTES;
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
 use torchat_engine::handle::{DeliveryWait, Refusal};
+use torchat_engine::transport::memory::Weather;
 use torchat_harness::sim::{Sim, run};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -211,5 +212,45 @@ fn a_receiver_that_lost_its_store_shows_a_mark() {
         let history = sim.handle(1).history(sim.id(0), 10).await.unwrap();
         let shown: Vec<_> = history.iter().map(|l| (l.state, l.text.as_str())).collect();
         assert_eq!(shown, [("lost", "3 messages were lost here, the peer says"), ("unread", "after")]);
+    });
+}
+
+/// A line that carries 1 kB/s in each direction. (A delay would come on top of every chunk, and make it slower.)
+fn slow_line() -> Weather {
+    Weather { bytes_per_s: 1_000, delay_ms: 0, ..Weather::default() }
+}
+
+#[test]
+fn a_text_of_64_kib_arrives_over_1_kb_a_second_and_so_does_its_acknowledgement() {
+    run(async {
+        let sim = Sim::new(31, 2, EngineConfig::default());
+        sim.befriend_all().await;
+        sim.network.set_weather(slow_line());
+        let text = "x".repeat(65_536);
+        let begun = tokio::time::Instant::now();
+        let mid = sim.handle(0).send(sim.id(1), text.clone()).await.unwrap();
+        assert_eq!(sim.handle(0).wait_delivered(sim.id(1), mid, HOUR).await, DeliveryWait::Delivered);
+        // 72 s for its records, and no second try.
+        assert!(begun.elapsed() < Duration::from_secs(100), "{:?}", begun.elapsed());
+        assert_eq!(sim.received(1, 0).await, [text]);
+    });
+}
+
+#[test]
+fn long_texts_cross_each_other_on_a_slow_line() {
+    run(async {
+        let sim = Sim::new(32, 2, EngineConfig::default());
+        sim.befriend_all().await;
+        sim.network.set_weather(slow_line());
+        let begun = tokio::time::Instant::now();
+        let texts: Vec<_> = (0..3).map(|n| format!("{n}").repeat(65_536)).collect();
+        for text in &texts {
+            sim.handle(0).send(sim.id(1), text.clone()).await.unwrap();
+            sim.handle(1).send(sim.id(0), text.clone()).await.unwrap();
+        }
+        assert!(sim.settled(Duration::from_secs(400)).await);
+        assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
+        assert_eq!(sim.received(1, 0).await, texts);
+        assert_eq!(sim.received(0, 1).await, texts);
     });
 }

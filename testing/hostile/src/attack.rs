@@ -8,6 +8,7 @@ mod frames;
 mod handshake;
 mod lanes;
 mod local;
+mod slow;
 mod text;
 
 pub use floods::answer_times;
@@ -64,7 +65,7 @@ impl Attack {
 /// The whole table of what peers do.
 #[must_use]
 pub fn table() -> Vec<Attack> {
-    [
+    let tables = [
         door::rows(),
         handshake::rows(),
         frames::rows(),
@@ -72,11 +73,10 @@ pub fn table() -> Vec<Attack> {
         text::rows(),
         claims::rows(),
         dialled::rows(),
+        slow::rows(),
         floods::rows(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    tables.into_iter().flatten().collect()
 }
 
 /// What programs that are no clients say to the control port. Its last row leaves traces.

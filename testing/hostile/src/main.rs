@@ -13,7 +13,7 @@ use torchat_hostile::local::{chromium, endurance, files, old, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
-use torchat_hostile::{bounds, process};
+use torchat_hostile::{bounds, process, slow_line};
 
 #[derive(Parser)]
 #[command(name = "hostile-peer", about = "A peer that breaks every rule, and what that costs the daemon")]
@@ -86,6 +86,9 @@ async fn run() -> anyhow::Result<()> {
             let pair = Pair::start(&daemon)?;
             let target = Arc::new(pair.target()?);
             attacks(&target, attack::table(), &rows).await?;
+            if rows.slow && rows.only.is_empty() {
+                println!("{}", slow_line::run(&daemon, 1_000).await?);
+            }
             let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();
             println!("STATUS counts {refused}; the daemon's files have {} KiB", pair.disk()? / 1024);
             drop(target);

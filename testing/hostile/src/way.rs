@@ -4,7 +4,7 @@ use anyhow::{Context as _, ensure};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use torchat_protocol::id::PeerId;
 
 /// A byte stream to a daemon.
@@ -33,15 +33,30 @@ impl Way {
     /// When nobody answers.
     pub async fn dial(&self, peer: PeerId, circuit: u64) -> anyhow::Result<BoxStream> {
         match self {
-            Self::Loopback(directory) => loopback(directory, peer).await,
+            Self::Loopback(directory) => loopback(directory, peer, Ipv4Addr::LOCALHOST).await,
             Self::Socks(port) => socks(*port, peer, circuit).await,
+        }
+    }
+
+    /// Opens a stream from this loopback address (127.1.2.3), which stands for a circuit.
+    ///
+    /// # Errors
+    /// When nobody answers, or there are real circuits.
+    pub async fn dial_from(&self, peer: PeerId, from: Ipv4Addr) -> anyhow::Result<BoxStream> {
+        match self {
+            Self::Loopback(directory) => loopback(directory, peer, from).await,
+            Self::Socks(_) => anyhow::bail!("only on loopback"),
         }
     }
 }
 
-async fn loopback(directory: &Path, peer: PeerId) -> anyhow::Result<BoxStream> {
+async fn loopback(directory: &Path, peer: PeerId, from: Ipv4Addr) -> anyhow::Result<BoxStream> {
     let port = std::fs::read_to_string(directory.join(peer.onion())).context("it listens nowhere")?;
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port.trim().parse::<u16>()?)).await?;
+    let socket = TcpSocket::new_v4()?;
+    if from != Ipv4Addr::LOCALHOST {
+        socket.bind((from, 0).into())?;
+    }
+    let stream = socket.connect((Ipv4Addr::LOCALHOST, port.trim().parse::<u16>()?).into()).await?;
     stream.set_nodelay(true)?;
     Ok(Box::new(stream))
 }

@@ -97,6 +97,14 @@ impl Opener {
         result
     }
 
+    /// Whether the peer is in the middle of saying something long: a part of a message is there, or a part of a record of more
+    /// than one cell. Of a record of one cell it is never said, or two ends that answer this with small messages would never
+    /// be still.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        !self.dead && (self.reassembler.is_unfinished() || self.decoder.is_in_long_record())
+    }
+
     fn open_next(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
         let mut plaintext = [0; frame::MAX_CIPHERTEXT];
         while let Some(record) = self.decoder.next_record()? {

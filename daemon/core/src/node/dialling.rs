@@ -16,6 +16,11 @@ const HURRY_GAP_MS: u64 = 10_000;
 /// Timeouts say nothing about the peer; after so many in a row they are treated as if they did.
 const TIMEOUTS_IN_A_ROW: u32 = 3;
 
+/// How fast it is forgotten that a peer held a place for nothing.
+const HELD_HALVES_MS: u64 = 600_000;
+/// Differences of less do not count.
+const HELD_STEP_MS: u64 = 10_000;
+
 /// Longest pause while our own way into the network does not work.
 const OUTAGE_CAP_MS: u64 = 30_000;
 
@@ -36,6 +41,12 @@ pub(super) struct Dialling {
     has_circuits: bool,
     /// They are to be tried, or were tried, after the peer was found down.
     last_circuits: LastCircuits,
+    /// The peer ended its last link because it does not want us now.
+    unwanted: bool,
+    /// No dial before this, whoever hurries.
+    rests_until: u64,
+    /// For how long its dials that became no link have held a place, and when that was last added to. Halves with time.
+    held: (u64, u64),
     /// Why there is no link, in words.
     pub(super) reason: Option<String>,
 }
@@ -71,7 +82,28 @@ impl Dialling {
         self.timeouts = 0;
         self.outages = 0;
         self.last_circuits = LastCircuits::Unused;
+        self.unwanted = false;
+        self.rests_until = 0;
         self.reason = None;
+    }
+
+    /// The peer ends its link because it does not want us now. Not even a client's wish brings a dial before then.
+    pub(super) fn unwanted(&mut self, until: u64) {
+        self.unwanted = true;
+        self.rests_until = until;
+    }
+
+    /// How much of the places for dials the peer has held for nothing of late, in steps: small differences are nobody's fault.
+    fn burden(&self, now: Now) -> u64 {
+        let (ms, at) = self.held;
+        (ms >> (now.mono_ms.saturating_sub(at) / HELD_HALVES_MS).min(63)) / HELD_STEP_MS
+    }
+
+    /// A dial ended without a link.
+    fn held_for_nothing(&mut self, now: Now) {
+        let before = self.burden(now) * HELD_STEP_MS;
+        let this = self.last_started.map_or(0, |at| now.mono_ms.saturating_sub(at));
+        self.held = (before.saturating_add(this), now.mono_ms);
     }
 
     /// The machine slept: what failed before says nothing now.
@@ -116,7 +148,7 @@ impl Node {
         }
         let at = row.dialling.last_started.map_or(now.mono_ms, |last| now.mono_ms.max(last + HURRY_GAP_MS));
         // Several messages to several peers at once must not look like one burst.
-        let at = at + entropy::up_to(entropy, 200);
+        let at = at.max(row.dialling.rests_until) + entropy::up_to(entropy, 200);
         if row.dialling.due.is_none_or(|due| at < due) {
             self.queue_dial(peer, at);
         }
@@ -124,6 +156,7 @@ impl Node {
 
     fn queue_dial(&mut self, peer: PeerId, at: u64) {
         let Some(row) = self.peers.get_mut(&peer) else { return };
+        let at = at.max(row.dialling.rests_until);
         if let Some(old) = row.dialling.due.replace(at) {
             self.dial_queue.remove(&(old, peer));
         }
@@ -132,7 +165,7 @@ impl Node {
 
     pub(super) fn dial_due(&mut self, now: Now, turn: &mut Turn) {
         while self.network_usable && !self.stopping && self.dials < self.policy.dial.concurrent {
-            let Some(&(at, peer)) = self.dial_queue.first().filter(|entry| entry.0 <= now.mono_ms) else { return };
+            let Some((at, peer)) = self.next_to_dial(now) else { return };
             self.dial_queue.remove(&(at, peer));
             let Some(row) = self.peers.get_mut(&peer) else { continue };
             if row.dialling.due != Some(at) {
@@ -158,6 +191,14 @@ impl Node {
         }
     }
 
+    /// Of those whose time has come the one that has held the places least for nothing, then the one that has waited longest.
+    /// By time alone, peers that drag their handshakes would have as much of the few places as they like.
+    fn next_to_dial(&self, now: Now) -> Option<(u64, PeerId)> {
+        let due = self.dial_queue.iter().take_while(|entry| entry.0 <= now.mono_ms);
+        let burden = |peer| self.peers.get(peer).map_or(0, |row| row.dialling.burden(now));
+        due.min_by_key(|(at, peer)| (burden(peer), *at)).copied()
+    }
+
     /// A dial became a link.
     pub(super) fn dial_ended(&mut self, peer: &PeerId) {
         let Some(row) = self.peers.get_mut(peer) else { return };
@@ -180,6 +221,7 @@ impl Node {
         let Some(row) = self.peers.get_mut(&peer) else { return };
         if std::mem::take(&mut row.dialling.running) {
             self.dials -= 1;
+            row.dialling.held_for_nothing(now);
         }
         if row.seen_ms.is_some_and(|seen| now.wall_ms.saturating_sub(seen) >= self.policy.presence_ms) {
             // Not heard of for so long, it dials us when it is back.
@@ -232,11 +274,19 @@ impl Node {
             return;
         };
         let first = row.dialling.attempts == 0;
-        if !progress {
+        let unwanted = std::mem::take(&mut row.dialling.unwanted);
+        if unwanted || !progress {
             // A peer that takes links and closes them is as good as down.
             row.dialling.attempts = row.dialling.attempts.saturating_add(1);
         }
-        let pause = if progress || first {
+        let pause = if unwanted {
+            let least = self.policy.dial.unwanted_ms;
+            let pause = self.backoff(now, entropy, &peer).max(least + entropy::up_to(entropy, least / 2));
+            if let Some(row) = self.peers.get_mut(&peer) {
+                row.dialling.rests_until = now.mono_ms + pause;
+            }
+            pause
+        } else if progress || first {
             let policy = &self.policy.dial;
             policy.loss_min_ms + entropy::up_to(entropy, policy.loss_max_ms.saturating_sub(policy.loss_min_ms))
         } else {

@@ -22,6 +22,19 @@ const SEEN_STEP_MS: i64 = 600_000;
 /// A link that lived so long was no failure.
 const WORTH_MS: u64 = 60_000;
 
+/// The feature of HELLO of those to whom every byte is a sign of life, and who show one while they take something long.
+pub(super) const LIFE: &str = "life";
+/// Who takes something long says so this often. It must be well below [`crate::policy::Liveness::active_ms`], because what is
+/// said on a slow line comes late.
+const TAKING_MS: u64 = 5_000;
+/// How long the longest text is on its way at 1 kB/s, and something.
+const LONG_MS: u64 = 75_000;
+/// The PONG that answers nothing. Questions have greater numbers.
+const UNASKED: u64 = 0;
+/// What an answer is waited for longer if it must wait until the peer has taken as many bytes as this: a line carries 1 kB/s at
+/// least. Only for peers that do not show life meanwhile, and never for more than one message: each of those is acknowledged.
+const LEAST_BYTES_PER_MS: u64 = 1;
+
 /// A live, authenticated stream.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -35,6 +48,8 @@ pub(super) struct Link {
     jitter: u64,
     /// The ping that waits for its answer, and until when.
     ping: Option<(u64, u64)>,
+    /// When it was asked.
+    ping_at: Option<u64>,
     pings: u64,
     /// The peer's run, as it says.
     pub(super) run: Option<RunId>,
@@ -80,6 +95,12 @@ pub(super) struct Link {
     pub(super) wasted: u64,
     /// Close was asked for; the engine reports the end.
     pub(super) closing: bool,
+    /// The peer said its last words.
+    pub(super) ended: bool,
+    /// The peer shows a sign of life while it takes something long, see [`LIFE`].
+    pub(super) shows_life: bool,
+    /// Since when the peer has been in the middle of something long, or when we last showed that we take it.
+    pub(super) taking: Option<u64>,
 }
 
 impl Link {
@@ -87,9 +108,23 @@ impl Link {
         self.last_heard = now.mono_ms;
     }
 
-    /// Asks for a sign of life until then; returns the question's number.
-    pub(super) fn ask(&mut self, until: u64) -> u64 {
+    /// How long an answer may take.
+    fn patience(&self, node: &Node) -> u64 {
+        let ahead = match node.peers.get(&self.peer).and_then(|row| row.out.as_ref()) {
+            Some(out) if !self.shows_life => {
+                let flying = self.next.map_or(0, |next| next.saturating_sub(out.acked() + 1));
+                let flying = usize::try_from(flying).unwrap_or(usize::MAX);
+                out.pending().iter().take(flying).map(|message| u64::from(message.bytes)).max().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        node.policy.liveness.answer_ms + ahead / LEAST_BYTES_PER_MS
+    }
+
+    /// Asks for a sign of life until then; returns the question's number, from 1 on.
+    pub(super) fn ask(&mut self, now: Now, until: u64) -> u64 {
         self.pings += 1;
+        self.ping_at = Some(now.mono_ms);
         self.ping = Some((self.pings, until));
         self.pings
     }
@@ -117,7 +152,9 @@ impl Link {
         if !row.hidden || row.owes() || self.closing {
             return None;
         }
-        let end = self.idle_since.map(|since| since.max(self.stored) + node.policy.liveness.hidden_end_ms);
+        // One long text may be on its way over a slow line.
+        let long = if self.taking.is_some() { LONG_MS } else { 0 };
+        let end = self.idle_since.map(|since| since.max(self.stored) + node.policy.liveness.hidden_end_ms + long);
         let polite = self.said_hello.then(|| self.busy + node.policy.liveness.hidden_ms);
         end.into_iter().chain(polite).min()
     }
@@ -156,6 +193,7 @@ impl Node {
             last_heard: now.mono_ms,
             jitter: entropy::up_to(entropy, 14_000),
             ping: None,
+            ping_at: None,
             pings: 0,
             run: None,
             told: None,
@@ -179,6 +217,9 @@ impl Node {
             restated: false,
             wasted: 0,
             closing: false,
+            ended: false,
+            shows_life: false,
+            taking: None,
         };
         self.links.insert(id, link);
         self.to_show.insert(peer);
@@ -213,7 +254,7 @@ impl Node {
         let hello = Hello {
             app: APP.to_owned(),
             v: 1,
-            features: Vec::new(),
+            features: vec![LIFE.to_owned()],
             lanes,
             limits: Limits {
                 msg: limits::TEXT_BYTES as u64,
@@ -244,6 +285,29 @@ impl Node {
         let Some(link) = self.links.get(&id).filter(|link| !link.closing) else { return };
         let st = if self.accepts(&link.peer) { ContactState::Accepted } else { ContactState::Pending };
         turn.effects.push(Effect::Say { link: id, message: PeerMessage::ContactRes(ContactRes { st }) });
+    }
+
+    /// Bytes came that are no message yet. They are a sign of life; and whoever says something long hears nothing for as long
+    /// as that takes, so it is shown one now and then. A PONG that was not asked for is the smallest that every peer takes, also
+    /// one that knows nothing of this. (A new kind of frame was rejected: it would help with new peers only.)
+    pub(super) fn heard(&mut self, now: Now, id: LinkId, unfinished: bool, turn: &mut Turn) {
+        let Some(peer) = self.links.get(&id).filter(|link| !link.ended).map(|link| link.peer) else { return };
+        if !self.pay(peer, Kind::Work, 1) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.heard(now);
+        if !unfinished || link.closing {
+            return;
+        }
+        // A contact that must not see us is not left in the middle of its text.
+        link.busy = now.mono_ms;
+        let since = *link.taking.get_or_insert(now.mono_ms);
+        if now.mono_ms.saturating_sub(since) >= TAKING_MS {
+            link.taking = Some(now.mono_ms);
+            let message = PeerMessage::Pong(Nonce { n: UNASKED });
+            turn.effects.push(Effect::Say { link: id, message });
+        }
     }
 
     pub(super) fn seen(&mut self, now: Now, peer: PeerId, turn: &mut Turn) {
@@ -302,12 +366,18 @@ impl Node {
 
     pub(super) fn bye(&mut self, id: LinkId, why: ByeReason, turn: &mut Turn) {
         let Some(link) = self.links.get_mut(&id) else { return };
+        link.ended = true;
         let peer = link.peer;
-        if matches!(why, ByeReason::Full | ByeReason::Limit | ByeReason::Superseded) {
+        let unwanted = matches!(why, ByeReason::Full | ByeReason::Limit | ByeReason::Superseded);
+        if unwanted {
             // The peer is alive but does not want us now: the next dial comes later than after a loss.
             link.progress = false;
         }
+        let rests_until = self.now.mono_ms + self.policy.dial.unwanted_ms;
         if let Some(row) = self.peers.get_mut(&peer) {
+            if unwanted {
+                row.dialling.unwanted(rests_until);
+            }
             // It does not want idle links, or it is gone and dials us when it is back.
             row.quiet = !matches!(why, ByeReason::Dup);
         }
@@ -385,18 +455,20 @@ impl Node {
                 .get(&id)
                 .is_some_and(|l| self.is_stranger(&l.peer) && l.since + self.policy.stranger_link_ms <= now.mono_ms);
             let quiet = self.links.get(&id).is_some_and(|l| l.hidden_until(self).is_some_and(|at| at <= now.mono_ms));
+            let patience = self.links.get(&id).map_or(0, |link| link.patience(self));
             let Some(link) = self.links.get_mut(&id) else { continue };
             if stranger || quiet {
                 self.close(id, Some(ByeReason::Idle), turn);
             } else if link.ping.is_some_and(|(_, until)| until <= now.mono_ms) {
                 // Bytes that came since the ping are a sign of life too.
-                if link.ping.is_some_and(|(_, until)| link.last_heard + self.policy.liveness.answer_ms > until) {
+                if link.ping_at.is_some_and(|at| link.last_heard > at) {
                     link.ping = None;
                 } else {
                     self.close(id, None, turn);
                 }
             } else {
-                let n = link.ask(now.mono_ms + self.policy.liveness.answer_ms);
+                let until = now.mono_ms + patience;
+                let n = link.ask(now, until);
                 let message = PeerMessage::Ping(Nonce { n });
                 turn.effects.push(Effect::Say { link: id, message });
             }

@@ -97,7 +97,7 @@ impl Node {
         match row.met {
             None => self.has_heard(id, turn),
             Some(_) if row.met != link.run && row.met == link.told => {
-                let n = link.ask(until);
+                let n = link.ask(self.now, until);
                 link.telling = Some(n);
                 turn.effects.push(Effect::Say { link: id, message: PeerMessage::Ping(Nonce { n }) });
             }

@@ -97,6 +97,7 @@ impl Node {
         link.inflight = usize::try_from(hello.limits.inflight).unwrap_or(usize::MAX).min(limits::IN_FLIGHT_MESSAGES);
         link.credit = hello.limits.credit.min(limits::RECEIVE_CREDIT_BYTES);
         link.said_hello = true;
+        link.shows_life = hello.features.iter().any(|feature| feature == super::links::LIFE);
         // Whatever flew on this link is judged by what the peer says now.
         link.next = None;
         self.met(id, peer, &hello, turn);

@@ -156,7 +156,7 @@ impl Node {
         // Whoever answers is still there. The others are dialled when their link is given up, after its own pause.
         let until = now.mono_ms + self.policy.liveness.answer_ms;
         for (id, link) in self.links.iter_mut().filter(|(_, link)| !link.closing) {
-            let n = link.ask(until);
+            let n = link.ask(now, until);
             turn.effects.push(Effect::Say { link: *id, message: PeerMessage::Ping(Nonce { n }) });
         }
         // Pauses of before the sleep say nothing now. Spread like at the start: no storm.

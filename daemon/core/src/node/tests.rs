@@ -6,8 +6,10 @@ mod anything;
 mod claims;
 mod former;
 mod invited;
+mod life;
 mod limits;
 mod told;
+mod wanted;
 
 use super::*;
 use crate::effect::Notice;

@@ -11,7 +11,8 @@ use torchat_core::snapshot::{PeerSnapshot, Snapshot};
 use torchat_core::time::Now;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{
-    Body, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv, Skip, SkipReason,
+    Body, Bye, ByeReason, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv,
+    Skip, SkipReason,
 };
 
 const TEXTS: [&str; 4] = ["one", "two", "three", "four"];
@@ -341,6 +342,12 @@ fn a_receiver() {
         ("a skip is no message, so the next gap is not told either", recv(other, 9, one, mids[2])),
         ("numbers are lost up to the last one that there is", skip(MAX, Chain([8; 16]), SkipReason::Lost)),
         ("no number follows it", recv(lane, MAX, Chain([8; 16]), mids[2])),
+        ("its last words", PeerMessage::Bye(Bye { why: ByeReason::Idle })),
+        ("a message behind them is not taken", recv(LaneId([0x22; 8]), 2, chain(&[]).next(mids[3]), mids[0])),
+        (
+            "nor is a request",
+            PeerMessage::ContactReq(ContactReq { nick: String::new(), text: String::new(), invite: None }),
+        ),
     ];
     let mut tables = Vec::new();
     for contact in [true, false] {

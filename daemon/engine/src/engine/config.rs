@@ -31,7 +31,7 @@ impl Default for EngineConfig {
         Self {
             policy: Policy::default(),
             dial: DialTimes::default(),
-            unauthenticated_streams: 32,
+            unauthenticated_streams: 256,
             replaceable: false,
             events_kept: 1_000_000,
             events_days: 90,

@@ -86,6 +86,7 @@ impl Handle {
                 "account_work": status.counters.account.of(Kind::Work),
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
+                "circuits": self.callers.sent_away(),
                 "clients": self.refused_clients.load(Ordering::Relaxed),
                 "connections": self.sent_away.connections.load(Ordering::Relaxed),
                 "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),

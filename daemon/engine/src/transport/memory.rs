@@ -3,7 +3,7 @@
 //! Its bytes are carried by tasks of the runtime in which the network was made. Daemons may live in that runtime or in
 //! others: a daemon whose runtime does not run is a stopped process, and what was sent to it waits in its streams.
 
-use super::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
+use super::{BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use crate::clock::Randomness;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -36,11 +36,13 @@ pub struct Weather {
     /// Such a stream is lost after a random number of bytes (of both directions together) below this one. Small enough,
     /// it is lost within the handshake, at any byte of it.
     pub cut_within_bytes: usize,
+    /// Bytes a second that a stream carries in each direction; 0: as many as come.
+    pub bytes_per_s: usize,
 }
 
 impl Default for Weather {
     fn default() -> Self {
-        Self { delay_ms: 300, dial_ms: 2_000, dial_fails_one_in: 0, cut_one_in: 0, cut_within_bytes: 0 }
+        Self { delay_ms: 300, dial_ms: 2_000, dial_fails_one_in: 0, cut_one_in: 0, cut_within_bytes: 0, bytes_per_s: 0 }
     }
 }
 
@@ -62,7 +64,10 @@ struct Shared {
 }
 
 struct Door {
-    streams: mpsc::Sender<BoxStream>,
+    streams: mpsc::Sender<Incoming>,
+    callers: Callers,
+    /// The circuit of each who has come: like Tor's, it is used again for every dial of the same caller until it is closed.
+    circuits: BTreeMap<PeerId, Circuit>,
     status: watch::Sender<NetworkStatus>,
 }
 
@@ -116,8 +121,11 @@ impl SimulatedNetwork {
         let (door, incoming) = mpsc::channel(16);
         let mut shared = self.lock();
         let (status, seen) = watch::channel(status(!shared.offline.contains(&peer)));
-        shared.doors.insert(peer, Door { streams: door, status });
-        Network { transport: Arc::new(Simulated { network: self.clone(), own: peer, status: seen }), incoming }
+        let callers = Callers::default();
+        let circuits = BTreeMap::new();
+        shared.doors.insert(peer, Door { streams: door, callers: callers.clone(), circuits, status });
+        let transport = Arc::new(Simulated { network: self.clone(), own: peer, status: seen });
+        Network { transport, incoming, callers }
     }
 
     /// The peer is gone: its streams break and dials find nobody.
@@ -221,13 +229,20 @@ impl SimulatedNetwork {
             std::future::pending::<()>().await;
         }
         let down = || DialError::PeerDown("nobody listens there".into());
-        let door = {
-            let shared = self.lock();
+        let (door, circuit) = {
+            let mut shared = self.lock();
             if shared.offline.contains(&own) {
                 return Err(DialError::NoNetwork("no way into the network".into()));
             }
             let found = !shared.offline.contains(&peer);
-            shared.doors.get(&peer).filter(|_| found).map(|door| door.streams.clone()).ok_or_else(down)?
+            let door = shared.doors.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
+            let circuit = door.circuits.entry(own).or_insert_with(|| door.callers.circuit());
+            if !circuit.admits() {
+                // It is closed; the next dial builds another.
+                door.circuits.remove(&own);
+                return Err(down());
+            }
+            (door.streams.clone(), circuit.clone())
         };
         if self.one_in(weather.dial_fails_one_in) {
             return Err(match self.randomness.below(3) {
@@ -238,7 +253,7 @@ impl SimulatedNetwork {
         }
         let (near, near_end) = tokio::io::duplex(WINDOW);
         let (far, far_end) = tokio::io::duplex(WINDOW);
-        door.send(Box::new(far)).await.map_err(|_| down())?;
+        door.send(Incoming { stream: Box::new(far), circuit }).await.map_err(|_| down())?;
         let left = match self.one_in(weather.cut_one_in) {
             true => self.randomness.below(weather.cut_within_bytes) as u64,
             false => u64::MAX,
@@ -269,8 +284,15 @@ impl SimulatedNetwork {
 
     async fn carry_one_way(&self, mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>, stream: &Carried) {
         let mut chunk = vec![0; CHUNK];
-        while let Ok(n @ 1..) = from.read(&mut chunk).await {
-            let delay_ms = self.lock().weather.delay_ms;
+        loop {
+            let Weather { delay_ms, bytes_per_s, .. } = self.lock().weather.clone();
+            // A slow line carries little at once, or its bytes would come in bursts.
+            let most = if bytes_per_s > 0 { (bytes_per_s / 4).clamp(1, CHUNK) } else { CHUNK };
+            let Ok(n @ 1..) = from.read(&mut chunk[..most]).await else { break };
+            if bytes_per_s > 0 {
+                tokio::time::sleep(Duration::from_secs(n as u64) / u32::try_from(bytes_per_s).unwrap_or(u32::MAX))
+                    .await;
+            }
             tokio::time::sleep(self.pause(delay_ms)).await;
             while self.is_apart(stream.ends.0, stream.ends.1) {
                 tokio::time::sleep(Duration::from_millis(500)).await;

@@ -6,10 +6,10 @@ use anyhow::{Context as _, ensure};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// The daemon waits 15 s for the first bytes.
-const FIRST_BYTES: Duration = Duration::from_secs(15);
-/// It waits a minute for the whole handshake.
-const HANDSHAKE: Duration = Duration::from_secs(60);
+/// The daemon waits 5 s for the first bytes.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// It waits 20 s for each flight of the handshake.
+const FLIGHT: Duration = Duration::from_secs(20);
 const CLOSED: &str = "the stream ends without a byte";
 
 /// First bytes that are not ours. Each is judged at its first wrong byte.
@@ -63,56 +63,61 @@ pub(super) fn rows() -> Vec<Attack> {
         stream.flush().await?;
         ends(&mut stream, b"", target.patience).await
     }));
-    rows.push(row(Kind::Patient, "silence", "the stream ends after 15 s without a byte", |target| async move {
+    rows.push(row(Kind::Patient, "silence", "the stream ends after 5 s without a byte", |target| async move {
         let mut stream = target.dial().await?;
         ends(&mut stream, b"", FIRST_BYTES + target.patience).await
     }));
-    rows.push(row(Kind::Slow, "one byte, then silence", "the stream ends after a minute", |target| async move {
+    rows.push(row(Kind::Patient, "one byte, then silence", "the stream ends after 20 s", |target| async move {
         let mut stream = target.dial().await?;
         stream.write_all(b"T").await?;
         stream.flush().await?;
-        ends(&mut stream, b"", HANDSHAKE + target.patience).await
+        ends(&mut stream, b"", FLIGHT + target.patience).await
     }));
     rows.push(row(
-        Kind::Slow,
+        Kind::Patient,
         "half a handshake, then silence",
-        "the stream ends after a minute",
+        "the stream ends after 20 s",
         |target| async move {
             let mut stream = target.dial().await?;
             stream.write_all(b"TCHT\x01\x01").await?;
             stream.write_all(&[0, 32, 9, 9]).await?;
             stream.flush().await?;
-            ends(&mut stream, b"TCHT\x01", HANDSHAKE + target.patience).await
+            ends(&mut stream, b"TCHT\x01", FLIGHT + target.patience).await
         },
     ));
-    rows.push(row(Kind::Slow, "one byte every three seconds", "the stream ends after a minute", |target| async move {
-        let stream = target.dial().await?;
-        let (mut reader, mut writer) = tokio::io::split(stream);
-        let drip = async move {
-            let mut tick = tokio::time::interval(Duration::from_secs(3));
-            // A hello with our version, and a first message that never becomes whole.
-            for byte in b"TCHT\x01\x01\x00\x20".iter().chain(std::iter::repeat(&9)) {
-                tick.tick().await;
-                if writer.write_all(&[*byte]).await.is_err() || writer.flush().await.is_err() {
-                    break;
+    rows.push(row(
+        Kind::Slow,
+        "one byte every three seconds",
+        "the stream ends 20 s after the flight before",
+        |target| async move {
+            let stream = target.dial().await?;
+            let (mut reader, mut writer) = tokio::io::split(stream);
+            let drip = async move {
+                let mut tick = tokio::time::interval(Duration::from_secs(3));
+                // A hello with our version, and a first message that never becomes whole.
+                for byte in b"TCHT\x01\x01\x00\x20".iter().chain(std::iter::repeat(&9)) {
+                    tick.tick().await;
+                    if writer.write_all(&[*byte]).await.is_err() || writer.flush().await.is_err() {
+                        break;
+                    }
                 }
-            }
-        };
-        let read = async move {
-            let mut answer = Vec::new();
-            let _ = reader.read_to_end(&mut answer).await;
-            answer
-        };
-        let answer = tokio::time::timeout(HANDSHAKE + target.patience, async {
-            tokio::select! {
-                answer = read => answer,
-                () = drip => Vec::new(),
-            }
-        });
-        let answer = answer.await.context("the daemon keeps the stream")?;
-        ensure!(answer.is_empty() || answer == b"TCHT\x01", "{answer:?}");
-        Ok(())
-    }));
+            };
+            let read = async move {
+                let mut answer = Vec::new();
+                let _ = reader.read_to_end(&mut answer).await;
+                answer
+            };
+            let answer = tokio::time::timeout(2 * FLIGHT + target.patience, async {
+                tokio::select! {
+                    answer = read => answer,
+                    () = drip => Vec::new(),
+                }
+            });
+            let answer = answer.await.context("the daemon keeps the stream")?;
+            ensure!(answer.is_empty() || answer == b"TCHT\x01", "{answer:?}");
+            Ok(())
+        },
+    ));
     rows
 }
 

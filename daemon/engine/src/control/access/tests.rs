@@ -3,7 +3,7 @@ use super::gate::known;
 use super::*;
 use crate::clock::{Clock, Randomness};
 use crate::handle::TokenRow;
-use crate::transport::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
+use crate::transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use crate::{Engine, EngineConfig, Storage, World};
 use futures::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
@@ -33,7 +33,7 @@ struct Place {
     gate: Gate,
     clock: Clock,
     _dir: tempfile::TempDir,
-    _incoming: mpsc::Sender<BoxStream>,
+    _incoming: mpsc::Sender<Incoming>,
 }
 
 /// A running engine with a clock that can be set, and a gate with room for two.
@@ -43,7 +43,7 @@ async fn place() -> Place {
     let identity = LocalIdentity::from_seeds(&[1; 32], &[2; 32], clock.now_s()).unwrap();
     let (_incoming, incoming) = mpsc::channel(1);
     let (_, status) = watch::channel(NetworkStatus::default());
-    let network = Network { transport: Arc::new(Nobody(status)), incoming };
+    let network = Network { transport: Arc::new(Nobody(status)), incoming, callers: Callers::default() };
     let store = crate::store::Store::open(&dir.path().join("db")).unwrap();
     let storage = Storage::Shared(Arc::new(std::sync::Mutex::new(store)));
     let world = World { clock: clock.clone(), randomness: Randomness::seeded(1) };

@@ -189,6 +189,7 @@ impl Storm {
             cut_one_in: [0, 1, 3][self.die(3)],
             // A handshake and the first words are some 1,700 bytes.
             cut_within_bytes: [1_800, 3_000, 40_000][self.die(3)],
+            bytes_per_s: 0,
         };
         self.say(|| format!("{weather:?}"));
         self.world.network.set_weather(weather);

@@ -255,7 +255,7 @@ async fn live(mut network: Network, daemons: Vec<PeerId>, ears: Arc<Ears>, seed:
             biased;
             stream = network.incoming.recv() => {
                 let Some(stream) = stream else { return };
-                links.spawn(talk(stream, None, ears.clone(), seed));
+                links.spawn(talk(stream.stream, None, ears.clone(), seed));
             }
             () = tokio::time::sleep(pause) => {
                 let peer = daemons[dice.below(daemons.len())];

@@ -1,0 +1,150 @@
+//! The acceptor: streams that others open to our service, until they have proven who they are.
+//!
+//! Anybody can open a stream. At most [`EngineConfig::unauthenticated_streams`](crate::engine::EngineConfig) are held; who
+//! leaves when another comes is [`Places`]' decision. Each flight of a handshake has a time of its own, and a circuit may
+//! bring only so many streams that prove nothing ([`Circuit`](crate::transport::Circuit)), so that a flood costs its maker introductions.
+
+use super::places::{Places, Stage};
+use super::{LinkContext, Role};
+use crate::legacy::OldDoor;
+use crate::link;
+use crate::transport::{BoxStream, Circuit, Incoming};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use torchat_core::handshake::Established;
+use torchat_protocol::legacy::{self, OldMessage};
+
+/// Who came.
+enum Came {
+    Peer(Box<Established>),
+    /// An old daemon, with its message or without one, which its own counters tell.
+    Old(OldDoor, Result<OldMessage, &'static str>),
+}
+
+/// The streams that are held, and how each is ended.
+struct Held {
+    places: Places,
+    ends: HashMap<u64, CancellationToken>,
+}
+
+/// One stream's place. It is free again when this is dropped.
+struct Place {
+    number: u64,
+    held: Arc<Mutex<Held>>,
+}
+
+impl Place {
+    fn reached(&self, stage: Stage) {
+        lock(&self.held).places.reached(self.number, stage);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = lock(&self.held);
+        held.places.leave(self.number);
+        held.ends.remove(&self.number);
+    }
+}
+
+/// Takes streams until the engine stops. `old`: what old daemons bring is taken too.
+pub(crate) async fn run(
+    mut incoming: mpsc::Receiver<Incoming>,
+    limit: usize,
+    old: Option<OldDoor>,
+    context: LinkContext,
+) {
+    let held = Arc::new(Mutex::new(Held { places: Places::new(limit), ends: HashMap::new() }));
+    loop {
+        let Incoming { stream, circuit } = tokio::select! {
+            biased;
+            () = context.stop.cancelled() => return,
+            came = incoming.recv() => match came {
+                Some(came) => came,
+                None => return,
+            },
+        };
+        let end = context.stop.child_token();
+        let place = {
+            let mut open = lock(&held);
+            let (number, leaves) = open.places.enter(circuit.id(), |choices| context.randomness.below(choices));
+            if let Some(unlucky) = leaves.and_then(|number| open.ends.remove(&number)) {
+                unlucky.cancel();
+            }
+            open.ends.insert(number, end.clone());
+            Place { number, held: held.clone() }
+        };
+        tokio::spawn(admit(stream, circuit, place, end, old.clone(), context.clone()));
+    }
+}
+
+async fn admit(
+    mut stream: BoxStream,
+    circuit: Circuit,
+    place: Place,
+    end: CancellationToken,
+    old: Option<OldDoor>,
+    context: LinkContext,
+) {
+    let hands = tokio::time::timeout(link::HANDSHAKE_TIME, meet(&mut stream, old, &context, &place));
+    let result = tokio::select! {
+        biased;
+        () = end.cancelled() => None,
+        result = hands => Some(result),
+    };
+    drop(place);
+    match &result {
+        // Whoever proves who it is, or brings what an old daemon may bring, has used its circuit well.
+        Some(Ok(Ok(Came::Peer(_) | Came::Old(_, Ok(_))))) => circuit.used_well(),
+        Some(Ok(Ok(Came::Old(_, Err(_))))) => {}
+        Some(_) => drop(context.sent_away.handshakes.fetch_add(1, Ordering::Relaxed)),
+        None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
+    }
+    match result {
+        Some(Ok(Ok(Came::Peer(established)))) => link::serve(stream, *established, false, context).await,
+        Some(Ok(Ok(Came::Old(_, Err(reason))))) => tracing::debug!(reason, "a stream was refused at the door"),
+        Some(Ok(Ok(Came::Old(door, Ok(message))))) => {
+            // Before anything is decided: the end of the stream tells nothing of the decision.
+            drop(stream);
+            door.hand_in(message, &context.mailbox).await;
+        }
+        // Whoever fails learns nothing by it: the stream is closed without a word.
+        Some(Ok(Err(reason))) => tracing::debug!(reason, "a stream was refused at the door"),
+        Some(Err(_)) => tracing::debug!("a stream did not prove its identity in time"),
+        None => tracing::debug!("a stream had to leave the door for another"),
+    }
+}
+
+/// The first byte tells a peer from an old daemon. Without leave for old daemons it is the handshake's to judge, like
+/// every other.
+async fn meet(
+    stream: &mut BoxStream,
+    old: Option<OldDoor>,
+    context: &LinkContext,
+    place: &Place,
+) -> Result<Came, String> {
+    let opened = Instant::now();
+    let mut buffer = [0; 2048];
+    let mut said: &[u8] = &[];
+    if let Some(door) = old {
+        said = link::hear(stream, &mut buffer, opened + link::FIRST_BYTES_TIME).await?;
+        if said.first().is_some_and(|byte| legacy::is_meant(*byte)) {
+            let message = door.read(stream, said, opened).await;
+            return Ok(Came::Old(door, message));
+        }
+    }
+    let reached = |flights| place.reached(Stage::after(flights));
+    let established = link::shake_hands(stream, Role::Accepted, said, context, reached).await?;
+    Ok(Came::Peer(Box::new(established)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
