@@ -174,8 +174,10 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Takes from others what a wrong mode gives them, and gives us what it keeps from us, below a directory. Says why it is no
 /// directory of ours. Others cannot have been here: the data directory around it is closed to them.
 fn close(dir: &Path) -> Option<String> {
-    let metadata = match dir.symlink_metadata() {
+    // Somebody may keep it on another disk, by a link.
+    let metadata = match dir.metadata() {
         Ok(metadata) => metadata,
+        Err(_) if dir.symlink_metadata().is_ok() => return Some("it is a link to nowhere".into()),
         Err(_) => return None,
     };
     if !metadata.is_dir() {

@@ -108,11 +108,7 @@ fn no_damage_to_what_can_be_made_again_keeps_tor_from_starting() {
     assert!(run(template.path()).notices.is_empty());
     // What a longer life adds.
     let state = template.path().join("state");
-    fs::write(
-        state.join("state/vanguards.json"),
-        r#"{"l2_vanguards": {"vanguards": []}, "l3_vanguards": {"vanguards": []}}"#,
-    )
-    .unwrap();
+    fs::write(state.join("state/vanguards.json"), r#"{"l2_vanguards": [], "l3_vanguards": []}"#).unwrap();
     let made = files(template.path());
     assert!(made.iter().any(|path| path.ends_with("guards.json")) && made.len() >= 8, "{made:?}");
     for (how, damage) in ways {

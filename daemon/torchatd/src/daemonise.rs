@@ -19,8 +19,9 @@ const MAX_REPORT: u64 = 64 * 1024;
 
 /// Where we are after [`daemonise`].
 pub(crate) enum Side {
-    /// In the process that the user started, when the daemon has reported. It has nothing more to do than to end.
-    Starter(ExitCode),
+    /// In the process that the user started, when the daemon has reported. It has nothing more to do than to undo what was
+    /// made if the start failed (`false`), and to end.
+    Starter(ExitCode, bool),
     /// In the daemon.
     Daemon(Readiness),
 }
@@ -81,7 +82,8 @@ pub(crate) fn daemonise() -> Result<Side, Failure> {
         Outcome::Parent(Ok(_)) => {
             // Our copy of the writing end must go, or the pipe would never end.
             drop(readiness);
-            Ok(Side::Starter(wait(reports)))
+            let (status, serves) = wait(reports);
+            Ok(Side::Starter(status, serves))
         }
         Outcome::Parent(Err(error)) => Err(failure(&error)),
         Outcome::Child(Ok(_)) => Ok(Side::Daemon(readiness)),
@@ -93,23 +95,23 @@ pub(crate) fn daemonise() -> Result<Side, Failure> {
     }
 }
 
-/// Waits for the report and passes it on.
-fn wait(reports: impl Read) -> ExitCode {
+/// Waits for the report and passes it on; whether the daemon serves.
+fn wait(reports: impl Read) -> (ExitCode, bool) {
     let mut report = Vec::new();
     let read = reports.take(MAX_REPORT).read_to_end(&mut report);
     match (report.split_first(), read) {
         (Some((&READY, message)), _) => {
             Readiness::Foreground.ready(&String::from_utf8_lossy(message));
-            ExitCode::SUCCESS
+            (ExitCode::SUCCESS, true)
         }
         (Some((&code, message)), _) => {
             let failure = Failure::new(Code::from_byte(code), String::from_utf8_lossy(message));
             complain(&failure);
-            ExitCode::from(failure.code as u8)
+            (ExitCode::from(failure.code as u8), false)
         }
         (None, _) => {
             complain(&Failure::other("the daemon ended before it was ready; error.log may say why"));
-            ExitCode::from(Code::Other as u8)
+            (ExitCode::from(Code::Other as u8), false)
         }
     }
 }
@@ -119,7 +121,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn through_a_pipe(send: impl FnOnce(Readiness)) -> ExitCode {
+    fn through_a_pipe(send: impl FnOnce(Readiness)) -> (ExitCode, bool) {
         let (reports, pipe) = std::io::pipe().unwrap();
         send(Readiness::Background(Some(pipe)));
         wait(reports)
@@ -127,13 +129,13 @@ mod tests {
 
     #[test]
     fn the_starter_ends_with_the_daemons_status() {
-        assert_eq!(through_a_pipe(|mut daemon| daemon.ready("serving")), ExitCode::SUCCESS);
+        assert_eq!(through_a_pipe(|mut daemon| daemon.ready("serving")), (ExitCode::SUCCESS, true));
         let failure = Failure::new(Code::PortTaken, "port 1 is taken");
-        assert_eq!(through_a_pipe(|mut daemon| daemon.failed(&failure)), ExitCode::from(10));
+        assert_eq!(through_a_pipe(|mut daemon| daemon.failed(&failure)), (ExitCode::from(10), false));
     }
 
     #[test]
     fn a_daemon_that_died_is_no_success() {
-        assert_eq!(through_a_pipe(drop), ExitCode::from(1));
+        assert_eq!(through_a_pipe(drop), (ExitCode::from(1), false));
     }
 }

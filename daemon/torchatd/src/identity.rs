@@ -42,7 +42,8 @@ const SEED_DIGITS: usize = 64;
 /// Much more than a key needs; a larger file is something else.
 const MAX_BYTES: u64 = 4096;
 
-/// The secrets. They are wiped from memory when dropped and never shown.
+/// The secrets. They are wiped from memory when dropped and never shown. Handed on in a box: what is moved otherwise leaves a
+/// copy on the stack, which nobody wipes.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Seeds {
     /// The ed25519 seed of the onion address.
@@ -77,11 +78,15 @@ pub(crate) enum Damage {
 
 impl Seeds {
     /// New secrets from the operating system.
-    pub(crate) fn generate() -> Result<Self, Failure> {
-        let mut seeds = Self { onion: [0; 32], device: [0; 32], epoch: 0 };
+    pub(crate) fn generate() -> Result<Box<Self>, Failure> {
+        let mut seeds = Self::empty();
         fill(&mut seeds.onion)?;
         fill(&mut seeds.device)?;
         Ok(seeds)
+    }
+
+    fn empty() -> Box<Self> {
+        Box::new(Self { onion: [0; 32], device: [0; 32], epoch: 0 })
     }
 
     fn to_text(&self) -> Zeroizing<String> {
@@ -100,7 +105,7 @@ impl Seeds {
         text
     }
 
-    fn parse(text: &str) -> Result<Self, Damage> {
+    fn parse(text: &str) -> Result<Box<Self>, Damage> {
         let mut lines = text.split('\n');
         let with_epoch = match lines.next() {
             Some(FIRST_LINE) => true,
@@ -113,16 +118,19 @@ impl Seeds {
             let value = lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
             value.map(|value| (number, value)).ok_or(Damage::Line(number))
         };
-        let key = |(number, digits)| decode(digits).ok_or(Damage::Line(number));
-        let mut seeds = Self { onion: key(field("onion-seed")?)?, device: key(field("device-key")?)?, epoch: 0 };
+        let key = |(number, digits), to: &mut [u8; 32]| decode(digits, to).ok_or(Damage::Line(number));
+        let mut seeds = Self::empty();
+        key(field("onion-seed")?, &mut seeds.onion)?;
+        key(field("device-key")?, &mut seeds.device)?;
         if with_epoch {
             let (number, digits) = field("epoch")?;
             // Exactly as it is written: one number has one text.
             let epoch = digits.parse().ok().filter(|epoch: &u32| epoch.to_string() == digits);
             seeds.epoch = epoch.ok_or(Damage::Line(number))?;
         }
-        let (number, sum) = field("checksum")?;
-        let sum = key((number, sum))?;
+        let (number, digits) = field("checksum")?;
+        let mut sum = [0; 32];
+        key((number, digits), &mut sum)?;
         if lines.next() != Some("") || lines.next().is_some() {
             return Err(Damage::Line(number + 1));
         }
@@ -136,14 +144,13 @@ fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
     SysRng.try_fill_bytes(bytes).map_err(|error| Failure::other(format!("the system gives no random bytes: {error}")))
 }
 
-fn decode(digits: &str) -> Option<[u8; 32]> {
-    if digits.len() != SEED_DIGITS {
-        return None;
+/// Into its place, without a copy.
+fn decode(digits: &str, to: &mut [u8; 32]) -> Option<()> {
+    let fits = digits.len() == SEED_DIGITS && HEXLOWER.decode_mut(digits.as_bytes(), to).is_ok();
+    if !fits {
+        to.zeroize();
     }
-    let mut bytes = Zeroizing::new(HEXLOWER.decode(digits.as_bytes()).ok()?);
-    let array = <[u8; 32]>::try_from(bytes.as_slice()).ok();
-    bytes.zeroize();
-    array
+    fits.then_some(())
 }
 
 /// Reads the identity; `None` if there is no file yet. Changes nothing.
@@ -151,7 +158,7 @@ fn decode(digits: &str) -> Option<[u8; 32]> {
 /// # Errors
 /// A file that is damaged, unreadable, of another user or open to others. The daemon must not start then, and nothing
 /// may write to it: it may be the last copy.
-pub(crate) fn load(path: &Path) -> Result<Option<Seeds>, Failure> {
+pub(crate) fn load(path: &Path) -> Result<Option<Box<Seeds>>, Failure> {
     let shown = path.display();
     let unreadable = |error: io::Error| Failure::new(Code::DataDir, format!("{shown} cannot be read: {error}"));
     // Judged is what is read, and not what stands at the path a moment before. Without waiting, in case it is a pipe.
@@ -195,7 +202,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Seeds>, Failure> {
 }
 
 /// Makes a new identity and returns when it is durable. An existing file is an error and stays.
-pub(crate) fn create(path: &Path) -> Result<Seeds, Failure> {
+pub(crate) fn create(path: &Path) -> Result<Box<Seeds>, Failure> {
     let seeds = Seeds::generate()?;
     keep(path, &seeds)?;
     Ok(seeds)
@@ -237,8 +244,8 @@ mod tests {
             "fe".repeat(32)
         );
         assert_eq!(*example().to_text(), text);
-        assert_eq!(Seeds::parse(&text).unwrap(), example());
-        assert_eq!(Seeds::parse(&version_1()).unwrap(), Seeds { epoch: 0, ..example() });
+        assert_eq!(*Seeds::parse(&text).unwrap(), example());
+        assert_eq!(*Seeds::parse(&version_1()).unwrap(), Seeds { epoch: 0, ..example() });
     }
 
     #[test]
@@ -265,7 +272,7 @@ mod tests {
         }
         for epoch in [0, 1, u32::MAX] {
             let seeds = Seeds { epoch, ..example() };
-            assert_eq!(Seeds::parse(&seeds.to_text()).unwrap(), seeds);
+            assert_eq!(*Seeds::parse(&seeds.to_text()).unwrap(), seeds);
         }
     }
 

@@ -83,9 +83,14 @@ fn start_with(
         (false, _) => Readiness::Foreground,
         (true, Some(_)) => Readiness::Background(None),
         (true, None) => match daemonise::daemonise() {
-            Ok(Side::Starter(status)) => {
-                // What was made is the daemon's.
-                ready.undo.keep();
+            Ok(Side::Starter(status, serves)) => {
+                // What was made is the daemon's. If it failed it has undone what its sandbox let it; here is no sandbox, and the
+                // lock, which both have, is still held.
+                if serves {
+                    ready.undo.keep()
+                } else {
+                    ready.undo.undo()
+                }
                 return Ok(status);
             }
             Ok(Side::Daemon(readiness)) => readiness,

@@ -26,7 +26,7 @@ const VIRTUAL_PORT: u16 = 80;
 pub(crate) struct Checked {
     data: DataDir,
     lock: Option<Lock>,
-    seeds: Option<Seeds>,
+    seeds: Option<Box<Seeds>>,
     tcp: Option<TcpListener>,
     /// Served already, by the process whose place we took.
     unix: Option<UnixListener>,
@@ -47,8 +47,8 @@ pub(crate) struct Ready {
     pub(crate) data: DataDir,
     /// Held as long as the daemon lives.
     pub(crate) lock: Lock,
-    /// Who we are.
-    pub(crate) seeds: Seeds,
+    /// Who we are, until the engine knows it.
+    pub(crate) seeds: Option<Box<Seeds>>,
     /// The control socket and, if they were asked for, the one for other users and the control port.
     pub(crate) listeners: Listeners,
     /// The number of the control port.
@@ -169,7 +169,13 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
     check_log_dir(&log_dir)?;
     let unix = unix.filter(|unix| serves(unix, &socket));
     if unix.is_none() {
-        check_socket(&socket, &data)?;
+        check_socket(&socket, &data).map_err(|failure| {
+            // Another start has made the directory since it was found to be missing.
+            let meanwhile = failure.code == Code::PortTaken && lock.is_none() && socket == data.socket();
+            let shown = data.path().display();
+            let already = || Failure::new(Code::AlreadyRunning, format!("torchatd already runs with {shown}"));
+            if meanwhile { already() } else { failure }
+        })?;
     }
     // Never inherited: a process that took another one's place makes it anew.
     if let Some(group) = group {
@@ -235,7 +241,7 @@ impl Checked {
             port: port_of(self.tcp.as_ref())?,
             data: self.data,
             lock,
-            seeds,
+            seeds: Some(seeds),
             listeners: Listeners { unix: Some(unix), group, tcp: self.tcp },
             socket: self.socket,
             log_dir: self.log_dir,
@@ -271,7 +277,7 @@ fn read_config(named: Option<&Path>) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn check_identity(data: &DataDir) -> Result<Option<Seeds>, Failure> {
+fn check_identity(data: &DataDir) -> Result<Option<Box<Seeds>>, Failure> {
     let (key, database) = (data.identity(), data.database());
     let seeds = identity::load(&key)?;
     if seeds.is_none() && database.exists() {

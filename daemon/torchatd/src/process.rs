@@ -3,7 +3,7 @@
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
-use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ pub(crate) fn harden() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     raise_open_files();
+    // What a shell allowed for one file of its jobs would end a store.
+    let size = getrlimit(Resource::Fsize);
+    let _ = setrlimit(Resource::Fsize, Rlimit { current: size.maximum, maximum: size.maximum });
 }
 
 /// Raises the soft limit of open files towards the hard one. 1,024, the usual soft limit, exists for `select` only.
@@ -61,6 +64,8 @@ pub(crate) fn reset_signals() -> Defaults {
             let _ = signal_hook::flag::register_conditional_default(signal, as_usual.clone());
         }
     }
+    // A limit on the size of files, if it cannot be raised, is an error like a full disk and not the end.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     Defaults(as_usual)
 }
 

@@ -199,9 +199,13 @@ impl Parts {
     ) -> Result<Self, Failure> {
         let group = ready.config.group().map(|group| group.path.as_path());
         let traces = Traces::leave(&ready.data, ready.port, &ready.socket, group)?;
-        let identity = LocalIdentity::from_seeds(&ready.seeds.onion, &ready.seeds.device, Clock::system().now_s())
-            .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
-            .with_epoch(ready.seeds.epoch);
+        // Wiped at the end of this block: the engine has what it needs.
+        let identity = {
+            let seeds = ready.seeds.take().ok_or_else(|| Failure::other("there is no identity"))?;
+            LocalIdentity::from_seeds(&seeds.onion, &seeds.device, Clock::system().now_s())
+                .map_err(|error| Failure::other(format!("the identity cannot be used: {error}")))?
+                .with_epoch(seeds.epoch)
+        };
         let tor = tor_dir(&ready.data);
         let network = torchat_tor::start(
             torchat_tor::TorConfig {

@@ -15,8 +15,8 @@ use crate::places;
 use crate::prepare::Ready;
 use crate::replace::Program;
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope,
 };
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,10 @@ impl Confined {
 pub(crate) struct Needs {
     /// Read and written, with everything below.
     write: Vec<PathBuf>,
+    /// Where sockets are made and removed, and nothing is read or written.
+    sockets: Vec<PathBuf>,
+    /// Where empty directories are removed.
+    made: Vec<PathBuf>,
     /// Read, with everything below.
     read: Vec<PathBuf>,
     /// Read and executed, with everything below: the program's own file, for a replacement, and its libraries.
@@ -87,10 +91,11 @@ impl Needs {
         let mut needs = Self::default();
         let above = |path: &Path| path.parent().map(Path::to_owned);
         needs.write.extend([ready.data.path().to_owned(), ready.log_dir.clone()]);
-        // A socket is removed at the end, which its directory must allow. One that stands in the home directory is left
-        // behind instead.
-        let sockets = [above(&ready.socket), ready.config.group().and_then(|group| above(&group.path))];
-        needs.write.extend(sockets.into_iter().flatten().filter(|dir| !places::holds_home(dir)));
+        // A socket is removed at the end, and one for a group made anew by a replacement.
+        needs.sockets.extend(above(&ready.socket));
+        needs.sockets.extend(ready.config.group().and_then(|group| above(&group.path)));
+        // What this start has made it removes if it comes to nothing.
+        needs.made.extend(ready.undo.directories().iter().filter_map(|dir| above(dir)));
         needs.write.extend(DEVICES.map(PathBuf::from));
         needs.read.extend(READ.map(PathBuf::from));
         for file in [&args.config, &args.torrc].into_iter().flatten().chain(&places::config_path()) {
@@ -152,23 +157,24 @@ fn confine(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
         .handle_access(all)?
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?;
-    let mut ruleset = Some(ruleset);
-    let mut allow = |path: &Path, access: BitFlags<AccessFs>| -> Result<(), RulesetError> {
+    let sockets = AccessFs::MakeSock | AccessFs::RemoveFile;
+    let rules = [
+        (&needs.write, write),
+        (&needs.sockets, sockets),
+        (&needs.made, AccessFs::RemoveDir.into()),
+        (&needs.read, read),
+        (&needs.execute, execute),
+    ];
+    let rules = rules.into_iter().flat_map(|(paths, access)| paths.iter().map(move |path| (path, access)));
+    let mut ruleset = ruleset;
+    for (path, access) in rules.chain(needs.scratch.iter().map(|path| (path, scratch))) {
         // What is not there needs no rule.
-        let (Ok(fd), Some(rules)) = (PathFd::new(path), ruleset.take()) else { return Ok(()) };
+        let Ok(fd) = PathFd::new(path) else { continue };
         // A right that is about directories is refused for a file.
         let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
-        ruleset = Some(rules.add_rule(PathBeneath::new(fd, access))?);
-        Ok(())
-    };
-    needs.write.iter().try_for_each(|path| allow(path, write))?;
-    needs.read.iter().try_for_each(|path| allow(path, read))?;
-    needs.execute.iter().try_for_each(|path| allow(path, execute))?;
-    needs.scratch.iter().try_for_each(|path| allow(path, scratch))?;
-    match ruleset {
-        Some(ruleset) => Ok(ruleset.restrict_self()?.ruleset),
-        None => Ok(RulesetStatus::NotEnforced),
+        ruleset = ruleset.add_rule(PathBeneath::new(fd, access))?;
     }
+    Ok(ruleset.restrict_self()?.ruleset)
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ impl Undo {
         self.made.push(path.to_owned());
     }
 
+    /// The directories among what was made.
+    pub(crate) fn directories(&self) -> Vec<&Path> {
+        self.made.iter().map(PathBuf::as_path).filter(|path| path.is_dir()).collect()
+    }
+
     /// Something is not to be removed after all, nor what it stands in.
     pub(crate) fn keep_dir(&mut self, dir: &Path) {
         self.made.retain(|made| !dir.starts_with(made));

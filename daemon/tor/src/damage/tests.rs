@@ -158,6 +158,18 @@ fn a_directory_that_is_none_is_set_aside() {
 }
 
 #[test]
+fn a_link_to_another_disk_is_followed() {
+    let tor = Tor::whole();
+    let elsewhere = tor.dir.path().join("elsewhere");
+    std::fs::rename(tor.path("cache"), &elsewhere).unwrap();
+    symlink(&elsewhere, tor.path("cache")).unwrap();
+    assert!(tor.places().inspect().is_empty());
+    std::fs::write(elsewhere.join("dir.sqlite3"), [1; 5000]).unwrap();
+    assert_eq!(tor.places().inspect().len(), 1);
+    assert!(!tor.path("cache").exists() && elsewhere.exists(), "the link goes, and arti makes a directory");
+}
+
+#[test]
 fn three_copies_of_a_part_are_kept() {
     let tor = Tor::whole();
     for round in 1..=6 {

@@ -31,10 +31,11 @@ fn in_a_process_of_its_own(test: &str, confined: impl FnOnce(&Path)) {
 
 fn needs(dir: &Path) -> Needs {
     Needs {
-        write: vec![dir.join("data"), "/dev/null".into()],
+        // One that is not there, as on every machine one of them is not.
+        write: vec![dir.join("missing"), dir.join("data"), "/dev/null".into()],
         read: READ.map(PathBuf::from).into(),
         execute: PROGRAMS.map(PathBuf::from).into(),
-        scratch: None,
+        ..Needs::default()
     }
 }
 
