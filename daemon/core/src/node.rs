@@ -69,6 +69,8 @@ pub struct Node {
     notices: VecDeque<Noticed>,
     /// Our invites: the digests of their secrets, and until when they are good.
     invites: BTreeMap<[u8; 32], i64>,
+    /// The contacts that see us only while there is something to deliver.
+    hidden: BTreeSet<PeerId>,
     /// What the peers' inputs may cost.
     account: Account,
     /// Operations of later turns, and from when on.
@@ -178,6 +180,7 @@ impl Node {
         let mut node = Self {
             own,
             account: Account::new(policy.tariff.clone()),
+            hidden: snapshot.peers.iter().filter(|row| row.hidden).map(|row| row.peer).collect(),
             policy,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),

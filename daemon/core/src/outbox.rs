@@ -29,6 +29,8 @@ pub(crate) struct Outbox {
     maybe_sent: u64,
     /// Up to this number they may have been said in this lane: nobody can have more.
     said: u64,
+    /// Up to this number messages went out in this run: saying them once more is saying them again.
+    flown: u64,
     /// Up to this number messages went out in this run, and the event log says so.
     told_sent: u64,
 }
@@ -77,6 +79,7 @@ impl Outbox {
             pending: VecDeque::new(),
             maybe_sent: 0,
             said: 0,
+            flown: 0,
             told_sent: 0,
         }
     }
@@ -90,6 +93,7 @@ impl Outbox {
             maybe_sent: snapshot.acked + snapshot.pending.len() as u64,
             // But it can only have said what may fly.
             said: snapshot.acked + snapshot.pending.len().min(limits::IN_FLIGHT_MESSAGES) as u64,
+            flown: snapshot.acked,
             told_sent: snapshot.acked,
             pending: snapshot.pending.into(),
         }
@@ -99,6 +103,7 @@ impl Outbox {
     pub(crate) fn sending(&mut self, upto: u64) {
         self.maybe_sent = self.maybe_sent.max(upto);
         self.said = self.said.max(upto);
+        self.flown = self.flown.max(upto);
     }
 
     /// How many of the `count` messages from number `first` on can be said if those among them that went out before in this run
@@ -106,7 +111,7 @@ impl Outbox {
     pub(crate) fn affordable(&self, first: u64, count: u64, budget: u64) -> (u64, u64) {
         let mut resent = 0u64;
         for (n, (seq, pending)) in (0..count).zip((first..).zip(self.from(first))) {
-            if seq > self.told_sent {
+            if seq > self.flown {
                 break;
             }
             let more = resent + cost(pending);
@@ -324,6 +329,7 @@ impl Outbox {
         let old = std::mem::replace(self, Self::new(lane));
         for (seq, pending) in (old.acked + 1..).zip(old.pending).filter(|(_, p)| p.gone.is_none()) {
             self.told_sent += u64::from(seq <= old.told_sent);
+            self.flown += u64::from(seq <= old.flown);
             self.push_pending(pending);
         }
         self.maybe_sent = self.pending.len() as u64;

@@ -58,7 +58,7 @@ fn a_message_that_left_is_taken_back_if_the_peer_did_not_take_it() {
     run(async {
         let mut config = EngineConfig::default();
         // The second text does not fit, so it flies and is not taken.
-        config.policy.unread_bytes_per_peer = 1_000 + ROW_BYTES;
+        config.policy.unread_bytes_per_peer = 1_000 + 2 * ROW_BYTES;
         let sim = pair(2, config).await;
         let a = sim.handle(0);
         a.send(sim.id(1), "x".repeat(900)).await.unwrap();

@@ -1,5 +1,6 @@
 //! The table of attacks, and what runs it.
 
+mod account;
 mod claims;
 mod dialled;
 mod door;
@@ -72,6 +73,7 @@ pub fn table() -> Vec<Attack> {
         lanes::rows(),
         text::rows(),
         claims::rows(),
+        account::rows(),
         dialled::rows(),
         slow::rows(),
         floods::rows(),

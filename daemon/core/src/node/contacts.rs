@@ -199,6 +199,7 @@ impl Node {
         let was_contact = std::mem::take(&mut row.contact);
         self.to_show.insert(peer);
         (row.waiting, row.waiting_stored, row.greet, row.asking, row.hidden) = (false, false, false, false, false);
+        self.hidden.remove(&peer);
         row.intro = Intro::default();
         row.petname = None;
         let links = row.links.clone();

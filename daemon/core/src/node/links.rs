@@ -443,9 +443,14 @@ impl Node {
 
     /// Pings the silent, closes the dead and the strangers whose time is over.
     pub(super) fn watch_links(&mut self, now: Now, _entropy: &mut dyn Entropy, turn: &mut Turn) {
-        for link in self.links.values_mut() {
-            let idle = self.peers.get(&link.peer).is_some_and(|row| row.hidden && !row.owes());
-            link.idle_since = if idle { link.idle_since.or(Some(now.mono_ms)) } else { None };
+        for peer in &self.hidden {
+            let Some(row) = self.peers.get(peer) else { continue };
+            let idle = !row.owes();
+            for id in &row.links {
+                if let Some(link) = self.links.get_mut(id) {
+                    link.idle_since = if idle { link.idle_since.or(Some(now.mono_ms)) } else { None };
+                }
+            }
         }
         let due: Vec<_> =
             self.links.iter().filter(|(_, l)| l.deadline(self) <= now.mono_ms).map(|(id, _)| *id).collect();

@@ -173,6 +173,16 @@ impl Node {
             turn.ops.push(Op::Hidden { peer, hidden });
         }
         if hidden {
+            self.hidden.insert(peer);
+        } else {
+            self.hidden.remove(&peer);
+            for id in &row.links {
+                if let Some(link) = self.links.get_mut(id) {
+                    link.idle_since = None;
+                }
+            }
+        }
+        if hidden {
             row.greet = false;
         } else if row.links.is_empty() {
             self.wish_presence(now, peer);

@@ -1,7 +1,7 @@
 //! The event log: rows that are written with the change they tell of, read in order, and removed when they are old.
 //!
 //! What an event says of a message is what was true when it happened, so it reads the same from memory, from the disk
-//! and after a restart; how a message is now, HISTORY says.
+//! and after a restart; how a message is now, HISTORY says. Only a mark of lost messages grows, and its earlier events with it.
 
 use super::messages::{blob, peer_id};
 use super::rows::Rows;

@@ -1,0 +1,87 @@
+//! What the core takes for a received message: `cargo run --release -p torchat-core --example receive [SLICES]`.
+//!
+//! Turns of 1, 16 and 64 short messages of one contact, whose acknowledgements are said. Printed are nanoseconds for a message: the
+//! median of the slices and the fastest. Two trees are compared by running their examples in turn: no store and no disk are in it,
+//! so a difference shows here at its largest.
+
+use std::time::Instant;
+use torchat_core::handshake::LocalIdentity;
+use torchat_core::input::Input;
+use torchat_core::node::Node;
+use torchat_core::policy::Policy;
+use torchat_core::snapshot::{PeerSnapshot, Snapshot};
+use torchat_core::time::Now;
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::message::{Body, PeerMessage, Recv};
+
+const SLICE: u64 = 8_192;
+
+fn peer(n: u8) -> Result<PeerId, Box<dyn std::error::Error>> {
+    Ok(LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], 1_800_000_000)?.peer_id())
+}
+
+fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
+    let (own, them) = (peer(1)?, peer(2)?);
+    let row = PeerSnapshot {
+        peer: them,
+        contact: true,
+        waiting: false,
+        added_ms: Some(0),
+        seen_ms: None,
+        blocked: false,
+        petname: None,
+        nick: None,
+        intro: Default::default(),
+        request: None,
+        hidden: false,
+        epoch: 0,
+        met: None,
+        attempts: 0,
+        out: None,
+        lanes: vec![],
+        unread_bytes: 0,
+        linked: false,
+    };
+    let snapshot = Snapshot { peers: vec![row], ..Snapshot::default() };
+    let mut now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000 };
+    let mut fill = |out: &mut [u8]| out.fill(1);
+    let mut node = Node::new(own, Policy::default(), snapshot, now, &mut fill);
+    let up = Input::LinkUp { link: 1, peer: them, outgoing: false, binding: [0; 32], epoch: 1 };
+    node.turn(now, &mut fill, [up]);
+    let (lane, mut prev) = (LaneId([1; 8]), Chain::EMPTY);
+    let mut turns = Vec::new();
+    for first in (1..=SLICE).step_by(usize::try_from(turn)?) {
+        turns.push(
+            (first..first + turn)
+                .map(|seq| {
+                    let mid = MessageId(u128::from(seq).to_be_bytes());
+                    let recv =
+                        Recv { lane, seq, prev, mid, sent: 0, body: Body::Text { text: "how are you?".to_owned() } };
+                    prev = prev.next(mid);
+                    Input::Message { link: 1, message: PeerMessage::Recv(recv) }
+                })
+                .collect::<Vec<_>>(),
+        );
+    }
+    let begun = Instant::now();
+    let mut ops = 0;
+    for inputs in turns {
+        now.mono_ms += 1;
+        ops += node.turn(now, &mut fill, inputs).ops.len() as u64;
+    }
+    let took = begun.elapsed();
+    if ops < SLICE {
+        return Err(format!("{ops} operations of {SLICE}").into());
+    }
+    Ok(u64::try_from(took.as_nanos())? / SLICE)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let slices: usize = std::env::args().nth(1).map_or(Ok(20), |n| n.parse())?;
+    for turn in [1, 16, 64] {
+        let mut times = (0..slices).map(|_| slice(turn)).collect::<Result<Vec<_>, _>>()?;
+        times.sort_unstable();
+        println!("turn of {turn:>2}: median {} ns, fastest {} ns", times[times.len() / 2], times[0]);
+    }
+    Ok(())
+}
