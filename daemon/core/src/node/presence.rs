@@ -136,6 +136,12 @@ impl Node {
         if self.notices.iter().any(again) {
             return;
         }
+        // Enough contacts together push each other's notices out and could repeat theirs without end.
+        if let Some(peer) = notice.peer()
+            && !self.pay(peer, Kind::Notes, 1)
+        {
+            return;
+        }
         // A peer that says the same for days takes one place, or it would push out what others say.
         self.notices.retain(|old| old.notice.peer().is_none() || !old.notice.is_like(&notice));
         if self.notices.len() == NOTICES {

@@ -461,3 +461,28 @@ fn what_peers_have_paid_survives_a_failed_commit() {
     other.node.keep_account(&mut bench.node);
     assert!(!other.node.account.pay(other.now.mono_ms, other.peer, Kind::Answers, 100));
 }
+
+#[test]
+fn contacts_that_push_each_others_notices_out_do_not_repeat_theirs_without_end() {
+    let mut bench = Bench::new(|_, _| {});
+    let peers: Vec<_> = (0..20).map(|n| PeerId::from_key(other_key(n)).unwrap()).collect();
+    let begun = bench.now.mono_ms;
+    for (link, peer) in (1..).zip(&peers) {
+        let add = ContactChange::Add(Intro::default());
+        bench.turn([
+            Input::Contact { request: 1, peer: *peer, change: add },
+            Input::LinkUp { link, peer: *peer, outgoing: false, binding: [0; 32], epoch: 0 },
+        ]);
+    }
+    let mut told = 0;
+    for n in 0..200u64 {
+        for link in 1..=20 {
+            let limits = Limits { msg: 65_536, inflight: 64, credit: 1 << 20 };
+            let met = Some(RunId((n + 1_000).to_be_bytes()));
+            let hello = Hello { app: "x".into(), v: 1, features: vec![], lanes: vec![], limits, run: None, met };
+            told += notices(&bench.say_on(link, [PeerMessage::Hello(hello)])).len() as u64;
+        }
+    }
+    assert!(told <= 20 * Kind::Notes.most(bench.now.mono_ms - begun), "{told} notices");
+    assert!(told >= 20, "each is heard");
+}

@@ -40,6 +40,7 @@ struct Cost {
     commits: u64,
     said: u64,
     answers: u64,
+    notices: u64,
 }
 
 impl Cost {
@@ -71,6 +72,8 @@ impl Cost {
             match effect {
                 Effect::Transmit { count, .. } => self.said += count * (OWED_TEXT as u64 + 256),
                 Effect::Say { message: PeerMessage::Pong(_), .. } => self.answers += 1,
+                // The engine writes it as an event.
+                Effect::Notice(_) => self.notices += 1,
                 _ => {}
             }
         }
@@ -82,7 +85,7 @@ impl Cost {
             |what: &str, is: u64, most: u64| assert!(is <= most, "{what}: {is} and not {most} at most, {self:?}");
         bound("rows", self.rows, most(Kind::Rows));
         bound("bytes", self.bytes, most(Kind::Bytes));
-        bound("marks and runs", self.marks + self.met, most(Kind::Notes));
+        bound("marks, runs and notices", self.marks + self.met + self.notices, most(Kind::Notes));
         bound("changes", self.changed, most(Kind::States));
         // Up, down, heard last, and the pause of a dial; and heard of every ten minutes.
         bound("writes of links", self.links, 4 * most(Kind::Links).min(links + 1) + ms / 600_000 + 1);
