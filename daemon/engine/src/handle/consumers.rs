@@ -2,13 +2,17 @@
 
 use super::{EventLog, Handle, Refusal, not_written};
 use crate::store::Store;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use torchat_protocol::control::api::record::Cursor;
 
 /// Consumers that may have a cursor.
 const CONSUMERS: usize = 1_000;
+/// Of them those of one token or one other user: what stands before the `/` of a name.
+const CONSUMERS_OF_ONE: usize = 100;
+/// And of all tokens and other users together: the rest is the own user's, whatever they do.
+const CONSUMERS_OF_OTHERS: usize = 500;
 /// Bytes of a consumer's name, with what the caller puts before it.
 const NAME_BYTES: usize = 256;
 
@@ -49,16 +53,17 @@ impl Consumers {
         let mut taken = Vec::new();
         {
             let known = lock(&self.known);
-            let mut room = CONSUMERS.saturating_sub(known.len());
+            let mut fresh = BTreeSet::new();
             for waiting in waiting {
-                let new = !known.contains_key(&waiting.consumer)
-                    && !taken.iter().any(|other: &Acknowledgement| other.consumer == waiting.consumer);
-                if new && room == 0 {
-                    // A client that left does not need its answer.
-                    let _ = waiting.reply.send(Err(Refusal::TooManyConsumers(CONSUMERS)));
-                    continue;
+                let name = &waiting.consumer;
+                if !known.contains_key(name) && !fresh.contains(name) {
+                    if let Some(limit) = no_room(known.keys().chain(&fresh), name) {
+                        // A client that left does not need its answer.
+                        let _ = waiting.reply.send(Err(Refusal::TooManyConsumers(limit)));
+                        continue;
+                    }
+                    fresh.insert(name.clone());
                 }
-                room -= usize::from(new);
                 taken.push(waiting);
             }
         }
@@ -78,6 +83,26 @@ impl Consumers {
             }
         }
     }
+}
+
+/// Whose a consumer is; `None`: the own user's.
+fn owner(name: &str) -> Option<&str> {
+    name.split_once('/').map(|(owner, _)| owner)
+}
+
+/// The limit that a new consumer would go beyond.
+fn no_room<'a>(names: impl Iterator<Item = &'a String>, new: &str) -> Option<usize> {
+    let (mut all, mut others, mut own) = (0, 0, 0);
+    for name in names {
+        all += 1;
+        others += usize::from(owner(name).is_some());
+        own += usize::from(owner(name) == owner(new));
+    }
+    let mut limits = vec![(all, CONSUMERS)];
+    if owner(new).is_some() {
+        limits.extend([(own, CONSUMERS_OF_ONE), (others, CONSUMERS_OF_OTHERS)]);
+    }
+    limits.into_iter().find(|(count, limit)| count >= limit).map(|(_, limit)| limit)
 }
 
 impl Handle {
@@ -159,5 +184,35 @@ impl Handle {
             Ok(was)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_and_other_users_have_a_share_of_the_consumers_and_the_own_user_the_rest() {
+        let mut names = BTreeSet::new();
+        let mut add = |name: String| match no_room(names.iter(), &name) {
+            Some(limit) => Err(limit),
+            None => {
+                names.insert(name);
+                Ok(())
+            }
+        };
+        for n in 0..CONSUMERS_OF_ONE {
+            assert_eq!(add(format!("token:cron/{n}")), Ok(()));
+        }
+        assert_eq!(add("token:cron/more".into()), Err(CONSUMERS_OF_ONE));
+        // Another one of the same beginning has its own share, and all together have theirs.
+        for n in 0..CONSUMERS_OF_OTHERS - CONSUMERS_OF_ONE {
+            assert_eq!(add(format!("token:cron{}/{n}", n / CONSUMERS_OF_ONE)), Ok(()));
+        }
+        assert_eq!(add("uid:1001/bot".into()), Err(CONSUMERS_OF_OTHERS));
+        for n in 0..CONSUMERS - CONSUMERS_OF_OTHERS {
+            assert_eq!(add(format!("own{n}")), Ok(()), "what others did takes nothing from the own user");
+        }
+        assert_eq!(add("one more".into()), Err(CONSUMERS));
     }
 }
