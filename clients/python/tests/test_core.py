@@ -296,7 +296,7 @@ class Owner(unittest.TestCase):
                     ([], "left")):
                 with mock.patch.object(_owner, "_table", lambda: iter(rows)):
                     why = _owner.why_not_ours(client)
-                self.assertIn(expect, why) if expect else self.assertIsNone(why)
+                self.assertIn(expect, why or "") if expect else self.assertIsNone(why)
             with mock.patch.object(_owner, "_nobody", lambda: own.uid):
                 self.assertIn("namespace", _owner.why_not_ours(client) or "")
 

@@ -269,6 +269,8 @@ fn a_command_whose_client_resets_behind_it_is_in_the_audit() {
         let ended =
             || Ok((place.daemon.audit()?.iter().filter(|line| line.contains("\"BLOCK\"")).count() > 1).then_some(()));
         eventually("what came of it is there, too", PATIENCE, ended).unwrap();
+        let audit = place.daemon.audit().unwrap();
+        assert!(audit.last().unwrap().contains("\"ok\""), "{audit:?}");
     }
 }
 

@@ -15,9 +15,9 @@ use super::pages::{Desk, Held};
 use super::source::{Found, Source};
 use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use lines::{Lines, line};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -544,10 +544,21 @@ impl Connection {
         future: impl Future<Output = Done<C::Answer>> + std::marker::Send + 'static,
     ) {
         let begun = Audited::begin(&context.access, C::NAME, peer.as_ref());
-        self.work(async move {
+        let lost = reference.clone();
+        let mut work = Box::pin(async move {
             let result = future.await;
             begun.end(code_of(&result));
-            Finished::Answer(answer_line::<C>(reference, result))
+            answer_line::<C>(reference, result)
+        });
+        // It is begun here, so that the engine gets the requests of a connection in their order.
+        if let Some(line) = work.as_mut().now_or_never() {
+            return self.work(std::future::ready(Finished::Answer(line)));
+        }
+        // What is begun is done, and not left half done when the connection breaks: in a task of its own.
+        let task = tokio::spawn(work);
+        self.work(async move {
+            let stopping = |_| answer_line::<C>(lost, Err(refused(&Refusal::Stopping)));
+            Finished::Answer(task.await.unwrap_or_else(stopping))
         });
     }
 

@@ -66,7 +66,7 @@ impl From<Reply> for Outcome {
 /// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: whoever
 /// does not have all of them is refused.
 ///
-/// May be dropped at any time: what the engine has by then goes on, and the audit has its line.
+/// May be dropped at any time: what the engine has by then goes on, and an administrative command is carried out.
 pub(super) async fn execute(handle: &Handle, gate: &Gate, access: &Access, desk: &Desk, request: Request) -> Outcome {
     // A command of both contracts has the same name in both.
     let audited = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right));
@@ -78,12 +78,19 @@ pub(super) async fn execute(handle: &Handle, gate: &Gate, access: &Access, desk:
         }
         return Reply::error(code, &request.id, text, request.portno).into();
     }
-    let begun = audited.map(|row| Audited::begin(access, row.name, peer.as_ref()));
-    let outcome = run(handle, desk, &request).await;
-    if let Some(begun) = begun {
+    let Some(row) = audited else { return run(handle, desk, &request).await };
+    let begun = Audited::begin(access, row.name, peer.as_ref());
+    let (handle, desk, id, portno) = (handle.clone(), desk.clone(), request.id.clone(), request.portno);
+    // In a task of its own: what is begun is done, and not left half done when the connection breaks.
+    let task = tokio::spawn(async move {
+        let outcome = run(&handle, &desk, &request).await;
         begun.end(outcome.reply.code().unwrap_or("ok"));
-    }
-    outcome
+        outcome
+    });
+    task.await.unwrap_or_else(|_| {
+        let stopping = Refusal::Stopping;
+        Reply::error(stopping.code(), &id, stopping.to_string(), portno).into()
+    })
 }
 
 async fn run(handle: &Handle, desk: &Desk, request: &Request) -> Outcome {

@@ -1,7 +1,8 @@
 //! The audit: who used a command that needs the right `contacts` or `admin`.
 //!
-//! A command leaves a line when it is accepted, before anything is done, and another one with what came of it. So a client that
-//! resets its connection right behind its words has left the first line at least; the second one then says `unseen`.
+//! A command leaves a line when it is accepted, before anything is done, and another one with what came of it. It is carried out by
+//! a task of its own, so a client that resets its connection right behind its words changes nothing about either. The second
+//! line says `unseen` only if the daemon ended in between.
 
 use super::super::seldom::Seldom;
 use super::{Access, Gate};
@@ -19,8 +20,8 @@ fn line(who: &str, command: &str, peer: Option<&str>, code: &str) {
     tracing::info!(target: "audit", who, command, peer, code);
 }
 
-/// A command that was accepted. Its second line is written by [`Self::end`], or `unseen` when it is dropped: its
-/// connection left before it was answered, and it may be done or not.
+/// A command that was accepted. Its second line is written by [`Self::end`], or `unseen` when it is dropped: it may be done or
+/// not.
 #[derive(Debug)]
 pub(in super::super) struct Audited {
     who: String,
