@@ -110,8 +110,8 @@ fn squat() -> anyhow::Result<()> {
 /// Answers every line as a daemon would, in the contract that the client begins with.
 fn pretend(mut stream: TcpStream) -> anyhow::Result<()> {
     let onion = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-    let mut objects = serde_json::Deserializer::from_reader(BufReader::new(stream.try_clone()?)).into_iter();
-    while let Some(object) = objects.next() {
+    let objects = serde_json::Deserializer::from_reader(BufReader::new(stream.try_clone()?)).into_iter();
+    for object in objects {
         let object: serde_json::Value = object?;
         say(format_args!("heard {}", object["cmd"]))?;
         let answer = match object.get("ref") {
