@@ -483,10 +483,10 @@ async fn settle() {
 }
 
 #[test]
-fn a_slow_sender_has_thirty_seconds_for_all_and_fifteen_for_the_first_byte() {
+fn a_slow_sender_has_thirty_seconds_for_all_and_five_for_the_first_byte() {
     run(async {
         let old = sim(1);
-        for (first, expected) in [(false, 15), (true, 30)] {
+        for (first, expected) in [(false, 5), (true, 30)] {
             let mut stream = old.open().await;
             let opened = tokio::time::Instant::now();
             let (mut reader, mut writer) = tokio::io::split(&mut stream);
