@@ -33,7 +33,7 @@ WAIT_MAX = 3600
 RETRY_MIN = 0.05
 RETRY_MAX = 5.0
 # Refusals that pass by themselves.
-PASSING = ("stopping", "storage", "storage-unsure")
+PASSING = ("stopping", "storage", "storage-locked", "storage-unsure")
 
 
 class Error(Exception):

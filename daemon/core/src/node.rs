@@ -6,6 +6,7 @@
 //! commit fails, the caller drops the node and builds another from the store, and closes all links. (Undoing single
 //! changes was rejected: it is a second, rarely run way through the code.)
 
+mod calm;
 mod contacts;
 mod dialling;
 mod legacy;
@@ -33,6 +34,8 @@ use crate::outbox::Outbox;
 use crate::policy::Policy;
 use crate::snapshot::{ContactRequest, Intro, Snapshot};
 use crate::time::Now;
+use calm::Calm;
+use contacts::End;
 use dialling::Dialling;
 use legacy::Legacy;
 use links::Link;
@@ -68,7 +71,7 @@ pub struct Node {
     runs: BTreeSet<RunId>,
     notices: VecDeque<Noticed>,
     /// Our invites: the digests of their secrets, and until when they are good.
-    invites: BTreeMap<[u8; 32], i64>,
+    invites: BTreeMap<[u8; 32], End>,
     /// The contacts that see us only while there is something to deliver.
     hidden: BTreeSet<PeerId>,
     /// What the peers' inputs may cost.
@@ -77,6 +80,7 @@ pub struct Node {
     later: Vec<(u64, Op)>,
     supervision: Supervision,
     legacy: Legacy,
+    calm: Calm,
     /// When the age of undelivered messages is looked at next.
     expiry_due: u64,
     /// When messages of this run fail that have an end of their own, by the monotonic clock.
@@ -198,10 +202,15 @@ impl Node {
             run_known: false,
             runs: snapshot.runs.into_iter().collect(),
             notices: VecDeque::new(),
-            invites: snapshot.invites.into_iter().map(|invite| (invite.hash, invite.until_ms)).collect(),
+            invites: snapshot
+                .invites
+                .into_iter()
+                .map(|invite| (invite.hash, End::of_before(invite.until_ms)))
+                .collect(),
             later: Vec::new(),
             supervision: Supervision::new(now),
             legacy: Legacy::restore(snapshot.legacy),
+            calm: Calm::restore(now, snapshot.clock_set_ms),
             expiry_due: 0,
             ends: BTreeSet::new(),
             to_show: BTreeSet::new(),
@@ -259,6 +268,7 @@ impl Node {
             self.unchoke(&mut turn);
         }
         self.watch_clock(now, entropy, &mut turn);
+        self.tell_leap(&mut turn);
         for input in inputs {
             self.take(now, entropy, input, &mut turn);
         }

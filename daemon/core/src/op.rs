@@ -81,6 +81,11 @@ pub enum Op {
         /// Its start, in milliseconds since 1970.
         at_ms: i64,
     },
+    /// The wall clock leapt: what bears an earlier time is not older than this moment.
+    ClockSet {
+        /// In milliseconds since 1970, by what the clock says after it.
+        at_ms: i64,
+    },
     /// What was learned of the contact's copies.
     Met {
         /// The peer.

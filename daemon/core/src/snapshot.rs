@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub runs: Vec<RunId>,
     /// The messages of old daemons that are kept, in the order of their rows.
     pub legacy: Vec<LegacyRow>,
+    /// When the wall clock leapt last, in milliseconds since 1970.
+    pub clock_set_ms: Option<i64>,
 }
 
 /// What the core knows of an old daemon's message.

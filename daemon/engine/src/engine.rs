@@ -8,14 +8,14 @@
 mod config;
 mod news;
 mod replies;
+mod upkeep;
 
 use crate::client_ids::{ClientIds, SendReply};
-use crate::clock::Clock;
 use crate::dialer::{self, Checker};
 use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
 use crate::legacy::{OldDoor, Refusals};
 use crate::link::{LinkContext, LinkHandle, SentAway, ToLink, acceptor};
-use crate::store::{Applied, Outgoing, Reader, Retention, Store, StoreError, Wanted, Writer};
+use crate::store::{Applied, Health, Moment, Outgoing, Reader, Retention, Store, StoreError, Trouble, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
 pub use config::{Ended, EngineConfig, Storage, StoreLost, World};
@@ -44,8 +44,6 @@ const TURN: usize = 256;
 const WAITING_KIB: usize = 8 * 1024;
 /// How often a store that failed is tried again.
 const PROBE_PAUSE: Duration = Duration::from_secs(5);
-/// Old events that are removed at once after a start.
-const TRIM_STEP: u64 = 2048;
 /// A day in milliseconds.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// How long the good-byes may take at a stop.
@@ -104,6 +102,8 @@ pub(crate) enum Event {
         change: ContactChange,
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// The store was looked through beside the start, and is damaged.
+    Condemned(String),
     Invite {
         lifetime_ms: i64,
         reply: oneshot::Sender<Result<InviteSecret, Refusal>>,
@@ -164,9 +164,16 @@ pub struct Engine {
     outlook: watch::Sender<u64>,
     /// What the event log is to be told with the next commit.
     untold: Vec<Op>,
+    /// What the start found in the store, for the event log.
+    remarks: Vec<Op>,
     /// What clients have read and the store does not know yet, because it took no writes.
     unwritten_reads: Vec<Op>,
+    /// Decisions of the user that failed with the mail of their turn, to be tried alone.
+    again: Vec<Event>,
     writable: bool,
+    health: Health,
+    /// What is too old in the event log is being removed, since the clock was believed last.
+    trims: bool,
     network_usable: bool,
     /// Ends the dials that run. Replaced by another when they were dropped.
     dials: CancellationToken,
@@ -190,7 +197,7 @@ impl Engine {
         world: World,
     ) -> Result<Running, StoreError> {
         let retention = Retention { events: config.events_kept, age_ms: i64::from(config.events_days) * DAY_MS };
-        let (writer, reader) = match storage {
+        let (writer, reader, health, unchecked) = match storage {
             Storage::File { path, max_bytes } => {
                 let mut store = Store::open(&path)?;
                 store.set_retention(retention);
@@ -198,11 +205,18 @@ impl Engine {
                     store.set_max_bytes(bytes)?;
                 }
                 let thread_error = |error: std::io::Error| StoreError::Damaged(format!("no thread: {error}"));
-                (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path))
+                let (health, unchecked) = (store.health(), store.is_unchecked());
+                (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path), health, unchecked)
             }
             Storage::Shared(store) => {
-                store.lock().unwrap_or_else(PoisonError::into_inner).set_retention(retention);
-                (Writer::inline(store.clone()), Reader::shared(store))
+                let health = {
+                    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                    store.set_retention(retention);
+                    store.health()
+                };
+                // It may have been another engine's before.
+                health.set_trouble(None);
+                (Writer::inline(store.clone()), Reader::shared(store), health, false)
             }
         };
         let own = identity.peer_id();
@@ -251,10 +265,19 @@ impl Engine {
             log: log.reader(reader.clone(), world.clock.clone()),
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
             client_commits: clients.commits(),
+            store: health.clone(),
+            started_ms: world.clock.now().wall_ms,
             checker: Arc::new(Checker::new(&network.transport, own, config.dial, context.clone())),
             sandbox: config.sandbox.as_str().into(),
         };
-        tokio::spawn(trim_log(writer.jobs(), world.clock.clone(), log.clone()));
+        if unchecked {
+            tokio::spawn(upkeep::look_through(reader.clone(), handle.mailbox.clone()));
+        }
+        let remarks = health.remarks();
+        for remark in &remarks {
+            tracing::warn!("{remark}");
+        }
+        let remarks = remarks.into_iter().map(|sentence| Op::Notice { peer: None, sentence }).collect();
         let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
         tokio::spawn(acceptor::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
         let engine = Self {
@@ -276,8 +299,12 @@ impl Engine {
             log,
             outlook,
             untold: Vec::new(),
+            remarks,
             unwritten_reads: Vec::new(),
+            again: Vec::new(),
             writable: true,
+            health,
+            trims: false,
             network_usable: false,
             dials: CancellationToken::new(),
             stop: stop.clone(),
@@ -330,6 +357,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                () = std::future::ready(()), if !self.again.is_empty() => {}
                 event = self.events.recv() => match event {
                     Some(event) => self.accept(event, &mut inputs, &mut room),
                     None => break,
@@ -356,6 +384,9 @@ impl Engine {
 
     /// Takes what waits, as much as one turn may have.
     fn accept_waiting(&mut self, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
+        for event in std::mem::take(&mut self.again) {
+            self.accept(event, inputs, room);
+        }
         while inputs.len() < TURN {
             let Ok(event) = self.events.try_recv() else { break };
             self.accept(event, inputs, room);
@@ -401,8 +432,13 @@ impl Engine {
                 Reply::Send { client, reply }
             }
             Event::Contact { peer, change, reply } => {
-                inputs.push(Input::Contact { request, peer, change });
-                Reply::Contact(reply)
+                inputs.push(Input::Contact { request, peer, change: change.clone() });
+                let alone = (inputs.len() > 1 && self.writable).then_some((peer, change));
+                Reply::Contact { alone, reply }
+            }
+            Event::Condemned(why) => {
+                self.condemn(why);
+                return;
             }
             Event::Invite { lifetime_ms, reply } => {
                 inputs.push(Input::Invite { request, lifetime_ms });
@@ -453,34 +489,47 @@ impl Engine {
     async fn turn(&mut self, inputs: Vec<Input>, before: Due) -> Result<Due, crate::store::WriterGone> {
         let now = self.world.clock.now();
         let mut news = News::of(&inputs);
-        let Turn { mut ops, effects } = {
+        let (Turn { mut ops, effects }, believed) = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
             let mut node = lock(&self.node);
             let turn = node.turn(now, &mut fill, inputs);
             news.judge(&turn.effects, &node);
-            turn
+            (turn, node.believed(now))
         };
+        match believed {
+            None => self.trims = false,
+            Some(_) if !std::mem::replace(&mut self.trims, true) => {
+                tokio::spawn(upkeep::trim_log(
+                    self.writer.jobs(),
+                    self.node.clone(),
+                    self.world.clock.clone(),
+                    self.log.clone(),
+                ));
+            }
+            Some(_) => {}
+        }
         if news.any {
             self.outlook.send_modify(|version| *version += 1);
         }
-        let mut told = 0;
+        let (mut told, mut remarked) = (0, 0);
         if self.writable {
-            told = self.untold.len();
-            ops.extend(self.untold.iter().cloned());
+            (told, remarked) = (self.untold.len(), self.remarks.len());
+            ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
                 Effect::Notice(notice) => Some(Op::Notice { peer: notice.peer(), sentence: notice.sentence() }),
                 _ => None,
             }));
         }
         let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
-        let only_reads = ops.iter().all(is_read);
+        let only_reads = ops.iter().all(|op| is_read(op) || matches!(op, Op::ReadUpto { .. }));
         let mut reads = Vec::new();
-        if self.writable {
+        // A full store has a reserve for what was read. All of it goes there together: the place of a conversation that moved
+        // past what was read earlier would make that unread after a kill, and given to nobody.
+        let reads_too = self.writable || self.health.trouble() == Some(Trouble::Full);
+        if reads_too {
             reads.extend(ops.iter().filter(|op| is_read(op)).cloned());
             ops.extend_from_slice(&self.unwritten_reads);
         } else {
-            // A small write may get through where one before did not. Then the place of a conversation would move past what
-            // was read earlier, and after a kill that would be unread, and given to nobody.
             self.unwritten_reads.extend(ops.extract_if(.., |op| is_read(op)));
         }
         let wanted: Vec<_> = effects
@@ -496,14 +545,15 @@ impl Engine {
             self.settle(before);
             return Ok(Due { effects, ..Due::default() });
         }
-        let written = self.writer.begin(now.wall_ms, ops, wanted);
+        let written = self.writer.begin(Moment { at_ms: now.wall_ms, believed }, ops, wanted);
         self.settle(before);
         match written.await? {
             Ok(written) => {
-                if self.writable {
+                if reads_too {
                     self.unwritten_reads.clear();
                 }
                 self.untold.drain(..told);
+                self.remarks.drain(..remarked);
                 let facts = written.applied.map_or_else(Facts::default, |applied| self.take_up(applied));
                 Ok(Due { effects, outgoing: written.outgoing, facts, written: true })
             }
@@ -531,7 +581,7 @@ impl Engine {
             }
         }
         self.log.publish(applied.events, applied.log);
-        Facts { rows: applied.queued.into_iter().collect(), seen: applied.seen.into() }
+        Facts { rows: applied.queued.into_iter().collect(), seen: applied.seen.into(), trouble: None }
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
@@ -539,17 +589,32 @@ impl Engine {
         if self.writable {
             tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
         }
+        let full = error.trouble() == Trouble::Full && !matches!(error, StoreError::Unsure { .. });
         self.writable = false;
+        self.health.set_trouble(Some(error.trouble()));
+        self.outlook.send_modify(|version| *version += 1);
         self.unwritten_reads.extend(reads);
         if only_reads {
-            let answers = effects.into_iter().filter(|e| matches!(e, Effect::Answer { .. })).collect();
-            self.act(answers, Vec::new(), Facts::default());
+            for effect in effects {
+                let Effect::Answer { request, answer } = effect else { continue };
+                match self.replies.remove(&request) {
+                    Some(reply @ Reply::Seen(_)) => reply.fail(error, &mut self.clients),
+                    Some(reply) => reply.answer(&answer, &mut Facts::default(), &mut self.clients),
+                    None => {}
+                }
+            }
             let mut node = lock(&self.node);
             node.resume(self.network_usable, false);
             return;
         }
         for reply in std::mem::take(&mut self.replies).into_values() {
-            reply.fail(error, &mut self.clients);
+            match reply {
+                // There is a reserve for it, which the mail of the same turn could not have.
+                Reply::Contact { alone: Some((peer, change)), reply } if full => {
+                    self.again.push(Event::Contact { peer, change, reply });
+                }
+                reply => reply.fail(error, &mut self.clients),
+            }
         }
         for link in std::mem::take(&mut self.links).into_values() {
             link.cancel();
@@ -578,11 +643,24 @@ impl Engine {
         if works {
             tracing::info!("the store takes writes again");
             self.writable = true;
+            self.health.set_trouble(None);
         }
         works
     }
 
+    /// The store was found to be damaged: nothing is written to it any more, what can be read is read.
+    fn condemn(&mut self, why: String) {
+        let why = format!("{why}; nothing is written until torchat.db is restored from a copy");
+        tracing::error!("the store is damaged: {why}");
+        let error = StoreError::Damaged(why.clone());
+        self.health.remark(error.to_string());
+        let jobs = self.writer.jobs();
+        tokio::spawn(async move { drop(jobs.run(move |store| store.condemn(&why)).await) });
+        self.fail(&error, Vec::new(), false, Vec::new());
+    }
+
     fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>, mut facts: Facts) {
+        facts.trouble = self.health.trouble();
         let mut outgoing = outgoing.into_iter();
         for effect in effects {
             match effect {
@@ -663,6 +741,7 @@ impl Engine {
     async fn farewell(mut self) {
         let mut inputs = Vec::new();
         let mut room = Vec::new();
+        self.accept_waiting(&mut inputs, &mut room);
         while let Ok(event) = self.events.try_recv() {
             self.accept(event, &mut inputs, &mut room);
         }
@@ -702,23 +781,6 @@ fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>)
         let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
         PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })
     })
-}
-
-/// Removes what is too old in the event log of a daemon that was off for long, in small steps between the turns' commits.
-async fn trim_log(jobs: crate::store::Jobs, clock: Clock, log: LogWriter) {
-    loop {
-        let now_ms = clock.now().wall_ms;
-        match jobs.run(move |store| store.trim(now_ms, TRIM_STEP)).await {
-            Ok(Ok((more, edges))) => {
-                log.publish(Vec::new(), edges);
-                if !more {
-                    return;
-                }
-            }
-            // It is tried again with later commits.
-            Ok(Err(_)) | Err(_) => return,
-        }
-    }
 }
 
 async fn at(moment: Option<tokio::time::Instant>) {

@@ -18,7 +18,7 @@ pub(crate) use log::LogWriter;
 pub use crate::store::Page;
 pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
-pub use refusal::Refusal;
+pub use refusal::{NotStored, Refusal};
 pub use tokens::TokenRow;
 
 use crate::clock::Clock;
@@ -26,7 +26,7 @@ use crate::dialer::{Checked, Checker};
 use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, Refusals};
 use crate::link::SentAway;
-use crate::store::{Jobs, Reader, Store, StoreError};
+use crate::store::{Health, Jobs, Reader, Store, StoreError};
 use crate::transport::{Callers, NetworkStatus};
 use crate::unread::{self, UnreadBuffers};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -101,6 +101,10 @@ pub struct Handle {
     pub(crate) checker: Arc<Checker>,
     /// How the process is confined.
     pub(crate) sandbox: Arc<str>,
+    /// How the store is.
+    pub(crate) store: Health,
+    /// When the engine started, in milliseconds since 1970.
+    pub(crate) started_ms: i64,
 }
 
 impl Handle {
@@ -303,9 +307,14 @@ impl Handle {
 /// What a client is told of a commit that failed.
 pub(crate) fn not_written(error: &StoreError) -> Refusal {
     match error {
-        StoreError::Unsure(why) => Refusal::Unsure(why.clone()),
-        error => Refusal::Storage(error.to_string()),
+        StoreError::Unsure { why, .. } => Refusal::Unsure(why.clone()),
+        error => Refusal::Storage(not_stored(error)),
     }
+}
+
+fn not_stored(error: &StoreError) -> NotStored {
+    let trouble = error.trouble();
+    NotStored { trouble, why: format!("{trouble}: {error}") }
 }
 
 /// Runs a read of the store beside the runtime's threads.
@@ -314,5 +323,5 @@ async fn read<T: Send + 'static>(
     read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let found = reader.run(read).await.ok_or(Refusal::Stopping)?;
-    found.map_err(|error| Refusal::Unreadable(error.to_string()))
+    found.map_err(|error| Refusal::Unreadable(not_stored(&error)))
 }

@@ -12,11 +12,15 @@ mod marks;
 mod messages;
 mod query;
 mod records;
+mod room;
 mod rows;
 mod search;
+mod share;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod trouble;
+mod whole;
 mod writer;
 
 pub use apply::Applied;
@@ -25,11 +29,15 @@ pub(crate) use events::{size, time};
 pub use messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
+pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::path::{Path, PathBuf};
+use room::Room;
+use rusqlite::{Connection, OpenFlags};
+use share::Shares;
+use std::path::Path;
 use torchat_core::op::Op;
+use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
 
 /// Messages that are not indexed for the search, before the writer's thread indexes some while nothing else is written.
@@ -47,39 +55,6 @@ const TRIM_STEP: u64 = 128;
 /// The schema's version, in `PRAGMA user_version`.
 const VERSION: i64 = 2;
 
-/// Why the store cannot do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The disk or the configured size is full.
-    #[error("the store is full: {0}")]
-    Full(rusqlite::Error),
-    /// Anything else that SQLite reports.
-    #[error("the store failed: {0}")]
-    Sqlite(rusqlite::Error),
-    /// The disk failed while a commit was made durable. In this process it counts as not made; but its frames may stand in
-    /// the log, and then the next start takes them for made (found by failing the n-th sync).
-    #[error("the disk failed while it was written: {0}")]
-    Unsure(String),
-    /// A newer torchatd wrote the file.
-    #[error("the store has version {found}, this torchatd knows versions up to {VERSION}: start the newer one")]
-    Newer {
-        /// The file's version.
-        found: i64,
-    },
-    /// A row that this program cannot have written.
-    #[error("the store is damaged: {0}")]
-    Damaged(String),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(error),
-            _ => Self::Sqlite(error),
-        }
-    }
-}
-
 /// A received message that a commit stored, for the unread buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -87,6 +62,23 @@ pub struct Stored {
     pub peer: PeerId,
     /// The message.
     pub head: Head,
+}
+
+/// The moment of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// In milliseconds since 1970: what its events bear.
+    pub at_ms: i64,
+    /// The clock, if what is too old by it may go.
+    pub believed: Option<Believed>,
+}
+
+impl Moment {
+    /// By a clock that was never wrong.
+    #[must_use]
+    pub fn calm(at_ms: i64) -> Self {
+        Self { at_ms, believed: Some(Believed { now_ms: at_ms, since_ms: i64::MIN }) }
+    }
 }
 
 /// The writing connection.
@@ -101,7 +93,29 @@ pub struct Store {
     last_message: i64,
     /// Up to this message the texts are in the search's index.
     indexed: i64,
+    index: Index,
     known: apply::Known,
+    /// Whose events the log holds; `None`: to be counted anew.
+    shares: Option<Shares>,
+    /// How large the file may become, if that is limited.
+    room: Option<Room>,
+    health: Health,
+    /// Why nothing is written any more.
+    condemned: Option<String>,
+    /// The file is too large to be looked through before the start, and the last end was no clean stop.
+    unchecked: bool,
+}
+
+/// How far the search's index can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index {
+    Whole,
+    /// To be made anew.
+    Damaged,
+    /// Made anew in this run, which is not done twice.
+    Anew,
+    /// Left alone until the next start.
+    Off,
 }
 
 impl Store {
@@ -110,7 +124,28 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, is no store, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::prepare(Connection::open(path)?)
+        // A simulation's disk is in memory, under a name that SQLite takes for a URI: there are no files beside it.
+        if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+            return Self::prepare(Connection::open(path)?);
+        }
+        let found = whole::look(path)?;
+        let refused = |error| whole::refused(path, &found, error);
+        if found.unclean && found.is_small() {
+            // By a connection that changes nothing, not even at its end.
+            open_reader(path).and_then(|db| whole::check(&db, true)).map_err(refused)?;
+        }
+        let mut store = Connection::open(path).map_err(StoreError::from).and_then(Self::prepare).map_err(refused)?;
+        store.unchecked = found.unclean && !found.is_small();
+        // On a full disk the mark of before stays, which is less than a start is worth.
+        if let Err(error) = whole::mark(&store.db, path) {
+            tracing::warn!(%error, "the store's mark is not renewed");
+        }
+        if found.empty {
+            let remark = "torchat.db was empty, so there are no contacts and no messages. If there were some, stop the \
+                          daemon and restore torchat.db from a copy";
+            store.health.remark(remark.to_owned());
+        }
+        Ok(store)
     }
 
     /// A store in memory, for simulations: kept as long as the value lives.
@@ -133,7 +168,7 @@ impl Store {
         db.set_prepared_statement_cache_capacity(64);
         let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if !(0..=VERSION).contains(&found) {
-            return Err(StoreError::Newer { found });
+            return Err(StoreError::Newer { found, known: VERSION });
         }
         // One transaction from any version to this one: a crash in between leaves the old one.
         let steps = [include_str!("store/schema.sql"), include_str!("store/legacy.sql")];
@@ -143,7 +178,10 @@ impl Store {
             db.execute_batch(&script)?;
         }
         marks::prepare(&db)?;
+        // Beside the versions: an older program reads and writes the store without it.
+        db.execute_batch(include_str!("store/share.sql"))?;
         let log = events::edges(&db)?;
+        let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;
         Ok(Self {
             db,
@@ -152,8 +190,32 @@ impl Store {
             trimmed_at: log.last,
             last_message,
             indexed,
+            index: Index::Whole,
             known: apply::Known::default(),
+            shares: Some(shares),
+            room: None,
+            health: Health::default(),
+            condemned: None,
+            unchecked: false,
         })
+    }
+
+    /// How it is, for whoever tells the user. The value stays the store's.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Whether it is still to be looked through: its last end was no clean stop, and it is too large to be looked through
+    /// before the start.
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        self.unchecked
+    }
+
+    /// Takes no more writes in this run: it was found to be damaged, and each write would make that worse.
+    pub fn condemn(&mut self, why: &str) {
+        self.condemned = Some(why.to_owned());
     }
 
     /// Says how many events are kept, and for how long.
@@ -167,16 +229,22 @@ impl Store {
         self.log
     }
 
-    /// Limits the size of the file. Beyond it, commits fail with [`StoreError::Full`] and reading goes on.
+    /// Limits the size of the file. Beyond it, commits fail with [`StoreError::Full`] and reading goes on. Of the last
+    /// sixteenth, or MiB, mail gets nothing: it is for what the user decides and marks as read.
     ///
     /// # Errors
     /// When SQLite refuses.
-    pub fn set_max_bytes(&self, bytes: u64) -> Result<(), StoreError> {
-        let page: i64 = self.db.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
-        // SQLite answers with the limit in force; a smaller one than the file has is raised to the file's size.
-        self.db.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
+    pub fn set_max_bytes(&mut self, bytes: u64) -> Result<(), StoreError> {
+        self.room = Some(Room::new(&self.db, bytes)?);
         Ok(())
+    }
+
+    /// As [`Store::commit_at`] at a moment of a clock that was never wrong.
+    ///
+    /// # Errors
+    /// As [`Store::commit_at`].
+    pub fn commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
+        self.commit_at(Moment::calm(at_ms), ops)
     }
 
     /// Writes a turn as one durable transaction: all of it or nothing.
@@ -184,23 +252,52 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] when the disk or the limit is full, another one when SQLite fails. Nothing was written then,
     /// except that after [`StoreError::Unsure`] only the next start tells.
-    ///
-    /// `at_ms` is the turn's moment in milliseconds since 1970, which its events bear.
-    pub fn commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
-        let done = self.try_commit(at_ms, ops);
+    pub fn commit_at(&mut self, moment: Moment, ops: &[Op]) -> Result<Applied, StoreError> {
+        if let Some(why) = &self.condemned {
+            return Err(StoreError::Damaged(why.clone()));
+        }
+        if let Some(room) = &mut self.room {
+            room.admit(&self.db, room::rank(ops))?;
+        }
+        let index =
+            matches!(self.index, Index::Whole | Index::Anew) && self.last_message - self.indexed >= INDEX_BEHIND;
+        let mut done = self.try_commit(moment, ops, index);
+        if let Err(error) = &done
+            && index
+            && (error.trouble() == Trouble::Damaged || !matches!(error, StoreError::Unsure { .. }))
+        {
+            // The index can be made anew, so it stops no commit. It writes what it has when the commit begins, before anything
+            // goes to the disk, so damage that is found there leaves nothing behind.
+            let damaged = error.trouble() == Trouble::Damaged;
+            self.forget();
+            done = self.try_commit(moment, ops, false);
+            if damaged && done.is_ok() {
+                self.distrust_search();
+            }
+        }
         if done.is_err() {
-            self.known = apply::Known::default();
+            self.forget();
         }
         done
     }
 
-    fn try_commit(&mut self, at_ms: i64, ops: &[Op]) -> Result<Applied, StoreError> {
+    /// What was learned in a transaction that failed counts no more.
+    fn forget(&mut self) {
+        self.known = apply::Known::default();
+        self.shares = None;
+    }
+
+    fn try_commit(&mut self, moment: Moment, ops: &[Op], index: bool) -> Result<Applied, StoreError> {
+        let mut shares = match self.shares.take() {
+            Some(shares) => shares,
+            None => Shares::read(&self.db, self.log)?,
+        };
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let mut applied = Applied::default();
         let mut changes = apply::Changes {
             db: &transaction,
             known: &mut self.known,
-            at_ms,
+            moment,
             last_message: self.last_message,
             last_event: self.log.last,
             words: None,
@@ -216,54 +313,99 @@ impl Store {
         let mut trimmed_at = self.trimmed_at;
         let added = applied.events.len() as u64;
         log.last += added;
+        shares.add(&transaction, &applied.events)?;
         if log.last - trimmed_at >= TRIM_AT {
             trimmed_at = log.last;
-            events::trim(&transaction, &mut log, &self.retention, at_ms, TRIM_STEP.max(2 * added))?;
+            let step = TRIM_STEP.max(2 * added);
+            events::trim(&transaction, &mut log, &mut shares, &self.retention, moment.believed, step)?;
         }
         let mut indexed = self.indexed;
-        if last_message - indexed >= INDEX_BEHIND {
+        if index {
             indexed = search::index(&transaction, indexed, last_message, INDEX_STEP)?;
         }
-        transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
+        transaction.commit().map_err(StoreError::unsure)?;
         (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
+        self.shares = Some(shares);
         applied.log = log;
         Ok(applied)
     }
 
-    /// Removes old events in a transaction of its own, at most `step`. Returns whether more are to go, and where the log
-    /// begins and ends then.
+    /// Removes old events in a transaction of its own, at most `step`. `believed`: the clock, if what is too old by it may
+    /// go. Returns whether more are to go, and where the log begins and ends then.
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub fn trim(&mut self, now_ms: i64, step: u64) -> Result<(bool, LogEdges), StoreError> {
+    pub fn trim(&mut self, believed: Option<Believed>, step: u64) -> Result<(bool, LogEdges), StoreError> {
         let mut log = self.log;
+        let mut shares = match self.shares.take() {
+            Some(shares) => shares,
+            None => Shares::read(&self.db, self.log)?,
+        };
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let more = events::trim(&transaction, &mut log, &self.retention, now_ms, step)?;
-        if log != self.log {
-            transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
-            self.log = log;
-        }
+        let more = events::trim(&transaction, &mut log, &mut shares, &self.retention, believed, step)?;
+        transaction.commit().map_err(StoreError::unsure)?;
+        (self.log, self.shares) = (log, Some(shares));
         Ok((more, log))
     }
 
-    /// Whether enough texts wait for the search's index to be worth a commit.
+    /// Whether there is something to do for the search's index that is worth a commit.
     fn index_due(&self) -> bool {
-        self.last_message - self.indexed >= INDEX_AT
+        match self.index {
+            Index::Damaged => true,
+            Index::Off => false,
+            Index::Whole | Index::Anew => self.last_message - self.indexed >= INDEX_AT,
+        }
     }
 
-    /// Puts messages into the search's index, at most `step`. Returns whether more are to be indexed.
+    /// Puts messages into the search's index, at most `step`; one that is damaged is made anew first. Returns whether more
+    /// are to be indexed.
     ///
     /// # Errors
     /// As [`Store::commit`].
     pub fn index(&mut self, step: u32) -> Result<bool, StoreError> {
+        match self.index {
+            Index::Off => return Ok(false),
+            Index::Damaged => {
+                let mended = search::make_anew(&mut self.db);
+                self.index = if mended.is_ok() { Index::Anew } else { Index::Off };
+                self.health.set_search(if mended.is_ok() { SearchHealth::Rebuilding } else { SearchHealth::Damaged });
+                mended?;
+                self.indexed = 0;
+                tracing::warn!("the search's index was damaged and is made anew");
+            }
+            Index::Whole | Index::Anew => {}
+        }
         if self.indexed >= self.last_message {
+            self.health.set_search(SearchHealth::Ok);
             return Ok(false);
         }
+        match self.try_index(step) {
+            Err(error) if error.trouble() == Trouble::Damaged => {
+                self.distrust_search();
+                if self.index == Index::Damaged { Ok(true) } else { Err(error) }
+            }
+            done => done,
+        }
+    }
+
+    fn try_index(&mut self, step: u32) -> Result<bool, StoreError> {
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let indexed = search::index(&transaction, self.indexed, self.last_message, step)?;
-        transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
+        transaction.commit().map_err(StoreError::unsure)?;
         self.indexed = indexed;
-        Ok(indexed < self.last_message)
+        let more = indexed < self.last_message;
+        if !more {
+            self.health.set_search(SearchHealth::Ok);
+        }
+        Ok(more)
+    }
+
+    /// The search's index was found to be damaged: it is made anew when there is time, once in a run.
+    pub fn distrust_search(&mut self) {
+        let again = self.index != Index::Whole;
+        self.index = if again && self.index != Index::Damaged { Index::Off } else { Index::Damaged };
+        let health = if self.index == Index::Off { SearchHealth::Damaged } else { SearchHealth::Rebuilding };
+        self.health.set_search(health);
     }
 
     /// Whether a write would succeed, tried for real and rolled back.
@@ -271,6 +413,12 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub fn probe(&mut self) -> Result<(), StoreError> {
+        if let Some(why) = &self.condemned {
+            return Err(StoreError::Damaged(why.clone()));
+        }
+        if let Some(room) = &mut self.room {
+            room.admit(&self.db, room::Rank::Mail)?;
+        }
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // More than one page, so that the file must really grow.
         let filler = "x".repeat(64 * 1024);
@@ -299,7 +447,7 @@ impl Store {
 }
 
 /// Opens a connection that can only read.
-pub(crate) fn open_reader(path: &PathBuf) -> Result<Connection, StoreError> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.pragma_update(None, "cache_size", -1024)?;
     Ok(db)

@@ -20,15 +20,25 @@ pub(crate) enum Code {
     Torrc = 14,
     /// The configuration; the message names the key.
     Config = 15,
+    /// The store is damaged, missing, or not the one that its log belongs to.
+    Store = 16,
 }
 
 impl Code {
     /// The code of a number that came through the readiness pipe; an unknown one is [`Code::Other`].
     pub(crate) fn from_byte(byte: u8) -> Self {
-        [Self::PortTaken, Self::DataDir, Self::DataDirOpen, Self::AlreadyRunning, Self::Torrc, Self::Config]
-            .into_iter()
-            .find(|code| *code as u8 == byte)
-            .unwrap_or(Self::Other)
+        [
+            Self::PortTaken,
+            Self::DataDir,
+            Self::DataDirOpen,
+            Self::AlreadyRunning,
+            Self::Torrc,
+            Self::Config,
+            Self::Store,
+        ]
+        .into_iter()
+        .find(|code| *code as u8 == byte)
+        .unwrap_or(Self::Other)
     }
 }
 
@@ -71,6 +81,7 @@ mod tests {
         }
         assert_eq!(Code::from_byte(Code::Torrc as u8), Code::Torrc);
         assert_eq!(Code::from_byte(Code::Config as u8), Code::Config);
+        assert_eq!(Code::from_byte(Code::Store as u8), Code::Store);
         assert_eq!(Code::from_byte(0), Code::Other);
         assert_eq!(Code::from_byte(99), Code::Other);
     }

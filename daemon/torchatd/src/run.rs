@@ -5,7 +5,7 @@
 use crate::cli::Args;
 use crate::daemonise::Readiness;
 use crate::datadir::{DataDir, Traces};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::logging::Logs;
 use crate::prepare::{self, Ready};
 use crate::process::Defaults;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
 use torchat_engine::control::{self, ControlConfig};
+use torchat_engine::store::Trouble;
 use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
@@ -222,7 +223,8 @@ impl Parts {
         // the next one would not either, and a network that stays broken would replace us for ever.
         let config = EngineConfig { sandbox: confined.sentence().to_owned(), ..ready.config.engine() };
         let engine = Engine::start(config, identity, storage, network, World::system()).map_err(|error| {
-            Failure::other(format!("{} cannot be opened: {error}", ready.data.database().display()))
+            let code = if error.trouble() == Trouble::Damaged { Code::Store } else { Code::Other };
+            Failure::new(code, format!("{} cannot be opened: {error}", ready.data.database().display()))
         })?;
         let listeners = std::mem::take(&mut ready.listeners);
         let config = ControlConfig { log_level: Some(logs.level_hook()), ..ready.config.control() };

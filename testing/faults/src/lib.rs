@@ -1,7 +1,8 @@
 //! Faults of processes, disks and power, on real daemons (peers on loopback TCP) and real files.
 //!
 //! [`kill`] ends processes at random moments, [`consumers`] together with programs that follow the events; [`syncs`] ends one at each of its syncs in turn; [`errors`] lets each of its
-//! writes fail in turn; [`powercut`] builds what a disk may hold after the power went, from a log of system calls. All
+//! writes fail in turn; [`powercut`] builds what a disk may hold after the power went, from a log of system calls,
+//! and [`torstate`] the same of what Tor keeps. All
 //! are judged by one [`ledger`], the consumers by their [`diary`]: what was acknowledged is there, nothing is there twice,
 //! everything is in order. The last three need `strace`; `cargo xtask faults` installs it.
 
@@ -16,3 +17,4 @@ pub mod powercut;
 pub mod record;
 pub mod script;
 pub mod syncs;
+pub mod torstate;

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torchat_faults::{consumers, errors, kill, powercut, syncs};
+use torchat_faults::{consumers, errors, kill, powercut, syncs, torstate};
 
 #[derive(Parser)]
 #[command(name = "faults", about = "What kill -9, failing disks and power cuts may not break")]
@@ -59,6 +59,12 @@ enum Task {
         /// Both daemons are started on every n-th image.
         #[arg(long, default_value_t = 20)]
         sample: usize,
+        /// Moments of the real torchatd, without a network, with Tor's state among the files.
+        #[arg(long, default_value_t = 100)]
+        tor_images: usize,
+        /// The real torchatd; without it the one that is built beside this program.
+        #[arg(long)]
+        torchatd: Option<PathBuf>,
         /// Decides about moments and what is lost; without it a fresh one, which is printed.
         #[arg(long)]
         seed: Option<u64>,
@@ -114,8 +120,15 @@ fn run() -> anyhow::Result<()> {
             let places: Vec<_> = (from..=until).filter(|n| *n <= 16 || n % 4 == 0).collect();
             println!("{}", errors::run(&daemon, &errors::faults(&places))?);
         }
-        Task::Powercut { images, messages, sample, seed } => {
+        Task::Powercut { images, messages, sample, tor_images, torchatd, seed } => {
             let seed = fresh(seed);
+            if tor_images > 0 {
+                let torchatd = torchatd.unwrap_or_else(|| own.with_file_name("torchatd"));
+                println!("{}", torstate::run(&torchatd, tor_images, seed)?);
+            }
+            if images == 0 {
+                return Ok(());
+            }
             println!("{}", powercut::run(&daemon, powercut::Disks::Honest, messages, images, sample.max(1), seed)?);
             for synchronous in ["full", "normal"] {
                 let found = powercut::rows(&own, synchronous, 300, 200, seed)?;

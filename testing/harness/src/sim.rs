@@ -128,6 +128,11 @@ impl Sim {
         daemon.running = Some(running.expect("the store is whole"));
     }
 
+    /// Sets the wall clock of all by so many milliseconds, as a user does.
+    pub fn set_clock(&self, by_ms: i64) {
+        self.clock.jump_wall(by_ms);
+    }
+
     /// Kills a daemon as kill -9 does.
     pub async fn kill(&mut self, n: usize) {
         if let Some(running) = self.daemons[n].running.take() {

@@ -259,14 +259,21 @@ fn removed_events_are_announced() {
         sim.start(0);
         let a = sim.handle(0);
         let log = a.log();
-        let (oldest, last) = (log.oldest(), log.last());
-        assert!(oldest > 1 && last - oldest < 200, "{oldest} {last}");
-        for filter in [Filter::default(), of_kinds(&[Kind::Read])] {
-            let batch = log.after(0, 5, &filter).await.unwrap();
-            assert_eq!(batch.events[0].what, What::Gap { from: 1, to: oldest - 1 });
-            assert_eq!(batch.events[0].seq, oldest - 1);
+        // Every number is there or in a gap. What the conversation did not say is there, the end of the log, too.
+        let events = all(&a).await;
+        let mut next = 1;
+        for event in &events {
+            let from = if let What::Gap { from, .. } = event.what { from } else { event.seq };
+            assert_eq!(from, next, "{event:?}");
+            next = event.seq + 1;
         }
-        assert_eq!(names(&log.after(oldest - 1, 3, &Filter::default()).await.unwrap().events), [Kind::Queued; 3]);
+        assert_eq!(next, log.last() + 1);
+        let gaps = |events: &[Event]| events.iter().filter(|e| e.what.kind() == Kind::Gap).cloned().collect::<Vec<_>>();
+        assert!(events.len() - gaps(&events).len() < 200 && !gaps(&events).is_empty(), "{events:?}");
+        assert!(events.iter().any(|event| event.what.kind() == Kind::Tor), "{:?}", names(&events));
+        let numbers = |events: &[Event]| events.iter().map(|e| (e.what.clone(), e.seq)).collect::<Vec<_>>();
+        let filtered = read(&a, 0, 100, &of_kinds(&[Kind::Read])).await;
+        assert_eq!(numbers(&gaps(&filtered)), numbers(&gaps(&events)), "a gap passes every filter");
         let status = a.status();
         assert_eq!(status["events"]["last"], log.last());
         assert_eq!(status["events"]["consumers"], 0);
@@ -285,10 +292,15 @@ fn a_daemon_that_was_off_for_long_drops_what_is_too_old() {
         tokio::time::sleep(25 * HOUR).await;
         sim.start(0);
         let a = sim.handle(0);
-        let mut log = a.log();
-        while log.oldest() <= before {
-            log.changed().await;
-        }
+        let log = a.log();
+        // Not before the clock was calm.
+        assert!(log.oldest() <= before);
+        let dropped = async {
+            while log.oldest() <= before {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(HOUR, dropped).await.unwrap();
         assert!(log.last() > before, "the new run was told");
     });
 }
@@ -538,7 +550,9 @@ fn a_full_disk_is_told_and_nothing_is_half_done() {
         let (messages, _) = b.page(sim.id(0), Page::Last, 1_000).await.unwrap();
         let sent = messages.iter().filter(|message| message.dir == Direction::Out).count();
         assert_eq!(events.len(), sent);
-        assert!(matches!(b.seen(sim.id(0), i64::MAX).await, Err(Refusal::Storage(_))));
+        // It takes a row's room at most, which may be there.
+        let seen = b.seen(sim.id(0), i64::MAX).await;
+        assert!(matches!(seen, Ok(1) | Err(Refusal::Storage(_))), "{seen:?}");
         let found = b.search("apple".into(), None, None, 9).await.unwrap();
         assert!(found.complete || found.messages.is_empty(), "what is not indexed is not claimed: {found:?}");
         sim.store(1).lock().unwrap().set_max_bytes(1 << 30).unwrap();

@@ -7,6 +7,7 @@
 pub mod chromium;
 pub mod endurance;
 pub mod files;
+pub mod full;
 pub mod loads;
 pub mod old;
 pub mod owner;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, endurance, files, old, owner};
+use torchat_hostile::local::{chromium, endurance, files, full, old, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -145,6 +145,7 @@ async fn run() -> anyhow::Result<()> {
                 None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),
             }
             let part = if quick { 10 } else { 1 };
+            println!("{}", full::run(&daemon).await?);
             println!("{}", loads::HEAD);
             let sizes = loads::Sizes {
                 loads: vec![

@@ -7,7 +7,7 @@ use std::time::Duration;
 use torchat_harness::skipped::is_root;
 use torchat_hostile::attack::{self, Outcome};
 use torchat_hostile::local::loads::{self, Load, Sizes};
-use torchat_hostile::local::{endurance, old, owner};
+use torchat_hostile::local::{endurance, full, old, owner};
 use torchat_hostile::victim::Pair;
 
 fn daemon() -> &'static Path {
@@ -73,4 +73,9 @@ async fn a_daemon_without_descriptors_serves_on_and_recovers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_requests_and_messages_leave_nothing() {
     println!("{}", endurance::run(daemon(), 50_000, 2_000).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_that_fills_the_store_can_be_removed_and_blocked() {
+    println!("{}", full::run(daemon()).await.unwrap());
 }

@@ -14,5 +14,10 @@ pub(crate) fn run_long(arguments: &[String]) -> anyhow::Result<()> {
     }
     // This package alone: it needs no arti, whose build takes minutes.
     run(cargo().args(["build", "--package", "torchat-faults", "--bins"]))?;
+    if arguments.first().is_some_and(|first| first == "powercut") && !arguments.iter().any(|word| word == "--torchatd")
+    {
+        // The real daemon, for what Tor keeps.
+        run(cargo().args(["build", "--package", "torchatd", "--bins"]))?;
+    }
     run(Command::new(built().join("faults")).args(arguments))
 }

@@ -105,7 +105,9 @@ impl ApiClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::NotFound { .. } | Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } => true,
-            Self::Refused(error) => matches!(error.code.as_str(), "stopping" | "storage" | "storage-unsure"),
+            Self::Refused(error) => {
+                matches!(error.code.as_str(), "stopping" | "storage" | "storage-locked" | "storage-unsure")
+            }
             Self::Address { .. }
             | Self::Impostor { .. }
             | Self::NotYours { .. }

@@ -41,7 +41,7 @@ pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
     }
     print(shell, &connection, &found)?;
     if !complete {
-        note("torchat: the disk is full, so the newest messages could not be looked through");
+        note("torchat: not all messages could be looked through: torchat doctor tells why");
     }
     Ok(())
 }

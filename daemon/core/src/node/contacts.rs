@@ -13,7 +13,7 @@ use crate::input::{Answer, ContactChange, LinkId, Refused, RequestId};
 use crate::op::Op;
 use crate::policy::Strangers;
 use crate::snapshot::{ContactRequest, Intro, InviteRow};
-use crate::time::Now;
+use crate::time::{Believed, Now};
 use sha2::{Digest as _, Sha256};
 use torchat_protocol::id::{InviteSecret, PeerId};
 use torchat_protocol::message::{ByeReason, ContactReq, PeerMessage, SkipReason};
@@ -26,6 +26,36 @@ pub struct RequestView {
     pub peer: PeerId,
     /// What it says.
     pub request: ContactRequest,
+}
+
+/// Until when an invite is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    /// In milliseconds since 1970.
+    until_ms: i64,
+    /// By the monotonic clock, of one that was made in this run.
+    mono_ms: Option<u64>,
+}
+
+impl End {
+    /// Of an invite of an earlier run.
+    pub(super) fn of_before(until_ms: i64) -> Self {
+        Self { until_ms, mono_ms: None }
+    }
+
+    /// Whether it is over; `None`: only a wall clock that is believed could tell.
+    fn is_over(self, now: Now, believed: Option<Believed>, grace_ms: i64) -> Option<bool> {
+        if self.mono_ms.is_some_and(|end| end <= now.mono_ms) {
+            return Some(true);
+        }
+        match (believed, self.mono_ms) {
+            (Some(believed), _) => Some(believed.is_over(self.until_ms, grace_ms)),
+            (None, Some(_)) => Some(false),
+            // A clock that is behind lets it live until it is set right.
+            (None, None) if now.wall_ms < self.until_ms => Some(false),
+            (None, None) => None,
+        }
+    }
 }
 
 pub(super) fn hash(secret: InviteSecret) -> [u8; 32] {
@@ -69,7 +99,10 @@ impl Node {
         change: ContactChange,
         turn: &mut Turn,
     ) {
-        let result = self.may_change(&peer).and_then(|()| self.changed(now, entropy, peer, change, turn));
+        // The store has a reserve for what keeps a peer out: a peer that fills it cannot make that impossible.
+        let reserved = matches!(change, ContactChange::Remove | ContactChange::Block | ContactChange::Refuse);
+        let may = if reserved { self.may_decide(&peer) } else { self.may_change(&peer) };
+        let result = may.and_then(|()| self.changed(now, entropy, peer, change, turn));
         let answer = result.map_or_else(Answer::Refused, |()| Answer::Done);
         turn.effects.push(Effect::Answer { request, answer });
         self.forget_stranger(peer);
@@ -274,9 +307,13 @@ impl Node {
             return false;
         }
         // Looked up by its digest: how long the comparison takes says nothing of the secret.
-        let Some(until_ms) = self.invites.remove(&hash(secret)) else { return false };
+        let Some(end) = self.invites.get(&hash(secret)) else { return false };
+        let over = end.is_over(now, self.believed(now), self.policy.requests.kept_ms);
+        // It looks too old to a clock that is not believed: answered like none, but it stays, and the peer asks again.
+        let Some(over) = over else { return false };
+        self.invites.remove(&hash(secret));
         let gone = Op::InviteGone { hash: hash(secret) };
-        let good = now.wall_ms < until_ms;
+        let good = !over;
         // One that is too old is answered like none, so its end is written later, too.
         if good {
             turn.ops.push(gone)
@@ -367,7 +404,9 @@ impl Node {
         } else {
             let secret = InviteSecret(entropy::bytes(entropy));
             let invite = InviteRow { hash: hash(secret), until_ms: now.wall_ms.saturating_add(lifetime_ms) };
-            self.invites.insert(invite.hash, invite.until_ms);
+            let lifetime = lifetime_ms.max(0).unsigned_abs();
+            let end = End { until_ms: invite.until_ms, mono_ms: Some(now.mono_ms.saturating_add(lifetime)) };
+            self.invites.insert(invite.hash, end);
             turn.ops.push(Op::Invite { invite });
             Answer::Invited(secret)
         };
@@ -375,14 +414,15 @@ impl Node {
     }
 
     fn forget_old_invites(&mut self, now: Now, turn: &mut Turn) {
-        let old = self.invites.extract_if(.., |_, until_ms| *until_ms <= now.wall_ms);
+        let (believed, grace_ms) = (self.believed(now), self.policy.requests.kept_ms);
+        let old = self.invites.extract_if(.., |_, end| end.is_over(now, believed, grace_ms) == Some(true));
         turn.ops.extend(old.map(|(hash, _)| Op::InviteGone { hash }));
     }
 
     /// Drops invites and requests, and refusals, that are too old.
-    pub(super) fn forget_old_requests(&mut self, now: Now, turn: &mut Turn) {
+    pub(super) fn forget_old_requests(&mut self, now: Now, believed: Believed, turn: &mut Turn) {
         self.forget_old_invites(now, turn);
-        let born = now.wall_ms.saturating_sub(self.policy.requests.kept_ms);
+        let Some(born) = believed.born_before(self.policy.requests.kept_ms) else { return };
         let old: Vec<_> = self
             .peers
             .iter()
@@ -424,12 +464,12 @@ impl Node {
     }
 
     pub(super) fn may_change(&self, peer: &PeerId) -> Result<(), Refused> {
-        if *peer == self.own {
-            Err(Refused::ToSelf)
-        } else if !self.writable {
-            Err(Refused::Storage)
-        } else {
-            Ok(())
-        }
+        self.may_decide(peer)?;
+        if self.writable { Ok(()) } else { Err(Refused::Storage) }
+    }
+
+    /// As [`Node::may_change`], for what has a reserve in the store: whether there is room, the commit tells.
+    pub(super) fn may_decide(&self, peer: &PeerId) -> Result<(), Refused> {
+        if *peer == self.own { Err(Refused::ToSelf) } else { Ok(()) }
     }
 }

@@ -9,7 +9,7 @@ use crate::input::{Answer, RequestId};
 use crate::op::Op;
 use crate::policy::LegacyPolicy;
 use crate::snapshot::LegacyRow;
-use crate::time::Now;
+use crate::time::{Believed, Now};
 use std::collections::VecDeque;
 use torchat_protocol::legacy::OldMessage;
 
@@ -123,8 +123,8 @@ impl Node {
     }
 
     /// Forgets what is too old. Called only when the wall clock can be believed.
-    pub(super) fn forget_old_messages(&mut self, now: Now, turn: &mut Turn) {
-        let before_ms = now.wall_ms.saturating_sub(self.policy.legacy.kept_ms);
+    pub(super) fn forget_old_messages(&mut self, believed: Believed, turn: &mut Turn) {
+        let Some(before_ms) = believed.born_before(self.policy.legacy.kept_ms) else { return };
         let (kept, unread) = (self.legacy.rows.len(), self.legacy.unread());
         self.legacy.rows.retain(|row| row.at_ms >= before_ms);
         if self.legacy.rows.len() < kept {

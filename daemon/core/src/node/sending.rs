@@ -15,8 +15,6 @@ use torchat_protocol::message::{ByeReason, ContactState, Hello, LaneState, PeerM
 
 /// How often the age of undelivered messages is looked at.
 const EXPIRY_STEP_MS: u64 = 3_600_000;
-/// How long the wall clock must have stood still before messages fail by it.
-const EXPIRY_CALM_MS: u64 = 600_000;
 
 /// A HELLO that makes us begin anew is answered less often than this on a link, as long as nothing is acknowledged.
 const AGAIN: u32 = 3;
@@ -283,7 +281,7 @@ impl Node {
 
     /// Takes a message back.
     pub(super) fn cancel(&mut self, now: Now, request: RequestId, peer: PeerId, mid: MessageId, turn: &mut Turn) {
-        let answer = match self.may_change(&peer) {
+        let answer = match self.may_decide(&peer) {
             Err(refused) => Answer::Refused(refused),
             Ok(()) => match self.take_back(now, peer, &[mid], SkipReason::Withdrawn, turn).as_slice() {
                 [taken, ..] => Answer::TakenBack { certain: taken.certain },
@@ -318,7 +316,7 @@ impl Node {
 
     /// The wall clock is not believed for a while.
     pub(super) fn put_off_expiry(&mut self, now: Now) {
-        self.expiry_due = now.mono_ms + EXPIRY_CALM_MS;
+        self.expiry_due = now.mono_ms + super::calm::CALM_MS;
     }
 
     /// Gives up what waited too long. The wall clock alone would not do: one that is set a month ahead by mistake would
@@ -340,17 +338,17 @@ impl Node {
             return;
         }
         self.expiry_due = now.mono_ms + EXPIRY_STEP_MS;
-        if !self.network_usable || !self.writable || self.stopping {
-            return;
-        }
-        self.forget_old_requests(now, turn);
-        self.forget_old_messages(now, turn);
-        let born = now.wall_ms.saturating_sub(self.policy.expiry_ms);
+        let Some(believed) = self.believed(now).filter(|_| self.writable && !self.stopping) else { return };
+        self.forget_old_requests(now, believed, turn);
+        self.forget_old_messages(believed, turn);
+        let kept_ms = self.policy.expiry_ms;
+        let born = believed.born_before(kept_ms).unwrap_or(i64::MIN);
         for (peer, mids) in self
             .peers
             .iter()
             .filter_map(|(peer, row)| {
-                let old = |p: &&Pending| p.at_ms < born || p.until_ms.is_some_and(|until| until < now.wall_ms);
+                let old =
+                    |p: &&Pending| p.at_ms < born || p.until_ms.is_some_and(|until| believed.is_over(until, kept_ms));
                 let old: Vec<_> = row.out.as_ref()?.owed().filter(old).map(|p| p.mid).collect();
                 (!old.is_empty()).then_some((*peer, old))
             })

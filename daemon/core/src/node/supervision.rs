@@ -80,7 +80,17 @@ impl Health {
     }
 }
 
+/// How far the wall clock is ahead of the monotonic one.
+pub(super) fn offset(now: Now) -> i64 {
+    now.wall_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX))
+}
+
 impl Supervision {
+    /// The [`offset`] that the last turn saw.
+    pub(super) fn seen_offset(&self) -> Option<i64> {
+        self.clock.map(|(offset, _)| offset)
+    }
+
     pub(super) fn new(now: Now) -> Self {
         Self { started: now.mono_ms, offline: Some(now.mono_ms), ..Self::default() }
     }
@@ -130,7 +140,7 @@ impl Node {
     /// Compares the clocks: a machine that slept has links that are dead and do not know it.
     pub(super) fn watch_clock(&mut self, now: Now, entropy: &mut dyn Entropy, turn: &mut Turn) {
         let life = &self.policy.liveness;
-        let offset = now.wall_ms.saturating_sub(i64::try_from(now.mono_ms).unwrap_or(i64::MAX));
+        let offset = offset(now);
         let before = self.supervision.clock.replace((offset, now.mono_ms));
         let Some((was, at)) = before else { return };
         // Linux's monotonic clock stands still in a sleep, and goes on while the process is stopped.
@@ -138,15 +148,15 @@ impl Node {
         let stalled = now.mono_ms.saturating_sub(at).saturating_sub(life.tick_ms);
         let slept = u64::try_from(step).unwrap_or(0).max(stalled);
         if slept > life.sleep_ms {
+            self.clock_moved(now, step);
             self.wake(now, entropy, slept, turn);
         } else if step.unsigned_abs() > life.sleep_ms {
-            self.put_off_expiry(now);
+            self.clock_moved(now, step);
             self.notice(Notice::ClockSet(step), turn);
         }
     }
 
     fn wake(&mut self, now: Now, entropy: &mut dyn Entropy, slept: u64, turn: &mut Turn) {
-        self.put_off_expiry(now);
         self.notice(Notice::Woke(slept), turn);
         self.supervision.woke = Some(now.mono_ms);
         self.supervision.check.due = Some(now.mono_ms + self.check_pause(entropy));

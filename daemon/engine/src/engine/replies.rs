@@ -1,17 +1,24 @@
 //! Clients' requests while their turn is under way, and what they are answered.
 
 use crate::client_ids::{ClientIds, SendReply, Sent};
-use crate::handle::{Refusal, not_written};
-use crate::store::StoreError;
+use crate::handle::{NotStored, Refusal, not_written};
+use crate::store::{StoreError, Trouble};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::oneshot;
-use torchat_core::input::{Answer, Refused};
-use torchat_protocol::id::{InviteSecret, MessageId};
+use torchat_core::input::{Answer, ContactChange, Refused};
+use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
 
 /// A client's request between its input and its answer.
 pub(super) enum Reply {
-    Send { client: Option<String>, reply: SendReply },
-    Contact(oneshot::Sender<Result<(), Refusal>>),
+    Send {
+        client: Option<String>,
+        reply: SendReply,
+    },
+    Contact {
+        /// What is tried alone if the turn does not fit into the store.
+        alone: Option<(PeerId, ContactChange)>,
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
     Invite(oneshot::Sender<Result<InviteSecret, Refusal>>),
     Cancel(oneshot::Sender<Result<bool, Refusal>>),
     Read(oneshot::Sender<()>),
@@ -25,10 +32,14 @@ pub(super) struct Facts {
     pub(super) rows: HashMap<MessageId, i64>,
     /// How many messages each SEEN found unread, in order.
     pub(super) seen: VecDeque<u64>,
+    /// Why the store takes no writes.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Reply {
     pub(super) fn answer(self, answer: &Answer, facts: &mut Facts, clients: &mut ClientIds) {
+        let trouble = facts.trouble;
+        let refusal = |refused: &Refused| refusal(refused, trouble);
         // A client that left does not need its answer.
         match (self, answer) {
             (Self::Send { client, reply }, Answer::Queued(mid)) => {
@@ -48,8 +59,8 @@ impl Reply {
             }
             (Self::Seen(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
             (Self::Seen(reply), _) => drop(reply.send(Ok(facts.seen.pop_front().unwrap_or_default()))),
-            (Self::Contact(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
-            (Self::Contact(reply), _) => drop(reply.send(Ok(()))),
+            (Self::Contact { reply, .. }, Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
+            (Self::Contact { reply, .. }, _) => drop(reply.send(Ok(()))),
             (Self::Invite(reply), Answer::Invited(secret)) => drop(reply.send(Ok(*secret))),
             (Self::Invite(reply), Answer::Refused(refused)) => drop(reply.send(Err(refusal(refused)))),
             (Self::Read(reply), _) => drop(reply.send(())),
@@ -71,7 +82,7 @@ impl Reply {
                 drop(reply.send(Err(refusal)));
             }
             Self::Seen(reply) => drop(reply.send(Err(refusal))),
-            Self::Contact(reply) => drop(reply.send(Err(refusal))),
+            Self::Contact { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Invite(reply) => drop(reply.send(Err(refusal))),
             Self::Cancel(reply) => drop(reply.send(Err(refusal))),
             // What was read stays read in memory and is written down when the store takes it.
@@ -80,7 +91,7 @@ impl Reply {
     }
 }
 
-fn refusal(refused: &Refused) -> Refusal {
+fn refusal(refused: &Refused, trouble: Option<Trouble>) -> Refusal {
     match refused {
         Refused::ToSelf => Refusal::ToSelf,
         Refused::TextTooLong(bytes) => Refusal::TextTooLong(*bytes),
@@ -92,6 +103,6 @@ fn refusal(refused: &Refused) -> Refusal {
         Refused::Blocked => Refusal::Blocked,
         Refused::NotBlocked => Refusal::NotBlocked,
         Refused::TooManyInvites => Refusal::TooManyInvites,
-        Refused::Storage => Refusal::Storage("the disk or the store's limit is full".into()),
+        Refused::Storage => Refusal::Storage(NotStored::of(trouble.unwrap_or(Trouble::Failing))),
     }
 }

@@ -3,7 +3,9 @@
 use super::{Handle, Refusal, read};
 use crate::client_ids::Sent;
 use crate::engine::{Event, lock};
-use crate::store::{MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, search_query, time};
+use crate::store::{
+    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, search_query, time,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -249,8 +251,9 @@ impl Handle {
         // Before the look: the engine knows what was committed since.
         let looked_at = self.client_commits.load(Ordering::Acquire);
         if let Some(client) = client_id.clone() {
-            let (reader, now_ms) = (self.reader.clone(), self.clock.now().wall_ms);
-            if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, now_ms)).await? {
+            // A key that looks too old to a clock that is not believed is still known.
+            let (reader, believed) = (self.reader.clone(), lock(&self.node).believed(self.clock.now()));
+            if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, believed)).await? {
                 if row.peer != peer || row.text != text {
                     return Err(Refusal::ClientIdReused);
                 }
@@ -361,11 +364,21 @@ impl Handle {
         let complete = self.index().await?;
         let (handle, before) = (self.clone(), before.unwrap_or(i64::MAX));
         let most = Most { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes };
-        read(self.reader.clone(), move |reader| {
-            let (rows, more) = reader.search(&query, peers.as_deref(), before, most)?;
-            Ok(make(SearchAnswer { messages: handle.records(rows), more, complete }))
-        })
-        .await
+        let found = read(self.reader.clone(), move |reader| {
+            let (rows, more) = match reader.search(&query, peers.as_deref(), before, most) {
+                Err(error) if error.trouble() == Trouble::Damaged => return Ok(None),
+                found => found?,
+            };
+            Ok(Some(make(SearchAnswer { messages: handle.records(rows), more, complete })))
+        });
+        match found.await? {
+            Some(found) => Ok(found),
+            // What follows from the messages can be made anew from them.
+            None => {
+                self.jobs.run(Store::distrust_search).await.map_err(|_| Refusal::Stopping)?;
+                Err(Refusal::SearchDamaged)
+            }
+        }
     }
 
     /// Puts the newest messages into the search's index. `false`: the store takes no writes.
@@ -376,7 +389,10 @@ impl Handle {
         }
         loop {
             match self.write(|store| store.index(INDEX_STEP)).await {
+                // It may take minutes, and goes on when the store has nothing else to do.
+                Ok(true) if self.store.search() != SearchHealth::Ok => return Ok(false),
                 Ok(true) => {}
+                Ok(false) if self.store.search() == SearchHealth::Damaged => return Err(Refusal::SearchDamaged),
                 Ok(false) => return Ok(true),
                 Err(Refusal::Stopping) => return Err(Refusal::Stopping),
                 Err(error) => {

@@ -1,5 +1,28 @@
 //! Why a request was refused.
 
+use crate::store::Trouble;
+
+/// Why the store took nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStored {
+    /// The kind.
+    pub trouble: Trouble,
+    /// In words.
+    pub why: String,
+}
+
+impl NotStored {
+    pub(crate) fn of(trouble: Trouble) -> Self {
+        Self { trouble, why: trouble.sentence().to_owned() }
+    }
+}
+
+impl std::fmt::Display for NotStored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// Why a request was refused. `code()` is stable; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -13,8 +36,8 @@ pub enum Refusal {
     #[error("the outbox is full ({0}): wait until messages are delivered")]
     OutboxFull(String),
     /// The store could not write: nothing was accepted.
-    #[error("nothing was stored, because the disk does not take it: {0}")]
-    Storage(String),
+    #[error("nothing was stored: {0}")]
+    Storage(NotStored),
     /// The disk failed in the middle: only the next start tells whether it was stored.
     #[error(
         "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
@@ -22,7 +45,10 @@ pub enum Refusal {
     Unsure(String),
     /// The store cannot be read.
     #[error("the store cannot be read: {0}")]
-    Unreadable(String),
+    Unreadable(NotStored),
+    /// The search's index is damaged, and made anew.
+    #[error("the search's index is damaged; it is made anew from the messages, which are whole")]
+    SearchDamaged,
     /// No such message waits for its delivery.
     #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
     NotPending,
@@ -63,7 +89,8 @@ impl Refusal {
             Self::ToSelf => "to-self",
             Self::TextTooLong(_) => "too-long",
             Self::OutboxFull(_) => "outbox-full",
-            Self::Storage(_) | Self::Unreadable(_) => "storage",
+            Self::Storage(not) | Self::Unreadable(not) => not.trouble.code(),
+            Self::SearchDamaged => "search-damaged",
             Self::Unsure(_) => "storage-unsure",
             Self::NotPending => "not-pending",
             Self::NoContact => "no-contact",

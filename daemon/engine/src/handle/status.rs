@@ -2,6 +2,7 @@
 
 use super::Handle;
 use crate::engine::lock;
+use crate::store::Trouble;
 use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -36,6 +37,7 @@ impl Handle {
     pub fn status(&self) -> Value {
         let network = self.network.borrow().clone();
         let status = lock(&self.node).status(self.clock.now().mono_ms);
+        let trouble = if status.writable { None } else { self.store.trouble().or(Some(Trouble::Failing)) };
         let reasons: Vec<_> = status
             .waiting
             .iter()
@@ -50,15 +52,14 @@ impl Handle {
             .collect();
         let of_network =
             network.notices.iter().map(|n| json!({ "at_ms": n.wall_ms, "peer": Value::Null, "sentence": n.sentence }));
-        let notices: Vec<_> = status
-            .notices
-            .iter()
-            .map(|n| {
-                let peer = n.notice.peer().map(|peer| peer.onion());
-                json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
-            })
-            .chain(of_network)
-            .collect();
+        // What was found in the store stands first, for it lasts as long as this run.
+        let found = self.store.remarks().into_iter();
+        let found = found.map(|sentence| json!({ "at_ms": self.started_ms, "peer": null, "sentence": sentence }));
+        let notices = status.notices.iter().map(|n| {
+            let peer = n.notice.peer().map(|peer| peer.onion());
+            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
+        });
+        let notices: Vec<_> = found.chain(notices).chain(of_network).collect();
         json!({
             "contacts": status.contacts,
             "events": { "consumers": self.consumers.count(), "last": self.log.last(), "oldest": self.log.oldest() },
@@ -103,8 +104,9 @@ impl Handle {
             },
             "requests": status.requests,
             "sandbox": *self.sandbox,
-            "sentence": sentence(&network, &status),
-            "storage": if status.writable { "ok" } else { "full" },
+            "sentence": sentence(&network, &status, trouble),
+            "search": self.store.search().state(),
+            "storage": trouble.map_or("ok", Trouble::state),
             "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
             "unread_bytes": status.unread_bytes,
         })
@@ -129,7 +131,7 @@ impl Handle {
     }
 }
 
-fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
+fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Trouble>) -> String {
     let mail = match status.queued {
         0 => "nothing waits to be delivered".to_owned(),
         1 => "1 message waits to be delivered".to_owned(),
@@ -140,7 +142,7 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus) -> String {
         1 => "; 1 stranger asks to become a contact".to_owned(),
         n => format!("; {n} strangers ask to become contacts"),
     };
-    let storage = if status.writable { "" } else { "; the disk is full, so new mail is refused" };
+    let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
     let trouble =
         status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());

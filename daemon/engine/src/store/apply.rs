@@ -4,7 +4,7 @@ use super::events::NewMessage;
 use super::marks::Gap;
 use super::messages::blob;
 use super::rows::Rows;
-use super::{Head, LogEdges, StoreError, Stored, records};
+use super::{Head, LogEdges, Moment, StoreError, Stored, records};
 use crate::handle::contact_record;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
@@ -79,8 +79,7 @@ struct Queued<'a> {
 pub(super) struct Changes<'a> {
     pub(super) db: &'a Connection,
     pub(super) known: &'a mut Known,
-    /// The turn's moment, in milliseconds since 1970.
-    pub(super) at_ms: i64,
+    pub(super) moment: Moment,
     /// The last message's row.
     pub(super) last_message: i64,
     /// The last event's number.
@@ -122,7 +121,7 @@ impl Changes<'_> {
             });
             self.out.queued.push((*mid, id));
             if let Some(client) = client {
-                records::note_client_id(self.db, client, id, *at_ms)?;
+                records::note_client_id(self.db, client, id, *at_ms, self.moment.believed)?;
             }
             let (client_id, text) = (client.clone(), text.clone());
             let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
@@ -222,6 +221,10 @@ impl Changes<'_> {
                 db.prepare_cached("INSERT INTO run (run, at_ms) VALUES (?1, ?2)")?.execute(params![run.0, at_ms])?;
                 db.prepare_cached("DELETE FROM run WHERE id <= ?1 - ?2")?
                     .execute([db.last_insert_rowid(), RUNS_KEPT])?;
+            }
+            Op::ClockSet { at_ms } => {
+                db.prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES ('clock_set', ?1)")?
+                    .execute([at_ms])?;
             }
             Op::Met { peer, epoch, run } => {
                 db.prepare_cached("UPDATE peer SET epoch = ?2, met = ?3 WHERE peer = ?1")?.execute(params![

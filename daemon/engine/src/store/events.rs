@@ -5,11 +5,13 @@
 
 use super::messages::{blob, peer_id};
 use super::rows::Rows;
+use super::share::Shares;
 use super::{StoreError, apply::Changes};
 use jiff::fmt::temporal::DateTimePrinter;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
+use torchat_core::time::Believed;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
@@ -164,7 +166,7 @@ impl Changes<'_> {
     pub(super) fn tell(&mut self, what: What) {
         let seq = self.last_event + 1;
         self.last_event = seq;
-        let at = self.time(self.at_ms);
+        let at = self.time(self.moment.at_ms);
         self.out.events.push(Event { seq, at, what });
     }
 
@@ -174,7 +176,7 @@ impl Changes<'_> {
             let message = message(&event.what);
             let peer = event.what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
             row.add(i64::try_from(event.seq).unwrap_or(i64::MAX))?;
-            row.add(self.at_ms)?;
+            row.add(self.moment.at_ms)?;
             row.add(number(event.what.kind()))?;
             row.add(message)?;
             row.add(peer)?;
@@ -210,32 +212,44 @@ pub(super) fn edges(db: &Connection) -> Result<LogEdges, StoreError> {
     Ok(LogEdges { oldest: oldest.unwrap_or(last + 1).unsigned_abs(), last: last.unsigned_abs() })
 }
 
-/// Removes events that are too many or too old, from the oldest on, at most `step`. Returns whether more are to go.
+/// Removes events that are too many or too old, at most `step`. Returns whether more may have to go.
 ///
-/// A clock that was set ahead makes events old that are not; as only a few go with each commit, little is lost before it
-/// is set right, and nothing of it silently.
+/// Of too many, those of whoever has most of the log go first, see [`super::share`]. Too old is only what a clock that is
+/// believed finds so: what a clock removes that was wrong for a moment, no later look brings back.
 pub(super) fn trim(
     db: &Connection,
     edges: &mut LogEdges,
+    shares: &mut Shares,
     keep: &Retention,
-    now_ms: i64,
+    believed: Option<Believed>,
     step: u64,
 ) -> Result<bool, StoreError> {
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let end = edges.oldest.saturating_add(step).min(edges.last + 1);
-    let first_by_count = edges.last.saturating_sub(keep.events) + 1;
-    let from = first_by_count.max(edges.oldest);
-    let kept: Option<i64> = db
-        .prepare_cached("SELECT seq FROM event WHERE seq >= ?1 AND seq < ?2 AND at_ms >= ?3 ORDER BY seq LIMIT 1")?
-        .query_row(params![signed(from), signed(end), now_ms.saturating_sub(keep.age_ms)], |row| row.get(0))
-        .optional()?;
-    let oldest = kept.map_or(end, i64::unsigned_abs);
-    if oldest > edges.oldest {
+    let thinned = shares.thin(db, keep.events, step)?;
+    let too_many = if thinned.greedy { 0 } else { shares.rows().saturating_sub(keep.events) };
+    let born = believed.and_then(|clock| clock.born_before(keep.age_ms)).unwrap_or(i64::MIN);
+    let step = step.saturating_sub(thinned.gone);
+    let (mut oldest, mut gone) = (edges.last + 1, 0);
+    {
+        let mut query = db.prepare_cached("SELECT seq, at_ms FROM event ORDER BY seq LIMIT ?1")?;
+        let mut rows = query.query([signed(step.saturating_add(1))])?;
+        while let Some(row) = rows.next()? {
+            if gone == step || gone >= too_many && row.get::<_, i64>(1)? >= born {
+                oldest = row.get::<_, i64>(0)?.unsigned_abs();
+                break;
+            }
+            gone += 1;
+        }
+    }
+    if gone > 0 {
         db.prepare_cached("DELETE FROM event WHERE seq < ?1")?.execute([signed(oldest)])?;
+        shares.begins(db, oldest, gone)?;
+    }
+    if gone > 0 || thinned.gone > 0 {
         db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'told'")?.execute([signed(edges.last)])?;
         edges.oldest = oldest;
     }
-    Ok(kept.is_none() && end <= edges.last)
+    Ok(gone + thinned.gone > 0 && (gone == step || thinned.greedy))
 }
 
 /// The query of [`read`], also for a test that looks at its plan.
@@ -246,6 +260,7 @@ pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.
      WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3";
 
 /// The events after a number and up to another one, in order: at most `limit`, and no more when they have `most` bytes.
+/// Between two of them stands a gap where some were removed; before the first and after the last one the caller sees it.
 pub(super) fn read(
     db: &Connection,
     after: u64,
@@ -257,9 +272,13 @@ pub(super) fn read(
     let mut query = db.prepare_cached(READ)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = query.query(params![signed(after), signed(upto), limit])?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let (mut events, mut bytes): (Vec<Event>, usize) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let seq = row.get::<_, i64>(0)?.unsigned_abs();
+        if let Some(before) = events.last().map(|event| event.seq).filter(|before| before + 1 < seq) {
+            let what = What::Gap { from: before + 1, to: seq - 1 };
+            events.push(Event { seq: seq - 1, at: time(row.get(1)?), what });
+        }
         // A row whose message is gone, or that a newer version wrote, is announced like any other that is missing.
         let what = what(row)?.unwrap_or(What::Gap { from: seq, to: seq });
         bytes += size(&what);

@@ -13,6 +13,7 @@ use torchat_core::account::ROW_BYTES;
 use torchat_core::snapshot::{
     ContactRequest, Intro, InviteRow, LegacyRow, OutSnapshot, PeerSnapshot, Pending, Snapshot,
 };
+use torchat_core::time::Believed;
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
@@ -108,6 +109,14 @@ impl Reader {
         }
     }
 
+    /// Looks through the tables, which takes seconds for a large file.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with what was found first; what SQLite says.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.with(|db| super::whole::check(db, false))
+    }
+
     /// All that the core must know at the start.
     ///
     /// # Errors
@@ -171,12 +180,12 @@ impl Reader {
         self.with(|db| Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?))
     }
 
-    /// The message that was accepted under a client's key, if that is not too long ago.
+    /// The message that was accepted under a client's key, if that is not too long ago for a clock that is believed.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn by_client_id(&self, client: &str, now_ms: i64) -> Result<Option<MessageRow>, StoreError> {
-        self.with(|db| records::by_client_id(db, client, now_ms))
+    pub fn by_client_id(&self, client: &str, believed: Option<Believed>) -> Result<Option<MessageRow>, StoreError> {
+        self.with(|db| records::by_client_id(db, client, believed))
     }
 
     /// The conversations of contacts and blocked peers, and of whoever else there are messages of.
@@ -364,7 +373,9 @@ pub(super) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError> {
         .prepare("SELECT at_ms, taken FROM legacy ORDER BY id")?
         .query_map([], |row| Ok(LegacyRow { at_ms: row.get(0)?, taken: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
-    Ok(Snapshot { peers, invites, runs, legacy })
+    let clock_set_ms =
+        db.prepare("SELECT value FROM meta WHERE name = 'clock_set'")?.query_row([], |row| row.get(0)).optional()?;
+    Ok(Snapshot { peers, invites, runs, legacy, clock_set_ms })
 }
 
 fn out_lane(db: &Connection, peer: i64) -> Result<Option<OutSnapshot>, StoreError> {

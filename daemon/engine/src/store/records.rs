@@ -4,6 +4,7 @@ use super::messages::{self, MessageRow};
 use super::{Store, StoreError};
 use crate::handle::TokenRow;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
 
 /// How long a client's key is known, in milliseconds.
@@ -13,7 +14,13 @@ const CLIENT_IDS: i64 = 100_000;
 
 /// Notes a client's key with its message, and drops old ones: two for each that is new, so that the table shrinks to its
 /// limit and no commit becomes long.
-pub(super) fn note_client_id(db: &Connection, client: &str, message: i64, at_ms: i64) -> Result<(), StoreError> {
+pub(super) fn note_client_id(
+    db: &Connection,
+    client: &str,
+    message: i64,
+    at_ms: i64,
+    believed: Option<Believed>,
+) -> Result<(), StoreError> {
     // One that is too old to count gives its place.
     db.prepare_cached("INSERT OR REPLACE INTO client_id (client, message, at_ms) VALUES (?1, ?2, ?3)")?
         .execute(params![client, message, at_ms])?;
@@ -21,14 +28,24 @@ pub(super) fn note_client_id(db: &Connection, client: &str, message: i64, at_ms:
     db.prepare_cached(
         "DELETE FROM client_id WHERE n IN (SELECT n FROM client_id ORDER BY n LIMIT 2) AND (n <= ?1 OR at_ms < ?2)",
     )?
-    .execute([newest - CLIENT_IDS, at_ms - CLIENT_ID_MS])?;
+    .execute([newest - CLIENT_IDS, known_since(believed)])?;
     Ok(())
 }
 
+/// Keys of before are not known any more. A clock that is not believed makes none too old: under it the same key would be
+/// another message, which is sent twice for ever.
+fn known_since(believed: Option<Believed>) -> i64 {
+    believed.and_then(|clock| clock.born_before(CLIENT_ID_MS)).unwrap_or(i64::MIN)
+}
+
 /// The message that was accepted under a key.
-pub(super) fn by_client_id(db: &Connection, client: &str, now_ms: i64) -> Result<Option<MessageRow>, StoreError> {
+pub(super) fn by_client_id(
+    db: &Connection,
+    client: &str,
+    believed: Option<Believed>,
+) -> Result<Option<MessageRow>, StoreError> {
     let mut query = db.prepare_cached(messages::BY_CLIENT)?;
-    let found: Option<i64> = query.query_row(params![client, now_ms - CLIENT_ID_MS], |row| row.get(0)).optional()?;
+    let found: Option<i64> = query.query_row(params![client, known_since(believed)], |row| row.get(0)).optional()?;
     let Some(id) = found else { return Ok(None) };
     Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?)
 }
@@ -133,9 +150,16 @@ impl Store {
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Some(why) = &self.condemned {
+            return Err(StoreError::Damaged(why.clone()));
+        }
+        // What a program or the user asks for at this moment, a row each: as much room as the user's decisions have.
+        if let Some(room) = &mut self.room {
+            room.admit(&self.db, super::room::Rank::Reading)?;
+        }
         let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
-        transaction.commit().map_err(|error| StoreError::Unsure(error.to_string()))?;
+        transaction.commit().map_err(StoreError::unsure)?;
         Ok(done)
     }
 }

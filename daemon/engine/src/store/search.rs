@@ -5,6 +5,7 @@
 
 use super::messages::{self, MessageRow, Most};
 use super::{StoreError, messages::blob};
+use rand::Rng as _;
 use rusqlite::{Connection, params};
 use std::fmt::Write as _;
 use torchat_protocol::id::PeerId;
@@ -108,6 +109,25 @@ pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Resul
     }
     db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'indexed'")?.execute([indexed])?;
     Ok(indexed)
+}
+
+/// Makes a new, empty index in the place of the one that is there: what is in it follows from the messages.
+pub(super) fn make_anew(db: &mut Connection) -> Result<(), StoreError> {
+    let create = "CREATE VIRTUAL TABLE search USING fts5 (
+        text, conversation, content = '', columnsize = 0, tokenize = 'unicode61 remove_diacritics 2'
+    ); UPDATE meta SET value = 0 WHERE name = 'indexed';";
+    let mut replace = |away: &str| -> Result<(), StoreError> {
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(away)?;
+        transaction.execute_batch(create)?;
+        transaction.commit().map_err(StoreError::unsure)
+    };
+    replace("DROP TABLE IF EXISTS search").or_else(|error| {
+        // Where its pages cannot be followed they cannot be given back either: it is left behind under another name.
+        let name = rand::rng().next_u32();
+        tracing::debug!(%error, "the damaged index cannot be removed");
+        replace(&format!("ALTER TABLE search RENAME TO search_damaged_{name}"))
+    })
 }
 
 /// Up to which row texts are indexed, and the last row that there is.

@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used)]
 mod legacy;
 mod marks;
+mod reserve;
+mod search_health;
+mod shares;
+mod whole;
 
 use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
 use super::*;
@@ -47,6 +51,10 @@ fn contact(peer: PeerId) -> Op {
 
 fn kinds(events: &[Event]) -> Vec<Kind> {
     events.iter().map(|event| event.what.kind()).collect()
+}
+
+fn at(now_ms: i64) -> Option<Believed> {
+    Moment::calm(now_ms).believed
 }
 
 fn log(store: &Store) -> Vec<Event> {
@@ -185,14 +193,14 @@ fn old_events_go_in_small_steps_and_the_edges_tell() {
     let found = log(&store);
     assert_eq!((found[0].seq, found.len() as u64), (edges.oldest, edges.last + 1 - edges.oldest));
     // By age, at a start: in steps, until nothing old is left. Numbers go on.
-    let (more, after) = store.trim(2_000_000, 10).unwrap();
+    let (more, after) = store.trim(at(2_000_000), 10).unwrap();
     assert_eq!((more, after.oldest), (true, edges.oldest + 10));
-    while store.trim(2_000_000, 10).unwrap().0 {}
+    while store.trim(at(2_000_000), 10).unwrap().0 {}
     assert_eq!(store.log_edges(), LogEdges { oldest: 1_001, last: 1_000 });
     assert_eq!(events::edges(store.connection()).unwrap(), store.log_edges(), "as after a restart");
     let applied = store.commit(2_000_001, &[notice()]).unwrap();
     assert_eq!((applied.events[0].seq, applied.log), (1_001, LogEdges { oldest: 1_001, last: 1_001 }));
-    assert!(!store.trim(2_000_001, 10).unwrap().0);
+    assert!(!store.trim(at(2_000_001), 10).unwrap().0);
 }
 
 #[test]
@@ -267,7 +275,7 @@ fn a_clients_key_finds_its_message_until_it_is_too_old() {
     };
     store.commit(0, &[contact(peer(1)), send(1, "a", 0), send(2, "b", 29 * day)]).unwrap();
     let find = |store: &Store, client: &str, now| {
-        records::by_client_id(store.connection(), client, now).unwrap().map(|row| row.mid)
+        records::by_client_id(store.connection(), client, at(now)).unwrap().map(|row| row.mid)
     };
     assert_eq!(find(&store, "a", 29 * day), Some(mid(1)));
     assert_eq!(find(&store, "a", 31 * day), None);
@@ -276,7 +284,7 @@ fn a_clients_key_finds_its_message_until_it_is_too_old() {
     assert_eq!(rows[0].client.as_deref(), Some("a"), "shown with the message");
     store.commit(0, &[send(3, "a", 31 * day)]).unwrap();
     assert_eq!(find(&store, "a", 31 * day), Some(mid(3)), "used anew");
-    store.commit(0, &[send(4, "c", 90 * day)]).unwrap();
+    store.commit(90 * day, &[send(4, "c", 90 * day)]).unwrap();
     let left: i64 = store.db.query_row("SELECT count(*) FROM client_id", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 1, "old ones are dropped");
 }
@@ -431,7 +439,7 @@ fn numbers_are_never_used_twice_whatever_is_removed() {
     let mut store = Store::open(&path).unwrap();
     store.commit(0, &[receive(peer(1), 1, "a"), notice(), notice()]).unwrap();
     store.set_retention(Retention { events: 1_000, age_ms: 10 });
-    while store.trim(100, 10).unwrap().0 {}
+    while store.trim(at(100), 10).unwrap().0 {}
     assert_eq!(log(&store), [], "all of them are gone");
     drop(store);
     let mut store = Store::open(&path).unwrap();

@@ -1,6 +1,6 @@
 //! Where commits run: on a thread of their own, or inline.
 
-use super::{Applied, INDEX_STEP, Outgoing, Store, StoreError, query};
+use super::{Applied, INDEX_STEP, Moment, Outgoing, Store, StoreError, query};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,8 +112,7 @@ impl Writer {
         self.jobs.clone()
     }
 
-    /// Writes a turn and loads what it transmits. The outer error means that there is no store any more. `at_ms`: as in
-    /// [`Store::commit`].
+    /// Writes a turn and loads what it transmits. The outer error means that there is no store any more.
     ///
     /// # Errors
     /// [`WriterGone`]; inside, those of [`Store::commit`].
@@ -123,17 +122,17 @@ impl Writer {
         ops: Vec<Op>,
         wanted: Vec<Wanted>,
     ) -> Result<Result<Written, StoreError>, WriterGone> {
-        self.begin(at_ms, ops, wanted).await
+        self.begin(Moment::calm(at_ms), ops, wanted).await
     }
 
     /// As [`Writer::write`]: what it gives back only waits for the end. A writer with a thread has begun by then.
     pub fn begin(
         &self,
-        at_ms: i64,
+        moment: Moment,
         ops: Vec<Op>,
         wanted: Vec<Wanted>,
     ) -> impl Future<Output = Result<Result<Written, StoreError>, WriterGone>> + Send + use<> {
-        self.jobs.begin(move |store| write(store, at_ms, &ops, &wanted))
+        self.jobs.begin(move |store| write(store, moment, &ops, &wanted))
     }
 
     /// As [`Store::probe`].
@@ -225,13 +224,13 @@ impl Drop for Writer {
     }
 }
 
-fn write(store: &mut Store, at_ms: i64, ops: &[Op], wanted: &[Wanted]) -> Result<Written, StoreError> {
-    let applied = if ops.is_empty() { None } else { Some(store.commit(at_ms, ops)?) };
+fn write(store: &mut Store, moment: Moment, ops: &[Op], wanted: &[Wanted]) -> Result<Written, StoreError> {
+    let applied = if ops.is_empty() { None } else { Some(store.commit_at(moment, ops)?) };
     let outgoing = wanted
         .iter()
         .map(|w| query::outgoing(store.connection(), &w.peer, w.lane, w.first, w.count))
         .collect::<Result<_, _>>()
         // The commit stands, whatever the read after it says.
-        .map_err(|error: StoreError| if ops.is_empty() { error } else { StoreError::Unsure(error.to_string()) })?;
+        .map_err(|error: StoreError| if ops.is_empty() { error } else { error.or_unsure() })?;
     Ok(Written { applied, outgoing })
 }

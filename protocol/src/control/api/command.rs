@@ -315,7 +315,7 @@ records! {
         messages: Vec<Message>,
         /// There are older ones.
         more: bool,
-        /// False: the disk is full, so the newest messages could not be looked through.
+        /// False: the store takes no writes, or the index is being made anew, so not all messages could be looked through.
         complete: bool,
     }
     /// Parameters of LEGACY.

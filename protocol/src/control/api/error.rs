@@ -76,8 +76,18 @@ codes! {
         "CONTACTS tells who is";
     "too-many-invites": "Too many invites are outstanding.",
         "wait until some are used or too old";
-    "storage": "The disk or the store's limit is full, or the disk fails. Nothing was stored.",
+    "storage": "The disk or the store's limit is full. Nothing was stored.",
         "make room on the disk and try again";
+    "storage-locked": "Another program holds `torchat.db`. Nothing was stored.",
+        "end the program that holds it (a backup, sqlite3) and try again";
+    "storage-damaged": "`torchat.db` is damaged. Nothing was stored.",
+        "stop the daemon and restore torchat.db from a copy: see \"Copies of the store\" in docs/OPERATIONS.md";
+    "storage-failing": "The disk with `torchat.db` reports errors. Nothing was stored.",
+        "look at the system's log and at the disk; the daemon tries again by itself";
+    "storage-read-only": "`torchat.db` cannot be written: the file, its directory or its disk is read-only. Nothing was stored.",
+        "make it writable for the daemon's user";
+    "search-damaged": "The search's index is damaged. It is made anew from the messages, which are whole.",
+        "search again later: STATUS tells under search";
     "storage-unsure": "The disk failed in the middle: it may be stored or not.",
         "look at HISTORY before you repeat it; with a client_id it can be repeated safely";
     "stopping": "The daemon is stopping.",

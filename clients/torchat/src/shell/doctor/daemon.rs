@@ -65,6 +65,9 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     tell(onion(connection, &status["reachable"], usable)?)?;
     tell(storage(&status["storage"]))?;
     tell(sandbox(&status["sandbox"]))?;
+    if let Some(finding) = search(&status["search"]) {
+        tell(finding)?;
+    }
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
@@ -160,7 +163,39 @@ fn sandbox(said: &Value) -> Finding {
 fn storage(storage: &Value) -> Finding {
     match storage.as_str() {
         Some("ok") => Finding::ok("storage", "the store takes messages"),
+        Some("locked") => Finding::wrong(
+            "storage",
+            "another program holds torchat.db, so new mail is refused",
+            "end the program that holds it: a backup, sqlite3",
+        ),
+        Some("damaged") => Finding::wrong(
+            "storage",
+            "torchat.db is damaged, so new mail is refused",
+            "stop the daemon and restore torchat.db from a copy: see \"Copies of the store\" in OPERATIONS.md",
+        ),
+        Some("failing") => Finding::wrong(
+            "storage",
+            "the disk reports errors, so new mail is refused",
+            "look at the system's log and at the disk",
+        ),
+        Some("read-only") => Finding::wrong(
+            "storage",
+            "torchat.db cannot be written, so new mail is refused",
+            "make the file, its directory and its disk writable for the daemon's user",
+        ),
         _ => Finding::wrong("storage", "the store is full, so new mail is refused", "make room on the disk"),
+    }
+}
+
+/// The search's index; an older daemon says nothing of it.
+fn search(search: &Value) -> Option<Finding> {
+    match search.as_str()? {
+        "ok" => None,
+        "rebuilding" => Some(Finding::note("search", "the search's index was damaged and is being made anew")),
+        _ => Some(
+            Finding::note("search", "the search's index is damaged; messages are whole")
+                .advise("restart the daemon: it makes the index anew"),
+        ),
     }
 }
 
@@ -249,6 +284,12 @@ mod tests {
         assert_eq!(sandbox(&json!("on: landlock, seccomp")).grade, Grade::Ok);
         assert_eq!(sandbox(&json!("none: landlock is switched off")).grade, Grade::Note);
         assert_eq!(sandbox(&Value::Null).grade, Grade::Note);
+        let words = ["full", "locked", "damaged", "failing", "read-only"].map(|state| storage(&json!(state)).sentence);
+        for (n, sentence) in words.iter().enumerate() {
+            assert!(!words[n + 1..].contains(sentence), "{sentence}");
+        }
+        assert!(search(&json!("ok")).is_none() && search(&json!(null)).is_none());
+        assert_eq!(search(&json!("rebuilding")).unwrap().grade, Grade::Note);
         let queue = |bytes: u64| {
             let rows = json!([{"peer": "p", "queued": 1, "reason": "r", "next_try_s": 5}]);
             queue(&json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows}), &Names::default())

@@ -475,14 +475,21 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_row_in_the_table() {
+        use crate::store::Trouble;
         use Refusal::*;
         let text = String::new;
+        let not = |trouble| crate::handle::NotStored { trouble, why: text() };
         let all = [
             ToSelf,
             TextTooLong(1),
             OutboxFull(text()),
-            Storage(text()),
-            Unreadable(text()),
+            Storage(not(Trouble::Full)),
+            Storage(not(Trouble::Locked)),
+            Storage(not(Trouble::Damaged)),
+            Storage(not(Trouble::Failing)),
+            Storage(not(Trouble::ReadOnly)),
+            Unreadable(not(Trouble::Damaged)),
+            SearchDamaged,
             Unsure(text()),
             NotPending,
             NoContact,
@@ -500,7 +507,7 @@ mod tests {
             match refusal {
                 ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
                 | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused
-                | TooManyConsumers(_) | Stopping => {}
+                | TooManyConsumers(_) | SearchDamaged | Stopping => {}
             }
             assert!(refused(refusal).hint.is_some(), "{refusal:?}");
         }

@@ -29,7 +29,7 @@ fn a_store_of_version_1_gets_what_is_new_and_loses_nothing() {
         assert_eq!((snapshot.runs.len(), snapshot.legacy.len()), (1, count));
     }
     Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found }) if found == VERSION + 1));
+    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found, .. }) if found == VERSION + 1));
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(super) struct Store {
     requests: BTreeMap<PeerId, ContactRequest>,
     invites: BTreeMap<[u8; 32], i64>,
     runs: Vec<RunId>,
+    clock_set_ms: Option<i64>,
     out_lanes: BTreeMap<PeerId, (LaneId, u64, Chain)>,
     /// Those that moved last stand last.
     in_lanes: BTreeMap<PeerId, Vec<LaneState>>,
@@ -150,6 +151,7 @@ impl Store {
             Op::InviteGone { hash } => drop(self.invites.remove(&hash)),
             Op::Waiting { peer, waiting } => self.peers.entry(peer).or_default().waiting = waiting,
             Op::Run { run, .. } => self.runs.push(run),
+            Op::ClockSet { at_ms } => self.clock_set_ms = Some(at_ms),
             Op::Met { peer, epoch, run } => self.change(peer, |row| (row.epoch, row.met) = (epoch, run)),
             Op::Hidden { peer, hidden } => self.change(peer, |row| row.hidden = hidden),
             Op::Seen { peer, at_ms } => self.change(peer, |row| row.seen_ms = Some(at_ms)),
@@ -265,7 +267,13 @@ impl Store {
         let all: BTreeSet<_> = self.peers.keys().chain(self.requests.keys()).copied().collect();
         let peers = all.into_iter().map(|peer| self.peer_snapshot(peer)).collect();
         let invites = self.invites.iter().map(|(hash, until_ms)| InviteRow { hash: *hash, until_ms: *until_ms });
-        Snapshot { peers, invites: invites.collect(), runs: self.runs.clone(), ..Snapshot::default() }
+        Snapshot {
+            peers,
+            invites: invites.collect(),
+            runs: self.runs.clone(),
+            clock_set_ms: self.clock_set_ms,
+            ..Snapshot::default()
+        }
     }
 
     fn peer_snapshot(&self, peer: PeerId) -> PeerSnapshot {

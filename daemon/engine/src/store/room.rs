@@ -1,0 +1,79 @@
+//! How large the file may become, and the reserve that mail cannot take: whatever floods the store, the user can still
+//! block the flooder, remove it, and mark what is read.
+
+use super::StoreError;
+use rusqlite::Connection;
+use torchat_core::op::Op;
+
+/// The reserve in bytes. A block takes some hundred bytes, its event included.
+const RESERVE_BYTES: u64 = 1 << 20;
+/// And its largest part of the whole limit: a sixteenth.
+const RESERVE_PART: u64 = 16;
+
+/// What a turn is, for the room that it may use. A larger one may use more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// Mail, and whatever peers or the daemon itself write.
+    Mail,
+    /// Only what the user has read.
+    Reading,
+    /// Only what the user has decided of peers and of the own messages.
+    Decision,
+}
+
+/// Of which rank a turn is: of its lowest operation's. What only tells of a change has none.
+pub(super) fn rank(ops: &[Op]) -> Rank {
+    let one = |op: &Op| match op {
+        Op::Remove { .. }
+        | Op::Block { .. }
+        | Op::Petname { .. }
+        | Op::TakeBack { .. }
+        | Op::Request { request: None, .. }
+        | Op::InviteGone { .. }
+        | Op::Hidden { .. } => Some(Rank::Decision),
+        Op::Request { request: Some(request), .. } if request.refused => Some(Rank::Decision),
+        Op::Read { .. } | Op::ReadUpto { .. } | Op::LegacyTaken { .. } => Some(Rank::Reading),
+        Op::Changed { .. } | Op::Link { .. } => None,
+        _ => Some(Rank::Mail),
+    };
+    ops.iter().filter_map(one).min().unwrap_or(Rank::Mail)
+}
+
+/// The limits in pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    mail: i64,
+    reserve: i64,
+    /// What is in force.
+    set: i64,
+}
+
+impl Room {
+    /// Divides the limit. A file that is larger than its part for mail keeps what it has, and the reserve comes on top: a
+    /// limit that was set later must not make a block impossible.
+    pub(super) fn new(db: &Connection, bytes: u64) -> Result<Self, StoreError> {
+        let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let has: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let pages = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1);
+        let reserve = pages(RESERVE_BYTES.min(bytes / RESERVE_PART));
+        let mut room = Self { mail: (pages(bytes) - reserve).max(has).max(1), reserve, set: 0 };
+        room.admit(db, Rank::Mail)?;
+        Ok(room)
+    }
+
+    /// Sets the limit for the next transaction.
+    pub(super) fn admit(&mut self, db: &Connection, rank: Rank) -> Result<(), StoreError> {
+        let more = match rank {
+            Rank::Mail => 0,
+            Rank::Reading => self.reserve / 2,
+            Rank::Decision => self.reserve,
+        };
+        let pages = self.mail.saturating_add(more);
+        if pages != self.set {
+            // SQLite answers with the limit in force; a smaller one than the file has is raised to the file's size.
+            db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            self.set = pages;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! What can keep the store from doing what was asked, each kind with its own words: whoever is sent to make room on a disk
+//! that is not full, because another program holds the file, looks in the wrong place.
+
+use rusqlite::ErrorCode;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why the store takes no write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk or the configured size is full.
+    Full,
+    /// Another program holds the file.
+    Locked,
+    /// The file is not what this program wrote.
+    Damaged,
+    /// The disk reports errors.
+    Failing,
+    /// The file, or the disk, takes no writes at all.
+    ReadOnly,
+}
+
+impl Trouble {
+    /// The code of API errors.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Full => "storage",
+            Self::Locked => "storage-locked",
+            Self::Damaged => "storage-damaged",
+            Self::Failing => "storage-failing",
+            Self::ReadOnly => "storage-read-only",
+        }
+    }
+
+    /// What STATUS says under `storage`.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Locked => "locked",
+            Self::Damaged => "damaged",
+            Self::Failing => "failing",
+            Self::ReadOnly => "read-only",
+        }
+    }
+
+    /// What is wrong, as a part of a sentence.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Full => "the disk or the store's limit is full",
+            Self::Locked => "another program holds torchat.db",
+            Self::Damaged => "torchat.db is damaged",
+            Self::Failing => "the disk with torchat.db fails",
+            Self::ReadOnly => "torchat.db cannot be written, it or its disk is read-only",
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Full, Self::Locked, Self::Damaged, Self::Failing, Self::ReadOnly]
+            .into_iter()
+            .find(|trouble| *trouble as u8 + 1 == byte)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// Why the store cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the configured size is full.
+    #[error("the store is full: {0}")]
+    Full(rusqlite::Error),
+    /// Another program holds the file.
+    #[error("another program holds the store: {0}")]
+    Locked(rusqlite::Error),
+    /// SQLite finds that the file is not what it wrote.
+    #[error("the store is damaged: {0}")]
+    Malformed(rusqlite::Error),
+    /// The disk reports an error.
+    #[error("the disk failed: {0}")]
+    Failing(rusqlite::Error),
+    /// The file cannot be written.
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(rusqlite::Error),
+    /// Anything else that SQLite reports.
+    #[error("the store failed: {0}")]
+    Sqlite(rusqlite::Error),
+    /// The disk failed while a commit was made durable. In this process it counts as not made; but its frames may stand in
+    /// the log, and then the next start takes them for made (found by failing the n-th sync).
+    #[error("the disk failed while it was written: {why}")]
+    Unsure {
+        /// What SQLite says, sorted.
+        trouble: Trouble,
+        /// In words.
+        why: String,
+    },
+    /// A newer torchatd wrote the file.
+    #[error("the store has version {found}, this torchatd knows versions up to {known}: start the newer one")]
+    Newer {
+        /// The file's version.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// A row that this program cannot have written.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// A file beside the store cannot be read or written.
+    #[error("{0}")]
+    Files(String),
+    /// What was found at the start is not what the last process left. The text says what happened and what to do.
+    #[error("{0}")]
+    NotWhole(String),
+}
+
+impl StoreError {
+    /// Which kind of trouble it is.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Full(_) => Trouble::Full,
+            Self::Locked(_) => Trouble::Locked,
+            Self::ReadOnly(_) => Trouble::ReadOnly,
+            Self::Malformed(_) | Self::Damaged(_) | Self::Newer { .. } | Self::NotWhole(_) => Trouble::Damaged,
+            Self::Unsure { trouble, .. } => *trouble,
+            Self::Failing(_) | Self::Sqlite(_) | Self::Files(_) => Trouble::Failing,
+        }
+    }
+
+    /// The end of a commit that failed.
+    pub(super) fn unsure(error: rusqlite::Error) -> Self {
+        Self::from(error).or_unsure()
+    }
+
+    /// As an error behind which something may be stored.
+    pub(super) fn or_unsure(self) -> Self {
+        Self::Unsure { trouble: self.trouble(), why: self.to_string() }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(error),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Malformed(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => Self::Failing(error),
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly(error),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// How the search's index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchHealth {
+    /// It is whole, as far as is known.
+    Ok,
+    /// It was damaged and is made anew: a search finds what is in it again.
+    Rebuilding,
+    /// It is damaged and could not be made anew. The next start tries again.
+    Damaged,
+}
+
+impl SearchHealth {
+    /// What STATUS says under `search`.
+    #[must_use]
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Rebuilding => "rebuilding",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
+/// How the store is, for STATUS and for the words of a refusal. Shared by all clones.
+#[derive(Debug, Clone, Default)]
+pub struct Health(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// 0: none, else the trouble's number and one.
+    trouble: AtomicU8,
+    /// 0: ok, 1: rebuilding, 2: damaged.
+    search: AtomicU8,
+    /// What the start found and the user should know.
+    remarks: Mutex<Vec<String>>,
+}
+
+impl Health {
+    /// Why the store takes no writes; `None`: it does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        Trouble::from_byte(self.0.trouble.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.0.trouble.store(trouble.map_or(0, |trouble| trouble as u8 + 1), Ordering::Release);
+    }
+
+    /// How the search's index is.
+    #[must_use]
+    pub fn search(&self) -> SearchHealth {
+        match self.0.search.load(Ordering::Acquire) {
+            0 => SearchHealth::Ok,
+            1 => SearchHealth::Rebuilding,
+            _ => SearchHealth::Damaged,
+        }
+    }
+
+    pub(super) fn set_search(&self, search: SearchHealth) {
+        self.0.search.store(search as u8, Ordering::Release);
+    }
+
+    pub(crate) fn remark(&self, remark: String) {
+        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
+    }
+
+    /// What was found in this run.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
