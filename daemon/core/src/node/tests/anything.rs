@@ -204,7 +204,7 @@ fn talk(seed: u64) -> Counters {
         row.hidden = standing == 1;
         row.met = Some(RunId([3; 8]));
         policy.tariff = tariff.clone();
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             policy.unread_bytes_per_peer = 20_000;
         }
     });
