@@ -76,15 +76,18 @@ class Chat:
             pass
 
     def enter(self) -> None:
-        text, self.typed = self.typed.strip(), ""
-        if not text:
+        # What is sent is what was typed, blanks too; only a command's are not meant.
+        text, self.typed = self.typed, ""
+        if not text.strip():
             return
+        if text.lstrip().startswith("/"):
+            text = text.strip()
         command, _, argument = text.partition(" ")
         if not text.startswith("/"):
             if self.peer:
                 self.daemon.ask("SEND", id=self.peer, msg=text)
             else:
-                self.choose(text)
+                self.choose(text.strip())
         elif command == "/peer":
             self.choose(argument.strip())
         elif command == "/add":

@@ -61,6 +61,9 @@ def main() -> int:
     parser.add_argument("--text", default="hello")
     parser.add_argument("--once", action="store_true", help="look once and end")
     options = parser.parse_args()
+    if sys.stdout is None:
+        # Closed from the beginning: every message would count as read, and be printed nowhere.
+        return 1
     try:
         daemon = Daemon(options.port)
         print("I am", daemon.ask("HOST")["msg"], flush=True)

@@ -13,6 +13,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use zeroize::Zeroizing;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Characters of a new passphrase, at least. A short one can be guessed from the file, whatever Argon2id costs.
 pub(crate) const MIN_PASSPHRASE: usize = 12;
 /// Bytes of a line; more is a mistake.
@@ -73,7 +75,23 @@ fn first_line(path: &Path) -> Result<Typed, Failure> {
     } else {
         (File::open(path).and_then(|file| line(file, MAX_LINE)), path.display().to_string())
     };
-    read.map_err(|error| Failure::other(format!("the passphrase cannot be read from {shown}: {error}")))
+    read.map(unmarked).map_err(|error| Failure::other(format!("the passphrase cannot be read from {shown}: {error}")))
+}
+
+/// A byte order mark before everything is the file's, whose editor put it there, and not the user's.
+fn unmarked(mut typed: Typed) -> Typed {
+    if typed.starts_with(BYTE_ORDER_MARK) {
+        typed.drain(..BYTE_ORDER_MARK.len());
+    }
+    typed
+}
+
+/// A passphrase as earlier versions took it from a file with a byte order mark.
+pub(crate) fn marked(typed: &Typed) -> Typed {
+    let mut marked = Typed::new(Vec::with_capacity(BYTE_ORDER_MARK.len() + typed.len()));
+    marked.extend_from_slice(BYTE_ORDER_MARK);
+    marked.extend_from_slice(typed);
+    marked
 }
 
 fn at_the_terminal(new: bool) -> Result<Typed, Failure> {
@@ -103,7 +121,7 @@ pub(crate) fn visible(question: &str) -> Result<Typed, Failure> {
 pub(crate) fn words(enough: usize) -> Result<Typed, Failure> {
     let failure = |error: io::Error| Failure::other(format!("the words cannot be read: {error}"));
     if !somebody() {
-        return read_until(stdin(), MAX_WORDS, |_| false).map_err(failure);
+        return read_until(stdin(), MAX_WORDS, |_| false).map(unmarked).map_err(failure);
     }
     tell(&format!("The {enough} words, on one line or several:"));
     let complete = |so_far: &[u8]| {
@@ -229,6 +247,26 @@ mod tests {
         }
         assert!(line(from_pipe(b"twelve bytes"), 11).is_err());
         assert_eq!(line(from_pipe(b"twelve bytes"), 12).unwrap().capacity(), 12, "it did not grow");
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_the_end_of_the_line_are_the_files_and_not_the_passphrases() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("passphrase");
+        for content in [
+            "four or five words",
+            "four or five words\n",
+            "four or five words\r\nmore",
+            "\u{feff}four or five words\r\n",
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let typed = passphrase(Some(&path), true).unwrap();
+            assert_eq!(std::str::from_utf8(&typed).unwrap(), "four or five words", "{content:?}");
+            assert_eq!(std::str::from_utf8(&marked(&typed)).unwrap(), "\u{feff}four or five words");
+        }
+        // Neither in the middle, nor blanks: these are what was meant.
+        std::fs::write(&path, " four\u{feff} or five \n").unwrap();
+        assert_eq!(std::str::from_utf8(&passphrase(Some(&path), true).unwrap()).unwrap(), " four\u{feff} or five ");
     }
 
     #[test]

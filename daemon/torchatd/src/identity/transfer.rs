@@ -153,7 +153,12 @@ fn from_file(file: &Path, passphrase_file: Option<&Path>) -> Result<Carried, Fai
     // What is wrong without a passphrase is told before it is asked for.
     let sealed = Sealed::parse(&bytes).map_err(|error| failure(&error))?;
     let passphrase = ask::passphrase(passphrase_file, false)?;
-    sealed.open(&passphrase).map_err(|error| failure(&error))
+    let opened = sealed.open(&passphrase).or_else(|error| match passphrase_file {
+        // A file with a byte order mark counted whole when this one was sealed, by an earlier version.
+        Some(_) => sealed.open(&ask::marked(&passphrase)).map_err(|_| error),
+        None => Err(error),
+    });
+    opened.map_err(|error| failure(&error))
 }
 
 /// Words carry no epoch; the clock alone must do.
