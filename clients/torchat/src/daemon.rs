@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_program_is_not_taken_from_where_we_happen_to_stand() {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let here = std::env::current_dir().unwrap();
         let dir = tempfile::tempdir_in(&here).unwrap();
         let program = dir.path().join("torchatd");
