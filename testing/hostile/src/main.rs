@@ -86,7 +86,7 @@ async fn run() -> anyhow::Result<()> {
             let pair = Pair::start(&daemon)?;
             let target = Arc::new(pair.target()?);
             attacks(&target, attack::table(), &rows).await?;
-            if rows.slow && rows.only.is_empty() {
+            if rows.slow && "protocol 4".contains(&rows.only) {
                 println!("{}", slow_line::run(&daemon, 1_000).await?);
             }
             let refused = target.ask(|client| Ok(client.status()?)).await?["refused"].to_string();

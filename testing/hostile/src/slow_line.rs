@@ -10,8 +10,8 @@ use torchat_harness::daemon::Daemon;
 
 /// The longest text.
 const TEXT: usize = 65_536;
-/// What the records of such a text need on the line, and as much again for the start and the acknowledgement.
-const PATIENCE_S: u64 = 180;
+/// What the records of such a text need on the line, and nearly as much again for the start and the acknowledgement.
+const PATIENCE_S: u64 = 140;
 
 /// One text of 64 KiB each way at the same time, over a line that carries so many bytes a second each way. Returns what came
 /// of it, in words.

@@ -211,12 +211,7 @@ pub(super) fn rows() -> Vec<Attack> {
                 let forger = target.contact(13).await?;
                 let mut link = on_a_slow_line(&target, &forger).await?;
                 link.introduce().await?;
-                let text = "y".repeat(limits::TEXT_BYTES);
-                let (onion, port) = (forger.peer()?.onion(), target.clone());
-                let wait =
-                    tokio::spawn(
-                        async move { port.ask(move |client| Ok(client.send_and_wait(&onion, &text, 300)?)).await },
-                    );
+                owe(&target, &forger, &"y".repeat(limits::TEXT_BYTES)).await?;
                 let mut lane = None;
                 while lane.is_none() {
                     match link.hear(Duration::from_secs(100)).await? {
@@ -230,8 +225,16 @@ pub(super) fn rows() -> Vec<Attack> {
                         None => bail!("the link ends"),
                     }
                 }
-                wait.await??;
-                Ok(())
+                let begun = Instant::now();
+                loop {
+                    let onion = forger.peer()?.onion();
+                    let lines = target.ask(move |client| Ok(client.history(&onion, 1)?)).await?;
+                    if lines.iter().any(|line| line.state == "delivered") {
+                        return Ok(());
+                    }
+                    ensure!(begun.elapsed() < 3 * target.patience, "it does not hear the acknowledgement");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
             },
         )
         .on_loopback(),
