@@ -42,10 +42,10 @@ pub(crate) fn run(dir: &Path, config: &Path, seed: u8, dial: Option<&str>) -> an
     let options = super::options(config)?;
     // As torchatd's runtime.
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let Network { transport, mut incoming } = start(dir, &options, &identity(seed)?)?;
+        let Network { transport, mut incoming, callers: _ } = start(dir, &options, &identity(seed)?)?;
         tokio::spawn(async move {
-            while let Some(stream) = incoming.recv().await {
-                tokio::spawn(send_back(stream));
+            while let Some(incoming) = incoming.recv().await {
+                tokio::spawn(send_back(incoming.stream));
             }
         });
         let _stream = match dial {

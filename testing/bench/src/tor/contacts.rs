@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch as channel};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::store::Store;
-use torchat_engine::transport::{BoxStream, DialError, Isolation, Network as Wires, NetworkStatus, Transport};
+use torchat_engine::transport::{BoxStream, Callers, DialError, Isolation, Network as Wires, NetworkStatus, Transport};
 use torchat_engine::{Engine, EngineConfig, Running, Storage, World};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_tornet::{Config, Network};
@@ -165,7 +165,7 @@ impl Crowd {
         let onion = identity.peer_id().onion();
         // Nobody can dial a contact: it has no service.
         let (_, incoming) = mpsc::channel(1);
-        let network = Wires { transport: Arc::new(Shared(self.0.clone())), incoming };
+        let network = Wires { transport: Arc::new(Shared(self.0.clone())), incoming, callers: Callers::default() };
         let storage = Storage::Shared(Arc::new(Mutex::new(Store::in_memory()?)));
         let running = Engine::start(EngineConfig::default(), identity, storage, network, world)?;
         let connected = async {

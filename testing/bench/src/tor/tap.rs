@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use torchat_engine::transport::{BoxStream, DialError, Isolation, Network, NetworkStatus, Transport};
+use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
 
 /// The first byte of a stream that wants an echo. One that wants an engine begins with the letter T of its magic.
@@ -38,12 +38,13 @@ impl Tap {
     pub(super) fn around(mut network: Network, dials: bool) -> (Arc<Self>, Network) {
         let tap = Arc::new(Self { inner: network.transport, dials, links: Mutex::default() });
         let (door, incoming) = mpsc::channel(INCOMING);
+        let callers = network.callers;
         tokio::spawn(async move {
             while let Some(stream) = network.incoming.recv().await {
                 tokio::spawn(sort(stream, door.clone()));
             }
         });
-        (tap.clone(), Network { transport: tap, incoming })
+        (tap.clone(), Network { transport: tap, incoming, callers })
     }
 
     /// Links that were opened so far.
@@ -99,13 +100,14 @@ impl Transport for Tap {
 }
 
 /// The first byte says who gets the stream.
-async fn sort(mut stream: BoxStream, door: mpsc::Sender<BoxStream>) {
+async fn sort(incoming: Incoming, door: mpsc::Sender<Incoming>) {
+    let Incoming { mut stream, circuit } = incoming;
     // An end here, or a broken stream, is the dialler's to notice.
     let Ok(first) = stream.read_u8().await else { return };
     if first == ECHO {
         let _ = send_back(stream).await;
     } else {
-        let _ = door.send(Box::new(Begun { first: Some(first), stream })).await;
+        let _ = door.send(Incoming { stream: Box::new(Begun { first: Some(first), stream }), circuit }).await;
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn run(program: &Path) -> anyhow::Result<String> {
     target
         .ask(move |client| {
             for command in ["REMOVE", "BLOCK"] {
-                client.request(&json!({ "cmd": command, "msg": asked })).with_context(|| command.to_owned())?;
+                client.request(&json!({ "cmd": command, "id": asked })).with_context(|| command.to_owned())?;
             }
             ensure!(client.update(&asked)?.is_some(), "nothing of it can be read");
             Ok(())
