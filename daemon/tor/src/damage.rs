@@ -48,8 +48,12 @@ impl Places {
                 self.set_aside(dir, what, &why, &mut remarks);
             }
         }
+        let inner = self.state.join("state");
+        if inner.symlink_metadata().is_ok() && !inner.is_dir() {
+            self.set_aside(&inner, "Tor's state", "it is no directory", &mut remarks);
+        }
         // Guards and what else is one file each.
-        for file in entries(&self.state.join("state")) {
+        for file in entries(&inner) {
             let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let why = if name.ends_with(".json") { bad_json(&file) } else { bad_file(&file) };
             if let Some(why) = why {

@@ -43,11 +43,8 @@ impl Tor {
 
     /// The names of the copies.
     fn aside(&self) -> Vec<String> {
-        let names = entries(self.dir.path())
-            .into_iter()
-            .chain(entries(&self.path("")))
-            .into_iter()
-            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        let paths = entries(self.dir.path()).into_iter().chain(entries(&self.path("")));
+        let names = paths.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
         names.filter(|name| name.contains(MARK)).collect()
     }
 
