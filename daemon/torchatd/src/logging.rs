@@ -262,9 +262,12 @@ fn told(left_out: LeftOut) -> Vec<String> {
     left_out.into_iter().map(line).collect()
 }
 
+/// Where a line goes.
+type Place<'a> = Box<dyn Fn(&[u8]) + 'a>;
+
 /// Takes one event, which comes as one write. Without a place to go it is left out.
 struct Line<'a> {
-    to: Option<Box<dyn Fn(&[u8]) + 'a>>,
+    to: Option<Place<'a>>,
 }
 
 impl Write for Line<'_> {

@@ -371,7 +371,8 @@ fn a_checkout_of_a_stranger_gets_no_log() {
     let data = house.data();
     let config = house.config();
     let line = ["-d", "--data-dir", data.to_str().unwrap(), "--config", &config];
-    let mut kinds: Vec<(&str, Box<dyn Fn(&Path)>)> = vec![
+    type Spoil<'a> = Box<dyn Fn(&Path) + 'a>;
+    let mut kinds: Vec<(&str, Spoil<'_>)> = vec![
         ("logs that all may write", Box::new(|dir: &Path| set(&dir.join("logs"), 0o777))),
         ("a place that all may write", Box::new(|dir: &Path| set(dir, 0o777))),
         ("a torrc that all may write", Box::new(|dir: &Path| set(&dir.join("torrc"), 0o666))),

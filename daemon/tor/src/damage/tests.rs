@@ -60,8 +60,10 @@ impl Tor {
     }
 }
 
+type Spoil = fn(&Path);
+
 /// What a power cut, a disk or a person makes of a file.
-const DAMAGE: [(&str, fn(&Path)); 5] = [
+const DAMAGE: [(&str, Spoil); 5] = [
     ("emptied", |path| std::fs::write(path, "").unwrap()),
     ("zeroed", |path| std::fs::write(path, [0; 4096]).unwrap()),
     ("garbage", |path| std::fs::write(path, [0xa5; 4096]).unwrap()),
