@@ -21,7 +21,7 @@ fn an_error_never_repeats_what_the_peer_said() {
             format!(r#"{{"t":"CONTACT_REQ","nick":[{word}]}}"#),
             hello(&word.clone()),
             hello(&format!(r#"{{"msg":{word},"inflight":1,"credit":1}}"#)),
-            format!("{word}"),
+            word.to_string(),
             format!(r#"{{"t":"PING","n":7}}{word}"#),
             format!(r#"{{"t":"PING","n":7,{word}}}"#),
         ]);
