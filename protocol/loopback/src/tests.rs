@@ -48,12 +48,16 @@ fn a_client_that_left_has_no_owner() {
 #[test]
 fn a_client_that_reset_has_no_owner_whoever_listens_on_its_port() {
     for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
-        let (mut client, server) = connected("127.0.0.1");
-        let port = client.local_addr().unwrap().port();
-        client.write_all(b"{\"cmd\":\"EXIT\"}").unwrap();
-        set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
-        drop(client);
-        let _listener = TcpListener::bind((address, port)).unwrap();
+        // Another test may have been given the port by then.
+        let listening = (0..100).find_map(|_| {
+            let (mut client, server) = connected("127.0.0.1");
+            let port = client.local_addr().unwrap().port();
+            client.write_all(b"{\"cmd\":\"EXIT\"}").unwrap();
+            set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+            drop(client);
+            Some((server, TcpListener::bind((address, port)).ok()?))
+        });
+        let (server, _listener) = listening.expect("one of 100 ports is free");
         for owners in both() {
             assert!(matches!(owners.check(&server), Err(Refused::NoOwner)), "{address}");
         }
