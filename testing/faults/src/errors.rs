@@ -49,7 +49,7 @@ pub struct Report {
     pub without: usize,
     /// Refused starts.
     pub refused_starts: usize,
-    /// Requests answered by ERR with the code `storage`.
+    /// Requests answered by ERR because nothing was stored.
     pub refused: usize,
     /// Messages, all runs together.
     pub findings: Findings,
@@ -61,7 +61,7 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} runs with failing calls in {:.1} s: {} starts refused, {} requests refused by \"storage\", \
+            "{} runs with failing calls in {:.1} s: {} starts refused, {} requests refused because nothing was stored, \
              {} messages acknowledged, 0 lost, 0 repeated, 0 out of order, 0 refused and stored all the same \
              ({} more runs ended before their call)",
             self.faults,

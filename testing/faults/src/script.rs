@@ -14,6 +14,9 @@ use torchat_client::{Client, ClientError};
 /// that failed every 5 s.
 pub const SETTLE: Duration = Duration::from_secs(40);
 
+/// The codes of ERR that say: nothing was stored. Damage is not among them: a disk that fails once must not look like that.
+const NOT_STORED: [&str; 3] = ["storage", "storage-failing", "storage-read-only"];
+
 /// What the faulty daemon does after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -32,7 +35,7 @@ pub struct Outcome {
     pub killed: bool,
     /// It refused to start, with this status.
     pub refused_to_start: Option<i32>,
-    /// Requests that were answered by ERR with the code `storage`.
+    /// Requests that were answered by ERR with one of [`NOT_STORED`].
     pub refused: usize,
     /// What the histories hold.
     pub findings: Findings,
@@ -52,7 +55,7 @@ pub struct Script {
 
 enum Reply {
     Fine(Value),
-    /// ERR with the code `storage`.
+    /// ERR with one of [`NOT_STORED`].
     Refused,
     /// The daemon is gone.
     Gone,
@@ -150,7 +153,7 @@ impl Script {
         };
         match reply {
             Ok(reply) => Ok(Reply::Fine(reply)),
-            Err(ClientError::Refused { code, .. }) if code == "storage" && mode != Mode::Killed => {
+            Err(ClientError::Refused { code, .. }) if NOT_STORED.contains(&code.as_str()) && mode != Mode::Killed => {
                 self.outcome.refused += 1;
                 Ok(Reply::Refused)
             }

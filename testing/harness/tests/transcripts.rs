@@ -77,6 +77,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("not-allowed", "users_of_the_group_socket_have_the_rights_of_the_table"),
     ("not-authenticated", "another_user_needs_a_token_and_has_nothing_before_it"),
     ("client-id-reused", "API 1 only"),
+    ("search-damaged", "API 1 only"),
     ("too-many-consumers", "API 1 only"),
 ];
 
