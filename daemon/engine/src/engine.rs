@@ -209,13 +209,7 @@ impl Engine {
                 (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path), health, unchecked)
             }
             Storage::Shared(store) => {
-                let health = {
-                    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-                    store.set_retention(retention);
-                    store.health()
-                };
-                // It may have been another engine's before.
-                health.set_trouble(None);
+                let health = Store::adopt(&store, retention);
                 (Writer::inline(store.clone()), Reader::shared(store), health, false)
             }
         };

@@ -36,6 +36,7 @@ use room::Room;
 use rusqlite::{Connection, OpenFlags};
 use share::Shares;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use torchat_core::op::Op;
 use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
@@ -221,6 +222,14 @@ impl Store {
     /// Says how many events are kept, and for how long.
     pub fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
+    }
+
+    /// Takes a store that may have been another engine's before: what that one found does not count. Reads and writes nothing.
+    pub(crate) fn adopt(shared: &Mutex<Self>, retention: Retention) -> Health {
+        let mut adopted = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        adopted.set_retention(retention);
+        adopted.health.set_trouble(None);
+        adopted.health()
     }
 
     /// Where the event log begins and ends.

@@ -454,13 +454,13 @@ fn what_fails_after_the_fork_is_reported_by_the_starter() {
         let _ = fs::remove_file(house.data().join(name));
     }
     let failed = house.run(&["-d"]);
-    assert_eq!(failed.code, 1, "{failed:?}");
-    assert!(failed.stderr.contains("torchat.db"), "{failed:?}");
+    assert_eq!(failed.code, 16, "{failed:?}");
+    assert!(failed.stderr.contains("torchat.db is damaged: it is no SQLite file"), "{failed:?}");
     let log = fs::read_to_string(house.logs().join("error.log")).unwrap();
     assert!(log.contains("torchat.db"), "{log}");
     assert!(!house.data().join("pid").exists());
     let foreground = house.run(&[]);
-    assert_eq!(foreground.code, 1, "{foreground:?}");
+    assert_eq!(foreground.code, 16, "{foreground:?}");
 }
 
 #[test]

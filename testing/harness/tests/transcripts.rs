@@ -68,7 +68,7 @@ const CODES: [&str; 13] = [
     "unknown-command",
 ];
 /// Errors that no request alone can cause, and the tests that cause them.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("storage", "failing_writes_and_syncs_are_never_acknowledged"),
     ("storage-unsure", "failing_writes_and_syncs_are_never_acknowledged"),
     ("stopping", "at_the_end_of_the_daemon_everything_due_is_said"),

@@ -2,7 +2,7 @@
 //!
 //! Anybody can open a stream. At most [`EngineConfig::unauthenticated_streams`](crate::engine::EngineConfig) are held; who
 //! leaves when another comes is [`Places`]' decision. Each flight of a handshake has a time of its own, and a circuit may
-//! bring only so many streams that prove nothing ([`Circuit`](crate::transport::Circuit)), so that a flood costs its maker introductions.
+//! bring only so many streams that prove nothing ([`Circuit`]), so that a flood costs its maker introductions.
 
 use super::places::{Places, Stage};
 use super::{LinkContext, Role};

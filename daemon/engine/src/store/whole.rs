@@ -22,6 +22,9 @@ const AT_ONCE_BYTES: u64 = 64 << 20;
 /// Bytes of SQLite's header.
 const HEADER: usize = 100;
 
+/// How each file of SQLite begins.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
 /// What the user can do about a store that is not whole.
 const WAY_OUT: &str = "Nothing was changed. Restore torchat.db from a copy and remove torchat.db-wal and torchat.db-shm, or \
                        put back all files of one copy: see \"Copies of the store\" in OPERATIONS.md";
@@ -113,6 +116,9 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
     if whole {
         let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
         read.map_err(|error| failing(path, &error))?;
+    }
+    if whole && !header.starts_with(MAGIC) {
+        return Err(StoreError::NotWhole(format!("{} is damaged: it is no SQLite file. {WAY_OUT}", path.display())));
     }
     let number = |at: usize| header.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes);
     let mark = number(68);
