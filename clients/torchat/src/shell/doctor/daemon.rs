@@ -71,6 +71,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
+    held_up(&status["refused"]).map_or(Ok(()), &mut *tell)?;
     notices(&status, &names).into_iter().try_for_each(tell)
 }
 
@@ -199,6 +200,18 @@ fn search(search: &Value) -> Option<Finding> {
     }
 }
 
+/// What peers could not pay from their accounts. An honest peer hardly ever meets a bound, so somebody should know.
+fn held_up(refused: &Value) -> Option<Finding> {
+    let counters = refused.as_object().into_iter().flatten();
+    let met: Vec<_> = counters
+        .filter_map(|(name, times)| Some((name.strip_prefix("account_")?, times.as_u64().filter(|times| *times > 0)?)))
+        .map(|(kind, times)| format!("{kind} {times}"))
+        .collect();
+    let sentence = format!("peers asked for more than one peer may cost, and were held up: {}", met.join(", "));
+    let advice = "nothing is lost by it; OPERATIONS.md, \"The account of each peer\", says what each word means";
+    (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
+}
+
 /// What the control API takes.
 fn calls(connection: &Connection) -> Done<Finding> {
     let mut times = Vec::with_capacity(CALLS);
@@ -290,6 +303,11 @@ mod tests {
         }
         assert!(search(&json!("ok")).is_none() && search(&json!(null)).is_none());
         assert_eq!(search(&json!("rebuilding")).unwrap().grade, Grade::Note);
+        let refused = json!({"account_rows": 0, "account_links": 3, "account_work": 1, "clients": 7});
+        let held_up = held_up(&refused).unwrap();
+        assert!(held_up.grade == Grade::Note && held_up.sentence.ends_with(": links 3, work 1"), "{held_up:?}");
+        assert!(super::held_up(&json!({"account_rows": 0, "clients": 7})).is_none());
+        assert!(super::held_up(&Value::Null).is_none(), "an older daemon");
         let queue = |bytes: u64| {
             let rows = json!([{"peer": "p", "queued": 1, "reason": "r", "next_try_s": 5}]);
             queue(&json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows}), &Names::default())
