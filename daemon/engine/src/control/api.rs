@@ -545,21 +545,29 @@ impl Connection {
     ) {
         let begun = Audited::begin(&context.access, C::NAME, peer.as_ref());
         let lost = reference.clone();
-        let mut work = Box::pin(async move {
+        let work = async move {
             let result = future.await;
             begun.end(code_of(&result));
             answer_line::<C>(reference, result)
-        });
+        };
+        let stopping = || answer_line::<C>(lost, Err(refused(&Refusal::Stopping)));
+        self.carry_out(work.boxed(), Box::new(stopping));
+    }
+
+    /// What is begun is done, and not left half done when the connection breaks: in a task of its own. `stopping` is the answer
+    /// if that one is ended with the daemon. Once for all commands, in boxes: else each of them makes the code that picks
+    /// a command larger, and HOST slower.
+    fn carry_out(
+        &mut self,
+        mut work: BoxFuture<'static, Vec<u8>>,
+        stopping: Box<dyn FnOnce() -> Vec<u8> + std::marker::Send>,
+    ) {
         // It is begun here, so that the engine gets the requests of a connection in their order.
         if let Some(line) = work.as_mut().now_or_never() {
             return self.work(std::future::ready(Finished::Answer(line)));
         }
-        // What is begun is done, and not left half done when the connection breaks: in a task of its own.
         let task = tokio::spawn(work);
-        self.work(async move {
-            let stopping = |_| answer_line::<C>(lost, Err(refused(&Refusal::Stopping)));
-            Finished::Answer(task.await.unwrap_or_else(stopping))
-        });
+        self.work(async move { Finished::Answer(task.await.unwrap_or_else(|_| stopping())) });
     }
 
     fn change<C: Call<Answer = Nothing> + 'static>(
