@@ -5,6 +5,7 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat, major, minor};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
+use std::time::Duration;
 
 /// The device number of /dev/null on Linux.
 const NULL: (u32, u32) = (1, 3);
@@ -30,12 +31,7 @@ pub(crate) fn is_closed(stream: impl AsFd) -> bool {
 pub(crate) fn when_gone(stream: impl AsFd, tell: impl FnOnce() + Send + 'static) {
     // Of our own, so that nobody can close it meanwhile.
     let Ok(stream) = stream.as_fd().try_clone_to_owned() else { return };
-    let watched = Poll::new().and_then(|poll| {
-        // Urgent data never comes; errors and hang-ups are always told. Files refuse to be watched.
-        poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), Token(0), Interest::PRIORITY)?;
-        Ok(poll)
-    });
-    let Ok(mut poll) = watched else { return };
+    let Ok(mut poll) = watch(&stream) else { return };
     let thread = move || {
         let _stream = stream;
         let mut events = Events::with_capacity(1);
@@ -43,7 +39,7 @@ pub(crate) fn when_gone(stream: impl AsFd, tell: impl FnOnce() + Send + 'static)
             match poll.poll(&mut events, None) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
-                Ok(()) if events.iter().any(|event| event.is_error() || event.is_write_closed()) => return tell(),
+                Ok(()) if tells_an_end(&events) => return tell(),
                 Ok(()) => {}
             }
         }
@@ -52,13 +48,30 @@ pub(crate) fn when_gone(stream: impl AsFd, tell: impl FnOnce() + Send + 'static)
     let _ = std::thread::Builder::new().name("gone".into()).spawn(thread);
 }
 
+/// Whether whoever is at the other end of a stream has gone. `false` for files, and for what cannot be watched.
+pub(crate) fn is_gone(stream: impl AsFd) -> bool {
+    let mut events = Events::with_capacity(1);
+    let asked = watch(stream).and_then(|mut poll| poll.poll(&mut events, Some(Duration::ZERO)));
+    asked.is_ok() && tells_an_end(&events)
+}
+
+fn watch(stream: impl AsFd) -> io::Result<Poll> {
+    let poll = Poll::new()?;
+    // Urgent data never comes; errors and hang-ups are always told. Files refuse to be watched.
+    poll.registry().register(&mut SourceFd(&stream.as_fd().as_raw_fd()), Token(0), Interest::PRIORITY)?;
+    Ok(poll)
+}
+
+fn tells_an_end(events: &Events) -> bool {
+    events.iter().any(|event| event.is_error() || event.is_write_closed())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::fs::File;
     use std::sync::mpsc::{RecvTimeoutError, channel};
-    use std::time::Duration;
 
     /// Longer than a busy machine takes.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,9 +90,11 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let (sender, told) = channel();
         when_gone(&writer, move || sender.send(()).unwrap());
+        assert!(!is_gone(&writer));
         assert_eq!(told.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout));
         drop(reader);
         told.recv_timeout(PATIENCE).unwrap();
+        assert!(is_gone(&writer) && !is_gone(tempfile::tempfile().unwrap()));
         // A file has no reader: nobody waits for its end.
         let (sender, told) = channel::<()>();
         when_gone(tempfile::tempfile().unwrap(), move || sender.send(()).unwrap());

@@ -1,5 +1,6 @@
 //! Other users of this machine: programs that run under their uids. Only root can start them.
 
+use crate::daemon::eventually;
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -52,13 +53,15 @@ impl Stranger {
         let copy = dir.path().join("stranger");
         std::fs::copy(program, &copy)?;
         std::fs::set_permissions(&copy, open)?;
-        let mut child = command(&copy)
-            .args(arguments)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", copy.display()))?;
+        let mut command = command(&copy);
+        command.args(arguments).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        // A program that another thread starts at this moment holds the copy open for writing until it has begun.
+        let started =
+            eventually("the copy is no longer written to", Duration::from_secs(60), || match command.spawn() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => Ok(None),
+                result => Ok(Some(result)),
+            });
+        let mut child = started?.with_context(|| format!("cannot start {}", copy.display()))?;
         let told = child.stdin.take();
         let said = BufReader::new(child.stdout.take().context("no standard output")?);
         Ok(Self { child, told, said, _dir: dir })

@@ -10,6 +10,7 @@ pub(super) mod terminal;
 use super::model::{Effect, Input, Model, Start};
 use super::theme::Theme;
 use crate::daemon::Place;
+use crate::streams;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -59,7 +60,11 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
         // The terminal is gone; what was typed is not.
         let _ = looped.update(Input::Leave);
     }
-    result.context("the terminal")
+    match result {
+        // It went while something was drawn: what is told of it is still under way, and it is no failure either.
+        Err(_) if streams::is_gone(std::io::stdin()) || streams::is_gone(std::io::stdout()) => Ok(()),
+        result => result.context("the terminal"),
+    }
 }
 
 /// The time, in milliseconds since 1970.
