@@ -515,7 +515,9 @@ impl Engine {
             }));
         }
         let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
-        let only_reads = ops.iter().all(|op| is_read(op) || matches!(op, Op::ReadUpto { .. }));
+        // What is to be sent is read from the store as well: without it the node is ahead of what went out.
+        let only_reads = !effects.iter().any(|effect| matches!(effect, Effect::Transmit { .. }))
+            && ops.iter().all(|op| is_read(op) || matches!(op, Op::ReadUpto { .. }));
         let mut reads = Vec::new();
         // A full store has a reserve for what was read. All of it goes there together: the place of a conversation that moved
         // past what was read earlier would make that unread after a kill, and given to nobody.
@@ -589,14 +591,20 @@ impl Engine {
         self.outlook.send_modify(|version| *version += 1);
         self.unwritten_reads.extend(reads);
         if only_reads {
+            let mut others = Vec::new();
             for effect in effects {
-                let Effect::Answer { request, answer } = effect else { continue };
+                let Effect::Answer { request, answer } = effect else {
+                    others.push(effect);
+                    continue;
+                };
                 match self.replies.remove(&request) {
                     Some(reply @ Reply::Seen(_)) => reply.fail(error, &mut self.clients),
                     Some(reply) => reply.answer(&answer, &mut Facts::default(), &mut self.clients),
                     None => {}
                 }
             }
+            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay for ever.
+            self.act(others, Vec::new(), Facts::default());
             let mut node = lock(&self.node);
             node.resume(self.network_usable, false);
             return;
