@@ -15,3 +15,4 @@ mod outbox;
 pub mod policy;
 pub mod snapshot;
 pub mod time;
+pub mod view;

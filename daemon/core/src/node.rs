@@ -19,13 +19,7 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
-pub use contacts::RequestView;
-pub use legacy::LegacyStatus;
-pub use presence::{ContactView, Noticed};
-pub use status::{NodeStatus, PeerStatus};
-pub use supervision::Health;
-
-use crate::account::{Account, Kind, Refused};
+use crate::account::{Account, Kind};
 use crate::effect::{Effect, Turn};
 use crate::entropy::Entropy;
 use crate::input::{Answer, Input, LinkId};
@@ -34,6 +28,7 @@ use crate::outbox::Outbox;
 use crate::policy::Policy;
 use crate::snapshot::{ContactRequest, Intro, Snapshot};
 use crate::time::Now;
+use crate::view::{Counters, Noticed};
 use calm::Calm;
 use contacts::End;
 use dialling::Dialling;
@@ -69,7 +64,8 @@ pub struct Node {
     run_known: bool,
     /// Every run of the daemon that the store knows, this one included.
     runs: BTreeSet<RunId>,
-    notices: VecDeque<Noticed>,
+    /// What the user should know, and when it came by the monotonic clock.
+    notices: VecDeque<(Noticed, u64)>,
     /// Our invites: the digests of their secrets, and until when they are good.
     invites: BTreeMap<[u8; 32], End>,
     /// The contacts that see us only while there is something to deliver.
@@ -91,31 +87,6 @@ pub struct Node {
     to_ack: BTreeSet<(LinkId, LaneId)>,
     /// The peers that may have room for another message.
     to_pump: BTreeSet<PeerId>,
-}
-
-/// How often a limit was met since the start. Nothing here says whom it concerned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages of strangers that were neither stored nor acknowledged.
-    pub strangers: u64,
-    /// Requests of strangers that were not kept.
-    pub requests: u64,
-    /// Messages that waited because too much is unread.
-    pub unread_full: u64,
-    /// Messages that waited because the store took no writes.
-    pub storage: u64,
-    /// Dials that were put off because a contact had used up its circuits.
-    pub dials: u64,
-    /// Links of strangers that had to leave for others.
-    pub links: u64,
-    /// Links closed because the peer broke a limit.
-    pub misbehaved: u64,
-    /// Texts that were not accepted because too much waits to be delivered.
-    pub outbox: u64,
-    /// Invites that were not made because too many are outstanding.
-    pub invites: u64,
-    /// What peers could not pay, see [`crate::account`].
-    pub account: Refused,
 }
 
 /// What is known of a peer.

@@ -1,8 +1,8 @@
 //! What a turn writes. All operations of a turn are one durable transaction; nothing of the turn reaches a peer or a
 //! client before it is committed.
 
-use crate::node::ContactView;
 use crate::snapshot::{ContactRequest, Intro, InviteRow};
+use crate::view::ContactView;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::legacy::OldMessage;
 use torchat_protocol::message::SkipReason;

@@ -35,8 +35,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
-use torchat_core::node::{ContactView, Node, RequestView};
+use torchat_core::node::Node;
 use torchat_core::snapshot::Intro;
+use torchat_core::view::{ContactView, RequestView};
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::invite::Invite;
 

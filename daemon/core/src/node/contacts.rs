@@ -14,19 +14,11 @@ use crate::op::Op;
 use crate::policy::Strangers;
 use crate::snapshot::{ContactRequest, Intro, InviteRow};
 use crate::time::{Believed, Now};
+use crate::view::RequestView;
 use sha2::{Digest as _, Sha256};
 use torchat_protocol::id::{InviteSecret, PeerId};
 use torchat_protocol::message::{ByeReason, ContactReq, PeerMessage, SkipReason};
 use torchat_protocol::nick::Nick;
-
-/// A stranger's request that waits for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestView {
-    /// Who asks.
-    pub peer: PeerId,
-    /// What it says.
-    pub request: ContactRequest,
-}
 
 /// Until when an invite is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

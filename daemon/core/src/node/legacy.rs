@@ -10,6 +10,7 @@ use crate::op::Op;
 use crate::policy::LegacyPolicy;
 use crate::snapshot::LegacyRow;
 use crate::time::{Believed, Now};
+use crate::view::LegacyStatus;
 use std::collections::VecDeque;
 use torchat_protocol::legacy::OldMessage;
 
@@ -24,21 +25,6 @@ pub(super) struct Legacy {
     /// Those that the store keeps, in the order of their rows. At most [`LegacyPolicy::kept`].
     rows: VecDeque<LegacyRow>,
     status: LegacyStatus,
-}
-
-/// Old daemons' messages in numbers, for STATUS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LegacyStatus {
-    /// Messages that no client has taken.
-    pub unread: usize,
-    /// Dropped since the start, because too many came within a minute.
-    pub rate: u64,
-    /// Dropped since the start, because too many wait for a client.
-    pub full: u64,
-    /// Dropped since the start, because the store took no writes.
-    pub storage: u64,
-    /// Forgotten since the start, because no client took them in time.
-    pub expired: u64,
 }
 
 /// Why a message is not kept.

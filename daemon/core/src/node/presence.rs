@@ -7,6 +7,7 @@ use crate::entropy::Entropy;
 use crate::input::LinkId;
 use crate::op::Op;
 use crate::time::Now;
+use crate::view::{ContactView, Noticed};
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{ByeReason, Hello, Nonce, PeerMessage};
@@ -15,41 +16,6 @@ use torchat_protocol::message::{ByeReason, Hello, Nonce, PeerMessage};
 const NOTICES: usize = 16;
 /// The same notice is not repeated within this time.
 const REPEAT_MS: u64 = 600_000;
-
-/// A notice and when it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Noticed {
-    /// What.
-    pub notice: Notice,
-    /// When, in milliseconds since 1970.
-    pub wall_ms: i64,
-    mono_ms: u64,
-}
-
-/// A contact, or a peer that is blocked, as far as the core knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContactView {
-    /// The contact.
-    pub peer: PeerId,
-    /// It is a contact; else it is blocked, or a stranger.
-    pub contact: bool,
-    /// What the user calls it. Wins over `nick`.
-    pub petname: Option<String>,
-    /// What it calls itself: not to be trusted.
-    pub nick: Option<String>,
-    /// The user blocked it, so it is no contact.
-    pub blocked: bool,
-    /// A link is up.
-    pub linked: bool,
-    /// Milliseconds since the last sign of life; `None` if there never was one.
-    pub heard_ms_ago: Option<u64>,
-    /// It sees us only while there is something to deliver.
-    pub hidden: bool,
-    /// It holds our messages back until its user accepts us.
-    pub waiting: bool,
-    /// Messages that it has not got.
-    pub queued: usize,
-}
 
 impl Node {
     /// Keeps the highest epoch of a contact's certificates. An older one is a copy that its owner gave up, or that was
@@ -125,14 +91,15 @@ impl Node {
     pub(super) fn claims(&mut self, peer: PeerId, notice: impl Fn(PeerId, usize) -> Notice, turn: &mut Turn) {
         // Each contact that said so has one notice of the kind here.
         let kind = std::mem::discriminant(&notice(peer, 1));
-        let others = self.notices.iter().map(|old| old.notice);
+        let others = self.notices.iter().map(|(old, _)| old.notice);
         let others = others.filter(|old| std::mem::discriminant(old) == kind && old.peer() != Some(peer)).count();
         self.notice(notice(peer, others + 1), turn);
     }
 
     pub(super) fn notice(&mut self, notice: Notice, turn: &mut Turn) {
         let now = self.now;
-        let again = |old: &Noticed| old.notice.is_like(&notice) && now.mono_ms.saturating_sub(old.mono_ms) < REPEAT_MS;
+        let again =
+            |(old, at): &(Noticed, u64)| old.notice.is_like(&notice) && now.mono_ms.saturating_sub(*at) < REPEAT_MS;
         if self.notices.iter().any(again) {
             return;
         }
@@ -143,11 +110,11 @@ impl Node {
             return;
         }
         // A peer that says the same for days takes one place, or it would push out what others say.
-        self.notices.retain(|old| old.notice.peer().is_none() || !old.notice.is_like(&notice));
+        self.notices.retain(|(old, _)| old.notice.peer().is_none() || !old.notice.is_like(&notice));
         if self.notices.len() == NOTICES {
             self.notices.pop_front();
         }
-        self.notices.push_back(Noticed { notice, wall_ms: now.wall_ms, mono_ms: now.mono_ms });
+        self.notices.push_back((Noticed { notice, wall_ms: now.wall_ms }, now.mono_ms));
         turn.effects.push(Effect::Notice(notice));
     }
 

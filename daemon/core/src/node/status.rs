@@ -1,51 +1,8 @@
 //! What the node says of itself.
 
-use super::{Counters, Health, LegacyStatus, Node, Noticed};
+use super::Node;
+use crate::view::{Counters, NodeStatus, PeerStatus};
 use torchat_protocol::id::{LaneId, PeerId};
-
-/// A node's state in numbers, for STATUS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeStatus {
-    /// Live links.
-    pub links: usize,
-    /// Contacts.
-    pub contacts: usize,
-    /// Strangers that wait for the user's decision.
-    pub requests: usize,
-    /// Messages that are not delivered.
-    pub queued: usize,
-    /// Bytes of their texts.
-    pub queued_bytes: u64,
-    /// Bytes of text that nobody has read, and [`crate::account::ROW_BYTES`] for each message and mark.
-    pub unread_bytes: u64,
-    /// Whether the store takes mail.
-    pub writable: bool,
-    /// How often limits were met.
-    pub counters: Counters,
-    /// Whether our way into the network and our service work.
-    pub health: Health,
-    /// Messages of old daemons.
-    pub legacy: LegacyStatus,
-    /// What the user should know, oldest first.
-    pub notices: Vec<Noticed>,
-    /// The peers that are owed mail, and why they have not got it.
-    pub waiting: Vec<PeerStatus>,
-}
-
-/// Why a peer's mail waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerStatus {
-    /// The peer.
-    pub peer: PeerId,
-    /// How many messages wait.
-    pub queued: usize,
-    /// A link is up.
-    pub linked: bool,
-    /// Milliseconds until the next dial.
-    pub next_dial_in_ms: Option<u64>,
-    /// One sentence.
-    pub reason: String,
-}
 
 impl Node {
     /// The state, at the given time of the monotonic clock.
@@ -63,7 +20,7 @@ impl Node {
             counters: Counters { account: self.account.refused(), ..self.counters },
             health: self.health(mono_ms),
             legacy: self.legacy.status(),
-            notices: self.notices.iter().copied().collect(),
+            notices: self.notices.iter().map(|(notice, _)| *notice).collect(),
             waiting: self
                 .peers
                 .iter()

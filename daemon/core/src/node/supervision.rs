@@ -9,6 +9,7 @@ use crate::entropy::{self, Entropy};
 use crate::input::DialFailure;
 use crate::policy::RepairPolicy;
 use crate::time::Now;
+use crate::view::Health;
 use torchat_protocol::message::{Nonce, PeerMessage};
 
 /// A service that was just launched is not dialled before it had time to publish itself.
@@ -47,37 +48,6 @@ struct SelfCheck {
     reached: Option<u64>,
     failing: Option<u64>,
     reason: Option<String>,
-}
-
-/// What STATUS says of the way into the network and of our own service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Milliseconds since our service was last reached, by somebody or by our own dial.
-    pub reached_ms_ago: Option<u64>,
-    /// For how long our own dials of it have failed, and why.
-    pub unreachable_for_ms: Option<(u64, String)>,
-    /// For how long no dial has got through.
-    pub trouble_for_ms: Option<u64>,
-    /// Ways into the network that were tried since.
-    pub renewals: u32,
-}
-
-impl Health {
-    /// What is wrong and what is being done, in a sentence. `None`: nothing is known to be wrong.
-    #[must_use]
-    pub fn sentence(&self) -> Option<String> {
-        if let Some(ms) = self.trouble_for_ms {
-            let minutes = ms / 60_000;
-            return Some(match self.renewals {
-                0 => format!("no dial has got through Tor for {minutes} min; new circuits are being tried"),
-                n => format!(
-                    "no dial has got through Tor for {minutes} min; a new Tor client is being tried ({n} so far)"
-                ),
-            });
-        }
-        let (ms, reason) = self.unreachable_for_ms.as_ref()?;
-        Some(format!("others cannot reach this daemon ({reason}), tried for {} min; it is tried again", ms / 60_000))
-    }
 }
 
 /// How far the wall clock is ahead of the monotonic one.

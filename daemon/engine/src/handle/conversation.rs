@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
-use torchat_core::node::{ContactView, RequestView};
+use torchat_core::view::{ContactView, RequestView};
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
 use torchat_protocol::control::api::record::{

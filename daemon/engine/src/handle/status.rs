@@ -7,7 +7,7 @@ use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
-use torchat_core::node::{LegacyStatus, NodeStatus};
+use torchat_core::view::{LegacyStatus, NodeStatus};
 use torchat_protocol::id::PeerId;
 
 impl Handle {
