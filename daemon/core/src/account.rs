@@ -26,6 +26,7 @@
 //! A purse is full again some time after the peer was heard last, and is forgotten then. Nothing is stored: a restart fills every
 //! purse, which no peer can cause. (A purse on disk was rejected: it would cost a write for each input.)
 
+use crate::rate::{Bucket, Rate};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::id::PeerId;
 
@@ -62,9 +63,6 @@ const PURSES: usize = 4_096;
 const RESUME_ROWS: u64 = 256;
 /// The same in bytes.
 const RESUME_BYTES: u64 = 1 << 20;
-
-/// The buckets are counted in such parts of a token, so that one token an hour is a whole number of them in a millisecond.
-const PARTS: u64 = 3_600_000;
 
 /// A kind of cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +152,11 @@ impl Tariff {
         self.0[kind.place()]
     }
 
+    const fn rate(&self, kind: Kind) -> Rate {
+        let (burst, hourly) = self.of(kind);
+        Rate::hourly(burst, hourly)
+    }
+
     /// Another rate for a kind; at least 1 for either number.
     #[must_use]
     pub fn with(mut self, kind: Kind, burst: u64, hourly: u64) -> Self {
@@ -164,8 +167,7 @@ impl Tariff {
     /// What a peer can have paid at most within so many milliseconds.
     #[must_use]
     pub const fn most(&self, kind: Kind, ms: u64) -> u64 {
-        let (burst, hourly) = self.of(kind);
-        burst.saturating_add(ms.saturating_mul(hourly) / PARTS).saturating_add(1)
+        self.rate(kind).most(ms)
     }
 }
 
@@ -181,33 +183,6 @@ impl Refused {
     }
 }
 
-/// What has been taken out of a bucket and has not come back, at a moment.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    debt: u64,
-    at_ms: u64,
-}
-
-impl Bucket {
-    fn debt(&self, (_, hourly): (u64, u64), now_ms: u64) -> u64 {
-        self.debt.saturating_sub(now_ms.saturating_sub(self.at_ms).saturating_mul(hourly))
-    }
-
-    /// When so many tokens are there: now, or later.
-    fn ready(&self, rate: (u64, u64), amount: u64, now_ms: u64) -> u64 {
-        let (burst, hourly) = rate;
-        // What costs more than the whole bucket needs the whole bucket.
-        let over =
-            self.debt(rate, now_ms).saturating_sub(burst.saturating_sub(amount.min(burst)).saturating_mul(PARTS));
-        now_ms.saturating_add(over.div_ceil(hourly))
-    }
-
-    fn take(&mut self, rate: (u64, u64), amount: u64, now_ms: u64) {
-        let amount = amount.min(rate.0);
-        *self = Self { debt: self.debt(rate, now_ms).saturating_add(amount.saturating_mul(PARTS)), at_ms: now_ms };
-    }
-}
-
 /// One peer's buckets.
 #[derive(Debug, Clone, Default)]
 struct Purse {
@@ -220,17 +195,15 @@ struct Purse {
 
 impl Purse {
     fn pay(&mut self, tariff: &Tariff, kind: Kind, amount: u64, now_ms: u64) -> bool {
-        let (bucket, rate) = (&mut self.buckets[kind.place()], tariff.of(kind));
-        if bucket.ready(rate, amount, now_ms) > now_ms {
+        if self.buckets[kind.place()].take(tariff.rate(kind), amount, now_ms).is_err() {
             return false;
         }
-        bucket.take(rate, amount, now_ms);
         self.spent[kind.place()] = self.spent[kind.place()].saturating_add(amount);
         true
     }
 
     fn is_full(&self, tariff: &Tariff, now_ms: u64) -> bool {
-        Kind::ALL.iter().all(|kind| self.buckets[kind.place()].debt(tariff.of(*kind), now_ms) == 0)
+        Kind::ALL.iter().all(|kind| self.buckets[kind.place()].is_full(tariff.rate(*kind), now_ms))
     }
 }
 
@@ -244,8 +217,8 @@ pub(crate) struct Account {
     strangers: BTreeMap<PeerId, Purse>,
     /// What all strangers together may cost.
     common: Purse,
-    /// When the new onions that were let in so far are paid for.
-    onions_paid_at: u64,
+    /// The new onions that are let in.
+    onions: Bucket,
     /// Who is to be looked at again, and when.
     wakes: BTreeSet<(u64, PeerId)>,
     refused: Refused,
@@ -277,19 +250,13 @@ impl Account {
 
     /// Takes a place for an onion that was not known before: `burst` at once, then one each `token_ms`.
     pub(crate) fn pay_onion(&mut self, now_ms: u64, burst: u64, token_ms: u64) -> bool {
-        let paid_at = self.onions_paid_at.max(now_ms).saturating_add(token_ms);
-        if paid_at > now_ms.saturating_add(burst.saturating_mul(token_ms)) {
-            return false;
-        }
-        self.onions_paid_at = paid_at;
-        true
+        self.onions.take(Rate::every(burst, token_ms), 1, now_ms).is_ok()
     }
 
     /// What a contact could pay now.
     pub(crate) fn left(&self, now_ms: u64, peer: &PeerId, kind: Kind) -> u64 {
-        let debt =
-            self.contacts.get(peer).map_or(0, |purse| purse.buckets[kind.place()].debt(self.tariff.of(kind), now_ms));
-        self.tariff.of(kind).0.saturating_sub(debt.div_ceil(PARTS))
+        let rate = self.tariff.rate(kind);
+        self.contacts.get(peer).map_or(rate.burst(), |purse| purse.buckets[kind.place()].left(rate, now_ms))
     }
 
     /// Something waits for tokens: the contact is looked at again when there are so many.
@@ -300,7 +267,8 @@ impl Account {
             _ => amount,
         };
         let purse = self.contacts.entry(peer).or_default();
-        let at = purse.buckets[kind.place()].ready(self.tariff.of(kind), amount, now_ms).max(now_ms.saturating_add(1));
+        let at =
+            purse.buckets[kind.place()].ready(self.tariff.rate(kind), amount, now_ms).max(now_ms.saturating_add(1));
         // The earliest is enough: what cannot be paid then waits again.
         if purse.wake.is_none_or(|old| at < old) {
             if let Some(old) = purse.wake.replace(at) {

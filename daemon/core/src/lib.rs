@@ -13,6 +13,7 @@ pub mod node;
 pub mod op;
 mod outbox;
 pub mod policy;
+pub mod rate;
 pub mod snapshot;
 pub mod time;
 pub mod view;

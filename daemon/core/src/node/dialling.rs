@@ -5,7 +5,7 @@ use crate::effect::{Effect, Turn};
 use crate::entropy::{self, Entropy};
 use crate::input::DialFailure;
 use crate::op::Op;
-use crate::policy::DialPolicy;
+use crate::rate::{Bucket, Rate};
 use crate::time::Now;
 use torchat_protocol::id::PeerId;
 
@@ -35,8 +35,8 @@ pub(super) struct Dialling {
     /// The time of the entry in the queue that counts.
     due: Option<u64>,
     last_started: Option<u64>,
-    /// When the dials made so far are paid for, see [`crate::policy::DialPolicy::token_ms`].
-    paid_at: u64,
+    /// Its dials, see [`crate::policy::DialPolicy::token_ms`].
+    dials: Bucket,
     /// A dial succeeded in this process, so its circuits may be tried again.
     has_circuits: bool,
     /// They are to be tried, or were tried, after the peer was found down.
@@ -113,17 +113,6 @@ impl Dialling {
         self.outages = 0;
     }
 
-    /// Takes a dial's price; or says when it can be paid.
-    fn pay(&mut self, now: Now, policy: &DialPolicy) -> Result<(), u64> {
-        let paid_at = self.paid_at.max(now.mono_ms) + policy.token_ms;
-        let from = paid_at.saturating_sub(policy.burst.saturating_mul(policy.token_ms));
-        if from > now.mono_ms {
-            return Err(from);
-        }
-        self.paid_at = paid_at;
-        Ok(())
-    }
-
     /// Something was delivered.
     pub(super) fn succeeded(&mut self) {
         self.attempts = 0;
@@ -164,6 +153,7 @@ impl Node {
     }
 
     pub(super) fn dial_due(&mut self, now: Now, turn: &mut Turn) {
+        let rate = Rate::every(self.policy.dial.burst, self.policy.dial.token_ms);
         while self.network_usable && !self.stopping && self.dials < self.policy.dial.concurrent {
             let Some((at, peer)) = self.next_to_dial(now) else { return };
             self.dial_queue.remove(&(at, peer));
@@ -175,7 +165,7 @@ impl Node {
             if row.dialling.running || !row.links.is_empty() || !row.wants_link() {
                 continue;
             }
-            if let Err(from) = row.dialling.pay(now, &self.policy.dial) {
+            if let Err(from) = row.dialling.dials.take(rate, 1, now.mono_ms) {
                 self.counters.dials += 1;
                 self.queue_dial(peer, from);
                 continue;
