@@ -11,7 +11,7 @@
 
 use crate::last::LastCircuits;
 use crate::report::report;
-use crate::status::Board;
+use crate::status::Status;
 use crate::trouble;
 use crate::{Client, TorConfig, config};
 use arti_client::TorClient;
@@ -35,14 +35,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 const COPY: &str = ".dialling-";
 
 /// A client with what belongs to it. It ends when the last dial by it has ended.
-pub(crate) struct Line {
+pub(crate) struct DialClient {
     pub(crate) client: Client,
     last: Mutex<LastCircuits>,
     /// After the client, which writes into it.
     _state: Option<StateCopy>,
 }
 
-impl Line {
+impl DialClient {
     fn new(client: Client, state: Option<StateCopy>) -> Arc<Self> {
         Arc::new(Self { client, last: Mutex::default(), _state: state })
     }
@@ -54,24 +54,24 @@ impl Line {
 }
 
 /// By which client dials go.
-pub(crate) struct Lines {
+pub(crate) struct DialClients {
     config: TorConfig,
     runtime: Handle,
-    board: Arc<Board>,
+    status: Arc<Status>,
     /// None before the first one.
-    current: Mutex<Option<Arc<Line>>>,
+    current: Mutex<Option<Arc<DialClient>>>,
     /// One renewal at a time.
     place: Arc<Semaphore>,
     count: AtomicU64,
 }
 
-impl Lines {
+impl DialClients {
     /// Must be called within a tokio runtime.
-    pub(crate) fn new(config: TorConfig, board: Arc<Board>) -> Arc<Self> {
+    pub(crate) fn new(config: TorConfig, status: Arc<Status>) -> Arc<Self> {
         Arc::new(Self {
             config,
             runtime: Handle::current(),
-            board,
+            status,
             current: Mutex::default(),
             place: Arc::new(Semaphore::new(1)),
             count: AtomicU64::new(0),
@@ -80,7 +80,7 @@ impl Lines {
 
     /// Begins with the client that lives for ever.
     pub(crate) fn begin(&self, first: Client) {
-        *self.lock() = Some(Line::new(first, None));
+        *self.lock() = Some(DialClient::new(first, None));
     }
 
     /// The client that should live for ever is given up.
@@ -89,34 +89,34 @@ impl Lines {
     }
 
     /// By which a dial goes that begins now.
-    pub(crate) fn current(&self) -> Option<Arc<Line>> {
+    pub(crate) fn current(&self) -> Option<Arc<DialClient>> {
         self.lock().clone()
     }
 
     /// Whether later dials go by this one too, so that what befalls it is of interest.
-    pub(crate) fn is_current(&self, line: &Arc<Line>) -> bool {
-        self.lock().as_ref().is_some_and(|current| Arc::ptr_eq(current, line))
+    pub(crate) fn is_current(&self, dial_client: &Arc<DialClient>) -> bool {
+        self.lock().as_ref().is_some_and(|current| Arc::ptr_eq(current, dial_client))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Line>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<DialClient>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a renewal, unless one runs or the first start has not succeeded: a second client lives on the directory
     /// that the first one fetched.
     pub(crate) fn renew(self: &Arc<Self>) {
-        if !self.board.is_up() {
+        if !self.status.is_up() {
             return tracing::debug!("no second Tor client: the first one has not started yet");
         }
         let Ok(place) = self.place.clone().try_acquire_owned() else {
             return tracing::debug!("a second Tor client is being started already");
         };
-        let lines = self.clone();
+        let clients = self.clone();
         self.runtime.spawn(async move {
             let _place = place;
-            lines.board.renewal(true);
-            lines.run_renewal().await;
-            lines.board.renewal(false);
+            clients.status.renewal(true);
+            clients.run_renewal().await;
+            clients.status.renewal(false);
         });
     }
 
@@ -124,23 +124,23 @@ impl Lines {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = Instant::now();
         tracing::info!("Tor client {number} for dialling is being started");
-        let line = match self.build(number) {
-            Ok(line) => line,
+        let dial_client = match self.build(number) {
+            Ok(dial_client) => dial_client,
             Err(why) => return tracing::warn!("Tor client {number} cannot be made: {why}"),
         };
         let mut why = "its directory could not be read".to_owned();
-        if tokio::time::timeout(PATIENCE, usable(&line.client, &mut why)).await.is_err() {
-            let why = trouble::of_start(&line.client.bootstrap_status()).unwrap_or(why);
+        if tokio::time::timeout(PATIENCE, usable(&dial_client.client, &mut why)).await.is_err() {
+            let why = trouble::of_start(&dial_client.client.bootstrap_status()).unwrap_or(why);
             return tracing::warn!("Tor client {number} was given up after {} s: {why}", PATIENCE.as_secs());
         }
-        // What was remembered of circuits goes with the old line, for they were the old client's.
-        let old = self.lock().replace(line);
-        self.board.renewed();
+        // What was remembered of circuits goes with the old one, for they were the old client's.
+        let old = self.lock().replace(dial_client);
+        self.status.renewed();
         tracing::info!("dials go by Tor client {number} now, after {} ms", begun.elapsed().as_millis());
         drop(old);
     }
 
-    fn build(&self, number: u64) -> Result<Arc<Line>, String> {
+    fn build(&self, number: u64) -> Result<Arc<DialClient>, String> {
         let state = StateCopy::make(&self.config.state_dir, number)
             .map_err(|error| format!("Tor's state cannot be copied: {error}"))?;
         let mut config = self.config.clone();
@@ -149,7 +149,7 @@ impl Lines {
         let runtime = PreferredRuntime::current().map_err(|error| error.to_string())?;
         let client =
             TorClient::with_runtime(runtime).config(arti).create_unbootstrapped().map_err(|error| report(&error))?;
-        Ok(Line::new(client, Some(state)))
+        Ok(DialClient::new(client, Some(state)))
     }
 }
 

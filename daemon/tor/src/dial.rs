@@ -1,8 +1,8 @@
 //! Dialling peers: circuits of their own for every attempt, and what arti's errors mean.
 
-use crate::client::Lines;
+use crate::client::DialClients;
 use crate::report::report;
-use crate::status::Board;
+use crate::status::Status;
 use crate::stream::TorStream;
 use crate::trouble;
 use arti_client::config::BoolOrAuto;
@@ -16,41 +16,41 @@ use torchat_protocol::id::PeerId;
 
 /// The transport over arti.
 pub(crate) struct Arti {
-    lines: Arc<Lines>,
+    clients: Arc<DialClients>,
     port: u16,
-    board: Arc<Board>,
+    status: Arc<Status>,
 }
 
 impl Arti {
-    pub(crate) fn new(lines: Arc<Lines>, port: u16, board: Arc<Board>) -> Self {
-        Self { lines, port, board }
+    pub(crate) fn new(clients: Arc<DialClients>, port: u16, status: Arc<Status>) -> Self {
+        Self { clients, port, status }
     }
 
     async fn open(&self, peer: PeerId, isolation: Isolation) -> Result<BoxStream, DialError> {
-        if !self.board.is_up() {
+        if !self.status.is_up() {
             // At once: arti would hold the dial until the start succeeds, for hours if need be.
-            return Err(DialError::NoNetwork(self.board.sentence()));
+            return Err(DialError::NoNetwork(self.status.sentence()));
         }
         // Held to the end of the dial, so that a renewal meanwhile does not end it.
-        let Some(line) = self.lines.current() else {
-            return Err(DialError::NoNetwork(self.board.sentence()));
+        let Some(dial_client) = self.clients.current() else {
+            return Err(DialError::NoNetwork(self.status.sentence()));
         };
-        let remembered = if isolation == Isolation::Last { line.last().get(&peer) } else { None };
+        let remembered = if isolation == Isolation::Last { dial_client.last().get(&peer) } else { None };
         let prefs = remembered.unwrap_or_else(fresh);
         // Arti takes an address only as text, and of the eight spellings of one key it takes every one. Ours is written
         // from the bytes of a checked id, so it is the one that the peer has.
         let address =
             (peer.onion(), self.port).into_tor_addr().map_err(|error| DialError::Permanent(report(&error)))?;
-        let result = line.client.connect_with_prefs(address, &prefs).await;
+        let result = dial_client.client.connect_with_prefs(address, &prefs).await;
         // How a client fares by which nobody dials any more is no news.
         let tell = |trouble| {
-            if self.lines.is_current(&line) {
-                self.board.dialled(trouble);
+            if self.clients.is_current(&dial_client) {
+                self.status.dialled(trouble);
             }
         };
         match result {
             Ok(stream) => {
-                line.last().insert(peer, prefs);
+                dial_client.last().insert(peer, prefs);
                 tell(None);
                 Ok(Box::new(TorStream::new(stream, None)))
             }
@@ -59,7 +59,7 @@ impl Arti {
                 tracing::debug!("a dial failed ({kind:?}): {text}");
                 let text = match verdict(kind) {
                     Verdict::NoWayIn => {
-                        let why = trouble::of_dial(kind, text, &line.client.bootstrap_status());
+                        let why = trouble::of_dial(kind, text, &dial_client.client.bootstrap_status());
                         tell(Some(why.clone()));
                         why
                     }
@@ -88,11 +88,11 @@ impl Transport for Arti {
     }
 
     fn renew(&self) {
-        self.lines.renew();
+        self.clients.renew();
     }
 
     fn status(&self) -> watch::Receiver<NetworkStatus> {
-        self.board.watch()
+        self.status.watch()
     }
 }
 

@@ -68,28 +68,28 @@ pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, Star
     config::build(&config)?;
     service::keypair(onion_secret).ok_or(StartError::Key)?;
     client::clear_copies(&config.state_dir);
-    let (door, incoming) = mpsc::channel(INCOMING);
-    let board = status::Board::new();
+    let (acceptor, incoming) = mpsc::channel(INCOMING);
+    let status = status::Status::new();
     let weaker = config::weaker(&config.options);
     if !weaker.is_empty() {
         let keys: Vec<_> = weaker.iter().map(|key| format!("tor.{key}")).collect();
         let remark = format!("the configuration weakens Tor, in a network of its own: {}", keys.join(", "));
         tracing::warn!("{remark}");
-        board.notice(&[remark]);
+        status.notice(&[remark]);
     }
     let port = config.virtual_port;
-    let lines = client::Lines::new(config.clone(), board.clone());
+    let clients = client::DialClients::new(config.clone(), status.clone());
     let callers = Callers::default();
     let life = life::Life {
         config,
         secret: Zeroizing::new(*onion_secret),
-        door,
+        acceptor,
         callers: callers.clone(),
-        lines: lines.clone(),
-        board: board.clone(),
+        clients: clients.clone(),
+        status: status.clone(),
     };
     tokio::spawn(life.live());
-    Ok(Network { transport: Arc::new(dial::Arti::new(lines, port, board)), incoming, callers })
+    Ok(Network { transport: Arc::new(dial::Arti::new(clients, port, status)), incoming, callers })
 }
 
 type Client = Arc<TorClient<PreferredRuntime>>;

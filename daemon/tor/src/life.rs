@@ -1,10 +1,10 @@
 //! Tor's life in the daemon: a client and a service are made, and made again until they work. Nothing that befalls Tor
 //! keeps the daemon from serving: what is damaged is set aside, everything else is tried again, and STATUS says why.
 
-use crate::client::Lines;
+use crate::client::DialClients;
 use crate::damage::{Places, Remark};
 use crate::report::report;
-use crate::status::{self, Board, Given};
+use crate::status::{self, Given, Status};
 use crate::{Client, TorConfig, config, service};
 use arti_client::{ErrorKind, HasKind as _, TorClient};
 use std::error::Error;
@@ -28,11 +28,11 @@ const HEALINGS: u32 = 4;
 pub(crate) struct Life {
     pub(crate) config: TorConfig,
     pub(crate) secret: Zeroizing<[u8; 64]>,
-    pub(crate) door: mpsc::Sender<Incoming>,
+    pub(crate) acceptor: mpsc::Sender<Incoming>,
     /// Where the circuits of those who come are made.
     pub(crate) callers: Callers,
-    pub(crate) lines: Arc<Lines>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) clients: Arc<DialClients>,
+    pub(crate) status: Arc<Status>,
 }
 
 /// Why there is no Tor.
@@ -54,12 +54,12 @@ impl Life {
         loop {
             let trouble = match Self::start(life.clone(), places.clone()).await {
                 Ok((client, service)) => {
-                    life.lines.begin(client.clone());
-                    match status::bootstrap(client, service, &life.board).await {
+                    life.clients.begin(client.clone());
+                    match status::bootstrap(client, service, &life.status).await {
                         Given::Ended => return,
                         Given::Damaged(words) => {
-                            life.lines.end();
-                            life.board.notice(&told(places.blame_cache(&words)));
+                            life.clients.end();
+                            life.status.notice(&told(places.blame_cache(&words)));
                             Trouble { words, damage: false }
                         }
                     }
@@ -70,12 +70,12 @@ impl Life {
                 let remarks = places.blame(&trouble.words, healings);
                 healings += 1;
                 if !remarks.is_empty() {
-                    life.board.notice(&told(remarks));
+                    life.status.notice(&told(remarks));
                     continue;
                 }
             }
             tracing::warn!("Tor cannot be started: {}; trying again in {} s", trouble.words, pause.as_secs());
-            life.board.cannot_start(&trouble.words, pause);
+            life.status.cannot_start(&trouble.words, pause);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -84,7 +84,7 @@ impl Life {
     /// Makes a client and launches the service, on a thread that may wait for the disk.
     async fn start(life: Arc<Self>, places: Places) -> Result<Made, Trouble> {
         let made = tokio::task::spawn_blocking(move || {
-            life.board.notice(&told(places.inspect()));
+            life.status.notice(&told(places.inspect()));
             life.make()
         });
         // Whatever arti finds no word for ends here, and not the daemon.
@@ -97,7 +97,8 @@ impl Life {
         let key = service::keypair(&self.secret).ok_or_else(|| fixed("the identity's key is not usable".into()))?;
         let runtime = PreferredRuntime::current().map_err(|error| fixed(error.to_string()))?;
         let client = TorClient::with_runtime(runtime).config(arti).create_unbootstrapped().map_err(|e| trouble(&e))?;
-        let service = service::launch(&client, key, self.config.virtual_port, self.door.clone(), self.callers.clone())?;
+        let service =
+            service::launch(&client, key, self.config.virtual_port, self.acceptor.clone(), self.callers.clone())?;
         Ok((client, service))
     }
 }

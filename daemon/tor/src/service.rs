@@ -44,26 +44,26 @@ pub(crate) enum NoService {
     Words(String),
 }
 
-/// Launches the service. Accepted streams go to `door`.
+/// Launches the service. Accepted streams go to `acceptor`.
 pub(crate) fn launch(
     client: &Client,
     key: HsIdKeypair,
     port: u16,
-    door: mpsc::Sender<Incoming>,
+    acceptor: mpsc::Sender<Incoming>,
     callers: Callers,
 ) -> Result<Arc<RunningOnionService>, NoService> {
     let launched = client.launch_onion_service_with_hsid(config()?, key).map_err(NoService::Arti)?;
-    let (service, introductions) = launched.ok_or_else(|| NoService::Words("the onion service is disabled".into()))?;
-    let house = Arc::new(House {
+    let (running, introductions) = launched.ok_or_else(|| NoService::Words("the onion service is disabled".into()))?;
+    let service = Arc::new(Service {
         port,
-        door,
+        acceptor,
         callers,
         meeting: Arc::new(Semaphore::new(MEETING)),
         waiting: Semaphore::new(WAITING),
         circuits: Circuits::new(IDLE_CIRCUITS),
     });
-    tokio::spawn(receive(introductions, house));
-    Ok(service)
+    tokio::spawn(receive(introductions, service));
+    Ok(running)
 }
 
 /// The service as arti shall run it.
@@ -79,9 +79,9 @@ fn config() -> Result<OnionServiceConfig, NoService> {
 }
 
 /// What all circuits to our service share.
-struct House {
+struct Service {
     port: u16,
-    door: mpsc::Sender<Incoming>,
+    acceptor: mpsc::Sender<Incoming>,
     callers: Callers,
     meeting: Arc<Semaphore>,
     waiting: Semaphore,
@@ -90,17 +90,17 @@ struct House {
 
 /// Answers introductions. Arti's own `handle_rend_requests` is not used: it keeps any number of circuits, each some
 /// 0.13 MB, for as long as the callers like.
-async fn receive(introductions: impl futures::Stream<Item = RendRequest>, house: Arc<House>) {
+async fn receive(introductions: impl futures::Stream<Item = RendRequest>, service: Arc<Service>) {
     let mut introductions = pin!(introductions);
     while let Some(introduction) = introductions.next().await {
-        let Ok(place) = house.meeting.clone().acquire_owned().await else { break };
-        tokio::spawn(meet(introduction, house.clone(), place));
+        let Ok(place) = service.meeting.clone().acquire_owned().await else { break };
+        tokio::spawn(meet(introduction, service.clone(), place));
     }
     tracing::warn!("the onion service takes no streams any more");
 }
 
 /// One circuit to a caller, from the introduction until it is closed or has been idle for too long.
-async fn meet(introduction: RendRequest, house: Arc<House>, place: OwnedSemaphorePermit) {
+async fn meet(introduction: RendRequest, service: Arc<Service>, place: OwnedSemaphorePermit) {
     let mut requests = match tokio::time::timeout(PATIENCE, introduction.accept()).await {
         Ok(Ok(requests)) => requests,
         Ok(Err(error)) => return tracing::debug!("a caller was not met: {}", report(&error)),
@@ -108,19 +108,19 @@ async fn meet(introduction: RendRequest, house: Arc<House>, place: OwnedSemaphor
     };
     drop(place);
     let streams = Arc::new(Semaphore::new(STREAMS_PER_CIRCUIT as usize));
-    let circuit = house.callers.circuit();
+    let circuit = service.callers.circuit();
     let mut refused = 0;
     while refused < STREAMS_PER_CIRCUIT {
         let request = tokio::select! {
             biased;
             request = requests.next() => request,
-            () = house.circuits.until_unwanted(&streams, STREAMS_PER_CIRCUIT) => {
+            () = service.circuits.until_unwanted(&streams, STREAMS_PER_CIRCUIT) => {
                 return tracing::debug!("a circuit without streams was closed");
             }
         };
         // Without one the caller closed the circuit.
         let Some(request) = request else { return };
-        match house.admit(request, &streams, &circuit).await {
+        match service.admit(request, &streams, &circuit).await {
             Admitted::Ours => {}
             Admitted::Wrong => refused += 1,
             Admitted::Spent => return tracing::debug!("a circuit was closed after streams that proved nothing"),
@@ -140,7 +140,7 @@ enum Admitted {
     Spent,
 }
 
-impl House {
+impl Service {
     /// Takes a stream, or refuses it.
     async fn admit(&self, request: StreamRequest, streams: &Arc<Semaphore>, circuit: &Circuit) -> Admitted {
         let ours = matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == self.port);
@@ -160,7 +160,7 @@ impl House {
         let taken = tokio::time::timeout(PATIENCE, async {
             let stream = request.accept(Connected::new_empty()).await.map_err(|error| report(&error))?;
             let stream: BoxStream = Box::new(TorStream::new(stream, Some(open)));
-            self.door
+            self.acceptor
                 .send(Incoming { stream, circuit: circuit.clone() })
                 .await
                 .map_err(|_| "the daemon is stopping".to_owned())

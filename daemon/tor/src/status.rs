@@ -31,7 +31,7 @@ const NOTICES: usize = 8;
 ///
 /// While two clients live, what is said of the way into the network is what dials by the newer one meet, and what is said
 /// of the service is the first one's, in which it lives.
-pub(crate) struct Board {
+pub(crate) struct Status {
     facts: Mutex<Facts>,
     tell: watch::Sender<NetworkStatus>,
 }
@@ -43,7 +43,7 @@ struct Facts {
     percent: u8,
     starting: String,
     /// The service, after the start.
-    service: Service,
+    service: ServiceState,
     /// Why the last dial found no way into the network.
     trouble: Option<String>,
     /// Dials go by another client than the one in which the service lives, so its success says nothing of them.
@@ -56,7 +56,7 @@ struct Facts {
 
 /// What can be said of the service. Whether others reach it is judged by dials; arti's word flaps while it works.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum Service {
+enum ServiceState {
     #[default]
     BeingPublished,
     Published,
@@ -65,7 +65,7 @@ enum Service {
     Ended,
 }
 
-impl Board {
+impl Status {
     pub(crate) fn new() -> Arc<Self> {
         let facts = Facts { starting: "starting Tor".into(), ..Facts::default() };
         let (tell, _) = watch::channel(facts.status());
@@ -188,7 +188,7 @@ impl Facts {
     }
 }
 
-impl Service {
+impl ServiceState {
     fn after(&self, state: State, problem: Option<String>) -> Self {
         match state {
             // "Unreachable" is arti's word when one directory of several has not taken the descriptor, or when only one
@@ -225,10 +225,10 @@ pub(crate) enum Given {
 }
 
 /// Bootstraps until it works, then only watches. Holds the service, which ends with the task.
-pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, board: &Board) -> Given {
+pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>, status: &Status) -> Given {
     let mut pause = FIRST_PAUSE;
     loop {
-        let watching = watch_start(client.bootstrap_events(), board);
+        let watching = watch_start(client.bootstrap_events(), status);
         let result = tokio::select! {
             biased;
             result = client.bootstrap() => result,
@@ -241,19 +241,19 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
             Err(error) => {
                 let why = report(&error);
                 tracing::warn!("no way into the Tor network: {why}");
-                board.failed(&why, pause);
+                status.failed(&why, pause);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
     tracing::info!("connected to the Tor network");
-    board.up();
+    status.up();
     let mut states = service.status_events();
     let mut last = None;
-    while let Some(status) = states.next().await {
-        let state = status.state();
-        let problem = status.current_problem().map(|problem| tidy(&format!("{problem:?}")));
+    while let Some(told) = states.next().await {
+        let state = told.state();
+        let problem = told.current_problem().map(|problem| tidy(&format!("{problem:?}")));
         if last != Some(state) {
             match (state, &problem) {
                 (State::Broken, Some(why)) => tracing::warn!("the onion service does not work: {why}"),
@@ -261,14 +261,14 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
             }
             last = Some(state);
         }
-        board.service(state, problem);
+        status.service(state, problem);
     }
     // Kept for the life of the process, even if its status ends.
     std::future::pending().await
 }
 
 /// Tells how far a start is, for as long as it takes.
-async fn watch_start(mut events: BootstrapEvents, board: &Board) {
+async fn watch_start(mut events: BootstrapEvents, status: &Status) {
     let mut last = BootstrapStatus::default();
     let mut grown = Instant::now();
     let mut stalled = false;
@@ -293,7 +293,7 @@ async fn watch_start(mut events: BootstrapEvents, board: &Board) {
             None if stalled => Some(without_progress(&last, trouble::no_network())),
             why => why,
         };
-        board.progress(percent(&last), why);
+        status.progress(percent(&last), why);
     }
 }
 
@@ -315,19 +315,19 @@ mod tests {
 
     #[test]
     fn the_start_is_told_in_words() {
-        let board = Board::new();
-        let seen = board.watch();
+        let status = Status::new();
+        let seen = status.watch();
         let sentence = || seen.borrow().sentence.clone();
         assert_eq!(sentence(), "starting Tor");
-        board.progress(40, None);
+        status.progress(40, None);
         assert_eq!((sentence().as_str(), seen.borrow().percent), ("connecting to the Tor network (40 %)", 40));
-        board.progress(40, Some("stuck: offline".into()));
+        status.progress(40, Some("stuck: offline".into()));
         assert_eq!(sentence(), "connecting to the Tor network (40 %), stuck: offline");
-        board.failed("nobody answers", Duration::from_secs(8));
+        status.failed("nobody answers", Duration::from_secs(8));
         assert_eq!(sentence(), "no way into the Tor network: nobody answers; trying again in 8 s");
-        assert!(!seen.borrow().usable && !board.is_up());
-        board.up();
-        assert!(seen.borrow().usable && board.is_up());
+        assert!(!seen.borrow().usable && !status.is_up());
+        status.up();
+        assert!(seen.borrow().usable && status.is_up());
         assert_eq!(sentence(), "connected to the Tor network; the onion service is being published");
     }
 
@@ -341,50 +341,50 @@ mod tests {
 
     #[test]
     fn with_two_clients_dials_are_judged_by_the_newer_and_the_service_by_its_own() {
-        let board = Board::new();
-        board.up();
-        board.service(State::Running, None);
-        let seen = board.watch();
+        let status = Status::new();
+        status.up();
+        status.service(State::Running, None);
+        let seen = status.watch();
         let sentence = || seen.borrow().sentence.clone();
-        board.dialled(Some("no guard answers".into()));
-        board.renewal(true);
+        status.dialled(Some("no guard answers".into()));
+        status.renewal(true);
         let want = "no way into the Tor network: no guard answers; every dial tries again, and a new Tor client is being \
                     started";
         assert_eq!(sentence(), want);
         // Given up: nothing is said to be better than it is.
-        board.renewal(false);
+        status.renewal(false);
         assert_eq!(sentence(), "no way into the Tor network: no guard answers; every dial tries again");
-        board.renewal(true);
-        board.renewed();
-        board.renewal(false);
+        status.renewal(true);
+        status.renewed();
+        status.renewal(false);
         assert_eq!(sentence(), "connected to the Tor network; the onion service is published");
-        board.service(State::Recovering, None);
+        status.service(State::Recovering, None);
         assert_eq!(sentence(), "connected to the Tor network; the onion service looks for new introduction points");
-        board.dialled(Some("lost again".into()));
-        board.service(State::Running, None);
+        status.dialled(Some("lost again".into()));
+        status.service(State::Running, None);
         assert_eq!(sentence(), "no way into the Tor network: lost again; every dial tries again");
         assert!(seen.borrow().usable);
     }
 
     #[test]
     fn a_lost_network_is_told_and_dials_go_on() {
-        let board = Board::new();
-        board.up();
-        board.service(State::Running, None);
-        let seen = board.watch();
-        board.dialled(Some("no guard answers".into()));
+        let status = Status::new();
+        status.up();
+        status.service(State::Running, None);
+        let seen = status.watch();
+        status.dialled(Some("no guard answers".into()));
         assert_eq!(seen.borrow().sentence, "no way into the Tor network: no guard answers; every dial tries again");
         assert!(seen.borrow().usable, "without a dial nobody would notice that it is over");
-        board.dialled(None);
+        status.dialled(None);
         assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
-        board.dialled(Some("again".into()));
-        board.service(State::Running, None);
+        status.dialled(Some("again".into()));
+        status.service(State::Running, None);
         assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
     }
 
     #[test]
     fn the_services_flapping_is_not_shown() {
-        let mut service = Service::default();
+        let mut service = ServiceState::default();
         let mut told = Vec::new();
         for state in [
             State::Shutdown,
@@ -400,7 +400,7 @@ mod tests {
             service = service.after(state, None);
             told.push(service.clone());
         }
-        use Service::{BeingPublished, Ended, Published, Recovering};
+        use ServiceState::{BeingPublished, Ended, Published, Recovering};
         let want = [
             BeingPublished,
             BeingPublished,
@@ -417,13 +417,13 @@ mod tests {
 
     #[test]
     fn nobody_is_woken_for_nothing() {
-        let board = Board::new();
-        board.up();
-        let mut seen = board.watch();
+        let status = Status::new();
+        status.up();
+        let mut seen = status.watch();
         seen.mark_unchanged();
-        board.dialled(None);
+        status.dialled(None);
         assert!(!seen.has_changed().is_ok_and(|changed| changed));
-        board.service(State::Running, None);
+        status.service(State::Running, None);
         assert!(seen.has_changed().is_ok_and(|changed| changed));
     }
 }
