@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod daemon;
 pub mod loopback;
 pub mod pace;
+pub mod programs;
 pub mod pty;
 pub mod resident;
 pub mod sim;

@@ -1,6 +1,5 @@
 //! Other users of this machine: programs that run under their uids. Only root can start them.
 
-use crate::daemon::eventually;
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -49,19 +48,12 @@ impl Stranger {
         arguments: &[&str],
     ) -> anyhow::Result<Self> {
         let open = std::fs::Permissions::from_mode(0o755);
-        let dir = tempfile::Builder::new().permissions(open.clone()).tempdir()?;
+        let dir = tempfile::Builder::new().permissions(open).tempdir()?;
         let copy = dir.path().join("stranger");
-        std::fs::copy(program, &copy)?;
-        std::fs::set_permissions(&copy, open)?;
+        crate::programs::copy(program, &copy)?;
         let mut command = command(&copy);
         command.args(arguments).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A program that another thread starts at this moment holds the copy open for writing until it has begun.
-        let started =
-            eventually("the copy is no longer written to", Duration::from_secs(60), || match command.spawn() {
-                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => Ok(None),
-                result => Ok(Some(result)),
-            });
-        let mut child = started?.with_context(|| format!("cannot start {}", copy.display()))?;
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", copy.display()))?;
         let told = child.stdin.take();
         let said = BufReader::new(child.stdout.take().context("no standard output")?);
         Ok(Self { child, told, said, _dir: dir })

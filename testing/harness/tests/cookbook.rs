@@ -81,8 +81,7 @@ impl Kitchen {
     }
 
     fn script(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+        torchat_harness::programs::script(&self.path(name), &format!("#!/bin/sh\n{text}\n")).unwrap();
     }
 
     /// Starts a recipe, in an empty file `out` and a directory of its own.
