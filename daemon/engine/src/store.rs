@@ -9,7 +9,6 @@
 mod apply;
 mod events;
 mod marks;
-mod messages;
 mod query;
 mod records;
 mod room;
@@ -18,7 +17,6 @@ mod search;
 mod share;
 #[cfg(test)]
 mod tests;
-mod threads;
 mod trouble;
 mod whole;
 mod writer;
@@ -26,12 +24,13 @@ mod writer;
 pub use apply::Applied;
 pub use events::{LogEdges, Retention};
 pub(crate) use events::{size, time};
-pub use messages::{Glance, MessageRow, Most, Page};
+pub use query::messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
+use query::messages;
 use room::Room;
 use rusqlite::{Connection, OpenFlags};
 use share::Shares;
@@ -172,7 +171,7 @@ impl Store {
             return Err(StoreError::Newer { found, known: VERSION });
         }
         // One transaction from any version to this one: a crash in between leaves the old one.
-        let steps = [include_str!("store/schema.sql"), include_str!("store/legacy.sql")];
+        let steps = [include_str!("store/schema/schema.sql"), include_str!("store/schema/legacy.sql")];
         let missing: String = (0..).zip(steps).filter(|(before, _)| *before >= found).map(|(_, step)| step).collect();
         if !missing.is_empty() {
             let script = format!("BEGIN IMMEDIATE;\n{missing}\nPRAGMA user_version = {VERSION};\nCOMMIT;");
@@ -180,7 +179,7 @@ impl Store {
         }
         marks::prepare(&db)?;
         // Beside the versions: an older program reads and writes the store without it.
-        db.execute_batch(include_str!("store/share.sql"))?;
+        db.execute_batch(include_str!("store/schema/share.sql"))?;
         let log = events::edges(&db)?;
         let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;

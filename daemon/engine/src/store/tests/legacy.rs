@@ -18,7 +18,7 @@ fn a_store_of_version_1_gets_what_is_new_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("torchat.db");
     let db = Connection::open(&path).unwrap();
-    db.execute_batch(include_str!("../schema.sql")).unwrap();
+    db.execute_batch(include_str!("../schema/schema.sql")).unwrap();
     db.execute_batch("INSERT INTO run (run, at_ms) VALUES (x'0102030405060708', 5); PRAGMA user_version = 1;").unwrap();
     drop(db);
     // The second time finds nothing to do.
