@@ -119,7 +119,17 @@ fn plan(goal: Goal, log: &mut Log) -> anyhow::Result<Plan> {
     display.clear();
     ensure!(status.success(), "cargo metadata ended with {status}");
     let metadata = serde_json::from_str(&metadata).context("cargo metadata says no JSON")?;
-    Plan::new(&metadata, goal, &PROGRAMS).context("cargo metadata lacks something")
+    Plan::new(&metadata, &tree(goal)?, goal, &PROGRAMS).context("cargo metadata lacks something")
+}
+
+/// The packages that features select, a line each.
+fn tree(goal: Goal) -> anyhow::Result<String> {
+    let edges = if goal == Goal::Programs { "normal,build" } else { "normal,build,dev" };
+    let mut command = cargo();
+    command.args(["tree", "--workspace", "--prefix", "none", "--format", "{p}", "--edges", edges]);
+    let output = command.output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The platform that we build for.

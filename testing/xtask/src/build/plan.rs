@@ -25,8 +25,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads what `cargo metadata` printed. None if something is missing in it.
-    pub(super) fn new(metadata: &Value, goal: Goal, programs: &[&str]) -> Option<Self> {
+    /// Reads what `cargo metadata` and `cargo tree` printed. None if something is missing in the first.
+    ///
+    /// `tree` holds lines `NAME vVERSION ..`. The metadata name optional dependencies too that no feature selects, and the tree
+    /// alone would not say what our packages consist of.
+    pub(super) fn new(metadata: &Value, tree: &str, goal: Goal, programs: &[&str]) -> Option<Self> {
+        let selected: BTreeSet<(&str, &str)> =
+            tree.lines().filter_map(|line| line.split(' ').next().zip(line.split(' ').nth(1))).collect();
         let mut plan = Self::default();
         let mut packages = BTreeMap::new();
         for package in metadata["packages"].as_array()? {
@@ -59,7 +64,7 @@ impl Plan {
                 let targets = targets(packages.get(id)).flat_map(|target| wanted(target, goal, programs));
                 let part = |target| Part { package: id.to_owned(), target: Some(target) };
                 plan.parts.extend(targets.map(part));
-            } else {
+            } else if is_selected(packages.get(id)?, &selected) {
                 plan.parts.insert(Part { package: id.to_owned(), target: None });
             }
         }
@@ -86,6 +91,11 @@ impl Plan {
 
 fn targets<'a>(package: Option<&&'a Value>) -> impl Iterator<Item = &'a Value> {
     package.and_then(|package| package["targets"].as_array()).into_iter().flatten()
+}
+
+fn is_selected(package: &Value, selected: &BTreeSet<(&str, &str)>) -> bool {
+    let version = format!("v{}", package["version"].as_str().unwrap_or_default());
+    package["name"].as_str().is_some_and(|name| selected.contains(&(name, version.as_str())))
 }
 
 fn kind_and_name(target: &Value) -> Option<(String, String)> {

@@ -10,18 +10,23 @@ use std::time::Duration;
 const OURS: &str = "path+file:///here/daemon#torchatd@0.1.0";
 const RING: &str = "registry+https://github.com/rust-lang/crates.io-index#ring@0.17.14";
 const TEMPFILE: &str = "registry+https://github.com/rust-lang/crates.io-index#tempfile@3.27.0";
+const PORTABLE: &str = "registry+https://github.com/rust-lang/crates.io-index#portable-atomic@1.15.0";
+/// What cargo's features select: not `portable-atomic`, which the metadata name all the same.
+const TREE: &str = "torchatd v0.1.0 (/here/daemon)\nring v0.17.14\ntempfile v3.27.0\nring v0.17.14 (*)\n";
 
 /// A daemon of ours that needs `ring`, and for its tests `tempfile`; beside it a program that nobody asks for.
 fn metadata() -> Value {
+    let ring = json!([{"pkg": PORTABLE, "dep_kinds": [{"kind": null}]}]);
     let target = |kind: &str, name: &str, test: bool| json!({"kind": [kind], "name": name, "test": test});
     json!({
         "packages": [
-            {"id": OURS, "name": "torchatd", "targets": [
+            {"id": OURS, "name": "torchatd", "version": "0.1.0", "targets": [
                 target("lib", "torchatd", true), target("bin", "torchatd", true), target("bin", "helper", false),
                 target("test", "life", true), target("test", "tor", false),
             ]},
-            {"id": RING, "name": "ring", "targets": [target("lib", "ring", true), target("custom-build", "build", false)]},
-            {"id": TEMPFILE, "name": "tempfile", "targets": [target("lib", "tempfile", true)]},
+            {"id": RING, "name": "ring", "version": "0.17.14", "targets": [target("lib", "ring", true), target("custom-build", "build", false)]},
+            {"id": TEMPFILE, "name": "tempfile", "version": "3.27.0", "targets": [target("lib", "tempfile", true)]},
+            {"id": PORTABLE, "name": "portable-atomic", "version": "1.15.0", "targets": [target("lib", "portable_atomic", true)]},
         ],
         "workspace_members": [OURS],
         "resolve": {"nodes": [
@@ -29,14 +34,15 @@ fn metadata() -> Value {
                 {"pkg": RING, "dep_kinds": [{"kind": null}]},
                 {"pkg": TEMPFILE, "dep_kinds": [{"kind": "dev"}]},
             ]},
-            {"id": RING, "deps": []},
+            {"id": RING, "deps": ring},
+            {"id": PORTABLE, "deps": []},
             {"id": TEMPFILE, "deps": []},
         ]},
     })
 }
 
 fn plan(goal: Goal) -> Plan {
-    Plan::new(&metadata(), goal, &["torchatd"]).unwrap()
+    Plan::new(&metadata(), TREE, goal, &["torchatd"]).unwrap()
 }
 
 /// A message as cargo 1.95 writes it, without what is not read.
