@@ -28,11 +28,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use torchat_core::effect::{Effect, Turn};
+use torchat_core::effect::Effect;
 use torchat_core::handshake::LocalIdentity;
 use torchat_core::input::{ContactChange, Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
+use torchat_core::turn::Turn;
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 
