@@ -15,7 +15,7 @@ pub(crate) use consumers::Consumers;
 pub(crate) use conversation::contact_record;
 pub(crate) use log::LogWriter;
 
-pub use crate::store::Page;
+pub use crate::store::{Page, Trouble, time};
 pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
 pub use refusal::{NotStored, Refusal};
@@ -269,7 +269,8 @@ impl Handle {
     }
 
     /// The wall clock: milliseconds since 1970.
-    pub(crate) fn wall_ms(&self) -> i64 {
+    #[must_use]
+    pub fn wall_ms(&self) -> i64 {
         self.clock.now().wall_ms
     }
 
@@ -283,12 +284,12 @@ impl Handle {
     }
 
     /// Counts a local program that was turned away.
-    pub(crate) fn note_refused_client(&self) {
+    pub fn note_refused_client(&self) {
         self.refused_clients.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a local program for which there was no room.
-    pub(crate) fn note_crowded_out(&self) {
+    pub fn note_crowded_out(&self) {
         self.sent_away.connections.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,9 +1,8 @@
-//! The running part of a torchat daemon, without Tor: the actor that owns the core, links to peers, the dialler, the
-//! store, the unread buffers and the control server.
+//! The running part of a torchat daemon, without Tor and without the control server: the actor that owns the core, links to
+//! peers, the dialler, the store and the unread buffers. Others ask it through its [`handle::Handle`].
 
 mod client_ids;
 pub mod clock;
-pub mod control;
 mod dialer;
 mod engine;
 pub mod handle;

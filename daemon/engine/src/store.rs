@@ -23,8 +23,9 @@ mod whole;
 mod writer;
 
 pub use apply::Applied;
+pub(crate) use events::size;
+pub use events::time;
 pub use events::{LogEdges, Retention};
-pub(crate) use events::{size, time};
 pub use query::messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};

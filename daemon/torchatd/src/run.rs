@@ -21,9 +21,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use torchat_control::{self as control, ControlConfig};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::clock::Clock;
-use torchat_engine::control::{self, ControlConfig};
 use torchat_engine::store::Trouble;
 use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
 

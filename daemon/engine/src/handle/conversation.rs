@@ -287,7 +287,10 @@ impl Handle {
 
     /// The last messages with a peer as the classic contract shows them: at most `n`, and fewer when a reply would have
     /// more than about `bytes`. `make` gets them, and whether there are older ones, in the thread that reads.
-    pub(crate) async fn history_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn history_as<T: Send + 'static>(
         &self,
         peer: PeerId,
         n: u32,
@@ -313,7 +316,10 @@ impl Handle {
 
     /// As [`Handle::page`], with fewer messages when their records have more than `bytes`; a single one may. `make` gets
     /// them in the thread that reads: to write them into an answer there keeps the runtime's threads free.
-    pub(crate) async fn page_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn page_as<T: Send + 'static>(
         &self,
         peer: PeerId,
         page: Page,
@@ -345,7 +351,10 @@ impl Handle {
     }
 
     /// As [`Handle::search`], in the way of [`Handle::page_as`].
-    pub(crate) async fn search_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// As [`Handle::search`].
+    pub async fn search_as<T: Send + 'static>(
         &self,
         text: String,
         peers: Option<Vec<PeerId>>,

@@ -3,7 +3,6 @@
 use super::access::{Access, Gate, Visitor};
 use super::seldom::Seldom;
 use super::{ControlConfig, session};
-use crate::handle::Handle;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use torchat_engine::handle::Handle;
 use torchat_loopback::{CannotTell, Owners, Refused, Users};
 use torchat_protocol::control::token;
 

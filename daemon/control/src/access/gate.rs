@@ -1,16 +1,16 @@
 //! What all connections share about who may: the tokens, the places of those who have proven nothing, the failures.
 
-use super::super::seldom::Seldom;
 use super::Access;
 use super::line::Line;
-use crate::clock::Randomness;
-use crate::handle::{Handle, TokenRow};
+use crate::seldom::Seldom;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use torchat_engine::clock::Randomness;
+use torchat_engine::handle::{Handle, TokenRow};
 use torchat_protocol::control::token::Verifier;
 use zeroize::Zeroizing;
 
@@ -72,7 +72,7 @@ impl Drop for Place {
 
 /// See the module's description. Cheap to clone.
 #[derive(Clone)]
-pub(in super::super) struct Gate(Arc<Shared>);
+pub(crate) struct Gate(Arc<Shared>);
 
 struct Shared {
     handle: Handle,
@@ -99,7 +99,7 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     /// Reads the tokens of the store. If it cannot be read there are none until the next start: everybody who needs one
     /// is refused, and everybody else served.
-    pub(in super::super) async fn open(handle: Handle, must_prove: usize) -> Self {
+    pub(crate) async fn open(handle: Handle, must_prove: usize) -> Self {
         let randomness = Randomness::system();
         let rows = handle.tokens().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the tokens cannot be read, so nobody can use one");
@@ -132,7 +132,7 @@ impl Gate {
     }
 
     /// Whether anybody could prove anything at this moment.
-    pub(in super::super) fn has_tokens(&self) -> bool {
+    pub(crate) fn has_tokens(&self) -> bool {
         let now = self.wall_ms();
         self.tokens().values().any(|known| known.is_good(now))
     }

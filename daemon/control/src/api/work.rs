@@ -2,13 +2,10 @@
 
 use super::answer_line;
 use super::subscription::{allowed, consumer_key};
-use crate::LegacyLine;
-use crate::control::access::Access;
-use crate::control::commands::{WAIT_DEFAULT_S, WAIT_MAX_S};
-use crate::control::contacts::{INVITE_DEFAULT_H, INVITE_MAX_H};
-use crate::control::pages::{Desk, Held, Turn};
-use crate::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
-use crate::store::time;
+use crate::access::Access;
+use crate::commands::{WAIT_DEFAULT_S, WAIT_MAX_S};
+use crate::contacts::{INVITE_DEFAULT_H, INVITE_MAX_H};
+use crate::pages::{Desk, Held, Turn};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -17,6 +14,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
+use torchat_engine::LegacyLine;
+use torchat_engine::handle::time;
+use torchat_engine::handle::{DeliveryWait, EventLog, Handle, Page as Part, Refusal};
 use torchat_protocol::control::api::command::{
     Ack, AckAnswer, Add, AddAnswer, Cancel, CancelAnswer, CheckAnswer, ContactsAnswer, Conversations,
     ConversationsAnswer, Cursors, CursorsAnswer, Events, EventsAnswer, History, Invite, InviteAnswer, Legacy,
@@ -475,10 +475,10 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_row_in_the_table() {
-        use crate::store::Trouble;
         use Refusal::*;
+        use torchat_engine::handle::Trouble;
         let text = String::new;
-        let not = |trouble| crate::handle::NotStored { trouble, why: text() };
+        let not = |trouble| torchat_engine::handle::NotStored { trouble, why: text() };
         let all = [
             ToSelf,
             TextTooLong(1),

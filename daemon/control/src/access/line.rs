@@ -65,7 +65,7 @@ impl Line {
 
 /// A stream that its [`Line`] can cut.
 #[derive(Debug)]
-pub(in super::super) struct Guarded<S> {
+pub(crate) struct Guarded<S> {
     stream: S,
     line: Arc<Line>,
 }

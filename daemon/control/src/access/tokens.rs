@@ -2,9 +2,9 @@
 
 use super::Access;
 use super::gate::{Gate, Known, known};
-use crate::clock::Randomness;
-use crate::handle::{Refusal, TokenRow};
 use std::collections::BTreeSet;
+use torchat_engine::clock::Randomness;
+use torchat_engine::handle::{Refusal, TokenRow};
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
 use torchat_protocol::control::api::{ApiError, Onion, Right, record};
 use torchat_protocol::control::token;
@@ -24,7 +24,7 @@ const DAY_MS: i64 = 86_400_000;
 ///
 /// # Errors
 /// `bad-request`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
-pub(in super::super) async fn token_command(
+pub(crate) async fn token_command(
     gate: &Gate,
     access: &Access,
     request: &Tokens,

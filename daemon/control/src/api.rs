@@ -13,8 +13,6 @@ use super::ControlConfig;
 use super::access::{Access, Audited, Visitor, is_audited, is_in_namespace, not_authenticated};
 use super::pages::{Desk, Held};
 use super::source::{Found, Source};
-use crate::clock::Randomness;
-use crate::handle::{Handle, Refusal, SendOptions, Sending};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
@@ -27,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::ContactChange;
+use torchat_engine::clock::Randomness;
+use torchat_engine::handle::{Handle, Refusal, SendOptions, Sending};
 use torchat_protocol::control::api::command::{
     self, COMMANDS, Command, Hello, HelloAnswer, HostAnswer, Limits, Nothing, Send, SendAnswer, Wait, Welcome,
 };

@@ -4,13 +4,13 @@
 //! a task of its own, so a client that resets its connection right behind its words changes nothing about either. The second
 //! line says `unseen` only if the daemon ended in between.
 
-use super::super::seldom::Seldom;
 use super::{Access, Gate};
+use crate::seldom::Seldom;
 use torchat_protocol::control::api::Right;
 use torchat_protocol::id::PeerId;
 
 /// Whether a command leaves lines in the audit.
-pub(in super::super) fn is_audited(right: Option<Right>) -> bool {
+pub(crate) fn is_audited(right: Option<Right>) -> bool {
     matches!(right, Some(Right::Contacts | Right::Admin))
 }
 
@@ -23,7 +23,7 @@ fn line(who: &str, command: &str, peer: Option<&str>, code: &str) {
 /// A command that was accepted. Its second line is written by [`Self::end`], or `unseen` when it is dropped: it may be done or
 /// not.
 #[derive(Debug)]
-pub(in super::super) struct Audited {
+pub(crate) struct Audited {
     who: String,
     command: &'static str,
     peer: Option<String>,
@@ -32,7 +32,7 @@ pub(in super::super) struct Audited {
 
 impl Audited {
     /// Writes the first line. To be called before anything is done.
-    pub(in super::super) fn begin(access: &Access, command: &'static str, peer: Option<&PeerId>) -> Self {
+    pub(crate) fn begin(access: &Access, command: &'static str, peer: Option<&PeerId>) -> Self {
         let begun =
             Self { who: access.who.clone(), command, peer: peer.map(|peer| peer.short().to_string()), ended: false };
         begun.line("begun");
@@ -40,7 +40,7 @@ impl Audited {
     }
 
     /// Writes the second line.
-    pub(in super::super) fn end(mut self, code: &str) {
+    pub(crate) fn end(mut self, code: &str) {
         self.ended = true;
         self.line(code);
     }
@@ -61,13 +61,7 @@ impl Drop for Audited {
 impl Gate {
     /// Leaves a line about a command that somebody may not use. One a minute and somebody, with a count: else whoever may do
     /// nothing could still turn the audit over.
-    pub(in super::super) fn audit_refusal(
-        &self,
-        access: &Access,
-        command: &'static str,
-        peer: Option<&PeerId>,
-        code: &str,
-    ) {
+    pub(crate) fn audit_refusal(&self, access: &Access, command: &'static str, peer: Option<&PeerId>, code: &str) {
         let (who, peer, code) = (access.who.clone(), peer.map(|peer| peer.short().to_string()), code.to_owned());
         self.refusals_of(&access.who).note(move |count| {
             if count == 1 {

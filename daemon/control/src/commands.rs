@@ -3,12 +3,12 @@
 use super::access::{Access, Audited, Gate, is_audited};
 use super::pages::{self, Desk};
 use super::{contacts, legacy};
-use crate::LegacyLease;
-use crate::handle::{DeliveryWait, Handle, HistoryLine, Lease, Refusal};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
 use torchat_core::input::ContactChange;
+use torchat_engine::LegacyLease;
+use torchat_engine::handle::{DeliveryWait, Handle, HistoryLine, Lease, Refusal};
 use torchat_protocol::control::api::COMMANDS;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};

@@ -1,11 +1,11 @@
 //! The commands that say who may write to us: `id` = peer, `msg` = argument.
 
 use super::commands::{date, peer, refused};
-use crate::handle::Handle;
 use serde_json::{Value, json};
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_core::view::ContactView;
+use torchat_engine::handle::Handle;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::invite::Invite;

@@ -1,15 +1,17 @@
 #![allow(clippy::unwrap_used)]
 use super::gate::known;
 use super::*;
-use crate::clock::{Clock, Randomness};
-use crate::handle::TokenRow;
-use crate::transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
-use crate::{Engine, EngineConfig, Storage, World};
 use futures::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use torchat_core::handshake::LocalIdentity;
+use torchat_engine::clock::{Clock, Randomness};
+use torchat_engine::handle::TokenRow;
+use torchat_engine::transport::{
+    BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport,
+};
+use torchat_engine::{Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::token::Token;
 
 const START_MS: i64 = 1_790_000_000_000;
@@ -32,23 +34,20 @@ impl Transport for Nobody {
 struct Place {
     gate: Gate,
     clock: Clock,
-    _dir: tempfile::TempDir,
     _incoming: mpsc::Sender<Incoming>,
 }
 
 /// A running engine with a clock that can be set, and a gate with room for two.
 async fn place() -> Place {
-    let dir = tempfile::tempdir().unwrap();
     let clock = Clock::simulated(START_MS);
     let identity = LocalIdentity::from_seeds(&[1; 32], &[2; 32], clock.now_s()).unwrap();
     let (_incoming, incoming) = mpsc::channel(1);
     let (_, status) = watch::channel(NetworkStatus::default());
     let network = Network { transport: Arc::new(Nobody(status)), incoming, callers: Callers::default() };
-    let store = crate::store::Store::open(&dir.path().join("db")).unwrap();
-    let storage = Storage::Shared(Arc::new(std::sync::Mutex::new(store)));
+    let storage = Storage::in_memory().unwrap();
     let world = World { clock: clock.clone(), randomness: Randomness::seeded(1) };
     let running = Engine::start(EngineConfig::default(), identity, storage, network, world).unwrap();
-    Place { gate: Gate::open(running.handle, 2).await, clock, _dir: dir, _incoming }
+    Place { gate: Gate::open(running.handle, 2).await, clock, _incoming }
 }
 
 fn token(name: &str) -> Token {

@@ -3,7 +3,7 @@
 //! Answers have a deadline, because a client that asks and does not read would fill our memory. Events have none: at most
 //! one piece of them is here, the rest is in the log, so whoever reads slowly costs nothing.
 
-use crate::control::pages::Held;
+use crate::pages::Held;
 use serde::Serialize;
 use std::io;
 use std::time::Duration;

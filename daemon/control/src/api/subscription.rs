@@ -6,13 +6,13 @@
 use super::consumers::{Claim, Consumers, is_name};
 use super::lines::{Pending, line, push_line};
 use super::work::{Context, fail, refused, scrub};
-use crate::control::access::Access;
-use crate::control::pages::Desk;
-use crate::handle::EventLog;
+use crate::access::Access;
+use crate::pages::Desk;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use torchat_engine::handle::EventLog;
 use torchat_protocol::control::api::command::{From, Place, Subscribe, SubscribeAnswer};
 use torchat_protocol::control::api::event::Filter;
 use torchat_protocol::control::api::{ApiError, Line, Onion, Ref};

@@ -2,9 +2,9 @@
 
 use super::commands::{Held, Outcome, REPLY_BYTES, count, date, refused};
 use super::pages::Desk;
-use crate::LegacyLine;
-use crate::handle::Handle;
 use serde_json::{Value, json};
+use torchat_engine::LegacyLine;
+use torchat_engine::handle::Handle;
 use torchat_protocol::control::{Reply, Request};
 
 /// Bytes of a line and its entry without their texts, at most.
