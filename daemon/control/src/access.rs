@@ -5,17 +5,18 @@
 
 mod audit;
 mod gate;
-mod line;
+mod guard;
 mod tokens;
 
-pub(super) use audit::{Audited, is_audited};
-pub(super) use gate::Gate;
-pub(super) use line::Guarded;
-pub(super) use tokens::token_command;
+pub(crate) use audit::{Audited, is_audited};
+pub(crate) use gate::Gate;
+pub(crate) use guard::Guarded;
+pub(crate) use tokens::token_command;
 
-use gate::{Known, Place};
-use line::Line;
+use gate::{Known, ProofSlot};
+use guard::Guard;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -36,34 +37,55 @@ const EXPIRY_LOOK: Duration = Duration::from_secs(60);
 const NAMESPACES: [&str; 2] = ["token:", "uid:"];
 
 /// Whether a key that a program gives looks like one in a namespace.
-pub(super) fn is_in_namespace(key: &str) -> bool {
+pub(crate) fn is_in_namespace(key: &str) -> bool {
     NAMESPACES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// As whom a connection is taken. In words, for the audit: `own user`, `uid 1001`, `token cron`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The daemon's own user.
+    Owner,
+    /// A user of the group socket, by uid.
+    User(u32),
+    /// Whoever proves the token of this name.
+    Token(String),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner => f.write_str("own user"),
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Token(name) => write!(f, "token {name}"),
+        }
+    }
 }
 
 /// What a connection may do, and in whose name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Access {
-    /// Who it is, for the audit: `own user`, `uid 1001`, `token cron`.
-    pub(super) who: String,
+pub(crate) struct Access {
+    /// Who it is.
+    pub(crate) who: Identity,
     /// What it may do.
-    pub(super) rights: BTreeSet<Right>,
+    pub(crate) rights: BTreeSet<Right>,
     /// The conversations that it is good for; `None`: all.
-    pub(super) peers: Option<Arc<BTreeSet<PeerId>>>,
+    pub(crate) peers: Option<Arc<BTreeSet<PeerId>>>,
     /// What stands before its consumers and `client_id`s, so that nobody moves or repeats those of others. Nothing for the
     /// own user, `uid:1001/`, `token:cron/`: no name of the own user's has such a character.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl Access {
     /// The daemon's own user: everything.
-    pub(super) fn own_user() -> Self {
-        Self { who: "own user".into(), rights: BTreeSet::from([Right::Admin]), peers: None, namespace: String::new() }
+    pub(crate) fn own_user() -> Self {
+        Self { who: Identity::Owner, rights: BTreeSet::from([Right::Admin]), peers: None, namespace: String::new() }
     }
 
     /// A user of the group socket.
-    pub(super) fn group_user(uid: u32, rights: impl IntoIterator<Item = Right>) -> Self {
+    pub(crate) fn group_user(uid: u32, rights: impl IntoIterator<Item = Right>) -> Self {
         Self {
-            who: format!("uid {uid}"),
+            who: Identity::User(uid),
             rights: rights.into_iter().collect(),
             peers: None,
             namespace: format!("uid:{uid}/"),
@@ -71,13 +93,13 @@ impl Access {
     }
 
     /// Whoever proves a token.
-    pub(super) fn token(
+    pub(crate) fn token(
         name: &str,
         rights: impl IntoIterator<Item = Right>,
         peers: Option<Arc<BTreeSet<PeerId>>>,
     ) -> Self {
         Self {
-            who: format!("token {name}"),
+            who: Identity::Token(name.to_owned()),
             rights: rights.into_iter().collect(),
             peers,
             namespace: format!("token:{name}/"),
@@ -85,17 +107,17 @@ impl Access {
     }
 
     /// Whether a command may be used that needs this right; `None`: everybody who may connect.
-    pub(super) fn allows(&self, right: Option<Right>) -> bool {
+    pub(crate) fn allows(&self, right: Option<Right>) -> bool {
         right.is_none_or(|right| self.rights.contains(&right) || self.rights.contains(&Right::Admin))
     }
 
     /// Whether it may know of this peer and write to it.
-    pub(super) fn sees(&self, peer: &PeerId) -> bool {
+    pub(crate) fn sees(&self, peer: &PeerId) -> bool {
         self.peers.as_ref().is_none_or(|peers| peers.contains(peer))
     }
 
     /// A stored key as its owner gave it; `None`: it is somebody else's.
-    pub(super) fn own_key(&self, key: &str) -> Option<String> {
+    pub(crate) fn own_key(&self, key: &str) -> Option<String> {
         if self.namespace.is_empty() && is_in_namespace(key) {
             return None;
         }
@@ -103,7 +125,7 @@ impl Access {
     }
 
     /// Whether the classic contract is allowed, which knows no rights: only to whoever has them all.
-    pub(super) fn is_classic(&self) -> bool {
+    pub(crate) fn is_classic(&self) -> bool {
         self.rights.contains(&Right::Admin) && self.peers.is_none()
     }
 }
@@ -114,20 +136,20 @@ impl Access {
 /// revoked or has expired, when nothing was proven in time, and when too much was said before. So a session needs only to
 /// ask [`Visitor::access`] before each command, and to end after an error of the three functions here.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     gate: Gate,
     /// What a proof must name.
     address: String,
     /// The Unix socket is never slowed down by what happens on TCP.
     tcp: bool,
     state: State,
-    line: Arc<Line>,
+    guard: Arc<Guard>,
     /// Given back as soon as it has proven something.
-    place: Option<Place>,
+    slot: Option<ProofSlot>,
     watch: Option<Watch>,
 }
 
-/// Cuts the line in time.
+/// Cuts the stream in time.
 #[derive(Debug)]
 struct Watch {
     /// It is told once what was proven.
@@ -152,36 +174,36 @@ enum State {
 
 impl Visitor {
     /// Somebody who needs no proof to connect.
-    pub(super) fn free(gate: &Gate, address: String, access: Access) -> Self {
-        Self::new(gate, address, State::Free(Arc::new(access)), Line::new(usize::MAX))
+    pub(crate) fn free(gate: &Gate, address: String, access: Access) -> Self {
+        Self::new(gate, address, State::Free(Arc::new(access)), Guard::new(usize::MAX))
     }
 
     /// Somebody who can only prove a token; when too many are at it, a random one of them goes. `None`: there is nothing
     /// to prove.
-    pub(super) fn stranger(gate: &Gate, address: String) -> Option<Self> {
+    pub(crate) fn stranger(gate: &Gate, address: String) -> Option<Self> {
         if !gate.has_tokens() {
             return None;
         }
-        let line = Line::new(UNPROVEN_BYTES);
-        let place = gate.place(line.clone())?;
-        let mut visitor = Self::new(gate, address, State::MustProve, line);
-        visitor.place = Some(place);
+        let guard = Guard::new(UNPROVEN_BYTES);
+        let slot = gate.slot(guard.clone())?;
+        let mut visitor = Self::new(gate, address, State::MustProve, guard);
+        visitor.slot = Some(slot);
         visitor.watch();
         Some(visitor)
     }
 
-    fn new(gate: &Gate, address: String, state: State, line: Arc<Line>) -> Self {
+    fn new(gate: &Gate, address: String, state: State, guard: Arc<Guard>) -> Self {
         let tcp = address != token::UNIX;
-        Self { gate: gate.clone(), address, tcp, state, line, place: None, watch: None }
+        Self { gate: gate.clone(), address, tcp, state, guard, slot: None, watch: None }
     }
 
     /// The connection's stream, to be used instead of the bare one.
-    pub(super) fn guard<S>(&self, stream: S) -> Guarded<S> {
-        Guarded::new(stream, self.line.clone())
+    pub(crate) fn guard<S>(&self, stream: S) -> Guarded<S> {
+        Guarded::new(stream, self.guard.clone())
     }
 
     /// For TOKEN: see [`token_command`].
-    pub(super) fn gate(&self) -> Gate {
+    pub(crate) fn gate(&self) -> Gate {
         self.gate.clone()
     }
 
@@ -190,7 +212,7 @@ impl Visitor {
     /// # Errors
     /// `not-authenticated` as long as a proof is needed, and for ever after a token that was proven has ended: the
     /// answer to give before the connection ends.
-    pub(super) fn access(&self) -> Result<Arc<Access>, ApiError> {
+    pub(crate) fn access(&self) -> Result<Arc<Access>, ApiError> {
         match &self.state {
             State::Free(access) => Ok(access.clone()),
             State::Proven(known) if known.is_good(self.gate.wall_ms()) => Ok(known.access.clone()),
@@ -203,7 +225,7 @@ impl Visitor {
     ///
     /// # Errors
     /// `bad-request` for what is no name or no nonce, `not-authenticated` after another proof; the connection then ends.
-    pub(super) fn begin_proof(&mut self, token: &str, nonce: &str) -> Result<String, ApiError> {
+    pub(crate) fn begin_proof(&mut self, token: &str, nonce: &str) -> Result<String, ApiError> {
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Free(_) | State::MustProve => {}
             State::Proving { .. } | State::Proven(_) | State::Failed => return Err(not_authenticated()),
@@ -232,7 +254,7 @@ impl Visitor {
     ///
     /// # Errors
     /// `not-authenticated`, whatever was wrong; the connection then ends.
-    pub(super) async fn end_proof(&mut self, proof: &str) -> Result<String, ApiError> {
+    pub(crate) async fn end_proof(&mut self, proof: &str) -> Result<String, ApiError> {
         // The nonce is used now, whatever comes of it.
         let state = std::mem::replace(&mut self.state, State::Failed);
         let State::Proving { name, client_nonce, server_nonce, known, verifier } = state else {
@@ -255,24 +277,24 @@ impl Visitor {
         };
         let told = self.watch.as_mut().and_then(|watch| watch.tell.take()).map(|tell| tell.send(known.clone()));
         if !matches!(told, Some(Ok(()))) {
-            // The watch has just cut the line.
+            // The watch has just cut the stream.
             return Err(not_authenticated());
         }
-        self.place = None;
-        self.line.open();
+        self.slot = None;
+        self.guard.open();
         self.state = State::Proven(known);
         Ok(answer.to_string())
     }
 
-    /// Begins to watch the line.
+    /// Begins to watch over the stream.
     fn watch(&mut self) {
         let (tell, told) = oneshot::channel::<Arc<Known>>();
-        let (gate, line) = (self.gate.clone(), self.line.clone());
+        let (gate, guard) = (self.gate.clone(), self.guard.clone());
         let task = tokio::spawn(async move {
             if let Ok(Ok(known)) = tokio::time::timeout(PROOF_TIME, told).await {
                 until_it_ends(&gate, &known).await;
             }
-            line.cut();
+            guard.cut();
         });
         self.watch = Some(Watch { tell: Some(tell), _task: AbortOnDropHandle::new(task) });
     }
@@ -294,7 +316,7 @@ async fn until_it_ends(gate: &Gate, known: &Known) {
 }
 
 /// The answer to everything on a connection that has not proven what it must, and to a proof that failed.
-pub(super) fn not_authenticated() -> ApiError {
+pub(crate) fn not_authenticated() -> ApiError {
     ApiError::new("not-authenticated", "this connection has not proven a token that is good now")
 }
 

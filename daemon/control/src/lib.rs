@@ -8,16 +8,18 @@
 
 mod access;
 mod api;
-mod commands;
-mod contacts;
-mod legacy;
+mod bind;
+mod carrier;
+mod classic;
+mod contract;
 mod listener;
-mod pages;
+mod objects;
+mod page_budget;
 mod seldom;
-mod session;
-mod source;
+mod verbs;
 
-pub use listener::{BindError, Listeners, bind_group, bind_tcp, bind_unix, serve};
+pub use bind::{BindError, Listeners, bind_group, bind_tcp, bind_unix};
+pub use listener::serve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

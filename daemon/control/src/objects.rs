@@ -4,10 +4,15 @@
 //! come; when 16 wait, nothing more is read. A task of its own for the reading was rejected: two wake-ups for each request
 //! were about a fifth of what HOST costs with many connections.
 
-use super::ControlConfig;
+use crate::ControlConfig;
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use std::task::{Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use torchat_protocol::control::finder::{FindError, Finder, Framing};
@@ -17,13 +22,11 @@ const WAITING: usize = 16;
 /// What a connection may hold of unfinished and waiting objects without asking.
 const FREE_BYTES: usize = 64 * 1024;
 
-/// Bytes that are read at once, as long as few come.
-const SMALL_READ: usize = 256;
-/// Bytes that are read at once when many come.
-const LARGE_READ: usize = 8 * 1024;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 8 * 1024;
 
 /// What was found.
-pub(super) enum Found {
+pub(crate) enum Found {
     Request {
         bytes: Vec<u8>,
         framing: Framing,
@@ -43,14 +46,12 @@ pub(super) enum Found {
 }
 
 /// See the module's description.
-pub(super) struct Source<R> {
+pub(crate) struct Objects<R> {
     reader: R,
     config: Arc<ControlConfig>,
     /// For connections that bring much at once.
     large: Arc<Semaphore>,
     finder: Finder,
-    /// A connection that waits costs little; one that brings much gets more room.
-    buffer: Vec<u8>,
     /// Until when the object that was begun must be whole.
     due: Option<Instant>,
     room: Option<Arc<OwnedSemaphorePermit>>,
@@ -60,14 +61,13 @@ pub(super) struct Source<R> {
     ended: bool,
 }
 
-impl<R: AsyncRead + Unpin> Source<R> {
-    pub(super) fn new(reader: R, config: Arc<ControlConfig>, large: Arc<Semaphore>) -> Self {
+impl<R: AsyncRead + Unpin> Objects<R> {
+    pub(crate) fn new(reader: R, config: Arc<ControlConfig>, large: Arc<Semaphore>) -> Self {
         Self {
             reader,
             config,
             large,
             finder: Finder::default(),
-            buffer: vec![0; SMALL_READ],
             due: None,
             room: None,
             waiting: VecDeque::new(),
@@ -76,7 +76,7 @@ impl<R: AsyncRead + Unpin> Source<R> {
     }
 
     /// The next thing in its order; after an end, ends. May be dropped while it waits: then nothing is lost.
-    pub(super) async fn next(&mut self) -> Found {
+    pub(crate) async fn next(&mut self) -> Found {
         match self.waiting.pop_front() {
             Some(found) => found,
             None if self.ended => Found::Broken,
@@ -86,7 +86,7 @@ impl<R: AsyncRead + Unpin> Source<R> {
 
     /// Reads on while something is in work. Returns when the connection is broken, and else never. May be dropped at any
     /// time.
-    pub(super) async fn until_broken(&mut self) {
+    pub(crate) async fn until_broken(&mut self) {
         while !self.ended && self.waiting.len() < WAITING {
             let found = self.find().await;
             let broken = matches!(found, Found::Broken);
@@ -98,20 +98,36 @@ impl<R: AsyncRead + Unpin> Source<R> {
         std::future::pending().await
     }
 
+    /// What is here already, without reading. `None`: only reading can tell.
+    pub(crate) fn at_hand(&mut self) -> Option<Found> {
+        match self.waiting.pop_front() {
+            Some(found) => Some(found),
+            None if self.ended => None,
+            None => self.found(),
+        }
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        let error = match self.finder.next_object() {
+            Ok(None) => return None,
+            Ok(Some(bytes)) => {
+                self.due = None;
+                let framing = self.finder.framing().unwrap_or(Framing::Plain);
+                return Some(Found::Request { bytes, framing, _room: self.room.clone() });
+            }
+            Err(error) => error,
+        };
+        let framing = self.finder.framing().unwrap_or(Framing::Plain);
+        Some(self.end(match error {
+            FindError::Foreign => Found::Foreign,
+            error => Found::Bad { error, framing },
+        }))
+    }
+
     async fn find(&mut self) -> Found {
         loop {
-            match self.finder.next_object() {
-                Ok(Some(bytes)) => {
-                    self.due = None;
-                    let framing = self.finder.framing().unwrap_or(Framing::Plain);
-                    return Found::Request { bytes, framing, _room: self.room.clone() };
-                }
-                Ok(None) => {}
-                Err(FindError::Foreign) => return self.end(Found::Foreign),
-                Err(error) => {
-                    let framing = self.finder.framing().unwrap_or(Framing::Plain);
-                    return self.end(Found::Bad { error, framing });
-                }
+            if let Some(found) = self.found() {
+                return found;
             }
             if self.finder.unfinished() == 0 {
                 self.due = None;
@@ -122,27 +138,33 @@ impl<R: AsyncRead + Unpin> Source<R> {
             if self.finder.unfinished() > FREE_BYTES && self.room.is_none() {
                 self.room = self.large.clone().acquire_owned().await.ok().map(Arc::new);
             }
-            let read = self.reader.read(&mut self.buffer);
-            let read = match self.due {
+            let due = self.due;
+            let read = self.read();
+            let read = match due {
                 Some(due) => tokio::time::timeout_at(due, read).await.unwrap_or_else(|_| {
                     tracing::debug!("a local client did not finish its object");
-                    Err(std::io::ErrorKind::TimedOut.into())
+                    Err(io::ErrorKind::TimedOut.into())
                 }),
                 None => read.await,
             };
             match read {
                 Ok(0) => return self.end(Found::End),
-                Ok(n) => {
-                    self.finder.push(self.buffer.get(..n).unwrap_or_default());
-                    if n == self.buffer.len() && n < LARGE_READ {
-                        self.buffer = vec![0; LARGE_READ];
-                    } else if n < SMALL_READ && self.buffer.len() > SMALL_READ {
-                        self.buffer = vec![0; SMALL_READ];
-                    }
-                }
+                Ok(_) => {}
                 Err(_) => return self.end(Found::Broken),
             }
         }
+    }
+
+    /// Reads once, and returns how many bytes came. They are read to the stack, so a connection that waits holds no buffer.
+    async fn read(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer))?;
+            self.finder.push(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+        .await
     }
 
     fn end(&mut self, found: Found) -> Found {

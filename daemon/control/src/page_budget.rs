@@ -15,13 +15,13 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Pages that are read from the store at the same time, on all connections: one less than there are threads that read it, so
+/// PageBudget that are read from the store at the same time, on all connections: one less than there are threads that read it, so
 /// that a look for a key waits for no page.
 const READS: usize = 2;
-/// Pages of a connection that are read or held at the same time, and as many batches of events.
+/// PageBudget of a connection that are read or held at the same time, and as many batches of events.
 const PLACES: usize = 1;
 /// Bytes of a page that a connection always gets. A single message may be longer.
-pub(super) const ALLOWANCE_BYTES: usize = 32 * 1024;
+pub(crate) const ALLOWANCE_BYTES: usize = 32 * 1024;
 /// Kibibytes of pages beyond the allowances, of all connections.
 const POOL_KIB: usize = 8 * 1024;
 /// A page gets at most this part of what is left of the pool.
@@ -29,22 +29,22 @@ const PART: usize = 2;
 
 /// What all connections share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Pages {
+pub(crate) struct PageBudget {
     turns: Arc<Semaphore>,
     /// A permit is a kibibyte.
     pool: Arc<Semaphore>,
 }
 
-impl Default for Pages {
+impl Default for PageBudget {
     fn default() -> Self {
         Self { turns: Arc::new(Semaphore::new(READS)), pool: Arc::new(Semaphore::new(POOL_KIB)) }
     }
 }
 
-impl Pages {
+impl PageBudget {
     /// A connection's own place.
-    pub(super) fn desk(&self) -> Desk {
-        Desk {
+    pub(crate) fn share(&self) -> PageShare {
+        PageShare {
             pages: self.clone(),
             answers: Arc::new(Semaphore::new(PLACES)),
             events: Arc::new(Semaphore::new(PLACES)),
@@ -62,26 +62,27 @@ impl Pages {
 
 /// The place of one connection: it holds one page of an answer and one batch of events at a time. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
-    pages: Pages,
+pub(crate) struct PageShare {
+    pages: PageBudget,
     answers: Arc<Semaphore>,
     events: Arc<Semaphore>,
 }
 
-impl Desk {
-    /// Waits for a turn at reading a page of at most `most` bytes, until the connection's page before it is taken.
-    pub(super) async fn page(&self, most: usize) -> Turn {
+impl PageShare {
+    /// Waits until a page of at most `most` bytes may be read: until the connection's page before it is taken, and few enough
+    /// are read at the moment.
+    pub(crate) async fn page(&self, most: usize) -> ReadPermit {
         let place = acquire(&self.answers).await;
         let read = acquire(&self.pages.turns).await;
         let room = self.pages.grant(most);
-        Turn { held: Held { _place: place, room }, _read: read }
+        ReadPermit { held: PagePermit { _place: place, room }, _read: read }
     }
 
     /// The same for a batch of events of a subscription. Its client may take it whenever it likes, so it gets nothing of
     /// the pool.
-    pub(super) async fn batch(&self) -> Turn {
+    pub(crate) async fn batch(&self) -> ReadPermit {
         let place = acquire(&self.events).await;
-        Turn { held: Held { _place: place, room: None }, _read: acquire(&self.pages.turns).await }
+        ReadPermit { held: PagePermit { _place: place, room: None }, _read: acquire(&self.pages.turns).await }
     }
 }
 
@@ -90,21 +91,21 @@ async fn acquire(semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     semaphore.clone().acquire_owned().await.ok()
 }
 
-/// A turn at reading. Dropped, it and its room are free.
+/// May read now. Dropped, it and its room are free.
 #[derive(Debug)]
-pub(super) struct Turn {
-    held: Held,
+pub(crate) struct ReadPermit {
+    held: PagePermit,
     _read: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn {
+impl ReadPermit {
     /// Bytes that may be read.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         ALLOWANCE_BYTES + self.held.pooled_kib() * 1024
     }
 
     /// The end of the reading: what has so many bytes is held from now on.
-    pub(super) fn hold(mut self, bytes: usize) -> Held {
+    pub(crate) fn hold(mut self, bytes: usize) -> PagePermit {
         let pooled = bytes.saturating_sub(ALLOWANCE_BYTES).div_ceil(1024);
         let unused = self.held.pooled_kib().saturating_sub(pooled);
         if let Some(room) = &mut self.held.room {
@@ -116,12 +117,12 @@ impl Turn {
 
 /// Something in memory that its client has not taken. Dropped when it has.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct PagePermit {
     _place: Option<OwnedSemaphorePermit>,
     room: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl PagePermit {
     fn pooled_kib(&self) -> usize {
         self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
@@ -136,22 +137,22 @@ mod tests {
     const MOST: usize = 1 << 20;
 
     /// A page that is as large as it may be, and never taken.
-    fn fill(desk: &Desk) -> (usize, Held) {
-        let turn = desk.page(MOST).now_or_never().expect("nobody has to wait");
-        let bytes = turn.bytes();
-        (bytes, turn.hold(bytes))
+    fn fill(share: &PageShare) -> (usize, PagePermit) {
+        let permit = share.page(MOST).now_or_never().expect("nobody has to wait");
+        let bytes = permit.bytes();
+        (bytes, permit.hold(bytes))
     }
 
     #[test]
     fn whoever_never_reads_leaves_room_for_the_others() {
-        let pages = Pages::default();
-        let held: Vec<_> = (0..2000).map(|_| fill(&pages.desk())).collect();
+        let pages = PageBudget::default();
+        let held: Vec<_> = (0..2000).map(|_| fill(&pages.share())).collect();
         assert!(held.iter().all(|(bytes, _)| (ALLOWANCE_BYTES..=MOST).contains(bytes)));
         let beyond: usize = held.iter().map(|(bytes, _)| bytes - ALLOWANCE_BYTES).sum();
         assert!(beyond <= POOL_KIB * 1024, "{beyond}");
         assert_eq!(held[0].0, MOST, "alone, a page is as large as it may be");
         // The next one is served at once, and when the others are gone everything is there again.
-        assert!(fill(&pages.desk()).0 >= ALLOWANCE_BYTES);
+        assert!(fill(&pages.share()).0 >= ALLOWANCE_BYTES);
         drop(held);
         assert_eq!(pages.pool.available_permits(), POOL_KIB);
         assert_eq!(pages.turns.available_permits(), READS);
@@ -159,22 +160,22 @@ mod tests {
 
     #[test]
     fn a_connection_holds_one_page_and_one_batch() {
-        let desk = Pages::default().desk();
-        let (_, held) = fill(&desk);
-        assert!(desk.page(MOST).now_or_never().is_none(), "the one before is not taken");
-        let batch = desk.batch().now_or_never().expect("events are apart").hold(1);
-        assert!(desk.batch().now_or_never().is_none());
+        let share = PageBudget::default().share();
+        let (_, held) = fill(&share);
+        assert!(share.page(MOST).now_or_never().is_none(), "the one before is not taken");
+        let batch = share.batch().now_or_never().expect("events are apart").hold(1);
+        assert!(share.batch().now_or_never().is_none());
         drop((held, batch));
-        assert!(desk.page(MOST).now_or_never().is_some() && desk.batch().now_or_never().is_some());
+        assert!(share.page(MOST).now_or_never().is_some() && share.batch().now_or_never().is_some());
     }
 
     #[test]
     fn what_is_not_used_is_given_back_at_once() {
-        let pages = Pages::default();
-        let (desk, other) = (pages.desk(), pages.desk());
-        let turn = desk.page(MOST).now_or_never().unwrap();
+        let pages = PageBudget::default();
+        let (share, other) = (pages.share(), pages.share());
+        let permit = share.page(MOST).now_or_never().unwrap();
         assert!(pages.pool.available_permits() < POOL_KIB);
-        let held = turn.hold(ALLOWANCE_BYTES + 1);
+        let held = permit.hold(ALLOWANCE_BYTES + 1);
         assert_eq!(pages.pool.available_permits(), POOL_KIB - 1);
         // A page within its allowance takes nothing; one that is longer than it was to be takes no more than it got.
         let small = other.page(ALLOWANCE_BYTES).now_or_never().unwrap().hold(MOST);
@@ -185,13 +186,13 @@ mod tests {
 
     #[test]
     fn few_pages_are_read_at_a_time() {
-        let pages = Pages::default();
-        let desks: Vec<_> = (0..=READS).map(|_| pages.desk()).collect();
-        let mut turns: Vec<_> = desks.iter().filter_map(|desk| desk.page(MOST).now_or_never()).collect();
-        assert_eq!(turns.len(), READS);
+        let pages = PageBudget::default();
+        let shares: Vec<_> = (0..=READS).map(|_| pages.share()).collect();
+        let mut permits: Vec<_> = shares.iter().filter_map(|share| share.page(MOST).now_or_never()).collect();
+        assert_eq!(permits.len(), READS);
         // What is read and not taken keeps nobody from reading.
-        let held = turns.pop().unwrap().hold(MOST);
-        assert!(desks[READS].page(MOST).now_or_never().is_some());
+        let held = permits.pop().unwrap().hold(MOST);
+        assert!(shares[READS].page(MOST).now_or_never().is_some());
         drop(held);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Between two lines of one kind.
-pub(super) const PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,7 +19,7 @@ struct State {
 
 /// One kind of line. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seldom(Arc<Mutex<State>>);
+pub(crate) struct Seldom(Arc<Mutex<State>>);
 
 impl Seldom {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -29,7 +29,7 @@ impl Seldom {
 
     /// Says it, or counts it. `say` gets how many are told of by this line: 1 at first; at the end of each minute that had
     /// more, their number, by the `say` of the first of them. To be called on a runtime.
-    pub(super) fn note(&self, say: impl FnOnce(u64) + Send + 'static) {
+    pub(crate) fn note(&self, say: impl FnOnce(u64) + Send + 'static) {
         let wait = {
             let mut state = self.lock();
             let now = Instant::now();

@@ -33,8 +33,12 @@ pub(crate) struct Audited {
 impl Audited {
     /// Writes the first line. To be called before anything is done.
     pub(crate) fn begin(access: &Access, command: &'static str, peer: Option<&PeerId>) -> Self {
-        let begun =
-            Self { who: access.who.clone(), command, peer: peer.map(|peer| peer.short().to_string()), ended: false };
+        let begun = Self {
+            who: access.who.to_string(),
+            command,
+            peer: peer.map(|peer| peer.short().to_string()),
+            ended: false,
+        };
         begun.line("begun");
         begun
     }
@@ -62,8 +66,8 @@ impl Gate {
     /// Leaves a line about a command that somebody may not use. One a minute and somebody, with a count: else whoever may do
     /// nothing could still turn the audit over.
     pub(crate) fn audit_refusal(&self, access: &Access, command: &'static str, peer: Option<&PeerId>, code: &str) {
-        let (who, peer, code) = (access.who.clone(), peer.map(|peer| peer.short().to_string()), code.to_owned());
-        self.refusals_of(&access.who).note(move |count| {
+        let (who, peer, code) = (access.who.to_string(), peer.map(|peer| peer.short().to_string()), code.to_owned());
+        self.refusals_of(&who).note(move |count| {
             if count == 1 {
                 line(&who, command, peer.as_deref(), &code);
             } else {

@@ -1,7 +1,7 @@
 //! What all connections share about who may: the tokens, the places of those who have proven nothing, the failures.
 
 use super::Access;
-use super::line::Line;
+use super::guard::Guard;
 use crate::seldom::Seldom;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -23,25 +23,25 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// A token, as the connections see it. A new one of the same name is another one.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) access: Arc<Access>,
-    pub(super) verifier: Verifier,
-    pub(super) created_ms: i64,
-    pub(super) expires_ms: Option<i64>,
+pub(crate) struct Known {
+    pub(crate) access: Arc<Access>,
+    pub(crate) verifier: Verifier,
+    pub(crate) created_ms: i64,
+    pub(crate) expires_ms: Option<i64>,
     /// Cancelled when it is revoked.
-    pub(super) ended: CancellationToken,
+    pub(crate) ended: CancellationToken,
 }
 
 impl Known {
     /// Milliseconds that it is still good for at a moment; `None`: for ever.
-    pub(super) fn left_ms(&self, wall_ms: i64) -> Option<i64> {
+    pub(crate) fn left_ms(&self, wall_ms: i64) -> Option<i64> {
         if self.ended.is_cancelled() {
             return Some(0);
         }
         self.expires_ms.map(|expires_ms| expires_ms.saturating_sub(wall_ms).max(0))
     }
 
-    pub(super) fn is_good(&self, wall_ms: i64) -> bool {
+    pub(crate) fn is_good(&self, wall_ms: i64) -> bool {
         self.left_ms(wall_ms) != Some(0)
     }
 }
@@ -49,24 +49,24 @@ impl Known {
 #[derive(Debug, Default)]
 struct Unproven {
     next: u64,
-    lines: Vec<(u64, Arc<Line>)>,
+    guards: Vec<(u64, Arc<Guard>)>,
 }
 
 /// A place among those that have proven nothing. Given back when it is dropped.
-pub(super) struct Place {
+pub(crate) struct ProofSlot {
     gate: Gate,
     number: u64,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for ProofSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Place").field(&self.number).finish()
+        f.debug_tuple("ProofSlot").field(&self.number).finish()
     }
 }
 
-impl Drop for Place {
+impl Drop for ProofSlot {
     fn drop(&mut self) {
-        lock(&self.gate.0.unproven).lines.retain(|(number, _)| *number != self.number);
+        lock(&self.gate.0.unproven).guards.retain(|(number, _)| *number != self.number);
     }
 }
 
@@ -82,7 +82,7 @@ struct Shared {
     /// For names that do not exist; of this run only.
     nobody: Zeroizing<[u8; 32]>,
     randomness: Randomness,
-    places: usize,
+    slots: usize,
     /// Those that have proven nothing yet, by number.
     unproven: Mutex<Unproven>,
     failures: Mutex<VecDeque<Instant>>,
@@ -111,23 +111,23 @@ impl Gate {
             change: tokio::sync::Mutex::default(),
             nobody: Zeroizing::new(randomness.bytes()),
             randomness,
-            places: must_prove,
+            slots: must_prove,
             unproven: Mutex::default(),
             failures: Mutex::default(),
             refusals: Mutex::default(),
         }))
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.0.handle
     }
 
-    pub(super) fn wall_ms(&self) -> i64 {
+    pub(crate) fn wall_ms(&self) -> i64 {
         self.0.handle.wall_ms()
     }
 
     /// A nonce that was never used.
-    pub(super) fn nonce<const N: usize>(&self) -> [u8; N] {
+    pub(crate) fn nonce<const N: usize>(&self) -> [u8; N] {
         self.0.randomness.bytes()
     }
 
@@ -140,30 +140,30 @@ impl Gate {
     /// A place for a connection that must prove what it is. When all are taken a random one is cut for it, as at the door
     /// for peers: to refuse the new one was rejected, because whoever keeps all places taken would lock everybody else
     /// out. `None`: there are no places at all.
-    pub(super) fn place(&self, line: Arc<Line>) -> Option<Place> {
+    pub(crate) fn slot(&self, guard: Arc<Guard>) -> Option<ProofSlot> {
         let (unlucky, number) = {
             let mut unproven = lock(&self.0.unproven);
-            if self.0.places == 0 {
+            if self.0.slots == 0 {
                 return None;
             }
-            let full = unproven.lines.len() >= self.0.places;
-            let random = self.0.randomness.below(unproven.lines.len());
-            let unlucky = full.then(|| unproven.lines.swap_remove(random).1);
+            let full = unproven.guards.len() >= self.0.slots;
+            let random = self.0.randomness.below(unproven.guards.len());
+            let unlucky = full.then(|| unproven.guards.swap_remove(random).1);
             unproven.next += 1;
             let number = unproven.next;
-            unproven.lines.push((number, line));
+            unproven.guards.push((number, guard));
             (unlucky, number)
         };
-        if let Some(line) = unlucky {
-            line.cut();
+        if let Some(guard) = unlucky {
+            guard.cut();
             self.0.handle.note_refused_client();
         }
-        Some(Place { gate: self.clone(), number })
+        Some(ProofSlot { gate: self.clone(), number })
     }
 
     /// A token that is good now, and what a proof under this name is checked with. Nobody can tell from outside
     /// whether there is one.
-    pub(super) fn find(&self, name: &str) -> (Option<Arc<Known>>, Verifier) {
+    pub(crate) fn find(&self, name: &str) -> (Option<Arc<Known>>, Verifier) {
         // Made for every name, so that it takes the same time for every name.
         let nobody = Verifier::of_nobody(&self.0.nobody, name);
         let found = self.tokens().get(name).cloned();
@@ -177,21 +177,21 @@ impl Gate {
     }
 
     /// The names with their tokens.
-    pub(super) fn tokens(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
         lock(&self.0.tokens)
     }
 
-    pub(super) fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, Seldom>> {
+    pub(crate) fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, Seldom>> {
         lock(&self.0.refusals)
     }
 
     /// To be held while a token is made or revoked.
-    pub(super) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.0.change.lock().await
     }
 
     /// Waits if there were many failures lately.
-    pub(super) async fn slow_down(&self) {
+    pub(crate) async fn slow_down(&self) {
         let many = {
             let mut failures = lock(&self.0.failures);
             let now = Instant::now();
@@ -204,7 +204,7 @@ impl Gate {
     }
 
     /// Counts a failure.
-    pub(super) fn note_failure(&self) {
+    pub(crate) fn note_failure(&self) {
         let mut failures = lock(&self.0.failures);
         failures.push_back(Instant::now());
         while failures.len() > FAILURES {
@@ -214,7 +214,7 @@ impl Gate {
 }
 
 /// A row of the store, as the connections see it.
-pub(super) fn known(row: TokenRow) -> (String, Arc<Known>) {
+pub(crate) fn known(row: TokenRow) -> (String, Arc<Known>) {
     let peers = row.peers.map(|peers| Arc::new(peers.into_iter().collect()));
     let known = Known {
         access: Arc::new(Access::token(&row.name, row.rights, peers)),

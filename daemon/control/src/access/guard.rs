@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How a visitor reaches its stream.
+/// What a connection's stream asks before it lets anything through, and how a visitor cuts it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Guard {
     cut: AtomicBool,
     /// Bytes that may still be read; `usize::MAX`: any number.
     allowance: AtomicUsize,
@@ -19,8 +19,8 @@ pub(super) struct Line {
     writer: AtomicWaker,
 }
 
-impl Line {
-    pub(super) fn new(allowance: usize) -> Arc<Self> {
+impl Guard {
+    pub(crate) fn new(allowance: usize) -> Arc<Self> {
         Arc::new(Self {
             cut: AtomicBool::new(false),
             allowance: AtomicUsize::new(allowance),
@@ -30,12 +30,12 @@ impl Line {
     }
 
     /// Any number of bytes may be read from now on.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.allowance.store(usize::MAX, Ordering::Release);
     }
 
     /// Breaks the stream: both directions fail from now on, also what waits.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
         self.reader.wake();
         self.writer.wake();
@@ -45,8 +45,8 @@ impl Line {
         if self.cut.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Polls one direction; what waits is woken by [`Line::cut`].
-    fn guard<T>(
+    /// Polls one direction; what waits is woken by [`Guard::cut`].
+    fn poll<T>(
         &self,
         context: &mut Context<'_>,
         waker: &AtomicWaker,
@@ -63,16 +63,16 @@ impl Line {
     }
 }
 
-/// A stream that its [`Line`] can cut.
+/// A stream that its [`Guard`] can cut.
 #[derive(Debug)]
 pub(crate) struct Guarded<S> {
     stream: S,
-    line: Arc<Line>,
+    guard: Arc<Guard>,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, line: Arc<Line>) -> Self {
-        Self { stream, line }
+    pub(crate) fn new(stream: S, guard: Arc<Guard>) -> Self {
+        Self { stream, guard }
     }
 }
 
@@ -80,9 +80,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let stream = Pin::new(&mut this.stream);
-        let line = &this.line;
-        line.guard(context, &line.reader, |context| {
-            let allowance = line.allowance.load(Ordering::Acquire);
+        let guard = &this.guard;
+        guard.poll(context, &guard.reader, |context| {
+            let allowance = guard.allowance.load(Ordering::Acquire);
             if allowance == usize::MAX {
                 return stream.poll_read(context, buffer);
             }
@@ -94,8 +94,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             let polled = stream.poll_read(context, &mut part);
             let count = part.filled().len();
             buffer.advance(count);
-            // Not a subtraction: the line may have been opened meanwhile.
-            let _ = line.allowance.compare_exchange(allowance, allowance - count, Ordering::AcqRel, Ordering::Acquire);
+            // Not a subtraction: the guard may have been opened meanwhile.
+            let _ = guard.allowance.compare_exchange(allowance, allowance - count, Ordering::AcqRel, Ordering::Acquire);
             polled
         })
     }
@@ -105,7 +105,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let stream = Pin::new(&mut this.stream);
-        this.line.guard(context, &this.line.writer, |context| stream.poll_write(context, bytes))
+        this.guard.poll(context, &this.guard.writer, |context| stream.poll_write(context, bytes))
     }
 
     fn poll_write_vectored(
@@ -115,7 +115,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let stream = Pin::new(&mut this.stream);
-        this.line.guard(context, &this.line.writer, |context| stream.poll_write_vectored(context, bytes))
+        this.guard.poll(context, &this.guard.writer, |context| stream.poll_write_vectored(context, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -125,11 +125,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let stream = Pin::new(&mut this.stream);
-        this.line.guard(context, &this.line.writer, |context| stream.poll_flush(context))
+        this.guard.poll(context, &this.guard.writer, |context| stream.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Also of a line that was cut: the other side is to see the end.
+        // Also of a stream that was cut: the other side is to see the end.
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
@@ -143,13 +143,13 @@ mod tests {
     #[tokio::test]
     async fn a_cut_wakes_whoever_waits_in_both_directions() {
         let (near, _far) = tokio::io::duplex(4);
-        let line = Line::new(usize::MAX);
-        let (mut reader, mut writer) = tokio::io::split(Guarded::new(near, line.clone()));
+        let guard = Guard::new(usize::MAX);
+        let (mut reader, mut writer) = tokio::io::split(Guarded::new(near, guard.clone()));
         let reading = tokio::spawn(async move { reader.read_u8().await });
         let writing = tokio::spawn(async move { writer.write_all(&[0; 64]).await });
         tokio::task::yield_now().await;
         assert!(!reading.is_finished() && !writing.is_finished());
-        line.cut();
+        guard.cut();
         assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
@@ -158,9 +158,9 @@ mod tests {
     async fn what_was_there_before_a_cut_is_not_read_after_it() {
         let (near, mut far) = tokio::io::duplex(64);
         far.write_all(b"late").await.unwrap();
-        let line = Line::new(usize::MAX);
-        let mut stream = Guarded::new(near, line.clone());
-        line.cut();
+        let guard = Guard::new(usize::MAX);
+        let mut stream = Guarded::new(near, guard.clone());
+        guard.cut();
         assert!(stream.read_u8().await.is_err() && stream.write_all(b"x").await.is_err());
         stream.shutdown().await.unwrap();
         assert_eq!(far.read(&mut [0; 8]).await.unwrap(), 0, "the other side sees the end");
@@ -170,12 +170,12 @@ mod tests {
     async fn an_allowance_ends_and_is_lifted() {
         let (near, mut far) = tokio::io::duplex(64);
         far.write_all(&[7; 64]).await.unwrap();
-        let line = Line::new(10);
-        let mut stream = Guarded::new(near, line.clone());
+        let guard = Guard::new(10);
+        let mut stream = Guarded::new(near, guard.clone());
         let mut buffer = [0; 64];
         assert_eq!(stream.read(&mut buffer).await.unwrap(), 10);
         assert_eq!(stream.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-        line.open();
+        guard.open();
         assert_eq!(stream.read(&mut buffer).await.unwrap(), 54);
     }
 }

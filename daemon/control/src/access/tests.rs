@@ -97,7 +97,7 @@ async fn rights_are_those_of_the_token_and_nothing_before_it() {
     refused(visitor.access());
     prove(&mut visitor, &token("cron"), HERE).await.unwrap();
     let access = visitor.access().unwrap();
-    assert_eq!((access.who.as_str(), access.namespace.as_str()), ("token cron", "token:cron/"));
+    assert_eq!((access.who.to_string().as_str(), access.namespace.as_str()), ("token cron", "token:cron/"));
     assert!(access.allows(Some(Right::Send)) && access.allows(None));
     assert!(!access.allows(Some(Right::Read)) && !access.allows(Some(Right::Admin)) && !access.is_classic());
     refused(visitor.begin_proof("cron", CLIENT_NONCE));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 const NAME_BYTES: usize = 64;
 
 /// Whether this can be the name of a consumer.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
@@ -22,7 +22,7 @@ struct Table {
 
 /// The active consumers of all connections.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Consumers(Arc<Mutex<Table>>);
+pub(crate) struct Consumers(Arc<Mutex<Table>>);
 
 impl Consumers {
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -31,7 +31,7 @@ impl Consumers {
     }
 
     /// Makes a subscription the one of its consumer; `over` tells it when another one takes its place.
-    pub(super) fn take(&self, name: String, over: CancellationToken) -> Claim {
+    pub(crate) fn take(&self, name: String, over: CancellationToken) -> Claim {
         let mut table = self.lock();
         let number = table.next;
         table.next += 1;
@@ -45,7 +45,7 @@ impl Consumers {
 
 /// A subscription's hold on its consumer. Ends with it.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     consumers: Consumers,
     name: String,
     number: u64,

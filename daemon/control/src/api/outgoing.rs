@@ -3,8 +3,7 @@
 //! Answers have a deadline, because a client that asks and does not read would fill our memory. Events have none: at most
 //! one piece of them is here, the rest is in the log, so whoever reads slowly costs nothing.
 
-use crate::pages::Held;
-use serde::Serialize;
+use crate::page_budget::PagePermit;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -14,29 +13,29 @@ use tokio::time::Instant;
 const PIECE_BYTES: usize = 16 * 1024;
 /// A buffer that is larger is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
-/// With so many bytes of answers not taken, no further request is begun. Pages are bounded by their [`Held`].
+/// With so many bytes of answers not taken, no further request is begun. PageBudget are bounded by their [`PagePermit`].
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// See the module's description.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Outgoing {
     /// Answers that are not on the way.
     next: Vec<u8>,
     next_answers: usize,
     /// What of it counts until it is taken.
-    next_held: Vec<Held>,
+    next_held: Vec<PagePermit>,
     /// What is on the way: whole lines, either answers or events.
     out: Vec<u8>,
     written: usize,
     out_answers: usize,
-    out_held: Vec<Held>,
+    out_held: Vec<PagePermit>,
     /// Until when the oldest answers must be taken.
     due: Option<Instant>,
     write_time: Duration,
 }
 
-impl Lines {
-    pub(super) fn new(write_time: Duration) -> Self {
+impl Outgoing {
+    pub(crate) fn new(write_time: Duration) -> Self {
         Self {
             next: Vec::new(),
             next_answers: 0,
@@ -51,7 +50,7 @@ impl Lines {
     }
 
     /// Puts an answer's line in line. It has its newline already.
-    pub(super) fn answer(&mut self, line: Vec<u8>, held: Option<Held>) {
+    pub(crate) fn answer(&mut self, line: Vec<u8>, held: Option<PagePermit>) {
         if line.len() < KEPT_BYTES {
             self.next.extend_from_slice(&line);
         } else if self.next.is_empty() {
@@ -69,28 +68,28 @@ impl Lines {
     }
 
     /// Answers that the client has not taken.
-    pub(super) fn answers(&self) -> usize {
+    pub(crate) fn answers(&self) -> usize {
         self.next_answers + self.out_answers
     }
 
     /// Whether the client takes its answers so slowly that nothing more should be begun for it.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         let out = if self.out_answers > 0 { self.out.len() - self.written } else { 0 };
         self.next.len() + out > ANSWER_BYTES
     }
 
     /// Until when the client must have taken something.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Something is on the way.
-    pub(super) fn is_writing(&self) -> bool {
+    pub(crate) fn is_writing(&self) -> bool {
         !self.out.is_empty()
     }
 
     /// Puts the next lines on the way, if none are: answers, or else what `events` gives.
-    pub(super) fn fill(&mut self, events: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn fill(&mut self, events: impl FnOnce(&mut Vec<u8>)) {
         if !self.out.is_empty() {
             return;
         }
@@ -107,7 +106,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub(super) async fn write(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let rest = self.out.get(self.written..).unwrap_or_default();
         let count = writer.write(rest).await?;
         if count == 0 {
@@ -134,25 +133,25 @@ impl Lines {
     }
 }
 
-/// Lines of events of one subscription, as they wait to be put on the way.
+/// Outgoing of events of one subscription, as they wait to be put on the way.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     bytes: Vec<u8>,
     at: usize,
-    _held: Option<Held>,
+    _held: Option<PagePermit>,
 }
 
 impl Pending {
-    pub(super) fn new(bytes: Vec<u8>, held: Option<Held>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>, held: Option<PagePermit>) -> Self {
         Self { bytes, at: 0, _held: held }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
     /// Moves whole lines to `out`: as many as fit into a piece, at least one.
-    pub(super) fn take_piece(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn take_piece(&mut self, out: &mut Vec<u8>) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let piece = rest.get(..PIECE_BYTES.min(rest.len())).unwrap_or_default();
         // JSON has no newline inside a line.
@@ -168,28 +167,15 @@ impl Pending {
     }
 }
 
-/// A line's bytes with the newline.
-pub(super) fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(128);
-    push_line(&mut bytes, value);
-    bytes
-}
-
-/// Appends a line.
-pub(super) fn push_line(bytes: &mut Vec<u8>, value: &impl Serialize) {
-    // Records with text keys cannot fail to serialise, and a Vec takes every byte.
-    let _ = serde_json::to_writer(&mut *bytes, value);
-    bytes.push(b'\n');
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::answer::line;
     use super::*;
     use tokio::io::AsyncReadExt as _;
 
-    fn lines() -> Lines {
-        Lines::new(Duration::from_secs(30))
+    fn lines() -> Outgoing {
+        Outgoing::new(Duration::from_secs(30))
     }
 
     #[tokio::test]

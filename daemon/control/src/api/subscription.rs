@@ -3,11 +3,13 @@
 //! The log is the queue. A subscription holds one batch at most, and reads the next when the last line of it is on the
 //! way: a client that does not read stops its own subscription and nothing else, and loses nothing.
 
-use super::consumers::{Claim, Consumers, is_name};
-use super::lines::{Pending, line, push_line};
-use super::work::{Context, fail, refused, scrub};
+use super::answer::{fail, line, push_line, refused};
+use super::consumers::{Claim, is_name};
+use super::dispatch::Caller;
+use super::outgoing::Pending;
+use super::page::scrub;
 use crate::access::Access;
-use crate::pages::Desk;
+use crate::page_budget::PageShare;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +28,13 @@ const UPTO_EVENTS: u64 = 1024;
 const UPTO_QUIET: Duration = Duration::from_secs(1);
 
 /// A batch of lines with the source to read on from, or why there are no more.
-pub(super) type Read = Result<(Source, Pending), ApiError>;
+pub(crate) type Read = Result<(Source, Pending), ApiError>;
 
 /// A subscription of one connection.
 #[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) number: u64,
-    pub(super) reference: Option<Ref>,
+pub(crate) struct Subscription {
+    pub(crate) number: u64,
+    pub(crate) reference: Option<Ref>,
     pending: Pending,
     /// Absent while it reads, and at the end.
     source: Option<Source>,
@@ -43,27 +45,27 @@ pub(super) struct Subscription {
 
 /// A subscription that can begin.
 #[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) answer: SubscribeAnswer,
+pub(crate) struct Ready {
+    pub(crate) answer: SubscribeAnswer,
     source: Source,
     over: CancellationToken,
     claim: Option<Claim>,
 }
 
 impl Subscription {
-    pub(super) fn new(number: u64, reference: Option<Ref>, ready: Ready) -> Self {
+    pub(crate) fn new(number: u64, reference: Option<Ref>, ready: Ready) -> Self {
         let Ready { source, over, claim, .. } = ready;
         let pending = Pending::default();
         Self { number, reference, pending, source: Some(source), over, ended: false, _claim: claim }
     }
 
     /// Nothing more comes from it.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.ended && self.pending.is_empty()
     }
 
     /// What it wants to read next, if its client took everything.
-    pub(super) fn next_read(&mut self) -> Option<BoxFuture<'static, Read>> {
+    pub(crate) fn next_read(&mut self) -> Option<BoxFuture<'static, Read>> {
         if !self.pending.is_empty() || self.ended {
             return None;
         }
@@ -78,7 +80,7 @@ impl Subscription {
     }
 
     /// Takes up what it has read.
-    pub(super) fn take(&mut self, read: Read) {
+    pub(crate) fn take(&mut self, read: Read) {
         if self.ended {
             return;
         }
@@ -92,14 +94,14 @@ impl Subscription {
     }
 
     /// Ends it: one line says why, what was not on the way is in the log.
-    pub(super) fn end(&mut self, error: ApiError) {
+    pub(crate) fn end(&mut self, error: ApiError) {
         self.source = None;
         self.ended = true;
         self.pending = Pending::new(line(&Line::<()>::End { sub: self.reference.clone(), end: error }), None);
     }
 
     /// Puts some lines on the way. Returns whether there were any.
-    pub(super) fn take_piece(&mut self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn take_piece(&mut self, out: &mut Vec<u8>) -> bool {
         if !self.ended && self.over.is_cancelled() {
             self.end(taken_over());
         }
@@ -124,9 +126,9 @@ fn taken_over() -> ApiError {
 
 /// Where a subscription reads.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     log: EventLog,
-    desk: Desk,
+    share: PageShare,
     filter: Filter,
     /// Up to here everything was read.
     at: u64,
@@ -139,9 +141,9 @@ pub(super) struct Source {
 impl Source {
     async fn read(mut self) -> Read {
         loop {
-            // An event must not wait for other programs' pages longer than it must: turns come in their order.
-            let turn = self.desk.batch().await;
-            let batch = self.log.within(self.at, BATCH_EVENTS, turn.bytes(), &self.filter).await;
+            // An event must not wait for other programs' pages longer than it must: permits come in their order.
+            let permit = self.share.batch().await;
+            let batch = self.log.within(self.at, BATCH_EVENTS, permit.bytes(), &self.filter).await;
             let batch = batch.map_err(|error| refused(&error))?;
             let before = self.at;
             let mut bytes = Vec::new();
@@ -150,7 +152,7 @@ impl Source {
                 let (start, seq) = (bytes.len(), event.seq);
                 scrub(&mut event.what, &self.access);
                 push_line(&mut bytes, &Line::<()>::Event { sub: self.reference.clone(), event });
-                if start > 0 && bytes.len() > turn.bytes() {
+                if start > 0 && bytes.len() > permit.bytes() {
                     bytes.truncate(start);
                     all = false;
                     break;
@@ -162,11 +164,11 @@ impl Source {
             }
             if !bytes.is_empty() {
                 bytes.shrink_to_fit();
-                let held = turn.hold(bytes.len());
+                let held = permit.hold(bytes.len());
                 return Ok((self, Pending::new(bytes, Some(held))));
             }
             // Whoever waits for events holds nothing.
-            drop(turn);
+            drop(permit);
             if self.at - self.told >= UPTO_EVENTS {
                 return Ok(self.upto());
             }
@@ -189,7 +191,7 @@ impl Source {
 }
 
 /// The part of a filter that this connection may see.
-pub(super) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiError> {
+pub(crate) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiError> {
     let Some(scope) = &access.peers else { return Ok(filter) };
     let peers = match filter.peers {
         None => scope.iter().copied().map(Onion).collect(),
@@ -204,7 +206,7 @@ pub(super) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiErro
 }
 
 /// The name of a consumer as the store knows it.
-pub(super) fn consumer_key(name: &str, access: &Access) -> Result<String, ApiError> {
+pub(crate) fn consumer_key(name: &str, access: &Access) -> Result<String, ApiError> {
     if !is_name(name) {
         return Err(fail("bad-request", "a consumer's name has 1 to 64 of letters, digits, \".\", \"_\", \"-\""));
     }
@@ -212,21 +214,17 @@ pub(super) fn consumer_key(name: &str, access: &Access) -> Result<String, ApiErr
 }
 
 /// Where the log begins: reading after this number finds everything that it holds.
-pub(super) fn start(log: &EventLog) -> u64 {
+pub(crate) fn start(log: &EventLog) -> u64 {
     log.oldest().saturating_sub(1)
 }
 
 /// Finds the place where a subscription begins. A consumer that has no cursor gets one there, durably, before anything
 /// is pushed: or a crash before its first ACK would lose what it was sent.
-pub(super) async fn prepare(
-    context: Context,
-    consumers: Consumers,
-    reference: Option<Ref>,
-    wanted: Subscribe,
-) -> Result<Ready, ApiError> {
+pub(crate) async fn prepare(caller: Caller, wanted: Subscribe) -> Result<Ready, ApiError> {
+    let Caller { access, context, reference } = caller;
     let Subscribe { consumer, from, filter } = wanted;
-    let filter = allowed(filter, &context.access)?;
-    let key = consumer.map(|name| consumer_key(&name, &context.access)).transpose()?;
+    let filter = allowed(filter, &access)?;
+    let key = consumer.map(|name| consumer_key(&name, &access)).transpose()?;
     let log = context.handle.log();
     let cursor = match &key {
         Some(key) => context.handle.cursor(key).await.map_err(|error| refused(&error))?,
@@ -252,7 +250,7 @@ pub(super) async fn prepare(
         context.handle.acknowledge(key, after).await.map_err(|error| refused(&error))?;
     }
     let over = CancellationToken::new();
-    let claim = key.map(|key| consumers.take(key, over.clone()));
-    let source = Source { log, desk: context.desk, filter, at: after, told: after, reference, access: context.access };
+    let claim = key.map(|key| context.consumers.take(key, over.clone()));
+    let source = Source { log, share: context.share.clone(), filter, at: after, told: after, reference, access };
     Ok(Ready { answer: SubscribeAnswer { after, last }, source, over, claim })
 }

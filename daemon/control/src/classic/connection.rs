@@ -1,90 +1,67 @@
-//! One connection of a local program: requests in order, replies in order, and UPDATE's promise.
+//! One connection of the classic contract: requests in order, replies in order, and UPDATE's promise.
 //!
-//! The session takes one object after the other from its [`Source`]. A message that UPDATE handed out is taken when,
-//! after the reply was written, the connection sends another request, ends
+//! A message that UPDATE handed out is taken when, after the reply was written, the connection sends another request, ends
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
 //! a crash may repeat the last message and never loses one.
 
-use super::access::Visitor;
-use super::commands::{self, Held, Outcome};
-use super::pages::{Desk, Pages};
-use super::source::{Found, Source};
-use super::{ControlConfig, api};
-use std::sync::Arc;
+use super::execute::{Context, HandedOut, Outcome, execute};
+use crate::ControlConfig;
+use crate::access::Visitor;
+use crate::api;
+use crate::objects::{Found, Objects};
+use crate::page_budget::PageShare;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::Handle;
 use torchat_protocol::control::finder::Framing;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::{json, limits};
 
-/// Connections that may hold more than 64 KiB of what is unfinished or waits, at the same time: at most 1 MiB and what
-/// waits each.
-const LARGE_CONNECTIONS: usize = 32;
-
-/// What all connections share.
-#[derive(Debug, Clone)]
-pub(super) struct SharedLimits {
-    large: Arc<Semaphore>,
-    pages: Pages,
-    api: api::Shared,
-}
-
-impl Default for SharedLimits {
-    fn default() -> Self {
-        Self {
-            large: Arc::new(Semaphore::new(LARGE_CONNECTIONS)),
-            pages: Pages::default(),
-            api: api::Shared::default(),
-        }
-    }
-}
-
-/// Serves a connection until it ends.
-pub(super) async fn run(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin,
-    visitor: Visitor,
-    handle: Handle,
-    config: Arc<ControlConfig>,
-    limits: SharedLimits,
-    stop: CancellationToken,
-) {
-    let (reader, mut writer) = tokio::io::split(stream);
-    let mut requests = Source::new(reader, config.clone(), limits.large);
-    // Each in a box of its own, so that a connection holds the memory of what it speaks and no more.
-    let desk = limits.pages.desk();
-    let hello = Box::pin(classic(&mut requests, &mut writer, &visitor, &handle, &config, &desk, &stop)).await;
-    if let Some(hello) = hello {
-        Box::pin(api::run(hello, &mut requests, &mut writer, visitor, handle, config, limits.api, desk, stop)).await;
-    }
-    let _ = writer.shutdown().await;
-}
+/// How often a connection that has no deadline looks whether it has one.
+const TICK: Duration = Duration::from_secs(3600);
 
 /// Serves the classic contract. Returns the HELLO that ends it.
-async fn classic(
-    requests: &mut Source<impl AsyncRead + Unpin>,
+pub(crate) async fn run(
+    objects: &mut Objects<impl AsyncRead + Unpin>,
     writer: &mut (impl AsyncWrite + Unpin),
     visitor: &Visitor,
     handle: &Handle,
     config: &ControlConfig,
-    desk: &Desk,
+    share: &PageShare,
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let gate = visitor.gate();
-    let mut lease: Option<Held> = None;
+    let context = Context { handle: handle.clone(), share: share.clone(), own: handle.own().onion() };
+    let mut lease: Option<HandedOut> = None;
     let mut hello = None;
+    // Both are made once. A timer that is too early is only looked at again: most requests need not touch it, and all
+    // connections share the lock that setting one takes.
+    let mut timer = std::pin::pin!(tokio::time::sleep(config.idle_time.unwrap_or(TICK)));
+    let mut stopped = std::pin::pin!(stop.cancelled());
+    let mut since = Instant::now();
     loop {
         let patience = if lease.is_some() { Some(config.lease_time) } else { config.idle_time };
+        let deadline = patience.map(|time| since + time);
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
+            timer.as_mut().reset(deadline);
+        }
         let next = tokio::select! {
             biased;
-            () = stop.cancelled() => None,
-            next = requests.next() => Some(next),
-            () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
-                if lease.is_none() {
-                    break;
+            () = stopped.as_mut() => None,
+            next = objects.next() => Some(next),
+            () = timer.as_mut() => {
+                let now = Instant::now();
+                match deadline {
+                    Some(deadline) if deadline <= now && lease.is_none() => break,
+                    Some(deadline) if deadline <= now => {
+                        take(handle, &mut lease).await;
+                        since = Instant::now();
+                    }
+                    Some(deadline) => timer.as_mut().reset(deadline),
+                    None => timer.as_mut().reset(now + TICK),
                 }
-                take(handle, &mut lease).await;
                 continue;
             }
         };
@@ -122,6 +99,7 @@ async fn classic(
                 if write(writer, &reply.frame(framing), config).await.is_err() {
                     break;
                 }
+                since = Instant::now();
                 continue;
             }
         }
@@ -135,9 +113,9 @@ async fn classic(
         };
         let outcome = tokio::select! {
             biased;
-            outcome = commands::execute(handle, &gate, &access, desk, request) => outcome,
+            outcome = execute(&context, &gate, &access, request) => outcome,
             // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
-            () = requests.until_broken() => break,
+            () = objects.until_broken() => break,
         };
         let Outcome { reply, lease: handed_out, room, exit } = outcome;
         lease = handed_out;
@@ -148,6 +126,7 @@ async fn classic(
         if written.is_err() {
             break;
         }
+        since = Instant::now();
         if exit {
             // The reply is with the kernel; a client that keeps its socket open will read it.
             let _ = writer.shutdown().await;
@@ -161,7 +140,15 @@ async fn classic(
     hello
 }
 
-/// What a request of the classic contract asks for.
+/// What a HELLO asks for.
+#[derive(serde::Deserialize)]
+struct Wanted {
+    /// The version; absent: nothing, the request is no HELLO.
+    #[serde(default)]
+    api: Option<i64>,
+}
+
+/// Which contract a request is of.
 enum Wants {
     Classic,
     Api,
@@ -175,18 +162,18 @@ fn wants_api(request: &Request, bytes: &[u8], framing: Framing) -> Wants {
         return Wants::Classic;
     }
     let error = |code, text: String| Wants::Other(Reply::error(code, &request.id, text, request.portno));
-    match json::from_slice::<api::Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
-        Ok(api::Wanted { api: None }) => Wants::Classic,
+    match json::from_slice::<Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
+        Ok(Wanted { api: None }) => Wants::Classic,
         Ok(_) if framing == Framing::Digits => {
             error("bad-value", "API 1 has one object a line: connect again and begin with a plain object".into())
         }
-        Ok(api::Wanted { api: Some(1) }) => Wants::Api,
-        Ok(api::Wanted { api: Some(other) }) => error("unsupported-api", api::unsupported(other).message),
+        Ok(Wanted { api: Some(1) }) => Wants::Api,
+        Ok(Wanted { api: Some(other) }) => error("unsupported-api", api::unsupported(other).message),
         Err(_) => error("bad-value", "\"api\" must be the number of a version: this daemon speaks API 1".into()),
     }
 }
 
-async fn take(handle: &Handle, lease: &mut Option<Held>) {
+async fn take(handle: &Handle, lease: &mut Option<HandedOut>) {
     if let Some(lease) = lease.take() {
         lease.take(handle).await;
     }

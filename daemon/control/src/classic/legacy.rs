@@ -1,11 +1,10 @@
 //! LEGACY: what old daemons brought. Apart from every conversation, because nothing proves who wrote it.
 
-use super::commands::{Held, Outcome, REPLY_BYTES, count, date, refused};
-use super::pages::Desk;
+use super::command::{Echo, Rejected};
+use super::execute::{Context, HandedOut, Outcome, REPLY_BYTES, date};
 use serde_json::{Value, json};
 use torchat_engine::LegacyLine;
 use torchat_engine::handle::Handle;
-use torchat_protocol::control::{Reply, Request};
 
 /// Bytes of a line and its entry without their texts, at most.
 const LINE_BYTES: usize = 256;
@@ -13,32 +12,27 @@ const LINE_BYTES: usize = 256;
 /// The one place that all of them stand in. No onion is written like it.
 const BUCKET: &str = "legacy:";
 
-/// Without `msg` the oldest one that was not taken, as UPDATE does; with a number the last so many, as HISTORY does.
-pub(super) async fn legacy(handle: &Handle, desk: &Desk, request: &Request) -> Result<Outcome, Reply> {
-    match request.msg.trim() {
-        "" => Ok(next(handle, request).await),
-        number => list(handle, desk, request, count(request, number)?).await,
-    }
-}
-
-async fn next(handle: &Handle, request: &Request) -> Outcome {
+/// The oldest one that was not taken, as UPDATE does.
+pub(crate) async fn next(handle: &Handle, echo: &Echo) -> Outcome {
     let Some(lease) = handle.lease_legacy().await else {
-        return Reply::new("END", BUCKET, "", request.portno).into();
+        return echo.reply_about(BUCKET, "END", "").into();
     };
-    let reply = Reply::new("LEGACY", BUCKET, &lease.line.text, request.portno)
+    let reply = echo
+        .reply_about(BUCKET, "LEGACY", &lease.line.text)
         .with("auth", "none")
         .with("claims", lease.line.claim.as_str())
         .with("date", date(lease.line.at_ms))
         .with("warning", warning(&lease.line));
-    Outcome { lease: Some(Held::Old(lease)), ..reply.into() }
+    Outcome { lease: Some(HandedOut::Old(lease)), ..reply.into() }
 }
 
-async fn list(handle: &Handle, desk: &Desk, request: &Request, n: u32) -> Result<Outcome, Reply> {
-    let turn = desk.page(REPLY_BYTES).await;
-    let mut lines = handle.legacy(n).await.map_err(|refusal| refused(request, &refusal))?;
+/// The last so many, as HISTORY does.
+pub(crate) async fn list(context: &Context, echo: &Echo, n: u32) -> Result<Outcome, Rejected> {
+    let permit = context.share.page(REPLY_BYTES).await;
+    let mut lines = context.handle.legacy(n).await.map_err(|refusal| Rejected::from(&refusal))?;
     // Each stands there twice, and a control character of a text may become six.
-    let turn_bytes = turn.bytes();
-    let mut room = turn_bytes;
+    let bytes = permit.bytes();
+    let mut room = bytes;
     let fit = lines.iter().rev().take_while(|line| {
         let size = LINE_BYTES + 3 * line.claim.len() + 12 * line.text.len();
         let fits = size <= room;
@@ -53,9 +47,8 @@ async fn list(handle: &Handle, desk: &Desk, request: &Request, n: u32) -> Result
         .map(|line| format!("{} {}: {}\n", date(line.at_ms), warning(line), line.text.replace('\n', "\n  ")))
         .collect();
     let list: Vec<_> = lines.iter().map(entry).collect();
-    let held = turn.hold(turn_bytes - room);
-    let reply =
-        Reply::new("LEGACY", BUCKET, text, request.portno).with("auth", "none").with("lines", Value::from(list));
+    let held = permit.hold(bytes - room);
+    let reply = echo.reply_about(BUCKET, "LEGACY", text).with("auth", "none").with("lines", Value::from(list));
     Ok(Outcome { room: Some(held), ..if cut > 0 { reply.with("cut", true) } else { reply }.into() })
 }
 

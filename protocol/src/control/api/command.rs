@@ -3,8 +3,7 @@
 //! A command is added in the file of its family: one row in `commands!`, its parameters and its answer in `records!`. From
 //! there come the parser, the rights, the audit, the schema and the documentation.
 
-use super::{Call, CommandInfo};
-use crate::json::{Checked, JsonError};
+use super::CommandInfo;
 use serde::{Deserialize, Serialize};
 
 /// Makes the table of a family: for every command its type, name, right and answer.
@@ -90,39 +89,4 @@ const fn all<const N: usize>() -> [CommandInfo; N] {
         family += 1;
     }
     all
-}
-
-/// Makes the command of any family.
-macro_rules! any_command {
-    ($($kind:ident)+) => {
-        /// A command with its parameters.
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum Command {
-            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
-        }
-
-        impl Command {
-            /// Reads the parameters of a command. `None`: there is no such command.
-            pub(super) fn parse(name: &str, object: Checked<'_>) -> Option<Result<Self, JsonError>> {
-                match name {
-                    $(<$kind as Call>::NAME => Some(object.read().map(Self::$kind)),)+
-                    _ => None,
-                }
-            }
-
-            /// Its row of the table.
-            #[must_use]
-            pub fn info(&self) -> &'static CommandInfo {
-                let mut rows = COMMANDS.iter();
-                let name = match self { $(Self::$kind(_) => <$kind as Call>::NAME,)+ };
-                // Both have the same names.
-                rows.find(|row| row.name == name).unwrap_or(&COMMANDS[0])
-            }
-        }
-    };
-}
-
-any_command! {
-    Hello Auth Host Conversations History Search Send Cancel Seen Legacy LegacyTake Contacts Requests Add Accept Refuse Block
-    Unblock Rename Remove Invite Appear Events Subscribe Unsubscribe Ack Cursors Status Check Tokens LogLevel Exit
 }
