@@ -4,7 +4,7 @@
 //! which the engine takes the request is known here: the keys in flight, and the last ones that were committed. Whoever
 //! looked before those is sent to look again, so no gap is left between the two, however long a request waits.
 
-use crate::handle::Refusal;
+use crate::refusal::Refusal;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;

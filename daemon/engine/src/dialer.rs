@@ -2,8 +2,8 @@
 //!
 //! When to dial is the core's decision (`torchat_core::node`), how long one dial may take is decided here.
 
-use crate::engine::Event;
 use crate::link::{self, LinkContext, Role};
+use crate::mailbox::Event;
 use crate::transport::{BoxStream, DialError, Isolation, Transport};
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -12,9 +12,10 @@ mod upkeep;
 
 use crate::client_ids::{ClientIds, SendReply};
 use crate::dialer::{self, Checker};
-use crate::handle::{Consumers, DeliveryWait, Handle, LogWriter, Refusal};
+use crate::handle::{Consumers, Handle, LogWriter};
 use crate::legacy::{OldDoor, Refusals};
 use crate::link::{LinkContext, LinkHandle, SentAway, ToLink, acceptor};
+use crate::mailbox::{DeliveryWait, Event, lock};
 use crate::store::{Applied, Health, Moment, Outgoing, Reader, Retention, Store, StoreError, Trouble, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
@@ -23,17 +24,17 @@ use news::News;
 use replies::{Facts, Reply};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::{Effect, Turn};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{ContactChange, Input, LinkId, RequestId};
+use torchat_core::input::{Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
-use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId};
+use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 
 /// Events that wait for the engine.
@@ -65,70 +66,6 @@ impl Running {
         // The engine's guard ends its links. Either it was aborted, or it had ended before.
         let _ = self.join.await;
     }
-}
-
-pub(crate) type Mailbox = mpsc::Sender<Event>;
-
-/// What comes to the engine.
-pub(crate) enum Event {
-    /// Something for the core alone, with the room that its bytes take.
-    Core {
-        input: Input,
-        room: Vec<OwnedSemaphorePermit>,
-    },
-    LinkUp {
-        link: LinkId,
-        peer: PeerId,
-        outgoing: bool,
-        binding: [u8; 32],
-        epoch: u32,
-        handle: LinkHandle,
-    },
-    Cancel {
-        peer: PeerId,
-        mid: MessageId,
-        reply: oneshot::Sender<Result<bool, Refusal>>,
-    },
-    Send {
-        peer: PeerId,
-        text: String,
-        /// The client's key, and how many keys were committed before it was looked up.
-        client: Option<(String, u64)>,
-        expire_ms: Option<i64>,
-        reply: SendReply,
-    },
-    Contact {
-        peer: PeerId,
-        change: ContactChange,
-        reply: oneshot::Sender<Result<(), Refusal>>,
-    },
-    /// The store was looked through beside the start, and is damaged.
-    Condemned(String),
-    Invite {
-        lifetime_ms: i64,
-        reply: oneshot::Sender<Result<InviteSecret, Refusal>>,
-    },
-    Read {
-        peer: PeerId,
-        row: i64,
-        reply: oneshot::Sender<()>,
-    },
-    Seen {
-        peer: PeerId,
-        upto: i64,
-        limit: u32,
-        reply: oneshot::Sender<Result<u64, Refusal>>,
-    },
-    LegacyTaken {
-        row: i64,
-        at_ms: i64,
-        reply: oneshot::Sender<()>,
-    },
-    Wait {
-        peer: PeerId,
-        mid: MessageId,
-        reply: oneshot::Sender<DeliveryWait>,
-    },
 }
 
 /// What a turn asks for: to be done once the turn is durable, and not before.
@@ -790,9 +727,4 @@ async fn at(moment: Option<tokio::time::Instant>) {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// A poisoned lock is a panic in the core; what it left is judged by the next turn, not trusted less.
-pub(crate) fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
-    node.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,6 @@ mod consumers;
 mod conversation;
 mod legacy;
 mod log;
-mod refusal;
 mod status;
 mod tokens;
 
@@ -15,17 +14,19 @@ pub(crate) use consumers::Consumers;
 pub(crate) use conversation::contact_record;
 pub(crate) use log::LogWriter;
 
+pub use crate::mailbox::DeliveryWait;
+pub use crate::refusal::{NotStored, Refusal};
 pub use crate::store::Page;
 pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
-pub use refusal::{NotStored, Refusal};
 pub use tokens::TokenRow;
 
 use crate::clock::Clock;
 use crate::dialer::{Checked, Checker};
-use crate::engine::{Event, Mailbox, lock};
 use crate::legacy::{Bucket, Refusals};
 use crate::link::SentAway;
+use crate::mailbox::{Event, Mailbox, lock};
+use crate::refusal::{not_stored, not_written};
 use crate::store::{Health, Jobs, Reader, Store, StoreError};
 use crate::transport::{Callers, NetworkStatus};
 use crate::unread::{self, UnreadBuffers};
@@ -43,23 +44,6 @@ use torchat_protocol::invite::Invite;
 
 /// How long UPDATE waits while another client holds the peer's oldest message.
 const LEASE_WAIT: Duration = Duration::from_millis(200);
-
-/// How the wait for a delivery ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeliveryWait {
-    /// Durable at the peer.
-    Delivered,
-    /// It never will be: it was taken back, or it waited too long.
-    Failed {
-        /// One sentence.
-        reason: String,
-    },
-    /// Not within the time. `reason` says what the message waits for; it stays queued.
-    NotYet {
-        /// One sentence.
-        reason: String,
-    },
-}
 
 /// The oldest unread message of a peer, handed out but not yet taken. See [`Handle::lease`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,19 +287,6 @@ impl Handle {
     async fn post(&self, event: Event) -> Result<(), Refusal> {
         self.mailbox.send(event).await.map_err(|_| Refusal::Stopping)
     }
-}
-
-/// What a client is told of a commit that failed.
-pub(crate) fn not_written(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::Unsure { why, .. } => Refusal::Unsure(why.clone()),
-        error => Refusal::Storage(not_stored(error)),
-    }
-}
-
-fn not_stored(error: &StoreError) -> NotStored {
-    let trouble = error.trouble();
-    NotStored { trouble, why: format!("{trouble}: {error}") }
 }
 
 /// Runs a read of the store beside the runtime's threads.

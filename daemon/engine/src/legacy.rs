@@ -8,7 +8,7 @@ mod bucket;
 pub(crate) use bucket::Bucket;
 pub use bucket::{LegacyLease, LegacyLine};
 
-use crate::engine::{Event, Mailbox};
+use crate::mailbox::{Event, Mailbox};
 use crate::transport::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

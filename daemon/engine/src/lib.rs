@@ -9,6 +9,8 @@ mod engine;
 pub mod handle;
 mod legacy;
 mod link;
+mod mailbox;
+mod refusal;
 pub mod store;
 pub mod transport;
 mod unread;

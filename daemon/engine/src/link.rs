@@ -8,7 +8,7 @@ pub(crate) mod acceptor;
 mod places;
 
 use crate::clock::{Clock, Randomness};
-use crate::engine::{Event, Mailbox};
+use crate::mailbox::{Event, Mailbox};
 use crate::transport::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

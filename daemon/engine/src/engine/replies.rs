@@ -1,7 +1,7 @@
 //! Clients' requests while their turn is under way, and what they are answered.
 
 use crate::client_ids::{ClientIds, SendReply, Sent};
-use crate::handle::{NotStored, Refusal, not_written};
+use crate::refusal::{NotStored, Refusal, not_written};
 use crate::store::{StoreError, Trouble};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::oneshot;

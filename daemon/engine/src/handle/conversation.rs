@@ -2,7 +2,7 @@
 
 use super::{Handle, Refusal, read};
 use crate::client_ids::Sent;
-use crate::engine::{Event, lock};
+use crate::mailbox::{Event, lock};
 use crate::store::{
     MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, search_query, time,
 };

@@ -1,8 +1,8 @@
 //! Old daemons' messages, which stand apart from every conversation.
 
 use super::{Handle, LEASE_WAIT, Refusal, read};
-use crate::engine::Event;
 use crate::legacy::{LegacyLease, LegacyLine};
+use crate::mailbox::Event;
 use tokio::sync::oneshot;
 
 impl Handle {

@@ -1,7 +1,7 @@
 //! STATUS: the state of the daemon in one object and one sentence.
 
 use super::Handle;
-use crate::engine::lock;
+use crate::mailbox::lock;
 use crate::store::Trouble;
 use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
