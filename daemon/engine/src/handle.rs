@@ -11,15 +11,13 @@ mod status;
 mod tokens;
 
 pub(crate) use consumers::Consumers;
-pub(crate) use conversation::contact_record;
 pub(crate) use log::LogWriter;
 
 pub use crate::mailbox::DeliveryWait;
 pub use crate::refusal::{NotStored, Refusal};
-pub use crate::store::Page;
+pub use crate::store::{Page, TokenRow};
 pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
-pub use tokens::TokenRow;
 
 use crate::clock::Clock;
 use crate::dialer::{Checked, Checker};

@@ -6,7 +6,7 @@
 mod bucket;
 
 pub(crate) use bucket::Bucket;
-pub use bucket::{LegacyLease, LegacyLine};
+pub use bucket::LegacyLease;
 
 use crate::mailbox::{Event, Mailbox};
 use crate::transport::BoxStream;

@@ -17,4 +17,5 @@ mod unread;
 
 pub use dialer::{Checked, DialTimes};
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
-pub use legacy::{LegacyLease, LegacyLine};
+pub use legacy::LegacyLease;
+pub use store::LegacyLine;

@@ -7,7 +7,9 @@
 //! simulation runs it inline, because a store thread breaks paused time.
 
 mod apply;
+mod contact;
 mod events;
+mod legacy;
 mod marks;
 mod messages;
 mod query;
@@ -19,16 +21,20 @@ mod share;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod tokens;
 mod trouble;
 mod whole;
 mod writer;
 
 pub use apply::Applied;
+pub(crate) use contact::contact_record;
 pub use events::{LogEdges, Retention};
 pub(crate) use events::{size, time};
+pub use legacy::LegacyLine;
 pub use messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
+pub use tokens::TokenRow;
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 

@@ -4,18 +4,16 @@ use super::{Handle, Refusal, read};
 use crate::client_ids::Sent;
 use crate::mailbox::{Event, lock};
 use crate::store::{
-    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, search_query, time,
+    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query, time,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
-use torchat_core::view::{ContactView, RequestView};
+use torchat_core::view::RequestView;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{
-    Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
-};
+use torchat_protocol::control::api::record::{Contact, ContactRequest, Conversation, Direction, Message, MessageState};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// Messages of a page at most.
@@ -141,25 +139,6 @@ fn json_bytes(text: &str) -> usize {
         _ => 0,
     };
     text.len() + text.bytes().map(extra).sum::<usize>()
-}
-
-/// A contact as records show it.
-pub(crate) fn contact_record(view: ContactView) -> Contact {
-    Contact {
-        peer: Onion(view.peer),
-        state: match (view.blocked, view.contact, view.waiting) {
-            (true, ..) => ContactState::Blocked,
-            (false, false, _) => ContactState::Stranger,
-            (false, true, true) => ContactState::Waiting,
-            (false, true, false) => ContactState::Contact,
-        },
-        name: view.petname,
-        nick: view.nick,
-        link: view.linked,
-        heard_s: view.heard_ms_ago.map(|ms| ms / 1000),
-        hidden: view.hidden,
-        queued: view.queued as u64,
-    }
 }
 
 /// A time span in words.

@@ -1,8 +1,9 @@
 //! Old daemons' messages, which stand apart from every conversation.
 
 use super::{Handle, LEASE_WAIT, Refusal, read};
-use crate::legacy::{LegacyLease, LegacyLine};
+use crate::legacy::LegacyLease;
 use crate::mailbox::Event;
+use crate::store::LegacyLine;
 use tokio::sync::oneshot;
 
 impl Handle {

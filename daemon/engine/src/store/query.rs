@@ -2,9 +2,7 @@
 
 use super::messages::{self, Glance, MessageRow, Most, Page, blob, peer_id};
 use super::threads::{THREADS, Threads};
-use super::{LogEdges, Store, StoreError, events, marks, open_reader, records, search};
-use crate::handle::TokenRow;
-use crate::legacy::LegacyLine;
+use super::{LegacyLine, LogEdges, Store, StoreError, TokenRow, events, marks, open_reader, records, search};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
