@@ -11,10 +11,13 @@ mod replies;
 mod upkeep;
 
 use crate::client_ids::{ClientIds, SendReply};
-use crate::dialer::{self, Checker};
 use crate::handle::{Consumers, Handle, LogWriter};
 use crate::legacy::{OldDoor, Refusals};
-use crate::link::{LinkContext, LinkHandle, SentAway, ToLink, acceptor};
+use crate::link::acceptor;
+use crate::link::context::LinkContext;
+use crate::link::dialer::{self, Checker};
+use crate::link::handle::{LinkHandle, ToLink};
+use crate::link::rejected::SentAway;
 use crate::mailbox::{DeliveryWait, Event, lock};
 use crate::store::{Applied, Health, Moment, Outgoing, Reader, Retention, Store, StoreError, Trouble, Wanted, Writer};
 use crate::transport::{Isolation, Network, NetworkStatus, Transport};

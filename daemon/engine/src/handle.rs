@@ -20,9 +20,9 @@ pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
 
 use crate::clock::Clock;
-use crate::dialer::{Checked, Checker};
 use crate::legacy::{Bucket, Refusals};
-use crate::link::SentAway;
+use crate::link::dialer::{Checked, Checker};
+use crate::link::rejected::SentAway;
 use crate::mailbox::{Event, Mailbox, lock};
 use crate::refusal::{not_stored, not_written};
 use crate::store::{Health, Jobs, Reader, Store, StoreError};

@@ -4,7 +4,6 @@
 mod client_ids;
 pub mod clock;
 pub mod control;
-mod dialer;
 mod engine;
 pub mod handle;
 mod legacy;
@@ -15,7 +14,7 @@ pub mod store;
 pub mod transport;
 mod unread;
 
-pub use dialer::{Checked, DialTimes};
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
 pub use legacy::LegacyLease;
+pub use link::dialer::{Checked, DialTimes};
 pub use store::LegacyLine;

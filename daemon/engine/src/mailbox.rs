@@ -1,7 +1,7 @@
 //! What comes to the engine from links, dials and handles, and the way it comes.
 
 use crate::client_ids::SendReply;
-use crate::link::LinkHandle;
+use crate::link::handle::LinkHandle;
 use crate::refusal::Refusal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};

@@ -1,7 +1,7 @@
 //! What an engine is started with and how it can end.
 
 use crate::clock::{Clock, Randomness};
-use crate::dialer::DialTimes;
+use crate::link::dialer::DialTimes;
 use crate::store::Store;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -4,10 +4,11 @@
 //! leaves when another comes is [`Places`]' decision. Each flight of a handshake has a time of its own, and a circuit may
 //! bring only so many streams that prove nothing ([`Circuit`]), so that a flood costs its maker introductions.
 
+use super::chat;
+use super::context::LinkContext;
+use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
-use super::{LinkContext, Role};
 use crate::legacy::OldDoor;
-use crate::link;
 use crate::transport::{BoxStream, Circuit, Incoming};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -90,7 +91,7 @@ async fn admit(
     old: Option<OldDoor>,
     context: LinkContext,
 ) {
-    let hands = tokio::time::timeout(link::HANDSHAKE_TIME, meet(&mut stream, old, &context, &place));
+    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, old, &context, &place));
     let result = tokio::select! {
         biased;
         () = end.cancelled() => None,
@@ -105,7 +106,7 @@ async fn admit(
         None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
     }
     match result {
-        Some(Ok(Ok(Came::Peer(established)))) => link::serve(stream, *established, false, context).await,
+        Some(Ok(Ok(Came::Peer(established)))) => chat::serve(stream, *established, false, context).await,
         Some(Ok(Ok(Came::Old(_, Err(reason))))) => tracing::debug!(reason, "a stream was refused at the door"),
         Some(Ok(Ok(Came::Old(door, Ok(message))))) => {
             // Before anything is decided: the end of the stream tells nothing of the decision.
@@ -131,14 +132,14 @@ async fn meet(
     let mut buffer = [0; 2048];
     let mut said: &[u8] = &[];
     if let Some(door) = old {
-        said = link::hear(stream, &mut buffer, opened + link::FIRST_BYTES_TIME).await?;
+        said = hear(stream, &mut buffer, opened + FIRST_BYTES_TIME).await?;
         if said.first().is_some_and(|byte| legacy::is_meant(*byte)) {
             let message = door.read(stream, said, opened).await;
             return Ok(Came::Old(door, message));
         }
     }
     let reached = |flights| place.reached(Stage::after(flights));
-    let established = link::shake_hands(stream, Role::Accepted, said, context, reached).await?;
+    let established = shake_hands(stream, Role::Accepted, said, context, reached).await?;
     Ok(Came::Peer(Box::new(established)))
 }
 

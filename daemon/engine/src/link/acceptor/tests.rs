@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::clock::{Clock, Randomness};
-use crate::engine::Event;
-use crate::link::LinkContext;
+use crate::link::handshake::FLIGHT_TIME;
+use crate::mailbox::Event;
 use crate::transport::Callers;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
@@ -157,9 +157,9 @@ async fn held_for(until: Until) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn each_flight_has_a_time_of_its_own() {
-    assert_eq!(held_for(Until::Nothing).await, link::FIRST_BYTES_TIME);
-    assert_eq!(held_for(Until::Hello).await, link::FLIGHT_TIME);
-    assert_eq!(held_for(Until::FirstMessage).await, link::FLIGHT_TIME);
+    assert_eq!(held_for(Until::Nothing).await, FIRST_BYTES_TIME);
+    assert_eq!(held_for(Until::Hello).await, FLIGHT_TIME);
+    assert_eq!(held_for(Until::FirstMessage).await, FLIGHT_TIME);
     // A byte now and then does not make it longer.
     let bench = Bench::open();
     let mut stream = knock(&bench.streams).await;
@@ -172,7 +172,7 @@ async fn each_flight_has_a_time_of_its_own() {
         tokio::time::sleep(Duration::from_secs(4)).await;
     }
     assert!(matches!(stream.read(&mut [0; 64]).await, Ok(0)));
-    assert!(opened.elapsed() < link::FLIGHT_TIME + Duration::from_secs(4), "{:?}", opened.elapsed());
+    assert!(opened.elapsed() < FLIGHT_TIME + Duration::from_secs(4), "{:?}", opened.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 //!
 //! When to dial is the core's decision (`torchat_core::node`), how long one dial may take is decided here.
 
-use crate::link::{self, LinkContext, Role};
+use super::chat;
+use super::context::LinkContext;
+use super::handshake::{HANDSHAKE_TIME, Role, hear_hello, shake_hands};
 use crate::mailbox::Event;
 use crate::transport::{BoxStream, DialError, Isolation, Transport};
 use std::sync::{Arc, Weak};
@@ -43,8 +45,8 @@ pub(crate) async fn dial(
             Ok(Err(error)) => return Err(failure(&error)),
             Err(_) => return Err(failure(&DialError::Timeout)),
         };
-        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &[], &context, |_| ());
-        let established = met(tokio::time::timeout(link::HANDSHAKE_TIME, hands).await)?;
+        let hands = shake_hands(&mut stream, Role::Dialled(peer), &[], &context, |_| ());
+        let established = met(tokio::time::timeout(HANDSHAKE_TIME, hands).await)?;
         Ok((stream, established))
     };
     let result = tokio::select! {
@@ -54,7 +56,7 @@ pub(crate) async fn dial(
         result = attempt => result,
     };
     match result {
-        Ok((stream, established)) => link::serve(stream, established, true, context).await,
+        Ok((stream, established)) => chat::serve(stream, established, true, context).await,
         Err((failure, reason)) => {
             let input = Input::DialFailed { peer, failure, reason };
             // The engine is gone only when the daemon stops.
@@ -76,7 +78,7 @@ pub(crate) async fn check(
             Ok(Err(error)) => return Err(failure(&error)),
             Err(_) => return Err(failure(&DialError::Timeout)),
         };
-        met(tokio::time::timeout(times.attempt, link::hear_hello(&mut stream, own, &context)).await)
+        met(tokio::time::timeout(times.attempt, hear_hello(&mut stream, own, &context)).await)
     };
     let result = tokio::select! {
         biased;

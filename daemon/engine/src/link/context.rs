@@ -1,0 +1,24 @@
+//! What everything that serves a stream needs of the engine.
+
+use super::rejected::SentAway;
+use crate::clock::{Clock, Randomness};
+use crate::mailbox::Mailbox;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use torchat_core::handshake::LocalIdentity;
+
+/// What a link needs of the engine.
+#[derive(Clone)]
+pub(crate) struct LinkContext {
+    pub(crate) identity: Arc<LocalIdentity>,
+    pub(crate) clock: Clock,
+    pub(crate) randomness: Randomness,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) next_link: Arc<AtomicU64>,
+    /// Bytes of received messages that wait for the engine, of all links, in KiB.
+    pub(crate) waiting: Arc<Semaphore>,
+    pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) stop: CancellationToken,
+}

@@ -1,0 +1,128 @@
+//! The handshake over a stream: each flight has a time of its own.
+
+use super::context::LinkContext;
+use super::stream::WRITE_TIME;
+use crate::transport::BoxStream;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
+use torchat_core::handshake::{Established, Handshake};
+use torchat_protocol::id::PeerId;
+
+/// A peer must say who it is within this time.
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+/// The first bytes of an incoming stream must come within this time.
+pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(5);
+/// Each flight of a handshake must be whole within this time after the one before it. Without it, whoever we dial could hold
+/// one of the few places for dials for the whole of a handshake's time with a byte now and then.
+pub(crate) const FLIGHT_TIME: Duration = Duration::from_secs(20);
+
+/// Which side of the handshake we are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    /// We dialled this peer.
+    Dialled(PeerId),
+    /// Somebody opened a stream to us.
+    Accepted,
+}
+
+/// Proves who is at the other end. `said` are bytes that the other end said already. `reached` hears how many flights of the
+/// other end were heard, after each.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn shake_hands(
+    stream: &mut BoxStream,
+    role: Role,
+    said: &[u8],
+    context: &LinkContext,
+    reached: impl Fn(u8),
+) -> Result<Established, String> {
+    let begun = Instant::now();
+    let entropy = context.randomness.bytes();
+    // A daemon may run longer than its first certificate is valid.
+    let now_s = context.clock.now_s();
+    let renewed = context.identity.wants_renewal(now_s).then(|| context.identity.renewed(now_s));
+    let identity = renewed.as_ref().unwrap_or(&context.identity);
+    let (mut handshake, first) = match role {
+        Role::Dialled(peer) => Handshake::initiator(identity, peer, entropy),
+        Role::Accepted => (Handshake::responder(identity, entropy), Vec::new()),
+    };
+    if !first.is_empty() {
+        send(stream, &first).await?;
+    }
+    let mut buffer = [0; 2048];
+    let mut flights = 0;
+    let mut flight_until = begun + FLIGHT_TIME;
+    let mut until = match role {
+        Role::Dialled(_) => flight_until,
+        Role::Accepted => begun + FIRST_BYTES_TIME,
+    };
+    let mut said = (!said.is_empty()).then_some(said);
+    loop {
+        let bytes = match said.take() {
+            Some(said) => said,
+            None => hear(stream, &mut buffer, until).await?,
+        };
+        let progress =
+            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        if !progress.write.is_empty() {
+            send(stream, &progress.write).await?;
+        }
+        if let Some(established) = progress.done {
+            return Ok(established);
+        }
+        if handshake.flights() > flights {
+            flights = handshake.flights();
+            flight_until = Instant::now() + FLIGHT_TIME;
+            reached(flights);
+        }
+        until = flight_until;
+    }
+}
+
+/// Speaks to a service as far as its hello, which shows that somebody serves it who speaks the protocol.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &LinkContext) -> Result<(), String> {
+    let (mut handshake, first) = Handshake::initiator(&context.identity, peer, context.randomness.bytes());
+    send(stream, &first).await?;
+    let mut buffer = [0; 2048];
+    let until = Instant::now() + FLIGHT_TIME;
+    loop {
+        let bytes = hear(stream, &mut buffer, until).await?;
+        let progress =
+            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        // What we would say next follows a whole hello. It is not said: nothing more is to be learnt from ourselves.
+        if !progress.write.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// The next bytes of a handshake.
+///
+/// # Errors
+/// A sentence for people, without onion addresses.
+pub(crate) async fn hear<'a>(stream: &mut BoxStream, buffer: &'a mut [u8], until: Instant) -> Result<&'a [u8], String> {
+    match tokio::time::timeout_at(until, stream.read(buffer)).await {
+        Err(_) => Err("the handshake took too long".into()),
+        Ok(Err(error)) => Err(format!("the stream broke in the handshake: {error}")),
+        Ok(Ok(0)) => Err("the stream ended in the handshake".into()),
+        Ok(Ok(n)) => Ok(buffer.get(..n).unwrap_or_default()),
+    }
+}
+
+async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), String> {
+    let write = async {
+        stream.write_all(bytes).await?;
+        // A Tor stream keeps small writes back until it is flushed.
+        stream.flush().await
+    };
+    match tokio::time::timeout(WRITE_TIME, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("the stream broke: {error}")),
+        Err(_) => Err("the peer does not read".into()),
+    }
+}
