@@ -110,7 +110,7 @@ pub struct Engine {
     stop: CancellationToken,
     /// The end that was asked for is a replacement of the process.
     replace: Arc<AtomicBool>,
-    /// Links, dials and the door end with the engine, however it ends.
+    /// Links, dials and the acceptor end with the engine, however it ends.
     _end: DropGuard,
 }
 

@@ -20,9 +20,9 @@ pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
 
 use crate::clock::Clock;
-use crate::legacy::{Bucket, Refusals};
+use crate::legacy::{Bucket, LegacyRejected};
 use crate::link::dialer::{Checked, Checker};
-use crate::link::rejected::SentAway;
+use crate::link::rejected::Rejected;
 use crate::mailbox::{Event, Mailbox, lock};
 use crate::refusal::{not_stored, not_written};
 use crate::store::{Health, Jobs, Reader, Store, StoreError};
@@ -73,9 +73,9 @@ pub struct Handle {
     pub(crate) replace: Arc<AtomicBool>,
     pub(crate) refused_clients: Arc<AtomicU64>,
     pub(crate) bucket: Arc<Bucket>,
-    pub(crate) old_refusals: Arc<Refusals>,
+    pub(crate) legacy_rejected: Arc<LegacyRejected>,
     pub(crate) receives_old: bool,
-    pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) rejected: Arc<Rejected>,
     pub(crate) callers: Callers,
     pub(crate) log: EventLog,
     pub(crate) consumers: Arc<Consumers>,
@@ -271,7 +271,7 @@ impl Handle {
 
     /// Counts a local program for which there was no room.
     pub(crate) fn note_crowded_out(&self) {
-        self.sent_away.connections.fetch_add(1, Ordering::Relaxed);
+        self.rejected.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs a commit of its own beside those of the engine's turns.

@@ -23,7 +23,7 @@ const UNPROVEN_STREAMS: u32 = 4;
 /// Those who come to our service, as far as circuits tell them apart. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Callers {
-    sent_away: Arc<AtomicU64>,
+    rejected: Arc<AtomicU64>,
 }
 
 impl Callers {
@@ -34,8 +34,8 @@ impl Callers {
     }
 
     /// How many circuits were closed because too many streams on them proved nothing.
-    pub(crate) fn sent_away(&self) -> u64 {
-        self.sent_away.load(Ordering::Relaxed)
+    pub(crate) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 }
 
@@ -59,7 +59,7 @@ impl Circuit {
     pub fn admits(&self) -> bool {
         let take = |count| (count < UNPROVEN_STREAMS).then_some(count + 1);
         let admitted = self.0.unproven.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
-        self.0.callers.sent_away.fetch_add(u64::from(!admitted), Ordering::Relaxed);
+        self.0.callers.rejected.fetch_add(u64::from(!admitted), Ordering::Relaxed);
         admitted
     }
 
@@ -170,9 +170,9 @@ mod tests {
             circuit.used_well();
         }
         assert!((0..4).all(|_| circuit.admits()));
-        assert_eq!(callers.sent_away(), 0);
+        assert_eq!(callers.rejected(), 0);
         assert!(!circuit.clone().admits(), "whichever clone is asked");
-        assert_eq!(callers.sent_away(), 1);
+        assert_eq!(callers.rejected(), 1);
         assert!(other.admits());
     }
 }

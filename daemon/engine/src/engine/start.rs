@@ -3,11 +3,11 @@
 use super::{Engine, EngineConfig, Running, Storage, World, upkeep};
 use crate::client_ids::ClientIds;
 use crate::handle::{Consumers, Handle, LogWriter};
-use crate::legacy::{OldDoor, Refusals};
+use crate::legacy::{LegacyAcceptor, LegacyRejected};
 use crate::link::acceptor;
 use crate::link::context::LinkContext;
 use crate::link::dialer::Checker;
-use crate::link::rejected::SentAway;
+use crate::link::rejected::Rejected;
 use crate::store::{Reader, Retention, Store, StoreError, Writer};
 use crate::transport::Network;
 use crate::unread::UnreadBuffers;
@@ -71,12 +71,12 @@ impl Engine {
             mailbox: mailbox.clone(),
             next_link: Arc::new(AtomicU64::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING_KIB)),
-            sent_away: Arc::<SentAway>::default(),
+            rejected: Arc::<Rejected>::default(),
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
         let replace = Arc::<AtomicBool>::default();
-        let refusals = Arc::<Refusals>::default();
+        let legacy_rejected = Arc::<LegacyRejected>::default();
         let log = LogWriter::new(reader.log_edges()?);
         let clients = ClientIds::default();
         // From the clock, so that a number of the process before means another state.
@@ -95,9 +95,9 @@ impl Engine {
             replace: replace.clone(),
             refused_clients: Arc::default(),
             bucket: Arc::default(),
-            old_refusals: refusals.clone(),
+            legacy_rejected: legacy_rejected.clone(),
             receives_old: config.policy.legacy.receive,
-            sent_away: context.sent_away.clone(),
+            rejected: context.rejected.clone(),
             callers: network.callers.clone(),
             log: log.reader(reader.clone(), world.clock.clone()),
             consumers: Arc::new(Consumers::new(reader.cursors()?)),
@@ -115,8 +115,8 @@ impl Engine {
             tracing::warn!("{remark}");
         }
         let remarks = remarks.into_iter().map(|sentence| Op::Notice { peer: None, sentence }).collect();
-        let old = config.policy.legacy.receive.then(|| OldDoor::new(refusals));
-        tokio::spawn(acceptor::run(network.incoming, config.unauthenticated_streams, old, context.clone()));
+        let legacy_acceptor = config.policy.legacy.receive.then(|| LegacyAcceptor::new(legacy_rejected));
+        tokio::spawn(acceptor::run(network.incoming, config.unauthenticated_streams, legacy_acceptor, context.clone()));
         let engine = Self {
             node,
             own,

@@ -87,19 +87,19 @@ impl Handle {
                 "account_work": status.counters.account.of(Kind::Work),
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
-                "circuits": self.callers.sent_away(),
+                "circuits": self.callers.rejected(),
                 "clients": self.refused_clients.load(Ordering::Relaxed),
-                "connections": self.sent_away.connections.load(Ordering::Relaxed),
-                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
+                "connections": self.rejected.connections.load(Ordering::Relaxed),
+                "handshakes": self.rejected.handshakes.load(Ordering::Relaxed),
                 "invites": status.counters.invites,
                 "links": status.counters.links,
                 "misbehaved": status.counters.misbehaved,
-                "not_read": self.sent_away.not_read.load(Ordering::Relaxed),
+                "not_read": self.rejected.not_read.load(Ordering::Relaxed),
                 "outbox_full": status.counters.outbox,
-                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
+                "protocol": self.rejected.protocol.load(Ordering::Relaxed),
                 "storage": status.counters.storage,
                 "strangers": status.counters.strangers,
-                "streams": self.sent_away.streams.load(Ordering::Relaxed),
+                "streams": self.rejected.streams.load(Ordering::Relaxed),
                 "unread_full": status.counters.unread_full,
             },
             "requests": status.requests,
@@ -113,18 +113,18 @@ impl Handle {
     }
 
     fn legacy_status(&self, status: &LegacyStatus) -> Value {
-        let refusals = &self.old_refusals;
+        let rejected = &self.legacy_rejected;
         json!({
             "receive": self.receives_old,
             "refused": {
-                "busy": refusals.busy.load(Ordering::Relaxed),
-                "commands": refusals.commands.load(Ordering::Relaxed),
+                "busy": rejected.busy.load(Ordering::Relaxed),
+                "commands": rejected.commands.load(Ordering::Relaxed),
                 "expired": status.expired,
                 "full": status.full,
-                "malformed": refusals.malformed.load(Ordering::Relaxed),
+                "malformed": rejected.malformed.load(Ordering::Relaxed),
                 "rate": status.rate,
                 "storage": status.storage,
-                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
+                "unfinished": rejected.unfinished.load(Ordering::Relaxed),
             },
             "unread": status.unread,
         })

@@ -8,7 +8,7 @@ use super::chat;
 use super::context::LinkContext;
 use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
-use crate::legacy::OldDoor;
+use crate::legacy::LegacyAcceptor;
 use crate::transport::{BoxStream, Circuit, Incoming};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -20,10 +20,10 @@ use torchat_core::handshake::Established;
 use torchat_protocol::legacy::{self, OldMessage};
 
 /// Who came.
-enum Came {
+enum Arrival {
     Peer(Box<Established>),
     /// An old daemon, with its message or without one, which its own counters tell.
-    Old(OldDoor, Result<OldMessage, &'static str>),
+    Legacy(LegacyAcceptor, Result<OldMessage, &'static str>),
 }
 
 /// The streams that are held, and how each is ended.
@@ -52,11 +52,11 @@ impl Drop for Place {
     }
 }
 
-/// Takes streams until the engine stops. `old`: what old daemons bring is taken too.
+/// Takes streams until the engine stops. `legacy_acceptor`: what old daemons bring is taken too.
 pub(crate) async fn run(
     mut incoming: mpsc::Receiver<Incoming>,
     limit: usize,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
     context: LinkContext,
 ) {
     let held = Arc::new(Mutex::new(Held { places: Places::new(limit), ends: HashMap::new() }));
@@ -79,7 +79,7 @@ pub(crate) async fn run(
             open.ends.insert(number, end.clone());
             Place { number, held: held.clone() }
         };
-        tokio::spawn(admit(stream, circuit, place, end, old.clone(), context.clone()));
+        tokio::spawn(admit(stream, circuit, place, end, legacy_acceptor.clone(), context.clone()));
     }
 }
 
@@ -88,10 +88,10 @@ async fn admit(
     circuit: Circuit,
     place: Place,
     end: CancellationToken,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
     context: LinkContext,
 ) {
-    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, old, &context, &place));
+    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, legacy_acceptor, &context, &place));
     let result = tokio::select! {
         biased;
         () = end.cancelled() => None,
@@ -100,23 +100,25 @@ async fn admit(
     drop(place);
     match &result {
         // Whoever proves who it is, or brings what an old daemon may bring, has used its circuit well.
-        Some(Ok(Ok(Came::Peer(_) | Came::Old(_, Ok(_))))) => circuit.used_well(),
-        Some(Ok(Ok(Came::Old(_, Err(_))))) => {}
-        Some(_) => drop(context.sent_away.handshakes.fetch_add(1, Ordering::Relaxed)),
-        None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
+        Some(Ok(Ok(Arrival::Peer(_) | Arrival::Legacy(_, Ok(_))))) => circuit.used_well(),
+        Some(Ok(Ok(Arrival::Legacy(_, Err(_))))) => {}
+        Some(_) => drop(context.rejected.handshakes.fetch_add(1, Ordering::Relaxed)),
+        None => drop(context.rejected.streams.fetch_add(1, Ordering::Relaxed)),
     }
     match result {
-        Some(Ok(Ok(Came::Peer(established)))) => chat::serve(stream, *established, false, context).await,
-        Some(Ok(Ok(Came::Old(_, Err(reason))))) => tracing::debug!(reason, "a stream was refused at the door"),
-        Some(Ok(Ok(Came::Old(door, Ok(message))))) => {
+        Some(Ok(Ok(Arrival::Peer(established)))) => chat::serve(stream, *established, false, context).await,
+        Some(Ok(Ok(Arrival::Legacy(_, Err(reason))))) => {
+            tracing::debug!(reason, "a stream was rejected by the acceptor");
+        }
+        Some(Ok(Ok(Arrival::Legacy(acceptor, Ok(message))))) => {
             // Before anything is decided: the end of the stream tells nothing of the decision.
             drop(stream);
-            door.hand_in(message, &context.mailbox).await;
+            acceptor.hand_in(message, &context.mailbox).await;
         }
         // Whoever fails learns nothing by it: the stream is closed without a word.
-        Some(Ok(Err(reason))) => tracing::debug!(reason, "a stream was refused at the door"),
+        Some(Ok(Err(reason))) => tracing::debug!(reason, "a stream was rejected by the acceptor"),
         Some(Err(_)) => tracing::debug!("a stream did not prove its identity in time"),
-        None => tracing::debug!("a stream had to leave the door for another"),
+        None => tracing::debug!("a stream had to make room for another"),
     }
 }
 
@@ -124,23 +126,23 @@ async fn admit(
 /// every other.
 async fn meet(
     stream: &mut BoxStream,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
     context: &LinkContext,
     place: &Place,
-) -> Result<Came, String> {
+) -> Result<Arrival, String> {
     let opened = Instant::now();
     let mut buffer = [0; 2048];
     let mut said: &[u8] = &[];
-    if let Some(door) = old {
+    if let Some(acceptor) = legacy_acceptor {
         said = hear(stream, &mut buffer, opened + FIRST_BYTES_TIME).await?;
         if said.first().is_some_and(|byte| legacy::is_meant(*byte)) {
-            let message = door.read(stream, said, opened).await;
-            return Ok(Came::Old(door, message));
+            let message = acceptor.read(stream, said, opened).await;
+            return Ok(Arrival::Legacy(acceptor, message));
         }
     }
     let reached = |flights| place.reached(Stage::after(flights));
     let established = shake_hands(stream, Role::Accepted, said, context, reached).await?;
-    Ok(Came::Peer(Box::new(established)))
+    Ok(Arrival::Peer(Box::new(established)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

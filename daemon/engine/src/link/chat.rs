@@ -29,8 +29,8 @@ pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing:
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
     let closing = CancellationToken::new();
-    let sent_away = context.sent_away.clone();
-    let handle = LinkHandle { queue, closing: closing.clone(), cancel: cancel.clone(), sent_away };
+    let rejected = context.rejected.clone();
+    let handle = LinkHandle { queue, closing: closing.clone(), cancel: cancel.clone(), rejected };
     let Established { peer, binding, epoch, .. } = established;
     let up = Event::LinkUp { link: id, peer, outgoing, binding, epoch, handle };
     if context.mailbox.send(up).await.is_err() {
@@ -60,7 +60,7 @@ async fn live(
     context: &LinkContext,
     closing: &CancellationToken,
 ) -> String {
-    let mut writing = Box::pin(write(writer, sealer, messages, &context.sent_away));
+    let mut writing = Box::pin(write(writer, sealer, messages, &context.rejected));
     let ended = {
         // Dropped at the end of this block, with what it holds of an unfinished message: a link that is over must not cost
         // memory, or whoever makes many of them, each over the limit, has this much of each for the times below.
@@ -121,7 +121,7 @@ mod tests {
             mailbox,
             next_link: Arc::default(),
             waiting: Arc::new(Semaphore::new(1024)),
-            sent_away: Arc::default(),
+            rejected: Arc::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -159,16 +159,16 @@ mod tests {
             handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
         }
         assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
-        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1);
+        assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1);
         handle.tell(ToLink::Close(None));
-        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1, "it has ended");
+        assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1, "it has ended");
         // Fewer: it ends when the write took too long.
         let (handle, mut events, _far) = link_to_a_peer_that_does_not_read().await;
         for n in 0..QUEUE as u64 {
             handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
         }
         assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
-        assert_eq!(handle.sent_away.not_read.load(Ordering::Relaxed), 1);
+        assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What everything that serves a stream needs of the engine.
 
-use super::rejected::SentAway;
+use super::rejected::Rejected;
 use crate::clock::{Clock, Randomness};
 use crate::mailbox::Mailbox;
 use std::sync::Arc;
@@ -19,6 +19,6 @@ pub(crate) struct LinkContext {
     pub(crate) next_link: Arc<AtomicU64>,
     /// Bytes of received messages that wait for the engine, of all links, in KiB.
     pub(crate) waiting: Arc<Semaphore>,
-    pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) rejected: Arc<Rejected>,
     pub(crate) stop: CancellationToken,
 }

@@ -1,6 +1,6 @@
 //! The engine's end of a link.
 
-use super::rejected::SentAway;
+use super::rejected::Rejected;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ pub(crate) struct LinkHandle {
     /// Cancelled when the end is queued.
     pub(super) closing: CancellationToken,
     pub(super) cancel: CancellationToken,
-    pub(super) sent_away: Arc<SentAway>,
+    pub(super) rejected: Arc<Rejected>,
 }
 
 impl LinkHandle {
@@ -34,7 +34,7 @@ impl LinkHandle {
         if let Err(error) = self.queue.try_send(message) {
             // Said in vain to a link that has ended, it is nobody's fault.
             let stalled = matches!(error, mpsc::error::TrySendError::Full(_)) && !self.cancel.is_cancelled();
-            self.sent_away.not_read.fetch_add(u64::from(stalled), Ordering::Relaxed);
+            self.rejected.not_read.fetch_add(u64::from(stalled), Ordering::Relaxed);
             self.cancel.cancel();
         }
     }

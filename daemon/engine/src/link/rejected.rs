@@ -1,11 +1,11 @@
-//! Who was sent away before the core heard of it.
+//! What was rejected before the core heard of it.
 
 use std::sync::atomic::AtomicU64;
 
-/// How often the engine sent somebody away before the core heard of it, since the start. Nothing here says whom.
+/// How often a stream, a link or a local program was rejected before the core heard of it, since the start. Nothing here says whose.
 #[derive(Debug, Default)]
-pub(crate) struct SentAway {
-    /// Streams that had to leave the door for another.
+pub(crate) struct Rejected {
+    /// Streams that had to make room for another.
     pub(crate) streams: AtomicU64,
     /// Streams that did not prove who they are, or not in time.
     pub(crate) handshakes: AtomicU64,

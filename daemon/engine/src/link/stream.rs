@@ -6,7 +6,7 @@
 
 use super::context::LinkContext;
 use super::handle::ToLink;
-use super::rejected::SentAway;
+use super::rejected::Rejected;
 use crate::mailbox::Event;
 use crate::transport::BoxStream;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(super) async fn read(
 }
 
 fn broke(context: &LinkContext, error: &dyn std::fmt::Display) -> String {
-    context.sent_away.protocol.fetch_add(1, Ordering::Relaxed);
+    context.rejected.protocol.fetch_add(1, Ordering::Relaxed);
     format!("the peer broke the protocol: {error}")
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn write(
     writer: &mut WriteHalf<BoxStream>,
     mut sealer: Sealer,
     mut messages: mpsc::Receiver<ToLink>,
-    sent_away: &SentAway,
+    rejected: &Rejected,
 ) -> Written {
     let mut out = Vec::new();
     loop {
@@ -144,7 +144,7 @@ pub(super) async fn write(
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
                 Err(_) => {
-                    sent_away.not_read.fetch_add(1, Ordering::Relaxed);
+                    rejected.not_read.fetch_add(1, Ordering::Relaxed);
                     return Written::Broken("the peer does not read".into());
                 }
             }

@@ -57,13 +57,13 @@ pub struct SimulatedNetwork {
 
 struct Shared {
     weather: Weather,
-    doors: BTreeMap<PeerId, Door>,
+    services: BTreeMap<PeerId, Service>,
     partitions: BTreeSet<(PeerId, PeerId)>,
     offline: BTreeSet<PeerId>,
     streams: Vec<Carried>,
 }
 
-struct Door {
+struct Service {
     streams: mpsc::Sender<Incoming>,
     callers: Callers,
     /// The circuit of each who has come: like Tor's, it is used again for every dial of the same caller until it is closed.
@@ -102,7 +102,7 @@ impl SimulatedNetwork {
     pub fn new(seed: u64, weather: Weather) -> Self {
         let shared = Shared {
             weather,
-            doors: BTreeMap::new(),
+            services: BTreeMap::new(),
             partitions: BTreeSet::new(),
             offline: BTreeSet::new(),
             streams: Vec::new(),
@@ -118,12 +118,12 @@ impl SimulatedNetwork {
     /// A peer's way into the network. A second call for the same peer replaces the first, as a restart does.
     #[must_use]
     pub fn attach(&self, peer: PeerId) -> Network {
-        let (door, incoming) = mpsc::channel(16);
+        let (service, incoming) = mpsc::channel(16);
         let mut shared = self.lock();
         let (status, seen) = watch::channel(status(!shared.offline.contains(&peer)));
         let callers = Callers::default();
         let circuits = BTreeMap::new();
-        shared.doors.insert(peer, Door { streams: door, callers: callers.clone(), circuits, status });
+        shared.services.insert(peer, Service { streams: service, callers: callers.clone(), circuits, status });
         let transport = Arc::new(Simulated { network: self.clone(), own: peer, status: seen });
         Network { transport, incoming, callers }
     }
@@ -136,7 +136,7 @@ impl SimulatedNetwork {
 
     /// The peer takes no streams any more. Those that it has end as it ends them, after what it wrote.
     pub fn leave(&self, peer: PeerId) {
-        self.lock().doors.remove(&peer);
+        self.lock().services.remove(&peer);
     }
 
     /// The peer's machine has no network: its streams break, its dials fail at once, nobody finds it; or it has one again.
@@ -148,8 +148,8 @@ impl SimulatedNetwork {
             } else {
                 shared.offline.remove(&peer);
             }
-            if let Some(door) = shared.doors.get(&peer) {
-                door.status.send_replace(status(!offline));
+            if let Some(service) = shared.services.get(&peer) {
+                service.status.send_replace(status(!offline));
             }
         }
         if offline {
@@ -229,20 +229,20 @@ impl SimulatedNetwork {
             std::future::pending::<()>().await;
         }
         let down = || DialError::PeerDown("nobody listens there".into());
-        let (door, circuit) = {
+        let (service, circuit) = {
             let mut shared = self.lock();
             if shared.offline.contains(&own) {
                 return Err(DialError::NoNetwork("no way into the network".into()));
             }
             let found = !shared.offline.contains(&peer);
-            let door = shared.doors.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
-            let circuit = door.circuits.entry(own).or_insert_with(|| door.callers.circuit());
+            let service = shared.services.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
+            let circuit = service.circuits.entry(own).or_insert_with(|| service.callers.circuit());
             if !circuit.admits() {
                 // It is closed; the next dial builds another.
-                door.circuits.remove(&own);
+                service.circuits.remove(&own);
                 return Err(down());
             }
-            (door.streams.clone(), circuit.clone())
+            (service.streams.clone(), circuit.clone())
         };
         if self.one_in(weather.dial_fails_one_in) {
             return Err(match self.randomness.below(3) {
@@ -253,7 +253,7 @@ impl SimulatedNetwork {
         }
         let (near, near_end) = tokio::io::duplex(WINDOW);
         let (far, far_end) = tokio::io::duplex(WINDOW);
-        door.send(Incoming { stream: Box::new(far), circuit }).await.map_err(|_| down())?;
+        service.send(Incoming { stream: Box::new(far), circuit }).await.map_err(|_| down())?;
         let left = match self.one_in(weather.cut_one_in) {
             true => self.randomness.below(weather.cut_within_bytes) as u64,
             false => u64::MAX,

@@ -17,7 +17,7 @@ fn identity(n: u8) -> LocalIdentity {
     LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], NOW_S).unwrap()
 }
 
-/// A door that is open, and what its engine would hear.
+/// An acceptor at work, and what its engine would hear.
 struct Bench {
     streams: mpsc::Sender<Incoming>,
     events: mpsc::Receiver<Event>,
@@ -34,7 +34,7 @@ impl Bench {
             mailbox,
             next_link: Arc::default(),
             waiting: Arc::new(Semaphore::new(1024)),
-            sent_away: Arc::default(),
+            rejected: Arc::default(),
             stop: CancellationToken::new(),
         };
         let (streams, incoming) = mpsc::channel(16);
@@ -196,5 +196,5 @@ async fn a_handshake_gives_its_place_and_its_part_of_the_circuit_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!circuit.admits());
-    assert_eq!(callers.sent_away(), 1);
+    assert_eq!(callers.rejected(), 1);
 }
