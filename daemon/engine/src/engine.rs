@@ -19,7 +19,6 @@ use crate::link::context::LinkContext;
 use crate::link::handle::LinkHandle;
 use crate::mailbox::{DeliveryWait, Event, lock};
 use crate::store::{Health, Outgoing, Reader, Writer};
-use crate::transport::{NetworkStatus, Transport};
 use crate::unread::UnreadBuffers;
 pub use config::{Ended, EngineConfig, Storage, StoreLost, World};
 use replies::{Facts, Reply};
@@ -35,6 +34,7 @@ use torchat_core::input::{Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_protocol::id::{MessageId, PeerId};
+use torchat_transport::{NetworkStatus, Transport};
 
 /// Events that one turn takes at most, so that a commit stays short.
 const TURN: usize = 256;

@@ -19,14 +19,12 @@ pub use crate::store::{Page, TokenRow};
 pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
 pub use log::{Batch, EventLog};
 
-use crate::clock::Clock;
 use crate::legacy::{Bucket, LegacyRejected};
 use crate::link::dialer::{Checked, Checker};
 use crate::link::rejected::Rejected;
 use crate::mailbox::{Event, Mailbox, lock};
 use crate::refusal::{not_stored, not_written};
 use crate::store::{Health, Jobs, Reader, Store, StoreError};
-use crate::transport::{Callers, NetworkStatus};
 use crate::unread::{self, UnreadBuffers};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,6 +37,8 @@ use torchat_core::snapshot::Intro;
 use torchat_core::view::{ContactView, RequestView};
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::invite::Invite;
+use torchat_transport::clock::Clock;
+use torchat_transport::{Callers, NetworkStatus};
 
 /// How long UPDATE waits while another client holds the peer's oldest message.
 const LEASE_WAIT: Duration = Duration::from_millis(200);

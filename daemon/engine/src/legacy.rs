@@ -9,7 +9,6 @@ pub(crate) use bucket::Bucket;
 pub use bucket::LegacyLease;
 
 use crate::mailbox::{Event, Mailbox};
-use crate::transport::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use torchat_core::input::Input;
 use torchat_protocol::legacy::{LegacyError, OldMessage, Reader};
+use torchat_transport::BoxStream;
 
 /// The whole message must have come within this time after its stream was opened.
 const OBJECT_TIME: Duration = Duration::from_secs(30);

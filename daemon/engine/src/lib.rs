@@ -2,7 +2,6 @@
 //! store, the unread buffers and the control server.
 
 mod client_ids;
-pub mod clock;
 pub mod control;
 mod engine;
 pub mod handle;
@@ -11,7 +10,6 @@ mod link;
 mod mailbox;
 mod refusal;
 pub mod store;
-pub mod transport;
 mod unread;
 
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};

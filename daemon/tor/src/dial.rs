@@ -11,8 +11,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::watch;
-use torchat_engine::transport::{BoxStream, DialError, Isolation, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
+use torchat_transport::{BoxStream, DialError, Isolation, NetworkStatus, Transport};
 
 /// The transport over arti.
 pub(crate) struct Arti {

@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Transport};
 use torchat_protocol::id::PeerId;
 use torchat_tor::TorConfig;
 use torchat_tornet::{Config, Network, SocksClient};
+use torchat_transport::{BoxStream, DialError, Incoming, Isolation, Transport};
 
 const PORT: u16 = 80;
 /// One attempt, as in the engine.

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::control::{self, BindError, ControlConfig, Listeners, LogLevelHook};
-use torchat_engine::transport::NetworkStatus;
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
+use torchat_transport::NetworkStatus;
 
 /// What a loopback daemon is made of.
 #[derive(Clone)]

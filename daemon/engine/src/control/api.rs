@@ -13,7 +13,6 @@ use super::ControlConfig;
 use super::access::{Access, Audited, Visitor, is_audited, is_in_namespace, not_authenticated};
 use super::pages::{Desk, Held};
 use super::source::{Found, Source};
-use crate::clock::Randomness;
 use crate::handle::{Handle, Refusal, SendOptions, Sending};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -33,6 +32,7 @@ use torchat_protocol::control::api::command::{
 use torchat_protocol::control::api::{self, ApiError, Call, Line, Onion, Ref, RequestError, Right};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::limits;
+use torchat_transport::randomness::Randomness;
 use work::{Context, Done, fail, refused};
 
 /// Requests of one connection that are in work, or whose answers were not taken.

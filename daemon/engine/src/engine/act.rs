@@ -6,12 +6,12 @@ use crate::link::dialer;
 use crate::link::handle::ToLink;
 use crate::mailbox::DeliveryWait;
 use crate::store::Outgoing;
-use crate::transport::Isolation;
 use std::sync::atomic::Ordering;
 use torchat_core::effect::Effect;
 use torchat_core::input::LinkId;
 use torchat_protocol::id::{Chain, LaneId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
+use torchat_transport::Isolation;
 
 impl Engine {
     pub(super) fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>, mut facts: Facts) {

@@ -9,7 +9,6 @@ use crate::link::context::LinkContext;
 use crate::link::dialer::Checker;
 use crate::link::rejected::Rejected;
 use crate::store::{Reader, Retention, Store, StoreError, Writer};
-use crate::transport::Network;
 use crate::unread::UnreadBuffers;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_core::node::Node;
 use torchat_core::op::Op;
+use torchat_transport::Network;
 
 /// Events that wait for the engine.
 const MAILBOX: usize = 1024;

@@ -3,12 +3,12 @@
 use super::Handle;
 use crate::mailbox::lock;
 use crate::store::Trouble;
-use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
 use torchat_core::view::{LegacyStatus, NodeStatus};
 use torchat_protocol::id::PeerId;
+use torchat_transport::NetworkStatus;
 
 impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as

@@ -9,7 +9,6 @@ use super::context::LinkContext;
 use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
 use crate::legacy::LegacyAcceptor;
-use crate::transport::{BoxStream, Circuit, Incoming};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::Established;
 use torchat_protocol::legacy::{self, OldMessage};
+use torchat_transport::{BoxStream, Circuit, Incoming};
 
 /// Who came.
 enum Arrival {

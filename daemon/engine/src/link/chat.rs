@@ -4,7 +4,6 @@ use super::context::LinkContext;
 use super::handle::{LinkHandle, ToLink};
 use super::stream::{Written, drain, read, write};
 use crate::mailbox::Event;
-use crate::transport::BoxStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
@@ -12,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::{Established, Opener, Sealer};
 use torchat_core::input::{Input, LinkId};
+use torchat_transport::BoxStream;
 
 /// How long the peer may take to end the stream after our last words. Without this wait they could be lost: a flushed
 /// Tor stream has only handed its cells to the circuit's task, and both END and the end of the process overtake them.
@@ -100,7 +100,6 @@ async fn live(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::clock::{Clock, Randomness};
     use crate::link::handshake::{Role, shake_hands};
     use crate::mailbox::Mailbox;
     use std::sync::Arc;
@@ -110,6 +109,8 @@ mod tests {
     use torchat_core::handshake::{Handshake, LocalIdentity};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};
+    use torchat_transport::clock::Clock;
+    use torchat_transport::randomness::Randomness;
 
     const NOW_S: u64 = 1_790_000_000;
 

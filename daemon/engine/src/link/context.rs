@@ -1,13 +1,14 @@
 //! What everything that serves a stream needs of the engine.
 
 use super::rejected::Rejected;
-use crate::clock::{Clock, Randomness};
 use crate::mailbox::Mailbox;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
 
 /// What a link needs of the engine.
 #[derive(Clone)]

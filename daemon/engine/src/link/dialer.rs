@@ -6,13 +6,13 @@ use super::chat;
 use super::context::LinkContext;
 use super::handshake::{HANDSHAKE_TIME, Role, hear_hello, shake_hands};
 use crate::mailbox::Event;
-use crate::transport::{BoxStream, DialError, Isolation, Transport};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::{DialFailure, Input};
 use torchat_protocol::id::PeerId;
+use torchat_transport::{BoxStream, DialError, Isolation, Transport};
 
 /// The times of one dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use super::context::LinkContext;
 use super::stream::WRITE_TIME;
-use crate::transport::BoxStream;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use torchat_core::handshake::{Established, Handshake};
 use torchat_protocol::id::PeerId;
+use torchat_transport::BoxStream;
 
 /// A peer must say who it is within this time.
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);

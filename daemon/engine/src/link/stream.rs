@@ -8,7 +8,6 @@ use super::context::LinkContext;
 use super::handle::ToLink;
 use super::rejected::Rejected;
 use crate::mailbox::Event;
-use crate::transport::BoxStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 use torchat_core::handshake::{Opener, Sealer};
 use torchat_core::input::{Input, LinkId};
 use torchat_protocol::message::{Bye, PeerMessage};
+use torchat_transport::BoxStream;
 
 /// One write must end within this time.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(60);

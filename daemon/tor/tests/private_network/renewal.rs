@@ -4,7 +4,7 @@ use super::{BYE, Echo, LIMIT, PORT, converse, exchange, resident_mib, tornet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use torchat_engine::transport::Isolation;
+use torchat_transport::Isolation;
 
 /// Renewals in a row.
 const RENEWALS: usize = 4;

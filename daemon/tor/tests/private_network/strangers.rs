@@ -2,7 +2,7 @@
 
 use super::{Echo, Isolation, LIMIT, PORT, converse, exchange, tornet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use torchat_engine::transport::BoxStream;
+use torchat_transport::BoxStream;
 
 /// Nobody speaks on it any more.
 async fn is_over(stream: &mut BoxStream) {

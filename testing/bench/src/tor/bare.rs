@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::World;
-use torchat_engine::transport::{BoxStream, Isolation, Network, Transport};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_tor::TorConfig;
+use torchat_transport::{BoxStream, Isolation, Network, Transport};
 
 /// One attempt of a dial, as in the engine.
 const ATTEMPT: Duration = Duration::from_secs(25);

@@ -25,10 +25,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch as channel};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::store::Store;
-use torchat_engine::transport::{BoxStream, Callers, DialError, Isolation, Network as Wires, NetworkStatus, Transport};
 use torchat_engine::{Engine, EngineConfig, Running, Storage, World};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_tornet::{Config, Network};
+use torchat_transport::{BoxStream, Callers, DialError, Isolation, Network as Wires, NetworkStatus, Transport};
 
 /// Contacts that are connected at the same time.
 const PARALLEL: usize = 8;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
+use torchat_transport::{BoxStream, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 
 /// The first byte of a stream that wants an echo. One that wants an engine begins with the letter T of its magic.
 const ECHO: u8 = b'E';

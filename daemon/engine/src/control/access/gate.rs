@@ -3,7 +3,6 @@
 use super::super::seldom::Seldom;
 use super::Access;
 use super::line::Line;
-use crate::clock::Randomness;
 use crate::handle::{Handle, TokenRow};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_protocol::control::token::Verifier;
+use torchat_transport::randomness::Randomness;
 use zeroize::Zeroizing;
 
 /// Failed proofs on TCP within [`FAILURE_TIME`] after which every further one is delayed.

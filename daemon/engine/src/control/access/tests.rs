@@ -1,9 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::gate::known;
 use super::*;
-use crate::clock::{Clock, Randomness};
 use crate::handle::TokenRow;
-use crate::transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use crate::{Engine, EngineConfig, Storage, World};
 use futures::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
@@ -11,6 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use torchat_core::handshake::LocalIdentity;
 use torchat_protocol::control::token::Token;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
+use torchat_transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 
 const START_MS: i64 = 1_790_000_000_000;
 const CLIENT_NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAR";

@@ -1,14 +1,15 @@
 //! Floods of streams under paused time, with round trips.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::clock::{Clock, Randomness};
 use crate::link::handshake::FLIGHT_TIME;
 use crate::mailbox::Event;
-use crate::transport::Callers;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::Semaphore;
 use torchat_core::handshake::{Handshake, LocalIdentity};
+use torchat_transport::Callers;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
 
 const NOW_S: u64 = 1_790_000_000;
 const ROUND_TRIP: Duration = Duration::from_millis(800);

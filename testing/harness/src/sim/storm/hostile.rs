@@ -22,10 +22,10 @@ use torchat_core::account::{Kind, Tariff};
 use torchat_core::handshake::{Established, Handshake};
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
-use torchat_engine::clock::Randomness;
-use torchat_engine::transport::{BoxStream, Isolation, Network};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
+use torchat_transport::randomness::Randomness;
+use torchat_transport::{BoxStream, Isolation, Network};
 
 /// The seed of its identity: far from the daemons'.
 const SEED: u8 = 77;

@@ -3,8 +3,8 @@
 //! Its bytes are carried by tasks of the runtime in which the network was made. Daemons may live in that runtime or in
 //! others: a daemon whose runtime does not run is a stopped process, and what was sent to it waits in its streams.
 
-use super::{BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
-use crate::clock::Randomness;
+use crate::randomness::Randomness;
+use crate::{BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
