@@ -16,6 +16,7 @@ mod upkeep;
 use crate::client_ids::ClientIds;
 use crate::handle::{Handle, LogWriter};
 use crate::link::context::LinkContext;
+use crate::link::dialer::Dialer;
 use crate::link::handle::LinkHandle;
 use crate::mailbox::{DeliveryWait, Event, lock};
 use crate::store::{Health, Outgoing, Reader, Writer};
@@ -81,6 +82,7 @@ pub struct Engine {
     reader: Reader,
     unread: Arc<UnreadBuffers>,
     transport: Arc<dyn Transport>,
+    dialer: Dialer,
     events: mpsc::Receiver<Event>,
     context: LinkContext,
     links: BTreeMap<LinkId, LinkHandle>,

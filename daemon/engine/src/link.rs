@@ -8,4 +8,5 @@ pub(crate) mod handle;
 pub(crate) mod handshake;
 mod places;
 pub(crate) mod rejected;
+pub(crate) mod router;
 mod stream;

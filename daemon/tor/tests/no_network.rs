@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_core::handshake::LocalIdentity;
 use torchat_tor::{StartError, TorConfig};
-use torchat_transport::{DialError, Isolation, NetworkStatus};
+use torchat_transport::{DialError, Group, Isolation, NetworkStatus};
 
 /// A private network whose only directory cache refuses every connection.
 fn nowhere(dir: &Path) -> TorConfig {
@@ -43,7 +43,7 @@ async fn without_a_network_the_daemon_runs_and_says_why() {
 
     let begun = Instant::now();
     let peer = identity(2).peer_id();
-    let refused = network.transport.dial(peer, Isolation::Fresh).await;
+    let refused = network.transport.dial(peer, Isolation::Fresh(Group::CHAT)).await;
     assert!(matches!(&refused, Err(DialError::NoNetwork(why)) if !why.is_empty()), "not refused as it should be");
     assert!(begun.elapsed() < Duration::from_secs(5), "a dial must not wait for the start to succeed");
 

@@ -4,11 +4,13 @@
 
 mod circuit;
 pub mod clock;
+mod isolation;
 pub mod memory;
 pub mod randomness;
 mod status;
 
 pub use circuit::{Callers, Circuit, Incoming};
+pub use isolation::{Group, Isolation};
 pub use status::{NetworkNotice, NetworkStatus};
 
 use futures::future::BoxFuture;
@@ -23,15 +25,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A boxed [`Stream`].
 pub type BoxStream = Box<dyn Stream>;
-
-/// Which circuits a dial may share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// Circuits of its own: after a dial timed out every later dial that shares its circuits hangs with it, for minutes.
-    Fresh,
-    /// Those of the last dial to this peer that succeeded, whose cached descriptor may outlive a fetch.
-    Last,
-}
 
 /// Why a dial failed, as far as it decides what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

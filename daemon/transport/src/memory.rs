@@ -4,7 +4,7 @@
 //! others: a daemon whose runtime does not run is a stopped process, and what was sent to it waits in its streams.
 
 use crate::randomness::Randomness;
-use crate::{BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
+use crate::{BoxStream, Callers, Circuit, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,8 +66,9 @@ struct Shared {
 struct Service {
     streams: mpsc::Sender<Incoming>,
     callers: Callers,
-    /// The circuit of each who has come: like Tor's, it is used again for every dial of the same caller until it is closed.
-    circuits: BTreeMap<PeerId, Circuit>,
+    /// The circuits of each caller, one for each group of its dials. Stricter than Tor's: it is used again for every dial of
+    /// the group, also for a fresh one, until it is closed.
+    circuits: BTreeMap<(PeerId, Group), Circuit>,
     status: watch::Sender<NetworkStatus>,
 }
 
@@ -220,7 +221,7 @@ impl SimulatedNetwork {
         self.lock().partitions.contains(&(a, b))
     }
 
-    async fn open(&self, own: PeerId, peer: PeerId) -> Result<BoxStream, DialError> {
+    async fn open(&self, own: PeerId, peer: PeerId, group: Group) -> Result<BoxStream, DialError> {
         self.carried.fetch_add(1, Ordering::Relaxed);
         let weather = self.lock().weather.clone();
         tokio::time::sleep(self.pause(weather.dial_ms)).await;
@@ -236,10 +237,10 @@ impl SimulatedNetwork {
             }
             let found = !shared.offline.contains(&peer);
             let service = shared.services.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
-            let circuit = service.circuits.entry(own).or_insert_with(|| service.callers.circuit());
+            let circuit = service.circuits.entry((own, group)).or_insert_with(|| service.callers.circuit());
             if !circuit.admits() {
                 // It is closed; the next dial builds another.
-                service.circuits.remove(&own);
+                service.circuits.remove(&(own, group));
                 return Err(down());
             }
             (service.streams.clone(), circuit.clone())
@@ -330,8 +331,8 @@ struct Simulated {
 }
 
 impl Transport for Simulated {
-    fn dial(&self, peer: PeerId, _isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
-        self.network.open(self.own, peer).boxed()
+    fn dial(&self, peer: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
+        self.network.open(self.own, peer, isolation.group()).boxed()
     }
 
     fn status(&self) -> watch::Receiver<NetworkStatus> {

@@ -11,7 +11,7 @@ use torchat_core::effect::Effect;
 use torchat_core::input::LinkId;
 use torchat_protocol::id::{Chain, LaneId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
-use torchat_transport::Isolation;
+use torchat_transport::{Group, Isolation};
 
 impl Engine {
     pub(super) fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>, mut facts: Facts) {
@@ -35,10 +35,9 @@ impl Engine {
                     self.tell(link, ToLink::Close(bye));
                 }
                 Effect::Dial { peer, last_circuits } => {
-                    let isolation = if last_circuits { Isolation::Last } else { Isolation::Fresh };
-                    let (transport, context) = (self.transport.clone(), self.context.clone());
-                    let (times, dropped) = (self.config.dial, self.dials.clone());
-                    tokio::spawn(dialer::dial(transport, peer, isolation, times, context, dropped));
+                    let isolation =
+                        if last_circuits { Isolation::Last(Group::CHAT) } else { Isolation::Fresh(Group::CHAT) };
+                    tokio::spawn(self.dialer.clone().dial(peer, isolation, self.dials.clone()));
                 }
                 Effect::DropDials => std::mem::take(&mut self.dials).cancel(),
                 Effect::Renew => {

@@ -5,9 +5,11 @@ use crate::client_ids::ClientIds;
 use crate::handle::{Consumers, Handle, LogWriter};
 use crate::legacy::{LegacyAcceptor, LegacyRejected};
 use crate::link::acceptor;
+use crate::link::chat::Chat;
 use crate::link::context::LinkContext;
-use crate::link::dialer::Checker;
+use crate::link::dialer::{Checker, Dialer};
 use crate::link::rejected::Rejected;
+use crate::link::router::{Limits, Router};
 use crate::store::{Reader, Retention, Store, StoreError, Writer};
 use crate::unread::UnreadBuffers;
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_core::node::Node;
 use torchat_core::op::Op;
+use torchat_protocol::purpose::Purpose;
 use torchat_transport::Network;
 
 /// Events that wait for the engine.
@@ -75,6 +78,8 @@ impl Engine {
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
+        let router = Router::default().with(Purpose::CHAT, Limits::OF_THE_HANDLER, Chat::new(context.clone()));
+        let router = Arc::new(router);
         let replace = Arc::<AtomicBool>::default();
         let legacy_rejected = Arc::<LegacyRejected>::default();
         let log = LogWriter::new(reader.log_edges()?);
@@ -116,7 +121,14 @@ impl Engine {
         }
         let remarks = remarks.into_iter().map(|sentence| Op::Notice { peer: None, sentence }).collect();
         let legacy_acceptor = config.policy.legacy.receive.then(|| LegacyAcceptor::new(legacy_rejected));
-        tokio::spawn(acceptor::run(network.incoming, config.unauthenticated_streams, legacy_acceptor, context.clone()));
+        tokio::spawn(acceptor::run(
+            network.incoming,
+            config.unauthenticated_streams,
+            legacy_acceptor,
+            router.clone(),
+            context.clone(),
+        ));
+        let dialer = Dialer::new(network.transport.clone(), config.dial, router, context.clone());
         let engine = Self {
             node,
             own,
@@ -126,6 +138,7 @@ impl Engine {
             reader,
             unread,
             transport: network.transport,
+            dialer,
             events,
             context,
             links: BTreeMap::new(),

@@ -92,7 +92,7 @@ impl Handle {
                 "connections": self.rejected.connections.load(Ordering::Relaxed),
                 "handshakes": self.rejected.handshakes.load(Ordering::Relaxed),
                 "invites": status.counters.invites,
-                "links": status.counters.links,
+                "links": status.counters.links + self.rejected.crowded.load(Ordering::Relaxed),
                 "misbehaved": status.counters.misbehaved,
                 "not_read": self.rejected.not_read.load(Ordering::Relaxed),
                 "outbox_full": status.counters.outbox,

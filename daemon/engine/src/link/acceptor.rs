@@ -4,10 +4,10 @@
 //! leaves when another comes is [`Places`]' decision. Each flight of a handshake has a time of its own, and a circuit may
 //! bring only so many streams that prove nothing ([`Circuit`]), so that a flood costs its maker introductions.
 
-use super::chat;
 use super::context::LinkContext;
 use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
+use super::router::{Proven, Router};
 use crate::legacy::LegacyAcceptor;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -57,6 +57,7 @@ pub(crate) async fn run(
     mut incoming: mpsc::Receiver<Incoming>,
     limit: usize,
     legacy_acceptor: Option<LegacyAcceptor>,
+    router: Arc<Router>,
     context: LinkContext,
 ) {
     let held = Arc::new(Mutex::new(Held { places: Places::new(limit), ends: HashMap::new() }));
@@ -79,7 +80,7 @@ pub(crate) async fn run(
             open.ends.insert(number, end.clone());
             Place { number, held: held.clone() }
         };
-        tokio::spawn(admit(stream, circuit, place, end, legacy_acceptor.clone(), context.clone()));
+        tokio::spawn(admit(stream, circuit, place, end, legacy_acceptor.clone(), router.clone(), context.clone()));
     }
 }
 
@@ -89,9 +90,10 @@ async fn admit(
     place: Place,
     end: CancellationToken,
     legacy_acceptor: Option<LegacyAcceptor>,
+    router: Arc<Router>,
     context: LinkContext,
 ) {
-    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, legacy_acceptor, &context, &place));
+    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, legacy_acceptor, &router, &context, &place));
     let result = tokio::select! {
         biased;
         () = end.cancelled() => None,
@@ -106,7 +108,13 @@ async fn admit(
         None => drop(context.rejected.streams.fetch_add(1, Ordering::Relaxed)),
     }
     match result {
-        Some(Ok(Ok(Arrival::Peer(established)))) => chat::serve(stream, *established, false, context).await,
+        Some(Ok(Ok(Arrival::Peer(established)))) => {
+            let proven = Proven { stream, established: *established, outgoing: false };
+            if !router.serve(proven).await {
+                context.rejected.crowded.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!("a stream was closed: its purpose has no room for another one");
+            }
+        }
         Some(Ok(Ok(Arrival::Legacy(_, Err(reason))))) => {
             tracing::debug!(reason, "a stream was rejected by the acceptor");
         }
@@ -127,6 +135,7 @@ async fn admit(
 async fn meet(
     stream: &mut BoxStream,
     legacy_acceptor: Option<LegacyAcceptor>,
+    router: &Router,
     context: &LinkContext,
     place: &Place,
 ) -> Result<Arrival, String> {
@@ -141,7 +150,7 @@ async fn meet(
         }
     }
     let reached = |flights| place.reached(Stage::after(flights));
-    let established = shake_hands(stream, Role::Accepted, said, context, reached).await?;
+    let established = shake_hands(stream, Role::Accepted(router.served()), said, context, reached).await?;
     Ok(Arrival::Peer(Box::new(established)))
 }
 

@@ -1,9 +1,12 @@
-//! A link's life after the handshake: a reading and a writing half until one of them ends.
+//! Links: streams for chat after the handshake, a reading and a writing half until one of them ends.
 
 use super::context::LinkContext;
 use super::handle::{LinkHandle, ToLink};
+use super::router::{Handler, Proven};
 use super::stream::{Written, drain, read, write};
 use crate::mailbox::Event;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
@@ -23,8 +26,24 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// at once (2,000), a window of messages, and the acknowledgements and statements between them.
 const QUEUE: usize = 4096;
 
-/// Serves an authenticated stream until it ends, and tells the engine of both.
-pub(crate) async fn serve(stream: BoxStream, established: Established, outgoing: bool, context: LinkContext) {
+/// Serves streams for chat: each is a link, of which the core knows.
+pub(crate) struct Chat(LinkContext);
+
+impl Chat {
+    pub(crate) fn new(context: LinkContext) -> Self {
+        Self(context)
+    }
+}
+
+impl Handler for Chat {
+    fn serve(&self, proven: Proven) -> BoxFuture<'static, ()> {
+        serve(proven, self.0.clone()).boxed()
+    }
+}
+
+/// Serves a link until it ends, and tells the engine of both.
+async fn serve(proven: Proven, context: LinkContext) {
+    let Proven { stream, established, outgoing } = proven;
     let id: LinkId = context.next_link.fetch_add(1, Ordering::Relaxed);
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
@@ -109,6 +128,7 @@ mod tests {
     use torchat_core::handshake::{Handshake, LocalIdentity};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};
+    use torchat_protocol::purpose::Purpose;
     use torchat_transport::clock::Clock;
     use torchat_transport::randomness::Randomness;
 
@@ -135,10 +155,11 @@ mod tests {
         let peer = theirs.identity.peer_id();
         tokio::spawn(async move {
             let mut near: BoxStream = Box::new(near);
-            let established = shake_hands(&mut near, Role::Dialled(peer), &[], &ours, |_| ()).await.unwrap();
-            serve(near, established, true, ours).await;
+            let established =
+                shake_hands(&mut near, Role::Dialled(peer, Purpose::CHAT), &[], &ours, |_| ()).await.unwrap();
+            serve(Proven { stream: near, established, outgoing: true }, ours).await;
         });
-        let mut handshake = Handshake::responder(&theirs.identity, theirs.randomness.bytes());
+        let mut handshake = Handshake::responder(&theirs.identity, &[Purpose::CHAT], theirs.randomness.bytes());
         let mut buffer = [0; 2048];
         loop {
             let n = far.read(&mut buffer).await.unwrap();

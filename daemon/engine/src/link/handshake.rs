@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use torchat_core::handshake::{Established, Handshake};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 use torchat_transport::BoxStream;
 
 /// A peer must say who it is within this time.
@@ -19,11 +20,11 @@ pub(crate) const FLIGHT_TIME: Duration = Duration::from_secs(20);
 
 /// Which side of the handshake we are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Role {
-    /// We dialled this peer.
-    Dialled(PeerId),
-    /// Somebody opened a stream to us.
-    Accepted,
+pub(crate) enum Role<'a> {
+    /// We dialled this peer, for this.
+    Dialled(PeerId, Purpose),
+    /// A stream was opened to us; it may be for one of these.
+    Accepted(&'a [Purpose]),
 }
 
 /// Proves who is at the other end. `said` are bytes that the other end said already. `reached` hears how many flights of the
@@ -33,7 +34,7 @@ pub(crate) enum Role {
 /// A sentence for people, without onion addresses.
 pub(crate) async fn shake_hands(
     stream: &mut BoxStream,
-    role: Role,
+    role: Role<'_>,
     said: &[u8],
     context: &LinkContext,
     reached: impl Fn(u8),
@@ -45,8 +46,8 @@ pub(crate) async fn shake_hands(
     let renewed = context.identity.wants_renewal(now_s).then(|| context.identity.renewed(now_s));
     let identity = renewed.as_ref().unwrap_or(&context.identity);
     let (mut handshake, first) = match role {
-        Role::Dialled(peer) => Handshake::initiator(identity, peer, entropy),
-        Role::Accepted => (Handshake::responder(identity, entropy), Vec::new()),
+        Role::Dialled(peer, purpose) => Handshake::initiator(identity, peer, purpose, entropy),
+        Role::Accepted(served) => (Handshake::responder(identity, served, entropy), Vec::new()),
     };
     if !first.is_empty() {
         send(stream, &first).await?;
@@ -55,8 +56,8 @@ pub(crate) async fn shake_hands(
     let mut flights = 0;
     let mut flight_until = begun + FLIGHT_TIME;
     let mut until = match role {
-        Role::Dialled(_) => flight_until,
-        Role::Accepted => begun + FIRST_BYTES_TIME,
+        Role::Dialled(..) => flight_until,
+        Role::Accepted(_) => begun + FIRST_BYTES_TIME,
     };
     let mut said = (!said.is_empty()).then_some(said);
     loop {
@@ -86,7 +87,8 @@ pub(crate) async fn shake_hands(
 /// # Errors
 /// A sentence for people, without onion addresses.
 pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &LinkContext) -> Result<(), String> {
-    let (mut handshake, first) = Handshake::initiator(&context.identity, peer, context.randomness.bytes());
+    let entropy = context.randomness.bytes();
+    let (mut handshake, first) = Handshake::initiator(&context.identity, peer, Purpose::CHAT, entropy);
     send(stream, &first).await?;
     let mut buffer = [0; 2048];
     let until = Instant::now() + FLIGHT_TIME;

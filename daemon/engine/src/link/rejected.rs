@@ -13,6 +13,8 @@ pub(crate) struct Rejected {
     pub(crate) protocol: AtomicU64,
     /// Links whose peer did not read what was said to it.
     pub(crate) not_read: AtomicU64,
+    /// Streams whose purpose had no room for another one.
+    pub(crate) crowded: AtomicU64,
     /// Local programs that came while as many as may be were connected.
     pub(crate) connections: AtomicU64,
 }

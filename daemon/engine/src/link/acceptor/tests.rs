@@ -1,12 +1,15 @@
 //! Floods of streams under paused time, with round trips.
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::link::chat::Chat;
 use crate::link::handshake::FLIGHT_TIME;
+use crate::link::router::Limits;
 use crate::mailbox::Event;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::Semaphore;
 use torchat_core::handshake::{Handshake, LocalIdentity};
+use torchat_protocol::purpose::Purpose;
 use torchat_transport::Callers;
 use torchat_transport::clock::Clock;
 use torchat_transport::randomness::Randomness;
@@ -40,7 +43,8 @@ impl Bench {
         };
         let (streams, incoming) = mpsc::channel(16);
         let limit = crate::engine::EngineConfig::default().unauthenticated_streams;
-        tokio::spawn(run(incoming, limit, None, context.clone()));
+        let router = Router::default().with(Purpose::CHAT, Limits::OF_THE_HANDLER, Chat::new(context.clone()));
+        tokio::spawn(run(incoming, limit, None, Arc::new(router), context.clone()));
         Self { streams, events, context }
     }
 }
@@ -62,7 +66,7 @@ enum Until {
 
 /// Shakes hands with a round trip between each flight and the next, as far as it is told to.
 async fn shake(mut stream: DuplexStream, n: u8, until: Option<Until>, round_trip: Duration) -> Option<DuplexStream> {
-    let (mut handshake, first) = Handshake::initiator(&identity(n), identity(1).peer_id(), [n; 32]);
+    let (mut handshake, first) = Handshake::initiator(&identity(n), identity(1).peer_id(), Purpose::CHAT, [n; 32]);
     tokio::time::sleep(round_trip).await;
     if matches!(until, Some(Until::Nothing)) {
         return Some(stream);
@@ -165,7 +169,7 @@ async fn each_flight_has_a_time_of_its_own() {
     let bench = Bench::open();
     let mut stream = knock(&bench.streams).await;
     let opened = tokio::time::Instant::now();
-    let (_, first) = Handshake::initiator(&identity(2), identity(1).peer_id(), [2; 32]);
+    let (_, first) = Handshake::initiator(&identity(2), identity(1).peer_id(), Purpose::CHAT, [2; 32]);
     for byte in first.iter().cycle().take(first.len() - 1) {
         if stream.write_all(&[*byte]).await.is_err() {
             break;
