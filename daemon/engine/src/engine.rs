@@ -9,7 +9,7 @@ mod act;
 mod commit;
 mod config;
 mod news;
-mod replies;
+mod pending;
 mod start;
 mod upkeep;
 
@@ -18,16 +18,17 @@ use crate::handle::{Handle, LogWriter};
 use crate::link::context::LinkContext;
 use crate::link::dialer::Dialer;
 use crate::link::handle::LinkHandle;
-use crate::mailbox::{DeliveryWait, Event, lock};
+use crate::mailbox::{Event, lock};
+use crate::request::{Reply, Request};
 use crate::store::{Health, Outgoing, Reader, Writer};
 use crate::unread::UnreadBuffers;
 pub use config::{Ended, EngineConfig, Storage, StoreLost, World};
-use replies::{Facts, Reply};
+use pending::{Facts, Pending};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::Effect;
@@ -86,9 +87,9 @@ pub struct Engine {
     events: mpsc::Receiver<Event>,
     context: LinkContext,
     links: BTreeMap<LinkId, LinkHandle>,
-    replies: BTreeMap<RequestId, Reply>,
+    pending: BTreeMap<RequestId, Pending>,
     next_request: RequestId,
-    waiters: HashMap<(PeerId, MessageId), Vec<oneshot::Sender<DeliveryWait>>>,
+    waiters: HashMap<(PeerId, MessageId), Vec<Reply>>,
     clients: ClientIds,
     log: LogWriter,
     /// Counts up when the way into the network, a link or a dial has changed, for whoever waits for news in STATUS. Such things
@@ -101,7 +102,7 @@ pub struct Engine {
     /// What clients have read and the store does not know yet, because it took no writes.
     unwritten_reads: Vec<Op>,
     /// Decisions of the user that failed with the mail of their turn, to be tried alone.
-    again: Vec<Event>,
+    again: Vec<(Request, Reply)>,
     writable: bool,
     health: Health,
     /// What is too old in the event log is being removed, since the clock was believed last.
@@ -187,8 +188,8 @@ impl Engine {
 
     /// Takes what waits, as much as one turn may have.
     fn accept_waiting(&mut self, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
-        for event in std::mem::take(&mut self.again) {
-            self.accept(event, inputs, room);
+        for (request, reply) in std::mem::take(&mut self.again) {
+            self.take_request(request, reply, inputs);
         }
         while inputs.len() < TURN {
             let Ok(event) = self.events.try_recv() else { break };
@@ -197,74 +198,21 @@ impl Engine {
     }
 
     fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
-        let request = self.next_request;
-        self.next_request += 1;
-        let reply = match event {
+        match event {
             Event::Core { input, room: taken } => {
                 if let Input::LinkDown { link, .. } = &input {
                     self.links.remove(link);
                 }
                 room.extend(taken);
                 inputs.push(input);
-                return;
             }
             Event::LinkUp { link, peer, outgoing, binding, epoch, handle } => {
                 self.links.insert(link, handle);
                 inputs.push(Input::LinkUp { link, peer, outgoing, binding, epoch });
-                return;
             }
-            Event::Wait { peer, mid, reply } => {
-                if lock(&self.node).is_pending(&peer, &mid) {
-                    let waiters = self.waiters.entry((peer, mid)).or_default();
-                    waiters.retain(|waiter| !waiter.is_closed());
-                    waiters.push(reply);
-                } else {
-                    let _ = reply.send(DeliveryWait::Delivered);
-                }
-                return;
-            }
-            Event::Send { peer, text, client, expire_ms, reply } => {
-                let (client, reply) = match client {
-                    None => (None, reply),
-                    Some((client, looked_at)) => match self.clients.begin(&client, &peer, &text, looked_at, reply) {
-                        Some(reply) => (Some(client), reply),
-                        None => return,
-                    },
-                };
-                inputs.push(Input::Send { request, peer, text, client: client.clone(), expire_ms });
-                Reply::Send { client, reply }
-            }
-            Event::Contact { peer, change, reply } => {
-                inputs.push(Input::Contact { request, peer, change: change.clone() });
-                let alone = (inputs.len() > 1 && self.writable).then_some((peer, change));
-                Reply::Contact { alone, reply }
-            }
-            Event::Condemned(why) => {
-                self.condemn(why);
-                return;
-            }
-            Event::Invite { lifetime_ms, reply } => {
-                inputs.push(Input::Invite { request, lifetime_ms });
-                Reply::Invite(reply)
-            }
-            Event::Cancel { peer, mid, reply } => {
-                inputs.push(Input::Cancel { request, peer, mid });
-                Reply::Cancel(reply)
-            }
-            Event::Read { peer, row, reply } => {
-                inputs.push(Input::Read { request, peer, row });
-                Reply::Read(reply)
-            }
-            Event::Seen { peer, upto, limit, reply } => {
-                inputs.push(Input::ReadUpto { request, peer, upto, limit });
-                Reply::Seen(reply)
-            }
-            Event::LegacyTaken { row, at_ms, reply } => {
-                inputs.push(Input::LegacyTaken { request, row, at_ms });
-                Reply::Read(reply)
-            }
-        };
-        self.replies.insert(request, reply);
+            Event::Request { request, reply } => self.take_request(request, reply, inputs),
+            Event::Condemned(why) => self.condemn(why),
+        }
     }
 
     fn note_network(&mut self, status: &mut watch::Receiver<NetworkStatus>, inputs: &mut Vec<Input>) {

@@ -9,6 +9,7 @@ mod legacy;
 mod link;
 mod mailbox;
 mod refusal;
+mod request;
 pub mod store;
 mod unread;
 

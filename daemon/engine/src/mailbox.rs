@@ -1,13 +1,12 @@
 //! What comes to the engine from links, dials and handles, and the way it comes.
 
-use crate::client_ids::SendReply;
 use crate::link::handle::LinkHandle;
-use crate::refusal::Refusal;
+use crate::request::{Reply, Request};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use torchat_core::input::{ContactChange, Input, LinkId};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use torchat_core::input::{Input, LinkId};
 use torchat_core::node::Node;
-use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
+use torchat_protocol::id::PeerId;
 
 pub(crate) type Mailbox = mpsc::Sender<Event>;
 
@@ -26,68 +25,13 @@ pub(crate) enum Event {
         epoch: u32,
         handle: LinkHandle,
     },
-    Cancel {
-        peer: PeerId,
-        mid: MessageId,
-        reply: oneshot::Sender<Result<bool, Refusal>>,
-    },
-    Send {
-        peer: PeerId,
-        text: String,
-        /// The client's key, and how many keys were committed before it was looked up.
-        client: Option<(String, u64)>,
-        expire_ms: Option<i64>,
-        reply: SendReply,
-    },
-    Contact {
-        peer: PeerId,
-        change: ContactChange,
-        reply: oneshot::Sender<Result<(), Refusal>>,
+    /// A client asks.
+    Request {
+        request: Request,
+        reply: Reply,
     },
     /// The store was looked through beside the start, and is damaged.
     Condemned(String),
-    Invite {
-        lifetime_ms: i64,
-        reply: oneshot::Sender<Result<InviteSecret, Refusal>>,
-    },
-    Read {
-        peer: PeerId,
-        row: i64,
-        reply: oneshot::Sender<()>,
-    },
-    Seen {
-        peer: PeerId,
-        upto: i64,
-        limit: u32,
-        reply: oneshot::Sender<Result<u64, Refusal>>,
-    },
-    LegacyTaken {
-        row: i64,
-        at_ms: i64,
-        reply: oneshot::Sender<()>,
-    },
-    Wait {
-        peer: PeerId,
-        mid: MessageId,
-        reply: oneshot::Sender<DeliveryWait>,
-    },
-}
-
-/// How the wait for a delivery ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeliveryWait {
-    /// Durable at the peer.
-    Delivered,
-    /// It never will be: it was taken back, or it waited too long.
-    Failed {
-        /// One sentence.
-        reason: String,
-    },
-    /// Not within the time. `reason` says what the message waits for; it stays queued.
-    NotYet {
-        /// One sentence.
-        reason: String,
-    },
 }
 
 /// A poisoned lock is a panic in the core; what it left is judged by the next turn, not trusted less.

@@ -1,10 +1,10 @@
 //! What is done once a turn is durable.
 
 use super::Engine;
-use super::replies::Facts;
+use super::pending::Facts;
 use crate::link::dialer;
 use crate::link::handle::ToLink;
-use crate::mailbox::DeliveryWait;
+use crate::request::Answer;
 use crate::store::Outgoing;
 use std::sync::atomic::Ordering;
 use torchat_core::effect::Effect;
@@ -20,8 +20,8 @@ impl Engine {
         for effect in effects {
             match effect {
                 Effect::Answer { request, answer } => {
-                    if let Some(reply) = self.replies.remove(&request) {
-                        reply.answer(&answer, &mut facts, &mut self.clients);
+                    if let Some(pending) = self.pending.remove(&request) {
+                        pending.answer(&answer, &mut facts, &mut self.clients);
                     }
                 }
                 Effect::Say { link, message } => self.tell(link, ToLink::Say(message)),
@@ -59,14 +59,14 @@ impl Engine {
                     };
                     for mid in mids {
                         for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
-                            let _ = waiter.send(DeliveryWait::Failed { reason: reason.to_owned() });
+                            let _ = waiter.send(Ok(Answer::Failed { reason: reason.to_owned() }));
                         }
                     }
                 }
                 Effect::Delivered { peer, mids } => {
                     for mid in mids {
                         for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
-                            let _ = waiter.send(DeliveryWait::Delivered);
+                            let _ = waiter.send(Ok(Answer::Delivered));
                         }
                     }
                 }

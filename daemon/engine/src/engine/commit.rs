@@ -1,9 +1,9 @@
 //! Decide, then commit: one turn, and what is done when the store took nothing of it.
 
 use super::news::News;
-use super::replies::{Facts, Reply};
+use super::pending::Facts;
 use super::{Due, Engine, upkeep};
-use crate::mailbox::{Event, lock};
+use crate::mailbox::lock;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
 use torchat_core::effect::{Effect, Turn};
 use torchat_core::input::Input;
@@ -134,9 +134,9 @@ impl Engine {
                     others.push(effect);
                     continue;
                 };
-                match self.replies.remove(&request) {
-                    Some(reply @ Reply::Seen(_)) => reply.fail(error, &mut self.clients),
-                    Some(reply) => reply.answer(&answer, &mut Facts::default(), &mut self.clients),
+                match self.pending.remove(&request) {
+                    Some(pending) if pending.needs_the_store() => pending.fail(error, &mut self.clients),
+                    Some(pending) => pending.answer(&answer, &mut Facts::default(), &mut self.clients),
                     None => {}
                 }
             }
@@ -146,13 +146,11 @@ impl Engine {
             node.resume(self.network_usable, false);
             return;
         }
-        for reply in std::mem::take(&mut self.replies).into_values() {
-            match reply {
-                // There is a reserve for it, which the mail of the same turn could not have.
-                Reply::Contact { alone: Some((peer, change)), reply } if full => {
-                    self.again.push(Event::Contact { peer, change, reply });
-                }
-                reply => reply.fail(error, &mut self.clients),
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            // For a decision of the user there is a reserve, which the mail of the same turn could not have.
+            match if full { pending.alone() } else { Err(pending) } {
+                Ok(again) => self.again.push(again),
+                Err(pending) => pending.fail(error, &mut self.clients),
             }
         }
         for link in std::mem::take(&mut self.links).into_values() {

@@ -142,7 +142,7 @@ impl Engine {
             events,
             context,
             links: BTreeMap::new(),
-            replies: BTreeMap::new(),
+            pending: BTreeMap::new(),
             next_request: 0,
             waiters: HashMap::new(),
             clients,
