@@ -4,6 +4,7 @@ pub(crate) mod acceptor;
 pub(crate) mod chat;
 pub(crate) mod context;
 pub(crate) mod dialer;
+mod failure;
 pub(crate) mod handle;
 pub(crate) mod handshake;
 mod places;

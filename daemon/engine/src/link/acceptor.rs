@@ -5,6 +5,7 @@
 //! bring only so many streams that prove nothing ([`Circuit`]), so that a flood costs its maker introductions.
 
 use super::context::LinkContext;
+use super::failure::Failure;
 use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
 use super::router::{Proven, Router};
@@ -124,7 +125,7 @@ async fn admit(
             acceptor.hand_in(message, &context.mailbox).await;
         }
         // Whoever fails learns nothing by it: the stream is closed without a word.
-        Some(Ok(Err(reason))) => tracing::debug!(reason, "a stream was rejected by the acceptor"),
+        Some(Ok(Err(failure))) => tracing::debug!(%failure, "a stream was rejected by the acceptor"),
         Some(Err(_)) => tracing::debug!("a stream did not prove its identity in time"),
         None => tracing::debug!("a stream had to make room for another"),
     }
@@ -138,7 +139,7 @@ async fn meet(
     router: &Router,
     context: &LinkContext,
     place: &Place,
-) -> Result<Arrival, String> {
+) -> Result<Arrival, Failure> {
     let opened = Instant::now();
     let mut buffer = [0; 2048];
     let mut said: &[u8] = &[];

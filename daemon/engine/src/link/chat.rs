@@ -1,19 +1,27 @@
 //! Links: streams for chat after the handshake, a reading and a writing half until one of them ends.
+//!
+//! The reading half waits for room in the engine's mailbox before it reads on, so a peer that sends faster than the
+//! store commits is slowed by the network's own back-pressure. The writing half has a short queue; a peer that does
+//! not read what it asked for loses the link, never the daemon's memory.
 
 use super::context::LinkContext;
+use super::failure::{Failure, PeerFault};
 use super::handle::{LinkHandle, ToLink};
 use super::router::{Handler, Proven};
-use super::stream::{Written, drain, read, write};
+use super::stream::{MessageReader, MessageWriter, drain};
 use crate::mailbox::Event;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::{Established, Opener, Sealer};
 use torchat_core::input::{Input, LinkId};
+use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_transport::BoxStream;
 
 /// How long the peer may take to end the stream after our last words. Without this wait they could be lost: a flushed
@@ -25,6 +33,12 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// Messages that wait to be written. More than what one peer can make us say before it reads: the answers that its account allows
 /// at once (2,000), a window of messages, and the acknowledgements and statements between them.
 const QUEUE: usize = 4096;
+/// Bytes that make no whole message are told to the core as often as this.
+const HEARD_STEP: Duration = Duration::from_secs(1);
+/// Bytes of received messages that wait for the engine, of one link, in KiB.
+const WAITING_KIB: u32 = 1024;
+/// Sealed bytes from which on they are written before more is sealed.
+const SEALED_BYTES: usize = 256 * 1024;
 
 /// Serves streams for chat: each is a link, of which the core knows.
 pub(crate) struct Chat(LinkContext);
@@ -60,9 +74,9 @@ async fn serve(proven: Proven, context: LinkContext) {
     let reason = tokio::select! {
         biased;
         reason = life => reason,
-        () = cancel.cancelled() => "closed here".to_owned(),
+        () = cancel.cancelled() => Failure::Ours,
     };
-    let down = Input::LinkDown { link: id, reason };
+    let down = Input::LinkDown { link: id, reason: reason.to_string() };
     // The engine is gone only when the daemon stops.
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
@@ -78,12 +92,12 @@ async fn live(
     id: LinkId,
     context: &LinkContext,
     closing: &CancellationToken,
-) -> String {
-    let mut writing = Box::pin(write(writer, sealer, messages, &context.rejected));
+) -> Failure {
+    let mut writing = Box::pin(write(MessageWriter::new(writer, sealer), messages, context));
     let ended = {
         // Dropped at the end of this block, with what it holds of an unfinished message: a link that is over must not cost
         // memory, or whoever makes many of them, each over the limit, has this much of each for the times below.
-        let mut reading = Box::pin(read(reader, opener, id, context));
+        let mut reading = Box::pin(read(MessageReader::new(reader, opener), id, context));
         tokio::select! {
             biased;
             end = &mut writing => Some(end),
@@ -97,20 +111,116 @@ async fn live(
         None => tokio::select! {
             biased;
             ended = tokio::time::timeout(CLOSING_TIME, &mut writing) => {
-                ended.unwrap_or_else(|_| Written::Broken("the peer does not read".into()))
+                ended.unwrap_or_else(|_| Err(PeerFault::NotRead.into()))
             }
-            () = drain(reader) => return "the peer ended the link".into(),
+            () = drain(reader) => return PeerFault::Ended.into(),
         },
     };
     drop(writing);
     match ended {
-        Written::Broken(reason) => reason,
-        Written::Closed { last_words } => {
+        Err(failure) => failure,
+        Ok(Closed { last_words }) => {
             if last_words {
                 let _ = tokio::time::timeout(LAST_WORDS_TIME, drain(reader)).await;
             }
             let _ = tokio::time::timeout(LAST_WORDS_TIME, writer.shutdown()).await;
-            "closed here".into()
+            Failure::Ours
+        }
+    }
+}
+
+/// Reads until the link ends. Returns why.
+async fn read(mut messages: MessageReader<'_>, id: LinkId, context: &LinkContext) -> Failure {
+    let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
+    let mut told = Instant::now();
+    let mut heard = false;
+    loop {
+        loop {
+            let (message, kib) = match next(&mut messages) {
+                Ok(Some(next)) => next,
+                Ok(None) => break,
+                Err(fault) => {
+                    context.rejected.protocol.fetch_add(1, Ordering::Relaxed);
+                    return fault.into();
+                }
+            };
+            let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else { return Failure::Ours };
+            let input = Input::Message { link: id, message };
+            if context.mailbox.send(Event::Core { input, room }).await.is_err() {
+                return Failure::Ours;
+            }
+            told = Instant::now();
+        }
+        // Bytes without a message in them are a sign of life as well: a long text needs minutes on a slow line.
+        if told.elapsed() >= HEARD_STEP && heard {
+            let input = Input::Heard { link: id, unfinished: messages.is_unfinished() };
+            if context.mailbox.send(Event::Core { input, room: Vec::new() }).await.is_err() {
+                return Failure::Ours;
+            }
+            told = Instant::now();
+        }
+        if let Err(failure) = messages.fill().await {
+            return failure;
+        }
+        heard = true;
+    }
+}
+
+/// The next message, and the KiB of room that it takes.
+fn next(messages: &mut MessageReader<'_>) -> Result<Option<(PeerMessage, u32)>, PeerFault> {
+    let Some(bytes) = messages.next()? else { return Ok(None) };
+    let kib = u32::try_from(bytes.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
+    Ok(Some((PeerMessage::decode(&bytes)?, kib)))
+}
+
+async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut room = Vec::with_capacity(2);
+    for semaphore in semaphores {
+        room.push(semaphore.clone().acquire_many_owned(kib).await.ok()?);
+    }
+    Some(room)
+}
+
+/// The writing half ended as the engine asked for.
+struct Closed {
+    last_words: bool,
+}
+
+/// Writes what the engine says.
+async fn write(
+    mut out: MessageWriter<'_>,
+    mut messages: mpsc::Receiver<ToLink>,
+    context: &LinkContext,
+) -> Result<Closed, Failure> {
+    loop {
+        let Some(mut next) = messages.recv().await else { return Err(Failure::Ours) };
+        let mut closing = None;
+        // Everything that waits goes out with one flush.
+        loop {
+            match next {
+                ToLink::Say(message) => out.seal(&message.encode()),
+                ToLink::Close(bye) => {
+                    if let Some(why) = bye {
+                        out.seal(&PeerMessage::Bye(Bye { why }).encode());
+                    }
+                    closing = Some(bye);
+                }
+            }
+            if closing.is_some() || out.waiting() > SEALED_BYTES {
+                break;
+            }
+            match messages.try_recv() {
+                Ok(more) => next = more,
+                Err(_) => break,
+            }
+        }
+        if let Err(failure) = out.flush().await {
+            let not_read = matches!(failure, Failure::Peer(PeerFault::NotRead));
+            context.rejected.not_read.fetch_add(u64::from(not_read), Ordering::Relaxed);
+            return Err(failure);
+        }
+        if let Some(bye) = closing {
+            return Ok(Closed { last_words: bye.is_some() });
         }
     }
 }
@@ -121,10 +231,8 @@ mod tests {
     use super::*;
     use crate::link::handshake::{Role, shake_hands};
     use crate::mailbox::Mailbox;
-    use std::sync::Arc;
     use tokio::io::duplex;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::Semaphore;
     use torchat_core::handshake::{Handshake, LocalIdentity};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};

@@ -3,6 +3,7 @@
 //! When to dial is the core's decision (`torchat_core::node`), how long one dial may take is decided here.
 
 use super::context::LinkContext;
+use super::failure::Failure;
 use super::handshake::{HANDSHAKE_TIME, Role, hear_hello, shake_hands};
 use super::router::{Proven, Router};
 use crate::mailbox::Event;
@@ -196,9 +197,9 @@ async fn hedged(
 /// What a handshake came to. One that does not end in time is the peer's failure: the stream was open, so Tor works.
 /// Counted as Tor's, one contact that takes streams and says nothing could make us renew our way into the network again
 /// and again.
-fn met<T>(hands: Result<Result<T, String>, Elapsed>) -> Result<T, Failed> {
+fn met<T>(hands: Result<Result<T, Failure>, Elapsed>) -> Result<T, Failed> {
     match hands {
-        Ok(result) => result.map_err(|reason| (DialFailure::Handshake, reason)),
+        Ok(result) => result.map_err(|failure| (DialFailure::Handshake, failure.to_string())),
         Err(_) => Err((DialFailure::Handshake, "the peer did not finish the handshake".to_owned())),
     }
 }
@@ -219,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_drags_its_handshake_says_nothing_against_our_network() {
-        let hands = std::future::pending::<Result<(), String>>();
+        let hands = std::future::pending::<Result<(), Failure>>();
         let ended = met(tokio::time::timeout(Duration::ZERO, hands).await);
         assert!(matches!(ended, Err((DialFailure::Handshake, _))), "{ended:?}");
     }

@@ -1,6 +1,7 @@
 //! The handshake over a stream: each flight has a time of its own.
 
 use super::context::LinkContext;
+use super::failure::{Failure, PeerFault};
 use super::stream::WRITE_TIME;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,14 +32,14 @@ pub(crate) enum Role<'a> {
 /// other end were heard, after each.
 ///
 /// # Errors
-/// A sentence for people, without onion addresses.
+/// A [`Failure`]: the stream is to be closed without a word.
 pub(crate) async fn shake_hands(
     stream: &mut BoxStream,
     role: Role<'_>,
     said: &[u8],
     context: &LinkContext,
     reached: impl Fn(u8),
-) -> Result<Established, String> {
+) -> Result<Established, Failure> {
     let begun = Instant::now();
     let entropy = context.randomness.bytes();
     // A daemon may run longer than its first certificate is valid.
@@ -65,8 +66,7 @@ pub(crate) async fn shake_hands(
             Some(said) => said,
             None => hear(stream, &mut buffer, until).await?,
         };
-        let progress =
-            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        let progress = handshake.receive(bytes, context.clock.now_s()).map_err(PeerFault::from)?;
         if !progress.write.is_empty() {
             send(stream, &progress.write).await?;
         }
@@ -85,8 +85,8 @@ pub(crate) async fn shake_hands(
 /// Speaks to a service as far as its hello, which shows that somebody serves it who speaks the protocol.
 ///
 /// # Errors
-/// A sentence for people, without onion addresses.
-pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &LinkContext) -> Result<(), String> {
+/// A [`Failure`]: the stream is to be closed without a word.
+pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &LinkContext) -> Result<(), Failure> {
     let entropy = context.randomness.bytes();
     let (mut handshake, first) = Handshake::initiator(&context.identity, peer, Purpose::CHAT, entropy);
     send(stream, &first).await?;
@@ -94,8 +94,7 @@ pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &L
     let until = Instant::now() + FLIGHT_TIME;
     loop {
         let bytes = hear(stream, &mut buffer, until).await?;
-        let progress =
-            handshake.receive(bytes, context.clock.now_s()).map_err(|error| format!("handshake: {error}"))?;
+        let progress = handshake.receive(bytes, context.clock.now_s()).map_err(PeerFault::from)?;
         // What we would say next follows a whole hello. It is not said: nothing more is to be learnt from ourselves.
         if !progress.write.is_empty() {
             return Ok(());
@@ -106,17 +105,21 @@ pub(crate) async fn hear_hello(stream: &mut BoxStream, peer: PeerId, context: &L
 /// The next bytes of a handshake.
 ///
 /// # Errors
-/// A sentence for people, without onion addresses.
-pub(crate) async fn hear<'a>(stream: &mut BoxStream, buffer: &'a mut [u8], until: Instant) -> Result<&'a [u8], String> {
+/// A [`Failure`]: the stream is to be closed without a word.
+pub(crate) async fn hear<'a>(
+    stream: &mut BoxStream,
+    buffer: &'a mut [u8],
+    until: Instant,
+) -> Result<&'a [u8], Failure> {
     match tokio::time::timeout_at(until, stream.read(buffer)).await {
-        Err(_) => Err("the handshake took too long".into()),
-        Ok(Err(error)) => Err(format!("the stream broke in the handshake: {error}")),
-        Ok(Ok(0)) => Err("the stream ended in the handshake".into()),
+        Err(_) => Err(PeerFault::TooSlow.into()),
+        Ok(Err(error)) => Err(Failure::Network { what: "in the handshake the stream", error }),
+        Ok(Ok(0)) => Err(PeerFault::Left.into()),
         Ok(Ok(n)) => Ok(buffer.get(..n).unwrap_or_default()),
     }
 }
 
-async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), String> {
+async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), Failure> {
     let write = async {
         stream.write_all(bytes).await?;
         // A Tor stream keeps small writes back until it is flushed.
@@ -124,7 +127,7 @@ async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), String> {
     };
     match tokio::time::timeout(WRITE_TIME, write).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(format!("the stream broke: {error}")),
-        Err(_) => Err("the peer does not read".into()),
+        Ok(Err(error)) => Err(Failure::Network { what: "the stream", error }),
+        Err(_) => Err(PeerFault::NotRead.into()),
     }
 }

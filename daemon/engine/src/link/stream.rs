@@ -1,22 +1,9 @@
-//! The two halves of a link: sealed messages, read and written until one half ends.
-//!
-//! The reading half waits for room in the engine's mailbox before it reads on, so a peer that sends faster than the
-//! store commits is slowed by the network's own back-pressure. The writing half has a short queue; a peer that does
-//! not read what it asked for loses the link, never the daemon's memory.
+//! The two halves of a proven stream: whole messages, sealed in records. What a message means is its purpose's matter.
 
-use super::context::LinkContext;
-use super::handle::ToLink;
-use super::rejected::Rejected;
-use crate::mailbox::Event;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use super::failure::{Failure, PeerFault};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::Instant;
 use torchat_core::handshake::{Opener, Sealer};
-use torchat_core::input::{Input, LinkId};
-use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_transport::BoxStream;
 
 /// One write must end within this time.
@@ -24,10 +11,10 @@ pub(super) const WRITE_TIME: Duration = Duration::from_secs(60);
 /// So many bytes are written at once. All that waits was rejected: it can be 256 KiB, and a line of 1 kB/s, which is slow and
 /// well, would need four minutes for it.
 const WRITE_BYTES: usize = 16 * 1024;
-/// Bytes that make no whole message are told to the core as often as this.
-const HEARD_STEP: Duration = Duration::from_secs(1);
-/// Bytes of received messages that wait for the engine, of one link, in KiB.
-const WAITING_KIB: u32 = 1024;
+
+fn broken(error: std::io::Error) -> Failure {
+    Failure::Network { what: "the link", error }
+}
 
 /// Reads until the peer ends the stream, for nothing else.
 pub(super) async fn drain(reader: &mut ReadHalf<BoxStream>) {
@@ -35,124 +22,79 @@ pub(super) async fn drain(reader: &mut ReadHalf<BoxStream>) {
     while matches!(reader.read(&mut buffer).await, Ok(1..)) {}
 }
 
-pub(super) async fn read(
-    reader: &mut ReadHalf<BoxStream>,
-    mut opener: Opener,
-    id: LinkId,
-    context: &LinkContext,
-) -> String {
-    let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
-    let mut buffer = vec![0; 8 * 1024];
-    let mut told = Instant::now();
-    let mut heard = false;
-    loop {
-        loop {
-            let message = match opener.next_message() {
-                Ok(Some(message)) => message,
-                Ok(None) => break,
-                Err(error) => return broke(context, &error),
-            };
-            let kib = u32::try_from(message.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
-            let message = match PeerMessage::decode(&message) {
-                Ok(message) => message,
-                Err(error) => return broke(context, &error),
-            };
-            let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else {
-                return "closed here".into();
-            };
-            let input = Input::Message { link: id, message };
-            if context.mailbox.send(Event::Core { input, room }).await.is_err() {
-                return "closed here".into();
+/// The reading half.
+pub(super) struct MessageReader<'a> {
+    reader: &'a mut ReadHalf<BoxStream>,
+    opener: Opener,
+    buffer: Vec<u8>,
+}
+
+impl<'a> MessageReader<'a> {
+    pub(super) fn new(reader: &'a mut ReadHalf<BoxStream>, opener: Opener) -> Self {
+        Self { reader, opener, buffer: vec![0; 8 * 1024] }
+    }
+
+    /// The next message of the bytes that are here.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, PeerFault> {
+        Ok(self.opener.next_message()?)
+    }
+
+    /// Whether the peer is in the middle of something long.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.opener.is_unfinished()
+    }
+
+    /// Waits for more bytes. To be called when [`MessageReader::next`] has no message any more.
+    pub(super) async fn fill(&mut self) -> Result<(), Failure> {
+        match self.reader.read(&mut self.buffer).await {
+            Ok(0) => Err(PeerFault::Ended.into()),
+            Ok(n) => {
+                self.opener.push(self.buffer.get(..n).unwrap_or_default());
+                Ok(())
             }
-            told = Instant::now();
+            Err(error) => Err(broken(error)),
         }
-        // Bytes without a message in them are a sign of life as well: a long text needs minutes on a slow line.
-        if told.elapsed() >= HEARD_STEP && heard {
-            let input = Input::Heard { link: id, unfinished: opener.is_unfinished() };
-            if context.mailbox.send(Event::Core { input, room: Vec::new() }).await.is_err() {
-                return "closed here".into();
-            }
-            told = Instant::now();
-        }
-        match reader.read(&mut buffer).await {
-            Ok(0) => return "the peer ended the link".into(),
-            Ok(n) => opener.push(&buffer[..n]),
-            Err(error) => return format!("the link broke: {error}"),
-        }
-        heard = true;
     }
 }
 
-fn broke(context: &LinkContext, error: &dyn std::fmt::Display) -> String {
-    context.rejected.protocol.fetch_add(1, Ordering::Relaxed);
-    format!("the peer broke the protocol: {error}")
+/// The writing half.
+pub(super) struct MessageWriter<'a> {
+    writer: &'a mut WriteHalf<BoxStream>,
+    sealer: Sealer,
+    sealed: Vec<u8>,
 }
 
-async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {
-    let mut room = Vec::with_capacity(2);
-    for semaphore in semaphores {
-        room.push(semaphore.clone().acquire_many_owned(kib).await.ok()?);
+impl<'a> MessageWriter<'a> {
+    pub(super) fn new(writer: &'a mut WriteHalf<BoxStream>, sealer: Sealer) -> Self {
+        Self { writer, sealer, sealed: Vec::new() }
     }
-    Some(room)
-}
 
-/// How the writing half ended.
-pub(super) enum Written {
-    /// As the engine asked for.
-    Closed { last_words: bool },
-    /// By itself, and why.
-    Broken(String),
-}
+    /// Seals a message, for the next [`MessageWriter::flush`].
+    pub(super) fn seal(&mut self, message: &[u8]) {
+        self.sealer.seal(message, &mut self.sealed);
+    }
 
-/// Writes what the engine says.
-pub(super) async fn write(
-    writer: &mut WriteHalf<BoxStream>,
-    mut sealer: Sealer,
-    mut messages: mpsc::Receiver<ToLink>,
-    rejected: &Rejected,
-) -> Written {
-    let mut out = Vec::new();
-    loop {
-        let Some(mut next) = messages.recv().await else { return Written::Broken("closed here".into()) };
-        let mut closing = None;
-        // Everything that waits goes out with one flush.
-        loop {
-            match next {
-                ToLink::Say(message) => sealer.seal(&message.encode(), &mut out),
-                ToLink::Close(bye) => {
-                    if let Some(why) = bye {
-                        sealer.seal(&PeerMessage::Bye(Bye { why }).encode(), &mut out);
-                    }
-                    closing = Some(bye);
-                }
-            }
-            if closing.is_some() || out.len() > 256 * 1024 {
-                break;
-            }
-            match messages.try_recv() {
-                Ok(more) => next = more,
-                Err(_) => break,
-            }
-        }
-        let mut parts = out.chunks(WRITE_BYTES).peekable();
+    /// Sealed bytes that are not written.
+    pub(super) fn waiting(&self) -> usize {
+        self.sealed.len()
+    }
+
+    /// Writes what is sealed.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        let mut parts = self.sealed.chunks(WRITE_BYTES).peekable();
         while let Some(part) = parts.next() {
             let write = async {
-                writer.write_all(part).await?;
-                if parts.peek().is_none() { writer.flush().await } else { Ok(()) }
+                self.writer.write_all(part).await?;
+                if parts.peek().is_none() { self.writer.flush().await } else { Ok(()) }
             };
             match tokio::time::timeout(WRITE_TIME, write).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Written::Broken(format!("the link broke: {error}")),
-                Err(_) => {
-                    rejected.not_read.fetch_add(1, Ordering::Relaxed);
-                    return Written::Broken("the peer does not read".into());
-                }
+                Ok(Err(error)) => return Err(broken(error)),
+                Err(_) => return Err(PeerFault::NotRead.into()),
             }
         }
-        if let Some(bye) = closing {
-            return Written::Closed { last_words: bye.is_some() };
-        }
-        out.clear();
-        out.shrink_to(32 * 1024);
+        self.sealed.clear();
+        self.sealed.shrink_to(32 * 1024);
+        Ok(())
     }
 }
