@@ -61,12 +61,16 @@ impl Dialer {
             () = dropped.cancelled() => Err((DialFailure::Timeout, "given up after a sleep of the machine".to_owned())),
             result = self.open(peer, Purpose::CHAT, isolation) => result,
         };
-        let failed = match result {
-            Ok(proven) if self.router.serve(proven).await => return,
-            Ok(_) => (DialFailure::Handshake, "no room for another link".to_owned()),
+        let (failure, reason) = match result {
+            Ok(proven) => {
+                if self.router.serve(proven).await {
+                    return;
+                }
+                (DialFailure::Handshake, "no room for another link".to_owned())
+            }
             Err(failed) => failed,
         };
-        let input = Input::DialFailed { peer, failure: failed.0, reason: failed.1 };
+        let input = Input::DialFailed { peer, failure, reason };
         // The engine is gone only when the daemon stops.
         let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
     }
