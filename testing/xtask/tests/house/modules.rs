@@ -8,15 +8,15 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 
 /// A module's path within its crate. The crate's root has none.
-pub type Module = Vec<String>;
+pub(crate) type Module = Vec<String>;
 
 /// The modules of a crate, without tests, and what each imports: apart from itself and the modules that it stands in, for what
 /// those declare is for all within them.
-pub struct Modules(BTreeMap<Module, BTreeSet<Module>>);
+pub(crate) struct Modules(BTreeMap<Module, BTreeSet<Module>>);
 
 impl Modules {
     /// Reads the sources of a crate.
-    pub fn read(src: &Path) -> Self {
+    pub(crate) fn read(src: &Path) -> Self {
         let mut files = BTreeMap::new();
         let mut open = vec![src.to_owned()];
         while let Some(path) = open.pop() {
@@ -36,7 +36,7 @@ impl Modules {
     }
 
     /// The same of texts.
-    pub fn of(files: &BTreeMap<Module, String>) -> Self {
+    pub(crate) fn of(files: &BTreeMap<Module, String>) -> Self {
         let imports = files.iter().map(|(own, text)| {
             let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{own:?}: {error}"));
             let mut paths = Paths::default();
@@ -50,7 +50,7 @@ impl Modules {
     }
 
     /// What is imported by the modules of this path.
-    pub fn imports(&self, path: &[&str]) -> BTreeSet<&Module> {
+    pub(crate) fn imports(&self, path: &[&str]) -> BTreeSet<&Module> {
         let within =
             self.0.iter().filter(|(module, _)| module.iter().zip(path).filter(|(a, b)| a == b).count() == path.len());
         within.flat_map(|(_, imports)| imports).collect()
@@ -63,9 +63,9 @@ impl Modules {
     }
 
     /// The circles of imports that go through more than one folder, one of each knot, as a way that ends where it began.
-    pub fn circles(&self) -> Vec<String> {
+    pub(crate) fn circles(&self) -> Vec<String> {
         let mut circles = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeSet<&Module> = BTreeSet::new();
         for module in self.0.keys() {
             if seen.contains(module) {
                 continue;
