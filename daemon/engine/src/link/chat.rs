@@ -232,7 +232,7 @@ mod tests {
     use crate::link::handshake::{Role, shake_hands};
     use crate::mailbox::Mailbox;
     use tokio::io::duplex;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     use torchat_core::handshake::{Handshake, LocalIdentity};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};
