@@ -22,26 +22,7 @@ fn peer(n: u8) -> Result<PeerId, Box<dyn std::error::Error>> {
 
 fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let (own, them) = (peer(1)?, peer(2)?);
-    let row = PeerSnapshot {
-        peer: them,
-        contact: true,
-        waiting: false,
-        added_ms: Some(0),
-        seen_ms: None,
-        blocked: false,
-        petname: None,
-        nick: None,
-        intro: Default::default(),
-        request: None,
-        hidden: false,
-        epoch: 0,
-        met: None,
-        attempts: 0,
-        out: None,
-        lanes: vec![],
-        unread_bytes: 0,
-        linked: false,
-    };
+    let row = PeerSnapshot { contact: true, added_ms: Some(0), ..PeerSnapshot::new(them) };
     let snapshot = Snapshot { peers: vec![row], ..Snapshot::default() };
     let mut now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000 };
     let mut fill = |out: &mut [u8]| out.fill(1);

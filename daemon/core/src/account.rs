@@ -5,7 +5,7 @@
 //! Every input of a peer has a price, in units of what it costs us: rows and events that are stored, bytes of text, marks and
 //! other small writes, changes of its standing, links, bytes that are sent again, new lanes, digests that are computed, and
 //! answers that have to be said. Each [`Kind`] of cost has one bucket of tokens for each peer: a burst, and so many tokens more in
-//! an hour. The node asks [`Account::pay`] before it does what the input wants. If the bucket is empty the input is *not taken*:
+//! an hour. The node asks [`Payer::pay`] before it does what the input wants. If the bucket is empty the input is *not taken*:
 //! nothing is stored, nothing is acknowledged, [`Refused`] counts it, and what follows depends on the kind alone:
 //!
 //! | kind | without tokens |
@@ -26,7 +26,9 @@
 //! A purse is full again some time after the peer was heard last, and is forgotten then. Nothing is stored: a restart fills every
 //! purse, which no peer can cause. (A purse on disk was rejected: it would cost a write for each input.)
 
+use crate::policy::RequestPolicy;
 use crate::rate::{Bucket, Rate};
+use crate::time::Now;
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::id::PeerId;
 
@@ -207,6 +209,43 @@ impl Purse {
     }
 }
 
+/// A peer that is to pay for what it says, from the purse that it has: a contact's or a stranger's.
+pub(crate) struct Payer<'a> {
+    account: &'a mut Account,
+    now_ms: u64,
+    peer: PeerId,
+    contact: bool,
+}
+
+impl Payer<'_> {
+    /// Takes a price. `false`: what it is for is not to be done.
+    pub(crate) fn pay(&mut self, kind: Kind, amount: u64) -> bool {
+        if self.contact { self.pay_as_contact(kind, amount) } else { self.pay_as_stranger(kind, amount) }
+    }
+
+    pub(crate) fn pay_as_contact(&mut self, kind: Kind, amount: u64) -> bool {
+        self.account.pay(self.now_ms, self.peer, kind, amount)
+    }
+
+    pub(crate) fn pay_as_stranger(&mut self, kind: Kind, amount: u64) -> bool {
+        self.account.pay_as_stranger(self.now_ms, self.peer, kind, amount)
+    }
+
+    /// Takes a price of a contact, or has it looked at again when it can pay.
+    pub(crate) fn pay_or_wait(&mut self, kind: Kind, amount: u64) -> bool {
+        let paid = self.pay_as_contact(kind, amount);
+        if !paid {
+            self.account.wait(self.now_ms, self.peer, kind, amount);
+        }
+        paid
+    }
+
+    /// Takes a place for an onion that was not known before.
+    pub(crate) fn pay_onion(&mut self, policy: &RequestPolicy) -> bool {
+        self.account.pay_onion(self.now_ms, policy.burst, policy.token_ms)
+    }
+}
+
 /// The accounts of all peers. See the module's description.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -227,6 +266,11 @@ pub(crate) struct Account {
 impl Account {
     pub(crate) fn new(tariff: Tariff) -> Self {
         Self { tariff, ..Self::default() }
+    }
+
+    /// A peer that is to pay something now.
+    pub(crate) fn payer(&mut self, now: Now, peer: PeerId, contact: bool) -> Payer<'_> {
+        Payer { account: self, now_ms: now.mono_ms, peer, contact }
     }
 
     /// Takes a price out of a contact's purse, or nothing, and counts that.

@@ -1,18 +1,8 @@
 //! What a turn wants done.
 
 use crate::input::{Answer, LinkId, RequestId};
-use crate::op::Op;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{ByeReason, PeerMessage, SkipReason};
-
-/// The outcome of a turn: first everything of `ops` in one durable transaction, then the effects in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Turn {
-    /// The transaction. Empty: nothing needs to be committed.
-    pub ops: Vec<Op>,
-    /// What happens after it, and not at all if it failed.
-    pub effects: Vec<Effect>,
-}
 
 /// One thing to do after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]

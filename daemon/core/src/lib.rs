@@ -5,15 +5,24 @@
 //! here: all of them are inputs.
 
 pub mod account;
+mod chat;
+mod clock;
+mod contacts;
+mod dialling;
 pub mod effect;
 pub mod entropy;
 pub mod handshake;
 pub mod input;
+mod later;
+mod links;
 pub mod node;
+mod notices;
 pub mod op;
-mod outbox;
 pub mod policy;
+mod presence;
 pub mod rate;
 pub mod snapshot;
+mod supervision;
 pub mod time;
+pub mod turn;
 pub mod view;

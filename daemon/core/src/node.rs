@@ -1,147 +1,67 @@
-//! The daemon's decisions: one value that owns contacts, lanes and links, and one function, [`Node::turn`], that maps
-//! what happened to what is to be written and done.
+//! The daemon's decisions: one value, and one function, [`Node::turn`], that maps what happened to what is to be written and
+//! done.
+//!
+//! The node itself decides nothing. It is composed of private states, each of which decides about one subject and knows no
+//! other: who may write to us, which links are up, whom to dial, what is said and heard. The node hands each input to those
+//! that it concerns, and answers what they ask of each other, by arguments and results.
 //!
 //! Nothing here waits, reads a clock or draws a random number, so weeks of faults run in a test within seconds. A turn
 //! takes many inputs and yields one transaction: that is the group commit. The node changes before the commit; if the
 //! commit fails, the caller drops the node and builds another from the store, and closes all links. (Undoing single
 //! changes was rejected: it is a second, rarely run way through the code.)
 
-mod calm;
-mod contacts;
-mod dialling;
-mod legacy;
-mod links;
-mod presence;
-mod receiving;
-mod sending;
+mod asked;
+mod linked;
+mod periodic;
+mod said;
 mod status;
-mod supervision;
 #[cfg(test)]
 mod tests;
 
 use crate::account::{Account, Kind};
-use crate::effect::{Effect, Turn};
-use crate::entropy::Entropy;
-use crate::input::{Answer, Input, LinkId};
-use crate::op::Op;
-use crate::outbox::Outbox;
+use crate::chat::Chat;
+use crate::chat::legacy::Legacy;
+use crate::chat::receiving::Receiving;
+use crate::chat::sending::Sending;
+use crate::clock::{CALM_MS, Clock};
+use crate::contacts::Contacts;
+use crate::dialling::Dialling;
+use crate::entropy::{self, Entropy};
+use crate::input::Input;
+use crate::later::Later;
+use crate::links::Links;
+use crate::notices::Notices;
 use crate::policy::Policy;
-use crate::snapshot::{ContactRequest, Intro, Snapshot};
-use crate::time::Now;
-use crate::view::{Counters, Noticed};
-use calm::Calm;
-use contacts::End;
-use dialling::Dialling;
-use legacy::Legacy;
-use links::Link;
-use sending::Text;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use supervision::Supervision;
-use torchat_protocol::id::{LaneId, MessageId, PeerId, RunId};
-use torchat_protocol::message::{ByeReason, LaneState, PeerMessage};
+use crate::presence::Presence;
+use crate::snapshot::Snapshot;
+use crate::supervision::Supervision;
+use crate::time::{Believed, Now};
+use crate::turn::{Conditions, Context, Turn};
+use torchat_protocol::id::{PeerId, RunId};
 
 /// A daemon's state. See the module's description.
 pub struct Node {
-    own: PeerId,
     policy: Policy,
-    peers: BTreeMap<PeerId, Peer>,
-    links: BTreeMap<LinkId, Link>,
-    /// Who is to be dialled when, by the monotonic clock. An entry may be stale; it is checked when its time comes.
-    dial_queue: BTreeSet<(u64, PeerId)>,
-    dials: usize,
-    network_usable: bool,
-    writable: bool,
-    stopping: bool,
-    unread_bytes: u64,
-    /// Enough was read for the peers whose messages had to wait.
-    unchoke_due: bool,
-    outbox_bytes: u64,
-    counters: Counters,
-    /// This turn's moment.
+    conditions: Conditions,
+    /// The last turn's moment.
     now: Now,
-    /// This run of the daemon; peers hear of it when the store knows it.
-    run: Option<RunId>,
-    run_known: bool,
-    /// Every run of the daemon that the store knows, this one included.
-    runs: BTreeSet<RunId>,
-    /// What the user should know, and when it came by the monotonic clock.
-    notices: VecDeque<(Noticed, u64)>,
-    /// Our invites: the digests of their secrets, and until when they are good.
-    invites: BTreeMap<[u8; 32], End>,
-    /// The contacts that see us only while there is something to deliver.
-    hidden: BTreeSet<PeerId>,
+    parts: Parts,
+}
+
+/// What the node is composed of. Each part keeps its fields to itself.
+struct Parts {
+    own: PeerId,
+    clock: Clock,
+    contacts: Contacts,
+    presence: Presence,
+    notices: Notices,
+    links: Links,
+    dialling: Dialling,
+    chat: Chat,
+    supervision: Supervision,
     /// What the peers' inputs may cost.
     account: Account,
-    /// Operations of later turns, and from when on.
-    later: Vec<(u64, Op)>,
-    supervision: Supervision,
-    legacy: Legacy,
-    calm: Calm,
-    /// When the age of undelivered messages is looked at next.
-    expiry_due: u64,
-    /// When messages of this run fail that have an end of their own, by the monotonic clock.
-    ends: BTreeSet<(u64, PeerId, MessageId)>,
-    /// The peers whose links changed in this turn.
-    to_show: BTreeSet<PeerId>,
-    /// The link and lane pairs whose acknowledgement goes out at the end of this turn.
-    to_ack: BTreeSet<(LinkId, LaneId)>,
-    /// The peers that may have room for another message.
-    to_pump: BTreeSet<PeerId>,
-}
-
-/// What is known of a peer.
-#[derive(Debug, Default)]
-struct Peer {
-    contact: bool,
-    /// It told us that its user has not accepted us.
-    waiting: bool,
-    /// The same as it is stored.
-    waiting_stored: bool,
-    added_ms: Option<i64>,
-    seen_ms: Option<i64>,
-    out: Option<Outbox>,
-    lanes: Vec<LaneState>,
-    /// What is unread, with [`crate::account::ROW_BYTES`] for each message and mark.
-    unread_bytes: u64,
-    /// A link is wanted although no mail waits: to tell the peer that it is a contact now, or to see each other.
-    greet: bool,
-    /// It has not answered what the user had to say to it when it was added last: that it is a contact, and perhaps
-    /// words or an invite. Unlike `greet` this outlives a link that ends before the answer, and a peer that was not heard of
-    /// for long: it does not know that it is to dial us.
-    asking: bool,
-    /// The user wants nothing of it.
-    blocked: bool,
-    /// What the user calls it.
-    petname: Option<String>,
-    /// What it calls itself.
-    nick: Option<String>,
-    /// What we say to be accepted.
-    intro: Intro,
-    /// What it said to be accepted.
-    request: Option<ContactRequest>,
-    /// It sees us only while there is something to deliver.
-    hidden: bool,
-    /// The event log says that a link to it is up.
-    shown_up: bool,
-    /// It ended its last link because it wants none while there is nothing to deliver, or because it stops.
-    quiet: bool,
-    /// The highest epoch of its certificates.
-    epoch: u32,
-    /// Its run that was met last.
-    met: Option<RunId>,
-    dialling: Dialling,
-    links: Vec<LinkId>,
-}
-
-impl Peer {
-    fn owes(&self) -> bool {
-        self.out.as_ref().is_some_and(|out| out.owed().next().is_some())
-    }
-
-    /// Whether we dial it while there is no link.
-    fn wants_link(&self) -> bool {
-        self.greet || self.asking || self.owes()
-    }
+    later: Later,
 }
 
 impl Node {
@@ -152,231 +72,166 @@ impl Node {
     /// how many contacts there are.
     #[must_use]
     pub fn new(own: PeerId, policy: Policy, snapshot: Snapshot, now: Now, entropy: &mut dyn Entropy) -> Self {
-        let mut node = Self {
+        let run = RunId(entropy::bytes(entropy));
+        let conditions = Conditions { network_usable: false, writable: true, stopping: false };
+        let peers = snapshot.peers;
+        let mut parts = Parts {
             own,
-            account: Account::new(policy.tariff.clone()),
-            hidden: snapshot.peers.iter().filter(|row| row.hidden).map(|row| row.peer).collect(),
-            policy,
-            peers: BTreeMap::new(),
-            links: BTreeMap::new(),
-            dial_queue: BTreeSet::new(),
-            dials: 0,
-            network_usable: false,
-            writable: true,
-            stopping: false,
-            unread_bytes: 0,
-            unchoke_due: false,
-            outbox_bytes: 0,
-            counters: Counters::default(),
-            now,
-            run: Some(RunId(crate::entropy::bytes(entropy))),
-            run_known: false,
-            runs: snapshot.runs.into_iter().collect(),
-            notices: VecDeque::new(),
-            invites: snapshot
-                .invites
-                .into_iter()
-                .map(|invite| (invite.hash, End::of_before(invite.until_ms)))
-                .collect(),
-            later: Vec::new(),
+            clock: Clock::restore(now, snapshot.clock_set_ms),
+            contacts: Contacts::restore(&peers, snapshot.invites),
+            presence: Presence::restore(run, snapshot.runs, &peers),
+            notices: Notices::default(),
+            links: Links::default(),
+            dialling: Dialling::restore(&policy, now, &peers),
             supervision: Supervision::new(now),
-            legacy: Legacy::restore(snapshot.legacy),
-            calm: Calm::restore(now, snapshot.clock_set_ms),
-            expiry_due: 0,
-            ends: BTreeSet::new(),
-            to_show: BTreeSet::new(),
-            to_ack: BTreeSet::new(),
-            to_pump: BTreeSet::new(),
+            account: Account::new(policy.tariff.clone()),
+            later: Later::default(),
+            chat: Chat {
+                receiving: Receiving::restore(&peers),
+                sending: Sending::restore(peers.into_iter().filter_map(|row| Some((row.peer, row.out?)))),
+                legacy: Legacy::restore(snapshot.legacy),
+            },
         };
-        for row in snapshot.peers {
-            let out = row.out.map(Outbox::restore);
-            node.unread_bytes += row.unread_bytes;
-            node.outbox_bytes += out.as_ref().map_or(0, Outbox::bytes);
-            let recent = row.seen_ms.is_none_or(|seen| now.wall_ms.saturating_sub(seen) < node.policy.presence_ms);
-            let peer = Peer {
-                contact: row.contact,
-                waiting: row.waiting,
-                waiting_stored: row.waiting,
-                added_ms: row.added_ms,
-                seen_ms: row.seen_ms,
-                out,
-                lanes: row.lanes,
-                unread_bytes: row.unread_bytes,
-                greet: row.contact && recent && !row.hidden,
-                asking: row.contact && row.added_ms.is_some_and(|at| row.seen_ms.is_none_or(|seen| seen < at)),
-                blocked: row.blocked,
-                petname: row.petname,
-                nick: row.nick,
-                intro: row.intro,
-                request: row.request,
-                hidden: row.hidden,
-                shown_up: row.linked,
-                quiet: false,
-                epoch: row.epoch,
-                met: row.met,
-                dialling: Dialling::restore(row.attempts),
-                links: Vec::new(),
-            };
-            // The last process did not live to say that the link is down.
-            if row.linked {
-                node.to_show.insert(row.peer);
-            }
-            node.peers.insert(row.peer, peer);
-        }
-        node.put_off_expiry(now);
-        node.spread_first_dials(now, entropy);
-        node
+        parts.chat.sending.put_off_expiry(now.mono_ms + CALM_MS);
+        parts.spread_dials(&mut Context::new(now, &policy, conditions, entropy));
+        Self { policy, conditions, now, parts }
     }
 
     /// Takes what happened and says what to write and do. Without inputs it only looks at the clock.
     pub fn turn(&mut self, now: Now, entropy: &mut dyn Entropy, inputs: impl IntoIterator<Item = Input>) -> Turn {
-        let mut turn = Turn::default();
         self.now = now;
-        self.tell_run(now, &mut turn);
-        self.write_later(now, &mut turn);
-        self.go_on(now, &mut turn);
-        if std::mem::take(&mut self.unchoke_due) {
-            self.unchoke(&mut turn);
-        }
-        self.watch_clock(now, entropy, &mut turn);
-        self.tell_leap(&mut turn);
+        let mut ctx = Context::new(now, &self.policy, self.conditions, entropy);
+        self.parts.begin(&mut ctx);
         for input in inputs {
-            self.take(now, entropy, input, &mut turn);
+            self.parts.take(&mut ctx, input);
         }
-        self.watch_links(now, entropy, &mut turn);
-        self.expire(now, &mut turn);
-        self.acknowledge(&mut turn);
-        self.pump(&mut turn);
-        self.dial_due(now, &mut turn);
-        self.supervise(now, &mut turn);
-        self.show_links(&mut turn);
-        self.tell_changes(now, &mut turn);
-        turn
-    }
-
-    /// Writes this run down, in the first turn that can: only then a peer may hear of it, or it would be a stranger to
-    /// the next run.
-    fn tell_run(&mut self, now: Now, turn: &mut Turn) {
-        let Some(run) = self.run.filter(|_| !self.run_known && self.writable && !self.stopping) else { return };
-        self.run_known = true;
-        self.runs.insert(run);
-        turn.ops.push(Op::Run { run, at_ms: now.wall_ms });
+        self.parts.end(&mut ctx);
+        self.conditions = ctx.conditions;
+        ctx.finish()
     }
 
     /// When [`Node::turn`] must be called next although nothing happened, by the monotonic clock in milliseconds.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.stopping {
+        if self.conditions.stopping {
             return None;
         }
-        if self.unchoke_due {
+        let parts = &self.parts;
+        if parts.chat.receiving.is_unchoke_due() {
             return Some(self.now.mono_ms);
         }
-        let later = self.later.iter().map(|(due, _)| *due).min();
-        let links = self.links.values().map(|link| link.deadline(self)).min();
-        let dials = if self.network_usable && self.dials < self.policy.dial.concurrent {
-            self.dial_queue.first().map(|entry| entry.0)
-        } else {
-            None
-        };
-        let supervision = self.supervision.deadline(&self.policy, self.network_usable);
-        let ends = self.ends.first().filter(|_| self.writable).map(|end| end.0);
-        let account = self.account.deadline();
-        links.into_iter().chain(dials).chain(supervision).chain(ends).chain(later).chain(account).min()
+        [
+            parts.links.deadline(&self.policy, |id, peer| {
+                linked::about(&parts.contacts, &parts.presence, &parts.chat.sending, id, peer)
+            }),
+            parts.dialling.deadline(&self.policy.dial, self.conditions),
+            parts.clock.deadline(&self.policy.liveness),
+            parts.supervision.deadline(self.conditions.network_usable),
+            parts.chat.sending.deadline(self.conditions.writable),
+            parts.later.deadline(),
+            parts.account.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
-    /// Whether the message is queued and not delivered.
+    /// The wall clock, if what is too old by it may go. `None`: it was not calm for long enough.
     #[must_use]
-    pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {
-        let out = self.peers.get(peer).and_then(|p| p.out.as_ref());
-        out.is_some_and(|out| out.owed().any(|p| p.mid == *mid))
+    pub fn believed(&self, now: Now) -> Option<Believed> {
+        self.parts.clock.believed(now, &self.policy.liveness, self.conditions.network_usable)
+    }
+
+    /// A commit has marked so much of what a peer said as read: the bytes of its texts, and [`crate::account::ROW_BYTES`] for
+    /// each message and mark. Only the store knows how many: what one program has seen and another one takes later counts
+    /// once. What follows from it is in the next turn, which is due at once.
+    pub fn freed(&mut self, peer: &PeerId, bytes: u64) {
+        let Parts { chat, links, .. } = &mut self.parts;
+        chat.receiving.freed(&self.policy, peer, bytes, |id| links.is_open(id));
     }
 
     /// What the peers have paid survives a rebuild from the store: whoever could make a commit fail would have full purses by it.
     pub fn keep_account(&mut self, before: &mut Self) {
-        self.account = std::mem::take(&mut before.account);
-    }
-
-    /// What a peer has paid of a kind, for those who watch that it is not more than it may.
-    #[must_use]
-    pub fn spent(&self, peer: &PeerId, kind: Kind) -> u64 {
-        self.account.spent(peer, kind)
-    }
-
-    /// Takes a price out of a peer's purse. `false`: what it is for is not to be done.
-    fn pay(&mut self, peer: PeerId, kind: Kind, amount: u64) -> bool {
-        if self.is_stranger(&peer) {
-            self.account.pay_as_stranger(self.now.mono_ms, peer, kind, amount)
-        } else {
-            self.account.pay(self.now.mono_ms, peer, kind, amount)
-        }
+        self.parts.account = std::mem::take(&mut before.parts.account);
     }
 
     /// What the clock and the network said last survives a rebuild from the store.
     pub fn resume(&mut self, network_usable: bool, writable: bool) {
-        self.network_usable = network_usable;
-        self.writable = writable;
+        self.conditions.network_usable = network_usable;
+        self.conditions.writable = writable;
+    }
+}
+
+impl Parts {
+    /// What is to be done before the inputs of a turn are looked at.
+    fn begin(&mut self, ctx: &mut Context<'_>) {
+        self.presence.tell_run(ctx);
+        self.write_later(ctx);
+        self.go_on(ctx);
+        self.unchoke(ctx);
+        self.watch_clock(ctx);
+        self.clock.tell_leap(ctx);
     }
 
-    fn take(&mut self, now: Now, entropy: &mut dyn Entropy, input: Input, turn: &mut Turn) {
+    /// What follows from the inputs of a turn, and from the time.
+    fn end(&mut self, ctx: &mut Context<'_>) {
+        self.watch_links(ctx);
+        self.expire(ctx);
+        self.acknowledge(ctx);
+        self.pump(ctx);
+        self.dial_due(ctx);
+        self.supervision.supervise(ctx);
+        self.show_links(ctx);
+        self.tell_changes(ctx);
+    }
+
+    fn take(&mut self, ctx: &mut Context<'_>, input: Input) {
         match input {
             Input::Send { request, peer, text, client, expire_ms } => {
-                self.send(now, entropy, request, Text { peer, text, client, expire_ms }, turn);
+                self.send(ctx, request, crate::chat::sending::Text { peer, text, client, expire_ms });
             }
-            Input::Contact { request, peer, change } => self.change_contact(now, entropy, request, peer, change, turn),
-            Input::Invite { request, lifetime_ms } => self.invite(now, entropy, request, lifetime_ms, turn),
-            Input::Read { request, peer, row } => {
-                turn.ops.push(Op::Read { peer, row });
-                turn.effects.push(Effect::Answer { request, answer: Answer::Done });
-            }
-            Input::ReadUpto { request, peer, upto, limit } => self.read_upto(request, peer, upto, limit, turn),
-            Input::Cancel { request, peer, mid } => self.cancel(now, request, peer, mid, turn),
-            Input::Legacy(message) => self.old_message(now, message, turn),
-            Input::LegacyTaken { request, row, at_ms } => self.old_message_taken(request, row, at_ms, turn),
-            Input::SelfChecked { failure } => self.self_checked(now, entropy, failure),
+            Input::Contact { request, peer, change } => self.change_contact(ctx, request, peer, change),
+            Input::Invite { request, lifetime_ms } => self.invite(ctx, request, lifetime_ms),
+            Input::Read { request, peer, row } => self.read(ctx, request, peer, row),
+            Input::ReadUpto { request, peer, upto, limit } => self.read_upto(ctx, request, peer, upto, limit),
+            Input::Cancel { request, peer, mid } => self.cancel(ctx, request, peer, mid),
+            Input::Legacy(message) => self.chat.legacy.came(ctx, message),
+            Input::LegacyTaken { request, row, at_ms } => self.chat.legacy.taken(ctx, request, row, at_ms),
+            Input::SelfChecked { failure } => self.supervision.checked(ctx, failure),
             Input::LinkUp { link, peer, outgoing, binding, epoch } => {
-                self.link_up(now, entropy, link, peer, outgoing, binding, epoch, turn);
+                self.link_up(ctx, crate::links::NewLink { id: link, peer, outgoing, binding }, epoch);
             }
-            Input::Message { link, message } => self.message(now, entropy, link, message, turn),
-            Input::Heard { link, unfinished } => self.heard(now, link, unfinished, turn),
-            Input::LinkDown { link, reason } => self.link_down(now, entropy, link, reason, turn),
-            Input::DialFailed { peer, failure, reason } => self.dial_failed(now, entropy, peer, failure, reason, turn),
-            Input::Network { usable } => self.network(now, entropy, usable),
-            Input::Storage { writable } => self.storage(writable, turn),
-            Input::Stop => self.stop(turn),
+            Input::Message { link, message } => self.message(ctx, link, message),
+            Input::Heard { link, unfinished } => self.bytes_came(ctx, link, unfinished),
+            Input::LinkDown { link, reason } => self.link_down(ctx, link, reason),
+            Input::DialFailed { peer, failure, reason } => self.dial_failed(ctx, peer, failure, reason),
+            Input::Network { usable } => self.network(ctx, usable),
+            Input::Storage { writable } => self.storage(ctx, writable),
+            Input::Stop => self.stop(ctx),
         }
     }
 
-    fn message(&mut self, now: Now, entropy: &mut dyn Entropy, id: LinkId, message: PeerMessage, turn: &mut Turn) {
-        // A link that this turn closed may still have messages in the queue: they were never acknowledged. Behind the peer's
-        // own last words there is nothing to be taken.
-        let Some(link) = self.links.get_mut(&id).filter(|link| !link.ended) else { return };
-        link.heard(now);
-        link.taking = None;
-        if matches!(message, PeerMessage::Recv(_) | PeerMessage::Ack(_) | PeerMessage::Skip(_) | PeerMessage::Hello(_))
-        {
-            link.busy = now.mono_ms;
-        }
-        let peer = link.peer;
-        let answered = matches!(message, PeerMessage::Ping(_) | PeerMessage::ContactReq(_));
-        if !self.pay(peer, Kind::Work, 1) {
-            self.misbehaved(id, ByeReason::Limit, turn);
-            return;
-        }
-        if answered && !self.pay(peer, Kind::Answers, 1) {
-            return;
-        }
-        self.seen(now, peer, turn);
-        match message {
-            PeerMessage::Hello(hello) => self.hello(now, entropy, id, hello, turn),
-            PeerMessage::Recv(recv) => self.recv(now, id, recv, turn),
-            PeerMessage::Ack(state) => self.ack(now, entropy, id, state, turn),
-            PeerMessage::Skip(skip) => self.skip(now, id, skip, turn),
-            PeerMessage::ContactReq(asked) => self.asked(now, entropy, id, asked, turn),
-            PeerMessage::ContactRes(answer) => self.contact_state(now, entropy, id, answer.st, turn),
-            PeerMessage::Ping(nonce) => turn.effects.push(Effect::Say { link: id, message: PeerMessage::Pong(nonce) }),
-            PeerMessage::Pong(nonce) => self.pong(id, nonce.n, turn),
-            PeerMessage::Bye(bye) => self.bye(id, bye.why, turn),
+    /// Takes a price out of a peer's purse. `false`: what it is for is not to be done.
+    fn pay(&mut self, ctx: &Context<'_>, peer: PeerId, kind: Kind, amount: u64) -> bool {
+        self.account.payer(ctx.now, peer, self.contacts.is_contact(&peer)).pay(kind, amount)
+    }
+
+    fn believed(&self, ctx: &Context<'_>) -> Option<Believed> {
+        self.clock.believed(ctx.now, &ctx.policy.liveness, ctx.conditions.network_usable)
+    }
+
+    /// Drops what is remembered of a peer that we owe nothing and know nothing of, so that strangers cannot fill the memory.
+    fn forget_stranger(&mut self, peer: PeerId) {
+        let known = !self.contacts.is_nobody(&peer)
+            || self.chat.sending.has_lane(&peer)
+            || !self.chat.receiving.lanes(&peer).is_empty()
+            || !self.links.is_unlinked(&peer)
+            || self.dialling.is_running(&peer);
+        if !known {
+            self.contacts.forget(&peer);
+            self.presence.forget(&peer);
+            self.dialling.forget(&peer);
+            self.chat.receiving.forget(&peer);
         }
     }
 }

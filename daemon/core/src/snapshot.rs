@@ -68,6 +68,33 @@ pub struct PeerSnapshot {
     pub linked: bool,
 }
 
+impl PeerSnapshot {
+    /// A peer of which nothing is known but that it is there.
+    #[must_use]
+    pub fn new(peer: PeerId) -> Self {
+        Self {
+            peer,
+            contact: false,
+            waiting: false,
+            added_ms: None,
+            seen_ms: None,
+            blocked: false,
+            petname: None,
+            nick: None,
+            intro: Intro::default(),
+            request: None,
+            hidden: false,
+            epoch: 0,
+            met: None,
+            attempts: 0,
+            out: None,
+            lanes: Vec::new(),
+            unread_bytes: 0,
+            linked: false,
+        }
+    }
+}
+
 /// What one says to become a contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intro {

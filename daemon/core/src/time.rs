@@ -9,7 +9,7 @@ pub struct Now {
     pub mono_ms: u64,
 }
 
-/// A wall clock that may be believed for what cannot be undone, see `node/calm.rs`.
+/// A wall clock that may be believed for what cannot be undone, see `clock.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Believed {
     /// Milliseconds since 1970.

@@ -11,16 +11,15 @@ mod contact;
 mod events;
 mod legacy;
 mod marks;
-mod messages;
 mod query;
 mod records;
 mod room;
 mod rows;
+mod schema;
 mod search;
 mod share;
 #[cfg(test)]
 mod tests;
-mod threads;
 mod tokens;
 mod trouble;
 mod whole;
@@ -31,13 +30,14 @@ pub(crate) use contact::contact_record;
 pub use events::{LogEdges, Retention};
 pub(crate) use events::{size, time};
 pub use legacy::LegacyLine;
-pub use messages::{Glance, MessageRow, Most, Page};
+pub use query::messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
 pub use tokens::TokenRow;
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
+use query::messages;
 use room::Room;
 use rusqlite::{Connection, OpenFlags};
 use share::Shares;
@@ -58,9 +58,6 @@ const INDEX_STEP: u32 = 256;
 const TRIM_AT: u64 = 64;
 /// Old events that such a commit removes at most, and twice what it adds: more than come, so the log gets to its limit.
 const TRIM_STEP: u64 = 128;
-
-/// The schema's version, in `PRAGMA user_version`.
-const VERSION: i64 = 2;
 
 /// A received message that a commit stored, for the unread buffers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,15 +130,15 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         // A simulation's disk is in memory, under a name that SQLite takes for a URI: there are no files beside it.
         if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
-            return Self::prepare(Connection::open(path)?);
+            let db = Connection::open(path)?;
+            let version = schema::examine(&db, None)?;
+            return Self::prepare(db, version, None);
         }
         let found = whole::look(path)?;
         let refused = |error| whole::refused(path, &found, error);
-        if found.unclean && found.is_small() {
-            // By a connection that changes nothing, not even at its end.
-            open_reader(path).and_then(|db| whole::check(&db, true)).map_err(refused)?;
-        }
-        let mut store = Connection::open(path).map_err(StoreError::from).and_then(Self::prepare).map_err(refused)?;
+        let version = if found.there { Self::examine(path, &found).map_err(refused)? } else { 0 };
+        let prepare = |db| Self::prepare(db, version, Some(path));
+        let mut store = Connection::open(path).map_err(StoreError::from).and_then(prepare).map_err(refused)?;
         store.unchecked = found.unclean && !found.is_small();
         // On a full disk the mark of before stays, which is less than a start is worth.
         if let Err(error) = whole::mark(&store.db, path) {
@@ -152,7 +149,20 @@ impl Store {
                           daemon and restore torchat.db from a copy";
             store.health.remark(remark.to_owned());
         }
+        schema::drop_old_copies(path);
         Ok(store)
+    }
+
+    /// Looks at the tables, and says which version they are, by connections that change nothing, not even at their end.
+    fn examine(path: &Path, found: &whole::Found) -> Result<i64, StoreError> {
+        if !found.unclean {
+            return schema::examine(&whole::alone(path)?, Some(path));
+        }
+        let db = open_reader(path)?;
+        if found.is_small() {
+            whole::check(&db, true)?;
+        }
+        schema::examine(&db, Some(path))
     }
 
     /// A store in memory, for simulations: kept as long as the value lives.
@@ -160,10 +170,11 @@ impl Store {
     /// # Errors
     /// When SQLite refuses.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, 0, None)
     }
 
-    fn prepare(db: Connection) -> Result<Self, StoreError> {
+    /// `version`: what is in the file. `path`: where it is, if it is on a disk.
+    fn prepare(mut db: Connection, version: i64, path: Option<&Path>) -> Result<Self, StoreError> {
         // WAL with FULL: one fsync for a commit, and nothing that was acknowledged is lost by a power cut. (fsync and not
         // fdatasync: libsqlite3-sys builds SQLite without HAVE_FDATASYNC. strace shows no other.)
         db.pragma_update(None, "journal_mode", "WAL")?;
@@ -173,20 +184,7 @@ impl Store {
         // 2 MiB of pages: the whole daemon without Tor is meant to stay below 15 MB.
         db.pragma_update(None, "cache_size", -2048)?;
         db.set_prepared_statement_cache_capacity(64);
-        let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if !(0..=VERSION).contains(&found) {
-            return Err(StoreError::Newer { found, known: VERSION });
-        }
-        // One transaction from any version to this one: a crash in between leaves the old one.
-        let steps = [include_str!("store/schema.sql"), include_str!("store/legacy.sql")];
-        let missing: String = (0..).zip(steps).filter(|(before, _)| *before >= found).map(|(_, step)| step).collect();
-        if !missing.is_empty() {
-            let script = format!("BEGIN IMMEDIATE;\n{missing}\nPRAGMA user_version = {VERSION};\nCOMMIT;");
-            db.execute_batch(&script)?;
-        }
-        marks::prepare(&db)?;
-        // Beside the versions: an older program reads and writes the store without it.
-        db.execute_batch(include_str!("store/share.sql"))?;
+        schema::migrate(&mut db, version, path)?;
         let log = events::edges(&db)?;
         let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;

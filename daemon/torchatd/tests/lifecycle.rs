@@ -464,6 +464,32 @@ fn what_fails_after_the_fork_is_reported_by_the_starter() {
 }
 
 #[test]
+fn a_store_of_another_version_is_left_alone() {
+    let house = House::new();
+    house.background(&[]);
+    house.stop();
+    let path = house.data().join("torchat.db");
+    let whole = fs::read(&path).unwrap();
+    // SQLite's `user_version`.
+    let says = |version: u32| [&whole[..60], &version.to_be_bytes(), &whole[64..]].concat();
+    for (version, words) in [
+        (99, "the store has version 99 and was last opened by torchatd "),
+        (2, "a development version or changed by hand"),
+        (0, "a development version or changed by hand"),
+    ] {
+        fs::write(&path, says(version)).unwrap();
+        for arguments in [&["-d"][..], &[]] {
+            let failed = house.run(arguments);
+            assert_eq!(failed.code, 16, "{failed:?}");
+            assert!(failed.stderr.contains(words) && failed.stderr.contains("Nothing was changed"), "{failed:?}");
+        }
+        assert!(fs::read(&path).unwrap() == says(version), "version {version}");
+    }
+    fs::write(&path, whole).unwrap();
+    house.background(&[]);
+}
+
+#[test]
 fn killed_and_started_again_it_is_the_same() {
     let house = House::new();
     let daemon = house.background(&["0"]);

@@ -11,4 +11,5 @@ pub mod pty;
 pub mod resident;
 pub mod sim;
 pub mod skipped;
+pub mod stores;
 pub mod strangers;

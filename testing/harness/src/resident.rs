@@ -16,6 +16,7 @@ use torchat_engine::control::{self, BindError, ControlConfig, Listeners, LogLeve
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
 use torchat_transport::NetworkStatus;
+use torchat_transport::clock::Clock;
 
 /// What a loopback daemon is made of.
 #[derive(Clone)]
@@ -50,6 +51,8 @@ pub struct Options {
     pub bytes: Option<u64>,
     /// When idle connections are closed.
     pub idle: Option<Duration>,
+    /// What its wall clock says at its start, in milliseconds since 1970. The system's if it is not said.
+    pub clock_ms: Option<i64>,
     /// Sets how much is logged.
     pub log_level: Option<LogLevelHook>,
 }
@@ -85,7 +88,10 @@ impl Options {
 /// When it does not start, or does not end well.
 pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) -> anyhow::Result<()> {
     let Setup { data, peers, seed, options } = setup;
-    let world = World::system();
+    let mut world = World::system();
+    if let Some(wall_ms) = options.clock_ms {
+        world.clock = Clock::simulated(wall_ms);
+    }
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = match options.trouble {
         Some(sentence) => {

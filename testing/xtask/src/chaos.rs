@@ -2,7 +2,8 @@
 //!
 //! The work is done by a program of the harness, because xtask itself is to build in seconds.
 
-use crate::{built, cargo, install};
+use crate::build::{self, Goal};
+use crate::{built, install};
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use std::hash::{BuildHasher as _, RandomState};
@@ -29,7 +30,7 @@ pub(crate) struct Chaos {
 
 pub(crate) fn run(chaos: &Chaos) -> anyhow::Result<()> {
     install::ensure_tor()?;
-    crate::run(cargo().args(["build", "--workspace", "--all-targets"]))?;
+    build::build(Goal::Everything)?;
     // Random enough, and the standard library's own.
     let seed = chaos.seed.unwrap_or_else(|| RandomState::new().hash_one(std::process::id()));
     let dir = match &chaos.keep {

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the main job, for everybody to see.
 
-use crate::{built, cargo, install};
+use crate::build::{self, Goal};
+use crate::{built, install};
 use anyhow::{Context as _, bail, ensure};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,10 @@ pub(crate) fn run(once: bool) -> anyhow::Result<()> {
 }
 
 fn show(once: bool, interrupted: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    println!("building torchatd (the first time takes 6 to 13 minutes on two cores: Tor is built in)");
-    crate::run(cargo().args(["build", "--workspace"]))?;
+    println!(
+        "building torchatd and torchat (the first time takes 6 to 13 minutes on two cores, because Tor is built in)"
+    );
+    build::build(Goal::Programs)?;
     let folder = Folder::new()?;
     println!("starting a private Tor network on 127.0.0.1: 3 authorities and 5 relays");
     let begun = Instant::now();

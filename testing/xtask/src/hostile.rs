@@ -1,5 +1,6 @@
 //! `cargo xtask hostile`: a peer that breaks every rule, against the real daemon.
 
+use crate::build::{self, Goal};
 use crate::{built, cargo, install, interrupted, run};
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -57,7 +58,7 @@ pub(crate) fn run_all(hostile: &Hostile) -> anyhow::Result<()> {
 fn over_tor(attacks: &[String]) -> anyhow::Result<()> {
     install::ensure_tor()?;
     // The same selection as everywhere, so that arti is not built again.
-    run(cargo().args(["build", "--workspace", "--all-targets"]))?;
+    build::build(Goal::Everything)?;
     let dir = std::env::temp_dir().join(format!("torchat-hostile-{}", std::process::id()));
     // A Ctrl-C reaches the program and the daemons too; we stay to clean up after them.
     let interrupted = interrupted()?;

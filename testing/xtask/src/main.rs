@@ -3,6 +3,7 @@
 //! Each does all that it needs on a Debian machine that has Rust and nothing else prepared. Never links arti, so that it
 //! builds in seconds.
 
+mod build;
 mod chaos;
 mod demo;
 mod dist;

@@ -6,6 +6,7 @@ mod course;
 mod proofs;
 mod results;
 
+use crate::build::{self, Goal};
 use crate::{built, cargo, install};
 use anyhow::{Context as _, ensure};
 use course::Course;
@@ -44,11 +45,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(())
     };
     course.step("formatting", &[], || crate::run(cargo().args(["fmt", "--all", "--check"])));
-    // One feature set for everything that is built: --workspace --all-targets. A build of single packages would choose
-    // other features and build arti a second time.
+    // With the features of the demo's build, so that arti is not built a second time (tests/features.rs).
     course.step("build", &[], || {
         stop()?;
-        crate::run(cargo().args(["build", "--workspace", "--all-targets"]))
+        build::build(Goal::Everything)
     });
     course.step("tests", &["build"], || {
         stop()?;
@@ -70,7 +70,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     });
     course.step("lints", &[], || {
         stop()?;
-        crate::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+        build::lints()?;
         TOR_TESTS.iter().try_for_each(|test| {
             crate::run(cargo().args(["clippy", "--workspace", "--test", test, "--", "-D", "warnings"]))
         })

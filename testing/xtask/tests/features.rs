@@ -97,9 +97,10 @@ fn no_configuration_gives_one_of_the_builds_other_flags() {
     // `test` inherits from `dev`: what is set in it would hold for tests only.
     let profiles = manifest["profile"].as_table().unwrap();
     assert!(profiles.contains_key("dev") && !profiles.contains_key("test"), "{profiles:?}");
-    for task in ["demo.rs", "test.rs"] {
+    for task in ["build.rs", "demo.rs", "test.rs"] {
         let source = std::fs::read_to_string(root().join("testing/xtask/src").join(task)).unwrap();
-        assert!(source.contains("\"--workspace\""), "{task} builds a part, which has other features");
+        let part = ["-p", "--package", "--exclude"].iter().any(|option| source.contains(&format!("\"{option}\"")));
+        assert!(!part, "{task} builds a part, which has other features");
         for other in ["RUSTFLAGS", "--profile", "--release", "--target", "--features", "CARGO_BUILD"] {
             assert!(!source.replace("RUSTDOCFLAGS", "").contains(other), "{task} builds with {other}");
         }

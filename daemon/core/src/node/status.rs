@@ -1,78 +1,145 @@
-//! What the node says of itself.
+//! What the node says of itself when it is asked.
 
-use super::Node;
-use crate::view::{Counters, NodeStatus, PeerStatus};
-use torchat_protocol::id::{LaneId, PeerId};
+use super::{Node, Parts};
+use crate::account::Kind;
+use crate::time::Now;
+use crate::view::{ContactView, Counters, NodeStatus, PeerStatus, RequestView};
+use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 impl Node {
     /// The state, at the given time of the monotonic clock.
     #[must_use]
     pub fn status(&self, mono_ms: u64) -> NodeStatus {
-        let owed = |p: &super::Peer| p.out.as_ref().map_or(0, |out| out.owed().count());
+        let parts = &self.parts;
+        let (contacts, requests) = parts.contacts.count();
+        let (queued, queued_bytes) = parts.chat.sending.total();
+        let waiting = |peer: &PeerId| PeerStatus {
+            peer: *peer,
+            queued: parts.chat.sending.queued(peer),
+            linked: !parts.links.is_unlinked(peer),
+            next_dial_in_ms: self.next_dial_in_ms(peer, mono_ms),
+            reason: self.reason(peer).unwrap_or_default(),
+        };
         NodeStatus {
-            links: self.links.values().filter(|link| !link.closing).count(),
-            contacts: self.peers.values().filter(|p| p.contact).count(),
-            requests: self.peers.values().filter(|p| p.asks().is_some()).count(),
-            queued: self.peers.values().map(owed).sum(),
-            queued_bytes: self.outbox_bytes,
-            unread_bytes: self.unread_bytes,
-            writable: self.writable,
-            counters: Counters { account: self.account.refused(), ..self.counters },
-            health: self.health(mono_ms),
-            legacy: self.legacy.status(),
-            notices: self.notices.iter().map(|(notice, _)| *notice).collect(),
-            waiting: self
-                .peers
-                .iter()
-                .filter(|(_, p)| p.owes())
-                .map(|(peer, p)| PeerStatus {
-                    peer: *peer,
-                    queued: owed(p),
-                    linked: !p.links.is_empty(),
-                    next_dial_in_ms: p.dialling.due().map(|due| due.saturating_sub(mono_ms)),
-                    reason: self.reason(peer).unwrap_or_default(),
-                })
-                .collect(),
+            links: parts.links.count_open(),
+            contacts,
+            requests,
+            queued,
+            queued_bytes,
+            unread_bytes: parts.chat.receiving.unread_bytes(),
+            writable: self.conditions.writable,
+            counters: parts.counters(),
+            health: parts.supervision.health(&self.policy.repair, mono_ms),
+            legacy: parts.chat.legacy.status(),
+            notices: parts.notices.list(),
+            waiting: parts.chat.sending.owed().map(waiting).collect(),
         }
     }
 
     /// Why this peer's messages are not delivered, in a sentence. `None` when nothing waits.
     #[must_use]
     pub fn reason(&self, peer: &PeerId) -> Option<String> {
-        let row = self.peers.get(peer).filter(|row| row.owes())?;
-        Some(if row.waiting && !row.asking {
+        let Parts { contacts, dialling, links, chat, .. } = &self.parts;
+        if !chat.sending.owes(peer) {
+            return None;
+        }
+        let (asking, linked) = (dialling.is_asking(peer), !links.is_unlinked(peer));
+        Some(if contacts.is_waiting(peer) && !asking {
             "the peer has not accepted you as a contact yet".to_owned()
-        } else if row.asking && !row.links.is_empty() {
+        } else if asking && linked {
             "asking the peer to accept you as a contact".to_owned()
-        } else if !row.links.is_empty() {
+        } else if linked {
             "sent, the peer has not confirmed it yet".to_owned()
-        } else if !self.network_usable {
+        } else if !self.conditions.network_usable {
             "Tor is not ready yet".to_owned()
-        } else if row.dialling.is_running() {
+        } else if dialling.is_running(peer) {
             "connecting to the peer".to_owned()
         } else {
-            let why = row.dialling.reason.as_deref().unwrap_or("not tried yet");
-            format!("no connection to the peer ({why}), {} tries so far", row.dialling.attempts())
+            let why = dialling.reason(peer).unwrap_or("not tried yet");
+            format!("no connection to the peer ({why}), {} tries so far", dialling.attempts(peer))
         })
     }
 
     /// Milliseconds until the next dial of this peer, at the given time of the monotonic clock. `None`: none is planned.
     #[must_use]
     pub fn next_dial_in_ms(&self, peer: &PeerId, mono_ms: u64) -> Option<u64> {
-        Some(self.peers.get(peer)?.dialling.due()?.saturating_sub(mono_ms))
+        Some(self.parts.dialling.due_at(peer)?.saturating_sub(mono_ms))
+    }
+
+    /// Whether the message is queued and not delivered.
+    #[must_use]
+    pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {
+        self.parts.chat.sending.is_pending(peer, mid)
     }
 
     /// The lane and the number below which everything was put on a live link.
     #[must_use]
     pub fn sent_below(&self, peer: &PeerId) -> Option<(LaneId, u64)> {
-        let row = self.peers.get(peer)?;
-        let next = row.links.iter().filter_map(|id| self.links.get(id)?.next).max()?;
-        Some((row.out.as_ref()?.lane(), next))
+        self.parts.chat.sending.sent_below(peer, self.parts.links.of(peer))
     }
 
     /// Whether the peer holds our messages back.
     #[must_use]
     pub fn is_waiting(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|row| row.waiting)
+        self.parts.contacts.is_waiting(peer)
+    }
+
+    /// What a peer has paid of a kind, for those who watch that it is not more than it may.
+    #[must_use]
+    pub fn spent(&self, peer: &PeerId, kind: Kind) -> u64 {
+        self.parts.account.spent(peer, kind)
+    }
+
+    /// The requests that the user has not decided, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        self.parts.contacts.requests()
+    }
+
+    /// The contacts and the blocked peers, at the given moment.
+    #[must_use]
+    pub fn contacts(&self, now: Now) -> Vec<ContactView> {
+        self.parts.contacts.listed().map(|peer| self.parts.view(*peer, now)).collect()
+    }
+
+    /// What is known of any peer, at the given moment.
+    #[must_use]
+    pub fn contact(&self, peer: &PeerId, now: Now) -> ContactView {
+        self.parts.view(*peer, now)
+    }
+}
+
+impl Parts {
+    pub(super) fn view(&self, peer: PeerId, now: Now) -> ContactView {
+        let by_link = self.links.last_heard(&peer).map(|heard| now.mono_ms.saturating_sub(heard));
+        let by_store = || {
+            let seen = self.presence.seen_ms(&peer)?;
+            Some(u64::try_from(now.wall_ms.saturating_sub(seen)).unwrap_or(0))
+        };
+        ContactView {
+            linked: self.links.is_any_open(&peer),
+            heard_ms_ago: by_link.or_else(by_store),
+            hidden: self.presence.is_hidden(&peer),
+            queued: self.chat.sending.queued(&peer),
+            ..self.contacts.view(peer)
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let received = self.chat.receiving.counts();
+        let (requests, invites) = self.contacts.refused();
+        let (links, misbehaved) = self.links.closed();
+        Counters {
+            strangers: received.strangers,
+            requests,
+            unread_full: received.unread_full,
+            storage: received.storage,
+            dials: self.dialling.put_off(),
+            links,
+            misbehaved,
+            outbox: self.chat.sending.refused(),
+            invites,
+            account: self.account.refused(),
+        }
     }
 }

@@ -7,18 +7,23 @@ mod claims;
 mod clock;
 mod former;
 mod invited;
+mod legacy;
 mod life;
 mod limits;
 mod told;
 mod wanted;
 
 use super::*;
-use crate::effect::Notice;
-use crate::input::{ContactChange, DialFailure};
+use crate::chat::outbox::Outbox;
+use crate::effect::{Effect, Notice};
+use crate::input::{Answer, ContactChange, DialFailure, LinkId};
+use crate::op::Op;
 use crate::policy::{RepairPolicy, Strangers};
-use crate::snapshot::PeerSnapshot;
-use torchat_protocol::id::{Chain, parse_onion};
-use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, Limits, Skip, SkipReason};
+use crate::snapshot::{Intro, PeerSnapshot};
+use crate::view::Counters;
+use std::collections::BTreeMap;
+use torchat_protocol::id::{Chain, LaneId, MessageId, parse_onion};
+use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, LaneState, Limits, PeerMessage, Skip, SkipReason};
 
 const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
 const SECOND: u64 = 1_000;
@@ -38,24 +43,10 @@ impl Bench {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
         let own = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
         let mut row = PeerSnapshot {
-            peer,
             contact: true,
-            waiting: false,
             added_ms: Some(START.wall_ms),
             seen_ms: Some(START.wall_ms),
-            blocked: false,
-            petname: None,
-            nick: None,
-            intro: Default::default(),
-            request: None,
-            hidden: false,
-            epoch: 0,
-            met: None,
-            attempts: 0,
-            out: None,
-            lanes: vec![],
-            unread_bytes: 0,
-            linked: false,
+            ..PeerSnapshot::new(peer)
         };
         let mut policy = Policy::default();
         change(&mut row, &mut policy);
@@ -110,6 +101,17 @@ impl Bench {
         effects
     }
 
+    fn outbox(&self) -> &Outbox {
+        self.node.parts.chat.sending.outbox(&self.peer).unwrap()
+    }
+
+    /// Of how many peers anything is remembered.
+    fn remembered(&self) -> usize {
+        let parts = &self.node.parts;
+        let sizes = [parts.contacts.len(), parts.presence.len(), parts.dialling.len(), parts.chat.receiving.len()];
+        sizes.into_iter().max().unwrap()
+    }
+
     fn link(&mut self, link: LinkId, epoch: u32) -> Turn {
         self.turn([Input::LinkUp { link, peer: self.peer, outgoing: false, binding: [0; 32], epoch }])
     }
@@ -141,7 +143,7 @@ fn said_hello(turn: &Turn) -> Hello {
 #[test]
 fn a_run_is_written_down_before_a_peer_hears_of_it() {
     let mut bench = Bench::new(|_, _| {});
-    let known = bench.node.runs.clone();
+    let known = bench.node.parts.presence.runs().clone();
     let hello = said_hello(&bench.link(1, 1));
     assert!(known.contains(&hello.run.unwrap()) && known.contains(&RunId([7; 8])));
     assert_eq!(hello.met, None, "nothing was met yet");
@@ -176,8 +178,8 @@ fn a_new_run_is_told_of_the_one_before_until_it_has_heard() {
 #[test]
 fn a_run_that_the_store_took_not_is_not_spoken_of() {
     let mut bench = Bench::new(|_, _| {});
-    bench.node.run_known = false;
-    bench.node.writable = false;
+    bench.node.parts.presence.forget_run();
+    bench.node.conditions.writable = false;
     assert_eq!(said_hello(&bench.link(1, 1)).run, None);
 }
 
@@ -192,7 +194,7 @@ fn a_stranger_learns_neither_runs_nor_lanes() {
             row.nick = Some("eve".into());
         });
         let hello = said_hello(&bench.link(1, 1));
-        let run = hello.run.map(|run| Some(run) == bench.node.run);
+        let run = hello.run.map(|run| Some(run) == bench.node.parts.presence.run());
         (run, hello.met, hello.lanes)
     };
     // A contact hears all three, so each of them can leak.
@@ -207,7 +209,7 @@ fn a_run_of_ours_that_we_do_not_know_is_another_copy() {
     let mut bench = Bench::new(|_, _| {});
     bench.link(1, 1);
     assert_eq!(notices(&bench.hello(1, Some(3), Some(7))), [], "an earlier run of ours");
-    let own = bench.node.run.unwrap();
+    let own = bench.node.parts.presence.run().unwrap();
     assert_eq!(notices(&bench.hello(1, Some(3), Some(own.0[0]))), [], "this run");
     assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [Notice::OtherCopy { peer: bench.peer, say: 1 }]);
     assert_eq!(notices(&bench.hello(1, Some(3), Some(9))), [], "said once");
@@ -274,8 +276,8 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
         expire_ms: None,
     }]);
     assert_eq!(closes(&bench.pass(20 * SECOND)), 0);
-    let chain = bench.node.peers[&bench.peer].out.as_ref().unwrap().chain_before(2).unwrap();
-    let lane = bench.node.peers[&bench.peer].out.as_ref().unwrap().lane();
+    let chain = bench.outbox().chain_before(2).unwrap();
+    let lane = bench.outbox().lane();
     let ack = PeerMessage::Ack(LaneState { lane, hwm: 1, chain });
     bench.turn([Input::Message { link: 1, message: ack }]);
     assert_eq!(closes(&bench.pass(4 * SECOND)), 0);
@@ -287,7 +289,7 @@ fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     let mut bench = Bench::new(|_, _| {});
     bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
     bench.pass(40 * SECOND);
-    assert_eq!(bench.node.dials, 1, "a dial runs");
+    assert_eq!(bench.node.parts.dialling.running(), 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
     bench.turn([Input::LinkUp { link: 9, peer: other, outgoing: false, binding: [0; 32], epoch: 1 }]);
     // The wall clock went on, the monotonic one stood still.
@@ -492,7 +494,7 @@ fn a_flood_of_requests_is_bounded_and_counted() {
     }
     assert_eq!(bench.node.requests().len(), 100, "and not more, however slowly they come");
     assert_eq!(bench.node.status(bench.now.mono_ms).counters.requests, 900);
-    assert_eq!(bench.node.peers.len(), 101, "nothing is left of the others");
+    assert_eq!(bench.remembered(), 101, "nothing is left of the others");
 }
 
 #[test]

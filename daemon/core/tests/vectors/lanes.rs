@@ -37,26 +37,7 @@ struct Talk {
 impl Talk {
     fn new(contact: bool) -> Self {
         let peer = server().peer_id();
-        let row = PeerSnapshot {
-            peer,
-            contact,
-            waiting: false,
-            added_ms: contact.then_some(0),
-            seen_ms: None,
-            blocked: false,
-            petname: None,
-            nick: None,
-            intro: Default::default(),
-            request: None,
-            hidden: false,
-            epoch: 0,
-            met: None,
-            attempts: 0,
-            out: None,
-            lanes: vec![],
-            unread_bytes: 0,
-            linked: false,
-        };
+        let row = PeerSnapshot { contact, added_ms: contact.then_some(0), ..PeerSnapshot::new(peer) };
         let snapshot = Snapshot { peers: contact.then_some(row).into_iter().collect(), ..Snapshot::default() };
         let mut dice = 0xa0;
         let mut fill = |out: &mut [u8]| {

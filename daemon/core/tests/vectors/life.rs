@@ -50,26 +50,7 @@ impl Clocked {
 /// something long, `whole` for the rest of a message, `short` for bytes of neither.
 fn case(what: &str, features: &[&str], flying: usize, comes: &[(u64, &str)], until: u64) -> Value {
     let peer = server().peer_id();
-    let row = PeerSnapshot {
-        peer,
-        contact: true,
-        waiting: false,
-        added_ms: Some(0),
-        seen_ms: None,
-        blocked: false,
-        petname: None,
-        nick: None,
-        intro: Default::default(),
-        request: None,
-        hidden: false,
-        epoch: 0,
-        met: None,
-        attempts: 0,
-        out: None,
-        lanes: vec![],
-        unread_bytes: 0,
-        linked: false,
-    };
+    let row = PeerSnapshot { contact: true, added_ms: Some(0), ..PeerSnapshot::new(peer) };
     let now = Now { wall_ms: i64::try_from(NOW_S * 1000).unwrap(), mono_ms: START_MS };
     let snapshot = Snapshot { peers: vec![row], ..Snapshot::default() };
     let node = Node::new(client().peer_id(), Policy::default(), snapshot, now, &mut |out: &mut [u8]| out.fill(9));

@@ -5,10 +5,11 @@ use super::pending::Facts;
 use super::{Due, Engine, upkeep};
 use crate::mailbox::lock;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
-use torchat_core::effect::{Effect, Turn};
+use torchat_core::effect::Effect;
 use torchat_core::input::Input;
 use torchat_core::node::Node;
 use torchat_core::op::Op;
+use torchat_core::turn::Turn;
 
 impl Engine {
     /// One turn. Gives back what it asks for once it is durable, to be settled by the caller or with the next turn. The

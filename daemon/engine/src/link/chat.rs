@@ -231,8 +231,8 @@ mod tests {
     use super::*;
     use crate::link::handshake::{Role, shake_hands};
     use crate::mailbox::Mailbox;
-    use tokio::io::duplex;
     use tokio::io::AsyncReadExt as _;
+    use tokio::io::duplex;
     use torchat_core::handshake::{Handshake, LocalIdentity};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};

@@ -8,9 +8,6 @@ use torchat_core::account::ROW_BYTES;
 use torchat_protocol::control::api::event::Kind;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
-/// Marks that nobody has read, of a peer. Made at every start: a store of before has none, and its marks count as read.
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS message_marks ON message (peer) WHERE dir = 2 AND state = 0";
-
 /// A gap of a peer's lane.
 pub(super) struct Gap {
     pub(super) peer: PeerId,
@@ -23,11 +20,6 @@ pub(super) struct Gap {
     pub(super) before: Chain,
     pub(super) count: u64,
     pub(super) at_ms: i64,
-}
-
-/// Makes what a store of before has not.
-pub(super) fn prepare(db: &Connection) -> Result<(), StoreError> {
-    Ok(db.execute_batch(INDEX)?)
 }
 
 /// How many marks of a peer nobody has read.

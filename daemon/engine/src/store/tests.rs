@@ -2,6 +2,7 @@
 mod legacy;
 mod marks;
 mod reserve;
+mod schema;
 mod search_health;
 mod shares;
 mod whole;

@@ -101,14 +101,10 @@ pub enum StoreError {
         /// In words.
         why: String,
     },
-    /// A newer torchatd wrote the file.
-    #[error("the store has version {found}, this torchatd knows versions up to {known}: start the newer one")]
-    Newer {
-        /// The file's version.
-        found: i64,
-        /// The newest that this program knows.
-        known: i64,
-    },
+    /// The file is of a version that this program does not take, or cannot be brought to this program's version. The text says
+    /// what to do.
+    #[error("{0}")]
+    Version(String),
     /// A row that this program cannot have written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -128,7 +124,7 @@ impl StoreError {
             Self::Full(_) => Trouble::Full,
             Self::Locked(_) => Trouble::Locked,
             Self::ReadOnly(_) => Trouble::ReadOnly,
-            Self::Malformed(_) | Self::Damaged(_) | Self::Newer { .. } | Self::NotWhole(_) => Trouble::Damaged,
+            Self::Malformed(_) | Self::Damaged(_) | Self::Version(_) | Self::NotWhole(_) => Trouble::Damaged,
             Self::Unsure { trouble, .. } => *trouble,
             Self::Failing(_) | Self::Sqlite(_) | Self::Files(_) => Trouble::Failing,
         }

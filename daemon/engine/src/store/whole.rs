@@ -2,18 +2,20 @@
 //!
 //! SQLite puts a log (`torchat.db-wal`) into whatever file stands beside it. An old copy of `torchat.db` beside the log of
 //! a daemon that was killed becomes a mixture that may even start. So each opening puts a random number, the *mark*, into
-//! the file's header (SQLite's `application_id`) and into a small file of its own, `torchat.db-mark`, before anything
-//! else is written: a log beside a file with another mark is another file's. What that cannot find (a copy that was made
-//! while the daemon ran, a failing disk) is looked for in the tables after every end that was not clean.
+//! the file (its table `mark`) and into a small file of its own, `torchat.db-mark`, before anything else is written: a log
+//! beside a file with another mark is another file's. What that cannot find (a copy that was made while the daemon ran, a
+//! failing disk) is looked for in the tables after every end that was not clean. See docs/adr/0008-mark-of-the-store.md.
 //!
 //! The mark also says that there was a store: one that is missing, or empty, is not made anew without a word.
 
-use super::{StoreError, Trouble};
+use super::{StoreError, Trouble, schema};
 use rand::Rng as _;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,8 @@ pub(super) struct Found {
     pub(super) unclean: bool,
     /// There is a file without anything in it, and nothing says that there ever was more.
     pub(super) empty: bool,
+    /// There is something in the file.
+    pub(super) there: bool,
     bytes: u64,
 }
 
@@ -46,17 +50,17 @@ impl Found {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(end);
     name.into()
 }
 
-fn failing(path: &Path, error: &std::io::Error) -> StoreError {
+pub(super) fn failing(path: &Path, error: &io::Error) -> StoreError {
     StoreError::Files(format!("{} cannot be read or written: {error}", path.display()))
 }
 
-fn size(path: &Path) -> Result<Option<u64>, StoreError> {
+pub(super) fn size(path: &Path) -> Result<Option<u64>, StoreError> {
     match path.metadata() {
         Ok(metadata) => Ok(Some(metadata.len())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -81,17 +85,48 @@ fn marks(path: &Path) -> Result<Option<Vec<u32>>, StoreError> {
 fn write_marks(path: &Path, marks: &[u32]) -> Result<(), StoreError> {
     let (to, new) = (beside(path, "-mark"), beside(path, "-mark.new"));
     let text: String = marks.iter().map(|mark| format!("{mark:08x}\n")).collect();
-    let written = || -> std::io::Result<()> {
+    let written = || -> io::Result<()> {
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, &to)?;
-        match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            Some(parent) => File::open(parent)?.sync_all(),
-            None => Ok(()),
-        }
+        sync_directory(path)
     };
     written().map_err(|error| failing(&to, &error))
+}
+
+/// Makes the names in a file's directory durable.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Opens the file as if there were no log beside it: nothing is locked, and no file is made or changed.
+pub(super) fn alone(path: &Path) -> Result<Connection, StoreError> {
+    let mut name = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        // What is neither a letter nor a digit could be a part of the URI.
+        let plain = byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
+        let _ = if plain { write!(name, "{}", char::from(*byte)) } else { write!(name, "%{byte:02x}") };
+    }
+    name.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(name, flags)?)
+}
+
+/// The mark in the file itself, whatever its log says; none: it cannot be read. Then it is left to the check of the tables: a
+/// file that a checkpoint of new tables has left half written is no other file.
+fn mark_of(path: &Path, application: u32) -> Option<u32> {
+    if application != schema::APPLICATION {
+        return Some(application);
+    }
+    let db = alone(path).ok()?;
+    // A power cut in a checkpoint may leave a file that ends before its header says so; this lets SQLite read it all the same.
+    db.pragma_update(None, "writable_schema", true).ok()?;
+    let mark: String = db.query_row("SELECT mark FROM mark", [], |row| row.get(0)).ok()?;
+    u32::from_str_radix(&mark, 16).ok()
 }
 
 /// Looks at the files before SQLite opens them.
@@ -121,8 +156,11 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
         return Err(StoreError::NotWhole(format!("{} is damaged: it is no SQLite file. {WAY_OUT}", path.display())));
     }
     let number = |at: usize| header.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let mark = number(68);
-    if whole && log > 0 && marks.is_some_and(|marks| !marks.is_empty() && !marks.contains(&mark)) {
+    if whole
+        && log > 0
+        && let Some(marks) = marks.filter(|marks| !marks.is_empty())
+        && mark_of(path, number(68)).is_some_and(|mark| !marks.contains(&mark))
+    {
         return Err(StoreError::NotWhole(format!(
             "{0}-wal belongs to another {0} than this one: it looks as if an old copy was put beside the log of a daemon \
              that did not stop cleanly. {WAY_OUT}",
@@ -140,7 +178,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
             u64::from(number(28)) * page
         )));
     }
-    Ok(Found { unclean: log > 0, empty: file == Some(0), bytes: bytes + log })
+    Ok(Found { unclean: log > 0, empty: file == Some(0), there: bytes > 0, bytes: bytes + log })
 }
 
 /// Gives the file another mark: from here on a copy of before is another file.
@@ -160,7 +198,7 @@ pub(super) fn mark(db: &Connection, path: &Path) -> Result<(), StoreError> {
         // There was none: what is in the file is in it before anything says that there is a store.
         None => drop(fold()?),
     }
-    db.pragma_update(None, "application_id", new.cast_signed())?;
+    db.execute("UPDATE mark SET mark = ?1", [format!("{new:08x}")])?;
     // With a reader on an old state the file has the old mark for a while, and both are right.
     if fold()? {
         write_marks(path, &[new])?;
@@ -191,7 +229,7 @@ pub(super) fn check(db: &Connection, thorough: bool) -> Result<(), StoreError> {
 
 /// What a start says of a store that it finds damaged.
 pub(super) fn refused(path: &Path, found: &Found, error: StoreError) -> StoreError {
-    if error.trouble() != Trouble::Damaged || matches!(error, StoreError::Newer { .. } | StoreError::NotWhole(_)) {
+    if error.trouble() != Trouble::Damaged || matches!(error, StoreError::Version(_) | StoreError::NotWhole(_)) {
         return error;
     }
     let why = if found.unclean { " The last end was not a clean stop." } else { "" };

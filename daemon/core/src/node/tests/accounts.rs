@@ -122,7 +122,7 @@ fn a_bot_with_a_full_outbox_is_not_held_up_and_one_without_end_is_paced() {
     let begun = bench.now.mono_ms;
     let mut taken = at_once;
     while bench.now.mono_ms - begun < HOUR {
-        let here = bench.node.peers[&bench.peer].lanes[0];
+        let here = bench.node.parts.chat.receiving.lanes(&bench.peer)[0];
         let mut lane = Lane { lane: here.lane, seq: here.hwm, chain: here.chain };
         let said: Vec<_> = (0..64).map(|_| lane.next("short")).collect();
         taken += stored(&bench.say(said));
@@ -152,11 +152,11 @@ fn the_standing_of_a_contact_is_written_at_most_once_a_minute() {
     // The last word counts, when it can be paid.
     bench.say([state(ContactState::Accepted)]);
     bench.pass(5 * MINUTE);
-    let row = &bench.node.peers[&bench.peer];
-    assert_eq!((row.waiting, row.waiting_stored), (false, false));
+    assert!(!bench.node.is_waiting(&bench.peer));
+    assert!(!bench.node.parts.contacts.is_waiting_stored(&bench.peer));
     bench.say([state(ContactState::Pending)]);
     bench.pass(5 * MINUTE);
-    assert!(bench.node.peers[&bench.peer].waiting_stored);
+    assert!(bench.node.parts.contacts.is_waiting_stored(&bench.peer));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn wrong_digests_open_lanes_at_a_bounded_rate() {
     for link in 1..=2_000 {
         let mut turns = vec![bench.accepted(link)];
         for _ in 0..3 {
-            let lane = bench.node.peers[&bench.peer].out.as_ref().unwrap().lane();
+            let lane = bench.outbox().lane();
             turns.push(bench.say_on(link, [PeerMessage::Ack(LaneState { lane, hwm: 3, chain: Chain([9; 16]) })]));
         }
         for op in turns.iter().flat_map(|turn| &turn.ops) {
@@ -442,7 +442,7 @@ fn accepted_without_a_hello_goes_on_from_what_was_acknowledged() {
     bench.send(None);
     bench.send(None);
     bench.accepted(1);
-    let out = bench.node.peers[&bench.peer].out.as_ref().unwrap();
+    let out = bench.outbox();
     let (lane, chain) = (out.lane(), out.chain_before(3).unwrap());
     bench.say([PeerMessage::Ack(LaneState { lane, hwm: 2, chain })]);
     let turn = bench.say([state(ContactState::Pending), state(ContactState::Accepted)]);
@@ -459,7 +459,7 @@ fn what_peers_have_paid_survives_a_failed_commit() {
     bench.say((0..10_000).map(|n| PeerMessage::Ping(torchat_protocol::message::Nonce { n })));
     let mut other = Bench::new(|_, _| {});
     other.node.keep_account(&mut bench.node);
-    assert!(!other.node.account.pay(other.now.mono_ms, other.peer, Kind::Answers, 100));
+    assert!(!other.node.parts.account.pay(other.now.mono_ms, other.peer, Kind::Answers, 100));
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn talk(seed: u64) -> Counters {
     }
     // What was about to be dialled is not the peer's.
     bench.turn([]);
-    let ours = bench.node.peers.get(&bench.peer).and_then(|row| row.out.as_ref()).map_or(LaneId([1; 8]), Outbox::lane);
+    let ours = bench.node.parts.chat.sending.outbox(&bench.peer).map_or(LaneId([1; 8]), |out| out.lane());
     let mut tongue = Tongue { dice, ours, lanes: Vec::new(), ping: 0 };
     let (begun, mut cost, mut link) = (bench.now.mono_ms, Cost::default(), 0);
     let mut up = false;
@@ -246,7 +246,7 @@ fn talk(seed: u64) -> Counters {
                     tongue.ping = nonce.n;
                 }
             }
-            if let Some(out) = bench.node.peers.get(&bench.peer).and_then(|row| row.out.as_ref()) {
+            if let Some(out) = bench.node.parts.chat.sending.outbox(&bench.peer) {
                 tongue.ours = out.lane();
             }
             up &= !turn.effects.iter().any(|effect| matches!(effect, Effect::Close { .. }));
@@ -254,7 +254,7 @@ fn talk(seed: u64) -> Counters {
         }
         if tongue.dice.below(3) == 0 {
             // Somebody reads.
-            let unread = bench.node.peers.get(&bench.peer).map_or(0, |row| row.unread_bytes);
+            let unread = bench.node.parts.chat.receiving.unread_of(&bench.peer);
             bench.node.freed(&bench.peer.clone(), unread);
         }
         let pause = [0, 0, 100, 3_000, 90_000][usize::try_from(tongue.dice.below(5)).unwrap()];

@@ -55,7 +55,7 @@ fn keeper(wall_ms: i64) -> (Bench, InviteSecret) {
     bench.node = {
         let policy =
             Policy { legacy: crate::policy::LegacyPolicy { receive: true, ..Default::default() }, ..Policy::default() };
-        Node::new(bench.node.own, policy, Snapshot::default(), bench.now, &mut |out: &mut [u8]| out.fill(1))
+        Node::new(bench.node.parts.own, policy, Snapshot::default(), bench.now, &mut |out: &mut [u8]| out.fill(1))
     };
     bench.turn([Input::Network { usable: true }]);
     let secret = bench.invited();
@@ -65,11 +65,11 @@ fn keeper(wall_ms: i64) -> (Bench, InviteSecret) {
     bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(asked) }]);
     bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
     let other = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
-    assert_eq!(other, bench.node.own);
+    assert_eq!(other, bench.node.parts.own);
     let old = OldMessage { claim: Claim::new("abcdefghijklmnop".into()).unwrap(), text: "old".into() };
     bench.turn([Input::Legacy(old)]);
     bench.turn([]);
-    assert_eq!((bench.node.requests().len(), bench.node.legacy.status().unread), (1, 1));
+    assert_eq!((bench.node.requests().len(), bench.node.parts.chat.legacy.status().unread), (1, 1));
     (bench, secret)
 }
 
@@ -78,7 +78,7 @@ fn is_good(bench: &mut Bench, secret: InviteSecret) -> bool {
     bench.hello(7, None, None);
     let asked = ContactReq { nick: "eve".into(), text: String::new(), invite: Some(secret.to_string()) };
     bench.turn([Input::Message { link: 7, message: PeerMessage::ContactReq(asked) }]);
-    bench.node.peers.get(&bench.peer).is_some_and(|row| row.contact)
+    bench.node.parts.contacts.is_contact(&bench.peer)
 }
 
 #[test]
@@ -103,12 +103,10 @@ fn a_clock_that_leaps_ahead_and_back_takes_nothing() {
 fn an_invite_that_looks_too_old_to_a_clock_that_is_not_calm_is_good_again_when_it_is_set_right() {
     let (mut bench, secret) = keeper(START.wall_ms);
     // Of an earlier run.
-    let hash = *bench.node.invites.keys().next().unwrap();
-    let end = super::super::contacts::End::of_before(START.wall_ms + 3 * DAY as i64);
-    bench.node.invites.insert(hash, end);
+    bench.node.parts.contacts.restore_invite(secret, START.wall_ms + 3 * DAY as i64);
     bench.set_clock(100);
     assert!(!is_good(&mut bench, secret), "the clock may be right");
-    assert_eq!(bench.node.invites.len(), 1, "or not");
+    assert_eq!(bench.node.parts.contacts.invites(), 1, "or not");
     bench.turn([Input::LinkDown { link: 7, reason: String::new() }]);
     bench.set_clock(-100);
     assert!(is_good(&mut bench, secret));
@@ -125,7 +123,8 @@ fn what_a_clock_of_1970_has_noted_counts_from_when_it_is_set_right() {
     assert!(!written.iter().any(gone), "{written:?}");
     // The next run knows of it.
     let snapshot = Snapshot { clock_set_ms: Some(since_ms), ..Snapshot::default() };
-    let mut next = Node::new(bench.node.own, Policy::default(), snapshot, bench.now, &mut |out: &mut [u8]| out.fill(1));
+    let mut next =
+        Node::new(bench.node.parts.own, Policy::default(), snapshot, bench.now, &mut |out: &mut [u8]| out.fill(1));
     next.resume(true, true);
     let mut later = bench.now;
     later.mono_ms += HOUR;

@@ -1,7 +1,6 @@
 //! Asking to be accepted, and asking again: what is said, over which link, and when a peer is dialled for it.
 
 use super::*;
-use crate::snapshot::{Intro, InviteRow};
 use torchat_protocol::id::InviteSecret;
 use torchat_protocol::message::{ContactRes, ContactState};
 
@@ -123,7 +122,7 @@ fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
     bench.add(invited());
     // This one is for the request before.
     bench.answered(1, ContactState::Pending);
-    assert!(bench.node.peers[&bench.peer].asking);
+    assert!(bench.node.parts.dialling.is_asking(&bench.peer));
     let pinged =
         |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Ping(_), .. }));
     assert_eq!(pinged(&bench.pass(14 * SECOND)), 0);
@@ -133,7 +132,7 @@ fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
     assert_eq!(dials(&bench.pass(5 * SECOND)), 1);
     bench.pending(2);
     bench.answered(2, ContactState::Pending);
-    assert!(!bench.node.peers[&bench.peer].asking);
+    assert!(!bench.node.parts.dialling.is_asking(&bench.peer));
     assert_eq!(pinged(&bench.pass(MINUTE)), 0, "nothing waits");
 }
 
@@ -207,8 +206,7 @@ fn inviter(until_ms: i64, refused: bool, blocked: bool) -> Bench {
         let change = ContactChange::Refuse;
         bench.turn([Input::Contact { request: 4, peer: bench.peer, change }]);
     }
-    let row = InviteRow { hash: super::super::contacts::hash(SECRET), until_ms };
-    bench.node.invites.insert(row.hash, super::super::contacts::End::of_before(row.until_ms));
+    bench.node.parts.contacts.restore_invite(SECRET, until_ms);
     bench
 }
 
@@ -234,7 +232,9 @@ fn an_invite_passes_on_the_link_of_a_request_that_was_refused() {
         assert!(said_hello(&turn).run.is_some(), "as a contact");
         let peer = bench.peer;
         assert!(turn.ops.contains(&Op::Request { peer, request: None }), "{:?}", turn.ops);
-        assert!(bench.node.invites.is_empty() && turn.ops.iter().any(|op| matches!(op, Op::InviteGone { .. })));
+        assert!(
+            bench.node.parts.contacts.invites() == 0 && turn.ops.iter().any(|op| matches!(op, Op::InviteGone { .. }))
+        );
         // Once.
         bench.turn([Input::Contact { request: 5, peer, change: ContactChange::Remove }]);
         bench.lost(1);
@@ -263,7 +263,7 @@ fn an_invite_that_does_not_pass_is_answered_like_none_and_before_anything_is_wri
             let turn = says(&mut bench, 1, secret);
             assert_eq!((&turn.effects, turn.ops.len()), (&plain.effects, 0), "{until_ms} {secret} {blocked} {refused}");
             bench.turn([]);
-            assert_eq!(bench.node.invites.len(), left);
+            assert_eq!(bench.node.parts.contacts.invites(), left);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What counts as a sign of life, and who shows one.
 use super::*;
 use crate::input::Answer;
-use crate::node::links::LIFE;
+use crate::node::linked::LIFE;
 use torchat_protocol::message::ContactRes;
 use torchat_protocol::message::ContactState;
 use torchat_protocol::message::Nonce;
@@ -139,7 +139,7 @@ fn what_stands_behind_the_last_words_is_not_taken() {
         let turn = bench.turn([bye, PeerMessage::Recv(recv), PeerMessage::ContactReq(request.clone())].map(said));
         assert!(!turn.ops.iter().any(|op| matches!(op, Op::Receive { .. })), "{:?}", turn.ops);
         bench.pass(SECOND);
-        assert!(bench.node.peers.get(&bench.peer).is_none_or(|row| row.request.is_none()));
+        assert!(!bench.node.parts.contacts.has_request(&bench.peer));
         assert_eq!(count(&turn.effects, |e| matches!(e, Effect::Say { .. })), 0);
         assert!(bench.turn([heard(true)]).effects.is_empty());
     }
@@ -168,7 +168,7 @@ fn one_message_may_always_fly() {
                 })
                 .collect();
             assert!(matches!(sent.as_slice(), [(1, _)]), "{inflight} {credit}: {sent:?}");
-            let out = bench.node.peers[&bench.peer].out.as_ref().unwrap();
+            let out = bench.outbox();
             let state = LaneState { lane: sent[0].1, hwm: seq, chain: out.pending()[0].chain };
             turn = bench.turn([said(PeerMessage::Ack(state))]);
         }

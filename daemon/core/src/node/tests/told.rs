@@ -72,7 +72,7 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     assert_eq!(links(&down.ops), [false]);
     // What the last process left as up is down.
     let mut bench = Bench::new(|row, _| row.linked = true);
-    assert!(bench.node.peers.values().all(|row| !row.shown_up), "the first turn has said so");
+    assert!(!bench.node.parts.presence.is_any_shown_up(), "the first turn has said so");
     // What the store did not take is told when it takes writes again.
     bench.link(1, 0);
     bench.turn([Input::Storage { writable: false }]);
@@ -115,17 +115,17 @@ fn a_message_ends_by_a_clock_that_nobody_sets() {
     let until = turn.ops.iter().find_map(|op| if let Op::Queue { until_ms, .. } = op { *until_ms } else { None });
     assert_eq!(until, Some(bench.now.wall_ms + 2 * 3_600_000));
     assert_eq!(expired(&bench.pass(3 * HOUR)), 2);
-    assert!(bench.node.ends.is_empty());
+    assert!(bench.node.parts.chat.sending.ends() == 0);
     // What was delivered leaves nothing behind.
     bench.accepted(1);
     bench.send(Some(90_000));
-    assert_eq!(bench.node.ends.len(), 1);
-    let out = bench.node.peers[&bench.peer].out.clone().unwrap();
+    assert_eq!(bench.node.parts.chat.sending.ends(), 1);
+    let out = bench.outbox().clone();
     let hwm = out.acked() + out.pending().len() as u64;
     let chain = out.pending().back().unwrap().chain;
     let ack = PeerMessage::Ack(LaneState { lane: out.lane(), hwm, chain });
     bench.turn([Input::Message { link: 1, message: ack }]);
-    assert!(bench.node.ends.is_empty());
+    assert!(bench.node.parts.chat.sending.ends() == 0);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
     const DRAG: u64 = 65 * SECOND;
     let everyone = peers(17);
     let (honest, hostile) = everyone.split_last().unwrap();
-    let row = Bench::new(|_, _| {}).node.peers.len();
+    let row = Bench::new(|_, _| {}).remembered();
     assert_eq!(row, 1);
     let mut bench = Bench::new(|_, _| {});
     let mut request = 0;

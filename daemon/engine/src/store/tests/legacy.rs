@@ -1,4 +1,4 @@
-//! Old daemons' messages, and stores of older versions.
+//! Old daemons' messages.
 
 use super::super::*;
 use torchat_core::snapshot::LegacyRow;
@@ -11,25 +11,6 @@ fn old(text: &str, at_ms: i64, keep: usize) -> Op {
 
 fn kept(path: &Path) -> Vec<(String, bool)> {
     Reader::of_file(path.to_owned()).legacy(100).unwrap().into_iter().map(|l| (l.text, l.taken)).collect()
-}
-
-#[test]
-fn a_store_of_version_1_gets_what_is_new_and_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("torchat.db");
-    let db = Connection::open(&path).unwrap();
-    db.execute_batch(include_str!("../schema.sql")).unwrap();
-    db.execute_batch("INSERT INTO run (run, at_ms) VALUES (x'0102030405060708', 5); PRAGMA user_version = 1;").unwrap();
-    drop(db);
-    // The second time finds nothing to do.
-    for count in 1..3 {
-        let mut store = Store::open(&path).unwrap();
-        store.commit(0, &[old("x", 1, 500)]).unwrap();
-        let snapshot = Reader::of_file(path.clone()).snapshot().unwrap();
-        assert_eq!((snapshot.runs.len(), snapshot.legacy.len()), (1, count));
-    }
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found, .. }) if found == VERSION + 1));
 }
 
 #[test]

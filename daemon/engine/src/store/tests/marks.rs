@@ -87,8 +87,6 @@ fn a_store_of_before_counts_its_rows_and_merges_its_marks() {
     // As the program of before wrote it: a mark is read at once, and its id is the lane's digest.
     let chain: Vec<u8> = store.db.query_row("SELECT chain FROM in_lane", [], |row| row.get(0)).unwrap();
     store.db.execute("UPDATE message SET state = 1, mid = ?1 WHERE dir = 2", [chain]).unwrap();
-    store.db.execute("DROP INDEX message_marks", []).unwrap();
-    super::super::marks::prepare(store.connection()).unwrap();
     store.known = apply::Known::default();
     assert_eq!(unread(&store), 2 * ROW_BYTES + 4, "texts and rows; a mark of before is read");
     store.commit(0, &[lost(7, 6, 1)]).unwrap();

@@ -111,8 +111,9 @@ fn damage_is_found_after_an_end_that_was_not_clean() {
 fn every_opening_leaves_a_copy_of_before_behind() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("torchat.db");
-    let mark = |path: &Path| -> i64 {
-        Connection::open(path).unwrap().query_row("PRAGMA application_id", [], |row| row.get(0)).unwrap()
+    let mark = |path: &Path| -> String {
+        // In the file itself: nothing of it is left to the log.
+        super::super::whole::alone(path).unwrap().query_row("SELECT mark FROM mark", [], |row| row.get(0)).unwrap()
     };
     drop(Store::open(&path).unwrap());
     let first = mark(&path);

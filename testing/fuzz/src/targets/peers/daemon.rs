@@ -4,12 +4,13 @@ use super::store::{State, Store};
 use crate::generate::Dice;
 use crate::script::Script;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use torchat_core::effect::{Effect, Turn};
+use torchat_core::effect::Effect;
 use torchat_core::input::{Answer, ContactChange, Input, LinkId, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::Op;
 use torchat_core::policy::{Policy, RequestPolicy};
 use torchat_core::time::Now;
+use torchat_core::turn::Turn;
 use torchat_protocol::id::{Chain, MessageId, PeerId};
 use torchat_protocol::message::{Body, Bye, LaneState, PeerMessage, Recv};
 

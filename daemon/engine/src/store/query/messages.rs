@@ -1,6 +1,6 @@
 //! Messages as conversations show them.
 
-use super::StoreError;
+use crate::store::StoreError;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -68,7 +68,7 @@ impl Most {
     }
 
     /// Takes rows until there are enough. Returns whether there are more. Nothing behind the end is read but one row.
-    pub(super) fn take(
+    pub(in crate::store) fn take(
         &self,
         rows: impl Iterator<Item = rusqlite::Result<MessageRow>>,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
@@ -100,7 +100,7 @@ macro_rules! select {
 }
 
 /// As `select!`, for a page of one conversation: its peer is known, only what was sent has a client's key, and only what
-/// waits is asked for its lane. Without these looks into other tables, and with a cheaper [`time`](super::time), a page takes
+/// waits is asked for its lane. Without these looks into other tables, and with a cheaper [`time`](crate::store::time), a page takes
 /// two thirds of what it took.
 macro_rules! conversation {
     ($place:literal, $order:literal) => {
@@ -122,23 +122,23 @@ macro_rules! conversation {
 }
 
 /// The newest before a row.
-pub(super) const BEFORE: &str = conversation!("m.id < ?2", "1 DESC");
+pub(in crate::store) const BEFORE: &str = conversation!("m.id < ?2", "1 DESC");
 /// The oldest after a row.
-pub(super) const AFTER: &str = conversation!("m.id > ?2", "1");
+pub(in crate::store) const AFTER: &str = conversation!("m.id > ?2", "1");
 /// A message that a client named.
-pub(super) const BY_CLIENT: &str = "SELECT message FROM client_id WHERE client = ?1 AND at_ms > ?2";
+pub(in crate::store) const BY_CLIENT: &str = "SELECT message FROM client_id WHERE client = ?1 AND at_ms > ?2";
 /// A message by its row.
-pub(super) const BY_ID: &str = select!("message m", "WHERE m.id = ?1");
+pub(in crate::store) const BY_ID: &str = select!("message m", "WHERE m.id = ?1");
 /// What the full text search finds, newest first.
-pub(super) const FOUND: &str = select!(
+pub(in crate::store) const FOUND: &str = select!(
     "search s CROSS JOIN message m ON m.id = s.rowid",
     "WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
 );
 /// Every peer with its number of unread messages.
-pub(super) const PEERS: &str = "SELECT peer, unread, contact OR blocked FROM peer";
+pub(in crate::store) const PEERS: &str = "SELECT peer, unread, contact OR blocked FROM peer";
 
 /// A page, oldest first, and whether there is more in the direction that was asked for.
-pub(super) fn page(
+pub(in crate::store) fn page(
     db: &Connection,
     peer: &PeerId,
     page: Page,
@@ -171,7 +171,7 @@ pub struct Glance {
 }
 
 /// The conversations of contacts and blocked peers, and of whoever else there are messages of.
-pub(super) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
+pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
     let mut found = Vec::new();
     let mut query = db.prepare_cached(PEERS)?;
     let mut last = db.prepare_cached(BEFORE)?;
@@ -188,7 +188,7 @@ pub(super) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> 
 }
 
 /// Reads what `select!` selects.
-pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+pub(in crate::store) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     let (dir, state): (i64, i64) = (row.get(2)?, row.get(3)?);
     let place = match (row.get::<_, Option<[u8; 8]>>(9)?, row.get::<_, Option<i64>>(10)?) {
         (Some(lane), Some(seq)) if dir == 1 && state == 0 => Some((LaneId(lane), seq.unsigned_abs())),
@@ -227,7 +227,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     })
 }
 
-pub(super) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
     row.get(column)
 }
 
@@ -250,6 +250,6 @@ fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
     Ok(peer)
 }
 
-pub(super) fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
+pub(in crate::store) fn peer_id(key: [u8; 32]) -> Result<PeerId, StoreError> {
     checked(key).map_err(|error| StoreError::Damaged(format!("a peer's key is not valid: {error}")))
 }

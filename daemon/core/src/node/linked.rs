@@ -1,0 +1,275 @@
+//! Links that come and go, and what is said on a new one.
+
+use super::Parts;
+use crate::account::Kind;
+use crate::chat::sending::Sending;
+use crate::contacts::Contacts;
+use crate::dialling;
+use crate::effect::Notice;
+use crate::input::{DialFailure, LinkId};
+use crate::links::{self, Links, NewLink};
+use crate::presence::{Copy, Presence, Telling};
+use crate::turn::Context;
+use std::collections::BTreeSet;
+use torchat_protocol::id::PeerId;
+use torchat_protocol::limits;
+use torchat_protocol::message::{ByeReason, ContactRes, ContactState, Hello, Limits, PeerMessage};
+
+/// The program's name in HELLO.
+const APP: &str = "torchatd";
+
+/// The feature of HELLO of those to whom every byte is a sign of life, and who show one while they take something long.
+pub(super) const LIFE: &str = "life";
+
+/// What the others know of a link.
+pub(super) fn about(
+    contacts: &Contacts,
+    presence: &Presence,
+    sending: &Sending,
+    id: LinkId,
+    peer: &PeerId,
+) -> links::About {
+    let hidden = presence.is_hidden(peer);
+    links::About {
+        stranger: !contacts.is_contact(peer),
+        hidden,
+        owes: hidden && sending.owes(peer),
+        said_hello: hidden && sending.said_hello(id),
+        waits_for_answer: contacts.is_unanswered(id) || sending.is_flying(id, peer),
+    }
+}
+
+/// What the others know of a peer that may be dialled.
+pub(super) fn about_peer(
+    contacts: &Contacts,
+    presence: &Presence,
+    links: &Links,
+    sending: &Sending,
+    peer: &PeerId,
+) -> dialling::About {
+    dialling::About {
+        linked: !links.is_unlinked(peer),
+        owes: sending.owes(peer),
+        waiting: contacts.is_waiting(peer),
+        seen_ms: presence.seen_ms(peer),
+        added_ms: contacts.added_ms(peer),
+    }
+}
+
+impl Parts {
+    fn about_peer(&self, peer: &PeerId) -> dialling::About {
+        about_peer(&self.contacts, &self.presence, &self.links, &self.chat.sending, peer)
+    }
+
+    pub(super) fn link_up(&mut self, ctx: &mut Context<'_>, new: NewLink, epoch: u32) {
+        let NewLink { id, peer, outgoing, .. } = new;
+        self.supervision.got_through(ctx, outgoing);
+        self.links.up(ctx, &new);
+        self.contacts.link_up(id);
+        self.presence.link_up(id, peer);
+        self.chat.sending.link_up(id);
+        self.chat.receiving.link_up(id);
+        self.dialling.reached(&peer, outgoing);
+        if self.contacts.is_contact(&peer) {
+            // A link that we dialled was paid for as a dial. Strangers' links are not written down.
+            if !outgoing && !self.pay(ctx, peer, Kind::Links, 1) {
+                self.links.refuse(id);
+                self.misbehaved(ctx, id, ByeReason::Limit);
+                return;
+            }
+            let mut payer = self.account.payer(ctx.now, peer, true);
+            if self.presence.pin_epoch(ctx, &mut payer, peer, epoch) == Copy::Old {
+                self.notices.tell_of(ctx, &mut payer, Notice::OldCopyOfPeer(peer));
+                self.misbehaved(ctx, id, ByeReason::Superseded);
+                return;
+            }
+        }
+        self.seen(ctx, peer);
+        self.introduce(ctx, id);
+        for double in self.links.doubles(id) {
+            self.close(ctx, double, Some(ByeReason::Dup));
+        }
+        for stranger in self.links.too_many_strangers(ctx, |peer| !self.contacts.is_contact(peer)) {
+            self.close(ctx, stranger, Some(ByeReason::Limit));
+        }
+    }
+
+    /// Says who we are, where the peer's lanes stand and whether we take its messages. A stranger learns nothing of us but
+    /// that we are there.
+    pub(super) fn introduce(&mut self, ctx: &mut Context<'_>, id: LinkId) {
+        let Some(peer) = self.links.peer(id).filter(|_| self.links.is_open(id)) else { return };
+        let accepted = self.contacts.accepts(ctx.policy, &peer);
+        let met = self.presence.met(&peer).filter(|_| accepted);
+        let hello = Hello {
+            app: APP.to_owned(),
+            v: 1,
+            features: vec![LIFE.to_owned()],
+            lanes: if accepted { self.chat.receiving.lanes(&peer).to_vec() } else { Vec::new() },
+            limits: Limits {
+                msg: limits::TEXT_BYTES as u64,
+                inflight: limits::IN_FLIGHT_MESSAGES as u64,
+                credit: limits::RECEIVE_CREDIT_BYTES,
+            },
+            run: self.presence.run().filter(|_| accepted && self.contacts.is_contact(&peer)),
+            met,
+        };
+        ctx.say(id, PeerMessage::Hello(hello));
+        self.presence.told(id, met);
+        self.tell_met(ctx, id, peer);
+        self.say_contact_state(ctx, id, peer);
+    }
+
+    /// The peer is a contact now: its links hear what contacts hear, and go on with our lane, if it has one from before.
+    pub(super) fn introduce_all(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
+        for link in self.links.of(&peer).to_vec() {
+            self.introduce(ctx, link);
+        }
+        self.resume_lane(ctx, peer);
+    }
+
+    pub(super) fn say_contact_state(&mut self, ctx: &mut Context<'_>, id: LinkId, peer: PeerId) {
+        if self.links.is_open(id) {
+            let accepted = self.contacts.accepts(ctx.policy, &peer);
+            let st = if accepted { ContactState::Accepted } else { ContactState::Pending };
+            ctx.say(id, PeerMessage::ContactRes(ContactRes { st }));
+        }
+    }
+
+    /// A new run of a contact is told which one was met before.
+    pub(super) fn tell_met(&mut self, ctx: &mut Context<'_>, id: LinkId, peer: PeerId) {
+        if !self.links.is_open(id) || !self.contacts.is_contact(&peer) {
+            return;
+        }
+        match self.presence.telling(id, &peer) {
+            Telling::Nothing => {}
+            Telling::Heard => self.has_heard(ctx, id, peer),
+            Telling::Ping => {
+                if let Some(n) = self.links.ask(ctx, id) {
+                    self.presence.pinged(id, n);
+                }
+            }
+        }
+    }
+
+    pub(super) fn has_heard(&mut self, ctx: &mut Context<'_>, id: LinkId, peer: PeerId) {
+        if self.contacts.is_contact(&peer) {
+            let mut payer = self.account.payer(ctx.now, peer, true);
+            self.presence.has_heard(ctx, &mut payer, id, peer);
+        }
+    }
+
+    /// A peer shows that it is there. Only of contacts it is written down.
+    pub(super) fn seen(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
+        if self.contacts.is_contact(&peer) {
+            self.presence.seen(ctx, peer);
+        }
+    }
+
+    /// Bytes came over a link in which no message became whole.
+    pub(super) fn bytes_came(&mut self, ctx: &mut Context<'_>, id: LinkId, unfinished: bool) {
+        if let Some(peer) = self.links.talking(id)
+            && self.pay(ctx, peer, Kind::Work, 1)
+        {
+            self.links.bytes_came(ctx, id, unfinished);
+        }
+    }
+
+    pub(super) fn close(&mut self, ctx: &mut Context<'_>, id: LinkId, bye: Option<ByeReason>) {
+        if let Some(peer) = self.links.close(ctx, id, bye) {
+            self.closing(id, peer);
+        }
+    }
+
+    /// What follows when a link is being closed.
+    pub(super) fn closing(&mut self, id: LinkId, peer: PeerId) {
+        self.chat.sending.closing(id, peer);
+        self.presence.changed(peer);
+    }
+
+    /// Counts and closes a link whose peer broke a limit.
+    pub(super) fn misbehaved(&mut self, ctx: &mut Context<'_>, id: LinkId, why: ByeReason) {
+        if self.links.misbehaves(id) {
+            self.close(ctx, id, Some(why));
+        }
+    }
+
+    pub(super) fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId, reason: String) {
+        let Some(gone) = self.links.down(ctx.now, id) else { return };
+        let peer = gone.peer;
+        self.contacts.link_down(id);
+        self.presence.link_down(id);
+        self.chat.sending.link_down(id);
+        self.chat.receiving.link_down(id);
+        self.presence.changed(peer);
+        self.dialling.link_down(peer, reason);
+        if gone.refused {
+            let about = self.about_peer(&peer);
+            self.dialling.again(ctx, peer, about);
+        } else if gone.last {
+            if self.contacts.is_contact(&peer) {
+                self.presence.heard_last(ctx, peer, gone.last_heard);
+            }
+            self.wish_presence(ctx, peer);
+            let about = self.about_peer(&peer);
+            self.dialling.lost(ctx, peer, gone.worth, about);
+        } else {
+            self.chat.sending.wants_pump(peer);
+        }
+        self.forget_stranger(peer);
+    }
+
+    /// Whether a link to a contact is wanted although nothing is owed.
+    pub(super) fn wish_presence(&mut self, ctx: &Context<'_>, peer: PeerId) {
+        if self.contacts.is_contact(&peer) {
+            self.dialling.wish_presence(peer, self.presence.is_wished(ctx, &peer));
+        }
+    }
+
+    /// A client wants this peer now.
+    pub(super) fn hurry(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
+        let about = self.about_peer(&peer);
+        self.dialling.hurry(ctx, peer, about);
+    }
+
+    pub(super) fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, failure: DialFailure, reason: String) {
+        self.supervision.judge_dial(ctx.now, failure);
+        let about = self.about_peer(&peer);
+        self.dialling.failed(ctx, peer, failure, reason, about);
+        self.forget_stranger(peer);
+    }
+
+    /// The peers that a link is wanted to.
+    pub(super) fn wanted(&self) -> BTreeSet<PeerId> {
+        self.dialling.wished().chain(self.chat.sending.owed()).copied().collect()
+    }
+
+    /// Our way into the network came or went.
+    pub(super) fn network(&mut self, ctx: &mut Context<'_>, usable: bool) {
+        if usable && !ctx.conditions.network_usable {
+            let wanted = self.wanted().into_iter().map(|peer| (peer, self.about_peer(&peer))).collect();
+            self.dialling.network_is_back(ctx, wanted);
+        }
+        ctx.conditions.network_usable = usable;
+        self.supervision.note_usable(ctx, usable);
+    }
+
+    /// The store takes writes again, or does not.
+    pub(super) fn storage(&mut self, ctx: &mut Context<'_>, writable: bool) {
+        if writable && !ctx.conditions.writable {
+            // What peers said meanwhile was not taken down. New links state everything anew; this is rare enough.
+            for id in self.links.ids() {
+                self.close(ctx, id, Some(ByeReason::Idle));
+            }
+        }
+        ctx.conditions.writable = writable;
+    }
+
+    pub(super) fn stop(&mut self, ctx: &mut Context<'_>) {
+        ctx.conditions.stopping = true;
+        // There is no later turn.
+        self.write_later(ctx);
+        for id in self.links.ids() {
+            self.close(ctx, id, Some(ByeReason::Shutdown));
+        }
+    }
+}

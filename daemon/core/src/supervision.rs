@@ -1,0 +1,229 @@
+//! Whether our own way into the network works, whether others reach us, and what is done when not.
+//!
+//! Only what was tried counts: a link, a failed dial, a dial of our own service. Tor's own words are shown, but they are
+//! no evidence: arti's service calls itself unreachable while it is reached, and running while it is not.
+
+use crate::effect::Effect;
+use crate::input::DialFailure;
+use crate::policy::RepairPolicy;
+use crate::time::Now;
+use crate::turn::Context;
+use crate::view::Health;
+
+/// A service that was just launched is not dialled before it had time to publish itself.
+const FIRST_CHECK_MS: u64 = 120_000;
+/// For so long after a sleep one failed dial is reason enough for a new way into the network.
+const AFTER_SLEEP_MS: u64 = 300_000;
+/// So many renewals follow each other quickly; then the pause doubles.
+const QUICK_RENEWALS: u32 = 20;
+
+/// See the module's description. All times are of the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Supervision {
+    started: u64,
+    woke: Option<u64>,
+    /// No dial has got through since.
+    trouble: Option<u64>,
+    failures: u32,
+    renewals: u32,
+    renewed: Option<u64>,
+    /// A dial has failed since: without that, another renewal would be made for nothing.
+    failed_since: bool,
+    /// Tor has said that it does not work since.
+    offline: Option<u64>,
+    check: SelfCheck,
+    replacing: bool,
+}
+
+/// The dials of our own service.
+#[derive(Debug, Default)]
+struct SelfCheck {
+    due: Option<u64>,
+    running: bool,
+    /// Somebody, or we, reached our service last.
+    reached: Option<u64>,
+    failing: Option<u64>,
+    reason: Option<String>,
+}
+
+impl Supervision {
+    pub(crate) fn new(now: Now) -> Self {
+        Self { started: now.mono_ms, offline: Some(now.mono_ms), ..Self::default() }
+    }
+
+    /// When our own service is to be dialled.
+    pub(crate) fn deadline(&self, usable: bool) -> Option<u64> {
+        self.check.due.filter(|_| usable && !self.check.running)
+    }
+
+    fn works(&mut self) {
+        self.trouble = None;
+        self.failures = 0;
+        self.renewals = 0;
+    }
+
+    fn fails(&mut self, now: Now) {
+        self.trouble.get_or_insert(now.mono_ms);
+        self.failures = self.failures.saturating_add(1);
+        self.failed_since = true;
+    }
+
+    fn wants_renewal(&self, now: Now, policy: &RepairPolicy) -> bool {
+        let Some(since) = self.trouble else { return false };
+        let fresh_from_sleep = self.woke.is_some_and(|at| now.mono_ms.saturating_sub(at) < AFTER_SLEEP_MS);
+        let long = self.failures >= policy.failures && now.mono_ms.saturating_sub(since) >= policy.trouble_ms;
+        let doubled = policy.renew_ms.saturating_mul(1 << self.renewals.saturating_sub(QUICK_RENEWALS).min(10));
+        let pause = doubled.min(policy.renew_cap_ms);
+        (long || fresh_from_sleep)
+            && self.failed_since
+            && self.renewed.is_none_or(|at| now.mono_ms.saturating_sub(at) >= pause)
+    }
+
+    fn wants_replacement(&self, now: Now, usable: bool, policy: &RepairPolicy) -> bool {
+        let longer = |since: Option<u64>, than| since.is_some_and(|at| now.mono_ms.saturating_sub(at) >= than);
+        let broken = if usable {
+            self.renewals > 1 && longer(self.trouble, policy.replace_ms)
+                || longer(self.check.failing, policy.replace_ms)
+        } else {
+            longer(self.offline, policy.replace_offline_ms)
+        };
+        broken && longer(Some(self.started), policy.replace_uptime_ms)
+    }
+
+    /// The machine slept.
+    pub(crate) fn woke(&mut self, ctx: &mut Context<'_>) {
+        self.woke = Some(ctx.now.mono_ms);
+        self.check.due = Some(ctx.now.mono_ms + check_pause(ctx));
+    }
+
+    /// A link came up: the network carries us.
+    pub(crate) fn got_through(&mut self, ctx: &Context<'_>, outgoing: bool) {
+        self.works();
+        if !outgoing {
+            self.reached(ctx);
+        }
+    }
+
+    fn reached(&mut self, ctx: &Context<'_>) {
+        let check = &mut self.check;
+        check.reached = Some(ctx.now.mono_ms);
+        check.failing = None;
+        check.reason = None;
+        check.due = Some(ctx.now.mono_ms + ctx.policy.repair.self_check_ms);
+    }
+
+    /// What a failed dial says of our own way into the network.
+    pub(crate) fn judge_dial(&mut self, now: Now, failure: DialFailure) {
+        match failure {
+            DialFailure::NoNetwork | DialFailure::Timeout => self.fails(now),
+            // Somebody at the other end of the network said so.
+            DialFailure::PeerDown | DialFailure::Handshake => self.works(),
+            DialFailure::Permanent => {}
+        }
+    }
+
+    /// The dial of our own service ended.
+    pub(crate) fn checked(&mut self, ctx: &mut Context<'_>, failure: Option<(DialFailure, String)>) {
+        self.check.running = false;
+        let Some((failure, reason)) = failure else {
+            self.works();
+            self.reached(ctx);
+            return;
+        };
+        self.judge_dial(ctx.now, failure);
+        let due = ctx.now.mono_ms + check_pause(ctx);
+        let check = &mut self.check;
+        if matches!(failure, DialFailure::PeerDown) {
+            check.failing.get_or_insert(ctx.now.mono_ms);
+        }
+        check.reason = Some(reason);
+        check.due = Some(due);
+    }
+
+    /// Tor says whether it works.
+    pub(crate) fn note_usable(&mut self, ctx: &mut Context<'_>, usable: bool) {
+        let now = ctx.now.mono_ms;
+        if usable {
+            self.offline = None;
+            let first = now + FIRST_CHECK_MS + ctx.up_to(FIRST_CHECK_MS / 2);
+            self.check.due.get_or_insert(first);
+        } else {
+            self.offline.get_or_insert(now);
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn supervise(&mut self, ctx: &mut Context<'_>) {
+        if ctx.conditions.stopping {
+            return;
+        }
+        let (now, policy, usable) = (ctx.now, &ctx.policy.repair, ctx.conditions.network_usable);
+        let due = self.check.due.is_some_and(|due| due <= now.mono_ms);
+        if due && usable && !self.check.running && policy.self_check_ms > 0 {
+            self.check.running = true;
+            ctx.act(Effect::SelfCheck);
+        }
+        if self.wants_renewal(now, policy) {
+            self.renewed = Some(now.mono_ms);
+            self.renewals = self.renewals.saturating_add(1);
+            self.failed_since = false;
+            ctx.act(Effect::Renew);
+        }
+        if !self.replacing && self.wants_replacement(now, usable, policy) {
+            // Whoever runs us may not be able to; then everything else goes on.
+            self.replacing = true;
+            ctx.act(Effect::Replace);
+        }
+    }
+
+    /// The state of our way into the network, at the given time of the monotonic clock.
+    pub(crate) fn health(&self, policy: &RepairPolicy, mono_ms: u64) -> Health {
+        let ago = |at: u64| mono_ms.saturating_sub(at);
+        let long = |at: &u64| self.failures >= policy.failures || ago(*at) > 60_000;
+        Health {
+            reached_ms_ago: self.check.reached.map(ago),
+            unreachable_for_ms: self.check.failing.map(|at| (ago(at), self.check.reason.clone().unwrap_or_default())),
+            trouble_for_ms: self.trouble.filter(long).map(ago),
+            renewals: self.renewals,
+        }
+    }
+}
+
+/// With jitter, so that the checks of many daemons behind one guard do not line up.
+fn check_pause(ctx: &mut Context<'_>) -> u64 {
+    let pause = ctx.policy.repair.self_check_retry_ms;
+    pause / 2 + ctx.up_to(pause / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
+
+    fn at(ms: u64) -> Now {
+        Now { wall_ms: START.wall_ms, mono_ms: START.mono_ms + ms }
+    }
+
+    #[test]
+    fn only_failures_of_our_own_side_ask_for_a_new_way_into_the_network() {
+        let policy = RepairPolicy::default();
+        let mut supervision = Supervision::new(START);
+        for _ in 0..policy.failures {
+            supervision.judge_dial(START, DialFailure::NoNetwork);
+        }
+        assert!(!supervision.wants_renewal(at(policy.trouble_ms - 1), &policy), "not so soon");
+        assert!(supervision.wants_renewal(at(policy.trouble_ms), &policy));
+        supervision.judge_dial(at(1), DialFailure::PeerDown);
+        assert!(!supervision.wants_renewal(at(policy.trouble_ms), &policy), "somebody answered");
+    }
+
+    #[test]
+    fn after_a_sleep_one_failed_dial_is_enough_and_without_one_nothing_is_done() {
+        let policy = RepairPolicy::default();
+        let mut supervision = Supervision { woke: Some(START.mono_ms), ..Supervision::new(START) };
+        assert!(!supervision.wants_renewal(at(1), &policy));
+        supervision.judge_dial(at(1), DialFailure::Timeout);
+        assert!(supervision.wants_renewal(at(1), &policy));
+    }
+}

@@ -1,0 +1,86 @@
+//! One turn: what everybody who decides in it is given, and what it yields.
+
+use crate::effect::Effect;
+use crate::entropy::{self, Entropy};
+use crate::input::{Answer, LinkId, RequestId};
+use crate::op::Op;
+use crate::policy::Policy;
+use crate::time::Now;
+use torchat_protocol::message::PeerMessage;
+
+/// The outcome of a turn: first everything of `ops` in one durable transaction, then the effects in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The transaction. Empty: nothing needs to be committed.
+    pub ops: Vec<Op>,
+    /// What happens after it, and not at all if it failed.
+    pub effects: Vec<Effect>,
+}
+
+/// What holds for the whole daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conditions {
+    /// Our way into the network works.
+    pub(crate) network_usable: bool,
+    /// The store takes writes.
+    pub(crate) writable: bool,
+    /// There is no turn after this one.
+    pub(crate) stopping: bool,
+}
+
+/// What a turn is given and what it has decided so far: the one argument of everything that decides.
+pub(crate) struct Context<'a> {
+    /// The turn's moment, by both clocks.
+    pub(crate) now: Now,
+    pub(crate) policy: &'a Policy,
+    /// As of now: an input of this turn may have changed them.
+    pub(crate) conditions: Conditions,
+    entropy: &'a mut dyn Entropy,
+    turn: Turn,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(now: Now, policy: &'a Policy, conditions: Conditions, entropy: &'a mut dyn Entropy) -> Self {
+        Self { now, policy, conditions, entropy, turn: Turn::default() }
+    }
+
+    pub(crate) fn finish(self) -> Turn {
+        self.turn
+    }
+
+    /// The transaction so far.
+    pub(crate) fn ops(&mut self) -> &mut Vec<Op> {
+        &mut self.turn.ops
+    }
+
+    pub(crate) fn write(&mut self, op: Op) {
+        self.turn.ops.push(op);
+    }
+
+    pub(crate) fn act(&mut self, effect: Effect) {
+        self.turn.effects.push(effect);
+    }
+
+    pub(crate) fn say(&mut self, link: LinkId, message: PeerMessage) {
+        self.act(Effect::Say { link, message });
+    }
+
+    pub(crate) fn answer(&mut self, request: RequestId, answer: Answer) {
+        self.act(Effect::Answer { request, answer });
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        entropy::bytes(self.entropy)
+    }
+
+    /// A random number in `0..=max`.
+    pub(crate) fn up_to(&mut self, max: u64) -> u64 {
+        entropy::up_to(self.entropy, max)
+    }
+
+    /// A random number in `min..=max`, or `min` if that is more.
+    pub(crate) fn between(&mut self, min: u64, max: u64) -> u64 {
+        min + self.up_to(max.saturating_sub(min))
+    }
+}
