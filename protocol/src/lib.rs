@@ -17,3 +17,4 @@ pub mod legacy;
 pub mod limits;
 pub mod message;
 pub mod nick;
+pub mod purpose;

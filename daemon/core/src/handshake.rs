@@ -28,6 +28,7 @@ use snow::{Builder, HandshakeState};
 use torchat_protocol::cert::{self, DeviceCert};
 use torchat_protocol::hello::{self, HelloError};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
 /// Both certificates travel in payloads of this size, so that a later, longer payload looks the same.
@@ -37,8 +38,6 @@ const TAG_LEN: usize = 16;
 const FIRST_LEN: usize = DH_LEN;
 const SECOND_LEN: usize = DH_LEN + DH_LEN + TAG_LEN + PAYLOAD_LEN + TAG_LEN;
 const THIRD_LEN: usize = DH_LEN + TAG_LEN + PAYLOAD_LEN + TAG_LEN;
-/// What the link is for: chat. Others are reserved for files, rooms and mailboxes.
-const PURPOSE_CHAT: u8 = 0;
 
 /// Why a handshake ends. The stream is closed without a word: whoever fails learns nothing from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +66,7 @@ pub enum HandshakeError {
     /// The peer shows our own identity.
     #[error("the peer shows our own identity")]
     OwnIdentity,
-    /// The link is for something that we do not know.
+    /// The link is for something that is not served here.
     #[error("the link is for an unknown purpose")]
     Purpose,
     /// More bytes came after the end, or after an error.
@@ -81,6 +80,8 @@ pub struct Handshake {
     cert: DeviceCert,
     secret: zeroize::Zeroizing<[u8; 32]>,
     entropy: zeroize::Zeroizing<[u8; 32]>,
+    /// Server: what clients may come for.
+    served: Vec<Purpose>,
     state: State,
     received: Vec<u8>,
 }
@@ -89,10 +90,12 @@ enum State {
     /// Client: the server's hello is missing.
     AwaitServerHello {
         dialled: PeerId,
+        purpose: Purpose,
     },
     /// Client: the second message is missing.
     AwaitSecond {
         dialled: PeerId,
+        purpose: Purpose,
         noise: Box<HandshakeState>,
     },
     /// Server: the client's hello is missing.
@@ -122,6 +125,8 @@ pub struct Progress {
 pub struct Established {
     /// Who it is.
     pub peer: PeerId,
+    /// What the link is for: the word of whoever dialled.
+    pub purpose: Purpose,
     /// Its device's key.
     pub device: [u8; 32],
     /// Its device's number.
@@ -139,22 +144,24 @@ pub struct Established {
 impl Handshake {
     /// Starts a handshake with the peer whose service was dialled. Returns the first bytes to send.
     #[must_use]
-    pub fn initiator(local: &LocalIdentity, dialled: PeerId, entropy: [u8; 32]) -> (Self, Vec<u8>) {
-        (Self::new(local, entropy, State::AwaitServerHello { dialled }), hello::client_hello())
+    pub fn initiator(local: &LocalIdentity, dialled: PeerId, purpose: Purpose, entropy: [u8; 32]) -> (Self, Vec<u8>) {
+        (Self::new(local, &[], entropy, State::AwaitServerHello { dialled, purpose }), hello::client_hello())
     }
 
-    /// Waits for whoever opened a stream to our service.
+    /// Waits for the client that opened a stream to our service. One that comes for a purpose that is not `served` gets
+    /// [`HandshakeError::Purpose`].
     #[must_use]
-    pub fn responder(local: &LocalIdentity, entropy: [u8; 32]) -> Self {
-        Self::new(local, entropy, State::AwaitClientHello)
+    pub fn responder(local: &LocalIdentity, served: &[Purpose], entropy: [u8; 32]) -> Self {
+        Self::new(local, served, entropy, State::AwaitClientHello)
     }
 
-    fn new(local: &LocalIdentity, entropy: [u8; 32], state: State) -> Self {
+    fn new(local: &LocalIdentity, served: &[Purpose], entropy: [u8; 32], state: State) -> Self {
         Self {
             identity: local.peer_id(),
             cert: *local.cert(),
             secret: zeroize::Zeroizing::new(*local.device_secret()),
             entropy: zeroize::Zeroizing::new(entropy),
+            served: served.to_vec(),
             state,
             received: Vec::new(),
         }
@@ -204,19 +211,19 @@ impl Handshake {
 
     fn step(&mut self, state: State, now_s: u64, progress: &mut Progress) -> Result<Step, HandshakeError> {
         match state {
-            State::AwaitServerHello { dialled } => {
+            State::AwaitServerHello { dialled, purpose } => {
                 let Some(end) = hello::parse_server_hello(&self.received)? else {
-                    return Ok(Step::NeedMore(State::AwaitServerHello { dialled }));
+                    return Ok(Step::NeedMore(State::AwaitServerHello { dialled, purpose }));
                 };
                 let server_hello: Vec<u8> = self.received.drain(..end).collect();
                 let prologue = hello::prologue(&dialled, &hello::client_hello(), &server_hello);
                 let mut noise = self.noise(&prologue, true)?;
                 write_message(&mut noise, &[], &mut progress.write)?;
-                Ok(Step::Next(State::AwaitSecond { dialled, noise: Box::new(noise) }))
+                Ok(Step::Next(State::AwaitSecond { dialled, purpose, noise: Box::new(noise) }))
             }
-            State::AwaitSecond { dialled, mut noise } => {
+            State::AwaitSecond { dialled, purpose, mut noise } => {
                 let Some(message) = self.next_message(SECOND_LEN)? else {
-                    return Ok(Step::NeedMore(State::AwaitSecond { dialled, noise }));
+                    return Ok(Step::NeedMore(State::AwaitSecond { dialled, purpose, noise }));
                 };
                 check_key(message.get(..DH_LEN))?;
                 let payload = read_message(&mut noise, &message)?;
@@ -225,10 +232,10 @@ impl Handshake {
                     return Err(HandshakeError::WrongPeer);
                 }
                 let mut payload = self.cert.encode();
-                payload.push(PURPOSE_CHAT);
+                payload.push(purpose.0);
                 payload.resize(PAYLOAD_LEN, 0);
                 write_message(&mut noise, &payload, &mut progress.write)?;
-                progress.done = Some(self.establish(*noise, peer, &cert)?);
+                progress.done = Some(self.establish(*noise, peer, purpose, &cert)?);
                 Ok(Step::Done)
             }
             State::AwaitClientHello => {
@@ -265,10 +272,9 @@ impl Handshake {
                 };
                 let payload = read_message(&mut noise, &message)?;
                 let (peer, cert) = self.check_cert(&noise, &payload, now_s)?;
-                if payload.get(cert::LEN) != Some(&PURPOSE_CHAT) {
-                    return Err(HandshakeError::Purpose);
-                }
-                progress.done = Some(self.establish(*noise, peer, &cert)?);
+                let said = payload.get(cert::LEN).map(|byte| Purpose(*byte));
+                let purpose = said.filter(|purpose| self.served.contains(purpose)).ok_or(HandshakeError::Purpose)?;
+                progress.done = Some(self.establish(*noise, peer, purpose, &cert)?);
                 Ok(Step::Done)
             }
             State::NoCommonVersion => Err(HelloError::NoCommonVersion.into()),
@@ -338,13 +344,23 @@ impl Handshake {
         &mut self,
         noise: HandshakeState,
         peer: PeerId,
+        purpose: Purpose,
         cert: &DeviceCert,
     ) -> Result<Established, HandshakeError> {
         let binding = noise.get_handshake_hash().try_into().map_err(|_| HandshakeError::Noise)?;
         let transport = noise.into_transport_mode().map_err(|_| HandshakeError::Noise)?;
         let (sealer, mut opener) = records::pair(transport);
         opener.push(&std::mem::take(&mut self.received));
-        Ok(Established { peer, device: cert.device, dev_no: cert.dev_no, epoch: cert.epoch, binding, sealer, opener })
+        Ok(Established {
+            peer,
+            purpose,
+            device: cert.device,
+            dev_no: cert.dev_no,
+            epoch: cert.epoch,
+            binding,
+            sealer,
+            opener,
+        })
     }
 }
 

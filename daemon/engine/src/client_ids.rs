@@ -4,34 +4,16 @@
 //! which the engine takes the request is known here: the keys in flight, and the last ones that were committed. Whoever
 //! looked before those is sent to look again, so no gap is left between the two, however long a request waits.
 
-use crate::handle::Refusal;
+use crate::refusal::Refusal;
+use crate::request::{Answer, Reply};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::oneshot;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Committed keys that are remembered.
 const KEPT: usize = 4096;
-
-/// What the engine made of a text that a client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// It is durable here.
-    Accepted {
-        /// Its id at both ends.
-        mid: MessageId,
-        /// Its row.
-        row: i64,
-        /// It was accepted before, under the same key.
-        duplicate: bool,
-    },
-    /// The look into the store is too long ago: look again.
-    LookAgain,
-}
-
-pub(crate) type SendReply = oneshot::Sender<Result<Sent, Refusal>>;
 
 /// See the module's description.
 #[derive(Debug, Default)]
@@ -54,7 +36,7 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     /// In this turn; these wait for the same answer.
-    InFlight(Vec<SendReply>),
+    InFlight(Vec<Reply>),
     Done {
         mid: MessageId,
         row: i64,
@@ -75,18 +57,18 @@ impl ClientIds {
         peer: &PeerId,
         text: &str,
         looked_at: u64,
-        reply: SendReply,
-    ) -> Option<SendReply> {
+        reply: Reply,
+    ) -> Option<Reply> {
         let digest = self.hasher.hash_one((peer.as_bytes(), text));
         match self.entries.get_mut(client) {
             // A client that left does not need its answer.
             Some(entry) if entry.digest != digest => drop(reply.send(Err(Refusal::ClientIdReused))),
             Some(Entry { state: State::InFlight(waiting), .. }) => waiting.push(reply),
             Some(Entry { state: State::Done { mid, row }, .. }) => {
-                drop(reply.send(Ok(Sent::Accepted { mid: *mid, row: *row, duplicate: true })));
+                drop(reply.send(Ok(Answer::Accepted { mid: *mid, row: *row, duplicate: true })));
             }
             None if self.commits.load(Ordering::Acquire).saturating_sub(looked_at) > KEPT as u64 => {
-                drop(reply.send(Ok(Sent::LookAgain)));
+                drop(reply.send(Ok(Answer::LookAgain)));
             }
             None => {
                 self.entries.insert(client.to_owned(), Entry { digest, state: State::InFlight(Vec::new()) });
@@ -101,7 +83,7 @@ impl ClientIds {
         let Some(entry) = self.entries.get_mut(&client) else { return };
         if let State::InFlight(waiting) = std::mem::replace(&mut entry.state, State::Done { mid, row }) {
             for reply in waiting {
-                let _ = reply.send(Ok(Sent::Accepted { mid, row, duplicate: true }));
+                let _ = reply.send(Ok(Answer::Accepted { mid, row, duplicate: true }));
             }
         }
         self.order.push_back(client);
@@ -127,6 +109,7 @@ impl ClientIds {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use tokio::sync::oneshot;
 
     fn peer() -> PeerId {
         torchat_protocol::id::parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap()
@@ -147,7 +130,7 @@ mod tests {
         assert_eq!(other.try_recv().unwrap(), Err(Refusal::ClientIdReused));
         let mid = MessageId([1; 16]);
         ids.committed("a".into(), mid, 7);
-        let again = Ok(Sent::Accepted { mid, row: 7, duplicate: true });
+        let again = Ok(Answer::Accepted { mid, row: 7, duplicate: true });
         assert_eq!(waits.try_recv().unwrap(), again);
         assert_eq!(ask(&mut ids, "a", "x", 0).1.try_recv().unwrap(), again);
         for n in 0..KEPT as u64 {
@@ -155,7 +138,7 @@ mod tests {
             assert!(ask(&mut ids, &client, "x", n + 1).0.is_some());
             ids.committed(client, mid, 8);
         }
-        assert_eq!(ask(&mut ids, "a", "x", 0).1.try_recv().unwrap(), Ok(Sent::LookAgain));
+        assert_eq!(ask(&mut ids, "a", "x", 0).1.try_recv().unwrap(), Ok(Answer::LookAgain));
         assert!(ask(&mut ids, "a", "x", 1).0.is_some(), "the store would have told");
         ids.refused("a", &Refusal::ToSelf);
         assert!(ask(&mut ids, "a", "x", 1).0.is_some(), "what was refused may be tried again");

@@ -4,75 +4,41 @@
 //! constant, GET_PEERS and UPDATE look at the unread buffers, HISTORY and STATUS have connections and cells of their own.
 
 mod consumers;
+mod contacts;
 mod conversation;
 mod legacy;
 mod log;
-mod refusal;
+mod sending;
 mod status;
 mod tokens;
+mod unread;
 
 pub(crate) use consumers::Consumers;
-pub(crate) use conversation::contact_record;
 pub(crate) use log::LogWriter;
 
-pub use crate::store::{Page, Trouble, time};
-pub use conversation::{Accepted, HistoryLine, SendOptions, Sending};
+pub use crate::refusal::{NotStored, Refusal};
+pub use crate::request::{Answer, Request};
+pub use crate::store::{Page, TokenRow, Trouble, time};
+pub use conversation::HistoryLine;
 pub use log::{Batch, EventLog};
-pub use refusal::{NotStored, Refusal};
-pub use tokens::TokenRow;
+pub use sending::{Accepted, DeliveryWait, SendOptions, Sending};
+pub use unread::Lease;
 
-use crate::clock::Clock;
-use crate::dialer::{Checked, Checker};
-use crate::engine::{Event, Mailbox, lock};
-use crate::legacy::{Bucket, Refusals};
-use crate::link::SentAway;
+use crate::legacy::{Bucket, LegacyRejected};
+use crate::link::dialer::{Checked, Checker};
+use crate::link::rejected::Rejected;
+use crate::mailbox::{Event, Mailbox};
+use crate::refusal::{not_stored, not_written};
 use crate::store::{Health, Jobs, Reader, Store, StoreError};
-use crate::transport::{Callers, NetworkStatus};
-use crate::unread::{self, UnreadBuffers};
+use crate::unread::UnreadBuffers;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use torchat_core::input::ContactChange;
 use torchat_core::node::Node;
-use torchat_core::snapshot::Intro;
-use torchat_core::view::{ContactView, RequestView};
-use torchat_protocol::id::{MessageId, PeerId};
-use torchat_protocol::invite::Invite;
-
-/// How long UPDATE waits while another client holds the peer's oldest message.
-const LEASE_WAIT: Duration = Duration::from_millis(200);
-
-/// How the wait for a delivery ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeliveryWait {
-    /// Durable at the peer.
-    Delivered,
-    /// It never will be: it was taken back, or it waited too long.
-    Failed {
-        /// One sentence.
-        reason: String,
-    },
-    /// Not within the time. `reason` says what the message waits for; it stays queued.
-    NotYet {
-        /// One sentence.
-        reason: String,
-    },
-}
-
-/// The oldest unread message of a peer, handed out but not yet taken. See [`Handle::lease`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The sender.
-    pub peer: PeerId,
-    /// The row, for [`Handle::take`] and [`Handle::put_back`].
-    pub row: i64,
-    /// When it arrived: milliseconds since 1970.
-    pub arrived_ms: i64,
-    /// The text.
-    pub text: String,
-}
+use torchat_protocol::id::PeerId;
+use torchat_transport::clock::Clock;
+use torchat_transport::{Callers, NetworkStatus};
 
 /// Asks a running engine. Cheap to clone; a clone does not keep the engine running.
 #[derive(Clone)]
@@ -91,9 +57,9 @@ pub struct Handle {
     pub(crate) replace: Arc<AtomicBool>,
     pub(crate) refused_clients: Arc<AtomicU64>,
     pub(crate) bucket: Arc<Bucket>,
-    pub(crate) old_refusals: Arc<Refusals>,
+    pub(crate) legacy_rejected: Arc<LegacyRejected>,
     pub(crate) receives_old: bool,
-    pub(crate) sent_away: Arc<SentAway>,
+    pub(crate) rejected: Arc<Rejected>,
     pub(crate) callers: Callers,
     pub(crate) log: EventLog,
     pub(crate) consumers: Arc<Consumers>,
@@ -113,148 +79,6 @@ impl Handle {
     #[must_use]
     pub fn own(&self) -> PeerId {
         self.own
-    }
-
-    /// Accepts a text for a peer, which becomes a contact. Returns when the message is durable here.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing was accepted then.
-    pub async fn send(&self, peer: PeerId, text: String) -> Result<MessageId, Refusal> {
-        Ok(self.send_with(peer, text, SendOptions::default()).await?.mid)
-    }
-
-    /// Waits until the peer has a message durably, at most for `timeout`.
-    pub async fn wait_delivered(&self, peer: PeerId, mid: MessageId, timeout: Duration) -> DeliveryWait {
-        let (reply, answer) = oneshot::channel();
-        let wait = async {
-            self.post(Event::Wait { peer, mid, reply }).await.ok()?;
-            answer.await.ok()
-        };
-        match tokio::time::timeout(timeout, wait).await {
-            Ok(Some(end)) => end,
-            Ok(None) => DeliveryWait::NotYet { reason: Refusal::Stopping.to_string() },
-            Err(_) => {
-                let reason = lock(&self.node).reason(&peer);
-                DeliveryWait::NotYet { reason: reason.unwrap_or_else(|| "it is being confirmed".to_owned()) }
-            }
-        }
-    }
-
-    /// Makes a peer a contact. Returns when that is durable.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing changed then.
-    pub async fn add(&self, peer: PeerId) -> Result<(), Refusal> {
-        self.change(peer, ContactChange::Add(Intro::default())).await
-    }
-
-    /// Changes what a peer is to us. Returns when that is durable.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing changed then.
-    pub async fn change(&self, peer: PeerId, change: ContactChange) -> Result<(), Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Contact { peer, change, reply }).await?;
-        answer.await.map_err(|_| Refusal::Stopping)?
-    }
-
-    /// A new invite, good for one request within `lifetime_ms`. It is shown here and stored nowhere.
-    ///
-    /// # Errors
-    /// [`Refusal::TooManyInvites`], [`Refusal::Storage`].
-    pub async fn invite(&self, lifetime_ms: i64) -> Result<Invite, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Invite { lifetime_ms, reply }).await?;
-        let secret = answer.await.map_err(|_| Refusal::Stopping)??;
-        Ok(Invite { peer: self.own, secret })
-    }
-
-    /// The strangers that wait for the user's decision, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<RequestView> {
-        lock(&self.node).requests()
-    }
-
-    /// Takes a message back that is not delivered. `true`: it never left this machine. `false`: it may have, and HISTORY
-    /// shows how it ended as soon as the peer has said so.
-    ///
-    /// # Errors
-    /// [`Refusal::NotPending`] when it is delivered, or no such message was sent; [`Refusal::Storage`].
-    pub async fn cancel(&self, peer: PeerId, mid: MessageId) -> Result<bool, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Cancel { peer, mid, reply }).await?;
-        answer.await.map_err(|_| Refusal::Stopping)?
-    }
-
-    /// Says whether a contact sees us while there is nothing to deliver. Returns when that is durable.
-    ///
-    /// # Errors
-    /// [`Refusal::NoContact`], [`Refusal::Storage`].
-    pub async fn appear(&self, peer: PeerId, hidden: bool) -> Result<(), Refusal> {
-        self.change(peer, ContactChange::Appear { hidden }).await
-    }
-
-    /// The contacts and when they were last heard of.
-    #[must_use]
-    pub fn contacts(&self) -> Vec<ContactView> {
-        lock(&self.node).contacts(self.clock.now())
-    }
-
-    /// The peers with unread mail, in the order of their first unread message.
-    #[must_use]
-    pub fn unread_peers(&self) -> Vec<PeerId> {
-        self.unread.peers()
-    }
-
-    /// Hands out the oldest unread message of a peer. While another client holds it, waits at most 200 ms. Whoever
-    /// gets a lease must [`Handle::take`] it or [`Handle::put_back`] it.
-    pub async fn lease(&self, peer: PeerId) -> Option<Lease> {
-        let deadline = tokio::time::Instant::now() + LEASE_WAIT;
-        loop {
-            // Made before the look, so that a release between the look and the wait is not missed.
-            let mut released = std::pin::pin!(self.unread.released());
-            released.as_mut().enable();
-            match self.unread.try_lease(&peer) {
-                unread::Lease::Nothing => return None,
-                unread::Lease::Ready(head) => {
-                    return Some(Lease { peer, row: head.row, arrived_ms: head.arrived_ms, text: head.text });
-                }
-                unread::Lease::Load(after) => self.load(peer, after).await?,
-                unread::Lease::Busy => tokio::time::timeout_at(deadline, released).await.ok()?,
-            }
-        }
-    }
-
-    async fn load(&self, peer: PeerId, after: i64) -> Option<()> {
-        let reader = self.reader.clone();
-        match read(reader, move |reader| reader.heads(&peer, after, UnreadBuffers::load_limit())).await {
-            Ok(heads) => {
-                self.unread.fill(&peer, after, heads);
-                Some(())
-            }
-            Err(error) => {
-                tracing::error!(%error, "unread mail cannot be read");
-                None
-            }
-        }
-    }
-
-    /// A handed-out message was read. Returns when that is durable, or when it is noted in memory because the store
-    /// takes no writes.
-    pub async fn take(&self, lease: Lease) {
-        if let Some(after) = self.unread.take(&lease.peer, lease.row) {
-            let _ = self.load(lease.peer, after).await;
-        }
-        let (reply, answer) = oneshot::channel();
-        if self.post(Event::Read { peer: lease.peer, row: lease.row, reply }).await.is_ok() {
-            // An engine that stops before the commit repeats the message at the next start: at least once.
-            let _ = answer.await;
-        }
-    }
-
-    /// A handed-out message was not read: the next UPDATE gets it again.
-    pub fn put_back(&self, lease: Lease) {
-        self.unread.put_back(&lease.peer, lease.row);
     }
 
     /// Begins the clean stop.
@@ -290,7 +114,7 @@ impl Handle {
 
     /// Counts a local program for which there was no room.
     pub fn note_crowded_out(&self) {
-        self.sent_away.connections.fetch_add(1, Ordering::Relaxed);
+        self.rejected.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Runs a commit of its own beside those of the engine's turns.
@@ -301,22 +125,20 @@ impl Handle {
         self.jobs.run(job).await.map_err(|_| Refusal::Stopping)?.map_err(|error| not_written(&error))
     }
 
-    async fn post(&self, event: Event) -> Result<(), Refusal> {
-        self.mailbox.send(event).await.map_err(|_| Refusal::Stopping)
+    /// Asks the engine, and waits for the answer. A caller that gives up takes nothing back.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing changed then. [`Refusal::Unsure`] says where even that is not known.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
+        self.begin(request).await?.await.map_err(|_| Refusal::Stopping)?
     }
-}
 
-/// What a client is told of a commit that failed.
-pub(crate) fn not_written(error: &StoreError) -> Refusal {
-    match error {
-        StoreError::Unsure { why, .. } => Refusal::Unsure(why.clone()),
-        error => Refusal::Storage(not_stored(error)),
+    /// Gives a request to the engine, and returns when the engine has it.
+    async fn begin(&self, request: Request) -> Result<oneshot::Receiver<Result<Answer, Refusal>>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(Event::Request { request, reply }).await.map_err(|_| Refusal::Stopping)?;
+        Ok(answer)
     }
-}
-
-fn not_stored(error: &StoreError) -> NotStored {
-    let trouble = error.trouble();
-    NotStored { trouble, why: format!("{trouble}: {error}") }
 }
 
 /// Runs a read of the store beside the runtime's threads.

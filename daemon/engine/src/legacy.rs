@@ -1,4 +1,4 @@
-//! Old daemons at the door: a stream that brings one message, unproven, and gets no answer.
+//! Old daemons' streams: one that brings one message, unproven, and gets no answer.
 //!
 //! Only reached when the user allowed it. The stream is closed as soon as its message is whole, before anything is
 //! decided about it: whether it is kept, dropped or was never acceptable, its sender sees the same end.
@@ -6,10 +6,9 @@
 mod bucket;
 
 pub(crate) use bucket::Bucket;
-pub use bucket::{LegacyLease, LegacyLine};
+pub use bucket::LegacyLease;
 
-use crate::engine::{Event, Mailbox};
-use crate::transport::BoxStream;
+use crate::mailbox::{Event, Mailbox};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use torchat_core::input::Input;
 use torchat_protocol::legacy::{LegacyError, OldMessage, Reader};
+use torchat_transport::BoxStream;
 
 /// The whole message must have come within this time after its stream was opened.
 const OBJECT_TIME: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const WAITING: usize = 16;
 
 /// How often something that came from an old daemon was dropped since the start, before the core saw it.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals {
+pub(crate) struct LegacyRejected {
     /// Commands that are not a peer's to give.
     pub(crate) commands: AtomicU64,
     /// Bytes that are no message.
@@ -37,22 +37,22 @@ pub(crate) struct Refusals {
     pub(crate) busy: AtomicU64,
 }
 
-impl Refusals {
+impl LegacyRejected {
     fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// What the door does with old daemons' streams.
+/// What the acceptor does with old daemons' streams.
 #[derive(Debug, Clone)]
-pub(crate) struct OldDoor {
-    refusals: Arc<Refusals>,
+pub(crate) struct LegacyAcceptor {
+    rejected: Arc<LegacyRejected>,
     waiting: Arc<Semaphore>,
 }
 
-impl OldDoor {
-    pub(crate) fn new(refusals: Arc<Refusals>) -> Self {
-        Self { refusals, waiting: Arc::new(Semaphore::new(WAITING)) }
+impl LegacyAcceptor {
+    pub(crate) fn new(rejected: Arc<LegacyRejected>) -> Self {
+        Self { rejected, waiting: Arc::new(Semaphore::new(WAITING)) }
     }
 
     /// Reads a stream's one message. `said` are the bytes that came already, `opened` is when the stream was.
@@ -68,15 +68,15 @@ impl OldDoor {
         match tokio::time::timeout_at(opened + OBJECT_TIME, read(stream, said)).await {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(None)) | Err(_) => {
-                Refusals::count(&self.refusals.unfinished);
+                LegacyRejected::count(&self.rejected.unfinished);
                 Err("an old daemon did not finish its message")
             }
             Ok(Err(Some(LegacyError::Command))) => {
-                Refusals::count(&self.refusals.commands);
+                LegacyRejected::count(&self.rejected.commands);
                 Err("an old daemon gave a command that is not a peer's to give")
             }
             Ok(Err(Some(_))) => {
-                Refusals::count(&self.refusals.malformed);
+                LegacyRejected::count(&self.rejected.malformed);
                 Err("an old daemon's bytes are no message")
             }
         }
@@ -85,7 +85,7 @@ impl OldDoor {
     /// Hands a message to the engine. Its stream must be closed already.
     pub(crate) async fn hand_in(&self, message: OldMessage, mailbox: &Mailbox) {
         let Ok(room) = self.waiting.clone().try_acquire_owned() else {
-            Refusals::count(&self.refusals.busy);
+            LegacyRejected::count(&self.rejected.busy);
             return;
         };
         // The engine is gone only when the daemon stops.

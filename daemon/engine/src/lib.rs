@@ -2,16 +2,17 @@
 //! peers, the dialler, the store and the unread buffers. Others ask it through its [`handle::Handle`].
 
 mod client_ids;
-pub mod clock;
-mod dialer;
 mod engine;
 pub mod handle;
 mod legacy;
 mod link;
+mod mailbox;
+mod refusal;
+mod request;
 pub mod store;
-pub mod transport;
 mod unread;
 
-pub use dialer::{Checked, DialTimes};
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
-pub use legacy::{LegacyLease, LegacyLine};
+pub use legacy::LegacyLease;
+pub use link::dialer::{Checked, DialTimes};
+pub use store::LegacyLine;

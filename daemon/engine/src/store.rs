@@ -7,7 +7,9 @@
 //! simulation runs it inline, because a store thread breaks paused time.
 
 mod apply;
+mod contact;
 mod events;
+mod legacy;
 mod marks;
 mod query;
 mod records;
@@ -18,17 +20,21 @@ mod search;
 mod share;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod trouble;
 mod whole;
 mod writer;
 
 pub use apply::Applied;
+pub(crate) use contact::contact_record;
 pub(crate) use events::size;
 pub use events::time;
 pub use events::{LogEdges, Retention};
+pub use legacy::LegacyLine;
 pub use query::messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
+pub use tokens::TokenRow;
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::handle::{Page, Refusal};
 use torchat_engine::store::{Most, Reader};
-use torchat_engine::transport::memory::{SimulatedNetwork, Weather};
 use torchat_engine::{Ended, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::event::{Filter, What};
 use torchat_protocol::id::PeerId;
+use torchat_transport::memory::{SimulatedNetwork, Weather};
 
 const CLIENTS: usize = 50;
 

@@ -11,8 +11,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::watch;
-use torchat_engine::transport::{BoxStream, DialError, Isolation, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
+use torchat_transport::{BoxStream, DialError, Isolation, NetworkStatus, Transport};
 
 /// The transport over arti.
 pub(crate) struct Arti {
@@ -35,7 +35,10 @@ impl Arti {
         let Some(dial_client) = self.clients.current() else {
             return Err(DialError::NoNetwork(self.status.sentence()));
         };
-        let remembered = if isolation == Isolation::Last { dial_client.last().get(&peer) } else { None };
+        let remembered = match isolation {
+            Isolation::Last(group) => dial_client.last().get(peer, group),
+            Isolation::Fresh(_) => None,
+        };
         let prefs = remembered.unwrap_or_else(fresh);
         // Arti takes an address only as text, and of the eight spellings of one key it takes every one. Ours is written
         // from the bytes of a checked id, so it is the one that the peer has.
@@ -50,7 +53,7 @@ impl Arti {
         };
         match result {
             Ok(stream) => {
-                dial_client.last().insert(peer, prefs);
+                dial_client.last().insert(peer, isolation.group(), prefs);
                 tell(None);
                 Ok(Box::new(TorStream::new(stream, None)))
             }

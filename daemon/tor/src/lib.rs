@@ -2,7 +2,7 @@
 //!
 //! One onion service for the life of the process, in the [`TorClient`] that was there first: arti never relaunches a
 //! service of the same nickname in one process. A later client, for dialling only, is the repair when that one gets
-//! nowhere any more ([`Transport::renew`](torchat_engine::transport::Transport::renew)). The identity's key lives in an ephemeral keystore, so `identity.key` stays its only copy on
+//! nowhere any more ([`Transport::renew`](torchat_transport::Transport::renew)). The identity's key lives in an ephemeral keystore, so `identity.key` stays its only copy on
 //! disk. The service runs with full vanguards (measured on a private network: +0.16 s to connect, +48 ms round trip).
 
 mod circuits;
@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tor_rtcompat::PreferredRuntime;
-use torchat_engine::transport::{Callers, Network};
+use torchat_transport::{Callers, Network};
 use zeroize::Zeroizing;
 
 /// Where arti keeps its state, and what the user wants of it.
@@ -42,7 +42,7 @@ pub struct TorConfig {
 }
 
 /// Why Tor cannot be started at all: what only the user can mend. Whatever else befalls it, at the start or later, is said
-/// by [the status](torchat_engine::transport::NetworkStatus) and tried again.
+/// by [the status](torchat_transport::NetworkStatus) and tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is not acceptable.
@@ -57,7 +57,7 @@ pub enum StartError {
 const INCOMING: usize = 16;
 
 /// Starts Tor within the current tokio runtime and returns at once. Client, service and the way into the network are made
-/// in the background, and tried for ever; [the status](torchat_engine::transport::NetworkStatus::sentence) says how far it
+/// in the background, and tried for ever; [the status](torchat_transport::NetworkStatus::sentence) says how far it
 /// is. Files of Tor's that are damaged are set aside, with a notice in the status.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tor_hsservice::RunningOnionService;
 use tor_rtcompat::PreferredRuntime;
-use torchat_engine::transport::{Callers, Incoming};
+use torchat_transport::{Callers, Incoming};
 use zeroize::Zeroizing;
 
 /// First pause after Tor could not be started; it doubles.

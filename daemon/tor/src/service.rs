@@ -16,7 +16,7 @@ use tor_hsservice::config::TokenBucketConfig;
 use tor_hsservice::{HsNickname, RendRequest, RunningOnionService, StreamRequest};
 use tor_llcrypto::pk::ed25519::ExpandedKeypair;
 use tor_proto::stream::IncomingStreamRequest;
-use torchat_engine::transport::{BoxStream, Callers, Circuit, Incoming};
+use torchat_transport::{BoxStream, Callers, Circuit, Incoming};
 
 /// The service's name in arti's state directory.
 const NICKNAME: &str = "torchatd";

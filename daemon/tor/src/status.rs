@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tor_hsservice::RunningOnionService;
 use tor_hsservice::status::State;
-use torchat_engine::transport::{NetworkNotice, NetworkStatus};
+use torchat_transport::{NetworkNotice, NetworkStatus};
 
 /// First pause after the start failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);

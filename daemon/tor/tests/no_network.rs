@@ -7,8 +7,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::transport::{DialError, Isolation, NetworkStatus};
 use torchat_tor::{StartError, TorConfig};
+use torchat_transport::{DialError, Group, Isolation, NetworkStatus};
 
 /// A private network whose only directory cache refuses every connection.
 fn nowhere(dir: &Path) -> TorConfig {
@@ -43,7 +43,7 @@ async fn without_a_network_the_daemon_runs_and_says_why() {
 
     let begun = Instant::now();
     let peer = identity(2).peer_id();
-    let refused = network.transport.dial(peer, Isolation::Fresh).await;
+    let refused = network.transport.dial(peer, Isolation::Fresh(Group::CHAT)).await;
     assert!(matches!(&refused, Err(DialError::NoNetwork(why)) if !why.is_empty()), "not refused as it should be");
     assert!(begun.elapsed() < Duration::from_secs(5), "a dial must not wait for the start to succeed");
 
@@ -57,7 +57,7 @@ async fn without_a_network_the_daemon_runs_and_says_why() {
 }
 
 /// What a daemon says as soon as it says more than at its beginning.
-async fn said(network: &torchat_engine::transport::Network, contains: &str) -> NetworkStatus {
+async fn said(network: &torchat_transport::Network, contains: &str) -> NetworkStatus {
     let mut status = network.transport.status();
     let told = status.wait_for(|status| status.sentence.contains(contains));
     match tokio::time::timeout(Duration::from_secs(120), told).await {

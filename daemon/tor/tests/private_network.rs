@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Transport};
 use torchat_protocol::id::PeerId;
 use torchat_tor::TorConfig;
 use torchat_tornet::{Config, Network, SocksClient};
+use torchat_transport::{BoxStream, DialError, Group, Incoming, Isolation, Transport};
 
 const PORT: u16 = 80;
 /// One attempt, as in the engine.
@@ -123,7 +123,7 @@ impl Echo {
     async fn reach(&self, peer: PeerId) -> BoxStream {
         let begun = Instant::now();
         loop {
-            match self.dial(peer, Isolation::Fresh).await {
+            match self.dial(peer, Isolation::Fresh(Group::CHAT)).await {
                 Ok(stream) => return stream,
                 Err(error) => assert!(begun.elapsed() < LIMIT, "not reached in time: {error}"),
             }
@@ -224,7 +224,7 @@ async fn two_daemons_reach_each_other() {
         let (stream, time) = timed(b.reach(a.peer)).await;
         fresh.push(time);
         converse(stream, b"new circuits").await;
-        let (stream, time) = timed(b.dial(a.peer, Isolation::Last)).await;
+        let (stream, time) = timed(b.dial(a.peer, Isolation::Last(Group::CHAT))).await;
         last.push(time);
         converse(stream.unwrap_or_else(|error| panic!("{error}")), b"the same circuit").await;
     }
@@ -235,7 +235,7 @@ async fn two_daemons_reach_each_other() {
     // As many streams as a circuit may carry, and each is of its own. A new one, because they prove nothing.
     let mut streams = vec![b.reach(a.peer).await];
     for _ in 1..4 {
-        streams.push(b.dial(a.peer, Isolation::Last).await.unwrap_or_else(|error| panic!("{error}")));
+        streams.push(b.dial(a.peer, Isolation::Last(Group::CHAT)).await.unwrap_or_else(|error| panic!("{error}")));
     }
     for (n, stream) in (0..).zip(streams) {
         converse(stream, &[n; 100]).await;
@@ -259,13 +259,13 @@ async fn who_is_not_there_is_called_down() {
     let tornet = tornet().await;
     let dialler = Echo::start(&tornet, 3, PORT).await;
     let nobody = identity(4).peer_id();
-    let (result, time) = timed(dialler.dial(nobody, Isolation::Fresh)).await;
+    let (result, time) = timed(dialler.dial(nobody, Isolation::Fresh(Group::CHAT))).await;
     let Err(error) = result else { panic!("nobody answered") };
     println!("nobody after {time} ms: {error}");
     assert!(matches!(error, DialError::PeerDown(_)), "{error}");
     assert!(!error.to_string().contains(nobody.onion().trim_end_matches(".onion")));
     // There are no last circuits to this peer: that is no other answer.
-    let last = dialler.dial(nobody, Isolation::Last).await;
+    let last = dialler.dial(nobody, Isolation::Last(Group::CHAT)).await;
     assert!(matches!(last, Err(DialError::PeerDown(_))));
 }
 
@@ -276,7 +276,7 @@ async fn only_the_virtual_port_is_served() {
     let friend = Echo::start(&tornet, 6, PORT).await;
     converse(friend.reach(service.peer).await, b"it is there").await;
     let stranger = Echo::start(&tornet, 7, PORT + 1).await;
-    let (result, time) = timed(stranger.dial(service.peer, Isolation::Fresh)).await;
+    let (result, time) = timed(stranger.dial(service.peer, Isolation::Fresh(Group::CHAT))).await;
     let Err(error) = result else { panic!("a port that is not ours was served") };
     println!("wrong port after {time} ms: {error}");
     assert!(matches!(error, DialError::PeerDown(_)), "{error}");

@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use torchat_control::{self as control, ControlConfig};
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::clock::Clock;
 use torchat_engine::store::Trouble;
 use torchat_engine::{Ended, Engine, EngineConfig, Running, Storage, World};
+use torchat_transport::clock::Clock;
 
 /// The engine's part of the 2 s in which the daemon stops: good-byes and the last commit. What is not said then is said
 /// by silence; what is accepted is on disk at any time.

@@ -27,11 +27,11 @@ use torchat_core::handshake::LocalIdentity;
 use torchat_core::op::Op;
 use torchat_engine::handle::{DeliveryWait, Handle};
 use torchat_engine::store::{Store, Writer};
-use torchat_engine::transport::BoxStream;
 use torchat_engine::{DialTimes, Engine, EngineConfig, Running, Storage, World};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_tor::TorConfig;
 use torchat_tornet::{Config, Network};
+use torchat_transport::BoxStream;
 
 /// Messages and echoes on each circuit.
 const PAIRS: u64 = 100;

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use torchat_engine::transport::{
+use torchat_protocol::id::PeerId;
+use torchat_transport::{
     BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport,
 };
-use torchat_protocol::id::PeerId;
 
 struct Loopback {
     directory: PathBuf,

@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use torchat_control::{self as control, BindError, ControlConfig, Listeners, LogLevelHook};
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::clock::Clock;
-use torchat_engine::transport::NetworkStatus;
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
+use torchat_transport::NetworkStatus;
+use torchat_transport::clock::Clock;
 
 /// What a loopback daemon is made of.
 #[derive(Clone)]

@@ -16,12 +16,13 @@ use disk::Disk;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::clock::{Clock, Randomness};
 use torchat_engine::handle::Handle;
 use torchat_engine::store::Store;
-use torchat_engine::transport::memory::{SimulatedNetwork, Weather};
 use torchat_engine::{Engine, EngineConfig, Running, Storage, World};
 use torchat_protocol::id::PeerId;
+use torchat_transport::clock::Clock;
+use torchat_transport::memory::{SimulatedNetwork, Weather};
+use torchat_transport::randomness::Randomness;
 
 /// The wall clock at the start of every simulation: 2026-09-21, in milliseconds since 1970.
 const START_MS: i64 = 1_790_000_000_000;

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_client::{Client, ClientError};
 use torchat_engine::handle::Handle;
-use torchat_engine::transport::{BoxStream, Isolation, Transport};
 use torchat_engine::{EngineConfig, LegacyLine};
 use torchat_harness::daemon::{Daemon, eventually};
 use torchat_harness::pace;
 use torchat_harness::sim::{Sim, run};
 use torchat_protocol::id::parse_onion;
+use torchat_transport::{BoxStream, Group, Isolation, Transport};
 
 const OLD: &str = "aaaaaaaaaaaaaaaa.onion";
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
@@ -450,7 +450,7 @@ fn sim(count: u8) -> Old {
 
 impl Old {
     async fn open(&self) -> BoxStream {
-        self.way.dial(self.sim.id(0), Isolation::Fresh).await.unwrap()
+        self.way.dial(self.sim.id(0), Isolation::Fresh(Group::CHAT)).await.unwrap()
     }
 
     async fn deliver(&self, text: &str) {

@@ -6,8 +6,8 @@ use torchat_core::account::ROW_BYTES;
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
 use torchat_engine::handle::{DeliveryWait, Refusal};
-use torchat_engine::transport::memory::Weather;
 use torchat_harness::sim::{Sim, run};
+use torchat_transport::memory::Weather;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

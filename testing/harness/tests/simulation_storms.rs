@@ -73,7 +73,7 @@ fn storms_break_no_promise() {
         assert!(run.is_clean(), "{}", run.report());
         return;
     }
-    let randomness = torchat_engine::clock::Randomness::system();
+    let randomness = torchat_transport::randomness::Randomness::system();
     let fresh = (0..FRESH).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
     let mut runs = Vec::new();
     run_storms(FIXED.chain(FOUND).chain(fresh).map(|seed| (seed, false)), |run| {
@@ -116,7 +116,7 @@ fn storms_with_a_hostile_member_break_no_promise_and_no_bound() {
         return;
     }
     let count: usize = std::env::var("TORCHAT_SEEDS").map_or(HOSTILE, |count| count.parse().expect("a number"));
-    let randomness = torchat_engine::clock::Randomness::system();
+    let randomness = torchat_transport::randomness::Randomness::system();
     let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
     let mut runs = Vec::new();
     run_storms((1..=HOSTILE_FIXED).chain(HOSTILE_FOUND).chain(fresh).map(|seed| (seed, true)), |run| {

@@ -331,7 +331,7 @@ fn every_error_of_the_classic_contract_is_listed() {
             known.extend(argument.strip_prefix('"').and_then(|rest| rest.split('"').next()).map(str::to_owned));
         }
     }
-    let refusal = std::fs::read_to_string(engine.join("handle/refusal.rs")).unwrap();
+    let refusal = std::fs::read_to_string(engine.join("refusal.rs")).unwrap();
     let codes = refusal.split("pub fn code").nth(1).unwrap();
     known.extend(codes.split("=> \"").skip(1).map(|part| part.split('"').next().unwrap().to_owned()));
     assert!(known.len() > 15, "{known:?}");

@@ -3,9 +3,25 @@
 //! cargo-deny for those who have it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "house/modules.rs"]
+mod modules;
+
+use modules::Modules;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The crates of the daemon: no client may name one.
+const DAEMON: [&str; 7] = [
+    "torchat-core",
+    "torchat-room",
+    "torchat-transport",
+    "torchat-engine",
+    "torchat-tor",
+    "torchat-control",
+    "torchatd",
+];
 
 struct Tree {
     packages: BTreeMap<String, Value>,
@@ -18,7 +34,7 @@ fn tree() -> Tree {
     let target = "x86_64-unknown-linux-gnu";
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", target])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .current_dir(top())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -65,6 +81,30 @@ impl Tree {
     }
 }
 
+/// The source tree's top.
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+/// Where a package's sources are.
+fn source(package: &Value) -> PathBuf {
+    Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src")
+}
+
+/// The Rust files in a folder and below it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn is_arti(name: &str) -> bool {
     name.starts_with("tor-") || name == "arti-client"
 }
@@ -87,17 +127,10 @@ fn the_pure_crates_stay_pure() {
 
 #[test]
 fn the_pure_crates_name_no_clock_file_or_socket() {
-    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let mut open =
-        vec![format!("{top}/protocol/src").into(), std::path::PathBuf::from(format!("{top}/daemon/core/src"))];
     let mut read = 0;
-    while let Some(path) = open.pop() {
+    for path in ["protocol/src", "daemon/core/src"].iter().flat_map(|folder| sources(&top().join(folder))) {
         // Tests may read golden files, and be told how long to try.
-        if path.file_name().is_some_and(|name| name == "tests.rs" || name == "tests") {
-            continue;
-        }
-        if path.is_dir() {
-            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        if path.iter().any(|part| part == "tests.rs" || part == "tests") {
             continue;
         }
         read += 1;
@@ -127,11 +160,114 @@ fn only_the_tor_crate_names_arti_and_only_the_daemon_forks() {
 }
 
 #[test]
+fn each_crate_of_the_daemon_keeps_its_borders() {
+    let tree = tree();
+    for (name, forbidden) in [
+        ("torchat-transport", &["torchat-engine", "torchat-control", "torchat-tor", "rusqlite"][..]),
+        ("torchat-engine", &["torchat-control", "torchat-tor"]),
+        ("torchat-tor", &["torchat-engine", "torchat-control"]),
+    ] {
+        let below = tree.below(name);
+        for forbidden in forbidden {
+            assert!(!below.contains(*forbidden), "{name} depends on {forbidden}");
+        }
+    }
+    assert!(!tree.below("torchat-transport").iter().any(|name| is_arti(name)), "the transport builds arti");
+}
+
+#[test]
+fn the_control_server_asks_the_handle_and_nothing_behind_it() {
+    let tree = tree();
+    let Some(control) = tree.ours().find(|package| package["name"] == "torchat-control") else { return };
+    let named: Vec<_> = control["dependencies"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert!(!named.iter().any(|name| *name == "rusqlite"), "control names rusqlite");
+    for file in sources(&source(control)) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for forbidden in ["torchat_engine::store", "torchat_core::node"] {
+            assert!(!text.contains(forbidden), "{} names {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
 fn clients_know_only_the_control_api() {
-    let below = tree().below("torchat-client");
-    for forbidden in ["torchat-core", "torchat-engine", "torchat-tor", "rusqlite", "tokio"] {
+    let tree = tree();
+    let below = tree.below("torchat-client");
+    for forbidden in DAEMON.into_iter().chain(["rusqlite", "tokio"]) {
         assert!(!below.contains(forbidden), "the client depends on {forbidden}");
     }
+    let below = tree.below("torchat");
+    for forbidden in DAEMON {
+        assert!(!below.contains(forbidden), "the program depends on {forbidden}");
+    }
+}
+
+#[test]
+fn the_timeline_needs_neither_a_screen_nor_a_disk() {
+    let timeline = top().join("clients/core/src/timeline");
+    for file in if timeline.is_dir() { sources(&timeline) } else { Vec::new() } {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for forbidden in ["ratatui", "crossterm", "std::fs", "std::net", "SystemTime", "Instant::now"] {
+            assert!(!text.contains(forbidden), "{} names {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_families_of_the_core_know_neither_each_other_nor_the_node() {
+    let modules = Modules::read(&top().join("daemon/core/src"));
+    let families = ["chat", "rooms", "transfer", "mailbox"];
+    let states = ["contacts", "presence", "links", "dialling", "supervision", "rate", "view"];
+    for own in families.into_iter().chain(states) {
+        for imported in modules.imports(&[own]) {
+            let begin = imported.first().map(String::as_str).unwrap_or_default();
+            assert_ne!(begin, "node", "core::{own} knows the node");
+            let both = families.contains(&own) && families.contains(&begin);
+            assert!(!both || begin == own, "core::{own} knows core::{begin}");
+        }
+    }
+}
+
+#[test]
+fn no_circle_of_imports_goes_through_two_folders() {
+    let mut found = Vec::new();
+    let mut crates = 0;
+    for package in tree().ours() {
+        let src = source(package);
+        if src.is_dir() {
+            crates += 1;
+            let circles = Modules::read(&src).circles();
+            found.extend(circles.into_iter().map(|circle| format!("{}: {circle}", package["name"])));
+        }
+    }
+    assert!(crates > 12, "only {crates} crates were read");
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_circle_through_two_folders_is_found() {
+    let circles = |files: &[(&str, &str)]| {
+        let module = |name: &str| name.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        Modules::of(&files.iter().map(|(name, text)| (module(name), (*text).to_owned())).collect()).circles()
+    };
+    let tail = ("tail::end", "");
+    let circle = [
+        ("", "mod head; mod tail;"),
+        ("head", "use crate::tail::{end, other::Thing};"),
+        ("tail", "mod end; mod other;"),
+        ("tail::other", "fn f() { println!(\"{}\", crate::head::NAME) }"),
+        tail,
+    ];
+    assert_eq!(circles(&circle), ["head -> tail::other -> head"]);
+    // A folder may be a knot in itself, and what stands in tests, texts and comments is no import.
+    let calm = [
+        ("", "mod head; mod tail;"),
+        ("head", "use crate::tail::end; fn f() -> &'static str { \"crate::head::f\" }"),
+        ("tail", "mod end; mod other; use end::A; /* crate::head */"),
+        ("tail::other", "use super::end::A; #[cfg(test)] mod tests { use crate::head::f; }"),
+        ("tail::end", "use super::other::B; // crate::head"),
+    ];
+    assert_eq!(circles(&calm), Vec::<String>::new());
 }
 
 #[test]

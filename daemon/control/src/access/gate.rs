@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use torchat_engine::clock::Randomness;
 use torchat_engine::handle::{Handle, TokenRow};
 use torchat_protocol::control::token::Verifier;
+use torchat_transport::randomness::Randomness;
 use zeroize::Zeroizing;
 
 /// Failed proofs on TCP within [`FAILURE_TIME`] after which every further one is delayed.

@@ -6,13 +6,12 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use torchat_core::handshake::LocalIdentity;
-use torchat_engine::clock::{Clock, Randomness};
 use torchat_engine::handle::TokenRow;
-use torchat_engine::transport::{
-    BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport,
-};
 use torchat_engine::{Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::token::Token;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
+use torchat_transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 
 const START_MS: i64 = 1_790_000_000_000;
 const CLIENT_NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAR";

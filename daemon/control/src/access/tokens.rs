@@ -3,12 +3,12 @@
 use super::Access;
 use super::gate::{Gate, Known, known};
 use std::collections::BTreeSet;
-use torchat_engine::clock::Randomness;
 use torchat_engine::handle::{Refusal, TokenRow};
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
 use torchat_protocol::control::api::{ApiError, Onion, Right, record};
 use torchat_protocol::control::token;
 use torchat_protocol::id::PeerId;
+use torchat_transport::randomness::Randomness;
 use zeroize::Zeroizing;
 
 /// Tokens that the daemon keeps.

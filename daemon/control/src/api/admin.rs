@@ -6,12 +6,12 @@ use super::dispatch::{Caller, Course, Execute, Row, row};
 use crate::access::{Access, token_command};
 use serde_json::Value;
 use std::time::Duration;
-use torchat_engine::clock::Randomness;
 use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::command::{
     Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
 };
 use torchat_protocol::id::parse_local_onion;
+use torchat_transport::randomness::Randomness;
 
 /// How long EVENTS and STATUS wait at most, in seconds.
 pub(crate) const NEWS_WAIT_MAX_S: u32 = 300;

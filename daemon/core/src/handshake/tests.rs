@@ -29,8 +29,8 @@ fn run_with(
     dialled: PeerId,
     mut tamper: impl FnMut(usize, &mut Vec<u8>),
 ) -> Result<Run, HandshakeError> {
-    let (mut c, mut flight) = Handshake::initiator(client, dialled, [7; 32]);
-    let mut s = Handshake::responder(server, [8; 32]);
+    let (mut c, mut flight) = Handshake::initiator(client, dialled, Purpose::CHAT, [7; 32]);
+    let mut s = Handshake::responder(server, &[Purpose::CHAT], [8; 32]);
     let mut wire = Vec::new();
     let (mut at_client, mut at_server) = (None, None);
     for turn in 0.. {
@@ -65,6 +65,20 @@ fn both_ends_learn_who_the_other_is() {
     let done = run(&a, &b).unwrap();
     assert_eq!((done.client.peer, done.server.peer), (b.peer_id(), a.peer_id()));
     assert_eq!(done.client.binding, done.server.binding);
+}
+
+#[test]
+fn both_ends_learn_what_the_link_is_for() {
+    let (a, b, parcels) = (who(1), who(2), Purpose(200));
+    let (mut c, flight) = Handshake::initiator(&a, b.peer_id(), parcels, [7; 32]);
+    let mut s = Handshake::responder(&b, &[Purpose::CHAT, parcels], [8; 32]);
+    let flight = s.receive(&flight, NOW).unwrap().write;
+    let flight = c.receive(&flight, NOW).unwrap().write;
+    let flight = s.receive(&flight, NOW).unwrap().write;
+    let at_client = c.receive(&flight, NOW).unwrap();
+    let at_server = s.receive(&at_client.write, NOW).unwrap();
+    assert_eq!(at_client.done.unwrap().purpose, parcels);
+    assert_eq!(at_server.done.unwrap().purpose, parcels);
 }
 
 #[test]
@@ -105,7 +119,7 @@ fn compare(name: &str, text: &str) {
 fn bytes_may_come_one_at_a_time() {
     let (a, b) = (who(1), who(2));
     let whole = run(&a, &b).unwrap();
-    let mut s = Handshake::responder(&b, [8; 32]);
+    let mut s = Handshake::responder(&b, &[Purpose::CHAT], [8; 32]);
     let mut written = Vec::new();
     let mut done = false;
     for (_, flight) in whole.wire.iter().filter(|(d, _)| *d == "C>S") {
@@ -171,7 +185,7 @@ fn a_recorded_third_flight_is_useless() {
     let recorded = run(&a, &b).unwrap();
     let flights: Vec<_> = recorded.wire.iter().filter(|(d, _)| *d == "C>S").map(|(_, f)| f.clone()).collect();
     // The same server, another connection, hence another ephemeral key.
-    let mut s = Handshake::responder(&b, [9; 32]);
+    let mut s = Handshake::responder(&b, &[Purpose::CHAT], [9; 32]);
     assert!(s.receive(&flights[0], NOW).is_ok());
     assert!(s.receive(&flights[1], NOW).is_ok());
     assert_eq!(s.receive(&flights[2], NOW).err(), Some(HandshakeError::Noise));
@@ -184,8 +198,8 @@ fn certificates_are_valid_for_their_time_only() {
     for (now, good) in
         [(NOW + cert::VALID_S, true), (NOW + cert::VALID_S + 2 * 86_400, false), (NOW - 3 * 86_400, false)]
     {
-        let (mut c, hello) = Handshake::initiator(&a, b.peer_id(), [7; 32]);
-        let mut s = Handshake::responder(&b, [8; 32]);
+        let (mut c, hello) = Handshake::initiator(&a, b.peer_id(), Purpose::CHAT, [7; 32]);
+        let mut s = Handshake::responder(&b, &[Purpose::CHAT], [8; 32]);
         let server_hello = s.receive(&hello, now).unwrap().write;
         let first = c.receive(&server_hello, now).unwrap().write;
         let second = s.receive(&first, now).unwrap().write;
@@ -273,25 +287,25 @@ fn no_flipped_bit_completes_a_handshake() {
 #[test]
 fn another_protocol_gets_no_byte() {
     for first in [&b"{\"cmd\":\"EXIT\"}"[..], b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02", b"0084{", b"\0", b"TC\r\n"] {
-        let mut s = Handshake::responder(&who(2), [8; 32]);
+        let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
         assert_eq!(s.receive(first, NOW).err(), Some(HandshakeError::Hello(HelloError::Magic)));
     }
 }
 
 #[test]
 fn a_client_without_a_common_version_is_told_so_and_nothing_more() {
-    let mut s = Handshake::responder(&who(2), [8; 32]);
+    let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
     let progress = s.receive(b"TCHT\x02\x02\x07", NOW).unwrap();
     assert_eq!(progress.write, b"TCHT\xff");
     assert!(progress.done.is_none());
     assert_eq!(s.receive(b"x", NOW).err(), Some(HandshakeError::Hello(HelloError::NoCommonVersion)));
     assert_eq!(s.receive(b"x", NOW).err(), Some(HandshakeError::Over));
     for bad in [&b"TCHT\x00"[..], b"TCHT\x09", b"TCHT\x02\x01\x01"] {
-        let mut s = Handshake::responder(&who(2), [8; 32]);
+        let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
         assert_eq!(s.receive(bad, NOW).err(), Some(HandshakeError::Hello(HelloError::Versions)), "{bad:?}");
     }
     // The other side of it: the dialler ends with the reason.
-    let (mut c, _) = Handshake::initiator(&who(1), who(2).peer_id(), [7; 32]);
+    let (mut c, _) = Handshake::initiator(&who(1), who(2).peer_id(), Purpose::CHAT, [7; 32]);
     assert_eq!(c.receive(b"TCHT\xff", NOW).err(), Some(HandshakeError::Hello(HelloError::NoCommonVersion)));
 }
 
@@ -307,7 +321,7 @@ fn entropy_is_used_once() {
 
 #[test]
 fn lengths_are_judged_before_anything_is_waited_for() {
-    let mut s = Handshake::responder(&who(2), [8; 32]);
+    let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
     s.receive(&hello::client_hello(), NOW).unwrap();
     assert_eq!(s.receive(&[0xff, 0xff], NOW).err(), Some(HandshakeError::Length));
 }
@@ -398,8 +412,8 @@ fn keys_change_and_both_ends_keep_up() {
 fn talk(cuts: &[usize]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let said = [vec![b'a'; 20_000], b"second".to_vec()];
     let (a, b) = (who(1), who(2));
-    let (c, hello) = Handshake::initiator(&a, b.peer_id(), [7; 32]);
-    let mut ends = [Some(c), Some(Handshake::responder(&b, [8; 32]))];
+    let (c, hello) = Handshake::initiator(&a, b.peer_id(), Purpose::CHAT, [7; 32]);
+    let mut ends = [Some(c), Some(Handshake::responder(&b, &[Purpose::CHAT], [8; 32]))];
     let mut links: [Option<Established>; 2] = [None, None];
     // What is on its way to the client and to the server.
     let mut ways = [Vec::new(), hello];
@@ -483,14 +497,14 @@ proptest! {
 proptest! {
     #[test]
     fn no_bytes_panic_a_server(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 0usize..600) {
-        let mut s = Handshake::responder(&who(2), [8; 32]);
+        let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
         let (a, b) = bytes.split_at(cut.min(bytes.len()));
         let _ = s.receive(a, NOW).and_then(|_| s.receive(b, NOW));
     }
 
     #[test]
     fn no_bytes_after_a_good_hello_panic_a_server(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let mut s = Handshake::responder(&who(2), [8; 32]);
+        let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
         let mut all = hello::client_hello();
         all.extend([0, 32]);
         all.extend(bytes);
@@ -499,7 +513,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic_a_client(bytes in proptest::collection::vec(any::<u8>(), 0..900)) {
-        let (mut c, _) = Handshake::initiator(&who(1), who(2).peer_id(), [7; 32]);
+        let (mut c, _) = Handshake::initiator(&who(1), who(2).peer_id(), Purpose::CHAT, [7; 32]);
         let mut all = hello::server_hello(1).to_vec();
         all.extend(bytes);
         prop_assert!(c.receive(&all, NOW).map_or(true, |p| p.done.is_none()));

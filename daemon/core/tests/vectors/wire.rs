@@ -7,6 +7,7 @@ use torchat_core::handshake::{Established, Handshake};
 use torchat_protocol::frame::{self, MAX_BODY, Reassembler};
 use torchat_protocol::hello;
 use torchat_protocol::message::{ContactReq, ContactRes, ContactState, PeerMessage};
+use torchat_protocol::purpose::Purpose;
 
 const CLIENT_EPHEMERAL: [u8; 32] = [7; 32];
 const SERVER_EPHEMERAL: [u8; 32] = [8; 32];
@@ -14,8 +15,8 @@ const SERVER_EPHEMERAL: [u8; 32] = [8; 32];
 /// The flights of the handshake of all vectors, and what both ends have at its end.
 fn shake_hands() -> (Vec<Value>, Established, Established) {
     let dialled = server().peer_id();
-    let (mut at_client, mut flight) = Handshake::initiator(&client(), dialled, CLIENT_EPHEMERAL);
-    let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
+    let (mut at_client, mut flight) = Handshake::initiator(&client(), dialled, Purpose::CHAT, CLIENT_EPHEMERAL);
+    let mut at_server = Handshake::responder(&server(), &[Purpose::CHAT], SERVER_EPHEMERAL);
     let (mut flights, mut ends) = (Vec::new(), [None, None]);
     for turn in 0.. {
         if flight.is_empty() {
@@ -73,7 +74,7 @@ fn handshake() {
         b"TCHT\x02\xff\x01",
         b"TCHT\x02\xfe\x01",
     ] {
-        let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
+        let mut at_server = Handshake::responder(&server(), &[Purpose::CHAT], SERVER_EPHEMERAL);
         let answer = match at_server.receive(first, NOW_S) {
             Ok(progress) if progress.write.is_empty() => Value::Null,
             Ok(progress) => hex(progress.write).into(),
@@ -94,7 +95,7 @@ fn handshake() {
         b"TCHT\x01\x02\x20",
         b"TCHT\x01\x02\x1f",
     ] {
-        let (mut at_client, _) = Handshake::initiator(&client(), server().peer_id(), CLIENT_EPHEMERAL);
+        let (mut at_client, _) = Handshake::initiator(&client(), server().peer_id(), Purpose::CHAT, CLIENT_EPHEMERAL);
         let goes_on = match at_client.receive(answer, NOW_S) {
             Ok(progress) if progress.write.is_empty() => Value::Null,
             Ok(_) => true.into(),
@@ -131,7 +132,7 @@ fn small_order() -> Vec<String> {
         (points[n][0], points[n][31]) = (last, 0x7f);
     }
     for point in points {
-        let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
+        let mut at_server = Handshake::responder(&server(), &[Purpose::CHAT], SERVER_EPHEMERAL);
         let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
         assert!(at_server.receive(&first, NOW_S).is_err());
     }
@@ -149,7 +150,7 @@ fn other_spellings() -> Vec<String> {
     both[31] = 0xff;
     let points = [top_bit, nine, both];
     for point in points {
-        let mut at_server = Handshake::responder(&server(), SERVER_EPHEMERAL);
+        let mut at_server = Handshake::responder(&server(), &[Purpose::CHAT], SERVER_EPHEMERAL);
         let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
         assert!(at_server.receive(&first, NOW_S).is_err());
     }

@@ -1,11 +1,12 @@
 //! What an engine is started with and how it can end.
 
-use crate::clock::{Clock, Randomness};
-use crate::dialer::DialTimes;
+use crate::link::dialer::DialTimes;
 use crate::store::{Store, StoreError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use torchat_core::policy::Policy;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
 
 /// What the engine may take and how patient it is.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! What is done beside the turns: old events go, and a store that did not end cleanly is looked through.
 
-use super::{Event, Mailbox, lock};
-use crate::clock::Clock;
 use crate::handle::LogWriter;
+use crate::mailbox::{Event, Mailbox, lock};
 use crate::store::{Jobs, Reader, Trouble};
 use std::sync::{Arc, Mutex};
 use torchat_core::node::Node;
+use torchat_transport::clock::Clock;
 
 /// Old events that are removed at once after a start.
 const TRIM_STEP: u64 = 2048;

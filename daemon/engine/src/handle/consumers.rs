@@ -1,6 +1,7 @@
 //! Consumers: named, durable places in the event log.
 
-use super::{EventLog, Handle, Refusal, not_written};
+use super::{EventLog, Handle, Refusal};
+use crate::refusal::not_written;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

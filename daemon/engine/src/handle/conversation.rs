@@ -1,21 +1,16 @@
 //! Conversations: pages of them, the search in them, what of them was seen.
 
 use super::{Handle, Refusal, read};
-use crate::client_ids::Sent;
-use crate::engine::{Event, lock};
+use crate::mailbox::lock;
+use crate::request::{Answer, Request};
 use crate::store::{
-    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, search_query, time,
+    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query, time,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use tokio::sync::oneshot;
-use torchat_core::view::{ContactView, RequestView};
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{
-    Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
-};
+use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// Messages of a page at most.
@@ -24,32 +19,8 @@ const PAGE: u32 = 1_000;
 const SEEN_STEP: u32 = 1_000;
 /// Messages that one commit puts into the search's index when somebody searches.
 const INDEX_STEP: u32 = 4_096;
-/// Bytes of a client's key, with what the caller puts before it.
-const CLIENT_ID_BYTES: usize = 256;
 /// What HISTORY says of a message that was taken back after it may have left.
 const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
-
-/// How a message is sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SendOptions {
-    /// The same key again, within 30 days, is the same message. Keys of different programs must differ already.
-    pub client_id: Option<String>,
-    /// Fails if it is not delivered within so many milliseconds; at most what the policy says, which is the default.
-    pub expire_ms: Option<i64>,
-}
-
-/// A message that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// Its number in this daemon.
-    pub id: i64,
-    /// Its id, the same at both ends.
-    pub mid: MessageId,
-    /// How far it is.
-    pub state: MessageState,
-    /// A message with this `client_id` was accepted before; nothing was sent now.
-    pub duplicate: bool,
-}
 
 /// One message of a conversation, as HISTORY shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,9 +43,9 @@ pub struct HistoryLine {
 }
 
 /// A message with what only the node knows of it.
-struct Shown {
+pub(super) struct Shown {
     row: MessageRow,
-    state: MessageState,
+    pub(super) state: MessageState,
     reason: Option<String>,
     next_try_ms: Option<i64>,
 }
@@ -143,25 +114,6 @@ fn json_bytes(text: &str) -> usize {
     text.len() + text.bytes().map(extra).sum::<usize>()
 }
 
-/// A contact as records show it.
-pub(crate) fn contact_record(view: ContactView) -> Contact {
-    Contact {
-        peer: Onion(view.peer),
-        state: match (view.blocked, view.contact, view.waiting) {
-            (true, ..) => ContactState::Blocked,
-            (false, false, _) => ContactState::Stranger,
-            (false, true, true) => ContactState::Waiting,
-            (false, true, false) => ContactState::Contact,
-        },
-        name: view.petname,
-        nick: view.nick,
-        link: view.linked,
-        heard_s: view.heard_ms_ago.map(|ms| ms / 1000),
-        hidden: view.hidden,
-        queued: view.queued as u64,
-    }
-}
-
 /// A time span in words.
 fn span(ms: i64) -> String {
     match ms / 1000 {
@@ -172,111 +124,7 @@ fn span(ms: i64) -> String {
     }
 }
 
-/// A text that the engine has, and has not accepted yet. Dropped, it is accepted all the same.
-pub struct Sending(State);
-
-enum State {
-    /// The message is there already, under the same key.
-    Before(Accepted),
-    Asked {
-        answer: oneshot::Receiver<Result<Sent, Refusal>>,
-        again: Option<Box<Again>>,
-    },
-}
-
-/// What is asked once more when the look into the store was too long ago.
-struct Again {
-    handle: Handle,
-    peer: PeerId,
-    text: String,
-    options: SendOptions,
-}
-
-impl Sending {
-    /// Returns when the message is durable here.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing was accepted then.
-    pub async fn accepted(self) -> Result<Accepted, Refusal> {
-        let mut state = self.0;
-        loop {
-            let (answer, again) = match state {
-                State::Before(accepted) => return Ok(accepted),
-                State::Asked { answer, again } => (answer, again),
-            };
-            let sent = answer.await.map_err(|_| Refusal::Stopping)??;
-            match (sent, again) {
-                (Sent::Accepted { mid, row: id, duplicate: true }, Some(again)) => {
-                    let reader = again.handle.reader.clone();
-                    return Ok(match read(reader, move |reader| reader.message(id)).await? {
-                        Some(row) => again.handle.accepted_before(row),
-                        None => Accepted { id, mid, state: MessageState::Queued, duplicate: true },
-                    });
-                }
-                (Sent::Accepted { mid, row: id, duplicate }, _) => {
-                    return Ok(Accepted { id, mid, state: MessageState::Queued, duplicate });
-                }
-                (Sent::LookAgain, Some(again)) => {
-                    let Again { handle, peer, text, options } = *again;
-                    state = handle.begin_send(peer, text, options).await?.0;
-                }
-                // Only what has a key is sent to look again.
-                (Sent::LookAgain, None) => return Err(Refusal::Stopping),
-            }
-        }
-    }
-}
-
 impl Handle {
-    /// Accepts a text for a peer, which becomes a contact. Returns when the message is durable here. With a `client_id`
-    /// that was used for the same message before, nothing is sent and the message of then is named.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing was accepted then. [`Refusal::ClientIdReused`] for another text or peer under the same key.
-    pub async fn send_with(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Accepted, Refusal> {
-        self.begin_send(peer, text, options).await?.accepted().await
-    }
-
-    /// Gives a text for a peer to the engine, and returns when the engine has it: before it is durable. Messages to one
-    /// peer get the order in which their calls returned, so whoever sends many need not wait for each. Only a request
-    /// that waited while thousands of keys were committed is given to the engine once more, later than others.
-    ///
-    /// # Errors
-    /// A [`Refusal`]; nothing was accepted then. What else can be wrong, [`Sending::accepted`] tells.
-    pub async fn begin_send(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Sending, Refusal> {
-        let SendOptions { client_id, expire_ms } = options;
-        if client_id.as_ref().is_some_and(|client| client.is_empty() || client.len() > CLIENT_ID_BYTES) {
-            return Err(Refusal::BadValue(format!("a client_id has 1 to {CLIENT_ID_BYTES} bytes")));
-        }
-        // Before the look: the engine knows what was committed since.
-        let looked_at = self.client_commits.load(Ordering::Acquire);
-        if let Some(client) = client_id.clone() {
-            // A key that looks too old to a clock that is not believed is still known.
-            let (reader, believed) = (self.reader.clone(), lock(&self.node).believed(self.clock.now()));
-            if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, believed)).await? {
-                if row.peer != peer || row.text != text {
-                    return Err(Refusal::ClientIdReused);
-                }
-                return Ok(Sending(State::Before(self.accepted_before(row))));
-            }
-        }
-        let client = client_id.clone().map(|client| (client, looked_at));
-        // Kept only for a client that may be sent to look again.
-        let again = client_id.map(|client| {
-            let options = SendOptions { client_id: Some(client), expire_ms };
-            Box::new(Again { handle: self.clone(), peer, text: text.clone(), options })
-        });
-        let (reply, answer) = oneshot::channel();
-        self.post(Event::Send { peer, text, client, expire_ms, reply }).await?;
-        Ok(Sending(State::Asked { answer, again }))
-    }
-
-    fn accepted_before(&self, row: MessageRow) -> Accepted {
-        let (id, mid, state) = (row.id, row.mid, row.state);
-        let state = self.show(vec![row]).first().map_or(state, |shown| shown.state);
-        Accepted { id, mid, state, duplicate: true }
-    }
-
     /// The last `n` messages with a peer, oldest first.
     ///
     /// # Errors
@@ -419,9 +267,9 @@ impl Handle {
     pub async fn seen(&self, peer: PeerId, upto: i64) -> Result<u64, Refusal> {
         let mut seen = 0;
         loop {
-            let (reply, answer) = oneshot::channel();
-            self.post(Event::Seen { peer, upto, limit: SEEN_STEP, reply }).await?;
-            let step = answer.await.map_err(|_| Refusal::Stopping)??;
+            let Answer::Seen(step) = self.ask(Request::Seen { peer, upto, limit: SEEN_STEP }).await? else {
+                return Err(Refusal::Stopping);
+            };
             seen += step;
             if step < u64::from(SEEN_STEP) {
                 return Ok(seen);
@@ -451,30 +299,12 @@ impl Handle {
         Ok(conversations.collect())
     }
 
-    /// Contacts and blocked peers, and what is known of each.
-    #[must_use]
-    pub fn contact_records(&self) -> Vec<Contact> {
-        self.contacts().into_iter().map(contact_record).collect()
-    }
-
-    /// The strangers that wait for the user's decision, oldest first.
-    #[must_use]
-    pub fn request_records(&self) -> Vec<ContactRequest> {
-        let record = |view: RequestView| ContactRequest {
-            peer: Onion(view.peer),
-            nick: view.request.nick,
-            text: view.request.text,
-            at: time(view.request.at_ms),
-        };
-        self.requests().into_iter().map(record).collect()
-    }
-
     fn records(&self, rows: Vec<MessageRow>) -> Vec<Message> {
         self.show(rows).into_iter().map(Shown::record).collect()
     }
 
     /// Adds to rows what only the node knows: what is on its way, and why the rest is not.
-    fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
+    pub(super) fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
         let now = self.clock.now();
         let node = lock(&self.node);
         let mut peers: BTreeMap<PeerId, Waiting> = BTreeMap::new();

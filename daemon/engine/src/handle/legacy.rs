@@ -1,9 +1,10 @@
 //! Old daemons' messages, which stand apart from every conversation.
 
-use super::{Handle, LEASE_WAIT, Refusal, read};
-use crate::engine::Event;
-use crate::legacy::{LegacyLease, LegacyLine};
-use tokio::sync::oneshot;
+use super::unread::LEASE_WAIT;
+use super::{Handle, Refusal, read};
+use crate::legacy::LegacyLease;
+use crate::request::Request;
+use crate::store::LegacyLine;
 
 impl Handle {
     /// Hands out the oldest message of an old daemon. While another client holds it, waits at most 200 ms. The lease is
@@ -34,11 +35,8 @@ impl Handle {
         if !hold.take(row) {
             return;
         }
-        let (reply, answer) = oneshot::channel();
-        if self.post(Event::LegacyTaken { row, at_ms, reply }).await.is_ok() {
-            // An engine that stops before the commit repeats the message at the next start: at least once.
-            let _ = answer.await;
-        }
+        // An engine that stops before the commit repeats the message at the next start: at least once.
+        let _ = self.ask(Request::LegacyTaken { row, at_ms }).await;
     }
 
     /// Messages of old daemons after a row, oldest first, without taking them. The store learns later than clients what is
@@ -69,9 +67,7 @@ impl Handle {
         lines.retain(|line| line.row > before);
         let mut answers = Vec::with_capacity(lines.len());
         for LegacyLine { row, at_ms, .. } in &lines {
-            let (reply, answer) = oneshot::channel();
-            self.post(Event::LegacyTaken { row: *row, at_ms: *at_ms, reply }).await?;
-            answers.push(answer);
+            answers.push(self.begin(Request::LegacyTaken { row: *row, at_ms: *at_ms }).await?);
         }
         // Most share one commit. An engine that stops before it repeats the messages at the next start: at least once.
         for answer in answers {

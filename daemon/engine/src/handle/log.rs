@@ -1,12 +1,12 @@
 //! The event log, as subscriptions read it: the newest events from memory, older ones from the store.
 
 use super::{Refusal, read};
-use crate::clock::Clock;
 use crate::store::{LogEdges, Reader, size, time};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use torchat_protocol::control::api::event::{Event, Filter, What};
+use torchat_transport::clock::Clock;
 
 /// Events that are kept in memory.
 const RING_EVENTS: usize = 1024;

@@ -1,14 +1,14 @@
 //! STATUS: the state of the daemon in one object and one sentence.
 
 use super::Handle;
-use crate::engine::lock;
+use crate::mailbox::lock;
 use crate::store::Trouble;
-use crate::transport::NetworkStatus;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
 use torchat_core::view::{LegacyStatus, NodeStatus};
 use torchat_protocol::id::PeerId;
+use torchat_transport::NetworkStatus;
 
 impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
@@ -87,19 +87,19 @@ impl Handle {
                 "account_work": status.counters.account.of(Kind::Work),
                 "requests": status.counters.requests,
                 "dials": status.counters.dials,
-                "circuits": self.callers.sent_away(),
+                "circuits": self.callers.rejected(),
                 "clients": self.refused_clients.load(Ordering::Relaxed),
-                "connections": self.sent_away.connections.load(Ordering::Relaxed),
-                "handshakes": self.sent_away.handshakes.load(Ordering::Relaxed),
+                "connections": self.rejected.connections.load(Ordering::Relaxed),
+                "handshakes": self.rejected.handshakes.load(Ordering::Relaxed),
                 "invites": status.counters.invites,
-                "links": status.counters.links,
+                "links": status.counters.links + self.rejected.crowded.load(Ordering::Relaxed),
                 "misbehaved": status.counters.misbehaved,
-                "not_read": self.sent_away.not_read.load(Ordering::Relaxed),
+                "not_read": self.rejected.not_read.load(Ordering::Relaxed),
                 "outbox_full": status.counters.outbox,
-                "protocol": self.sent_away.protocol.load(Ordering::Relaxed),
+                "protocol": self.rejected.protocol.load(Ordering::Relaxed),
                 "storage": status.counters.storage,
                 "strangers": status.counters.strangers,
-                "streams": self.sent_away.streams.load(Ordering::Relaxed),
+                "streams": self.rejected.streams.load(Ordering::Relaxed),
                 "unread_full": status.counters.unread_full,
             },
             "requests": status.requests,
@@ -113,18 +113,18 @@ impl Handle {
     }
 
     fn legacy_status(&self, status: &LegacyStatus) -> Value {
-        let refusals = &self.old_refusals;
+        let rejected = &self.legacy_rejected;
         json!({
             "receive": self.receives_old,
             "refused": {
-                "busy": refusals.busy.load(Ordering::Relaxed),
-                "commands": refusals.commands.load(Ordering::Relaxed),
+                "busy": rejected.busy.load(Ordering::Relaxed),
+                "commands": rejected.commands.load(Ordering::Relaxed),
                 "expired": status.expired,
                 "full": status.full,
-                "malformed": refusals.malformed.load(Ordering::Relaxed),
+                "malformed": rejected.malformed.load(Ordering::Relaxed),
                 "rate": status.rate,
                 "storage": status.storage,
-                "unfinished": refusals.unfinished.load(Ordering::Relaxed),
+                "unfinished": rejected.unfinished.load(Ordering::Relaxed),
             },
             "unread": status.unread,
         })

@@ -3,6 +3,7 @@
 //! One place for all of them, beside the unread buffers and never in them: a claimed id must not make a message appear
 //! where a proven peer's mail is.
 
+use crate::store::LegacyLine;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -85,21 +86,6 @@ pub struct LegacyLease {
     pub(crate) hold: Hold,
     /// The message.
     pub line: LegacyLine,
-}
-
-/// An old daemon's message as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LegacyLine {
-    /// Its row.
-    pub row: i64,
-    /// Arrival in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Who the sender said it was: proven by nothing.
-    pub claim: String,
-    /// The text.
-    pub text: String,
-    /// A client has taken it.
-    pub taken: bool,
 }
 
 #[cfg(test)]

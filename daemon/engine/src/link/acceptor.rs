@@ -4,11 +4,12 @@
 //! leaves when another comes is [`Places`]' decision. Each flight of a handshake has a time of its own, and a circuit may
 //! bring only so many streams that prove nothing ([`Circuit`]), so that a flood costs its maker introductions.
 
+use super::context::LinkContext;
+use super::failure::Failure;
+use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands};
 use super::places::{Places, Stage};
-use super::{LinkContext, Role};
-use crate::legacy::OldDoor;
-use crate::link;
-use crate::transport::{BoxStream, Circuit, Incoming};
+use super::router::{Proven, Router};
+use crate::legacy::LegacyAcceptor;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +18,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::Established;
 use torchat_protocol::legacy::{self, OldMessage};
+use torchat_transport::{BoxStream, Circuit, Incoming};
 
 /// Who came.
-enum Came {
+enum Arrival {
     Peer(Box<Established>),
     /// An old daemon, with its message or without one, which its own counters tell.
-    Old(OldDoor, Result<OldMessage, &'static str>),
+    Legacy(LegacyAcceptor, Result<OldMessage, &'static str>),
 }
 
 /// The streams that are held, and how each is ended.
@@ -51,11 +53,12 @@ impl Drop for Place {
     }
 }
 
-/// Takes streams until the engine stops. `old`: what old daemons bring is taken too.
+/// Takes streams until the engine stops. `legacy_acceptor`: what old daemons bring is taken too.
 pub(crate) async fn run(
     mut incoming: mpsc::Receiver<Incoming>,
     limit: usize,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
+    router: Arc<Router>,
     context: LinkContext,
 ) {
     let held = Arc::new(Mutex::new(Held { places: Places::new(limit), ends: HashMap::new() }));
@@ -78,7 +81,7 @@ pub(crate) async fn run(
             open.ends.insert(number, end.clone());
             Place { number, held: held.clone() }
         };
-        tokio::spawn(admit(stream, circuit, place, end, old.clone(), context.clone()));
+        tokio::spawn(admit(stream, circuit, place, end, legacy_acceptor.clone(), router.clone(), context.clone()));
     }
 }
 
@@ -87,10 +90,11 @@ async fn admit(
     circuit: Circuit,
     place: Place,
     end: CancellationToken,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
+    router: Arc<Router>,
     context: LinkContext,
 ) {
-    let hands = tokio::time::timeout(link::HANDSHAKE_TIME, meet(&mut stream, old, &context, &place));
+    let hands = tokio::time::timeout(HANDSHAKE_TIME, meet(&mut stream, legacy_acceptor, &router, &context, &place));
     let result = tokio::select! {
         biased;
         () = end.cancelled() => None,
@@ -99,23 +103,31 @@ async fn admit(
     drop(place);
     match &result {
         // Whoever proves who it is, or brings what an old daemon may bring, has used its circuit well.
-        Some(Ok(Ok(Came::Peer(_) | Came::Old(_, Ok(_))))) => circuit.used_well(),
-        Some(Ok(Ok(Came::Old(_, Err(_))))) => {}
-        Some(_) => drop(context.sent_away.handshakes.fetch_add(1, Ordering::Relaxed)),
-        None => drop(context.sent_away.streams.fetch_add(1, Ordering::Relaxed)),
+        Some(Ok(Ok(Arrival::Peer(_) | Arrival::Legacy(_, Ok(_))))) => circuit.used_well(),
+        Some(Ok(Ok(Arrival::Legacy(_, Err(_))))) => {}
+        Some(_) => drop(context.rejected.handshakes.fetch_add(1, Ordering::Relaxed)),
+        None => drop(context.rejected.streams.fetch_add(1, Ordering::Relaxed)),
     }
     match result {
-        Some(Ok(Ok(Came::Peer(established)))) => link::serve(stream, *established, false, context).await,
-        Some(Ok(Ok(Came::Old(_, Err(reason))))) => tracing::debug!(reason, "a stream was refused at the door"),
-        Some(Ok(Ok(Came::Old(door, Ok(message))))) => {
+        Some(Ok(Ok(Arrival::Peer(established)))) => {
+            let proven = Proven { stream, established: *established, outgoing: false };
+            if !router.serve(proven).await {
+                context.rejected.crowded.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!("a stream was closed: its purpose has no room for another one");
+            }
+        }
+        Some(Ok(Ok(Arrival::Legacy(_, Err(reason))))) => {
+            tracing::debug!(reason, "a stream was rejected by the acceptor");
+        }
+        Some(Ok(Ok(Arrival::Legacy(acceptor, Ok(message))))) => {
             // Before anything is decided: the end of the stream tells nothing of the decision.
             drop(stream);
-            door.hand_in(message, &context.mailbox).await;
+            acceptor.hand_in(message, &context.mailbox).await;
         }
         // Whoever fails learns nothing by it: the stream is closed without a word.
-        Some(Ok(Err(reason))) => tracing::debug!(reason, "a stream was refused at the door"),
+        Some(Ok(Err(failure))) => tracing::debug!(%failure, "a stream was rejected by the acceptor"),
         Some(Err(_)) => tracing::debug!("a stream did not prove its identity in time"),
-        None => tracing::debug!("a stream had to leave the door for another"),
+        None => tracing::debug!("a stream had to make room for another"),
     }
 }
 
@@ -123,23 +135,24 @@ async fn admit(
 /// every other.
 async fn meet(
     stream: &mut BoxStream,
-    old: Option<OldDoor>,
+    legacy_acceptor: Option<LegacyAcceptor>,
+    router: &Router,
     context: &LinkContext,
     place: &Place,
-) -> Result<Came, String> {
+) -> Result<Arrival, Failure> {
     let opened = Instant::now();
     let mut buffer = [0; 2048];
     let mut said: &[u8] = &[];
-    if let Some(door) = old {
-        said = link::hear(stream, &mut buffer, opened + link::FIRST_BYTES_TIME).await?;
+    if let Some(acceptor) = legacy_acceptor {
+        said = hear(stream, &mut buffer, opened + FIRST_BYTES_TIME).await?;
         if said.first().is_some_and(|byte| legacy::is_meant(*byte)) {
-            let message = door.read(stream, said, opened).await;
-            return Ok(Came::Old(door, message));
+            let message = acceptor.read(stream, said, opened).await;
+            return Ok(Arrival::Legacy(acceptor, message));
         }
     }
     let reached = |flights| place.reached(Stage::after(flights));
-    let established = link::shake_hands(stream, Role::Accepted, said, context, reached).await?;
-    Ok(Came::Peer(Box::new(established)))
+    let established = shake_hands(stream, Role::Accepted(router.served()), said, context, reached).await?;
+    Ok(Arrival::Peer(Box::new(established)))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

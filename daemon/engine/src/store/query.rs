@@ -4,9 +4,7 @@ pub(super) mod messages;
 mod snapshot;
 mod threads;
 
-use super::{LogEdges, Store, StoreError, events, open_reader, records, search};
-use crate::handle::TokenRow;
-use crate::legacy::LegacyLine;
+use super::{LegacyLine, LogEdges, Store, StoreError, TokenRow, events, open_reader, records, search};
 use messages::{Glance, MessageRow, Most, Page, blob, peer_id};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 pub(super) use snapshot::snapshot;

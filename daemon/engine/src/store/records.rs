@@ -1,8 +1,7 @@
 //! Small tables beside the mail: the keys that clients gave their messages, consumers' cursors, tokens.
 
 use super::messages::{self, MessageRow};
-use super::{Store, StoreError};
-use crate::handle::TokenRow;
+use super::{Store, StoreError, TokenRow};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;

@@ -214,7 +214,7 @@ fn cursors_never_go_back_and_tokens_come_back_whole() {
     assert_eq!(records::cursors(store.connection()).unwrap(), [("a".to_owned(), 9)]);
     assert!(store.forget_cursor("a").unwrap());
     assert!(!store.forget_cursor("a").unwrap());
-    let token = crate::handle::TokenRow {
+    let token = crate::store::TokenRow {
         name: "cron".into(),
         rights: vec![torchat_protocol::control::api::Right::Send],
         peers: Some(vec![peer(1), peer(2)]),
@@ -224,7 +224,7 @@ fn cursors_never_go_back_and_tokens_come_back_whole() {
         expires_ms: Some(4),
     };
     store.put_token(&token).unwrap();
-    let all = crate::handle::TokenRow { peers: None, expires_ms: None, name: "all".into(), ..token.clone() };
+    let all = crate::store::TokenRow { peers: None, expires_ms: None, name: "all".into(), ..token.clone() };
     store.put_token(&all).unwrap();
     assert_eq!(records::tokens(store.connection()).unwrap(), [all, token]);
     assert!(store.drop_token("cron").unwrap());

@@ -4,7 +4,7 @@ use super::{BYE, Echo, LIMIT, PORT, converse, exchange, resident_mib, tornet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use torchat_engine::transport::Isolation;
+use torchat_transport::{Group, Isolation};
 
 /// Renewals in a row.
 const RENEWALS: usize = 4;
@@ -65,7 +65,7 @@ async fn dials_go_by_a_new_client_and_the_service_stays() {
         // The client before is gone, although streams that it opened are alive.
         wait_until("the last client is gone", || daemon.copies() == [number]).await;
         let begun = Instant::now();
-        let stream = daemon.dial(other.peer, Isolation::Last).await;
+        let stream = daemon.dial(other.peer, Isolation::Last(Group::CHAT)).await;
         println!("first dial by client {number}: {} ms", begun.elapsed().as_millis());
         let mut stream = stream.unwrap_or_else(|error| panic!("by client {number}: {error}"));
         exchange(&mut stream, b"by the new client").await;

@@ -1,8 +1,8 @@
 //! What a caller may open on one circuit without proving who it is.
 
-use super::{Echo, Isolation, LIMIT, PORT, converse, exchange, tornet};
+use super::{Echo, Group, Isolation, LIMIT, PORT, converse, exchange, tornet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use torchat_engine::transport::BoxStream;
+use torchat_transport::BoxStream;
 
 /// Nobody speaks on it any more.
 async fn is_over(stream: &mut BoxStream) {
@@ -20,13 +20,13 @@ async fn a_circuit_brings_four_streams_that_prove_nothing_and_no_fifth() {
     let mut kept = friend.reach(service.peer).await;
     let mut held = vec![stranger.reach(service.peer).await];
     for _ in 1..4 {
-        let next = stranger.dial(service.peer, Isolation::Last).await;
+        let next = stranger.dial(service.peer, Isolation::Last(Group::CHAT)).await;
         held.push(next.unwrap_or_else(|error| panic!("one of the four is refused: {error}")));
     }
     for (n, stream) in (0..).zip(&mut held) {
         exchange(stream, &[n; 50]).await;
     }
-    match stranger.dial(service.peer, Isolation::Last).await {
+    match stranger.dial(service.peer, Isolation::Last(Group::CHAT)).await {
         Err(error) => println!("the fifth: {error}"),
         // The word of the circuit's end may be behind the one that it is open.
         Ok(mut fifth) => {

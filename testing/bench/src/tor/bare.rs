@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::World;
-use torchat_engine::transport::{BoxStream, Isolation, Network, Transport};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_tor::TorConfig;
+use torchat_transport::{BoxStream, Group, Isolation, Network, Transport};
 
 /// One attempt of a dial, as in the engine.
 const ATTEMPT: Duration = Duration::from_secs(25);
@@ -78,7 +78,8 @@ pub(super) async fn reach(transport: &Arc<dyn Transport>, peer: PeerId) -> anyho
     status.wait_for(|status| status.usable).await.context("Tor has ended")?;
     loop {
         let attempt = async {
-            let mut stream = transport.dial(peer, Isolation::Fresh).await.map_err(|error| error.to_string())?;
+            let mut stream =
+                transport.dial(peer, Isolation::Fresh(Group::CHAT)).await.map_err(|error| error.to_string())?;
             super::echo(&mut stream).await.map_err(|error| error.to_string())?;
             Ok::<_, String>(stream)
         };

@@ -25,10 +25,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch as channel};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::store::Store;
-use torchat_engine::transport::{BoxStream, Callers, DialError, Isolation, Network as Wires, NetworkStatus, Transport};
 use torchat_engine::{Engine, EngineConfig, Running, Storage, World};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_tornet::{Config, Network};
+use torchat_transport::{BoxStream, Callers, DialError, Group, Isolation, Network as Wires, NetworkStatus, Transport};
 
 /// Contacts that are connected at the same time.
 const PARALLEL: usize = 8;
@@ -138,7 +138,7 @@ impl Crowd {
     /// Waits until a daemon's service can be dialled. The stream is closed without a word.
     async fn probe(&self, daemon: PeerId) -> anyhow::Result<()> {
         let dialled = async {
-            while let Err(error) = self.0.dial(daemon, Isolation::Fresh).await {
+            while let Err(error) = self.0.dial(daemon, Isolation::Fresh(Group::CHAT)).await {
                 eprintln!("the daemon is not reached yet: {error}");
                 tokio::time::sleep(LOOK).await;
             }
@@ -191,7 +191,7 @@ struct Shared(Arc<dyn Transport>);
 impl Transport for Shared {
     fn dial(&self, peer: PeerId, _: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
         // Contacts that share circuits would not be different users.
-        self.0.dial(peer, Isolation::Fresh).boxed()
+        self.0.dial(peer, Isolation::Fresh(Group::CHAT)).boxed()
     }
 
     fn status(&self) -> channel::Receiver<NetworkStatus> {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use torchat_engine::transport::{BoxStream, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
 use torchat_protocol::id::PeerId;
+use torchat_transport::{BoxStream, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 
 /// The first byte of a stream that wants an echo. One that wants an engine begins with the letter T of its magic.
 const ECHO: u8 = b'E';
@@ -64,7 +64,7 @@ impl Tap {
 
     /// A stream that sends back what it gets, with the isolation of the newest link: on its circuit.
     pub(super) async fn echo(&self, peer: PeerId) -> anyhow::Result<BoxStream> {
-        let mut stream = self.inner.dial(peer, Isolation::Last).await?;
+        let mut stream = self.inner.dial(peer, Isolation::Last(Group::CHAT)).await?;
         stream.write_all(&[ECHO]).await?;
         stream.flush().await?;
         Ok(stream)
@@ -80,7 +80,7 @@ impl Tap {
         }
         let begun = Instant::now();
         // Whatever the engine asks for: every link is to have circuits of its own.
-        let stream = self.inner.dial(peer, Isolation::Fresh).await?;
+        let stream = self.inner.dial(peer, Isolation::Fresh(Group::CHAT)).await?;
         let mut links = self.lock();
         links.opened += 1;
         links.took = begun.elapsed();

@@ -11,6 +11,7 @@ use crate::{ACCEPTED, Seen};
 use std::sync::OnceLock;
 use torchat_core::handshake::{Established, Handshake, LocalIdentity};
 use torchat_protocol::hello;
+use torchat_protocol::purpose::Purpose;
 
 pub use forger::lies;
 
@@ -55,8 +56,8 @@ impl Way {
 fn recorded() -> &'static [Vec<u8>] {
     static FLIGHTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     FLIGHTS.get_or_init(|| {
-        let (mut client, mut flight) = Handshake::initiator(who(0), who(1).peer_id(), entropy(1));
-        let mut server = Handshake::responder(who(1), entropy(2));
+        let (mut client, mut flight) = Handshake::initiator(who(0), who(1).peer_id(), Purpose::CHAT, entropy(1));
+        let mut server = Handshake::responder(who(1), &[Purpose::CHAT], entropy(2));
         let mut flights = Vec::new();
         while !flight.is_empty() {
             let end = if flights.len() % 2 == 0 { &mut server } else { &mut client };
@@ -134,8 +135,8 @@ pub fn tampered(data: &[u8]) -> Seen {
     }
 
     // Other entropy than that of the recorded handshake: a repetition of one's own random numbers is no attack.
-    let (mut c, first) = Handshake::initiator(client, dialled.peer_id(), entropy(1_000 + seed));
-    let mut s = Handshake::responder(server, entropy(2_000 + seed));
+    let (mut c, first) = Handshake::initiator(client, dialled.peer_id(), Purpose::CHAT, entropy(1_000 + seed));
+    let mut s = Handshake::responder(server, &[Purpose::CHAT], entropy(2_000 + seed));
     let (mut up, mut down) = (Way::default(), Way::default());
     let (mut at_client, mut at_server): (Option<Established>, Option<Established>) = (None, None);
     let mut flight = first;
@@ -240,8 +241,8 @@ pub fn bytes(data: &[u8]) -> Seen {
     let mut script = Script::new(data);
     let cut = script.byte();
     let stream = script.rest();
-    let server = || Handshake::responder(who(1), entropy(3));
-    let client = || Handshake::initiator(who(0), who(1).peer_id(), entropy(4)).0;
+    let server = || Handshake::responder(who(1), &[Purpose::CHAT], entropy(3));
+    let client = || Handshake::initiator(who(0), who(1).peer_id(), Purpose::CHAT, entropy(4)).0;
     for end in [&server as &dyn Fn() -> Handshake, &client] {
         let whole = feed(end(), &mut std::iter::once(stream));
         let cut = feed(end(), &mut pieces(stream, cut | 2));

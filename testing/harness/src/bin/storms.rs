@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use torchat_engine::clock::Randomness;
 use torchat_harness::sim::checker::Limits;
 use torchat_harness::sim::crowd::run_storms;
+use torchat_transport::randomness::Randomness;
 
 /// How often it says how far it is.
 const NEWS: Duration = Duration::from_secs(60);

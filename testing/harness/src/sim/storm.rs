@@ -92,7 +92,7 @@ struct Storm {
 #[must_use]
 pub fn storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
     take_panics();
-    let dice = torchat_engine::clock::Randomness::seeded(!seed);
+    let dice = torchat_transport::randomness::Randomness::seeded(!seed);
     let (mood, most, short_lived) = MOODS[dice.below(MOODS.len())];
     let count = u8::try_from(2 + dice.below(most)).unwrap_or(2);
     let mut config = EngineConfig::default();

@@ -14,12 +14,13 @@ use std::cell::Cell;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use torchat_engine::clock::{Clock, Randomness};
 use torchat_engine::handle::Handle;
 use torchat_engine::store::Store;
-use torchat_engine::transport::memory::{SimulatedNetwork, Weather};
 use torchat_engine::{Engine, EngineConfig, Running, Storage, World as Senses};
 use torchat_protocol::id::PeerId;
+use torchat_transport::clock::Clock;
+use torchat_transport::memory::{SimulatedNetwork, Weather};
+use torchat_transport::randomness::Randomness;
 
 /// The shortest step: while bytes move.
 const SHORTEST_MS: u64 = 100;

@@ -63,7 +63,7 @@ impl Forger {
 
     /// Dials an honest server; what that makes of the third message.
     fn dial(&self, server: &LocalIdentity) -> Result<Progress, HandshakeError> {
-        let mut s = Handshake::responder(server, [8; 32]);
+        let mut s = Handshake::responder(server, &[Purpose::CHAT], [8; 32]);
         let client_hello = hello::client_hello();
         let server_hello = s.receive(&client_hello, NOW).unwrap().write;
         let mut noise = self.noise(&hello::prologue(&server.peer_id(), &client_hello, &server_hello), true);
@@ -74,7 +74,7 @@ impl Forger {
 
     /// Serves an honest client that dialled `dialled`; what that makes of the second message.
     fn serve(&self, client: &LocalIdentity, dialled: PeerId) -> Result<Progress, HandshakeError> {
-        let (mut c, client_hello) = Handshake::initiator(client, dialled, [7; 32]);
+        let (mut c, client_hello) = Handshake::initiator(client, dialled, Purpose::CHAT, [7; 32]);
         let server_hello = hello::server_hello(hello::VERSION);
         let first = c.receive(&server_hello, NOW).unwrap().write;
         let mut noise = self.noise(&hello::prologue(&dialled, &client_hello, &server_hello), false);
@@ -324,7 +324,7 @@ fn a_key_has_one_spelling() {
     let mut nine = [0xff; 32];
     (nine[0], nine[31]) = (0xf6, 0x7f);
     for point in [twin, nine] {
-        let mut server = Handshake::responder(&who(2), [8; 32]);
+        let mut server = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
         let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
         assert_eq!(server.receive(&first, NOW).err(), Some(HandshakeError::KeySpelling), "{point:02x?}");
     }
@@ -374,7 +374,7 @@ fn only_chat_is_served() {
     for purpose in 0..=u8::MAX {
         forger.payload[cert::LEN] = purpose;
         let result = forger.dial(&server);
-        if purpose == PURPOSE_CHAT {
+        if Purpose(purpose) == Purpose::CHAT {
             assert!(result.unwrap().done.is_some());
         } else {
             assert_eq!(result.err(), Some(HandshakeError::Purpose), "{purpose}");

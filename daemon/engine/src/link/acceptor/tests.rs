@@ -1,14 +1,18 @@
 //! Floods of streams under paused time, with round trips.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::clock::{Clock, Randomness};
-use crate::engine::Event;
-use crate::link::LinkContext;
-use crate::transport::Callers;
+use crate::link::chat::Chat;
+use crate::link::handshake::FLIGHT_TIME;
+use crate::link::router::Limits;
+use crate::mailbox::Event;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::Semaphore;
 use torchat_core::handshake::{Handshake, LocalIdentity};
+use torchat_protocol::purpose::Purpose;
+use torchat_transport::Callers;
+use torchat_transport::clock::Clock;
+use torchat_transport::randomness::Randomness;
 
 const NOW_S: u64 = 1_790_000_000;
 const ROUND_TRIP: Duration = Duration::from_millis(800);
@@ -17,7 +21,7 @@ fn identity(n: u8) -> LocalIdentity {
     LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], NOW_S).unwrap()
 }
 
-/// A door that is open, and what its engine would hear.
+/// An acceptor at work, and what its engine would hear.
 struct Bench {
     streams: mpsc::Sender<Incoming>,
     events: mpsc::Receiver<Event>,
@@ -34,12 +38,13 @@ impl Bench {
             mailbox,
             next_link: Arc::default(),
             waiting: Arc::new(Semaphore::new(1024)),
-            sent_away: Arc::default(),
+            rejected: Arc::default(),
             stop: CancellationToken::new(),
         };
         let (streams, incoming) = mpsc::channel(16);
         let limit = crate::engine::EngineConfig::default().unauthenticated_streams;
-        tokio::spawn(run(incoming, limit, None, context.clone()));
+        let router = Router::default().with(Purpose::CHAT, Limits::OF_THE_HANDLER, Chat::new(context.clone()));
+        tokio::spawn(run(incoming, limit, None, Arc::new(router), context.clone()));
         Self { streams, events, context }
     }
 }
@@ -61,7 +66,7 @@ enum Until {
 
 /// Shakes hands with a round trip between each flight and the next, as far as it is told to.
 async fn shake(mut stream: DuplexStream, n: u8, until: Option<Until>, round_trip: Duration) -> Option<DuplexStream> {
-    let (mut handshake, first) = Handshake::initiator(&identity(n), identity(1).peer_id(), [n; 32]);
+    let (mut handshake, first) = Handshake::initiator(&identity(n), identity(1).peer_id(), Purpose::CHAT, [n; 32]);
     tokio::time::sleep(round_trip).await;
     if matches!(until, Some(Until::Nothing)) {
         return Some(stream);
@@ -157,14 +162,14 @@ async fn held_for(until: Until) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn each_flight_has_a_time_of_its_own() {
-    assert_eq!(held_for(Until::Nothing).await, link::FIRST_BYTES_TIME);
-    assert_eq!(held_for(Until::Hello).await, link::FLIGHT_TIME);
-    assert_eq!(held_for(Until::FirstMessage).await, link::FLIGHT_TIME);
+    assert_eq!(held_for(Until::Nothing).await, FIRST_BYTES_TIME);
+    assert_eq!(held_for(Until::Hello).await, FLIGHT_TIME);
+    assert_eq!(held_for(Until::FirstMessage).await, FLIGHT_TIME);
     // A byte now and then does not make it longer.
     let bench = Bench::open();
     let mut stream = knock(&bench.streams).await;
     let opened = tokio::time::Instant::now();
-    let (_, first) = Handshake::initiator(&identity(2), identity(1).peer_id(), [2; 32]);
+    let (_, first) = Handshake::initiator(&identity(2), identity(1).peer_id(), Purpose::CHAT, [2; 32]);
     for byte in first.iter().cycle().take(first.len() - 1) {
         if stream.write_all(&[*byte]).await.is_err() {
             break;
@@ -172,7 +177,7 @@ async fn each_flight_has_a_time_of_its_own() {
         tokio::time::sleep(Duration::from_secs(4)).await;
     }
     assert!(matches!(stream.read(&mut [0; 64]).await, Ok(0)));
-    assert!(opened.elapsed() < link::FLIGHT_TIME + Duration::from_secs(4), "{:?}", opened.elapsed());
+    assert!(opened.elapsed() < FLIGHT_TIME + Duration::from_secs(4), "{:?}", opened.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,5 +201,5 @@ async fn a_handshake_gives_its_place_and_its_part_of_the_circuit_back() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!circuit.admits());
-    assert_eq!(callers.sent_away(), 1);
+    assert_eq!(callers.rejected(), 1);
 }

@@ -1,8 +1,8 @@
 //! What only the event log is told, and the daemon's own numbers, as SQL.
 
 use super::Changes;
-use crate::handle::contact_record;
 use crate::store::StoreError;
+use crate::store::contact_record;
 use rusqlite::params;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::Onion;

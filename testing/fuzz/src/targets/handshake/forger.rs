@@ -10,6 +10,7 @@ use snow::{Builder, HandshakeState};
 use torchat_core::handshake::{Handshake, LocalIdentity};
 use torchat_protocol::cert;
 use torchat_protocol::hello;
+use torchat_protocol::purpose::Purpose;
 
 /// Bytes of the payload that carries a certificate.
 const PAYLOAD_LEN: usize = 448;
@@ -114,7 +115,7 @@ fn change(script: &mut Script<'_>, payload: &mut [u8], truth: &[u8]) {
 
 /// Dials the second daemon. Who it takes us for.
 fn dial(payload: &[u8], believed: &[u8]) -> Option<torchat_protocol::id::PeerId> {
-    let mut server = Handshake::responder(who(1), entropy(5));
+    let mut server = Handshake::responder(who(1), &[Purpose::CHAT], entropy(5));
     let server_hello = server.receive(&hello::client_hello(), NOW_S).ok()?.write;
     let mut noise = noise(&hello::prologue(&who(1).peer_id(), believed, &server_hello), true)?;
     let second = server.receive(&flight(&mut noise, &[])?, NOW_S).ok()?.write;
@@ -124,7 +125,7 @@ fn dial(payload: &[u8], believed: &[u8]) -> Option<torchat_protocol::id::PeerId>
 
 /// Serves the second daemon, which dialled `dialled`. Who it takes us for.
 fn serve(payload: &[u8], believed: &[u8], dialled: &LocalIdentity) -> Option<torchat_protocol::id::PeerId> {
-    let (mut client, _) = Handshake::initiator(who(1), dialled.peer_id(), entropy(6));
+    let (mut client, _) = Handshake::initiator(who(1), dialled.peer_id(), Purpose::CHAT, entropy(6));
     let server_hello = hello::server_hello(hello::VERSION);
     let first = client.receive(&server_hello, NOW_S).ok()?.write;
     let mut noise = noise(&hello::prologue(&dialled.peer_id(), believed, &server_hello), false)?;

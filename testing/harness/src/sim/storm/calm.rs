@@ -6,7 +6,7 @@ use crate::sim::disk::{Mark, Text};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
-use torchat_engine::transport::memory::Weather;
+use torchat_transport::memory::Weather;
 
 impl Storm {
     /// Everything is mended, everybody accepts everybody, clients read: then nothing may wait.

@@ -2,7 +2,7 @@
 
 use super::Storm;
 use crate::sim::world::Pause;
-use torchat_engine::transport::memory::Weather;
+use torchat_transport::memory::Weather;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;

@@ -22,10 +22,11 @@ use torchat_core::account::{Kind, Tariff};
 use torchat_core::handshake::{Established, Handshake};
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
-use torchat_engine::clock::Randomness;
-use torchat_engine::transport::{BoxStream, Isolation, Network};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
+use torchat_protocol::purpose::Purpose;
+use torchat_transport::randomness::Randomness;
+use torchat_transport::{BoxStream, Group, Isolation, Network};
 
 /// The seed of its identity: far from the daemons'.
 const SEED: u8 = 77;
@@ -265,7 +266,7 @@ async fn live(mut network: Network, daemons: Vec<PeerId>, ears: Arc<Ears>, seed:
                 let (transport, ears) = (network.transport.clone(), ears.clone());
                 links.spawn(async move {
                     if let Ok(Ok(stream)) =
-                        tokio::time::timeout(Duration::from_secs(20), transport.dial(peer, Isolation::Fresh)).await
+                        tokio::time::timeout(Duration::from_secs(20), transport.dial(peer, Isolation::Fresh(Group::CHAT))).await
                     {
                         talk(stream, Some(peer), ears, seed).await;
                     }
@@ -285,8 +286,8 @@ async fn shake_hands(
     let now_ms = START_MS + i64::try_from(ears.now_ms.load(Ordering::Relaxed)).ok()?;
     let own = identity(SEED, now_ms);
     let (mut handshake, first) = match dialled {
-        Some(peer) => Handshake::initiator(&own, peer, dice.bytes()),
-        None => (Handshake::responder(&own, dice.bytes()), Vec::new()),
+        Some(peer) => Handshake::initiator(&own, peer, Purpose::CHAT, dice.bytes()),
+        None => (Handshake::responder(&own, &[Purpose::CHAT], dice.bytes()), Vec::new()),
     };
     stream.write_all(&first).await.ok()?;
     let mut buffer = [0; 2048];

@@ -1,11 +1,11 @@
 //! What the hostile member says: each burst has a plot, and no plot is kept to the end.
 
-use torchat_engine::clock::Randomness;
 use torchat_protocol::id::{Chain, LaneId, MessageId, RunId};
 use torchat_protocol::message::{
     Body, Bye, ByeReason, ContactReq, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv,
     Skip, SkipReason,
 };
+use torchat_transport::randomness::Randomness;
 
 /// Kinds of words; one more is a mixture of all.
 const PLOTS: usize = 9;

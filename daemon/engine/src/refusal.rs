@@ -1,6 +1,6 @@
 //! Why a request was refused.
 
-use crate::store::Trouble;
+use crate::store::{StoreError, Trouble};
 
 /// Why the store took nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,4 +104,17 @@ impl Refusal {
             Self::Stopping => "stopping",
         }
     }
+}
+
+/// What a client is told of a commit that failed.
+pub(crate) fn not_written(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unsure { why, .. } => Refusal::Unsure(why.clone()),
+        error => Refusal::Storage(not_stored(error)),
+    }
+}
+
+pub(crate) fn not_stored(error: &StoreError) -> NotStored {
+    let trouble = error.trouble();
+    NotStored { trouble, why: format!("{trouble}: {error}") }
 }

@@ -3,8 +3,8 @@
 //! Its bytes are carried by tasks of the runtime in which the network was made. Daemons may live in that runtime or in
 //! others: a daemon whose runtime does not run is a stopped process, and what was sent to it waits in its streams.
 
-use super::{BoxStream, Callers, Circuit, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
-use crate::clock::Randomness;
+use crate::randomness::Randomness;
+use crate::{BoxStream, Callers, Circuit, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,17 +57,18 @@ pub struct SimulatedNetwork {
 
 struct Shared {
     weather: Weather,
-    doors: BTreeMap<PeerId, Door>,
+    services: BTreeMap<PeerId, Service>,
     partitions: BTreeSet<(PeerId, PeerId)>,
     offline: BTreeSet<PeerId>,
     streams: Vec<Carried>,
 }
 
-struct Door {
+struct Service {
     streams: mpsc::Sender<Incoming>,
     callers: Callers,
-    /// The circuit of each who has come: like Tor's, it is used again for every dial of the same caller until it is closed.
-    circuits: BTreeMap<PeerId, Circuit>,
+    /// The circuits of each caller, one for each group of its dials. Stricter than Tor's: it is used again for every dial of
+    /// the group, also for a fresh one, until it is closed.
+    circuits: BTreeMap<(PeerId, Group), Circuit>,
     status: watch::Sender<NetworkStatus>,
 }
 
@@ -102,7 +103,7 @@ impl SimulatedNetwork {
     pub fn new(seed: u64, weather: Weather) -> Self {
         let shared = Shared {
             weather,
-            doors: BTreeMap::new(),
+            services: BTreeMap::new(),
             partitions: BTreeSet::new(),
             offline: BTreeSet::new(),
             streams: Vec::new(),
@@ -118,12 +119,12 @@ impl SimulatedNetwork {
     /// A peer's way into the network. A second call for the same peer replaces the first, as a restart does.
     #[must_use]
     pub fn attach(&self, peer: PeerId) -> Network {
-        let (door, incoming) = mpsc::channel(16);
+        let (service, incoming) = mpsc::channel(16);
         let mut shared = self.lock();
         let (status, seen) = watch::channel(status(!shared.offline.contains(&peer)));
         let callers = Callers::default();
         let circuits = BTreeMap::new();
-        shared.doors.insert(peer, Door { streams: door, callers: callers.clone(), circuits, status });
+        shared.services.insert(peer, Service { streams: service, callers: callers.clone(), circuits, status });
         let transport = Arc::new(Simulated { network: self.clone(), own: peer, status: seen });
         Network { transport, incoming, callers }
     }
@@ -136,7 +137,7 @@ impl SimulatedNetwork {
 
     /// The peer takes no streams any more. Those that it has end as it ends them, after what it wrote.
     pub fn leave(&self, peer: PeerId) {
-        self.lock().doors.remove(&peer);
+        self.lock().services.remove(&peer);
     }
 
     /// The peer's machine has no network: its streams break, its dials fail at once, nobody finds it; or it has one again.
@@ -148,8 +149,8 @@ impl SimulatedNetwork {
             } else {
                 shared.offline.remove(&peer);
             }
-            if let Some(door) = shared.doors.get(&peer) {
-                door.status.send_replace(status(!offline));
+            if let Some(service) = shared.services.get(&peer) {
+                service.status.send_replace(status(!offline));
             }
         }
         if offline {
@@ -220,7 +221,7 @@ impl SimulatedNetwork {
         self.lock().partitions.contains(&(a, b))
     }
 
-    async fn open(&self, own: PeerId, peer: PeerId) -> Result<BoxStream, DialError> {
+    async fn open(&self, own: PeerId, peer: PeerId, group: Group) -> Result<BoxStream, DialError> {
         self.carried.fetch_add(1, Ordering::Relaxed);
         let weather = self.lock().weather.clone();
         tokio::time::sleep(self.pause(weather.dial_ms)).await;
@@ -229,20 +230,20 @@ impl SimulatedNetwork {
             std::future::pending::<()>().await;
         }
         let down = || DialError::PeerDown("nobody listens there".into());
-        let (door, circuit) = {
+        let (service, circuit) = {
             let mut shared = self.lock();
             if shared.offline.contains(&own) {
                 return Err(DialError::NoNetwork("no way into the network".into()));
             }
             let found = !shared.offline.contains(&peer);
-            let door = shared.doors.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
-            let circuit = door.circuits.entry(own).or_insert_with(|| door.callers.circuit());
+            let service = shared.services.get_mut(&peer).filter(|_| found).ok_or_else(down)?;
+            let circuit = service.circuits.entry((own, group)).or_insert_with(|| service.callers.circuit());
             if !circuit.admits() {
                 // It is closed; the next dial builds another.
-                door.circuits.remove(&own);
+                service.circuits.remove(&(own, group));
                 return Err(down());
             }
-            (door.streams.clone(), circuit.clone())
+            (service.streams.clone(), circuit.clone())
         };
         if self.one_in(weather.dial_fails_one_in) {
             return Err(match self.randomness.below(3) {
@@ -253,7 +254,7 @@ impl SimulatedNetwork {
         }
         let (near, near_end) = tokio::io::duplex(WINDOW);
         let (far, far_end) = tokio::io::duplex(WINDOW);
-        door.send(Incoming { stream: Box::new(far), circuit }).await.map_err(|_| down())?;
+        service.send(Incoming { stream: Box::new(far), circuit }).await.map_err(|_| down())?;
         let left = match self.one_in(weather.cut_one_in) {
             true => self.randomness.below(weather.cut_within_bytes) as u64,
             false => u64::MAX,
@@ -330,8 +331,8 @@ struct Simulated {
 }
 
 impl Transport for Simulated {
-    fn dial(&self, peer: PeerId, _isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
-        self.network.open(self.own, peer).boxed()
+    fn dial(&self, peer: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
+        self.network.open(self.own, peer, isolation.group()).boxed()
     }
 
     fn status(&self) -> watch::Receiver<NetworkStatus> {

@@ -2,15 +2,19 @@
 //!
 //! When to dial is the core's decision (`torchat_core::node`), how long one dial may take is decided here.
 
-use crate::engine::Event;
-use crate::link::{self, LinkContext, Role};
-use crate::transport::{BoxStream, DialError, Isolation, Transport};
+use super::context::LinkContext;
+use super::failure::Failure;
+use super::handshake::{HANDSHAKE_TIME, Role, hear_hello, shake_hands};
+use super::router::{Proven, Router};
+use crate::mailbox::Event;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::{DialFailure, Input};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
+use torchat_transport::{BoxStream, DialError, Group, Isolation, Transport};
 
 /// The times of one dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,39 +31,62 @@ impl Default for DialTimes {
     }
 }
 
-/// Dials and serves what comes of it. Always ends in `LinkUp` or `DialFailed`, unless the daemon stops.
-pub(crate) async fn dial(
+/// Why a dial failed, and in words.
+type Failed = (DialFailure, String);
+
+/// Dials peers, and serves what comes of it.
+#[derive(Clone)]
+pub(crate) struct Dialer {
     transport: Arc<dyn Transport>,
-    peer: PeerId,
-    isolation: Isolation,
     times: DialTimes,
+    router: Arc<Router>,
     context: LinkContext,
-    dropped: CancellationToken,
-) {
-    let stop = context.stop.clone();
-    let attempt = async {
-        let mut stream = match tokio::time::timeout(times.attempt, hedged(&*transport, peer, isolation, times)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(failure(&DialError::Timeout)),
+}
+
+impl Dialer {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        times: DialTimes,
+        router: Arc<Router>,
+        context: LinkContext,
+    ) -> Self {
+        Self { transport, times, router, context }
+    }
+
+    /// Dials for chat and serves the link. Always ends in `LinkUp` or `DialFailed`, unless the daemon stops.
+    pub(crate) async fn dial(self, peer: PeerId, isolation: Isolation, dropped: CancellationToken) {
+        let result = tokio::select! {
+            biased;
+            () = self.context.stop.cancelled() => return,
+            () = dropped.cancelled() => Err((DialFailure::Timeout, "given up after a sleep of the machine".to_owned())),
+            result = self.open(peer, Purpose::CHAT, isolation) => result,
         };
-        let hands = link::shake_hands(&mut stream, Role::Dialled(peer), &[], &context, |_| ());
-        let established = met(tokio::time::timeout(link::HANDSHAKE_TIME, hands).await)?;
-        Ok((stream, established))
-    };
-    let result = tokio::select! {
-        biased;
-        () = stop.cancelled() => return,
-        () = dropped.cancelled() => Err((DialFailure::Timeout, "given up after a sleep of the machine".to_owned())),
-        result = attempt => result,
-    };
-    match result {
-        Ok((stream, established)) => link::serve(stream, established, true, context).await,
-        Err((failure, reason)) => {
-            let input = Input::DialFailed { peer, failure, reason };
-            // The engine is gone only when the daemon stops.
-            let _ = context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
-        }
+        let (failure, reason) = match result {
+            Ok(proven) => {
+                if self.router.serve(proven).await {
+                    return;
+                }
+                (DialFailure::Handshake, "no room for another link".to_owned())
+            }
+            Err(failed) => failed,
+        };
+        let input = Input::DialFailed { peer, failure, reason };
+        // The engine is gone only when the daemon stops.
+        let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
+    }
+
+    /// Opens a stream to a peer for a purpose, and proves who is at its other end.
+    pub(crate) async fn open(&self, peer: PeerId, purpose: Purpose, isolation: Isolation) -> Result<Proven, Failed> {
+        let times = self.times;
+        let mut stream =
+            match tokio::time::timeout(times.attempt, hedged(&*self.transport, peer, isolation, times)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(failure(&error)),
+                Err(_) => return Err(failure(&DialError::Timeout)),
+            };
+        let hands = shake_hands(&mut stream, Role::Dialled(peer, purpose), &[], &self.context, |_| ());
+        let established = met(tokio::time::timeout(HANDSHAKE_TIME, hands).await)?;
+        Ok(Proven { stream, established, outgoing: true })
     }
 }
 
@@ -71,12 +98,13 @@ pub(crate) async fn check(
     context: LinkContext,
 ) -> Option<String> {
     let dial = async {
-        let mut stream = match tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(failure(&error)),
-            Err(_) => return Err(failure(&DialError::Timeout)),
-        };
-        met(tokio::time::timeout(times.attempt, link::hear_hello(&mut stream, own, &context)).await)
+        let mut stream =
+            match tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh(Group::CHAT))).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(failure(&error)),
+                Err(_) => return Err(failure(&DialError::Timeout)),
+            };
+        met(tokio::time::timeout(times.attempt, hear_hello(&mut stream, own, &context)).await)
     };
     let result = tokio::select! {
         biased;
@@ -156,7 +184,7 @@ async fn hedged(
         Ok(result) => return result,
         Err(_) => tracing::debug!(peer = %peer.short(), "no answer yet, dialling a second time"),
     }
-    let mut second = transport.dial(peer, Isolation::Fresh);
+    let mut second = transport.dial(peer, Isolation::Fresh(isolation.group()));
     tokio::select! {
         biased;
         result = &mut first => match result {
@@ -173,14 +201,14 @@ async fn hedged(
 /// What a handshake came to. One that does not end in time is the peer's failure: the stream was open, so Tor works.
 /// Counted as Tor's, one contact that takes streams and says nothing could make us renew our way into the network again
 /// and again.
-fn met<T>(hands: Result<Result<T, String>, Elapsed>) -> Result<T, (DialFailure, String)> {
+fn met<T>(hands: Result<Result<T, Failure>, Elapsed>) -> Result<T, Failed> {
     match hands {
-        Ok(result) => result.map_err(|reason| (DialFailure::Handshake, reason)),
+        Ok(result) => result.map_err(|failure| (DialFailure::Handshake, failure.to_string())),
         Err(_) => Err((DialFailure::Handshake, "the peer did not finish the handshake".to_owned())),
     }
 }
 
-fn failure(error: &DialError) -> (DialFailure, String) {
+fn failure(error: &DialError) -> Failed {
     let failure = match error {
         DialError::PeerDown(_) => DialFailure::PeerDown,
         DialError::NoNetwork(_) => DialFailure::NoNetwork,
@@ -196,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_drags_its_handshake_says_nothing_against_our_network() {
-        let hands = std::future::pending::<Result<(), String>>();
+        let hands = std::future::pending::<Result<(), Failure>>();
         let ended = met(tokio::time::timeout(Duration::ZERO, hands).await);
         assert!(matches!(ended, Err((DialFailure::Handshake, _))), "{ended:?}");
     }

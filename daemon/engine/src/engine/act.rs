@@ -1,0 +1,104 @@
+//! What is done once a turn is durable.
+
+use super::Engine;
+use super::pending::Facts;
+use crate::link::dialer;
+use crate::link::handle::ToLink;
+use crate::request::Answer;
+use crate::store::Outgoing;
+use std::sync::atomic::Ordering;
+use torchat_core::effect::Effect;
+use torchat_core::input::LinkId;
+use torchat_protocol::id::{Chain, LaneId};
+use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
+use torchat_transport::{Group, Isolation};
+
+impl Engine {
+    pub(super) fn act(&mut self, effects: Vec<Effect>, outgoing: Vec<Vec<Outgoing>>, mut facts: Facts) {
+        facts.trouble = self.health.trouble();
+        let mut outgoing = outgoing.into_iter();
+        for effect in effects {
+            match effect {
+                Effect::Answer { request, answer } => {
+                    if let Some(pending) = self.pending.remove(&request) {
+                        pending.answer(&answer, &mut facts, &mut self.clients);
+                    }
+                }
+                Effect::Say { link, message } => self.tell(link, ToLink::Say(message)),
+                Effect::Transmit { link, lane, first, prev, .. } => {
+                    let messages = outgoing.next().unwrap_or_default();
+                    for message in recv_messages(lane, first, prev, messages) {
+                        self.tell(link, ToLink::Say(message));
+                    }
+                }
+                Effect::Close { link, bye } => {
+                    self.tell(link, ToLink::Close(bye));
+                }
+                Effect::Dial { peer, last_circuits } => {
+                    let isolation =
+                        if last_circuits { Isolation::Last(Group::CHAT) } else { Isolation::Fresh(Group::CHAT) };
+                    tokio::spawn(self.dialer.clone().dial(peer, isolation, self.dials.clone()));
+                }
+                Effect::DropDials => std::mem::take(&mut self.dials).cancel(),
+                Effect::Renew => {
+                    tracing::warn!("no dial gets through: a new way into the network is made");
+                    self.transport.renew();
+                }
+                Effect::SelfCheck => {
+                    let (transport, context) = (self.transport.clone(), self.context.clone());
+                    let (own, times) = (self.own, self.config.dial);
+                    tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
+                }
+                Effect::Replace => self.ask_for_replacement(),
+                Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", notice.sentence()),
+                Effect::Notice(notice) => tracing::info!("{}", notice.sentence()),
+                Effect::TakenBack { peer, mids, why } => {
+                    let reason = match why {
+                        SkipReason::Expired => "it waited too long",
+                        SkipReason::Withdrawn | SkipReason::Lost => "it was taken back",
+                    };
+                    for mid in mids {
+                        for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
+                            let _ = waiter.send(Ok(Answer::Failed { reason: reason.to_owned() }));
+                        }
+                    }
+                }
+                Effect::Delivered { peer, mids } => {
+                    for mid in mids {
+                        for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
+                            let _ = waiter.send(Ok(Answer::Delivered));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The core has no other means left. Without leave of whoever runs the engine, it is only said.
+    fn ask_for_replacement(&self) {
+        if self.config.replaceable {
+            tracing::warn!("nothing mends the way into the network: the process is replaced");
+            self.replace.store(true, Ordering::Release);
+            self.stop.cancel();
+        } else {
+            tracing::warn!("nothing mends the way into the network: restart the daemon");
+        }
+    }
+
+    fn tell(&self, link: LinkId, message: ToLink) {
+        if let Some(handle) = self.links.get(&link) {
+            handle.tell(message);
+        }
+    }
+}
+
+fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>) -> impl Iterator<Item = PeerMessage> {
+    let mut before = prev;
+    (first..).zip(messages).map(move |(seq, message)| {
+        let prev = before;
+        before = before.next(message.mid);
+        // To the minute: a finer time would be a fingerprint of the sender's clock.
+        let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
+        PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })
+    })
+}

@@ -1,0 +1,199 @@
+//! Decide, then commit: one turn, and what is done when the store took nothing of it.
+
+use super::news::News;
+use super::pending::Facts;
+use super::{Due, Engine, upkeep};
+use crate::mailbox::lock;
+use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
+use torchat_core::effect::Effect;
+use torchat_core::input::Input;
+use torchat_core::node::Node;
+use torchat_core::op::Op;
+use torchat_core::turn::Turn;
+
+impl Engine {
+    /// One turn. Gives back what it asks for once it is durable, to be settled by the caller or with the next turn. The
+    /// error means that there is no store any more.
+    ///
+    /// `before` is what the last turn asks for: it is durable, so it may be seen, and it is settled while the store is at
+    /// work. The decision is not: it is made after the last commit succeeded, so a failed commit never takes back
+    /// what another one was built on.
+    pub(super) async fn turn(&mut self, inputs: Vec<Input>, before: Due) -> Result<Due, WriterGone> {
+        let now = self.world.clock.now();
+        let mut news = News::of(&inputs);
+        let (Turn { mut ops, effects }, believed) = {
+            let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
+            let mut node = lock(&self.node);
+            let turn = node.turn(now, &mut fill, inputs);
+            news.judge(&turn.effects, &node);
+            (turn, node.believed(now))
+        };
+        match believed {
+            None => self.trims = false,
+            Some(_) if !std::mem::replace(&mut self.trims, true) => {
+                tokio::spawn(upkeep::trim_log(
+                    self.writer.jobs(),
+                    self.node.clone(),
+                    self.world.clock.clone(),
+                    self.log.clone(),
+                ));
+            }
+            Some(_) => {}
+        }
+        if news.any {
+            self.outlook.send_modify(|version| *version += 1);
+        }
+        let (mut told, mut remarked) = (0, 0);
+        if self.writable {
+            (told, remarked) = (self.untold.len(), self.remarks.len());
+            ops.extend(self.untold.iter().chain(&self.remarks).cloned());
+            ops.extend(effects.iter().filter_map(|effect| match effect {
+                Effect::Notice(notice) => Some(Op::Notice { peer: notice.peer(), sentence: notice.sentence() }),
+                _ => None,
+            }));
+        }
+        let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
+        // What is to be sent is read from the store as well: without it the node is ahead of what went out.
+        let only_reads = !effects.iter().any(|effect| matches!(effect, Effect::Transmit { .. }))
+            && ops.iter().all(|op| is_read(op) || matches!(op, Op::ReadUpto { .. }));
+        let mut reads = Vec::new();
+        // A full store has a reserve for what was read. All of it goes there together: the place of a conversation that moved
+        // past what was read earlier would make that unread after a kill, and given to nobody.
+        let reads_too = self.writable || self.health.trouble() == Some(Trouble::Full);
+        if reads_too {
+            reads.extend(ops.iter().filter(|op| is_read(op)).cloned());
+            ops.extend_from_slice(&self.unwritten_reads);
+        } else {
+            self.unwritten_reads.extend(ops.extract_if(.., |op| is_read(op)));
+        }
+        let wanted: Vec<_> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Transmit { peer, lane, first, count, .. } => {
+                    Some(Wanted { peer: *peer, lane: *lane, first: *first, count: *count })
+                }
+                _ => None,
+            })
+            .collect();
+        if ops.is_empty() && wanted.is_empty() {
+            self.settle(before);
+            return Ok(Due { effects, ..Due::default() });
+        }
+        let written = self.writer.begin(Moment { at_ms: now.wall_ms, believed }, ops, wanted);
+        self.settle(before);
+        match written.await? {
+            Ok(written) => {
+                if reads_too {
+                    self.unwritten_reads.clear();
+                }
+                self.untold.drain(..told);
+                self.remarks.drain(..remarked);
+                let facts = written.applied.map_or_else(Facts::default, |applied| self.take_up(applied));
+                Ok(Due { effects, outgoing: written.outgoing, facts, written: true })
+            }
+            Err(error) => {
+                self.fail(&error, reads, only_reads, effects);
+                Ok(Due::default())
+            }
+        }
+    }
+
+    /// Does what a durable turn asks for.
+    pub(super) fn settle(&mut self, due: Due) {
+        self.act(due.effects, due.outgoing, due.facts);
+    }
+
+    /// Takes up what a commit did, before anybody hears of it.
+    fn take_up(&mut self, applied: Applied) -> Facts {
+        for stored in applied.stored {
+            self.unread.add(stored);
+        }
+        if !applied.freed.is_empty() {
+            let mut node = lock(&self.node);
+            for (peer, bytes) in applied.freed {
+                node.freed(&peer, bytes);
+            }
+        }
+        self.log.publish(applied.events, applied.log);
+        Facts { rows: applied.queued.into_iter().collect(), seen: applied.seen.into(), trouble: None }
+    }
+
+    /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
+    fn fail(&mut self, error: &StoreError, reads: Vec<Op>, only_reads: bool, effects: Vec<Effect>) {
+        if self.writable {
+            tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
+        }
+        let full = error.trouble() == Trouble::Full && !matches!(error, StoreError::Unsure { .. });
+        self.writable = false;
+        self.health.set_trouble(Some(error.trouble()));
+        self.outlook.send_modify(|version| *version += 1);
+        self.unwritten_reads.extend(reads);
+        if only_reads {
+            let mut others = Vec::new();
+            for effect in effects {
+                let Effect::Answer { request, answer } = effect else {
+                    others.push(effect);
+                    continue;
+                };
+                match self.pending.remove(&request) {
+                    Some(pending) if pending.needs_the_store() => pending.fail(error, &mut self.clients),
+                    Some(pending) => pending.answer(&answer, &mut Facts::default(), &mut self.clients),
+                    None => {}
+                }
+            }
+            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay for ever.
+            self.act(others, Vec::new(), Facts::default());
+            let mut node = lock(&self.node);
+            node.resume(self.network_usable, false);
+            return;
+        }
+        for pending in std::mem::take(&mut self.pending).into_values() {
+            // For a decision of the user there is a reserve, which the mail of the same turn could not have.
+            match if full { pending.alone() } else { Err(pending) } {
+                Ok(again) => self.again.push(again),
+                Err(pending) => pending.fail(error, &mut self.clients),
+            }
+        }
+        for link in std::mem::take(&mut self.links).into_values() {
+            link.cancel();
+        }
+        let snapshot = match self.reader.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                // Neither written nor read: the node in memory is ahead of the disk, so it must not go on.
+                tracing::error!(%error, "the store cannot be read either: stopping");
+                self.context.stop.cancel();
+                self.events.close();
+                return;
+            }
+        };
+        let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
+        let policy = self.config.policy.clone();
+        let mut node = Node::new(self.own, policy, snapshot, self.world.clock.now(), &mut fill);
+        node.resume(self.network_usable, false);
+        let mut before = lock(&self.node);
+        node.keep_account(&mut before);
+        *before = node;
+    }
+
+    pub(super) async fn probe(&mut self) -> bool {
+        let works = matches!(self.writer.probe().await, Ok(Ok(())));
+        if works {
+            tracing::info!("the store takes writes again");
+            self.writable = true;
+            self.health.set_trouble(None);
+        }
+        works
+    }
+
+    /// The store was found to be damaged: nothing is written to it any more, what can be read is read.
+    pub(super) fn condemn(&mut self, why: String) {
+        let why = format!("{why}; nothing is written until torchat.db is restored from a copy");
+        tracing::error!("the store is damaged: {why}");
+        let error = StoreError::Damaged(why.clone());
+        self.health.remark(error.to_string());
+        let jobs = self.writer.jobs();
+        tokio::spawn(async move { drop(jobs.run(move |store| store.condemn(&why)).await) });
+        self.fail(&error, Vec::new(), false, Vec::new());
+    }
+}

@@ -1,0 +1,81 @@
+//! Contacts, strangers that ask, and invites.
+
+use super::{Handle, Refusal};
+use crate::mailbox::lock;
+use crate::request::{Answer, Request};
+use crate::store::{contact_record, time};
+use torchat_core::input::ContactChange;
+use torchat_core::snapshot::Intro;
+use torchat_core::view::{ContactView, RequestView};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::record::{Contact, ContactRequest};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::invite::Invite;
+
+impl Handle {
+    /// Makes a peer a contact. Returns when that is durable.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing changed then.
+    pub async fn add(&self, peer: PeerId) -> Result<(), Refusal> {
+        self.change(peer, ContactChange::Add(Intro::default())).await
+    }
+
+    /// Changes what a peer is to us. Returns when that is durable.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing changed then.
+    pub async fn change(&self, peer: PeerId, change: ContactChange) -> Result<(), Refusal> {
+        self.ask(Request::Contact { peer, change }).await?;
+        Ok(())
+    }
+
+    /// A new invite, good for one request within `lifetime_ms`. It is shown here and stored nowhere.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyInvites`], [`Refusal::Storage`].
+    pub async fn invite(&self, lifetime_ms: i64) -> Result<Invite, Refusal> {
+        match self.ask(Request::Invite { lifetime_ms }).await? {
+            Answer::Invited(secret) => Ok(Invite { peer: self.own, secret }),
+            _ => Err(Refusal::Stopping),
+        }
+    }
+
+    /// The strangers that wait for the user's decision, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestView> {
+        lock(&self.node).requests()
+    }
+
+    /// Says whether a contact sees us while there is nothing to deliver. Returns when that is durable.
+    ///
+    /// # Errors
+    /// [`Refusal::NoContact`], [`Refusal::Storage`].
+    pub async fn appear(&self, peer: PeerId, hidden: bool) -> Result<(), Refusal> {
+        self.change(peer, ContactChange::Appear { hidden }).await
+    }
+
+    /// The contacts and when they were last heard of.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<ContactView> {
+        lock(&self.node).contacts(self.clock.now())
+    }
+
+    /// Contacts and blocked peers, and what is known of each.
+    #[must_use]
+    pub fn contact_records(&self) -> Vec<Contact> {
+        self.contacts().into_iter().map(contact_record).collect()
+    }
+
+    /// The strangers that wait for the user's decision, oldest first.
+    #[must_use]
+    pub fn request_records(&self) -> Vec<ContactRequest> {
+        let record = |view: RequestView| ContactRequest {
+            peer: Onion(view.peer),
+            nick: view.request.nick,
+            text: view.request.text,
+            at: time(view.request.at_ms),
+        };
+        self.requests().into_iter().map(record).collect()
+    }
+}

@@ -1,0 +1,129 @@
+//! What clients ask of the engine, and what they are answered.
+//!
+//! One road for all of it: a [`Request`] goes to the actor with the place for its [`Answer`], becomes an input of the core, and
+//! is answered after the commit. A new request is a variant here and a function of the [`Handle`](crate::handle::Handle).
+
+use crate::refusal::Refusal;
+use tokio::sync::oneshot;
+use torchat_core::input::{ContactChange, Input, RequestId};
+use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
+
+/// What a client asks. Everything that it changes is durable before it is answered, if nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Accepts a text for a peer, which becomes a contact. [`Answer::Accepted`], or [`Answer::LookAgain`].
+    Send {
+        /// The receiver.
+        peer: PeerId,
+        /// The text.
+        text: String,
+        /// The client's key, and how many keys were committed before it was looked up in the store.
+        client: Option<(String, u64)>,
+        /// It fails if it is not delivered within so many milliseconds; at most what the policy says, which is the default.
+        expire_ms: Option<i64>,
+    },
+    /// Takes a message back that is not delivered. [`Answer::TakenBack`].
+    Cancel {
+        /// The receiver.
+        peer: PeerId,
+        /// The message.
+        mid: MessageId,
+    },
+    /// Waits for the end of a message. [`Answer::Delivered`] or [`Answer::Failed`].
+    Wait {
+        /// The receiver.
+        peer: PeerId,
+        /// The message.
+        mid: MessageId,
+    },
+    /// Changes what a peer is to us. [`Answer::Done`].
+    Contact {
+        /// The peer.
+        peer: PeerId,
+        /// How.
+        change: ContactChange,
+    },
+    /// Makes an invite. [`Answer::Invited`].
+    Invite {
+        /// How long it is good, in milliseconds.
+        lifetime_ms: i64,
+    },
+    /// A handed-out message was read. [`Answer::Done`], also when it is noted in memory only, because the store takes no writes.
+    Read {
+        /// The sender.
+        peer: PeerId,
+        /// The message's row.
+        row: i64,
+    },
+    /// Received messages were seen. [`Answer::Seen`].
+    Seen {
+        /// The sender.
+        peer: PeerId,
+        /// The last row.
+        upto: i64,
+        /// So many at most.
+        limit: u32,
+    },
+    /// A handed-out message of an old daemon was read. As [`Request::Read`].
+    LegacyTaken {
+        /// The message's row.
+        row: i64,
+        /// When it came, in milliseconds since 1970.
+        at_ms: i64,
+    },
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// The message is durable here.
+    Accepted {
+        /// Its id at both ends.
+        mid: MessageId,
+        /// Its row.
+        row: i64,
+        /// It was accepted before, under the same key.
+        duplicate: bool,
+    },
+    /// The look for the client's key in the store is too long ago: look again.
+    LookAgain,
+    /// The message is taken back.
+    TakenBack {
+        /// It cannot have reached the peer. Else the peer's next statement tells.
+        certain: bool,
+    },
+    /// The message is durable at the peer.
+    Delivered,
+    /// The message will never be delivered.
+    Failed {
+        /// One sentence.
+        reason: String,
+    },
+    /// The invite's secret.
+    Invited(InviteSecret),
+    /// So many messages were unread.
+    Seen(u64),
+}
+
+/// Where an answer goes. A client that left does not need it.
+pub(crate) type Reply = oneshot::Sender<Result<Answer, Refusal>>;
+
+impl Request {
+    /// What the core hears of it. `None`: nothing, it is answered without the core.
+    pub(crate) fn input(self, request: RequestId) -> Option<Input> {
+        Some(match self {
+            Self::Send { peer, text, client, expire_ms } => {
+                Input::Send { request, peer, text, client: client.map(|(client, _)| client), expire_ms }
+            }
+            Self::Cancel { peer, mid } => Input::Cancel { request, peer, mid },
+            Self::Wait { .. } => return None,
+            Self::Contact { peer, change } => Input::Contact { request, peer, change },
+            Self::Invite { lifetime_ms } => Input::Invite { request, lifetime_ms },
+            Self::Read { peer, row } => Input::Read { request, peer, row },
+            Self::Seen { peer, upto, limit } => Input::ReadUpto { request, peer, upto, limit },
+            Self::LegacyTaken { row, at_ms } => Input::LegacyTaken { request, row, at_ms },
+        })
+    }
+}
