@@ -15,9 +15,9 @@ use crate::ControlConfig;
 use crate::access::{Gate, Visitor};
 use crate::objects::{Found, Objects};
 use crate::page_budget::PagePermit;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -76,6 +76,7 @@ pub(crate) async fn run(
         work: FuturesUnordered::new(),
         in_work: 0,
         enqueuing: None,
+        ended: false,
         last_words: None,
         exiting: false,
         active_at: Instant::now(),
@@ -84,8 +85,16 @@ pub(crate) async fn run(
     let mut timer = std::pin::pin!(tokio::time::sleep(tick));
     let mut stopped = std::pin::pin!(stop.cancelled());
     let mut stopping: Option<Instant> = None;
-    loop {
+    'connection: loop {
         connection.refill();
+        // Mostly the kernel takes it at once: then nothing is set up to wait for it.
+        while connection.outgoing.is_writing() {
+            match connection.outgoing.write(writer).now_or_never() {
+                Some(Ok(())) => connection.refill(),
+                Some(Err(_)) => break 'connection,
+                None => break,
+            }
+        }
         if connection.is_done() {
             break;
         }
@@ -153,6 +162,8 @@ pub(crate) struct Connection {
     in_work: usize,
     /// The SEND that the engine is about to take. No other request is begun meanwhile.
     enqueuing: Option<BoxFuture<'static, Enqueued>>,
+    /// Nothing more is begun: [`Context::ending`], without its lock.
+    ended: bool,
     /// What is said when nothing is in work any more.
     last_words: Option<ApiError>,
     /// The daemon is to stop when the answers are taken.
@@ -266,7 +277,7 @@ impl Connection {
 impl Connection {
     fn may_begin(&self) -> bool {
         self.enqueuing.is_none()
-            && !self.context.ending.is_cancelled()
+            && !self.ended
             && !self.exiting
             && self.in_work + self.outgoing.answers() < IN_WORK
             && !self.outgoing.is_crowded()
@@ -277,10 +288,7 @@ impl Connection {
     }
 
     fn is_done(&self) -> bool {
-        self.context.ending.is_cancelled()
-            && !self.is_at_work()
-            && !self.outgoing.is_writing()
-            && self.subscriptions.is_empty()
+        self.ended && !self.is_at_work() && !self.outgoing.is_writing() && self.subscriptions.is_empty()
     }
 
     /// When the connection must end if nothing changes.
@@ -291,7 +299,7 @@ impl Connection {
 
     /// Puts on the way what is due, and lets subscriptions read on whose lines are.
     fn refill(&mut self) {
-        if self.context.ending.is_cancelled()
+        if self.ended
             && !self.is_at_work()
             && let Some(error) = self.last_words.take()
         {
@@ -328,6 +336,7 @@ impl Connection {
 
     /// The client sends nothing more: it gets its answers, and its subscriptions end.
     fn end(&mut self) {
+        self.ended = true;
         self.context.ending.cancel();
         self.subscriptions.clear();
     }
@@ -341,6 +350,7 @@ impl Connection {
 
     /// The daemon stops: what is due is said.
     fn stop(&mut self) {
+        self.ended = true;
         self.context.ending.cancel();
         self.context.cut.cancel();
         for subscription in &mut self.subscriptions {
@@ -362,7 +372,7 @@ impl Connection {
                         // The answer first: no event of a subscription comes before it.
                         let line = answer_line::<Subscribe>(reference.clone(), Ok(ready.answer.clone()));
                         self.answer(line, None);
-                        if !self.context.ending.is_cancelled() {
+                        if !self.ended {
                             let number = self.next_number;
                             self.next_number += 1;
                             self.subscriptions.push_back(Subscription::new(number, reference, ready));
