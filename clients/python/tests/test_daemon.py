@@ -19,6 +19,9 @@ class Calls(Friends):
         with torchat.Client(self.a.socket) as a, torchat.Client(self.b.port) as b:
             self.assertEqual((a.onion, b.onion), (self.onion_a, self.onion_b))
             self.assertIn("SEND", a.welcome["commands"])
+            who = a.whoami()
+            self.assertEqual((who["onion"], who["who"], who["carrier"]), (self.onion_a, "owner", "unix"))
+            self.assertEqual((b.whoami()["carrier"], b.whoami()["rights"]), ("tcp", ["admin"]))
             self.assertEqual(a.send(self.onion_b, "one zwei \U0001f600 \x1b[31m", wait=LONG)["state"], "delivered")
             answers = [a.send(self.onion_b, "two", client_id="k") for _ in range(5)]
             self.assertEqual([answer["duplicate"] for answer in answers], [False, True, True, True, True])
@@ -47,6 +50,7 @@ class Calls(Friends):
         async def talk() -> List[str]:
             async with torchat.aio.Client(self.a.port) as a, torchat.aio.Client(self.b.socket) as b:
                 self.assertEqual((await a.onion(), await b.onion()), (self.onion_a, self.onion_b))
+                self.assertEqual((await a.whoami())["carrier"], "tcp")
                 poll = asyncio.ensure_future(b.call("EVENTS", after=(await b.welcome())["seq"], wait=30,
                                                     filter={"kinds": ["received"]}))
                 await asyncio.gather(*(a.send(self.onion_b, f"{n}", wait=LONG) for n in range(20)))

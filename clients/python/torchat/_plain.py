@@ -13,7 +13,9 @@ from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
 from . import _core, _owner
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
+from ._types import (
+    Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome, WhoAmI,
+)
 
 
 class Link:
@@ -328,6 +330,11 @@ class Client:
         """Any command of docs/CONTROL-API.md. Parameters that are None are left out; `from` and other words of Python's
         are given as `**{"from": ..}`. Raises Refused, Lost, TimedOut."""
         return self._link().call(cmd, parameters, self.timeout if answer_within is None else answer_within)
+
+    def whoami(self) -> WhoAmI:
+        """As whom the daemon takes this program, what that may do, and over what it is connected."""
+        answer: Any = self.call("WHOAMI")
+        return answer  # type: ignore[no-any-return]
 
     def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
              expire: Optional[int] = None) -> SendAnswer:

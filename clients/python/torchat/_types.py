@@ -92,6 +92,21 @@ class Event(_Event, total=False):
     to: int
 
 
+class _WhoAmI(TypedDict):
+    onion: str
+    who: str
+    rights: List[str]
+    carrier: str
+
+
+class WhoAmI(_WhoAmI, total=False):
+    """What `whoami` returns. `who`: "owner", "user" with `uid`, or "token" with its name in `token`."""
+
+    uid: int
+    token: str
+    peers: List[str]
+
+
 class SendAnswer(TypedDict):
     """What `send` returns."""
 

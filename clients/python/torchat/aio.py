@@ -18,7 +18,9 @@ from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
 from . import _core, _owner
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
-from ._types import Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome
+from ._types import (
+    Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome, WhoAmI,
+)
 
 
 class Link:
@@ -318,6 +320,11 @@ class Client:
         """Any command: see `torchat.Client.call`."""
         link = await self._link()
         return await link.call(cmd, parameters, self.timeout if answer_within is None else answer_within)
+
+    async def whoami(self) -> WhoAmI:
+        """As whom the daemon takes this program: see `torchat.Client.whoami`."""
+        answer: Any = await self.call("WHOAMI")
+        return answer  # type: ignore[no-any-return]
 
     async def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
                    expire: Optional[int] = None) -> SendAnswer:

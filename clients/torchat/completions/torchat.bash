@@ -70,6 +70,9 @@ _torchat() {
             torchat,token)
                 cmd="torchat__subcmd__token"
                 ;;
+            torchat,whoami)
+                cmd="torchat__subcmd__whoami"
+                ;;
             torchat__subcmd__contacts,accept)
                 cmd="torchat__subcmd__contacts__subcmd__accept"
                 ;;
@@ -119,7 +122,7 @@ _torchat() {
 
     case "${cmd}" in
         torchat)
-            opts="-h -V --socket --token-file --start --json --raw --help --version host send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions doctor"
+            opts="-h -V --socket --token-file --start --json --raw --help --version host whoami send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1009,6 +1012,28 @@ _torchat() {
         torchat__subcmd__token__subcmd__revoke)
             opts="-h --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        torchat__subcmd__whoami)
+            opts="-h --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

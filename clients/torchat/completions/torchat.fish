@@ -32,6 +32,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print the texts
 complete -c torchat -n "__fish_torchat_needs_command" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_needs_command" -s V -l version -d 'Print version'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "host" -d 'Print your onion'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "whoami" -d 'Print who you are for the daemon: as whom it takes this connection, and what that may do'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when it is safe in the daemon, or at the peer'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print what was received and not read yet, and mark it as read'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "legacy" -d 'Print what old TORchat programs brought, and take it: nothing proves who wrote it'
@@ -55,6 +56,12 @@ complete -c torchat -n "__fish_torchat_using_subcommand host" -l start -d 'Start
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l start -d 'Start torchatd if it does not run, without asking'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l wait -d 'Return when the peer has it, not only the daemon' -r -f -a "delivered\t'The message is safe at the peer'"
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l timeout -d 'How long to wait for that' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within so many seconds' -r

@@ -63,6 +63,8 @@ pub(crate) struct Form {
 pub(crate) enum Command {
     /// Print your onion
     Host,
+    /// Print who you are for the daemon: as whom it takes this connection, and what that may do
+    Whoami,
     /// Send a text; returns when it is safe in the daemon, or at the peer
     Send(Send),
     /// Print what was received and not read yet, and mark it as read

@@ -94,6 +94,7 @@ impl Shell<'_> {
     fn run(&self, command: Command) -> Done {
         match command {
             Command::Host => admin::host(self),
+            Command::Whoami => admin::whoami(self),
             Command::Send(arguments) => send::run(self, &arguments),
             Command::Recv(arguments) => receive::run(self, &arguments),
             Command::Legacy(arguments) => legacy::run(self, &arguments),

@@ -74,8 +74,9 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     let mut house = House::strangers();
     house.alice.stop().unwrap();
     let peer = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd";
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &["host"],
+        &["whoami"],
         &["legacy"],
         &["send", peer, "x"],
         &["recv", "--follow"],

@@ -166,6 +166,7 @@ fn every_command_does_what_it_says() {
         api.ok(request).unwrap()
     };
     assert_eq!(ok(&mut a, json!({"cmd": "HOST"}))["onion"], own);
+    assert_eq!(ok(&mut a, json!({"cmd": "WHOAMI"}))["who"], "owner");
     let status = ok(&mut a, json!({"cmd": "STATUS"}));
     assert!(status["sentence"].is_string() && status["status"]["onion"] == own, "{status}");
 

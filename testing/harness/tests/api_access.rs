@@ -211,6 +211,11 @@ fn a_token_has_its_rights_and_no_others() {
     ] {
         assert_eq!(talk.code(request.clone()), "not-allowed", "{request}");
     }
+    let onion = place.daemon.client().unwrap().host().unwrap();
+    let who = json!({"onion": onion, "who": "token", "token": "cron", "rights": ["send"], "carrier": "tcp"});
+    assert_eq!(talk.ok(json!({"cmd": "WHOAMI"})), who);
+    let who = json!({"onion": onion, "who": "owner", "rights": ["admin"], "carrier": "tcp"});
+    assert_eq!(place.tcp().hello().ok(json!({"cmd": "WHOAMI"})), who);
     let sent = talk.ok(json!({"cmd": "SEND", "peer": OTHER, "text": "the build is green"}));
     assert_eq!(sent["state"], "queued");
     assert_eq!(place.daemon.client().unwrap().history(OTHER, 1).unwrap()[0].text, "the build is green");
@@ -232,6 +237,7 @@ fn a_scoped_token_sees_its_conversations_only() {
     let token = place.make("one", json!({"rights": ["read", "send"], "peers": [OTHER]}));
     let mut talk = place.tcp();
     assert_eq!(talk.prove(&token).unwrap()["peers"], json!([OTHER]));
+    assert_eq!(talk.ok(json!({"cmd": "WHOAMI"}))["peers"], json!([OTHER]));
     let contacts = talk.ok(json!({"cmd": "CONTACTS"}));
     assert_eq!(contacts["contacts"].as_array().unwrap().len(), 1);
     assert_eq!(contacts["contacts"][0]["peer"], OTHER);
@@ -593,11 +599,14 @@ fn users_of_the_group_socket_have_the_rights_of_the_table() {
         json!({"cmd": "ADD", "peer": OTHER, "ref": 3}),
         json!({"cmd": "TOKEN", "action": "list", "ref": 4}),
         json!({"cmd": "EXIT", "ref": 5}),
+        json!({"cmd": "WHOAMI", "ref": 0}),
     ];
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let said = say(STRANGER, &text);
     let mut answers: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     answers.sort_by_key(|answer| answer["ref"].as_i64());
+    let who = answers.remove(0)["ok"].clone();
+    assert_eq!((&who["who"], &who["uid"], &who["carrier"]), (&json!("user"), &json!(STRANGER), &json!("unix")));
     assert_eq!(answers[0]["ok"]["rights"], json!(["read", "send"]));
     assert!(answers[1].get("ok").is_some());
     assert!(answers[2..].iter().all(|answer| answer["error"]["code"] == "not-allowed"), "{said}");

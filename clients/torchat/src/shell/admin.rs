@@ -1,4 +1,4 @@
-//! The daemon itself: `host`, `status`, `token`, `exit`, and the completions.
+//! The daemon itself: `host`, `whoami`, `status`, `token`, `exit`, and the completions.
 
 use super::failure::{Done, Failure};
 use super::format::{self, age, count};
@@ -8,13 +8,37 @@ use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
 use std::io::Write as _;
 use torchat_client::api::Right;
-use torchat_client::api::command::{Exit, Host, Status, TokenAction, Tokens};
+use torchat_client::api::command::{Carrier, Exit, Host, Status, TokenAction, Tokens, Who, WhoAmI, WhoAmIAnswer};
 use torchat_client::names::Purpose;
 use torchat_client::show::shown_line;
 
 pub(super) fn host(shell: &Shell<'_>) -> Done {
     let answer = shell.connect()?.call(&Host {})?;
     shell.answer(&answer, &answer.onion.0.onion())
+}
+
+pub(super) fn whoami(shell: &Shell<'_>) -> Done {
+    let answer = shell.connect()?.call(&WhoAmI {})?;
+    shell.answer(&answer, &taken_as(&answer))
+}
+
+/// Who one is for the daemon, in words: a line each for the onion, the connection, and what it may do.
+fn taken_as(answer: &WhoAmIAnswer) -> String {
+    let who = match answer.who {
+        Who::Owner => "the daemon's own user".to_owned(),
+        Who::User => answer.uid.map_or_else(|| "another user".to_owned(), |uid| format!("user {uid}")),
+        Who::Token => format!("token {}", shown_line(answer.token.as_deref().unwrap_or_default())),
+        Who::Unknown => "somebody that this torchat does not know".to_owned(),
+    };
+    let carrier = match answer.carrier {
+        Carrier::Unix => "the Unix socket",
+        Carrier::Tcp => "the port",
+        Carrier::Unknown => "something that this torchat does not know",
+    };
+    let rights = answer.rights.iter().map(|right| right_name(*right)).collect::<Vec<_>>().join(", ");
+    let peers = answer.peers.as_deref().map(|peers| peers.iter().map(|peer| peer.0.onion()).collect::<Vec<_>>());
+    let peers = peers.map_or_else(String::new, |peers| format!(", only with {}", peers.join(" and ")));
+    format!("onion: {}\nyou are {who}, over {carrier}\nyou may: {rights}{peers}", answer.onion.0.onion())
 }
 
 pub(super) fn status(shell: &Shell<'_>) -> Done {

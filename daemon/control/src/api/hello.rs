@@ -1,12 +1,13 @@
-//! Who is at either end: HELLO, AUTH, HOST.
+//! Who is at either end: HELLO, AUTH, HOST, WHOAMI.
 
 use super::answer::{Done, fail, unsupported};
 use super::connection::{Connection, IN_WORK, SUBSCRIPTIONS};
 use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::PAGE;
-use crate::access::Access;
+use crate::access::{Access, Identity};
+use crate::carrier::Kind;
 use torchat_protocol::control::api::command::{
-    Auth, AuthAnswer, Hello, HelloAnswer, Host, HostAnswer, Limits, Welcome,
+    Auth, AuthAnswer, Carrier, Hello, HelloAnswer, Host, HostAnswer, Limits, Welcome, Who, WhoAmI, WhoAmIAnswer,
 };
 use torchat_protocol::control::api::{self, COMMANDS, Onion};
 use torchat_protocol::limits;
@@ -14,7 +15,7 @@ use torchat_protocol::limits;
 /// Characters of a program's name that the log shows.
 const CLIENT_CHARS: usize = 32;
 
-pub(crate) const ROWS: &[Row] = &[row::<Host>()];
+pub(crate) const ROWS: &[Row] = &[row::<Host>(), row::<WhoAmI>()];
 
 /// HELLO, which comes before any right.
 ///
@@ -81,5 +82,23 @@ fn welcome(access: &Access, connection: &Connection) -> Welcome {
 impl Execute for Host {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<HostAnswer> {
         Course::Now(Ok(HostAnswer { onion: Onion(caller.handle().own()) }))
+    }
+}
+
+impl Execute for WhoAmI {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<WhoAmIAnswer> {
+        let Access { who, rights, peers, .. } = &*caller.access;
+        let (who, uid, token) = match who {
+            Identity::Owner => (Who::Owner, None, None),
+            Identity::User(uid) => (Who::User, Some(*uid), None),
+            Identity::Token(name) => (Who::Token, None, Some(name.clone())),
+        };
+        let carrier = match caller.context.carrier {
+            Kind::Unix => Carrier::Unix,
+            Kind::Tcp => Carrier::Tcp,
+        };
+        let (onion, rights) = (Onion(caller.handle().own()), rights.iter().copied().collect());
+        let peers = peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect());
+        Course::Now(Ok(WhoAmIAnswer { onion, who, uid, token, rights, peers, carrier }))
     }
 }

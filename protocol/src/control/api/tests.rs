@@ -106,6 +106,10 @@ fn words_of_a_later_version_are_read_and_not_taken() {
     let welcome = json!({"onion": PEER, "rights": ["call", "admin"], "commands": [], "seq": 1, "oldest": 1,
         "limits": {"object_bytes": 1, "text_bytes": 1, "requests": 1, "subscriptions": 1, "page": 1}});
     assert_eq!(serde_json::from_value::<command::Welcome>(welcome).unwrap().rights, [Right::Admin]);
+    let who = json!({"onion": PEER, "who": "guest", "rights": ["read", "call"], "carrier": "pigeon"});
+    let who = serde_json::from_value::<command::WhoAmIAnswer>(who).unwrap();
+    assert_eq!((who.who, who.carrier), (command::Who::Unknown, command::Carrier::Unknown));
+    assert_eq!(who.rights, [Right::Read]);
     // A daemon gives no token a right that it does not know.
     let create = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "call"]});
     assert!(read::<command::Tokens>(&create).is_err());

@@ -10,6 +10,8 @@ commands! {
     Auth "AUTH" None => AuthAnswer;
     /// Your onion.
     Host "HOST" Some(Right::Read) => HostAnswer;
+    /// Who you are for this daemon: as whom it takes this connection, what that may do, and over what it came.
+    WhoAmI "WHOAMI" None => WhoAmIAnswer;
 }
 
 records! {
@@ -92,4 +94,59 @@ records! {
         /// Your onion.
         onion: Onion,
     }
+    /// Parameters of WHOAMI.
+    WhoAmI {}
+    /// What WHOAMI answers.
+    WhoAmIAnswer {
+        /// Your onion.
+        onion: Onion,
+        /// As whom this connection is taken.
+        who: Who,
+        /// For `user`: the uid, as the kernel says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        /// For `token`: the name of the token that was proven.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// The rights of this connection.
+        #[serde(deserialize_with = "crate::control::api::known_rights")]
+        rights: Vec<Right>,
+        /// The conversations that they are good for; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peers: Option<Vec<Onion>>,
+        /// Over what it came.
+        carrier: Carrier,
+    }
+}
+
+/// As whom a connection is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// The user who runs the daemon.
+    Owner,
+    /// Another user of this machine.
+    User,
+    /// Whoever has proven a token.
+    Token,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// What a connection comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Carrier {
+    /// A Unix socket.
+    Unix,
+    /// The loopback port.
+    Tcp,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
