@@ -14,7 +14,7 @@ use pty::{Home, Screen, client};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_client::api::{Address, Connection, Onion, command};
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_engine::store::{Retention, Store};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
@@ -140,7 +140,8 @@ fn fill(path: &Path, conversations: usize, messages: usize) -> anyhow::Result<()
     let mut store = Store::open(path)?;
     store.set_retention(Retention { events: 1_000, ..Retention::default() });
     let mut lanes: Vec<(PeerId, Lane)> = onions().map(|onion| onion.0).zip(lanes()).take(conversations).collect();
-    let ops: Vec<Op> = lanes.iter().map(|(peer, _)| Op::Contact { peer: *peer, at_ms: FIRST_MS }).collect();
+    let ops: Vec<Op> =
+        lanes.iter().map(|(peer, _)| Op::Contacts(ContactOp::Add { peer: *peer, at_ms: FIRST_MS })).collect();
     store.commit(FIRST_MS, &ops)?;
     for first in (0..messages).step_by(COMMIT) {
         let mut ops = Vec::new();
@@ -154,8 +155,8 @@ fn fill(path: &Path, conversations: usize, messages: usize) -> anyhow::Result<()
         let at_ms = moment(first + COMMIT)?;
         for (peer, lane) in &lanes {
             let (peer, upto, chain) = (*peer, lane.sent, lane.sent_chain);
-            ops.push(Op::Delivered { peer, lane: lane.lane, upto, chain, late: Vec::new(), at_ms });
-            ops.push(Op::ReadUpto { peer, upto: i64::MAX, limit: u32::MAX });
+            ops.push(Op::Chat(ChatOp::Delivered { peer, lane: lane.lane, upto, chain, late: Vec::new(), at_ms }));
+            ops.push(Op::Chat(ChatOp::ReadUpto { peer, upto: i64::MAX, limit: u32::MAX }));
         }
         store.commit(at_ms, &ops)?;
         while store.index(INDEX)? {}
@@ -185,12 +186,12 @@ impl Lane {
             self.sent += 1;
             self.sent_chain = self.sent_chain.next(mid);
             let (seq, chain) = (self.sent, self.sent_chain);
-            Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms: None, client: None, text }
+            Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, at_ms, until_ms: None, client: None, text })
         } else {
             self.received += 1;
             self.received_chain = self.received_chain.next(mid);
             let (seq, chain) = (self.received, self.received_chain);
-            Op::Receive { peer, lane, seq, chain, mid, sent_s: at_ms.unsigned_abs() / 1000, at_ms, text }
+            Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, sent_s: at_ms.unsigned_abs() / 1000, at_ms, text })
         })
     }
 }

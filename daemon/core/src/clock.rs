@@ -6,7 +6,7 @@
 //! leap of more than a week counts from the leap on: it may bear the time of a clock that was wrong (a machine without a
 //! battery starts in 1970). Such a leap may have been a long sleep; then it is only kept longer.
 
-use crate::op::Op;
+use crate::op::{LogOp, Op};
 use crate::policy::Liveness;
 use crate::time::{Believed, Now};
 use crate::turn::Context;
@@ -99,7 +99,7 @@ impl Clock {
             && let Some(at_ms) = self.since_ms
         {
             self.untold = false;
-            ctx.write(Op::ClockSet { at_ms });
+            ctx.write(Op::Log(LogOp::ClockSet { at_ms }));
         }
     }
 }

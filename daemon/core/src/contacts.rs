@@ -8,7 +8,7 @@
 use crate::account::{Account, Kind, Payer};
 use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::later::Later;
-use crate::op::Op;
+use crate::op::{ContactOp, Op};
 use crate::policy::{Policy, Strangers};
 use crate::snapshot::{ContactRequest, Intro, InviteRow, PeerSnapshot};
 use crate::time::{Believed, Now};
@@ -188,7 +188,7 @@ impl Contacts {
         };
         if row.intro != intro {
             row.intro = intro.clone();
-            ctx.write(Op::Intro { peer, intro });
+            ctx.write(Op::Contacts(ContactOp::Intro { peer, intro }));
         }
     }
 
@@ -196,7 +196,7 @@ impl Contacts {
     pub(crate) fn asked_again(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
         let at_ms = ctx.now.wall_ms;
         self.peers.entry(peer).or_default().added_ms = Some(at_ms);
-        ctx.write(Op::Contact { peer, at_ms });
+        ctx.write(Op::Contacts(ContactOp::Add { peer, at_ms }));
     }
 
     pub(crate) fn make_contact(&mut self, ctx: &mut Context<'_>, later: &mut Later, peer: PeerId) {
@@ -204,10 +204,10 @@ impl Contacts {
         let row = self.peers.entry(peer).or_default();
         row.contact = true;
         row.added_ms = Some(at_ms);
-        ctx.write(Op::Contact { peer, at_ms });
+        ctx.write(Op::Contacts(ContactOp::Add { peer, at_ms }));
         if let Some(request) = row.request.take() {
             later.forget_request(peer);
-            ctx.write(Op::Request { peer, request: None });
+            ctx.write(Op::Contacts(ContactOp::Request { peer, request: None }));
             if !request.nick.is_empty() {
                 self.calls_itself(ctx, peer, request.nick);
             }
@@ -216,26 +216,26 @@ impl Contacts {
 
     fn calls_itself(&mut self, ctx: &mut Context<'_>, peer: PeerId, nick: String) {
         self.peers.entry(peer).or_default().nick = Some(nick.clone());
-        ctx.write(Op::Nick { peer, nick });
+        ctx.write(Op::Contacts(ContactOp::Nick { peer, nick }));
     }
 
     /// The user refuses its request.
     pub(crate) fn refuse(&mut self, ctx: &mut Context<'_>, later: &mut Later, peer: PeerId) {
         if let Some(request) = self.peers.get_mut(&peer).and_then(|row| row.request.as_mut()) {
             request.refused = true;
-            ctx.write(Op::Request { peer, request: Some(request.clone()) });
+            ctx.write(Op::Contacts(ContactOp::Request { peer, request: Some(request.clone()) }));
             later.forget_request(peer);
         }
     }
 
     pub(crate) fn block(&mut self, ctx: &mut Context<'_>, peer: PeerId, blocked: bool) {
         self.peers.entry(peer).or_default().blocked = blocked;
-        ctx.write(Op::Block { peer, blocked });
+        ctx.write(Op::Contacts(ContactOp::Block { peer, blocked }));
     }
 
     pub(crate) fn rename(&mut self, ctx: &mut Context<'_>, peer: PeerId, name: Option<String>) {
         self.peers.entry(peer).or_default().petname.clone_from(&name);
-        ctx.write(Op::Petname { peer, name });
+        ctx.write(Op::Contacts(ContactOp::Petname { peer, name }));
     }
 
     /// A contact, or a stranger that asked, becomes a stranger that did not; whether it was a contact.
@@ -246,11 +246,11 @@ impl Contacts {
         row.intro = Intro::default();
         row.petname = None;
         if row.request.take().is_some() {
-            ctx.write(Op::Request { peer, request: None });
+            ctx.write(Op::Contacts(ContactOp::Request { peer, request: None }));
             later.forget_request(peer);
         }
         if was_contact {
-            ctx.write(Op::Remove { peer });
+            ctx.write(Op::Contacts(ContactOp::Remove { peer }));
         }
         was_contact
     }
@@ -299,7 +299,7 @@ impl Contacts {
         let Some(row) = self.peers.get_mut(&peer).filter(changed) else { return };
         if account.pay(ctx.now.mono_ms, peer, Kind::States, 1) {
             row.waiting_stored = row.waiting;
-            ctx.write(Op::Waiting { peer, waiting: row.waiting });
+            ctx.write(Op::Contacts(ContactOp::Waiting { peer, waiting: row.waiting }));
         } else {
             account.wait(ctx.now.mono_ms, peer, Kind::States, 1);
         }
@@ -361,9 +361,9 @@ impl Contacts {
         self.invites.remove(&hash);
         // One that is too old is answered like none, so its end is written later, too.
         if over {
-            write_some_time(ctx, later, Op::InviteGone { hash })
+            write_some_time(ctx, later, Op::Contacts(ContactOp::InviteGone { hash }))
         } else {
-            ctx.write(Op::InviteGone { hash })
+            ctx.write(Op::Contacts(ContactOp::InviteGone { hash }))
         }
         !over
     }
@@ -402,7 +402,7 @@ impl Contacts {
         let request = ContactRequest { nick, text, at_ms: ctx.now.wall_ms, refused: false };
         row.request = Some(request.clone());
         later.forget_request(peer);
-        write_some_time(ctx, later, Op::Request { peer, request: Some(request) });
+        write_some_time(ctx, later, Op::Contacts(ContactOp::Request { peer, request: Some(request) }));
     }
 
     /// The user sees it and the store has it not: as if it had not come. The peer asks again at its next link.
@@ -433,7 +433,7 @@ impl Contacts {
             let lifetime = lifetime_ms.max(0).unsigned_abs();
             let end = End { until_ms: invite.until_ms, mono_ms: Some(now.mono_ms.saturating_add(lifetime)) };
             self.invites.insert(invite.hash, end);
-            ctx.write(Op::Invite { invite });
+            ctx.write(Op::Contacts(ContactOp::Invite { invite }));
             Answer::Invited(secret)
         };
         ctx.answer(request, answer);
@@ -442,7 +442,7 @@ impl Contacts {
     fn forget_old_invites(&mut self, ctx: &mut Context<'_>, believed: Option<Believed>) {
         let (now, grace_ms) = (ctx.now, ctx.policy.requests.kept_ms);
         let old = self.invites.extract_if(.., |_, end| end.is_over(now, believed, grace_ms) == Some(true));
-        ctx.ops().extend(old.map(|(hash, _)| Op::InviteGone { hash }));
+        ctx.ops().extend(old.map(|(hash, _)| Op::Contacts(ContactOp::InviteGone { hash })));
     }
 
     /// Drops invites and requests, and refusals, that are too old. Returns the peers whose requests went.
@@ -454,7 +454,7 @@ impl Contacts {
             if row.request.as_ref().is_some_and(|request| request.at_ms < born) {
                 row.request = None;
                 later.forget_request(*peer);
-                ctx.write(Op::Request { peer: *peer, request: None });
+                ctx.write(Op::Contacts(ContactOp::Request { peer: *peer, request: None }));
                 old.push(*peer);
             }
         }

@@ -1,8 +1,8 @@
 //! Whom to dial, and when.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, NetworkEffect};
 use crate::input::DialFailure;
-use crate::op::Op;
+use crate::op::{ContactOp, Op};
 use crate::policy::{DialPolicy, Policy};
 use crate::rate::{Bucket, Rate};
 use crate::snapshot::PeerSnapshot;
@@ -417,7 +417,7 @@ impl Dialling {
             dials.running = true;
             dials.last_started = Some(ctx.now.mono_ms);
             self.running += 1;
-            ctx.act(Effect::Dial { peer, last_circuits });
+            ctx.act(Effect::Network(NetworkEffect::Dial { peer, last_circuits }));
         }
     }
 
@@ -501,7 +501,7 @@ impl Dialling {
         let Some(dials) = self.peers.get(&peer).filter(|dials| dials.wants(about.owes)) else { return };
         if about.owes && ctx.conditions.writable {
             let next_ms = ctx.now.wall_ms.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
-            ctx.write(Op::Retry { peer, attempts: dials.attempts, next_ms });
+            ctx.write(Op::Contacts(ContactOp::Retry { peer, attempts: dials.attempts, next_ms }));
         }
         self.plan(peer, ctx.now.mono_ms + pause);
     }
@@ -583,7 +583,7 @@ mod tests {
         turn(&mut dialling, NOW, offline, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
         assert!(turn(&mut dialling, later, offline, |_, _| {}).effects.is_empty());
         let dialled = turn(&mut dialling, later, USABLE, |_, _| {});
-        assert_eq!(dialled.effects, [Effect::Dial { peer: peer(), last_circuits: false }]);
+        assert_eq!(dialled.effects, [Effect::Network(NetworkEffect::Dial { peer: peer(), last_circuits: false })]);
         let again = turn(&mut dialling, later, USABLE, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
         assert!(again.effects.is_empty(), "one dial at a time");
     }
@@ -601,7 +601,7 @@ mod tests {
             loop {
                 now = Now { wall_ms: now.wall_ms + 1_000, mono_ms: now.mono_ms + 1_000 };
                 let effects = turn(&mut dialling, now, USABLE, |_, _| {}).effects;
-                if let [Effect::Dial { last_circuits, .. }] = effects.as_slice() {
+                if let [Effect::Network(NetworkEffect::Dial { last_circuits, .. })] = effects.as_slice() {
                     last.push(*last_circuits);
                     break;
                 }
@@ -610,7 +610,7 @@ mod tests {
                 dialling.failed(ctx, peer(), DialFailure::PeerDown, "not found".into(), about(0, false));
             })
             .ops;
-            assert!(matches!(ops.as_slice(), [Op::Retry { .. }]), "the pause is stored");
+            assert!(matches!(ops.as_slice(), [Op::Contacts(ContactOp::Retry { .. })]), "the pause is stored");
         }
         assert_eq!(last, [false, true, false]);
     }

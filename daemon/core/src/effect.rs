@@ -1,12 +1,25 @@
 //! What a turn wants done.
 
-use crate::input::{Answer, LinkId, RequestId};
-use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::message::{ByeReason, PeerMessage, SkipReason};
+mod chat;
+mod link;
+mod network;
+
+pub use chat::ChatEffect;
+pub use link::LinkEffect;
+pub use network::NetworkEffect;
+
+use crate::input::{Answer, RequestId};
+use torchat_protocol::id::PeerId;
 
 /// One thing to do after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// Something to do on a link.
+    Link(LinkEffect),
+    /// A dial, or a mending of what carries dials.
+    Network(NetworkEffect),
+    /// What became of messages that somebody may wait for.
+    Chat(ChatEffect),
     /// Answer a client.
     Answer {
         /// Its request.
@@ -14,68 +27,8 @@ pub enum Effect {
         /// The answer.
         answer: Answer,
     },
-    /// Say something over a link.
-    Say {
-        /// The link.
-        link: LinkId,
-        /// The message.
-        message: PeerMessage,
-    },
-    /// Send stored messages over a link, in order.
-    Transmit {
-        /// The link.
-        link: LinkId,
-        /// The receiver.
-        peer: PeerId,
-        /// The lane.
-        lane: LaneId,
-        /// The first number and the digest before it.
-        first: u64,
-        /// The digest before the first.
-        prev: Chain,
-        /// How many.
-        count: u64,
-    },
-    /// End a link, after what was said before.
-    Close {
-        /// The link.
-        link: LinkId,
-        /// Last words, if any.
-        bye: Option<ByeReason>,
-    },
-    /// Dial a peer. Ends in `LinkUp` or `DialFailed`, always.
-    Dial {
-        /// The peer.
-        peer: PeerId,
-        /// Whether to use the circuits of the last dial that worked, once, after the peer was "not found".
-        last_circuits: bool,
-    },
-    /// Give up every dial that runs. Each ends in `DialFailed` as if it had timed out.
-    DropDials,
-    /// Give later dials a way into the network of their own.
-    Renew,
-    /// Dial our own service as a stranger would. Ends in `SelfChecked`, always.
-    SelfCheck,
-    /// Nothing less mends the daemon than a new process that goes on with the same store.
-    Replace,
     /// Something that the user should know, once.
     Notice(Notice),
-    /// Messages were taken back before they were delivered.
-    TakenBack {
-        /// The peer.
-        peer: PeerId,
-        /// Which.
-        mids: Vec<MessageId>,
-        /// Why.
-        why: SkipReason,
-    },
-    /// Messages are durable at the peer.
-    Delivered {
-        /// The peer.
-        peer: PeerId,
-        /// Which.
-        mids: Vec<MessageId>,
-    },
 }
 
 /// What the user should know.

@@ -3,7 +3,7 @@
 //! What would tell a stranger that something was stored of it is written some random seconds later (see `contacts`), and
 //! that a link came up in the next turn (see `presence`), so that its first words do not wait for the disk.
 
-use crate::op::Op;
+use crate::op::{ContactOp, Op};
 use torchat_protocol::id::PeerId;
 
 /// Operations that wait, in the order in which they were decided.
@@ -30,6 +30,7 @@ impl Later {
 
     /// A request waits for its writing no longer: something else became of it.
     pub(crate) fn forget_request(&mut self, peer: PeerId) {
-        self.waiting.retain(|(_, op)| !matches!(op, Op::Request { peer: asker, .. } if *asker == peer));
+        self.waiting
+            .retain(|(_, op)| !matches!(op, Op::Contacts(ContactOp::Request { peer: asker, .. }) if *asker == peer));
     }
 }

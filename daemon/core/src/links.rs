@@ -1,6 +1,6 @@
 //! Links: who is at the other end, whether it still lives, which of two to one peer stays.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, LinkEffect};
 use crate::input::LinkId;
 use crate::time::Now;
 use crate::turn::Context;
@@ -270,7 +270,7 @@ impl Links {
     pub(crate) fn close(&mut self, ctx: &mut Context<'_>, id: LinkId, bye: Option<ByeReason>) -> Option<PeerId> {
         let link = self.links.get_mut(&id).filter(|link| link.is_open())?;
         link.phase = Phase::Closing;
-        ctx.act(Effect::Close { link: id, bye });
+        ctx.act(Effect::Link(LinkEffect::Close { link: id, bye }));
         Some(link.peer)
     }
 
@@ -492,7 +492,7 @@ impl Links {
                 continue;
             };
             link.phase = Phase::Closing;
-            ctx.act(Effect::Close { link: *id, bye });
+            ctx.act(Effect::Link(LinkEffect::Close { link: *id, bye }));
             closed.push((*id, link.peer));
         }
         closed

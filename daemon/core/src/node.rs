@@ -27,7 +27,7 @@ use crate::clock::{CALM_MS, Clock};
 use crate::contacts::Contacts;
 use crate::dialling::Dialling;
 use crate::entropy::{self, Entropy};
-use crate::input::Input;
+use crate::input::{Input, LegacyInput};
 use crate::later::Later;
 use crate::links::Links;
 use crate::notices::Notices;
@@ -187,25 +187,14 @@ impl Parts {
 
     fn take(&mut self, ctx: &mut Context<'_>, input: Input) {
         match input {
-            Input::Send { request, peer, text, client, expire_ms } => {
-                self.send(ctx, request, crate::chat::sending::Text { peer, text, client, expire_ms });
+            Input::Chat(input) => self.asked_of_messages(ctx, input),
+            Input::Contacts(input) => self.asked_of_peers(ctx, input),
+            Input::Legacy(LegacyInput::Came(message)) => self.chat.legacy.came(ctx, message),
+            Input::Legacy(LegacyInput::Taken { request, row, at_ms }) => {
+                self.chat.legacy.taken(ctx, request, row, at_ms);
             }
-            Input::Contact { request, peer, change } => self.change_contact(ctx, request, peer, change),
-            Input::Invite { request, lifetime_ms } => self.invite(ctx, request, lifetime_ms),
-            Input::Read { request, peer, row } => self.read(ctx, request, peer, row),
-            Input::ReadUpto { request, peer, upto, limit } => self.read_upto(ctx, request, peer, upto, limit),
-            Input::Cancel { request, peer, mid } => self.cancel(ctx, request, peer, mid),
-            Input::Legacy(message) => self.chat.legacy.came(ctx, message),
-            Input::LegacyTaken { request, row, at_ms } => self.chat.legacy.taken(ctx, request, row, at_ms),
-            Input::SelfChecked { failure } => self.supervision.checked(ctx, failure),
-            Input::LinkUp { link, peer, outgoing, binding, epoch } => {
-                self.link_up(ctx, crate::links::NewLink { id: link, peer, outgoing, binding }, epoch);
-            }
-            Input::Message { link, message } => self.message(ctx, link, message),
-            Input::Heard { link, unfinished } => self.bytes_came(ctx, link, unfinished),
-            Input::LinkDown { link, reason } => self.link_down(ctx, link, reason),
-            Input::DialFailed { peer, failure, reason } => self.dial_failed(ctx, peer, failure, reason),
-            Input::Network { usable } => self.network(ctx, usable),
+            Input::Link(input) => self.of_link(ctx, input),
+            Input::Network(input) => self.of_network(ctx, input),
             Input::Storage { writable } => self.storage(ctx, writable),
             Input::Stop => self.stop(ctx),
         }

@@ -3,7 +3,7 @@
 use crate::account::{Kind, Payer};
 use crate::input::LinkId;
 use crate::later::Later;
-use crate::op::Op;
+use crate::op::{ContactOp, LogOp, Op};
 use crate::snapshot::PeerSnapshot;
 use crate::turn::Context;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ impl Presence {
         }
         self.run_known = true;
         self.runs.insert(self.run);
-        ctx.write(Op::Run { run: self.run, at_ms: ctx.now.wall_ms });
+        ctx.write(Op::Log(LogOp::Run { run: self.run, at_ms: ctx.now.wall_ms }));
     }
 
     /// This run, if peers may hear of it.
@@ -178,7 +178,7 @@ impl Presence {
         // An epoch that it cannot pay for is pinned by its next link.
         if epoch > seen.epoch && ctx.conditions.writable && payer.pay(Kind::Notes, 1) {
             seen.epoch = epoch;
-            ctx.write(Op::Met { peer, epoch, run: seen.met });
+            ctx.write(Op::Contacts(ContactOp::Met { peer, epoch, run: seen.met }));
         }
         Copy::Current
     }
@@ -232,7 +232,7 @@ impl Presence {
         // What it cannot pay for stays as it was: the run of before is told of, again.
         if run.is_some() && seen.met != run && payer.pay(Kind::Notes, 1) {
             seen.met = run;
-            ctx.write(Op::Met { peer, epoch: seen.epoch, run });
+            ctx.write(Op::Contacts(ContactOp::Met { peer, epoch: seen.epoch, run }));
         }
     }
 
@@ -245,7 +245,7 @@ impl Presence {
         let seen = self.peers.entry(contact).or_default();
         if seen.at_ms.is_none_or(|seen| (at_ms - seen).abs() >= SEEN_STEP_MS) {
             seen.at_ms = Some(at_ms);
-            ctx.write(Op::Seen { peer: contact, at_ms });
+            ctx.write(Op::Contacts(ContactOp::Seen { peer: contact, at_ms }));
         }
     }
 
@@ -256,7 +256,7 @@ impl Presence {
         let seen = self.peers.entry(contact).or_default();
         if seen.at_ms != Some(at_ms) && ctx.conditions.writable {
             seen.at_ms = Some(at_ms);
-            ctx.write(Op::Seen { peer: contact, at_ms });
+            ctx.write(Op::Contacts(ContactOp::Seen { peer: contact, at_ms }));
         }
     }
 
@@ -274,7 +274,7 @@ impl Presence {
     pub(crate) fn appear(&mut self, ctx: &mut Context<'_>, contact: PeerId, hidden: bool) {
         let changed = if hidden { self.hidden.insert(contact) } else { self.hidden.remove(&contact) };
         if changed {
-            ctx.write(Op::Hidden { peer: contact, hidden });
+            ctx.write(Op::Contacts(ContactOp::Hidden { peer: contact, hidden }));
         }
     }
 
@@ -290,7 +290,7 @@ impl Presence {
             return;
         }
         self.peers.entry(peer).or_default().shown_up = up;
-        let op = Op::Link { peer, up };
+        let op = Op::Log(LogOp::Link { peer, up });
         // The end of a link is written down anyway, and a daemon that stops has no next turn.
         if up && !ctx.conditions.stopping { later.push(ctx.now.mono_ms, op) } else { ctx.write(op) }
     }

@@ -3,7 +3,7 @@
 //! Only what was tried counts: a link, a failed dial, a dial of our own service. Tor's own words are shown, but they are
 //! no evidence: arti's service calls itself unreachable while it is reached, and running while it is not.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, NetworkEffect};
 use crate::input::DialFailure;
 use crate::policy::RepairPolicy;
 use crate::time::Now;
@@ -161,18 +161,18 @@ impl Supervision {
         let due = self.check.due.is_some_and(|due| due <= now.mono_ms);
         if due && usable && !self.check.running && policy.self_check_ms > 0 {
             self.check.running = true;
-            ctx.act(Effect::SelfCheck);
+            ctx.act(Effect::Network(NetworkEffect::SelfCheck));
         }
         if self.wants_renewal(now, policy) {
             self.renewed = Some(now.mono_ms);
             self.renewals = self.renewals.saturating_add(1);
             self.failed_since = false;
-            ctx.act(Effect::Renew);
+            ctx.act(Effect::Network(NetworkEffect::Renew));
         }
         if !self.replacing && self.wants_replacement(now, usable, policy) {
             // Whoever runs us may not be able to; then everything else goes on.
             self.replacing = true;
-            ctx.act(Effect::Replace);
+            ctx.act(Effect::Network(NetworkEffect::Replace));
         }
     }
 

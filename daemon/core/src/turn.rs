@@ -1,6 +1,6 @@
 //! One turn: what everybody who decides in it is given, and what it yields.
 
-use crate::effect::Effect;
+use crate::effect::{Effect, LinkEffect};
 use crate::entropy::{self, Entropy};
 use crate::input::{Answer, LinkId, RequestId};
 use crate::op::Op;
@@ -62,7 +62,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn say(&mut self, link: LinkId, message: PeerMessage) {
-        self.act(Effect::Say { link, message });
+        self.act(Effect::Link(LinkEffect::Say { link, message }));
     }
 
     pub(crate) fn answer(&mut self, request: RequestId, answer: Answer) {

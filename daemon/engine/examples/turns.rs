@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_engine::store::Store;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
@@ -60,7 +60,8 @@ impl Ours {
         for n in 1..=PEERS {
             peers.push(LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000)?.peer_id());
         }
-        let contacts: Vec<_> = peers.iter().map(|peer| Op::Contact { peer: *peer, at_ms: 0 }).collect();
+        let contacts: Vec<_> =
+            peers.iter().map(|peer| Op::Contacts(ContactOp::Add { peer: *peer, at_ms: 0 })).collect();
         store.commit(0, &contacts)?;
         Ok(Self { store, peers, sent: 0 })
     }
@@ -74,7 +75,7 @@ impl Ours {
             // As random as ids are.
             let mid = MessageId(Chain([seq as u8; 16]).next(MessageId(u128::from(self.sent).to_be_bytes())).0);
             let (lane, chain, text) = (LaneId(peer.as_bytes()[..8].try_into()?), Chain([0; 16]), TEXT.to_owned());
-            ops.push(Op::Queue {
+            ops.push(Op::Chat(ChatOp::Queue {
                 peer,
                 mid,
                 lane,
@@ -84,7 +85,7 @@ impl Ours {
                 until_ms: None,
                 client: None,
                 text,
-            });
+            }));
         }
         self.store.commit(1_800_000_000_000, &ops)?;
         Ok(())

@@ -32,9 +32,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use torchat_core::effect::Effect;
-use torchat_core::input::{Input, LinkId, RequestId};
+use torchat_core::input::{Input, LinkId, LinkInput, NetworkInput, RequestId};
 use torchat_core::node::Node;
-use torchat_core::op::Op;
+use torchat_core::op::{LogOp, Op};
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_transport::{NetworkStatus, Transport};
 
@@ -200,7 +200,7 @@ impl Engine {
     fn accept(&mut self, event: Event, inputs: &mut Vec<Input>, room: &mut Vec<OwnedSemaphorePermit>) {
         match event {
             Event::Core { input, room: taken } => {
-                if let Input::LinkDown { link, .. } = &input {
+                if let Input::Link(LinkInput::Down { link, .. }) = &input {
                     self.links.remove(link);
                 }
                 room.extend(taken);
@@ -208,7 +208,7 @@ impl Engine {
             }
             Event::LinkUp { link, peer, outgoing, binding, epoch, handle } => {
                 self.links.insert(link, handle);
-                inputs.push(Input::LinkUp { link, peer, outgoing, binding, epoch });
+                inputs.push(Input::Link(LinkInput::Up { link, peer, outgoing, binding, epoch }));
             }
             Event::Request { request, reply } => self.take_request(request, reply, inputs),
             Event::Condemned(why) => self.condemn(why),
@@ -220,7 +220,7 @@ impl Engine {
         self.outlook.send_modify(|version| *version += 1);
         if now.usable != self.network_usable {
             self.network_usable = now.usable;
-            inputs.push(Input::Network { usable: now.usable });
+            inputs.push(Input::Network(NetworkInput::State { usable: now.usable }));
             self.tell_network(&now);
         }
     }
@@ -228,7 +228,7 @@ impl Engine {
     /// Says in the event log how the way into the network is. While the store takes no writes, only the last word counts.
     fn tell_network(&mut self, status: &NetworkStatus) {
         self.untold.clear();
-        self.untold.push(Op::Network { usable: status.usable, sentence: status.sentence.clone() });
+        self.untold.push(Op::Log(LogOp::Network { usable: status.usable, sentence: status.sentence.clone() }));
     }
 
     /// The clean end: last words to every link, what clients asked for is written, the log is folded into the file.
@@ -248,7 +248,9 @@ impl Engine {
             let said = async {
                 while !self.links.is_empty() {
                     match self.events.recv().await {
-                        Some(Event::Core { input: Input::LinkDown { link, .. }, .. }) => drop(self.links.remove(&link)),
+                        Some(Event::Core { input: Input::Link(LinkInput::Down { link, .. }), .. }) => {
+                            drop(self.links.remove(&link))
+                        }
                         Some(_) => {}
                         None => break,
                     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use torchat_core::input::Input;
+use torchat_core::input::{Input, LegacyInput};
 use torchat_protocol::legacy::{LegacyError, OldMessage, Reader};
 use torchat_transport::BoxStream;
 
@@ -89,7 +89,7 @@ impl LegacyAcceptor {
             return;
         };
         // The engine is gone only when the daemon stops.
-        let _ = mailbox.send(Event::Core { input: Input::Legacy(message), room: vec![room] }).await;
+        let _ = mailbox.send(Event::Core { input: Input::Legacy(LegacyInput::Came(message)), room: vec![room] }).await;
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::refusal::Refusal;
 use tokio::sync::oneshot;
-use torchat_core::input::{ContactChange, Input, RequestId};
+use torchat_core::input::{ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId};
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
 
 /// What a client asks. Everything that it changes is durable before it is answered, if nothing else is said.
@@ -114,16 +114,20 @@ impl Request {
     /// What the core hears of it. `None`: nothing, it is answered without the core.
     pub(crate) fn input(self, request: RequestId) -> Option<Input> {
         Some(match self {
-            Self::Send { peer, text, client, expire_ms } => {
-                Input::Send { request, peer, text, client: client.map(|(client, _)| client), expire_ms }
-            }
-            Self::Cancel { peer, mid } => Input::Cancel { request, peer, mid },
+            Self::Send { peer, text, client, expire_ms } => Input::Chat(ChatInput::Send {
+                request,
+                peer,
+                text,
+                client: client.map(|(client, _)| client),
+                expire_ms,
+            }),
+            Self::Cancel { peer, mid } => Input::Chat(ChatInput::Cancel { request, peer, mid }),
             Self::Wait { .. } => return None,
-            Self::Contact { peer, change } => Input::Contact { request, peer, change },
-            Self::Invite { lifetime_ms } => Input::Invite { request, lifetime_ms },
-            Self::Read { peer, row } => Input::Read { request, peer, row },
-            Self::Seen { peer, upto, limit } => Input::ReadUpto { request, peer, upto, limit },
-            Self::LegacyTaken { row, at_ms } => Input::LegacyTaken { request, row, at_ms },
+            Self::Contact { peer, change } => Input::Contacts(ContactInput::Change { request, peer, change }),
+            Self::Invite { lifetime_ms } => Input::Contacts(ContactInput::Invite { request, lifetime_ms }),
+            Self::Read { peer, row } => Input::Chat(ChatInput::Read { request, peer, row }),
+            Self::Seen { peer, upto, limit } => Input::Chat(ChatInput::ReadUpto { request, peer, upto, limit }),
+            Self::LegacyTaken { row, at_ms } => Input::Legacy(LegacyInput::Taken { request, row, at_ms }),
         })
     }
 }

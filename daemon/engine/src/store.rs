@@ -43,7 +43,7 @@ use rusqlite::{Connection, OpenFlags};
 use share::Shares;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, Op};
 use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
 
@@ -316,7 +316,9 @@ impl Store {
             words: None,
             out: &mut applied,
         };
-        for ops in ops.chunk_by(|op, next| matches!((op, next), (Op::Queue { .. }, Op::Queue { .. }))) {
+        for ops in ops
+            .chunk_by(|op, next| matches!((op, next), (Op::Chat(ChatOp::Queue { .. }), Op::Chat(ChatOp::Queue { .. }))))
+        {
             changes.apply_all(ops)?;
         }
         changes.write_events()?;

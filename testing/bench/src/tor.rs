@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tap::Tap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_engine::handle::{DeliveryWait, Handle};
 use torchat_engine::store::{Store, Writer};
 use torchat_engine::{DialTimes, Engine, EngineConfig, Running, Storage, World};
@@ -214,7 +214,7 @@ impl Commits {
     async fn open(path: &Path, peer: PeerId) -> anyhow::Result<Self> {
         let writer = Writer::threaded(Store::open(path)?)?;
         let lane = LaneId([1; 8]);
-        let ops = vec![Op::Contact { peer, at_ms: 0 }];
+        let ops = vec![Op::Contacts(ContactOp::Add { peer, at_ms: 0 })];
         writer.write(0, ops, Vec::new()).await??;
         Ok(Self { writer, peer, lane, chain: Chain::EMPTY, seq: 0 })
     }
@@ -225,7 +225,7 @@ impl Commits {
         mid[..8].copy_from_slice(&self.seq.to_be_bytes());
         let mid = MessageId(mid);
         self.chain = self.chain.next(mid);
-        let op = Op::Queue {
+        let op = Op::Chat(ChatOp::Queue {
             peer: self.peer,
             mid,
             lane: self.lane,
@@ -235,7 +235,7 @@ impl Commits {
             until_ms: None,
             client: None,
             text: "x".repeat(TEXT),
-        };
+        });
         let begun = Instant::now();
         self.writer.write(0, vec![op], Vec::new()).await??;
         Ok(begun.elapsed())

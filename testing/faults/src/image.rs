@@ -53,6 +53,36 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// A disk with files on it, all of them durable.
+    #[must_use]
+    pub fn with<'a>(files: impl IntoIterator<Item = (&'a str, Vec<u8>)>) -> Self {
+        let mut disk = Self::default();
+        for (name, durable) in files {
+            disk.files.push(File { durable, pending: Vec::new() });
+            let index = disk.files.len() - 1;
+            disk.live.insert(name.to_owned(), index);
+            disk.durable.insert(name.to_owned(), index);
+        }
+        disk
+    }
+
+    /// What a kill leaves: all that has happened, and what is under way up to here.
+    #[must_use]
+    pub fn killed(&self, under_way: &[&Call]) -> Image {
+        let mut disk = self.clone();
+        for call in under_way {
+            disk.apply(call);
+        }
+        let live = disk.live.iter().filter(|(name, _)| !name.ends_with("-shm"));
+        live.filter_map(|(name, index)| {
+            let file = disk.files.get(*index)?;
+            let mut bytes = file.durable.clone();
+            file.pending.iter().for_each(|(_, op)| perform(&mut bytes, op));
+            Some((name.clone(), bytes))
+        })
+        .collect()
+    }
+
     /// Takes a change that has happened.
     pub fn apply(&mut self, call: &Call) {
         let index = self.live.get(&call.name).copied();

@@ -4,7 +4,10 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torchat_faults::{consumers, errors, kill, powercut, syncs, torstate};
+use torchat_faults::{consumers, errors, kill, migration, powercut, syncs, torstate};
+
+/// Images of power cuts at each moment of a store's step to a new version.
+const MIGRATION_CUTS: usize = 8;
 
 #[derive(Parser)]
 #[command(name = "faults", about = "What kill -9, failing disks and power cuts may not break")]
@@ -69,6 +72,9 @@ enum Task {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// What `powercut` of a store's new version records.
+    #[command(hide = true)]
+    Migrate { database: PathBuf },
     /// The writer whose losses show that `powercut` can find some.
     #[command(hide = true)]
     Rows {
@@ -130,6 +136,10 @@ fn run() -> anyhow::Result<()> {
                 return Ok(());
             }
             println!("{}", powercut::run(&daemon, powercut::Disks::Honest, messages, images, sample.max(1), seed)?);
+            for version in [9, 10] {
+                let store = torchat_harness::stores::fixture(version)?.0;
+                println!("{}", migration::run(&own, &store, MIGRATION_CUTS, seed)?);
+            }
             for synchronous in ["full", "normal"] {
                 let found = powercut::rows(&own, synchronous, 300, 200, seed)?;
                 println!(
@@ -139,6 +149,7 @@ fn run() -> anyhow::Result<()> {
                 );
             }
         }
+        Task::Migrate { database } => migration::migrate(&database)?,
         Task::Rows { synchronous, rows, database } => {
             let setting = match synchronous {
                 Synchronous::Full => "FULL",

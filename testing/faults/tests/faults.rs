@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use torchat_faults::powercut::Disks;
-use torchat_faults::{consumers, errors, kill, powercut, syncs};
+use torchat_faults::{consumers, errors, kill, migration, powercut, syncs};
 
 fn daemon() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_faults-daemon"))
@@ -67,4 +67,17 @@ fn the_same_cuts_find_what_a_weaker_setting_loses() {
     assert_eq!(rows("full").lost, 0);
     let normal = rows("normal");
     assert!(normal.with_losses > 20, "a checker that finds nothing here would find nothing anywhere: {normal:?}");
+}
+
+#[test]
+fn a_power_cut_or_a_kill_at_any_write_of_a_new_version_loses_nothing() {
+    let seed = rand::random();
+    for version in [9, 10] {
+        let (store, _) = torchat_harness::stores::fixture(version).unwrap();
+        let report = migration::run(Path::new(env!("CARGO_BIN_EXE_faults")), &store, 1, seed);
+        let report = report.unwrap_or_else(|error| panic!("version {version}, seed {seed}: {error:#}"));
+        println!("{report}");
+        assert!(report.rows > 500 && report.with_copy < report.images, "{report}");
+        assert_eq!(report.with_copy > 0, version == 9, "only what changes is copied: {report}");
+    }
 }

@@ -4,7 +4,7 @@
 //! dial or notice is touched by anything here.
 
 use crate::input::{Answer, RequestId};
-use crate::op::Op;
+use crate::op::{LegacyOp, Op};
 use crate::policy::LegacyPolicy;
 use crate::snapshot::LegacyRow;
 use crate::time::{Believed, Now};
@@ -91,7 +91,7 @@ impl Legacy {
     pub(crate) fn came(&mut self, ctx: &mut Context<'_>, message: OldMessage) {
         let policy = &ctx.policy.legacy;
         match self.admit(ctx.now, policy, ctx.conditions.writable && !ctx.conditions.stopping) {
-            Ok(()) => ctx.write(Op::Legacy { message, at_ms: ctx.now.wall_ms, keep: policy.kept }),
+            Ok(()) => ctx.write(Op::Legacy(LegacyOp::Keep { message, at_ms: ctx.now.wall_ms, keep: policy.kept })),
             Err(dropped) => self.count(dropped),
         }
     }
@@ -100,7 +100,7 @@ impl Legacy {
         if let Some(found) = self.rows.iter_mut().find(|row| row.at_ms == at_ms && !row.taken) {
             found.taken = true;
         }
-        ctx.write(Op::LegacyTaken { row });
+        ctx.write(Op::Legacy(LegacyOp::Taken { row }));
         ctx.answer(request, Answer::Done);
     }
 
@@ -111,7 +111,7 @@ impl Legacy {
         self.rows.retain(|row| row.at_ms >= before_ms);
         if self.rows.len() < kept {
             self.status.expired += (unread - self.unread()) as u64;
-            ctx.write(Op::LegacyForget { before_ms });
+            ctx.write(Op::Legacy(LegacyOp::Forget { before_ms }));
         }
     }
 }

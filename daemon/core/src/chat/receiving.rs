@@ -2,7 +2,7 @@
 
 use crate::account::{Kind, Payer, ROW_BYTES};
 use crate::input::LinkId;
-use crate::op::Op;
+use crate::op::{ChatOp, Op};
 use crate::policy::Policy;
 use crate::snapshot::PeerSnapshot;
 use crate::turn::Context;
@@ -167,7 +167,7 @@ impl Receiving {
             flow.wasted = 0;
         }
         self.advance(ctx, peer, LaneState { lane, hwm: seq, chain }, cost);
-        Received::Store(Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text })
+        Received::Store(Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text }))
     }
 
     pub(crate) fn skip(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, from: From, skip: Skip) -> Received {
@@ -196,7 +196,7 @@ impl Receiving {
         self.advance(ctx, from.peer, LaneState { lane, hwm: to, chain }, mark);
         self.to_ack.insert((from.link, lane));
         let (peer, at_ms) = (from.peer, ctx.now.wall_ms);
-        Received::Store(Op::Skip { peer, lane, to, chain, count: to - hwm, why, at_ms })
+        Received::Store(Op::Chat(ChatOp::Skip { peer, lane, to, chain, count: to - hwm, why, at_ms }))
     }
 
     fn state(&self, peer: &PeerId, lane: LaneId) -> LaneState {
@@ -215,7 +215,7 @@ impl Receiving {
         let lanes = &mut inbox.lanes;
         lanes.retain(|known| known.lane != state.lane);
         if lanes.len() == limits::LANES_PER_PEER {
-            ctx.write(Op::ForgetLane { peer, lane: lanes.remove(0).lane });
+            ctx.write(Op::Chat(ChatOp::ForgetLane { peer, lane: lanes.remove(0).lane }));
         }
         lanes.push(state);
     }

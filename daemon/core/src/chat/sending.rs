@@ -2,9 +2,9 @@
 
 use super::outbox::{Outbox, Progress, Taken, Verdict};
 use crate::account::{Account, Kind, Payer, RENUMBERED};
-use crate::effect::Effect;
+use crate::effect::{ChatEffect, Effect, LinkEffect};
 use crate::input::{Answer, LinkId, Refused, RequestId};
-use crate::op::Op;
+use crate::op::{ChatOp, Op};
 use crate::policy::Policy;
 use crate::snapshot::{OutSnapshot, Pending};
 use crate::time::{Believed, Now};
@@ -221,7 +221,7 @@ impl Sending {
         let lane = out.lane();
         self.ends.extend(end_mono_ms.map(|end| (end, peer, mid)));
         self.bytes += u64::from(bytes);
-        ctx.write(Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text });
+        ctx.write(Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text }));
         ctx.answer(request, Answer::Queued(mid));
         self.to_pump.insert(peer);
     }
@@ -333,7 +333,7 @@ impl Sending {
                 }
                 let lane = LaneId(ctx.random());
                 let messages = out.move_to(lane);
-                ctx.write(Op::NewLane { peer, lane, messages });
+                ctx.write(Op::Chat(ChatOp::NewLane { peer, lane, messages }));
                 for other in others {
                     if let Some(flow) = self.links.get_mut(other) {
                         flow.next = (flow.accepted && flow.said_hello).then_some(1);
@@ -388,8 +388,8 @@ impl Sending {
         let owed = delivered.iter().filter(|p| p.gone.is_none());
         self.bytes -= owed.map(|p| u64::from(p.bytes)).sum::<u64>();
         let late = delivered.iter().filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
-        ctx.write(Op::Delivered { peer, lane, upto: hwm, chain, late, at_ms: ctx.now.wall_ms });
-        ctx.act(Effect::Delivered { peer, mids: delivered.iter().map(|p| p.mid).collect() });
+        ctx.write(Op::Chat(ChatOp::Delivered { peer, lane, upto: hwm, chain, late, at_ms: ctx.now.wall_ms }));
+        ctx.act(Effect::Chat(ChatEffect::Delivered { peer, mids: delivered.iter().map(|p| p.mid).collect() }));
         Judged::Moved
     }
 
@@ -418,8 +418,8 @@ impl Sending {
         }
         self.bytes -= taken.iter().map(|t| u64::from(t.bytes)).sum::<u64>();
         let at_ms = ctx.now.wall_ms;
-        ctx.ops().extend(taken.iter().map(|t| Op::TakeBack { peer, mid: t.mid, seq: t.seq, why, at_ms }));
-        ctx.act(Effect::TakenBack { peer, mids: taken.iter().map(|t| t.mid).collect(), why });
+        ctx.ops().extend(taken.iter().map(|t| Op::Chat(ChatOp::TakeBack { peer, mid: t.mid, seq: t.seq, why, at_ms })));
+        ctx.act(Effect::Chat(ChatEffect::TakenBack { peer, mids: taken.iter().map(|t| t.mid).collect(), why }));
         self.to_pump.insert(peer);
         taken
     }
@@ -547,7 +547,7 @@ fn pump_lane(ctx: &mut Context<'_>, account: &mut Account, out: &mut Outbox, flo
     if ctx.conditions.writable
         && let Some((first, count)) = out.tell_sent(first + count - 1)
     {
-        ctx.write(Op::Sent { peer, lane: out.lane(), first, count });
+        ctx.write(Op::Chat(ChatOp::Sent { peer, lane: out.lane(), first, count }));
     }
     transmit(ctx, out, &way, count);
 }
@@ -560,7 +560,7 @@ fn transmit(ctx: &mut Context<'_>, out: &Outbox, way: &Way, count: u64) {
     let mut before = out.chain_before(first).unwrap_or(Chain::EMPTY);
     let flush = |run: &mut Option<(u64, Chain)>, end: u64, ctx: &mut Context<'_>| {
         if let Some((first, prev)) = run.take() {
-            ctx.act(Effect::Transmit { link, peer, lane, first, prev, count: end - first });
+            ctx.act(Effect::Link(LinkEffect::Transmit { link, peer, lane, first, prev, count: end - first }));
         }
     };
     for (seq, pending) in (first..first + count).zip(out.from(first)) {

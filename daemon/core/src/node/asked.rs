@@ -2,15 +2,43 @@
 
 use super::Parts;
 use crate::chat::sending::Text;
-use crate::input::{Answer, ContactChange, Refused, RequestId};
-use crate::op::Op;
+use crate::input::{Answer, ChatInput, ContactChange, ContactInput, Refused, RequestId};
+use crate::op::{ChatOp, Op};
 use crate::snapshot::Intro;
 use crate::turn::Context;
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::message::ByeReason;
 
 impl Parts {
-    pub(super) fn send(&mut self, ctx: &mut Context<'_>, request: RequestId, text: Text) {
+    pub(super) fn asked_of_messages(&mut self, ctx: &mut Context<'_>, input: ChatInput) {
+        match input {
+            ChatInput::Send { request, peer, text, client, expire_ms } => {
+                self.send(ctx, request, Text { peer, text, client, expire_ms });
+            }
+            ChatInput::Cancel { request, peer, mid } => self.cancel(ctx, request, peer, mid),
+            // There is a reserve for both in the store: whether there is room, the commit tells.
+            ChatInput::Read { request, peer, row } => {
+                ctx.write(Op::Chat(ChatOp::Read { peer, row }));
+                ctx.answer(request, Answer::Done);
+            }
+            ChatInput::ReadUpto { request, peer, upto, limit } => {
+                ctx.write(Op::Chat(ChatOp::ReadUpto { peer, upto, limit }));
+                ctx.answer(request, Answer::Done);
+            }
+        }
+    }
+
+    pub(super) fn asked_of_peers(&mut self, ctx: &mut Context<'_>, input: ContactInput) {
+        match input {
+            ContactInput::Change { request, peer, change } => self.change_contact(ctx, request, peer, change),
+            ContactInput::Invite { request, lifetime_ms } => {
+                let believed = self.believed(ctx);
+                self.contacts.invite(ctx, believed, request, lifetime_ms);
+            }
+        }
+    }
+
+    fn send(&mut self, ctx: &mut Context<'_>, request: RequestId, text: Text) {
         let peer = text.peer;
         if let Err(refused) = self.may_send(ctx, &text) {
             ctx.answer(request, Answer::Refused(refused));
@@ -45,7 +73,7 @@ impl Parts {
     }
 
     /// Takes a message back.
-    pub(super) fn cancel(&mut self, ctx: &mut Context<'_>, request: RequestId, peer: PeerId, mid: MessageId) {
+    fn cancel(&mut self, ctx: &mut Context<'_>, request: RequestId, peer: PeerId, mid: MessageId) {
         let answer = match self.may_decide(&peer) {
             Err(refused) => Answer::Refused(refused),
             Ok(()) => self.chat.sending.cancel(ctx, peer, mid),
@@ -53,30 +81,7 @@ impl Parts {
         ctx.answer(request, answer);
     }
 
-    // There is a reserve for both in the store: whether there is room, the commit tells.
-
-    pub(super) fn read(&mut self, ctx: &mut Context<'_>, request: RequestId, peer: PeerId, row: i64) {
-        ctx.write(Op::Read { peer, row });
-        ctx.answer(request, Answer::Done);
-    }
-
-    pub(super) fn read_upto(&mut self, ctx: &mut Context<'_>, request: RequestId, peer: PeerId, upto: i64, limit: u32) {
-        ctx.write(Op::ReadUpto { peer, upto, limit });
-        ctx.answer(request, Answer::Done);
-    }
-
-    pub(super) fn invite(&mut self, ctx: &mut Context<'_>, request: RequestId, lifetime_ms: i64) {
-        let believed = self.believed(ctx);
-        self.contacts.invite(ctx, believed, request, lifetime_ms);
-    }
-
-    pub(super) fn change_contact(
-        &mut self,
-        ctx: &mut Context<'_>,
-        request: RequestId,
-        peer: PeerId,
-        change: ContactChange,
-    ) {
+    fn change_contact(&mut self, ctx: &mut Context<'_>, request: RequestId, peer: PeerId, change: ContactChange) {
         // The store has a reserve for what keeps a peer out: a peer that fills it cannot make that impossible.
         let reserved = matches!(change, ContactChange::Remove | ContactChange::Block | ContactChange::Refuse);
         let may = if reserved { self.may_decide(&peer) } else { self.may_change(ctx, &peer) };

@@ -6,7 +6,7 @@ use crate::chat::sending::Sending;
 use crate::contacts::Contacts;
 use crate::dialling;
 use crate::effect::Notice;
-use crate::input::{DialFailure, LinkId};
+use crate::input::{DialFailure, LinkId, LinkInput, NetworkInput};
 use crate::links::{self, Links, NewLink};
 use crate::presence::{Copy, Presence, Telling};
 use crate::turn::Context;
@@ -61,7 +61,26 @@ impl Parts {
         about_peer(&self.contacts, &self.presence, &self.links, &self.chat.sending, peer)
     }
 
-    pub(super) fn link_up(&mut self, ctx: &mut Context<'_>, new: NewLink, epoch: u32) {
+    pub(super) fn of_link(&mut self, ctx: &mut Context<'_>, input: LinkInput) {
+        match input {
+            LinkInput::Up { link, peer, outgoing, binding, epoch } => {
+                self.link_up(ctx, NewLink { id: link, peer, outgoing, binding }, epoch);
+            }
+            LinkInput::Message { link, message } => self.message(ctx, link, message),
+            LinkInput::Heard { link, unfinished } => self.bytes_came(ctx, link, unfinished),
+            LinkInput::Down { link, reason } => self.link_down(ctx, link, reason),
+        }
+    }
+
+    pub(super) fn of_network(&mut self, ctx: &mut Context<'_>, input: NetworkInput) {
+        match input {
+            NetworkInput::State { usable } => self.network(ctx, usable),
+            NetworkInput::DialFailed { peer, failure, reason } => self.dial_failed(ctx, peer, failure, reason),
+            NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
+        }
+    }
+
+    fn link_up(&mut self, ctx: &mut Context<'_>, new: NewLink, epoch: u32) {
         let NewLink { id, peer, outgoing, .. } = new;
         self.supervision.got_through(ctx, outgoing);
         self.links.up(ctx, &new);
@@ -166,7 +185,7 @@ impl Parts {
     }
 
     /// Bytes came over a link in which no message became whole.
-    pub(super) fn bytes_came(&mut self, ctx: &mut Context<'_>, id: LinkId, unfinished: bool) {
+    fn bytes_came(&mut self, ctx: &mut Context<'_>, id: LinkId, unfinished: bool) {
         if let Some(peer) = self.links.talking(id)
             && self.pay(ctx, peer, Kind::Work, 1)
         {
@@ -193,7 +212,7 @@ impl Parts {
         }
     }
 
-    pub(super) fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId, reason: String) {
+    fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId, reason: String) {
         let Some(gone) = self.links.down(ctx.now, id) else { return };
         let peer = gone.peer;
         self.contacts.link_down(id);
@@ -231,7 +250,7 @@ impl Parts {
         self.dialling.hurry(ctx, peer, about);
     }
 
-    pub(super) fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, failure: DialFailure, reason: String) {
+    fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, failure: DialFailure, reason: String) {
         self.supervision.judge_dial(ctx.now, failure);
         let about = self.about_peer(&peer);
         self.dialling.failed(ctx, peer, failure, reason, about);
@@ -244,7 +263,7 @@ impl Parts {
     }
 
     /// Our way into the network came or went.
-    pub(super) fn network(&mut self, ctx: &mut Context<'_>, usable: bool) {
+    fn network(&mut self, ctx: &mut Context<'_>, usable: bool) {
         if usable && !ctx.conditions.network_usable {
             let wanted = self.wanted().into_iter().map(|peer| (peer, self.about_peer(&peer))).collect();
             self.dialling.network_is_back(ctx, wanted);

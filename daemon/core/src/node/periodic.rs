@@ -3,8 +3,8 @@
 use super::Parts;
 use super::linked;
 use crate::clock::{CALM_MS, Moved};
-use crate::effect::{Effect, Notice};
-use crate::op::Op;
+use crate::effect::{Effect, NetworkEffect, Notice};
+use crate::op::{ContactOp, LogOp, Op};
 use crate::turn::Context;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
@@ -19,8 +19,8 @@ impl Parts {
         }
         for op in due {
             match op {
-                Op::Link { peer, up } => self.presence.show_again(peer, up),
-                Op::Request { peer, .. } => {
+                Op::Log(LogOp::Link { peer, up }) => self.presence.show_again(peer, up),
+                Op::Contacts(ContactOp::Request { peer, .. }) => {
                     self.contacts.request_lost(&peer);
                     self.forget_stranger(peer);
                 }
@@ -67,7 +67,7 @@ impl Parts {
         self.notices.tell(ctx, Notice::Woke(slept));
         self.supervision.woke(ctx);
         if self.dialling.running() > 0 {
-            ctx.act(Effect::DropDials);
+            ctx.act(Effect::Network(NetworkEffect::DropDials));
         }
         // Whoever answers is still there. The others are dialled when their link is given up, after its own pause.
         self.links.ask_all(ctx);
@@ -147,13 +147,15 @@ impl Parts {
     /// that the turn says of it later.
     pub(super) fn tell_changes(&self, ctx: &mut Context<'_>) {
         let changed = |op: &Op| match op {
-            Op::Contact { peer, .. }
-            | Op::Remove { peer }
-            | Op::Block { peer, .. }
-            | Op::Petname { peer, .. }
-            | Op::Nick { peer, .. }
-            | Op::Waiting { peer, .. }
-            | Op::Hidden { peer, .. } => Some(*peer),
+            Op::Contacts(
+                ContactOp::Add { peer, .. }
+                | ContactOp::Remove { peer }
+                | ContactOp::Block { peer, .. }
+                | ContactOp::Petname { peer, .. }
+                | ContactOp::Nick { peer, .. }
+                | ContactOp::Waiting { peer, .. }
+                | ContactOp::Hidden { peer, .. },
+            ) => Some(*peer),
             _ => None,
         };
         let last: BTreeMap<PeerId, usize> =
@@ -165,7 +167,7 @@ impl Parts {
             let peer = changed(&op).filter(|peer| last.get(peer) == Some(&n));
             ctx.write(op);
             if let Some(peer) = peer {
-                ctx.write(Op::Changed { contact: self.view(peer, ctx.now) });
+                ctx.write(Op::Log(LogOp::Changed { contact: self.view(peer, ctx.now) }));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::chat::sending::Judged;
 use crate::contacts;
 use crate::effect::Notice;
 use crate::input::LinkId;
-use crate::op::Op;
+use crate::op::{ChatOp, Op};
 use crate::turn::Context;
 use torchat_protocol::id::{PeerId, RunId};
 use torchat_protocol::message::{ByeReason, ContactReq, ContactState, Hello, PeerMessage};
@@ -73,7 +73,7 @@ impl Parts {
                 if !from.contact {
                     self.make_contact(ctx, from.peer);
                 }
-                if matches!(op, Op::Receive { .. }) {
+                if matches!(op, Op::Chat(ChatOp::Receive { .. })) {
                     self.links.stored(ctx.now, from.link);
                 }
                 ctx.write(op);

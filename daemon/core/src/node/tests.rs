@@ -15,9 +15,9 @@ mod wanted;
 
 use super::*;
 use crate::chat::outbox::Outbox;
-use crate::effect::{Effect, Notice};
-use crate::input::{Answer, ContactChange, DialFailure, LinkId};
-use crate::op::Op;
+use crate::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect, Notice};
+use crate::input::{Answer, ChatInput, ContactChange, ContactInput, DialFailure, LinkId, LinkInput, NetworkInput};
+use crate::op::{ChatOp, ContactOp, Op};
 use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::{Intro, PeerSnapshot};
 use crate::view::Counters;
@@ -53,7 +53,7 @@ impl Bench {
         let snapshot = Snapshot { peers: vec![row], invites: vec![], runs: vec![RunId([7; 8])], ..Snapshot::default() };
         let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
         let mut bench = Self { node, now: START, peer, dice: 1 };
-        bench.turn([Input::Network { usable: true }]);
+        bench.turn([Input::Network(NetworkInput::State { usable: true })]);
         bench
     }
 
@@ -85,10 +85,12 @@ impl Bench {
             let mut wanted = self.pass(SECOND);
             while !wanted.is_empty() {
                 let ended = wanted.iter().filter_map(|effect| match effect {
-                    Effect::Dial { peer, .. } => {
-                        Some(Input::DialFailed { peer: *peer, failure, reason: "tried".into() })
+                    Effect::Network(NetworkEffect::Dial { peer, .. }) => {
+                        Some(Input::Network(NetworkInput::DialFailed { peer: *peer, failure, reason: "tried".into() }))
                     }
-                    Effect::SelfCheck => Some(Input::SelfChecked { failure: Some((failure, "tried".into())) }),
+                    Effect::Network(NetworkEffect::SelfCheck) => {
+                        Some(Input::Network(NetworkInput::SelfChecked { failure: Some((failure, "tried".into())) }))
+                    }
                     _ => None,
                 });
                 let ended: Vec<_> = ended.collect();
@@ -113,14 +115,14 @@ impl Bench {
     }
 
     fn link(&mut self, link: LinkId, epoch: u32) -> Turn {
-        self.turn([Input::LinkUp { link, peer: self.peer, outgoing: false, binding: [0; 32], epoch }])
+        self.turn([Input::Link(LinkInput::Up { link, peer: self.peer, outgoing: false, binding: [0; 32], epoch })])
     }
 
     fn hello(&mut self, link: LinkId, run: Option<u8>, met: Option<u8>) -> Turn {
         let limits = Limits { msg: 65_536, inflight: 64, credit: 1 << 20 };
         let [run, met] = [run, met].map(|n| n.map(|n| RunId([n; 8])));
         let hello = Hello { app: "torchatd".into(), v: 1, features: vec![], lanes: vec![], limits, run, met };
-        self.turn([Input::Message { link, message: PeerMessage::Hello(hello) }])
+        self.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Hello(hello) })])
     }
 }
 
@@ -134,7 +136,7 @@ fn count(effects: &[Effect], wanted: impl Fn(&Effect) -> bool) -> usize {
 
 fn said_hello(turn: &Turn) -> Hello {
     let found = turn.effects.iter().find_map(|e| match e {
-        Effect::Say { message: PeerMessage::Hello(hello), .. } => Some(hello.clone()),
+        Effect::Link(LinkEffect::Say { message: PeerMessage::Hello(hello), .. }) => Some(hello.clone()),
         _ => None,
     });
     found.expect("a HELLO")
@@ -148,7 +150,7 @@ fn a_run_is_written_down_before_a_peer_hears_of_it() {
     assert!(known.contains(&hello.run.unwrap()) && known.contains(&RunId([7; 8])));
     assert_eq!(hello.met, None, "nothing was met yet");
     bench.hello(1, Some(3), None);
-    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
 }
 
@@ -158,19 +160,19 @@ fn a_new_run_is_told_of_the_one_before_until_it_has_heard() {
     bench.link(1, 1);
     let asked = |turn: &Turn| {
         turn.effects.iter().find_map(|effect| match effect {
-            Effect::Say { message: PeerMessage::Ping(nonce), .. } => Some(*nonce),
+            Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(nonce), .. }) => Some(*nonce),
             _ => None,
         })
     };
     assert!(asked(&bench.hello(1, Some(4), None)).is_some());
     // The link goes before the answer: perhaps the HELLO was lost with it.
-    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
     let nonce = asked(&bench.hello(2, Some(4), None)).unwrap();
-    let heard = bench.turn([Input::Message { link: 2, message: PeerMessage::Pong(nonce) }]);
-    let met = |op: &&Op| matches!(op, Op::Met { run: Some(run), .. } if *run == RunId([4; 8]));
+    let heard = bench.turn([Input::Link(LinkInput::Message { link: 2, message: PeerMessage::Pong(nonce) })]);
+    let met = |op: &&Op| matches!(op, Op::Contacts(ContactOp::Met { run: Some(run), .. }) if *run == RunId([4; 8]));
     assert_eq!(heard.ops.iter().filter(met).count(), 1);
-    bench.turn([Input::LinkDown { link: 2, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 2, reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(3, 1)).met, Some(RunId([4; 8])));
     assert_eq!(asked(&bench.hello(3, Some(4), None)), None, "nothing new");
 }
@@ -220,21 +222,24 @@ fn a_run_of_ours_that_we_do_not_know_is_another_copy() {
 fn an_older_copy_of_a_contact_is_turned_away_and_told_so() {
     let mut bench = Bench::new(|_, _| {});
     let turn = bench.link(1, 5);
-    assert!(turn.ops.iter().any(|op| matches!(op, Op::Met { epoch: 5, .. })), "{:?}", turn.ops);
+    assert!(turn.ops.iter().any(|op| matches!(op, Op::Contacts(ContactOp::Met { epoch: 5, .. }))), "{:?}", turn.ops);
     let turn = bench.link(2, 4);
-    assert!(turn.effects.contains(&Effect::Close { link: 2, bye: Some(ByeReason::Superseded) }));
+    assert!(turn.effects.contains(&Effect::Link(LinkEffect::Close { link: 2, bye: Some(ByeReason::Superseded) })));
     assert_eq!(notices(&turn), [Notice::OldCopyOfPeer(bench.peer)]);
-    assert!(!turn.effects.iter().any(|e| matches!(e, Effect::Say { link: 2, .. })), "it gets no word of ours");
+    assert!(
+        !turn.effects.iter().any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: 2, .. }))),
+        "it gets no word of ours"
+    );
     assert_eq!(notices(&bench.link(3, 5)), []);
     // The other side of it.
     let bye = PeerMessage::Bye(Bye { why: ByeReason::Superseded });
-    let turn = bench.turn([Input::Message { link: 3, message: bye }]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: 3, message: bye })]);
     assert_eq!(notices(&turn), [Notice::Superseded { peer: bench.peer, say: 1 }]);
 }
 
 #[test]
 fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
-    let is_dial = |e: &Effect| matches!(e, Effect::Dial { .. });
+    let is_dial = |e: &Effect| matches!(e, Effect::Network(NetworkEffect::Dial { .. }));
     // Heard of a moment ago: dialled at the start, again after the loss, less and less, and no more after an hour.
     let mut bench = Bench::new(|_, _| {});
     let dials = count(&bench.pass_with(HOUR + 10 * MINUTE, DialFailure::PeerDown), is_dial);
@@ -252,8 +257,8 @@ fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
     let mut bench = Bench::new(|_, _| {});
     bench.link(1, 1);
     bench.turn([
-        Input::Message { link: 1, message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) },
-        Input::LinkDown { link: 1, reason: String::new() },
+        Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) }),
+        Input::Link(LinkInput::Down { link: 1, reason: String::new() }),
     ]);
     assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
 }
@@ -262,24 +267,26 @@ fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
 fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     let mut bench = Bench::new(|row, _| row.hidden = true);
     bench.link(1, 1);
-    let closes = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Close { bye: Some(ByeReason::Idle), .. }));
+    let closes = |effects: &[Effect]| {
+        count(effects, |e| matches!(e, Effect::Link(LinkEffect::Close { bye: Some(ByeReason::Idle), .. })))
+    };
     assert_eq!(closes(&bench.pass(10 * SECOND)), 0, "not before it said what it has");
     bench.hello(1, None, None);
     let st = torchat_protocol::message::ContactState::Accepted;
     let accepted = PeerMessage::ContactRes(torchat_protocol::message::ContactRes { st });
-    bench.turn([Input::Message { link: 1, message: accepted }]);
-    bench.turn([Input::Send {
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: accepted })]);
+    bench.turn([Input::Chat(ChatInput::Send {
         request: 1,
         peer: bench.peer,
         text: "to deliver".into(),
         client: None,
         expire_ms: None,
-    }]);
+    })]);
     assert_eq!(closes(&bench.pass(20 * SECOND)), 0);
     let chain = bench.outbox().chain_before(2).unwrap();
     let lane = bench.outbox().lane();
     let ack = PeerMessage::Ack(LaneState { lane, hwm: 1, chain });
-    bench.turn([Input::Message { link: 1, message: ack }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: ack })]);
     assert_eq!(closes(&bench.pass(4 * SECOND)), 0);
     assert_eq!(closes(&bench.pass(2 * SECOND)), 1, "5 s after the last word");
 }
@@ -287,20 +294,30 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
 #[test]
 fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "owed".into(),
+        client: None,
+        expire_ms: None,
+    })]);
     bench.pass(40 * SECOND);
     assert_eq!(bench.node.parts.dialling.running(), 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
-    bench.turn([Input::LinkUp { link: 9, peer: other, outgoing: false, binding: [0; 32], epoch: 1 }]);
+    bench.turn([Input::Link(LinkInput::Up { link: 9, peer: other, outgoing: false, binding: [0; 32], epoch: 1 })]);
     // The wall clock went on, the monotonic one stood still.
     bench.now.wall_ms += 8 * 3_600_000;
     let turn = bench.turn([]);
-    assert!(turn.effects.contains(&Effect::DropDials));
-    assert!(turn.effects.iter().any(|e| matches!(e, Effect::Say { link: 9, message: PeerMessage::Ping(_) })));
+    assert!(turn.effects.contains(&Effect::Network(NetworkEffect::DropDials)));
+    assert!(
+        turn.effects
+            .iter()
+            .any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: 9, message: PeerMessage::Ping(_) })))
+    );
     assert_eq!(notices(&turn), [Notice::Woke(8 * HOUR)]);
     // No answer within 10 s: the link is given up.
     let effects = bench.pass(11 * SECOND);
-    assert!(effects.contains(&Effect::Close { link: 9, bye: None }));
+    assert!(effects.contains(&Effect::Link(LinkEffect::Close { link: 9, bye: None })));
     // The process was stopped: both clocks went on.
     bench.now.wall_ms += 10 * 60_000;
     bench.now.mono_ms += 10 * MINUTE;
@@ -317,8 +334,16 @@ fn a_contacts_dials_have_a_price() {
         policy.dial.token_ms = 10 * MINUTE;
         policy.presence_ms = 0;
     });
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
-    let dials = count(&bench.pass_with(HOUR, DialFailure::PeerDown), |e| matches!(e, Effect::Dial { .. }));
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "owed".into(),
+        client: None,
+        expire_ms: None,
+    })]);
+    let dials = count(&bench.pass_with(HOUR, DialFailure::PeerDown), |e| {
+        matches!(e, Effect::Network(NetworkEffect::Dial { .. }))
+    });
     assert!((8..=9).contains(&dials), "three at once and one each ten minutes: {dials}");
     assert!(bench.node.status(bench.now.mono_ms).counters.dials > 0);
 }
@@ -326,15 +351,27 @@ fn a_contacts_dials_have_a_price() {
 #[test]
 fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     let policy = RepairPolicy::default();
-    let renewals = |effects: &[Effect]| count(effects, |e| *e == Effect::Renew);
-    let replaced = |effects: &[Effect]| count(effects, |e| *e == Effect::Replace);
+    let renewals = |effects: &[Effect]| count(effects, |e| *e == Effect::Network(NetworkEffect::Renew));
+    let replaced = |effects: &[Effect]| count(effects, |e| *e == Effect::Network(NetworkEffect::Replace));
     // A peer that is down is no reason.
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "owed".into(),
+        client: None,
+        expire_ms: None,
+    })]);
     assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake)), 0);
 
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "owed".into(), client: None, expire_ms: None }]);
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "owed".into(),
+        client: None,
+        expire_ms: None,
+    })]);
     assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
     let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
     assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
@@ -349,28 +386,45 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
 #[test]
 fn without_tor_nothing_is_dialled_and_the_process_is_replaced_after_hours() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Network { usable: false }]);
+    bench.turn([Input::Network(NetworkInput::State { usable: false })]);
     let effects = bench.pass_with(5 * HOUR, DialFailure::NoNetwork);
-    assert_eq!(count(&effects, |e| matches!(e, Effect::Dial { .. } | Effect::SelfCheck | Effect::Replace)), 0);
-    assert_eq!(count(&bench.pass_with(2 * HOUR, DialFailure::NoNetwork), |e| *e == Effect::Replace), 1);
+    assert_eq!(
+        count(&effects, |e| matches!(
+            e,
+            Effect::Network(NetworkEffect::Dial { .. })
+                | Effect::Network(NetworkEffect::SelfCheck)
+                | Effect::Network(NetworkEffect::Replace)
+        )),
+        0
+    );
+    assert_eq!(
+        count(&bench.pass_with(2 * HOUR, DialFailure::NoNetwork), |e| *e == Effect::Network(NetworkEffect::Replace)),
+        1
+    );
 }
 
 #[test]
 fn our_own_service_is_dialled_when_nobody_reaches_it() {
-    let checks = |effects: &[Effect]| count(effects, |e| *e == Effect::SelfCheck);
+    let checks = |effects: &[Effect]| count(effects, |e| *e == Effect::Network(NetworkEffect::SelfCheck));
     let mut bench = Bench::new(|row, _| row.contact = false);
     assert_eq!(checks(&bench.pass(2 * MINUTE)), 0, "it had no time to be published");
     assert_eq!(checks(&bench.pass(2 * MINUTE)), 1);
     assert_eq!(checks(&bench.pass(HOUR)), 0, "one at a time");
-    bench.turn([Input::SelfChecked { failure: None }]);
+    bench.turn([Input::Network(NetworkInput::SelfChecked { failure: None })]);
     assert_eq!(bench.node.status(bench.now.mono_ms).health.reached_ms_ago, Some(0));
     assert_eq!(checks(&bench.pass(HOUR - 1)), 0);
     assert_eq!(checks(&bench.pass(2)), 1);
-    bench.turn([Input::SelfChecked { failure: Some((DialFailure::PeerDown, "not found".into())) }]);
+    bench.turn([Input::Network(NetworkInput::SelfChecked {
+        failure: Some((DialFailure::PeerDown, "not found".into())),
+    })]);
     let effects = bench.pass_with(40 * MINUTE, DialFailure::PeerDown);
     assert!(checks(&effects) > 30, "again every minute or less");
     assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("cannot reach"));
-    assert_eq!(count(&effects, |e| *e == Effect::Replace), 1, "only a new process launches the service again");
+    assert_eq!(
+        count(&effects, |e| *e == Effect::Network(NetworkEffect::Replace)),
+        1,
+        "only a new process launches the service again"
+    );
     // Somebody else's link is as good as a check.
     bench.link(1, 1);
     assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None);
@@ -379,8 +433,14 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
 #[test]
 fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "old".into(), client: None, expire_ms: None }]);
-    let failed = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::TakenBack { .. }));
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "old".into(),
+        client: None,
+        expire_ms: None,
+    })]);
+    let failed = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Chat(ChatEffect::TakenBack { .. })));
     bench.now.wall_ms += 31 * 86_400_000;
     assert_eq!(failed(&bench.turn([]).effects), 0);
     assert_eq!(failed(&bench.pass(5 * MINUTE)), 0);
@@ -398,7 +458,7 @@ fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
     let mut told = Vec::new();
     let mut note = |bench: &Bench, turn: Turn| {
         assert!(
-            !turn.ops.iter().any(|op| matches!(op, Op::Request { .. })) || turn.effects.is_empty(),
+            !turn.ops.iter().any(|op| matches!(op, Op::Contacts(ContactOp::Request { .. }))) || turn.effects.is_empty(),
             "an answer never waits for what is stored of a request"
         );
         let passed = bench.now.mono_ms - begun;
@@ -409,7 +469,7 @@ fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
     let hello = bench.hello(link, None, None);
     note(bench, hello);
     let asked = ContactReq { nick: "eve".into(), text: text.into(), invite: None };
-    let asked = bench.turn([Input::Message { link, message: PeerMessage::ContactReq(asked) }]);
+    let asked = bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactReq(asked) })]);
     note(bench, asked);
     for _ in 0..40 {
         bench.now.mono_ms += SECOND;
@@ -417,7 +477,7 @@ fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
         let turn = bench.turn([]);
         note(bench, turn);
     }
-    bench.turn([Input::LinkDown { link, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
     told
 }
 
@@ -436,7 +496,7 @@ fn waiting_refused_blocked_and_unknown_are_told_the_same_at_the_same_time() {
             told(&mut bench, 1, "before");
             assert_eq!(bench.node.requests().len(), 1);
             let change = if standing == 2 { ContactChange::Refuse } else { ContactChange::Block };
-            bench.turn([Input::Contact { request: 1, peer: bench.peer, change }]);
+            bench.turn([Input::Contacts(ContactInput::Change { request: 1, peer: bench.peer, change })]);
         }
         // The link's number is ours alone.
         let told = told(&mut bench, 7, "let me in");
@@ -458,12 +518,12 @@ fn a_stranger_whose_first_message_was_taken_back_becomes_a_contact_where_strange
     bench.link(1, 1);
     bench.hello(1, None, None);
     let skip = Skip { lane: LaneId([5; 8]), to: 1, chain: Chain([6; 16]), why: SkipReason::Withdrawn };
-    let turn = bench.turn([Input::Message { link: 1, message: PeerMessage::Skip(skip) }]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Skip(skip) })]);
     // The store gives the lanes of contacts back, so it must know the contact before the peer hears that its number counts.
-    let contact = turn.ops.iter().position(|op| matches!(op, Op::Contact { .. }));
-    let skipped = turn.ops.iter().position(|op| matches!(op, Op::Skip { to: 1, .. }));
+    let contact = turn.ops.iter().position(|op| matches!(op, Op::Contacts(ContactOp::Add { .. })));
+    let skipped = turn.ops.iter().position(|op| matches!(op, Op::Chat(ChatOp::Skip { to: 1, .. })));
     assert!(contact.is_some() && contact < skipped, "{:?}", turn.ops);
-    let acked = |e: &Effect| matches!(e, Effect::Say { message: PeerMessage::Ack(state), .. } if state.hwm == 1);
+    let acked = |e: &Effect| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Ack(state), .. }) if state.hwm == 1);
     assert_eq!(count(&turn.effects, acked), 1);
 }
 
@@ -479,9 +539,9 @@ fn a_flood_of_requests_is_bounded_and_counted() {
         let peer = keys.next().unwrap();
         let asked = ContactReq { nick: String::new(), text: "x".repeat(500), invite: None };
         bench.turn([
-            Input::LinkUp { link, peer, outgoing: false, binding: [0; 32], epoch: 1 },
-            Input::Message { link, message: PeerMessage::ContactReq(asked) },
-            Input::LinkDown { link, reason: String::new() },
+            Input::Link(LinkInput::Up { link, peer, outgoing: false, binding: [0; 32], epoch: 1 }),
+            Input::Link(LinkInput::Message { link, message: PeerMessage::ContactReq(asked) }),
+            Input::Link(LinkInput::Down { link, reason: String::new() }),
         ]);
     };
     for link in 0..500 {
@@ -506,12 +566,13 @@ fn a_stranger_that_writes_on_is_thrown_out_and_counted_once() {
         let (lane, mid) = (LaneId([1; 8]), MessageId([2; 16]));
         let recv =
             torchat_protocol::message::Recv { lane, seq, prev: torchat_protocol::id::Chain::EMPTY, mid, sent: 0, body };
-        Input::Message { link: 1, message: PeerMessage::Recv(recv) }
+        Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })
     };
     let flood = bench.turn((1..=100).map(recv));
-    let byes =
-        |turn: &Turn| turn.effects.iter().filter(|e| matches!(e, Effect::Close { .. })).cloned().collect::<Vec<_>>();
-    assert_eq!(byes(&flood), [Effect::Close { link: 1, bye: Some(ByeReason::Limit) }]);
+    let byes = |turn: &Turn| {
+        turn.effects.iter().filter(|e| matches!(e, Effect::Link(LinkEffect::Close { .. }))).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(byes(&flood), [Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Limit) })]);
     // What was on its way when the link was closed.
     let rest = bench.turn((101..=200).map(recv));
     assert_eq!((byes(&rest), rest.ops), (vec![], vec![]));

@@ -2,10 +2,10 @@
 
 use super::{NOW_S, client, compare, server};
 use serde_json::{Value, json};
-use torchat_core::effect::Effect;
-use torchat_core::input::{Answer, Input};
+use torchat_core::effect::{ChatEffect, Effect, LinkEffect};
+use torchat_core::input::{Answer, ChatInput, Input, LinkInput, NetworkInput};
 use torchat_core::node::Node;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, Op};
 use torchat_core::policy::Policy;
 use torchat_core::snapshot::{PeerSnapshot, Snapshot};
 use torchat_core::time::Now;
@@ -58,21 +58,23 @@ impl Talk {
         let turn = node.turn(now(), &mut fill, [input]);
         for op in &turn.ops {
             match op {
-                Op::NewLane { messages, .. } => self.mids = messages.iter().map(|(mid, _)| *mid).collect(),
-                Op::Skip { count, why: SkipReason::Lost, .. } => self.marks.push(*count),
+                Op::Chat(ChatOp::NewLane { messages, .. }) => {
+                    self.mids = messages.iter().map(|(mid, _)| *mid).collect()
+                }
+                Op::Chat(ChatOp::Skip { count, why: SkipReason::Lost, .. }) => self.marks.push(*count),
                 _ => {}
             }
         }
         let mut said = Vec::new();
         for effect in turn.effects {
             match effect {
-                Effect::Say { message, .. } => said.push(message),
+                Effect::Link(LinkEffect::Say { message, .. }) => said.push(message),
                 Effect::Answer { answer: Answer::Queued(mid), .. } => {
                     self.queued.push(mid);
                     self.mids.push(mid);
                 }
-                Effect::Delivered { mids, .. } => self.delivered.extend(mids),
-                Effect::Transmit { lane, first, mut prev, count, .. } => {
+                Effect::Chat(ChatEffect::Delivered { mids, .. }) => self.delivered.extend(mids),
+                Effect::Link(LinkEffect::Transmit { lane, first, mut prev, count, .. }) => {
                     for seq in first..first + count {
                         let mid = self.mids[usize::try_from(seq).unwrap() - 1];
                         let text = TEXTS[self.place(mid)].to_owned();
@@ -95,16 +97,22 @@ impl Talk {
 
     fn send(&mut self) {
         for text in TEXTS {
-            self.turn(Input::Send { request: 1, peer: self.peer, text: text.into(), client: None, expire_ms: None });
+            self.turn(Input::Chat(ChatInput::Send {
+                request: 1,
+                peer: self.peer,
+                text: text.into(),
+                client: None,
+                expire_ms: None,
+            }));
         }
     }
 
     fn hear(&mut self, message: PeerMessage) -> Vec<PeerMessage> {
-        self.turn(Input::Message { link: 1, message })
+        self.turn(Input::Link(LinkInput::Message { link: 1, message }))
     }
 
     fn link_up(&mut self) -> Vec<PeerMessage> {
-        self.turn(Input::LinkUp { link: 1, peer: self.peer, outgoing: false, binding: [3; 32], epoch: 1 })
+        self.turn(Input::Link(LinkInput::Up { link: 1, peer: self.peer, outgoing: false, binding: [3; 32], epoch: 1 }))
     }
 
     /// Which of the texts a message has.
@@ -163,7 +171,7 @@ fn sender() -> (Talk, Vec<PeerMessage>, LaneId) {
 fn sender_case(what: &str, taken_back: &[usize], hwm: u64, chain: Chain, again: Option<(u64, Chain)>) -> Value {
     let (mut talk, sent, lane) = sender();
     for n in taken_back {
-        talk.turn(Input::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] });
+        talk.turn(Input::Chat(ChatInput::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] }));
     }
     let mut heard = hello(vec![LaneState { lane, hwm, chain }]);
     let mut first = Value::Null;
@@ -233,7 +241,7 @@ fn talk_case(what: &str, steps: &[Step]) -> Value {
         let says = match *step {
             Step::TakesBack(n) => {
                 row["takes_back"] = n.into();
-                talk.turn(Input::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] })
+                talk.turn(Input::Chat(ChatInput::Cancel { request: 1, peer: talk.peer, mid: talk.queued[n - 1] }))
             }
             ref heard => {
                 let message = match *heard {
@@ -334,7 +342,7 @@ fn a_receiver() {
     for contact in [true, false] {
         let mut talk = Talk::new(contact);
         // What the node says of its run belongs to another chapter, and its last turn wrote the run down.
-        talk.turn(Input::Network { usable: false });
+        talk.turn(Input::Network(NetworkInput::State { usable: false }));
         let first_words = texts(&talk.link_up());
         let mut table = Vec::new();
         for (what, hears) in &steps {

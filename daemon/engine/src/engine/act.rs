@@ -7,7 +7,7 @@ use crate::link::handle::ToLink;
 use crate::request::Answer;
 use crate::store::Outgoing;
 use std::sync::atomic::Ordering;
-use torchat_core::effect::Effect;
+use torchat_core::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect};
 use torchat_core::input::LinkId;
 use torchat_protocol::id::{Chain, LaneId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
@@ -24,35 +24,35 @@ impl Engine {
                         pending.answer(&answer, &mut facts, &mut self.clients);
                     }
                 }
-                Effect::Say { link, message } => self.tell(link, ToLink::Say(message)),
-                Effect::Transmit { link, lane, first, prev, .. } => {
+                Effect::Link(LinkEffect::Say { link, message }) => self.tell(link, ToLink::Say(message)),
+                Effect::Link(LinkEffect::Transmit { link, lane, first, prev, .. }) => {
                     let messages = outgoing.next().unwrap_or_default();
                     for message in recv_messages(lane, first, prev, messages) {
                         self.tell(link, ToLink::Say(message));
                     }
                 }
-                Effect::Close { link, bye } => {
+                Effect::Link(LinkEffect::Close { link, bye }) => {
                     self.tell(link, ToLink::Close(bye));
                 }
-                Effect::Dial { peer, last_circuits } => {
+                Effect::Network(NetworkEffect::Dial { peer, last_circuits }) => {
                     let isolation =
                         if last_circuits { Isolation::Last(Group::CHAT) } else { Isolation::Fresh(Group::CHAT) };
                     tokio::spawn(self.dialer.clone().dial(peer, isolation, self.dials.clone()));
                 }
-                Effect::DropDials => std::mem::take(&mut self.dials).cancel(),
-                Effect::Renew => {
+                Effect::Network(NetworkEffect::DropDials) => std::mem::take(&mut self.dials).cancel(),
+                Effect::Network(NetworkEffect::Renew) => {
                     tracing::warn!("no dial gets through: a new way into the network is made");
                     self.transport.renew();
                 }
-                Effect::SelfCheck => {
+                Effect::Network(NetworkEffect::SelfCheck) => {
                     let (transport, context) = (self.transport.clone(), self.context.clone());
                     let (own, times) = (self.own, self.config.dial);
                     tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
                 }
-                Effect::Replace => self.ask_for_replacement(),
+                Effect::Network(NetworkEffect::Replace) => self.ask_for_replacement(),
                 Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", notice.sentence()),
                 Effect::Notice(notice) => tracing::info!("{}", notice.sentence()),
-                Effect::TakenBack { peer, mids, why } => {
+                Effect::Chat(ChatEffect::TakenBack { peer, mids, why }) => {
                     let reason = match why {
                         SkipReason::Expired => "it waited too long",
                         SkipReason::Withdrawn | SkipReason::Lost => "it was taken back",
@@ -63,7 +63,7 @@ impl Engine {
                         }
                     }
                 }
-                Effect::Delivered { peer, mids } => {
+                Effect::Chat(ChatEffect::Delivered { peer, mids }) => {
                     for mid in mids {
                         for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
                             let _ = waiter.send(Ok(Answer::Delivered));

@@ -5,10 +5,10 @@ use super::pending::Facts;
 use super::{Due, Engine, upkeep};
 use crate::mailbox::lock;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
-use torchat_core::effect::Effect;
+use torchat_core::effect::{Effect, LinkEffect};
 use torchat_core::input::Input;
 use torchat_core::node::Node;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, LegacyOp, LogOp, Op};
 use torchat_core::turn::Turn;
 
 impl Engine {
@@ -48,14 +48,16 @@ impl Engine {
             (told, remarked) = (self.untold.len(), self.remarks.len());
             ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
-                Effect::Notice(notice) => Some(Op::Notice { peer: notice.peer(), sentence: notice.sentence() }),
+                Effect::Notice(notice) => {
+                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: notice.sentence() }))
+                }
                 _ => None,
             }));
         }
-        let is_read = |op: &Op| matches!(op, Op::Read { .. } | Op::LegacyTaken { .. });
+        let is_read = |op: &Op| matches!(op, Op::Chat(ChatOp::Read { .. }) | Op::Legacy(LegacyOp::Taken { .. }));
         // What is to be sent is read from the store as well: without it the node is ahead of what went out.
-        let only_reads = !effects.iter().any(|effect| matches!(effect, Effect::Transmit { .. }))
-            && ops.iter().all(|op| is_read(op) || matches!(op, Op::ReadUpto { .. }));
+        let only_reads = !effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::Transmit { .. })))
+            && ops.iter().all(|op| is_read(op) || matches!(op, Op::Chat(ChatOp::ReadUpto { .. })));
         let mut reads = Vec::new();
         // A full store has a reserve for what was read. All of it goes there together: the place of a conversation that moved
         // past what was read earlier would make that unread after a kill, and given to nobody.
@@ -69,7 +71,7 @@ impl Engine {
         let wanted: Vec<_> = effects
             .iter()
             .filter_map(|effect| match effect {
-                Effect::Transmit { peer, lane, first, count, .. } => {
+                Effect::Link(LinkEffect::Transmit { peer, lane, first, count, .. }) => {
                     Some(Wanted { peer: *peer, lane: *lane, first: *first, count: *count })
                 }
                 _ => None,

@@ -1,7 +1,7 @@
 //! Whether a turn changes what STATUS says of the network, of links, and of mail that waits.
 
-use torchat_core::effect::Effect;
-use torchat_core::input::Input;
+use torchat_core::effect::{Effect, NetworkEffect};
+use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput};
 use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
 
@@ -19,10 +19,12 @@ impl News {
         let mut news = Self::default();
         for input in inputs {
             match input {
-                Input::Send { .. } | Input::LinkUp { .. } | Input::LinkDown { .. } | Input::Network { .. } => {
+                Input::Chat(ChatInput::Send { .. })
+                | Input::Link(LinkInput::Up { .. } | LinkInput::Down { .. })
+                | Input::Network(NetworkInput::State { .. }) => {
                     news.any = true;
                 }
-                Input::DialFailed { peer, .. } => news.dialled.push(*peer),
+                Input::Network(NetworkInput::DialFailed { peer, .. }) => news.dialled.push(*peer),
                 _ => {}
             }
         }
@@ -32,7 +34,7 @@ impl News {
     /// What the turn made of it.
     pub(super) fn judge(&mut self, effects: &[Effect], node: &Node) {
         let begun = effects.iter().filter_map(|effect| match effect {
-            Effect::Dial { peer, .. } => Some(*peer),
+            Effect::Network(NetworkEffect::Dial { peer, .. }) => Some(*peer),
             _ => None,
         });
         self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.reason(&peer).is_some());

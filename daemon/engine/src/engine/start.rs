@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
 use torchat_core::node::Node;
-use torchat_core::op::Op;
+use torchat_core::op::{LogOp, Op};
 use torchat_protocol::purpose::Purpose;
 use torchat_transport::Network;
 
@@ -119,7 +119,7 @@ impl Engine {
         for remark in &remarks {
             tracing::warn!("{remark}");
         }
-        let remarks = remarks.into_iter().map(|sentence| Op::Notice { peer: None, sentence }).collect();
+        let remarks = remarks.into_iter().map(|sentence| Op::Log(LogOp::Notice { peer: None, sentence })).collect();
         let legacy_acceptor = config.policy.legacy.receive.then(|| LegacyAcceptor::new(legacy_rejected));
         tokio::spawn(acceptor::run(
             network.incoming,

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::{Established, Opener, Sealer};
-use torchat_core::input::{Input, LinkId};
+use torchat_core::input::{Input, LinkId, LinkInput};
 use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_transport::BoxStream;
 
@@ -76,7 +76,7 @@ async fn serve(proven: Proven, context: LinkContext) {
         reason = life => reason,
         () = cancel.cancelled() => Failure::Ours,
     };
-    let down = Input::LinkDown { link: id, reason: reason.to_string() };
+    let down = Input::Link(LinkInput::Down { link: id, reason: reason.to_string() });
     // The engine is gone only when the daemon stops.
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
@@ -145,7 +145,7 @@ async fn read(mut messages: MessageReader<'_>, id: LinkId, context: &LinkContext
                 }
             };
             let Some(room) = take_room([&own_waiting, &context.waiting], kib).await else { return Failure::Ours };
-            let input = Input::Message { link: id, message };
+            let input = Input::Link(LinkInput::Message { link: id, message });
             if context.mailbox.send(Event::Core { input, room }).await.is_err() {
                 return Failure::Ours;
             }
@@ -153,7 +153,7 @@ async fn read(mut messages: MessageReader<'_>, id: LinkId, context: &LinkContext
         }
         // Bytes without a message in them are a sign of life as well: a long text needs minutes on a slow line.
         if told.elapsed() >= HEARD_STEP && heard {
-            let input = Input::Heard { link: id, unfinished: messages.is_unfinished() };
+            let input = Input::Link(LinkInput::Heard { link: id, unfinished: messages.is_unfinished() });
             if context.mailbox.send(Event::Core { input, room: Vec::new() }).await.is_err() {
                 return Failure::Ours;
             }
@@ -288,7 +288,7 @@ mod tests {
         for n in 0..2 * QUEUE as u64 {
             handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
         }
-        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
+        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::Link(LinkInput::Down { .. }), .. })));
         assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1);
         handle.tell(ToLink::Close(None));
         assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1, "it has ended");
@@ -297,7 +297,7 @@ mod tests {
         for n in 0..QUEUE as u64 {
             handle.tell(ToLink::Say(PeerMessage::Ping(Nonce { n })));
         }
-        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::LinkDown { .. }, .. })));
+        assert!(matches!(events.recv().await, Some(Event::Core { input: Input::Link(LinkInput::Down { .. }), .. })));
         assert_eq!(handle.rejected.not_read.load(Ordering::Relaxed), 1);
     }
 
@@ -312,7 +312,7 @@ mod tests {
         assert!(events.try_recv().is_err(), "it is waited for");
         let begun = tokio::time::Instant::now();
         handle.tell(ToLink::Close(Some(ByeReason::Shutdown)));
-        let Some(Event::Core { input: Input::LinkDown { reason, .. }, .. }) = events.recv().await else {
+        let Some(Event::Core { input: Input::Link(LinkInput::Down { reason, .. }), .. }) = events.recv().await else {
             panic!("the link is down")
         };
         assert_eq!(reason, "the peer does not read");

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
-use torchat_core::input::{DialFailure, Input};
+use torchat_core::input::{DialFailure, Input, NetworkInput};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::purpose::Purpose;
 use torchat_transport::{BoxStream, DialError, Group, Isolation, Transport};
@@ -70,7 +70,7 @@ impl Dialer {
             }
             Err(failed) => failed,
         };
-        let input = Input::DialFailed { peer, failure, reason };
+        let input = Input::Network(NetworkInput::DialFailed { peer, failure, reason });
         // The engine is gone only when the daemon stops.
         let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
     }
@@ -114,7 +114,7 @@ pub(crate) async fn check(
     let failure = result.err();
     let reason = failure.as_ref().map(|(_, reason)| reason.clone());
     // The engine is gone only when the daemon stops.
-    let event = Event::Core { input: Input::SelfChecked { failure }, room: Vec::new() };
+    let event = Event::Core { input: Input::Network(NetworkInput::SelfChecked { failure }), room: Vec::new() };
     let _ = context.mailbox.send(event).await;
     reason
 }

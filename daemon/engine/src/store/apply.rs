@@ -13,7 +13,7 @@ use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
 use sending::Acked;
 use std::collections::HashMap;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op};
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
@@ -26,7 +26,7 @@ pub struct Applied {
     pub queued: Vec<(MessageId, i64)>,
     /// What was unread and is read now: bytes of texts, and [`ROW_BYTES`](torchat_core::account::ROW_BYTES) for each message and mark.
     pub freed: Vec<(PeerId, u64)>,
-    /// For each [`Op::ReadUpto`], how many messages were unread.
+    /// For each [`ChatOp::ReadUpto`], how many messages were unread.
     pub seen: Vec<u64>,
     /// The events, in order.
     pub events: Vec<Event>,
@@ -70,69 +70,81 @@ impl Changes<'_> {
     /// Operations in their order: one, or some that all queue a message, as a turn has dozens of.
     pub(super) fn apply_all(&mut self, ops: &[Op]) -> Result<(), StoreError> {
         match ops {
-            [Op::Queue { .. }, ..] => self.queue(ops),
+            [Op::Chat(ChatOp::Queue { .. }), ..] => self.queue(ops),
             ops => ops.iter().try_for_each(|op| self.apply(op)),
         }
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
         match op {
-            Op::Contact { peer, at_ms } => self.contact(peer, *at_ms),
-            Op::Remove { peer } => self.remove(peer),
-            Op::Block { peer, blocked } => self.block(peer, *blocked),
-            Op::Petname { peer, name } => self.petname(peer, name.as_deref()),
-            Op::Nick { peer, nick } => self.nick(peer, nick),
-            Op::Intro { peer, intro } => self.intro(peer, intro),
-            Op::Request { peer, request } => self.request(peer, request.as_ref()),
-            Op::Invite { invite } => self.invite(invite),
-            Op::InviteGone { hash } => self.invite_gone(hash),
-            Op::Waiting { peer, waiting } => self.waiting_for_consent(peer, *waiting),
-            Op::Met { peer, epoch, run } => self.met(peer, *epoch, *run),
-            Op::Hidden { peer, hidden } => self.hidden(peer, *hidden),
-            Op::Seen { peer, at_ms } => self.seen(peer, *at_ms),
-            Op::Retry { peer, attempts, next_ms } => self.retry(peer, *attempts, *next_ms),
+            Op::Contacts(op) => self.of_contacts(op),
+            Op::Chat(chat) => self.of_chat(chat, op),
+            Op::Legacy(op) => self.of_legacy(op),
+            Op::Log(op) => self.of_log(op),
+        }
+    }
 
-            Op::Queue { .. } => self.queue(std::slice::from_ref(op)),
-            Op::TakeBack { peer, mid, seq, why, at_ms } => self.take_back(peer, *mid, *seq, *why, *at_ms),
-            Op::Delivered { peer, lane, upto, chain, late, at_ms } => {
+    fn of_contacts(&mut self, op: &ContactOp) -> Result<(), StoreError> {
+        match op {
+            ContactOp::Add { peer, at_ms } => self.contact(peer, *at_ms),
+            ContactOp::Remove { peer } => self.remove(peer),
+            ContactOp::Block { peer, blocked } => self.block(peer, *blocked),
+            ContactOp::Petname { peer, name } => self.petname(peer, name.as_deref()),
+            ContactOp::Nick { peer, nick } => self.nick(peer, nick),
+            ContactOp::Intro { peer, intro } => self.intro(peer, intro),
+            ContactOp::Request { peer, request } => self.request(peer, request.as_ref()),
+            ContactOp::Invite { invite } => self.invite(invite),
+            ContactOp::InviteGone { hash } => self.invite_gone(hash),
+            ContactOp::Waiting { peer, waiting } => self.waiting_for_consent(peer, *waiting),
+            ContactOp::Met { peer, epoch, run } => self.met(peer, *epoch, *run),
+            ContactOp::Hidden { peer, hidden } => self.hidden(peer, *hidden),
+            ContactOp::Seen { peer, at_ms } => self.seen(peer, *at_ms),
+            ContactOp::Retry { peer, attempts, next_ms } => self.retry(peer, *attempts, *next_ms),
+        }
+    }
+
+    fn of_chat(&mut self, chat: &ChatOp, op: &Op) -> Result<(), StoreError> {
+        match chat {
+            ChatOp::Queue { .. } => self.queue(std::slice::from_ref(op)),
+            ChatOp::TakeBack { peer, mid, seq, why, at_ms } => self.take_back(peer, *mid, *seq, *why, *at_ms),
+            ChatOp::Delivered { peer, lane, upto, chain, late, at_ms } => {
                 let (lane, upto, chain, at_ms) = (*lane, *upto, *chain, *at_ms);
                 self.delivered(peer, &Acked { lane, upto, chain, late, at_ms })
             }
-            Op::NewLane { peer, lane, messages } => self.change_lane(peer, *lane, messages),
-            Op::Sent { peer, lane, first, count } => self.sent(peer, *lane, *first, *count),
-
-            Op::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
+            ChatOp::NewLane { peer, lane, messages } => self.change_lane(peer, *lane, messages),
+            ChatOp::Sent { peer, lane, first, count } => self.sent(peer, *lane, *first, *count),
+            ChatOp::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text } => {
                 let (lane, seq, chain, mid, sent_s, at_ms) = (*lane, *seq, *chain, *mid, *sent_s, *at_ms);
                 self.receive(peer, &Incoming { lane, seq, chain, mid, sent_s, at_ms, text })
             }
-            Op::Skip { peer, lane, to, chain, count, why, at_ms } => {
+            ChatOp::Skip { peer, lane, to, chain, count, why, at_ms } => {
                 let (peer, lane, to, chain, count, at_ms) = (*peer, *lane, *to, *chain, *count, *at_ms);
                 self.skip(Gap { peer, lane, to, chain, before: Chain::EMPTY, count, at_ms }, *why)
             }
-            Op::ForgetLane { peer, lane } => self.forget_lane(peer, *lane),
-            Op::Read { peer, row } => self.taken(peer, *row),
-            Op::ReadUpto { peer, upto, limit } => self.read_upto(peer, *upto, *limit),
-
-            Op::Run { run, at_ms } => self.run(*run, *at_ms),
-            Op::ClockSet { at_ms } => self.clock_set(*at_ms),
-            Op::Link { peer, up } => self.link(peer, *up),
-            Op::Changed { contact } => {
-                self.changed(contact);
-                Ok(())
-            }
-            Op::Network { usable, sentence } => {
-                self.network(*usable, sentence);
-                Ok(())
-            }
-            Op::Notice { peer, sentence } => {
-                self.notice(*peer, sentence);
-                Ok(())
-            }
-
-            Op::Legacy { message, at_ms, keep } => self.legacy(message, *at_ms, *keep),
-            Op::LegacyTaken { row } => self.legacy_taken(*row),
-            Op::LegacyForget { before_ms } => self.legacy_forget(*before_ms),
+            ChatOp::ForgetLane { peer, lane } => self.forget_lane(peer, *lane),
+            ChatOp::Read { peer, row } => self.taken(peer, *row),
+            ChatOp::ReadUpto { peer, upto, limit } => self.read_upto(peer, *upto, *limit),
         }
+    }
+
+    fn of_legacy(&mut self, op: &LegacyOp) -> Result<(), StoreError> {
+        match op {
+            LegacyOp::Keep { message, at_ms, keep } => self.legacy(message, *at_ms, *keep),
+            LegacyOp::Taken { row } => self.legacy_taken(*row),
+            LegacyOp::Forget { before_ms } => self.legacy_forget(*before_ms),
+        }
+    }
+
+    fn of_log(&mut self, op: &LogOp) -> Result<(), StoreError> {
+        match op {
+            LogOp::Run { run, at_ms } => return self.run(*run, *at_ms),
+            LogOp::ClockSet { at_ms } => return self.clock_set(*at_ms),
+            LogOp::Link { peer, up } => return self.link(peer, *up),
+            LogOp::Changed { contact } => self.changed(contact),
+            LogOp::Network { usable, sentence } => self.network(*usable, sentence),
+            LogOp::Notice { peer, sentence } => self.notice(*peer, sentence),
+        }
+        Ok(())
     }
 
     /// A peer's number; it gets one if it has none.

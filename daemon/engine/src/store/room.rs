@@ -3,7 +3,7 @@
 
 use super::StoreError;
 use rusqlite::Connection;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op};
 
 /// The reserve in bytes. A block takes some hundred bytes, its event included.
 const RESERVE_BYTES: u64 = 1 << 20;
@@ -24,16 +24,20 @@ pub(super) enum Rank {
 /// Of which rank a turn is: of its lowest operation's. What only tells of a change has none.
 pub(super) fn rank(ops: &[Op]) -> Rank {
     let one = |op: &Op| match op {
-        Op::Remove { .. }
-        | Op::Block { .. }
-        | Op::Petname { .. }
-        | Op::TakeBack { .. }
-        | Op::Request { request: None, .. }
-        | Op::InviteGone { .. }
-        | Op::Hidden { .. } => Some(Rank::Decision),
-        Op::Request { request: Some(request), .. } if request.refused => Some(Rank::Decision),
-        Op::Read { .. } | Op::ReadUpto { .. } | Op::LegacyTaken { .. } => Some(Rank::Reading),
-        Op::Changed { .. } | Op::Link { .. } => None,
+        Op::Contacts(
+            ContactOp::Remove { .. }
+            | ContactOp::Block { .. }
+            | ContactOp::Petname { .. }
+            | ContactOp::Request { request: None, .. }
+            | ContactOp::InviteGone { .. }
+            | ContactOp::Hidden { .. },
+        )
+        | Op::Chat(ChatOp::TakeBack { .. }) => Some(Rank::Decision),
+        Op::Contacts(ContactOp::Request { request: Some(request), .. }) if request.refused => Some(Rank::Decision),
+        Op::Chat(ChatOp::Read { .. } | ChatOp::ReadUpto { .. }) | Op::Legacy(LegacyOp::Taken { .. }) => {
+            Some(Rank::Reading)
+        }
+        Op::Log(LogOp::Changed { .. } | LogOp::Link { .. }) => None,
         _ => Some(Rank::Mail),
     };
     ops.iter().filter_map(one).min().unwrap_or(Rank::Mail)

@@ -11,6 +11,7 @@ use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
 use super::*;
 use proptest::prelude::*;
 use torchat_core::account::ROW_BYTES;
+use torchat_core::op::{ChatOp, ContactOp, LogOp};
 use torchat_core::snapshot::ContactRequest;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::event::{Event, Kind, What};
@@ -34,20 +35,20 @@ const LANE: LaneId = LaneId([7; 8]);
 
 fn queue(peer: PeerId, n: u64, text: &str) -> Op {
     let (lane, seq, chain, text) = (LANE, n, Chain([0; 16]), text.to_owned());
-    Op::Queue { peer, mid: mid(n), lane, seq, chain, at_ms: 1_000, until_ms: None, client: None, text }
+    Op::Chat(ChatOp::Queue { peer, mid: mid(n), lane, seq, chain, at_ms: 1_000, until_ms: None, client: None, text })
 }
 
 fn receive(peer: PeerId, n: u64, text: &str) -> Op {
     let (lane, seq, chain, text) = (LANE, n, Chain([0; 16]), text.to_owned());
-    Op::Receive { peer, lane, seq, chain, mid: mid(n), sent_s: 60, at_ms: 1_000, text }
+    Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid: mid(n), sent_s: 60, at_ms: 1_000, text })
 }
 
 fn delivered(peer: PeerId, upto: u64, late: Vec<MessageId>) -> Op {
-    Op::Delivered { peer, lane: LANE, upto, chain: Chain([0; 16]), late, at_ms: 2_000 }
+    Op::Chat(ChatOp::Delivered { peer, lane: LANE, upto, chain: Chain([0; 16]), late, at_ms: 2_000 })
 }
 
 fn contact(peer: PeerId) -> Op {
-    Op::Contact { peer, at_ms: 1_000 }
+    Op::Contacts(ContactOp::Add { peer, at_ms: 1_000 })
 }
 
 fn kinds(events: &[Event]) -> Vec<Kind> {
@@ -80,13 +81,20 @@ fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
         waiting: false,
         queued: 1,
     };
-    let take_back = |n: u64, why| Op::TakeBack { peer: a, mid: mid(n), seq: n, why, at_ms: 1_500 };
-    let skip =
-        Op::Skip { peer: a, lane: LANE, to: 9, chain: Chain([3; 16]), count: 3, why: SkipReason::Lost, at_ms: 1_000 };
+    let take_back = |n: u64, why| Op::Chat(ChatOp::TakeBack { peer: a, mid: mid(n), seq: n, why, at_ms: 1_500 });
+    let skip = Op::Chat(ChatOp::Skip {
+        peer: a,
+        lane: LANE,
+        to: 9,
+        chain: Chain([3; 16]),
+        count: 3,
+        why: SkipReason::Lost,
+        at_ms: 1_000,
+    });
     let turns = [
-        (vec![contact(a), Op::Changed { contact: view }], vec![Kind::Contact]),
+        (vec![contact(a), Op::Log(LogOp::Changed { contact: view })], vec![Kind::Contact]),
         (vec![queue(a, 1, "one"), queue(a, 2, "two"), queue(a, 3, "three")], vec![Kind::Queued; 3]),
-        (vec![Op::Sent { peer: a, lane: LANE, first: 1, count: 2 }], vec![Kind::Sent; 2]),
+        (vec![Op::Chat(ChatOp::Sent { peer: a, lane: LANE, first: 1, count: 2 })], vec![Kind::Sent; 2]),
         (vec![take_back(2, SkipReason::Withdrawn)], vec![Kind::Withdrawn]),
         (vec![take_back(2, SkipReason::Withdrawn)], vec![]),
         (vec![take_back(3, SkipReason::Expired)], vec![Kind::Failed]),
@@ -95,15 +103,15 @@ fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
         (vec![delivered(a, 3, vec![])], vec![]),
         (vec![receive(a, 1, "x"), receive(a, 1, "x"), receive(a, 2, "y")], vec![Kind::Received; 2]),
         (vec![skip.clone(), skip], vec![Kind::Lost]),
-        (vec![Op::Request { peer: b, request: Some(ask) }], vec![Kind::Request]),
-        (vec![Op::Request { peer: b, request: Some(refused) }], vec![Kind::RequestGone]),
-        (vec![Op::Request { peer: b, request: None }], vec![]),
-        (vec![Op::Link { peer: a, up: true }], vec![Kind::Link]),
-        (vec![Op::Network { usable: true, sentence: "up".into() }], vec![Kind::Tor]),
-        (vec![Op::Notice { peer: None, sentence: "slept".into() }], vec![Kind::Notice]),
-        (vec![Op::ReadUpto { peer: a, upto: 4, limit: 9 }], vec![Kind::Read]),
-        (vec![Op::ReadUpto { peer: a, upto: 99, limit: 9 }], vec![Kind::Read]),
-        (vec![Op::ReadUpto { peer: a, upto: 99, limit: 9 }], vec![]),
+        (vec![Op::Contacts(ContactOp::Request { peer: b, request: Some(ask) })], vec![Kind::Request]),
+        (vec![Op::Contacts(ContactOp::Request { peer: b, request: Some(refused) })], vec![Kind::RequestGone]),
+        (vec![Op::Contacts(ContactOp::Request { peer: b, request: None })], vec![]),
+        (vec![Op::Log(LogOp::Link { peer: a, up: true })], vec![Kind::Link]),
+        (vec![Op::Log(LogOp::Network { usable: true, sentence: "up".into() })], vec![Kind::Tor]),
+        (vec![Op::Log(LogOp::Notice { peer: None, sentence: "slept".into() })], vec![Kind::Notice]),
+        (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 4, limit: 9 })], vec![Kind::Read]),
+        (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 99, limit: 9 })], vec![Kind::Read]),
+        (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 99, limit: 9 })], vec![]),
     ];
     let mut told = Vec::new();
     for (n, (ops, expected)) in turns.into_iter().enumerate() {
@@ -169,7 +177,8 @@ fn a_commit_that_fails_leaves_neither_change_nor_event() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), queue(peer(1), 1, "one")]).unwrap();
     let before = (log(&store), store.log_edges());
-    let invite = Op::Invite { invite: torchat_core::snapshot::InviteRow { hash: [1; 32], until_ms: 1 } };
+    let invite =
+        Op::Contacts(ContactOp::Invite { invite: torchat_core::snapshot::InviteRow { hash: [1; 32], until_ms: 1 } });
     assert!(store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(2), 1, "new"), invite.clone(), invite]).is_err());
     assert_eq!((log(&store), store.log_edges()), before);
     let applied = store.commit(0, &[queue(peer(1), 2, "two"), queue(peer(2), 1, "new")]).unwrap();
@@ -181,7 +190,7 @@ fn a_commit_that_fails_leaves_neither_change_nor_event() {
 fn old_events_go_in_small_steps_and_the_edges_tell() {
     let mut store = Store::in_memory().unwrap();
     store.set_retention(Retention { events: 100, age_ms: 1_000_000 });
-    let notice = || Op::Notice { peer: None, sentence: "x".into() };
+    let notice = || Op::Log(LogOp::Notice { peer: None, sentence: "x".into() });
     let mut most = 0;
     for n in 0..1_000 {
         let before = store.log_edges().oldest;
@@ -243,20 +252,21 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
         (1..=5).map(|n| receive(a, n, "four")).chain([queue(a, 6, "mine"), receive(a, 7, "last")]).collect();
     store.commit(0, &ops).unwrap();
     assert_eq!(count(&store), (6, 24, Some(1)));
-    let applied = store.commit(0, &[Op::ReadUpto { peer: a, upto: 3, limit: 100 }]).unwrap();
+    let applied = store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: a, upto: 3, limit: 100 })]).unwrap();
     assert_eq!((applied.seen, applied.freed), (vec![3], vec![(a, 12 + 3 * ROW_BYTES)]));
     assert_eq!(count(&store), (3, 12, Some(1)), "nothing was taken from UPDATE");
-    let applied = store.commit(0, &[Op::Read { peer: a, row: 1 }]).unwrap();
+    let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 1 })]).unwrap();
     assert!(applied.freed.is_empty() && applied.events.is_empty(), "it was read before");
     assert_eq!(count(&store), (3, 12, Some(2)));
-    let applied = store.commit(0, &[Op::Read { peer: a, row: 5 }]).unwrap();
+    let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 5 })]).unwrap();
     assert_eq!((applied.freed, kinds(&applied.events)), (vec![(a, 4 + ROW_BYTES)], vec![Kind::Read]));
     assert_eq!(count(&store), (2, 8, Some(7)), "the next one is behind a message of ours");
-    store.commit(0, &[Op::Read { peer: a, row: 7 }, Op::Read { peer: a, row: 4 }]).unwrap();
+    store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 7 }), Op::Chat(ChatOp::Read { peer: a, row: 4 })]).unwrap();
     assert_eq!(count(&store), (0, 0, None));
     store.commit(0, &[receive(a, 8, "new")]).unwrap();
     assert_eq!(count(&store), (1, 3, Some(8)));
-    let limited = store.commit(0, &[receive(a, 9, "x"), Op::ReadUpto { peer: a, upto: 99, limit: 1 }]).unwrap();
+    let limited =
+        store.commit(0, &[receive(a, 9, "x"), Op::Chat(ChatOp::ReadUpto { peer: a, upto: 99, limit: 1 })]).unwrap();
     assert_eq!(limited.seen, [1]);
     let before = count(&store);
     let again = store.commit(0, &[receive(a, 9, "x")]).unwrap();
@@ -269,9 +279,17 @@ fn a_clients_key_finds_its_message_until_it_is_too_old() {
     let mut store = Store::in_memory().unwrap();
     let day = 24 * 3_600_000;
     let send = |n: u64, client: &str, at| match queue(peer(1), n, "text") {
-        Op::Queue { peer, mid, lane, seq, chain, text, .. } => {
-            Op::Queue { peer, mid, lane, seq, chain, text, at_ms: at, until_ms: None, client: Some(client.into()) }
-        }
+        Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, text, .. }) => Op::Chat(ChatOp::Queue {
+            peer,
+            mid,
+            lane,
+            seq,
+            chain,
+            text,
+            at_ms: at,
+            until_ms: None,
+            client: Some(client.into()),
+        }),
         _ => unreachable!(),
     };
     store.commit(0, &[contact(peer(1)), send(1, "a", 0), send(2, "b", 29 * day)]).unwrap();
@@ -436,7 +454,7 @@ async fn an_idle_writer_indexes_what_it_has() {
 fn numbers_are_never_used_twice_whatever_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("torchat.db");
-    let notice = || Op::Notice { peer: None, sentence: "x".into() };
+    let notice = || Op::Log(LogOp::Notice { peer: None, sentence: "x".into() });
     let mut store = Store::open(&path).unwrap();
     store.commit(0, &[receive(peer(1), 1, "a"), notice(), notice()]).unwrap();
     store.set_retention(Retention { events: 1_000, age_ms: 10 });
@@ -447,7 +465,8 @@ fn numbers_are_never_used_twice_whatever_is_removed() {
     assert_eq!(store.log_edges(), LogEdges { oldest: 4, last: 3 });
     // What failed or was only tried uses no number up.
     store.probe().unwrap();
-    let invite = Op::Invite { invite: torchat_core::snapshot::InviteRow { hash: [1; 32], until_ms: 1 } };
+    let invite =
+        Op::Contacts(ContactOp::Invite { invite: torchat_core::snapshot::InviteRow { hash: [1; 32], until_ms: 1 } });
     store.commit(0, &[receive(peer(1), 2, "b"), notice(), invite.clone(), invite]).unwrap_err();
     let applied = store.commit(0, &[receive(peer(1), 1, "a"), receive(peer(1), 2, "b")]).unwrap();
     assert_eq!((applied.stored[0].head.row, applied.events[0].seq, applied.events.len()), (2, 4, 1));
@@ -478,8 +497,10 @@ fn the_search_goes_on_where_it_ended() {
 fn conversations_are_counted_and_strangers_with_messages_stay() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), contact(peer(2)), receive(peer(1), 1, "a"), receive(peer(1), 2, "b")]).unwrap();
-    store.commit(0, &[contact(peer(3)), receive(peer(3), 3, "c"), Op::Remove { peer: peer(3) }]).unwrap();
-    store.commit(0, &[contact(peer(4)), Op::Remove { peer: peer(4) }]).unwrap();
+    store
+        .commit(0, &[contact(peer(3)), receive(peer(3), 3, "c"), Op::Contacts(ContactOp::Remove { peer: peer(3) })])
+        .unwrap();
+    store.commit(0, &[contact(peer(4)), Op::Contacts(ContactOp::Remove { peer: peer(4) })]).unwrap();
     let mut found: Vec<_> = messages::conversations(store.connection())
         .unwrap()
         .into_iter()
@@ -496,8 +517,8 @@ fn conversations_are_counted_and_strangers_with_messages_stay() {
 #[test]
 fn whoever_is_added_again_was_added_then() {
     let mut store = Store::in_memory().unwrap();
-    store.commit(0, &[contact(peer(1)), Op::Seen { peer: peer(1), at_ms: 2_000 }]).unwrap();
-    store.commit(0, &[Op::Contact { peer: peer(1), at_ms: 3_000 }]).unwrap();
+    store.commit(0, &[contact(peer(1)), Op::Contacts(ContactOp::Seen { peer: peer(1), at_ms: 2_000 })]).unwrap();
+    store.commit(0, &[Op::Contacts(ContactOp::Add { peer: peer(1), at_ms: 3_000 })]).unwrap();
     let store = std::sync::Arc::new(std::sync::Mutex::new(store));
     let row = Reader::shared(store).snapshot().unwrap().peers.remove(0);
     assert_eq!((row.added_ms, row.seen_ms), (Some(3_000), Some(2_000)), "so a restart asks it");
@@ -568,11 +589,12 @@ fn a_message_takes_at_most_300_bytes_with_the_search() {
         let (lane, chain) = (LANE, Chain([0; 16]));
         let ops = if (n / PEERS).is_multiple_of(2) {
             let (until_ms, client) = (None, None);
-            let queue = Op::Queue { peer, mid: id, lane, seq, chain, at_ms, until_ms, client, text };
-            [queue, Op::Delivered { peer, lane, upto: seq, chain, late: vec![], at_ms: at_ms + 500 }]
+            let queue = Op::Chat(ChatOp::Queue { peer, mid: id, lane, seq, chain, at_ms, until_ms, client, text });
+            [queue, Op::Chat(ChatOp::Delivered { peer, lane, upto: seq, chain, late: vec![], at_ms: at_ms + 500 })]
         } else {
-            let receive = Op::Receive { peer, lane, seq, chain, mid: id, sent_s: 1_800_000_000, at_ms, text };
-            [receive, Op::ReadUpto { peer, upto: i64::MAX, limit: 9 }]
+            let receive =
+                Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid: id, sent_s: 1_800_000_000, at_ms, text });
+            [receive, Op::Chat(ChatOp::ReadUpto { peer, upto: i64::MAX, limit: 9 })]
         };
         let [first, then] = ops;
         now.push(first);

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_engine::store::{Retention, Store};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 
@@ -54,8 +54,10 @@ pub(super) fn fill(path: &Path, filling: Filling) -> anyhow::Result<Duration> {
             (*peer, Lanes { lane: LaneId([n; 8]), sent: 0, sent_chain, received: 0, received_chain })
         })
         .collect();
-    store
-        .commit(FIRST_MS, &peers.iter().map(|peer| Op::Contact { peer: *peer, at_ms: FIRST_MS }).collect::<Vec<_>>())?;
+    store.commit(
+        FIRST_MS,
+        &peers.iter().map(|peer| Op::Contacts(ContactOp::Add { peer: *peer, at_ms: FIRST_MS })).collect::<Vec<_>>(),
+    )?;
     let mut written = 0;
     while written < filling.messages {
         let count = COMMIT.min(filling.messages - written);
@@ -69,16 +71,16 @@ pub(super) fn fill(path: &Path, filling: Filling) -> anyhow::Result<Duration> {
         }
         let at_ms = moment(written + count);
         for (peer, lanes) in &lanes {
-            ops.push(Op::Delivered {
+            ops.push(Op::Chat(ChatOp::Delivered {
                 peer: *peer,
                 lane: lanes.lane,
                 upto: lanes.sent,
                 chain: lanes.sent_chain,
                 late: Vec::new(),
                 at_ms,
-            });
+            }));
             if written + count + UNREAD <= filling.messages {
-                ops.push(Op::ReadUpto { peer: *peer, upto: i64::MAX, limit: u32::MAX });
+                ops.push(Op::Chat(ChatOp::ReadUpto { peer: *peer, upto: i64::MAX, limit: u32::MAX }));
             }
         }
         store.commit(at_ms, &ops)?;
@@ -102,11 +104,11 @@ fn message(peer: PeerId, lanes: &mut Lanes, mid: MessageId, n: u64, sent: bool, 
         lanes.sent += 1;
         lanes.sent_chain = lanes.sent_chain.next(mid);
         let (seq, chain) = (lanes.sent, lanes.sent_chain);
-        Op::Queue { peer, mid, lane, seq, chain, at_ms, until_ms: None, client: None, text }
+        Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, at_ms, until_ms: None, client: None, text })
     } else {
         lanes.received += 1;
         lanes.received_chain = lanes.received_chain.next(mid);
         let (seq, chain) = (lanes.received, lanes.received_chain);
-        Op::Receive { peer, lane, seq, chain, mid, sent_s: at_ms.unsigned_abs() / 1000, at_ms, text }
+        Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, sent_s: at_ms.unsigned_abs() / 1000, at_ms, text })
     }
 }

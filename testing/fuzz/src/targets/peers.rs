@@ -14,7 +14,9 @@ use crate::script::Script;
 use daemon::{Daemon, Fate, Said};
 use std::collections::VecDeque;
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{ContactChange, DialFailure, Input, LinkId};
+use torchat_core::input::{
+    ChatInput, ContactChange, ContactInput, DialFailure, Input, LinkId, LinkInput, NetworkInput,
+};
 use torchat_core::time::Now;
 use torchat_protocol::id::{Chain, MessageId, PeerId};
 use torchat_protocol::message::{Body, LaneState, PeerMessage, Recv, Skip, SkipReason};
@@ -81,7 +83,7 @@ impl World {
         let daemons = [0, 1].map(|n| Daemon::new(id_of(n), u64::from(shape), now));
         let mut world = Self { daemons, streams: Vec::new(), next_link: 1, now, dice: Dice::new(u64::from(shape)) };
         for at in 0..2 {
-            world.turn(at, vec![Input::Network { usable: true }]);
+            world.turn(at, vec![Input::Network(NetworkInput::State { usable: true })]);
             world.contact(at, id_of(1 - at), ContactChange::Add(Default::default()));
         }
         // Sometimes the third is a contact too, who may do more than a stranger.
@@ -115,7 +117,7 @@ impl World {
                     let dials = std::mem::take(&mut self.daemons[at].dials);
                     again.extend(dials.into_iter().map(|peer| failed(peer, DialFailure::Timeout)));
                 }
-                Said::SelfCheck => again.push(Input::SelfChecked { failure: None }),
+                Said::SelfCheck => again.push(Input::Network(NetworkInput::SelfChecked { failure: None })),
             }
         }
         if !again.is_empty() {
@@ -149,7 +151,7 @@ impl World {
         for (n, at, peer) in [(0, from, to), (1, to, from)] {
             if at != HOSTILE {
                 let (link, peer, outgoing) = (ids[n], id_of(peer), n == 0);
-                self.turn(at, vec![Input::LinkUp { link, peer, outgoing, binding, epoch: 1 }]);
+                self.turn(at, vec![Input::Link(LinkInput::Up { link, peer, outgoing, binding, epoch: 1 })]);
             }
         }
     }
@@ -163,7 +165,7 @@ impl World {
             let Some(packet) = end.coming.pop_front().filter(|_| end.up) else { break };
             match packet {
                 Packet::Bytes(bytes) => match PeerMessage::decode(&bytes) {
-                    Ok(message) => inputs.push(Input::Message { link: end.id, message }),
+                    Ok(message) => inputs.push(Input::Link(LinkInput::Message { link: end.id, message })),
                     Err(_) => end.hang_up(&mut inputs, "the peer broke the protocol"),
                 },
                 Packet::End => end.hang_up(&mut inputs, "the peer ended the link"),
@@ -193,7 +195,7 @@ impl World {
 
     fn contact(&mut self, at: usize, peer: PeerId, change: ContactChange) {
         let request = self.daemons[at].request();
-        self.turn(at, vec![Input::Contact { request, peer, change }]);
+        self.turn(at, vec![Input::Contacts(ContactInput::Change { request, peer, change })]);
     }
 
     /// A dial of this daemon ends.
@@ -249,8 +251,8 @@ impl World {
                 let input = match script.below(6) {
                     0 | 1 => Input::Storage { writable: false },
                     2 => Input::Storage { writable: true },
-                    3 => Input::Network { usable: false },
-                    4 => Input::Network { usable: true },
+                    3 => Input::Network(NetworkInput::State { usable: false }),
+                    4 => Input::Network(NetworkInput::State { usable: true }),
                     _ => Input::Stop,
                 };
                 let stops = input == Input::Stop;
@@ -277,7 +279,7 @@ impl World {
         let (request, text) = daemon.new_text(length);
         self.turn_with(
             at,
-            vec![Input::Send { request, peer: id_of(to), text, client: None, expire_ms: None }],
+            vec![Input::Chat(ChatInput::Send { request, peer: id_of(to), text, client: None, expire_ms: None })],
             Fate::read(script),
         );
     }
@@ -293,7 +295,7 @@ impl World {
         };
         let inputs = chosen.into_iter().map(|sent| {
             let request = daemon.request_to_cancel(sent.mid);
-            Input::Cancel { request, peer: sent.peer, mid: sent.mid }
+            Input::Chat(ChatInput::Cancel { request, peer: sent.peer, mid: sent.mid })
         });
         let inputs = inputs.collect();
         self.turn_with(at, inputs, Fate::read(script));
@@ -306,7 +308,7 @@ impl World {
         let rows: Vec<_> = rows.map(|(row, n)| (row.peer, n)).collect();
         let inputs = rows.into_iter().map(|(peer, row)| {
             let request = daemon.request();
-            Input::Read { request, peer, row }
+            Input::Chat(ChatInput::Read { request, peer, row })
         });
         let inputs: Vec<_> = inputs.collect();
         if !inputs.is_empty() {
@@ -387,7 +389,10 @@ impl World {
     /// Nothing stands in the way any more, until everything has arrived.
     fn settle(&mut self) {
         for at in 0..2 {
-            self.turn(at, vec![Input::Storage { writable: true }, Input::Network { usable: true }]);
+            self.turn(
+                at,
+                vec![Input::Storage { writable: true }, Input::Network(NetworkInput::State { usable: true })],
+            );
             self.contact(at, id_of(1 - at), ContactChange::Unblock);
             self.contact(at, id_of(1 - at), ContactChange::Appear { hidden: false });
             self.contact(at, id_of(1 - at), ContactChange::Add(Default::default()));
@@ -424,7 +429,7 @@ impl End {
         if self.up {
             self.up = false;
             self.coming.clear();
-            inputs.push(Input::LinkDown { link: self.id, reason: reason.to_owned() });
+            inputs.push(Input::Link(LinkInput::Down { link: self.id, reason: reason.to_owned() }));
         }
     }
 }
@@ -441,7 +446,7 @@ fn lose(ends: &mut [End; 2], at: usize) {
 }
 
 fn failed(peer: PeerId, failure: DialFailure) -> Input {
-    Input::DialFailed { peer, failure, reason: "as the script says".to_owned() }
+    Input::Network(NetworkInput::DialFailed { peer, failure, reason: "as the script says".to_owned() })
 }
 
 fn change(script: &mut Script<'_>) -> ContactChange {

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::account::{Kind, ROW_BYTES};
+use crate::effect::LinkEffect;
+use crate::input::{ChatInput, ContactInput, LinkInput};
+use crate::op::{ChatOp, ContactOp, LogOp};
 use torchat_protocol::message::{Body, ContactRes, ContactState, Recv};
 
 const LANE: LaneId = LaneId([5; 8]);
@@ -12,7 +15,7 @@ impl Bench {
     }
 
     fn say_on(&mut self, link: LinkId, messages: impl IntoIterator<Item = PeerMessage>) -> Turn {
-        self.turn(messages.into_iter().map(|message| Input::Message { link, message }))
+        self.turn(messages.into_iter().map(|message| Input::Link(LinkInput::Message { link, message })))
     }
 
     fn counters(&self) -> Counters {
@@ -52,16 +55,18 @@ impl Lane {
 }
 
 fn byes(effects: &[Effect]) -> Vec<ByeReason> {
-    let close = |effect: &Effect| if let Effect::Close { bye: Some(why), .. } = effect { Some(*why) } else { None };
+    let close = |effect: &Effect| {
+        if let Effect::Link(LinkEffect::Close { bye: Some(why), .. }) = effect { Some(*why) } else { None }
+    };
     effects.iter().filter_map(close).collect()
 }
 
 fn hellos(effects: &[Effect]) -> usize {
-    count(effects, |effect| matches!(effect, Effect::Say { message: PeerMessage::Hello(_), .. }))
+    count(effects, |effect| matches!(effect, Effect::Link(LinkEffect::Say { message: PeerMessage::Hello(_), .. })))
 }
 
 fn events(ops: &[Op]) -> usize {
-    ops.iter().filter(|op| matches!(op, Op::Changed { .. })).count()
+    ops.iter().filter(|op| matches!(op, Op::Log(LogOp::Changed { .. }))).count()
 }
 
 #[test]
@@ -69,7 +74,7 @@ fn empty_texts_cost_what_they_cost_and_reading_gives_it_back() {
     let mut bench = Bench::new(|_, policy| policy.unread_bytes_per_peer = 10 * ROW_BYTES + 5);
     bench.link(1, 0);
     let mut lane = Lane::new(5);
-    let stored = |turn: &Turn| turn.ops.iter().filter(|op| matches!(op, Op::Receive { .. })).count();
+    let stored = |turn: &Turn| turn.ops.iter().filter(|op| matches!(op, Op::Chat(ChatOp::Receive { .. }))).count();
     let said: Vec<_> = (0..20).map(|_| lane.next("")).collect();
     assert_eq!(stored(&bench.say(said)), 10, "the quota counts rows");
     assert_eq!(bench.counters().unread_full, 1, "the others are a gap");
@@ -90,9 +95,9 @@ fn a_flood_of_lost_messages_is_paced_and_counts_in_the_quota() {
     for second in 0..600u64 {
         let said = (1..=1_000).map(|n| lost(LANE, second * 1_000 + n));
         let turn = bench.say(said);
-        marks += turn.ops.iter().filter(|op| matches!(op, Op::Skip { .. })).count() as u64;
+        marks += turn.ops.iter().filter(|op| matches!(op, Op::Chat(ChatOp::Skip { .. }))).count() as u64;
         if !byes(&turn.effects).is_empty() {
-            bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+            bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
             bench.link(1, 0);
         }
         bench.pass(SECOND);
@@ -110,7 +115,8 @@ fn a_bot_with_a_full_outbox_is_not_held_up_and_one_without_end_is_paced() {
     bench.link(1, 0);
     bench.hello(1, None, None);
     let mut lane = Lane::new(5);
-    let stored = |turn: &Turn| turn.ops.iter().filter(|op| matches!(op, Op::Receive { .. })).count() as u64;
+    let stored =
+        |turn: &Turn| turn.ops.iter().filter(|op| matches!(op, Op::Chat(ChatOp::Receive { .. }))).count() as u64;
     let mut at_once = 0;
     for _ in 0..10_000 / 50 {
         let said: Vec<_> = (0..50).map(|_| lane.next("short")).collect();
@@ -169,7 +175,7 @@ fn a_hello_without_progress_is_not_paid_twice() {
     let mut again = 0;
     for _ in 0..100 {
         let turn = bench.hello(1, None, None);
-        again += count(&turn.effects, |effect| matches!(effect, Effect::Transmit { .. }));
+        again += count(&turn.effects, |effect| matches!(effect, Effect::Link(LinkEffect::Transmit { .. })));
         if !byes(&turn.effects).is_empty() {
             assert_eq!(byes(&turn.effects), [ByeReason::Limit]);
             break;
@@ -184,20 +190,30 @@ fn bytes_that_are_sent_again_are_paid_whatever_word_makes_us() {
     let mut bench = Bench::new(|_, _| {});
     let text = "x".repeat(16_000);
     for _ in 0..64 {
-        bench.turn([Input::Send { request: 1, peer: bench.peer, text: text.clone(), client: None, expire_ms: None }]);
+        bench.turn([Input::Chat(ChatInput::Send {
+            request: 1,
+            peer: bench.peer,
+            text: text.clone(),
+            client: None,
+            expire_ms: None,
+        })]);
     }
     let begun = bench.now.mono_ms;
     let mut sent = 0u64;
     // New links, and on each as much as it takes.
     for link in 1..=2_000 {
         for turn in [bench.accepted(link), bench.hello(link, None, None), bench.hello(link, None, None)] {
-            let bytes = |effect: &Effect| if let Effect::Transmit { count, .. } = effect { count * 16_256 } else { 0 };
+            let bytes = |effect: &Effect| {
+                if let Effect::Link(LinkEffect::Transmit { count, .. }) = effect { count * 16_256 } else { 0 }
+            };
             sent += turn.effects.iter().map(bytes).sum::<u64>();
         }
-        bench.turn([Input::LinkDown { link, reason: String::new() }]);
+        bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
         let heard = bench.pass(SECOND);
-        sent +=
-            heard.iter().map(|e| if let Effect::Transmit { count, .. } = e { count * 16_256 } else { 0 }).sum::<u64>();
+        sent += heard
+            .iter()
+            .map(|e| if let Effect::Link(LinkEffect::Transmit { count, .. }) = e { count * 16_256 } else { 0 })
+            .sum::<u64>();
     }
     let first = 64 * 16_256;
     assert!(sent <= first + Kind::Resent.most(bench.now.mono_ms - begun), "{sent} bytes");
@@ -220,12 +236,12 @@ fn wrong_digests_open_lanes_at_a_bounded_rate() {
             turns.push(bench.say_on(link, [PeerMessage::Ack(LaneState { lane, hwm: 3, chain: Chain([9; 16]) })]));
         }
         for op in turns.iter().flat_map(|turn| &turn.ops) {
-            if let Op::NewLane { messages, .. } = op {
+            if let Op::Chat(ChatOp::NewLane { messages, .. }) = op {
                 lanes += 1;
                 rows += messages.len() as u64;
             }
         }
-        bench.turn([Input::LinkDown { link, reason: String::new() }]);
+        bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
         bench.pass(SECOND);
     }
     let passed = bench.now.mono_ms - begun;
@@ -243,7 +259,7 @@ fn a_link_that_comes_and_goes_is_written_at_a_bounded_rate() {
         ops += bench.turn([]).ops.len() as u64;
         bench.now.mono_ms += 300;
         bench.now.wall_ms += 300;
-        ops += bench.turn([Input::LinkDown { link, reason: String::new() }]).ops.len() as u64;
+        ops += bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]).ops.len() as u64;
     }
     // Up, down, heard last.
     assert!(ops <= 4 * Kind::Links.most(bench.now.mono_ms - begun), "{ops} operations");
@@ -266,14 +282,15 @@ fn runs_that_a_contact_invents_are_written_at_a_bounded_rate() {
         let hello = Hello { app: "x".into(), v: 1, features: vec![], lanes: vec![], limits, run, met: None };
         turns.push(bench.say([PeerMessage::Hello(hello)]));
         let ping = turns.last().unwrap().effects.iter().find_map(|effect| match effect {
-            Effect::Say { message: PeerMessage::Ping(nonce), .. } => Some(*nonce),
+            Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(nonce), .. }) => Some(*nonce),
             _ => None,
         });
         turns.extend(ping.map(|nonce| bench.say([PeerMessage::Pong(nonce)])));
         // Something stored lets the next gap be told.
         let mut good = Lane { lane: LaneId(n.to_be_bytes()), seq: 0, chain: Chain::EMPTY };
         turns.push(bench.say([good.next("")]));
-        met += turns.iter().flat_map(|t| &t.ops).filter(|op| matches!(op, Op::Met { .. })).count() as u64;
+        met += turns.iter().flat_map(|t| &t.ops).filter(|op| matches!(op, Op::Contacts(ContactOp::Met { .. }))).count()
+            as u64;
     }
     assert!(met <= Kind::Notes.most(bench.now.mono_ms - begun), "{met}");
     assert!(met > 10, "it is what is tried here: {met}");
@@ -283,7 +300,9 @@ fn runs_that_a_contact_invents_are_written_at_a_bounded_rate() {
 fn five_hundred_pings_at_once_are_answered_and_a_flood_is_not() {
     let mut bench = Bench::new(|_, _| {});
     bench.link(1, 0);
-    let pongs = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Pong(_), .. }));
+    let pongs = |effects: &[Effect]| {
+        count(effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Pong(_), .. })))
+    };
     let pings = |n: u64| (0..n).map(|n| PeerMessage::Ping(torchat_protocol::message::Nonce { n }));
     let turn = bench.say(pings(500));
     assert_eq!(pongs(&turn.effects), 500);
@@ -303,7 +322,10 @@ fn a_wrong_digest_is_answered_once_in_a_turn_and_counted_as_wasted() {
     bench.say([first]);
     let wrong = |text: &str| Lane { lane: LaneId([5; 8]), seq: 1, chain: Chain([7; 16]) }.next(text);
     let turn = bench.say((0..20).map(|_| wrong("x")));
-    assert_eq!(count(&turn.effects, |e| matches!(e, Effect::Say { message: PeerMessage::Ack(_), .. })), 1);
+    assert_eq!(
+        count(&turn.effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Ack(_), .. }))),
+        1
+    );
     let long = "x".repeat(65_536);
     let turn = bench.say((0..40).map(|_| wrong(&long)));
     assert_eq!(byes(&turn.effects), [ByeReason::Limit], "texts without end");
@@ -317,15 +339,16 @@ fn one_onion_does_not_take_the_places_of_the_others() {
         |n: u64| PeerMessage::ContactReq(ContactReq { nick: String::new(), text: format!("text {n}"), invite: None });
     let mut written = 0;
     for n in 0..200 {
-        written += bench.say([ask(n)]).ops.iter().filter(|op| matches!(op, Op::Request { .. })).count();
+        written +=
+            bench.say([ask(n)]).ops.iter().filter(|op| matches!(op, Op::Contacts(ContactOp::Request { .. }))).count();
     }
     let other = |n: u64| PeerId::from_key(other_key(n)).unwrap();
     // Honest ones find what is left of the common bucket: all of it but one.
     for n in 0..19 {
         let link = 10 + n;
         bench.turn([
-            Input::LinkUp { link, peer: other(n), outgoing: false, binding: [0; 32], epoch: 0 },
-            Input::Message { link, message: ask(n) },
+            Input::Link(LinkInput::Up { link, peer: other(n), outgoing: false, binding: [0; 32], epoch: 0 }),
+            Input::Link(LinkInput::Message { link, message: ask(n) }),
         ]);
     }
     assert_eq!(bench.node.requests().len(), 20, "{written}");
@@ -341,7 +364,10 @@ fn one_onion_does_not_take_the_places_of_the_others() {
             ops.extend(bench.turn([]).ops);
         }
         let peer = bench.peer;
-        kept.extend(ops.into_iter().filter(|op| matches!(op, Op::Request { peer: asker, .. } if *asker == peer)));
+        kept.extend(
+            ops.into_iter()
+                .filter(|op| matches!(op, Op::Contacts(ContactOp::Request { peer: asker, .. }) if *asker == peer)),
+        );
     }
     assert!(kept.len() as u64 <= Kind::Replaced.most(3 * HOUR) + 1, "{}", kept.len());
     assert!(kept.len() > 1, "other words come through");
@@ -375,7 +401,7 @@ fn a_strangers_request_is_written_some_random_seconds_later() {
         assert!(due >= begun + bench.node.policy.requests.later_min_ms, "nothing is due at once");
         assert!(due <= begun + bench.node.policy.requests.later_max_ms);
         bench.now.mono_ms = due;
-        assert!(matches!(bench.turn([]).ops.as_slice(), [Op::Request { request: Some(_), .. }]));
+        assert!(matches!(bench.turn([]).ops.as_slice(), [Op::Contacts(ContactOp::Request { request: Some(_), .. })]));
         moments.push(due - begun);
     }
     moments.sort_unstable();
@@ -390,10 +416,10 @@ fn a_request_that_is_settled_before_it_is_written_does_not_come_back() {
         bench.link(1, 0);
         let asked = ContactReq { nick: "eve".into(), text: "hello".into(), invite: None };
         bench.say([PeerMessage::ContactReq(asked)]);
-        bench.turn([Input::Contact { request: 1, peer: bench.peer, change: change.clone() }]);
+        bench.turn([Input::Contacts(ContactInput::Change { request: 1, peer: bench.peer, change: change.clone() })]);
         for _ in 0..20 {
             bench.now.mono_ms += SECOND;
-            let open = |op: &Op| matches!(op, Op::Request { request: Some(request), .. } if !request.refused);
+            let open = |op: &Op| matches!(op, Op::Contacts(ContactOp::Request { request: Some(request), .. }) if !request.refused);
             assert!(!bench.turn([]).ops.iter().any(open), "{change:?}");
         }
     }
@@ -406,7 +432,11 @@ fn a_request_is_written_by_a_daemon_that_stops() {
     let asked = ContactReq { nick: "eve".into(), text: "hello".into(), invite: None };
     bench.say([PeerMessage::ContactReq(asked)]);
     let turn = bench.turn([Input::Stop]);
-    assert!(turn.ops.iter().any(|op| matches!(op, Op::Request { request: Some(_), .. })), "{:?}", turn.ops);
+    assert!(
+        turn.ops.iter().any(|op| matches!(op, Op::Contacts(ContactOp::Request { request: Some(_), .. }))),
+        "{:?}",
+        turn.ops
+    );
 }
 
 #[test]
@@ -446,10 +476,15 @@ fn accepted_without_a_hello_goes_on_from_what_was_acknowledged() {
     let (lane, chain) = (out.lane(), out.chain_before(3).unwrap());
     bench.say([PeerMessage::Ack(LaneState { lane, hwm: 2, chain })]);
     let turn = bench.say([state(ContactState::Pending), state(ContactState::Accepted)]);
-    let skips = count(&turn.effects, |effect| matches!(effect, Effect::Say { message: PeerMessage::Skip(_), .. }));
+    let skips = count(&turn.effects, |effect| {
+        matches!(effect, Effect::Link(LinkEffect::Say { message: PeerMessage::Skip(_), .. }))
+    });
     assert_eq!(skips, 0, "nothing was lost: {:?}", turn.effects);
     let turn = bench.send(None);
-    assert_eq!(count(&turn.effects, |effect| matches!(effect, Effect::Transmit { first: 3, count: 1, .. })), 1);
+    assert_eq!(
+        count(&turn.effects, |effect| matches!(effect, Effect::Link(LinkEffect::Transmit { first: 3, count: 1, .. }))),
+        1
+    );
 }
 
 #[test]
@@ -470,8 +505,8 @@ fn contacts_that_push_each_others_notices_out_do_not_repeat_theirs_without_end()
     for (link, peer) in (1..).zip(&peers) {
         let add = ContactChange::Add(Intro::default());
         bench.turn([
-            Input::Contact { request: 1, peer: *peer, change: add },
-            Input::LinkUp { link, peer: *peer, outgoing: false, binding: [0; 32], epoch: 0 },
+            Input::Contacts(ContactInput::Change { request: 1, peer: *peer, change: add }),
+            Input::Link(LinkInput::Up { link, peer: *peer, outgoing: false, binding: [0; 32], epoch: 0 }),
         ]);
     }
     let mut told = 0;

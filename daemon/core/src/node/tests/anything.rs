@@ -3,6 +3,9 @@
 
 use super::*;
 use crate::account::{Kind, Tariff};
+use crate::effect::LinkEffect;
+use crate::input::{ChatInput, ContactInput, LinkInput};
+use crate::op::{ChatOp, ContactOp, LogOp};
 use torchat_protocol::message::{Body, ContactRes, ContactState, Nonce, Recv};
 
 const OWED: u64 = 80;
@@ -48,30 +51,32 @@ impl Cost {
         self.commits += u64::from(!turn.ops.is_empty());
         for op in &turn.ops {
             match op {
-                Op::Receive { text, .. } => {
+                Op::Chat(ChatOp::Receive { text, .. }) => {
                     self.rows += 1;
                     self.bytes += text.len() as u64;
                 }
-                Op::Skip { why, .. } => {
+                Op::Chat(ChatOp::Skip { why, .. }) => {
                     self.rows += 1;
                     self.marks += u64::from(*why == SkipReason::Lost);
                 }
-                Op::ForgetLane { .. } => {}
-                Op::Met { .. } => self.met += 1,
-                Op::Changed { .. } => self.changed += 1,
-                Op::Waiting { .. } | Op::Nick { .. } => {}
-                Op::Link { .. } | Op::Seen { .. } | Op::Retry { .. } => self.links += 1,
-                Op::NewLane { .. } => self.lanes += 1,
-                Op::Request { .. } => self.requests += 1,
+                Op::Chat(ChatOp::ForgetLane { .. }) => {}
+                Op::Contacts(ContactOp::Met { .. }) => self.met += 1,
+                Op::Log(LogOp::Changed { .. }) => self.changed += 1,
+                Op::Contacts(ContactOp::Waiting { .. }) | Op::Contacts(ContactOp::Nick { .. }) => {}
+                Op::Log(LogOp::Link { .. })
+                | Op::Contacts(ContactOp::Seen { .. })
+                | Op::Contacts(ContactOp::Retry { .. }) => self.links += 1,
+                Op::Chat(ChatOp::NewLane { .. }) => self.lanes += 1,
+                Op::Contacts(ContactOp::Request { .. }) => self.requests += 1,
                 // Once for each message of ours.
-                Op::Sent { .. } | Op::Delivered { .. } => {}
+                Op::Chat(ChatOp::Sent { .. }) | Op::Chat(ChatOp::Delivered { .. }) => {}
                 other => self.others.push(other.clone()),
             }
         }
         for effect in &turn.effects {
             match effect {
-                Effect::Transmit { count, .. } => self.said += count * (OWED_TEXT as u64 + 256),
-                Effect::Say { message: PeerMessage::Pong(_), .. } => self.answers += 1,
+                Effect::Link(LinkEffect::Transmit { count, .. }) => self.said += count * (OWED_TEXT as u64 + 256),
+                Effect::Link(LinkEffect::Say { message: PeerMessage::Pong(_), .. }) => self.answers += 1,
                 // The engine writes it as an event.
                 Effect::Notice(_) => self.notices += 1,
                 _ => {}
@@ -210,11 +215,11 @@ fn talk(seed: u64) -> Counters {
     });
     for _ in 0..if standing == 4 { 0 } else { OWED } {
         let (peer, text) = (bench.peer, "x".repeat(OWED_TEXT));
-        bench.turn([Input::Send { request: 1, peer, text, client: None, expire_ms: None }]);
+        bench.turn([Input::Chat(ChatInput::Send { request: 1, peer, text, client: None, expire_ms: None })]);
     }
     let change = [(2, ContactChange::Remove), (3, ContactChange::Block)].into_iter().find(|(n, _)| *n == standing);
     if let Some((_, change)) = change {
-        bench.turn([Input::Contact { request: 1, peer: bench.peer, change }]);
+        bench.turn([Input::Contacts(ContactInput::Change { request: 1, peer: bench.peer, change })]);
     }
     // What was about to be dialled is not the peer's.
     bench.turn([]);
@@ -230,7 +235,10 @@ fn talk(seed: u64) -> Counters {
             if tongue.dice.below(4) > 0 {
                 cost.add(&bench.hello(link, Some(5), None));
                 let st = ContactState::Accepted;
-                cost.add(&bench.turn([Input::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) }]));
+                cost.add(&bench.turn([Input::Link(LinkInput::Message {
+                    link,
+                    message: PeerMessage::ContactRes(ContactRes { st }),
+                })]));
             }
         }
         let (plot, burst) = (tongue.dice.below(9), 1 + tongue.dice.below(60));
@@ -238,18 +246,19 @@ fn talk(seed: u64) -> Counters {
         while left > 0 {
             let batch = 1 + tongue.dice.below(left);
             left -= batch;
-            let said: Vec<_> = (0..batch).map(|_| Input::Message { link, message: tongue.word(plot) }).collect();
+            let said: Vec<_> =
+                (0..batch).map(|_| Input::Link(LinkInput::Message { link, message: tongue.word(plot) })).collect();
             let turn = bench.turn(said);
             cost.add(&turn);
             for effect in &turn.effects {
-                if let Effect::Say { message: PeerMessage::Ping(nonce), .. } = effect {
+                if let Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(nonce), .. }) = effect {
                     tongue.ping = nonce.n;
                 }
             }
             if let Some(out) = bench.node.parts.chat.sending.outbox(&bench.peer) {
                 tongue.ours = out.lane();
             }
-            up &= !turn.effects.iter().any(|effect| matches!(effect, Effect::Close { .. }));
+            up &= !turn.effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::Close { .. })));
             cost.check(&tariff, bench.now.mono_ms - begun, link, [0, 0, 2, 3, 1][usize::try_from(standing).unwrap()]);
         }
         if tongue.dice.below(3) == 0 {
@@ -262,7 +271,7 @@ fn talk(seed: u64) -> Counters {
         loop {
             let turn = bench.turn([]);
             cost.add(&turn);
-            up &= !turn.effects.iter().any(|effect| matches!(effect, Effect::Close { .. }));
+            up &= !turn.effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::Close { .. })));
             if bench.now.mono_ms >= end {
                 break;
             }
@@ -271,7 +280,7 @@ fn talk(seed: u64) -> Counters {
             bench.now.mono_ms = next;
         }
         if !up || tongue.dice.below(4) == 0 {
-            cost.add(&bench.turn([Input::LinkDown { link, reason: String::new() }]));
+            cost.add(&bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]));
             up = false;
         }
         cost.check(&tariff, bench.now.mono_ms - begun, link, [0, 0, 2, 3, 1][usize::try_from(standing).unwrap()]);

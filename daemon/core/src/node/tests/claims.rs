@@ -1,6 +1,7 @@
 //! What contacts claim of us is told as what they claim.
 
 use super::*;
+use crate::input::{ContactInput, LinkInput};
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::scalar::Scalar;
 
@@ -8,20 +9,24 @@ use curve25519_dalek::scalar::Scalar;
 fn contact(bench: &mut Bench, n: u8) -> PeerId {
     let point = ED25519_BASEPOINT_POINT * Scalar::from(u64::from(n) + 2);
     let peer = PeerId::from_key(point.compress().0).unwrap();
-    bench.turn([Input::Contact { request: 9, peer, change: ContactChange::Add(Intro::default()) }]);
+    bench.turn([Input::Contacts(ContactInput::Change {
+        request: 9,
+        peer,
+        change: ContactChange::Add(Intro::default()),
+    })]);
     peer
 }
 
 /// It comes with a link of its own and says that it has met somebody else who is us, or a newer copy.
 fn claim(bench: &mut Bench, link: LinkId, peer: PeerId, superseded: bool) -> Vec<Notice> {
-    bench.turn([Input::LinkUp { link, peer, outgoing: false, binding: [0; 32], epoch: 1 }]);
+    bench.turn([Input::Link(LinkInput::Up { link, peer, outgoing: false, binding: [0; 32], epoch: 1 })]);
     let turn = if superseded {
         let bye = Bye { why: ByeReason::Superseded };
-        bench.turn([Input::Message { link, message: PeerMessage::Bye(bye) }])
+        bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Bye(bye) })])
     } else {
         bench.hello(link, None, Some(200))
     };
-    bench.turn([Input::LinkDown { link, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
     notices(&turn)
 }
 

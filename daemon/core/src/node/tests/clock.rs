@@ -1,7 +1,8 @@
 //! A wall clock that is wrong for a moment costs nothing for good.
 
 use super::*;
-use crate::input::Answer;
+use crate::input::{Answer, ChatInput, ContactInput, LegacyInput, LinkInput, NetworkInput};
+use crate::op::{ChatOp, ContactOp, LegacyOp, LogOp};
 use torchat_protocol::id::InviteSecret;
 use torchat_protocol::legacy::{Claim, OldMessage};
 
@@ -28,7 +29,7 @@ impl Bench {
     }
 
     fn invited(&mut self) -> InviteSecret {
-        let turn = self.turn([Input::Invite { request: 9, lifetime_ms: 3 * DAY as i64 }]);
+        let turn = self.turn([Input::Contacts(ContactInput::Invite { request: 9, lifetime_ms: 3 * DAY as i64 })]);
         assert!(!turn.ops.iter().any(gone), "{:?}", turn.ops);
         match turn.effects.last() {
             Some(Effect::Answer { answer: Answer::Invited(secret), .. }) => *secret,
@@ -41,7 +42,10 @@ impl Bench {
 fn gone(op: &Op) -> bool {
     matches!(
         op,
-        Op::InviteGone { .. } | Op::Request { request: None, .. } | Op::TakeBack { .. } | Op::LegacyForget { .. }
+        Op::Contacts(ContactOp::InviteGone { .. })
+            | Op::Contacts(ContactOp::Request { request: None, .. })
+            | Op::Chat(ChatOp::TakeBack { .. })
+            | Op::Legacy(LegacyOp::Forget { .. })
     )
 }
 
@@ -57,17 +61,17 @@ fn keeper(wall_ms: i64) -> (Bench, InviteSecret) {
             Policy { legacy: crate::policy::LegacyPolicy { receive: true, ..Default::default() }, ..Policy::default() };
         Node::new(bench.node.parts.own, policy, Snapshot::default(), bench.now, &mut |out: &mut [u8]| out.fill(1))
     };
-    bench.turn([Input::Network { usable: true }]);
+    bench.turn([Input::Network(NetworkInput::State { usable: true })]);
     let secret = bench.invited();
     bench.link(1, 0);
     bench.hello(1, None, None);
     let asked = ContactReq { nick: "eve".into(), text: "please".into(), invite: None };
-    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(asked) }]);
-    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::ContactReq(asked) })]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
     let other = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
     assert_eq!(other, bench.node.parts.own);
     let old = OldMessage { claim: Claim::new("abcdefghijklmnop".into()).unwrap(), text: "old".into() };
-    bench.turn([Input::Legacy(old)]);
+    bench.turn([Input::Legacy(LegacyInput::Came(old))]);
     bench.turn([]);
     assert_eq!((bench.node.requests().len(), bench.node.parts.chat.legacy.status().unread), (1, 1));
     (bench, secret)
@@ -77,7 +81,7 @@ fn is_good(bench: &mut Bench, secret: InviteSecret) -> bool {
     bench.link(7, 0);
     bench.hello(7, None, None);
     let asked = ContactReq { nick: "eve".into(), text: String::new(), invite: Some(secret.to_string()) };
-    bench.turn([Input::Message { link: 7, message: PeerMessage::ContactReq(asked) }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 7, message: PeerMessage::ContactReq(asked) })]);
     bench.node.parts.contacts.is_contact(&bench.peer)
 }
 
@@ -107,7 +111,7 @@ fn an_invite_that_looks_too_old_to_a_clock_that_is_not_calm_is_good_again_when_i
     bench.set_clock(100);
     assert!(!is_good(&mut bench, secret), "the clock may be right");
     assert_eq!(bench.node.parts.contacts.invites(), 1, "or not");
-    bench.turn([Input::LinkDown { link: 7, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 7, reason: String::new() })]);
     bench.set_clock(-100);
     assert!(is_good(&mut bench, secret));
 }
@@ -118,7 +122,7 @@ fn what_a_clock_of_1970_has_noted_counts_from_when_it_is_set_right() {
     bench.pass(5 * MINUTE);
     let written = bench.set_clock(20_000);
     let since_ms = bench.now.wall_ms;
-    assert!(written.contains(&Op::ClockSet { at_ms: since_ms }), "{written:?}");
+    assert!(written.contains(&Op::Log(LogOp::ClockSet { at_ms: since_ms })), "{written:?}");
     let written = bench.written(DAY);
     assert!(!written.iter().any(gone), "{written:?}");
     // The next run knows of it.
@@ -143,7 +147,7 @@ fn a_start_does_not_believe_the_clock_before_it_was_calm_on_an_open_network() {
     assert_eq!(bench.node.believed(bench.now), None);
     bench.pass(2 * MINUTE);
     assert!(bench.node.believed(bench.now).is_some());
-    bench.turn([Input::Network { usable: false }]);
+    bench.turn([Input::Network(NetworkInput::State { usable: false })]);
     assert_eq!(bench.node.believed(bench.now), None, "Tor does not let a wrong clock in");
 }
 
@@ -153,11 +157,18 @@ fn a_store_that_takes_no_mail_is_still_asked_for_what_the_user_decides() {
     let peer = bench.peer;
     bench.turn([Input::Storage { writable: false }]);
     let done = |turn: &Turn| matches!(turn.effects.last(), Some(Effect::Answer { answer: Answer::Done, .. }));
-    let seen = bench.turn([Input::ReadUpto { request: 1, peer, upto: 9, limit: 9 }]);
+    let seen = bench.turn([Input::Chat(ChatInput::ReadUpto { request: 1, peer, upto: 9, limit: 9 })]);
     assert!(done(&seen) && seen.ops.len() == 1, "{seen:?}");
-    let turn = bench.turn([Input::Contact { request: 2, peer, change: ContactChange::Block }]);
-    assert!(turn.ops.contains(&Op::Block { peer, blocked: true }) && turn.ops.contains(&Op::Remove { peer }));
+    let turn = bench.turn([Input::Contacts(ContactInput::Change { request: 2, peer, change: ContactChange::Block })]);
+    assert!(
+        turn.ops.contains(&Op::Contacts(ContactOp::Block { peer, blocked: true }))
+            && turn.ops.contains(&Op::Contacts(ContactOp::Remove { peer }))
+    );
     assert!(turn.effects.iter().any(|effect| matches!(effect, Effect::Answer { answer: Answer::Done, .. })));
-    let turn = bench.turn([Input::Contact { request: 3, peer, change: ContactChange::Add(Default::default()) }]);
+    let turn = bench.turn([Input::Contacts(ContactInput::Change {
+        request: 3,
+        peer,
+        change: ContactChange::Add(Default::default()),
+    })]);
     assert!(turn.ops.is_empty(), "what takes room waits: {:?}", turn.ops);
 }

@@ -1,12 +1,14 @@
 //! A peer that was a contact once: it hears what every stranger hears, and is a contact again as if it had always been.
 
 use super::*;
+use crate::effect::LinkEffect;
+use crate::input::{ContactInput, LinkInput};
 use torchat_protocol::message::{ContactRes, ContactState};
 
 impl Bench {
     fn change(&mut self, change: ContactChange) -> Turn {
         let peer = self.peer;
-        self.turn([Input::Contact { request: 2, peer, change }])
+        self.turn([Input::Contacts(ContactInput::Change { request: 2, peer, change })])
     }
 
     /// What it hears up to its end: when that comes, and how; and what is written, by word or in the turns after it.
@@ -14,7 +16,10 @@ impl Bench {
         let mut turns = vec![self.link(link, 0), self.hello(link, Some(3), Some(4))];
         for n in 0..100u64 {
             for st in [ContactState::Accepted, ContactState::Pending] {
-                turns.push(self.turn([Input::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) }]));
+                turns.push(self.turn([Input::Link(LinkInput::Message {
+                    link,
+                    message: PeerMessage::ContactRes(ContactRes { st }),
+                })]));
             }
             let lane = LaneId([5; 8]);
             let mid = MessageId([n as u8; 16]);
@@ -23,7 +28,7 @@ impl Bench {
             let skip = Skip { lane, to: n + 1, chain: Chain([n as u8; 16]), why: SkipReason::Lost };
             let state = LaneState { lane, hwm: n, chain: Chain([n as u8; 16]) };
             for message in [PeerMessage::Recv(recv), PeerMessage::Skip(skip), PeerMessage::Ack(state)] {
-                turns.push(self.turn([Input::Message { link, message }]));
+                turns.push(self.turn([Input::Link(LinkInput::Message { link, message })]));
             }
         }
         // Ends as it would without all these words.
@@ -42,7 +47,7 @@ impl Bench {
 }
 
 fn skips(effects: &[Effect]) -> usize {
-    count(effects, |effect| matches!(effect, Effect::Say { message: PeerMessage::Skip(_), .. }))
+    count(effects, |effect| matches!(effect, Effect::Link(LinkEffect::Say { message: PeerMessage::Skip(_), .. })))
 }
 
 /// A bench whose contact got a message that it has not acknowledged, and is no contact any more.
@@ -50,16 +55,23 @@ fn left(change: ContactChange) -> Bench {
     let mut bench = Bench::new(|_, _| {});
     bench.send(None);
     let turn = bench.accepted(1);
-    assert_eq!(count(&turn.effects, |effect| matches!(effect, Effect::Transmit { .. })), 1);
+    assert_eq!(count(&turn.effects, |effect| matches!(effect, Effect::Link(LinkEffect::Transmit { .. }))), 1);
     let turn = bench.change(change);
     let said: Vec<_> = turn
         .effects
         .iter()
-        .filter(|effect| matches!(effect, Effect::Say { .. } | Effect::Close { .. } | Effect::Transmit { .. }))
+        .filter(|effect| {
+            matches!(
+                effect,
+                Effect::Link(LinkEffect::Say { .. })
+                    | Effect::Link(LinkEffect::Close { .. })
+                    | Effect::Link(LinkEffect::Transmit { .. })
+            )
+        })
         .collect();
-    assert_eq!(said, [&Effect::Close { link: 1, bye: Some(ByeReason::Idle) }]);
+    assert_eq!(said, [&Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Idle) })]);
     assert_eq!(bench.pass(MINUTE), []);
-    bench.turn([Input::LinkDown { link: 1, reason: String::new() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
     bench
 }
 
@@ -70,7 +82,10 @@ fn a_former_contact_hears_what_every_stranger_hears_and_writes_nothing() {
         bench.pass(MINUTE);
         bench.visit(2)
     };
-    assert!(expected.0.contains(&Effect::Close { link: 2, bye: Some(ByeReason::Idle) }), "{expected:?}");
+    assert!(
+        expected.0.contains(&Effect::Link(LinkEffect::Close { link: 2, bye: Some(ByeReason::Idle) })),
+        "{expected:?}"
+    );
     assert_eq!(expected.1, [], "a stranger's words are not written down");
     for change in [ContactChange::Remove, ContactChange::Block] {
         let mut bench = left(change.clone());
@@ -95,6 +110,12 @@ fn what_was_taken_back_is_told_when_it_is_a_contact_again() {
         assert_eq!(skips(&bench.change(add).effects), 0);
         assert_eq!(skips(&bench.accepted(2).effects), 1, "{change:?}");
         let turn = bench.send(None);
-        assert_eq!(count(&turn.effects, |effect| matches!(effect, Effect::Transmit { first: 2, count: 1, .. })), 1);
+        assert_eq!(
+            count(&turn.effects, |effect| matches!(
+                effect,
+                Effect::Link(LinkEffect::Transmit { first: 2, count: 1, .. })
+            )),
+            1
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Asking to be accepted, and asking again: what is said, over which link, and when a peer is dialled for it.
 
 use super::*;
+use crate::effect::{LinkEffect, NetworkEffect};
+use crate::input::{ContactInput, LinkInput, NetworkInput};
+use crate::op::ContactOp;
 use torchat_protocol::id::InviteSecret;
 use torchat_protocol::message::{ContactRes, ContactState};
 
@@ -17,15 +20,15 @@ fn invited() -> Intro {
 impl Bench {
     fn add(&mut self, intro: Intro) -> Turn {
         let peer = self.peer;
-        self.turn([Input::Contact { request: 3, peer, change: ContactChange::Add(intro) }])
+        self.turn([Input::Contacts(ContactInput::Change { request: 3, peer, change: ContactChange::Add(intro) })])
     }
 
     fn answered(&mut self, link: LinkId, st: ContactState) -> Turn {
-        self.turn([Input::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) }])
+        self.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) })])
     }
 
     fn lost(&mut self, link: LinkId) -> Turn {
-        self.turn([Input::LinkDown { link, reason: "gone".into() }])
+        self.turn([Input::Link(LinkInput::Down { link, reason: "gone".into() })])
     }
 
     /// A link whose other end says that it has not accepted us: what we say then.
@@ -38,20 +41,23 @@ impl Bench {
     /// The peer ends a link as it ends those of strangers.
     fn turned_away(&mut self, link: LinkId) {
         let bye = PeerMessage::Bye(Bye { why: ByeReason::Idle });
-        self.turn([Input::Message { link, message: bye }, Input::LinkDown { link, reason: "BYE".into() }]);
+        self.turn([
+            Input::Link(LinkInput::Message { link, message: bye }),
+            Input::Link(LinkInput::Down { link, reason: "BYE".into() }),
+        ]);
     }
 }
 
 fn asked(effects: &[Effect]) -> Vec<ContactReq> {
     let asked = effects.iter().filter_map(|effect| match effect {
-        Effect::Say { message: PeerMessage::ContactReq(asked), .. } => Some(asked.clone()),
+        Effect::Link(LinkEffect::Say { message: PeerMessage::ContactReq(asked), .. }) => Some(asked.clone()),
         _ => None,
     });
     asked.collect()
 }
 
 fn dials(effects: &[Effect]) -> usize {
-    count(effects, |effect| matches!(effect, Effect::Dial { .. }))
+    count(effects, |effect| matches!(effect, Effect::Network(NetworkEffect::Dial { .. })))
 }
 
 /// A contact that has not accepted us, was asked long ago and has answered. No link is up and none is wanted.
@@ -92,7 +98,7 @@ fn whoever_is_added_again_is_dialled_at_once_until_it_has_answered() {
         bench.add(again.clone());
         assert_eq!(dials(&bench.pass(SECOND)), 1, "{again:?}");
         let peer = bench.peer;
-        let down = |failure| Input::DialFailed { peer, failure, reason: "not found".into() };
+        let down = |failure| Input::Network(NetworkInput::DialFailed { peer, failure, reason: "not found".into() });
         bench.turn([down(DialFailure::PeerDown)]);
         // Not heard of for hours, it is dialled all the same, and as often as one that is owed mail.
         let tries = dials(&bench.pass_with(HOUR / 2, DialFailure::PeerDown));
@@ -123,11 +129,12 @@ fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
     // This one is for the request before.
     bench.answered(1, ContactState::Pending);
     assert!(bench.node.parts.dialling.is_asking(&bench.peer));
-    let pinged =
-        |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Ping(_), .. }));
+    let pinged = |effects: &[Effect]| {
+        count(effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(_), .. })))
+    };
     assert_eq!(pinged(&bench.pass(14 * SECOND)), 0);
     assert_eq!(pinged(&bench.pass(2 * SECOND)), 1);
-    assert!(bench.pass(10 * SECOND).contains(&Effect::Close { link: 1, bye: None }));
+    assert!(bench.pass(10 * SECOND).contains(&Effect::Link(LinkEffect::Close { link: 1, bye: None })));
     bench.lost(1);
     assert_eq!(dials(&bench.pass(5 * SECOND)), 1);
     bench.pending(2);
@@ -151,8 +158,12 @@ fn a_restart_asks_a_peer_that_was_not_heard_of_since_it_was_added() {
     let mut bench = waiting();
     let at_ms = bench.now.wall_ms;
     let turn = bench.add(invited());
-    assert!(turn.ops.contains(&Op::Contact { peer: bench.peer, at_ms }), "{:?}", turn.ops);
-    assert!(turn.ops.contains(&Op::Intro { peer: bench.peer, intro: invited() }), "{:?}", turn.ops);
+    assert!(turn.ops.contains(&Op::Contacts(ContactOp::Add { peer: bench.peer, at_ms })), "{:?}", turn.ops);
+    assert!(
+        turn.ops.contains(&Op::Contacts(ContactOp::Intro { peer: bench.peer, intro: invited() })),
+        "{:?}",
+        turn.ops
+    );
 }
 
 #[test]
@@ -167,9 +178,9 @@ fn whoever_becomes_a_contact_on_a_link_is_asked_over_it_or_has_accepted_us_alrea
     bench.hello(1, None, None);
     bench.answered(1, ContactState::Accepted);
     let request = ContactReq { nick: String::new(), text: "please".into(), invite: None };
-    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(request) }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::ContactReq(request) })]);
     let peer = bench.peer;
-    let turn = bench.turn([Input::Contact { request: 6, peer, change: ContactChange::Accept }]);
+    let turn = bench.turn([Input::Contacts(ContactInput::Change { request: 6, peer, change: ContactChange::Accept })]);
     assert_eq!((heard(&turn), asked(&turn.effects)), (vec![ContactState::Accepted], vec![]));
     bench.turned_away(1);
     assert_eq!(dials(&bench.pass_with(HOUR, DialFailure::PeerDown)), 0);
@@ -200,11 +211,11 @@ fn inviter(until_ms: i64, refused: bool, blocked: bool) -> Bench {
     bench.link(1, 0);
     bench.hello(1, None, None);
     let request = ContactReq { nick: "eve".into(), text: "please".into(), invite: None };
-    bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(request) }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::ContactReq(request) })]);
     bench.turn([]);
     if refused {
         let change = ContactChange::Refuse;
-        bench.turn([Input::Contact { request: 4, peer: bench.peer, change }]);
+        bench.turn([Input::Contacts(ContactInput::Change { request: 4, peer: bench.peer, change })]);
     }
     bench.node.parts.contacts.restore_invite(SECRET, until_ms);
     bench
@@ -212,12 +223,12 @@ fn inviter(until_ms: i64, refused: bool, blocked: bool) -> Bench {
 
 fn says(bench: &mut Bench, link: LinkId, secret: InviteSecret) -> Turn {
     let request = ContactReq { nick: "eve".into(), text: String::new(), invite: Some(secret.to_string()) };
-    bench.turn([Input::Message { link, message: PeerMessage::ContactReq(request) }])
+    bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactReq(request) })])
 }
 
 fn heard(turn: &Turn) -> Vec<ContactState> {
     let heard = turn.effects.iter().filter_map(|effect| match effect {
-        Effect::Say { message: PeerMessage::ContactRes(answer), .. } => Some(answer.st),
+        Effect::Link(LinkEffect::Say { message: PeerMessage::ContactRes(answer), .. }) => Some(answer.st),
         _ => None,
     });
     heard.collect()
@@ -231,12 +242,13 @@ fn an_invite_passes_on_the_link_of_a_request_that_was_refused() {
         assert_eq!(heard(&turn), [ContactState::Accepted]);
         assert!(said_hello(&turn).run.is_some(), "as a contact");
         let peer = bench.peer;
-        assert!(turn.ops.contains(&Op::Request { peer, request: None }), "{:?}", turn.ops);
+        assert!(turn.ops.contains(&Op::Contacts(ContactOp::Request { peer, request: None })), "{:?}", turn.ops);
         assert!(
-            bench.node.parts.contacts.invites() == 0 && turn.ops.iter().any(|op| matches!(op, Op::InviteGone { .. }))
+            bench.node.parts.contacts.invites() == 0
+                && turn.ops.iter().any(|op| matches!(op, Op::Contacts(ContactOp::InviteGone { .. })))
         );
         // Once.
-        bench.turn([Input::Contact { request: 5, peer, change: ContactChange::Remove }]);
+        bench.turn([Input::Contacts(ContactInput::Change { request: 5, peer, change: ContactChange::Remove })]);
         bench.lost(1);
         bench.link(2, 0);
         assert_eq!(heard(&says(&mut bench, 2, SECRET)), [ContactState::Pending]);
@@ -248,7 +260,7 @@ fn an_invite_that_does_not_pass_is_answered_like_none_and_before_anything_is_wri
     let plain = {
         let mut bench = inviter(i64::MAX, true, false);
         let asked = ContactReq { nick: "eve".into(), text: String::new(), invite: None };
-        bench.turn([Input::Message { link: 1, message: PeerMessage::ContactReq(asked) }])
+        bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::ContactReq(asked) })])
     };
     assert_eq!(heard(&plain), [ContactState::Pending]);
     // One that is too old, another secret, one of a blocked peer, which stays good for others.

@@ -1,6 +1,8 @@
 //! Messages of old daemons, through the node: nothing else of it is touched by them.
 
 use super::*;
+use crate::input::{LegacyInput, NetworkInput};
+use crate::op::LegacyOp;
 use crate::policy::LegacyPolicy;
 use crate::snapshot::LegacyRow;
 use crate::view::LegacyStatus;
@@ -15,7 +17,7 @@ struct Old {
 }
 
 fn message(text: &str) -> Input {
-    Input::Legacy(OldMessage { claim: Claim::new("a.onion".into()).unwrap(), text: text.into() })
+    Input::Legacy(LegacyInput::Came(OldMessage { claim: Claim::new("a.onion".into()).unwrap(), text: text.into() }))
 }
 
 impl Old {
@@ -29,7 +31,7 @@ impl Old {
         let snapshot = Snapshot { legacy: rows, ..Snapshot::default() };
         let node = Node::new(own, policy, snapshot, START, &mut |out: &mut [u8]| out.fill(1));
         let mut bench = Self { node, now: START };
-        bench.turn([Input::Network { usable: true }]);
+        bench.turn([Input::Network(NetworkInput::State { usable: true })]);
         bench
     }
 
@@ -55,14 +57,14 @@ impl Old {
         assert_eq!(turn.effects, [], "nothing is said, dialled or noticed");
         match turn.ops.as_slice() {
             [] => false,
-            [Op::Legacy { .. }] => true,
+            [Op::Legacy(LegacyOp::Keep { .. })] => true,
             other => panic!("{other:?}"),
         }
     }
 
     fn take(&mut self, at_ms: i64) {
-        let turn = self.turn([Input::LegacyTaken { request: 1, row: 1, at_ms }]);
-        assert_eq!(turn.ops, [Op::LegacyTaken { row: 1 }]);
+        let turn = self.turn([Input::Legacy(LegacyInput::Taken { request: 1, row: 1, at_ms })]);
+        assert_eq!(turn.ops, [Op::Legacy(LegacyOp::Taken { row: 1 })]);
         assert_eq!(turn.effects, [Effect::Answer { request: 1, answer: Answer::Done }]);
     }
 
@@ -87,8 +89,8 @@ fn off_by_default_nothing_is_kept() {
 fn the_operation_is_the_message_and_nothing_of_a_peer() {
     let mut bench = Old::new(vec![], |_| {});
     let turn = bench.turn([message("hello")]);
-    let Input::Legacy(message) = message("hello") else { unreachable!() };
-    assert_eq!(turn.ops, [Op::Legacy { message, at_ms: START.wall_ms, keep: 500 }]);
+    let Input::Legacy(LegacyInput::Came(message)) = message("hello") else { unreachable!() };
+    assert_eq!(turn.ops, [Op::Legacy(LegacyOp::Keep { message, at_ms: START.wall_ms, keep: 500 })]);
     assert!(bench.node.contacts(bench.now).is_empty() && bench.node.requests().is_empty());
     let status = bench.node.status(bench.now.mono_ms);
     assert_eq!((status.contacts, status.queued, status.unread_bytes, status.notices.len()), (0, 0, 0, 0));
@@ -148,7 +150,7 @@ fn after_seven_days_all_are_forgotten() {
     let mut forgot = Vec::new();
     for day in 0..9 {
         for op in bench.pass(DAY_MS) {
-            assert!(matches!(op, Op::LegacyForget { .. }), "{op:?}");
+            assert!(matches!(op, Op::Legacy(LegacyOp::Forget { .. })), "{op:?}");
             forgot.push(day);
         }
     }

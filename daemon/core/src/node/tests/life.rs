@@ -1,7 +1,9 @@
 //! What counts as a sign of life, and who shows one.
 use super::*;
-use crate::input::Answer;
+use crate::effect::LinkEffect;
+use crate::input::{Answer, ChatInput, LinkInput};
 use crate::node::linked::LIFE;
+use crate::op::ChatOp;
 use torchat_protocol::message::ContactRes;
 use torchat_protocol::message::ContactState;
 use torchat_protocol::message::Nonce;
@@ -11,7 +13,13 @@ const LINK: LinkId = 1;
 /// A link over which a text of so many bytes is on its way to the peer, which names these features.
 fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
     let mut bench = Bench::new(|_, _| {});
-    let send = Input::Send { request: 1, peer: bench.peer, text: "x".repeat(bytes), client: None, expire_ms: None };
+    let send = Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "x".repeat(bytes),
+        client: None,
+        expire_ms: None,
+    });
     let turn = bench.turn([send]);
     assert!(turn.effects.iter().any(|e| matches!(e, Effect::Answer { answer: Answer::Queued(_), .. })));
     bench.link(LINK, 1);
@@ -20,28 +28,28 @@ fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
     let hello = Hello { app: "torchatd".into(), v: 1, features, lanes: vec![], limits, run: None, met: None };
     let accepted = ContactRes { st: ContactState::Accepted };
     let turn = bench.turn([PeerMessage::Hello(hello), PeerMessage::ContactRes(accepted)].map(said));
-    assert!(turn.effects.iter().any(|e| matches!(e, Effect::Transmit { .. })), "{:?}", turn.effects);
+    assert!(turn.effects.iter().any(|e| matches!(e, Effect::Link(LinkEffect::Transmit { .. }))), "{:?}", turn.effects);
     bench
 }
 
 fn said(message: PeerMessage) -> Input {
-    Input::Message { link: LINK, message }
+    Input::Link(LinkInput::Message { link: LINK, message })
 }
 
 fn heard(unfinished: bool) -> Input {
-    Input::Heard { link: LINK, unfinished }
+    Input::Link(LinkInput::Heard { link: LINK, unfinished })
 }
 
 fn closes(effects: &[Effect]) -> usize {
-    count(effects, |e| matches!(e, Effect::Close { .. }))
+    count(effects, |e| matches!(e, Effect::Link(LinkEffect::Close { .. })))
 }
 
 fn pings(effects: &[Effect]) -> usize {
-    count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Ping(_), .. }))
+    count(effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(_), .. })))
 }
 
 fn signs(effects: &[Effect]) -> usize {
-    count(effects, |e| matches!(e, Effect::Say { message: PeerMessage::Pong(Nonce { n: 0 }), .. }))
+    count(effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Pong(Nonce { n: 0 }), .. })))
 }
 
 #[test]
@@ -137,10 +145,10 @@ fn what_stands_behind_the_last_words_is_not_taken() {
         };
         let bye = PeerMessage::Bye(Bye { why: ByeReason::Shutdown });
         let turn = bench.turn([bye, PeerMessage::Recv(recv), PeerMessage::ContactReq(request.clone())].map(said));
-        assert!(!turn.ops.iter().any(|op| matches!(op, Op::Receive { .. })), "{:?}", turn.ops);
+        assert!(!turn.ops.iter().any(|op| matches!(op, Op::Chat(ChatOp::Receive { .. }))), "{:?}", turn.ops);
         bench.pass(SECOND);
         assert!(!bench.node.parts.contacts.has_request(&bench.peer));
-        assert_eq!(count(&turn.effects, |e| matches!(e, Effect::Say { .. })), 0);
+        assert_eq!(count(&turn.effects, |e| matches!(e, Effect::Link(LinkEffect::Say { .. }))), 0);
         assert!(bench.turn([heard(true)]).effects.is_empty());
     }
 }
@@ -151,7 +159,13 @@ fn one_message_may_always_fly() {
         let mut bench = Bench::new(|_, _| {});
         for request in 0..3 {
             let text = "x".repeat(1_000);
-            bench.turn([Input::Send { request, peer: bench.peer, text, client: None, expire_ms: None }]);
+            bench.turn([Input::Chat(ChatInput::Send {
+                request,
+                peer: bench.peer,
+                text,
+                client: None,
+                expire_ms: None,
+            })]);
         }
         bench.link(LINK, 1);
         let limits = Limits { msg: 65_536, inflight, credit };
@@ -163,7 +177,7 @@ fn one_message_may_always_fly() {
                 .effects
                 .iter()
                 .filter_map(|e| match e {
-                    Effect::Transmit { count, lane, .. } => Some((*count, *lane)),
+                    Effect::Link(LinkEffect::Transmit { count, lane, .. }) => Some((*count, *lane)),
                     _ => None,
                 })
                 .collect();

@@ -1,6 +1,9 @@
 //! The limits of PROTOCOL.md that the node keeps: what happens at them and beyond.
 
 use super::*;
+use crate::effect::LinkEffect;
+use crate::input::LinkInput;
+use crate::op::ChatOp;
 use torchat_protocol::id::{LaneId, MessageId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{Body, Recv};
@@ -20,11 +23,11 @@ fn lane(n: u8, count: u64, bytes: usize) -> Vec<PeerMessage> {
 }
 
 fn say(bench: &mut Bench, messages: &[PeerMessage]) -> Turn {
-    bench.turn(messages.iter().cloned().map(|message| Input::Message { link: 1, message }))
+    bench.turn(messages.iter().cloned().map(|message| Input::Link(LinkInput::Message { link: 1, message })))
 }
 
 fn stored(turn: &Turn) -> usize {
-    turn.ops.iter().filter(|op| matches!(op, Op::Receive { .. })).count()
+    turn.ops.iter().filter(|op| matches!(op, Op::Chat(ChatOp::Receive { .. }))).count()
 }
 
 #[test]
@@ -36,7 +39,7 @@ fn a_receiver_takes_more_than_a_sender_may_have_in_flight() {
     let turn = say(&mut bench, &lane(1, count as u64, 10));
     assert_eq!(stored(&turn), count);
     let ack = |effect: &Effect| match effect {
-        Effect::Say { message: PeerMessage::Ack(state), .. } => Some(state.hwm),
+        Effect::Link(LinkEffect::Say { message: PeerMessage::Ack(state), .. }) => Some(state.hwm),
         _ => None,
     };
     assert_eq!(turn.effects.iter().find_map(ack), Some(count as u64));
@@ -44,7 +47,7 @@ fn a_receiver_takes_more_than_a_sender_may_have_in_flight() {
 }
 
 fn count_closes(turn: &Turn) -> usize {
-    count(&turn.effects, |effect| matches!(effect, Effect::Close { .. }))
+    count(&turn.effects, |effect| matches!(effect, Effect::Link(LinkEffect::Close { .. })))
 }
 
 #[test]
@@ -60,7 +63,10 @@ fn dropped_messages_end_the_link_beyond_twice_the_credit() {
             assert_eq!((stored(&turn), count_closes(&turn)), (0, 0), "{contact} {n}");
         }
         let turn = say(&mut bench, one);
-        assert!(turn.effects.contains(&Effect::Close { link: 1, bye: Some(ByeReason::Limit) }), "{contact}");
+        assert!(
+            turn.effects.contains(&Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Limit) })),
+            "{contact}"
+        );
     }
 }
 
@@ -76,7 +82,7 @@ fn one_lane_too_many_makes_the_one_forgotten_that_was_not_moved_for_longest() {
     assert_eq!(stored(&say(&mut bench, &lane(1, 1, 1))), 0);
     assert_eq!(stored(&say(&mut bench, &lane(2, 2, 1)[1..])), 1);
     let forgotten = |turn: &Turn| -> Vec<u8> {
-        let lane = |op: &Op| if let Op::ForgetLane { lane, .. } = op { Some(lane.0[0]) } else { None };
+        let lane = |op: &Op| if let Op::Chat(ChatOp::ForgetLane { lane, .. }) = op { Some(lane.0[0]) } else { None };
         turn.ops.iter().filter_map(lane).collect()
     };
     assert_eq!(forgotten(&say(&mut bench, &lane(most + 1, 1, 1))), [1]);

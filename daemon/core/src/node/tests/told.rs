@@ -1,19 +1,22 @@
 //! What the event log is told, and messages with an end of their own.
 
 use super::*;
+use crate::effect::{ChatEffect, LinkEffect};
+use crate::input::{ChatInput, ContactInput, LinkInput};
+use crate::op::{ChatOp, LogOp};
 use torchat_protocol::message::{ContactRes, ContactState, SkipReason};
 
 impl Bench {
     pub(super) fn send(&mut self, expire_ms: Option<i64>) -> Turn {
         let (peer, text) = (self.peer, "text".to_owned());
-        self.turn([Input::Send { request: 1, peer, text, client: None, expire_ms }])
+        self.turn([Input::Chat(ChatInput::Send { request: 1, peer, text, client: None, expire_ms })])
     }
 
     pub(super) fn accepted(&mut self, link: LinkId) -> Turn {
         self.link(link, 0);
         self.hello(link, None, None);
         let st = ContactState::Accepted;
-        self.turn([Input::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) }])
+        self.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) })])
     }
 
     /// The next turns, as long as one is due at once.
@@ -28,17 +31,19 @@ impl Bench {
 
 fn sent(ops: &[Op]) -> Vec<(u64, u64)> {
     ops.iter()
-        .filter_map(|op| if let Op::Sent { first, count, .. } = op { Some((*first, *count)) } else { None })
+        .filter_map(
+            |op| if let Op::Chat(ChatOp::Sent { first, count, .. }) = op { Some((*first, *count)) } else { None },
+        )
         .collect()
 }
 
 fn links(ops: &[Op]) -> Vec<bool> {
-    ops.iter().filter_map(|op| if let Op::Link { up, .. } = op { Some(*up) } else { None }).collect()
+    ops.iter().filter_map(|op| if let Op::Log(LogOp::Link { up, .. }) = op { Some(*up) } else { None }).collect()
 }
 
 fn expired(effects: &[Effect]) -> usize {
     let taken = effects.iter().filter_map(|effect| match effect {
-        Effect::TakenBack { mids, why: SkipReason::Expired, .. } => Some(mids.len()),
+        Effect::Chat(ChatEffect::TakenBack { mids, why: SkipReason::Expired, .. }) => Some(mids.len()),
         _ => None,
     });
     taken.sum()
@@ -52,8 +57,8 @@ fn a_message_is_told_sent_once_in_a_run_and_with_the_commit_that_stores_it() {
     assert_eq!(sent(&bench.accepted(1).ops), [(1, 2)]);
     let turn = bench.send(None);
     assert_eq!(sent(&turn.ops), [(3, 1)]);
-    assert!(matches!(turn.ops[0], Op::Queue { .. }), "one commit: {:?}", turn.ops);
-    bench.turn([Input::LinkDown { link: 1, reason: "gone".into() }]);
+    assert!(matches!(turn.ops[0], Op::Chat(ChatOp::Queue { .. })), "one commit: {:?}", turn.ops);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "gone".into() })]);
     assert!(sent(&bench.accepted(2).ops).is_empty(), "sent again is not told again");
     assert_eq!(sent(&bench.send(None).ops), [(4, 1)]);
 }
@@ -66,9 +71,9 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     assert_eq!(links(&bench.at_once()), [true]);
     bench.link(2, 0);
     assert!(links(&bench.at_once()).is_empty(), "the second replaces the first");
-    bench.turn([Input::LinkDown { link: 1, reason: "dup".into() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "dup".into() })]);
     assert!(links(&bench.at_once()).is_empty());
-    let down = bench.turn([Input::LinkDown { link: 2, reason: "gone".into() }]);
+    let down = bench.turn([Input::Link(LinkInput::Down { link: 2, reason: "gone".into() })]);
     assert_eq!(links(&down.ops), [false]);
     // What the last process left as up is down.
     let mut bench = Bench::new(|row, _| row.linked = true);
@@ -77,7 +82,7 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     bench.link(1, 0);
     bench.turn([Input::Storage { writable: false }]);
     assert!(links(&bench.at_once()).is_empty());
-    bench.turn([Input::LinkDown { link: 1, reason: "gone".into() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "gone".into() })]);
     bench.turn([Input::Storage { writable: true }]);
     bench.link(3, 0);
     assert_eq!(links(&bench.at_once()), [true]);
@@ -90,12 +95,15 @@ fn several_changes_of_a_peer_are_one_event() {
     let mut bench = Bench::new(|row, _| row.contact = false);
     let peer = bench.peer;
     let turn = bench.turn([
-        Input::Send { request: 1, peer, text: "x".into(), client: None, expire_ms: None },
-        Input::Contact { request: 2, peer, change: ContactChange::Rename(Some("a".into())) },
-        Input::Contact { request: 3, peer, change: ContactChange::Rename(Some("b".into())) },
+        Input::Chat(ChatInput::Send { request: 1, peer, text: "x".into(), client: None, expire_ms: None }),
+        Input::Contacts(ContactInput::Change { request: 2, peer, change: ContactChange::Rename(Some("a".into())) }),
+        Input::Contacts(ContactInput::Change { request: 3, peer, change: ContactChange::Rename(Some("b".into())) }),
     ]);
-    let told: Vec<_> =
-        turn.ops.iter().filter_map(|op| if let Op::Changed { contact } = op { Some(contact) } else { None }).collect();
+    let told: Vec<_> = turn
+        .ops
+        .iter()
+        .filter_map(|op| if let Op::Log(LogOp::Changed { contact }) = op { Some(contact) } else { None })
+        .collect();
     assert_eq!(told.len(), 1, "{:?}", turn.ops);
     assert_eq!((told[0].petname.as_deref(), told[0].contact, told[0].queued), (Some("b"), true, 1));
 }
@@ -112,7 +120,8 @@ fn a_message_ends_by_a_clock_that_nobody_sets() {
     assert_eq!(expired(&bench.pass(11 * SECOND)), 1);
     // A longer one than the policy allows is cut.
     let turn = bench.send(Some(i64::MAX));
-    let until = turn.ops.iter().find_map(|op| if let Op::Queue { until_ms, .. } = op { *until_ms } else { None });
+    let until =
+        turn.ops.iter().find_map(|op| if let Op::Chat(ChatOp::Queue { until_ms, .. }) = op { *until_ms } else { None });
     assert_eq!(until, Some(bench.now.wall_ms + 2 * 3_600_000));
     assert_eq!(expired(&bench.pass(3 * HOUR)), 2);
     assert!(bench.node.parts.chat.sending.ends() == 0);
@@ -124,7 +133,7 @@ fn a_message_ends_by_a_clock_that_nobody_sets() {
     let hwm = out.acked() + out.pending().len() as u64;
     let chain = out.pending().back().unwrap().chain;
     let ack = PeerMessage::Ack(LaneState { lane: out.lane(), hwm, chain });
-    bench.turn([Input::Message { link: 1, message: ack }]);
+    bench.turn([Input::Link(LinkInput::Message { link: 1, message: ack })]);
     assert!(bench.node.parts.chat.sending.ends() == 0);
 }
 
@@ -173,7 +182,7 @@ fn room_is_made_when_the_store_says_what_was_read() {
         sent: 0,
         body: torchat_protocol::message::Body::Text { text: "more".into() },
     };
-    let turn = bench.turn([Input::Message { link: 1, message: PeerMessage::Recv(recv) }]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })]);
     assert!(turn.ops.is_empty(), "{:?}", turn.ops);
     let peer = bench.peer;
     bench.node.freed(&peer, 4);
@@ -181,5 +190,8 @@ fn room_is_made_when_the_store_says_what_was_read() {
     bench.node.freed(&peer, 4);
     assert_eq!(bench.node.next_deadline(), Some(bench.now.mono_ms));
     let said = bench.turn([]).effects;
-    assert!(said.iter().any(|e| matches!(e, Effect::Say { message: PeerMessage::Hello(_), .. })), "{said:?}");
+    assert!(
+        said.iter().any(|e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Hello(_), .. }))),
+        "{said:?}"
+    );
 }

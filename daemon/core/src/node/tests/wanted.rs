@@ -1,9 +1,17 @@
 //! Dials to peers that do not want us, that drop us, and that drag their handshakes.
 use super::*;
+use crate::effect::NetworkEffect;
+use crate::input::{ChatInput, ContactInput, LinkInput, NetworkInput};
 
 fn owing() -> Bench {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Send { request: 1, peer: bench.peer, text: "x".into(), client: None, expire_ms: None }]);
+    bench.turn([Input::Chat(ChatInput::Send {
+        request: 1,
+        peer: bench.peer,
+        text: "x".into(),
+        client: None,
+        expire_ms: None,
+    })]);
     bench
 }
 
@@ -11,7 +19,7 @@ fn owing() -> Bench {
 fn until_dial(bench: &mut Bench, limit: u64) -> Option<u64> {
     let begun = bench.now.mono_ms;
     while bench.now.mono_ms - begun < limit {
-        if bench.pass(100).iter().any(|e| matches!(e, Effect::Dial { .. })) {
+        if bench.pass(100).iter().any(|e| matches!(e, Effect::Network(NetworkEffect::Dial { .. }))) {
             return Some(bench.now.mono_ms - begun);
         }
     }
@@ -21,13 +29,13 @@ fn until_dial(bench: &mut Bench, limit: u64) -> Option<u64> {
 /// The peer is dialled, takes the link, says so much and ends it.
 fn visit(bench: &mut Bench, link: LinkId, lived: u64, why: Option<ByeReason>) {
     let (peer, binding) = (bench.peer, [0; 32]);
-    bench.turn([Input::LinkUp { link, peer, outgoing: true, binding, epoch: 1 }]);
+    bench.turn([Input::Link(LinkInput::Up { link, peer, outgoing: true, binding, epoch: 1 })]);
     bench.hello(link, None, None);
     bench.pass(lived);
     if let Some(why) = why {
-        bench.turn([Input::Message { link, message: PeerMessage::Bye(Bye { why }) }]);
+        bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Bye(Bye { why }) })]);
     }
-    bench.turn([Input::LinkDown { link, reason: "gone".into() }]);
+    bench.turn([Input::Link(LinkInput::Down { link, reason: "gone".into() })]);
 }
 
 #[test]
@@ -50,12 +58,13 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
     until_dial(&mut bench, MINUTE).unwrap();
     visit(&mut bench, 1, 0, Some(ByeReason::Full));
     bench.pass(20 * SECOND);
-    let send = |peer| Input::Send { request: 2, peer, text: "y".into(), client: None, expire_ms: None };
+    let send =
+        |peer| Input::Chat(ChatInput::Send { request: 2, peer, text: "y".into(), client: None, expire_ms: None });
     let peer = bench.peer;
     bench.turn([send(peer)]);
     assert_eq!(until_dial(&mut bench, 39 * SECOND), None);
     bench.link(2, 1);
-    bench.turn([Input::LinkDown { link: 2, reason: "gone".into() }]);
+    bench.turn([Input::Link(LinkInput::Down { link: 2, reason: "gone".into() })]);
     assert!(until_dial(&mut bench, MINUTE).is_some());
 }
 
@@ -102,9 +111,11 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
     let mut request = 0;
     let mut send = |peer: PeerId| {
         request += 1;
-        Input::Send { request, peer, text: "x".into(), client: None, expire_ms: None }
+        Input::Chat(ChatInput::Send { request, peer, text: "x".into(), client: None, expire_ms: None })
     };
-    let add = |peer| Input::Contact { request: 0, peer, change: ContactChange::Add(Default::default()) };
+    let add = |peer| {
+        Input::Contacts(ContactInput::Change { request: 0, peer, change: ContactChange::Add(Default::default()) })
+    };
     for peer in &everyone {
         bench.turn([add(*peer)]);
     }
@@ -128,12 +139,12 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
         for peer in ended {
             running.remove(&peer);
             let failure = if peer == *honest { DialFailure::PeerDown } else { DialFailure::Handshake };
-            inputs.push(Input::DialFailed { peer, failure, reason: "no".into() });
+            inputs.push(Input::Network(NetworkInput::DialFailed { peer, failure, reason: "no".into() }));
         }
         let mut effects = bench.turn(inputs).effects;
         effects.extend(bench.pass(500));
         for effect in effects {
-            let Effect::Dial { peer, .. } = effect else { continue };
+            let Effect::Network(NetworkEffect::Dial { peer, .. }) = effect else { continue };
             let lasts = if peer == *honest { 2 * SECOND } else { DRAG };
             running.insert(peer, bench.now.mono_ms + lasts);
             if peer == *honest

@@ -6,7 +6,7 @@ use crate::store::rows::Rows;
 use crate::store::{StoreError, records};
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::LazyLock;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, Op};
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Kind, MessageRef, What};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
@@ -49,7 +49,9 @@ impl Changes<'_> {
     pub(super) fn queue(&mut self, ops: &[Op]) -> Result<(), StoreError> {
         let mut rows = Vec::with_capacity(ops.len());
         for op in ops {
-            let Op::Queue { peer, mid, lane, seq, chain: _, at_ms, until_ms, client, text } = op else { continue };
+            let Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain: _, at_ms, until_ms, client, text }) = op else {
+                continue;
+            };
             let num = self.peer(peer)?;
             let Some(lane) = self.out_lane(num, *lane)? else {
                 return Err(StoreError::Damaged("a message goes into a lane that is not ours".into()));

@@ -1,12 +1,13 @@
 //! Marks of lost messages: merged, counted among what is unread, and given back.
 
 use super::*;
+use torchat_core::op::ChatOp;
 
 fn lost(lane: u8, to: u64, count: u64) -> Op {
     let mut chain = [lane; 16];
     chain[..8].copy_from_slice(&to.to_be_bytes());
     let (peer, lane, chain, why) = (peer(1), LaneId([lane; 8]), Chain(chain), SkipReason::Lost);
-    Op::Skip { peer, lane, to, chain, count, why, at_ms: 1_000 }
+    Op::Chat(ChatOp::Skip { peer, lane, to, chain, count, why, at_ms: 1_000 })
 }
 
 fn marks(store: &Store) -> Vec<(i64, i64, String)> {
@@ -33,7 +34,7 @@ fn neighbouring_marks_of_a_lane_are_one_that_counts() {
     assert_eq!(freed, 999 * ROW_BYTES, "what no row was made for is given back");
     assert_eq!(unread(&store), ROW_BYTES, "and a start counts the same");
     // A message between them: the next gap is another mark.
-    let after = Op::Receive {
+    let after = Op::Chat(ChatOp::Receive {
         peer: peer(1),
         lane: LaneId([7; 8]),
         seq: 1_001,
@@ -42,12 +43,12 @@ fn neighbouring_marks_of_a_lane_are_one_that_counts() {
         sent_s: 0,
         at_ms: 0,
         text: "text".into(),
-    };
+    });
     store.commit(0, &[after, lost(7, 1_003, 2)]).unwrap();
     assert_eq!(marks(&store).len(), 2);
     assert_eq!(unread(&store), 3 * ROW_BYTES + 4);
     // Who has seen the conversation has read its marks; a gap that grows is news again.
-    let applied = store.commit(0, &[Op::ReadUpto { peer: peer(1), upto: 99, limit: 99 }]).unwrap();
+    let applied = store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: peer(1), upto: 99, limit: 99 })]).unwrap();
     assert_eq!(applied.freed.iter().map(|(_, bytes)| bytes).sum::<u64>(), 3 * ROW_BYTES + 4);
     assert_eq!(unread(&store), 0);
     let applied = store.commit(0, &[lost(7, 1_004, 1)]).unwrap();
@@ -63,7 +64,9 @@ fn two_losses_with_one_digest_in_two_lanes_are_two_marks() {
     for (lane, to) in [(1, 2), (2, 7)] {
         let lane = LaneId([lane; 8]);
         let why = SkipReason::Lost;
-        store.commit(0, &[Op::Skip { peer: peer(1), lane, to, chain, count: to, why, at_ms: 0 }]).unwrap();
+        store
+            .commit(0, &[Op::Chat(ChatOp::Skip { peer: peer(1), lane, to, chain, count: to, why, at_ms: 0 })])
+            .unwrap();
     }
     let texts: Vec<_> = marks(&store).into_iter().map(|mark| mark.2).collect();
     assert_eq!(texts, ["2 messages were lost here, the peer says", "7 messages were lost here, the peer says"]);
@@ -74,7 +77,7 @@ fn a_repeated_loss_leaves_one_mark_and_costs_nothing() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[lost(7, 3, 3)]).unwrap();
     // Its lane was forgotten meanwhile.
-    store.commit(0, &[Op::ForgetLane { peer: peer(1), lane: LaneId([7; 8]) }]).unwrap();
+    store.commit(0, &[Op::Chat(ChatOp::ForgetLane { peer: peer(1), lane: LaneId([7; 8]) })]).unwrap();
     let applied = store.commit(0, &[lost(7, 3, 3)]).unwrap();
     assert_eq!((kinds(&applied.events), applied.freed), (vec![], vec![(peer(1), ROW_BYTES)]));
     assert_eq!(marks(&store).len(), 1);
@@ -92,6 +95,6 @@ fn a_store_of_before_counts_its_rows_and_merges_its_marks() {
     store.commit(0, &[lost(7, 6, 1)]).unwrap();
     assert_eq!(marks(&store), [(6, 0, "4 messages were lost here, the peer says".into())]);
     assert_eq!(unread(&store), 3 * ROW_BYTES + 4);
-    let applied = store.commit(0, &[Op::Read { peer: peer(1), row: 2 }]).unwrap();
+    let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: peer(1), row: 2 })]).unwrap();
     assert_eq!(applied.freed, [(peer(1), ROW_BYTES + 4)]);
 }

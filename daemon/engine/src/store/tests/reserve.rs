@@ -1,6 +1,7 @@
 //! Whatever fills the store, the user can still block, remove and read.
 
 use super::*;
+use torchat_core::op::{ChatOp, ContactOp, LogOp};
 
 fn full() -> Store {
     let mut store = Store::in_memory().unwrap();
@@ -40,15 +41,18 @@ fn a_full_store_still_takes_what_the_user_decides() {
         waiting: false,
         queued: 0,
     };
-    let block =
-        [Op::Block { peer: eve, blocked: true }, Op::Remove { peer: eve }, Op::Changed { contact: view.clone() }];
+    let block = [
+        Op::Contacts(ContactOp::Block { peer: eve, blocked: true }),
+        Op::Contacts(ContactOp::Remove { peer: eve }),
+        Op::Log(LogOp::Changed { contact: view.clone() }),
+    ];
     for _ in 0..500 {
         store.commit(0, &block).unwrap();
     }
-    let seen = store.commit(0, &[Op::ReadUpto { peer: eve, upto: i64::MAX, limit: 200 }]).unwrap();
+    let seen = store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: eve, upto: i64::MAX, limit: 200 })]).unwrap();
     assert_eq!(seen.seen, [200]);
     assert!(matches!(store.commit(0, &[receive(peer(2), 1, "x")]), Err(StoreError::Full(_))), "not mail");
-    let both = [receive(peer(2), 1, "x"), Op::Block { peer: eve, blocked: true }];
+    let both = [receive(peer(2), 1, "x"), Op::Contacts(ContactOp::Block { peer: eve, blocked: true })];
     assert!(matches!(store.commit(0, &both), Err(StoreError::Full(_))), "nor mail that stands beside a decision");
 }
 
@@ -56,7 +60,8 @@ fn a_full_store_still_takes_what_the_user_decides() {
 fn reading_leaves_a_part_of_the_reserve_to_decisions() {
     let mut store = full();
     let eve = peer(1);
-    let notices: Vec<_> = (0..100).map(|_| Op::ReadUpto { peer: eve, upto: i64::MAX, limit: 1 }).collect();
+    let notices: Vec<_> =
+        (0..100).map(|_| Op::Chat(ChatOp::ReadUpto { peer: eve, upto: i64::MAX, limit: 1 })).collect();
     let mut refused = false;
     for _ in 0..2_000 {
         match store.commit(0, &notices) {
@@ -70,7 +75,7 @@ fn reading_leaves_a_part_of_the_reserve_to_decisions() {
         }
     }
     for _ in 0..100 {
-        store.commit(0, &[Op::Block { peer: eve, blocked: true }]).unwrap();
+        store.commit(0, &[Op::Contacts(ContactOp::Block { peer: eve, blocked: true })]).unwrap();
     }
     assert!(refused || store.commit(0, &notices).is_ok());
 }
@@ -85,7 +90,15 @@ fn a_limit_that_is_set_later_leaves_a_reserve_as_well() {
     while store.commit(0, &[receive(peer(1), n + 1, "x")]).is_ok() {
         n += 1;
     }
-    store.commit(0, &[Op::Block { peer: peer(1), blocked: true }, Op::Remove { peer: peer(1) }]).unwrap();
+    store
+        .commit(
+            0,
+            &[
+                Op::Contacts(ContactOp::Block { peer: peer(1), blocked: true }),
+                Op::Contacts(ContactOp::Remove { peer: peer(1) }),
+            ],
+        )
+        .unwrap();
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use super::super::events;
 use super::*;
+use torchat_core::op::{ChatOp, LogOp};
 
 fn notice() -> Op {
-    Op::Notice { peer: None, sentence: "x".into() }
+    Op::Log(LogOp::Notice { peer: None, sentence: "x".into() })
 }
 
 /// Whose events the log holds.
@@ -122,9 +123,17 @@ fn only_a_clock_that_is_believed_makes_events_and_keys_too_old() {
     let day = 24 * 3_600_000;
     let mut store = Store::in_memory().unwrap();
     let keyed = |n: u64, client: &str, at_ms| match queue(peer(1), n, "text") {
-        Op::Queue { peer, mid, lane, seq, chain, text, .. } => {
-            Op::Queue { peer, mid, lane, seq, chain, text, at_ms, until_ms: None, client: Some(client.into()) }
-        }
+        Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, text, .. }) => Op::Chat(ChatOp::Queue {
+            peer,
+            mid,
+            lane,
+            seq,
+            chain,
+            text,
+            at_ms,
+            until_ms: None,
+            client: Some(client.into()),
+        }),
         _ => unreachable!(),
     };
     store.commit(0, &[contact(peer(1)), keyed(1, "a", 0)]).unwrap();

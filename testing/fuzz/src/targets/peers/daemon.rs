@@ -4,10 +4,12 @@ use super::store::{State, Store};
 use crate::generate::Dice;
 use crate::script::Script;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use torchat_core::effect::Effect;
-use torchat_core::input::{Answer, ContactChange, Input, LinkId, RequestId};
+use torchat_core::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect};
+use torchat_core::input::{
+    Answer, ChatInput, ContactChange, ContactInput, Input, LinkId, LinkInput, NetworkInput, RequestId,
+};
 use torchat_core::node::Node;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, Op};
 use torchat_core::policy::{Policy, RequestPolicy};
 use torchat_core::time::Now;
 use torchat_core::turn::Turn;
@@ -146,14 +148,18 @@ impl Daemon {
         let mut came = Vec::new();
         for input in &inputs {
             match input {
-                Input::Message { link, message: PeerMessage::Recv(recv) } => {
+                Input::Link(LinkInput::Message { link, message: PeerMessage::Recv(recv) }) => {
                     came.push((self.links.get(link).copied(), recv.lane, recv.seq, recv.mid, recv.prev));
                 }
-                Input::Network { usable } => self.network = *usable,
+                Input::Network(NetworkInput::State { usable }) => self.network = *usable,
                 Input::Storage { writable } => self.writable = *writable,
-                Input::LinkUp { link, peer, .. } => drop(self.links.insert(*link, *peer)),
-                Input::Cancel { mid, .. } => drop(self.asked_back.insert(*mid)),
-                Input::Contact { peer, change: ContactChange::Remove | ContactChange::Block, .. } => {
+                Input::Link(LinkInput::Up { link, peer, .. }) => drop(self.links.insert(*link, *peer)),
+                Input::Chat(ChatInput::Cancel { mid, .. }) => drop(self.asked_back.insert(*mid)),
+                Input::Contacts(ContactInput::Change {
+                    peer,
+                    change: ContactChange::Remove | ContactChange::Block,
+                    ..
+                }) => {
                     self.asked_back
                         .extend(self.store.sent.iter().filter(|sent| sent.peer == *peer).map(|sent| sent.mid));
                 }
@@ -176,7 +182,7 @@ impl Daemon {
             Fate::Fine | Fate::DiesAfterCommit | Fate::StoreFails => {}
         }
         for op in ops {
-            if let Op::Receive { peer, lane, seq, mid, .. } = &op {
+            if let Op::Chat(ChatOp::Receive { peer, lane, seq, mid, .. }) = &op {
                 let before = self.store.in_lanes(peer).iter().find(|state| state.lane == *lane);
                 let before = before.map_or(Chain::EMPTY, |state| state.chain);
                 let asked = (Some(*peer), *lane, *seq, *mid, before);
@@ -211,8 +217,11 @@ impl Daemon {
     }
 
     fn commit(&mut self, op: Op, other: &Store, other_id: PeerId) {
-        let comes =
-            if let Op::Receive { peer, mid, text, .. } = &op { Some((*peer, *mid, text.clone())) } else { None };
+        let comes = if let Op::Chat(ChatOp::Receive { peer, mid, text, .. }) = &op {
+            Some((*peer, *mid, text.clone()))
+        } else {
+            None
+        };
         let new = self.store.apply(op);
         let Some((peer, mid, text)) = comes else { return };
         assert!(self.store.unread_bytes(&peer) <= UNREAD_BYTES, "more unread than is allowed");
@@ -230,11 +239,11 @@ impl Daemon {
     fn act(&mut self, effect: Effect, other: &Store, other_id: PeerId) -> Vec<Said> {
         match effect {
             Effect::Answer { request, answer } => self.answered(request, &answer),
-            Effect::Say { link, message } => {
+            Effect::Link(LinkEffect::Say { link, message }) => {
                 self.check_said(link, &message);
                 return vec![Said::Bytes(link, wire(&message))];
             }
-            Effect::Transmit { link, peer, lane, first, prev, count } => {
+            Effect::Link(LinkEffect::Transmit { link, peer, lane, first, prev, count }) => {
                 let rows = self.store.outgoing(&peer, lane, first, count);
                 assert_eq!(rows.len() as u64, count, "what is to be transmitted is stored");
                 let mut before = prev;
@@ -247,25 +256,28 @@ impl Daemon {
                 });
                 return messages.collect();
             }
-            Effect::Close { link, bye } => {
+            Effect::Link(LinkEffect::Close { link, bye }) => {
                 let bye = bye.map(|why| Said::Bytes(link, wire(&PeerMessage::Bye(Bye { why }))));
                 return bye.into_iter().chain([Said::Close(link)]).collect();
             }
-            Effect::Dial { peer, .. } => self.dials.push_back(peer),
-            Effect::DropDials => return vec![Said::DropDials],
-            Effect::SelfCheck => return vec![Said::SelfCheck],
-            Effect::TakenBack { mids, .. } => {
+            Effect::Network(NetworkEffect::Dial { peer, .. }) => self.dials.push_back(peer),
+            Effect::Network(NetworkEffect::DropDials) => return vec![Said::DropDials],
+            Effect::Network(NetworkEffect::SelfCheck) => return vec![Said::SelfCheck],
+            Effect::Chat(ChatEffect::TakenBack { mids, .. }) => {
                 for mid in mids {
                     self.taken_back.entry(mid).or_insert(false);
                 }
             }
-            Effect::Delivered { peer, mids } if peer == other_id => {
+            Effect::Chat(ChatEffect::Delivered { peer, mids }) if peer == other_id => {
                 for mid in mids {
                     let there = other.received.iter().any(|row| row.mid == mid && row.peer == self.id);
                     assert!(there, "delivered before it is stored");
                 }
             }
-            Effect::Delivered { .. } | Effect::Renew | Effect::Replace | Effect::Notice(_) => {}
+            Effect::Chat(ChatEffect::Delivered { .. })
+            | Effect::Network(NetworkEffect::Renew)
+            | Effect::Network(NetworkEffect::Replace)
+            | Effect::Notice(_) => {}
         }
         Vec::new()
     }

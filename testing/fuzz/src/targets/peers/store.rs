@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_core::account::ROW_BYTES;
-use torchat_core::op::Op;
+use torchat_core::op::{ChatOp, ContactOp, LogOp, Op};
 use torchat_core::snapshot::{ContactRequest, Intro, InviteRow, OutSnapshot, PeerSnapshot, Pending, Snapshot};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::limits;
@@ -132,31 +132,37 @@ impl Store {
     /// When the operation does not go on from what is here.
     pub(super) fn apply(&mut self, op: Op) -> Option<usize> {
         match op {
-            Op::Contact { peer, at_ms } => {
+            Op::Contacts(ContactOp::Add { peer, at_ms }) => {
                 let row = self.peers.entry(peer).or_default();
                 row.contact = true;
                 row.added_ms.get_or_insert(at_ms);
             }
-            Op::Remove { peer } => self.change(peer, |row| {
+            Op::Contacts(ContactOp::Remove { peer }) => self.change(peer, |row| {
                 (row.contact, row.waiting, row.hidden) = (false, false, false);
                 (row.petname, row.intro) = (None, Intro::default());
             }),
-            Op::Block { peer, blocked } => self.peers.entry(peer).or_default().blocked = blocked,
-            Op::Petname { peer, name } => self.change(peer, |row| row.petname = name),
-            Op::Nick { peer, nick } => self.change(peer, |row| row.nick = Some(nick)),
-            Op::Intro { peer, intro } => self.peers.entry(peer).or_default().intro = intro,
-            Op::Request { peer, request: Some(request) } => drop(self.requests.insert(peer, request)),
-            Op::Request { peer, request: None } => drop(self.requests.remove(&peer)),
-            Op::Invite { invite } => drop(self.invites.insert(invite.hash, invite.until_ms)),
-            Op::InviteGone { hash } => drop(self.invites.remove(&hash)),
-            Op::Waiting { peer, waiting } => self.peers.entry(peer).or_default().waiting = waiting,
-            Op::Run { run, .. } => self.runs.push(run),
-            Op::ClockSet { at_ms } => self.clock_set_ms = Some(at_ms),
-            Op::Met { peer, epoch, run } => self.change(peer, |row| (row.epoch, row.met) = (epoch, run)),
-            Op::Hidden { peer, hidden } => self.change(peer, |row| row.hidden = hidden),
-            Op::Seen { peer, at_ms } => self.change(peer, |row| row.seen_ms = Some(at_ms)),
-            Op::Retry { peer, attempts, .. } => self.peers.entry(peer).or_default().attempts = attempts,
-            Op::Receive { peer, lane, seq, chain, mid, text, .. } => {
+            Op::Contacts(ContactOp::Block { peer, blocked }) => self.peers.entry(peer).or_default().blocked = blocked,
+            Op::Contacts(ContactOp::Petname { peer, name }) => self.change(peer, |row| row.petname = name),
+            Op::Contacts(ContactOp::Nick { peer, nick }) => self.change(peer, |row| row.nick = Some(nick)),
+            Op::Contacts(ContactOp::Intro { peer, intro }) => self.peers.entry(peer).or_default().intro = intro,
+            Op::Contacts(ContactOp::Request { peer, request: Some(request) }) => {
+                drop(self.requests.insert(peer, request))
+            }
+            Op::Contacts(ContactOp::Request { peer, request: None }) => drop(self.requests.remove(&peer)),
+            Op::Contacts(ContactOp::Invite { invite }) => drop(self.invites.insert(invite.hash, invite.until_ms)),
+            Op::Contacts(ContactOp::InviteGone { hash }) => drop(self.invites.remove(&hash)),
+            Op::Contacts(ContactOp::Waiting { peer, waiting }) => self.peers.entry(peer).or_default().waiting = waiting,
+            Op::Log(LogOp::Run { run, .. }) => self.runs.push(run),
+            Op::Log(LogOp::ClockSet { at_ms }) => self.clock_set_ms = Some(at_ms),
+            Op::Contacts(ContactOp::Met { peer, epoch, run }) => {
+                self.change(peer, |row| (row.epoch, row.met) = (epoch, run))
+            }
+            Op::Contacts(ContactOp::Hidden { peer, hidden }) => self.change(peer, |row| row.hidden = hidden),
+            Op::Contacts(ContactOp::Seen { peer, at_ms }) => self.change(peer, |row| row.seen_ms = Some(at_ms)),
+            Op::Contacts(ContactOp::Retry { peer, attempts, .. }) => {
+                self.peers.entry(peer).or_default().attempts = attempts
+            }
+            Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, text, .. }) => {
                 let before = self.in_lanes(&peer).iter().find(|state| state.lane == lane);
                 let (hwm, digest) = before.map_or((0, Chain::EMPTY), |state| (state.hwm, state.chain));
                 assert_eq!((seq, chain), (hwm + 1, digest.next(mid)), "a lane goes on where it was");
@@ -167,7 +173,7 @@ impl Store {
                 }
                 self.freed.push((peer, text.len() as u64 + ROW_BYTES));
             }
-            Op::Skip { peer, lane, to, chain, count, why, .. } => {
+            Op::Chat(ChatOp::Skip { peer, lane, to, chain, count, why, .. }) => {
                 let hwm = self.in_lanes(&peer).iter().find(|state| state.lane == lane).map_or(0, |state| state.hwm);
                 assert_eq!(hwm.checked_add(count), Some(to), "as many numbers as it says");
                 assert!(why == SkipReason::Lost || count == 1, "only lost ones are skipped by the dozen");
@@ -177,19 +183,22 @@ impl Store {
                     self.freed.push((peer, ROW_BYTES));
                 }
             }
-            Op::ForgetLane { peer, lane } => {
+            Op::Chat(ChatOp::ForgetLane { peer, lane }) => {
                 self.in_lanes.entry(peer).or_default().retain(|state| state.lane != lane);
             }
-            Op::Read { row, .. } => {
+            Op::Chat(ChatOp::Read { row, .. }) => {
                 if let Some(row) = usize::try_from(row).ok().and_then(|row| self.received.get_mut(row))
                     && !std::mem::replace(&mut row.read, true)
                 {
                     self.freed.push((row.peer, row.text.len() as u64 + ROW_BYTES));
                 }
             }
-            Op::Link { peer, up } => self.change(peer, |row| row.linked = up),
+            Op::Log(LogOp::Link { peer, up }) => self.change(peer, |row| row.linked = up),
             // For the event log only.
-            Op::Sent { .. } | Op::Changed { .. } | Op::Network { .. } | Op::Notice { .. } => {}
+            Op::Chat(ChatOp::Sent { .. })
+            | Op::Log(LogOp::Changed { .. })
+            | Op::Log(LogOp::Network { .. })
+            | Op::Log(LogOp::Notice { .. }) => {}
             other => self.apply_sent(other),
         }
         None
@@ -203,17 +212,17 @@ impl Store {
 
     fn apply_sent(&mut self, op: Op) {
         match op {
-            Op::Queue { peer, mid, lane, seq, at_ms, until_ms, text, .. } => {
+            Op::Chat(ChatOp::Queue { peer, mid, lane, seq, at_ms, until_ms, text, .. }) => {
                 self.out_lanes.entry(peer).or_insert((lane, 0, Chain::EMPTY));
                 assert!(!self.sent.iter().any(|sent| sent.mid == mid), "an id twice");
                 self.sent.push(Sent { peer, mid, lane, seq, text, at_ms, until_ms, state: State::Queued });
             }
-            Op::TakeBack { peer, mid, why, .. } => {
+            Op::Chat(ChatOp::TakeBack { peer, mid, why, .. }) => {
                 for sent in self.of(peer).filter(|sent| sent.mid == mid && sent.state == State::Queued) {
                     sent.state = State::Open(why);
                 }
             }
-            Op::Delivered { peer, lane, upto, chain, late, .. } => {
+            Op::Chat(ChatOp::Delivered { peer, lane, upto, chain, late, .. }) => {
                 if let Some(row) = self.out_lanes.get_mut(&peer).filter(|row| row.0 == lane) {
                     assert!(upto > row.1, "a lane goes forward");
                     (row.1, row.2) = (upto, chain);
@@ -229,7 +238,7 @@ impl Store {
                     };
                 }
             }
-            Op::NewLane { peer, lane, messages } => {
+            Op::Chat(ChatOp::NewLane { peer, lane, messages }) => {
                 if let Some(row) = self.out_lanes.get_mut(&peer) {
                     *row = (lane, 0, Chain::EMPTY);
                 }
