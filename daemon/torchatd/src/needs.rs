@@ -8,10 +8,10 @@ use crate::sandbox::Needs;
 use std::path::{Path, PathBuf};
 
 /// Programs and their libraries.
-const PROGRAMS: [&str; 8] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store"];
+pub(crate) const PROGRAMS: [&str; 8] = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/opt", "/nix/store", "/gnu/store"];
 /// What libraries read: names of users and groups, time, limits of memory, connections of local programs.
-const READ: [&str; 3] = ["/etc", "/proc", "/sys"];
-const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"];
+pub(crate) const READ: [&str; 3] = ["/etc", "/proc", "/sys"];
+pub(crate) const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"];
 
 impl Needs {
     pub(crate) fn of(args: &Args, ready: &Ready, program: &Program) -> Self {

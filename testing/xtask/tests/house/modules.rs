@@ -72,6 +72,7 @@ impl Modules {
 
     /// The circles of imports that go through more than one folder, one of each knot, as a way that ends where it began.
     pub(crate) fn circles(&self) -> Vec<String> {
+        let reached: BTreeMap<_, _> = self.0.keys().map(|module| (module, self.reached(module))).collect();
         let mut circles = Vec::new();
         let mut seen: BTreeSet<&Module> = BTreeSet::new();
         for module in self.0.keys() {
