@@ -9,7 +9,6 @@ pub mod token;
 use crate::{json, limits};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// A request. Unknown keys are ignored; a wrong type and a repeated key are errors.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -43,70 +42,115 @@ impl Request {
     }
 }
 
+/// Bytes of a reply without its texts, mostly.
+const SHORT_BYTES: usize = 96;
+
 /// A reply: keys in alphabetical order, compact, raw UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply(BTreeMap<&'static str, Field>);
+pub struct Reply(Vec<(&'static str, Field)>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Field {
+    /// A text of ours that needs no escape.
+    Word(&'static str),
     Value(Value),
     /// JSON already.
     Json(Vec<u8>),
+}
+
+impl Field {
+    /// Bytes that a text takes, about. What has other forms is small or grows as it is written.
+    fn len(&self) -> usize {
+        match self {
+            Self::Word(word) => word.len(),
+            Self::Value(Value::String(text)) => text.len(),
+            Self::Value(_) => 0,
+            Self::Json(json) => json.len(),
+        }
+    }
+}
+
+/// Writes what needs no escape.
+fn quote(bytes: &mut Vec<u8>, word: &str) {
+    bytes.push(b'"');
+    bytes.extend_from_slice(word.as_bytes());
+    bytes.push(b'"');
 }
 
 impl Reply {
     /// A reply with the four keys that every reply has.
     #[must_use]
     pub fn new(cmd: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
-        let reply = Self(BTreeMap::new()).with("cmd", cmd).with("id", id.into());
-        reply.with("msg", msg.into()).with("portno", portno)
+        let value = |value: Value| Field::Value(value);
+        let mut fields = Vec::with_capacity(8);
+        fields.push(("cmd", Field::Word(cmd)));
+        fields.push(("id", value(id.into().into())));
+        fields.push(("msg", value(msg.into().into())));
+        fields.push(("portno", value(portno.into())));
+        Self(fields)
     }
 
     /// An error: `code` is stable and for programs, `msg` for people.
     #[must_use]
     pub fn error(code: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
-        Self::new("ERR", id, msg, portno).with("code", code)
+        Self::new("ERR", id, msg, portno).put("code", Field::Word(code))
     }
 
     /// Adds a key.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(key, Field::Value(value.into()));
-        self
+    pub fn with(self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.put(key, Field::Value(value.into()))
     }
 
     /// Adds a key with what is JSON already: a long list as values would take ten times the memory of its bytes.
     #[must_use]
-    pub fn with_json(mut self, key: &'static str, json: Vec<u8>) -> Self {
-        self.0.insert(key, Field::Json(json));
+    pub fn with_json(self, key: &'static str, json: Vec<u8>) -> Self {
+        self.put(key, Field::Json(json))
+    }
+
+    /// Puts a field where its key belongs.
+    fn put(mut self, key: &'static str, field: Field) -> Self {
+        match self.0.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) => {
+                if let Some((_, old)) = self.0.get_mut(at) {
+                    *old = field;
+                }
+            }
+            Err(at) => self.0.insert(at, (key, field)),
+        }
         self
     }
 
-    fn value(&self, key: &str) -> Option<&Value> {
-        match self.0.get(key) {
-            Some(Field::Value(value)) => Some(value),
-            _ => None,
-        }
+    fn field(&self, key: &str) -> Option<&Field> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, field)| field)
     }
 
     /// The code of an error; `None`: it is none.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.value("code").and_then(Value::as_str)
+        match self.field("code")? {
+            Field::Word(code) => Some(code),
+            Field::Value(code) => code.as_str(),
+            Field::Json(_) => None,
+        }
     }
 
     /// The object's bytes, without what frames it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![b'{'];
+        let long: usize = self.0.iter().map(|(_, field)| field.len()).sum();
+        let mut bytes = Vec::with_capacity(SHORT_BYTES + long);
+        bytes.push(b'{');
         for (n, (key, field)) in self.0.iter().enumerate() {
             if n > 0 {
                 bytes.push(b',');
             }
-            // Strings, numbers and maps with text keys cannot fail to serialise, and a Vec takes every byte.
-            let _ = serde_json::to_writer(&mut bytes, key);
+            // Keys are words of ours. Strings, numbers and maps with text keys cannot fail to serialise, and a Vec takes
+            // every byte.
+            quote(&mut bytes, key);
             bytes.push(b':');
             match field {
+                Field::Word(word) => quote(&mut bytes, word),
                 Field::Value(value) => drop(serde_json::to_writer(&mut bytes, value)),
                 Field::Json(json) => bytes.extend_from_slice(json),
             }
@@ -132,7 +176,10 @@ impl Reply {
                         object.len(),
                         limits::FRAMED_OBJECT_BYTES
                     );
-                    let portno = self.value("portno").and_then(Value::as_i64).unwrap_or_default();
+                    let portno = match self.field("portno") {
+                        Some(Field::Value(portno)) => portno.as_i64().unwrap_or_default(),
+                        _ => 0,
+                    };
                     object = Self::error("too-long", "", text, portno).to_bytes();
                 }
                 let mut bytes = format!("{:04}", object.len()).into_bytes();

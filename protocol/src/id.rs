@@ -63,11 +63,13 @@ impl PeerId {
     /// The address as people write it: 56 characters and `.onion`.
     #[must_use]
     pub fn onion(&self) -> String {
-        let mut raw = Vec::with_capacity(35);
-        raw.extend(self.0);
-        raw.extend(self.checksum());
-        raw.push(3);
-        let mut text = BASE32_NOPAD.encode(&raw).to_ascii_lowercase();
+        // Key, checksum, version.
+        let mut raw = [3; 35];
+        raw[..32].copy_from_slice(&self.0);
+        raw[32..34].copy_from_slice(&self.checksum());
+        let mut text = String::with_capacity(ONION_CHARS + ".onion".len());
+        BASE32_NOPAD.encode_append(&raw, &mut text);
+        text.make_ascii_lowercase();
         text.push_str(".onion");
         text
     }

@@ -84,6 +84,9 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limit: usize, depth: usize)
 pub(crate) struct Checked<'a>(&'a str);
 
 impl<'a> Checked<'a> {
+    /// An object without any key.
+    pub(crate) const EMPTY: Checked<'static> = Checked("{}");
+
     /// Checks what [`from_slice`] does, but for the syntax.
     ///
     /// # Errors

@@ -248,7 +248,7 @@ impl Payer<'_> {
 
 /// The accounts of all peers. See the module's description.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub struct Account {
     tariff: Tariff,
     /// Of contacts, which only the user makes more of.
     contacts: BTreeMap<PeerId, Purse>,
@@ -264,7 +264,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(tariff: Tariff) -> Self {
+    /// Full purses for everybody, by these rates.
+    #[must_use]
+    pub fn new(tariff: Tariff) -> Self {
         Self { tariff, ..Self::default() }
     }
 
@@ -274,7 +276,7 @@ impl Account {
     }
 
     /// Takes a price out of a contact's purse, or nothing, and counts that.
-    pub(crate) fn pay(&mut self, now_ms: u64, peer: PeerId, kind: Kind, amount: u64) -> bool {
+    pub fn pay(&mut self, now_ms: u64, peer: PeerId, kind: Kind, amount: u64) -> bool {
         let paid = self.contacts.entry(peer).or_default().pay(&self.tariff, kind, amount, now_ms);
         self.refused.0[kind.place()] += u64::from(!paid);
         paid

@@ -18,7 +18,7 @@ pub(crate) use log::LogWriter;
 
 pub use crate::refusal::{NotStored, Refusal};
 pub use crate::request::{Answer, Request};
-pub use crate::store::{Page, TokenRow};
+pub use crate::store::{Page, TokenRow, Trouble, time};
 pub use conversation::HistoryLine;
 pub use log::{Batch, EventLog};
 pub use sending::{Accepted, DeliveryWait, SendOptions, Sending};
@@ -93,7 +93,8 @@ impl Handle {
     }
 
     /// The wall clock: milliseconds since 1970.
-    pub(crate) fn wall_ms(&self) -> i64 {
+    #[must_use]
+    pub fn wall_ms(&self) -> i64 {
         self.clock.now().wall_ms
     }
 
@@ -107,12 +108,12 @@ impl Handle {
     }
 
     /// Counts a local program that was turned away.
-    pub(crate) fn note_refused_client(&self) {
+    pub fn note_refused_client(&self) {
         self.refused_clients.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a local program for which there was no room.
-    pub(crate) fn note_crowded_out(&self) {
+    pub fn note_crowded_out(&self) {
         self.rejected.connections.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -1,8 +1,7 @@
-//! The running part of a torchat daemon, without Tor: the actor that owns the core, links to peers, the dialler, the
-//! store, the unread buffers and the control server.
+//! The running part of a torchat daemon, without Tor and without the control server: the actor that owns the core, links to
+//! peers, the dialler, the store and the unread buffers. Others ask it through its [`handle::Handle`].
 
 mod client_ids;
-pub mod control;
 mod engine;
 pub mod handle;
 mod legacy;
@@ -12,6 +11,7 @@ mod refusal;
 mod request;
 pub mod store;
 mod unread;
+mod words;
 
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
 pub use legacy::LegacyLease;

@@ -27,8 +27,9 @@ mod writer;
 
 pub use apply::Applied;
 pub(crate) use contact::contact_record;
+pub(crate) use events::size;
+pub use events::time;
 pub use events::{LogEdges, Retention};
-pub(crate) use events::{size, time};
 pub use legacy::LegacyLine;
 pub use query::messages::{Glance, MessageRow, Most, Page};
 pub use query::{Head, Outgoing, Reader, Unread};

@@ -17,7 +17,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use torchat_engine::control::{BindError, Listeners, bind_group, bind_tcp, bind_unix};
+use torchat_control::{BindError, Listeners, bind_group, bind_tcp, bind_unix};
 
 /// The port of the onion service that every daemon dials.
 const VIRTUAL_PORT: u16 = 80;

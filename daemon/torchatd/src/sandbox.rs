@@ -15,7 +15,7 @@ use landlock::{
     RulesetError, RulesetStatus, Scope,
 };
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What stands in `[sandbox]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

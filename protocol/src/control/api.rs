@@ -20,7 +20,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-pub use command::{COMMANDS, Command};
+pub use command::COMMANDS;
 
 /// The version that HELLO names.
 pub const VERSION: u32 = 1;
@@ -70,15 +70,50 @@ pub enum Ref {
 
 /// What is common to all requests.
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct Common<'a> {
     #[serde(borrow)]
     cmd: Cow<'a, str>,
     #[serde(default, rename = "ref")]
     reference: Option<Ref>,
 }
 
+/// A request, as far as it was read: its name and its `ref`.
+#[derive(Debug, Clone)]
+pub struct Envelope<'a> {
+    /// Which command is meant.
+    pub name: Cow<'a, str>,
+    /// The request's own name.
+    pub reference: Option<Ref>,
+    object: Checked<'a>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads what is common to all requests.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, RequestError> {
+        let object =
+            Checked::new(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH).map_err(RequestError::Object)?;
+        let Common { cmd: name, reference } = object.read().map_err(RequestError::Object)?;
+        if matches!(&reference, Some(Ref::Text(text)) if text.len() > REF_BYTES) {
+            return Err(RequestError::Reference);
+        }
+        Ok(Self { name, reference, object })
+    }
+
+    /// Reads the parameters of the command that is meant.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parameters<C: Call>(&self) -> Result<C, json::JsonError> {
+        // What has no parameters need not be read twice: the syntax was checked with the name.
+        if size_of::<C>() == 0 { Checked::EMPTY.read() } else { self.object.read() }
+    }
+}
+
 /// A command: the type of its parameters.
-pub trait Call: Serialize {
+pub trait Call: for<'de> Deserialize<'de> + Serialize {
     /// Its name.
     const NAME: &'static str;
     /// What is needed for it; `None`: everybody who may connect.
@@ -104,47 +139,15 @@ pub struct CommandInfo {
     pub answer: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 
-/// Why a request is no command.
+/// Why a request cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// No JSON object with a `cmd`. Nothing after it is executed.
-    #[error("bad request: {0}")]
+    #[error("{0}")]
     Object(json::JsonError),
-    /// There is no such command.
-    #[error("unknown command {name:?}")]
-    Unknown {
-        /// Its name, as far as a name can be long.
-        name: String,
-        /// Whom to answer.
-        reference: Option<Ref>,
-    },
-    /// A parameter is missing or wrong.
-    #[error("bad parameters: {error}")]
-    Parameters {
-        /// What is wrong.
-        error: json::JsonError,
-        /// Whom to answer.
-        reference: Option<Ref>,
-    },
-}
-
-/// Reads a request.
-///
-/// # Errors
-/// A [`RequestError`] with the `ref` that the error's answer carries, where there is one.
-pub fn parse(bytes: &[u8]) -> Result<(Option<Ref>, Command), RequestError> {
-    let object = Checked::new(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH).map_err(RequestError::Object)?;
-    let envelope: Envelope<'_> = object.read().map_err(RequestError::Object)?;
-    let reference = envelope.reference;
-    if matches!(&reference, Some(Ref::Text(text)) if text.len() > REF_BYTES) {
-        let error = json::JsonError::Invalid(format!("a \"ref\" has at most {REF_BYTES} bytes"));
-        return Err(RequestError::Parameters { error, reference: None });
-    }
-    match Command::parse(&envelope.cmd, object) {
-        Some(Ok(command)) => Ok((reference, command)),
-        Some(Err(error)) => Err(RequestError::Parameters { error, reference }),
-        None => Err(RequestError::Unknown { name: envelope.cmd.chars().take(32).collect(), reference }),
-    }
+    /// Its `ref` is too long to be given back.
+    #[error("a \"ref\" has at most {REF_BYTES} bytes")]
+    Reference,
 }
 
 /// Why a command was refused.

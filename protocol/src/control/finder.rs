@@ -29,12 +29,20 @@ pub enum FindError {
     BadLength,
 }
 
+/// A buffer that is larger is given back when it is empty: many connections are silent after one long object.
+const KEPT_BYTES: usize = 512;
+/// An object from here on is not copied out of the buffer: the rest is moved instead.
+const LONG_BYTES: usize = 4 * 1024;
+
 /// See the module's description. After an error it stays at that error.
 #[derive(Debug, Default)]
 pub struct Finder {
     buffer: Vec<u8>,
+    /// Bytes of the buffer that were given out or passed over. They are removed when all are, and before more come: to
+    /// remove each object at once would move what many requests in flight have sent once for each of them.
+    start: usize,
     framing: Option<Framing>,
-    /// Bytes of the buffer that were looked at.
+    /// Bytes behind `start` that were looked at.
     seen: usize,
     depth: usize,
     in_string: bool,
@@ -45,7 +53,9 @@ pub struct Finder {
 impl Finder {
     /// Takes bytes as they come.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend(bytes);
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        self.buffer.extend_from_slice(bytes);
     }
 
     /// The framing, once the first bytes decided it.
@@ -57,7 +67,39 @@ impl Finder {
     /// Bytes that wait for the rest of their object.
     #[must_use]
     pub fn unfinished(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() - self.start
+    }
+
+    /// What was not given out.
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Passes over so many bytes.
+    fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.seen = 0;
+        if self.start >= self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+            if self.buffer.capacity() > KEPT_BYTES {
+                self.buffer = Vec::new();
+            }
+        }
+    }
+
+    /// Gives out so many bytes.
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        if bytes < LONG_BYTES {
+            let object = self.rest().get(..bytes).unwrap_or_default().to_vec();
+            self.pass(bytes);
+            return object;
+        }
+        self.buffer.drain(..self.start);
+        let rest = self.buffer.split_off(bytes);
+        self.start = 0;
+        self.seen = 0;
+        std::mem::replace(&mut self.buffer, rest)
     }
 
     /// The next whole object.
@@ -88,13 +130,13 @@ impl Finder {
     }
 
     fn sniff(&self) -> Result<Option<Framing>, FindError> {
-        match self.buffer.first() {
+        match self.rest().first() {
             None => Ok(None),
             Some(b'{' | b' ' | b'\t' | b'\r' | b'\n') => Ok(Some(Framing::Plain)),
             Some(b'0'..=b'9') => {
                 // Every byte is judged as it comes: a digit begins many protocols, four digits and a brace only ours.
                 let foreign = self
-                    .buffer
+                    .rest()
                     .iter()
                     .take(5)
                     .enumerate()
@@ -102,7 +144,7 @@ impl Finder {
                 if foreign {
                     return Err(FindError::Foreign);
                 }
-                Ok((self.buffer.len() >= 5).then_some(Framing::Digits))
+                Ok((self.unfinished() >= 5).then_some(Framing::Digits))
             }
             Some(_) => Err(FindError::Foreign),
         }
@@ -110,10 +152,10 @@ impl Finder {
 
     fn find_plain(&mut self) -> Result<Option<Vec<u8>>, FindError> {
         if self.seen == 0 {
-            let blank = self.buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            self.buffer.drain(..blank);
+            let blank = self.rest().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            self.pass(blank);
         }
-        while let Some(&byte) = self.buffer.get(self.seen) {
+        while let Some(&byte) = self.buffer.get(self.start + self.seen) {
             if self.seen == 0 && byte != b'{' {
                 return Err(FindError::NotAnObject);
             }
@@ -124,7 +166,7 @@ impl Finder {
                     b'\\' => self.escaped = true,
                     b'"' => self.in_string = false,
                     // Most of what is long is text.
-                    _ => self.seen += plain_bytes(self.buffer.get(self.seen..).unwrap_or_default()),
+                    _ => self.seen += plain_bytes(self.rest().get(self.seen..).unwrap_or_default()),
                 }
             } else {
                 match byte {
@@ -134,9 +176,7 @@ impl Finder {
                     _ => {}
                 }
                 if self.depth == 0 {
-                    let rest = self.buffer.split_off(self.seen);
-                    self.seen = 0;
-                    return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
+                    return Ok(Some(self.take(self.seen)));
                 }
             }
             if self.seen > limits::CONTROL_OBJECT_BYTES {
@@ -147,7 +187,8 @@ impl Finder {
     }
 
     fn find_framed(&mut self) -> Result<Option<Vec<u8>>, FindError> {
-        let digits = self.buffer.get(..self.buffer.len().min(4)).unwrap_or_default();
+        let rest = self.rest();
+        let digits = rest.get(..rest.len().min(4)).unwrap_or_default();
         if !digits.iter().all(u8::is_ascii_digit) {
             return Err(FindError::BadLength);
         }
@@ -155,18 +196,16 @@ impl Finder {
             return Ok(None);
         }
         let length = digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
-        match self.buffer.get(4) {
+        match rest.get(4) {
             None if length > 0 => return Ok(None),
             Some(b'{') if length > 0 => {}
             _ => return Err(FindError::NotAnObject),
         }
-        if self.buffer.len() < 4 + length {
+        if rest.len() < 4 + length {
             return Ok(None);
         }
-        let rest = self.buffer.split_off(4 + length);
-        let mut object = std::mem::replace(&mut self.buffer, rest);
-        object.drain(..4);
-        Ok(Some(object))
+        self.pass(4);
+        Ok(Some(self.take(length)))
     }
 }
 

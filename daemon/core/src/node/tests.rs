@@ -20,7 +20,7 @@ use crate::input::{Answer, ChatInput, ContactChange, ContactInput, DialFailure, 
 use crate::op::{ChatOp, ContactOp, Op};
 use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::{Intro, PeerSnapshot};
-use crate::view::Counters;
+use crate::view::{Counters, Trouble};
 use std::collections::BTreeMap;
 use torchat_protocol::id::{Chain, LaneId, MessageId, parse_onion};
 use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, LaneState, Limits, PeerMessage, Skip, SkipReason};
@@ -375,12 +375,13 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
     let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
     assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
-    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("a new Tor client"));
+    let trouble = bench.node.status(bench.now.mono_ms).health.trouble();
+    assert!(matches!(trouble, Some(Trouble::NothingGetsThrough { renewals: 1.., .. })), "{trouble:?}");
     let effects = bench.pass_with(2 * HOUR, DialFailure::NoNetwork);
     assert_eq!(replaced(&effects), 1);
     assert!(renewals(&effects) < 60, "ever more seldom: {}", renewals(&effects));
     bench.link(1, 1);
-    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None, "one link mends it");
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.trouble(), None, "one link mends it");
 }
 
 #[test]
@@ -419,7 +420,8 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
     })]);
     let effects = bench.pass_with(40 * MINUTE, DialFailure::PeerDown);
     assert!(checks(&effects) > 30, "again every minute or less");
-    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("cannot reach"));
+    let trouble = bench.node.status(bench.now.mono_ms).health.trouble();
+    assert!(matches!(trouble, Some(Trouble::Unreachable { .. })), "{trouble:?}");
     assert_eq!(
         count(&effects, |e| *e == Effect::Network(NetworkEffect::Replace)),
         1,
@@ -427,7 +429,7 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
     );
     // Somebody else's link is as good as a check.
     bench.link(1, 1);
-    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None);
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.trouble(), None);
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Engine {
             ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
                 Effect::Notice(notice) => {
-                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: notice.sentence() }))
+                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: crate::words::notice(notice) }))
                 }
                 _ => None,
             }));

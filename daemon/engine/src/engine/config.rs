@@ -1,7 +1,7 @@
 //! What an engine is started with and how it can end.
 
 use crate::link::dialer::DialTimes;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use torchat_core::policy::Policy;
@@ -52,6 +52,16 @@ pub enum Storage {
     },
     /// A store of the caller's, with commits inline: for simulations, which keep it across crashes.
     Shared(Arc<Mutex<Store>>),
+}
+
+impl Storage {
+    /// A new store in memory, with commits inline: for tests that need an engine and look at no store.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self::Shared(Arc::new(Mutex::new(Store::in_memory()?))))
+    }
 }
 
 /// Time and randomness.

@@ -37,6 +37,6 @@ impl News {
             Effect::Network(NetworkEffect::Dial { peer, .. }) => Some(*peer),
             _ => None,
         });
-        self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.reason(&peer).is_some());
+        self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.obstacle(&peer).is_some());
     }
 }

@@ -6,6 +6,7 @@ use crate::request::{Answer, Request};
 use crate::store::{
     MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query, time,
 };
+use crate::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use torchat_protocol::control::api::Onion;
@@ -135,7 +136,10 @@ impl Handle {
 
     /// The last messages with a peer as the classic contract shows them: at most `n`, and fewer when a reply would have
     /// more than about `bytes`. `make` gets them, and whether there are older ones, in the thread that reads.
-    pub(crate) async fn history_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn history_as<T: Send + 'static>(
         &self,
         peer: PeerId,
         n: u32,
@@ -161,7 +165,10 @@ impl Handle {
 
     /// As [`Handle::page`], with fewer messages when their records have more than `bytes`; a single one may. `make` gets
     /// them in the thread that reads: to write them into an answer there keeps the runtime's threads free.
-    pub(crate) async fn page_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn page_as<T: Send + 'static>(
         &self,
         peer: PeerId,
         page: Page,
@@ -193,7 +200,10 @@ impl Handle {
     }
 
     /// As [`Handle::search`], in the way of [`Handle::page_as`].
-    pub(crate) async fn search_as<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// As [`Handle::search`].
+    pub async fn search_as<T: Send + 'static>(
         &self,
         text: String,
         peers: Option<Vec<PeerId>>,
@@ -306,7 +316,7 @@ impl Handle {
                 let waiting = peers.entry(peer).or_insert_with(|| Waiting {
                     sent_below: node.sent_below(&peer),
                     held_back: node.is_waiting(&peer),
-                    reason: node.reason(&peer),
+                    reason: node.obstacle(&peer).map(|obstacle| words::obstacle(&obstacle)),
                     next_try_ms: node
                         .next_dial_in_ms(&peer, now.mono_ms)
                         .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),

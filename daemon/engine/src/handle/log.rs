@@ -126,7 +126,10 @@ impl EventLog {
     }
 
     /// As [`EventLog::after`], with fewer events when they take more than `bytes` of memory; a single one may.
-    pub(crate) async fn within(&self, seq: u64, limit: usize, bytes: usize, filter: &Filter) -> Result<Batch, Refusal> {
+    ///
+    /// # Errors
+    /// As [`EventLog::after`].
+    pub async fn within(&self, seq: u64, limit: usize, bytes: usize, filter: &Filter) -> Result<Batch, Refusal> {
         let (mut batch, mut room) = (Batch { events: Vec::new(), next: seq }, bytes);
         let limit = limit.max(1);
         let last = {

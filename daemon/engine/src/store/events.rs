@@ -48,7 +48,8 @@ impl Default for Retention {
 const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// A moment as events and records show it: RFC 3339, UTC, milliseconds.
-pub(crate) fn time(at_ms: i64) -> String {
+#[must_use]
+pub fn time(at_ms: i64) -> String {
     // Outside the years that have a name; only a broken clock, ours or a sender's, gets here.
     let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     TIME.timestamp_to_string(&at)

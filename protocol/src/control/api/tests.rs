@@ -7,48 +7,50 @@ use serde_json::json;
 
 const PEER: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
-fn request(value: &serde_json::Value) -> Result<(Option<Ref>, Command), RequestError> {
-    parse(value.to_string().as_bytes())
+fn read<C: Call>(value: &serde_json::Value) -> Result<C, JsonError> {
+    let bytes = value.to_string().into_bytes();
+    let envelope = Envelope::read(&bytes).unwrap();
+    assert_eq!(envelope.name, C::NAME);
+    envelope.parameters()
 }
 
 #[test]
 fn a_command_is_its_name_and_its_parameters() {
-    let (reference, command) =
-        request(&json!({"cmd": "SEND", "ref": "a", "peer": PEER, "text": "hi", "new_key": [1]})).unwrap();
-    assert_eq!(reference, Some(Ref::Text("a".into())));
+    let bytes = json!({"cmd": "SEND", "ref": "a", "peer": PEER, "text": "hi", "new_key": [1]}).to_string();
+    let envelope = Envelope::read(bytes.as_bytes()).unwrap();
+    assert_eq!((envelope.name.as_ref(), &envelope.reference), ("SEND", &Some(Ref::Text("a".into()))));
     let peer = Onion(parse_onion(PEER).unwrap());
     let send = Send { peer, text: "hi".into(), client_id: None, wait: None, timeout: None, expire: None };
-    assert_eq!(command, Command::Send(send));
-    assert_eq!((command.info().name, command.info().right), ("SEND", Some(Right::Send)));
-    let (_, command) = request(&json!({"cmd": "SUBSCRIBE", "from": "start", "ref": 7})).unwrap();
+    assert_eq!(envelope.parameters::<Send>().unwrap(), send);
+    assert_eq!((Send::NAME, Send::RIGHT), ("SEND", Some(Right::Send)));
+    let subscribe: Subscribe = read(&json!({"cmd": "SUBSCRIBE", "from": "start", "ref": 7})).unwrap();
     let from = Some(command::From::Place(Place::Start));
-    assert_eq!(command, Command::Subscribe(Subscribe { consumer: None, from, filter: event::Filter::default() }));
-    let (_, command) = request(&json!({"cmd": "SUBSCRIBE", "from": 12})).unwrap();
-    assert!(matches!(command, Command::Subscribe(Subscribe { from: Some(command::From::After(12)), .. })));
+    assert_eq!(subscribe, Subscribe { consumer: None, from, filter: event::Filter::default() });
+    let subscribe: Subscribe = read(&json!({"cmd": "SUBSCRIBE", "from": 12})).unwrap();
+    assert_eq!(subscribe.from, Some(command::From::After(12)));
+    assert_eq!(read::<command::Host>(&json!({"cmd": "HOST", "new_key": {"deep": [1]}})), Ok(command::Host {}));
 }
 
 #[test]
-fn errors_name_what_is_wrong_and_whom_to_answer() {
-    let unknown = RequestError::Unknown { name: "SENDD".into(), reference: Some(Ref::Number(3)) };
-    assert_eq!(request(&json!({"cmd": "SENDD", "ref": 3})), Err(unknown));
-    assert!(matches!(request(&json!({"ref": 3})), Err(RequestError::Object(_))));
-    assert!(matches!(parse(b"[]"), Err(RequestError::Object(JsonError::NotAnObject))));
+fn errors_name_what_is_wrong() {
+    let object = |bytes: &[u8]| Envelope::read(bytes).map(|_| ()).unwrap_err();
+    assert!(matches!(object(br#"{"ref": 3}"#), RequestError::Object(_)));
+    assert_eq!(object(b"[]"), RequestError::Object(JsonError::NotAnObject));
+    assert!(matches!(object(br#"{"cmd":"HOST","ref":{}}"#), RequestError::Object(_)));
+    // The syntax of what is ignored, too: a command without parameters is read once.
+    assert!(matches!(object(br#"{"cmd":"HOST","x":tru}"#), RequestError::Object(_)));
     for bad in [
         json!({"cmd": "SEND", "ref": 3, "text": "hi"}),
         json!({"cmd": "SEND", "ref": 3, "peer": "x", "text": "hi"}),
         json!({"cmd": "SEND", "ref": 3, "peer": PEER, "text": 7}),
         json!({"cmd": "SEND", "ref": 3, "peer": PEER, "text": "hi", "wait": "read"}),
-        json!({"cmd": "HISTORY", "ref": 3, "peer": PEER, "limit": -1}),
-        json!({"cmd": "SUBSCRIBE", "ref": 3, "from": "yesterday"}),
     ] {
-        match request(&bad) {
-            Err(RequestError::Parameters { reference, .. }) => assert_eq!(reference, Some(Ref::Number(3)), "{bad}"),
-            other => panic!("{bad}: {other:?}"),
-        }
+        assert!(read::<Send>(&bad).is_err(), "{bad}");
     }
-    let long = json!({"cmd": "HOST", "ref": "x".repeat(REF_BYTES + 1)});
-    assert!(matches!(request(&long), Err(RequestError::Parameters { reference: None, .. })));
-    assert!(matches!(request(&json!({"cmd": "HOST", "ref": {}})), Err(RequestError::Object(_))));
+    assert!(read::<command::History>(&json!({"cmd": "HISTORY", "peer": PEER, "limit": -1})).is_err());
+    assert!(read::<Subscribe>(&json!({"cmd": "SUBSCRIBE", "from": "yesterday"})).is_err());
+    let long = json!({"cmd": "HOST", "ref": "x".repeat(REF_BYTES + 1)}).to_string();
+    assert_eq!(object(long.as_bytes()), RequestError::Reference);
 }
 
 #[test]
@@ -106,6 +108,6 @@ fn words_of_a_later_version_are_read_and_not_taken() {
     assert_eq!(serde_json::from_value::<command::Welcome>(welcome).unwrap().rights, [Right::Admin]);
     // A daemon gives no token a right that it does not know.
     let create = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "call"]});
-    assert!(matches!(request(&create), Err(RequestError::Parameters { .. })));
+    assert!(read::<command::Tokens>(&create).is_err());
     assert!(serde_json::from_value::<Right>(json!("unknown")).is_err());
 }

@@ -10,7 +10,7 @@
 use anyhow::Context as _;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
-use torchat_engine::control::LogLevelHook;
+use torchat_control::LogLevelHook;
 use torchat_harness::resident::{Options, Setup, run};
 
 fn main() -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::effect::{LinkEffect, NetworkEffect};
 use crate::input::{ContactInput, LinkInput, NetworkInput};
 use crate::op::ContactOp;
+use crate::view::Obstacle;
 use torchat_protocol::id::InviteSecret;
 use torchat_protocol::message::{ContactRes, ContactState};
 
@@ -189,18 +190,18 @@ fn whoever_becomes_a_contact_on_a_link_is_asked_over_it_or_has_accepted_us_alrea
 #[test]
 fn what_waits_is_told_as_it_is() {
     let mut bench = waiting();
-    let reason = |bench: &Bench| bench.node.reason(&bench.peer).unwrap();
+    let obstacle = |bench: &Bench| bench.node.obstacle(&bench.peer).unwrap();
     bench.send(None);
-    assert!(reason(&bench).contains("has not accepted you"), "{}", reason(&bench));
+    assert_eq!(obstacle(&bench), Obstacle::NotAccepted);
     bench.add(invited());
     bench.pass(SECOND);
-    assert_eq!(reason(&bench), "connecting to the peer");
+    assert_eq!(obstacle(&bench), Obstacle::Connecting);
     bench.pending(2);
-    assert_eq!(reason(&bench), "asking the peer to accept you as a contact");
+    assert_eq!(obstacle(&bench), Obstacle::Asking);
     bench.answered(2, ContactState::Pending);
-    assert!(reason(&bench).contains("has not accepted you"), "{}", reason(&bench));
+    assert_eq!(obstacle(&bench), Obstacle::NotAccepted);
     bench.answered(2, ContactState::Accepted);
-    assert_eq!(reason(&bench), "sent, the peer has not confirmed it yet");
+    assert_eq!(obstacle(&bench), Obstacle::NotConfirmed);
 }
 
 /// The other end: a stranger whose request may have been refused, and an invite that is good until then.

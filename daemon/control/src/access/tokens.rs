@@ -1,0 +1,176 @@
+//! TOKEN: makes, lists and revokes.
+
+use super::Access;
+use super::gate::{Gate, Known, known};
+use std::collections::BTreeSet;
+use torchat_engine::handle::{Refusal, TokenRow};
+use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
+use torchat_protocol::control::api::{ApiError, Onion, Right, record};
+use torchat_protocol::control::token;
+use torchat_protocol::id::PeerId;
+use torchat_transport::randomness::Randomness;
+use zeroize::Zeroizing;
+
+/// Tokens that the daemon keeps.
+const TOKENS: usize = 100;
+/// Conversations that a token may be made for.
+const PEERS: usize = 1000;
+/// Days that a token may be made for.
+const DAYS: u32 = 3650;
+const DAY_MS: i64 = 86_400_000;
+
+/// Executes TOKEN, which needs the right `admin`. A new token's secret is in the answer and nowhere else; a revoked
+/// one's connections end before this returns.
+///
+/// # Errors
+/// `bad-request`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
+pub(crate) async fn token_command(
+    gate: &Gate,
+    access: &Access,
+    request: &Tokens,
+    randomness: &Randomness,
+) -> Result<TokenAnswer, ApiError> {
+    if !access.allows(Some(Right::Admin)) {
+        return Err(ApiError::new("not-allowed", "TOKEN needs the right admin"));
+    }
+    let needs_name = || ApiError::new("bad-request", "\"name\" is missing");
+    let token = match request.action {
+        TokenAction::List => None,
+        TokenAction::Create => {
+            Some(create(gate, access, request.name.as_deref().ok_or_else(needs_name)?, request, randomness).await?)
+        }
+        TokenAction::Revoke => {
+            revoke(gate, request.name.as_deref().ok_or_else(needs_name)?).await?;
+            None
+        }
+    };
+    let tokens = gate.tokens().iter().map(|(name, known)| shown(name, known)).collect();
+    Ok(TokenAnswer { token, tokens })
+}
+
+async fn create(
+    gate: &Gate,
+    access: &Access,
+    name: &str,
+    request: &Tokens,
+    randomness: &Randomness,
+) -> Result<String, ApiError> {
+    let bad = |message: String| ApiError::new("bad-request", message);
+    let secret = Zeroizing::new(randomness.bytes());
+    let token = token::Token::new(name, *secret).map_err(|error| bad(error.to_string()))?;
+    let (rights, peers) = scope(access, request)?;
+    let created_ms = gate.wall_ms();
+    let expires_ms = match request.days {
+        None => None,
+        Some(days @ 1..=DAYS) => Some(created_ms.saturating_add(i64::from(days) * DAY_MS)),
+        Some(days) => return Err(bad(format!("\"days\" is {days}, it must be 1 to {DAYS}"))),
+    };
+    let verifier = token.verifier();
+    let row = TokenRow {
+        name: name.to_owned(),
+        rights: rights.into_iter().collect(),
+        peers: peers.map(|peers| peers.into_iter().collect()),
+        stored_key: verifier.stored_key,
+        server_key: verifier.server_key,
+        created_ms,
+        expires_ms,
+    };
+    let _changing = gate.changing().await;
+    let (exists, count) = {
+        let tokens = gate.tokens();
+        (tokens.contains_key(name), tokens.len())
+    };
+    if exists {
+        // Not replaced: a program would lose its access without a word, and an old token must end by a decision.
+        return Err(ApiError::new("token-exists", format!("there is a token {name} already: revoke it first")));
+    }
+    if count >= TOKENS {
+        return Err(ApiError::new("too-many-tokens", format!("there are {count} tokens, at most {TOKENS} are kept")));
+    }
+    gate.handle().put_token(row.clone()).await.map_err(|refusal| refused(&refusal))?;
+    let (name, known) = known(row);
+    gate.tokens().insert(name, known);
+    Ok(token.to_text().to_string())
+}
+
+/// What a new token is good for, checked.
+fn scope(access: &Access, request: &Tokens) -> Result<(BTreeSet<Right>, Option<BTreeSet<PeerId>>), ApiError> {
+    let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
+    if rights.is_empty() {
+        return Err(ApiError::new("bad-request", "\"rights\" is missing or empty: read, send, contacts or admin"));
+    }
+    if rights.iter().any(|right| !access.allows(Some(*right))) {
+        return Err(ApiError::new("not-allowed", "a token can have no right that its maker has not"));
+    }
+    let peers: Option<BTreeSet<PeerId>> =
+        request.peers.as_ref().map(|peers| peers.iter().map(|Onion(peer)| *peer).collect());
+    match &peers {
+        None if access.peers.is_some() => {
+            return Err(ApiError::new(
+                "not-allowed",
+                "a token can be good for no conversation that its maker's is not",
+            ));
+        }
+        None => {}
+        Some(peers) if peers.is_empty() || peers.len() > PEERS => {
+            return Err(ApiError::new(
+                "bad-request",
+                format!("\"peers\" has 1 to {PEERS} onions, or is absent for all"),
+            ));
+        }
+        Some(_) if rights.contains(&Right::Contacts) || rights.contains(&Right::Admin) => {
+            // Both decide about everybody: "only these peers" would be a promise that nobody keeps.
+            return Err(ApiError::new("bad-request", "\"peers\" does not go with the rights contacts and admin"));
+        }
+        Some(peers) if peers.iter().any(|peer| !access.sees(peer)) => {
+            return Err(ApiError::new(
+                "not-allowed",
+                "a token can be good for no conversation that its maker's is not",
+            ));
+        }
+        Some(_) => {}
+    }
+    Ok((rights, peers))
+}
+
+async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
+    let _changing = gate.changing().await;
+    // First in memory: whatever the disk does, from here on nobody uses it any more.
+    let known = gate.tokens().remove(name);
+    if let Some(known) = &known {
+        known.ended.cancel();
+    }
+    match gate.handle().drop_token(name).await {
+        Ok(stored) if stored || known.is_some() => Ok(()),
+        Ok(_) => Err(ApiError::new("unknown-token", "there is no token of this name")),
+        Err(refusal) => {
+            let mut error = refused(&refusal);
+            error.message = format!("it is of no use until the daemon ends, but then it comes back: {}", error.message);
+            error.hint = Some("make room on the disk and revoke it again".into());
+            Err(error)
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> ApiError {
+    ApiError::new(refusal.code(), refusal.to_string())
+}
+
+fn shown(name: &str, known: &Known) -> record::Token {
+    record::Token {
+        name: name.to_owned(),
+        rights: known.access.rights.iter().copied().collect(),
+        peers: known.access.peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect()),
+        created_at: time(known.created_ms),
+        expires_at: known.expires_ms.map(time),
+    }
+}
+
+/// RFC 3339, UTC, milliseconds.
+fn time(at_ms: i64) -> record::Time {
+    match jiff::Timestamp::from_millisecond(at_ms) {
+        Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+        // Outside the years that have a name; only a broken clock gets here.
+        Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
+    }
+}

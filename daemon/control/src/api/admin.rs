@@ -1,0 +1,117 @@
+//! The daemon itself: how it is, who may use it, its end.
+
+use super::answer::{Done, fail, refused};
+use super::connection::Connection;
+use super::dispatch::{Caller, Course, Execute, Row, row};
+use crate::access::{Access, token_command};
+use serde_json::Value;
+use std::time::Duration;
+use torchat_engine::handle::{Handle, Refusal};
+use torchat_protocol::control::api::command::{
+    Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
+};
+use torchat_protocol::id::parse_local_onion;
+use torchat_transport::randomness::Randomness;
+
+/// How long EVENTS and STATUS wait at most, in seconds.
+pub(crate) const NEWS_WAIT_MAX_S: u32 = 300;
+
+pub(crate) const ROWS: &[Row] = &[row::<Status>(), row::<Check>(), row::<Tokens>(), row::<LogLevel>(), row::<Exit>()];
+
+/// Whether news may be waited for so long.
+pub(crate) fn check_wait(seconds: u32) -> Done<()> {
+    if seconds > NEWS_WAIT_MAX_S {
+        return Err(fail("bad-request", format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
+    }
+    Ok(())
+}
+
+impl Execute for Status {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<StatusAnswer> {
+        let wait = self.wait.unwrap_or_default();
+        if let Err(error) = check_wait(wait) {
+            return Course::Now(Err(error));
+        }
+        let Some(version) = self.version else {
+            return Course::Now(Ok(status(caller.handle(), &caller.access)));
+        };
+        Course::later(async move {
+            tokio::select! {
+                biased;
+                () = caller.context.ending.cancelled() => {}
+                () = caller.handle().outlook_changed(version) => {}
+                () = tokio::time::sleep(Duration::from_secs(wait.into())) => {}
+            }
+            Ok(status(caller.handle(), &caller.access))
+        })
+    }
+}
+
+/// Whoever may see only some peers learns nothing of the others, not even how many they are.
+fn status(handle: &Handle, access: &Access) -> StatusAnswer {
+    // Before the look: what changes meanwhile is told by the next answer.
+    let version = handle.outlook();
+    let mut status = handle.status();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if access.peers.is_none() {
+        return StatusAnswer { version, sentence: text(&status["sentence"]), status };
+    }
+    let sentence = text(&status["tor"]["sentence"]);
+    if let Some(map) = status.as_object_mut() {
+        map.retain(|key, _| ["notices", "onion", "reachable", "reasons", "storage", "tor"].contains(&key.as_str()));
+        map.insert("sentence".into(), sentence.clone().into());
+        for list in ["notices", "reasons"] {
+            if let Some(Value::Array(rows)) = map.get_mut(list) {
+                rows.retain(|row| match row["peer"].as_str() {
+                    Some(peer) => parse_local_onion(peer).is_ok_and(|peer| access.sees(&peer)),
+                    None => false,
+                });
+            }
+        }
+    }
+    StatusAnswer { version, sentence, status }
+}
+
+impl Execute for Check {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<CheckAnswer> {
+        Course::later(async move {
+            let checked = tokio::select! {
+                biased;
+                checked = caller.handle().check() => checked.map_err(|error| refused(&error))?,
+                () = caller.context.cut.cancelled() => return Err(refused(&Refusal::Stopping)),
+            };
+            let reached = checked.failure.is_none();
+            Ok(CheckAnswer { reached, ms: checked.took_ms, reason: checked.failure, age_s: checked.ago_ms / 1000 })
+        })
+    }
+}
+
+impl Execute for Tokens {
+    fn execute(self, caller: Caller, connection: &mut Connection) -> Course<TokenAnswer> {
+        let gate = connection.gate();
+        Course::later(async move { token_command(&gate, &caller.access, &self, &Randomness::system()).await })
+    }
+}
+
+impl Execute for LogLevel {
+    fn execute(self, _: Caller, connection: &mut Connection) -> Course<Nothing> {
+        Course::Now(log_level(&self.level, connection))
+    }
+}
+
+fn log_level(level: &str, connection: &Connection) -> Done<Nothing> {
+    if !["error", "warn", "info", "debug", "trace"].contains(&level) {
+        return Err(fail("bad-request", "\"level\" is error, warn, info, debug or trace"));
+    }
+    match &connection.config().log_level {
+        Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
+        None => Err(fail("unavailable", "this daemon's log has a fixed level")),
+    }
+}
+
+impl Execute for Exit {
+    fn execute(self, _: Caller, connection: &mut Connection) -> Course<Nothing> {
+        connection.exit();
+        Course::Now(Ok(Nothing {}))
+    }
+}

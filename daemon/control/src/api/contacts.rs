@@ -1,0 +1,124 @@
+//! Contacts: who may write to us.
+
+use super::answer::{Done, fail, refused};
+use super::connection::Connection;
+use super::dispatch::{Caller, Course, Execute, Row, row};
+use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
+use torchat_core::input::ContactChange;
+use torchat_protocol::control::api::command::{
+    Accept, Add, AddAnswer, Appear, Block, Contacts, ContactsAnswer, Invite, InviteAnswer, Nothing, Refuse, Remove,
+    Rename, Requests, RequestsAnswer, Unblock,
+};
+use torchat_protocol::control::api::{ApiError, Onion};
+use torchat_protocol::id::PeerId;
+
+pub(crate) const ROWS: &[Row] = &[
+    row::<Contacts>(),
+    row::<Requests>(),
+    row::<Add>(),
+    row::<Accept>(),
+    row::<Refuse>(),
+    row::<Block>(),
+    row::<Unblock>(),
+    row::<Rename>(),
+    row::<Remove>(),
+    row::<Invite>(),
+    row::<Appear>(),
+];
+
+fn invalid(invalid: Invalid) -> ApiError {
+    let code = match invalid {
+        Invalid::RequestTooLong(_) => "too-long",
+        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) => "bad-request",
+    };
+    fail(code, invalid.to_string())
+}
+
+async fn change(caller: Caller, peer: Onion, change: ContactChange) -> Done<Nothing> {
+    let peer = caller.peer(peer)?;
+    caller.handle().change(peer, change).await.map_err(|error| refused(&error))?;
+    Ok(Nothing {})
+}
+
+/// Commands that change what a peer is to us and answer nothing: each says how.
+macro_rules! changes {
+    ($($command:ident: $change:expr;)+) => {
+        $(impl Execute for $command {
+            fn subject(&self) -> Option<PeerId> {
+                Some(self.peer.0)
+            }
+
+            fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
+                let how: fn(&Self) -> ContactChange = $change;
+                Course::later(change(caller, self.peer, how(&self)))
+            }
+        })+
+    };
+}
+
+changes! {
+    Accept: |_| ContactChange::Accept;
+    Refuse: |_| ContactChange::Refuse;
+    Block: |_| ContactChange::Block;
+    Unblock: |_| ContactChange::Unblock;
+    Remove: |_| ContactChange::Remove;
+    Appear: |appear| ContactChange::Appear { hidden: appear.hidden };
+}
+
+impl Execute for Contacts {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<ContactsAnswer> {
+        let mut contacts = caller.handle().contact_records();
+        contacts.retain(|contact| caller.access.sees(&contact.peer.0));
+        Course::Now(Ok(ContactsAnswer { contacts }))
+    }
+}
+
+impl Execute for Requests {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<RequestsAnswer> {
+        let mut requests = caller.handle().request_records();
+        requests.retain(|request| caller.access.sees(&request.peer.0));
+        Course::Now(Ok(RequestsAnswer { requests }))
+    }
+}
+
+impl Execute for Add {
+    fn subject(&self) -> Option<PeerId> {
+        verbs::contact_named(&self.peer).ok().map(|(peer, _)| peer)
+    }
+
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<AddAnswer> {
+        let (peer, add) = match verbs::add(&self.peer, self.text) {
+            Ok(add) => add,
+            Err(error) => return Course::Now(Err(invalid(error))),
+        };
+        Course::later(async move {
+            change(caller, Onion(peer), add).await?;
+            Ok(AddAnswer { peer: Onion(peer) })
+        })
+    }
+}
+
+impl Execute for Rename {
+    fn subject(&self) -> Option<PeerId> {
+        Some(self.peer.0)
+    }
+
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
+        match verbs::rename(&self.name) {
+            Ok(rename) => Course::later(change(caller, self.peer, rename)),
+            Err(error) => Course::Now(Err(invalid(error))),
+        }
+    }
+}
+
+impl Execute for Invite {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<InviteAnswer> {
+        let Some(lifetime_ms) = verbs::invite_ms(self.hours.unwrap_or(INVITE_DEFAULT_H)) else {
+            return Course::Now(Err(fail("bad-request", format!("\"hours\" must be 1 to {INVITE_MAX_H}"))));
+        };
+        Course::later(async move {
+            let invite = caller.handle().invite(lifetime_ms).await.map_err(|error| refused(&error))?;
+            Ok(InviteAnswer { invite: invite.to_string() })
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Conversations and their messages, and those of old programs.
+
+use super::answer::{Done, answer_line, fail, refused};
+use super::connection::Connection;
+use super::dispatch::{Caller, Course, Execute, Row, row};
+use super::page::{self, PAGE_BYTES, Page, fitting, held, scrub_all, scrub_message};
+use crate::access::is_in_namespace;
+use crate::verbs::{self, NotDelivered};
+use torchat_engine::LegacyLine;
+use torchat_engine::handle::{Page as Part, Refusal, SendOptions, Sending, time};
+use torchat_protocol::control::api::ApiError;
+use torchat_protocol::control::api::command::{
+    Cancel, CancelAnswer, Conversations, ConversationsAnswer, History, Legacy, LegacyAnswer, LegacyTake,
+    LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
+};
+use torchat_protocol::control::api::record::{MessageState, OldMessage};
+use torchat_protocol::id::{MessageId, PeerId};
+
+/// Messages of a page when no number is given.
+const MESSAGES_DEFAULT: u32 = 50;
+/// Longest key of a message, in bytes.
+const CLIENT_ID_BYTES: usize = 64;
+/// Shortest time that a message may be given, in seconds: less than the way through Tor takes would only fail.
+const EXPIRE_MIN_S: u64 = 60;
+
+pub(crate) const ROWS: &[Row] = &[
+    row::<Send>(),
+    row::<History>(),
+    row::<Conversations>(),
+    row::<Search>(),
+    row::<Seen>(),
+    row::<Cancel>(),
+    row::<Legacy>(),
+    row::<LegacyTake>(),
+];
+
+impl Execute for Conversations {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<ConversationsAnswer> {
+        Course::page(async move {
+            let permit = caller.context.share.page(PAGE_BYTES).await;
+            let mut conversations = caller.handle().conversations().await.map_err(|error| refused(&error))?;
+            conversations.retain(|conversation| caller.access.sees(&conversation.contact.peer.0));
+            for conversation in &mut conversations {
+                if let Some(last) = &mut conversation.last {
+                    scrub_message(last, &caller.access);
+                }
+            }
+            let answer = ConversationsAnswer { conversations };
+            Ok(held(permit, answer_line::<Self>(caller.reference, Ok(answer))))
+        })
+    }
+}
+
+impl Execute for History {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<MessagesAnswer> {
+        Course::page(history(self, caller))
+    }
+}
+
+async fn history(wanted: History, caller: Caller) -> Done<Page> {
+    let peer = caller.peer(wanted.peer)?;
+    let limit = page::limit(wanted.limit, MESSAGES_DEFAULT)?;
+    let part = match (wanted.before, wanted.after) {
+        (None, None) => Part::Last,
+        (Some(id), None) => Part::Before(id),
+        (None, Some(id)) => Part::After(id),
+        (Some(_), Some(_)) => return Err(fail("bad-request", "either \"before\" or \"after\", not both")),
+    };
+    let Caller { access, context, reference } = caller;
+    let permit = context.share.page(PAGE_BYTES).await;
+    let line = context.handle.page_as(peer, part, limit, permit.bytes(), move |mut messages, more| {
+        scrub_all(&mut messages, &access);
+        answer_line::<History>(reference, Ok(MessagesAnswer { messages, more }))
+    });
+    Ok(held(permit, line.await.map_err(|error| refused(&error))?))
+}
+
+impl Execute for Search {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<SearchAnswer> {
+        Course::page(search(self, caller))
+    }
+}
+
+async fn search(wanted: Search, caller: Caller) -> Done<Page> {
+    let limit = page::limit(wanted.limit, MESSAGES_DEFAULT)?;
+    let peers = match wanted.peer {
+        Some(peer) => Some(vec![caller.peer(peer)?]),
+        None => caller.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
+    };
+    let Caller { access, context, reference } = caller;
+    let permit = context.share.page(PAGE_BYTES).await;
+    let make = move |mut found: SearchAnswer| {
+        scrub_all(&mut found.messages, &access);
+        answer_line::<Search>(reference, Ok(found))
+    };
+    let line = context.handle.search_as(wanted.text, peers, wanted.before, limit, permit.bytes(), make);
+    Ok(held(permit, line.await.map_err(|error| refused(&error))?))
+}
+
+/// Nothing tells whose such a message is, so it is for those who may see everybody's.
+fn sees_all(caller: &Caller) -> Done<()> {
+    match caller.access.peers {
+        None => Ok(()),
+        Some(_) => Err(fail("not-allowed", "this connection may see only some conversations, and these are in none")),
+    }
+}
+
+impl Execute for Legacy {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<LegacyAnswer> {
+        Course::page(async move {
+            sees_all(&caller)?;
+            let limit = page::limit(self.limit, MESSAGES_DEFAULT)?;
+            let permit = caller.context.share.page(PAGE_BYTES).await;
+            // One more tells whether there are more.
+            let lines = caller.handle().legacy_after(self.after.unwrap_or(0), self.untaken, limit + 1).await;
+            let mut messages: Vec<_> = lines.map_err(|error| refused(&error))?.into_iter().map(record_of).collect();
+            let more = messages.len() > limit as usize;
+            messages.truncate(limit as usize);
+            let more = fitting(&mut messages, permit.bytes()) || more;
+            Ok(held(permit, answer_line::<Self>(caller.reference, Ok(LegacyAnswer { messages, more }))))
+        })
+    }
+}
+
+fn record_of(line: LegacyLine) -> OldMessage {
+    let LegacyLine { row, at_ms, claim, text, taken } = line;
+    OldMessage { id: row, claims: claim, text, at: time(at_ms), taken }
+}
+
+impl Execute for LegacyTake {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<LegacyTakeAnswer> {
+        Course::later(async move {
+            sees_all(&caller)?;
+            let taken = caller.handle().take_legacy_upto(self.upto).await.map_err(|error| refused(&error))?;
+            Ok(LegacyTakeAnswer { taken })
+        })
+    }
+}
+
+impl Execute for Seen {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<SeenAnswer> {
+        Course::later(async move {
+            let peer = caller.peer(self.peer)?;
+            let seen = caller.handle().seen(peer, self.upto).await.map_err(|error| refused(&error))?;
+            Ok(SeenAnswer { seen })
+        })
+    }
+}
+
+impl Execute for Cancel {
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<CancelAnswer> {
+        Course::later(async move {
+            let peer = caller.peer(self.peer)?;
+            let certain = caller.handle().cancel(peer, self.mid).await.map_err(|error| refused(&error))?;
+            Ok(CancelAnswer { certain })
+        })
+    }
+}
+
+impl Execute for Send {
+    fn execute(self, caller: Caller, connection: &mut Connection) -> Course<SendAnswer> {
+        let (peer, options) = match check(&self, &caller) {
+            Ok(checked) => checked,
+            Err(error) => return Course::Now(Err(error)),
+        };
+        let wait = self.wait.map(|Wait::Delivered| verbs::wait_s(self.timeout));
+        connection.enqueue(Box::pin(async move {
+            let sending = caller.handle().begin_send(peer, self.text, options).await;
+            // From here on others may be begun.
+            Enqueued { caller, peer, wait, sending }
+        }));
+        Course::Taken
+    }
+}
+
+fn check(wanted: &Send, caller: &Caller) -> Done<(PeerId, SendOptions)> {
+    let key = wanted.client_id.as_ref();
+    let peer = caller.peer(wanted.peer)?;
+    if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
+        return Err(fail("bad-request", format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
+    }
+    if key.is_some_and(|key| is_in_namespace(key)) {
+        return Err(fail("bad-request", "a \"client_id\" does not begin with \"token:\" or \"uid:\""));
+    }
+    if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {
+        return Err(fail("bad-request", format!("\"expire\" is at least {EXPIRE_MIN_S} seconds")));
+    }
+    let expire_ms = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
+    Ok((peer, SendOptions { client_id: key.map(|key| format!("{}{key}", caller.access.namespace)), expire_ms }))
+}
+
+/// A SEND that the engine has, or has refused to take.
+pub(crate) struct Enqueued {
+    caller: Caller,
+    peer: PeerId,
+    /// Seconds to wait for the delivery, if that is to be waited for.
+    wait: Option<u64>,
+    sending: Result<Sending, Refusal>,
+}
+
+impl Enqueued {
+    /// Waits until it is durable, or delivered. Returns the answer's line.
+    pub(crate) async fn answered(self) -> Vec<u8> {
+        let Self { caller, peer, wait, sending } = self;
+        let result = accepted(&caller, peer, wait, sending).await;
+        answer_line::<Send>(caller.reference, result)
+    }
+}
+
+async fn accepted(
+    caller: &Caller,
+    peer: PeerId,
+    wait: Option<u64>,
+    sending: Result<Sending, Refusal>,
+) -> Done<SendAnswer> {
+    let sending = sending.map_err(|error| refused(&error))?;
+    let accepted = sending.accepted().await.map_err(|error| refused(&error))?;
+    let mut answer =
+        SendAnswer { id: accepted.id, mid: accepted.mid, state: accepted.state, duplicate: accepted.duplicate };
+    if let Some(seconds) = wait {
+        match answer.state {
+            // A repeated SEND can find its message at its end.
+            MessageState::Withdrawn => {
+                return Err(fail("not-delivered", "it will not be delivered: it was taken back"));
+            }
+            MessageState::Failed => return Err(fail("not-delivered", "it will not be delivered: it waited too long")),
+            _ => delivered(caller, peer, answer.mid, seconds).await?,
+        }
+        answer.state = MessageState::Delivered;
+    }
+    Ok(answer)
+}
+
+/// Waits for the delivery of a message that was accepted, now or before.
+async fn delivered(caller: &Caller, peer: PeerId, mid: MessageId, seconds: u64) -> Done<()> {
+    let not_delivered =
+        |why: String, queued: bool| Err(ApiError { queued: queued.then_some(mid), ..fail("not-delivered", why) });
+    tokio::select! {
+        biased;
+        end = verbs::delivered(caller.handle(), peer, mid, seconds) => match end {
+            Ok(()) => Ok(()),
+            Err(NotDelivered { why, queued }) => not_delivered(why, queued),
+        },
+        () = caller.context.cut.cancelled() => {
+            let why = "the connection ends before the message is delivered; it is still being tried";
+            not_delivered(why.to_owned(), true)
+        }
+    }
+}

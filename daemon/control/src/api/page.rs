@@ -1,0 +1,102 @@
+//! Pages: answers whose size a client chooses, bounded by number and by bytes, with what is somebody else's taken out.
+
+use super::answer::{Done, fail};
+use crate::access::Access;
+use crate::page_budget::{PagePermit, ReadPermit};
+use serde::Serialize;
+use std::io;
+use torchat_protocol::control::api::event::What;
+use torchat_protocol::control::api::record::Message;
+
+/// Messages or events in an answer.
+pub(crate) const PAGE: u32 = 1000;
+/// Bytes of messages or events in an answer: what does not fit is left for the next page. One always fits. Less if there
+/// is little room, see [`crate::page_budget`].
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
+
+/// An answer's line, which counts until it is taken.
+pub(crate) type Page = (Vec<u8>, Option<PagePermit>);
+
+/// How many are to be given, when `wanted` is absent `default`.
+pub(crate) fn limit(wanted: Option<u32>, default: u32) -> Done<u32> {
+    let limit = wanted.unwrap_or(default);
+    if (1..=PAGE).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(fail("bad-request", format!("\"limit\" must be 1 to {PAGE}")))
+    }
+}
+
+/// A line that was read under a permit.
+pub(crate) fn held(permit: ReadPermit, mut line: Vec<u8>) -> Page {
+    line.shrink_to_fit();
+    let held = permit.hold(line.len());
+    (line, Some(held))
+}
+
+/// Leaves as many as fit into `room` bytes, at least one. Returns whether some were left out.
+pub(crate) fn fitting<T: Serialize>(items: &mut Vec<T>, mut room: usize) -> bool {
+    let fit = items.iter().take_while(|item| {
+        let mut count = Count(0);
+        // Counting cannot fail.
+        let _ = serde_json::to_writer(&mut count, item);
+        let fits = count.0 <= room;
+        room = room.saturating_sub(count.0);
+        fits
+    });
+    let fit = fit.count().max(1);
+    let cut = fit < items.len();
+    items.truncate(fit);
+    cut
+}
+
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes the namespace from the keys of the program's own messages, and hides the keys of others.
+pub(crate) fn scrub(what: &mut What, access: &Access) {
+    if let What::Received { message } | What::Queued { message } | What::Lost { message } = what {
+        scrub_message(message, access);
+    }
+}
+
+/// As [`scrub`], for many messages.
+pub(crate) fn scrub_all(messages: &mut [Message], access: &Access) {
+    for message in messages {
+        scrub_message(message, access);
+    }
+}
+
+/// As [`scrub`], for one message.
+pub(crate) fn scrub_message(message: &mut Message, access: &Access) {
+    message.client_id = message.client_id.take().and_then(|key| access.own_key(&key));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_bounded_by_bytes_and_never_empty() {
+        let mut few = vec!["x".repeat(PAGE_BYTES / 4); 3];
+        assert!(!fitting(&mut few, PAGE_BYTES));
+        assert_eq!(few.len(), 3);
+        let mut many = vec!["x".repeat(PAGE_BYTES / 4); 9];
+        assert!(fitting(&mut many, PAGE_BYTES));
+        assert_eq!(many.len(), 3);
+        let mut large = vec!["x".repeat(2 * PAGE_BYTES); 2];
+        assert!(fitting(&mut large, PAGE_BYTES));
+        assert_eq!(large.len(), 1);
+        assert!(!fitting(&mut Vec::<u8>::new(), PAGE_BYTES));
+    }
+}

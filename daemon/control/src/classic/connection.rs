@@ -1,0 +1,192 @@
+//! One connection of the classic contract: requests in order, replies in order, and UPDATE's promise.
+//!
+//! A message that UPDATE handed out is taken when, after the reply was written, the connection sends another request, ends
+//! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
+//! a crash may repeat the last message and never loses one.
+
+use super::execute::{Context, HandedOut, Outcome, execute};
+use crate::ControlConfig;
+use crate::access::Visitor;
+use crate::api;
+use crate::objects::{Found, Objects};
+use crate::page_budget::PageShare;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use torchat_engine::handle::Handle;
+use torchat_protocol::control::finder::Framing;
+use torchat_protocol::control::{Reply, Request};
+use torchat_protocol::{json, limits};
+
+/// How often a connection that has no deadline looks whether it has one.
+const TICK: Duration = Duration::from_secs(3600);
+
+/// Serves the classic contract. Returns the HELLO that ends it.
+pub(crate) async fn run(
+    objects: &mut Objects<impl AsyncRead + Unpin>,
+    writer: &mut (impl AsyncWrite + Unpin),
+    visitor: &Visitor,
+    handle: &Handle,
+    config: &ControlConfig,
+    share: &PageShare,
+    stop: &CancellationToken,
+) -> Option<Vec<u8>> {
+    let gate = visitor.gate();
+    let context = Context { handle: handle.clone(), share: share.clone(), own: handle.own().onion() };
+    let mut lease: Option<HandedOut> = None;
+    let mut hello = None;
+    // Both are made once. A timer that is too early is only looked at again: most requests need not touch it, and all
+    // connections share the lock that setting one takes.
+    let mut timer = std::pin::pin!(tokio::time::sleep(config.idle_time.unwrap_or(TICK)));
+    let mut stopped = std::pin::pin!(stop.cancelled());
+    let mut since = Instant::now();
+    loop {
+        let patience = if lease.is_some() { Some(config.lease_time) } else { config.idle_time };
+        let deadline = patience.map(|time| since + time);
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
+            timer.as_mut().reset(deadline);
+        }
+        let next = tokio::select! {
+            biased;
+            () = stopped.as_mut() => None,
+            next = objects.next() => Some(next),
+            () = timer.as_mut() => {
+                let now = Instant::now();
+                match deadline {
+                    Some(deadline) if deadline <= now && lease.is_none() => break,
+                    Some(deadline) if deadline <= now => {
+                        take(handle, &mut lease).await;
+                        since = Instant::now();
+                    }
+                    Some(deadline) => timer.as_mut().reset(deadline),
+                    None => timer.as_mut().reset(now + TICK),
+                }
+                continue;
+            }
+        };
+        let (bytes, framing) = match next {
+            Some(Found::Request { bytes, framing, .. }) => (bytes, framing),
+            Some(Found::Bad { error, framing }) => {
+                take(handle, &mut lease).await;
+                let reply = Reply::error("bad-object", "", error.to_string(), 0);
+                let _ = write(writer, &reply.frame(framing), config).await;
+                break;
+            }
+            Some(Found::End) => {
+                take(handle, &mut lease).await;
+                break;
+            }
+            // Broken, or the daemon stops: what was handed out may not have been seen.
+            Some(Found::Foreign | Found::Broken) | None => break,
+        };
+        take(handle, &mut lease).await;
+        let request = match Request::parse(&bytes) {
+            Ok(request) => request,
+            Err(error) => {
+                let reply = Reply::error("bad-object", "", format!("bad request: {error}"), 0);
+                let _ = write(writer, &reply.frame(framing), config).await;
+                break;
+            }
+        };
+        match wants_api(&request, &bytes, framing) {
+            Wants::Classic => {}
+            Wants::Api => {
+                hello = Some(bytes);
+                break;
+            }
+            Wants::Other(reply) => {
+                if write(writer, &reply.frame(framing), config).await.is_err() {
+                    break;
+                }
+                since = Instant::now();
+                continue;
+            }
+        }
+        let access = match visitor.access() {
+            Ok(access) => access,
+            Err(error) => {
+                let reply = Reply::error("not-authenticated", &request.id, error.message, request.portno);
+                let _ = write(writer, &reply.frame(framing), config).await;
+                break;
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = execute(&context, &gate, &access, request) => outcome,
+            // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
+            () = objects.until_broken() => break,
+        };
+        let Outcome { reply, lease: handed_out, room, exit } = outcome;
+        lease = handed_out;
+        let bytes = reply.frame(framing);
+        drop(reply);
+        let written = write(writer, &bytes, config).await;
+        drop((bytes, room));
+        if written.is_err() {
+            break;
+        }
+        since = Instant::now();
+        if exit {
+            // The reply is with the kernel; a client that keeps its socket open will read it.
+            let _ = writer.shutdown().await;
+            handle.stop();
+            break;
+        }
+    }
+    if let Some(lease) = lease {
+        lease.put_back(handle);
+    }
+    hello
+}
+
+/// What a HELLO asks for.
+#[derive(serde::Deserialize)]
+struct Wanted {
+    /// The version; absent: nothing, the request is no HELLO.
+    #[serde(default)]
+    api: Option<i64>,
+}
+
+/// Which contract a request is of.
+enum Wants {
+    Classic,
+    Api,
+    /// A HELLO that gets an error; the connection stays as it is.
+    Other(Reply),
+}
+
+/// A HELLO without `api` is what it always was: an unknown command.
+fn wants_api(request: &Request, bytes: &[u8], framing: Framing) -> Wants {
+    if request.cmd != "HELLO" {
+        return Wants::Classic;
+    }
+    let error = |code, text: String| Wants::Other(Reply::error(code, &request.id, text, request.portno));
+    match json::from_slice::<Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
+        Ok(Wanted { api: None }) => Wants::Classic,
+        Ok(_) if framing == Framing::Digits => {
+            error("bad-value", "API 1 has one object a line: connect again and begin with a plain object".into())
+        }
+        Ok(Wanted { api: Some(1) }) => Wants::Api,
+        Ok(Wanted { api: Some(other) }) => error("unsupported-api", api::unsupported(other).message),
+        Err(_) => error("bad-value", "\"api\" must be the number of a version: this daemon speaks API 1".into()),
+    }
+}
+
+async fn take(handle: &Handle, lease: &mut Option<HandedOut>) {
+    if let Some(lease) = lease.take() {
+        lease.take(handle).await;
+    }
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &ControlConfig) -> Result<(), ()> {
+    let write = async {
+        writer.write_all(bytes).await?;
+        writer.flush().await
+    };
+    match tokio::time::timeout(config.write_time, write).await {
+        Ok(Ok(())) => Ok(()),
+        // A client that does not read loses its connection, not the daemon its memory.
+        Ok(Err(_)) | Err(_) => Err(()),
+    }
+}

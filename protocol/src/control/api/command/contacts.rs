@@ -1,0 +1,111 @@
+//! Commands that say who may write to us.
+
+use super::Nothing;
+use crate::control::api::record::{Contact, ContactRequest};
+use crate::control::api::{Onion, Right};
+use serde::{Deserialize, Serialize};
+
+commands! {
+    /// Contacts, and what is known of each.
+    Contacts "CONTACTS" Some(Right::Read) => ContactsAnswer;
+    /// Strangers that ask to become contacts, oldest first.
+    Requests "REQUESTS" Some(Right::Read) => RequestsAnswer;
+    /// Makes a peer a contact, or whoever an invite is from.
+    Add "ADD" Some(Right::Contacts) => AddAnswer;
+    /// Makes a stranger that asks a contact.
+    Accept "ACCEPT" Some(Right::Contacts) => Nothing;
+    /// Does not show a stranger's request again for 30 days. It learns nothing of it.
+    Refuse "REFUSE" Some(Right::Contacts) => Nothing;
+    /// Blocks a peer: as REMOVE, and its requests are dropped. It sees what every stranger sees.
+    Block "BLOCK" Some(Right::Contacts) => Nothing;
+    /// Makes a blocked peer a stranger.
+    Unblock "UNBLOCK" Some(Right::Contacts) => Nothing;
+    /// Gives a contact a name of the user's, which wins over its own; an empty one takes it away.
+    Rename "RENAME" Some(Right::Contacts) => Nothing;
+    /// Makes a contact a stranger. What waits for it is taken back, the history stays.
+    Remove "REMOVE" Some(Right::Contacts) => Nothing;
+    /// Makes an invite: whoever uses it first, in time, is a contact at once.
+    Invite "INVITE" Some(Right::Contacts) => InviteAnswer;
+    /// Says whether a contact sees us while there is nothing to deliver.
+    Appear "APPEAR" Some(Right::Contacts) => Nothing;
+}
+
+records! {
+    /// Parameters of CONTACTS.
+    Contacts {}
+    /// What CONTACTS answers.
+    ContactsAnswer {
+        /// Contacts and blocked peers.
+        contacts: Vec<Contact>,
+    }
+    /// Parameters of REQUESTS.
+    Requests {}
+    /// What REQUESTS answers.
+    RequestsAnswer {
+        /// Oldest first.
+        requests: Vec<ContactRequest>,
+    }
+    /// Parameters of ADD.
+    Add {
+        /// An onion, or an invite (`torchat:...?i=...`).
+        peer: String,
+        /// What to say, at most 500 bytes.
+        #[serde(default)]
+        text: String,
+    }
+    /// What ADD answers.
+    AddAnswer {
+        /// Who is a contact now.
+        peer: Onion,
+    }
+    /// Parameters of ACCEPT.
+    Accept {
+        /// Who asks.
+        peer: Onion,
+    }
+    /// Parameters of REFUSE.
+    Refuse {
+        /// Who asks.
+        peer: Onion,
+    }
+    /// Parameters of BLOCK.
+    Block {
+        /// Whom.
+        peer: Onion,
+    }
+    /// Parameters of UNBLOCK.
+    Unblock {
+        /// Whom.
+        peer: Onion,
+    }
+    /// Parameters of RENAME.
+    Rename {
+        /// Whom.
+        peer: Onion,
+        /// The name.
+        name: String,
+    }
+    /// Parameters of REMOVE.
+    Remove {
+        /// Whom.
+        peer: Onion,
+    }
+    /// Parameters of INVITE.
+    Invite {
+        /// How long it is good for: 1 to 2,160 hours; 168 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hours: Option<u32>,
+    }
+    /// What INVITE answers.
+    InviteAnswer {
+        /// `torchat:<onion>?i=<secret>`. It is shown here and stored nowhere.
+        invite: String,
+    }
+    /// Parameters of APPEAR.
+    Appear {
+        /// To whom.
+        peer: Onion,
+        /// True: it sees us only while there is something to deliver.
+        hidden: bool,
+    }
+}

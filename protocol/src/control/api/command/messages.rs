@@ -1,0 +1,174 @@
+//! Commands about conversations and their messages, and about those of old programs.
+
+use crate::control::api::record::{Conversation, Message, MessageState, OldMessage};
+use crate::control::api::{Onion, Right};
+use crate::id::MessageId;
+use serde::{Deserialize, Serialize};
+
+commands! {
+    /// Conversations with their unread counts and last messages, the one with the newest message first.
+    Conversations "CONVERSATIONS" Some(Right::Read) => ConversationsAnswer;
+    /// A page of a conversation, oldest first: the last one, or the one before or after a message.
+    History "HISTORY" Some(Right::Read) => MessagesAnswer;
+    /// Messages that hold all the given words, newest first.
+    Search "SEARCH" Some(Right::Read) => SearchAnswer;
+    /// A page of what old TORchat programs brought, oldest first. Takes nothing: LEGACY_TAKE does. Only for connections that
+    /// see all conversations, because nothing tells whose such a message is.
+    Legacy "LEGACY" Some(Right::Read) => LegacyAnswer;
+    /// Accepts a text for a peer, which becomes a contact. Answered when it is durable here, or at the peer.
+    Send "SEND" Some(Right::Send) => SendAnswer;
+    /// Takes a message back that is not delivered.
+    Cancel "CANCEL" Some(Right::Send) => CancelAnswer;
+    /// Marks received messages as seen. Takes nothing from other programs: classic UPDATE has a place of its own.
+    Seen "SEEN" Some(Right::Send) => SeenAnswer;
+    /// Takes messages of old programs: classic LEGACY and other programs do not get them any more, lists still have them.
+    /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
+    LegacyTake "LEGACY_TAKE" Some(Right::Send) => LegacyTakeAnswer;
+}
+
+records! {
+    /// Parameters of CONVERSATIONS.
+    Conversations {}
+    /// What CONVERSATIONS answers.
+    ConversationsAnswer {
+        /// The one with the newest message first; contacts without any message last.
+        conversations: Vec<Conversation>,
+    }
+    /// Parameters of HISTORY.
+    History {
+        /// With whom.
+        peer: Onion,
+        /// Messages before this `id`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<i64>,
+        /// Messages after this `id`. Not together with `before`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<i64>,
+        /// How many at most: 1 to 1,000; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+    /// What HISTORY answers.
+    MessagesAnswer {
+        /// Oldest first.
+        messages: Vec<Message>,
+        /// There are more in the direction that was asked for.
+        more: bool,
+    }
+    /// Parameters of SEARCH.
+    Search {
+        /// Words that a message must hold, all of them. `wor*`: a word that begins so. `"two words"`: side by side.
+        text: String,
+        /// In this conversation only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<Onion>,
+        /// Messages before this `id`, for the next page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<i64>,
+        /// How many at most: 1 to 1,000; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+    /// What SEARCH answers.
+    SearchAnswer {
+        /// Newest first.
+        messages: Vec<Message>,
+        /// There are older ones.
+        more: bool,
+        /// False: the store takes no writes, or the index is being made anew, so not all messages could be looked through.
+        complete: bool,
+    }
+    /// Parameters of LEGACY.
+    Legacy {
+        /// Messages after this `id`; absent: from the oldest that is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<i64>,
+        /// How many at most: 1 to 1,000; 50 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// True: only those that no program has taken.
+        #[serde(default)]
+        untaken: bool,
+    }
+    /// What LEGACY answers.
+    LegacyAnswer {
+        /// Oldest first. The daemon keeps the last 500, and none longer than 7 days.
+        messages: Vec<OldMessage>,
+        /// There are more after them.
+        more: bool,
+    }
+    /// Parameters of SEND.
+    Send {
+        /// To whom.
+        peer: Onion,
+        /// At most 65,536 bytes.
+        text: String,
+        /// A key of the program's own, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
+        /// days, is the same message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_id: Option<String>,
+        /// `delivered`: answer when the peer has it durably.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait: Option<Wait>,
+        /// For `wait`: seconds, at most 3,600; 120 if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
+        /// Fails if it is not delivered within so many seconds: 60 to the daemon's limit, which it is if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expire: Option<u64>,
+    }
+    /// What SEND answers.
+    SendAnswer {
+        /// The message's number in this daemon.
+        id: i64,
+        /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
+        mid: MessageId,
+        /// How far it is.
+        state: MessageState,
+        /// A message with this `client_id` was accepted before; nothing was sent now.
+        duplicate: bool,
+    }
+    /// Parameters of CANCEL.
+    Cancel {
+        /// To whom it was sent.
+        peer: Onion,
+        /// Which message.
+        mid: MessageId,
+    }
+    /// What CANCEL answers.
+    CancelAnswer {
+        /// It never left this machine. False: the peer may have got it, and its state tells as soon as the peer has said.
+        certain: bool,
+    }
+    /// Parameters of SEEN.
+    Seen {
+        /// Whose messages.
+        peer: Onion,
+        /// Up to this `id`.
+        upto: i64,
+    }
+    /// What SEEN answers.
+    SeenAnswer {
+        /// How many were unread.
+        seen: u64,
+    }
+    /// Parameters of LEGACY_TAKE.
+    LegacyTake {
+        /// Up to this `id`, which LEGACY has listed.
+        upto: i64,
+    }
+    /// What LEGACY_TAKE answers.
+    LegacyTakeAnswer {
+        /// How many were not taken before.
+        taken: u64,
+    }
+}
+
+/// What SEND waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// The message is durable at the peer.
+    Delivered,
+}

@@ -1,0 +1,95 @@
+//! Commands about this connection: who is at either end of it.
+
+use crate::control::api::{Onion, Right};
+use serde::{Deserialize, Serialize};
+
+commands! {
+    /// Begins API 1 on this connection. With `token` and `nonce` it begins the proof of a token, which AUTH ends.
+    Hello "HELLO" None => HelloAnswer;
+    /// Ends the proof of a token: see "Tokens".
+    Auth "AUTH" None => AuthAnswer;
+    /// Your onion.
+    Host "HOST" Some(Right::Read) => HostAnswer;
+}
+
+records! {
+    /// Parameters of HELLO.
+    Hello {
+        /// The version: 1.
+        api: u32,
+        /// What the program calls itself, for the log.
+        #[serde(default)]
+        client: String,
+        /// The name of a token to prove.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// For the proof: at least 18 random bytes in base64url without padding.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<String>,
+    }
+    /// What HELLO answers: who is there and what is allowed, or, with a token, what is to be proven first.
+    HelloAnswer {
+        /// The version.
+        api: u32,
+        /// Program and version.
+        server: String,
+        /// The token must be proven with AUTH; then `nonce` is set and all else is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nonce: Option<String>,
+        /// What is allowed.
+        #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+        welcome: Option<Welcome>,
+    }
+    /// What a program may do here.
+    Welcome {
+        /// Your onion.
+        onion: Onion,
+        /// The rights of this connection.
+        #[serde(deserialize_with = "crate::control::api::known_rights")]
+        rights: Vec<Right>,
+        /// The conversations that they are good for; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peers: Option<Vec<Onion>>,
+        /// The commands that it may use.
+        commands: Vec<String>,
+        /// The last event's number.
+        seq: u64,
+        /// The oldest event that the log holds; `seq` + 1 if it holds none.
+        oldest: u64,
+        /// Limits, by name.
+        limits: Limits,
+    }
+    /// The limits of a connection.
+    Limits {
+        /// Bytes of an object.
+        object_bytes: u64,
+        /// Bytes of a message's text.
+        text_bytes: u64,
+        /// Requests of a connection that are worked on at the same time; then reading stops.
+        requests: u64,
+        /// Subscriptions of a connection.
+        subscriptions: u64,
+        /// Messages or events in an answer.
+        page: u64,
+    }
+    /// Parameters of AUTH.
+    Auth {
+        /// The client's proof, 32 bytes in base64url without padding.
+        proof: String,
+    }
+    /// What AUTH answers.
+    AuthAnswer {
+        /// The daemon's proof that it knows the token, 32 bytes in base64url: check it before you believe anything.
+        proof: String,
+        /// What is allowed.
+        #[serde(flatten)]
+        welcome: Welcome,
+    }
+    /// Parameters of HOST.
+    Host {}
+    /// What HOST answers.
+    HostAnswer {
+        /// Your onion.
+        onion: Onion,
+    }
+}
