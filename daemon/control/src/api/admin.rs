@@ -39,7 +39,7 @@ impl Execute for Status {
             tokio::select! {
                 biased;
                 () = caller.context.ending.cancelled() => {}
-                () = caller.handle().outlook_changed(version) => {}
+                () = caller.handle().status_changed(version) => {}
                 () = tokio::time::sleep(Duration::from_secs(wait.into())) => {}
             }
             Ok(status(caller.handle(), &caller.access))
@@ -50,7 +50,7 @@ impl Execute for Status {
 /// Whoever may see only some peers learns nothing of the others, not even how many they are.
 fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     // Before the look: what changes meanwhile is told by the next answer.
-    let version = handle.outlook();
+    let version = handle.status_version();
     let mut status = handle.status();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if access.peers.is_none() {

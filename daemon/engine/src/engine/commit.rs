@@ -41,7 +41,7 @@ impl Engine {
             Some(_) => {}
         }
         if news.any {
-            self.outlook.send_modify(|version| *version += 1);
+            self.status_version.send_modify(|version| *version += 1);
         }
         let (mut told, mut remarked) = (0, 0);
         if self.writable {
@@ -128,7 +128,7 @@ impl Engine {
         let full = error.trouble() == Trouble::Full && !matches!(error, StoreError::Unsure { .. });
         self.writable = false;
         self.health.set_trouble(Some(error.trouble()));
-        self.outlook.send_modify(|version| *version += 1);
+        self.status_version.send_modify(|version| *version += 1);
         self.unwritten_reads.extend(reads);
         if only_reads {
             let mut others = Vec::new();

@@ -15,13 +15,13 @@ impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
     /// long as the clock does; whoever compares should ask for another one rather than for a greater one.
     #[must_use]
-    pub fn outlook(&self) -> u64 {
-        *self.outlook.borrow()
+    pub fn status_version(&self) -> u64 {
+        *self.status_version.borrow()
     }
 
-    /// Waits until [`Handle::outlook`] is another version than this. Never ends when the engine has ended.
-    pub async fn outlook_changed(&self, from: u64) {
-        if self.outlook.clone().wait_for(|version| *version != from).await.is_err() {
+    /// Waits until [`Handle::status_version`] is another version than this. Never ends when the engine has ended.
+    pub async fn status_changed(&self, from: u64) {
+        if self.status_version.clone().wait_for(|version| *version != from).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
