@@ -43,7 +43,7 @@ impl Transport for Loopback {
     }
 }
 
-/// What stands for circuits here: whoever comes from an address of its own (127.1.2.3) has one circuit as long as that is not
+/// What stands for circuits here: a caller with an address of its own (127.1.2.3) has one circuit as long as that is not
 /// closed; who comes from 127.0.0.1, as all programs do that do not care, has a new one for each stream.
 struct Circuits {
     callers: Callers,

@@ -96,7 +96,7 @@ fn one_connection_serves_many_threads() {
     // Over the port it is the same.
     let port = Connection::open(&Address::tcp(a.port().unwrap())).unwrap();
     assert_eq!(port.welcome().onion, near.welcome().onion);
-    // Whoever waits in one thread wakes up when another one closes.
+    // A thread that waits wakes up when another one closes.
     let mut subscription = near.subscribe(received(None)).unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| subscription.next(LONG));
@@ -246,7 +246,7 @@ fn a_token_gives_what_it_says_and_no_more() {
     })
     .unwrap();
     assert_eq!(Connection::open(&address).unwrap_err().code(), Some("not-authenticated"));
-    // A follower is not let in either, and says so instead of trying for ever.
+    // A follower is not let in either, and says so instead of trying forever.
     let mut follower = Follower::new(address, received(None));
     assert_eq!(follower.next(LONG).unwrap_err().code(), Some("not-authenticated"));
 }

@@ -213,7 +213,7 @@ async fn relay(target: &Arc<Target>, to: PeerId) -> anyhow::Result<()> {
 /// Passes on whatever comes until one of the two ends, and says how much it was.
 async fn pass_on(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> usize {
     let (mut bytes, mut buffer) = (0, [0; 4096]);
-    // A reset is an end too: whoever noticed the middle closed with bytes unread.
+    // A reset is an end too: the side that noticed the middle closed with bytes unread.
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
         bytes += n;
         if to.write_all(buffer.get(..n).unwrap_or_default()).await.is_err() {

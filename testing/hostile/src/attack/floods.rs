@@ -171,7 +171,7 @@ pub(super) fn rows() -> Vec<Attack> {
             }
             let open = still_open(&target, &mut streams, DOOR).await?;
             ensure!(open <= DOOR, "{open} are open");
-            // The flood stands still: whoever comes now drives out one of it.
+            // The flood stands still: a stream that comes now drives out one of it.
             target.stranger().await.map(drop)
         }),
         // Last: it uses up what strangers may ask in some minutes.
@@ -445,7 +445,7 @@ async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many streams the daemon has not ended; waits until there are at most so many.
+/// How many streams the daemon has not ended; waits until there are at most this many.
 async fn still_open(target: &Target, streams: &mut [BoxStream], most: usize) -> anyhow::Result<usize> {
     let deadline = Instant::now() + target.patience;
     loop {

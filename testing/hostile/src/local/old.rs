@@ -1,4 +1,4 @@
-//! Whoever plays an old TORchat program to a daemon that takes such messages: they prove nothing, so their form is all that
+//! Programs that play an old TORchat program to a daemon that takes such messages: they prove nothing, so their form is all that
 //! there is to be strict about.
 
 use super::{Place, started};
@@ -44,7 +44,7 @@ pub fn run(program: &Path, mut report: impl FnMut(&str)) -> anyhow::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(object.as_bytes())?;
         let mut answer = Vec::new();
-        // Whoever closes in the middle of the bytes resets: that is an end, too.
+        // A program that closes in the middle of the bytes resets: that is an end, too.
         let _ = stream.read_to_end(&mut answer);
         ensure!(answer.is_empty(), "it is answered: {}", String::from_utf8_lossy(&answer));
         anyhow::Ok(())
