@@ -89,7 +89,7 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
     let temporary = directory.join(format!(".{}", own.onion()));
     std::fs::write(&temporary, listener.local_addr()?.port().to_string())?;
     std::fs::rename(&temporary, directory.join(own.onion()))?;
-    let (door, incoming) = mpsc::channel(16);
+    let (acceptor, incoming) = mpsc::channel(16);
     let callers = Callers::default();
     let mut circuits = Circuits::new(callers.clone());
     tokio::spawn(async move {
@@ -98,7 +98,7 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
                     let Some(circuit) = circuits.of(from.ip()) else { continue };
-                    if door.send(Incoming { stream: Box::new(stream), circuit }).await.is_err() {
+                    if acceptor.send(Incoming { stream: Box::new(stream), circuit }).await.is_err() {
                         return;
                     }
                 }
