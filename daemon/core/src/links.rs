@@ -326,7 +326,7 @@ impl Links {
         self.links.get(&id).filter(|link| link.phase != Phase::Ended).map(|link| link.peer)
     }
 
-    /// Bytes came that are no message yet. They are a sign of life; and whoever says something long hears nothing for as long
+    /// Bytes came that are no message yet. They are a sign of life; and a peer that says something long hears nothing for as long
     /// as that takes, so it is shown one now and then. A PONG that was not asked for is the smallest that every peer takes, also
     /// one that knows nothing of this. (A new kind of frame was rejected: it would help with new peers only.)
     pub(crate) fn bytes_came(&mut self, ctx: &mut Context<'_>, id: LinkId, unfinished: bool) {
@@ -376,7 +376,7 @@ impl Links {
         Some(n)
     }
 
-    /// Asks on every link: whoever answers is still there.
+    /// Asks on every link: a peer that answers is still there.
     pub(crate) fn ask_all(&mut self, ctx: &mut Context<'_>) {
         let until = ctx.now.mono_ms + ctx.policy.liveness.answer_ms;
         for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_open()) {

@@ -114,7 +114,7 @@ pub enum Obstacle {
     },
 }
 
-/// How often a limit was met since the start. Nothing here says whom it concerned.
+/// How often a limit was met since the start. Nothing here says which peer it concerned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages of strangers that were neither stored nor acknowledged.

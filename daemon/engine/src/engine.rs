@@ -92,7 +92,7 @@ pub struct Engine {
     waiters: HashMap<(PeerId, MessageId), Vec<Reply>>,
     clients: ClientIds,
     log: LogWriter,
-    /// Counts up when the way into the network, a link or a dial has changed, for whoever waits for news in STATUS. Such things
+    /// Counts up when the way into the network, a link or a dial has changed, for programs that wait for news in STATUS. Such things
     /// are no events: they tell how it is, not what happened, and would push what happened out of the log.
     status_version: watch::Sender<u64>,
     /// What the event log is to be told with the next commit.
@@ -133,7 +133,7 @@ impl Engine {
         // What the last turn asks for, if it is to be settled with the next one.
         let mut before = Due::default();
         loop {
-            // The first turn runs at once: it dials whom the last process left waiting.
+            // The first turn runs at once: it dials the peers that the last process left waiting.
             let due = match self.turn(std::mem::take(&mut inputs), std::mem::take(&mut before)).await {
                 Ok(due) => due,
                 Err(_) => {

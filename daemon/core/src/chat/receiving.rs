@@ -85,7 +85,7 @@ pub(crate) enum Received {
     Done,
     /// Its lane has moved on. This is to be written, behind what makes the peer a contact, and then acknowledged.
     Store(Op),
-    /// Nothing is stored; so many bytes of text came for nothing, see [`Receiving::waste`].
+    /// Nothing is stored; this many bytes of text came for nothing, see [`Receiving::waste`].
     Wasted(u64),
     /// The same, and a number is missing: the link's first gap, so where the lanes stand is to be said.
     Gap(u64),
@@ -221,7 +221,7 @@ impl Receiving {
     }
 
     /// Whether so much more would be more than may be unread. Where nothing is unread one message fits, however small the quota is:
-    /// else a long one would stop its lane for ever.
+    /// else a long one would stop its lane forever.
     fn is_full(&mut self, policy: &Policy, from: From, more: u64) -> bool {
         let over = |unread: u64, most: u64| unread > 0 && unread.saturating_add(more) > most;
         let of_peer = self.peers.get(&from.peer).map_or(0, |inbox| inbox.unread_bytes);

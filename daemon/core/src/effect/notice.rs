@@ -31,7 +31,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Whom it concerns.
+    /// The peer that it concerns.
     #[must_use]
     pub fn peer(&self) -> Option<PeerId> {
         match self {

@@ -187,7 +187,7 @@ fn a_run_that_the_store_took_not_is_not_spoken_of() {
 
 #[test]
 fn a_stranger_learns_neither_runs_nor_lanes() {
-    // Somebody of whom we know all that there is to tell: a contact of before.
+    // A peer of which we know all that there is to tell: a contact of before.
     let lane = LaneState { lane: LaneId([5; 8]), hwm: 3, chain: Chain([6; 16]) };
     let told = |contact: bool, blocked: bool| {
         let mut bench = Bench::new(|row, _| {

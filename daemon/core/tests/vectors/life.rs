@@ -51,7 +51,7 @@ impl Clocked {
     }
 }
 
-/// `flying`: a text of so many bytes is unacknowledged from the beginning on. `comes`: when bytes come, and of what: `part` of
+/// `flying`: a text of this many bytes is unacknowledged from the beginning on. `comes`: when bytes come, and of what: `part` of
 /// something long, `whole` for the rest of a message, `short` for bytes of neither.
 fn case(what: &str, features: &[&str], flying: usize, comes: &[(u64, &str)], until: u64) -> Value {
     let peer = server().peer_id();

@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// The core has no other means left. Without leave of whoever runs the engine, it is only said.
+    /// The core has no other means left. Without leave of the program around the engine, it is only said.
     fn ask_for_replacement(&self) {
         if self.config.replaceable {
             tracing::warn!("nothing mends the way into the network: the process is replaced");

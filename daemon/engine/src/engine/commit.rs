@@ -143,7 +143,7 @@ impl Engine {
                     None => {}
                 }
             }
-            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay for ever.
+            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay forever.
             self.act(others, Vec::new(), Facts::default());
             let mut node = lock(&self.node);
             node.resume(self.network_usable, false);

@@ -5,7 +5,7 @@ use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput};
 use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
 
-/// What a turn has to tell whoever waits for news.
+/// What a turn has to tell programs that wait for news.
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) any: bool,

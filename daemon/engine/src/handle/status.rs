@@ -13,7 +13,7 @@ use torchat_transport::NetworkStatus;
 
 impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
-    /// long as the clock does; whoever compares should ask for another one rather than for a greater one.
+    /// long as the clock does; ask for another one rather than for a greater one.
     #[must_use]
     pub fn status_version(&self) -> u64 {
         *self.status_version.borrow()

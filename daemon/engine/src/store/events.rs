@@ -254,7 +254,7 @@ pub(super) fn edges(db: &Connection) -> Result<LogEdges, StoreError> {
 
 /// Removes events that are too many or too old, at most `step`. Returns whether more may have to go.
 ///
-/// Of too many, those of whoever has most of the log go first, see [`super::share`]. Too old is only what a clock that is
+/// Of too many, those of the conversation that has most of the log go first, see [`super::share`]. Too old is only what a clock that is
 /// believed finds so: what a clock removes that was wrong for a moment, no later look brings back.
 pub(super) fn trim(
     db: &Connection,

@@ -1,4 +1,4 @@
-//! What can keep the store from doing what was asked, each kind with its own words: whoever is sent to make room on a disk
+//! What can keep the store from doing what was asked, each kind with its own words: a user who is sent to make room on a disk
 //! that is not full, because another program holds the file, looks in the wrong place.
 
 use rusqlite::ErrorCode;

@@ -103,7 +103,7 @@ impl Cost {
             most(Kind::Rows) + most(Kind::Notes) + most(Kind::States) + 4 * most(Kind::Links) + most(Kind::Lanes);
         bound("commits", self.commits, writes + most(Kind::Replaced) + 2 * OWED + ms / 600_000 + 2);
         if standing >= 2 {
-            // Whoever was removed may ask again, as every stranger; nothing comes of a peer that is blocked.
+            // A removed peer may ask again, as every stranger; nothing comes of a peer that is blocked.
             let asked = if standing == 2 { self.requests } else { 0 };
             assert_eq!((self.commits, self.said), (asked, 0), "{self:?}");
         }

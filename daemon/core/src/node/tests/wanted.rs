@@ -53,7 +53,7 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
             assert!((MINUTE..=2 * MINUTE).contains(&pause), "{why:?} after {lived}: {pause}");
         }
     }
-    // Whoever is in a hurry waits as well; unless the peer comes by itself.
+    // What is urgent waits as well; unless the peer comes by itself.
     let mut bench = owing();
     until_dial(&mut bench, MINUTE).unwrap();
     visit(&mut bench, 1, 0, Some(ByeReason::Full));

@@ -12,7 +12,7 @@ use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 pub struct MessageRow {
     /// Its row.
     pub id: i64,
-    /// With whom.
+    /// The other side.
     pub peer: PeerId,
     /// Which way.
     pub dir: Direction,
@@ -61,7 +61,7 @@ pub struct Most {
 }
 
 impl Most {
-    /// So many messages, however long they are.
+    /// This many messages, however long they are.
     #[must_use]
     pub fn rows(rows: u32) -> Self {
         Self { rows, bytes: usize::MAX, cost: |_| 0 }
@@ -163,7 +163,7 @@ pub(in crate::store) fn page(
 /// A peer's conversation at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
-    /// With whom.
+    /// The other side.
     pub peer: PeerId,
     /// Received messages that nobody has seen.
     pub unread: u64,
@@ -171,7 +171,7 @@ pub struct Glance {
     pub last: Option<MessageRow>,
 }
 
-/// The conversations of contacts and blocked peers, and of whoever else there are messages of.
+/// The conversations of contacts and blocked peers, and of all others that there are messages of.
 pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
     let mut found = Vec::new();
     let mut query = db.prepare_cached(PEERS)?;
@@ -241,7 +241,7 @@ pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> ru
 /// Keys that were checked before. The check is a computation on the curve of some 50 us: done for every row it would take
 /// longer than all else that a page of a conversation costs.
 static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new());
-/// So many are remembered; then it begins anew. A daemon's store has fewer peers.
+/// How many are remembered; then it begins anew. A daemon's store has fewer peers.
 const CHECKED_KEYS: usize = 4096;
 
 fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
