@@ -10,6 +10,7 @@ use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::command::{
     Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
 };
+use torchat_protocol::control::code::Code;
 use torchat_protocol::id::parse_local_onion;
 use torchat_transport::randomness::Randomness;
 
@@ -21,7 +22,7 @@ pub(crate) const ROWS: &[Row] = &[row::<Status>(), row::<Check>(), row::<Tokens>
 /// Whether news may be waited for so long.
 pub(crate) fn check_wait(seconds: u32) -> Done<()> {
     if seconds > NEWS_WAIT_MAX_S {
-        return Err(fail("bad-request", format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
+        return Err(fail(Code::BadRequest, format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
     }
     Ok(())
 }
@@ -101,11 +102,11 @@ impl Execute for LogLevel {
 
 fn log_level(level: &str, connection: &Connection) -> Done<Nothing> {
     if !["error", "warn", "info", "debug", "trace"].contains(&level) {
-        return Err(fail("bad-request", "\"level\" is error, warn, info, debug or trace"));
+        return Err(fail(Code::BadRequest, "\"level\" is error, warn, info, debug or trace"));
     }
     match &connection.config().log_level {
-        Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
-        None => Err(fail("unavailable", "this daemon's log has a fixed level")),
+        Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail(Code::Unavailable, why)),
+        None => Err(fail(Code::Unavailable, "this daemon's log has a fixed level")),
     }
 }
 
