@@ -12,7 +12,7 @@
 use std::time::Instant;
 use torchat_core::account::{Account, Kind, Tariff};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{Input, LinkInput};
+use torchat_core::input::{Input, LinkId, LinkInput};
 use torchat_core::node::Node;
 use torchat_core::policy::Policy;
 use torchat_core::snapshot::{PeerSnapshot, Snapshot};
@@ -34,7 +34,7 @@ fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let mut now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000 };
     let mut fill = |out: &mut [u8]| out.fill(1);
     let mut node = Node::new(own, Policy::default(), snapshot, now, &mut fill);
-    let up = Input::Link(LinkInput::Up { link: 1, peer: them, outgoing: false, binding: [0; 32], epoch: 1 });
+    let up = Input::Link(LinkInput::Up { link: LinkId(1), peer: them, outgoing: false, binding: [0; 32], epoch: 1 });
     node.turn(now, &mut fill, [up]);
     let (lane, mut prev) = (LaneId([1; 8]), Chain::EMPTY);
     let mut turns = Vec::new();
@@ -45,7 +45,7 @@ fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
                     let mid = MessageId(u128::from(seq).to_be_bytes());
                     let recv = Recv { lane, seq, prev, mid, sent: 0, body: Body::Text { text: TEXT.to_owned() } };
                     prev = prev.next(mid);
-                    Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })
+                    Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Recv(recv) })
                 })
                 .collect::<Vec<_>>(),
         );

@@ -58,7 +58,7 @@ impl Handler for Chat {
 /// Serves a link until it ends, and tells the engine of both.
 async fn serve(proven: Proven, context: LinkContext) {
     let Proven { stream, established, outgoing } = proven;
-    let id: LinkId = context.next_link.fetch_add(1, Ordering::Relaxed);
+    let id = LinkId(context.next_link.fetch_add(1, Ordering::Relaxed));
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
     let closing = CancellationToken::new();

@@ -236,7 +236,7 @@ fn talk(seed: u64) -> Counters {
                 cost.add(&bench.hello(link, Some(5), None));
                 let st = ContactState::Accepted;
                 cost.add(&bench.turn([Input::Link(LinkInput::Message {
-                    link,
+                    link: LinkId(link),
                     message: PeerMessage::ContactRes(ContactRes { st }),
                 })]));
             }
@@ -246,8 +246,9 @@ fn talk(seed: u64) -> Counters {
         while left > 0 {
             let batch = 1 + tongue.dice.below(left);
             left -= batch;
-            let said: Vec<_> =
-                (0..batch).map(|_| Input::Link(LinkInput::Message { link, message: tongue.word(plot) })).collect();
+            let said: Vec<_> = (0..batch)
+                .map(|_| Input::Link(LinkInput::Message { link: LinkId(link), message: tongue.word(plot) }))
+                .collect();
             let turn = bench.turn(said);
             cost.add(&turn);
             for effect in &turn.effects {
@@ -280,7 +281,7 @@ fn talk(seed: u64) -> Counters {
             bench.now.mono_ms = next;
         }
         if !up || tongue.dice.below(4) == 0 {
-            cost.add(&bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]));
+            cost.add(&bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]));
             up = false;
         }
         cost.check(&tariff, bench.now.mono_ms - begun, link, [0, 0, 2, 3, 1][usize::try_from(standing).unwrap()]);

@@ -8,7 +8,7 @@ use torchat_protocol::message::ContactRes;
 use torchat_protocol::message::ContactState;
 use torchat_protocol::message::Nonce;
 
-const LINK: LinkId = 1;
+const LINK: u64 = 1;
 
 /// A link over which a text of this many bytes is on its way to the peer, which names these features.
 fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
@@ -33,11 +33,11 @@ fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
 }
 
 fn said(message: PeerMessage) -> Input {
-    Input::Link(LinkInput::Message { link: LINK, message })
+    Input::Link(LinkInput::Message { link: LinkId(LINK), message })
 }
 
 fn heard(unfinished: bool) -> Input {
-    Input::Link(LinkInput::Heard { link: LINK, unfinished })
+    Input::Link(LinkInput::Heard { link: LinkId(LINK), unfinished })
 }
 
 fn closes(effects: &[Effect]) -> usize {
