@@ -82,7 +82,7 @@ impl DeviceCert {
     ///
     /// A device's key that was stolen and replaced is worth something to the thief until its last certificate ends, with those who
     /// have not met the new one; so none is believed that ends never. (To leave that to the honest makers was rejected: a
-    /// limit that nobody checks is none. Whoever has the onion's key makes one certificate after the other; against that
+    /// limit that nobody checks is none. A thief of the onion's key makes one certificate after the other; against that
     /// there is no rule.)
     #[must_use]
     pub fn is_sound(&self) -> bool {

@@ -3,10 +3,14 @@
 //! Nothing here can come from an onion stream: peers have types of their own in [`crate::message`].
 
 pub mod api;
+pub mod code;
 pub mod finder;
+pub mod reason;
+pub mod status;
 pub mod token;
 
 use crate::{json, limits};
+use code::Code;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -92,8 +96,8 @@ impl Reply {
 
     /// An error: `code` is stable and for programs, `msg` for people.
     #[must_use]
-    pub fn error(code: &'static str, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
-        Self::new("ERR", id, msg, portno).put("code", Field::Word(code))
+    pub fn error(code: Code, id: impl Into<String>, msg: impl Into<String>, portno: i64) -> Self {
+        Self::new("ERR", id, msg, portno).put("code", Field::Word(code.known_text()))
     }
 
     /// Adds a key.
@@ -127,11 +131,10 @@ impl Reply {
 
     /// The code of an error; `None`: it is none.
     #[must_use]
-    pub fn code(&self) -> Option<&str> {
+    pub fn code(&self) -> Option<Code> {
         match self.field("code")? {
-            Field::Word(code) => Some(code),
-            Field::Value(code) => code.as_str(),
-            Field::Json(_) => None,
+            Field::Word(code) => Some(Code::of(code)),
+            Field::Value(_) | Field::Json(_) => None,
         }
     }
 
@@ -180,7 +183,7 @@ impl Reply {
                         Some(Field::Value(portno)) => portno.as_i64().unwrap_or_default(),
                         _ => 0,
                     };
-                    object = Self::error("too-long", "", text, portno).to_bytes();
+                    object = Self::error(Code::TooLong, "", text, portno).to_bytes();
                 }
                 let mut bytes = format!("{:04}", object.len()).into_bytes();
                 bytes.extend(object);

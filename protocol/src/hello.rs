@@ -1,6 +1,6 @@
 //! The first, clear bytes of a link: which versions of the protocol the two ends speak.
 //!
-//! Both hellos enter the handshake's prologue, so whoever strips a version from the list breaks the handshake.
+//! Both hellos enter the handshake's prologue, so an attacker who strips a version from the list breaks the handshake.
 
 use crate::id::PeerId;
 

@@ -115,11 +115,11 @@ pub fn parse_onion(text: &str) -> Result<PeerId, OnionError> {
 
 /// Keys that local programs named and that are good.
 static NAMED: RwLock<BTreeSet<PeerId>> = RwLock::new(BTreeSet::new());
-/// So many are remembered; then it begins anew.
+/// How many are remembered; then it begins anew.
 const NAMED_KEYS: usize = 4096;
 
 /// As [`parse_onion`], for what local programs say: a key that one of them has named before is not checked again, which
-/// takes longer than all else that parsing a request costs. Not for what peers say: the time would tell them whom we know.
+/// takes longer than all else that parsing a request costs. Not for what peers say: the time would tell them who our contacts are.
 ///
 /// # Errors
 /// As [`parse_onion`].

@@ -1,4 +1,4 @@
-//! Invites: `torchat:<56 characters>?i=<32 hexadecimal digits>`. Whoever presents the secret once, in time, is a contact.
+//! Invites: `torchat:<56 characters>?i=<32 hexadecimal digits>`. The first peer that presents the secret, in time, is a contact.
 
 use crate::id::{HexIdError, InviteSecret, OnionError, PeerId, parse_onion};
 use std::fmt;

@@ -68,7 +68,7 @@ impl fmt::Debug for OldMessage {
     }
 }
 
-/// Why a stream brings no message. Whoever wrote it is told nothing.
+/// Why a stream brings no message. Its sender is told nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LegacyError {
     /// The first bytes are neither an object nor four digits and an object.

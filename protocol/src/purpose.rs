@@ -1,4 +1,4 @@
-//! What a stream is for: one byte behind the client's certificate, said by whoever dials.
+//! What a stream is for: one byte behind the client's certificate, said by the side that dials.
 //!
 //! It is data, because a daemon hears purposes that later versions serve. Which ones it serves is said by the handlers that
 //! it has.

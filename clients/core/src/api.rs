@@ -29,4 +29,5 @@ pub use connection::{Connection, Pending, client_id};
 pub use error::ApiClientError;
 pub use subscription::{Subscription, Waker};
 pub use torchat_protocol::control::api::{ApiError, Call, Onion, Ref, Right, command, event, record};
+pub use torchat_protocol::control::code::Code;
 pub use torchat_protocol::control::token::{Token, TokenError};

@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+use torchat_protocol::control::code::Code;
 
 /// Why a request did not get the reply it wanted.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum ClientError {
     #[error("{message} ({code})")]
     Refused {
         /// The stable code.
-        code: String,
+        code: Code,
         /// The reason in words.
         message: String,
         /// The message is queued all the same: do not send it again.
@@ -173,7 +174,7 @@ impl Client {
         let reply = self.exchange(request)?;
         if reply["cmd"] == "ERR" {
             return Err(ClientError::Refused {
-                code: text(&reply, "code")?,
+                code: Code::of(&text(&reply, "code")?),
                 message: text(&reply, "msg")?,
                 queued: reply["queued"] == true,
             });

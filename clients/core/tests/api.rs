@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use torchat_client::api::command::{From, History, Host, Search, Send, Subscribe};
 use torchat_client::api::event::{Filter, What};
 use torchat_client::api::events::{Follower, State, Step};
-use torchat_client::api::{Address, ApiClientError, Connection, Onion, Token};
+use torchat_client::api::{Address, ApiClientError, Code, Connection, Onion, Token};
 use torchat_protocol::control::token::{Exchange, Proof, UNIX, nonce};
 use torchat_protocol::id::parse_onion;
 
@@ -149,7 +149,7 @@ fn refusals_and_silence_are_told_apart() {
     let connection = fake.open().unwrap();
     let send = Send { peer: peer(), text: "x".into(), client_id: None, wait: None, timeout: None, expire: None };
     let refused = connection.call(&send).unwrap_err();
-    assert_eq!(refused.code(), Some("too-long"));
+    assert_eq!(refused.code(), Some(&Code::TooLong));
     assert_eq!(refused.to_string(), "no (too-long): split it");
     let short = Duration::from_millis(20);
     let silent = connection.call_within(&Host {}, short).unwrap_err();
@@ -161,7 +161,7 @@ fn refusals_and_silence_are_told_apart() {
     assert!(connection.call(&history).unwrap().messages.is_empty());
     // Never sent: the daemon would end the connection.
     let huge = Send { text: "\u{1}".repeat(300_000), ..send };
-    assert_eq!(connection.call(&huge).unwrap_err().code(), Some("too-long"));
+    assert_eq!(connection.call(&huge).unwrap_err().code(), Some(&Code::TooLong));
     drop(connection);
     fake.end();
 }
@@ -185,11 +185,11 @@ fn a_call_that_is_no_request_is_refused_here_and_ends_nobodys_connection() {
     let history = |before, after| History { peer: peer(), before, after, limit: None };
     for wrong in [history(Some(i64::MAX), None), history(None, Some(1 << 53)), history(Some(i64::MIN), None)] {
         let error = connection.call(&wrong).unwrap_err();
-        assert_eq!(error.code(), Some("bad-request"), "{error}");
+        assert_eq!(error.code(), Some(&Code::BadRequest), "{error}");
         assert!(!error.is_passing());
     }
     let far = Subscribe { from: Some(From::After(u64::MAX)), ..all() };
-    assert_eq!(connection.subscribe(far).unwrap_err().code(), Some("bad-request"));
+    assert_eq!(connection.subscribe(far).unwrap_err().code(), Some(&Code::BadRequest));
     connection.call(&Host {}).unwrap();
     assert_eq!(subscription.next(LONG).unwrap().unwrap().seq, 1);
     drop((subscription, connection));
@@ -224,7 +224,7 @@ fn who_waits_when_the_daemon_leaves_is_told_why() {
     assert!(is_lost(&connection.call(&Host {})));
     assert!(is_lost(&connection.call(&Host {})), "again at once");
     let connection = fake.open().unwrap();
-    assert_eq!(connection.call(&Host {}).unwrap_err().code(), Some("not-authenticated"));
+    assert_eq!(connection.call(&Host {}).unwrap_err().code(), Some(&Code::NotAuthenticated));
     let old = fake.open().unwrap_err().to_string();
     assert!(old.contains("too old"), "{old}");
     assert!(matches!(fake.open(), Err(ApiClientError::Protocol(_))));
@@ -431,11 +431,11 @@ fn a_follower_goes_on_where_it_was() {
     assert_eq!(seq(&follower.step(LONG)), 3);
     // Another program wants the same consumer: not to be fought for.
     match follower.step(LONG) {
-        Step::State(State::Refused(error)) => assert_eq!(error.code(), Some("taken-over")),
+        Step::State(State::Refused(error)) => assert_eq!(error.code(), Some(&Code::TakenOver)),
         other => panic!("{other:?}"),
     }
     assert_eq!(follower.step(Duration::from_millis(10)), Step::Timeout);
-    assert_eq!(follower.next(Duration::ZERO).unwrap_err().code(), Some("taken-over"));
+    assert_eq!(follower.next(Duration::ZERO).unwrap_err().code(), Some(&Code::TakenOver));
     handle.retry();
     assert!(connected(&follower.step(LONG)));
     drop(follower);

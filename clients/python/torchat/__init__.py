@@ -20,9 +20,9 @@ from ._core import (
 )
 from ._plain import Client, Follower, Subscription
 from .harmless import harmless
-from . import aio
+from . import aio, codes
 
 __all__ = [
     "Address", "Client", "ConnectFailed", "Error", "Follower", "Impostor", "Lost", "NotFound", "NotUnderstood",
-    "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "find", "harmless",
+    "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "codes", "find", "harmless",
 ]

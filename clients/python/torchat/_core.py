@@ -15,6 +15,7 @@ import secrets
 import struct
 from typing import Callable, Dict, Generator, List, NamedTuple, Optional, Tuple, Union
 
+from . import codes
 from ._types import Event, Json, Start, Welcome
 
 VERSION = 1
@@ -32,8 +33,6 @@ MAX_INTEGER = 2**53 - 1
 WAIT_MAX = 3600
 RETRY_MIN = 0.05
 RETRY_MAX = 5.0
-# Refusals that pass by themselves.
-PASSING = ("stopping", "storage", "storage-locked", "storage-unsure")
 
 
 class Error(Exception):
@@ -77,7 +76,7 @@ class Impostor(Error):
 
 
 class Refused(Error):
-    """The daemon said no. `code` is for programs and never changes its meaning."""
+    """The daemon said no. `code` is for programs and never changes its meaning: see `torchat.codes`."""
 
     def __init__(self, error: Json) -> None:
         self.code = str(error.get("code", ""))
@@ -85,7 +84,9 @@ class Refused(Error):
         self.hint: Optional[str] = error.get("hint")
         self.queued: Optional[str] = error.get("queued")
         """The message is queued all the same: do not send it again."""
-        self.passing = self.code in PASSING
+        self.params: Json = error.get("params") or {}
+        """The numbers and names in the message: `torchat.codes` says which."""
+        self.passing = self.code in codes.PASSING
         super().__init__(f"{self.message} ({self.code})" + (f": {self.hint}" if self.hint else ""))
 
 
@@ -274,9 +275,9 @@ def request_line(cmd: str, request: Json) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         # UnicodeEncodeError, of half a surrogate pair, is a ValueError. Its own words would show the text.
         reason = "a text in it is not Unicode" if isinstance(error, UnicodeError) else str(error)
-        raise Refused({"code": "bad-request", "message": f"{cmd} cannot be asked so: {reason}"}) from None
+        raise Refused({"code": codes.BAD_REQUEST, "message": f"{cmd} cannot be asked so: {reason}"}) from None
     if len(line) > OBJECT_BYTES:
-        raise Refused({"code": "too-long", "message": f"a request has at most {OBJECT_BYTES} bytes"})
+        raise Refused({"code": codes.TOO_LONG, "message": f"a request has at most {OBJECT_BYTES} bytes"})
     return line
 
 
@@ -303,7 +304,7 @@ def seconds(value: Optional[float]) -> Optional[float]:
     if value is None or value > 1e9:
         return None
     if value != value:
-        raise Refused({"code": "bad-value", "message": "a time must be a number of seconds"})
+        raise Refused({"code": codes.BAD_VALUE, "message": "a time must be a number of seconds"})
     return max(0.0, value)
 
 

@@ -27,7 +27,7 @@ use failure::{Done, Failure, note};
 use out::Out;
 use std::process::ExitCode;
 use torchat_client::api::command::Contacts;
-use torchat_client::api::{Connection, Onion};
+use torchat_client::api::{Code, Connection, Onion};
 use torchat_client::names::Purpose;
 use torchat_client::show::shown_line;
 
@@ -153,7 +153,7 @@ fn needs(connection: &Connection, command: &str, otherwise: &str) -> Done {
         return Ok(());
     }
     let mut failure = Failure::system(format!("this connection may not use {command}"));
-    (failure.exit, failure.code) = (Exit::Refused, "not-allowed".into());
+    (failure.exit, failure.code) = (Exit::Refused, Some(Code::NotAllowed));
     failure.hint = Some(otherwise.to_owned());
     Err(failure)
 }

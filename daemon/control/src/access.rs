@@ -22,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 use torchat_protocol::control::api::{ApiError, Right};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token::{self, Exchange, Proof, Verifier};
 use torchat_protocol::id::PeerId;
 
@@ -231,9 +232,9 @@ impl Visitor {
             State::Proving { .. } | State::Proven(_) | State::Failed => return Err(not_authenticated()),
         }
         if !token::is_name(token) {
-            return Err(ApiError::new("bad-request", token::TokenError::Name.to_string()));
+            return Err(ApiError::new(Code::BadRequest, token::TokenError::Name.to_string()));
         }
-        token::check_client_nonce(nonce).map_err(|error| ApiError::new("bad-request", error.to_string()))?;
+        token::check_client_nonce(nonce).map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
         if self.watch.is_none() {
             self.watch();
         }
@@ -317,7 +318,7 @@ async fn until_it_ends(gate: &Gate, known: &Known) {
 
 /// The answer to everything on a connection that has not proven what it must, and to a proof that failed.
 pub(crate) fn not_authenticated() -> ApiError {
-    ApiError::new("not-authenticated", "this connection has not proven a token that is good now")
+    ApiError::new(Code::NotAuthenticated, "this connection has not proven a token that is good now")
 }
 
 #[cfg(test)]

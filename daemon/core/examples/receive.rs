@@ -1,12 +1,18 @@
-//! What the core takes for a received message: `cargo run --release -p torchat-core --example receive [SLICES]`.
+//! What the core takes for a received message, and the account's part of it:
+//! `cargo run --release -p torchat-core --example receive [SLICES]`.
 //!
 //! Turns of 1, 16 and 64 short messages of one contact, whose acknowledgements are said. Printed are nanoseconds for a message: the
 //! median of the slices and the fastest. Two trees are compared by running their examples in turn: no store and no disk are in it,
 //! so a difference shows here at its largest.
+//!
+//! After each slice the same contact pays for as many messages, and for nothing else: that is the account's part, printed as
+//! nanoseconds for a message and as the median of its ratios to the slice before. Of a turn with its commit it is less by what the
+//! commit takes (`examples/turns.rs` of the engine).
 
 use std::time::Instant;
+use torchat_core::account::{Account, Kind, Tariff};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::input::{Input, LinkInput};
+use torchat_core::input::{Input, LinkId, LinkInput};
 use torchat_core::node::Node;
 use torchat_core::policy::Policy;
 use torchat_core::snapshot::{PeerSnapshot, Snapshot};
@@ -15,6 +21,7 @@ use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::{Body, PeerMessage, Recv};
 
 const SLICE: u64 = 8_192;
+const TEXT: &str = "how are you?";
 
 fn peer(n: u8) -> Result<PeerId, Box<dyn std::error::Error>> {
     Ok(LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], 1_800_000_000)?.peer_id())
@@ -27,7 +34,7 @@ fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let mut now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1_000_000 };
     let mut fill = |out: &mut [u8]| out.fill(1);
     let mut node = Node::new(own, Policy::default(), snapshot, now, &mut fill);
-    let up = Input::Link(LinkInput::Up { link: 1, peer: them, outgoing: false, binding: [0; 32], epoch: 1 });
+    let up = Input::Link(LinkInput::Up { link: LinkId(1), peer: them, outgoing: false, binding: [0; 32], epoch: 1 });
     node.turn(now, &mut fill, [up]);
     let (lane, mut prev) = (LaneId([1; 8]), Chain::EMPTY);
     let mut turns = Vec::new();
@@ -36,10 +43,9 @@ fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
             (first..first + turn)
                 .map(|seq| {
                     let mid = MessageId(u128::from(seq).to_be_bytes());
-                    let recv =
-                        Recv { lane, seq, prev, mid, sent: 0, body: Body::Text { text: "how are you?".to_owned() } };
+                    let recv = Recv { lane, seq, prev, mid, sent: 0, body: Body::Text { text: TEXT.to_owned() } };
                     prev = prev.next(mid);
-                    Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })
+                    Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Recv(recv) })
                 })
                 .collect::<Vec<_>>(),
         );
@@ -57,12 +63,45 @@ fn slice(turn: u64) -> Result<u64, Box<dyn std::error::Error>> {
     Ok(u64::try_from(took.as_nanos())? / SLICE)
 }
 
+/// What the account takes for a message: what it is paid for the input, the row and the text.
+fn paid() -> Result<u64, Box<dyn std::error::Error>> {
+    let (them, mut account) = (peer(2)?, Account::new(Tariff::default()));
+    let begun = Instant::now();
+    let mut refused = 0u64;
+    for n in 0..SLICE {
+        for (kind, amount) in [(Kind::Work, 1), (Kind::Rows, 1), (Kind::Bytes, TEXT.len() as u64)] {
+            refused += u64::from(!account.pay(1_000_000 + n, std::hint::black_box(them), kind, amount));
+        }
+    }
+    let took = begun.elapsed();
+    if refused > 0 {
+        return Err(format!("{refused} prices were not paid").into());
+    }
+    Ok(u64::try_from(took.as_nanos())? / SLICE)
+}
+
+fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values[values.len() / 2]
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let slices: usize = std::env::args().nth(1).map_or(Ok(20), |n| n.parse())?;
     for turn in [1, 16, 64] {
-        let mut times = (0..slices).map(|_| slice(turn)).collect::<Result<Vec<_>, _>>()?;
-        times.sort_unstable();
-        println!("turn of {turn:>2}: median {} ns, fastest {} ns", times[times.len() / 2], times[0]);
+        let (mut times, mut account, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..slices {
+            let (whole, part) = (slice(turn)?, paid()?);
+            ratios.push(part as f64 / whole as f64);
+            times.push(whole);
+            account.push(part);
+        }
+        let fastest = times.iter().min().copied().unwrap_or_default();
+        println!(
+            "turn of {turn:>2}, {slices} slices: median {} ns, fastest {fastest} ns; account: median {} ns, {:.1} %",
+            median(times),
+            median(account),
+            100.0 * median(ratios)
+        );
     }
     Ok(())
 }

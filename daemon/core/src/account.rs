@@ -4,7 +4,7 @@
 //!
 //! Every input of a peer has a price, in units of what it costs us: rows and events that are stored, bytes of text, marks and
 //! other small writes, changes of its standing, links, bytes that are sent again, new lanes, digests that are computed, and
-//! answers that have to be said. Each [`Kind`] of cost has one bucket of tokens for each peer: a burst, and so many tokens more in
+//! answers that have to be said. Each [`Kind`] of cost has one bucket of tokens for each peer: a burst, and a number of tokens more in
 //! an hour. The node asks [`Payer::pay`] before it does what the input wants. If the bucket is empty the input is *not taken*:
 //! nothing is stored, nothing is acknowledged, [`Refused`] counts it, and what follows depends on the kind alone:
 //!
@@ -166,7 +166,7 @@ impl Tariff {
         self
     }
 
-    /// What a peer can have paid at most within so many milliseconds.
+    /// What a peer can have paid at most within a time in milliseconds.
     #[must_use]
     pub const fn most(&self, kind: Kind, ms: u64) -> u64 {
         self.rate(kind).most(ms)
@@ -248,7 +248,7 @@ impl Payer<'_> {
 
 /// The accounts of all peers. See the module's description.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
+pub struct Account {
     tariff: Tariff,
     /// Of contacts, which only the user makes more of.
     contacts: BTreeMap<PeerId, Purse>,
@@ -264,7 +264,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(tariff: Tariff) -> Self {
+    /// Full purses for everybody, by these rates.
+    #[must_use]
+    pub fn new(tariff: Tariff) -> Self {
         Self { tariff, ..Self::default() }
     }
 
@@ -274,7 +276,7 @@ impl Account {
     }
 
     /// Takes a price out of a contact's purse, or nothing, and counts that.
-    pub(crate) fn pay(&mut self, now_ms: u64, peer: PeerId, kind: Kind, amount: u64) -> bool {
+    pub fn pay(&mut self, now_ms: u64, peer: PeerId, kind: Kind, amount: u64) -> bool {
         let paid = self.contacts.entry(peer).or_default().pay(&self.tariff, kind, amount, now_ms);
         self.refused.0[kind.place()] += u64::from(!paid);
         paid
@@ -303,7 +305,7 @@ impl Account {
         self.contacts.get(peer).map_or(rate.burst(), |purse| purse.buckets[kind.place()].left(rate, now_ms))
     }
 
-    /// Something waits for tokens: the contact is looked at again when there are so many.
+    /// Something waits for tokens: the contact is looked at again when there are this many.
     pub(crate) fn wait(&mut self, now_ms: u64, peer: PeerId, kind: Kind, amount: u64) {
         let amount = match kind {
             Kind::Rows => amount.max(RESUME_ROWS),
@@ -360,7 +362,7 @@ impl Account {
             .sum()
     }
 
-    /// Bounds the memory: full purses say nothing. If that is not enough the others go, too: whoever has so many onions would
+    /// Bounds the memory: full purses say nothing. If that is not enough the others go, too: somebody with so great a number of onions would
     /// take another one anyway.
     fn forget(&mut self, now_ms: u64) {
         self.strangers.retain(|_, purse| !purse.is_full(&self.tariff, now_ms));

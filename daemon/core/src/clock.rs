@@ -34,9 +34,9 @@ pub(crate) struct Clock {
 pub(crate) enum Moved {
     /// They go on together.
     Not,
-    /// The process did not run for so many milliseconds: the machine slept, or it was stopped.
+    /// How many milliseconds the process did not run: the machine slept, or it was stopped.
     Slept(u64),
-    /// The wall clock was set by so many milliseconds.
+    /// By how many milliseconds the wall clock was set.
     Set(i64),
 }
 

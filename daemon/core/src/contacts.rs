@@ -545,3 +545,59 @@ fn write_some_time(ctx: &mut Context<'_>, later: &mut Later, op: Op) {
     let pause = ctx.between(policy.later_min_ms, policy.later_max_ms);
     later.push(ctx.now.mono_ms + pause, op);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Tariff;
+    use crate::turn::tests::{START, after, decide, peer};
+
+    fn ask(contacts: &mut Contacts, account: &mut Account, ms: u64, n: u8, text: &str) -> Later {
+        let mut later = Later::default();
+        decide(after(ms), &Policy::default(), |ctx| {
+            let mut payer = account.payer(ctx.now, peer(n), false);
+            let asked = ContactReq { nick: String::new(), text: text.to_owned(), invite: None };
+            contacts.asked(ctx, &mut later, &mut payer, peer(n), asked);
+        });
+        later
+    }
+
+    #[test]
+    fn a_request_is_seen_at_once_and_written_some_seconds_later() {
+        let (mut contacts, mut account) = (Contacts::default(), Account::new(Tariff::default()));
+        let later = ask(&mut contacts, &mut account, 0, 1, "please");
+        assert!(contacts.is_asking(&peer(1)));
+        let policy = Policy::default().requests;
+        let due = later.deadline().unwrap_or_default() - START.mono_ms;
+        assert!((policy.later_min_ms..=policy.later_max_ms).contains(&due), "{due}");
+        let again = ask(&mut contacts, &mut account, 1, 1, "please");
+        assert_eq!(again.deadline(), None, "it says nothing new");
+    }
+
+    #[test]
+    fn onions_pay_together_and_one_that_waits_pays_by_itself_for_more_words() {
+        let (mut contacts, mut account) = (Contacts::default(), Account::new(Tariff::default()));
+        let burst = u8::try_from(Policy::default().requests.burst).unwrap_or(u8::MAX);
+        for n in 0..=burst {
+            ask(&mut contacts, &mut account, 0, n, "please");
+        }
+        assert!(contacts.is_asking(&peer(burst - 1)) && !contacts.is_asking(&peer(burst)));
+        assert_eq!(contacts.refused().0, 1);
+        assert!(ask(&mut contacts, &mut account, 0, 1, "once more").deadline().is_some());
+        assert_eq!(ask(&mut contacts, &mut account, 0, 1, "and again").deadline(), None, "one an hour");
+    }
+
+    #[test]
+    fn each_request_of_ours_is_answered_by_one_statement_and_the_first_one_answers_nothing() {
+        let mut contacts = Contacts::restore(&[PeerSnapshot { contact: true, ..PeerSnapshot::new(peer(1)) }], vec![]);
+        let id = LinkId(1);
+        contacts.link_up(id);
+        assert_eq!(contacts.states(id, &peer(1), false), Stated { answered: false, ask: true });
+        assert!(contacts.is_waiting(&peer(1)) && !contacts.is_unanswered(id));
+        decide(START, &Policy::default(), |ctx| contacts.say_request(ctx, id, &peer(1)));
+        assert!(contacts.is_unanswered(id));
+        assert_eq!(contacts.states(id, &peer(1), false), Stated { answered: true, ask: false });
+        assert_eq!(contacts.states(id, &peer(1), true), Stated { answered: true, ask: false });
+        assert!(!contacts.is_waiting(&peer(1)));
+    }
+}

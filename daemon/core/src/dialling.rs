@@ -1,4 +1,4 @@
-//! Whom to dial, and when.
+//! Which peers to dial, and when.
 
 use crate::effect::{Effect, NetworkEffect};
 use crate::input::DialFailure;
@@ -17,7 +17,7 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const HURRY_GAP_MS: u64 = 10_000;
 /// Several messages to several peers at once must not look like one burst.
 const HURRY_SPREAD_MS: u64 = 200;
-/// Timeouts say nothing about the peer; after so many in a row they are treated as if they did.
+/// Timeouts say nothing about the peer; after this many in a row they are treated as if they did.
 const TIMEOUTS_IN_A_ROW: u32 = 3;
 /// At the start dials are spread over so much for each peer.
 const SPREAD_MS: u64 = 2_000;
@@ -97,7 +97,7 @@ enum Circuits {
 enum Rest {
     #[default]
     None,
-    /// The peer ends its link because it does not want us now. No dial before then, whoever hurries.
+    /// The peer ends its link because it does not want us now. No dial before then, whatever is urgent.
     Unwanted(u64),
     /// That link is gone. No dial before then.
     Until(u64),
@@ -176,7 +176,7 @@ impl Dials {
         let policy = &ctx.policy.dial;
         match failure {
             // Our side of the network: without blaming the peer, and soon, because the next dial is what notices that
-            // it is back. Not at once for ever: one dead introduction point looks the same to Tor.
+            // it is back. Not at once forever: one dead introduction point looks the same to Tor.
             DialFailure::NoNetwork => {
                 let doubled = policy.backoff_ms.saturating_mul(1 << self.outages.min(20));
                 self.outages = self.outages.saturating_add(1);
@@ -319,7 +319,7 @@ impl Dialling {
         self.peers.remove(peer);
     }
 
-    /// A link came up, whoever dialled.
+    /// A link came up, whichever side dialled.
     pub(crate) fn reached(&mut self, peer: &PeerId, outgoing: bool) {
         let dials = self.peers.entry(*peer).or_default();
         if outgoing {

@@ -10,7 +10,7 @@
 //!
 //! `Noise_XX_25519_ChaChaPoly_BLAKE2s`. The prologue binds the service that was dialled and both hellos, so a relay in
 //! the middle and a stripped version list both break the handshake. Why not a signed challenge: it would authenticate,
-//! but leave a signed transcript of who met whom, and no channel binding. Sans-IO: bytes in, bytes out; the clock and
+//! but leave a signed transcript of who met, and no channel binding. Sans-IO: bytes in, bytes out; the clock and
 //! the entropy are arguments.
 
 mod identity;
@@ -39,7 +39,7 @@ const FIRST_LEN: usize = DH_LEN;
 const SECOND_LEN: usize = DH_LEN + DH_LEN + TAG_LEN + PAYLOAD_LEN + TAG_LEN;
 const THIRD_LEN: usize = DH_LEN + TAG_LEN + PAYLOAD_LEN + TAG_LEN;
 
-/// Why a handshake ends. The stream is closed without a word: whoever fails learns nothing from it.
+/// Why a handshake ends. The stream is closed without a word: the other side learns nothing from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The first bytes are not ours.
@@ -125,7 +125,7 @@ pub struct Progress {
 pub struct Established {
     /// Who it is.
     pub peer: PeerId,
-    /// What the link is for: the word of whoever dialled.
+    /// What the link is for, as the side that dialled says.
     pub purpose: Purpose,
     /// Its device's key.
     pub device: [u8; 32],

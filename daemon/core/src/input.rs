@@ -14,8 +14,10 @@ pub use network::{DialFailure, NetworkInput};
 
 use torchat_protocol::id::{InviteSecret, MessageId};
 
-/// A link, numbered by the engine and never used twice in a process.
-pub type LinkId = u64;
+/// A link, numbered by the engine and never used twice in a process. A type of its own, because numbers of requests, of pings
+/// and of lanes stand beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
 
 /// A client's request that waits for its answer, numbered by the engine.
 pub type RequestId = u64;

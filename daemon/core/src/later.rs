@@ -34,3 +34,22 @@ impl Later {
             .retain(|(_, op)| !matches!(op, Op::Contacts(ContactOp::Request { peer: asker, .. }) if *asker == peer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turn::tests::peer;
+
+    #[test]
+    fn what_is_due_comes_in_its_order_and_all_of_it_at_the_stop() {
+        let mut later = Later::default();
+        let request = |n| Op::Contacts(ContactOp::Request { peer: peer(n), request: None });
+        for (at, n) in [(30, 1), (10, 2), (20, 3), (30, 4)] {
+            later.push(at, request(n));
+        }
+        assert_eq!(later.deadline(), Some(10));
+        assert_eq!(later.due(20, false), [request(2), request(3)]);
+        later.forget_request(peer(4));
+        assert_eq!(later.due(20, true), [request(1)]);
+    }
+}

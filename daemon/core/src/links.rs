@@ -326,7 +326,7 @@ impl Links {
         self.links.get(&id).filter(|link| link.phase != Phase::Ended).map(|link| link.peer)
     }
 
-    /// Bytes came that are no message yet. They are a sign of life; and whoever says something long hears nothing for as long
+    /// Bytes came that are no message yet. They are a sign of life; and a peer that says something long hears nothing for as long
     /// as that takes, so it is shown one now and then. A PONG that was not asked for is the smallest that every peer takes, also
     /// one that knows nothing of this. (A new kind of frame was rejected: it would help with new peers only.)
     pub(crate) fn bytes_came(&mut self, ctx: &mut Context<'_>, id: LinkId, unfinished: bool) {
@@ -376,7 +376,7 @@ impl Links {
         Some(n)
     }
 
-    /// Asks on every link: whoever answers is still there.
+    /// Asks on every link: a peer that answers is still there.
     pub(crate) fn ask_all(&mut self, ctx: &mut Context<'_>) {
         let until = ctx.now.mono_ms + ctx.policy.liveness.answer_ms;
         for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_open()) {
@@ -496,5 +496,91 @@ impl Links {
             closed.push((*id, link.peer));
         }
         closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::turn::tests::{START, after, decide, peer};
+
+    const IDLE: About =
+        About { stranger: false, hidden: false, owes: false, said_hello: true, waits_for_answer: false };
+
+    fn up(links: &mut Links, n: u64, outgoing: bool, binding: u8) -> LinkId {
+        let new = NewLink { id: LinkId(n), peer: peer(1), outgoing, binding: [binding; 32] };
+        decide(START, &Policy::default(), |ctx| links.up(ctx, &new));
+        LinkId(n)
+    }
+
+    fn watch(links: &mut Links, ms: u64, about: About, flying: u64) -> Vec<Effect> {
+        decide(after(ms), &Policy::default(), |ctx| links.watch(ctx, |_, _| about, |_, _| flying)).1.effects
+    }
+
+    #[test]
+    fn a_new_link_in_the_same_direction_replaces_the_old_one() {
+        let mut links = Links::default();
+        let old = up(&mut links, 1, false, 1);
+        let new = up(&mut links, 2, false, 2);
+        assert_eq!(links.doubles(new), [old]);
+        assert_eq!(links.of(&peer(1)), [old, new]);
+    }
+
+    #[test]
+    fn of_two_in_opposite_directions_both_ends_keep_the_same_one_and_its_dialler_closes_the_other() {
+        for (one, other) in [(1, 2), (2, 1)] {
+            let mut ours = Links::default();
+            let mut theirs = Links::default();
+            // The first is dialled by us, the second by them; the bindings are the same at both ends.
+            up(&mut ours, 1, true, one);
+            up(&mut theirs, 1, false, one);
+            let closed_here = up(&mut ours, 2, false, other);
+            let closed_here = ours.doubles(closed_here);
+            let closed_there = up(&mut theirs, 2, true, other);
+            let closed_there = theirs.doubles(closed_there);
+            assert_eq!(closed_here.len() + closed_there.len(), 1, "one of them closes one: {one} {other}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_silent_is_asked_and_whoever_does_not_answer_is_closed() {
+        let (life, mut links) = (Policy::default().liveness, Links::default());
+        let id = up(&mut links, 1, false, 1);
+        assert_eq!(watch(&mut links, life.idle_ms - 1, IDLE, 0), []);
+        let asked = life.idle_ms + JITTER_MS;
+        assert!(matches!(
+            watch(&mut links, asked, IDLE, 0)[..],
+            [Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(_), .. })]
+        ));
+        assert_eq!(watch(&mut links, asked + life.answer_ms - 1, IDLE, 0), []);
+        let closed = watch(&mut links, asked + life.answer_ms, IDLE, 0);
+        assert_eq!(closed, [Effect::Link(LinkEffect::Close { link: id, bye: None })]);
+        assert!(!links.is_open(id) && links.count_open() == 0);
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_longer_behind_a_long_message_unless_the_peer_shows_life() {
+        let life = Policy::default().liveness;
+        for (shows, later) in [(false, 50_000), (true, 0)] {
+            let mut links = Links::default();
+            let id = up(&mut links, 1, false, 1);
+            links.shows_life(id, shows);
+            let waits = About { waits_for_answer: true, ..IDLE };
+            watch(&mut links, life.active_ms, waits, 50_000);
+            let until = life.active_ms + life.answer_ms + later;
+            assert_eq!(watch(&mut links, until - 1, waits, 50_000), [], "{shows}");
+            assert_eq!(watch(&mut links, until, waits, 50_000).len(), 1, "{shows}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_not_paid_for_is_worth_nothing_whatever_came_over_it() {
+        let mut links = Links::default();
+        let id = up(&mut links, 1, false, 1);
+        links.refuse(id);
+        links.delivers(id);
+        let gone = links.down(START, id);
+        assert!(gone.is_some_and(|gone| gone.refused && gone.last && !gone.worth));
     }
 }

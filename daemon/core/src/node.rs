@@ -2,7 +2,7 @@
 //! done.
 //!
 //! The node itself decides nothing. It is composed of private states, each of which decides about one subject and knows no
-//! other: who may write to us, which links are up, whom to dial, what is said and heard. The node hands each input to those
+//! other: who may write to us, which links are up, which peers to dial, what is said and heard. The node hands each input to those
 //! that it concerns, and answers what they ask of each other, by arguments and results.
 //!
 //! Nothing here waits, reads a clock or draws a random number, so weeks of faults run in a test within seconds. A turn
@@ -150,7 +150,7 @@ impl Node {
         chat.receiving.freed(&self.policy, peer, bytes, |id| links.is_open(id));
     }
 
-    /// What the peers have paid survives a rebuild from the store: whoever could make a commit fail would have full purses by it.
+    /// What the peers have paid survives a rebuild from the store: a peer that could make a commit fail would have full purses by it.
     pub fn keep_account(&mut self, before: &mut Self) {
         self.parts.account = std::mem::take(&mut before.parts.account);
     }

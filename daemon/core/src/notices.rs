@@ -67,3 +67,43 @@ impl Notices {
         ctx.act(Effect::Notice(notice));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Account, Tariff};
+    use crate::policy::Policy;
+    use crate::turn::tests::{after, decide, peer};
+
+    fn claim(notices: &mut Notices, account: &mut Account, ms: u64, n: u8) -> Vec<Effect> {
+        let told = decide(after(ms), &Policy::default(), |ctx| {
+            let mut payer = account.payer(ctx.now, peer(n), true);
+            notices.tell_claim(ctx, &mut payer, peer(n), |peer, say| Notice::OtherCopy { peer, say });
+        });
+        told.1.effects
+    }
+
+    #[test]
+    fn each_peer_that_claims_counts_once_and_is_not_repeated_for_a_while() {
+        let (mut notices, mut account) = (Notices::default(), Account::new(Tariff::default()));
+        for (n, say) in [(1, 1), (2, 2), (3, 3)] {
+            let expected = Effect::Notice(Notice::OtherCopy { peer: peer(n), say });
+            assert_eq!(claim(&mut notices, &mut account, 0, n), [expected]);
+        }
+        assert_eq!(claim(&mut notices, &mut account, REPEAT_MS - 1, 1), []);
+        assert_eq!(claim(&mut notices, &mut account, REPEAT_MS, 1).len(), 1);
+        assert_eq!(notices.list().len(), 3, "a peer that says it again takes one place");
+    }
+
+    #[test]
+    fn the_oldest_go_and_a_peer_that_cannot_pay_is_not_heard() {
+        let (mut notices, mut account) = (Notices::default(), Account::new(Tariff::default()));
+        for n in 1..=20 {
+            claim(&mut notices, &mut account, 0, n);
+        }
+        assert_eq!(notices.list().len(), NOTICES);
+        let mut poor = Account::new(Tariff::default().with(Kind::Notes, 1, 1));
+        assert!(poor.pay(after(0).mono_ms, peer(30), Kind::Notes, 1));
+        assert_eq!(claim(&mut notices, &mut poor, 0, 30), []);
+    }
+}

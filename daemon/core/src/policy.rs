@@ -5,7 +5,7 @@ use crate::account::Tariff;
 /// The limits and pauses of the core. `Default` holds the documented values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The name that we would like to have at those whom we ask to accept us; may be empty.
+    /// The name that we would like to have at those that we ask to accept us; may be empty.
     pub nick: String,
     /// What a stranger may do.
     pub strangers: Strangers,
@@ -60,7 +60,7 @@ pub struct RequestPolicy {
     pub waiting: usize,
     /// How long a request, or its refusal, is kept, in milliseconds.
     pub kept_ms: i64,
-    /// So many requests may come at once ..
+    /// How many requests may come at once ..
     pub burst: u64,
     /// .. and one more after this time. A new onion costs nothing, so only the whole flow can be bounded.
     pub token_ms: u64,

@@ -325,3 +325,72 @@ impl Presence {
         self.run_known = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Account, Tariff};
+    use crate::policy::Policy;
+    use crate::turn::tests::{START, after, decide, peer};
+
+    const OURS: RunId = RunId([1; 8]);
+
+    fn presence(change: impl FnOnce(&mut PeerSnapshot)) -> Presence {
+        let mut row = PeerSnapshot { contact: true, ..PeerSnapshot::new(peer(1)) };
+        change(&mut row);
+        Presence::restore(OURS, Vec::new(), &[row])
+    }
+
+    #[test]
+    fn a_run_is_spoken_of_when_it_is_written_down() {
+        let mut presence = presence(|_| {});
+        assert_eq!((presence.run(), presence.is_ours(&OURS)), (None, false));
+        let written = decide(START, &Policy::default(), |ctx| presence.tell_run(ctx)).1;
+        assert_eq!(written.ops, [Op::Log(LogOp::Run { run: OURS, at_ms: START.wall_ms })]);
+        assert_eq!((presence.run(), presence.is_ours(&OURS)), (Some(OURS), true));
+        assert_eq!(decide(START, &Policy::default(), |ctx| presence.tell_run(ctx)).1.ops, [], "once");
+    }
+
+    #[test]
+    fn an_older_copy_is_told_from_a_newer_one_which_is_kept() {
+        let (mut presence, mut account) = (presence(|row| row.epoch = 5), Account::new(Tariff::default()));
+        let mut pin = |epoch| {
+            decide(START, &Policy::default(), |ctx| {
+                let mut payer = account.payer(ctx.now, peer(1), true);
+                presence.pin_epoch(ctx, &mut payer, peer(1), epoch)
+            })
+        };
+        assert_eq!(pin(4).0, Copy::Old);
+        let (copy, turn) = pin(6);
+        assert_eq!((copy, turn.ops.len()), (Copy::Current, 1));
+        assert_eq!(pin(5).0, Copy::Old, "the newer one counts from now on");
+    }
+
+    #[test]
+    fn another_run_is_told_which_one_was_met_and_heard_when_it_answers() {
+        let (before, now) = (RunId([7; 8]), RunId([8; 8]));
+        let mut presence = presence(|row| row.met = Some(before));
+        let id = LinkId(1);
+        presence.link_up(id, peer(1));
+        assert_eq!(presence.telling(id, &peer(1)), Telling::Nothing, "it has not said which one it is");
+        presence.told(id, Some(before));
+        presence.says(id, Some(now));
+        assert_eq!(presence.telling(id, &peer(1)), Telling::Ping);
+        presence.pinged(id, 9);
+        assert_eq!(presence.telling(id, &peer(1)), Telling::Nothing, "one question at a time");
+        assert!(!presence.answered(id, 8) && presence.answered(id, 9));
+    }
+
+    #[test]
+    fn a_link_is_wished_for_with_those_who_were_heard_of_lately_want_it_and_may_see_us() {
+        let policy = Policy::default();
+        let wished = |presence: &Presence, ms| decide(after(ms), &policy, |ctx| presence.is_wished(ctx, &peer(1))).0;
+        let hour = policy.presence_ms.unsigned_abs();
+        let seen = presence(|row| row.seen_ms = Some(START.wall_ms));
+        assert!(wished(&seen, hour - 1) && !wished(&seen, hour));
+        assert!(!wished(&presence(|row| row.hidden = true), 0));
+        let mut quiet = presence(|_| {});
+        quiet.ends(peer(1), true);
+        assert!(!wished(&quiet, 0));
+    }
+}

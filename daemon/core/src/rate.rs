@@ -2,7 +2,7 @@
 //!
 //! A bucket is full at first. What happens takes tokens out; they come back evenly, and never more than the bucket holds. It
 //! is kept as its debt, which is what is missing from a full bucket: so an unused bucket is all zeros, needs no clock, and
-//! whoever owes nothing can be forgotten.
+//! a bucket that owes nothing can be forgotten.
 
 /// How much a bucket holds and how fast it fills. Tokens are counted in parts, so that slow and odd rates are whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub struct Rate {
     parts_per_ms: u64,
 }
 
-/// The parts of a token, if its rate is told by the hour: so many are the milliseconds of an hour.
+/// The parts of a token, if its rate is told by the hour: as many as an hour has milliseconds.
 const HOUR_MS: u64 = 3_600_000;
 
 impl Rate {
-    /// A bucket of `burst` tokens; so many come back in an hour.
+    /// A bucket of `burst` tokens; `tokens` come back in an hour.
     #[must_use]
     pub const fn hourly(burst: u64, tokens: u64) -> Self {
         Self { burst, parts: HOUR_MS, parts_per_ms: tokens }
@@ -34,7 +34,7 @@ impl Rate {
         self.burst
     }
 
-    /// What can have been taken at most within so many milliseconds.
+    /// What can have been taken at most within `ms` milliseconds.
     #[must_use]
     pub const fn most(self, ms: u64) -> u64 {
         self.burst
@@ -68,7 +68,7 @@ impl Bucket {
         rate.burst.saturating_sub(self.debt(rate, now_ms).div_ceil(rate.parts.max(1)))
     }
 
-    /// When so many tokens are there: now, or later. What costs more than the whole bucket needs the whole bucket; from a
+    /// When this many tokens are there: now, or later. What costs more than the whole bucket needs the whole bucket; from a
     /// bucket that holds nothing there is never one.
     #[must_use]
     pub fn ready(&self, rate: Rate, amount: u64, now_ms: u64) -> u64 {
@@ -79,7 +79,7 @@ impl Bucket {
         now_ms.saturating_add(self.debt(rate, now_ms).saturating_sub(room).div_ceil(rate.parts_per_ms))
     }
 
-    /// Takes so many tokens, at most the whole bucket. Nothing is taken, and it is said when they will be there, if they are
+    /// Takes this many tokens, at most the whole bucket. Nothing is taken, and it is said when they will be there, if they are
     /// not there now.
     ///
     /// # Errors

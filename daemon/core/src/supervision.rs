@@ -14,7 +14,7 @@ use crate::view::Health;
 const FIRST_CHECK_MS: u64 = 120_000;
 /// For so long after a sleep one failed dial is reason enough for a new way into the network.
 const AFTER_SLEEP_MS: u64 = 300_000;
-/// So many renewals follow each other quickly; then the pause doubles.
+/// How many renewals follow each other quickly; then the pause doubles.
 const QUICK_RENEWALS: u32 = 20;
 
 /// See the module's description. All times are of the monotonic clock.
@@ -170,7 +170,7 @@ impl Supervision {
             ctx.act(Effect::Network(NetworkEffect::Renew));
         }
         if !self.replacing && self.wants_replacement(now, usable, policy) {
-            // Whoever runs us may not be able to; then everything else goes on.
+            // The program around us may not be able to; then everything else goes on.
             self.replacing = true;
             ctx.act(Effect::Network(NetworkEffect::Replace));
         }

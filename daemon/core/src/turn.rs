@@ -84,3 +84,33 @@ impl<'a> Context<'a> {
         min + self.up_to(max.saturating_sub(min))
     }
 }
+
+/// For the unit tests of the parts: one turn of whatever is asked, on a quiet day.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
+    pub(crate) const FINE: Conditions = Conditions { network_usable: true, writable: true, stopping: false };
+
+    /// So many milliseconds after [`START`], by both clocks.
+    pub(crate) fn after(ms: u64) -> Now {
+        Now { wall_ms: START.wall_ms.saturating_add_unsigned(ms), mono_ms: START.mono_ms + ms }
+    }
+
+    /// What was answered, and what the turn yields.
+    pub(crate) fn decide<T>(now: Now, policy: &Policy, asked: impl FnOnce(&mut Context<'_>) -> T) -> (T, Turn) {
+        let mut entropy = |out: &mut [u8]| out.fill(1);
+        let mut ctx = Context::new(now, policy, FINE, &mut entropy);
+        let answer = asked(&mut ctx);
+        (answer, ctx.finish())
+    }
+
+    /// A peer for each number.
+    #[allow(clippy::unwrap_used, reason = "every multiple of the base point is a key")]
+    pub(crate) fn peer(n: u8) -> torchat_protocol::id::PeerId {
+        let scalar = curve25519_dalek::Scalar::from(u64::from(n) + 2);
+        let key = curve25519_dalek::constants::ED25519_BASEPOINT_POINT * scalar;
+        torchat_protocol::id::PeerId::from_key(key.compress().0).unwrap()
+    }
+}

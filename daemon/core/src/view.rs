@@ -88,11 +88,33 @@ pub struct PeerStatus {
     pub linked: bool,
     /// Milliseconds until the next dial.
     pub next_dial_in_ms: Option<u64>,
-    /// One sentence.
-    pub reason: String,
+    /// What keeps it.
+    pub obstacle: Obstacle,
 }
 
-/// How often a limit was met since the start. Nothing here says whom it concerned.
+/// What keeps a peer's messages from being delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The peer's user has not accepted us.
+    NotAccepted,
+    /// The peer is being asked to accept us.
+    Asking,
+    /// They are sent, and the peer has not confirmed them.
+    NotConfirmed,
+    /// Our way into the network does not work yet.
+    NoNetwork,
+    /// A dial runs.
+    Connecting,
+    /// There is no link, and another dial is planned.
+    NoConnection {
+        /// Why the last one failed, or the last link ended, as the engine said. `None`: none was tried.
+        why: Option<String>,
+        /// Failures in a row.
+        tries: u32,
+    },
+}
+
+/// How often a limit was met since the start. Nothing here says which peer it concerned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages of strangers that were neither stored nor acknowledged.
@@ -130,21 +152,34 @@ pub struct Health {
     pub renewals: u32,
 }
 
+/// What is wrong, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// No dial gets through. New circuits, or new Tor clients, are being tried.
+    NothingGetsThrough {
+        /// For so many milliseconds.
+        for_ms: u64,
+        /// Ways into the network that were tried since.
+        renewals: u32,
+    },
+    /// Our own dials of our service fail: others cannot reach us.
+    Unreachable {
+        /// For so many milliseconds.
+        for_ms: u64,
+        /// Why the last one failed, as the dialler said.
+        why: String,
+    },
+}
+
 impl Health {
-    /// What is wrong and what is being done, in a sentence. `None`: nothing is known to be wrong.
+    /// What is wrong, the worst first. `None`: nothing is known to be wrong.
     #[must_use]
-    pub fn sentence(&self) -> Option<String> {
-        if let Some(ms) = self.trouble_for_ms {
-            let minutes = ms / 60_000;
-            return Some(match self.renewals {
-                0 => format!("no dial has got through Tor for {minutes} min; new circuits are being tried"),
-                n => format!(
-                    "no dial has got through Tor for {minutes} min; a new Tor client is being tried ({n} so far)"
-                ),
-            });
+    pub fn trouble(&self) -> Option<Trouble> {
+        if let Some(for_ms) = self.trouble_for_ms {
+            return Some(Trouble::NothingGetsThrough { for_ms, renewals: self.renewals });
         }
-        let (ms, reason) = self.unreachable_for_ms.as_ref()?;
-        Some(format!("others cannot reach this daemon ({reason}), tried for {} min; it is tried again", ms / 60_000))
+        let (for_ms, why) = self.unreachable_for_ms.clone()?;
+        Some(Trouble::Unreachable { for_ms, why })
     }
 }
 

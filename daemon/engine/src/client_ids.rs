@@ -1,4 +1,4 @@
-//! The keys that clients give their messages: one key is one message, whoever asks at the same time.
+//! The keys that clients give their messages: one key is one message, also for programs that ask at the same time.
 //!
 //! A handle looks a key up in the store before it asks the engine. What is committed between the look and the moment at
 //! which the engine takes the request is known here: the keys in flight, and the last ones that were committed. Whoever

@@ -92,9 +92,9 @@ pub struct Engine {
     waiters: HashMap<(PeerId, MessageId), Vec<Reply>>,
     clients: ClientIds,
     log: LogWriter,
-    /// Counts up when the way into the network, a link or a dial has changed, for whoever waits for news in STATUS. Such things
+    /// Counts up when the way into the network, a link or a dial has changed, for programs that wait for news in STATUS. Such things
     /// are no events: they tell how it is, not what happened, and would push what happened out of the log.
-    outlook: watch::Sender<u64>,
+    status_version: watch::Sender<u64>,
     /// What the event log is to be told with the next commit.
     untold: Vec<Op>,
     /// What the start found in the store, for the event log.
@@ -133,7 +133,7 @@ impl Engine {
         // What the last turn asks for, if it is to be settled with the next one.
         let mut before = Due::default();
         loop {
-            // The first turn runs at once: it dials whom the last process left waiting.
+            // The first turn runs at once: it dials the peers that the last process left waiting.
             let due = match self.turn(std::mem::take(&mut inputs), std::mem::take(&mut before)).await {
                 Ok(due) => due,
                 Err(_) => {
@@ -217,7 +217,7 @@ impl Engine {
 
     fn note_network(&mut self, status: &mut watch::Receiver<NetworkStatus>, inputs: &mut Vec<Input>) {
         let now = status.borrow_and_update().clone();
-        self.outlook.send_modify(|version| *version += 1);
+        self.status_version.send_modify(|version| *version += 1);
         if now.usable != self.network_usable {
             self.network_usable = now.usable;
             inputs.push(Input::Network(NetworkInput::State { usable: now.usable }));

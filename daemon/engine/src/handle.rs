@@ -51,7 +51,7 @@ pub struct Handle {
     pub(crate) node: Arc<Mutex<Node>>,
     pub(crate) network: watch::Receiver<NetworkStatus>,
     /// Counts changes of what STATUS says in words.
-    pub(crate) outlook: watch::Receiver<u64>,
+    pub(crate) status_version: watch::Receiver<u64>,
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     pub(crate) replace: Arc<AtomicBool>,

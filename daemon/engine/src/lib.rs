@@ -11,6 +11,7 @@ mod refusal;
 mod request;
 pub mod store;
 mod unread;
+mod words;
 
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
 pub use legacy::LegacyLease;

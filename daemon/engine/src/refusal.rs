@@ -1,6 +1,9 @@
 //! Why a request was refused.
 
 use crate::store::{StoreError, Trouble};
+use torchat_protocol::control::api::Params;
+use torchat_protocol::control::code::Code;
+use torchat_protocol::limits;
 
 /// Why the store took nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,25 +87,36 @@ pub enum Refusal {
 impl Refusal {
     /// The stable code of control replies.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::ToSelf => "to-self",
-            Self::TextTooLong(_) => "too-long",
-            Self::OutboxFull(_) => "outbox-full",
+            Self::ToSelf => Code::ToSelf,
+            Self::TextTooLong(_) => Code::TooLong,
+            Self::OutboxFull(_) => Code::OutboxFull,
             Self::Storage(not) | Self::Unreadable(not) => not.trouble.code(),
-            Self::SearchDamaged => "search-damaged",
-            Self::Unsure(_) => "storage-unsure",
-            Self::NotPending => "not-pending",
-            Self::NoContact => "no-contact",
-            Self::NoRequest => "no-request",
-            Self::Blocked => "blocked",
-            Self::NotBlocked => "not-blocked",
-            Self::TooManyInvites => "too-many-invites",
-            Self::BadValue(_) => "bad-value",
-            Self::ClientIdReused => "client-id-reused",
-            Self::TooManyConsumers(_) => "too-many-consumers",
-            Self::Stopping => "stopping",
+            Self::SearchDamaged => Code::SearchDamaged,
+            Self::Unsure(_) => Code::StorageUnsure,
+            Self::NotPending => Code::NotPending,
+            Self::NoContact => Code::NoContact,
+            Self::NoRequest => Code::NoRequest,
+            Self::Blocked => Code::Blocked,
+            Self::NotBlocked => Code::NotBlocked,
+            Self::TooManyInvites => Code::TooManyInvites,
+            Self::BadValue(_) => Code::BadValue,
+            Self::ClientIdReused => Code::ClientIdReused,
+            Self::TooManyConsumers(_) => Code::TooManyConsumers,
+            Self::Stopping => Code::Stopping,
         }
+    }
+
+    /// The parameters of its code.
+    #[must_use]
+    pub fn params(&self) -> Params {
+        let pairs: &[(&str, usize)] = match self {
+            Self::TextTooLong(bytes) => &[("bytes", *bytes), ("limit", limits::TEXT_BYTES)],
+            Self::TooManyConsumers(limit) => &[("limit", *limit)],
+            _ => &[],
+        };
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()
     }
 }
 

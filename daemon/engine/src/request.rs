@@ -19,7 +19,7 @@ pub enum Request {
         text: String,
         /// The client's key, and how many keys were committed before it was looked up in the store.
         client: Option<(String, u64)>,
-        /// It fails if it is not delivered within so many milliseconds; at most what the policy says, which is the default.
+        /// It fails if it is not delivered within this time in milliseconds; at most what the policy says, which is the default.
         expire_ms: Option<i64>,
     },
     /// Takes a message back that is not delivered. [`Answer::TakenBack`].
@@ -61,7 +61,7 @@ pub enum Request {
         peer: PeerId,
         /// The last row.
         upto: i64,
-        /// So many at most.
+        /// How many at most.
         limit: u32,
     },
     /// A handed-out message of an old daemon was read. As [`Request::Read`].
@@ -103,7 +103,7 @@ pub enum Answer {
     },
     /// The invite's secret.
     Invited(InviteSecret),
-    /// So many messages were unread.
+    /// How many messages were unread.
     Seen(u64),
 }
 

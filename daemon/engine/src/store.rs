@@ -50,10 +50,10 @@ use torchat_protocol::id::PeerId;
 
 /// Messages that are not indexed for the search, before the writer's thread indexes some while nothing else is written.
 const INDEX_AT: i64 = 64;
-/// And before a commit takes some of them with it, however busy the writer is: a search that finds so many waits for about
+/// And before a commit takes some of them with it, however busy the writer is: a search that finds this many waits for about
 /// a second.
 const INDEX_BEHIND: i64 = 32_768;
-/// So many at once, so that the commit stays short.
+/// How many at once, so that the commit stays short.
 const INDEX_STEP: u32 = 256;
 /// New events before a commit removes old ones.
 const TRIM_AT: u64 = 64;
@@ -206,7 +206,7 @@ impl Store {
         })
     }
 
-    /// How it is, for whoever tells the user. The value stays the store's.
+    /// How it is, to tell the user. The value stays the store's.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()

@@ -129,7 +129,7 @@ impl UnreadBuffers {
         }
     }
 
-    /// Takes up messages that were loaded from the store after a row. Whoever loaded too late changes nothing.
+    /// Takes up messages that were loaded from the store after a row. A reader that loaded too late changes nothing.
     pub(crate) fn fill(&self, peer: &PeerId, after: i64, heads: Vec<Head>) {
         let Some(mut buffer) = self.peers.get_mut(peer) else { return };
         if buffer.taken != after || !buffer.heads.is_empty() {

@@ -78,12 +78,12 @@ impl DialClients {
         })
     }
 
-    /// Begins with the client that lives for ever.
+    /// Begins with the client that lives as long as the process.
     pub(crate) fn begin(&self, first: Client) {
         *self.lock() = Some(DialClient::new(first, None));
     }
 
-    /// The client that should live for ever is given up.
+    /// The client that should live that long is given up.
     pub(crate) fn end(&self) {
         self.lock().take();
     }

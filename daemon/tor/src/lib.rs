@@ -57,7 +57,7 @@ pub enum StartError {
 const INCOMING: usize = 16;
 
 /// Starts Tor within the current tokio runtime and returns at once. Client, service and the way into the network are made
-/// in the background, and tried for ever; [the status](torchat_transport::NetworkStatus::sentence) says how far it
+/// in the background, and tried without end; [the status](torchat_transport::NetworkStatus::sentence) says how far it
 /// is. Files of Tor's that are damaged are set aside, with a notice in the status.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ const NICKNAME: &str = "torchatd";
 const STREAMS_PER_CIRCUIT: u32 = 4;
 /// Introductions in a second, and how many may come at once; the introduction points enforce it (proposal 305).
 const INTRO_RATE: (u32, u32) = (5, 20);
-/// Circuits that are being built to callers at the same time. While so many are, further callers wait in arti's queue.
+/// Circuits that are being built to callers at the same time. At this number further callers wait in arti's queue.
 const MEETING: usize = 256;
 /// Accepted streams that wait for the engine at the same time; further ones are refused.
 const WAITING: usize = 64;

@@ -19,7 +19,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A start whose percentage has not grown for this time is said to be without progress. Arti says nothing then: with
-/// few directory caches, none of which answers, it tries for ever and reports neither an error nor a blockage.
+/// few directory caches, none of which answers, it tries forever and reports neither an error nor a blockage.
 const STALLED: Duration = Duration::from_secs(20);
 /// How many notices are kept.
 const NOTICES: usize = 8;
@@ -216,7 +216,7 @@ impl ServiceState {
     }
 }
 
-/// How a start ended that did not go on for ever.
+/// How a start ended that did not go on forever.
 pub(crate) enum Given {
     /// Arti is going away.
     Ended,

@@ -48,7 +48,7 @@ async fn without_a_network_the_daemon_runs_and_says_why() {
     assert!(begun.elapsed() < Duration::from_secs(5), "a dial must not wait for the start to succeed");
 
     let mut status = network.transport.status();
-    // Arti itself goes on for ever here, and calls it neither a failure nor a blockage.
+    // Arti itself goes on forever here, and calls it neither a failure nor a blockage.
     let told = status.wait_for(|status| status.sentence.contains("without progress"));
     let told = tokio::time::timeout(Duration::from_secs(120), told).await.unwrap().unwrap().clone();
     println!("after {:.1} s: {}", begun.elapsed().as_secs_f64(), told.sentence);

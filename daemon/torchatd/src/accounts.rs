@@ -1,6 +1,6 @@
 //! Users and groups of the machine by name, as they stand in its files.
 //!
-//! Not asked of the system's name service: that needs C code that loads other code. Whoever has users in a directory
+//! Not asked of the system's name service: that needs C code that loads other code. If your users are in a directory
 //! service writes their numbers.
 
 use std::io;

@@ -175,7 +175,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Box<Seeds>>, Failure> {
         return Err(Failure::new(
             Code::DataDirOpen,
             format!(
-                "{shown} belongs to user {owner}, and this is user {us}: whoever owns it can be you; if you copied it, `chown` it"
+                "{shown} belongs to user {owner}, and this is user {us}: its owner can be you; if you copied it, `chown` it"
             ),
         ));
     }

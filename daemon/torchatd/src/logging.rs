@@ -115,7 +115,7 @@ impl Logs {
         tracing_subscriber::registry()
             .with(line_format(events, false).with_filter(self.levels.filter(level, kept)))
             .with(line_format(errors, false).with_filter(self.levels.filter(level, failed)))
-            // At every level: else whoever may set the level could hide what it did.
+            // At every level: else a program that may set the level could hide what it did.
             .with(line_format(audit, false).with_filter(Targets::new().with_target(AUDIT, LevelFilter::INFO)))
     }
 
@@ -301,7 +301,7 @@ impl<'a> MakeWriter<'a> for ToStderr {
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
-        // Whoever reads along, and keeps it, has the audit here too: all of it.
+        // A program that reads along and keeps it has the whole audit here too.
         if metadata.target() == AUDIT {
             return self.make_writer();
         }

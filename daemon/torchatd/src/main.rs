@@ -13,6 +13,7 @@ mod exit;
 mod files;
 mod identity;
 mod logging;
+mod needs;
 mod places;
 mod prepare;
 mod process;

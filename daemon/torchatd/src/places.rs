@@ -123,7 +123,7 @@ fn is_open_to_others(metadata: &Metadata) -> bool {
 }
 
 /// The working directory, if it is a checkout of ours: `./torrc` and `./logs/` stand in it, no links, and nobody else may
-/// write to any of the three. Else whoever made it could read the logs, or lead them into another file of ours.
+/// write to any of the three. Else its maker could read the logs, or lead them into another file of ours.
 fn checkout() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     let ours = |path: &Path, is_kind: fn(&Metadata) -> bool| {

@@ -96,7 +96,7 @@ pub(crate) fn run(
         };
         let parts = Parts::start(ready, signals, inheritance, &logs, &confined).await?;
         ready.undo.keep();
-        // Whoever started us has had this line from the process whose place we took: nothing in it has changed.
+        // The process whose place we took has printed this line already: nothing in it has changed.
         if !ready.replaced {
             readiness.ready(&greeting(ready));
         }
@@ -220,7 +220,7 @@ impl Parts {
         .map_err(|error| Failure::other(error.to_string()))?;
         let storage = Storage::File { path: ready.data.database(), max_bytes: ready.config.database_bytes() };
         // A process that took another one's place does not do the same by its own wish: if a new process did not mend it,
-        // the next one would not either, and a network that stays broken would replace us for ever.
+        // the next one would not either, and a network that stays broken would replace us forever.
         let config = EngineConfig { sandbox: confined.sentence().to_owned(), ..ready.config.engine() };
         let engine = Engine::start(config, identity, storage, network, World::system()).map_err(|error| {
             let code = if error.trouble() == Trouble::Damaged { Code::Store } else { Code::Other };

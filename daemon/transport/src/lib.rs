@@ -29,7 +29,7 @@ pub type BoxStream = Box<dyn Stream>;
 /// Why a dial failed, as far as it decides what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
-    /// The peer's service is not published or does not answer: the peer is down. Fast (1 to 4 s), dear (24 circuits).
+    /// The peer's service is not published or does not answer: the peer is down. Fast (1 to 4 s), expensive (24 circuits).
     #[error("the peer is not reachable: {0}")]
     PeerDown(String),
     /// Our own way into the network does not work (yet); says nothing about the peer.

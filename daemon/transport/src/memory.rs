@@ -29,9 +29,9 @@ pub struct Weather {
     pub delay_ms: u64,
     /// Longest time to open a stream, in milliseconds.
     pub dial_ms: u64,
-    /// One dial in so many fails although the peer is there; 0: none.
+    /// One dial of this many fails although the peer is there; 0: none.
     pub dial_fails_one_in: usize,
-    /// One new stream in so many will be lost by itself; 0: none.
+    /// One new stream of this many will be lost by itself; 0: none.
     pub cut_one_in: usize,
     /// Such a stream is lost after a random number of bytes (of both directions together) below this one. Small enough,
     /// it is lost within the handshake, at any byte of it.
@@ -175,7 +175,7 @@ impl SimulatedNetwork {
         self.cut(|x, y| (x, y) == (a, b) || (x, y) == (b, a));
     }
 
-    /// The present streams of the peer carry nothing more, for ever, and neither end is told: a power cut, or a relay
+    /// The present streams of the peer carry nothing any more, and neither end is told: a power cut, or a relay
     /// that vanished. New streams are not concerned.
     pub fn swallow(&self, peer: PeerId) {
         for stream in self.lock().streams.iter().filter(|s| s.ends.0 == peer || s.ends.1 == peer) {

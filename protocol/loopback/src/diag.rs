@@ -49,7 +49,7 @@ impl Diag {
         look().unwrap_or(false)
     }
 
-    /// The socket that is `local` to whoever has it. What comes may be another one: see the crate's first lines.
+    /// The socket that is `local` to its owner. What comes may be another one: see the crate's first lines.
     pub(crate) fn find(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Found>> {
         // Nothing in there can be left half done by a panic.
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@
 //! - *Afterwards* our own end is still connected. A connection that was reset is accepted like any other, with the bytes that
 //!   it brought, and its addresses may be somebody else's by then. As long as our end lives, the kernel lets nobody else
 //!   have its four numbers.
-//! - The uid is not the overflow uid, as which a user namespace shows everybody whom it does not map.
+//! - The uid is not the overflow uid, as which a user namespace shows every user that it does not map.
 
 mod diag;
 mod table;
@@ -34,7 +34,7 @@ pub enum Refused {
     /// The socket belongs to somebody else.
     #[error("its socket belongs to another user")]
     OtherUser,
-    /// The socket belongs to somebody whom this user namespace does not know.
+    /// The socket belongs to a user that this user namespace does not know.
     #[error("its socket belongs to a user whom this user namespace does not map")]
     Nobody,
     /// Nobody has the other end open, or it is not the other end of this connection.
@@ -118,7 +118,7 @@ impl Owners {
         self.judge(found, far, near)
     }
 
-    /// As [`Self::check`], for whoever has connected: waits at most so long until the other end is accepted by a program.
+    /// As [`Self::check`], for the side that has connected: waits at most this long until the other end is accepted by a program.
     ///
     /// # Errors
     /// As [`Self::check`]; [`Refused::NotAccepted`] if no program accepts it in time.

@@ -4,7 +4,7 @@ use crate::{Found, plain};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The socket that is `local` to whoever has it.
+/// The socket that is `local` to its owner.
 pub(crate) fn find(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Found>> {
     if let Some(found) = find_in(&std::fs::read_to_string("/proc/net/tcp")?, local, remote) {
         return Ok(Some(found));

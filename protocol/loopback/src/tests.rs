@@ -132,7 +132,7 @@ fn a_server_is_known_when_it_has_accepted() {
     let ((server, _), _listener) = accepting.join().unwrap();
     drop(server);
     for owners in both() {
-        // Whoever has closed it is not waited for.
+        // A program that has closed it is not waited for.
         assert!(matches!(owners.check_accepted(&client, Duration::MAX), Err(Refused::NoOwner)));
     }
 }

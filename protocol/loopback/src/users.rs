@@ -20,7 +20,7 @@ pub struct CannotTell {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Users {
     own: u32,
-    /// As whom the kernel shows whoever has no uid in our user namespace; `None`: here everybody has one.
+    /// The uid that the kernel shows for users without one in our user namespace; `None`: here everybody has one.
     nobody: Option<u32>,
 }
 

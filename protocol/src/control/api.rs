@@ -9,10 +9,10 @@
 //! all commands ([`COMMANDS`]) drives parsing, permissions, documentation and the schema, so that they cannot differ.
 
 pub mod command;
-pub mod error;
 pub mod event;
 pub mod record;
 
+use super::code::Code;
 use crate::id::{MessageId, PeerId, parse_local_onion};
 use crate::json::Checked;
 use crate::{json, limits};
@@ -156,7 +156,7 @@ pub enum RequestError {
 #[error("{message} ({code})")]
 pub struct ApiError {
     /// For programs; never changes its meaning.
-    pub code: String,
+    pub code: Code,
     /// For people.
     pub message: String,
     /// What to do about it, if something can be done.
@@ -165,6 +165,32 @@ pub struct ApiError {
     /// SEND: the message is queued all the same, so it must not be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<MessageId>,
+    /// The numbers and names in `message`: `codes` says which each code has.
+    #[serde(default, skip_serializing_if = "Params::is_empty")]
+    pub params: Params,
+}
+
+/// Parameters of a code, by name. A program skips those that it does not know.
+pub type Params = serde_json::Map<String, serde_json::Value>;
+
+impl ApiError {
+    /// An error with the hint of its code's row.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let hint = code.info().map(|row| row.hint.to_owned());
+        Self { code, message: message.into(), hint, queued: None, params: Params::new() }
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        debug_assert!(
+            self.code.info().is_some_and(|row| row.params.iter().any(|(known, _)| *known == name)),
+            "{name:?}"
+        );
+        self.params.insert(name.to_owned(), value.into());
+        self
+    }
 }
 
 /// What a line from the daemon is.

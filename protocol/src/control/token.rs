@@ -11,10 +11,10 @@
 //! the daemon's proof = HMAC(server_key, message)
 //! ```
 //!
-//! The daemon keeps `stored_key` and `server_key` only ([`Verifier`]). Whoever steals them cannot log in: that takes
+//! The daemon keeps `stored_key` and `server_key` only ([`Verifier`]). A thief of them cannot log in: that takes
 //! `client_key`, of which `stored_key` is the hash. (With both the table and a recorded proof it could be computed, and
 //! the table is enough to pass as the daemon: as in SCRAM.) The address in the message is the one that each side believes
-//! to talk over, so whoever squats on another port cannot pass a proof on to the daemon.
+//! to talk over, so a program that squats on another port cannot pass a proof on to the daemon.
 //!
 //! Random bytes are arguments: nothing here draws any.
 
@@ -102,7 +102,7 @@ impl Token {
         &self.name
     }
 
-    /// `torchat-token:NAME:SECRET`. Whoever reads it may what the token may. There is no `Display`, which would show it
+    /// `torchat-token:NAME:SECRET`. A program that reads it may do what the token may. There is no `Display`, which would show it
     /// where nobody thinks of it.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
@@ -129,7 +129,7 @@ impl Token {
         Proof(proof)
     }
 
-    /// Whether whoever answered AUTH knows the token too. If not, nothing that it says may be believed.
+    /// Whether the side that answered AUTH knows the token too. If not, believe nothing that it says.
     #[must_use]
     pub fn accepts(&self, exchange: &Exchange<'_>, server: &Proof) -> bool {
         mac(&self.verifier().server_key, &exchange.message(&self.name)).ct_eq(&server.0).into()

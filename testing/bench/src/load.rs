@@ -36,7 +36,7 @@ impl Script {
         Self { hello: HELLO, requests, answer: b"{\"ref\":1,\"ok\":", in_flight: 1 }
     }
 
-    /// The same with so many in flight.
+    /// The same with this many in flight.
     pub(crate) fn in_flight(self, in_flight: usize) -> Self {
         Self { in_flight, ..self }
     }

@@ -191,7 +191,7 @@ pub(crate) fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Writes a configuration of a Tor network whose only door is closed: a daemon starts as always, and nothing leaves
+/// Writes a configuration of a Tor network whose only relay is closed: a daemon starts as always, and nothing leaves
 /// loopback.
 pub(crate) fn closed_network(path: &Path) -> anyhow::Result<()> {
     // The port of a listener that is gone: nobody answers there, unless somebody takes it within these seconds.

@@ -29,7 +29,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     Summary::of(values).map_or(f64::NAN, |summary| summary.median)
 }
 
-/// The value that so many of 100 are not above, by nearest rank: always one that was measured. Not a number when there
+/// The value that this many of 100 are not above, by nearest rank: always one that was measured. Not a number when there
 /// are none.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How much is run of a class.
 #[derive(Debug, Clone, Copy)]
 pub enum Amount {
-    /// So many inputs, spread evenly over the class's targets. A handshake that goes through, because nothing in it was
+    /// This many inputs, spread evenly over the class's targets. A handshake that goes through, because nothing in it was
     /// changed, is no adversarial one and does not count.
     Cases(u64),
     /// As many as fit into this time, at least one round.

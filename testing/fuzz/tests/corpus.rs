@@ -16,7 +16,7 @@ fn every_file_keeps_every_promise() {
             taken += u32::from((target.run)(&bytes) == Seen::Taken);
             replayed += 1;
         }
-        // Both ends of that one are strangers to whoever speaks, so nothing may be taken.
+        // Both ends of that one are strangers to the speaker, so nothing may be taken.
         let takes_nothing = target.name == "handshake_bytes";
         assert!(
             takes_nothing != (taken > 0),

@@ -73,7 +73,7 @@ impl Scenario {
 pub enum Until {
     /// No fault begins after so long; at least one does.
     Time(Duration),
-    /// After so many faults.
+    /// After how many faults.
     Faults(usize),
 }
 

@@ -43,7 +43,7 @@ impl Transport for Loopback {
     }
 }
 
-/// What stands for circuits here: whoever comes from an address of its own (127.1.2.3) has one circuit as long as that is not
+/// What stands for circuits here: a caller with an address of its own (127.1.2.3) has one circuit as long as that is not
 /// closed; who comes from 127.0.0.1, as all programs do that do not care, has a new one for each stream.
 struct Circuits {
     callers: Callers,
@@ -89,7 +89,7 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
     let temporary = directory.join(format!(".{}", own.onion()));
     std::fs::write(&temporary, listener.local_addr()?.port().to_string())?;
     std::fs::rename(&temporary, directory.join(own.onion()))?;
-    let (door, incoming) = mpsc::channel(16);
+    let (acceptor, incoming) = mpsc::channel(16);
     let callers = Callers::default();
     let mut circuits = Circuits::new(callers.clone());
     tokio::spawn(async move {
@@ -98,7 +98,7 @@ pub async fn start_as(directory: &Path, own: PeerId, said: NetworkStatus) -> io:
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
                     let Some(circuit) = circuits.of(from.ip()) else { continue };
-                    if door.send(Incoming { stream: Box::new(stream), circuit }).await.is_err() {
+                    if acceptor.send(Incoming { stream: Box::new(stream), circuit }).await.is_err() {
                         return;
                     }
                 }

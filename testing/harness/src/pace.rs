@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Programs that are started to see how busy the machine is.
 const STARTS: u32 = 20;
-/// So many times as long as those starts take.
+/// This many times as long as those starts take.
 const SHARE: u32 = 25;
 
 /// What to add to a bound: half a second or less on a quiet machine, many seconds on one where starting a program takes

@@ -3,7 +3,7 @@
 //! Tests of one process run side by side, and a child that another thread starts holds every file of ours that is open
 //! at that moment until it has become its own program. A program that is still open for writing cannot be started
 //! (`ETXTBSY`), so a test that writes one itself and starts it fails now and then. Here another process writes it: no
-//! child of ours ever holds it open. (To try again until it starts was rejected: whoever starts the program would have to
+//! child of ours ever holds it open. (To try again until it starts was rejected: each caller that starts the program would have to
 //! do so, and often that is the program under test.)
 
 use anyhow::{Context as _, ensure};

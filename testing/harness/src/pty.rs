@@ -68,7 +68,7 @@ impl Screen {
         screen
     }
 
-    /// Runs a program on a window of so many columns and rows. `command` must be one of [`command`].
+    /// Runs a program on a window of this size. `command` must be one of [`command`].
     ///
     /// # Panics
     /// When there is no terminal to be had, or no such program.

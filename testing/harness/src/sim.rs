@@ -129,7 +129,7 @@ impl Sim {
         daemon.running = Some(running.expect("the store is whole"));
     }
 
-    /// Sets the wall clock of all by so many milliseconds, as a user does.
+    /// Sets the wall clock of all by a number of milliseconds, as a user does.
     pub fn set_clock(&self, by_ms: i64) {
         self.clock.jump_wall(by_ms);
     }

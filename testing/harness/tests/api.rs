@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
 use torchat_harness::daemon::eventually;
 use torchat_harness::pace;
-use torchat_protocol::control::api::error::CODES;
 use torchat_protocol::control::api::{COMMANDS, REF_BYTES};
+use torchat_protocol::control::code::CODES;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
@@ -311,7 +311,7 @@ fn every_refusal_has_its_code() {
         let error = api.ask(request.clone()).unwrap().unwrap_err();
         assert_eq!(error["code"], code, "{request}: {error}");
         assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
-        let row = CODES.iter().find(|row| row.code == code).unwrap();
+        let row = CODES.iter().find(|row| row.text == code).unwrap();
         assert_eq!(error["hint"], row.hint, "{request}");
         assert_eq!(error.get("queued").is_some(), code == "not-delivered", "{error}");
     }

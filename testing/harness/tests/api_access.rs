@@ -421,7 +421,7 @@ fn whoever_squats_on_a_port_learns_nothing_and_cannot_pass_a_proof_on() {
     let text = token.to_text();
     let secret = text.rsplit(':').next().unwrap().as_bytes();
     assert!(!heard.is_empty() && !heard.windows(secret.len()).any(|part| part == secret));
-    // The relay is no hindrance to a client that knows whom it reaches: so it is the address that was refused.
+    // The relay is no hindrance to a client that knows what it reaches: so it is the address that was refused.
     let (port, _) = relay(place.port());
     let mut talk = tcp(port);
     talk.address = place.tcp().address;

@@ -9,7 +9,7 @@ use torchat_client::api::command::{
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, State};
 use torchat_client::api::record::MessageState;
-use torchat_client::api::{Address, ApiClientError, Connection, Onion, Right, Token, client_id};
+use torchat_client::api::{Address, ApiClientError, Code, Connection, Onion, Right, Token, client_id};
 use torchat_harness::daemon::{Daemon, Friends, eventually};
 use torchat_protocol::id::parse_onion;
 
@@ -92,11 +92,11 @@ fn one_connection_serves_many_threads() {
     assert!(!answers[0].duplicate && answers[1..].iter().all(|again| again.duplicate && again.mid == answers[0].mid));
     assert_eq!(history(&near, &onion_b).iter().filter(|text| *text == "once").count(), 1);
     let refused = near.call(&text(&onion_a, "me")).unwrap_err();
-    assert_eq!(refused.code(), Some("to-self"), "{refused}");
+    assert_eq!(refused.code(), Some(&Code::ToSelf), "{refused}");
     // Over the port it is the same.
     let port = Connection::open(&Address::tcp(a.port().unwrap())).unwrap();
     assert_eq!(port.welcome().onion, near.welcome().onion);
-    // Whoever waits in one thread wakes up when another one closes.
+    // A thread that waits wakes up when another one closes.
     let mut subscription = near.subscribe(received(None)).unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| subscription.next(LONG));
@@ -169,7 +169,7 @@ fn a_follower_loses_nothing_and_repeats_nothing_over_kills() {
     // A screen keeps its place in memory; another program with the same name takes the consumer.
     let mut other = follow();
     assert_eq!(other.next(Duration::ZERO), Ok(None));
-    assert_eq!(follower.next(LONG).unwrap_err().code(), Some("taken-over"));
+    assert_eq!(follower.next(LONG).unwrap_err().code(), Some(&Code::TakenOver));
 }
 
 #[test]
@@ -230,12 +230,12 @@ fn a_token_gives_what_it_says_and_no_more() {
             cron.call(&text(&onion_a, "to another peer")).unwrap_err(),
             cron.subscribe(received(None)).unwrap_err(),
         ] {
-            assert_eq!(refused.code(), Some("not-allowed"), "{refused}");
+            assert_eq!(refused.code(), Some(&Code::NotAllowed), "{refused}");
             assert!(!refused.is_passing());
         }
         let guessed = Token::new("cron", [0; 32]).unwrap();
         let wrong = Connection::open(&address.with_token(guessed)).unwrap_err();
-        assert_eq!(wrong.code(), Some("not-authenticated"), "{wrong}");
+        assert_eq!(wrong.code(), Some(&Code::NotAuthenticated), "{wrong}");
     }
     assert_eq!(history(&open(&b), &onion_a), ["a report", "a report"]);
     let address = Address::unix(a.socket()).with_token(token);
@@ -245,8 +245,8 @@ fn a_token_gives_what_it_says_and_no_more() {
         Ok(cron.call(&text(&onion_b, "too late")).is_err().then_some(()))
     })
     .unwrap();
-    assert_eq!(Connection::open(&address).unwrap_err().code(), Some("not-authenticated"));
-    // A follower is not let in either, and says so instead of trying for ever.
+    assert_eq!(Connection::open(&address).unwrap_err().code(), Some(&Code::NotAuthenticated));
+    // A follower is not let in either, and says so instead of trying forever.
     let mut follower = Follower::new(address, received(None));
-    assert_eq!(follower.next(LONG).unwrap_err().code(), Some("not-authenticated"));
+    assert_eq!(follower.next(LONG).unwrap_err().code(), Some(&Code::NotAuthenticated));
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use torchat_client::api::command::{Cursors, History, Send, Wait};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{Address, Connection, Onion, Token};
+use torchat_client::api::{Address, Code, Connection, Onion, Token};
 use torchat_harness::daemon::{Friends, eventually};
 use torchat_harness::skipped::{self, skipped};
 use torchat_protocol::id::parse_onion;
@@ -205,7 +205,7 @@ impl Kitchen {
                 let token: Token = self.read("token").trim().parse().unwrap();
                 let cron = Connection::open(&Address::unix(self.friends.a.socket()).with_token(token)).unwrap();
                 let history = History { peer: onion(&self.friends.onion_b), before: None, after: None, limit: None };
-                assert_eq!(cron.call(&history).unwrap_err().code(), Some("not-allowed"));
+                assert_eq!(cron.call(&history).unwrap_err().code(), Some(&Code::NotAllowed));
             }
             ("Cron report with a send-only token", _) => {
                 if !self.path("token").exists() {

@@ -78,7 +78,7 @@ impl Place {
     fn ask(&self, bytes: &[u8]) -> (Vec<u8>, Duration) {
         let mut stream = self.door();
         let asked = Instant::now();
-        // Whoever closes in the middle of the bytes resets: that is an end, too.
+        // A program that closes in the middle of the bytes resets: that is an end, too.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
@@ -245,7 +245,7 @@ fn nothing_but_recv_is_done_and_nothing_is_answered() {
     assert_eq!(place.texts(), ["whole", "one"]);
     let handshakes = || place.client().status().unwrap()["refused"]["handshakes"].as_u64().unwrap();
     assert_eq!(handshakes(), 0, "what old daemons do is counted apart");
-    // Whoever means neither protocol is closed as always.
+    // A stream that speaks neither protocol is closed as always.
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01", b" {}", b"TCHX"] {
         assert_eq!(place.ask(bytes).0, b"");
     }
@@ -381,7 +381,7 @@ fn programs_of_api_1_read_without_taking_and_take_by_number_once() {
     for bad in [json!({"cmd": "LEGACY", "limit": 0}), json!({"cmd": "LEGACY_TAKE"})] {
         assert_eq!(one.ask(bad).unwrap().unwrap_err()["code"], "bad-request");
     }
-    // Whoever may see one conversation only sees none of these.
+    // A program that may see one conversation only sees none of these.
     let token = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "send"], "peers": [OTHER]});
     let token = one.ok(token).unwrap()["token"].as_str().unwrap().parse().unwrap();
     let mut guest = torchat_harness::api::Api::prove(place.daemon.port().unwrap(), &token).unwrap();

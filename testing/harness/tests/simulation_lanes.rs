@@ -1,4 +1,4 @@
-//! Messages that are taken back or grow too old, copies of a data directory, and who sees whom: told step by step over
+//! Messages that are taken back or grow too old, copies of a data directory, and who sees which peers: told step by step over
 //! the real core, engine and store. What random faults make of it is the storms' matter.
 #![allow(clippy::unwrap_used)]
 

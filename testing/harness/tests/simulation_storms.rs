@@ -6,7 +6,7 @@
 //!
 //! # Would it notice?
 //!
-//! Each of these was broken by hand in a copy of the tree, with the seeds 1 to 50, and has to be tried again by whoever
+//! Each of these was broken by hand in a copy of the tree, with the seeds 1 to 50, and has to be tried again by anybody who
 //! changes the checker (the seeds that notice change with everything that draws a random number):
 //!
 //! | broken | noticed by | first seed, and what it said |
@@ -21,7 +21,7 @@
 //! | a withdrawn number may be skipped with those before it | 2 of 50 | 15: acknowledged before durable |
 //! | a failed message is not told to who waits | 3 of 50 | 12: not told |
 //! | another copy is met and not reported | 15 of 50 | 2: no notice |
-//! | whom a daemon hides from is not written down | 18 of 50 | 1: shown again |
+//! | the peers that a daemon hides from are not written down | 18 of 50 | 1: shown again |
 //!
 //! Not noticed, because which clock is right is nobody's promise: a clock that was set a moment ago is believed when
 //! messages expire. A test of the core tells that one.
@@ -43,7 +43,7 @@ const FOUND: [u64; 11] = [
     // A stranger's first message was taken back, its lane was forgotten by a restart of its receiver, which takes messages
     // of strangers, and a mark told of a message that was not lost.
     2_134_355_476,
-    // What a restored sender repeated was counted as unread for ever, until nothing more was taken.
+    // What a restored sender repeated was counted as unread forever, until nothing more was taken.
     1_314_033_771,
     556_001_018,
     2_433_193_088,
@@ -57,7 +57,7 @@ const FOUND: [u64; 11] = [
 ];
 /// Seeds with a hostile member that every run repeats, and those that no run had before.
 const HOSTILE_FIXED: u64 = 12;
-/// As [`FOUND`], with a hostile member: a link that was to be closed stayed for ever, because its turn read messages only and the
+/// As [`FOUND`], with a hostile member: a link that was to be closed stayed forever, because its turn read messages only and the
 /// store took none of that.
 const HOSTILE_FOUND: [u64; 2] = [921_039_336, 1_476_180_948];
 const HOSTILE: usize = 24;

@@ -3,7 +3,6 @@
 mod account;
 mod claims;
 mod dialled;
-mod door;
 mod floods;
 mod frames;
 mod handshake;
@@ -11,6 +10,7 @@ mod lanes;
 mod local;
 mod slow;
 mod text;
+mod unproven;
 
 pub use floods::answer_times;
 pub use local::nothing_executed;
@@ -67,7 +67,7 @@ impl Attack {
 #[must_use]
 pub fn table() -> Vec<Attack> {
     let tables = [
-        door::rows(),
+        unproven::rows(),
         handshake::rows(),
         frames::rows(),
         lanes::rows(),

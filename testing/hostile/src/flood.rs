@@ -164,7 +164,7 @@ async fn streams(target: &Target, said: &AtomicU64, mut pace: Pace, words: &[u8]
 async fn requests(target: &Target, said: &AtomicU64, mut pace: Pace) -> anyhow::Result<()> {
     loop {
         pace.next().await;
-        // The door may throw it out for another one of this flood.
+        // The acceptor may throw it out for another one of this flood.
         let Ok(mut link) = target.knock(&Forger::fresh()).await else { continue };
         link.introduce().await?;
         let asked = ContactReq { nick: "canary".into(), text: "canary ".repeat(70), invite: None };

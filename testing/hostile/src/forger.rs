@@ -28,7 +28,7 @@ pub const ANSWERS_LEN: usize = hello::SERVER_HELLO_LEN + 2 + 544;
 /// The purpose of a link that chats.
 pub const CHAT: u8 = 0;
 
-/// Points of X25519 of small order, as RFC 7748 6.1 warns of them: whoever uses one makes the shared secret zero.
+/// Points of X25519 of small order, as RFC 7748 6.1 warns of them: an end that uses one makes the shared secret zero.
 pub const SMALL_ORDER: [[u8; 32]; 7] = [
     [0; 32],
     first([1, 0]),

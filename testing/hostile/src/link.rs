@@ -9,7 +9,7 @@ use torchat_protocol::frame::{self, Reassembler, RecordDecoder};
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::message::{Body, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv};
 
-/// After so many records the key of a direction changes.
+/// After how many records the key of a direction changes.
 const REKEY_AFTER: u64 = 1 << 16;
 /// How long one write may wait for the daemon to read: longer than a slow Tor circuit needs for a full buffer.
 const WRITE_TIME: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl Link {
         Ok(Self { reader, writer, transport, sent: 0, received: 0, decoder, reassembler, bytes: 0, said })
     }
 
-    /// Every byte that was sent so far on the stream, for whoever wants to repeat it. Records are added by
+    /// Every byte that was sent so far on the stream, for an attack that repeats it. Records are added by
     /// [`Link::say`] and [`Link::say_plain`].
     #[must_use]
     pub fn said(&self) -> &[u8] {

@@ -59,7 +59,7 @@ pub struct Held {
 }
 
 impl Place {
-    /// Starts it. `descriptors`: it may have so many.
+    /// Starts it. `descriptors`: how many it may have.
     ///
     /// # Errors
     /// When it does not serve.

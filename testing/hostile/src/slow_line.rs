@@ -13,7 +13,7 @@ const TEXT: usize = 65_536;
 /// What the records of such a text need on the line, and nearly as much again for the start and the acknowledgement.
 const PATIENCE_S: u64 = 140;
 
-/// One text of 64 KiB each way at the same time, over a line that carries so many bytes a second each way. Returns what came
+/// One text of 64 KiB each way at the same time, over a line that carries this many bytes a second each way. Returns what came
 /// of it, in words.
 ///
 /// # Errors

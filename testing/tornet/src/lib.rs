@@ -54,7 +54,7 @@ pub struct Config {
     pub voting_interval_s: u64,
     /// The first of consecutive ports on 127.0.0.1, two for an authority and one for a relay. `None`: free ones are chosen.
     pub base_port: Option<u16>,
-    /// The process whose end ends the network. `None`: it stays until [`Network::stop`], whoever ends.
+    /// The process whose end ends the network. `None`: it stays until [`Network::stop`], whichever process ends.
     pub owner: Option<u32>,
     /// Set it to give up starting: [`Network::start`] then fails within a second or two and leaves nothing.
     pub interrupted: Option<Arc<AtomicBool>>,

@@ -66,7 +66,7 @@ pub(crate) fn spawn(programs: &Programs, dir: &Path) -> anyhow::Result<Starting>
         .stdin(Stdio::null())
         .stderr(output.try_clone()?)
         .stdout(output)
-        // A Ctrl-C is for whoever started us, who then stops the network in order.
+        // A Ctrl-C is for the program that started us, which then stops the network in order.
         .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {}", programs.tor.display()))?;

@@ -41,7 +41,7 @@ pub(crate) fn run_all(hostile: &Hostile) -> anyhow::Result<()> {
         }
         let mut local = Command::new(&program);
         local.arg("local");
-        // Built by whoever ran the tests; its build takes too long to be begun for these rows.
+        // Built by the tests; its build takes too long to be begun for these rows.
         let torchatd = built().join("torchatd");
         if torchatd.is_file() {
             local.arg("--torchatd").arg(torchatd);

@@ -115,7 +115,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     run(Command::new(built().with_file_name("release").join("bench")).args(arguments))
 }
 
-/// A flag that Ctrl-C sets, for whoever has something to clean up. The second Ctrl-C ends us at once.
+/// A flag that Ctrl-C sets, for commands that have something to clean up. The second Ctrl-C ends us at once.
 fn interrupted() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {

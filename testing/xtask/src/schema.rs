@@ -1,18 +1,20 @@
-//! `cargo xtask schema`: writes down the control API as its types have it: a JSON Schema for programs, and the tables of
-//! docs/CONTROL-API.md for people. A test compares both with the types.
+//! `cargo xtask schema`: writes down the control API as its types have it: a JSON Schema for programs, the tables of
+//! docs/CONTROL-API.md for people, and the codes for the Python module. A test compares all three with the types.
 
 use anyhow::{Context as _, ensure};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
-use torchat_protocol::control::api::error::CODES;
 use torchat_protocol::control::api::{ApiError, COMMANDS, CommandInfo, Line, Ref, event};
+use torchat_protocol::control::code::{CODES, CodeInfo, Source};
 
 /// Where the schema lies, from the top of the tree.
 const SCHEMA: &str = "docs/control-api.schema.json";
 /// Where the tables are.
 const DOCUMENT: &str = "docs/CONTROL-API.md";
+/// The Python module of the codes.
+const PYTHON: &str = "clients/python/torchat/codes.py";
 /// What answers and events are made of, as the document shows it.
 const RECORDS: [&str; 10] = [
     "Message",
@@ -48,8 +50,8 @@ pub(crate) fn run(options: &Schema) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Both files as they must be.
-fn files() -> anyhow::Result<[(PathBuf, String); 2]> {
+/// All files as they must be.
+fn files() -> anyhow::Result<[(PathBuf, String); 3]> {
     let schema = schema();
     let path = crate::root().join(DOCUMENT);
     let mut text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -62,7 +64,7 @@ fn files() -> anyhow::Result<[(PathBuf, String); 2]> {
     for (name, table) in tables {
         text = between(&text, name, &table)?;
     }
-    Ok([(crate::root().join(SCHEMA), format!("{schema:#}\n")), (path, text)])
+    Ok([(crate::root().join(SCHEMA), format!("{schema:#}\n")), (path, text), (crate::root().join(PYTHON), python())])
 }
 
 fn right(row: &CommandInfo) -> Value {
@@ -72,7 +74,7 @@ fn right(row: &CommandInfo) -> Value {
 
 fn schema() -> Value {
     let mut generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
-    let mut commands = Map::new();
+    let mut entries = Map::new();
     let mut requests = Vec::new();
     let reference = generator.subschema_for::<Ref>();
     for row in COMMANDS {
@@ -86,7 +88,7 @@ fn schema() -> Value {
         let about = row.about.trim();
         let entry =
             json!({ "about": about, "answer": (row.answer)(&mut generator), "request": request, "right": right(row) });
-        commands.insert(row.name.to_owned(), entry);
+        entries.insert(row.name.to_owned(), entry);
         requests.push(json!({ "$ref": format!("#/commands/{}/request", row.name) }));
     }
     let line = generator.subschema_for::<Line<Value>>();
@@ -97,13 +99,90 @@ fn schema() -> Value {
         "$defs": definitions,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "anyOf": [{ "oneOf": requests }, line],
-        "commands": commands,
+        "codes": codes(),
+        "commands": entries,
         "description": "API 1 of torchatd: what a program may write after HELLO, and the lines that it hears. `commands` \
-                        holds, for each, what it asks, what stands under `ok` in its answer, and the right that it needs.",
+                        holds, for each, what it asks, what stands under `ok` in its answer, and the right that it needs; `codes`, \
+                        for each, whose fault it is and whether the same request may succeed later.",
         "error": error,
         "event": event,
         "title": "torchatd control API 1",
     })
+}
+
+/// A word of the table, as on the wire.
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn codes() -> Map<String, Value> {
+    let entry = |row: &CodeInfo| {
+        let params: Map<String, Value> =
+            row.params.iter().map(|(name, about)| ((*name).to_owned(), (*about).into())).collect();
+        json!({
+            "again": row.again,
+            "fault": row.fault,
+            "hint": row.hint,
+            "meaning": row.meaning,
+            "params": params,
+            "source": row.source,
+        })
+    };
+    CODES.iter().map(|row| (row.text.to_owned(), entry(row))).collect()
+}
+
+/// The codes as a Python module.
+fn python() -> String {
+    let mut text = "\"\"\"Every code with which something is refused: what it means, whose fault it is, whether trying again helps.
+
+Written by `cargo xtask schema` from the table in protocol/src/control/code.rs.
+\"\"\"
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Tuple
+
+
+class Info(NamedTuple):
+    \"\"\"What is known of a code. docs/control-api.schema.json says what each word means.\"\"\"
+
+    source: str
+    \"\"\"Who answers with it: daemon, api, classic, client.\"\"\"
+    fault: str
+    \"\"\"Who can do something about it: program, user, peer, daemon.\"\"\"
+    again: str
+    \"\"\"Whether the same request may succeed later: never, after-change, later.\"\"\"
+    params: Tuple[str, ...]
+    \"\"\"The names of its parameters.\"\"\"
+    meaning: str
+    hint: str
+
+
+"
+    .to_owned();
+    let name = |row: &CodeInfo| row.text.replace('-', "_").to_uppercase();
+    for row in CODES {
+        text.push_str(&format!("{} = {:?}\n", name(row), row.text));
+    }
+    text.push_str(
+        "\n# In the order of the documentation. A later daemon may answer with others.\nCODES: Dict[str, Info] = {\n",
+    );
+    for row in CODES {
+        let params: String = row.params.iter().map(|(param, _)| format!("{param:?}, ")).collect();
+        text.push_str(&format!(
+            "    {}: Info(\n        {:?}, {:?}, {:?}, ({}),\n        {:?},\n        {:?},\n    ),\n",
+            name(row),
+            word(&json!(row.source)),
+            word(&json!(row.fault)),
+            word(&json!(row.again)),
+            params.trim_end(),
+            row.meaning,
+            row.hint
+        ));
+    }
+    text.push_str("}\n\n# Those after which the same request may succeed without anybody's doing.\n");
+    text.push_str("PASSING = frozenset(code for code, info in CODES.items() if info.again == \"later\")\n");
+    text
 }
 
 /// Follows a reference within the schema.
@@ -191,9 +270,14 @@ fn records_table(schema: &Value) -> String {
 }
 
 fn codes_table() -> String {
-    let mut table = "| code | meaning | what to do |\n|---|---|---|\n".to_owned();
-    for row in CODES {
-        table.push_str(&format!("| `{}` | {} | {} |\n", row.code, cell(row.meaning), cell(row.hint)));
+    let mut table =
+        "| code | meaning | whose fault | again? | what to do | `params` |\n|---|---|---|---|---|---|\n".to_owned();
+    for row in CODES.iter().filter(|row| matches!(row.source, Source::Daemon | Source::Api)) {
+        let (fault, again) = (word(&json!(row.fault)), word(&json!(row.again)).replace('-', " "));
+        let params: Vec<_> = row.params.iter().map(|(name, about)| format!("`{name}`? {}", cell(about))).collect();
+        let (meaning, hint) = (cell(row.meaning), cell(row.hint));
+        let params = params.join("<br>");
+        table.push_str(&format!("| `{}` | {meaning} | {fault} | {again} | {hint} | {params} |\n", row.text));
     }
     table
 }

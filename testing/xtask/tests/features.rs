@@ -1,4 +1,4 @@
-//! `cargo xtask demo` and `cargo xtask test` build third-party crates with the same features, so that whoever runs both
+//! `cargo xtask demo` and `cargo xtask test` build third-party crates with the same features, so that a user who runs both
 //! compiles Tor once.
 //!
 //! A build with tests resolves the development dependencies too, and their features are added to those of crates that both

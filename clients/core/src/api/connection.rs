@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use torchat_protocol::control::api::command::{Auth, Hello, Subscribe, Welcome};
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::{self, ApiError, Call, Ref};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token::{self, Exchange, Proof, Token};
 use torchat_protocol::{json, limits};
 
@@ -355,12 +356,12 @@ fn write<C: Call>(shared: &Shared, reference: i64, command: &C) -> Result<(), Ap
     if line.len() > limits::CONTROL_OBJECT_BYTES {
         // The daemon would end the connection, and with it what others wait for.
         let message = format!("a request has at most {} bytes", limits::CONTROL_OBJECT_BYTES);
-        return Err(ApiClientError::Refused(ApiError::new("too-long", message)));
+        return Err(ApiClientError::Refused(ApiError::new(Code::TooLong, message)));
     }
     // So it would for what it takes for no object: a number that other programs would round, for instance.
     if let Err(error) = json::from_slice::<IgnoredAny>(&line, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
         let message = format!("{} cannot be asked so: {error}", C::NAME);
-        return Err(ApiClientError::Refused(ApiError::new("bad-request", message)));
+        return Err(ApiClientError::Refused(ApiError::new(Code::BadRequest, message)));
     }
     line.push(b'\n');
     shared.write(&line)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use torchat_protocol::control::api::ApiError;
+use torchat_protocol::control::code::Code;
 
 /// Why a call, a subscription or a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +94,7 @@ fn refusal(error: &ApiError) -> String {
 impl ApiClientError {
     /// The code of a refusal.
     #[must_use]
-    pub fn code(&self) -> Option<&str> {
+    pub fn code(&self) -> Option<&Code> {
         match self {
             Self::Refused(error) => Some(&error.code),
             _ => None,
@@ -105,9 +106,7 @@ impl ApiClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::NotFound { .. } | Self::Connect { .. } | Self::Lost { .. } | Self::Timeout { .. } => true,
-            Self::Refused(error) => {
-                matches!(error.code.as_str(), "stopping" | "storage" | "storage-locked" | "storage-unsure")
-            }
+            Self::Refused(error) => error.code.is_passing(),
             Self::Address { .. }
             | Self::Impostor { .. }
             | Self::NotYours { .. }

@@ -12,7 +12,7 @@ use torchat_client::api::command::{
     Accept, Add, Appear, Block, Contacts, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
 };
 use torchat_client::api::record::{Contact, ContactState};
-use torchat_client::api::{ApiClientError, Connection, Onion};
+use torchat_client::api::{ApiClientError, Code, Connection, Onion};
 use torchat_client::names::{Purpose, onion};
 use torchat_client::show::{shown_line, shown_name};
 
@@ -102,7 +102,7 @@ fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) 
     }
     match connection.call(&Add { peer, text: words }) {
         Ok(answer) => shell.answer(&answer, &answer.peer.0.onion()),
-        Err(ApiClientError::Refused(error)) if error.code == "bad-request" => Err(Failure::input(error.message)),
+        Err(ApiClientError::Refused(error)) if error.code == Code::BadRequest => Err(Failure::input(error.message)),
         Err(error) => Err(error.into()),
     }
 }

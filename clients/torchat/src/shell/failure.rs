@@ -4,7 +4,7 @@ use crate::arguments::exit::Exit;
 use crate::daemon::PlaceError;
 use serde_json::json;
 use std::io;
-use torchat_client::api::ApiClientError;
+use torchat_client::api::{ApiClientError, Code};
 use torchat_client::show::shown_line;
 
 /// The result of a command or of a part of it.
@@ -15,8 +15,8 @@ pub(crate) type Done<T = ()> = Result<T, Failure>;
 pub(crate) struct Failure {
     /// How the process ends.
     pub(crate) exit: Exit,
-    /// For programs: the daemon's own code where it refused.
-    pub(crate) code: String,
+    /// For programs: the daemon's own code where it refused; `None`: nothing is said.
+    pub(crate) code: Option<Code>,
     /// For people; empty: nothing is said.
     pub(crate) message: String,
     /// What to do about it.
@@ -26,23 +26,23 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), hint: None, queued: None }
+    fn new(exit: Exit, code: Code, message: impl Into<String>) -> Self {
+        Self { exit, code: Some(code), message: message.into(), hint: None, queued: None }
     }
 
     /// What the user gave cannot be used.
     pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self::new(Exit::BadInput, "bad-input", message)
+        Self::new(Exit::BadInput, Code::BadInput, message)
     }
 
     /// The system refused something.
     pub(crate) fn system(message: impl Into<String>) -> Self {
-        Self::new(Exit::Other, "system", message)
+        Self::new(Exit::Other, Code::System, message)
     }
 
     /// The command has already said everything.
     pub(crate) fn silent(exit: Exit) -> Self {
-        Self::new(exit, "", "")
+        Self { exit, code: None, message: String::new(), hint: None, queued: None }
     }
 
     /// Our output could not be written. That whoever reads it has gone is no failure: it has had enough.
@@ -50,12 +50,13 @@ impl Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::silent(Exit::Done);
         }
-        Self::new(Exit::Other, "output", format!("the output cannot be written: {error}"))
+        Self::new(Exit::Other, Code::Output, format!("the output cannot be written: {error}"))
     }
 
     /// Standard output is closed, or looks so.
     pub(crate) fn closed() -> Self {
-        let mut failure = Self::new(Exit::Other, "output", "standard output is closed, so nothing was read or begun");
+        let mut failure =
+            Self::new(Exit::Other, Code::Output, "standard output is closed, so nothing was read or begun");
         failure.hint = Some("`> /dev/null` throws it away (open for writing only)".to_owned());
         failure
     }
@@ -91,24 +92,24 @@ pub(crate) fn note(line: &str) {
 impl From<ApiClientError> for Failure {
     fn from(error: ApiClientError) -> Self {
         let (exit, code) = match &error {
-            ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => (Exit::NotRunning, "not-running"),
-            ApiClientError::Lost { .. } => (Exit::NotRunning, "lost"),
-            ApiClientError::Timeout { .. } => (Exit::NotRunning, "timeout"),
-            ApiClientError::Impostor { .. } | ApiClientError::NotYours { .. } => (Exit::Refused, "impostor"),
-            ApiClientError::Address { .. } => (Exit::BadInput, "bad-input"),
-            ApiClientError::Protocol(_) => (Exit::Other, "protocol"),
-            ApiClientError::System(_) => (Exit::Other, "system"),
+            ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => (Exit::NotRunning, Code::NotRunning),
+            ApiClientError::Lost { .. } => (Exit::NotRunning, Code::Lost),
+            ApiClientError::Timeout { .. } => (Exit::NotRunning, Code::Timeout),
+            ApiClientError::Impostor { .. } | ApiClientError::NotYours { .. } => (Exit::Refused, Code::Impostor),
+            ApiClientError::Address { .. } => (Exit::BadInput, Code::BadInput),
+            ApiClientError::Protocol(_) => (Exit::Other, Code::Protocol),
+            ApiClientError::System(_) => (Exit::Other, Code::System),
             ApiClientError::Refused(refusal) => {
-                let exit = match refusal.code.as_str() {
-                    "not-delivered" => Exit::NotDelivered,
-                    "bad-request" | "bad-value" | "too-long" | "to-self" => Exit::BadInput,
-                    "stopping" => Exit::NotRunning,
+                let exit = match &refusal.code {
+                    Code::NotDelivered => Exit::NotDelivered,
+                    Code::BadRequest | Code::BadValue | Code::TooLong | Code::ToSelf => Exit::BadInput,
+                    Code::Stopping => Exit::NotRunning,
                     _ => Exit::Refused,
                 };
-                let mut failure = Self::new(exit, &refusal.code, refusal.message.clone());
-                failure.hint = match refusal.code.as_str() {
+                let mut failure = Self::new(exit, refusal.code.clone(), refusal.message.clone());
+                failure.hint = match &refusal.code {
                     // The message says what is right; the daemon's hint names the API's reference.
-                    "bad-request" | "bad-value" => None,
+                    Code::BadRequest | Code::BadValue => None,
                     code => hint(code).map(str::to_owned).or_else(|| refusal.hint.clone()),
                 };
                 failure.queued = refusal.queued.map(|mid| mid.to_string());
@@ -125,25 +126,25 @@ impl From<PlaceError> for Failure {
             PlaceError::Api(error) => error.into(),
             PlaceError::Token { .. } => Self::input(error.to_string()),
             PlaceError::NoProgram | PlaceError::Start { .. } => {
-                Self::new(Exit::NotRunning, "not-running", error.to_string())
+                Self::new(Exit::NotRunning, Code::NotRunning, error.to_string())
             }
         }
     }
 }
 
 /// What to do in the shell; the daemon's own hints speak of the API's commands.
-fn hint(code: &str) -> Option<&'static str> {
+fn hint(code: &Code) -> Option<&'static str> {
     Some(match code {
-        "no-request" => "`torchat contacts requests` lists who asks",
-        "no-contact" => "`torchat contacts add` makes it one",
-        "blocked" => "`torchat contacts unblock` comes first",
-        "not-blocked" => "`torchat contacts` tells who is",
-        "unknown-token" => "`torchat token list` lists them",
-        "token-exists" => "`torchat token revoke` ends it",
-        "client-id-reused" => "use another --id for another message",
-        "not-delivered" => "do not send it again while it is queued: `torchat history` tells how it goes on",
-        "too-many-consumers" => "remove one that is not used any more: CURSORS in docs/CONTROL-API.md",
-        "not-allowed" => "the daemon's user can make a token with other rights: `torchat token create`",
+        Code::NoRequest => "`torchat contacts requests` lists who asks",
+        Code::NoContact => "`torchat contacts add` makes it one",
+        Code::Blocked => "`torchat contacts unblock` comes first",
+        Code::NotBlocked => "`torchat contacts` tells who is",
+        Code::UnknownToken => "`torchat token list` lists them",
+        Code::TokenExists => "`torchat token revoke` ends it",
+        Code::ClientIdReused => "use another --id for another message",
+        Code::NotDelivered => "do not send it again while it is queued: `torchat history` tells how it goes on",
+        Code::TooManyConsumers => "remove one that is not used any more: CURSORS in docs/CONTROL-API.md",
+        Code::NotAllowed => "the daemon's user can make a token with other rights: `torchat token create`",
         _ => return None,
     })
 }
@@ -156,11 +157,11 @@ mod tests {
     #[test]
     fn each_cause_has_its_exit_code() {
         let refused = |code| Failure::from(ApiClientError::Refused(ApiError::new(code, "no"))).exit;
-        assert_eq!(refused("not-delivered"), Exit::NotDelivered);
-        assert_eq!(refused("too-long"), Exit::BadInput);
-        assert_eq!(refused("blocked"), Exit::Refused);
-        assert_eq!(refused("not-allowed"), Exit::Refused);
-        assert_eq!(refused("stopping"), Exit::NotRunning);
+        assert_eq!(refused(Code::NotDelivered), Exit::NotDelivered);
+        assert_eq!(refused(Code::TooLong), Exit::BadInput);
+        assert_eq!(refused(Code::Blocked), Exit::Refused);
+        assert_eq!(refused(Code::NotAllowed), Exit::Refused);
+        assert_eq!(refused(Code::Stopping), Exit::NotRunning);
         let lost = ApiClientError::Lost { reason: "gone".into() };
         assert_eq!(Failure::from(lost).exit, Exit::NotRunning);
     }

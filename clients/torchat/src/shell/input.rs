@@ -7,6 +7,7 @@
 use super::failure::{Done, Failure};
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read};
+use torchat_client::api::Code;
 use torchat_protocol::limits::TEXT_BYTES;
 
 /// U+FEFF in UTF-8: some editors put it before everything.
@@ -31,7 +32,7 @@ impl NoText {
             Self::TooLong => {
                 let mut failure =
                     Failure::input(format!("{what} is too long: a message has at most {TEXT_BYTES} bytes: split it"));
-                failure.code = "too-long".into();
+                failure.code = Some(Code::TooLong);
                 failure
             }
         }
@@ -174,7 +175,7 @@ mod tests {
             assert_eq!(lines(input.as_bytes()), [(1, Ok(longest.clone()))]);
         }
         for input in [format!("{longest}y"), format!("{longest}{longest}")] {
-            assert_eq!(whole(input.as_bytes()).unwrap_err().code, "too-long");
+            assert_eq!(whole(input.as_bytes()).unwrap_err().code, Some(Code::TooLong));
             assert_eq!(lines(input.as_bytes()), [(1, Err(NoText::TooLong))]);
         }
         assert!(whole(b"\xff\n".as_slice()).unwrap_err().message.contains("not in UTF-8"));

@@ -19,7 +19,7 @@ use torchat_client::api::command::{Ack, Contacts, Conversations, Cursors, Events
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};
-use torchat_client::api::{ApiClientError, Connection, Onion};
+use torchat_client::api::{ApiClientError, Code, Connection, Onion};
 use torchat_client::names::Purpose;
 
 /// Events that are worked off before the place is moved, while more are there.
@@ -178,7 +178,11 @@ pub(super) fn settle(sink: &mut Sink, follower: &mut Follower, kept: &Kept) -> D
 /// A failure that goes by itself is none for somebody who follows.
 fn passing(result: Done) -> Done {
     match result {
-        Err(failure) if matches!(failure.code.as_str(), "lost" | "timeout" | "not-running" | "stopping") => Ok(()),
+        Err(failure)
+            if matches!(failure.code, Some(Code::Lost | Code::Timeout | Code::NotRunning | Code::Stopping)) =>
+        {
+            Ok(())
+        }
         result => result,
     }
 }

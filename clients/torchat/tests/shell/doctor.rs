@@ -4,7 +4,7 @@ use super::support::{House, Ran};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use torchat_client::api::{ApiClientError, command};
+use torchat_client::api::{ApiClientError, Code, command};
 use torchat_harness::resident::Options;
 
 fn mode(path: &Path, bits: u32) {
@@ -98,7 +98,7 @@ fn a_store_that_takes_nothing_is_code_14() {
         let send = command::Send { peer, text, client_id: None, wait: None, timeout: None, expire: None };
         api.call(&send).err()
     });
-    assert!(matches!(refused, Some(ApiClientError::Refused(ref error)) if error.code == "storage"), "{refused:?}");
+    assert!(matches!(refused, Some(ApiClientError::Refused(ref error)) if error.code == Code::Storage), "{refused:?}");
     let ran = house.torchat(&["doctor"]);
     assert_eq!((ran.code, wrong(&ran)), (Some(14), vec!["storage"]), "{ran:?}");
     assert!(ran.stdout.contains("-> make room"), "{ran:?}");

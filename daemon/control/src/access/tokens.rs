@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use torchat_engine::handle::{Refusal, TokenRow};
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
 use torchat_protocol::control::api::{ApiError, Onion, Right, record};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token;
 use torchat_protocol::id::PeerId;
 use torchat_transport::randomness::Randomness;
@@ -31,9 +32,9 @@ pub(crate) async fn token_command(
     randomness: &Randomness,
 ) -> Result<TokenAnswer, ApiError> {
     if !access.allows(Some(Right::Admin)) {
-        return Err(ApiError::new("not-allowed", "TOKEN needs the right admin"));
+        return Err(ApiError::new(Code::NotAllowed, "TOKEN needs the right admin"));
     }
-    let needs_name = || ApiError::new("bad-request", "\"name\" is missing");
+    let needs_name = || ApiError::new(Code::BadRequest, "\"name\" is missing");
     let token = match request.action {
         TokenAction::List => None,
         TokenAction::Create => {
@@ -55,7 +56,7 @@ async fn create(
     request: &Tokens,
     randomness: &Randomness,
 ) -> Result<String, ApiError> {
-    let bad = |message: String| ApiError::new("bad-request", message);
+    let bad = |message: String| ApiError::new(Code::BadRequest, message);
     let secret = Zeroizing::new(randomness.bytes());
     let token = token::Token::new(name, *secret).map_err(|error| bad(error.to_string()))?;
     let (rights, peers) = scope(access, request)?;
@@ -82,10 +83,11 @@ async fn create(
     };
     if exists {
         // Not replaced: a program would lose its access without a word, and an old token must end by a decision.
-        return Err(ApiError::new("token-exists", format!("there is a token {name} already: revoke it first")));
+        return Err(ApiError::new(Code::TokenExists, format!("there is a token {name} already: revoke it first")));
     }
     if count >= TOKENS {
-        return Err(ApiError::new("too-many-tokens", format!("there are {count} tokens, at most {TOKENS} are kept")));
+        let error = ApiError::new(Code::TooManyTokens, format!("there are {count} tokens, at most {TOKENS} are kept"));
+        return Err(error.with("limit", TOKENS));
     }
     gate.handle().put_token(row.clone()).await.map_err(|refusal| refused(&refusal))?;
     let (name, known) = known(row);
@@ -97,34 +99,34 @@ async fn create(
 fn scope(access: &Access, request: &Tokens) -> Result<(BTreeSet<Right>, Option<BTreeSet<PeerId>>), ApiError> {
     let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
     if rights.is_empty() {
-        return Err(ApiError::new("bad-request", "\"rights\" is missing or empty: read, send, contacts or admin"));
+        return Err(ApiError::new(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
     }
     if rights.iter().any(|right| !access.allows(Some(*right))) {
-        return Err(ApiError::new("not-allowed", "a token can have no right that its maker has not"));
+        return Err(ApiError::new(Code::NotAllowed, "a token can have no right that its maker has not"));
     }
     let peers: Option<BTreeSet<PeerId>> =
         request.peers.as_ref().map(|peers| peers.iter().map(|Onion(peer)| *peer).collect());
     match &peers {
         None if access.peers.is_some() => {
             return Err(ApiError::new(
-                "not-allowed",
+                Code::NotAllowed,
                 "a token can be good for no conversation that its maker's is not",
             ));
         }
         None => {}
         Some(peers) if peers.is_empty() || peers.len() > PEERS => {
             return Err(ApiError::new(
-                "bad-request",
+                Code::BadRequest,
                 format!("\"peers\" has 1 to {PEERS} onions, or is absent for all"),
             ));
         }
         Some(_) if rights.contains(&Right::Contacts) || rights.contains(&Right::Admin) => {
             // Both decide about everybody: "only these peers" would be a promise that nobody keeps.
-            return Err(ApiError::new("bad-request", "\"peers\" does not go with the rights contacts and admin"));
+            return Err(ApiError::new(Code::BadRequest, "\"peers\" does not go with the rights contacts and admin"));
         }
         Some(peers) if peers.iter().any(|peer| !access.sees(peer)) => {
             return Err(ApiError::new(
-                "not-allowed",
+                Code::NotAllowed,
                 "a token can be good for no conversation that its maker's is not",
             ));
         }
@@ -142,7 +144,7 @@ async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
     }
     match gate.handle().drop_token(name).await {
         Ok(stored) if stored || known.is_some() => Ok(()),
-        Ok(_) => Err(ApiError::new("unknown-token", "there is no token of this name")),
+        Ok(_) => Err(ApiError::new(Code::UnknownToken, "there is no token of this name")),
         Err(refusal) => {
             let mut error = refused(&refusal);
             error.message = format!("it is of no use until the daemon ends, but then it comes back: {}", error.message);
@@ -153,7 +155,7 @@ async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
 }
 
 fn refused(refusal: &Refusal) -> ApiError {
-    ApiError::new(refusal.code(), refusal.to_string())
+    ApiError { params: refusal.params(), ..ApiError::new(refusal.code(), refusal.to_string()) }
 }
 
 fn shown(name: &str, known: &Known) -> record::Token {

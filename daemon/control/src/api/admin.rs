@@ -10,6 +10,7 @@ use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::command::{
     Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
 };
+use torchat_protocol::control::code::Code;
 use torchat_protocol::id::parse_local_onion;
 use torchat_transport::randomness::Randomness;
 
@@ -21,7 +22,7 @@ pub(crate) const ROWS: &[Row] = &[row::<Status>(), row::<Check>(), row::<Tokens>
 /// Whether news may be waited for so long.
 pub(crate) fn check_wait(seconds: u32) -> Done<()> {
     if seconds > NEWS_WAIT_MAX_S {
-        return Err(fail("bad-request", format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
+        return Err(fail(Code::BadRequest, format!("\"wait\" is at most {NEWS_WAIT_MAX_S} seconds")));
     }
     Ok(())
 }
@@ -39,7 +40,7 @@ impl Execute for Status {
             tokio::select! {
                 biased;
                 () = caller.context.ending.cancelled() => {}
-                () = caller.handle().outlook_changed(version) => {}
+                () = caller.handle().status_changed(version) => {}
                 () = tokio::time::sleep(Duration::from_secs(wait.into())) => {}
             }
             Ok(status(caller.handle(), &caller.access))
@@ -50,7 +51,7 @@ impl Execute for Status {
 /// Whoever may see only some peers learns nothing of the others, not even how many they are.
 fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     // Before the look: what changes meanwhile is told by the next answer.
-    let version = handle.outlook();
+    let version = handle.status_version();
     let mut status = handle.status();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if access.peers.is_none() {
@@ -101,11 +102,11 @@ impl Execute for LogLevel {
 
 fn log_level(level: &str, connection: &Connection) -> Done<Nothing> {
     if !["error", "warn", "info", "debug", "trace"].contains(&level) {
-        return Err(fail("bad-request", "\"level\" is error, warn, info, debug or trace"));
+        return Err(fail(Code::BadRequest, "\"level\" is error, warn, info, debug or trace"));
     }
     match &connection.config().log_level {
-        Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail("unavailable", why)),
-        None => Err(fail("unavailable", "this daemon's log has a fixed level")),
+        Some(hook) => hook.set(level).map(|()| Nothing {}).map_err(|why| fail(Code::Unavailable, why)),
+        None => Err(fail(Code::Unavailable, "this daemon's log has a fixed level")),
     }
 }
 

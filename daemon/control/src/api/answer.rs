@@ -3,12 +3,13 @@
 use serde::Serialize;
 use torchat_engine::handle::Refusal;
 use torchat_protocol::control::api::{self, ApiError, Call, Line, Ref};
+use torchat_protocol::control::code::Code;
 
 /// What a command comes to.
 pub(crate) type Done<T> = Result<T, ApiError>;
 
 /// A refusal that this crate decides.
-pub(crate) fn fail(code: &str, message: impl Into<String>) -> ApiError {
+pub(crate) fn fail(code: Code, message: impl Into<String>) -> ApiError {
     ApiError::new(code, message)
 }
 
@@ -16,15 +17,16 @@ pub(crate) fn fail(code: &str, message: impl Into<String>) -> ApiError {
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {
     let code = match refusal {
         // The classic name of the same.
-        Refusal::BadValue(_) => "bad-request",
+        Refusal::BadValue(_) => Code::BadRequest,
         other => other.code(),
     };
-    fail(code, refusal.to_string())
+    ApiError { params: refusal.params(), ..fail(code, refusal.to_string()) }
 }
 
 /// A version that is not spoken here.
 pub(crate) fn unsupported(version: i64) -> ApiError {
-    fail("unsupported-api", format!("this daemon speaks API {}, not {version}", api::VERSION))
+    fail(Code::UnsupportedApi, format!("this daemon speaks API {}, not {version}", api::VERSION))
+        .with("api", api::VERSION)
 }
 
 /// The line that answers a command.
@@ -42,7 +44,7 @@ pub(crate) fn error_line(reference: Option<Ref>, error: ApiError) -> Vec<u8> {
 
 /// The word of the audit for what came of a command.
 pub(crate) fn code_of<T>(result: &Done<T>) -> &str {
-    result.as_ref().err().map_or("ok", |error| &error.code)
+    result.as_ref().err().map_or("ok", |error| error.code.as_str())
 }
 
 /// A line's bytes with the newline.

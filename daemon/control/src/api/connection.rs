@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::Refusal;
 use torchat_protocol::control::api::command::{Auth, Hello, Subscribe};
 use torchat_protocol::control::api::{ApiError, Call, Envelope, Ref, RequestError};
+use torchat_protocol::control::code::Code;
 
 /// Requests of one connection that are in work, or whose answers were not taken.
 pub(crate) const IN_WORK: usize = 16;
@@ -234,10 +235,11 @@ impl Connection {
         let reference = caller.reference.clone();
         if self.subscriptions.iter().any(|one| one.reference == reference) {
             let message = "another subscription of this connection has the same \"ref\"";
-            return Err(fail("already-subscribed", message));
+            return Err(fail(Code::AlreadySubscribed, message));
         }
         if self.subscriptions.len() + self.subscribing >= SUBSCRIPTIONS {
-            return Err(fail("too-many-subscriptions", format!("{SUBSCRIPTIONS} subscriptions are the limit")));
+            let error = fail(Code::TooManySubscriptions, format!("{SUBSCRIPTIONS} subscriptions are the limit"));
+            return Err(error.with("limit", SUBSCRIPTIONS));
         }
         self.subscribing += 1;
         self.in_work += 1;
@@ -258,7 +260,7 @@ impl Connection {
         if self.subscriptions.len() < before {
             Ok(())
         } else {
-            Err(fail("unknown-subscription", "this connection has no such subscription"))
+            Err(fail(Code::UnknownSubscription, "this connection has no such subscription"))
         }
     }
 
@@ -401,7 +403,7 @@ impl Connection {
         while let Some(found) = next {
             match found {
                 Found::Request { bytes, .. } => self.begin(&bytes).await,
-                Found::Bad { error, .. } => self.give_up(fail("bad-object", error.to_string())),
+                Found::Bad { error, .. } => self.give_up(fail(Code::BadObject, error.to_string())),
                 Found::End => self.end(),
                 Found::Foreign | Found::Broken => return ControlFlow::Break(()),
             }
@@ -415,10 +417,10 @@ impl Connection {
         self.active_at = Instant::now();
         let envelope = match Envelope::read(bytes) {
             Ok(envelope) => envelope,
-            Err(RequestError::Object(error)) => return self.give_up(fail("bad-object", error.to_string())),
+            Err(RequestError::Object(error)) => return self.give_up(fail(Code::BadObject, error.to_string())),
             Err(error @ RequestError::Reference) => {
                 let error =
-                    self.visitor.access().map_or_else(|error| error, |_| fail("bad-request", error.to_string()));
+                    self.visitor.access().map_or_else(|error| error, |_| fail(Code::BadRequest, error.to_string()));
                 return self.refuse_unproven(None, error);
             }
         };
@@ -452,7 +454,7 @@ impl Connection {
             Ok(parameters) => Some(parameters),
             Err(error) => {
                 let error =
-                    self.visitor.access().map_or_else(|error| error, |_| fail("bad-request", error.to_string()));
+                    self.visitor.access().map_or_else(|error| error, |_| fail(Code::BadRequest, error.to_string()));
                 self.refuse_unproven(envelope.reference.clone(), error);
                 None
             }

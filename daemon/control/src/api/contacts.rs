@@ -10,7 +10,9 @@ use torchat_protocol::control::api::command::{
     Rename, Requests, RequestsAnswer, Unblock,
 };
 use torchat_protocol::control::api::{ApiError, Onion};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::limits;
 
 pub(crate) const ROWS: &[Row] = &[
     row::<Contacts>(),
@@ -28,10 +30,14 @@ pub(crate) const ROWS: &[Row] = &[
 
 fn invalid(invalid: Invalid) -> ApiError {
     let code = match invalid {
-        Invalid::RequestTooLong(_) => "too-long",
-        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) => "bad-request",
+        Invalid::RequestTooLong(_) => Code::TooLong,
+        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) => Code::BadRequest,
     };
-    fail(code, invalid.to_string())
+    let error = fail(code, invalid.to_string());
+    match invalid {
+        Invalid::RequestTooLong(bytes) => error.with("bytes", bytes).with("limit", limits::REQUEST_TEXT_BYTES),
+        _ => error,
+    }
 }
 
 async fn change(caller: Caller, peer: Onion, change: ContactChange) -> Done<Nothing> {
@@ -114,7 +120,7 @@ impl Execute for Rename {
 impl Execute for Invite {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<InviteAnswer> {
         let Some(lifetime_ms) = verbs::invite_ms(self.hours.unwrap_or(INVITE_DEFAULT_H)) else {
-            return Course::Now(Err(fail("bad-request", format!("\"hours\" must be 1 to {INVITE_MAX_H}"))));
+            return Course::Now(Err(fail(Code::BadRequest, format!("\"hours\" must be 1 to {INVITE_MAX_H}"))));
         };
         Course::later(async move {
             let invite = caller.handle().invite(lifetime_ms).await.map_err(|error| refused(&error))?;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::{Call, Envelope, Onion, Ref, Right};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
 
 /// Characters of an unknown command's name that go back.
@@ -64,7 +65,8 @@ impl Caller {
         if self.access.sees(&peer.0) {
             Ok(peer.0)
         } else {
-            Err(fail("not-allowed", format!("this connection may not see {}", peer.0.onion())))
+            let error = fail(Code::NotAllowed, format!("this connection may not see {}", peer.0.onion()));
+            Err(error.with("peer", peer.0.onion()))
         }
     }
 }
@@ -124,7 +126,7 @@ pub(crate) fn dispatch(envelope: &Envelope<'_>, access: Arc<Access>, connection:
         Some(row) => (row.begin)(envelope, access, connection),
         None => {
             let name: String = envelope.name.chars().take(NAME_CHARS).collect();
-            let error = fail("unknown-command", format!("there is no command {name:?}"));
+            let error = fail(Code::UnknownCommand, format!("there is no command {name:?}")).with("command", name);
             connection.refuse(envelope.reference.clone(), error);
         }
     }
@@ -134,7 +136,7 @@ fn begin<C: Execute>(envelope: &Envelope<'_>, access: Arc<Access>, connection: &
     let reference = envelope.reference.clone();
     let command: C = match envelope.parameters() {
         Ok(command) => command,
-        Err(error) => return connection.refuse(reference, fail("bad-request", error.to_string())),
+        Err(error) => return connection.refuse(reference, fail(Code::BadRequest, error.to_string())),
     };
     let audited = is_audited(C::RIGHT);
     let subject = if audited { command.subject() } else { None };
@@ -176,9 +178,9 @@ fn not_allowed(
 ) {
     let word = right.and_then(|right| serde_json::to_value(right).ok());
     let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
-    let error = fail("not-allowed", format!("{name} needs the right \"{word}\""));
+    let error = fail(Code::NotAllowed, format!("{name} needs the right \"{word}\"")).with("right", word);
     if is_audited(right) {
-        connection.gate().audit_refusal(access, name, subject.as_ref(), &error.code);
+        connection.gate().audit_refusal(access, name, subject.as_ref(), error.code.as_str());
     }
     connection.refuse(reference, error);
 }

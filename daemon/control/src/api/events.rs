@@ -13,6 +13,7 @@ use torchat_protocol::control::api::command::{
 };
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::record::Cursor;
+use torchat_protocol::control::code::Code;
 
 /// Events of a page when no number is given.
 const EVENTS_DEFAULT: u32 = 100;
@@ -56,7 +57,7 @@ async fn cursors(wanted: Cursors, caller: Caller) -> Done<CursorsAnswer> {
     if let Some(name) = wanted.forget {
         let gone = caller.handle().forget_cursor(&format!("{namespace}{name}")).await;
         if !gone.map_err(|error| refused(&error))? {
-            return Err(fail("unknown-consumer", "there is no consumer of this name"));
+            return Err(fail(Code::UnknownConsumer, "there is no consumer of this name"));
         }
     }
     let cursors = caller.handle().cursors().await.map_err(|error| refused(&error))?;
@@ -83,7 +84,7 @@ async fn events(wanted: Events, caller: Caller) -> Done<Page> {
     let after = match (wanted.after, wanted.consumer) {
         (Some(seq), None) => seq,
         (None, Some(name)) => place_of(&caller, &log, &consumer_key(&name, &caller.access)?).await?,
-        _ => return Err(fail("bad-request", "either \"after\" or \"consumer\" is needed, not both")),
+        _ => return Err(fail(Code::BadRequest, "either \"after\" or \"consumer\" is needed, not both")),
     };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.into());
     let mut at = after;

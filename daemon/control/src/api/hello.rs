@@ -10,6 +10,7 @@ use torchat_protocol::control::api::command::{
     Auth, AuthAnswer, Carrier, Hello, HelloAnswer, Host, HostAnswer, Limits, Welcome, Who, WhoAmI, WhoAmIAnswer,
 };
 use torchat_protocol::control::api::{self, COMMANDS, Onion};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::limits;
 
 /// Characters of a program's name that the log shows.
@@ -31,7 +32,7 @@ pub(crate) fn hello(hello: Hello, connection: &mut Connection) -> Done<HelloAnsw
     };
     match (hello.token, hello.nonce) {
         (None, _) => connection.visitor().access().map(|access| answer(None, Some(welcome(&access, connection)))),
-        (Some(_), None) => Err(fail("bad-request", "a \"token\" needs a \"nonce\"")),
+        (Some(_), None) => Err(fail(Code::BadRequest, "a \"token\" needs a \"nonce\"")),
         (Some(token), Some(nonce)) => {
             // What subscribed before had other rights.
             connection.end_subscriptions();

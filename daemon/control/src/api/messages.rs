@@ -14,6 +14,7 @@ use torchat_protocol::control::api::command::{
     LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
 };
 use torchat_protocol::control::api::record::{MessageState, OldMessage};
+use torchat_protocol::control::code::Code;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Messages of a page when no number is given.
@@ -64,7 +65,7 @@ async fn history(wanted: History, caller: Caller) -> Done<Page> {
         (None, None) => Part::Last,
         (Some(id), None) => Part::Before(id),
         (None, Some(id)) => Part::After(id),
-        (Some(_), Some(_)) => return Err(fail("bad-request", "either \"before\" or \"after\", not both")),
+        (Some(_), Some(_)) => return Err(fail(Code::BadRequest, "either \"before\" or \"after\", not both")),
     };
     let Caller { access, context, reference } = caller;
     let permit = context.share.page(PAGE_BYTES).await;
@@ -101,7 +102,9 @@ async fn search(wanted: Search, caller: Caller) -> Done<Page> {
 fn sees_all(caller: &Caller) -> Done<()> {
     match caller.access.peers {
         None => Ok(()),
-        Some(_) => Err(fail("not-allowed", "this connection may see only some conversations, and these are in none")),
+        Some(_) => {
+            Err(fail(Code::NotAllowed, "this connection may see only some conversations, and these are in none"))
+        }
     }
 }
 
@@ -177,13 +180,13 @@ fn check(wanted: &Send, caller: &Caller) -> Done<(PeerId, SendOptions)> {
     let key = wanted.client_id.as_ref();
     let peer = caller.peer(wanted.peer)?;
     if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
-        return Err(fail("bad-request", format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
+        return Err(fail(Code::BadRequest, format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
     }
     if key.is_some_and(|key| is_in_namespace(key)) {
-        return Err(fail("bad-request", "a \"client_id\" does not begin with \"token:\" or \"uid:\""));
+        return Err(fail(Code::BadRequest, "a \"client_id\" does not begin with \"token:\" or \"uid:\""));
     }
     if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {
-        return Err(fail("bad-request", format!("\"expire\" is at least {EXPIRE_MIN_S} seconds")));
+        return Err(fail(Code::BadRequest, format!("\"expire\" is at least {EXPIRE_MIN_S} seconds")));
     }
     let expire_ms = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
     Ok((peer, SendOptions { client_id: key.map(|key| format!("{}{key}", caller.access.namespace)), expire_ms }))
@@ -221,9 +224,11 @@ async fn accepted(
         match answer.state {
             // A repeated SEND can find its message at its end.
             MessageState::Withdrawn => {
-                return Err(fail("not-delivered", "it will not be delivered: it was taken back"));
+                return Err(fail(Code::NotDelivered, "it will not be delivered: it was taken back"));
             }
-            MessageState::Failed => return Err(fail("not-delivered", "it will not be delivered: it waited too long")),
+            MessageState::Failed => {
+                return Err(fail(Code::NotDelivered, "it will not be delivered: it waited too long"));
+            }
             _ => delivered(caller, peer, answer.mid, seconds).await?,
         }
         answer.state = MessageState::Delivered;
@@ -234,7 +239,7 @@ async fn accepted(
 /// Waits for the delivery of a message that was accepted, now or before.
 async fn delivered(caller: &Caller, peer: PeerId, mid: MessageId, seconds: u64) -> Done<()> {
     let not_delivered =
-        |why: String, queued: bool| Err(ApiError { queued: queued.then_some(mid), ..fail("not-delivered", why) });
+        |why: String, queued: bool| Err(ApiError { queued: queued.then_some(mid), ..fail(Code::NotDelivered, why) });
     tokio::select! {
         biased;
         end = verbs::delivered(caller.handle(), peer, mid, seconds) => match end {

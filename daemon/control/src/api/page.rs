@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::io;
 use torchat_protocol::control::api::event::What;
 use torchat_protocol::control::api::record::Message;
+use torchat_protocol::control::code::Code;
 
 /// Messages or events in an answer.
 pub(crate) const PAGE: u32 = 1000;
@@ -23,7 +24,7 @@ pub(crate) fn limit(wanted: Option<u32>, default: u32) -> Done<u32> {
     if (1..=PAGE).contains(&limit) {
         Ok(limit)
     } else {
-        Err(fail("bad-request", format!("\"limit\" must be 1 to {PAGE}")))
+        Err(fail(Code::BadRequest, format!("\"limit\" must be 1 to {PAGE}")))
     }
 }
 

@@ -18,6 +18,7 @@ use torchat_engine::handle::EventLog;
 use torchat_protocol::control::api::command::{From, Place, Subscribe, SubscribeAnswer};
 use torchat_protocol::control::api::event::Filter;
 use torchat_protocol::control::api::{ApiError, Line, Onion, Ref};
+use torchat_protocol::control::code::Code;
 
 /// Events that a subscription reads at once.
 const BATCH_EVENTS: usize = 256;
@@ -121,7 +122,7 @@ impl Drop for Subscription {
 }
 
 fn taken_over() -> ApiError {
-    fail("taken-over", "the same consumer subscribed again")
+    fail(Code::TakenOver, "the same consumer subscribed again")
 }
 
 /// Where a subscription reads.
@@ -197,7 +198,7 @@ pub(crate) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiErro
         None => scope.iter().copied().map(Onion).collect(),
         Some(peers) => {
             if let Some(hidden) = peers.iter().find(|peer| !access.sees(&peer.0)) {
-                return Err(fail("not-allowed", format!("this connection may not see {}", hidden.0.onion())));
+                return Err(fail(Code::NotAllowed, format!("this connection may not see {}", hidden.0.onion())));
             }
             peers
         }
@@ -208,7 +209,7 @@ pub(crate) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiErro
 /// The name of a consumer as the store knows it.
 pub(crate) fn consumer_key(name: &str, access: &Access) -> Result<String, ApiError> {
     if !is_name(name) {
-        return Err(fail("bad-request", "a consumer's name has 1 to 64 of letters, digits, \".\", \"_\", \"-\""));
+        return Err(fail(Code::BadRequest, "a consumer's name has 1 to 64 of letters, digits, \".\", \"_\", \"-\""));
     }
     Ok(format!("{}{name}", access.namespace))
 }
@@ -234,14 +235,14 @@ pub(crate) async fn prepare(caller: Caller, wanted: Subscribe) -> Result<Ready, 
     let last = log.last();
     let after = match from.unwrap_or(From::Place(default)) {
         From::After(seq) if seq > last => {
-            return Err(fail("bad-request", format!("there is no event {seq} yet: the last one is {last}")));
+            return Err(fail(Code::BadRequest, format!("there is no event {seq} yet: the last one is {last}")));
         }
         From::After(seq) => seq,
         From::Place(Place::Now) => last,
         From::Place(Place::Start) => start(&log),
         From::Place(Place::Cursor) => {
             if key.is_none() {
-                return Err(fail("bad-request", "only a consumer has a cursor: name one in \"consumer\""));
+                return Err(fail(Code::BadRequest, "only a consumer has a cursor: name one in \"consumer\""));
             }
             cursor.unwrap_or(last)
         }

@@ -3,6 +3,7 @@
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
 use torchat_engine::handle::Refusal;
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 
@@ -50,12 +51,12 @@ pub(crate) enum Command {
 /// Why a request, or what it asks for, gets an ERR.
 #[derive(Debug)]
 pub(crate) struct Rejected {
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     pub(crate) text: String,
 }
 
 impl Rejected {
-    pub(crate) fn new(code: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 }
@@ -69,8 +70,8 @@ impl From<&Refusal> for Rejected {
 impl From<Invalid> for Rejected {
     fn from(invalid: Invalid) -> Self {
         let code = match invalid {
-            Invalid::Onion(_) => "bad-onion",
-            Invalid::Invite(_) | Invalid::Name(_) | Invalid::RequestTooLong(_) => "bad-value",
+            Invalid::Onion(_) => Code::BadOnion,
+            Invalid::Invite(_) | Invalid::Name(_) | Invalid::RequestTooLong(_) => Code::BadValue,
         };
         Self::new(code, invalid.to_string())
     }
@@ -167,21 +168,21 @@ fn number(msg: &str) -> Result<Option<u32>, Rejected> {
         "" => Ok(None),
         number => match number.parse() {
             Ok(count) => Ok(Some(count)),
-            Err(_) => Err(Rejected::new("bad-value", "\"msg\" must be the number of messages")),
+            Err(_) => Err(Rejected::new(Code::BadValue, "\"msg\" must be the number of messages")),
         },
     }
 }
 
 fn message(msg: &str) -> Result<MessageId, Rejected> {
     let text = "\"msg\" must be the message's id, 32 hexadecimal digits as HISTORY shows it under \"mid\"";
-    msg.trim().parse().map_err(|_| Rejected::new("bad-value", text))
+    msg.trim().parse().map_err(|_| Rejected::new(Code::BadValue, text))
 }
 
 fn wait_of(wait: Option<&str>, timeout: Option<u64>) -> Result<Option<u64>, Rejected> {
     match wait {
         None => Ok(None),
         Some("delivered") => Ok(Some(verbs::wait_s(timeout))),
-        Some(_) => Err(Rejected::new("bad-value", "\"wait\" can only be \"delivered\"")),
+        Some(_) => Err(Rejected::new(Code::BadValue, "\"wait\" can only be \"delivered\"")),
     }
 }
 
@@ -191,21 +192,21 @@ fn invite(msg: &str) -> Result<i64, Rejected> {
         hours => hours.parse().ok(),
     };
     let text = || format!("\"msg\" must be hours, 1 to {INVITE_MAX_H}");
-    hours.and_then(verbs::invite_ms).ok_or_else(|| Rejected::new("bad-value", text()))
+    hours.and_then(verbs::invite_ms).ok_or_else(|| Rejected::new(Code::BadValue, text()))
 }
 
 fn hidden(msg: &str) -> Result<bool, Rejected> {
     match msg {
         "offline" => Ok(true),
         "online" => Ok(false),
-        _ => Err(Rejected::new("bad-value", "\"msg\" must be \"offline\" or \"online\"")),
+        _ => Err(Rejected::new(Code::BadValue, "\"msg\" must be \"offline\" or \"online\"")),
     }
 }
 
 fn unknown(cmd: &str) -> Rejected {
     match cmd {
-        "RECV" => Rejected::new("not-a-command", "RECV is for peers, which have a door of their own"),
-        "END" | "ERR" => Rejected::new("not-a-command", format!("{cmd} is a reply, not a command")),
+        "RECV" => Rejected::new(Code::NotACommand, "RECV is for peers, which have a door of their own"),
+        "END" | "ERR" => Rejected::new(Code::NotACommand, format!("{cmd} is a reply, not a command")),
         other => {
             // The name goes back only as far as a name can be long.
             let name: String = other.chars().take(NAME_CHARS).collect();
@@ -213,7 +214,7 @@ fn unknown(cmd: &str) -> Rejected {
                 "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY CANCEL CONTACTS ADD REQUESTS ACCEPT \
                  REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR LEGACY STATUS EXIT"
             );
-            Rejected::new("unknown-command", text)
+            Rejected::new(Code::UnknownCommand, text)
         }
     }
 }
@@ -225,7 +226,7 @@ mod tests {
 
     const PEER: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
-    fn parse(cmd: &str, id: &str, msg: &str) -> Result<Command, &'static str> {
+    fn parse(cmd: &str, id: &str, msg: &str) -> Result<Command, Code> {
         let object = serde_json::json!({ "cmd": cmd, "id": id, "msg": msg }).to_string();
         Command::parse(Request::parse(object.as_bytes()).unwrap()).1.map_err(|rejected| rejected.code)
     }
@@ -237,13 +238,13 @@ mod tests {
         let names: Vec<_> = names.split(' ').collect();
         assert_eq!(names.len(), 20);
         for name in &names {
-            assert_ne!(parse(name, PEER, ""), Err("unknown-command"), "{name}");
+            assert_ne!(parse(name, PEER, ""), Err(Code::UnknownCommand), "{name}");
         }
         for other in ["HELLO", "WHOAMI", "host", "", "CHECK"] {
-            assert_eq!(parse(other, PEER, ""), Err("unknown-command"), "{other}");
+            assert_eq!(parse(other, PEER, ""), Err(Code::UnknownCommand), "{other}");
         }
         for reply in ["RECV", "END", "ERR"] {
-            assert_eq!(parse(reply, PEER, ""), Err("not-a-command"), "{reply}");
+            assert_eq!(parse(reply, PEER, ""), Err(Code::NotACommand), "{reply}");
         }
     }
 
@@ -268,7 +269,7 @@ mod tests {
             ("ADD", "torchat:x", "", "bad-value"),
             ("ADD", "x", "", "bad-onion"),
         ] {
-            assert_eq!(parse(cmd, id, msg), Err(code), "{cmd} {id} {msg}");
+            assert_eq!(parse(cmd, id, msg), Err(Code::of(code)), "{cmd} {id} {msg}");
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::Handle;
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::finder::Framing;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::{json, limits};
@@ -70,7 +71,7 @@ pub(crate) async fn run(
             Some(Found::Request { bytes, framing, .. }) => (bytes, framing),
             Some(Found::Bad { error, framing }) => {
                 take(handle, &mut lease).await;
-                let reply = Reply::error("bad-object", "", error.to_string(), 0);
+                let reply = Reply::error(Code::BadObject, "", error.to_string(), 0);
                 let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
@@ -85,7 +86,7 @@ pub(crate) async fn run(
         let request = match Request::parse(&bytes) {
             Ok(request) => request,
             Err(error) => {
-                let reply = Reply::error("bad-object", "", format!("bad request: {error}"), 0);
+                let reply = Reply::error(Code::BadObject, "", format!("bad request: {error}"), 0);
                 let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
@@ -107,7 +108,7 @@ pub(crate) async fn run(
         let access = match visitor.access() {
             Ok(access) => access,
             Err(error) => {
-                let reply = Reply::error("not-authenticated", &request.id, error.message, request.portno);
+                let reply = Reply::error(Code::NotAuthenticated, &request.id, error.message, request.portno);
                 let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
@@ -166,11 +167,11 @@ fn wants_api(request: &Request, bytes: &[u8], framing: Framing) -> Wants {
     match json::from_slice::<Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
         Ok(Wanted { api: None }) => Wants::Classic,
         Ok(_) if framing == Framing::Digits => {
-            error("bad-value", "API 1 has one object a line: connect again and begin with a plain object".into())
+            error(Code::BadValue, "API 1 has one object a line: connect again and begin with a plain object".into())
         }
         Ok(Wanted { api: Some(1) }) => Wants::Api,
-        Ok(Wanted { api: Some(other) }) => error("unsupported-api", api::unsupported(other).message),
-        Err(_) => error("bad-value", "\"api\" must be the number of a version: this daemon speaks API 1".into()),
+        Ok(Wanted { api: Some(other) }) => error(Code::UnsupportedApi, api::unsupported(other).message),
+        Err(_) => error(Code::BadValue, "\"api\" must be the number of a version: this daemon speaks API 1".into()),
     }
 }
 

@@ -11,6 +11,7 @@ use torchat_core::input::ContactChange;
 use torchat_engine::LegacyLease;
 use torchat_engine::handle::{Handle, HistoryLine, Lease, Refusal};
 use torchat_protocol::control::api::COMMANDS;
+use torchat_protocol::control::code::Code;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
 
@@ -75,9 +76,9 @@ pub(crate) async fn execute(context: &Context, gate: &Gate, access: &Access, req
     let (echo, command) = Command::parse(request);
     let named = audited.and_then(|_| parse_local_onion(&echo.id).ok());
     if !access.is_classic() {
-        let (code, text) = ("not-allowed", "the classic contract is for the daemon's own user: begin with HELLO");
+        let (code, text) = (Code::NotAllowed, "the classic contract is for the daemon's own user: begin with HELLO");
         if let Some(row) = audited {
-            gate.audit_refusal(access, row.name, named.as_ref(), code);
+            gate.audit_refusal(access, row.name, named.as_ref(), code.as_str());
         }
         return echo.reject(Rejected::new(code, text)).into();
     }
@@ -89,7 +90,7 @@ pub(crate) async fn execute(context: &Context, gate: &Gate, access: &Access, req
     // In a task of its own: what is begun is done, and not left half done when the connection breaks.
     let task = tokio::spawn(async move {
         let outcome = run(&context, &echo, command).await;
-        begun.end(outcome.reply.code().unwrap_or("ok"));
+        begun.end(outcome.reply.code().as_ref().map_or("ok", Code::as_str));
         outcome
     });
     task.await.unwrap_or_else(|_| lost.reject((&Refusal::Stopping).into()).into())
@@ -147,7 +148,7 @@ async fn send(context: &Context, echo: &Echo, to: PeerId, text: String, wait: Op
     if let Some(seconds) = wait
         && let Err(NotDelivered { why, queued }) = verbs::delivered(&context.handle, to, mid, seconds).await
     {
-        let reply = Reply::error("not-delivered", to.onion(), why, echo.portno);
+        let reply = Reply::error(Code::NotDelivered, to.onion(), why, echo.portno);
         return Ok(reply.with("mid", mid.to_string()).with("queued", queued));
     }
     Ok(echo.reply_about(context.own.as_str(), "END", ""))

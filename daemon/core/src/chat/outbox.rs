@@ -343,7 +343,7 @@ impl Outbox {
         let mut count = 0;
         for pending in self.pending.iter().take(inflight.max(1)).skip(flying) {
             bytes += cost(pending);
-            // One message always fits, or a peer that announces a tiny credit, or none at all, would stop its lane for ever.
+            // One message always fits, or a peer that announces a tiny credit, or none at all, would stop its lane forever.
             if bytes > credit && flying as u64 + count > 0 {
                 break;
             }

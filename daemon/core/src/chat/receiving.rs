@@ -85,7 +85,7 @@ pub(crate) enum Received {
     Done,
     /// Its lane has moved on. This is to be written, behind what makes the peer a contact, and then acknowledged.
     Store(Op),
-    /// Nothing is stored; so many bytes of text came for nothing, see [`Receiving::waste`].
+    /// Nothing is stored; this many bytes of text came for nothing, see [`Receiving::waste`].
     Wasted(u64),
     /// The same, and a number is missing: the link's first gap, so where the lanes stand is to be said.
     Gap(u64),
@@ -221,7 +221,7 @@ impl Receiving {
     }
 
     /// Whether so much more would be more than may be unread. Where nothing is unread one message fits, however small the quota is:
-    /// else a long one would stop its lane for ever.
+    /// else a long one would stop its lane forever.
     fn is_full(&mut self, policy: &Policy, from: From, more: u64) -> bool {
         let over = |unread: u64, most: u64| unread > 0 && unread.saturating_add(more) > most;
         let of_peer = self.peers.get(&from.peer).map_or(0, |inbox| inbox.unread_bytes);
@@ -346,5 +346,91 @@ impl Receiving {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.peers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Account, Tariff};
+    use crate::turn::tests::{START, decide, peer};
+    use torchat_protocol::id::MessageId;
+
+    const LANE: LaneId = LaneId([3; 8]);
+    const LINK: LinkId = LinkId(1);
+
+    struct Bench {
+        receiving: Receiving,
+        account: Account,
+        policy: Policy,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let mut receiving = Receiving::default();
+            receiving.link_up(LINK);
+            Self { receiving, account: Account::new(Tariff::default()), policy: Policy::default() }
+        }
+
+        fn says(&mut self, seq: u64, prev: Chain, text: &str) -> Received {
+            let from = From { link: LINK, peer: peer(1), contact: true, accepted: true };
+            let body = Body::Text { text: text.to_owned() };
+            let recv = Recv { lane: LANE, seq, prev, mid: MessageId([9; 16]), sent: 0, body };
+            let Self { receiving, account, policy } = self;
+            decide(START, policy, |ctx| {
+                let mut payer = account.payer(ctx.now, peer(1), true);
+                receiving.recv(ctx, &mut payer, from, recv)
+            })
+            .0
+        }
+
+        fn acknowledged(&mut self) -> usize {
+            let Self { receiving, policy, .. } = self;
+            decide(START, policy, |ctx| receiving.acknowledge(ctx, |_| Some(peer(1)))).1.effects.len()
+        }
+    }
+
+    #[test]
+    fn only_the_next_number_with_the_right_digest_is_stored_and_a_repetition_is_acknowledged() {
+        let mut bench = Bench::new();
+        assert!(matches!(bench.says(1, Chain::EMPTY, "one"), Received::Store(_)));
+        assert_eq!(bench.acknowledged(), 1);
+        assert_eq!(bench.says(1, Chain::EMPTY, "one"), Received::Done);
+        assert_eq!(bench.acknowledged(), 1, "the first acknowledgement may have been lost");
+        assert_eq!(bench.says(2, Chain::EMPTY, "two"), Received::Wasted(3), "another history");
+        assert_eq!(bench.acknowledged(), 1, "it is told where the lane stands");
+    }
+
+    #[test]
+    fn a_gap_is_told_once_until_something_is_stored() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.says(5, Chain::EMPTY, "five"), Received::Gap(4));
+        assert_eq!(bench.says(6, Chain::EMPTY, "six"), Received::Wasted(3));
+        assert!(matches!(bench.says(1, Chain::EMPTY, "one"), Received::Store(_)));
+        assert_eq!(bench.says(9, Chain::EMPTY, "nine"), Received::Gap(4));
+    }
+
+    #[test]
+    fn what_is_full_waits_until_half_of_it_is_read() {
+        let mut bench = Bench::new();
+        bench.policy.unread_bytes_per_peer = 2 * ROW_BYTES;
+        assert!(matches!(bench.says(1, Chain::EMPTY, "one"), Received::Store(_)));
+        let chain = Chain::EMPTY.next(MessageId([9; 16]));
+        assert_eq!(bench.says(2, chain, &"x".repeat(600)), Received::Wasted(600));
+        assert_eq!(bench.receiving.counts().unread_full, 1);
+        let Bench { receiving, policy, .. } = &mut bench;
+        assert_eq!(receiving.unchoke(|_| true), []);
+        receiving.freed(policy, &peer(1), ROW_BYTES + 3, |_| true);
+        assert!(receiving.is_unchoke_due());
+        assert_eq!(receiving.unchoke(|_| true), [LINK]);
+    }
+
+    #[test]
+    fn more_than_twice_the_credit_for_nothing_is_too_much() {
+        let mut bench = Bench::new();
+        let most = 2 * limits::RECEIVE_CREDIT_BYTES;
+        assert!(bench.receiving.waste(LINK, most - 2 * ENVELOPE_BYTES));
+        assert!(bench.receiving.waste(LINK, 0));
+        assert!(!bench.receiving.waste(LINK, 0));
     }
 }

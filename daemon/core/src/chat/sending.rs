@@ -497,7 +497,7 @@ impl Sending {
             let Some(flow) = self.links.get_mut(&id) else { continue };
             let first = match flow.next {
                 // A HELLO of one link may be older than an acknowledgement on another: what was acknowledged meanwhile is
-                // not sent again (found by seed 2502002909, whose link stood still for ever).
+                // not sent again (found by seed 2502002909, whose link stood still forever).
                 Some(next) => next.max(out.acked() + 1),
                 // The lane is younger than the peer's HELLO.
                 None if out.acked() == 0 && !flow.lanes.iter().any(|s| s.lane == out.lane()) => 1,
@@ -531,7 +531,7 @@ fn pump_lane(ctx: &mut Context<'_>, account: &mut Account, out: &mut Outbox, flo
     let Way { peer, first, .. } = way;
     let now_ms = ctx.now.mono_ms;
     let wanted = out.sendable(first, flow.inflight, flow.credit);
-    // What was said before, in this run, is paid for by whoever makes us say it again.
+    // What was said before, in this run, is paid for by the peer that makes us say it again.
     let (count, resent) = out.affordable(first, wanted, account.left(now_ms, &peer, Kind::Resent));
     if resent > 0 {
         account.pay(now_ms, peer, Kind::Resent, resent);

@@ -4,7 +4,7 @@ use snow::TransportState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder};
 
-/// After so many records the key of a direction changes, at both ends alike.
+/// After how many records the key of a direction changes, at both ends alike.
 const REKEY_AFTER: u64 = 1 << 16;
 
 /// Why a link ends.

@@ -16,7 +16,7 @@ pub enum ChatInput {
         text: String,
         /// The key that the client gave it. That it is new was checked before.
         client: Option<String>,
-        /// It fails if it is not delivered within so many milliseconds; at most what the policy says.
+        /// It fails if it is not delivered within this time in milliseconds; at most what the policy says.
         expire_ms: Option<i64>,
     },
     /// A client has taken a message.
@@ -36,7 +36,7 @@ pub enum ChatInput {
         peer: PeerId,
         /// The last row.
         upto: i64,
-        /// So many at most.
+        /// How many at most.
         limit: u32,
     },
     /// A client takes a message back that is not delivered.

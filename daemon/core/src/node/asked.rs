@@ -45,7 +45,7 @@ impl Parts {
             return;
         }
         if !self.contacts.is_contact(&peer) {
-            // Whoever is written to may answer.
+            // The receiver of a message may answer.
             self.make_contact(ctx, peer);
             self.introduce_all(ctx, peer);
         }

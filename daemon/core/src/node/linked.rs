@@ -18,7 +18,7 @@ use torchat_protocol::message::{ByeReason, ContactRes, ContactState, Hello, Limi
 /// The program's name in HELLO.
 const APP: &str = "torchatd";
 
-/// The feature of HELLO of those to whom every byte is a sign of life, and who show one while they take something long.
+/// The feature in HELLO of daemons that take every byte as a sign of life, and show one while they take something long.
 pub(super) const LIFE: &str = "life";
 
 /// What the others know of a link.

@@ -69,7 +69,7 @@ impl Parts {
         if self.dialling.running() > 0 {
             ctx.act(Effect::Network(NetworkEffect::DropDials));
         }
-        // Whoever answers is still there. The others are dialled when their link is given up, after its own pause.
+        // Those that answer are still there. The others are dialled when their link is given up, after its own pause.
         self.links.ask_all(ctx);
         // Pauses of before the sleep say nothing now. Spread like at the start: no storm.
         let links = &self.links;

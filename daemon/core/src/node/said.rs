@@ -68,7 +68,7 @@ impl Parts {
         match received {
             Received::Done => {}
             Received::Store(op) => {
-                // A lane is kept of contacts only, so whoever's first number is a skipped one becomes a contact as by a
+                // A lane is kept of contacts only, so a peer whose first number is a skipped one becomes a contact as by a
                 // message. Else a restart would forget the lane, and the number be marked as a lost message.
                 if !from.contact {
                     self.make_contact(ctx, from.peer);

@@ -3,7 +3,7 @@
 use super::{Node, Parts};
 use crate::account::Kind;
 use crate::time::Now;
-use crate::view::{ContactView, Counters, NodeStatus, PeerStatus, RequestView};
+use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, RequestView};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 impl Node {
@@ -18,7 +18,7 @@ impl Node {
             queued: parts.chat.sending.queued(peer),
             linked: !parts.links.is_unlinked(peer),
             next_dial_in_ms: self.next_dial_in_ms(peer, mono_ms),
-            reason: self.reason(peer).unwrap_or_default(),
+            obstacle: self.obstacle_of_owed(peer),
         };
         NodeStatus {
             links: parts.links.count_open(),
@@ -36,28 +36,28 @@ impl Node {
         }
     }
 
-    /// Why this peer's messages are not delivered, in a sentence. `None` when nothing waits.
+    /// What keeps this peer's messages. `None` when nothing waits.
     #[must_use]
-    pub fn reason(&self, peer: &PeerId) -> Option<String> {
-        let Parts { contacts, dialling, links, chat, .. } = &self.parts;
-        if !chat.sending.owes(peer) {
-            return None;
-        }
+    pub fn obstacle(&self, peer: &PeerId) -> Option<Obstacle> {
+        self.parts.chat.sending.owes(peer).then(|| self.obstacle_of_owed(peer))
+    }
+
+    fn obstacle_of_owed(&self, peer: &PeerId) -> Obstacle {
+        let Parts { contacts, dialling, links, .. } = &self.parts;
         let (asking, linked) = (dialling.is_asking(peer), !links.is_unlinked(peer));
-        Some(if contacts.is_waiting(peer) && !asking {
-            "the peer has not accepted you as a contact yet".to_owned()
+        if contacts.is_waiting(peer) && !asking {
+            Obstacle::NotAccepted
         } else if asking && linked {
-            "asking the peer to accept you as a contact".to_owned()
+            Obstacle::Asking
         } else if linked {
-            "sent, the peer has not confirmed it yet".to_owned()
+            Obstacle::NotConfirmed
         } else if !self.conditions.network_usable {
-            "Tor is not ready yet".to_owned()
+            Obstacle::NoNetwork
         } else if dialling.is_running(peer) {
-            "connecting to the peer".to_owned()
+            Obstacle::Connecting
         } else {
-            let why = dialling.reason(peer).unwrap_or("not tried yet");
-            format!("no connection to the peer ({why}), {} tries so far", dialling.attempts(peer))
-        })
+            Obstacle::NoConnection { why: dialling.reason(peer).map(str::to_owned), tries: dialling.attempts(peer) }
+        }
     }
 
     /// Milliseconds until the next dial of this peer, at the given time of the monotonic clock. `None`: none is planned.

@@ -20,7 +20,7 @@ use crate::input::{Answer, ChatInput, ContactChange, ContactInput, DialFailure, 
 use crate::op::{ChatOp, ContactOp, Op};
 use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::{Intro, PeerSnapshot};
-use crate::view::Counters;
+use crate::view::{Counters, Trouble};
 use std::collections::BTreeMap;
 use torchat_protocol::id::{Chain, LaneId, MessageId, parse_onion};
 use torchat_protocol::message::{Bye, ByeReason, ContactReq, Hello, LaneState, Limits, PeerMessage, Skip, SkipReason};
@@ -114,15 +114,21 @@ impl Bench {
         sizes.into_iter().max().unwrap()
     }
 
-    fn link(&mut self, link: LinkId, epoch: u32) -> Turn {
-        self.turn([Input::Link(LinkInput::Up { link, peer: self.peer, outgoing: false, binding: [0; 32], epoch })])
+    fn link(&mut self, link: u64, epoch: u32) -> Turn {
+        self.turn([Input::Link(LinkInput::Up {
+            link: LinkId(link),
+            peer: self.peer,
+            outgoing: false,
+            binding: [0; 32],
+            epoch,
+        })])
     }
 
-    fn hello(&mut self, link: LinkId, run: Option<u8>, met: Option<u8>) -> Turn {
+    fn hello(&mut self, link: u64, run: Option<u8>, met: Option<u8>) -> Turn {
         let limits = Limits { msg: 65_536, inflight: 64, credit: 1 << 20 };
         let [run, met] = [run, met].map(|n| n.map(|n| RunId([n; 8])));
         let hello = Hello { app: "torchatd".into(), v: 1, features: vec![], lanes: vec![], limits, run, met };
-        self.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Hello(hello) })])
+        self.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::Hello(hello) })])
     }
 }
 
@@ -150,7 +156,7 @@ fn a_run_is_written_down_before_a_peer_hears_of_it() {
     assert!(known.contains(&hello.run.unwrap()) && known.contains(&RunId([7; 8])));
     assert_eq!(hello.met, None, "nothing was met yet");
     bench.hello(1, Some(3), None);
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
 }
 
@@ -166,13 +172,13 @@ fn a_new_run_is_told_of_the_one_before_until_it_has_heard() {
     };
     assert!(asked(&bench.hello(1, Some(4), None)).is_some());
     // The link goes before the answer: perhaps the HELLO was lost with it.
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
     let nonce = asked(&bench.hello(2, Some(4), None)).unwrap();
-    let heard = bench.turn([Input::Link(LinkInput::Message { link: 2, message: PeerMessage::Pong(nonce) })]);
+    let heard = bench.turn([Input::Link(LinkInput::Message { link: LinkId(2), message: PeerMessage::Pong(nonce) })]);
     let met = |op: &&Op| matches!(op, Op::Contacts(ContactOp::Met { run: Some(run), .. }) if *run == RunId([4; 8]));
     assert_eq!(heard.ops.iter().filter(met).count(), 1);
-    bench.turn([Input::Link(LinkInput::Down { link: 2, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: String::new() })]);
     assert_eq!(said_hello(&bench.link(3, 1)).met, Some(RunId([4; 8])));
     assert_eq!(asked(&bench.hello(3, Some(4), None)), None, "nothing new");
 }
@@ -187,7 +193,7 @@ fn a_run_that_the_store_took_not_is_not_spoken_of() {
 
 #[test]
 fn a_stranger_learns_neither_runs_nor_lanes() {
-    // Somebody of whom we know all that there is to tell: a contact of before.
+    // A peer of which we know all that there is to tell: a contact of before.
     let lane = LaneState { lane: LaneId([5; 8]), hwm: 3, chain: Chain([6; 16]) };
     let told = |contact: bool, blocked: bool| {
         let mut bench = Bench::new(|row, _| {
@@ -224,16 +230,18 @@ fn an_older_copy_of_a_contact_is_turned_away_and_told_so() {
     let turn = bench.link(1, 5);
     assert!(turn.ops.iter().any(|op| matches!(op, Op::Contacts(ContactOp::Met { epoch: 5, .. }))), "{:?}", turn.ops);
     let turn = bench.link(2, 4);
-    assert!(turn.effects.contains(&Effect::Link(LinkEffect::Close { link: 2, bye: Some(ByeReason::Superseded) })));
+    assert!(
+        turn.effects.contains(&Effect::Link(LinkEffect::Close { link: LinkId(2), bye: Some(ByeReason::Superseded) }))
+    );
     assert_eq!(notices(&turn), [Notice::OldCopyOfPeer(bench.peer)]);
     assert!(
-        !turn.effects.iter().any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: 2, .. }))),
+        !turn.effects.iter().any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: LinkId(2), .. }))),
         "it gets no word of ours"
     );
     assert_eq!(notices(&bench.link(3, 5)), []);
     // The other side of it.
     let bye = PeerMessage::Bye(Bye { why: ByeReason::Superseded });
-    let turn = bench.turn([Input::Link(LinkInput::Message { link: 3, message: bye })]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: LinkId(3), message: bye })]);
     assert_eq!(notices(&turn), [Notice::Superseded { peer: bench.peer, say: 1 }]);
 }
 
@@ -257,8 +265,8 @@ fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
     let mut bench = Bench::new(|_, _| {});
     bench.link(1, 1);
     bench.turn([
-        Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) }),
-        Input::Link(LinkInput::Down { link: 1, reason: String::new() }),
+        Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) }),
+        Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() }),
     ]);
     assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
 }
@@ -274,7 +282,7 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     bench.hello(1, None, None);
     let st = torchat_protocol::message::ContactState::Accepted;
     let accepted = PeerMessage::ContactRes(torchat_protocol::message::ContactRes { st });
-    bench.turn([Input::Link(LinkInput::Message { link: 1, message: accepted })]);
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: accepted })]);
     bench.turn([Input::Chat(ChatInput::Send {
         request: 1,
         peer: bench.peer,
@@ -286,7 +294,7 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     let chain = bench.outbox().chain_before(2).unwrap();
     let lane = bench.outbox().lane();
     let ack = PeerMessage::Ack(LaneState { lane, hwm: 1, chain });
-    bench.turn([Input::Link(LinkInput::Message { link: 1, message: ack })]);
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: ack })]);
     assert_eq!(closes(&bench.pass(4 * SECOND)), 0);
     assert_eq!(closes(&bench.pass(2 * SECOND)), 1, "5 s after the last word");
 }
@@ -304,7 +312,13 @@ fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     bench.pass(40 * SECOND);
     assert_eq!(bench.node.parts.dialling.running(), 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
-    bench.turn([Input::Link(LinkInput::Up { link: 9, peer: other, outgoing: false, binding: [0; 32], epoch: 1 })]);
+    bench.turn([Input::Link(LinkInput::Up {
+        link: LinkId(9),
+        peer: other,
+        outgoing: false,
+        binding: [0; 32],
+        epoch: 1,
+    })]);
     // The wall clock went on, the monotonic one stood still.
     bench.now.wall_ms += 8 * 3_600_000;
     let turn = bench.turn([]);
@@ -312,12 +326,12 @@ fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     assert!(
         turn.effects
             .iter()
-            .any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: 9, message: PeerMessage::Ping(_) })))
+            .any(|e| matches!(e, Effect::Link(LinkEffect::Say { link: LinkId(9), message: PeerMessage::Ping(_) })))
     );
     assert_eq!(notices(&turn), [Notice::Woke(8 * HOUR)]);
     // No answer within 10 s: the link is given up.
     let effects = bench.pass(11 * SECOND);
-    assert!(effects.contains(&Effect::Link(LinkEffect::Close { link: 9, bye: None })));
+    assert!(effects.contains(&Effect::Link(LinkEffect::Close { link: LinkId(9), bye: None })));
     // The process was stopped: both clocks went on.
     bench.now.wall_ms += 10 * 60_000;
     bench.now.mono_ms += 10 * MINUTE;
@@ -375,12 +389,13 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
     let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
     assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
-    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("a new Tor client"));
+    let trouble = bench.node.status(bench.now.mono_ms).health.trouble();
+    assert!(matches!(trouble, Some(Trouble::NothingGetsThrough { renewals: 1.., .. })), "{trouble:?}");
     let effects = bench.pass_with(2 * HOUR, DialFailure::NoNetwork);
     assert_eq!(replaced(&effects), 1);
     assert!(renewals(&effects) < 60, "ever more seldom: {}", renewals(&effects));
     bench.link(1, 1);
-    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None, "one link mends it");
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.trouble(), None, "one link mends it");
 }
 
 #[test]
@@ -419,7 +434,8 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
     })]);
     let effects = bench.pass_with(40 * MINUTE, DialFailure::PeerDown);
     assert!(checks(&effects) > 30, "again every minute or less");
-    assert!(bench.node.status(bench.now.mono_ms).health.sentence().unwrap().contains("cannot reach"));
+    let trouble = bench.node.status(bench.now.mono_ms).health.trouble();
+    assert!(matches!(trouble, Some(Trouble::Unreachable { .. })), "{trouble:?}");
     assert_eq!(
         count(&effects, |e| *e == Effect::Network(NetworkEffect::Replace)),
         1,
@@ -427,7 +443,7 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
     );
     // Somebody else's link is as good as a check.
     bench.link(1, 1);
-    assert_eq!(bench.node.status(bench.now.mono_ms).health.sentence(), None);
+    assert_eq!(bench.node.status(bench.now.mono_ms).health.trouble(), None);
 }
 
 #[test]
@@ -453,7 +469,7 @@ fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
 }
 
 /// What a stranger is told, and when, from its link to the link's end.
-fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
+fn told(bench: &mut Bench, link: u64, text: &str) -> Vec<(u64, Effect)> {
     let begun = bench.now.mono_ms;
     let mut told = Vec::new();
     let mut note = |bench: &Bench, turn: Turn| {
@@ -469,7 +485,8 @@ fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
     let hello = bench.hello(link, None, None);
     note(bench, hello);
     let asked = ContactReq { nick: "eve".into(), text: text.into(), invite: None };
-    let asked = bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactReq(asked) })]);
+    let asked =
+        bench.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::ContactReq(asked) })]);
     note(bench, asked);
     for _ in 0..40 {
         bench.now.mono_ms += SECOND;
@@ -477,7 +494,7 @@ fn told(bench: &mut Bench, link: LinkId, text: &str) -> Vec<(u64, Effect)> {
         let turn = bench.turn([]);
         note(bench, turn);
     }
-    bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
     told
 }
 
@@ -518,7 +535,7 @@ fn a_stranger_whose_first_message_was_taken_back_becomes_a_contact_where_strange
     bench.link(1, 1);
     bench.hello(1, None, None);
     let skip = Skip { lane: LaneId([5; 8]), to: 1, chain: Chain([6; 16]), why: SkipReason::Withdrawn };
-    let turn = bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Skip(skip) })]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Skip(skip) })]);
     // The store gives the lanes of contacts back, so it must know the contact before the peer hears that its number counts.
     let contact = turn.ops.iter().position(|op| matches!(op, Op::Contacts(ContactOp::Add { .. })));
     let skipped = turn.ops.iter().position(|op| matches!(op, Op::Chat(ChatOp::Skip { to: 1, .. })));
@@ -535,13 +552,13 @@ fn a_flood_of_requests_is_bounded_and_counted() {
         (key[0], key[1]) = (a, b);
         PeerId::from_key(key).ok()
     });
-    let mut ask = |bench: &mut Bench, link: LinkId| {
+    let mut ask = |bench: &mut Bench, link: u64| {
         let peer = keys.next().unwrap();
         let asked = ContactReq { nick: String::new(), text: "x".repeat(500), invite: None };
         bench.turn([
-            Input::Link(LinkInput::Up { link, peer, outgoing: false, binding: [0; 32], epoch: 1 }),
-            Input::Link(LinkInput::Message { link, message: PeerMessage::ContactReq(asked) }),
-            Input::Link(LinkInput::Down { link, reason: String::new() }),
+            Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: false, binding: [0; 32], epoch: 1 }),
+            Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::ContactReq(asked) }),
+            Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() }),
         ]);
     };
     for link in 0..500 {
@@ -566,13 +583,13 @@ fn a_stranger_that_writes_on_is_thrown_out_and_counted_once() {
         let (lane, mid) = (LaneId([1; 8]), MessageId([2; 16]));
         let recv =
             torchat_protocol::message::Recv { lane, seq, prev: torchat_protocol::id::Chain::EMPTY, mid, sent: 0, body };
-        Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })
+        Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Recv(recv) })
     };
     let flood = bench.turn((1..=100).map(recv));
     let byes = |turn: &Turn| {
         turn.effects.iter().filter(|e| matches!(e, Effect::Link(LinkEffect::Close { .. }))).cloned().collect::<Vec<_>>()
     };
-    assert_eq!(byes(&flood), [Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Limit) })]);
+    assert_eq!(byes(&flood), [Effect::Link(LinkEffect::Close { link: LinkId(1), bye: Some(ByeReason::Limit) })]);
     // What was on its way when the link was closed.
     let rest = bench.turn((101..=200).map(recv));
     assert_eq!((byes(&rest), rest.ops), (vec![], vec![]));

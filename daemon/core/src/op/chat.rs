@@ -132,7 +132,7 @@ pub enum ChatOp {
         peer: PeerId,
         /// The last row.
         upto: i64,
-        /// So many at most, the oldest ones: a turn stays short.
+        /// How many at most, the oldest ones: a turn stays short.
         limit: u32,
     },
 }

@@ -39,7 +39,7 @@ pub enum LogOp {
     },
     /// Something that the user should know. Only for the event log.
     Notice {
-        /// Whom it is about.
+        /// The peer that it is about.
         peer: Option<PeerId>,
         /// In words.
         sentence: String,

@@ -3,7 +3,7 @@
 use super::{NOW_S, client, compare, server};
 use serde_json::{Value, json};
 use torchat_core::effect::{ChatEffect, Effect, LinkEffect};
-use torchat_core::input::{Answer, ChatInput, Input, LinkInput, NetworkInput};
+use torchat_core::input::{Answer, ChatInput, Input, LinkId, LinkInput, NetworkInput};
 use torchat_core::node::Node;
 use torchat_core::op::{ChatOp, Op};
 use torchat_core::policy::Policy;
@@ -108,11 +108,17 @@ impl Talk {
     }
 
     fn hear(&mut self, message: PeerMessage) -> Vec<PeerMessage> {
-        self.turn(Input::Link(LinkInput::Message { link: 1, message }))
+        self.turn(Input::Link(LinkInput::Message { link: LinkId(1), message }))
     }
 
     fn link_up(&mut self) -> Vec<PeerMessage> {
-        self.turn(Input::Link(LinkInput::Up { link: 1, peer: self.peer, outgoing: false, binding: [3; 32], epoch: 1 }))
+        self.turn(Input::Link(LinkInput::Up {
+            link: LinkId(1),
+            peer: self.peer,
+            outgoing: false,
+            binding: [3; 32],
+            epoch: 1,
+        }))
     }
 
     /// Which of the texts a message has.

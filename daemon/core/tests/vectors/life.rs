@@ -3,7 +3,7 @@
 use super::{NOW_S, client, compare, server};
 use serde_json::{Value, json};
 use torchat_core::effect::{Effect, LinkEffect};
-use torchat_core::input::{ChatInput, Input, LinkInput};
+use torchat_core::input::{ChatInput, Input, LinkId, LinkInput};
 use torchat_core::node::Node;
 use torchat_core::policy::Policy;
 use torchat_core::snapshot::{PeerSnapshot, Snapshot};
@@ -51,7 +51,7 @@ impl Clocked {
     }
 }
 
-/// `flying`: a text of so many bytes is unacknowledged from the beginning on. `comes`: when bytes come, and of what: `part` of
+/// `flying`: a text of this many bytes is unacknowledged from the beginning on. `comes`: when bytes come, and of what: `part` of
 /// something long, `whole` for the rest of a message, `short` for bytes of neither.
 fn case(what: &str, features: &[&str], flying: usize, comes: &[(u64, &str)], until: u64) -> Value {
     let peer = server().peer_id();
@@ -64,21 +64,23 @@ fn case(what: &str, features: &[&str], flying: usize, comes: &[(u64, &str)], unt
     let features: Vec<String> = features.iter().map(|&feature| feature.to_owned()).collect();
     let hello =
         Hello { app: "other".into(), v: 1, features: features.clone(), lanes: vec![], limits, run: None, met: None };
-    let mut inputs = vec![Input::Link(LinkInput::Up { link: 1, peer, outgoing: false, binding: [3; 32], epoch: 1 })];
+    let mut inputs =
+        vec![Input::Link(LinkInput::Up { link: LinkId(1), peer, outgoing: false, binding: [3; 32], epoch: 1 })];
     if flying > 0 {
         let text = "x".repeat(flying);
         inputs.push(Input::Chat(ChatInput::Send { request: 1, peer, text, client: None, expire_ms: None }));
     }
     let accepted = PeerMessage::ContactRes(ContactRes { st: ContactState::Accepted });
     inputs.extend(
-        [PeerMessage::Hello(hello), accepted].map(|message| Input::Link(LinkInput::Message { link: 1, message })),
+        [PeerMessage::Hello(hello), accepted]
+            .map(|message| Input::Link(LinkInput::Message { link: LinkId(1), message })),
     );
     clocked.turn(inputs);
     for (at, bytes) in comes {
         clocked.pass(*at);
         clocked.turn(vec![match *bytes {
-            "whole" => Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Pong(Nonce { n: 0 }) }),
-            bytes => Input::Link(LinkInput::Heard { link: 1, unfinished: bytes == "part" }),
+            "whole" => Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Pong(Nonce { n: 0 }) }),
+            bytes => Input::Link(LinkInput::Heard { link: LinkId(1), unfinished: bytes == "part" }),
         }]);
     }
     clocked.pass(until);

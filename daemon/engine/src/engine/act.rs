@@ -50,8 +50,8 @@ impl Engine {
                     tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
                 }
                 Effect::Network(NetworkEffect::Replace) => self.ask_for_replacement(),
-                Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", notice.sentence()),
-                Effect::Notice(notice) => tracing::info!("{}", notice.sentence()),
+                Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", crate::words::notice(&notice)),
+                Effect::Notice(notice) => tracing::info!("{}", crate::words::notice(&notice)),
                 Effect::Chat(ChatEffect::TakenBack { peer, mids, why }) => {
                     let reason = match why {
                         SkipReason::Expired => "it waited too long",
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// The core has no other means left. Without leave of whoever runs the engine, it is only said.
+    /// The core has no other means left. Without leave of the program around the engine, it is only said.
     fn ask_for_replacement(&self) {
         if self.config.replaceable {
             tracing::warn!("nothing mends the way into the network: the process is replaced");

@@ -41,7 +41,7 @@ impl Engine {
             Some(_) => {}
         }
         if news.any {
-            self.outlook.send_modify(|version| *version += 1);
+            self.status_version.send_modify(|version| *version += 1);
         }
         let (mut told, mut remarked) = (0, 0);
         if self.writable {
@@ -49,7 +49,7 @@ impl Engine {
             ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
                 Effect::Notice(notice) => {
-                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: notice.sentence() }))
+                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: crate::words::notice(notice) }))
                 }
                 _ => None,
             }));
@@ -128,7 +128,7 @@ impl Engine {
         let full = error.trouble() == Trouble::Full && !matches!(error, StoreError::Unsure { .. });
         self.writable = false;
         self.health.set_trouble(Some(error.trouble()));
-        self.outlook.send_modify(|version| *version += 1);
+        self.status_version.send_modify(|version| *version += 1);
         self.unwritten_reads.extend(reads);
         if only_reads {
             let mut others = Vec::new();
@@ -143,7 +143,7 @@ impl Engine {
                     None => {}
                 }
             }
-            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay for ever.
+            // The node goes on, so what it has decided must happen: a link that it holds for closed would stay forever.
             self.act(others, Vec::new(), Facts::default());
             let mut node = lock(&self.node);
             node.resume(self.network_usable, false);

@@ -17,7 +17,7 @@ pub struct EngineConfig {
     pub dial: DialTimes,
     /// Incoming streams that have not proven who they are.
     pub unauthenticated_streams: usize,
-    /// Whoever runs the engine replaces the process when it ends with [`Ended::Replace`].
+    /// The program around the engine replaces the process when it ends with [`Ended::Replace`].
     pub replaceable: bool,
     /// Events that the log keeps.
     pub events_kept: u64,

@@ -5,7 +5,7 @@ use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput};
 use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
 
-/// What a turn has to tell whoever waits for news.
+/// What a turn has to tell programs that wait for news.
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) any: bool,
@@ -37,6 +37,6 @@ impl News {
             Effect::Network(NetworkEffect::Dial { peer, .. }) => Some(*peer),
             _ => None,
         });
-        self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.reason(&peer).is_some());
+        self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.obstacle(&peer).is_some());
     }
 }

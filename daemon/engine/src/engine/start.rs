@@ -85,7 +85,7 @@ impl Engine {
         let log = LogWriter::new(reader.log_edges()?);
         let clients = ClientIds::default();
         // From the clock, so that a number of the process before means another state.
-        let outlook = watch::Sender::new(world.clock.now().wall_ms.unsigned_abs());
+        let status_version = watch::Sender::new(world.clock.now().wall_ms.unsigned_abs());
         let handle = Handle {
             own,
             mailbox,
@@ -94,7 +94,7 @@ impl Engine {
             jobs: writer.jobs(),
             node: node.clone(),
             network: status.clone(),
-            outlook: outlook.subscribe(),
+            status_version: status_version.subscribe(),
             clock: world.clock.clone(),
             stop: stop.clone(),
             replace: replace.clone(),
@@ -147,7 +147,7 @@ impl Engine {
             waiters: HashMap::new(),
             clients,
             log,
-            outlook,
+            status_version,
             untold: Vec::new(),
             remarks,
             unwritten_reads: Vec::new(),

@@ -72,7 +72,7 @@ impl Consumers {
         match store.acknowledge(at_ms, &cursors) {
             Ok(moved) => {
                 for (ack, seq) in taken.into_iter().zip(moved) {
-                    // Before its answer: whoever has it must find its cursor there.
+                    // Before its answer: a program that has it must find its cursor there.
                     lock(&self.known).insert(ack.consumer, seq);
                     let _ = ack.reply.send(Ok(seq));
                 }

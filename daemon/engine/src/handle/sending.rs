@@ -4,6 +4,7 @@ use super::{Handle, Refusal, read};
 use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::MessageRow;
+use crate::words;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -18,7 +19,7 @@ const CLIENT_ID_BYTES: usize = 256;
 pub struct SendOptions {
     /// The same key again, within 30 days, is the same message. Keys of different programs must differ already.
     pub client_id: Option<String>,
-    /// Fails if it is not delivered within so many milliseconds; at most what the policy says, which is the default.
+    /// Fails if it is not delivered within this time in milliseconds; at most what the policy says, which is the default.
     pub expire_ms: Option<i64>,
 }
 
@@ -126,7 +127,7 @@ impl Handle {
     }
 
     /// Gives a text for a peer to the engine, and returns when the engine has it: before it is durable. Messages to one
-    /// peer get the order in which their calls returned, so whoever sends many need not wait for each. Only a request
+    /// peer get the order in which their calls returned, so a program that sends many need not wait for each. Only a request
     /// that waited while thousands of keys were committed is given to the engine once more, later than others.
     ///
     /// # Errors
@@ -171,7 +172,7 @@ impl Handle {
             Ok(Ok(_)) => DeliveryWait::Delivered,
             Ok(Err(refusal)) => DeliveryWait::NotYet { reason: refusal.to_string() },
             Err(_) => {
-                let reason = lock(&self.node).reason(&peer);
+                let reason = lock(&self.node).obstacle(&peer).map(|obstacle| words::obstacle(&obstacle));
                 DeliveryWait::NotYet { reason: reason.unwrap_or_else(|| "it is being confirmed".to_owned()) }
             }
         }

@@ -3,6 +3,7 @@
 use super::Handle;
 use crate::mailbox::lock;
 use crate::store::Trouble;
+use crate::words;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
@@ -12,15 +13,15 @@ use torchat_transport::NetworkStatus;
 
 impl Handle {
     /// The version of what STATUS says of the way into the network, of links and of dials. It grows also over restarts, as
-    /// long as the clock does; whoever compares should ask for another one rather than for a greater one.
+    /// long as the clock does; ask for another one rather than for a greater one.
     #[must_use]
-    pub fn outlook(&self) -> u64 {
-        *self.outlook.borrow()
+    pub fn status_version(&self) -> u64 {
+        *self.status_version.borrow()
     }
 
-    /// Waits until [`Handle::outlook`] is another version than this. Never ends when the engine has ended.
-    pub async fn outlook_changed(&self, from: u64) {
-        if self.outlook.clone().wait_for(|version| *version != from).await.is_err() {
+    /// Waits until [`Handle::status_version`] is another version than this. Never ends when the engine has ended.
+    pub async fn status_changed(&self, from: u64) {
+        if self.status_version.clone().wait_for(|version| *version != from).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -46,7 +47,7 @@ impl Handle {
                     "next_try_s": waiting.next_dial_in_ms.map(|ms| ms / 1000),
                     "peer": waiting.peer.onion(),
                     "queued": waiting.queued,
-                    "reason": waiting.reason,
+                    "reason": words::obstacle(&waiting.obstacle),
                 })
             })
             .collect();
@@ -57,7 +58,7 @@ impl Handle {
         let found = found.map(|sentence| json!({ "at_ms": self.started_ms, "peer": null, "sentence": sentence }));
         let notices = status.notices.iter().map(|n| {
             let peer = n.notice.peer().map(|peer| peer.onion());
-            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": n.notice.sentence() })
+            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": words::notice(&n.notice) })
         });
         let notices: Vec<_> = found.chain(notices).chain(of_network).collect();
         json!({
@@ -70,7 +71,7 @@ impl Handle {
             "reachable": {
                 "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
                 "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
-                "sentence": status.health.sentence(),
+                "sentence": words::health(&status.health),
             },
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
@@ -144,9 +145,9 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
     };
     let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
     let trouble =
-        status.health.sentence().filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
+        words::health(&status.health).filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
-    let warning = warning.map_or_else(String::new, |n| format!("; {}", n.notice.sentence()));
+    let warning = warning.map_or_else(String::new, |n| format!("; {}", words::notice(&n.notice)));
     let links = match status.links {
         1 => "1 link".to_owned(),
         n => format!("{n} links"),

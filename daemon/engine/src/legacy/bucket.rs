@@ -35,7 +35,7 @@ impl Bucket {
         self.lock().taken
     }
 
-    /// Everything up to a row is taken, whoever holds the oldest one. Returns up to which row it was before.
+    /// Everything up to a row is taken, also if somebody else holds the oldest one. Returns up to which row it was before.
     pub(crate) fn take_upto(&self, row: i64) -> i64 {
         let mut state = self.lock();
         let before = state.taken;
@@ -54,7 +54,7 @@ impl Bucket {
     }
 }
 
-/// The right to hand out the oldest message. Ends with the value, also when whoever waited for it left.
+/// The right to hand out the oldest message. Ends with the value, also when the program that waited for it left.
 #[derive(Debug)]
 pub(crate) struct Hold {
     bucket: Arc<Bucket>,

@@ -102,7 +102,7 @@ async fn admit(
     };
     drop(place);
     match &result {
-        // Whoever proves who it is, or brings what an old daemon may bring, has used its circuit well.
+        // A caller that proves who it is, or brings what an old daemon may bring, has used its circuit well.
         Some(Ok(Ok(Arrival::Peer(_) | Arrival::Legacy(_, Ok(_))))) => circuit.used_well(),
         Some(Ok(Ok(Arrival::Legacy(_, Err(_))))) => {}
         Some(_) => drop(context.rejected.handshakes.fetch_add(1, Ordering::Relaxed)),
@@ -124,7 +124,7 @@ async fn admit(
             drop(stream);
             acceptor.hand_in(message, &context.mailbox).await;
         }
-        // Whoever fails learns nothing by it: the stream is closed without a word.
+        // The caller learns nothing by a failure: the stream is closed without a word.
         Some(Ok(Err(failure))) => tracing::debug!(%failure, "a stream was rejected by the acceptor"),
         Some(Err(_)) => tracing::debug!("a stream did not prove its identity in time"),
         None => tracing::debug!("a stream had to make room for another"),

@@ -28,7 +28,7 @@ use torchat_transport::BoxStream;
 /// Tor stream has only handed its cells to the circuit's task, and both END and the end of the process overtake them.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(1000);
 /// How long the peer may take to read what was said before our last words. A link that is over is not waited for as long as
-/// one that works: whoever makes many of them and reads nothing would keep the buffers of each.
+/// one that works: a peer that makes many of them and reads nothing would keep the buffers of each.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 /// Messages that wait to be written. More than what one peer can make us say before it reads: the answers that its account allows
 /// at once (2,000), a window of messages, and the acknowledgements and statements between them.
@@ -58,7 +58,7 @@ impl Handler for Chat {
 /// Serves a link until it ends, and tells the engine of both.
 async fn serve(proven: Proven, context: LinkContext) {
     let Proven { stream, established, outgoing } = proven;
-    let id: LinkId = context.next_link.fetch_add(1, Ordering::Relaxed);
+    let id = LinkId(context.next_link.fetch_add(1, Ordering::Relaxed));
     let (queue, messages) = mpsc::channel(QUEUE);
     let cancel = context.stop.child_token();
     let closing = CancellationToken::new();
@@ -96,7 +96,7 @@ async fn live(
     let mut writing = Box::pin(write(MessageWriter::new(writer, sealer), messages, context));
     let ended = {
         // Dropped at the end of this block, with what it holds of an unfinished message: a link that is over must not cost
-        // memory, or whoever makes many of them, each over the limit, has this much of each for the times below.
+        // memory, or a peer that makes many of them, each over the limit, has this much of each for the times below.
         let mut reading = Box::pin(read(MessageReader::new(reader, opener), id, context));
         tokio::select! {
             biased;

@@ -119,7 +119,7 @@ pub(crate) async fn check(
     reason
 }
 
-/// How long the result of a check stands before a client's wish makes another one: dials are dear, and a guard sees them.
+/// How long the result of a check stands before a client's wish makes another one: dials are expensive, and a guard sees them.
 const CHECK_PAUSE_MS: u64 = 60_000;
 
 /// What the last check of our own service that a client wished for came to.
@@ -135,7 +135,7 @@ pub struct Checked {
 
 /// Checks of our own service that clients wish for: one at a time, and one a minute.
 pub(crate) struct Checker {
-    /// Weak: whoever holds a handle does not keep the way into the network open.
+    /// Weak: a program that holds a handle does not keep the way into the network open.
     transport: Weak<dyn Transport>,
     own: PeerId,
     times: DialTimes,

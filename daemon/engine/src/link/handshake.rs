@@ -15,7 +15,7 @@ use torchat_transport::BoxStream;
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// The first bytes of an incoming stream must come within this time.
 pub(crate) const FIRST_BYTES_TIME: Duration = Duration::from_secs(5);
-/// Each flight of a handshake must be whole within this time after the one before it. Without it, whoever we dial could hold
+/// Each flight of a handshake must be whole within this time after the one before it. Without it, a peer that we dial could hold
 /// one of the few places for dials for the whole of a handshake's time with a byte now and then.
 pub(crate) const FLIGHT_TIME: Duration = Duration::from_secs(20);
 

@@ -1,12 +1,12 @@
 //! Who must leave when a stream comes and all places for unproven streams are taken. Pure: it knows no stream and no clock,
 //! and the caller throws the dice.
 //!
-//! Anybody can open streams, and whoever shakes hands over onion circuits needs seconds for it. So a flood must not take the
+//! Anybody can open streams, and a handshake over onion circuits takes seconds. So a flood must not take the
 //! place of a stream that gets on. Three rules, in this order:
 //!
 //! 1. *By stage.* Each [`Stage`] has a share of the places: a quarter for those that have said nothing, a quarter for those
 //!    that have said their hello, half for those that have sent a valid first message. Shares that nobody needs are lent to
-//!    whoever needs them; when all places are taken, the first stage with more than its share loses one. A flood of one kind
+//!    stages that need them; when all places are taken, the first stage with more than its share loses one. A flood of one kind
 //!    drives out its own kind, and the first messages keep their half.
 //! 2. *By circuit.* Within the stage somebody goes whose circuit has most places: an honest caller has one.
 //! 3. *By age, with dice.* Of those a random one of the quarter goes that came to the stage first. Just the oldest was rejected: a flood that turns
@@ -29,7 +29,7 @@ pub(crate) enum Stage {
 impl Stage {
     const ALL: [Self; 3] = [Self::Silent, Self::Hello, Self::First];
 
-    /// After so many flights of the other side.
+    /// After this many flights of the other side.
     pub(crate) fn after(flights: u8) -> Self {
         match flights {
             0 => Self::Silent,
@@ -59,7 +59,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// So many, at least one.
+    /// With this many places, at least one.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), next: 0, steps: 0, taken: BTreeMap::new() }
     }

@@ -85,7 +85,7 @@ impl Route {
     }
 }
 
-/// Which purposes are served, by whom.
+/// Which handler serves which purpose.
 #[derive(Default)]
 pub(crate) struct Router {
     routes: BTreeMap<Purpose, Route>,

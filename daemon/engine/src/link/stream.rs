@@ -8,7 +8,7 @@ use torchat_transport::BoxStream;
 
 /// One write must end within this time.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(60);
-/// So many bytes are written at once. All that waits was rejected: it can be 256 KiB, and a line of 1 kB/s, which is slow and
+/// How many bytes are written at once. All that waits was rejected: it can be 256 KiB, and a line of 1 kB/s, which is slow and
 /// well, would need four minutes for it.
 const WRITE_BYTES: usize = 16 * 1024;
 

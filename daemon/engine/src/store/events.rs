@@ -10,6 +10,7 @@ use super::{StoreError, apply::Changes};
 use jiff::fmt::temporal::DateTimePrinter;
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::sync::LazyLock;
 use torchat_core::time::Believed;
 use torchat_protocol::control::api::Onion;
@@ -44,15 +45,53 @@ impl Default for Retention {
     }
 }
 
-/// No format string is read for each moment: a page of a conversation has hundreds of them.
 const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3_600_000;
+/// How many characters a day's words have after the date.
+const OF_DAY: usize = "00:00:00.000Z".len();
+
 /// A moment as events and records show it: RFC 3339, UTC, milliseconds.
+///
+/// A page of a conversation has hundreds of them, most of them of few days. So each thread remembers the date that it wrote last, and
+/// writes only the time of the day.
 #[must_use]
 pub fn time(at_ms: i64) -> String {
-    // Outside the years that have a name; only a broken clock, ours or a sender's, gets here.
-    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    TIME.timestamp_to_string(&at)
+    thread_local! {
+        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let (day, ms) = (at_ms.div_euclid(DAY_MS), at_ms.rem_euclid(DAY_MS));
+    LAST.with_borrow_mut(|(last, date)| {
+        if *last != day {
+            // Outside the years that have a name; only a broken clock, ours or a sender's, gets here.
+            let Ok(at) = jiff::Timestamp::from_millisecond(at_ms) else {
+                return TIME.timestamp_to_string(&jiff::Timestamp::UNIX_EPOCH);
+            };
+            *date = TIME.timestamp_to_string(&at);
+            date.truncate(date.len().saturating_sub(OF_DAY));
+            *last = day;
+        }
+        let mut text = String::with_capacity(date.len() + OF_DAY);
+        text.push_str(date);
+        push_number(&mut text, 2, ms / 3_600_000);
+        text.push(':');
+        push_number(&mut text, 2, ms / 60_000 % 60);
+        text.push(':');
+        push_number(&mut text, 2, ms / 1000 % 60);
+        text.push('.');
+        push_number(&mut text, 3, ms % 1000);
+        text.push('Z');
+        text
+    })
+}
+
+/// A number with so many digits.
+fn push_number(text: &mut String, digits: u32, number: i64) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(u8::try_from(digit).map_or('0', |digit| char::from(b'0' + digit)));
+    }
 }
 
 /// A kind's number in the store. It never changes its meaning.
@@ -215,7 +254,7 @@ pub(super) fn edges(db: &Connection) -> Result<LogEdges, StoreError> {
 
 /// Removes events that are too many or too old, at most `step`. Returns whether more may have to go.
 ///
-/// Of too many, those of whoever has most of the log go first, see [`super::share`]. Too old is only what a clock that is
+/// Of too many, those of the conversation that has most of the log go first, see [`super::share`]. Too old is only what a clock that is
 /// believed finds so: what a clock removes that was wrong for a moment, no later look brings back.
 pub(super) fn trim(
     db: &Connection,

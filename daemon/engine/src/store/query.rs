@@ -187,7 +187,7 @@ impl Reader {
         self.with(|db| records::by_client_id(db, client, believed))
     }
 
-    /// The conversations of contacts and blocked peers, and of whoever else there are messages of.
+    /// The conversations of contacts and blocked peers, and of all others that there are messages of.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.

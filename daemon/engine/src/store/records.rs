@@ -32,7 +32,7 @@ pub(super) fn note_client_id(
 }
 
 /// Keys of before are not known any more. A clock that is not believed makes none too old: under it the same key would be
-/// another message, which is sent twice for ever.
+/// another message, which is sent twice forever.
 fn known_since(believed: Option<Believed>) -> i64 {
     believed.and_then(|clock| clock.born_before(CLIENT_ID_MS)).unwrap_or(i64::MIN)
 }

@@ -16,7 +16,7 @@ impl Rows {
     /// `into` is the table with its columns.
     pub(super) fn new(into: &str, columns: usize) -> Self {
         let row = format!("({})", vec!["?"; columns].join(","));
-        // Whoever inserts gives up the whole transaction when something is wrong: with FAIL, SQLite keeps no journal to take
+        // The caller gives up the whole transaction when something is wrong: with FAIL, SQLite keeps no journal to take
         // the statement alone back.
         Self(SIZES.map(|size| format!("INSERT OR FAIL INTO {into} VALUES {}", vec![row.as_str(); size].join(","))))
     }

@@ -80,7 +80,7 @@ pub(super) fn examine(db: &Connection, path: Option<&Path>) -> Result<i64, Store
 }
 
 /// Brings a file from the version that [`examine`] found to the newest one: all steps are one transaction, so a crash leaves the
-/// old version or the new one. A file that has something in it is copied before. This is the place for whoever wants to say how
+/// old version or the new one. A file that has something in it is copied before. This is the place to say how
 /// far it is.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! Whose events the log holds, so that one peer cannot push out what others said: when the log is full, the oldest events
-//! of whoever has more than an eighth of it go first, then the oldest of all.
+//! of a conversation that has more than an eighth of it go first, then the oldest of all.
 //!
 //! The log is counted in stretches of [`STRETCH`] numbers: how many events each conversation has in each. The stretch that
 //! is not full yet is counted in memory, and counted anew at a start, so a commit writes a row of `event_share` for each
@@ -141,7 +141,7 @@ impl Shares {
         Ok(())
     }
 
-    /// The log begins later now, and has so many rows less.
+    /// The log begins later now, and has this many rows less.
     pub(super) fn begins(&mut self, db: &Connection, oldest: u64, gone: u64) -> Result<(), StoreError> {
         self.rows = self.rows.saturating_sub(gone);
         let mut query = db.prepare_cached("DELETE FROM event_share WHERE stretch < ?1 RETURNING peer, events")?;
@@ -162,7 +162,7 @@ impl Shares {
         }
     }
 
-    /// Removes the oldest events of whoever has more than its part of a log of `most`, at most `step`.
+    /// Removes the oldest events of a conversation that has more than its part of a log of `most`, at most `step`.
     pub(super) fn thin(&mut self, db: &Connection, most: u64, step: u64) -> Result<Thinned, StoreError> {
         let mut gone = 0;
         for _ in 0..LOOKS {

@@ -170,6 +170,11 @@ fn dozens_of_messages_of_a_turn_stand_in_their_order() {
 fn moments_are_written_to_the_millisecond() {
     let written = [0, 1_784_966_400_007, -1].map(time);
     assert_eq!(written, ["1970-01-01T00:00:00.000Z", "2026-07-25T08:00:00.007Z", "1969-12-31T23:59:59.999Z"]);
+    // Of no year that has a name; and the day before and after is not forgotten by it.
+    for moment in [i64::MAX, 1_784_966_400_007, i64::MIN, 1_784_966_399_999] {
+        let expected = jiff::Timestamp::from_millisecond(moment).unwrap_or_default();
+        assert_eq!(time(moment), format!("{expected:.3}"), "{moment}");
+    }
 }
 
 #[test]
@@ -368,6 +373,14 @@ fn the_search_knows_words_and_none_of_the_index_language() {
 }
 
 proptest! {
+    #[test]
+    fn each_moment_is_written_as_the_library_does(moments in prop::collection::vec(-377_705_116_800_000_i64..=253_402_207_200_999, 1..9)) {
+        for moment in moments.into_iter().flat_map(|moment| [moment, moment.saturating_add(1)]) {
+            let Ok(expected) = jiff::Timestamp::from_millisecond(moment) else { continue };
+            prop_assert_eq!(time(moment), format!("{expected:.3}"));
+        }
+    }
+
     #[test]
     fn no_text_breaks_the_search(text in "\\PC{0,40}|[\"*() :^+{}\\-a-z\u{0}-\u{1f}]{0,40}") {
         let store = Store::in_memory().unwrap();

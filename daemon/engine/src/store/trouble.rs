@@ -1,10 +1,11 @@
-//! What can keep the store from doing what was asked, each kind with its own words: whoever is sent to make room on a disk
+//! What can keep the store from doing what was asked, each kind with its own words: a user who is sent to make room on a disk
 //! that is not full, because another program holds the file, looks in the wrong place.
 
 use rusqlite::ErrorCode;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use torchat_protocol::control::code::Code;
 
 /// Why the store takes no write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +25,13 @@ pub enum Trouble {
 impl Trouble {
     /// The code of API errors.
     #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            Self::Full => "storage",
-            Self::Locked => "storage-locked",
-            Self::Damaged => "storage-damaged",
-            Self::Failing => "storage-failing",
-            Self::ReadOnly => "storage-read-only",
+            Self::Full => Code::Storage,
+            Self::Locked => Code::StorageLocked,
+            Self::Damaged => Code::StorageDamaged,
+            Self::Failing => Code::StorageFailing,
+            Self::ReadOnly => Code::StorageReadOnly,
         }
     }
 

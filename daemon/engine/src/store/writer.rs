@@ -153,7 +153,7 @@ impl Writer {
 }
 
 impl Jobs {
-    /// Runs a job after those that wait. Whoever gives up waiting does not stop it.
+    /// Runs a job after those that wait. A caller that gives up waiting does not stop it.
     ///
     /// # Errors
     /// [`WriterGone`].

@@ -62,8 +62,8 @@ fn check_new(typed: &[u8]) -> Result<(), Failure> {
     let count = text.chars().count();
     if count < MIN_PASSPHRASE {
         return Err(Failure::other(format!(
-            "the passphrase has {count} characters and must have {MIN_PASSPHRASE} at least: whoever finds the file may \
-             guess as long as they like. Four or five random words are a good one"
+            "the passphrase has {count} characters and must have {MIN_PASSPHRASE} at least: anybody who finds the file can \
+             guess as long as they like. Four or five random words make a good one"
         )));
     }
     Ok(())

@@ -81,7 +81,7 @@ pub(crate) enum SealError {
     Memory(u32),
 }
 
-/// How dear a guess of the passphrase is.
+/// How expensive a guess of the passphrase is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
     memory_kib: u32,

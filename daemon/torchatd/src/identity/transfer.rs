@@ -80,7 +80,7 @@ fn export_words(seeds: &Seeds) -> Result<(), Failure> {
     let text = words::of_seed(&seeds.onion)
         .map_err(|error| Failure::other(format!("the seed cannot be written as words: {error}")))?;
     ask::tell(
-        "These words are the key of your onion: whoever reads them can be you. Write them on paper, keep no picture or \
+        "These words are the key of your onion: anybody who reads them can be you. Write them on paper, keep no picture or \
          file of them, and clear this screen.",
     );
     print(text.as_bytes())

@@ -1,4 +1,4 @@
-//! No line of the program fills a log: of each place in the source a log takes so many lines a minute, and then says how
+//! No line of the program fills a log: of each place in the source a log takes a number of lines a minute, and then says how
 //! many it left out.
 //!
 //! What strangers, contacts and local users can cause most easily is counted where it happens and said once a minute
@@ -42,7 +42,7 @@ pub(crate) struct Flood(Mutex<Places>);
 impl Flood {
     /// Whether a line of this place is taken, and what was left out before it.
     pub(crate) fn take(&self, metadata: &Metadata<'_>) -> (bool, LeftOut) {
-        // Whoever sets the level to debug wants it all, for a while.
+        // A user who sets the level to debug wants it all, for a while.
         if *metadata.level() > Level::INFO {
             return (true, Vec::new());
         }

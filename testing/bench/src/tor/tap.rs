@@ -37,11 +37,11 @@ impl Tap {
     /// Puts itself between an engine and its network.
     pub(super) fn around(mut network: Network, dials: bool) -> (Arc<Self>, Network) {
         let tap = Arc::new(Self { inner: network.transport, dials, links: Mutex::default() });
-        let (door, incoming) = mpsc::channel(INCOMING);
+        let (acceptor, incoming) = mpsc::channel(INCOMING);
         let callers = network.callers;
         tokio::spawn(async move {
             while let Some(stream) = network.incoming.recv().await {
-                tokio::spawn(sort(stream, door.clone()));
+                tokio::spawn(sort(stream, acceptor.clone()));
             }
         });
         (tap.clone(), Network { transport: tap, incoming, callers })
@@ -100,14 +100,14 @@ impl Transport for Tap {
 }
 
 /// The first byte says who gets the stream.
-async fn sort(incoming: Incoming, door: mpsc::Sender<Incoming>) {
+async fn sort(incoming: Incoming, acceptor: mpsc::Sender<Incoming>) {
     let Incoming { mut stream, circuit } = incoming;
     // An end here, or a broken stream, is the dialler's to notice.
     let Ok(first) = stream.read_u8().await else { return };
     if first == ECHO {
         let _ = send_back(stream).await;
     } else {
-        let _ = door.send(Incoming { stream: Box::new(Begun { first: Some(first), stream }), circuit }).await;
+        let _ = acceptor.send(Incoming { stream: Box::new(Begun { first: Some(first), stream }), circuit }).await;
     }
 }
 

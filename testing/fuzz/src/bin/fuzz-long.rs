@@ -19,7 +19,7 @@ struct Cli {
     /// Handshakes that somebody tampers with.
     #[arg(long, default_value_t = 1_000_000)]
     handshakes: u64,
-    /// Runs every class for so many minutes instead of so many inputs.
+    /// Runs every class for this many minutes instead of a number of inputs
     #[arg(long)]
     minutes: Option<f64>,
     /// Repeats the inputs of an earlier run.

@@ -55,7 +55,7 @@ struct End {
 struct World {
     daemons: [Daemon; 2],
     streams: Vec<[End; 2]>,
-    next_link: LinkId,
+    next_link: u64,
     now: Now,
     dice: Dice,
 }
@@ -144,7 +144,7 @@ impl World {
         self.dice.fill(&mut binding);
         let ends = [from, to].map(|at| {
             self.next_link += 1;
-            End { at, id: self.next_link, up: true, closing: false, coming: VecDeque::new() }
+            End { at, id: LinkId(self.next_link), up: true, closing: false, coming: VecDeque::new() }
         });
         let ids = [ends[0].id, ends[1].id];
         self.streams.push(ends);

@@ -3,8 +3,8 @@
 //! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [tasks] [bytes=N] [connections=N] [idle=MS] [trouble=SENTENCE]
 //! [group=PATH] [UID=RIGHT,...]`: serves on `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves.
 //! `legacy`: it takes messages of old daemons. `tasks`: it writes ten times a second into `DATA-DIR/tasks` how many tasks it
-//! has. `bytes`: its store may have so many. `connections`: it takes so many instead of 300. `idle`: it closes idle
-//! connections after so many milliseconds. `trouble`: its network does not work, and says so. `group`: it has a socket for the users that
+//! has. `bytes`: how many its store may have. `connections`: how many it takes instead of 300. `idle`: it closes idle
+//! connections after this many milliseconds. `trouble`: its network does not work, and says so. `group`: it has a socket for the users that
 //! follow.
 
 use anyhow::Context as _;

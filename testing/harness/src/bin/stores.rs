@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use std::path::PathBuf;
 use torchat_harness::stores;
 
-/// As small as it gets: it is made once and kept for ever.
+/// As small as it gets: it is made once and kept forever.
 const LEVEL: i32 = 19;
 
 fn main() -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// To whoever started it: one line.
+/// To the program that started it: one line.
 fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{line}")?;

@@ -41,7 +41,7 @@ struct Direction {
     arrivals: Mutex<Vec<Arrival>>,
 }
 
-/// The receiver was seen to have so many messages.
+/// How many messages the receiver was seen to have.
 #[derive(Clone, Copy)]
 struct Arrival {
     at: Instant,

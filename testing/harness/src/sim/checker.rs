@@ -105,7 +105,7 @@ pub struct Promises {
     read: BTreeSet<Text>,
     /// Contacts that were added.
     contacts: BTreeSet<usize>,
-    /// Whom it hides from, and to whom it shows itself, where that is not just being changed.
+    /// Which peers it hides from, and which it shows itself to, where that is not just being changed.
     hidden: BTreeMap<usize, bool>,
 }
 
@@ -225,7 +225,7 @@ impl Checker {
         self.fates.insert(text, if accepted { Fate::Accepted } else { Fate::Refused });
         if accepted {
             self.promises[text.from].accepted.insert(text);
-            // Whoever is written to becomes a contact.
+            // The receiver of a message becomes a contact.
             self.promises[text.from].contacts.insert(text.to);
         }
     }

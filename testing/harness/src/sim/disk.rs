@@ -18,7 +18,7 @@ pub type Lane = [u8; 8];
 /// The id of a daemon's run.
 pub type Run = [u8; 8];
 
-/// What a text says of itself: who wrote it to whom, and its number, which is unique and grows over a run.
+/// What a text says of itself: its writer, its receiver, and its number, which is unique and grows over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text {
     /// The writer.

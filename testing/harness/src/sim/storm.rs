@@ -36,7 +36,7 @@ pub struct Outcome {
     pub settled_ms: u64,
     /// Messages that were accepted.
     pub accepted: u64,
-    /// Messages that a restored backup of their receiver forgot for ever, each under a mark.
+    /// Messages that a restored backup of their receiver forgot forever, each under a mark.
     pub marked: u64,
     /// What restored daemons could not know.
     pub limits: Limits,

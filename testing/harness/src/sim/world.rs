@@ -314,7 +314,7 @@ impl World {
         (0..self.count()).map(|n| self.image(n)).collect()
     }
 
-    /// Lets one daemon run alone, for so many milliseconds and then so many yields: to be killed anywhere in a turn.
+    /// Lets one daemon run alone, for some milliseconds and then some yields: to be killed anywhere in a turn.
     pub fn run_alone(&mut self, n: usize, ms: u64, yields: usize) {
         let machine = &mut self.machines[n];
         let Some(process) = machine.process.as_ref().filter(|_| machine.frozen.is_none()) else { return };

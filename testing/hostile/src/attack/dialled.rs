@@ -1,6 +1,6 @@
 //! Services that lie to the daemon that dials them.
 
-use super::{Attack, Kind, door, handshake, row};
+use super::{Attack, Kind, handshake, row, unproven};
 use crate::forger::{CHAT, Forger, PAYLOAD_LEN, SMALL_ORDER};
 use crate::target::Target;
 use crate::way::{BoxStream, Way};
@@ -194,7 +194,7 @@ async fn lie(target: &Arc<Target>, dialled: PeerId, forger: &Forger) -> anyhow::
     ensure!(forger.payload().len() <= PAYLOAD_LEN + 16, "a payload that the table does not have");
     let service = Service::open(target, dialled).await?;
     let mut half = forger.serve_second(service.accept().await?, dialled).await?;
-    door::ends(&mut half.stream, b"", target.patience).await?;
+    unproven::ends(&mut half.stream, b"", target.patience).await?;
     service.close().await
 }
 
@@ -213,7 +213,7 @@ async fn relay(target: &Arc<Target>, to: PeerId) -> anyhow::Result<()> {
 /// Passes on whatever comes until one of the two ends, and says how much it was.
 async fn pass_on(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> usize {
     let (mut bytes, mut buffer) = (0, [0; 4096]);
-    // A reset is an end too: whoever noticed the middle closed with bytes unread.
+    // A reset is an end too: the side that noticed the middle closed with bytes unread.
     while let Ok(n @ 1..) = from.read(&mut buffer).await {
         bytes += n;
         if to.write_all(buffer.get(..n).unwrap_or_default()).await.is_err() {

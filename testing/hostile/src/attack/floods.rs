@@ -17,8 +17,8 @@ use torchat_protocol::invite::Invite;
 use torchat_protocol::limits;
 use torchat_protocol::message::{ByeReason, ContactReq, ContactRes, ContactState, Hello, Nonce, PeerMessage, Recv};
 
-/// Streams that the door holds before they have proven who they are.
-const DOOR: usize = 256;
+/// Streams that the acceptor holds before they have proven who they are.
+const UNPROVEN: usize = 256;
 /// Links of strangers at one time.
 const STRANGERS: usize = 32;
 /// Requests that wait for the user at most.
@@ -42,7 +42,7 @@ pub(super) fn rows() -> Vec<Attack> {
             let secret = text.parse::<Invite>()?.secret.to_string();
             let (one, two) = (Forger::fresh(), Forger::fresh());
             let answer = ask_with(&target, &one, Some(secret.clone())).await?.1;
-            ensure!(answer.contains(&ContactState::Accepted), "an invite does not open the door: {answer:?}");
+            ensure!(answer.contains(&ContactState::Accepted), "an invite does not let in: {answer:?}");
             let answer = ask_with(&target, &two, Some(secret)).await?.1;
             ensure!(answer.iter().all(|st| *st == ContactState::Pending), "it opens it twice: {answer:?}");
             target.nothing_from(two.peer()?).await
@@ -147,8 +147,8 @@ pub(super) fn rows() -> Vec<Attack> {
         }),
         row(quick, "mail: 17 MiB that nobody reads", "16 MiB are taken, the rest waits and is counted", unread)
             .on_loopback(),
-        row(quick, "door: 384 silent streams", "256 stay, of the oldest random ones go", |target| async move {
-            door(&target).await
+        row(quick, "acceptor: 384 silent streams", "256 stay, of the oldest random ones go", |target| async move {
+            acceptor(&target).await
         }),
         row(quick, "counters: a refused handshake and a broken record", "each is counted once", |target| async move {
             let before = (target.refused("handshakes").await?, target.refused("protocol").await?);
@@ -163,17 +163,22 @@ pub(super) fn rows() -> Vec<Attack> {
             ensure!(after.0 > before.0 && after.1 > before.1, "{before:?}, then {after:?}");
             Ok(())
         }),
-        row(quick, "door: 2,000 streams at once", "at most 256 stay, an honest dial gets in", |target| async move {
-            let count = many(&target, 2_000, 60);
-            let mut streams = Vec::new();
-            for _ in 0..count {
-                streams.push(target.dial().await?);
-            }
-            let open = still_open(&target, &mut streams, DOOR).await?;
-            ensure!(open <= DOOR, "{open} are open");
-            // The flood stands still: whoever comes now drives out one of it.
-            target.stranger().await.map(drop)
-        }),
+        row(
+            quick,
+            "acceptor: 2,000 streams at once",
+            "at most 256 stay, an honest dial gets in",
+            |target| async move {
+                let count = many(&target, 2_000, 60);
+                let mut streams = Vec::new();
+                for _ in 0..count {
+                    streams.push(target.dial().await?);
+                }
+                let open = still_open(&target, &mut streams, UNPROVEN).await?;
+                ensure!(open <= UNPROVEN, "{open} are open");
+                // The flood stands still: a stream that comes now drives out one of it.
+                target.stranger().await.map(drop)
+            },
+        ),
         // Last: it uses up what strangers may ask in some minutes.
         row(
             quick,
@@ -445,7 +450,7 @@ async fn unread(target: Arc<Target>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many streams the daemon has not ended; waits until there are at most so many.
+/// How many streams the daemon has not ended; waits until there are at most this many.
 async fn still_open(target: &Target, streams: &mut [BoxStream], most: usize) -> anyhow::Result<usize> {
     let deadline = Instant::now() + target.patience;
     loop {
@@ -465,24 +470,24 @@ async fn open(streams: &mut [BoxStream]) -> Vec<bool> {
     join_all(looks).await
 }
 
-async fn door(target: &Target) -> anyhow::Result<()> {
+async fn acceptor(target: &Target) -> anyhow::Result<()> {
     let before = target.refused("streams").await?;
     let mut streams = Vec::new();
-    for _ in 0..DOOR + DOOR / 2 {
+    for _ in 0..UNPROVEN + UNPROVEN / 2 {
         streams.push(target.dial().await?);
     }
-    let count = still_open(target, &mut streams, DOOR).await?;
-    ensure!(count <= DOOR, "{count} are held");
+    let count = still_open(target, &mut streams, UNPROVEN).await?;
+    ensure!(count <= UNPROVEN, "{count} are held");
     if let Way::Socks(_) = target.way {
         return Ok(());
     }
-    ensure!(count >= DOOR - 1, "only {count} are left");
+    ensure!(count >= UNPROVEN - 1, "only {count} are left");
     let counted = target.refused("streams").await? - before;
-    ensure!(counted >= u64::try_from(DOOR / 2)?, "{counted} are counted");
+    ensure!(counted >= u64::try_from(UNPROVEN / 2)?, "{counted} are counted");
     let kept = open(&mut streams).await;
-    let (old, new) = kept.split_at(DOOR);
+    let (old, new) = kept.split_at(UNPROVEN);
     // By chance alone, once in a billion times.
-    ensure!(old[..DOOR / 2].iter().any(|open| *open), "the oldest go: a flood drives out whoever is slow and honest");
-    ensure!(new.iter().all(|open| *open), "the newest go: a flood locks the door");
+    ensure!(old[..UNPROVEN / 2].iter().any(|open| *open), "the oldest go: a flood drives out the slow and honest");
+    ensure!(new.iter().all(|open| *open), "the newest go: a flood locks everybody out");
     Ok(())
 }

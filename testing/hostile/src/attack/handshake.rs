@@ -1,6 +1,6 @@
 //! Lies in the handshake: keys, certificates, purposes, and what somebody else said before.
 
-use super::{Attack, Kind, door, row};
+use super::{Attack, Kind, row, unproven};
 use crate::forger::{ANSWERS_LEN, CHAT, Forger, PAYLOAD_LEN, SMALL_ORDER, now_s};
 use crate::link::Lane;
 use crate::target::Target;
@@ -152,7 +152,7 @@ pub(super) fn rows() -> Vec<Attack> {
                 let mut point = point;
                 point[31] |= top;
                 let first = [&hello::client_hello()[..], &[0, 32], &point].concat();
-                door::answered(&target, &first, &hello::server_hello(hello::VERSION)).await?;
+                unproven::answered(&target, &first, &hello::server_hello(hello::VERSION)).await?;
             }
             Ok(())
         }));
@@ -165,13 +165,13 @@ pub(super) fn rows() -> Vec<Attack> {
             own.resize(PAYLOAD_LEN, 0);
             let third = half.third(&own)?;
             half.say(&third).await?;
-            door::ends(&mut half.stream, b"", target.patience).await
+            unproven::ends(&mut half.stream, b"", target.patience).await
         }),
         row(Kind::Quick, "first message: every wrong length", "the stream ends after the hello", |target| async move {
             for length in [0u16, 1, 31, 33, 48, 496, 544, u16::MAX] {
                 let first = [&hello::client_hello()[..], &length.to_be_bytes(), &[9; 64]].concat();
                 let answer = hello::server_hello(hello::VERSION);
-                door::answered(&target, &first, &answer).await.with_context(|| format!("{length}"))?;
+                unproven::answered(&target, &first, &answer).await.with_context(|| format!("{length}"))?;
             }
             Ok(())
         }),
@@ -179,7 +179,7 @@ pub(super) fn rows() -> Vec<Attack> {
             for length in [0u16, 32, 448, 511, 513, 544, u16::MAX] {
                 let mut half = Forger::fresh().until_second(target.dial().await?, target.peer).await?;
                 half.say(&[&length.to_be_bytes()[..], &[9; 64]].concat()).await?;
-                door::ends(&mut half.stream, b"", target.patience).await.with_context(|| format!("{length}"))?;
+                unproven::ends(&mut half.stream, b"", target.patience).await.with_context(|| format!("{length}"))?;
             }
             Ok(())
         }),
@@ -192,7 +192,7 @@ pub(super) fn rows() -> Vec<Attack> {
                 let bit = rand::rng().next_u32() as usize % (third.len() * 8 - 16) + 16;
                 third[bit / 8] ^= 1 << (bit % 8);
                 half.say(&third).await?;
-                door::ends(&mut half.stream, b"", target.patience).await.with_context(|| format!("bit {bit}"))?;
+                unproven::ends(&mut half.stream, b"", target.patience).await.with_context(|| format!("bit {bit}"))?;
             }
             Ok(())
         }),
@@ -261,17 +261,17 @@ async fn reflection(target: Arc<Target>) -> anyhow::Result<()> {
     ensure!(&answer == b"TCHT\xff", "{answer:?}");
     let _ = other.write_all(rest).await;
     let _ = other.flush().await;
-    door::ends(&mut other, b"", target.patience).await?;
+    unproven::ends(&mut other, b"", target.patience).await?;
     // Its second message as a third one.
     let mut half = Forger::fresh().until_second(target.dial().await?, target.peer).await?;
     let second = half.second.clone();
     half.say(&[&u16::try_from(second.len())?.to_be_bytes()[..], &second].concat()).await?;
-    door::ends(&mut half.stream, b"", target.patience).await?;
+    unproven::ends(&mut half.stream, b"", target.patience).await?;
     // And cut to a third one's length.
     let mut half = Forger::fresh().until_second(target.dial().await?, target.peer).await?;
     let third = [&512u16.to_be_bytes()[..], half.second.get(..512).context("a short message")?].concat();
     half.say(&third).await?;
-    door::ends(&mut half.stream, b"", target.patience).await
+    unproven::ends(&mut half.stream, b"", target.patience).await
 }
 
 async fn downgrade(target: &Target, said: &[u8], believed: &[u8]) -> anyhow::Result<()> {
@@ -280,7 +280,7 @@ async fn downgrade(target: &Target, said: &[u8], believed: &[u8]) -> anyhow::Res
     ensure!(half.open_second().is_err(), "the changed hello went unnoticed");
     // Whatever is said now: there is no link.
     half.say(&[&512u16.to_be_bytes()[..], &[9; 512]].concat()).await?;
-    door::ends(&mut half.stream, b"", target.patience).await
+    unproven::ends(&mut half.stream, b"", target.patience).await
 }
 
 async fn epoch(target: Arc<Target>) -> anyhow::Result<()> {

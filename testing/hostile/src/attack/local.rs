@@ -228,7 +228,7 @@ fn say(port: u16, pieces: &[&[u8]]) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// None of [`commands`] was executed by whoever serves this port.
+/// None of [`commands`] was executed by the program that serves this port.
 ///
 /// # Errors
 /// What was.

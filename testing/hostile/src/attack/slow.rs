@@ -60,7 +60,7 @@ pub(super) fn rows() -> Vec<Attack> {
                     held.push(target.way.dial_from(target.peer, from).await?);
                 }
                 let mut fifth = target.way.dial_from(target.peer, from).await?;
-                super::door::ends(&mut fifth, b"", target.patience).await?;
+                super::unproven::ends(&mut fifth, b"", target.patience).await?;
                 for stream in &mut held {
                     let open = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut [0])).await.is_err();
                     ensure!(open, "one of the four is ended at once");

@@ -26,7 +26,7 @@ use torchat_harness::api::Api;
 /// connection that wait costs some kibibytes more in a build for tests, and the allocator gives little back, which is as
 /// much again.
 pub const GROWTH_KIB: u64 = 96 * 1024;
-/// So many times as long as before may somebody else's request take while a load is there, on an old connection or a new
+/// This many times as long as before may somebody else's request take while a load is there, on an old connection or a new
 /// one, in the median. Two processors that four writers share give 3 to 6; a daemon that looks at one connection after
 /// the other gave 2,900.
 pub const SLOWER: u32 = 30;
@@ -38,15 +38,15 @@ const STUCK: Duration = Duration::from_millis(300);
 /// A load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
-    /// So many malformed objects in all, each on a connection of its own.
+    /// How many malformed objects in all, each on a connection of its own.
     Malformed(usize),
-    /// So many connections that say nothing, half of them after HELLO.
+    /// How many connections say nothing, half of them after HELLO.
     Idle(usize),
-    /// So many connections that write an object at one byte a second.
+    /// How many connections write an object at one byte a second.
     Crawling(usize),
-    /// So many connections a second that come, say a byte and reset: they are gone before anybody can ask whose they are.
+    /// How many connections a second come, say a byte and reset: they are gone before anybody can ask whose they are.
     Knocking(u32),
-    /// So many connections that subscribe, ask for the longest pages in every way there is, and never read.
+    /// How many connections subscribe, ask for the longest pages in every way there is, and never read.
     Deaf(usize),
 }
 
@@ -301,7 +301,7 @@ async fn attack_once(
             for stream in held {
                 streams.push(stream.await??);
             }
-            // Whoever reads gets a page all the same, and a whole conversation page by page.
+            // A program that reads gets a page all the same, and a whole conversation page by page.
             let pages = tokio::task::spawn_blocking(move || walk(port)).await??;
             ensure!(pages > 0, "no page");
             ready.notify_one();

@@ -1,4 +1,4 @@
-//! Whoever plays an old TORchat program to a daemon that takes such messages: they prove nothing, so their form is all that
+//! Programs that play an old TORchat program to a daemon that takes such messages: they prove nothing, so their form is all that
 //! there is to be strict about.
 
 use super::{Place, started};
@@ -37,14 +37,14 @@ pub fn run(program: &Path, mut report: impl FnMut(&str)) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     std::fs::create_dir(dir.path().join("peers"))?;
     let daemon = started(program, dir.path(), "old", 1, None, &["legacy"])?;
-    let door = dir.path().join("peers").join(daemon.client()?.host()?);
-    let door: u16 = std::fs::read_to_string(door)?.trim().parse()?;
+    let port = dir.path().join("peers").join(daemon.client()?.host()?);
+    let port: u16 = std::fs::read_to_string(port)?.trim().parse()?;
     let say = |object: &str| {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, door))?;
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(object.as_bytes())?;
         let mut answer = Vec::new();
-        // Whoever closes in the middle of the bytes resets: that is an end, too.
+        // A program that closes in the middle of the bytes resets: that is an end, too.
         let _ = stream.read_to_end(&mut answer);
         ensure!(answer.is_empty(), "it is answered: {}", String::from_utf8_lossy(&answer));
         anyhow::Ok(())
@@ -61,7 +61,7 @@ pub fn run(program: &Path, mut report: impl FnMut(&str)) -> anyhow::Result<()> {
         eventually("it is counted", PATIENCE, || Ok((refused()? > before).then_some(()))).context(name)?;
         report(name);
     }
-    // The door itself is open.
+    // The port itself is open.
     say(r#"{"cmd":"RECV","id":"somebody","msg":"a good one","portno":80,"date":"[12:34] "}"#)?;
     let kept = || anyhow::Ok(daemon.client()?.legacy_history(10)?);
     eventually("the good one is kept", PATIENCE, || Ok((!kept()?.is_empty()).then_some(())))?;

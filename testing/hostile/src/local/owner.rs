@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Foreign connections a second.
 const RATE: u32 = 150;
 
-/// What is attacked, and by whom.
+/// What is attacked, and who attacks it.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
     /// The loopback daemon.

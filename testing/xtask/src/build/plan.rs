@@ -1,4 +1,4 @@
-//! What a build consists of, from `cargo metadata`: it tells of how many crates so many are done.
+//! What a build consists of, from `cargo metadata`: the number that the line of progress counts towards.
 
 use super::Goal;
 use serde_json::Value;

@@ -78,7 +78,7 @@ fn result_line(line: &str) -> Option<(u64, u64)> {
     Some((number("passed")?, number("failed")?))
 }
 
-/// The lines `SKIPPED: NAME: REASON` that tests wrote, by test. Whoever writes another line is reported under it.
+/// The lines `SKIPPED: NAME: REASON` that tests wrote, by test. Another line is reported as it is.
 pub(crate) fn skips(file: &str) -> BTreeMap<String, String> {
     let parts = |line: &str| {
         let (name, reason) = line.strip_prefix("SKIPPED: ")?.split_once(": ")?;
@@ -137,7 +137,7 @@ mod tests {
              ok\n",
         );
         assert_eq!(results.of("over_tor"), [Outcome::Passed]);
-        assert_eq!(results.of("died"), [], "whoever never said how it ended has not passed");
+        assert_eq!(results.of("died"), [], "a test that never said how it ended has not passed");
     }
 
     #[test]

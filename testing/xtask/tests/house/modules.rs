@@ -62,8 +62,17 @@ impl Modules {
         if has_children { module } else { module.split_last().map_or(&[], |(_, folder)| folder) }
     }
 
+    /// Whether two modules are two subjects. A folder within a folder is a part of the same subject that was split for its size;
+    /// only the crate's root is no subject.
+    fn apart(&self, a: &[String], b: &[String]) -> bool {
+        let (a, b) = (self.folder(a), self.folder(b));
+        let within = !a.is_empty() && !b.is_empty() && (a.starts_with(b) || b.starts_with(a));
+        a != b && !within
+    }
+
     /// The circles of imports that go through more than one folder, one of each knot, as a way that ends where it began.
     pub(crate) fn circles(&self) -> Vec<String> {
+        let reached: BTreeMap<_, _> = self.0.keys().map(|module| (module, self.reached(module))).collect();
         let mut circles = Vec::new();
         let mut seen: BTreeSet<&Module> = BTreeSet::new();
         for module in self.0.keys() {
@@ -71,10 +80,11 @@ impl Modules {
                 continue;
             }
             let knot: Vec<_> =
-                self.reached(module).into_iter().filter(|other| self.reached(other).contains(module)).collect();
+                reached[module].iter().copied().filter(|other| reached[other].contains(module)).collect();
             seen.extend(&knot);
-            if let Some(away) = knot.iter().find(|other| self.folder(other) != self.folder(module)) {
-                let way = self.way(module, away).into_iter().chain(self.way(away, module).into_iter().skip(1));
+            let pairs = knot.iter().flat_map(|a| knot.iter().map(move |b| (*a, *b)));
+            if let Some((here, away)) = { pairs }.find(|(a, b)| self.apart(a, b)) {
+                let way = self.way(here, away).into_iter().chain(self.way(away, here).into_iter().skip(1));
                 circles.push(way.map(|module| module.join("::")).collect::<Vec<_>>().join(" -> "));
             }
         }
@@ -176,8 +186,9 @@ impl<'ast> Visit<'ast> for Paths {
 
     fn visit_macro(&mut self, makro: &'ast syn::Macro) {
         visit::visit_macro(self, makro);
-        let text = makro.tokens.to_string().replace(|c: char| !c.is_alphanumeric() && c != '_' && c != ':', " ; ");
-        for sentence in text.replace(" :: ", "::").split([' ', ';']).filter(|word| word.contains("::")) {
+        let is_part = |c: char| c.is_alphanumeric() || c.is_whitespace() || c == '_' || c == ':';
+        let text = makro.tokens.to_string().replace(|c| !is_part(c), " ; ");
+        for sentence in text.replace(" :: ", "::").split_whitespace().filter(|word| word.contains("::")) {
             self.found.push(sentence.split("::").map(str::to_owned).collect());
         }
     }

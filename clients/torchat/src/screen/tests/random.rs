@@ -4,7 +4,7 @@ use super::*;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use torchat_client::api::event::MessageRef;
-use torchat_client::api::{ApiClientError, ApiError};
+use torchat_client::api::{ApiClientError, ApiError, Code};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -210,7 +210,7 @@ fn take(play: &mut Play, step: Step) {
                 let outcome = if well {
                     Ok(answer(&ask))
                 } else {
-                    Err(ApiClientError::Refused(ApiError::new("not-allowed", "no")))
+                    Err(ApiClientError::Refused(ApiError::new(Code::NotAllowed, "no")))
                 };
                 play.input(Input::Answer(ask, outcome));
             }

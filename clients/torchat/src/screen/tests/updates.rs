@@ -5,7 +5,7 @@ use crate::screen::model::{Confirm, Decision, Focus, Item, Notify, Open, Overlay
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use torchat_client::api::command::{SearchAnswer, SendAnswer};
 use torchat_client::api::event::MessageRef;
-use torchat_client::api::{ApiClientError, ApiError};
+use torchat_client::api::{ApiClientError, ApiError, Code};
 
 fn reference(id: i64, peer: u8) -> MessageRef {
     let message = message(id, onion(peer), Direction::In, MessageState::Read, 0, "");
@@ -71,7 +71,7 @@ fn a_refused_message_comes_back_into_the_input() {
     let mut play = talking((80, 24));
     play.keys("too much\n");
     let (ask, ..) = sending(&mut play);
-    let error = ApiClientError::Refused(ApiError::new("outbox-full", "too many messages wait"));
+    let error = ApiClientError::Refused(ApiError::new(Code::OutboxFull, "too many messages wait"));
     play.input(Input::Answer(ask, Err(error)));
     play.see("> too much");
     play.see("not sent: too many messages wait");

@@ -183,7 +183,7 @@ fn a_forger_that_tells_the_truth_is_let_in() {
 
 #[test]
 fn a_device_key_of_small_order_is_refused_with_a_perfect_certificate() {
-    // With such a key every shared secret is zero: whoever saw the certificate could speak as its owner.
+    // With such a key every shared secret is zero: anybody who saw the certificate could speak as its owner.
     let mut forger = Forger::honest();
     for mut point in [WEAK, [0; 32]] {
         for top in [0, 0x80] {

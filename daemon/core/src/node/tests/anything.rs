@@ -103,7 +103,7 @@ impl Cost {
             most(Kind::Rows) + most(Kind::Notes) + most(Kind::States) + 4 * most(Kind::Links) + most(Kind::Lanes);
         bound("commits", self.commits, writes + most(Kind::Replaced) + 2 * OWED + ms / 600_000 + 2);
         if standing >= 2 {
-            // Whoever was removed may ask again, as every stranger; nothing comes of a peer that is blocked.
+            // A removed peer may ask again, as every stranger; nothing comes of a peer that is blocked.
             let asked = if standing == 2 { self.requests } else { 0 };
             assert_eq!((self.commits, self.said), (asked, 0), "{self:?}");
         }
@@ -236,7 +236,7 @@ fn talk(seed: u64) -> Counters {
                 cost.add(&bench.hello(link, Some(5), None));
                 let st = ContactState::Accepted;
                 cost.add(&bench.turn([Input::Link(LinkInput::Message {
-                    link,
+                    link: LinkId(link),
                     message: PeerMessage::ContactRes(ContactRes { st }),
                 })]));
             }
@@ -246,8 +246,9 @@ fn talk(seed: u64) -> Counters {
         while left > 0 {
             let batch = 1 + tongue.dice.below(left);
             left -= batch;
-            let said: Vec<_> =
-                (0..batch).map(|_| Input::Link(LinkInput::Message { link, message: tongue.word(plot) })).collect();
+            let said: Vec<_> = (0..batch)
+                .map(|_| Input::Link(LinkInput::Message { link: LinkId(link), message: tongue.word(plot) }))
+                .collect();
             let turn = bench.turn(said);
             cost.add(&turn);
             for effect in &turn.effects {
@@ -280,7 +281,7 @@ fn talk(seed: u64) -> Counters {
             bench.now.mono_ms = next;
         }
         if !up || tongue.dice.below(4) == 0 {
-            cost.add(&bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]));
+            cost.add(&bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]));
             up = false;
         }
         cost.check(&tariff, bench.now.mono_ms - begun, link, [0, 0, 2, 3, 1][usize::try_from(standing).unwrap()]);

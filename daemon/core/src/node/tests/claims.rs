@@ -18,15 +18,15 @@ fn contact(bench: &mut Bench, n: u8) -> PeerId {
 }
 
 /// It comes with a link of its own and says that it has met somebody else who is us, or a newer copy.
-fn claim(bench: &mut Bench, link: LinkId, peer: PeerId, superseded: bool) -> Vec<Notice> {
-    bench.turn([Input::Link(LinkInput::Up { link, peer, outgoing: false, binding: [0; 32], epoch: 1 })]);
+fn claim(bench: &mut Bench, link: u64, peer: PeerId, superseded: bool) -> Vec<Notice> {
+    bench.turn([Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: false, binding: [0; 32], epoch: 1 })]);
     let turn = if superseded {
         let bye = Bye { why: ByeReason::Superseded };
-        bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Bye(bye) })])
+        bench.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::Bye(bye) })])
     } else {
         bench.hello(link, None, Some(200))
     };
-    bench.turn([Input::Link(LinkInput::Down { link, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
     notices(&turn)
 }
 
@@ -44,7 +44,7 @@ fn several_contacts_that_claim_the_same_are_told_as_several() {
         // The other claim is counted by itself.
         let peer = bench.peer;
         let [found] = claim(&mut bench, 9, peer, !superseded)[..] else { panic!("no notice") };
-        assert!(found.sentence().contains("its word alone"), "{found:?}");
+        assert!(matches!(found, Notice::OtherCopy { say: 1, .. } | Notice::Superseded { say: 1, .. }), "{found:?}");
     }
 }
 

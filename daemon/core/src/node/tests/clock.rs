@@ -66,8 +66,8 @@ fn keeper(wall_ms: i64) -> (Bench, InviteSecret) {
     bench.link(1, 0);
     bench.hello(1, None, None);
     let asked = ContactReq { nick: "eve".into(), text: "please".into(), invite: None };
-    bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::ContactReq(asked) })]);
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::ContactReq(asked) })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
     let other = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
     assert_eq!(other, bench.node.parts.own);
     let old = OldMessage { claim: Claim::new("abcdefghijklmnop".into()).unwrap(), text: "old".into() };
@@ -81,7 +81,7 @@ fn is_good(bench: &mut Bench, secret: InviteSecret) -> bool {
     bench.link(7, 0);
     bench.hello(7, None, None);
     let asked = ContactReq { nick: "eve".into(), text: String::new(), invite: Some(secret.to_string()) };
-    bench.turn([Input::Link(LinkInput::Message { link: 7, message: PeerMessage::ContactReq(asked) })]);
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(7), message: PeerMessage::ContactReq(asked) })]);
     bench.node.parts.contacts.is_contact(&bench.peer)
 }
 
@@ -111,7 +111,7 @@ fn an_invite_that_looks_too_old_to_a_clock_that_is_not_calm_is_good_again_when_i
     bench.set_clock(100);
     assert!(!is_good(&mut bench, secret), "the clock may be right");
     assert_eq!(bench.node.parts.contacts.invites(), 1, "or not");
-    bench.turn([Input::Link(LinkInput::Down { link: 7, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(7), reason: String::new() })]);
     bench.set_clock(-100);
     assert!(is_good(&mut bench, secret));
 }

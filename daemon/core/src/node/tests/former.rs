@@ -12,12 +12,12 @@ impl Bench {
     }
 
     /// What it hears up to its end: when that comes, and how; and what is written, by word or in the turns after it.
-    fn visit(&mut self, link: LinkId) -> (Vec<Effect>, Vec<Op>) {
+    fn visit(&mut self, link: u64) -> (Vec<Effect>, Vec<Op>) {
         let mut turns = vec![self.link(link, 0), self.hello(link, Some(3), Some(4))];
         for n in 0..100u64 {
             for st in [ContactState::Accepted, ContactState::Pending] {
                 turns.push(self.turn([Input::Link(LinkInput::Message {
-                    link,
+                    link: LinkId(link),
                     message: PeerMessage::ContactRes(ContactRes { st }),
                 })]));
             }
@@ -28,7 +28,7 @@ impl Bench {
             let skip = Skip { lane, to: n + 1, chain: Chain([n as u8; 16]), why: SkipReason::Lost };
             let state = LaneState { lane, hwm: n, chain: Chain([n as u8; 16]) };
             for message in [PeerMessage::Recv(recv), PeerMessage::Skip(skip), PeerMessage::Ack(state)] {
-                turns.push(self.turn([Input::Link(LinkInput::Message { link, message })]));
+                turns.push(self.turn([Input::Link(LinkInput::Message { link: LinkId(link), message })]));
             }
         }
         // Ends as it would without all these words.
@@ -69,9 +69,9 @@ fn left(change: ContactChange) -> Bench {
             )
         })
         .collect();
-    assert_eq!(said, [&Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Idle) })]);
+    assert_eq!(said, [&Effect::Link(LinkEffect::Close { link: LinkId(1), bye: Some(ByeReason::Idle) })]);
     assert_eq!(bench.pass(MINUTE), []);
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: String::new() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
     bench
 }
 
@@ -83,7 +83,7 @@ fn a_former_contact_hears_what_every_stranger_hears_and_writes_nothing() {
         bench.visit(2)
     };
     assert!(
-        expected.0.contains(&Effect::Link(LinkEffect::Close { link: 2, bye: Some(ByeReason::Idle) })),
+        expected.0.contains(&Effect::Link(LinkEffect::Close { link: LinkId(2), bye: Some(ByeReason::Idle) })),
         "{expected:?}"
     );
     assert_eq!(expected.1, [], "a stranger's words are not written down");

@@ -8,9 +8,9 @@ use torchat_protocol::message::ContactRes;
 use torchat_protocol::message::ContactState;
 use torchat_protocol::message::Nonce;
 
-const LINK: LinkId = 1;
+const LINK: u64 = 1;
 
-/// A link over which a text of so many bytes is on its way to the peer, which names these features.
+/// A link over which a text of this many bytes is on its way to the peer, which names these features.
 fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
     let mut bench = Bench::new(|_, _| {});
     let send = Input::Chat(ChatInput::Send {
@@ -33,11 +33,11 @@ fn with_a_text_on_its_way(bytes: usize, features: &[&str]) -> Bench {
 }
 
 fn said(message: PeerMessage) -> Input {
-    Input::Link(LinkInput::Message { link: LINK, message })
+    Input::Link(LinkInput::Message { link: LinkId(LINK), message })
 }
 
 fn heard(unfinished: bool) -> Input {
-    Input::Link(LinkInput::Heard { link: LINK, unfinished })
+    Input::Link(LinkInput::Heard { link: LinkId(LINK), unfinished })
 }
 
 fn closes(effects: &[Effect]) -> usize {
@@ -113,7 +113,7 @@ fn a_contact_that_must_not_see_us_is_not_left_in_the_middle_of_its_text() {
     let mut bench = Bench::new(|row, _| row.hidden = true);
     bench.link(LINK, 1);
     bench.hello(LINK, None, None);
-    // For as long as the longest text needs at 1 kB/s, and not for ever.
+    // For as long as the longest text needs at 1 kB/s, and not forever.
     let mut lasted = 0;
     while closes(&bench.pass(SECOND)) == 0 {
         bench.turn([heard(true)]);

@@ -23,7 +23,7 @@ fn lane(n: u8, count: u64, bytes: usize) -> Vec<PeerMessage> {
 }
 
 fn say(bench: &mut Bench, messages: &[PeerMessage]) -> Turn {
-    bench.turn(messages.iter().cloned().map(|message| Input::Link(LinkInput::Message { link: 1, message })))
+    bench.turn(messages.iter().cloned().map(|message| Input::Link(LinkInput::Message { link: LinkId(1), message })))
 }
 
 fn stored(turn: &Turn) -> usize {
@@ -64,7 +64,7 @@ fn dropped_messages_end_the_link_beyond_twice_the_credit() {
         }
         let turn = say(&mut bench, one);
         assert!(
-            turn.effects.contains(&Effect::Link(LinkEffect::Close { link: 1, bye: Some(ByeReason::Limit) })),
+            turn.effects.contains(&Effect::Link(LinkEffect::Close { link: LinkId(1), bye: Some(ByeReason::Limit) })),
             "{contact}"
         );
     }

@@ -12,11 +12,14 @@ impl Bench {
         self.turn([Input::Chat(ChatInput::Send { request: 1, peer, text, client: None, expire_ms })])
     }
 
-    pub(super) fn accepted(&mut self, link: LinkId) -> Turn {
+    pub(super) fn accepted(&mut self, link: u64) -> Turn {
         self.link(link, 0);
         self.hello(link, None, None);
         let st = ContactState::Accepted;
-        self.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::ContactRes(ContactRes { st }) })])
+        self.turn([Input::Link(LinkInput::Message {
+            link: LinkId(link),
+            message: PeerMessage::ContactRes(ContactRes { st }),
+        })])
     }
 
     /// The next turns, as long as one is due at once.
@@ -58,7 +61,7 @@ fn a_message_is_told_sent_once_in_a_run_and_with_the_commit_that_stores_it() {
     let turn = bench.send(None);
     assert_eq!(sent(&turn.ops), [(3, 1)]);
     assert!(matches!(turn.ops[0], Op::Chat(ChatOp::Queue { .. })), "one commit: {:?}", turn.ops);
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "gone".into() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "gone".into() })]);
     assert!(sent(&bench.accepted(2).ops).is_empty(), "sent again is not told again");
     assert_eq!(sent(&bench.send(None).ops), [(4, 1)]);
 }
@@ -71,9 +74,9 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     assert_eq!(links(&bench.at_once()), [true]);
     bench.link(2, 0);
     assert!(links(&bench.at_once()).is_empty(), "the second replaces the first");
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "dup".into() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "dup".into() })]);
     assert!(links(&bench.at_once()).is_empty());
-    let down = bench.turn([Input::Link(LinkInput::Down { link: 2, reason: "gone".into() })]);
+    let down = bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: "gone".into() })]);
     assert_eq!(links(&down.ops), [false]);
     // What the last process left as up is down.
     let mut bench = Bench::new(|row, _| row.linked = true);
@@ -82,7 +85,7 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     bench.link(1, 0);
     bench.turn([Input::Storage { writable: false }]);
     assert!(links(&bench.at_once()).is_empty());
-    bench.turn([Input::Link(LinkInput::Down { link: 1, reason: "gone".into() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "gone".into() })]);
     bench.turn([Input::Storage { writable: true }]);
     bench.link(3, 0);
     assert_eq!(links(&bench.at_once()), [true]);
@@ -133,7 +136,7 @@ fn a_message_ends_by_a_clock_that_nobody_sets() {
     let hwm = out.acked() + out.pending().len() as u64;
     let chain = out.pending().back().unwrap().chain;
     let ack = PeerMessage::Ack(LaneState { lane: out.lane(), hwm, chain });
-    bench.turn([Input::Link(LinkInput::Message { link: 1, message: ack })]);
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: ack })]);
     assert!(bench.node.parts.chat.sending.ends() == 0);
 }
 
@@ -182,7 +185,7 @@ fn room_is_made_when_the_store_says_what_was_read() {
         sent: 0,
         body: torchat_protocol::message::Body::Text { text: "more".into() },
     };
-    let turn = bench.turn([Input::Link(LinkInput::Message { link: 1, message: PeerMessage::Recv(recv) })]);
+    let turn = bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Recv(recv) })]);
     assert!(turn.ops.is_empty(), "{:?}", turn.ops);
     let peer = bench.peer;
     bench.node.freed(&peer, 4);

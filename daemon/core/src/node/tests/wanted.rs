@@ -27,15 +27,15 @@ fn until_dial(bench: &mut Bench, limit: u64) -> Option<u64> {
 }
 
 /// The peer is dialled, takes the link, says so much and ends it.
-fn visit(bench: &mut Bench, link: LinkId, lived: u64, why: Option<ByeReason>) {
+fn visit(bench: &mut Bench, link: u64, lived: u64, why: Option<ByeReason>) {
     let (peer, binding) = (bench.peer, [0; 32]);
-    bench.turn([Input::Link(LinkInput::Up { link, peer, outgoing: true, binding, epoch: 1 })]);
+    bench.turn([Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: true, binding, epoch: 1 })]);
     bench.hello(link, None, None);
     bench.pass(lived);
     if let Some(why) = why {
-        bench.turn([Input::Link(LinkInput::Message { link, message: PeerMessage::Bye(Bye { why }) })]);
+        bench.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::Bye(Bye { why }) })]);
     }
-    bench.turn([Input::Link(LinkInput::Down { link, reason: "gone".into() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: "gone".into() })]);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
             assert!((MINUTE..=2 * MINUTE).contains(&pause), "{why:?} after {lived}: {pause}");
         }
     }
-    // Whoever is in a hurry waits as well; unless the peer comes by itself.
+    // What is urgent waits as well; unless the peer comes by itself.
     let mut bench = owing();
     until_dial(&mut bench, MINUTE).unwrap();
     visit(&mut bench, 1, 0, Some(ByeReason::Full));
@@ -64,7 +64,7 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
     bench.turn([send(peer)]);
     assert_eq!(until_dial(&mut bench, 39 * SECOND), None);
     bench.link(2, 1);
-    bench.turn([Input::Link(LinkInput::Down { link: 2, reason: "gone".into() })]);
+    bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: "gone".into() })]);
     assert!(until_dial(&mut bench, MINUTE).is_some());
 }
 

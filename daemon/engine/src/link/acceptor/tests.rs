@@ -91,7 +91,7 @@ async fn shake(mut stream: DuplexStream, n: u8, until: Option<Until>, round_trip
     }
 }
 
-/// How many of twelve honest handshakes get through a flow of so many streams a second.
+/// How many of twelve honest handshakes get through a flow of this many streams a second.
 async fn honest_through(until: Until, a_second: u32) -> usize {
     let bench = Bench::open();
     let streams = bench.streams.clone();

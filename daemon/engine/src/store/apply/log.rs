@@ -9,7 +9,7 @@ use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::What;
 use torchat_protocol::id::{PeerId, RunId};
 
-/// A contact that was not met during so many runs of ours takes an older one for another copy: a false alarm after
+/// A contact that was not met during this many runs of ours takes an older one for another copy: a false alarm after
 /// years, against a table without end.
 const RUNS_KEPT: i64 = 4096;
 

@@ -12,7 +12,7 @@ use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 pub struct MessageRow {
     /// Its row.
     pub id: i64,
-    /// With whom.
+    /// The other side.
     pub peer: PeerId,
     /// Which way.
     pub dir: Direction,
@@ -61,7 +61,7 @@ pub struct Most {
 }
 
 impl Most {
-    /// So many messages, however long they are.
+    /// This many messages, however long they are.
     #[must_use]
     pub fn rows(rows: u32) -> Self {
         Self { rows, bytes: usize::MAX, cost: |_| 0 }
@@ -105,11 +105,11 @@ macro_rules! select {
 macro_rules! conversation {
     ($place:literal, $order:literal) => {
         concat!(
-            "SELECT m.id, ?1, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, m.seq, NULL, m.text
+            "SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, m.seq, NULL, m.text
              FROM message m WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND ",
             $place,
             " UNION ALL
-             SELECT m.id, ?1, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, l.lane, m.seq, c.client, m.text
+             SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, l.lane, m.seq, c.client, m.text
              FROM message m LEFT JOIN lane l ON l.num = iif(m.state = 0, m.lane, NULL)
              LEFT JOIN client_id c ON c.message = m.id
              WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND ",
@@ -151,8 +151,9 @@ pub(in crate::store) fn page(
     };
     let mut query = db.prepare_cached(sql)?;
     // One more than wanted: it is not given back, but tells that there is more.
-    let (mut found, more) =
-        most.take(query.query_map(params![peer.as_bytes(), place, i64::from(most.rows) + 1], row)?)?;
+    let rows = query
+        .query_map(params![peer.as_bytes(), place, i64::from(most.rows) + 1], |row| of_conversation(row, *peer))?;
+    let (mut found, more) = most.take(rows)?;
     if !matches!(page, Page::After(_)) {
         found.reverse();
     }
@@ -162,7 +163,7 @@ pub(in crate::store) fn page(
 /// A peer's conversation at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
-    /// With whom.
+    /// The other side.
     pub peer: PeerId,
     /// Received messages that nobody has seen.
     pub unread: u64,
@@ -170,7 +171,7 @@ pub struct Glance {
     pub last: Option<MessageRow>,
 }
 
-/// The conversations of contacts and blocked peers, and of whoever else there are messages of.
+/// The conversations of contacts and blocked peers, and of all others that there are messages of.
 pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
     let mut found = Vec::new();
     let mut query = db.prepare_cached(PEERS)?;
@@ -179,7 +180,8 @@ pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, St
     while let Some(found_peer) = peers.next()? {
         let peer = peer_id(blob(found_peer, 0)?)?;
         let unread = found_peer.get::<_, i64>(1)?.unsigned_abs();
-        let last = last.query_row(params![peer.as_bytes(), i64::MAX, 1], row).optional()?;
+        let last =
+            last.query_row(params![peer.as_bytes(), i64::MAX, 1], |row| of_conversation(row, peer)).optional()?;
         if last.is_some() || found_peer.get(2)? {
             found.push(Glance { peer, unread, last });
         }
@@ -189,17 +191,22 @@ pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, St
 
 /// Reads what `select!` selects.
 pub(in crate::store) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let key: [u8; 32] = blob(row, 1)?;
+    let peer = checked(key)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(error)))?;
+    of_conversation(row, peer)
+}
+
+/// Reads what `conversation!` selects. Its peer is known, and is not looked up for each row.
+fn of_conversation(row: &Row<'_>, peer: PeerId) -> rusqlite::Result<MessageRow> {
     let (dir, state): (i64, i64) = (row.get(2)?, row.get(3)?);
     let place = match (row.get::<_, Option<[u8; 8]>>(9)?, row.get::<_, Option<i64>>(10)?) {
         (Some(lane), Some(seq)) if dir == 1 && state == 0 => Some((LaneId(lane), seq.unsigned_abs())),
         _ => None,
     };
-    let key: [u8; 32] = blob(row, 1)?;
     Ok(MessageRow {
         id: row.get(0)?,
-        peer: checked(key).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(error))
-        })?,
+        peer,
         dir: match dir {
             0 => Direction::In,
             1 => Direction::Out,
@@ -234,7 +241,7 @@ pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> ru
 /// Keys that were checked before. The check is a computation on the curve of some 50 us: done for every row it would take
 /// longer than all else that a page of a conversation costs.
 static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new());
-/// So many are remembered; then it begins anew. A daemon's store has fewer peers.
+/// How many are remembered; then it begins anew. A daemon's store has fewer peers.
 const CHECKED_KEYS: usize = 4096;
 
 fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {

@@ -24,7 +24,7 @@ impl Threads {
             let queue = queue.clone();
             let started = std::thread::Builder::new().name(format!("read-{n}")).spawn(move || work(&queue));
             if let Err(error) = started {
-                // One is enough; without any, whoever reads is told that it cannot.
+                // One is enough; without any, a program that reads is told that it cannot.
                 tracing::error!(%error, "a thread for reading cannot be started");
             }
         }
@@ -42,7 +42,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
         // Locked while it waits: the next one waits at the lock instead.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        // What a job was to tell is dropped then, and whoever waits for it notices.
+        // What a job was to tell is dropped then, and the task that waits for it notices.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a read panicked");
         }

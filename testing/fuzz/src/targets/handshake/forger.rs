@@ -58,7 +58,7 @@ pub fn lies(data: &[u8]) -> Seen {
         let honest = honest_hello && payload[..=cert::LEN] == truth[..=cert::LEN];
         judge(dial(&payload, &believed), honest)
     } else {
-        // Whoever dialled the victim finds the forger.
+        // The peer that dialled the victim finds the forger.
         let dialled = if shown > 127 { who(0) } else { who(OWN) };
         let honest = honest_hello && payload[..cert::LEN] == truth[..cert::LEN] && shown <= 127;
         judge(serve(&payload, &believed, dialled), honest)

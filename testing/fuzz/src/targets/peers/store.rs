@@ -77,7 +77,7 @@ pub(super) struct Store {
     pub(super) received: Vec<Received>,
     /// Marks of lost messages.
     marks: BTreeMap<PeerId, usize>,
-    /// Bytes that are no more unread, of whom, since they were taken from here.
+    /// Bytes that are unread no more, by peer, since they were taken from here.
     pub(super) freed: Vec<(PeerId, u64)>,
 }
 

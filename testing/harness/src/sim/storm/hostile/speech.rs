@@ -36,7 +36,7 @@ impl Speech {
         }
     }
 
-    /// So many words.
+    /// How many words.
     pub(super) fn burst(&mut self, count: usize) -> Vec<PeerMessage> {
         let mut words = Vec::new();
         if !std::mem::replace(&mut self.begun, true) && self.dice.below(4) > 0 {

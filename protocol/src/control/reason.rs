@@ -1,0 +1,275 @@
+//! Why something is as it is, for programs: a code with its parameters. The words that people read are made of them here,
+//! and nowhere else; a client that speaks another language makes its own.
+//!
+//! In records a reason stands under `why`, beside the sentence: `{"code":"unreachable","tries":3,"failure":"peer-down"}`.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a dial did not get through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The peer's service is not there.
+    PeerDown,
+    /// Our own way into the network does not work.
+    NoNetwork,
+    /// Nobody answered in time.
+    Timeout,
+    /// Who answered is not the peer, or broke the handshake.
+    Handshake,
+    /// It can never work.
+    Permanent,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// Why a message is not delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Reason {
+    /// The peer's user has not accepted us as a contact.
+    NotAccepted,
+    /// The peer is being asked to accept us as a contact.
+    Asking,
+    /// It is on a link, and the peer has not confirmed it.
+    Unconfirmed,
+    /// Our own way into the network does not work yet.
+    NoNetwork,
+    /// The peer is being dialled.
+    Connecting,
+    /// No dial has got through to the peer.
+    Unreachable {
+        /// How many dials were tried.
+        tries: u32,
+        /// Why the last one failed; absent: none was tried, or a link broke.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// The network's own words about that, in English.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// It was taken back after it may have left: the peer is asked to skip it, and may have got it before.
+    Skipping,
+    /// It was taken back.
+    TakenBack,
+    /// It was not delivered in its time.
+    Expired {
+        /// How long that was, in seconds; absent: not known any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
+    /// The daemon is stopping.
+    Stopping,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl Reason {
+    /// In words.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::NotAccepted => "the peer has not accepted you as a contact yet".to_owned(),
+            Self::Asking => "asking the peer to accept you as a contact".to_owned(),
+            Self::Unconfirmed => "sent, the peer has not confirmed it yet".to_owned(),
+            Self::NoNetwork => "Tor is not ready yet".to_owned(),
+            Self::Connecting => "connecting to the peer".to_owned(),
+            Self::Unreachable { tries, detail, .. } => {
+                let why = detail.as_deref().unwrap_or("not tried yet");
+                format!("no connection to the peer ({why}), {tries} tries so far")
+            }
+            Self::Skipping => "the peer is asked to skip it; it may have got it before".to_owned(),
+            Self::TakenBack => "it was taken back".to_owned(),
+            Self::Expired { seconds: Some(seconds) } => format!("not delivered in {}", span(*seconds)),
+            Self::Expired { seconds: None } => "it waited too long".to_owned(),
+            Self::Stopping => "the daemon is stopping".to_owned(),
+            Self::Unknown => "for a reason that this program does not know".to_owned(),
+        }
+    }
+}
+
+/// What the user should know.
+///
+/// The first two are what contacts say, and a contact can say anything. So the words name it as what it says, tell that it
+/// may lie, and never tell the user to stop the daemon: one contact that means ill could stop it so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Notice {
+    /// A contact says that it has met a run of our identity that our store does not know.
+    OtherCopy {
+        /// How many contacts have said so in this run of the daemon, this one included.
+        say: usize,
+    },
+    /// A contact says that it has met a newer copy of our identity, and ended its link.
+    Superseded {
+        /// How many contacts have said so in this run of the daemon, this one included.
+        say: usize,
+    },
+    /// A peer that we know by a newer copy came with an older one.
+    OldCopyOfPeer,
+    /// The process did not run: the machine slept, or it was stopped.
+    Woke {
+        /// For how many milliseconds.
+        ms: u64,
+    },
+    /// The computer's clock was set.
+    ClockSet {
+        /// By how many milliseconds.
+        ms: i64,
+    },
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl Notice {
+    /// In words, without onions.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::OtherCopy { say } => format!(
+                "{} met another daemon with your identity. {} If you restored this data directory from a backup, that was \
+                 it; if you run a second copy of it, the two split your mail",
+                say_that_they_have(*say),
+                it_may_be_a_lie(*say)
+            ),
+            Self::Superseded { say } => format!(
+                "{} met a newer copy of your identity, and talks to this one no more. {} If you imported your identity on \
+                 another machine, that copy counts; if you did not, perhaps somebody else has your key",
+                say_that_they_have(*say),
+                it_may_be_a_lie(*say)
+            ),
+            Self::OldCopyOfPeer => {
+                "a contact came with an older copy of its identity than the one you know: it was turned away".to_owned()
+            }
+            Self::Woke { ms } => format!("the daemon did not run for {} s: every link is tried", ms / 1000),
+            Self::ClockSet { ms } => format!("the computer's clock was set by {} s", ms / 1000),
+            Self::Unknown => "something that this program does not know".to_owned(),
+        }
+    }
+}
+
+/// What is wrong with the way into the network, or with the own service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Trouble {
+    /// No dial gets through the network.
+    NothingGetsThrough {
+        /// For how many milliseconds.
+        ms: u64,
+        /// How many new ways into the network were tried since.
+        renewals: u32,
+    },
+    /// The own service cannot be reached, as the daemon's own dial of it says.
+    NotReachable {
+        /// For how many milliseconds.
+        ms: u64,
+        /// The network's own words about the last dial, in English.
+        detail: String,
+    },
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl Trouble {
+    /// What is wrong and what is being done, in words.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::NothingGetsThrough { ms, renewals: 0 } => {
+                format!("no dial has got through Tor for {} min; new circuits are being tried", ms / 60_000)
+            }
+            Self::NothingGetsThrough { ms, renewals } => format!(
+                "no dial has got through Tor for {} min; a new Tor client is being tried ({renewals} so far)",
+                ms / 60_000
+            ),
+            Self::NotReachable { ms, detail } => {
+                format!("others cannot reach this daemon ({detail}), tried for {} min; it is tried again", ms / 60_000)
+            }
+            Self::Unknown => "something is wrong that this program does not know".to_owned(),
+        }
+    }
+}
+
+fn say_that_they_have(say: usize) -> String {
+    match say {
+        0 | 1 => "a contact says that it has".to_owned(),
+        n => format!("{n} contacts, this one among them, say that they have"),
+    }
+}
+
+fn it_may_be_a_lie(say: usize) -> &'static str {
+    match say {
+        0 | 1 => "That is its word alone, which may be wrong or a lie.",
+        _ => "That is their word, which may be wrong or a lie; that several say it makes it likelier.",
+    }
+}
+
+/// A time span in words: the largest unit of which there are at least two.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_reason_is_a_code_with_its_parameters_beside_it() {
+        let reason =
+            Reason::Unreachable { tries: 3, failure: Some(Failure::PeerDown), detail: Some("not found".into()) };
+        let text = serde_json::to_string(&reason).unwrap();
+        assert_eq!(text, r#"{"code":"unreachable","tries":3,"failure":"peer-down","detail":"not found"}"#);
+        assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
+        assert_eq!(reason.sentence(), "no connection to the peer (not found), 3 tries so far");
+        assert_eq!(serde_json::to_string(&Reason::NotAccepted).unwrap(), r#"{"code":"not-accepted"}"#);
+        assert_eq!(serde_json::to_string(&Notice::ClockSet { ms: -9 }).unwrap(), r#"{"code":"clock-set","ms":-9}"#);
+    }
+
+    #[test]
+    fn what_a_later_version_says_is_read_and_has_words() {
+        let later = r#"{"code":"no-host","hosts":2}"#;
+        assert_eq!(serde_json::from_str::<Reason>(later).unwrap(), Reason::Unknown);
+        assert_eq!(serde_json::from_str::<Notice>(later).unwrap(), Notice::Unknown);
+        assert_eq!(serde_json::from_str::<Trouble>(later).unwrap(), Trouble::Unknown);
+        let failure = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;
+        let read = serde_json::from_str::<Reason>(failure).unwrap();
+        assert_eq!(read, Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), detail: None });
+        assert!(!Reason::Unknown.sentence().is_empty());
+    }
+
+    #[test]
+    fn spans_have_one_unit() {
+        let all = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(span);
+        assert_eq!(all, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
+    }
+
+    #[test]
+    fn what_a_contact_says_is_told_as_its_words_and_stops_nobody() {
+        for say in [1, 2] {
+            for notice in [Notice::OtherCopy { say }, Notice::Superseded { say }] {
+                let words = notice.sentence();
+                assert!(words.contains("word") && words.contains("a lie"), "{words}");
+                assert!(!words.contains("stop") && !words.contains(".onion"), "{words}");
+            }
+        }
+    }
+}

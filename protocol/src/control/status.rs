@@ -1,0 +1,446 @@
+//! The state of a daemon, as STATUS tells it: typed, so that the daemon and its clients cannot differ. The keys stand in
+//! alphabetical order, as everywhere in the classic contract, which has the same object.
+
+use super::api::Onion;
+use super::reason::{Notice, Reason, Trouble};
+use serde::{Deserialize, Serialize};
+
+/// Defines parts of the state, their fields in alphabetical order.
+macro_rules! parts {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
+        )+
+    };
+}
+
+/// Defines counters: whole numbers, 0 where an older daemon does not count.
+macro_rules! counters {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident,)* })+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            #[serde(default)]
+            pub struct $name { $($(#[$field_meta])* pub $field: u64,)* }
+        )+
+    };
+}
+
+/// The state. A section that is absent is not for this connection, or this daemon does not have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DaemonStatus {
+    /// How many contacts there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contacts: Option<u64>,
+    /// API 1's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventsPart>,
+    /// Messages of old TORchat programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<LegacyPart>,
+    /// How many links are up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<u64>,
+    /// What the user should know, oldest first.
+    #[serde(default)]
+    pub notices: Vec<NoticePart>,
+    /// Your onion.
+    pub onion: Onion,
+    /// What waits to be delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueuePart>,
+    /// Whether others can reach this daemon.
+    pub reachable: ReachablePart,
+    /// The peers whose messages wait, and why.
+    #[serde(default)]
+    pub reasons: Vec<WaitingPart>,
+    /// How often limits were met and strangers turned away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedPart>,
+    /// How many strangers ask to become contacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// What the kernel refuses to the daemon: begins with `on`, `partly` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
+    /// How the search's index is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchState>,
+    /// What works, what does not, what is being done.
+    pub sentence: String,
+    /// Whether the store takes writes.
+    pub storage: StorageState,
+    /// The way into the Tor network.
+    pub tor: TorPart,
+    /// Bytes of text that nobody has read, and what their rows count for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_bytes: Option<u64>,
+}
+
+/// A section of the state that not everybody may see. The others are always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// [`DaemonStatus::contacts`].
+    Contacts,
+    /// [`DaemonStatus::events`].
+    Events,
+    /// [`DaemonStatus::legacy`].
+    Legacy,
+    /// [`DaemonStatus::links`].
+    Links,
+    /// [`DaemonStatus::queue`].
+    Queue,
+    /// [`DaemonStatus::refused`].
+    Refused,
+    /// [`DaemonStatus::requests`].
+    Requests,
+    /// [`DaemonStatus::sandbox`].
+    Sandbox,
+    /// [`DaemonStatus::search`].
+    Search,
+    /// [`DaemonStatus::unread_bytes`].
+    UnreadBytes,
+}
+
+impl Section {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Contacts,
+        Self::Events,
+        Self::Legacy,
+        Self::Links,
+        Self::Queue,
+        Self::Refused,
+        Self::Requests,
+        Self::Sandbox,
+        Self::Search,
+        Self::UnreadBytes,
+    ];
+}
+
+impl DaemonStatus {
+    /// Leaves these sections out.
+    #[must_use]
+    pub fn without(mut self, sections: &[Section]) -> Self {
+        for section in sections {
+            match section {
+                Section::Contacts => self.contacts = None,
+                Section::Events => self.events = None,
+                Section::Legacy => self.legacy = None,
+                Section::Links => self.links = None,
+                Section::Queue => self.queue = None,
+                Section::Refused => self.refused = None,
+                Section::Requests => self.requests = None,
+                Section::Sandbox => self.sandbox = None,
+                Section::Search => self.search = None,
+                Section::UnreadBytes => self.unread_bytes = None,
+            }
+        }
+        self
+    }
+
+    /// What who may see only some conversations learns: nothing of the others, not even how many they are. The sentence
+    /// is Tor's alone, because the daemon's counts all.
+    #[must_use]
+    pub fn of_some(self, sees: impl Fn(&Onion) -> bool) -> Self {
+        let mut status = self.without(&Section::ALL);
+        status.notices.retain(|notice| notice.peer.as_ref().is_some_and(&sees));
+        status.reasons.retain(|waiting| sees(&waiting.peer));
+        status.sentence.clone_from(&status.tor.sentence);
+        status
+    }
+}
+
+parts! {
+    /// API 1's log.
+    EventsPart {
+        /// How many consumers have a cursor.
+        consumers: u64,
+        /// The last event's number.
+        last: u64,
+        /// The oldest event that the log holds.
+        oldest: u64,
+    }
+    /// Messages of old TORchat programs.
+    LegacyPart {
+        /// They are taken in.
+        receive: bool,
+        /// What was dropped.
+        refused: LegacyRefused,
+        /// How many no program has taken.
+        unread: u64,
+    }
+    /// What the user should know.
+    NoticePart {
+        /// When: milliseconds since 1970.
+        at_ms: i64,
+        /// Whom it is about; show it with what a contact says.
+        peer: Option<Onion>,
+        /// In words.
+        sentence: String,
+        /// The same for programs; absent: there are only words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Notice>,
+    }
+    /// What waits to be delivered.
+    QueuePart {
+        /// Bytes of the texts.
+        bytes: u64,
+        /// How many messages.
+        messages: u64,
+    }
+    /// Whether others can reach this daemon.
+    ReachablePart {
+        /// For how many seconds its own dial of its service has failed; null: it has not.
+        failing_s: Option<u64>,
+        /// How many seconds ago somebody's link, or that dial, has come in; null: none has.
+        reached_s_ago: Option<u64>,
+        /// What is wrong and what is being done, in words; null: nothing is known to be wrong.
+        sentence: Option<String>,
+        /// The same for programs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Trouble>,
+    }
+    /// A peer whose messages wait.
+    WaitingPart {
+        /// In how many seconds it is dialled next; null: no dial is planned.
+        next_try_s: Option<u64>,
+        /// Who.
+        peer: Onion,
+        /// How many messages wait.
+        queued: u64,
+        /// Why, in words.
+        reason: String,
+        /// The same for programs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+    }
+    /// The way into the Tor network.
+    TorPart {
+        /// How far its beginning is.
+        percent: u64,
+        /// In words.
+        sentence: String,
+        /// Whether peers can be dialled.
+        usable: bool,
+    }
+}
+
+counters! {
+    /// How often limits were met and strangers turned away, since the start.
+    RefusedPart {
+        /// Answers of contacts beyond their share.
+        account_answers,
+        /// Bytes of contacts beyond their share.
+        account_bytes,
+        /// New lanes of contacts beyond their share.
+        account_lanes,
+        /// New links of contacts beyond their share.
+        account_links,
+        /// Notes of contacts beyond their share.
+        account_notes,
+        /// Links that contacts replaced beyond their share.
+        account_replaced,
+        /// Messages that contacts made us send again beyond their share.
+        account_resent,
+        /// Rows of contacts beyond their share.
+        account_rows,
+        /// Statements of contacts beyond their share.
+        account_states,
+        /// Work of contacts beyond their share.
+        account_work,
+        /// Circuits of strangers.
+        circuits,
+        /// Control connections.
+        clients,
+        /// Connections to the service.
+        connections,
+        /// Dials that were not begun.
+        dials,
+        /// Handshakes.
+        handshakes,
+        /// Invites that were wrong.
+        invites,
+        /// Links.
+        links,
+        /// Links that broke the protocol.
+        misbehaved,
+        /// Links whose peer did not read.
+        not_read,
+        /// Messages for a full outbox.
+        outbox_full,
+        /// Streams that spoke another protocol.
+        protocol,
+        /// Requests of strangers.
+        requests,
+        /// Messages while the store took nothing.
+        storage,
+        /// Links of strangers.
+        strangers,
+        /// Streams.
+        streams,
+        /// Messages while too much was unread.
+        unread_full,
+    }
+    /// What was dropped of old programs' messages, since the start.
+    LegacyRefused {
+        /// Too many at once.
+        busy,
+        /// Anything but RECV.
+        commands,
+        /// Forgotten unread.
+        expired,
+        /// Too many are kept.
+        full,
+        /// What is no message.
+        malformed,
+        /// Too many in a time.
+        rate,
+        /// The store took nothing.
+        storage,
+        /// The stream ended or was too slow.
+        unfinished,
+    }
+}
+
+/// Defines a state with its words.
+macro_rules! states {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $kind:ident $word:literal,)+ })+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            #[serde(rename_all = "kebab-case")]
+            pub enum $name {
+                $($(#[$word_meta])* $kind,)+
+                /// Only when reading: of a later version.
+                #[serde(other)]
+                #[cfg_attr(feature = "schema", schemars(skip))]
+                Unknown,
+            }
+
+            impl $name {
+                /// Its word, as on the wire.
+                #[must_use]
+                pub fn word(self) -> &'static str {
+                    match self {
+                        $(Self::$kind => $word,)+
+                        Self::Unknown => "unknown",
+                    }
+                }
+            }
+        )+
+    };
+}
+
+states! {
+    /// Whether the store takes writes.
+    StorageState {
+        /// It does.
+        Ok "ok",
+        /// The disk or the store's limit is full.
+        Full "full",
+        /// Another program holds the file.
+        Locked "locked",
+        /// The file is damaged.
+        Damaged "damaged",
+        /// The disk reports errors.
+        Failing "failing",
+        /// The file or its disk takes no writes.
+        ReadOnly "read-only",
+    }
+    /// How the search's index is.
+    SearchState {
+        /// It is whole, as far as is known.
+        Ok "ok",
+        /// It was damaged and is made anew.
+        Rebuilding "rebuilding",
+        /// It is damaged and could not be made anew. The next start tries again.
+        Damaged "damaged",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::id::parse_onion;
+    use serde_json::{Value, json};
+
+    fn onion(text: &str) -> Onion {
+        Onion(parse_onion(text).unwrap())
+    }
+
+    fn a() -> Onion {
+        onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd")
+    }
+
+    fn b() -> Onion {
+        onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid")
+    }
+
+    fn status() -> DaemonStatus {
+        let notice = |peer| NoticePart { at_ms: 1, peer, sentence: "x".into(), why: None };
+        let waiting =
+            |peer| WaitingPart { next_try_s: None, peer, queued: 1, reason: "y".into(), why: Some(Reason::Asking) };
+        DaemonStatus {
+            contacts: Some(2),
+            events: Some(EventsPart { consumers: 0, last: 9, oldest: 1 }),
+            legacy: Some(LegacyPart { receive: false, refused: LegacyRefused::default(), unread: 0 }),
+            links: Some(1),
+            notices: vec![notice(None), notice(Some(a())), notice(Some(b()))],
+            onion: a(),
+            queue: Some(QueuePart { bytes: 2, messages: 1 }),
+            reachable: ReachablePart { failing_s: None, reached_s_ago: Some(4), sentence: None, why: None },
+            reasons: vec![waiting(a()), waiting(b())],
+            refused: Some(RefusedPart::default()),
+            requests: Some(0),
+            sandbox: Some("on".into()),
+            search: Some(SearchState::Ok),
+            sentence: "all of it".into(),
+            storage: StorageState::ReadOnly,
+            tor: TorPart { percent: 100, sentence: "Tor works".into(), usable: true },
+            unread_bytes: Some(0),
+        }
+    }
+
+    #[test]
+    fn the_keys_stand_in_alphabetical_order_and_what_was_null_is() {
+        let text = serde_json::to_string(&status()).unwrap();
+        // A map of serde_json is sorted.
+        let sorted: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(sorted["reachable"], json!({"failing_s": null, "reached_s_ago": 4, "sentence": null}));
+        assert_eq!(sorted["notices"][0], json!({"at_ms": 1, "peer": null, "sentence": "x"}));
+        assert_eq!((&sorted["storage"], &sorted["search"]), (&json!("read-only"), &json!("ok")));
+        assert_eq!(sorted.to_string(), text);
+        assert_eq!(serde_json::from_str::<DaemonStatus>(&text).unwrap(), status());
+    }
+
+    #[test]
+    fn who_sees_one_conversation_learns_nothing_of_the_others() {
+        let shown = status().of_some(|peer| *peer == b());
+        let value = serde_json::to_value(&shown).unwrap();
+        let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["notices", "onion", "reachable", "reasons", "sentence", "storage", "tor"]);
+        assert_eq!(value["sentence"], "Tor works");
+        let of = |list: &str| value[list].as_array().unwrap().iter().map(|row| row["peer"].clone()).collect::<Vec<_>>();
+        assert_eq!((of("notices"), of("reasons")), (vec![json!(b())], vec![json!(b())]));
+        assert_eq!(serde_json::from_value::<DaemonStatus>(value).unwrap(), shown);
+    }
+
+    #[test]
+    fn what_a_later_daemon_adds_or_an_older_one_lacks_does_not_stop_a_client() {
+        let mut value = serde_json::to_value(status()).unwrap();
+        value["rooms"] = json!({"joined": 1});
+        value["storage"] = json!("on-the-moon");
+        value["refused"] = json!({"dials": 3, "new": 4});
+        let read: DaemonStatus = serde_json::from_value(value).unwrap();
+        assert_eq!(read.storage, StorageState::Unknown);
+        assert_eq!(read.refused, Some(RefusedPart { dials: 3, ..RefusedPart::default() }));
+    }
+}
