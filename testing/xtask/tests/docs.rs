@@ -145,8 +145,7 @@ fn the_documents_keep_to_plain_words() {
         {
             continue;
         }
-        // Behind that stand tables that are made of the sources' comments.
-        for (at, line) in text.split("<!-- commands: ").next().unwrap().lines().enumerate() {
+        for (at, line) in text.lines().enumerate() {
             // Without what stands between back quotes: names, commands, and what a program prints.
             let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join(" ").to_lowercase();
             let words = format!(" {} ", prose.split(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>().join(" "));
