@@ -100,12 +100,12 @@ CODES: Dict[str, Info] = {
     NOT_ALLOWED: Info(
         "daemon", "user", "after-change", ("right", "peer",),
         "This connection may not do this, or not with this peer.",
-        "HELLO tells what it may; whoever runs the daemon can make a token with other rights",
+        "HELLO tells what it may do; the user who runs the daemon can make a token with other rights",
     ),
     UNAVAILABLE: Info(
         "api", "user", "after-change", (),
         "This daemon runs without the part that the command needs.",
-        "ask whoever runs the daemon",
+        "ask the user who runs the daemon",
     ),
     UNKNOWN_CONSUMER: Info(
         "api", "program", "never", (),

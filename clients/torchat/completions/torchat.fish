@@ -64,7 +64,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l raw -d 'Print
 complete -c torchat -n "__fish_torchat_using_subcommand whoami" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l wait -d 'Return when the peer has it, not only the daemon' -r -f -a "delivered\t'The message is safe at the peer'"
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l timeout -d 'How long to wait for that' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within so many seconds' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within this number of seconds' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l id -d 'A key of your own: the same key again, within 30 days, is the same message and is not sent twice' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
@@ -76,7 +76,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'O
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s c -l consumer -d 'A durable place of your own instead of the read marks: begins now, and what was printed never comes again' -r
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where a consumer that is new begins' -r -f -a "now\t'After the last event'
 start\t'At the oldest event that the daemon still knows'"
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -s n -l count -d 'End after so many messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s n -l count -d 'End after this number of messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s f -l follow -d 'Go on with what comes, over restarts of the daemon'
@@ -85,7 +85,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s n -l count -d 'End after so many messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s n -l count -d 'End after this number of messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s k -l keep -d 'Do not take it: it comes again'
@@ -133,7 +133,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "unblock" -d 'Make a blocked peer a stranger'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "rename" -d 'Give a contact a name of yours; an empty one takes it away'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "remove" -d 'Make a contact a stranger; what waits for it is taken back, the history stays'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: whoever uses it first, in time, is a contact at once'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: the first peer that uses it, in time, is a contact at once'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Say whether a contact sees you while there is nothing to deliver'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
@@ -219,7 +219,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d '
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'A durable place of your own: what was printed never comes again' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after so many events' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after this number of events' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l start -d 'Start torchatd if it does not run, without asking'
@@ -240,7 +240,7 @@ send\t'Write to contacts, take back, mark as read'
 contacts\t'Decide who is a contact'
 admin\t'Everything'"
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after so many days' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after this number of days' -r
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'A new file for it, for your eyes only [default: standard output]' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F

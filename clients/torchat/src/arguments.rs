@@ -108,10 +108,10 @@ pub(crate) enum Command {
     Doctor,
 }
 
-/// What to send, to whom.
+/// What to send, and to which peer.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
-    /// To whom
+    /// The receiver
     pub(crate) peer: String,
     /// The text; - or nothing: standard input, which nobody else can read; behind -- a - is a text
     pub(crate) text: Option<String>,
@@ -122,7 +122,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 120,
         value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
-    /// Give up when it is not delivered within so many seconds
+    /// Give up when it is not delivered within this number of seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) expire: Option<u64>,
     /// A key of your own: the same key again, within 30 days, is the same message and is not sent twice
@@ -155,7 +155,7 @@ pub(crate) struct Recv {
     /// Do not mark as read
     #[arg(short, long, conflicts_with = "consumer")]
     pub(crate) keep: bool,
-    /// End after so many messages
+    /// End after this number of messages
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
@@ -178,7 +178,7 @@ pub(crate) struct Legacy {
     /// All that the daemon still has, also what was taken; takes nothing
     #[arg(short, long, conflicts_with = "keep")]
     pub(crate) all: bool,
-    /// End after so many messages
+    /// End after this number of messages
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
@@ -186,7 +186,7 @@ pub(crate) struct Legacy {
 /// Which part of a conversation.
 #[derive(Debug, Args)]
 pub(crate) struct History {
-    /// With whom
+    /// The other side
     pub(crate) peer: String,
     /// How many messages
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -254,27 +254,27 @@ pub(crate) enum ContactAction {
     },
     /// Block a peer: it sees what every stranger sees
     Block {
-        /// Whom
+        /// The peer
         peer: String,
     },
     /// Make a blocked peer a stranger
     Unblock {
-        /// Whom
+        /// The peer
         peer: String,
     },
     /// Give a contact a name of yours; an empty one takes it away
     Rename {
-        /// Whom
+        /// The peer
         peer: String,
         /// The name
         name: String,
     },
     /// Make a contact a stranger; what waits for it is taken back, the history stays
     Remove {
-        /// Whom
+        /// The peer
         peer: String,
     },
-    /// Make an invite: whoever uses it first, in time, is a contact at once
+    /// Make an invite: the first peer that uses it, in time, is a contact at once
     Invite {
         /// How long it is good for
         #[arg(long, value_name = "HOURS")]
@@ -282,7 +282,7 @@ pub(crate) enum ContactAction {
     },
     /// Say whether a contact sees you while there is nothing to deliver
     Appear {
-        /// To whom
+        /// The contact
         peer: String,
         /// How
         #[arg(value_enum)]
@@ -315,7 +315,7 @@ pub(crate) struct Tail {
     /// A durable place of your own: what was printed never comes again
     #[arg(short, long, value_name = "NAME")]
     pub(crate) consumer: Option<String>,
-    /// End after so many events
+    /// End after this number of events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
@@ -333,7 +333,7 @@ pub(crate) enum Token {
         /// Good for the conversation with this peer only; may be given several times
         #[arg(short, long, value_name = "PEER")]
         peer: Vec<String>,
-        /// Ends after so many days
+        /// Ends after this number of days
         #[arg(long)]
         days: Option<u32>,
         /// A new file for it, for your eyes only [default: standard output]
@@ -365,7 +365,7 @@ pub(crate) enum Allowed {
 /// What to write, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// With whom
+    /// The other side
     pub(crate) peer: String,
     /// A new file, for your eyes only [default: standard output]
     #[arg(short, long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! Who may do what on a connection.
 //!
-//! Whoever runs under the daemon's own uid has every right. Users of the group socket have the rights that the
+//! A program that runs under the daemon's own uid has every right. Users of the group socket have the rights that the
 //! configuration names. Everybody else proves a token, and so may the own user's programs that want fewer rights.
 
 mod audit;
@@ -42,14 +42,14 @@ pub(crate) fn is_in_namespace(key: &str) -> bool {
     NAMESPACES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// As whom a connection is taken. In words, for the audit: `own user`, `uid 1001`, `token cron`.
+/// Who a connection is taken for. In words, for the audit: `own user`, `uid 1001`, `token cron`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// The daemon's own user.
     Owner,
     /// A user of the group socket, by uid.
     User(u32),
-    /// Whoever proves the token of this name.
+    /// A program that proves the token of this name.
     Token(String),
 }
 
@@ -93,7 +93,7 @@ impl Access {
         }
     }
 
-    /// Whoever proves a token.
+    /// A program that proves a token.
     pub(crate) fn token(
         name: &str,
         rights: impl IntoIterator<Item = Right>,
@@ -125,7 +125,7 @@ impl Access {
         key.strip_prefix(&self.namespace).map(str::to_owned)
     }
 
-    /// Whether the classic contract is allowed, which knows no rights: only to whoever has them all.
+    /// Whether the classic contract is allowed, which knows no rights: only to programs that have them all.
     pub(crate) fn is_classic(&self) -> bool {
         self.rights.contains(&Right::Admin) && self.peers.is_none()
     }
@@ -211,7 +211,7 @@ impl Visitor {
     /// What it may do at this moment. To be asked before every command but HELLO and AUTH.
     ///
     /// # Errors
-    /// `not-authenticated` as long as a proof is needed, and for ever after a token that was proven has ended: the
+    /// `not-authenticated` as long as a proof is needed, and forever after a token that was proven has ended: the
     /// answer to give before the connection ends.
     pub(crate) fn access(&self) -> Result<Arc<Access>, ApiError> {
         match &self.state {

@@ -26,7 +26,7 @@ pub enum BindError {
     /// Somebody answers on the socket already.
     #[error("another program serves {0}")]
     SocketTaken(PathBuf),
-    /// Whoever connects could not be told from the own user.
+    /// A program that connects could not be told from the own user.
     #[error("port {0} cannot be served: {1}, or serve no port and use the Unix socket")]
     CannotTell(u16, CannotTell),
     /// Anything else.
@@ -101,7 +101,7 @@ fn bind_path(path: &Path, gid: Option<u32>) -> Result<std::os::unix::net::UnixLi
     }
     let listener = std::os::unix::net::UnixListener::bind(path).map_err(io)?;
     rustix::net::listen(&listener, BACKLOG).map_err(|error| io(error.into()))?;
-    // Whoever connects before this is looked at as everybody else is: the mode is not what decides.
+    // A program that connects before this is looked at as every other: the mode is not what decides.
     let mode = if gid.is_some() { 0o660 } else { 0o600 };
     let given = std::os::unix::fs::chown(path, None, gid)
         .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)));

@@ -79,7 +79,7 @@ struct Server {
     stop: CancellationToken,
 }
 
-/// The port. Nothing that takes longer than some microseconds is done between two accepts: whoever connects again and
+/// The port. Nothing that takes longer than some microseconds is done between two accepts: a program that connects again and
 /// again would keep everybody else waiting.
 async fn serve_tcp(server: &Arc<Server>, listener: Option<TcpListener>) {
     let Some(listener) = listener else { return };
@@ -121,7 +121,7 @@ async fn serve_tcp(server: &Arc<Server>, listener: Option<TcpListener>) {
 }
 
 impl Server {
-    /// `group`: whoever stands in the table is served too.
+    /// `group`: users in the table are served too.
     async fn serve_unix(&self, listener: Option<UnixListener>, group: bool) {
         let Some(listener) = listener else { return };
         loop {

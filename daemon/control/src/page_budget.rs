@@ -9,7 +9,7 @@
 //! requests in work hold no more than one.
 //!
 //! To wait for room with a deadline was rejected: a few clients that never read would make all others wait for as
-//! long as an answer may be held. To close whoever holds most was rejected too: it is often an honest program on a slow
+//! long as an answer may be held. To close the connection that holds most was rejected too: it is often an honest program on a slow
 //! machine.
 
 use std::sync::Arc;
@@ -104,7 +104,7 @@ impl ReadPermit {
         ALLOWANCE_BYTES + self.held.pooled_kib() * 1024
     }
 
-    /// The end of the reading: what has so many bytes is held from now on.
+    /// The end of the reading: this many bytes are held from now on.
     pub(crate) fn hold(mut self, bytes: usize) -> PagePermit {
         let pooled = bytes.saturating_sub(ALLOWANCE_BYTES).div_ceil(1024);
         let unused = self.held.pooled_kib().saturating_sub(pooled);

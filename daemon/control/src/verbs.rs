@@ -32,7 +32,7 @@ pub(crate) enum Invalid {
     RequestTooLong(usize),
 }
 
-/// Whom an onion or an invite names, and the invite's secret.
+/// The peer that an onion or an invite names, and the invite's secret.
 pub(crate) fn contact_named(text: &str) -> Result<(PeerId, Option<InviteSecret>), Invalid> {
     if Invite::is_meant(text) {
         let invite: Invite = text.parse().map_err(Invalid::Invite)?;
@@ -42,7 +42,7 @@ pub(crate) fn contact_named(text: &str) -> Result<(PeerId, Option<InviteSecret>)
     }
 }
 
-/// ADD: `text` is for whoever decides.
+/// ADD: `text` is for the user who decides.
 pub(crate) fn add(whom: &str, text: String) -> Result<(PeerId, ContactChange), Invalid> {
     if text.len() > REQUEST_TEXT_BYTES {
         return Err(Invalid::RequestTooLong(text.len()));

@@ -60,8 +60,17 @@ struct Dials {
     rest: Rest,
     /// For how long its dials that became no link have held a place, and when that was last added to. Halves with time.
     held: (u64, u64),
-    /// Why there is no link, in words.
-    reason: Option<String>,
+    /// Why there is no link.
+    why: Option<Why>,
+}
+
+/// Why there is no link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Why {
+    /// What the last dial failed by; `None`: a link ended.
+    pub(crate) failure: Option<DialFailure>,
+    /// The words of whoever dialled, or of the link.
+    pub(crate) detail: String,
 }
 
 /// Why a link is wanted although no mail waits.
@@ -273,9 +282,9 @@ impl Dialling {
         self.peers.get(peer)?.due
     }
 
-    /// Why there is no link, in words.
-    pub(crate) fn reason(&self, peer: &PeerId) -> Option<&str> {
-        self.peers.get(peer)?.reason.as_deref()
+    /// Why there is no link. `None`: none was tried, or one was there since.
+    pub(crate) fn why(&self, peer: &PeerId) -> Option<&Why> {
+        self.peers.get(peer)?.why.as_ref()
     }
 
     /// Dials that were put off.
@@ -334,7 +343,7 @@ impl Dialling {
         dials.timeouts = 0;
         dials.outages = 0;
         dials.rest = Rest::None;
-        dials.reason = None;
+        dials.why = None;
     }
 
     /// The peer ends its link because it does not want us now.
@@ -452,7 +461,7 @@ impl Dialling {
             // Not heard of for so long, it dials us when it is back.
             dials.wish.presence(false);
         }
-        dials.reason = Some(reason);
+        dials.why = Some(Why { failure: Some(failure), detail: reason });
         if failure != DialFailure::Timeout {
             dials.timeouts = 0;
         }
@@ -462,7 +471,7 @@ impl Dialling {
 
     /// A link is gone, for this reason in words.
     pub(crate) fn link_down(&mut self, peer: PeerId, reason: String) {
-        self.peers.entry(peer).or_default().reason = Some(reason);
+        self.peers.entry(peer).or_default().why = Some(Why { failure: None, detail: reason });
     }
 
     /// The last link to a peer is gone; `worth`: it was worth its circuits.

@@ -2,6 +2,7 @@
 
 use crate::account::Refused;
 use crate::effect::Notice;
+use crate::input::DialFailure;
 use crate::snapshot::ContactRequest;
 use torchat_protocol::id::PeerId;
 
@@ -107,8 +108,10 @@ pub enum Obstacle {
     Connecting,
     /// There is no link, and another dial is planned.
     NoConnection {
-        /// Why the last one failed, or the last link ended, as the engine said. `None`: none was tried.
-        why: Option<String>,
+        /// What the last dial failed by. `None`: none was tried, or a link ended since.
+        failure: Option<DialFailure>,
+        /// The words of whoever dialled, or of the link that ended. `None`: neither was there.
+        detail: Option<String>,
         /// Failures in a row.
         tries: u32,
     },

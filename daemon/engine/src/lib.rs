@@ -2,6 +2,7 @@
 //! peers, the dialler, the store and the unread buffers. Others ask it through its [`handle::Handle`].
 
 mod client_ids;
+mod codes;
 mod engine;
 pub mod handle;
 mod legacy;
@@ -11,7 +12,6 @@ mod refusal;
 mod request;
 pub mod store;
 mod unread;
-mod words;
 
 pub use engine::{Ended, Engine, EngineConfig, Running, Storage, StoreLost, World};
 pub use legacy::LegacyLease;

@@ -138,10 +138,10 @@ codes! {
     NotAllowed "not-allowed": Daemon, User, AfterChange,
         { "right": "The right that is missing.", "peer": "The conversation that it may not see." },
         "This connection may not do this, or not with this peer.",
-        "HELLO tells what it may; whoever runs the daemon can make a token with other rights";
+        "HELLO tells what it may do; the user who runs the daemon can make a token with other rights";
     Unavailable "unavailable": Api, User, AfterChange, {},
         "This daemon runs without the part that the command needs.",
-        "ask whoever runs the daemon";
+        "ask the user who runs the daemon";
     UnknownConsumer "unknown-consumer": Api, Program, Never, {},
         "There is no consumer of this name.",
         "CURSORS lists them";

@@ -75,7 +75,7 @@ impl Finder {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
-    /// Passes over so many bytes.
+    /// Passes over this many bytes.
     fn pass(&mut self, bytes: usize) {
         self.start += bytes;
         self.seen = 0;
@@ -88,7 +88,7 @@ impl Finder {
         }
     }
 
-    /// Gives out so many bytes.
+    /// Gives out this many bytes.
     fn take(&mut self, bytes: usize) -> Vec<u8> {
         if bytes < LONG_BYTES {
             let object = self.rest().get(..bytes).unwrap_or_default().to_vec();

@@ -179,7 +179,7 @@ parts! {
     NoticePart {
         /// When: milliseconds since 1970.
         at_ms: i64,
-        /// Whom it is about; show it with what a contact says.
+        /// The peer that it is about; show it with what a contact says.
         peer: Option<Onion>,
         /// In words.
         sentence: String,

@@ -128,6 +128,35 @@ fn every_word_of_the_glossary_is_where_it_says() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Words that STYLE.md replaces, and by what.
+const OLD_WORDS: [(&str, &str); 4] = [
+    ("whoever", "a program that .., anybody who .."),
+    ("for ever", "forever"),
+    ("so many", "how many, this many"),
+    ("dear", "expensive"),
+];
+
+#[test]
+fn the_documents_keep_to_plain_words() {
+    let mut wrong = Vec::new();
+    for (file, text) in documents() {
+        if file.starts_with("docs/adr")
+            || ["docs/BENCHMARKS.md", "docs/STYLE.md"].iter().any(|name| file == Path::new(name))
+        {
+            continue;
+        }
+        for (at, line) in text.lines().enumerate() {
+            // Without what stands between back quotes: names, commands, and what a program prints.
+            let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join(" ").to_lowercase();
+            let words = format!(" {} ", prose.split(|c: char| !c.is_alphanumeric()).collect::<Vec<_>>().join(" "));
+            for (old, new) in OLD_WORDS.iter().filter(|(old, _)| words.contains(&format!(" {old} "))) {
+                wrong.push(format!("{}:{}: {old:?}, say {new}", file.display(), at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn what_is_not_there_is_found() {
     let read = |path: &str| (path == "daemon/core/src/lib.rs").then(|| "pub struct Node {\n}\n".to_owned());

@@ -45,11 +45,12 @@ fn read(tree: &str) -> Features {
     features
 }
 
-/// The packages that both builds have, with other features in one than in the other.
+/// The packages of the demo that the tests have too, but not with the same features. What only the tests have, another set of features
+/// for a macro in a test among it, costs them a crate and nobody a second Tor.
 fn compiled_twice(programs: &Features, tests: &Features) -> Vec<String> {
     let differing = programs.iter().filter_map(|(package, one)| {
         let other = tests.get(package)?;
-        (one != other).then(|| format!("{package}\n    the demo: {one:?}\n    the tests: {other:?}"))
+        (!one.is_subset(other)).then(|| format!("{package}\n    the demo: {one:?}\n    the tests: {other:?}"))
     });
     differing.collect()
 }
@@ -82,6 +83,7 @@ fn a_feature_that_only_tests_want_is_found() {
         regex-syntax v0.8.11|std,unicode-case\n\
         uapi-proc v0.0.6 (proc-macro)|default\n\
         regex v1.13.1|std\n\
+        uapi-proc v0.0.6 (proc-macro)|default,more\n\
         proptest v1.12.0|std\n";
     let twice = compiled_twice(&read(programs), &read(tests));
     assert_eq!(twice.len(), 1, "{twice:?}");

@@ -14,7 +14,7 @@ pub(crate) fn is_audited(right: Option<Right>) -> bool {
     matches!(right, Some(Right::Contacts | Right::Admin))
 }
 
-/// One line: who, what, whom it was about as the first four characters, and `begun`, `ok`, the error's code, or `unseen`.
+/// One line: who, what, the first four characters of the peer that it was about, and `begun`, `ok`, the error's code, or `unseen`.
 /// Never any content.
 fn line(who: &str, command: &str, peer: Option<&str>, code: &str) {
     tracing::info!(target: "audit", who, command, peer, code);
@@ -63,7 +63,7 @@ impl Drop for Audited {
 }
 
 impl Gate {
-    /// Leaves a line about a command that somebody may not use. One a minute and somebody, with a count: else whoever may do
+    /// Leaves a line about a command that somebody may not use. One a minute and somebody, with a count: else a program that may do
     /// nothing could still turn the audit over.
     pub(crate) fn audit_refusal(&self, access: &Access, command: &'static str, peer: Option<&PeerId>, code: &str) {
         let (who, peer, code) = (access.who.to_string(), peer.map(|peer| peer.short().to_string()), code.to_owned());

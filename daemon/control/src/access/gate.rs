@@ -33,7 +33,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Milliseconds that it is still good for at a moment; `None`: for ever.
+    /// Milliseconds that it is still good for at a moment; `None`: forever.
     pub(crate) fn left_ms(&self, wall_ms: i64) -> Option<i64> {
         if self.ended.is_cancelled() {
             return Some(0);
@@ -138,7 +138,7 @@ impl Gate {
     }
 
     /// A place for a connection that must prove what it is. When all are taken a random one is cut for it, as at the door
-    /// for peers: to refuse the new one was rejected, because whoever keeps all places taken would lock everybody else
+    /// for peers: to refuse the new one was rejected, because a program that keeps all places taken would lock everybody else
     /// out. `None`: there are no places at all.
     pub(crate) fn slot(&self, guard: Arc<Guard>) -> Option<ProofSlot> {
         let (unlucky, number) = {

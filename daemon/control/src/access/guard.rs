@@ -1,4 +1,4 @@
-//! A connection's stream, which can be cut from outside and gives little to whoever has proven nothing.
+//! A connection's stream, which can be cut from outside and gives little to a program that has proven nothing.
 
 use futures::task::AtomicWaker;
 use std::io;

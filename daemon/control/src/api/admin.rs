@@ -48,7 +48,7 @@ impl Execute for Status {
     }
 }
 
-/// Whoever may see only some peers learns nothing of the others, not even how many they are.
+/// A program that may see only some peers learns nothing of the others, not even how many they are.
 fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     // Before the look: what changes meanwhile is told by the next answer.
     let version = handle.status_version();

@@ -95,7 +95,7 @@ mod tests {
             Stopping,
         ];
         for refusal in &all {
-            // Whoever adds one is sent here by the compiler.
+            // The compiler sends you here when you add one.
             match refusal {
                 ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
                 | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused

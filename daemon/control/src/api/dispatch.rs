@@ -95,9 +95,9 @@ impl<Answer> Course<Answer> {
     }
 }
 
-/// What a command does. Whoever asks has the right for it.
+/// What a command does. The caller has the right for it.
 pub(crate) trait Execute: Call<Answer: Send> + Send + Sized + 'static {
-    /// Whom it is about, for the audit.
+    /// The peer that it is about, for the audit.
     fn subject(&self) -> Option<PeerId> {
         None
     }

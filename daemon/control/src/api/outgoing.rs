@@ -1,7 +1,7 @@
 //! What goes out on one connection: whole lines, answers before events.
 //!
 //! Answers have a deadline, because a client that asks and does not read would fill our memory. Events have none: at most
-//! one piece of them is here, the rest is in the log, so whoever reads slowly costs nothing.
+//! one piece of them is here, the rest is in the log, so a program that reads slowly costs nothing.
 
 use crate::page_budget::PagePermit;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const PIECE_BYTES: usize = 16 * 1024;
 /// A buffer that is larger is given back when it is empty.
 const KEPT_BYTES: usize = 1024;
-/// With so many bytes of answers not taken, no further request is begun. PageBudget are bounded by their [`PagePermit`].
+/// With this many bytes of answers not taken, no further request is begun. Pages are bounded by their [`PagePermit`].
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// See the module's description.

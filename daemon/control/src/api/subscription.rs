@@ -22,7 +22,7 @@ use torchat_protocol::control::code::Code;
 
 /// Events that a subscription reads at once.
 const BATCH_EVENTS: usize = 256;
-/// After so many events in a row that the filter dropped, the client is told how far the log was looked through.
+/// After this many events in a row that the filter dropped, the client is told how far the log was looked through.
 const UPTO_EVENTS: u64 = 1024;
 /// It is told of fewer when nothing came for so long. Else its cursor would stay behind a filter that passes little, until
 /// the log forgets what is there: a gap for events that it never wanted.
@@ -168,7 +168,7 @@ impl Source {
                 let held = permit.hold(bytes.len());
                 return Ok((self, Pending::new(bytes, Some(held))));
             }
-            // Whoever waits for events holds nothing.
+            // A program that waits for events holds nothing.
             drop(permit);
             if self.at - self.told >= UPTO_EVENTS {
                 return Ok(self.upto());

@@ -149,7 +149,7 @@ impl Command {
         }
     }
 
-    /// Whom it changes, for the audit.
+    /// The peer that it changes, for the audit.
     pub(crate) fn subject(&self) -> Option<PeerId> {
         match self {
             Self::Change(peer, _) => Some(*peer),

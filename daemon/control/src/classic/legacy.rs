@@ -26,7 +26,7 @@ pub(crate) async fn next(handle: &Handle, echo: &Echo) -> Outcome {
     Outcome { lease: Some(HandedOut::Old(lease)), ..reply.into() }
 }
 
-/// The last so many, as HISTORY does.
+/// The last ones, as HISTORY does.
 pub(crate) async fn list(context: &Context, echo: &Echo, n: u32) -> Result<Outcome, Rejected> {
     let permit = context.share.page(REPLY_BYTES).await;
     let mut lines = context.handle.legacy(n).await.map_err(|refusal| Rejected::from(&refusal))?;

@@ -56,7 +56,12 @@ impl Node {
         } else if dialling.is_running(peer) {
             Obstacle::Connecting
         } else {
-            Obstacle::NoConnection { why: dialling.reason(peer).map(str::to_owned), tries: dialling.attempts(peer) }
+            let why = dialling.why(peer);
+            Obstacle::NoConnection {
+                failure: why.and_then(|why| why.failure),
+                detail: why.map(|why| why.detail.clone()),
+                tries: dialling.attempts(peer),
+            }
         }
     }
 

@@ -50,8 +50,10 @@ impl Engine {
                     tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
                 }
                 Effect::Network(NetworkEffect::Replace) => self.ask_for_replacement(),
-                Effect::Notice(notice) if notice.is_warning() => tracing::warn!("{}", crate::words::notice(&notice)),
-                Effect::Notice(notice) => tracing::info!("{}", crate::words::notice(&notice)),
+                Effect::Notice(notice) if notice.is_warning() => {
+                    tracing::warn!("{}", crate::codes::notice(&notice).sentence())
+                }
+                Effect::Notice(notice) => tracing::info!("{}", crate::codes::notice(&notice).sentence()),
                 Effect::Chat(ChatEffect::TakenBack { peer, mids, why }) => {
                     let reason = match why {
                         SkipReason::Expired => "it waited too long",

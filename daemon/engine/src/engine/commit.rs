@@ -48,9 +48,10 @@ impl Engine {
             (told, remarked) = (self.untold.len(), self.remarks.len());
             ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
-                Effect::Notice(notice) => {
-                    Some(Op::Log(LogOp::Notice { peer: notice.peer(), sentence: crate::words::notice(notice) }))
-                }
+                Effect::Notice(notice) => Some(Op::Log(LogOp::Notice {
+                    peer: notice.peer(),
+                    sentence: crate::codes::notice(notice).sentence(),
+                })),
                 _ => None,
             }));
         }

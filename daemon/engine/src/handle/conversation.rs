@@ -1,12 +1,12 @@
 //! Conversations: pages of them, the search in them, what of them was seen.
 
 use super::{Handle, Refusal, read};
+use crate::codes;
 use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::{
     MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query, time,
 };
-use crate::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use torchat_protocol::control::api::Onion;
@@ -316,7 +316,7 @@ impl Handle {
                 let waiting = peers.entry(peer).or_insert_with(|| Waiting {
                     sent_below: node.sent_below(&peer),
                     held_back: node.is_waiting(&peer),
-                    reason: node.obstacle(&peer).map(|obstacle| words::obstacle(&obstacle)),
+                    reason: node.obstacle(&peer).map(|obstacle| codes::reason(obstacle).sentence()),
                     next_try_ms: node
                         .next_dial_in_ms(&peer, now.mono_ms)
                         .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),

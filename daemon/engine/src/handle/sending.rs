@@ -1,10 +1,10 @@
 //! Messages on their way out: accepted, waited for, taken back.
 
 use super::{Handle, Refusal, read};
+use crate::codes;
 use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::MessageRow;
-use crate::words;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -172,7 +172,7 @@ impl Handle {
             Ok(Ok(_)) => DeliveryWait::Delivered,
             Ok(Err(refusal)) => DeliveryWait::NotYet { reason: refusal.to_string() },
             Err(_) => {
-                let reason = lock(&self.node).obstacle(&peer).map(|obstacle| words::obstacle(&obstacle));
+                let reason = lock(&self.node).obstacle(&peer).map(|obstacle| codes::reason(obstacle).sentence());
                 DeliveryWait::NotYet { reason: reason.unwrap_or_else(|| "it is being confirmed".to_owned()) }
             }
         }

@@ -1,9 +1,9 @@
 //! STATUS: the state of the daemon in one object and one sentence.
 
 use super::Handle;
+use crate::codes;
 use crate::mailbox::lock;
 use crate::store::Trouble;
-use crate::words;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
@@ -47,7 +47,7 @@ impl Handle {
                     "next_try_s": waiting.next_dial_in_ms.map(|ms| ms / 1000),
                     "peer": waiting.peer.onion(),
                     "queued": waiting.queued,
-                    "reason": words::obstacle(&waiting.obstacle),
+                    "reason": codes::reason(waiting.obstacle.clone()).sentence(),
                 })
             })
             .collect();
@@ -58,7 +58,7 @@ impl Handle {
         let found = found.map(|sentence| json!({ "at_ms": self.started_ms, "peer": null, "sentence": sentence }));
         let notices = status.notices.iter().map(|n| {
             let peer = n.notice.peer().map(|peer| peer.onion());
-            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": words::notice(&n.notice) })
+            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": codes::notice(&n.notice).sentence() })
         });
         let notices: Vec<_> = found.chain(notices).chain(of_network).collect();
         json!({
@@ -71,7 +71,7 @@ impl Handle {
             "reachable": {
                 "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
                 "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
-                "sentence": words::health(&status.health),
+                "sentence": codes::trouble(&status.health).map(|trouble| trouble.sentence()),
             },
             "queue": { "bytes": status.queued_bytes, "messages": status.queued },
             "reasons": reasons,
@@ -144,10 +144,11 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
         n => format!("; {n} strangers ask to become contacts"),
     };
     let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
-    let trouble =
-        words::health(&status.health).filter(|_| network.usable).map_or_else(String::new, |text| format!("; {text}"));
+    let trouble = codes::trouble(&status.health)
+        .filter(|_| network.usable)
+        .map_or_else(String::new, |trouble| format!("; {}", trouble.sentence()));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
-    let warning = warning.map_or_else(String::new, |n| format!("; {}", words::notice(&n.notice)));
+    let warning = warning.map_or_else(String::new, |n| format!("; {}", codes::notice(&n.notice).sentence()));
     let links = match status.links {
         1 => "1 link".to_owned(),
         n => format!("{n} links"),

@@ -22,7 +22,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageRef {
-    /// With whom.
+    /// The other side.
     pub peer: Onion,
     /// Its number in this daemon.
     pub id: i64,
@@ -103,7 +103,7 @@ pub enum What {
     },
     /// Something that the user should know.
     Notice {
-        /// Whom it is about.
+        /// The peer that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peer: Option<Onion>,
         /// In words.

@@ -80,7 +80,7 @@ pub struct Message {
     pub id: i64,
     /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
     pub mid: MessageId,
-    /// With whom.
+    /// The other side.
     pub peer: Onion,
     /// Which way.
     pub dir: Direction,
@@ -169,7 +169,7 @@ pub struct ContactRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conversation {
-    /// With whom.
+    /// The other side.
     pub contact: Contact,
     /// Received messages that nobody has seen.
     pub unread: u64,

@@ -68,7 +68,7 @@ records! {
         /// `create`: good for these conversations only. Not with `contacts` or `admin`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peers: Option<Vec<Onion>>,
-        /// `create`: ends after so many days; absent: never.
+        /// `create`: ends after this number of days; absent: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         days: Option<u32>,
     }

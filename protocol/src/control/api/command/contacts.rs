@@ -10,7 +10,7 @@ commands! {
     Contacts "CONTACTS" Some(Right::Read) => ContactsAnswer;
     /// Strangers that ask to become contacts, oldest first.
     Requests "REQUESTS" Some(Right::Read) => RequestsAnswer;
-    /// Makes a peer a contact, or whoever an invite is from.
+    /// Makes a peer a contact, or the peer that an invite is from.
     Add "ADD" Some(Right::Contacts) => AddAnswer;
     /// Makes a stranger that asks a contact.
     Accept "ACCEPT" Some(Right::Contacts) => Nothing;
@@ -24,7 +24,7 @@ commands! {
     Rename "RENAME" Some(Right::Contacts) => Nothing;
     /// Makes a contact a stranger. What waits for it is taken back, the history stays.
     Remove "REMOVE" Some(Right::Contacts) => Nothing;
-    /// Makes an invite: whoever uses it first, in time, is a contact at once.
+    /// Makes an invite: the first peer that uses it, in time, is a contact at once.
     Invite "INVITE" Some(Right::Contacts) => InviteAnswer;
     /// Says whether a contact sees us while there is nothing to deliver.
     Appear "APPEAR" Some(Right::Contacts) => Nothing;
@@ -70,24 +70,24 @@ records! {
     }
     /// Parameters of BLOCK.
     Block {
-        /// Whom.
+        /// The peer.
         peer: Onion,
     }
     /// Parameters of UNBLOCK.
     Unblock {
-        /// Whom.
+        /// The peer.
         peer: Onion,
     }
     /// Parameters of RENAME.
     Rename {
-        /// Whom.
+        /// The peer.
         peer: Onion,
         /// The name.
         name: String,
     }
     /// Parameters of REMOVE.
     Remove {
-        /// Whom.
+        /// The peer.
         peer: Onion,
     }
     /// Parameters of INVITE.
@@ -103,7 +103,7 @@ records! {
     }
     /// Parameters of APPEAR.
     Appear {
-        /// To whom.
+        /// The contact.
         peer: Onion,
         /// True: it sees us only while there is something to deliver.
         hidden: bool,

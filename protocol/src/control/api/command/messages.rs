@@ -36,7 +36,7 @@ records! {
     }
     /// Parameters of HISTORY.
     History {
-        /// With whom.
+        /// The other side.
         peer: Onion,
         /// Messages before this `id`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +99,7 @@ records! {
     }
     /// Parameters of SEND.
     Send {
-        /// To whom.
+        /// The receiver.
         peer: Onion,
         /// At most 65,536 bytes.
         text: String,
@@ -113,7 +113,7 @@ records! {
         /// For `wait`: seconds, at most 3,600; 120 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<u64>,
-        /// Fails if it is not delivered within so many seconds: 60 to the daemon's limit, which it is if absent.
+        /// Fails if it is not delivered within this number of seconds: 60 to the daemon's limit, which it is if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     }
@@ -130,7 +130,7 @@ records! {
     }
     /// Parameters of CANCEL.
     Cancel {
-        /// To whom it was sent.
+        /// Its receiver.
         peer: Onion,
         /// Which message.
         mid: MessageId,
