@@ -32,7 +32,7 @@ pub enum ClientError {
         /// The message is queued all the same: do not send it again.
         queued: bool,
     },
-    /// Whoever listens on the port is not the user of this program, or cannot be told. It was told nothing.
+    /// The program that listens on the port is not of the user of this program, or cannot be told. It was told nothing.
     #[error(
         "whoever listens on port {port} is not known to be your torchatd: {why}; look which program that is, or use the daemon's socket"
     )]
@@ -279,7 +279,7 @@ impl Client {
         lines.iter().map(legacy_message).collect()
     }
 
-    /// Asks a peer, or whoever made an invite, to become a contact, with a few words.
+    /// Asks a peer, or the peer that made an invite, to become a contact, with a few words.
     ///
     /// # Errors
     /// As [`Client::request`].
@@ -295,7 +295,7 @@ impl Client {
         self.list("REQUESTS", "requests")
     }
 
-    /// An invite, good once and for so many hours.
+    /// An invite, good once and for this number of hours.
     ///
     /// # Errors
     /// As [`Client::request`]; code `too-many-invites`.

@@ -1,4 +1,4 @@
-//! Whom a word means that a user writes for a peer. One rule for every client; docs/SHELL.md, "PEER", tells it to people.
+//! Which peer a word means that a user writes. One rule for every client; docs/SHELL.md, "PEER", tells it to people.
 //!
 //! - A whole onion is always that peer.
 //! - A name that the user gave is taken as it is, every byte of it, and wins over everything but a whole onion.
@@ -48,7 +48,7 @@ pub struct Known {
 pub enum Purpose {
     /// To send it something, or to change what it is or may do: contacts, and who is blocked (the daemon sends them nothing).
     Act,
-    /// To read what is stored: those, and else those with whom there is a conversation.
+    /// To read what is stored: those, and else those that there is a conversation with.
     Read,
     /// To decide about a request: those that ask, and nobody else.
     Request,
@@ -102,7 +102,7 @@ pub enum NameError {
     Several {
         /// What was written.
         word: String,
-        /// Whom it may mean.
+        /// What it may mean.
         fitting: Vec<Known>,
     },
 }
@@ -161,7 +161,7 @@ fn is_onion_like(word: &str) -> bool {
     word.bytes().all(|byte| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte))
 }
 
-/// Whom a word means for a purpose, of those that are known.
+/// Which peer a word means for a purpose, of those that are known.
 ///
 /// # Errors
 /// Any [`NameError`].
@@ -279,7 +279,7 @@ mod tests {
         let known = [row(ONE, None, Standing::Former), row(OTHER, Some("eve"), Standing::Blocked)];
         assert_eq!(resolve("2gzy", Purpose::Read, &known), Ok(peer(ONE)));
         assert!(resolve("2gzy", Purpose::Act, &known).is_err());
-        // A contact is meant, whoever else's onion begins so.
+        // A contact is meant, also if another onion begins so.
         let both = [row(ONE, None, Standing::Former), row(ONE, None, Standing::Contact)];
         assert_eq!(resolve("2gzy", Purpose::Read, &both), Ok(peer(ONE)));
         for word in ["eve", "pg6m"] {

@@ -74,7 +74,7 @@ pub fn shown_line(text: &str) -> String {
     out
 }
 
-/// A name, made harmless, in at most so many columns; a longer one ends with [`CUT`].
+/// A name, made harmless, in at most this many columns; a longer one ends with [`CUT`].
 ///
 /// In names only single plain spaces between characters stay blank; other white space, and spaces at the ends, are written
 /// out, so that no two names differ by what cannot be seen. The user's own name for a contact goes through here too.

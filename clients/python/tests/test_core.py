@@ -161,7 +161,7 @@ class BadCalls(unittest.TestCase):
             self.assertRaises(torchat.Refused, client.call, "HOST", answer_within=nothing)
             self.assertRaises(torchat.Refused, client.send, ONION, "x", wait=nothing)
             self.assertRaises(torchat.Refused, events.next, nothing)
-            # For ever is a time.
+            # Forever is a time.
             client.call("HOST", answer_within=float("inf"))
             event = events.next(1e300)
             assert event is not None

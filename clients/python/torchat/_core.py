@@ -71,7 +71,7 @@ class NotUnderstood(Error):
 
 
 class Impostor(Error):
-    """Whoever answers does not know the token, or is of another user and there is no token: it is not the daemon. It has learnt
+    """The program that answers does not know the token, or is of another user and there is no token: it is not the daemon. It has learnt
     nothing."""
 
 
@@ -250,7 +250,7 @@ def handshake(address: Address, name: str, token: Optional[Token]) -> Handshake:
     client_nonce = secrets.token_urlsafe(32)
     answer = yield "HELLO", {**hello, "token": token.name, "nonce": client_nonce}
     server_nonce = answer.get("nonce")
-    # Whoever lets us in without a proof of its own has shown nothing.
+    # A program that lets us in without a proof of its own has shown nothing.
     if not isinstance(server_nonce, str):
         raise wrong
     names = (client_nonce, server_nonce, address.proof_name())
@@ -300,7 +300,7 @@ def _check(value: object, levels: int) -> None:
 
 
 def seconds(value: Optional[float]) -> Optional[float]:
-    """A time that a caller gives; None: for ever, which is what more than a lifetime is too."""
+    """A time that a caller gives; None: forever, which is what more than a lifetime is too."""
     if value is None or value > 1e9:
         return None
     if value != value:
@@ -478,7 +478,7 @@ def send_parameters(peer: str, text: str, key: Optional[str], wait: Optional[flo
                     expire: Optional[int]) -> Json:
     parameters: Json = {"peer": peer, "text": text, "client_id": key or client_id(), "expire": expire}
     if wait is not None:
-        # For ever is as long as the daemon waits.
+        # Forever is as long as the daemon waits.
         parameters.update(wait="delivered", timeout=max(1, int(seconds(wait) or WAIT_MAX)))
     return parameters
 

@@ -34,7 +34,7 @@ class Deadline:
         self._end = None if limit is None else time.monotonic() + limit
 
     def left(self, most: Optional[float] = None) -> Optional[float]:
-        """What is left of it, at most so much; None: for ever."""
+        """What is left of it, at most this much; None: forever."""
         left = None if self._end is None else max(0.0, self._end - time.monotonic())
         return left if most is None else most if left is None else min(most, left)
 

@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 
 def check(connection: socket.socket, address: _core.Address) -> None:
-    """Raises Impostor if whoever has accepted this connection is not our own user, Lost if nobody is there any more."""
+    """Raises Impostor if the program that has accepted this connection is not of our own user, Lost if nobody is there any more."""
     why = why_not_ours(connection)
     if why == LEFT:
         raise _core.lost(why)
@@ -39,7 +39,7 @@ def check(connection: socket.socket, address: _core.Address) -> None:
 
 
 def why_not_ours(connection: socket.socket) -> Optional[str]:
-    """Why whoever has accepted this connection is not our own user; None if it is. To be asked when something came from
+    """Why the program that has accepted this connection is not of our own user; None if it is. To be asked when something came from
     there: before that nobody may have accepted it."""
     try:
         near, far = _end(connection.getsockname()), _end(connection.getpeername())
@@ -52,7 +52,7 @@ def why_not_ours(connection: socket.socket) -> Optional[str]:
     if not still or not held:
         return LEFT
     if any(row.uid == _nobody() for row in held):
-        return "it is of a user whom this user namespace does not map"
+        return "it is of a user that this user namespace does not map"
     if any(row.uid != os.geteuid() for row in held):
         return f"it is of another user (uid {held[0].uid})"
     return None
@@ -99,7 +99,7 @@ def _address(text: str) -> End:
 
 
 def _nobody() -> Optional[int]:
-    """As whom the kernel shows users that our user namespace does not map; None: it maps everybody."""
+    """The uid that the kernel shows for users that our user namespace does not map; None: it maps everybody."""
     try:
         with open("/proc/self/uid_map", encoding="ascii") as file:
             if sum(int(line.split()[2]) for line in file) >= ALL_UIDS:

@@ -339,7 +339,7 @@ class Client:
     def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
              expire: Optional[int] = None) -> SendAnswer:
         """Sends a text: once, also when the daemon restarts meanwhile. Returns when it is durable here; with `wait`, when it
-        is durable at the peer, and raises Refused (not-delivered) when that took more than so many seconds.
+        is durable at the peer, and raises Refused (not-delivered) when that took more than this many seconds.
 
         Give it a `client_id` to make it once even over a restart of this program: the same one is the same message.
         """
@@ -413,7 +413,7 @@ class Client:
         return Follower(self, _core.subscribe_parameters(consumer, start, kinds, peers), state)
 
     def close(self) -> None:
-        """Ends the connection. Whoever waits gets Lost."""
+        """Ends the connection. Threads that wait get Lost."""
         with self._lock:
             if self._current is not None:
                 self._current.close()

@@ -33,7 +33,7 @@ class Message(_Message, total=False):
 
 
 class OldMessage(TypedDict):
-    """A message of an old TORchat program. Nothing proves that it is from whom it `claims` to be: say so where you show it."""
+    """A message of an old TORchat program. Nothing proves that it is from the peer that it `claims` to be from: say so where you show it."""
 
     id: int
     claims: str

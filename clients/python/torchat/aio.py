@@ -397,7 +397,7 @@ class Client:
         return Follower(self, _core.subscribe_parameters(consumer, start, kinds, peers), state)
 
     async def close(self) -> None:
-        """Ends the connection. Whoever waits gets Lost."""
+        """Ends the connection. Threads that wait get Lost."""
         if self._current is not None:
             self._current.close()
             self._current = None

@@ -1,4 +1,4 @@
-//! Finds a running daemon, and starts one for whoever wants that.
+//! Finds a running daemon, and starts one if the user wants that.
 
 use crate::arguments::PlaceArguments;
 use std::ffi::OsStr;

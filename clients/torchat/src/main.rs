@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
-    // Whoever started us may let the system reap its children (SIGCHLD ignored, which is inherited): then nobody could hear how
+    // The program that started us may let the system reap its children (SIGCHLD ignored, which is inherited): then nobody could hear how
     // the start of a daemon ended. With any handler it is not ignored, and what we execute begins with the default.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::default());
     let arguments = arguments::Arguments::parse();

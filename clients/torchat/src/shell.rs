@@ -66,7 +66,7 @@ fn writable(command: &Command) -> Done {
     Ok(())
 }
 
-/// Says that others can read the token that is used. It works all the same: whoever made the file so will not lose a
+/// Says that others can read the token that is used. It works all the same: a user who made the file so will not lose a
 /// night's report for it.
 fn warn_of_open_token(place: &Place, form: Form) {
     use std::os::unix::fs::MetadataExt as _;

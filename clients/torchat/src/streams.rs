@@ -1,4 +1,4 @@
-//! The standard streams as this process was given them: whether one was closed, and when whoever is behind it goes away.
+//! The standard streams as this process was given them: whether one was closed, and when its other end goes away.
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -24,7 +24,7 @@ pub(crate) fn is_closed(stream: impl AsFd) -> bool {
         && (major(found.st_rdev), minor(found.st_rdev)) == NULL
 }
 
-/// Calls back, on a thread of its own, when whoever is at the other end of a stream has gone: the reader of a pipe or
+/// Calls back, on a thread of its own, when the other end of a stream has gone: the reader of a pipe or
 /// socket, or a terminal. Never for files, and for what cannot be watched.
 ///
 /// A thread that sleeps in the kernel: a program that waits for days must not look now and then.
@@ -48,7 +48,7 @@ pub(crate) fn when_gone(stream: impl AsFd, tell: impl FnOnce() + Send + 'static)
     let _ = std::thread::Builder::new().name("gone".into()).spawn(thread);
 }
 
-/// Whether whoever is at the other end of a stream has gone. `false` for files, and for what cannot be watched.
+/// Whether the other end of a stream has gone. `false` for files, and for what cannot be watched.
 pub(crate) fn is_gone(stream: impl AsFd) -> bool {
     let mut events = Events::with_capacity(1);
     let asked = watch(stream).and_then(|mut poll| poll.poll(&mut events, Some(Duration::ZERO)));

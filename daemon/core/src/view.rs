@@ -160,14 +160,14 @@ pub struct Health {
 pub enum Trouble {
     /// No dial gets through. New circuits, or new Tor clients, are being tried.
     NothingGetsThrough {
-        /// For so many milliseconds.
+        /// For how many milliseconds.
         for_ms: u64,
         /// Ways into the network that were tried since.
         renewals: u32,
     },
     /// Our own dials of our service fail: others cannot reach us.
     Unreachable {
-        /// For so many milliseconds.
+        /// For how many milliseconds.
         for_ms: u64,
         /// Why the last one failed, as the dialler said.
         why: String,

@@ -35,7 +35,7 @@ pub enum Refused {
     #[error("its socket belongs to another user")]
     OtherUser,
     /// The socket belongs to a user that this user namespace does not know.
-    #[error("its socket belongs to a user whom this user namespace does not map")]
+    #[error("its socket belongs to a user that this user namespace does not map")]
     Nobody,
     /// Nobody has the other end open, or it is not the other end of this connection.
     #[error("its socket has no owner any more (it closed before it was looked at)")]

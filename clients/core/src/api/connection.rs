@@ -1,4 +1,4 @@
-//! One connection: requests out from any thread, answers back to whoever asked.
+//! One connection: requests out from any thread, answers back to the threads that asked.
 
 use super::address::Address;
 use super::error::ApiClientError;
@@ -25,7 +25,7 @@ const LINE_BYTES: u64 = 64 << 20;
 /// A line buffer that grew beyond this is given back.
 const KEPT_BYTES: usize = 64 << 10;
 
-/// What is common to all lines: enough to know whose it is. The answer itself is read by whoever waits for it.
+/// What is common to all lines: enough to know whose it is. The answer itself is read by the thread that waits for it.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default, rename = "ref")]
@@ -77,7 +77,7 @@ struct Request<'a, C> {
     parameters: &'a C,
 }
 
-/// A line for whoever waits, or a refusal.
+/// A line for the thread that waits, or a refusal.
 type Reply = Result<Vec<u8>, ApiError>;
 
 #[derive(Default)]
@@ -146,7 +146,7 @@ impl Shared {
         self.lose(cause);
     }
 
-    /// Hands a line to whom it belongs. An error ends the connection.
+    /// Hands a line to the thread that it belongs to. An error ends the connection.
     fn deliver(&self, line: &[u8]) -> Result<(), ApiClientError> {
         let not_understood = |error: serde_json::Error| ApiClientError::Protocol(error.to_string());
         let head: Head = serde_json::from_slice(line).map_err(not_understood)?;
@@ -193,7 +193,7 @@ impl Shared {
     fn answer(&self, reference: i64, reply: Reply) {
         let waiting = self.routes().waiting.remove(&reference);
         if let Some(waiting) = waiting {
-            // Whoever gave up has dropped its end.
+            // A thread that gave up has dropped its end.
             let _ = waiting.send(reply);
         }
     }
@@ -240,7 +240,7 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Connects, says HELLO, and proves the token if the address has one; the daemon must prove that it knows it too. Without
-    /// a token whoever listens on a port must be of this program's user.
+    /// a token the program that listens on a port must be of this program's user.
     ///
     /// # Errors
     /// Any [`ApiClientError`].
@@ -343,7 +343,7 @@ impl Connection {
         let _ = self.start(&api::command::Unsubscribe { sub: Some(Ref::Number(reference)) });
     }
 
-    /// Ends the connection for all its handles: whoever waits gets an error.
+    /// Ends the connection for all its handles: threads that wait get an error.
     pub fn close(&self) {
         self.open.shared.lose(ApiClientError::Lost { reason: "this program closed it".into() });
         self.open.stream.shut();
@@ -403,7 +403,7 @@ impl<C: Call> Pending<C> {
     /// # Errors
     /// As [`Connection::call`].
     pub fn wait(self, limit: Duration) -> Result<C::Answer, ApiClientError> {
-        // Beyond what the clock can count is for ever.
+        // Beyond what the clock can count is forever.
         let reply = match Instant::now().checked_add(limit) {
             Some(_) => self.receiver.recv_timeout(limit),
             None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -445,7 +445,7 @@ fn prove(open: &Arc<Open>, address: &Address, token: &Token) -> Result<Welcome, 
         token: Some(token.name().to_owned()),
         nonce: Some(client_nonce.clone()),
     };
-    // Whoever lets us in without a proof of its own has shown nothing.
+    // A program that lets us in without a proof of its own has shown nothing.
     let server_nonce = ask(open, &hello)?.nonce.ok_or_else(impostor)?;
     let proof_address = address.endpoint.proof_address();
     let exchange = Exchange { client_nonce: &client_nonce, server_nonce: &server_nonce, address: &proof_address };

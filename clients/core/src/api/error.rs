@@ -53,7 +53,7 @@ pub enum ApiClientError {
         /// How long was waited.
         after: Duration,
     },
-    /// Whoever answers does not know the token, so it is not the daemon that the token is of. It has learnt nothing.
+    /// The program that answers does not know the token, so it is not the daemon that the token is of. It has learnt nothing.
     #[error(
         "whoever answers at {endpoint} does not know the token {token:?}, so it is not your torchatd: \
          look which program listens there"
@@ -64,7 +64,7 @@ pub enum ApiClientError {
         /// The token's name.
         token: String,
     },
-    /// Without a token, and whoever listens there is not the user of this program, or cannot be told. It has heard HELLO and
+    /// Without a token, and the program that listens there is not of the user of this program, or cannot be told. It has heard HELLO and
     /// nothing else.
     #[error(
         "whoever answers at {endpoint} is not known to be your torchatd: {why}; look which program listens there, use the daemon's \

@@ -130,7 +130,7 @@ impl Handle {
         self.connection().ok_or_else(|| ApiClientError::Lost { reason: "torchatd is away".into() })
     }
 
-    /// Ends the follower: whoever waits in it returns at once.
+    /// Ends the follower: threads that wait in it return at once.
     pub fn stop(&self) {
         self.note(|control| control.stop = true);
     }

@@ -15,7 +15,7 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Connects. Writing may take `patience`; reading waits for ever, because a connection may well be quiet.
+    /// Connects. Writing may take `patience`; reading waits forever, because a connection may well be quiet.
     pub(super) fn connect(endpoint: &Endpoint, patience: Duration) -> Result<Self, ApiClientError> {
         let connected = match endpoint {
             Endpoint::Unix(path) => UnixStream::connect(path).and_then(|stream| {
@@ -63,7 +63,7 @@ impl Stream {
         })
     }
 
-    /// Ends both directions, for every clone: whoever reads wakes up.
+    /// Ends both directions, for every clone: threads that read wake up.
     pub(super) fn shut(&self) {
         // An error means that it has ended already.
         let _ = match self {

@@ -73,7 +73,7 @@ pub(super) enum Advance {
     Nothing,
 }
 
-/// Wakes whoever waits in [`Subscription::next`].
+/// Wakes the threads that wait in [`Subscription::next`].
 #[derive(Debug, Clone)]
 pub struct Waker(Sender<(Item, usize)>);
 
@@ -127,7 +127,7 @@ impl Subscription {
         }
     }
 
-    /// As [`Subscription::next`], and returns for every progress too. Without a deadline it waits for ever.
+    /// As [`Subscription::next`], and returns for every progress too. Without a deadline it waits forever.
     pub(super) fn advance(&mut self, deadline: Option<Instant>) -> Result<Advance, ApiClientError> {
         loop {
             if let Some(end) = &self.end {
@@ -135,7 +135,7 @@ impl Subscription {
             }
             let received = match deadline {
                 Some(deadline) => self.receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-                // Beyond what the clock can count is for ever.
+                // Beyond what the clock can count is forever.
                 None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             let (item, bytes) = match received {

@@ -17,7 +17,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// All went well. Also when whoever reads our output has had enough of it.
+    /// All went well. Also when the program that reads our output has had enough of it.
     Done 0 "done";
     /// The output cannot be written, the system refused something, or an answer was not understood.
     Other 1 "something failed that has no code of its own";

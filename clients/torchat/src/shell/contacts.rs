@@ -29,7 +29,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     let one_of = |purpose: Purpose, word: &str, decide: Decide<'_>| -> Done {
         let peer = shell.peer(&connection, word, purpose)?;
         decide(&connection, peer)?;
-        // Silence is success for people; programs want to know whom it hit.
+        // Silence is success for people; programs want to know which peer it was.
         if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
     };
     let one = |word: &str, decide: Decide<'_>| one_of(Purpose::Act, word, decide);
@@ -65,7 +65,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     }
 }
 
-/// Whom to add, and what to say to it: of the command line, of standard input or of a file.
+/// Which peer to add, and what to say to it: of the command line, of standard input or of a file.
 fn whom(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
     let (given, words) = match (file, peer) {
         (Some(file), _) if words.is_some() => {

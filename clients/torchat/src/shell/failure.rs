@@ -45,7 +45,7 @@ impl Failure {
         Self { exit, code: None, message: String::new(), hint: None, queued: None }
     }
 
-    /// Our output could not be written. That whoever reads it has gone is no failure: it has had enough.
+    /// Our output could not be written. That its reader has gone is no failure: it has had enough.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::silent(Exit::Done);

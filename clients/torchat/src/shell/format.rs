@@ -59,7 +59,7 @@ pub(crate) fn short(peer: &Onion) -> String {
     peer.0.onion().chars().take(SHORT).collect()
 }
 
-/// A notice of STATUS on a line: of whom it is, and what. Half of them are what a contact says, so it is told which one.
+/// A notice of STATUS on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
 pub(crate) fn notice(row: &serde_json::Value, name: impl Fn(&Onion) -> String) -> String {
     let peer = row["peer"].as_str().and_then(|peer| parse_local_onion(peer).ok());
     let who = peer.map_or_else(String::new, |peer| format!("{}: ", name(&Onion(peer))));

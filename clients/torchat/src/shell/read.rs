@@ -64,7 +64,7 @@ fn page(left: u64) -> u32 {
     u32::try_from(left).map_or(PAGE, |left| left.min(PAGE))
 }
 
-/// So many messages before one, or the last ones; oldest first.
+/// A number of messages before one, or the last ones; oldest first.
 pub(super) fn backward(connection: &Connection, peer: Onion, before: Option<i64>, count: u64) -> Done<Vec<Message>> {
     let (mut before, mut pages) = (before, Vec::new());
     let mut left = count;

@@ -18,7 +18,7 @@ const MADE_S: i64 = 1_767_225_600;
 const LIFE_S: i64 = 20 * 366 * 86_400;
 /// A message's own time is rounded down to the minute, and clocks differ a little.
 const TOLERANCE_S: i64 = 120;
-/// What so many peers say each by itself is more than their word. Whoever is several contacts can still lie so.
+/// What this many peers say each by itself is more than their word. Somebody who is several contacts can still lie so.
 const SEVERAL: usize = 3;
 
 const ADVICE: &str = "set it, for example with `timedatectl set-ntp true`; Tor does not work with a wrong one";

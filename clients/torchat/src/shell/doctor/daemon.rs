@@ -75,7 +75,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     notices(&status, &names).into_iter().try_for_each(tell)
 }
 
-/// What the daemon wants its user to know, and of whom. Some of it is only what a contact says.
+/// What the daemon wants its user to know, and about which peer. Some of it is only what a contact says.
 fn notices(status: &Value, names: &Names) -> Vec<Finding> {
     let rows = status["notices"].as_array().into_iter().flatten();
     rows.map(|notice| Finding::note("notice", format::notice(notice, |peer| names.of(peer)))).collect()
@@ -252,7 +252,7 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
     (at(50).unwrap_or_default(), at(95).unwrap_or_default())
 }
 
-/// What waits, for whom, why, and when it is tried again.
+/// What waits, for which peer, why, and when it is tried again.
 fn queue(status: &Value, names: &Names) -> Vec<Finding> {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let (waiting, bytes) = (number(&status["queue"]["messages"]), number(&status["queue"]["bytes"]));

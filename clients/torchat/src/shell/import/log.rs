@@ -9,7 +9,7 @@ const OBJECT_BYTES: usize = 1 << 20;
 /// A message of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Entry {
-    /// Whom it is said to be from, or to.
+    /// Who is said to have sent it, or got it.
     pub(super) peer: String,
     /// `in` or `out`.
     pub(super) dir: &'static str,
