@@ -14,6 +14,7 @@ mod install;
 mod long;
 mod longfuzz;
 mod schema;
+mod stores;
 mod supply;
 mod test;
 mod tornet;
@@ -66,6 +67,8 @@ enum Task {
     },
     /// A peer that breaks every rule, against the daemon: attacks and floods over loopback, or attacks over Tor.
     Hostile(hostile::Hostile),
+    /// Makes the fixture of the store's newest frozen version, which every later release opens in a test.
+    Stores(stores::Stores),
     /// Before a release: what cargo-deny says of all dependencies, with the advisories of this day. Needs the network.
     ReleaseCheck,
     /// Kills, failing disks and power cuts: `kill`, `consumers`, `syncs`, `errors` or `powercut`, in their long forms.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Task::Frames => frames::run(),
         Task::Dist(options) => dist::run(&options),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Stores(options) => stores::run(&options),
         Task::ReleaseCheck => supply::release_check(),
         Task::Faults { arguments } => faults::run_long(&arguments),
     };

@@ -2,12 +2,16 @@
 
 use super::Finding;
 use rustix::fs::{Access, statvfs};
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use torchat_client::api::Endpoint;
 
 /// Less than this is soon full.
 const LOW_BYTES: u64 = 100 << 20;
+/// The first version of the store that never changes.
+const FROZEN: u32 = 10;
 /// With less than this nothing works for long.
 const EMPTY_BYTES: u64 = 5 << 20;
 
@@ -21,6 +25,7 @@ pub(super) fn check(endpoint: &Endpoint) -> Vec<Finding> {
                 let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
                 findings.push(directory_of(&directory));
                 findings.extend(key_of(&directory.join("identity.key")));
+                findings.extend(store_of(&directory.join("torchat.db")));
                 findings.extend(disk(&directory));
             }
             findings
@@ -109,6 +114,30 @@ pub(super) fn token(path: &Path) -> Finding {
     }
 }
 
+/// What the store says of itself in its first bytes. Whether this torchatd takes it, only torchatd knows.
+fn store_of(path: &Path) -> Option<Finding> {
+    let mut header = [0; 100];
+    File::open(path).and_then(|mut file| file.read_exact(&mut header)).ok()?;
+    let number = |at: usize| header.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes);
+    // SQLite's `user_version` and `application_id`.
+    let (version, is_ours) = (number(60), header.get(68..72) == Some(b"torc"));
+    Some(match version {
+        FROZEN.. if is_ours => Finding::ok("store", format!("torchat.db has version {version} of the store")),
+        1..FROZEN => Finding::note(
+            "store",
+            format!("a torchatd of before version {FROZEN} of the store made torchat.db"),
+        )
+        .advise(
+            "start torchatd: it takes the last of those over, and says what to do with an older one (it ends with 16)",
+        ),
+        _ => Finding::wrong(
+            "store",
+            format!("torchat.db is no store of torchatd (version {version})"),
+            "start torchatd: it says what to do and ends with 16; see \"Versions of the store\" in OPERATIONS.md",
+        ),
+    })
+}
+
 fn disk(path: &Path) -> Option<Finding> {
     let found = statvfs(path).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
@@ -134,6 +163,26 @@ mod tests {
     use super::super::Grade;
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_store_says_which_version_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("torchat.db");
+        assert!(store_of(&path).is_none(), "a daemon that never ran has none");
+        let found = |version: u32, application: &[u8; 4]| {
+            let mut header = vec![0; 4096];
+            header[60..64].copy_from_slice(&version.to_be_bytes());
+            header[68..72].copy_from_slice(application);
+            std::fs::write(&path, header).unwrap();
+            store_of(&path).unwrap()
+        };
+        assert_eq!(found(10, b"torc").grade, Grade::Ok);
+        assert_eq!(found(2, b"\x12\x34\x56\x78").grade, Grade::Note);
+        for strange in [found(0, b"torc"), found(12, b"\0\0\0\0")] {
+            assert_eq!(strange.grade, Grade::Wrong);
+            assert!(strange.advice.unwrap().contains("16"));
+        }
+    }
 
     #[test]
     fn what_is_open_to_others_is_wrong() {
