@@ -168,7 +168,9 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
 fn nothing_waits_on_a_thread_of_the_runtime() {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
     let mut files = Vec::new();
-    for folder in ["daemon/engine/src", "daemon/tor/src", "daemon/torchatd/src"] {
+    for folder in
+        ["daemon/transport/src", "daemon/engine/src", "daemon/control/src", "daemon/tor/src", "daemon/torchatd/src"]
+    {
         sources(&root.join(folder), &mut files);
     }
     assert!(files.len() > 60, "only {} files were read", files.len());
