@@ -219,8 +219,8 @@ hex_id! {
     LaneId, 8
 }
 hex_id! {
-    /// The id of one run of a daemon: 64 random bits, made at every start of the process and kept in its store. Whoever
-    /// meets a run of its own identity that its store does not know is a copy, or was restored from a backup.
+    /// The id of one run of a daemon: 64 random bits, made at every start of the process and kept in its store. A daemon
+    /// that meets a run of its own identity that its store does not know is a copy, or was restored from a backup.
     RunId, 8
 }
 hex_id! {

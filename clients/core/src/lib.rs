@@ -34,7 +34,7 @@ pub enum ClientError {
     },
     /// The program that listens on the port is not of the user of this program, or cannot be told. It was told nothing.
     #[error(
-        "whoever listens on port {port} is not known to be your torchatd: {why}; look which program that is, or use the daemon's socket"
+        "the program that listens on port {port} is not known to be your torchatd: {why}; look which program that is, or use the daemon's socket"
     )]
     NotYours {
         /// The port.

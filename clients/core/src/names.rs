@@ -2,7 +2,7 @@
 //!
 //! - A whole onion is always that peer.
 //! - A name that the user gave is taken as it is, every byte of it, and wins over everything but a whole onion.
-//! - Else the first characters of an onion, at least [`PREFIX_MIN`], among those whom the user has let in.
+//! - Else the first characters of an onion, at least [`PREFIX_MIN`], among those that the user has let in.
 //!
 //! **What a stranger chooses never counts**: neither the nickname that a peer gave itself nor the onion of somebody who asks
 //! to become a contact, because both can be made to fit. A stranger is named by its whole onion; only a decision about

@@ -2,7 +2,7 @@
 //!
 //! Texts and names are stored and handed out as they came. Every client passes them through here just before it shows
 //! them, and nothing else: [`shown_text`] for a message over several lines, [`shown_line`] for one line,
-//! [`shown_name`] for a name in a space of so many columns.
+//! [`shown_name`] for a name in a space of a number of columns.
 //!
 //! **The notation.** What must not reach a terminal is written `\u{hex}`: ESC becomes `\u{1b}`, so the rest of its
 //! sequence is plain text. A backslash is left alone, so paths, patterns and commands can be copied, except where the

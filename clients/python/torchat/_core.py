@@ -180,7 +180,7 @@ def connect_failed(address: Address, error: OSError) -> ConnectFailed:
 
 
 def not_ours(address: Address, why: str) -> Impostor:
-    return Impostor(f"whoever answers at {address} is not known to be your torchatd: {why}; look which program listens there, use "
+    return Impostor(f"the program that answers at {address} is not known to be your torchatd: {why}; look which program listens there, use "
                     "the daemon's socket, or a token")
 
 
@@ -245,7 +245,7 @@ def handshake(address: Address, name: str, token: Optional[Token]) -> Handshake:
     hello: Json = {"api": VERSION, "client": name}
     if token is None:
         return _welcome((yield "HELLO", hello))
-    wrong = Impostor(f"whoever answers at {address} does not know the token {token.name!r}, so it is not your torchatd: "
+    wrong = Impostor(f"the program that answers at {address} does not know the token {token.name!r}, so it is not your torchatd: "
                      "look which program listens there")
     client_nonce = secrets.token_urlsafe(32)
     answer = yield "HELLO", {**hello, "token": token.name, "nonce": client_nonce}

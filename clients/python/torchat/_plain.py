@@ -332,7 +332,7 @@ class Client:
         return self._link().call(cmd, parameters, self.timeout if answer_within is None else answer_within)
 
     def whoami(self) -> WhoAmI:
-        """As whom the daemon takes this program, what that may do, and over what it is connected."""
+        """Who the daemon takes this program for, what that may do, and over what it is connected."""
         answer: Any = self.call("WHOAMI")
         return answer  # type: ignore[no-any-return]
 

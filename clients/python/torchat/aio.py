@@ -322,7 +322,7 @@ class Client:
         return await link.call(cmd, parameters, self.timeout if answer_within is None else answer_within)
 
     async def whoami(self) -> WhoAmI:
-        """As whom the daemon takes this program: see `torchat.Client.whoami`."""
+        """Who the daemon takes this program for: see `torchat.Client.whoami`."""
         answer: Any = await self.call("WHOAMI")
         return answer  # type: ignore[no-any-return]
 

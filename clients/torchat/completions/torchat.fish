@@ -32,7 +32,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print the texts
 complete -c torchat -n "__fish_torchat_needs_command" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_needs_command" -s V -l version -d 'Print version'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "host" -d 'Print your onion'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "whoami" -d 'Print who you are for the daemon: as whom it takes this connection, and what that may do'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "whoami" -d 'Print who the daemon takes you for, and what you may do'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when it is safe in the daemon, or at the peer'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print what was received and not read yet, and mark it as read'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "legacy" -d 'Print what old TORchat programs brought, and take it: nothing proves who wrote it'

@@ -121,7 +121,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until nothing was drawn for so many milliseconds: what is measured next is not the rest of something else.
+/// Waits until nothing was drawn for this many milliseconds: what is measured next is not the rest of something else.
 fn quiet(screen: &Screen, ms: u64) {
     let mut last = screen.pieces();
     loop {

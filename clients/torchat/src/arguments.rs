@@ -63,7 +63,7 @@ pub(crate) struct Form {
 pub(crate) enum Command {
     /// Print your onion
     Host,
-    /// Print who you are for the daemon: as whom it takes this connection, and what that may do
+    /// Print who the daemon takes you for, and what you may do
     Whoami,
     /// Send a text; returns when it is safe in the daemon, or at the peer
     Send(Send),

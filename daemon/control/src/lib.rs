@@ -1,8 +1,8 @@
 //! The control server: the classic JSON contract on a Unix socket and on loopback TCP.
 //!
 //! A program that runs under the daemon's own uid has every right. On TCP the kernel is asked who owns the client's socket
-//! ([`torchat_loopback`]), because loopback is no authentication: other users, containers and every web page can reach it. Whoever
-//! is not the own user must prove a token there, if there are any; on the second Unix socket, if there is one, users have
+//! ([`torchat_loopback`]), because loopback is no authentication: other users, containers and every web page can reach it. Others
+//! than the own user must prove a token there, if there are any; on the second Unix socket, if there is one, users have
 //! the rights of a table ([`access`]). What is not JSON from its first byte is closed without a word, so no browser and
 //! no other protocol can make the daemon do anything.
 

@@ -69,7 +69,7 @@ struct Dials {
 pub(crate) struct Why {
     /// What the last dial failed by; `None`: a link ended.
     pub(crate) failure: Option<DialFailure>,
-    /// The words of whoever dialled, or of the link.
+    /// The words of the dialler, or of the link.
     pub(crate) detail: String,
 }
 

@@ -93,7 +93,7 @@ pub(crate) mod tests {
     pub(crate) const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
     pub(crate) const FINE: Conditions = Conditions { network_usable: true, writable: true, stopping: false };
 
-    /// So many milliseconds after [`START`], by both clocks.
+    /// A number of milliseconds after [`START`], by both clocks.
     pub(crate) fn after(ms: u64) -> Now {
         Now { wall_ms: START.wall_ms.saturating_add_unsigned(ms), mono_ms: START.mono_ms + ms }
     }

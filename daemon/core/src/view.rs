@@ -110,7 +110,7 @@ pub enum Obstacle {
     NoConnection {
         /// What the last dial failed by. `None`: none was tried, or a link ended since.
         failure: Option<DialFailure>,
-        /// The words of whoever dialled, or of the link that ended. `None`: neither was there.
+        /// The words of the dialler, or of the link that ended. `None`: neither was there.
         detail: Option<String>,
         /// Failures in a row.
         tries: u32,

@@ -1,8 +1,8 @@
 //! The keys that clients give their messages: one key is one message, also for programs that ask at the same time.
 //!
 //! A handle looks a key up in the store before it asks the engine. What is committed between the look and the moment at
-//! which the engine takes the request is known here: the keys in flight, and the last ones that were committed. Whoever
-//! looked before those is sent to look again, so no gap is left between the two, however long a request waits.
+//! which the engine takes the request is known here: the keys in flight, and the last ones that were committed. A handle
+//! that looked before those is sent to look again, so no gap is left between the two, however long a request waits.
 
 use crate::refusal::Refusal;
 use crate::request::{Answer, Reply};

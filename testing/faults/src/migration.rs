@@ -80,7 +80,7 @@ pub fn run(faults: &Path, store: &[u8], cuts: usize, seed: u64) -> anyhow::Resul
     std::fs::create_dir(&data)?;
     let database = data.join("torchat.db");
     std::fs::write(&database, store)?;
-    // Of a file of its own: whoever looks leaves files beside it.
+    // Of a file of its own: a reader leaves files beside it.
     let looked_at = dir.path().join("looked-at.db");
     std::fs::write(&looked_at, store)?;
     // As its own program left it.

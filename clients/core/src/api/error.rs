@@ -55,7 +55,7 @@ pub enum ApiClientError {
     },
     /// The program that answers does not know the token, so it is not the daemon that the token is of. It has learnt nothing.
     #[error(
-        "whoever answers at {endpoint} does not know the token {token:?}, so it is not your torchatd: \
+        "the program that answers at {endpoint} does not know the token {token:?}, so it is not your torchatd: \
          look which program listens there"
     )]
     Impostor {
@@ -67,7 +67,7 @@ pub enum ApiClientError {
     /// Without a token, and the program that listens there is not of the user of this program, or cannot be told. It has heard HELLO and
     /// nothing else.
     #[error(
-        "whoever answers at {endpoint} is not known to be your torchatd: {why}; look which program listens there, use the daemon's \
+        "the program that answers at {endpoint} is not known to be your torchatd: {why}; look which program listens there, use the daemon's \
          socket, or a token"
     )]
     NotYours {

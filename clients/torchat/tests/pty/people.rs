@@ -50,7 +50,7 @@ fn row(screen: &vt100::Screen, name: &str) -> Option<String> {
         .find(|row| row.contains(name))
 }
 
-/// Waits until the list shows so many unread messages of somebody.
+/// Waits until the list shows this many unread messages of somebody.
 #[track_caller]
 pub(super) fn unread(screen: &Screen, name: &str, count: u64) {
     screen.wait(&format!("{count} unread of {name}"), |screen| {

@@ -1,4 +1,4 @@
-//! A name reaches whom the user means, whatever a stranger calls itself and whatever its onion begins with.
+//! A name reaches the peer that the user means, whatever a stranger calls itself and whatever its onion begins with.
 
 use super::support::{House, PATIENCE, Ran};
 use torchat_client::api::command;

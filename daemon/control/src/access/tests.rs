@@ -248,7 +248,7 @@ async fn a_revoked_or_expired_token_breaks_its_connections() {
     let mut stream = visitor.guard(near);
     let reading = tokio::spawn(async move { stream.read_u8().await });
     tokio::time::sleep(Duration::from_secs(7200)).await;
-    assert!(!reading.is_finished(), "proven, it may be silent for ever");
+    assert!(!reading.is_finished(), "proven, it may be silent forever");
     let known = place.gate.tokens().remove("revoked").unwrap();
     known.ended.cancel();
     refused(visitor.access());

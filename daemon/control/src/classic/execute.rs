@@ -66,8 +66,8 @@ pub(crate) struct Context {
     pub(crate) own: String,
 }
 
-/// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: whoever
-/// does not have all of them is refused.
+/// Executes a request, and leaves a line in the audit if it is administrative. The contract knows no rights: a program
+/// that does not have all of them is refused.
 ///
 /// May be dropped at any time: what the engine has by then goes on, and an administrative command is carried out.
 pub(crate) async fn execute(context: &Context, gate: &Gate, access: &Access, request: Request) -> Outcome {

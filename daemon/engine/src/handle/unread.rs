@@ -29,8 +29,8 @@ impl Handle {
         self.unread.peers()
     }
 
-    /// Hands out the oldest unread message of a peer. While another client holds it, waits at most 200 ms. Whoever
-    /// gets a lease must [`Handle::take`] it or [`Handle::put_back`] it.
+    /// Hands out the oldest unread message of a peer. While another client holds it, waits at most 200 ms. The caller
+    /// of a lease must [`Handle::take`] it or [`Handle::put_back`] it.
     pub async fn lease(&self, peer: PeerId) -> Option<Lease> {
         let deadline = tokio::time::Instant::now() + LEASE_WAIT;
         loop {

@@ -86,7 +86,7 @@ pub fn time(at_ms: i64) -> String {
     })
 }
 
-/// A number with so many digits.
+/// A number with this many digits.
 fn push_number(text: &mut String, digits: u32, number: i64) {
     for place in (0..digits).rev() {
         let digit = number / 10_i64.pow(place) % 10;

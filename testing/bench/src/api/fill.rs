@@ -94,7 +94,7 @@ pub(super) fn fill(path: &Path, filling: Filling) -> anyhow::Result<Duration> {
     drop(store);
     if filling.fast {
         // Else the daemon indexes all of them while it is measured: thousands of commits, each of which empties the
-        // caches of whoever reads.
+        // caches of the readers.
         let all = "UPDATE meta SET value = (SELECT max(id) FROM message) WHERE name = 'indexed'";
         rusqlite::Connection::open(path)?.execute(all, [])?;
     }

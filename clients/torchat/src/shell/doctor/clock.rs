@@ -87,7 +87,7 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
          That is a claim, and {say} of {all} peers make it"
     );
     Finding::note("clock", sentence)
-        .advise("compare your clock with one that you trust; whoever writes to you can write any time")
+        .advise("compare your clock with one that you trust; everybody who writes to you can write any time")
 }
 
 /// How many seconds the messages of each peer were on their way, by the times in them: of each peer the longest.

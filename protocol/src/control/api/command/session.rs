@@ -10,7 +10,7 @@ commands! {
     Auth "AUTH" None => AuthAnswer;
     /// Your onion.
     Host "HOST" Some(Right::Read) => HostAnswer;
-    /// Who you are for this daemon: as whom it takes this connection, what that may do, and over what it came.
+    /// Who the daemon takes this connection for, what that may do, and over what it came.
     WhoAmI "WHOAMI" None => WhoAmIAnswer;
 }
 
@@ -100,7 +100,7 @@ records! {
     WhoAmIAnswer {
         /// Your onion.
         onion: Onion,
-        /// As whom this connection is taken.
+        /// Who this connection is taken for.
         who: Who,
         /// For `user`: the uid, as the kernel says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ records! {
     }
 }
 
-/// As whom a connection is taken.
+/// Who a connection is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -128,7 +128,7 @@ pub enum Who {
     Owner,
     /// Another user of this machine.
     User,
-    /// Whoever has proven a token.
+    /// A program that has proven a token.
     Token,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
