@@ -31,7 +31,7 @@ pub(crate) use events::size;
 pub use events::time;
 pub use events::{LogEdges, Retention};
 pub use legacy::LegacyLine;
-pub use query::messages::{Glance, MessageRow, Most, Page};
+pub use query::messages::{MessageRow, Page, PageLimit, Preview};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
 pub use tokens::TokenRow;

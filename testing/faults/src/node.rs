@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, Line};
-use torchat_engine::store::{Most, Page, Reader};
+use torchat_engine::store::{Page, PageLimit, Reader};
 use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
 
@@ -236,7 +236,7 @@ impl Drop for Node {
 /// When the store cannot be read.
 pub fn stored(database: &Path, peer: &str, dir: &str) -> anyhow::Result<Vec<(String, String)>> {
     let (rows, _) =
-        Reader::of_file(database.to_owned()).page(&parse_onion(peer)?, Page::Last, Most::rows(10_000_000))?;
+        Reader::of_file(database.to_owned()).page(&parse_onion(peer)?, Page::Last, PageLimit::rows(10_000_000))?;
     let wanted = if dir == "in" { Direction::In } else { Direction::Out };
     Ok(rows.into_iter().filter(|row| row.dir == wanted).map(|row| (row.mid.to_string(), row.text)).collect())
 }

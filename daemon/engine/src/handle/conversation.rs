@@ -5,7 +5,8 @@ use crate::codes;
 use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::{
-    MessageRow, Most, Page, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query, time,
+    MessageRow, Page, PageLimit, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query,
+    time,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -146,7 +147,7 @@ impl Handle {
         bytes: usize,
         make: impl FnOnce(Vec<HistoryLine>, bool) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let (handle, most) = (self.clone(), Most { rows: n, bytes, cost: line_bytes });
+        let (handle, most) = (self.clone(), PageLimit { rows: n, bytes, cost: line_bytes });
         read(self.reader.clone(), move |reader| {
             let (rows, more) = reader.page(&peer, Page::Last, most)?;
             Ok(make(handle.show(rows).into_iter().map(Shown::line).collect(), more))
@@ -176,7 +177,7 @@ impl Handle {
         bytes: usize,
         make: impl FnOnce(Vec<Message>, bool) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let (handle, most) = (self.clone(), Most { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes });
+        let (handle, most) = (self.clone(), PageLimit { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes });
         read(self.reader.clone(), move |reader| {
             let (rows, more) = reader.page(&peer, page, most)?;
             Ok(make(handle.records(rows), more))
@@ -221,7 +222,7 @@ impl Handle {
         }
         let complete = self.index().await?;
         let (handle, before) = (self.clone(), before.unwrap_or(i64::MAX));
-        let most = Most { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes };
+        let most = PageLimit { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes };
         let found = read(self.reader.clone(), move |reader| {
             let (rows, more) = match reader.search(&query, peers.as_deref(), before, most) {
                 Err(error) if error.trouble() == Trouble::Damaged => return Ok(None),

@@ -5,7 +5,7 @@ mod snapshot;
 mod threads;
 
 use super::{LegacyLine, LogEdges, Store, StoreError, TokenRow, events, open_reader, records, search};
-use messages::{Glance, MessageRow, Most, Page, blob, peer_id};
+use messages::{MessageRow, Page, PageLimit, Preview, blob, peer_id};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 pub(super) use snapshot::snapshot;
 use std::path::PathBuf;
@@ -167,7 +167,7 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn page(&self, peer: &PeerId, page: Page, most: Most) -> Result<(Vec<MessageRow>, bool), StoreError> {
+    pub fn page(&self, peer: &PeerId, page: Page, most: PageLimit) -> Result<(Vec<MessageRow>, bool), StoreError> {
         self.with(|db| messages::page(db, peer, page, most))
     }
 
@@ -191,7 +191,7 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
-    pub fn conversations(&self) -> Result<Vec<Glance>, StoreError> {
+    pub fn conversations(&self) -> Result<Vec<Preview>, StoreError> {
         self.with(messages::conversations)
     }
 
@@ -213,7 +213,7 @@ impl Reader {
         query: &str,
         peers: Option<&[PeerId]>,
         before: i64,
-        most: Most,
+        most: PageLimit,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
         self.with(|db| search::find(db, query, peers, before, most))
     }

@@ -3,7 +3,7 @@
 //! To index with every message was rejected: it would double what a commit writes for a list that is read rarely. A
 //! commit that finds enough texts that are not indexed takes some of them with it, and a search indexes the rest first.
 
-use super::messages::{self, MessageRow, Most};
+use super::messages::{self, MessageRow, PageLimit};
 use super::{StoreError, messages::blob};
 use rand::Rng as _;
 use rusqlite::{Connection, params};
@@ -143,7 +143,7 @@ pub(super) fn find(
     query: &str,
     peers: Option<&[PeerId]>,
     before: i64,
-    most: Most,
+    most: PageLimit,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     let mut statement = db.prepare_cached(messages::FOUND)?;
     // Two keys may begin with the same bytes.

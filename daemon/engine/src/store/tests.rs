@@ -158,7 +158,7 @@ fn dozens_of_messages_of_a_turn_stand_in_their_order() {
     assert_eq!(kinds(&applied.events).iter().filter(|kind| **kind == Kind::Delivered).count(), 29);
     assert_eq!(log(&store), applied.events);
     for (peer, waiting_from) in peers.into_iter().zip([30, 1]) {
-        let page = messages::page(store.connection(), &peer, Page::Last, Most::rows(100)).unwrap().0;
+        let page = messages::page(store.connection(), &peer, Page::Last, PageLimit::rows(100)).unwrap().0;
         let texts: Vec<_> = page.iter().map(|row| row.text.clone()).collect();
         assert_eq!(texts, (1..=count).map(|n| format!("text {n}")).collect::<Vec<_>>());
         let places: Vec<_> = page.iter().filter_map(|row| row.place.map(|(_, seq)| seq)).collect();
@@ -304,7 +304,7 @@ fn a_clients_key_finds_its_message_until_it_is_too_old() {
     assert_eq!(find(&store, "a", 29 * day), Some(mid(1)));
     assert_eq!(find(&store, "a", 31 * day), None);
     assert_eq!(find(&store, "b", 31 * day), Some(mid(2)));
-    let (rows, _) = messages::page(store.connection(), &peer(1), Page::Last, Most::rows(9)).unwrap();
+    let (rows, _) = messages::page(store.connection(), &peer(1), Page::Last, PageLimit::rows(9)).unwrap();
     assert_eq!(rows[0].client.as_deref(), Some("a"), "shown with the message");
     store.commit(0, &[send(3, "a", 31 * day)]).unwrap();
     assert_eq!(find(&store, "a", 31 * day), Some(mid(3)), "used anew");
@@ -326,7 +326,7 @@ fn the_search_knows_words_and_none_of_the_index_language() {
     while store.index(2).unwrap() {}
     let find = |text: &str, peers: Option<&[PeerId]>| {
         let query = search::query(text, peers)?;
-        let (rows, _) = search::find(store.connection(), &query, peers, i64::MAX, Most::rows(10)).unwrap();
+        let (rows, _) = search::find(store.connection(), &query, peers, i64::MAX, PageLimit::rows(10)).unwrap();
         Some(rows.into_iter().map(|row| row.id).collect::<Vec<_>>())
     };
     for (text, expected) in [
@@ -368,7 +368,7 @@ fn the_search_knows_words_and_none_of_the_index_language() {
     let many: Vec<_> = (0..100).map(peer).collect();
     assert_eq!(find("hello", Some(&many)), Some(vec![5, 2, 1]), "a token's scope may be long");
     let query = search::query("hello", None).unwrap();
-    let (rows, more) = search::find(store.connection(), &query, None, 5, Most::rows(1)).unwrap();
+    let (rows, more) = search::find(store.connection(), &query, None, 5, PageLimit::rows(1)).unwrap();
     assert_eq!((rows.len(), rows[0].id, more), (1, 2, true));
 }
 
@@ -385,7 +385,7 @@ proptest! {
     fn no_text_breaks_the_search(text in "\\PC{0,40}|[\"*() :^+{}\\-a-z\u{0}-\u{1f}]{0,40}") {
         let store = Store::in_memory().unwrap();
         if let Some(query) = search::query(&text, Some(&[peer(1)])) {
-            search::find(store.connection(), &query, None, i64::MAX, Most::rows(1)).unwrap();
+            search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(1)).unwrap();
         }
     }
 
@@ -396,7 +396,7 @@ proptest! {
         bytes in 0usize..20,
     ) {
         // A text's length is its cost.
-        let most = Most { rows, bytes, cost: |row| row.text.len() };
+        let most = PageLimit { rows, bytes, cost: |row| row.text.len() };
         let fits = |rows: &[MessageRow]| {
             rows.len() <= most.rows as usize
                 && (rows.len() == 1 || rows.iter().map(|row| row.text.len()).sum::<usize>() <= bytes)
@@ -497,7 +497,7 @@ fn the_search_goes_on_where_it_ended() {
     }
     assert!(!store.index(1_000).unwrap());
     let query = search::query("word", None).unwrap();
-    let found = search::find(store.connection(), &query, None, i64::MAX, Most::rows(1_000)).unwrap();
+    let found = search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(1_000)).unwrap();
     assert_eq!(found.0.len(), 200);
     // A probe of the disk leaves nothing.
     store.probe().unwrap();

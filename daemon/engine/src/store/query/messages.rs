@@ -51,7 +51,7 @@ pub enum Page {
 
 /// How much of what is there is read.
 #[derive(Debug, Clone, Copy)]
-pub struct Most {
+pub struct PageLimit {
     /// Messages.
     pub rows: u32,
     /// Bytes of them, by `cost`; a single message may have more.
@@ -60,7 +60,7 @@ pub struct Most {
     pub cost: fn(&MessageRow) -> usize,
 }
 
-impl Most {
+impl PageLimit {
     /// This many messages, however long they are.
     #[must_use]
     pub fn rows(rows: u32) -> Self {
@@ -142,7 +142,7 @@ pub(in crate::store) fn page(
     db: &Connection,
     peer: &PeerId,
     page: Page,
-    most: Most,
+    most: PageLimit,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     let (sql, place) = match page {
         Page::Last => (BEFORE, i64::MAX),
@@ -162,7 +162,7 @@ pub(in crate::store) fn page(
 
 /// A peer's conversation at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Glance {
+pub struct Preview {
     /// The other side.
     pub peer: PeerId,
     /// Received messages that nobody has seen.
@@ -172,7 +172,7 @@ pub struct Glance {
 }
 
 /// The conversations of contacts and blocked peers, and of all others that there are messages of.
-pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, StoreError> {
+pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Preview>, StoreError> {
     let mut found = Vec::new();
     let mut query = db.prepare_cached(PEERS)?;
     let mut last = db.prepare_cached(BEFORE)?;
@@ -183,7 +183,7 @@ pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Glance>, St
         let last =
             last.query_row(params![peer.as_bytes(), i64::MAX, 1], |row| of_conversation(row, peer)).optional()?;
         if last.is_some() || found_peer.get(2)? {
-            found.push(Glance { peer, unread, last });
+            found.push(Preview { peer, unread, last });
         }
     }
     Ok(found)

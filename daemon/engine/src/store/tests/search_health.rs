@@ -9,7 +9,7 @@ fn damage(store: &Store) {
 
 fn found(store: &Store, text: &str) -> Result<Vec<i64>, StoreError> {
     let query = search::query(text, None).unwrap();
-    let (rows, _) = search::find(store.connection(), &query, None, i64::MAX, Most::rows(10))?;
+    let (rows, _) = search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(10))?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
