@@ -82,8 +82,8 @@ impl Modules {
             let knot: Vec<_> =
                 reached[module].iter().copied().filter(|other| reached[other].contains(module)).collect();
             seen.extend(&knot);
-            let pairs = knot.iter().flat_map(|a| knot.iter().map(move |b| (*a, *b)));
-            if let Some((here, away)) = { pairs }.find(|(a, b)| self.apart(a, b)) {
+            let mut pairs = knot.iter().flat_map(|a| knot.iter().map(move |b| (*a, *b)));
+            if let Some((here, away)) = pairs.find(|(a, b)| self.apart(a, b)) {
                 let way = self.way(here, away).into_iter().chain(self.way(away, here).into_iter().skip(1));
                 circles.push(way.map(|module| module.join("::")).collect::<Vec<_>>().join(" -> "));
             }
