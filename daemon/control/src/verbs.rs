@@ -4,6 +4,7 @@ use std::time::Duration;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_engine::handle::{DeliveryWait, Handle};
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, OnionError, PeerId, parse_local_onion};
 use torchat_protocol::invite::{Invite, InviteError};
 use torchat_protocol::limits::REQUEST_TEXT_BYTES;
@@ -73,9 +74,23 @@ pub(crate) fn wait_s(wanted: Option<u64>) -> u64 {
 /// Why a message was not delivered.
 #[derive(Debug)]
 pub(crate) struct NotDelivered {
-    pub(crate) why: String,
+    pub(crate) why: Reason,
+    /// How long it was waited for, in seconds.
+    pub(crate) seconds: u64,
     /// It is still being tried, so it must not be sent again.
     pub(crate) queued: bool,
+}
+
+impl NotDelivered {
+    /// In words.
+    pub(crate) fn sentence(&self) -> String {
+        let why = self.why.sentence();
+        if self.queued {
+            format!("not delivered within {} s, still being tried: {why}", self.seconds)
+        } else {
+            format!("it will not be delivered: {why}")
+        }
+    }
 }
 
 /// Waits for the delivery of a message that was accepted.
@@ -85,12 +100,7 @@ pub(crate) struct NotDelivered {
 pub(crate) async fn delivered(handle: &Handle, peer: PeerId, mid: MessageId, seconds: u64) -> Result<(), NotDelivered> {
     match handle.wait_delivered(peer, mid, Duration::from_secs(seconds)).await {
         DeliveryWait::Delivered => Ok(()),
-        DeliveryWait::NotYet { reason } => {
-            let why = format!("not delivered within {seconds} s, still being tried: {reason}");
-            Err(NotDelivered { why, queued: true })
-        }
-        DeliveryWait::Failed { reason } => {
-            Err(NotDelivered { why: format!("it will not be delivered: {reason}"), queued: false })
-        }
+        DeliveryWait::NotYet { reason } => Err(NotDelivered { why: reason, seconds, queued: true }),
+        DeliveryWait::Failed { reason } => Err(NotDelivered { why: reason, seconds, queued: false }),
     }
 }

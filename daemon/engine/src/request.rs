@@ -6,6 +6,7 @@
 use crate::refusal::Refusal;
 use tokio::sync::oneshot;
 use torchat_core::input::{ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId};
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
 
 /// What a client asks. Everything that it changes is durable before it is answered, if nothing else is said.
@@ -98,8 +99,8 @@ pub enum Answer {
     Delivered,
     /// The message will never be delivered.
     Failed {
-        /// One sentence.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// The invite's secret.
     Invited(InviteSecret),

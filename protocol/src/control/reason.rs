@@ -62,6 +62,8 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u64>,
     },
+    /// It has left the queue, and what came of it is about to be known.
+    Ending,
     /// The daemon is stopping.
     Stopping,
     /// Only when reading: of a later version of the API.
@@ -71,6 +73,13 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// As a parameter of a refusal.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        // Records with text keys cannot fail to serialise.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
     /// In words.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -88,6 +97,7 @@ impl Reason {
             Self::TakenBack => "it was taken back".to_owned(),
             Self::Expired { seconds: Some(seconds) } => format!("not delivered in {}", span(*seconds)),
             Self::Expired { seconds: None } => "it waited too long".to_owned(),
+            Self::Ending => "it is being confirmed".to_owned(),
             Self::Stopping => "the daemon is stopping".to_owned(),
             Self::Unknown => "for a reason that this program does not know".to_owned(),
         }
@@ -250,9 +260,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reason>(later).unwrap(), Reason::Unknown);
         assert_eq!(serde_json::from_str::<Notice>(later).unwrap(), Notice::Unknown);
         assert_eq!(serde_json::from_str::<Trouble>(later).unwrap(), Trouble::Unknown);
-        let failure = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;
-        let read = serde_json::from_str::<Reason>(failure).unwrap();
-        assert_eq!(read, Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), detail: None });
+        let more = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;
+        assert_eq!(
+            serde_json::from_str::<Reason>(more).unwrap(),
+            Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), detail: None }
+        );
         assert!(!Reason::Unknown.sentence().is_empty());
     }
 
@@ -264,11 +276,14 @@ mod tests {
 
     #[test]
     fn what_a_contact_says_is_told_as_its_words_and_stops_nobody() {
-        for say in [1, 2] {
+        for say in [1, 2, 16] {
             for notice in [Notice::OtherCopy { say }, Notice::Superseded { say }] {
                 let words = notice.sentence();
-                assert!(words.contains("word") && words.contains("a lie"), "{words}");
-                assert!(!words.contains("stop") && !words.contains(".onion"), "{words}");
+                let who = if say == 1 { "a contact says that it has met".into() } else { format!("{say} contacts, ") };
+                assert!(words.starts_with(&who), "{words}");
+                assert!(words.contains("may be wrong or a lie"), "{words}");
+                assert!(!words.contains("stop"), "{words}");
+                assert_eq!(words.contains("its word alone"), say == 1, "{words}");
             }
         }
     }

@@ -30,129 +30,100 @@ macro_rules! counters {
     };
 }
 
-/// The state. A section that is absent is not for this connection, or this daemon does not have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DaemonStatus {
-    /// How many contacts there are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contacts: Option<u64>,
-    /// API 1's log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub events: Option<EventsPart>,
-    /// Messages of old TORchat programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub legacy: Option<LegacyPart>,
-    /// How many links are up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub links: Option<u64>,
-    /// What the user should know, oldest first.
-    #[serde(default)]
-    pub notices: Vec<NoticePart>,
-    /// Your onion.
-    pub onion: Onion,
-    /// What waits to be delivered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueuePart>,
-    /// Whether others can reach this daemon.
-    pub reachable: ReachablePart,
-    /// The peers whose messages wait, and why.
-    #[serde(default)]
-    pub reasons: Vec<WaitingPart>,
-    /// How often limits were met and strangers turned away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<RefusedPart>,
-    /// How many strangers ask to become contacts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u64>,
-    /// What the kernel refuses to the daemon: begins with `on`, `partly` or `none`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<String>,
-    /// How the search's index is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub search: Option<SearchState>,
-    /// What works, what does not, what is being done.
-    pub sentence: String,
-    /// Whether the store takes writes.
-    pub storage: StorageState,
-    /// The way into the Tor network.
-    pub tor: TorPart,
-    /// Bytes of text that nobody has read, and what their rows count for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unread_bytes: Option<u64>,
-}
+/// Defines the state and the names of its sections.
+macro_rules! sections {
+    ($($(#[$meta:meta])* $kind:ident $field:ident: $type:ty,)+) => {
+        /// The state. A section that is absent is not for this connection, or this daemon does not have it.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub struct DaemonStatus {
+            $($(#[$meta])*
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub $field: Option<$type>,)+
+        }
 
-/// A section of the state that not everybody may see. The others are always there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// [`DaemonStatus::contacts`].
-    Contacts,
-    /// [`DaemonStatus::events`].
-    Events,
-    /// [`DaemonStatus::legacy`].
-    Legacy,
-    /// [`DaemonStatus::links`].
-    Links,
-    /// [`DaemonStatus::queue`].
-    Queue,
-    /// [`DaemonStatus::refused`].
-    Refused,
-    /// [`DaemonStatus::requests`].
-    Requests,
-    /// [`DaemonStatus::sandbox`].
-    Sandbox,
-    /// [`DaemonStatus::search`].
-    Search,
-    /// [`DaemonStatus::unread_bytes`].
-    UnreadBytes,
-}
+        /// A section of the state.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Section { $($(#[$meta])* $kind,)+ }
 
-impl Section {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Contacts,
-        Self::Events,
-        Self::Legacy,
-        Self::Links,
-        Self::Queue,
-        Self::Refused,
-        Self::Requests,
-        Self::Sandbox,
-        Self::Search,
-        Self::UnreadBytes,
-    ];
-}
-
-impl DaemonStatus {
-    /// Leaves these sections out.
-    #[must_use]
-    pub fn without(mut self, sections: &[Section]) -> Self {
-        for section in sections {
-            match section {
-                Section::Contacts => self.contacts = None,
-                Section::Events => self.events = None,
-                Section::Legacy => self.legacy = None,
-                Section::Links => self.links = None,
-                Section::Queue => self.queue = None,
-                Section::Refused => self.refused = None,
-                Section::Requests => self.requests = None,
-                Section::Sandbox => self.sandbox = None,
-                Section::Search => self.search = None,
-                Section::UnreadBytes => self.unread_bytes = None,
+        impl DaemonStatus {
+            /// Leaves only these sections.
+            #[must_use]
+            pub fn only(mut self, sections: &[Section]) -> Self {
+                $(if !sections.contains(&Section::$kind) {
+                    self.$field = None;
+                })+
+                self
             }
         }
-        self
-    }
+    };
+}
 
+sections! {
+    /// How many contacts there are.
+    Contacts contacts: u64,
+    /// API 1's log.
+    Events events: EventsPart,
+    /// Messages of old TORchat programs.
+    Legacy legacy: LegacyPart,
+    /// How many links are up.
+    Links links: u64,
+    /// What the user should know, oldest first.
+    Notices notices: Vec<NoticePart>,
+    /// Your onion.
+    Onion onion: Onion,
+    /// What waits to be delivered.
+    Queue queue: QueuePart,
+    /// Whether others can reach this daemon.
+    Reachable reachable: ReachablePart,
+    /// The peers whose messages wait, and why.
+    Reasons reasons: Vec<WaitingPart>,
+    /// How often limits were met and strangers turned away.
+    Refused refused: RefusedPart,
+    /// How many strangers ask to become contacts.
+    Requests requests: u64,
+    /// What the kernel refuses to the daemon: begins with `on`, `partly` or `none`.
+    Sandbox sandbox: String,
+    /// How the search's index is.
+    Search search: SearchState,
+    /// What works, what does not, what is being done.
+    Sentence sentence: String,
+    /// Whether the store takes writes.
+    Storage storage: StorageState,
+    /// The way into the Tor network.
+    Tor tor: TorPart,
+    /// Bytes of text that nobody has read, and what their rows count for.
+    UnreadBytes unread_bytes: u64,
+}
+
+/// What who may see only some conversations is told: every other section counts all of them.
+const OF_SOME: [Section; 7] = [
+    Section::Notices,
+    Section::Onion,
+    Section::Reachable,
+    Section::Reasons,
+    Section::Sentence,
+    Section::Storage,
+    Section::Tor,
+];
+
+impl DaemonStatus {
     /// What who may see only some conversations learns: nothing of the others, not even how many they are. The sentence
     /// is Tor's alone, because the daemon's counts all.
     #[must_use]
     pub fn of_some(self, sees: impl Fn(&Onion) -> bool) -> Self {
-        let mut status = self.without(&Section::ALL);
-        status.notices.retain(|notice| notice.peer.as_ref().is_some_and(&sees));
-        status.reasons.retain(|waiting| sees(&waiting.peer));
-        status.sentence.clone_from(&status.tor.sentence);
+        let mut status = self.only(&OF_SOME);
+        status.notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.as_ref().is_some_and(&sees)));
+        status.reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(&row.peer)));
+        status.sentence = status.tor.as_ref().map(|tor| tor.sentence.clone());
         status
+    }
+
+    /// As a value, for what looks at it by its keys.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        // Records with text keys cannot fail to serialise.
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
@@ -178,8 +149,10 @@ parts! {
     /// What the user should know.
     NoticePart {
         /// When: milliseconds since 1970.
+        #[serde(default)]
         at_ms: i64,
-        /// The peer that it is about; show it with what a contact says.
+        /// Whom it is about; show it with what a contact says.
+        #[serde(default)]
         peer: Option<Onion>,
         /// In words.
         sentence: String,
@@ -197,10 +170,13 @@ parts! {
     /// Whether others can reach this daemon.
     ReachablePart {
         /// For how many seconds its own dial of its service has failed; null: it has not.
+        #[serde(default)]
         failing_s: Option<u64>,
         /// How many seconds ago somebody's link, or that dial, has come in; null: none has.
+        #[serde(default)]
         reached_s_ago: Option<u64>,
         /// What is wrong and what is being done, in words; null: nothing is known to be wrong.
+        #[serde(default)]
         sentence: Option<String>,
         /// The same for programs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,10 +185,12 @@ parts! {
     /// A peer whose messages wait.
     WaitingPart {
         /// In how many seconds it is dialled next; null: no dial is planned.
+        #[serde(default)]
         next_try_s: Option<u64>,
         /// Who.
         peer: Onion,
         /// How many messages wait.
+        #[serde(default)]
         queued: u64,
         /// Why, in words.
         reason: String,
@@ -223,6 +201,7 @@ parts! {
     /// The way into the Tor network.
     TorPart {
         /// How far its beginning is.
+        #[serde(default)]
         percent: u64,
         /// In words.
         sentence: String,
@@ -305,6 +284,25 @@ counters! {
         storage,
         /// The stream ended or was too slow.
         unfinished,
+    }
+}
+
+impl RefusedPart {
+    /// What peers could not pay from their accounts, by the kinds of OPERATIONS.md, "The account of each peer".
+    #[must_use]
+    pub fn account(&self) -> [(&'static str, u64); 10] {
+        [
+            ("answers", self.account_answers),
+            ("bytes", self.account_bytes),
+            ("lanes", self.account_lanes),
+            ("links", self.account_links),
+            ("notes", self.account_notes),
+            ("replaced", self.account_replaced),
+            ("resent", self.account_resent),
+            ("rows", self.account_rows),
+            ("states", self.account_states),
+            ("work", self.account_work),
+        ]
     }
 }
 
@@ -393,18 +391,18 @@ mod tests {
             events: Some(EventsPart { consumers: 0, last: 9, oldest: 1 }),
             legacy: Some(LegacyPart { receive: false, refused: LegacyRefused::default(), unread: 0 }),
             links: Some(1),
-            notices: vec![notice(None), notice(Some(a())), notice(Some(b()))],
-            onion: a(),
+            notices: Some(vec![notice(None), notice(Some(a())), notice(Some(b()))]),
+            onion: Some(a()),
             queue: Some(QueuePart { bytes: 2, messages: 1 }),
-            reachable: ReachablePart { failing_s: None, reached_s_ago: Some(4), sentence: None, why: None },
-            reasons: vec![waiting(a()), waiting(b())],
+            reachable: Some(ReachablePart { failing_s: None, reached_s_ago: Some(4), sentence: None, why: None }),
+            reasons: Some(vec![waiting(a()), waiting(b())]),
             refused: Some(RefusedPart::default()),
             requests: Some(0),
             sandbox: Some("on".into()),
             search: Some(SearchState::Ok),
-            sentence: "all of it".into(),
-            storage: StorageState::ReadOnly,
-            tor: TorPart { percent: 100, sentence: "Tor works".into(), usable: true },
+            sentence: Some("all of it".into()),
+            storage: Some(StorageState::ReadOnly),
+            tor: Some(TorPart { percent: 100, sentence: "Tor works".into(), usable: true }),
             unread_bytes: Some(0),
         }
     }
@@ -440,7 +438,7 @@ mod tests {
         value["storage"] = json!("on-the-moon");
         value["refused"] = json!({"dials": 3, "new": 4});
         let read: DaemonStatus = serde_json::from_value(value).unwrap();
-        assert_eq!(read.storage, StorageState::Unknown);
+        assert_eq!(read.storage, Some(StorageState::Unknown));
         assert_eq!(read.refused, Some(RefusedPart { dials: 3, ..RefusedPart::default() }));
     }
 }

@@ -185,8 +185,8 @@ async fn deliver(handle: &Handle, peer: PeerId, patience: Duration) -> anyhow::R
     let mid = handle.send(peer, "x".repeat(TEXT)).await?;
     match handle.wait_delivered(peer, mid, patience).await {
         DeliveryWait::Delivered => Ok(begun.elapsed()),
-        DeliveryWait::NotYet { reason } => anyhow::bail!("not delivered within {patience:?}: {reason}"),
-        DeliveryWait::Failed { reason } => anyhow::bail!("never delivered: {reason}"),
+        DeliveryWait::NotYet { reason } => anyhow::bail!("not delivered within {patience:?}: {}", reason.sentence()),
+        DeliveryWait::Failed { reason } => anyhow::bail!("never delivered: {}", reason.sentence()),
     }
 }
 

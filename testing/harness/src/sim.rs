@@ -194,7 +194,7 @@ impl Sim {
     pub fn queued(&self) -> u64 {
         (0..self.daemons.len())
             .filter(|n| self.is_running(*n))
-            .map(|n| self.handle(n).status()["queue"]["messages"].as_u64().unwrap_or(u64::MAX))
+            .map(|n| self.handle(n).status().to_json()["queue"]["messages"].as_u64().unwrap_or(u64::MAX))
             .sum()
     }
 

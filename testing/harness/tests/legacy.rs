@@ -465,7 +465,7 @@ impl Old {
     }
 
     fn status(&self, key: &str) -> u64 {
-        let status = self.handle().status()["legacy"].take();
+        let status = self.handle().status().to_json()["legacy"].take();
         status["refused"][key].as_u64().or_else(|| status[key].as_u64()).unwrap()
     }
 

@@ -31,12 +31,12 @@ async fn flood(sim: &Sim) {
             if n % 50 == 0 {
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
-            if a.status()["storage"] == "full" {
+            if a.status().to_json()["storage"] == "full" {
                 return;
             }
         }
     }
-    panic!("the store is not full: {}", a.status());
+    panic!("the store is not full: {}", a.status().to_json());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_block_in_the_middle_of_a_flood_is_not_refused_with_it() {
             }
             tokio::time::sleep(Duration::from_millis(7)).await;
         }
-        assert_eq!(a.status()["storage"], "full");
+        assert_eq!(a.status().to_json()["storage"], "full");
         a.change(sim.id(1), ContactChange::Block).await.unwrap();
     });
 }

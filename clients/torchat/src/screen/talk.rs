@@ -361,6 +361,7 @@ impl Talk {
             done_at: None,
             client_id: Some(key.to_owned()),
             reason: None,
+            why: None,
             next_try_at: None,
         };
         self.entries.insert(id, Entry { message, at });

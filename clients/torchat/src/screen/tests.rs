@@ -80,6 +80,7 @@ fn message(id: i64, peer: Onion, dir: Direction, state: MessageState, at: i64, t
         done_at: None,
         client_id: None,
         reason: None,
+        why: None,
         next_try_at: None,
     }
 }
@@ -164,10 +165,11 @@ impl Play {
         // What the user asked for comes before what is always asked.
         let shown = self.effects.contains(&Effect::Ask(Ask::Status));
         let ask = self.asked(|ask| if shown { *ask == Ask::Status } else { matches!(ask, Ask::News { .. }) });
-        let status = serde_json::json!({
+        let status = serde_json::from_value(serde_json::json!({
             "tor": { "usable": usable, "percent": percent, "sentence": sentence },
-            "links": 1, "queue": { "messages": 2 }, "reachable": true,
-        });
+            "links": 1, "queue": { "bytes": 10, "messages": 2 },
+        }))
+        .unwrap();
         self.answer(ask, Answer::Status(StatusAnswer { version: 1, sentence: sentence.to_owned(), status }));
     }
 

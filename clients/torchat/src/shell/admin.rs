@@ -49,23 +49,20 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
         return out.flush();
     }
     let status = &answer.status;
-    let number = |value: &serde_json::Value| value.as_u64().unwrap_or(0);
     out.line(&shown_line(&answer.sentence))?;
-    if let Some(onion) = status["onion"].as_str() {
-        out.line(&format!("you: {}", shown_line(onion)))?;
+    if let Some(onion) = status.onion {
+        out.line(&format!("you: {}", onion.0.onion()))?;
     }
-    if let Some(seconds) = status["reachable"]["reached_s_ago"].as_u64() {
+    if let Some(seconds) = status.reachable.as_ref().and_then(|reachable| reachable.reached_s_ago) {
         out.line(&format!("reached from outside {} ago", age(seconds)))?;
     }
-    for row in status["reasons"].as_array().into_iter().flatten() {
-        let who = row["peer"].as_str().unwrap_or_default();
-        let next = row["next_try_s"].as_u64().map_or_else(String::new, |s| format!("; next try in {}", age(s)));
-        let reason = shown_line(row["reason"].as_str().unwrap_or_default());
-        let waiting = count(number(&row["queued"]), "message");
-        out.line(&format!("{waiting} for {}: {reason}{next}", shown_line(who)))?;
+    for row in status.reasons.iter().flatten() {
+        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let waiting = count(row.queued, "message");
+        out.line(&format!("{waiting} for {}: {}{next}", row.peer.0.onion(), shown_line(&row.reason)))?;
     }
-    for row in status["notices"].as_array().into_iter().flatten() {
-        out.line(&format!("notice: {}", format::notice(row, |peer| peer.0.onion())))?;
+    for notice in status.notices.iter().flatten() {
+        out.line(&format!("notice: {}", format::notice(notice, |peer| peer.0.onion())))?;
     }
     out.flush()
 }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
+use torchat_client::api::status::NoticePart;
 use torchat_client::show::{shown_line, shown_name};
-use torchat_protocol::id::parse_local_onion;
 
 /// Columns of a name.
 pub(crate) const NAME_COLUMNS: usize = 32;
@@ -59,11 +59,10 @@ pub(crate) fn short(peer: &Onion) -> String {
     peer.0.onion().chars().take(SHORT).collect()
 }
 
-/// A notice of STATUS on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
-pub(crate) fn notice(row: &serde_json::Value, name: impl Fn(&Onion) -> String) -> String {
-    let peer = row["peer"].as_str().and_then(|peer| parse_local_onion(peer).ok());
-    let who = peer.map_or_else(String::new, |peer| format!("{}: ", name(&Onion(peer))));
-    format!("{who}{}", shown_line(row["sentence"].as_str().unwrap_or_default()))
+/// A notice of STATUS on a line: of whom it is, and what. Half of them are what a contact says, so it is told which one.
+pub(crate) fn notice(notice: &NoticePart, name: impl Fn(&Onion) -> String) -> String {
+    let who = notice.peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", name(peer)));
+    format!("{who}{}", shown_line(&notice.sentence))
 }
 
 /// The names that the user gave. A peer's own nickname is not used for it: it may be chosen to deceive.

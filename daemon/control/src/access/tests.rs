@@ -183,7 +183,7 @@ async fn few_may_try_and_not_for_long() {
         }
     }
     assert_eq!((open.len(), ended), (2, 38));
-    let counted = place.gate.handle().status()["refused"]["clients"].clone();
+    let counted = place.gate.handle().status().to_json()["refused"]["clients"].clone();
     assert_eq!(counted, 38);
     assert!(open.iter().any(|(n, ..)| *n == 39), "the new one has its place");
     drop(open);

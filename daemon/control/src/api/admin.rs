@@ -4,14 +4,12 @@ use super::answer::{Done, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
 use crate::access::{Access, token_command};
-use serde_json::Value;
 use std::time::Duration;
 use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::command::{
     Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
 };
 use torchat_protocol::control::code::Code;
-use torchat_protocol::id::parse_local_onion;
 use torchat_transport::randomness::Randomness;
 
 /// How long EVENTS and STATUS wait at most, in seconds.
@@ -48,29 +46,15 @@ impl Execute for Status {
     }
 }
 
-/// A program that may see only some peers learns nothing of the others, not even how many they are.
+/// Who may see only some peers learns nothing of the others, not even how many they are.
 fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     // Before the look: what changes meanwhile is told by the next answer.
     let version = handle.status_version();
     let mut status = handle.status();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if access.peers.is_none() {
-        return StatusAnswer { version, sentence: text(&status["sentence"]), status };
+    if access.peers.is_some() {
+        status = status.of_some(|peer| access.sees(&peer.0));
     }
-    let sentence = text(&status["tor"]["sentence"]);
-    if let Some(map) = status.as_object_mut() {
-        map.retain(|key, _| ["notices", "onion", "reachable", "reasons", "storage", "tor"].contains(&key.as_str()));
-        map.insert("sentence".into(), sentence.clone().into());
-        for list in ["notices", "reasons"] {
-            if let Some(Value::Array(rows)) = map.get_mut(list) {
-                rows.retain(|row| match row["peer"].as_str() {
-                    Some(peer) => parse_local_onion(peer).is_ok_and(|peer| access.sees(&peer)),
-                    None => false,
-                });
-            }
-        }
-    }
-    StatusAnswer { version, sentence, status }
+    StatusAnswer { version, sentence: status.sentence.clone().unwrap_or_default(), status }
 }
 
 impl Execute for Check {

@@ -15,6 +15,7 @@ use torchat_protocol::control::api::command::{
 };
 use torchat_protocol::control::api::record::{MessageState, OldMessage};
 use torchat_protocol::control::code::Code;
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Messages of a page when no number is given.
@@ -224,10 +225,10 @@ async fn accepted(
         match answer.state {
             // A repeated SEND can find its message at its end.
             MessageState::Withdrawn => {
-                return Err(fail(Code::NotDelivered, "it will not be delivered: it was taken back"));
+                return Err(ended(&Reason::TakenBack));
             }
             MessageState::Failed => {
-                return Err(fail(Code::NotDelivered, "it will not be delivered: it waited too long"));
+                return Err(ended(&Reason::Expired { seconds: None }));
             }
             _ => delivered(caller, peer, answer.mid, seconds).await?,
         }
@@ -238,17 +239,21 @@ async fn accepted(
 
 /// Waits for the delivery of a message that was accepted, now or before.
 async fn delivered(caller: &Caller, peer: PeerId, mid: MessageId, seconds: u64) -> Done<()> {
-    let not_delivered =
-        |why: String, queued: bool| Err(ApiError { queued: queued.then_some(mid), ..fail(Code::NotDelivered, why) });
     tokio::select! {
         biased;
-        end = verbs::delivered(caller.handle(), peer, mid, seconds) => match end {
-            Ok(()) => Ok(()),
-            Err(NotDelivered { why, queued }) => not_delivered(why, queued),
-        },
+        end = verbs::delivered(caller.handle(), peer, mid, seconds) => end.map_err(|end| not_delivered(&end, mid)),
         () = caller.context.cut.cancelled() => {
             let why = "the connection ends before the message is delivered; it is still being tried";
-            not_delivered(why.to_owned(), true)
+            Err(ApiError { queued: Some(mid), ..fail(Code::NotDelivered, why) })
         }
     }
+}
+
+fn not_delivered(end: &NotDelivered, mid: MessageId) -> ApiError {
+    let error = fail(Code::NotDelivered, end.sentence()).with("seconds", end.seconds).with("reason", end.why.to_json());
+    ApiError { queued: end.queued.then_some(mid), ..error }
+}
+
+fn ended(why: &Reason) -> ApiError {
+    fail(Code::NotDelivered, format!("it will not be delivered: {}", why.sentence())).with("reason", why.to_json())
 }

@@ -4,7 +4,7 @@ use super::command::{Command, Echo, Rejected};
 use super::{contacts, legacy};
 use crate::access::{Access, Audited, Gate, is_audited};
 use crate::page_budget::{PagePermit, PageShare};
-use crate::verbs::{self, NotDelivered};
+use crate::verbs;
 use serde::Serialize;
 use std::fmt::Write as _;
 use torchat_core::input::ContactChange;
@@ -131,8 +131,8 @@ async fn carry_out(context: &Context, echo: &Echo, command: Command) -> Result<O
         Command::Legacy { count } => legacy::list(context, echo, count).await?,
         Command::Status => {
             let status = handle.status();
-            let sentence = status["sentence"].as_str().unwrap_or_default().to_owned();
-            echo.reply("STATUS", sentence).with("status", status).into()
+            let sentence = status.sentence.clone().unwrap_or_default();
+            echo.reply("STATUS", sentence).with("status", status.to_json()).into()
         }
         Command::Exit => Outcome { exit: true, ..echo.reply("END", "").into() },
     })
@@ -146,10 +146,10 @@ async fn change(handle: &Handle, echo: &Echo, whom: PeerId, how: ContactChange) 
 async fn send(context: &Context, echo: &Echo, to: PeerId, text: String, wait: Option<u64>) -> Result<Reply, Rejected> {
     let mid = context.handle.send(to, text).await.map_err(|refusal| Rejected::from(&refusal))?;
     if let Some(seconds) = wait
-        && let Err(NotDelivered { why, queued }) = verbs::delivered(&context.handle, to, mid, seconds).await
+        && let Err(end) = verbs::delivered(&context.handle, to, mid, seconds).await
     {
-        let reply = Reply::error(Code::NotDelivered, to.onion(), why, echo.portno);
-        return Ok(reply.with("mid", mid.to_string()).with("queued", queued));
+        let reply = Reply::error(Code::NotDelivered, to.onion(), end.sentence(), echo.portno);
+        return Ok(reply.with("mid", mid.to_string()).with("queued", end.queued));
     }
     Ok(echo.reply_about(context.own.as_str(), "END", ""))
 }

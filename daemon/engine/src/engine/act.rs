@@ -9,6 +9,7 @@ use crate::store::Outgoing;
 use std::sync::atomic::Ordering;
 use torchat_core::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect};
 use torchat_core::input::LinkId;
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{Chain, LaneId};
 use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
 use torchat_transport::{Group, Isolation};
@@ -56,12 +57,12 @@ impl Engine {
                 Effect::Notice(notice) => tracing::info!("{}", crate::codes::notice(&notice).sentence()),
                 Effect::Chat(ChatEffect::TakenBack { peer, mids, why }) => {
                     let reason = match why {
-                        SkipReason::Expired => "it waited too long",
-                        SkipReason::Withdrawn | SkipReason::Lost => "it was taken back",
+                        SkipReason::Expired => Reason::Expired { seconds: None },
+                        SkipReason::Withdrawn | SkipReason::Lost => Reason::TakenBack,
                     };
                     for mid in mids {
                         for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
-                            let _ = waiter.send(Ok(Answer::Failed { reason: reason.to_owned() }));
+                            let _ = waiter.send(Ok(Answer::Failed { reason: reason.clone() }));
                         }
                     }
                 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
 use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState};
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// Messages of a page at most.
@@ -21,8 +22,6 @@ const PAGE: u32 = 1_000;
 const SEEN_STEP: u32 = 1_000;
 /// Messages that one commit puts into the search's index when somebody searches.
 const INDEX_STEP: u32 = 4_096;
-/// What HISTORY says of a message that was taken back after it may have left.
-const FATE_OPEN: &str = "the peer is asked to skip it; it may have got it before";
 
 /// One message of a conversation, as HISTORY shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,7 +47,7 @@ pub struct HistoryLine {
 pub(super) struct Shown {
     row: MessageRow,
     pub(super) state: MessageState,
-    reason: Option<String>,
+    reason: Option<Reason>,
     next_try_ms: Option<i64>,
 }
 
@@ -66,7 +65,8 @@ impl Shown {
             sent_at: row.sent_s.map(|s| time(s.saturating_mul(1000))),
             done_at: row.done_ms.map(time),
             client_id: row.client,
-            reason,
+            reason: reason.as_ref().map(Reason::sentence),
+            why: reason,
             next_try_at: next_try_ms.map(time),
         }
     }
@@ -79,14 +79,14 @@ impl Shown {
             mid: row.mid,
             text: row.text,
             state: state.name(),
-            reason,
+            reason: reason.as_ref().map(Reason::sentence),
             next_try_ms,
         }
     }
 }
 
-/// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason.
-const RECORD_BYTES: usize = 640;
+/// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason with its words.
+const RECORD_BYTES: usize = 1024;
 /// The same of a line of classic HISTORY and of its entry, without a reason and the time of the next dial.
 const LINE_BYTES: usize = 256;
 /// These two, at most.
@@ -114,16 +114,6 @@ fn json_bytes(text: &str) -> usize {
         _ => 0,
     };
     text.len() + text.bytes().map(extra).sum::<usize>()
-}
-
-/// A time span in words.
-fn span(ms: i64) -> String {
-    match ms / 1000 {
-        s @ ..120 => format!("{s} s"),
-        s @ 120..7_200 => format!("{} min", s / 60),
-        s @ 7_200..172_800 => format!("{} h", s / 3_600),
-        s => format!("{} days", s / 86_400),
-    }
 }
 
 impl Handle {
@@ -317,7 +307,7 @@ impl Handle {
                 let waiting = peers.entry(peer).or_insert_with(|| Waiting {
                     sent_below: node.sent_below(&peer),
                     held_back: node.is_waiting(&peer),
-                    reason: node.obstacle(&peer).map(|obstacle| codes::reason(obstacle).sentence()),
+                    reason: node.obstacle(&peer).map(codes::reason),
                     next_try_ms: node
                         .next_dial_in_ms(&peer, now.mono_ms)
                         .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),
@@ -330,10 +320,12 @@ impl Handle {
                 shown.reason.clone_from(&waiting.reason);
                 shown.next_try_ms = waiting.next_try_ms;
             } else if shown.row.fate_open {
-                shown.reason = Some(FATE_OPEN.to_owned());
+                shown.reason = Some(Reason::Skipping);
             } else if shown.state == MessageState::Failed {
                 let end = shown.row.until_ms.or(shown.row.done_ms).unwrap_or(shown.row.at_ms);
-                shown.reason = Some(format!("not delivered in {}", span(end.saturating_sub(shown.row.at_ms))));
+                shown.reason = Some(Reason::Expired {
+                    seconds: Some(u64::try_from(end.saturating_sub(shown.row.at_ms) / 1000).unwrap_or(0)),
+                });
             }
             shown
         };
@@ -345,7 +337,7 @@ impl Handle {
 struct Waiting {
     sent_below: Option<(LaneId, u64)>,
     held_back: bool,
-    reason: Option<String>,
+    reason: Option<Reason>,
     next_try_ms: Option<i64>,
 }
 
@@ -354,6 +346,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+    use torchat_protocol::control::reason::Failure;
     use torchat_protocol::id::parse_onion;
 
     fn shown(text: String, client: Option<String>, dir: Direction) -> Shown {
@@ -373,7 +366,11 @@ mod tests {
             client,
             text,
         };
-        let reason = Some("x".repeat(256));
+        let reason = Some(Reason::Unreachable {
+            tries: u32::MAX,
+            failure: Some(Failure::Permanent),
+            detail: Some("x".repeat(192)),
+        });
         Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), row }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use torchat_protocol::control::api::record::MessageState;
+use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Bytes of a client's key, with what the caller puts before it.
@@ -43,13 +44,13 @@ pub enum DeliveryWait {
     Delivered,
     /// It never will be: it was taken back, or it waited too long.
     Failed {
-        /// One sentence.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
     /// Not within the time. `reason` says what the message waits for; it stays queued.
     NotYet {
-        /// One sentence.
-        reason: String,
+        /// Why.
+        reason: Reason,
     },
 }
 
@@ -170,10 +171,11 @@ impl Handle {
         match tokio::time::timeout(timeout, self.ask(Request::Wait { peer, mid })).await {
             Ok(Ok(Answer::Failed { reason })) => DeliveryWait::Failed { reason },
             Ok(Ok(_)) => DeliveryWait::Delivered,
-            Ok(Err(refusal)) => DeliveryWait::NotYet { reason: refusal.to_string() },
+            // Nothing else refuses a wait.
+            Ok(Err(_)) => DeliveryWait::NotYet { reason: Reason::Stopping },
             Err(_) => {
-                let reason = lock(&self.node).obstacle(&peer).map(|obstacle| codes::reason(obstacle).sentence());
-                DeliveryWait::NotYet { reason: reason.unwrap_or_else(|| "it is being confirmed".to_owned()) }
+                let reason = lock(&self.node).obstacle(&peer).map(codes::reason);
+                DeliveryWait::NotYet { reason: reason.unwrap_or(Reason::Ending) }
             }
         }
     }

@@ -4,10 +4,15 @@ use super::Handle;
 use crate::codes;
 use crate::mailbox::lock;
 use crate::store::Trouble;
-use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
-use torchat_core::view::{LegacyStatus, NodeStatus};
+use torchat_core::view::{Counters, LegacyStatus, NodeStatus, PeerStatus};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::reason;
+use torchat_protocol::control::status::{
+    DaemonStatus, EventsPart, LegacyPart, LegacyRefused, NoticePart, QueuePart, ReachablePart, RefusedPart,
+    StorageState, TorPart, WaitingPart,
+};
 use torchat_protocol::id::PeerId;
 use torchat_transport::NetworkStatus;
 
@@ -35,100 +40,121 @@ impl Handle {
 
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
     #[must_use]
-    pub fn status(&self) -> Value {
+    pub fn status(&self) -> DaemonStatus {
         let network = self.network.borrow().clone();
         let status = lock(&self.node).status(self.clock.now().mono_ms);
         let trouble = if status.writable { None } else { self.store.trouble().or(Some(Trouble::Failing)) };
-        let reasons: Vec<_> = status
-            .waiting
-            .iter()
-            .map(|waiting| {
-                json!({
-                    "next_try_s": waiting.next_dial_in_ms.map(|ms| ms / 1000),
-                    "peer": waiting.peer.onion(),
-                    "queued": waiting.queued,
-                    "reason": codes::reason(waiting.obstacle.clone()).sentence(),
-                })
-            })
-            .collect();
-        let of_network =
-            network.notices.iter().map(|n| json!({ "at_ms": n.wall_ms, "peer": Value::Null, "sentence": n.sentence }));
-        // What was found in the store stands first, for it lasts as long as this run.
-        let found = self.store.remarks().into_iter();
-        let found = found.map(|sentence| json!({ "at_ms": self.started_ms, "peer": null, "sentence": sentence }));
-        let notices = status.notices.iter().map(|n| {
-            let peer = n.notice.peer().map(|peer| peer.onion());
-            json!({ "at_ms": n.wall_ms, "peer": peer, "sentence": codes::notice(&n.notice).sentence() })
-        });
-        let notices: Vec<_> = found.chain(notices).chain(of_network).collect();
-        json!({
-            "contacts": status.contacts,
-            "events": { "consumers": self.consumers.count(), "last": self.log.last(), "oldest": self.log.oldest() },
-            "legacy": self.legacy_status(&status.legacy),
-            "links": status.links,
-            "notices": notices,
-            "onion": self.own.onion(),
-            "reachable": {
-                "failing_s": status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
-                "reached_s_ago": status.health.reached_ms_ago.map(|ms| ms / 1000),
-                "sentence": codes::trouble(&status.health).map(|trouble| trouble.sentence()),
-            },
-            "queue": { "bytes": status.queued_bytes, "messages": status.queued },
-            "reasons": reasons,
-            "refused": {
-                "account_answers": status.counters.account.of(Kind::Answers),
-                "account_bytes": status.counters.account.of(Kind::Bytes),
-                "account_lanes": status.counters.account.of(Kind::Lanes),
-                "account_links": status.counters.account.of(Kind::Links),
-                "account_notes": status.counters.account.of(Kind::Notes),
-                "account_replaced": status.counters.account.of(Kind::Replaced),
-                "account_resent": status.counters.account.of(Kind::Resent),
-                "account_rows": status.counters.account.of(Kind::Rows),
-                "account_states": status.counters.account.of(Kind::States),
-                "account_work": status.counters.account.of(Kind::Work),
-                "requests": status.counters.requests,
-                "dials": status.counters.dials,
-                "circuits": self.callers.rejected(),
-                "clients": self.refused_clients.load(Ordering::Relaxed),
-                "connections": self.rejected.connections.load(Ordering::Relaxed),
-                "handshakes": self.rejected.handshakes.load(Ordering::Relaxed),
-                "invites": status.counters.invites,
-                "links": status.counters.links + self.rejected.crowded.load(Ordering::Relaxed),
-                "misbehaved": status.counters.misbehaved,
-                "not_read": self.rejected.not_read.load(Ordering::Relaxed),
-                "outbox_full": status.counters.outbox,
-                "protocol": self.rejected.protocol.load(Ordering::Relaxed),
-                "storage": status.counters.storage,
-                "strangers": status.counters.strangers,
-                "streams": self.rejected.streams.load(Ordering::Relaxed),
-                "unread_full": status.counters.unread_full,
-            },
-            "requests": status.requests,
-            "sandbox": *self.sandbox,
-            "sentence": sentence(&network, &status, trouble),
-            "search": self.store.search().state(),
-            "storage": trouble.map_or("ok", Trouble::state),
-            "tor": { "percent": network.percent, "sentence": network.sentence, "usable": network.usable },
-            "unread_bytes": status.unread_bytes,
-        })
+        let wrong = codes::trouble(&status.health);
+        DaemonStatus {
+            contacts: Some(status.contacts as u64),
+            events: Some(EventsPart {
+                consumers: self.consumers.count() as u64,
+                last: self.log.last(),
+                oldest: self.log.oldest(),
+            }),
+            legacy: Some(self.legacy_status(&status.legacy)),
+            links: Some(status.links as u64),
+            notices: Some(self.notices(&network, &status)),
+            onion: Some(Onion(self.own)),
+            queue: Some(QueuePart { bytes: status.queued_bytes, messages: status.queued as u64 }),
+            reachable: Some(ReachablePart {
+                failing_s: status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
+                reached_s_ago: status.health.reached_ms_ago.map(|ms| ms / 1000),
+                sentence: wrong.as_ref().map(reason::Trouble::sentence),
+                why: wrong,
+            }),
+            reasons: Some(status.waiting.iter().map(waiting).collect()),
+            refused: Some(self.refused(&status.counters)),
+            requests: Some(status.requests as u64),
+            sandbox: Some((*self.sandbox).to_string()),
+            sentence: Some(sentence(&network, &status, trouble)),
+            search: Some(self.store.search().state()),
+            storage: Some(trouble.map_or(StorageState::Ok, Trouble::state)),
+            tor: Some(TorPart {
+                percent: network.percent.into(),
+                sentence: network.sentence.clone(),
+                usable: network.usable,
+            }),
+            unread_bytes: Some(status.unread_bytes),
+        }
     }
 
-    fn legacy_status(&self, status: &LegacyStatus) -> Value {
+    fn notices(&self, network: &NetworkStatus, status: &NodeStatus) -> Vec<NoticePart> {
+        // What was found in the store stands first, for it lasts as long as this run.
+        let found = self.store.remarks().into_iter();
+        let found = found.map(|sentence| NoticePart { at_ms: self.started_ms, peer: None, sentence, why: None });
+        let told = status.notices.iter().map(|n| {
+            let why = codes::notice(&n.notice);
+            NoticePart { at_ms: n.wall_ms, peer: n.notice.peer().map(Onion), sentence: why.sentence(), why: Some(why) }
+        });
+        let of_network = network.notices.iter().map(|n| NoticePart {
+            at_ms: i64::try_from(n.wall_ms).unwrap_or(i64::MAX),
+            peer: None,
+            sentence: n.sentence.clone(),
+            why: None,
+        });
+        found.chain(told).chain(of_network).collect()
+    }
+
+    fn refused(&self, counters: &Counters) -> RefusedPart {
+        let account = |kind| counters.account.of(kind);
+        RefusedPart {
+            account_answers: account(Kind::Answers),
+            account_bytes: account(Kind::Bytes),
+            account_lanes: account(Kind::Lanes),
+            account_links: account(Kind::Links),
+            account_notes: account(Kind::Notes),
+            account_replaced: account(Kind::Replaced),
+            account_resent: account(Kind::Resent),
+            account_rows: account(Kind::Rows),
+            account_states: account(Kind::States),
+            account_work: account(Kind::Work),
+            requests: counters.requests,
+            dials: counters.dials,
+            circuits: self.callers.rejected(),
+            clients: self.refused_clients.load(Ordering::Relaxed),
+            connections: self.rejected.connections.load(Ordering::Relaxed),
+            handshakes: self.rejected.handshakes.load(Ordering::Relaxed),
+            invites: counters.invites,
+            links: counters.links + self.rejected.crowded.load(Ordering::Relaxed),
+            misbehaved: counters.misbehaved,
+            not_read: self.rejected.not_read.load(Ordering::Relaxed),
+            outbox_full: counters.outbox,
+            protocol: self.rejected.protocol.load(Ordering::Relaxed),
+            storage: counters.storage,
+            strangers: counters.strangers,
+            streams: self.rejected.streams.load(Ordering::Relaxed),
+            unread_full: counters.unread_full,
+        }
+    }
+
+    fn legacy_status(&self, status: &LegacyStatus) -> LegacyPart {
         let rejected = &self.legacy_rejected;
-        json!({
-            "receive": self.receives_old,
-            "refused": {
-                "busy": rejected.busy.load(Ordering::Relaxed),
-                "commands": rejected.commands.load(Ordering::Relaxed),
-                "expired": status.expired,
-                "full": status.full,
-                "malformed": rejected.malformed.load(Ordering::Relaxed),
-                "rate": status.rate,
-                "storage": status.storage,
-                "unfinished": rejected.unfinished.load(Ordering::Relaxed),
+        LegacyPart {
+            receive: self.receives_old,
+            refused: LegacyRefused {
+                busy: rejected.busy.load(Ordering::Relaxed),
+                commands: rejected.commands.load(Ordering::Relaxed),
+                expired: status.expired,
+                full: status.full,
+                malformed: rejected.malformed.load(Ordering::Relaxed),
+                rate: status.rate,
+                storage: status.storage,
+                unfinished: rejected.unfinished.load(Ordering::Relaxed),
             },
-            "unread": status.unread,
-        })
+            unread: status.unread as u64,
+        }
+    }
+}
+
+fn waiting(waiting: &PeerStatus) -> WaitingPart {
+    let why = codes::reason(waiting.obstacle.clone());
+    WaitingPart {
+        next_try_s: waiting.next_dial_in_ms.map(|ms| ms / 1000),
+        peer: Onion(waiting.peer),
+        queued: waiting.queued as u64,
+        reason: why.sentence(),
+        why: Some(why),
     }
 }
 
@@ -146,7 +172,7 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
     let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
     let trouble = codes::trouble(&status.health)
         .filter(|_| network.usable)
-        .map_or_else(String::new, |trouble| format!("; {}", trouble.sentence()));
+        .map_or_else(String::new, |why| format!("; {}", why.sentence()));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
     let warning = warning.map_or_else(String::new, |n| format!("; {}", codes::notice(&n.notice).sentence()));
     let links = match status.links {

@@ -142,6 +142,7 @@ impl NewMessage {
             done_at: None,
             client_id: self.client_id,
             reason: None,
+            why: None,
             next_try_at: None,
         }
     }

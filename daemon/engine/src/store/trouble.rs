@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use torchat_protocol::control::code::Code;
+use torchat_protocol::control::status::{SearchState, StorageState};
 
 /// Why the store takes no write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +38,13 @@ impl Trouble {
 
     /// What STATUS says under `storage`.
     #[must_use]
-    pub fn state(self) -> &'static str {
+    pub fn state(self) -> StorageState {
         match self {
-            Self::Full => "full",
-            Self::Locked => "locked",
-            Self::Damaged => "damaged",
-            Self::Failing => "failing",
-            Self::ReadOnly => "read-only",
+            Self::Full => StorageState::Full,
+            Self::Locked => StorageState::Locked,
+            Self::Damaged => StorageState::Damaged,
+            Self::Failing => StorageState::Failing,
+            Self::ReadOnly => StorageState::ReadOnly,
         }
     }
 
@@ -169,11 +170,11 @@ pub enum SearchHealth {
 impl SearchHealth {
     /// What STATUS says under `search`.
     #[must_use]
-    pub fn state(self) -> &'static str {
+    pub fn state(self) -> SearchState {
         match self {
-            Self::Ok => "ok",
-            Self::Rebuilding => "rebuilding",
-            Self::Damaged => "damaged",
+            Self::Ok => SearchState::Ok,
+            Self::Rebuilding => SearchState::Rebuilding,
+            Self::Damaged => SearchState::Damaged,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What answers and events are made of.
 
 use super::{Onion, Right};
+use crate::control::reason::Reason;
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,9 @@ pub struct Message {
     /// Why it is not delivered, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Reason>,
     /// When the peer is dialled next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Time>,

@@ -171,7 +171,7 @@ impl Crowd {
         let connected = async {
             running.handle.add(daemon).await?;
             // The link first: a daemon that is told of a contact without a link dials it, in vain.
-            while running.handle.status()["links"] != 1 {
+            while running.handle.status().to_json()["links"] != 1 {
                 tokio::time::sleep(LOOK).await;
             }
             let asked = tokio::task::spawn_blocking(move || {

@@ -240,7 +240,7 @@ impl Model {
         for (at, notice) in self.notices().take(10) {
             lines.push(format!("{} {notice}", layout::moment(self, *at)));
         }
-        flatten(&answer.status, "", &mut lines);
+        flatten(&answer.status.to_json(), "", &mut lines);
         lines.truncate(DETAILS);
         self.overlay = Some(Overlay::Text { title: "State of the daemon".into(), lines, scroll: 0 });
     }

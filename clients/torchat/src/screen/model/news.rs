@@ -2,7 +2,6 @@
 
 use super::{Ask, Link, Model, Tor};
 use crate::screen::layout;
-use torchat_client::api::Onion;
 use torchat_client::api::command::StatusAnswer;
 
 /// Between two answers at least, in milliseconds: while many contacts are dialled there is news all the time.
@@ -61,19 +60,17 @@ impl Model {
         let pause = if self.news.version.is_some() { PAUSE } else { 0 };
         self.news = News { version: Some(answer.version), asked: false, next: self.now + pause };
         self.ask_news();
-        let tor = &answer.status["tor"];
-        if let Some(usable) = tor["usable"].as_bool() {
-            let sentence = super::one_line(tor["sentence"].as_str().unwrap_or_default());
-            self.tor = Some(Tor { usable, sentence });
+        if let Some(tor) = &answer.status.tor {
+            self.tor = Some(Tor { usable: tor.usable, sentence: super::one_line(&tor.sentence) });
         }
         for talk in self.talks.values_mut() {
             talk.waiting = None;
         }
-        for row in answer.status["reasons"].as_array().into_iter().flatten() {
-            let Ok(peer) = serde_json::from_value::<Onion>(row["peer"].clone()) else { continue };
-            let (Some(talk), Some(reason)) = (self.talks.get_mut(&peer), row["reason"].as_str()) else { continue };
-            let next_try = row["next_try_s"].as_i64().map(|s| self.now.saturating_add(s.saturating_mul(1_000)));
-            talk.waiting = Some(Waiting { reason: reason.to_owned(), next_try });
+        for row in answer.status.reasons.iter().flatten() {
+            let Some(talk) = self.talks.get_mut(&row.peer) else { continue };
+            let seconds = row.next_try_s.and_then(|s| i64::try_from(s).ok());
+            let next_try = seconds.map(|s| self.now.saturating_add(s.saturating_mul(1_000)));
+            talk.waiting = Some(Waiting { reason: row.reason.clone(), next_try });
         }
     }
 

@@ -61,11 +61,10 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
                 }
                 Answer::Status(status) => {
                     let tries = Regex::new(r"\d+ tries so far").unwrap();
-                    for row in status.status["reasons"].as_array_mut().into_iter().flatten() {
+                    for row in status.status.reasons.iter_mut().flatten() {
                         // How often was tried is a matter of moments.
-                        row["next_try_s"] = row["next_try_s"].as_i64().map(|_| 90).into();
-                        let reason = row["reason"].as_str().unwrap_or_default();
-                        row["reason"] = tries.replace(reason, "1 tries so far").into();
+                        row.next_try_s = row.next_try_s.map(|_| 90);
+                        row.reason = tries.replace(&row.reason, "1 tries so far").into();
                     }
                 }
                 Answer::Requests(requests) => requests.iter_mut().for_each(|request| request.at = time(now)),

@@ -5,13 +5,12 @@ use super::super::format::{self, Names, age, count, millis};
 use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
 use jiff::Timestamp;
-use serde_json::Value;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 use torchat_client::api::command::{Check, CheckAnswer, Contacts, Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Onion};
-use torchat_protocol::id::parse_local_onion;
+use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
+use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint};
 
 /// Calls that are timed.
 const CALLS: usize = 100;
@@ -56,28 +55,28 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
 pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> Done) -> Done {
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
-    let works = tor(&status["tor"]);
+    let works = tor(status.tor.as_ref());
     let names = Names::new(&connection.call(&Contacts {})?.contacts);
-    let tors = status["tor"]["sentence"].as_str().unwrap_or_default();
+    let tors = status.tor.as_ref().map_or("", |tor| tor.sentence.as_str());
     tell(clock::check(Timestamp::now(), &recent, tors, &names))?;
     let usable = works.grade == Grade::Ok;
     tell(works)?;
-    tell(onion(connection, &status["reachable"], usable)?)?;
-    tell(storage(&status["storage"]))?;
-    tell(sandbox(&status["sandbox"]))?;
-    if let Some(finding) = search(&status["search"]) {
+    tell(onion(connection, status.reachable.as_ref(), usable)?)?;
+    tell(storage(status.storage))?;
+    tell(sandbox(status.sandbox.as_deref()))?;
+    if let Some(finding) = search(status.search) {
         tell(finding)?;
     }
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
-    held_up(&status["refused"]).map_or(Ok(()), &mut *tell)?;
+    held_up(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
     notices(&status, &names).into_iter().try_for_each(tell)
 }
 
-/// What the daemon wants its user to know, and about which peer. Some of it is only what a contact says.
-fn notices(status: &Value, names: &Names) -> Vec<Finding> {
-    let rows = status["notices"].as_array().into_iter().flatten();
+/// What the daemon wants its user to know, and of whom. Some of it is only what a contact says.
+fn notices(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
+    let rows = status.notices.iter().flatten();
     rows.map(|notice| Finding::note("notice", format::notice(notice, |peer| names.of(peer)))).collect()
 }
 
@@ -94,19 +93,21 @@ fn recent(connection: &Connection) -> Done<Vec<Message>> {
     Ok(messages)
 }
 
-fn tor(tor: &Value) -> Finding {
-    let sentence = tor["sentence"].as_str().unwrap_or("the daemon says nothing of Tor");
-    let percent = tor["percent"].as_u64().unwrap_or(0);
-    if tor["usable"] == true {
-        Finding::ok("tor", sentence)
-    } else {
-        let advice = "wait a few minutes; if it stays so, look at the clock, the network and the daemon's log";
-        Finding::wrong("tor", format!("{sentence} ({percent} %)"), advice)
+fn tor(tor: Option<&TorPart>) -> Finding {
+    match tor {
+        Some(TorPart { usable: true, sentence, .. }) => Finding::ok("tor", sentence.as_str()),
+        Some(TorPart { percent, sentence, .. }) => unready(sentence, *percent),
+        None => unready("the daemon says nothing of Tor", 0),
     }
 }
 
+fn unready(sentence: &str, percent: u64) -> Finding {
+    let advice = "wait a few minutes; if it stays so, look at the clock, the network and the daemon's log";
+    Finding::wrong("tor", format!("{sentence} ({percent} %)"), advice)
+}
+
 /// Has the daemon dial its own onion, if that can be; else tells what it knows.
-fn onion(connection: &Connection, reachable: &Value, usable: bool) -> Done<Finding> {
+fn onion(connection: &Connection, reachable: Option<&ReachablePart>, usable: bool) -> Done<Finding> {
     let can = connection.welcome().commands.iter().any(|name| name == Check::NAME);
     if !usable || !can {
         return Ok(known(reachable, usable));
@@ -118,14 +119,14 @@ fn onion(connection: &Connection, reachable: &Value, usable: bool) -> Done<Findi
 }
 
 /// What a dial of our own onion came to.
-fn checked(answer: &CheckAnswer, reachable: &Value) -> Finding {
+fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
     let (took, ago) = (millis(Duration::from_millis(answer.ms)), answer.age_s);
     let when = if ago == 0 { String::new() } else { format!(", {} ago", age(ago)) };
     if answer.reached {
         return Finding::ok("onion", format!("your onion answered over a fresh circuit after {took}{when}"));
     }
     let why = answer.reason.as_deref().unwrap_or("no reason is known");
-    let last = reachable["reached_s_ago"].as_u64();
+    let last = reachable.and_then(|reachable| reachable.reached_s_ago);
     let last =
         last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", age(s)));
     let sentence = format!("your onion did not answer over a fresh circuit within {took}{when}: {why}; {last}");
@@ -133,11 +134,11 @@ fn checked(answer: &CheckAnswer, reachable: &Value) -> Finding {
 }
 
 /// What the daemon knows of it without a dial.
-fn known(reachable: &Value, usable: bool) -> Finding {
-    if let Some(sentence) = reachable["sentence"].as_str() {
+fn known(reachable: Option<&ReachablePart>, usable: bool) -> Finding {
+    if let Some(sentence) = reachable.and_then(|reachable| reachable.sentence.as_deref()) {
         return Finding::wrong("onion", sentence, UNREACHED);
     }
-    match reachable["reached_s_ago"].as_u64() {
+    match reachable.and_then(|reachable| reachable.reached_s_ago) {
         Some(seconds) if seconds <= FRESH_S => {
             Finding::ok("onion", format!("your onion was reached {} ago", age(seconds)))
         }
@@ -153,33 +154,33 @@ fn known(reachable: &Value, usable: bool) -> Finding {
 }
 
 /// What the kernel refuses to the daemon itself. It works without, so nothing of it is wrong.
-fn sandbox(said: &Value) -> Finding {
-    match said.as_str() {
+fn sandbox(said: Option<&str>) -> Finding {
+    match said {
         Some(said) if said.starts_with("on") => Finding::ok("sandbox", said),
         Some(said) => Finding::note("sandbox", said),
         None => Finding::note("sandbox", "this daemon is of a version that has none"),
     }
 }
 
-fn storage(storage: &Value) -> Finding {
-    match storage.as_str() {
-        Some("ok") => Finding::ok("storage", "the store takes messages"),
-        Some("locked") => Finding::wrong(
+fn storage(storage: Option<StorageState>) -> Finding {
+    match storage {
+        Some(StorageState::Ok) => Finding::ok("storage", "the store takes messages"),
+        Some(StorageState::Locked) => Finding::wrong(
             "storage",
             "another program holds torchat.db, so new mail is refused",
             "end the program that holds it: a backup, sqlite3",
         ),
-        Some("damaged") => Finding::wrong(
+        Some(StorageState::Damaged) => Finding::wrong(
             "storage",
             "torchat.db is damaged, so new mail is refused",
             "stop the daemon and restore torchat.db from a copy: see \"Copies of the store\" in OPERATIONS.md",
         ),
-        Some("failing") => Finding::wrong(
+        Some(StorageState::Failing) => Finding::wrong(
             "storage",
             "the disk reports errors, so new mail is refused",
             "look at the system's log and at the disk",
         ),
-        Some("read-only") => Finding::wrong(
+        Some(StorageState::ReadOnly) => Finding::wrong(
             "storage",
             "torchat.db cannot be written, so new mail is refused",
             "make the file, its directory and its disk writable for the daemon's user",
@@ -189,10 +190,12 @@ fn storage(storage: &Value) -> Finding {
 }
 
 /// The search's index; an older daemon says nothing of it.
-fn search(search: &Value) -> Option<Finding> {
-    match search.as_str()? {
-        "ok" => None,
-        "rebuilding" => Some(Finding::note("search", "the search's index was damaged and is being made anew")),
+fn search(search: Option<SearchState>) -> Option<Finding> {
+    match search? {
+        SearchState::Ok => None,
+        SearchState::Rebuilding => {
+            Some(Finding::note("search", "the search's index was damaged and is being made anew"))
+        }
         _ => Some(
             Finding::note("search", "the search's index is damaged; messages are whole")
                 .advise("restart the daemon: it makes the index anew"),
@@ -201,12 +204,9 @@ fn search(search: &Value) -> Option<Finding> {
 }
 
 /// What peers could not pay from their accounts. An honest peer hardly ever meets a bound, so somebody should know.
-fn held_up(refused: &Value) -> Option<Finding> {
-    let counters = refused.as_object().into_iter().flatten();
-    let met: Vec<_> = counters
-        .filter_map(|(name, times)| Some((name.strip_prefix("account_")?, times.as_u64().filter(|times| *times > 0)?)))
-        .map(|(kind, times)| format!("{kind} {times}"))
-        .collect();
+fn held_up(refused: Option<&RefusedPart>) -> Option<Finding> {
+    let met: Vec<_> = refused?.account().into_iter().filter(|(_, times)| *times > 0).collect();
+    let met: Vec<_> = met.into_iter().map(|(kind, times)| format!("{kind} {times}")).collect();
     let sentence = format!("peers asked for more than one peer may cost, and were held up: {}", met.join(", "));
     let advice = "nothing is lost by it; OPERATIONS.md, \"The account of each peer\", says what each word means";
     (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
@@ -252,10 +252,9 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
     (at(50).unwrap_or_default(), at(95).unwrap_or_default())
 }
 
-/// What waits, for which peer, why, and when it is tried again.
-fn queue(status: &Value, names: &Names) -> Vec<Finding> {
-    let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let (waiting, bytes) = (number(&status["queue"]["messages"]), number(&status["queue"]["bytes"]));
+/// What waits, for whom, why, and when it is tried again.
+fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
+    let (waiting, bytes) = status.queue.as_ref().map_or((0, 0), |queue| (queue.messages, queue.bytes));
     if waiting == 0 {
         return vec![Finding::ok("queue", "nothing waits to be delivered")];
     }
@@ -266,13 +265,11 @@ fn queue(status: &Value, names: &Names) -> Vec<Finding> {
     } else {
         Finding::note("queue", sentence).advise("each goes by itself as soon as its peer can be reached")
     }];
-    for row in status["reasons"].as_array().into_iter().flatten() {
-        let text = |key: &str| row[key].as_str().unwrap_or_default();
-        let peer = parse_local_onion(text("peer")).ok().map(Onion);
-        let who = peer.map_or_else(|| text("peer").to_owned(), |peer| names.of(&peer));
-        let next = row["next_try_s"].as_u64().map_or_else(String::new, |s| format!("; next try in {}", age(s)));
-        let waiting = count(number(&row["queued"]), "message");
-        findings.push(Finding::note("queue", format!("{waiting} for {who}: {}{next}", text("reason"))));
+    for row in status.reasons.iter().flatten() {
+        let who = names.of(&row.peer);
+        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let waiting = count(row.queued, "message");
+        findings.push(Finding::note("queue", format!("{waiting} for {who}: {}{next}", row.reason)));
     }
     findings
 }
@@ -281,39 +278,50 @@ fn queue(status: &Value, names: &Names) -> Vec<Finding> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    const PEER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+
+    /// A state of which a daemon says only this.
+    fn status(said: Value) -> DaemonStatus {
+        serde_json::from_value(said).unwrap()
+    }
 
     #[test]
     fn what_status_says_is_graded() {
-        assert_eq!(tor(&json!({"usable": true, "percent": 100, "sentence": "ready"})).grade, Grade::Ok);
-        let away = tor(&json!({"usable": false, "percent": 40, "sentence": "loading"}));
+        assert_eq!(
+            tor(status(json!({"tor": {"usable": true, "percent": 100, "sentence": "ready"}})).tor.as_ref()).grade,
+            Grade::Ok
+        );
+        let away = tor(status(json!({"tor": {"usable": false, "percent": 40, "sentence": "loading"}})).tor.as_ref());
         assert_eq!((away.grade, away.sentence.as_str()), (Grade::Wrong, "loading (40 %)"));
-        let onion = |value: Value| known(&value, true).grade;
+        let onion = |value: Value| known(status(json!({"reachable": value})).reachable.as_ref(), true).grade;
         assert_eq!(onion(json!({"reached_s_ago": 12, "sentence": null})), Grade::Ok);
         assert_eq!(onion(json!({"reached_s_ago": 90_000, "sentence": null})), Grade::Note);
         assert_eq!(onion(json!({"reached_s_ago": null, "sentence": null})), Grade::Note);
         assert_eq!(onion(json!({"reached_s_ago": 900, "sentence": "not reached"})), Grade::Wrong);
-        assert_eq!(storage(&json!("full")).grade, Grade::Wrong);
-        assert_eq!(sandbox(&json!("on: landlock, seccomp")).grade, Grade::Ok);
-        assert_eq!(sandbox(&json!("none: landlock is switched off")).grade, Grade::Note);
-        assert_eq!(sandbox(&Value::Null).grade, Grade::Note);
-        let words = ["full", "locked", "damaged", "failing", "read-only"].map(|state| storage(&json!(state)).sentence);
+        assert_eq!(storage(Some(StorageState::Full)).grade, Grade::Wrong);
+        assert_eq!(sandbox(Some("on: landlock, seccomp")).grade, Grade::Ok);
+        assert_eq!(sandbox(Some("none: landlock is switched off")).grade, Grade::Note);
+        assert_eq!(sandbox(None).grade, Grade::Note);
+        let words = ["full", "locked", "damaged", "failing", "read-only"]
+            .map(|state| storage(status(json!({"storage": state})).storage).sentence);
         for (n, sentence) in words.iter().enumerate() {
             assert!(!words[n + 1..].contains(sentence), "{sentence}");
         }
-        assert!(search(&json!("ok")).is_none() && search(&json!(null)).is_none());
-        assert_eq!(search(&json!("rebuilding")).unwrap().grade, Grade::Note);
-        let refused = json!({"account_rows": 0, "account_links": 3, "account_work": 1, "clients": 7});
-        let held_up = held_up(&refused).unwrap();
+        assert!(search(Some(SearchState::Ok)).is_none() && search(None).is_none());
+        assert_eq!(search(Some(SearchState::Rebuilding)).unwrap().grade, Grade::Note);
+        let refused = RefusedPart { account_links: 3, account_work: 1, clients: 7, ..RefusedPart::default() };
+        let held_up = held_up(Some(&refused)).unwrap();
         assert!(held_up.grade == Grade::Note && held_up.sentence.ends_with(": links 3, work 1"), "{held_up:?}");
-        assert!(super::held_up(&json!({"account_rows": 0, "clients": 7})).is_none());
-        assert!(super::held_up(&Value::Null).is_none(), "an older daemon");
+        assert!(super::held_up(Some(&RefusedPart { clients: 7, ..RefusedPart::default() })).is_none());
+        assert!(super::held_up(None).is_none(), "an older daemon");
         let queue = |bytes: u64| {
-            let rows = json!([{"peer": "p", "queued": 1, "reason": "r", "next_try_s": 5}]);
-            queue(&json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows}), &Names::default())
+            let rows = json!([{"peer": PEER, "queued": 1, "reason": "r", "next_try_s": 5}]);
+            queue(&status(json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows})), &Names::default())
         };
         let waiting: Vec<_> = queue(118).into_iter().map(|finding| (finding.grade, finding.sentence)).collect();
-        let expected = ["1 message undelivered", "1 message for p: r; next try in 5 s"];
+        let expected = ["1 message undelivered", "1 message for pg6mmjiyjm: r; next try in 5 s"];
         assert_eq!(waiting, expected.map(|sentence| (Grade::Note, sentence.to_owned())));
         assert_eq!(queue(60 << 20).first().unwrap().grade, Grade::Wrong);
     }
@@ -322,7 +330,7 @@ mod tests {
     fn a_dial_of_our_own_onion_tells_how_it_went_and_when() {
         let answer = |reached, reason: Option<&str>, age_s| {
             let answer = CheckAnswer { reached, ms: 1_500, reason: reason.map(str::to_owned), age_s };
-            checked(&answer, &json!({"reached_s_ago": 7200}))
+            checked(&answer, status(json!({"reachable": {"reached_s_ago": 7200}})).reachable.as_ref())
         };
         let good = answer(true, None, 0);
         assert_eq!(
@@ -337,11 +345,10 @@ mod tests {
 
     #[test]
     fn a_notice_says_of_whom_it_is() {
-        let peer = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
-        let status = json!({ "notices": [
-            { "at_ms": 1, "peer": peer, "sentence": "says so" },
+        let status = status(json!({ "notices": [
+            { "at_ms": 1, "peer": PEER, "sentence": "says so" },
             { "at_ms": 1, "peer": null, "sentence": "slept" },
-        ] });
+        ] }));
         let said: Vec<_> = notices(&status, &Names::default()).into_iter().map(|found| found.sentence).collect();
         assert_eq!(said, ["pg6mmjiyjm: says so", "slept"]);
     }

@@ -3,8 +3,8 @@
 use super::Nothing;
 use crate::control::api::record::Token;
 use crate::control::api::{Onion, Right};
+use crate::control::status::DaemonStatus;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 commands! {
     /// The state of the daemon: a sentence for people, and the same object as in the classic contract.
@@ -39,7 +39,7 @@ records! {
         /// What works, what does not, what is being done.
         sentence: String,
         /// The details: see the classic STATUS.
-        status: Value,
+        status: DaemonStatus,
     }
     /// Parameters of CHECK.
     Check {}

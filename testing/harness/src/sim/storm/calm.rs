@@ -107,7 +107,7 @@ impl Storm {
             if !self.settle() {
                 return;
             }
-            let Some(status) = self.world.handle(n).map(|handle| handle.status()) else { return };
+            let Some(status) = self.world.handle(n).map(|handle| handle.status().to_json()) else { return };
             let notices = status["notices"].as_array().cloned().unwrap_or_default();
             for m in others {
                 let said = |notice: &serde_json::Value| {
@@ -150,14 +150,15 @@ impl Storm {
     }
 
     fn waiting(&self) -> u64 {
-        let queued = |n| self.world.handle(n).map(|h| h.status()["queue"]["messages"].as_u64().unwrap_or(u64::MAX));
+        let queued =
+            |n| self.world.handle(n).map(|h| h.status().to_json()["queue"]["messages"].as_u64().unwrap_or(u64::MAX));
         (0..self.world.count()).filter_map(queued).fold(0, u64::saturating_add)
     }
 
     fn stuck(&mut self) {
         for n in 0..self.world.count() {
             if let Some(handle) = self.world.handle(n) {
-                let status = handle.status();
+                let status = handle.status().to_json();
                 if status["queue"]["messages"] != 0 {
                     let what = format!("after {SETTLE_LIMIT_MS} ms {n} still waits: {status}");
                     self.checker.violations.push(Violation::Stuck(what));

@@ -164,7 +164,7 @@ impl Hostile {
     /// How often its account held something up in the daemons that run.
     pub(super) fn held_up(&self, world: &World) -> u64 {
         let count = |n| {
-            let status = world.handle(n).map(|handle| handle.status())?;
+            let status = world.handle(n).map(|handle| handle.status().to_json())?;
             let refused = status["refused"].as_object()?.clone();
             Some(
                 refused
