@@ -21,6 +21,30 @@ WELCOME = {"api": 1, "server": "fake", "onion": ONION, "rights": ["admin"], "com
 TOKEN = "torchat-token:cron:" + "a" * 52
 
 
+class Codes(unittest.TestCase):
+    def test_they_are_those_of_the_schema(self) -> None:
+        top = os.path.join(os.path.dirname(__file__), "..", "..", "..")
+        with open(os.path.join(top, "docs", "control-api.schema.json"), encoding="utf-8") as file:
+            schema = json.load(file)["codes"]
+        self.assertEqual(sorted(schema), sorted(torchat.codes.CODES))
+        for code, info in torchat.codes.CODES.items():
+            of = schema[code]
+            self.assertEqual((of["source"], of["fault"], of["again"], of["meaning"], of["hint"], sorted(of["params"])),
+                             (info.source, info.fault, info.again, info.meaning, info.hint, sorted(info.params)))
+
+    def test_a_refusal_has_its_parameters_and_those_of_a_later_daemon_are_taken(self) -> None:
+        refused = torchat.Refused({"code": "too-long", "message": "no", "params": {"limit": 5}})
+        self.assertEqual((refused.params, refused.passing), ({"limit": 5}, False))
+        self.assertFalse(torchat.Refused({"code": "of-tomorrow", "message": "no"}).passing)
+        self.assertTrue(torchat.Refused({"code": "storage-locked", "message": "no"}).passing)
+
+    def test_the_next_page_of_conversations_begins_behind_the_last(self) -> None:
+        with_message: Any = {"contact": {"peer": ONION}, "last": {"id": 7}}
+        without: Any = {"contact": {"peer": ONION}}
+        after = _core.conversations_after
+        self.assertEqual((after([]), after([with_message]), after([without])), ({}, {"before": 7}, {"after": ONION}))
+
+
 class Talk:
     """The daemon's end of one connection."""
 

@@ -16,7 +16,7 @@ import struct
 from typing import Callable, Dict, Generator, List, NamedTuple, Optional, Tuple, Union
 
 from . import codes
-from ._types import Event, Json, Start, Welcome
+from ._types import Conversation, Event, Json, Start, Welcome
 
 VERSION = 1
 # Longest request. The daemon ends the connection for a longer one.
@@ -88,6 +88,14 @@ class Refused(Error):
         """The numbers and names in the message: `torchat.codes` says which."""
         self.passing = self.code in codes.PASSING
         super().__init__(f"{self.message} ({self.code})" + (f": {self.hint}" if self.hint else ""))
+
+
+def conversations_after(found: List[Conversation]) -> Json:
+    """The parameters of CONVERSATIONS for the page after those that were found."""
+    if not found:
+        return {}
+    last = found[-1].get("last")
+    return {"before": last["id"]} if last else {"after": found[-1]["contact"]["peer"]}
 
 
 class Address(NamedTuple):

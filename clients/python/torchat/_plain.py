@@ -389,13 +389,24 @@ class Client:
         return taken
 
     def contacts(self) -> List[Contact]:
-        """Contacts and blocked peers."""
-        contacts: List[Contact] = self.call("CONTACTS")["contacts"]
+        """Contacts and blocked peers: all of them, page after page."""
+        contacts: List[Contact] = []
+        more = True
+        while more:
+            page = self.call("CONTACTS", after=contacts[-1]["peer"] if contacts else None)
+            contacts += page["contacts"]
+            more = bool(page["contacts"]) and page.get("more", False)
         return contacts
 
     def conversations(self) -> List[Conversation]:
-        """Conversations with their unread counts and last messages."""
-        conversations: List[Conversation] = self.call("CONVERSATIONS")["conversations"]
+        """Conversations with their unread counts and last messages: all of them, page after page. One that gets a message
+        meanwhile may be missing from the later pages; its event tells of it."""
+        conversations: List[Conversation] = []
+        more = True
+        while more:
+            page = self.call("CONVERSATIONS", **_core.conversations_after(conversations))
+            conversations += page["conversations"]
+            more = bool(page["conversations"]) and page.get("more", False)
         return conversations
 
     def subscribe(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,

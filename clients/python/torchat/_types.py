@@ -29,6 +29,7 @@ class Message(_Message, total=False):
     done_at: str
     client_id: str
     reason: str
+    why: Json
     next_try_at: str
 
 

@@ -26,7 +26,6 @@ use crate::streams::is_closed;
 use failure::{Done, Failure, note};
 use out::Out;
 use std::process::ExitCode;
-use torchat_client::api::command::Contacts;
 use torchat_client::api::{Code, Connection, Onion};
 use torchat_client::names::Purpose;
 use torchat_client::show::shown_line;
@@ -128,7 +127,7 @@ impl Shell<'_> {
         if self.form.json {
             return Ok(format::Names::default());
         }
-        Ok(format::Names::new(&connection.call(&Contacts {})?.contacts))
+        Ok(format::Names::new(&connection.contacts()?))
     }
 
     fn peer(&self, connection: &Connection, word: &str, purpose: Purpose) -> Done<Onion> {

@@ -325,7 +325,7 @@ fn following_goes_on_when_the_daemon_is_back_and_marks_what_it_printed() {
     house.bob_says(&["after"]);
     assert_eq!(text(running.line()), "after");
     torchat_harness::daemon::eventually("all are read", PATIENCE, || {
-        let rows = house.api(&house.alice).call(&command::Conversations {})?.conversations;
+        let rows = house.api(&house.alice).conversations()?;
         Ok(rows.iter().all(|row| row.unread == 0).then_some(()))
     })
     .unwrap();

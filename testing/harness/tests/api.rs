@@ -256,6 +256,60 @@ fn every_command_does_what_it_says() {
     assert!(missing.is_empty(), "{missing:?} were not tried");
 }
 
+/// An id that was drawn until it has the shape of an identity, as a room's will be. It is nobody's key.
+fn drawn() -> String {
+    let drawn = (0..=255).find_map(|byte| torchat_protocol::id::PeerId::from_key([byte; 32]).ok());
+    drawn.unwrap().onion()
+}
+
+#[test]
+fn an_id_that_is_nobodys_key_stands_wherever_a_peer_stands() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    let room = drawn();
+    let sent = api.ok(json!({"cmd": "SEND", "peer": room, "text": "fed at nine"})).unwrap();
+    api.ok(json!({"cmd": "SEND", "peer": NOBODY, "text": "fed at ten"})).unwrap();
+    let history = api.ok(json!({"cmd": "HISTORY", "peer": room})).unwrap();
+    assert_eq!((&history["messages"][0]["peer"], &history["messages"][0]["id"]), (&json!(room), &sent["id"]));
+    let found = api.ok(json!({"cmd": "SEARCH", "text": "fed", "peer": room})).unwrap();
+    assert_eq!(found["messages"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(api.ok(json!({"cmd": "SEEN", "peer": room, "upto": sent["id"]})).unwrap(), json!({"seen": 0}));
+    let filter = json!({"kinds": ["queued"], "peers": [room]});
+    let events = api.ok(json!({"cmd": "EVENTS", "after": 0, "filter": filter})).unwrap();
+    assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
+    assert_eq!(events["events"][0]["message"]["peer"], json!(room));
+    let token = json!({"cmd": "TOKEN", "action": "create", "name": "room", "rights": ["read"], "peers": [room]});
+    assert_eq!(api.ok(token).unwrap()["tokens"][0]["peers"], json!([room]));
+}
+
+#[test]
+fn lists_have_pages_and_no_page_is_told_twice() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    for peer in [&pair.onion_b, NOBODY, &drawn()] {
+        api.ok(json!({"cmd": "SEND", "peer": peer, "text": "hi"})).unwrap();
+    }
+    let whole = api.ok(json!({"cmd": "CONTACTS"})).unwrap();
+    assert_eq!((whole["contacts"].as_array().unwrap().len(), whole.get("more")), (3, None));
+    let first = api.ok(json!({"cmd": "CONTACTS", "limit": 2})).unwrap();
+    assert_eq!(first["more"], true);
+    let rest = api.ok(json!({"cmd": "CONTACTS", "limit": 2, "after": first["contacts"][1]["peer"]})).unwrap();
+    assert_eq!((&rest["contacts"][0], rest.get("more")), (&whole["contacts"][2], None));
+
+    let whole = api.ok(json!({"cmd": "CONVERSATIONS"})).unwrap();
+    let first = api.ok(json!({"cmd": "CONVERSATIONS", "limit": 1})).unwrap();
+    assert_eq!((&first["conversations"][0]["contact"]["peer"], &first["more"]), (&json!(drawn()), &json!(true)));
+    let before = &first["conversations"][0]["last"]["id"];
+    let rest = api.ok(json!({"cmd": "CONVERSATIONS", "before": before})).unwrap();
+    assert_eq!((rest["conversations"].as_array().unwrap().len(), rest.get("more")), (2, None));
+    assert_eq!(rest["conversations"][0]["contact"]["peer"], whole["conversations"][1]["contact"]["peer"]);
+    let none = api.ok(json!({"cmd": "CONVERSATIONS", "after": NOBODY})).unwrap();
+    assert_eq!(none["conversations"], json!([]), "all have messages");
+    let both = json!({"cmd": "CONVERSATIONS", "after": NOBODY, "before": 1});
+    assert_eq!(api.refused(both).unwrap(), "bad-request");
+    assert_eq!(api.refused(json!({"cmd": "CONTACTS", "limit": 0})).unwrap(), "bad-request");
+}
+
 #[test]
 fn every_refusal_has_its_code() {
     let pair = pair();

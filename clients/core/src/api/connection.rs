@@ -13,8 +13,9 @@ use std::marker::PhantomData;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use torchat_protocol::control::api::command::{Auth, Hello, Subscribe, Welcome};
+use torchat_protocol::control::api::command::{Auth, Contacts, Conversations, Hello, Subscribe, Welcome};
 use torchat_protocol::control::api::event::Event;
+use torchat_protocol::control::api::record::{Contact, Conversation};
 use torchat_protocol::control::api::{self, ApiError, Call, Ref};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token::{self, Exchange, Proof, Token};
@@ -278,6 +279,43 @@ impl Connection {
     /// [`ApiClientError::Refused`], [`ApiClientError::Timeout`], [`ApiClientError::Lost`], [`ApiClientError::Protocol`].
     pub fn call<C: Call>(&self, command: &C) -> Result<C::Answer, ApiClientError> {
         self.call_within(command, self.open.shared.patience)
+    }
+
+    /// All contacts and blocked peers, page after page.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn contacts(&self) -> Result<Vec<Contact>, ApiClientError> {
+        let mut all: Vec<Contact> = Vec::new();
+        loop {
+            let after = all.last().map(|contact| contact.peer);
+            let page = self.call(&Contacts { after, limit: None })?;
+            let more = page.more && !page.contacts.is_empty();
+            all.extend(page.contacts);
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// All conversations, the one with the newest message first, page after page. One that gets a message meanwhile may
+    /// be missing from the later pages, because it stands at the beginning now; its event tells of it.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub fn conversations(&self) -> Result<Vec<Conversation>, ApiClientError> {
+        let mut all: Vec<Conversation> = Vec::new();
+        loop {
+            let last = all.last();
+            let before = last.and_then(|one| one.last.as_ref()).map(|message| message.id);
+            let after = last.filter(|one| one.last.is_none()).map(|one| one.contact.peer);
+            let page = self.call(&Conversations { before, after, limit: None })?;
+            let more = page.more && !page.conversations.is_empty();
+            all.extend(page.conversations);
+            if !more {
+                return Ok(all);
+            }
+        }
     }
 
     /// As [`Connection::call`], with a time of its own.

@@ -33,6 +33,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use torchat_protocol::control::api::command::{Ack, From, Subscribe, Welcome};
 use torchat_protocol::control::api::event::Event;
+use torchat_protocol::control::api::record::Conversation;
 use torchat_protocol::control::api::{Call, Onion};
 
 /// How long after a loss the daemon is looked for at first. Doubles up to [`RETRY_MAX`].
@@ -124,6 +125,14 @@ impl Handle {
     /// As [`Connection::call_within`]; [`ApiClientError::Lost`] at once while there is none.
     pub fn call_within<C: Call>(&self, command: &C, limit: Duration) -> Result<C::Answer, ApiClientError> {
         self.there()?.call_within(command, limit)
+    }
+
+    /// All conversations, over the follower's connection.
+    ///
+    /// # Errors
+    /// As [`Connection::conversations`]; [`ApiClientError::Lost`] at once while there is none.
+    pub fn conversations(&self) -> Result<Vec<Conversation>, ApiClientError> {
+        self.there()?.conversations()
     }
 
     fn there(&self) -> Result<Connection, ApiClientError> {

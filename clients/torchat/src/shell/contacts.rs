@@ -9,7 +9,7 @@ use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use torchat_client::api::command::{
-    Accept, Add, Appear, Block, Contacts, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
+    Accept, Add, Appear, Block, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
 };
 use torchat_client::api::record::{Contact, ContactState};
 use torchat_client::api::{ApiClientError, Code, Connection, Onion};
@@ -109,7 +109,7 @@ fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) 
 
 fn list(shell: &Shell<'_>, connection: &Connection) -> Done {
     let mut out = shell.out();
-    for contact in &connection.call(&Contacts {})?.contacts {
+    for contact in &connection.contacts()? {
         if out.is_json() {
             out.record(contact)?;
         } else {

@@ -2,7 +2,7 @@
 //! `torchat_client::names`; here is what it is asked about.
 
 use super::failure::{Done, Failure};
-use torchat_client::api::command::{Contacts, Conversations, Requests};
+use torchat_client::api::command::Requests;
 use torchat_client::api::record::ContactState;
 use torchat_client::api::{Connection, Onion};
 use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve};
@@ -38,7 +38,7 @@ pub(crate) fn find_all(connection: &Connection, words: &[String], purpose: Purpo
 }
 
 fn contacts(connection: &Connection) -> Done<Vec<Known>> {
-    let rows = connection.call(&Contacts {})?.contacts;
+    let rows = connection.contacts()?;
     Ok(rows.into_iter().map(|row| Known { peer: row.peer, name: row.name, standing: standing(row.state) }).collect())
 }
 
@@ -48,7 +48,7 @@ fn requests(connection: &Connection) -> Done<Vec<Known>> {
 }
 
 fn former(connection: &Connection) -> Done<Vec<Known>> {
-    let rows = connection.call(&Conversations {})?.conversations;
+    let rows = connection.conversations()?;
     let peers = rows.into_iter().map(|row| row.contact.peer);
     Ok(peers.map(|peer| Known { peer, name: None, standing: Standing::Former }).collect())
 }

@@ -5,7 +5,7 @@ use super::failure::{Done, note};
 use super::format::{self, count};
 use super::out::{Out, new_file};
 use crate::arguments;
-use torchat_client::api::command::{Conversations, History, Search};
+use torchat_client::api::command::{History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
 use torchat_client::api::{Connection, Onion};
 use torchat_client::names::Purpose;
@@ -99,7 +99,7 @@ fn forward(connection: &Connection, peer: Onion, after: i64, count: u64) -> Done
 pub(super) fn peers(shell: &Shell<'_>) -> Done {
     let connection = shell.connect()?;
     let mut out = shell.out();
-    for row in connection.call(&Conversations {})?.conversations.iter().filter(|row| row.unread > 0) {
+    for row in connection.conversations()?.iter().filter(|row| row.unread > 0) {
         let peer = &row.contact.peer;
         let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
         if out.is_json() {
@@ -119,7 +119,7 @@ pub(super) fn peers(shell: &Shell<'_>) -> Done {
 pub(super) fn conversations(shell: &Shell<'_>) -> Done {
     let connection = shell.connect()?;
     let mut out = shell.out();
-    for row in &connection.call(&Conversations {})?.conversations {
+    for row in &connection.conversations()? {
         if out.is_json() {
             out.record(row)?;
         } else {

@@ -15,7 +15,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
-use torchat_client::api::command::{Ack, Contacts, Conversations, Cursors, Events, From, Place, Seen, Subscribe};
+use torchat_client::api::command::{Ack, Cursors, Events, From, Place, Seen, Subscribe};
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};
@@ -304,10 +304,10 @@ impl Sink {
     /// Writes all that is not read, oldest first.
     fn unread(&mut self, connection: &Connection, peers: Option<&[Onion]>) -> Done {
         if !self.out.is_json() {
-            self.names = Names::new(&connection.call(&Contacts {})?.contacts);
+            self.names = Names::new(&connection.contacts()?);
         }
         let mut messages = Vec::new();
-        for row in connection.call(&Conversations {})?.conversations {
+        for row in connection.conversations()? {
             let peer = row.contact.peer;
             if row.unread > 0 && peers.is_none_or(|peers| peers.contains(&peer)) {
                 messages.extend(unread_of(connection, peer, row.unread)?);

@@ -1,8 +1,9 @@
 //! Contacts: who may write to us.
 
-use super::answer::{Done, fail, refused};
+use super::answer::{Done, answer_line, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
+use super::page::{PAGE_BYTES, beginning, held};
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
 use torchat_protocol::control::api::command::{
@@ -73,9 +74,18 @@ changes! {
 
 impl Execute for Contacts {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<ContactsAnswer> {
-        let mut contacts = caller.handle().contact_records();
-        contacts.retain(|contact| caller.access.sees(&contact.peer.0));
-        Course::Now(Ok(ContactsAnswer { contacts }))
+        Course::page(async move {
+            let permit = caller.context.share.page(PAGE_BYTES).await;
+            let mut contacts = caller.handle().contact_records();
+            contacts.retain(|contact| caller.access.sees(&contact.peer.0));
+            contacts.sort_by_key(|contact| contact.peer);
+            if let Some(after) = self.after {
+                contacts.retain(|contact| contact.peer > after);
+            }
+            let more = beginning(&mut contacts, self.limit, permit.bytes())?;
+            let answer = ContactsAnswer { contacts, more };
+            Ok(held(permit, answer_line::<Self>(caller.reference, Ok(answer))))
+        })
     }
 }
 

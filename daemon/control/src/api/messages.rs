@@ -3,7 +3,7 @@
 use super::answer::{Done, answer_line, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
-use super::page::{self, PAGE_BYTES, Page, fitting, held, scrub_all, scrub_message};
+use super::page::{self, PAGE_BYTES, Page, beginning, fitting, held, scrub_all, scrub_message};
 use crate::access::is_in_namespace;
 use crate::verbs::{self, NotDelivered};
 use torchat_engine::LegacyLine;
@@ -13,7 +13,7 @@ use torchat_protocol::control::api::command::{
     Cancel, CancelAnswer, Conversations, ConversationsAnswer, History, Legacy, LegacyAnswer, LegacyTake,
     LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
 };
-use torchat_protocol::control::api::record::{MessageState, OldMessage};
+use torchat_protocol::control::api::record::{Conversation, MessageState, OldMessage};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{MessageId, PeerId};
@@ -42,12 +42,24 @@ impl Execute for Conversations {
             let permit = caller.context.share.page(PAGE_BYTES).await;
             let mut conversations = caller.handle().conversations().await.map_err(|error| refused(&error))?;
             conversations.retain(|conversation| caller.access.sees(&conversation.contact.peer.0));
+            let place =
+                |one: &Conversation| (std::cmp::Reverse(one.last.as_ref().map(|last| last.id)), one.contact.peer);
+            conversations.sort_by_key(place);
+            match (self.before, self.after) {
+                (None, None) => {}
+                (Some(id), None) => conversations.retain(|one| one.last.as_ref().is_none_or(|last| last.id < id)),
+                (None, Some(peer)) => conversations.retain(|one| one.last.is_none() && one.contact.peer > peer),
+                (Some(_), Some(_)) => {
+                    return Err(fail(Code::BadRequest, "either \"before\" or \"after\", not both"));
+                }
+            }
             for conversation in &mut conversations {
                 if let Some(last) = &mut conversation.last {
                     scrub_message(last, &caller.access);
                 }
             }
-            let answer = ConversationsAnswer { conversations };
+            let more = beginning(&mut conversations, self.limit, permit.bytes())?;
+            let answer = ConversationsAnswer { conversations, more };
             Ok(held(permit, answer_line::<Self>(caller.reference, Ok(answer))))
         })
     }

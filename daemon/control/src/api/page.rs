@@ -51,6 +51,16 @@ pub(crate) fn fitting<T: Serialize>(items: &mut Vec<T>, mut room: usize) -> bool
     cut
 }
 
+/// Leaves the beginning of a list: as many as `wanted`, where a number is given, and as fit into `room` bytes. Returns
+/// whether some were left out.
+pub(crate) fn beginning<T: Serialize>(items: &mut Vec<T>, wanted: Option<u32>, room: usize) -> Done<bool> {
+    let found = items.len();
+    if wanted.is_some() {
+        items.truncate(limit(wanted, PAGE)? as usize);
+    }
+    Ok(fitting(items, room) || items.len() < found)
+}
+
 struct Count(usize);
 
 impl io::Write for Count {
@@ -85,6 +95,7 @@ pub(crate) fn scrub_message(message: &mut Message, access: &Access) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -99,5 +110,21 @@ mod tests {
         assert!(fitting(&mut large, PAGE_BYTES));
         assert_eq!(large.len(), 1);
         assert!(!fitting(&mut Vec::<u8>::new(), PAGE_BYTES));
+    }
+
+    #[test]
+    fn a_list_is_whole_if_it_fits_and_says_so_if_not() {
+        let list = || vec!["x".repeat(300); 10_000];
+        for (wanted, room, found) in [(None, 1 << 30, 10_000), (Some(7), PAGE_BYTES, 7), (Some(1000), 3_020, 10)] {
+            let mut items = list();
+            let more = beginning(&mut items, wanted, room).unwrap();
+            assert_eq!((items.len(), more), (found, found < 10_000), "{wanted:?} {room}");
+        }
+        let mut many = list();
+        assert!(beginning(&mut many, None, PAGE_BYTES).unwrap());
+        assert!(serde_json::to_vec(&many).unwrap().len() <= PAGE_BYTES + many.len() + 2, "not one answer of 3 MB");
+        for wrong in [0, PAGE + 1] {
+            assert_eq!(beginning(&mut list(), Some(wrong), PAGE_BYTES).unwrap_err().code, Code::BadRequest);
+        }
     }
 }

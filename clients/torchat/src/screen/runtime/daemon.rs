@@ -144,7 +144,7 @@ fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<
 
 fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
-        Ask::Conversations { .. } => Answer::Conversations(handle.call(&command::Conversations {})?.conversations),
+        Ask::Conversations { .. } => Answer::Conversations(handle.conversations()?),
         Ask::Requests => Answer::Requests(handle.call(&command::Requests {})?.requests),
         Ask::Status => Answer::Status(handle.call(&command::Status::default())?),
         Ask::News { version } => {

@@ -7,7 +7,7 @@ use crate::daemon::{Place, program};
 use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
-use torchat_client::api::command::{Check, CheckAnswer, Contacts, Conversations, History, Host, Status};
+use torchat_client::api::command::{Check, CheckAnswer, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
 use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint};
@@ -56,7 +56,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let works = tor(status.tor.as_ref());
-    let names = Names::new(&connection.call(&Contacts {})?.contacts);
+    let names = Names::new(&connection.contacts()?);
     let tors = status.tor.as_ref().map_or("", |tor| tor.sentence.as_str());
     tell(clock::check(Timestamp::now(), &recent, tors, &names))?;
     let usable = works.grade == Grade::Ok;
@@ -84,7 +84,7 @@ fn notices(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
 fn recent(connection: &Connection) -> Done<Vec<Message>> {
     let (conversations, limit) = RECENT;
     let mut messages = Vec::new();
-    for row in connection.call(&Conversations {})?.conversations.into_iter().take(conversations) {
+    for row in connection.conversations()?.into_iter().take(conversations) {
         if row.last.is_some() {
             let page = History { peer: row.contact.peer, before: None, after: None, limit: Some(limit) };
             messages.extend(connection.call(&page)?.messages);

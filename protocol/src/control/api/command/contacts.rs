@@ -32,11 +32,22 @@ commands! {
 
 records! {
     /// Parameters of CONTACTS.
-    Contacts {}
+    #[derive(Default)]
+    Contacts {
+        /// Contacts after this one, in the order of the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Onion>,
+        /// How many at most: 1 to 1,000; as many as fit into 1 MiB if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
     /// What CONTACTS answers.
     ContactsAnswer {
         /// Contacts and blocked peers.
         contacts: Vec<Contact>,
+        /// There are more after the last one; absent: there are none.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     }
     /// Parameters of REQUESTS.
     Requests {}

@@ -28,11 +28,26 @@ commands! {
 
 records! {
     /// Parameters of CONVERSATIONS.
-    Conversations {}
+    #[derive(Default)]
+    Conversations {
+        /// Conversations whose last message is older than this `id`, and those without any message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<i64>,
+        /// Conversations without any message, after the one with this contact. Not together with `before`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Onion>,
+        /// How many at most: 1 to 1,000; as many as fit into 1 MiB if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
     /// What CONVERSATIONS answers.
     ConversationsAnswer {
         /// The one with the newest message first; contacts without any message last.
         conversations: Vec<Conversation>,
+        /// There are more; absent: there are none. Go on with `before` = the last one's last message, or, if it has none,
+        /// with `after` = its contact.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        more: bool,
     }
     /// Parameters of HISTORY.
     History {

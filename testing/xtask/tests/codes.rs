@@ -1,0 +1,54 @@
+//! Every code of a refusal is named by the type [`Code`], so that no two places can spell it differently.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use torchat_protocol::control::code::{CODES, Code};
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            // Tests compare with the words of the wire on purpose.
+            if !["tests", "target", "examples"].contains(&name.as_str()) {
+                sources(&path, found);
+            }
+        } else if (name.ends_with(".rs") && name != "tests.rs") || name.ends_with(".py") {
+            found.push(path);
+        }
+    }
+}
+
+/// Without the tests at its end.
+fn program(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap()
+}
+
+#[test]
+fn no_code_is_spelled_outside_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let mut files = Vec::new();
+    for dir in ["daemon", "clients"] {
+        sources(&root.join(dir), &mut files);
+    }
+    assert!(files.len() > 100, "{}", files.len());
+    let table = ["code.rs", "codes.py"];
+    let mut spelled = Vec::new();
+    for path in files.iter().filter(|path| !table.iter().any(|table| path.ends_with(table))) {
+        let text = std::fs::read_to_string(path).unwrap();
+        for row in CODES {
+            // A word alone may be something else: a state, an option.
+            let literal = format!("\"{}\"", row.text);
+            if row.text.contains('-') && program(&text).contains(&literal) {
+                spelled.push(format!("{}: {literal}", path.strip_prefix(root).unwrap().display()));
+            }
+        }
+    }
+    assert!(spelled.is_empty(), "{spelled:#?}");
+}
+
+#[test]
+fn the_daemon_says_no_code_that_only_clients_have() {
+    let clients = CODES.iter().filter(|row| row.source == torchat_protocol::control::code::Source::Client);
+    assert!(clients.clone().any(|row| row.code == Code::NotRunning) && clients.count() < 10);
+}
