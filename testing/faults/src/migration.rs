@@ -66,7 +66,8 @@ impl std::fmt::Display for Report {
 /// # Errors
 /// When the store does not open.
 pub fn migrate(database: &Path) -> anyhow::Result<()> {
-    Ok(drop(Store::open(database)?))
+    drop(Store::open(database)?);
+    Ok(())
 }
 
 /// Records a start on `store`, a file of an older version as a clean stop left it, and opens `cuts` images of power cuts and one of a
