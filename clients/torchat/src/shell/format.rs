@@ -59,7 +59,7 @@ pub(crate) fn short(peer: &Onion) -> String {
     peer.0.onion().chars().take(SHORT).collect()
 }
 
-/// A notice of STATUS on a line: of whom it is, and what. Half of them are what a contact says, so it is told which one.
+/// A notice of STATUS on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
 pub(crate) fn notice(notice: &NoticePart, name: impl Fn(&Onion) -> String) -> String {
     let who = notice.peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", name(peer)));
     format!("{who}{}", shown_line(&notice.sentence))
