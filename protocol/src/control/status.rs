@@ -151,7 +151,7 @@ parts! {
         /// When: milliseconds since 1970.
         #[serde(default)]
         at_ms: i64,
-        /// Whom it is about; show it with what a contact says.
+        /// The peer that it is about; show it with what a contact says.
         #[serde(default)]
         peer: Option<Onion>,
         /// In words.
