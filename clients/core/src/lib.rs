@@ -7,6 +7,7 @@ pub mod api;
 pub mod lookalike;
 pub mod names;
 pub mod show;
+pub mod timeline;
 
 use serde_json::{Value, json};
 use std::io::{self, Read, Write};

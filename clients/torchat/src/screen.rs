@@ -9,7 +9,6 @@ mod layout;
 mod model;
 mod qr;
 mod runtime;
-mod talk;
 mod theme;
 mod view;
 mod wrap;

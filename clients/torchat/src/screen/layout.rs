@@ -3,7 +3,6 @@
 //! Pure, because keys, the mouse, what counts as seen and the drawing must all mean the same places.
 
 use super::model::{Focus, Model, Overlay};
-use super::talk::{Entry, Talk};
 use super::theme::Role;
 use super::wrap::{fill, width};
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use jiff::civil::Date;
 use ratatui::layout::Rect;
 use torchat_client::api::record::{Direction, MessageState};
 use torchat_client::show;
+use torchat_client::timeline::{Entry, Timeline};
 
 /// From so many columns on, the list stands beside the conversation.
 const BOTH: u16 = 72;
@@ -163,18 +163,18 @@ pub(crate) fn moment(model: &Model, at: i64) -> String {
 }
 
 /// The rows of a message, with the line of its day and that of what is new before it.
-pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -> Vec<Row> {
+pub(crate) fn block(model: &Model, timeline: &Timeline, entry: &Entry, columns: usize) -> Vec<Row> {
     let message = &entry.message;
     let id = message.id;
     let mut rows = Vec::new();
     let mut push = |is_line: bool, parts: Vec<(String, Role)>| rows.push(Row { id, parts, is_line });
-    let before = talk.before(Some(id));
+    let before = timeline.window.before(Some(id));
     let new_day = before.is_none_or(|before| day(model, before.at) != day(model, entry.at));
     if new_day {
         let label = day(model, entry.at).strftime(" %a, %-d %B %Y ").to_string();
         push(true, vec![(label, Role::Dim)]);
     }
-    if talk.new_from == Some(id) {
+    if timeline.new_from == Some(id) {
         push(true, vec![(" new ".into(), Role::Warning)]);
     }
     if message.dir == Direction::Mark {
@@ -188,16 +188,16 @@ pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -
     let out = message.dir == Direction::Out;
     let (name, name_role) = match out {
         true => ("you".to_owned(), Role::You),
-        false => (talk.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(talk.peer())),
+        false => (timeline.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(timeline.peer())),
     };
     let same_sender = !new_day
-        && talk.new_from != Some(id)
+        && timeline.new_from != Some(id)
         && before.is_some_and(|before| before.message.dir == message.dir && entry.at - before.at < NAME_AGAIN);
     if gutter.name == 0 && !same_sender {
         push(false, vec![(name.clone(), name_role)]);
     }
     let time = (format!("{} ", clock(model, entry.at)), Role::Dim);
-    let (sign, sign_role) = if entry.is_local() { ("..", Role::Warning) } else { tick(message.state) };
+    let (sign, sign_role) = if entry.is_pending() { ("..", Role::Warning) } else { tick(message.state) };
     let mut head = vec![time];
     if gutter.name > 0 {
         head.push((fill(if same_sender { "" } else { &name }, gutter.name), name_role));
@@ -215,7 +215,7 @@ pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -
         parts.push((text.clone(), role));
         push(false, parts);
     }
-    if let Some(detail) = detail(model, talk, entry) {
+    if let Some(detail) = detail(model, timeline, entry) {
         for text in super::wrap::wrap(&detail, text_columns) {
             push(false, vec![(" ".repeat(gutter.columns), Role::Text), (text, Role::Dim)]);
         }
@@ -227,7 +227,7 @@ pub(crate) fn block(model: &Model, talk: &Talk, entry: &Entry, columns: usize) -
 pub(super) const REASON_AFTER: i64 = 3_000;
 
 /// Why a message is not delivered and what happens next: of failed ones, of the last that waits, and of the chosen one.
-fn detail(model: &Model, talk: &Talk, entry: &Entry) -> Option<String> {
+fn detail(model: &Model, timeline: &Timeline, entry: &Entry) -> Option<String> {
     let message = &entry.message;
     if message.dir != Direction::Out {
         return None;
@@ -235,24 +235,24 @@ fn detail(model: &Model, talk: &Talk, entry: &Entry) -> Option<String> {
     let chosen = model.focus == Focus::Message(message.id);
     let is_last_waiting = || {
         entry.is_under_way()
-            && talk.entries().range(message.id + 1..).all(|(_, later)| !later.is_under_way())
+            && timeline.window.entries().range(message.id + 1..).all(|(_, later)| !later.is_under_way())
             && model.now - entry.at > REASON_AFTER
     };
     // What the daemon said last of all that waits is newer than what it said when it gave this message.
-    let waiting = talk.waiting.as_ref().filter(|_| entry.is_under_way());
+    let waiting = timeline.waiting.as_ref().filter(|_| entry.is_under_way());
     let reason = waiting.map(|waiting| waiting.reason.as_str()).or(message.reason.as_deref());
     let reason = reason.map(|reason| show::shown_line(&show::reveal(reason)));
     let next = match waiting {
         Some(waiting) => waiting.next_try,
-        None => message.next_try_at.as_deref().and_then(super::talk::millis),
+        None => message.next_try_at.as_deref().and_then(torchat_client::timeline::millis),
     };
     let next = next.map(|at| format!("; next try {}", clock_s(model, at))).unwrap_or_default();
     match message.state {
-        _ if entry.is_local() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),
+        _ if entry.is_pending() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),
         MessageState::Failed => Some(format!("not delivered{}", reason.map(|r| format!(": {r}")).unwrap_or_default())),
         MessageState::Withdrawn => Some("taken back".into()),
         MessageState::Delivered if chosen => {
-            let done = message.done_at.as_deref().and_then(super::talk::millis);
+            let done = message.done_at.as_deref().and_then(torchat_client::timeline::millis);
             Some(done.map_or("delivered".into(), |at| format!("delivered {}", clock_s(model, at))))
         }
         MessageState::Queued | MessageState::Sent | MessageState::Waiting if chosen || is_last_waiting() => {

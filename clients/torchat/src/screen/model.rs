@@ -11,7 +11,6 @@ mod exchange;
 mod keys;
 mod list;
 mod mouse;
-mod news;
 mod overlay;
 mod scroll;
 mod send;
@@ -20,30 +19,27 @@ mod timing;
 
 use super::editor::Editor;
 use super::layout::{self, Areas};
-use super::talk::Talk;
 use super::theme::Theme;
 use jiff::tz::TimeZone;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use torchat_client::api::Onion;
-use torchat_client::api::event::Event;
 use torchat_client::api::record::ContactRequest;
+use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
 pub(crate) use command::COMMANDS;
-pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past, Place};
+pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past};
 pub(crate) use keys::KEYS;
-pub(crate) use list::Item;
-pub(crate) use news::Waiting;
 pub(crate) use overlay::{Confirm, Overlay, Search};
-pub(crate) use stored::{Notify, Stored, Unsent};
+pub(crate) use stored::{Notify, Stored};
 pub(crate) use timing::age;
 
 /// What is shown beside the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
     Nothing,
-    Talk(Onion),
+    Conversation(Onion),
     Request(Onion),
 }
 
@@ -73,14 +69,6 @@ pub(crate) struct Notice {
     until: i64,
 }
 
-/// The way into the Tor network.
-#[derive(Debug, Clone)]
-pub(crate) struct Tor {
-    pub(crate) usable: bool,
-    /// In words, harmless. It says how far Tor is while it starts.
-    pub(crate) sentence: String,
-}
-
 /// What the program starts with.
 pub(crate) struct Start {
     pub(crate) now: i64,
@@ -106,12 +94,9 @@ pub(crate) struct Model {
 
     pub(crate) own: Option<Onion>,
     pub(crate) link: Link,
+    /// Its sentence is harmless.
     pub(crate) tor: Option<Tor>,
-    /// The lists were read.
-    pub(crate) loaded: bool,
-    pub(crate) talks: HashMap<Onion, Talk>,
-    pub(crate) order: Vec<Onion>,
-    pub(crate) requests: Vec<ContactRequest>,
+    pub(crate) list: ConversationList,
     /// Notices of the daemon, newest last, harmless.
     notices: VecDeque<(i64, String)>,
     /// Of the first run.
@@ -138,10 +123,7 @@ pub(crate) struct Model {
     asked_to_start: bool,
     /// Told to the daemon, not answered.
     seeing: bool,
-    /// Events since the list was asked for, while it is on its way.
-    meanwhile: Option<Vec<Event>>,
-    replaying: bool,
-    news: news::News,
+    news: News,
     /// When the user was told last about what is not on the screen.
     told_at: i64,
     /// What comes too soon after that, the last of it.
@@ -160,7 +142,7 @@ impl Model {
     pub(crate) fn new(start: Start) -> Self {
         let Start { now, zone, theme, size, session, stored } = start;
         let mut editor = Editor::default();
-        editor.set(stored.drafts.get("").cloned().unwrap_or_default());
+        editor.set(stored.drafts.draft(None).to_owned());
         Self {
             now,
             zone,
@@ -171,10 +153,7 @@ impl Model {
             own: None,
             link: Link::New,
             tor: None,
-            loaded: false,
-            talks: HashMap::new(),
-            order: Vec::new(),
-            requests: Vec::new(),
+            list: ConversationList::default(),
             notices: VecDeque::new(),
             invite: None,
             invite_asked: false,
@@ -192,9 +171,7 @@ impl Model {
             retry_at: None,
             asked_to_start: false,
             seeing: false,
-            meanwhile: None,
-            replaying: false,
-            news: news::News::default(),
+            news: News::default(),
             told_at: 0,
             untold: None,
             attention: true,
@@ -237,9 +214,9 @@ impl Model {
 
     /// What follows from the state, whatever led to it.
     fn settle(&mut self) {
-        if let Some(peer) = self.wanted.filter(|peer| self.talks.contains_key(peer)) {
+        if let Some(peer) = self.wanted.filter(|peer| self.list.get(*peer).is_some()) {
             self.wanted = None;
-            self.open(Open::Talk(peer));
+            self.open(Open::Conversation(peer));
             // Said when it is open, so that what is typed after these words goes to it.
             if std::mem::take(&mut self.added) {
                 let name = self.name_of(peer, 20);
@@ -254,10 +231,22 @@ impl Model {
     }
 
     fn ask(&mut self, ask: Ask) {
-        if matches!(ask, Ask::Conversations { .. }) && self.meanwhile.is_none() {
-            self.meanwhile = Some(Vec::new());
-        }
         self.effects.push(Effect::Ask(ask));
+    }
+
+    /// Changes the list and asks what it needs then. The list's cursor stays on its row.
+    fn change_list(&mut self, change: impl FnOnce(&mut ConversationList) -> Vec<Need>) {
+        let at = self.list.items().get(self.list_at).copied();
+        for need in change(&mut self.list) {
+            self.ask(match need {
+                Need::Conversations(request) => Ask::Conversations(request),
+                Need::Requests(ticket) => Ask::Requests(ticket),
+                Need::Message(peer, id) => Ask::Page(peer, PageRequest::one(id)),
+            });
+        }
+        let items = self.list.items();
+        let found = items.iter().position(|item| Some(*item) == at);
+        self.list_at = found.unwrap_or(self.list_at).min(items.len().saturating_sub(1));
     }
 
     /// The places of the screen.
@@ -275,24 +264,32 @@ impl Model {
     }
 
     /// The open conversation.
-    pub(crate) fn talk(&self) -> Option<&Talk> {
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
         match self.open {
-            Open::Talk(peer) => self.talks.get(&peer),
+            Open::Conversation(peer) => self.list.get(peer),
             _ => None,
         }
     }
 
-    fn talk_mut(&mut self) -> Option<&mut Talk> {
+    /// Whose conversation is open.
+    fn conversation(&self) -> Option<Onion> {
         match self.open {
-            Open::Talk(peer) => self.talks.get_mut(&peer),
+            Open::Conversation(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
+    fn timeline_mut(&mut self) -> Option<&mut Timeline> {
+        match self.open {
+            Open::Conversation(peer) => self.list.get_mut(peer),
             _ => None,
         }
     }
 
     /// A peer's name, harmless; also for peers that are nobody here.
     pub(crate) fn name_of(&self, peer: Onion, columns: usize) -> String {
-        match self.talks.get(&peer) {
-            Some(talk) => talk.name(columns),
+        match self.list.get(peer) {
+            Some(timeline) => timeline.name(columns),
             None => format!("{}..", peer.0.short()),
         }
     }
@@ -307,7 +304,7 @@ impl Model {
 
     /// Nobody is here yet.
     pub(crate) fn is_first_run(&self) -> bool {
-        self.loaded && self.order.is_empty() && self.requests.is_empty()
+        self.list.is_loaded() && self.list.is_empty()
     }
 
     /// Opens a conversation, a request or nothing, with the draft that belongs to it.
@@ -316,23 +313,27 @@ impl Model {
             return;
         }
         self.keep_draft();
-        if let Some(talk) = self.talk_mut() {
-            talk.forget();
+        if let Some(timeline) = self.timeline_mut() {
+            timeline.close();
         }
         self.open = open;
         self.focus = Focus::Input;
-        if let Some(talk) = self.talk_mut() {
-            talk.forget();
+        if let Some(timeline) = self.timeline_mut() {
+            timeline.close();
         }
-        let draft = self.stored.drafts.get(&self.draft_key()).cloned().unwrap_or_default();
-        self.editor.set(draft);
+        let conversation = self.conversation();
+        self.change_list(|list| {
+            list.keep(conversation);
+            Vec::new()
+        });
+        self.editor.set(self.stored.drafts.draft(conversation).to_owned());
         self.wrapped.borrow_mut().clear();
         let item = match open {
-            Open::Talk(peer) => Some(Item::Talk(peer)),
+            Open::Conversation(peer) => Some(Item::Conversation(peer)),
             Open::Request(peer) => Some(Item::Request(peer)),
             Open::Nothing => None,
         };
-        if let Some(at) = self.items().iter().position(|other| Some(*other) == item) {
+        if let Some(at) = self.list.items().iter().position(|other| Some(*other) == item) {
             self.list_at = at;
         }
     }

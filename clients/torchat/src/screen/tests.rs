@@ -14,7 +14,7 @@ mod updates;
 #[allow(dead_code)]
 mod pty;
 
-use super::model::{Answer, Ask, Effect, Input, Model, Place, Start, Stored};
+use super::model::{Answer, Ask, Effect, Input, Model, Start, Stored};
 use super::theme::Theme;
 use super::view;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -31,6 +31,7 @@ use torchat_client::api::events::State;
 use torchat_client::api::record::{
     Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
 };
+use torchat_client::timeline::{Anchor, Timeline};
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Saturday, 21 November 2026, 09:30 UTC.
@@ -154,7 +155,7 @@ impl Play {
     /// A daemon with these conversations and requests answers everything that was asked at the connection.
     fn start(&mut self, list: Vec<Conversation>, requests: Vec<ContactRequest>) {
         self.connect(false);
-        let ask = self.asked(|ask| matches!(ask, Ask::Requests));
+        let ask = self.asked(|ask| matches!(ask, Ask::Requests(_)));
         self.answer(ask, Answer::Requests(requests));
         let ask = self.asked(|ask| matches!(ask, Ask::Conversations { .. }));
         self.answer(ask, Answer::Conversations(list));
@@ -175,9 +176,19 @@ impl Play {
 
     /// Answers a page of the open conversation.
     #[track_caller]
-    fn page(&mut self, place: Place, messages: Vec<Message>, more: bool) {
-        let ask = self.asked(|ask| matches!(ask, Ask::Page(_, asked) if *asked == place));
+    fn page(&mut self, anchor: Anchor, messages: Vec<Message>, more: bool) {
+        let ask = self.asked(|ask| matches!(ask, Ask::Page(_, asked) if asked.anchor == anchor));
         self.answer(ask, Answer::Page(MessagesAnswer { messages, more }, None));
+    }
+
+    /// The conversation with somebody.
+    fn timeline(&self, peer: u8) -> &Timeline {
+        self.model.list.get(onion(peer)).unwrap()
+    }
+
+    /// Whether this page was asked for.
+    fn wants(&self, peer: u8, anchor: Anchor) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Ask(ask) if is_page(ask, peer, anchor)))
     }
 
     fn drawn(&self) -> (Buffer, Position) {
@@ -217,6 +228,11 @@ impl Play {
         let screen = self.text();
         assert!(!screen.contains(text), "{text:?} is on the screen:\n{screen}");
     }
+}
+
+/// Whether this page is asked for.
+fn is_page(ask: &Ask, peer: u8, anchor: Anchor) -> bool {
+    matches!(ask, Ask::Page(asked, request) if *asked == onion(peer) && request.anchor == anchor)
 }
 
 /// Three people, one of whom has something new.
@@ -275,6 +291,6 @@ fn talking(size: (u16, u16)) -> Play {
     if play.model.focus == super::model::Focus::List {
         play.key(KeyCode::Enter);
     }
-    play.page(Place::Last, talk(), false);
+    play.page(Anchor::Newest, talk(), false);
     play
 }

@@ -6,13 +6,14 @@ mod body;
 mod overlay;
 
 use super::layout::{self, LEAST, PROMPT};
-use super::model::{Focus, Item, Link, Model, Open, Overlay, age};
+use super::model::{Focus, Link, Model, Open, Overlay, age};
 use super::theme::Role;
 use super::wrap::{cut, fill};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::ContactState;
+use torchat_client::timeline::Item;
 
 pub(crate) use overlay::overlay_rows;
 
@@ -81,8 +82,8 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
-    let items = model.items();
-    if items.is_empty() && model.loaded {
+    let items = model.list.items();
+    if items.is_empty() && model.list.is_loaded() {
         put(model, buffer, area, 0, 0, "nobody yet", Role::Dim);
         put(model, buffer, area, 1, 0, "/add ONION", Role::Dim);
     }
@@ -90,30 +91,30 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
     for (n, item) in items.iter().skip(list_offset(model, area.height)).take(usize::from(area.height)).enumerate() {
         let (mut sign, sign_role, name, name_role, right, right_role) = match item {
             Item::Request(peer) => {
-                let request = model.requests.iter().find(|request| request.peer == *peer);
+                let request = model.list.request(*peer);
                 let nick = request.map(|request| Model::name_of_request(request, columns)).unwrap_or_default();
                 ("?", Role::Warning, nick, Role::Warning, "asks".to_owned(), Role::Warning)
             }
-            Item::Talk(peer) => {
-                let Some(talk) = model.talks.get(peer) else { continue };
+            Item::Conversation(peer) => {
+                let Some(timeline) = model.list.get(*peer) else { continue };
                 // While the daemon is away nobody knows who is here.
-                let sign = if talk.contact.link && model.link == Link::Up { "●" } else { " " };
-                let unread = talk.unread();
-                let (right, right_role) = match (unread, talk.contact.link, talk.heard_at) {
+                let sign = if timeline.contact().link && model.link == Link::Up { "●" } else { " " };
+                let unread = timeline.unread();
+                let (right, right_role) = match (unread, timeline.contact().link, timeline.heard_at) {
                     (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
                     (_, false, Some(at)) => (age(model.now - at), Role::Dim),
                     _ => (String::new(), Role::Dim),
                 };
-                let role = match talk.contact.state {
+                let role = match timeline.contact().state {
                     ContactState::Contact | ContactState::Waiting => Role::Contact(*peer),
                     _ => Role::Dim,
                 };
-                (sign, Role::Good, talk_name(talk, columns), role, right, right_role)
+                (sign, Role::Good, timeline_name(timeline, columns), role, right, right_role)
             }
         };
         let is_open = match item {
             Item::Request(peer) => model.open == Open::Request(*peer),
-            Item::Talk(peer) => model.open == Open::Talk(*peer),
+            Item::Conversation(peer) => model.open == Open::Conversation(*peer),
         };
         if is_open && sign == " " {
             sign = "›";
@@ -130,23 +131,27 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
 }
 
 /// A name with the mark of those that read like another one, and the beginning of the key behind it.
-pub(super) fn talk_name(talk: &super::talk::Talk, columns: usize) -> String {
-    if talk.lookalike { format!("≈{} {}", talk.peer().0.short(), talk.name(columns)) } else { talk.name(columns) }
+pub(super) fn timeline_name(timeline: &torchat_client::timeline::Timeline, columns: usize) -> String {
+    if timeline.is_lookalike() {
+        format!("≈{} {}", timeline.peer().0.short(), timeline.name(columns))
+    } else {
+        timeline.name(columns)
+    }
 }
 
 /// Presence: a fact with its age.
-fn presence(model: &Model, talk: &super::talk::Talk) -> String {
-    let heard = match (talk.contact.link, talk.heard_at) {
+fn presence(model: &Model, timeline: &torchat_client::timeline::Timeline) -> String {
+    let heard = match (timeline.contact().link, timeline.heard_at) {
         (true, _) if model.link == Link::Up => "here".into(),
         (true, _) => "here when torchatd was last heard".into(),
         (false, Some(at)) => format!("heard {} ago", age(model.now - at)),
         (false, None) => "never heard".into(),
     };
-    match talk.contact.state {
+    match timeline.contact().state {
         ContactState::Waiting => format!("{heard}, has not accepted you yet"),
         ContactState::Blocked => "blocked".into(),
         ContactState::Stranger => "no contact".into(),
-        ContactState::Contact if talk.contact.hidden => format!("{heard}, you are hidden"),
+        ContactState::Contact if timeline.contact().hidden => format!("{heard}, you are hidden"),
         ContactState::Contact | ContactState::Unknown => heard,
     }
 }
@@ -160,13 +165,13 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
     let (title, rest) = match (&model.overlay, model.open) {
         (Some(overlay), _) => (overlay::title(overlay), String::new()),
         (None, _) if model.focus == Focus::List && !layout::is_wide(model) => ("Conversations".into(), String::new()),
-        (None, Open::Talk(peer)) => match model.talks.get(&peer) {
-            Some(talk) => {
-                let like = if talk.lookalike { ", reads like another name" } else { "" };
+        (None, Open::Conversation(peer)) => match model.list.get(peer) {
+            Some(timeline) => {
+                let like = if timeline.is_lookalike() { ", reads like another name" } else { "" };
                 let short = format!("{}..", peer.0.short());
-                let name = talk.name(columns / 2);
+                let name = timeline.name(columns / 2);
                 let short = if name == short { String::new() } else { format!(" {short}") };
-                (name, format!("{short}  {}{like}", presence(model, talk)))
+                (name, format!("{short}  {}{like}", presence(model, timeline)))
             }
             None => (format!("{}..", peer.0.short()), String::new()),
         },
@@ -213,7 +218,7 @@ fn status_text(model: &Model) -> (String, Role) {
     if let Some(notice) = &model.notice {
         return (notice.text.clone(), if notice.warning { Role::Warning } else { Role::Text });
     }
-    let unsent = model.stored.unsent.len();
+    let unsent = model.stored.drafts.unsent().len();
     let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
     match &model.link {
         Link::New => return ("looking for torchatd".into(), Role::Dim),
@@ -225,8 +230,11 @@ fn status_text(model: &Model) -> (String, Role) {
         // All its sentences name Tor; on a small screen the percentage at their end counts.
         return (tor.sentence.clone(), Role::Warning);
     }
-    if !model.requests.is_empty() && !layout::shows_list(model) {
-        return (format!("{} ask to become contacts: Esc shows the list", model.requests.len()), Role::Warning);
+    if !model.list.request_list().is_empty() && !layout::shows_list(model) {
+        return (
+            format!("{} ask to become contacts: Esc shows the list", model.list.request_list().len()),
+            Role::Warning,
+        );
     }
     let hint = match model.focus {
         _ if model.overlay.is_some() => model.overlay.as_ref().map_or("", overlay::hint),

@@ -1,13 +1,13 @@
 //! What the daemon answers.
 
-use super::{Answer, Ask, Decision, Link, Model, Open, Overlay, Place, Search};
+use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, one_line};
 use crate::screen::layout;
-use crate::screen::talk::{Bottom, Talk};
 use serde_json::Value;
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
 use torchat_client::api::{ApiClientError, Onion};
 use torchat_client::show;
+use torchat_client::timeline::{Anchor, ConversationList, ListRequest, PageRequest, Tor, Waiting};
 
 /// Lines of the details of /status at most.
 const DETAILS: usize = 400;
@@ -28,17 +28,13 @@ impl Model {
             (ask, Err(error)) => return self.failed(&ask, &error),
         };
         match answer {
-            (Ask::Conversations { fresh }, Answer::Conversations(list)) => {
-                self.conversations(list, fresh);
-                self.replay();
-            }
-            (_, Answer::Requests(requests)) => {
-                self.requests = requests;
-                self.sort();
+            (Ask::Conversations(request), Answer::Conversations(list)) => self.conversations(request, list),
+            (Ask::Requests(ticket), Answer::Requests(requests)) => {
+                self.change_list(|list| list.requests(ticket, requests));
             }
             (Ask::News { .. }, Answer::Status(status)) => self.news(&status),
             (Ask::Status, Answer::Status(status)) => self.status(&status),
-            (Ask::Page(peer, place), Answer::Page(page, behind)) => self.page(peer, place, page, behind),
+            (Ask::Page(peer, request), Answer::Page(page, behind)) => self.page(peer, request, page, behind),
             (Ask::Search { text, before, .. }, Answer::Found(found)) => {
                 if let Some(Overlay::Search(search)) = &mut self.overlay
                     && search.asked == text
@@ -52,7 +48,9 @@ impl Model {
                     search.found.extend(found.messages);
                 }
             }
-            (Ask::Locate(peer, _), Answer::Located(Some(id))) if self.open == Open::Talk(peer) => self.jump(peer, id),
+            (Ask::Locate(peer, _), Answer::Located(Some(id))) if self.open == Open::Conversation(peer) => {
+                self.jump(peer, id)
+            }
             (Ask::Locate(..), Answer::Located(None)) => self.say("nothing was said since then"),
             (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
                 "taken back: it never left this machine"
@@ -61,15 +59,15 @@ impl Model {
             }),
             (Ask::Seen(peer, upto), _) => {
                 self.seeing = false;
-                if let Some(talk) = self.talks.get_mut(&peer) {
-                    talk.seen(upto);
+                if let Some(timeline) = self.list.get_mut(peer) {
+                    timeline.seen(upto);
                 }
             }
             (_, Answer::Added(peer)) => {
                 self.invite = None;
-                if !self.talks.contains_key(&peer) {
+                if self.list.get(peer).is_none() {
                     // Its event may still be under way.
-                    self.ask(Ask::Conversations { fresh: false });
+                    self.change_list(ConversationList::look);
                 }
                 (self.wanted, self.added) = (Some(peer), true);
             }
@@ -91,16 +89,20 @@ impl Model {
 
     fn failed(&mut self, ask: &Ask, error: &ApiClientError) {
         match ask {
-            Ask::Conversations { .. } => self.meanwhile = None,
-            // `loading` stays, so that it is not asked again and again: the next opening or connection does.
-            Ask::Page(..) => {}
-            Ask::News { .. } => return self.no_news(),
+            Ask::Conversations(request) => self.list.conversations_failed(*request),
+            Ask::Requests(ticket) => self.list.requests_failed(*ticket),
+            Ask::Page(peer, request) => {
+                if let Some(timeline) = self.list.get_mut(*peer) {
+                    timeline.window.failed(*request);
+                }
+            }
+            Ask::News { .. } => return self.news.failed(self.now),
             Ask::Seen(peer, upto) => {
                 self.seeing = false;
                 if !error.is_passing() {
                     // A token without the right to send: not again.
-                    if let Some(talk) = self.talks.get_mut(peer) {
-                        talk.seen = *upto;
+                    if let Some(timeline) = self.list.get_mut(*peer) {
+                        timeline.seen_here(*upto);
                     }
                 }
                 return;
@@ -121,34 +123,18 @@ impl Model {
         }
     }
 
-    fn conversations(&mut self, list: Vec<Conversation>, fresh: bool) {
+    fn conversations(&mut self, request: ListRequest, conversations: Vec<Conversation>) {
         let now = self.now;
-        let first = !self.loaded;
-        if fresh {
-            let listed: Vec<Onion> = list.iter().map(|conversation| conversation.contact.peer).collect();
-            self.talks.retain(|peer, _| listed.contains(peer));
-        }
-        for conversation in list {
-            let peer = conversation.contact.peer;
-            match self.talks.get_mut(&peer) {
-                Some(talk) if fresh => talk.renew(conversation, now),
-                Some(talk) => talk.set_contact(conversation.contact, now),
-                None => {
-                    self.talks.insert(peer, Talk::new(conversation, now));
-                }
-            }
-        }
-        self.loaded = true;
+        let first = !self.list.is_loaded();
+        self.change_list(|list| list.conversations(request, conversations, now));
         self.wrapped.borrow_mut().clear();
         self.show_unsent();
-        self.mark_lookalikes();
-        self.sort();
         if first && self.open == Open::Nothing {
             // The latest conversation is what one wants to see; requests wait in the list.
-            if let Some(peer) = self.order.first().copied().filter(|_| layout::is_wide(self)) {
-                self.open(Open::Talk(peer));
-            } else if !self.order.is_empty() {
-                self.focus = super::Focus::List;
+            if let Some(peer) = self.list.order().first().copied().filter(|_| layout::is_wide(self)) {
+                self.open(Open::Conversation(peer));
+            } else if !self.list.order().is_empty() {
+                self.focus = Focus::List;
             }
         }
         if self.is_first_run() && !self.invite_asked {
@@ -157,59 +143,51 @@ impl Model {
         }
     }
 
-    fn page(&mut self, peer: Onion, place: Place, page: MessagesAnswer, behind: Option<MessagesAnswer>) {
-        let now = self.now;
-        let Some(talk) = self.talks.get_mut(&peer) else { return };
-        let MessagesAnswer { mut messages, more } = page;
-        match place {
-            Place::Last => {
-                let opened = !talk.loaded;
-                talk.replace(messages, more, false);
-                if opened && talk.unread() > 0 && talk.bottom.is_none() {
-                    talk.new_from = talk.first_unread();
-                    self.first_unread_visible();
-                }
+    fn page(&mut self, peer: Onion, request: PageRequest, page: MessagesAnswer, behind: Option<MessagesAnswer>) {
+        let Some(timeline) = self.list.get_mut(peer) else { return };
+        let opened = !timeline.window.is_loaded();
+        if !timeline.window.answer(request, page, behind) {
+            return;
+        }
+        match request.anchor {
+            Anchor::Newest if opened && timeline.unread() > 0 && timeline.window.bottom.is_none() => {
+                timeline.new_from = timeline.window.first_unread();
+                self.first_unread_visible();
             }
-            Place::First => {
-                talk.replace(messages, false, more);
-                talk.bottom = talk.entries().keys().next().map(|id| Bottom { id: *id, hidden: 0 });
-                self.clamp();
+            Anchor::Oldest => self.clamp(),
+            Anchor::Around(id) if self.open == Open::Conversation(peer) => {
+                // First, because a chosen message tells more of itself.
+                self.focus = Focus::Message(id);
+                self.show_message(id);
             }
-            Place::Before(id) => {
-                talk.loading = false;
-                talk.prepend(id, messages, more);
-            }
-            Place::After(id) => {
-                talk.loading = false;
-                talk.append(id, messages, more);
-            }
-            Place::Around(id) => {
-                let more_after = behind.as_ref().is_some_and(|page| page.more);
-                messages.extend(behind.map(|page| page.messages).unwrap_or_default());
-                talk.replace(messages, more, more_after);
-                if self.open == Open::Talk(peer) {
-                    // First, because a chosen message tells more of itself.
-                    self.focus = super::Focus::Message(id);
-                    self.show_message(id);
-                }
-            }
-            Place::One(id) => {
-                for message in messages.into_iter().filter(|message| message.id == id) {
-                    if talk.entry(id).is_some() {
-                        talk.put(message, now);
-                    }
-                }
-                if self.focus == super::Focus::Message(id) {
-                    // Its reason may be longer now.
-                    self.reveal_message(id);
-                }
-            }
+            // Its reason may be longer now.
+            Anchor::One(id) if self.focus == Focus::Message(id) => self.reveal_message(id),
+            _ => {}
+        }
+    }
+
+    /// How far Tor is, and why mail waits.
+    fn news(&mut self, answer: &StatusAnswer) {
+        self.news.answered(answer, self.now);
+        self.ask_news();
+        if let Some(tor) = Tor::of(answer) {
+            self.tor = Some(Tor { sentence: one_line(&tor.sentence), ..tor });
+        }
+        self.list.set_waiting(Waiting::all(answer, self.now));
+    }
+
+    /// Asks for news if it is time.
+    pub(super) fn ask_news(&mut self) {
+        if self.link == Link::Up
+            && let Some(status) = self.news.ask(self.now)
+        {
+            self.ask(Ask::News { version: status.version });
         }
     }
 
     /// An opened conversation begins with what is new, if that is more than fits.
     fn first_unread_visible(&mut self) {
-        let Some(id) = self.talk().and_then(|talk| talk.new_from) else { return };
+        let Some(id) = self.timeline().and_then(|timeline| timeline.new_from) else { return };
         if !self.visible().iter().any(|row| row.id == id) {
             self.show_message(id);
         }
@@ -227,7 +205,10 @@ impl Model {
             Decision::Appear => "sees you when you are there",
         };
         if decision == Decision::Accept {
-            self.requests.retain(|request| request.peer != peer);
+            self.change_list(|list| {
+                list.request_decided(peer);
+                Vec::new()
+            });
             if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
                 (self.wanted, self.added) = (Some(peer), false);
             }
@@ -236,7 +217,7 @@ impl Model {
     }
 
     fn status(&mut self, answer: &StatusAnswer) {
-        let mut lines = vec![super::one_line(&answer.sentence), String::new()];
+        let mut lines = vec![one_line(&answer.sentence), String::new()];
         for (at, notice) in self.notices().take(10) {
             lines.push(format!("{} {notice}", layout::moment(self, *at)));
         }

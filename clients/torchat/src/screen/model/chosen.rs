@@ -13,7 +13,7 @@ impl Model {
             KeyCode::Char('r') | KeyCode::Enter => self.reply(Some(id)),
             KeyCode::Char('c') | KeyCode::Delete => self.cancel(Some(id)),
             KeyCode::Char('y') => {
-                if let Some(entry) = self.talk().and_then(|talk| talk.entry(id)) {
+                if let Some(entry) = self.timeline().and_then(|timeline| timeline.window.entry(id)) {
                     let text = entry.message.text.clone();
                     self.effects.push(Effect::Copy(text));
                     self.say("copied, if the terminal allows it");
@@ -38,9 +38,9 @@ impl Model {
 
     /// Quotes a message in the input: the chosen one, else the last one of the other side.
     pub(super) fn reply(&mut self, id: Option<i64>) {
-        let Some(talk) = self.talk() else { return self.warn("no conversation is open") };
-        let last = || talk.entries().values().rev().find(|entry| entry.message.dir == Direction::In);
-        let Some(entry) = id.and_then(|id| talk.entry(id)).or_else(last) else {
+        let Some(timeline) = self.timeline() else { return self.warn("no conversation is open") };
+        let last = || timeline.window.entries().values().rev().find(|entry| entry.message.dir == Direction::In);
+        let Some(entry) = id.and_then(|id| timeline.window.entry(id)).or_else(last) else {
             return self.warn("there is nothing to reply to");
         };
         let text = &entry.message.text;
@@ -59,24 +59,24 @@ impl Model {
 
     /// Takes a message back: the chosen one, else the last one that is not delivered.
     pub(super) fn cancel(&mut self, id: Option<i64>) {
-        let Some(talk) = self.talk() else { return self.warn("no conversation is open") };
-        let last = || talk.entries().values().rev().find(|entry| entry.is_under_way());
-        let Some(entry) = id.map_or_else(last, |id| talk.entry(id)) else {
+        let Some(timeline) = self.timeline() else { return self.warn("no conversation is open") };
+        let last = || timeline.window.entries().values().rev().find(|entry| entry.is_under_way());
+        let Some(entry) = id.map_or_else(last, |id| timeline.window.entry(id)) else {
             return self.warn("nothing waits to be delivered");
         };
         if !entry.is_under_way() {
             return self.warn("only a message of yours that is not delivered can be taken back");
         }
-        let (peer, message, local) = (talk.peer(), entry.message.clone(), entry.is_local());
+        let (peer, message, local) = (timeline.peer(), entry.message.clone(), entry.is_pending());
         self.focus = Focus::Input;
         if local && self.link == Link::Up {
             return self.warn("it is on its way to torchatd: try again");
         }
         if let (true, Some(key)) = (local, message.client_id) {
             // If the connection was lost in the middle, torchatd may have it; then it is shown again.
-            self.stored.unsent.retain(|unsent| unsent.key != key);
-            if let Some(talk) = self.talk_mut() {
-                talk.drop_local(&key);
+            self.stored.drafts.settle(&key);
+            if let Some(timeline) = self.timeline_mut() {
+                timeline.window.take_pending(&key);
             }
             self.save_soon();
             return self.say("taken back");

@@ -1,7 +1,6 @@
 //! Commands: the table, running them, completing them.
 
 use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
-use crate::screen::talk::Talk;
 use crate::screen::theme::Theme;
 use crate::screen::wrap;
 use jiff::civil::Date;
@@ -110,12 +109,12 @@ impl Model {
                 _ => self.usage(command),
             },
             "rename" => match self.open {
-                Open::Talk(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
+                Open::Conversation(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
                 _ => self.warn("no conversation is open"),
             },
             "peer" => match self.peer_of(rest, Purpose::Act) {
-                Ok(peer) if self.requests.iter().any(|request| request.peer == peer) => self.open(Open::Request(peer)),
-                Ok(peer) if self.talks.contains_key(&peer) => self.open(Open::Talk(peer)),
+                Ok(peer) if self.list.request(peer).is_some() => self.open(Open::Request(peer)),
+                Ok(peer) if self.list.get(peer).is_some() => self.open(Open::Conversation(peer)),
                 Ok(_) => self.warn("nobody here has this onion: /add it"),
                 Err(error) => self.warn(error),
             },
@@ -180,7 +179,7 @@ impl Model {
 
     /// Goes to a place of the open conversation.
     fn history(&mut self, command: &Command, place: &str) {
-        let Some(peer) = self.talk().map(Talk::peer) else { return self.warn("no conversation is open") };
+        let Some(peer) = self.conversation() else { return self.warn("no conversation is open") };
         match (place, place.parse::<u32>(), place.parse::<Date>()) {
             ("start", ..) => self.go_to_start(),
             ("end", ..) | (_, Ok(0), _) => self.go_to_end(),
@@ -221,8 +220,8 @@ impl Model {
     /// Decides about a peer that is named, or about what is open.
     fn decide(&mut self, decision: Decision, name: &str) {
         let peer = match (name.is_empty(), self.open) {
-            (true, Open::Talk(peer) | Open::Request(peer)) => Ok(peer),
-            (true, Open::Nothing) => match (decision, self.requests.as_slice()) {
+            (true, Open::Conversation(peer) | Open::Request(peer)) => Ok(peer),
+            (true, Open::Nothing) => match (decision, self.list.request_list()) {
                 // One that asks is meant, when nobody else is.
                 (Decision::Accept | Decision::Refuse, [only]) => Ok(only.peer),
                 _ => Err("nobody is chosen".to_owned()),
@@ -255,18 +254,21 @@ impl Model {
 
     /// Everybody who is known here.
     fn known(&self) -> Vec<Known> {
-        let asking =
-            self.requests.iter().map(|request| Known { peer: request.peer, name: None, standing: Standing::Asking });
-        let talks = self.talks.values().map(|talk| Known {
-            peer: talk.peer(),
-            name: talk.contact.name.clone(),
-            standing: match talk.contact.state {
+        let asking = self.list.request_list().iter().map(|request| Known {
+            peer: request.peer,
+            name: None,
+            standing: Standing::Asking,
+        });
+        let conversations = self.list.timelines().map(|timeline| Known {
+            peer: timeline.peer(),
+            name: timeline.contact().name.clone(),
+            standing: match timeline.contact().state {
                 ContactState::Waiting | ContactState::Contact => Standing::Contact,
                 ContactState::Blocked => Standing::Blocked,
                 ContactState::Stranger | ContactState::Unknown => Standing::Former,
             },
         });
-        asking.chain(talks).collect()
+        asking.chain(conversations).collect()
     }
 
     /// What may be typed for a peer behind a command: names that the user gave, where they can be typed as they are shown, else
@@ -292,25 +294,25 @@ impl Model {
 
     fn peers(&mut self) {
         let mut lines = Vec::new();
-        let mut talks: Vec<_> = self.talks.values().collect();
-        talks.sort_by_key(|talk| talk.name(40));
-        for talk in talks {
-            let state = match talk.contact.state {
+        let mut timelines: Vec<_> = self.list.timelines().collect();
+        timelines.sort_by_key(|timeline| timeline.name(40));
+        for timeline in timelines {
+            let state = match timeline.contact().state {
                 ContactState::Contact => "",
                 ContactState::Waiting => ", has not accepted you yet",
                 ContactState::Stranger => ", no contact",
                 ContactState::Blocked => ", blocked",
                 ContactState::Unknown => ", in a state that this client does not know",
             };
-            let heard = match (talk.contact.link, talk.heard_at) {
+            let heard = match (timeline.contact().link, timeline.heard_at) {
                 (true, _) => "here".to_owned(),
                 (false, Some(at)) => format!("heard {} ago", super::age(self.now - at)),
                 (false, None) => "never heard".to_owned(),
             };
-            let hidden = if talk.contact.hidden { ", you are hidden from it" } else { "" };
-            let like = if talk.lookalike { ", READS LIKE ANOTHER NAME" } else { "" };
-            lines.push(format!("{}: {heard}{state}{hidden}{like}", talk.name(40)));
-            lines.push(talk.peer().0.onion());
+            let hidden = if timeline.contact().hidden { ", you are hidden from it" } else { "" };
+            let like = if timeline.is_lookalike() { ", READS LIKE ANOTHER NAME" } else { "" };
+            lines.push(format!("{}: {heard}{state}{hidden}{like}", timeline.name(40)));
+            lines.push(timeline.peer().0.onion());
         }
         if lines.is_empty() {
             lines.push("nobody yet: /add ONION".into());
@@ -319,14 +321,14 @@ impl Model {
     }
 
     fn export(&mut self, path: &str) {
-        let Some(talk) = self.talk() else { return self.warn("no conversation is open") };
-        let peer = talk.peer();
+        let Some(timeline) = self.timeline() else { return self.warn("no conversation is open") };
+        let peer = timeline.peer();
         let day = jiff::Timestamp::from_millisecond(self.now).unwrap_or_default().to_zoned(self.zone.clone());
         let path = match path {
             "" => PathBuf::from(format!("torchat-{}-{}.txt", peer.0.short(), day.strftime("%Y%m%d-%H%M%S"))),
             path => PathBuf::from(path),
         };
-        let name = talk.name(40);
+        let name = timeline.name(40);
         self.effects.push(Effect::Export { peer, path, name });
     }
 

@@ -8,6 +8,7 @@ use torchat_client::api::event::Event;
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation};
 use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::timeline::{ListRequest, PageRequest, Ticket};
 use torchat_protocol::id::MessageId;
 
 /// What comes from outside.
@@ -66,18 +67,15 @@ pub(crate) enum Effect {
 /// What is asked from the daemon.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ask {
-    Conversations {
-        /// What is on the screen is to be read anew, too.
-        fresh: bool,
-    },
-    Requests,
+    Conversations(ListRequest),
+    Requests(Ticket),
     /// The state of the daemon, for the user to read.
     Status,
     /// The same as soon as it is another one.
     News {
         version: Option<u64>,
     },
-    Page(Onion, Place),
+    Page(Onion, PageRequest),
     /// Which message is the first one there.
     Locate(Onion, Past),
     Search {
@@ -127,26 +125,13 @@ pub(crate) enum Past {
     Back(u32),
 }
 
-/// Which part of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Last,
-    First,
-    Before(i64),
-    After(i64),
-    /// A message with what is around it.
-    Around(i64),
-    /// One message, because its state has changed.
-    One(i64),
-}
-
 /// What the daemon answers.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Conversations(Vec<Conversation>),
     Requests(Vec<ContactRequest>),
     Status(StatusAnswer),
-    /// Of [`Place::Around`]: the page that ends with it, and the one behind it.
+    /// Of [`Anchor::Around`](torchat_client::timeline::Anchor::Around): the page that ends with it, and the one behind it.
     Page(MessagesAnswer, Option<MessagesAnswer>),
     /// The message's number; `None`: there is none.
     Located(Option<i64>),

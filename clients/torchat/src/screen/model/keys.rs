@@ -158,7 +158,7 @@ impl Model {
             return self.run(&command);
         }
         match self.open {
-            Open::Talk(peer) if self.talks.contains_key(&peer) => {
+            Open::Conversation(peer) if self.list.get(peer).is_some() => {
                 let text = self.editor.take();
                 // Two slashes are one that is no command.
                 let text =
@@ -191,13 +191,13 @@ impl Model {
     /// The focus is never on what is not there.
     pub(super) fn focus_settles(&mut self) {
         if let Focus::Message(id) = self.focus
-            && self.talk().is_none_or(|talk| talk.entry(id).is_none())
+            && self.timeline().is_none_or(|timeline| timeline.window.entry(id).is_none())
         {
             self.focus = Focus::Input;
         }
         // A small screen shows the list when there is nothing else to show.
         let idle = self.open == Open::Nothing && self.overlay.is_none() && self.editor.text().is_empty();
-        if idle && self.focus == Focus::Input && !layout::is_wide(self) && !self.items().is_empty() {
+        if idle && self.focus == Focus::Input && !layout::is_wide(self) && !self.list.items().is_empty() {
             self.focus = Focus::List;
         }
     }

@@ -11,7 +11,7 @@ impl Model {
         let up = mouse.kind == MouseEventKind::ScrollUp;
         match mouse.kind {
             MouseEventKind::ScrollUp | MouseEventKind::ScrollDown if inside(areas.list) => {
-                let last = self.items().len().saturating_sub(1);
+                let last = self.list.items().len().saturating_sub(1);
                 self.list_at = if up { self.list_at.saturating_sub(1) } else { (self.list_at + 1).min(last) };
             }
             MouseEventKind::ScrollUp | MouseEventKind::ScrollDown if self.overlay.is_some() => {
@@ -24,7 +24,7 @@ impl Model {
             MouseEventKind::Down(MouseButton::Left) if inside(areas.list) => {
                 let at =
                     crate::screen::view::list_offset(self, areas.list.height) + usize::from(mouse.row - areas.list.y);
-                if at < self.items().len() {
+                if at < self.list.items().len() {
                     self.open_item(at);
                 }
             }

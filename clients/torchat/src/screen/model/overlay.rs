@@ -1,11 +1,12 @@
 //! What covers the body, and its keys: help, codes, the search, questions.
 
 use super::keys::edit;
-use super::{Ask, Decision, Effect, Link, Model, Open, Place};
+use super::{Ask, Decision, Effect, Link, Model, Open};
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
 use torchat_client::api::Onion;
 use torchat_client::api::record::Message;
+use torchat_client::timeline::Anchor;
 
 /// What covers the body.
 #[derive(Debug, Clone)]
@@ -60,10 +61,7 @@ impl Model {
     /// Opens the search, with words to look for at once.
     pub(super) fn open_search(&mut self, words: &str) {
         let mut search = Search { complete: true, ..Default::default() };
-        search.peer = match self.open {
-            Open::Talk(peer) => Some(peer),
-            _ => None,
-        };
+        search.peer = self.conversation();
         search.editor.set(words.to_owned());
         self.overlay = Some(Overlay::Search(search));
         self.search(false);
@@ -151,7 +149,7 @@ impl Model {
             }
             KeyCode::Tab => {
                 let open = match self.open {
-                    Open::Talk(peer) => Some(peer),
+                    Open::Conversation(peer) => Some(peer),
                     _ => None,
                 };
                 search.peer = if search.peer.is_some() { None } else { open };
@@ -176,13 +174,10 @@ impl Model {
 
     /// Goes to a message, wherever it is.
     pub(super) fn jump(&mut self, peer: Onion, id: i64) {
-        if !self.talks.contains_key(&peer) {
+        if self.list.get(peer).is_none() {
             return self.warn("this conversation is not in the list any more");
         }
-        self.open(Open::Talk(peer));
-        if let Some(talk) = self.talk_mut() {
-            talk.loading = true;
-        }
-        self.ask(Ask::Page(peer, Place::Around(id)));
+        self.open(Open::Conversation(peer));
+        self.ask_page(Anchor::Around(id));
     }
 }

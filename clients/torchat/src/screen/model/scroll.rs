@@ -1,12 +1,9 @@
 //! What part of a conversation is on the screen: scrolling, paging, and what counts as seen.
 
-use super::{Ask, Focus, Link, Model, Place};
+use super::{Ask, Focus, Link, Model};
 use crate::screen::layout::{self, Row};
-use crate::screen::talk::{Bottom, Entry, Talk};
 use torchat_client::api::record::{Direction, MessageState};
-
-/// Pages are read when so many rows or fewer are left.
-const AHEAD: usize = 40;
+use torchat_client::timeline::{Anchor, Bottom, Entry, Timeline};
 
 impl Model {
     fn body(&self) -> (usize, usize) {
@@ -14,22 +11,22 @@ impl Model {
         (usize::from(body.width), usize::from(body.height))
     }
 
-    fn rows_of(&self, talk: &Talk, entry: &Entry, columns: usize) -> Vec<Row> {
-        layout::block(self, talk, entry, columns)
+    fn rows_of(&self, timeline: &Timeline, entry: &Entry, columns: usize) -> Vec<Row> {
+        layout::block(self, timeline, entry, columns)
     }
 
     /// The rows of messages on the screen, from top to bottom; fewer than fit if there are no more.
     pub(crate) fn visible(&self) -> Vec<Row> {
         let (columns, height) = self.body();
-        let Some(talk) = self.talk() else { return Vec::new() };
+        let Some(timeline) = self.timeline() else { return Vec::new() };
         let mut rows: Vec<Row> = Vec::new();
-        let mut hidden = talk.bottom.map_or(0, |bottom| bottom.hidden);
-        let mut entry = match talk.bottom {
-            Some(bottom) => talk.entry(bottom.id),
-            None => talk.before(None),
+        let mut hidden = timeline.window.bottom.map_or(0, |bottom| bottom.hidden);
+        let mut entry = match timeline.window.bottom {
+            Some(bottom) => timeline.window.entry(bottom.id),
+            None => timeline.window.before(None),
         };
         while let Some(here) = entry {
-            let block = self.rows_of(talk, here, columns);
+            let block = self.rows_of(timeline, here, columns);
             let shown = block.len().saturating_sub(hidden);
             hidden = 0;
             for row in block.into_iter().take(shown).rev() {
@@ -39,7 +36,7 @@ impl Model {
                 }
                 rows.push(row);
             }
-            entry = talk.before(Some(here.message.id));
+            entry = timeline.window.before(Some(here.message.id));
         }
         rows.reverse();
         rows
@@ -48,23 +45,23 @@ impl Model {
     /// Scrolls towards the past.
     pub(super) fn scroll_up(&mut self, rows: usize) {
         let (columns, height) = self.body();
-        let Some(talk) = self.talk() else { return };
+        let Some(timeline) = self.timeline() else { return };
         // Rows above the lower edge, as far as they matter.
         let mut above = 0;
-        let (mut id, hidden) = match talk.bottom {
+        let (mut id, hidden) = match timeline.window.bottom {
             Some(bottom) => (Some(bottom.id), bottom.hidden),
-            None => (talk.before(None).map(|entry| entry.message.id), 0),
+            None => (timeline.window.before(None).map(|entry| entry.message.id), 0),
         };
         let mut blocks = Vec::new();
-        while let Some(entry) = id.and_then(|id| talk.entry(id)) {
-            let all = self.rows_of(talk, entry, columns).len();
+        while let Some(entry) = id.and_then(|id| timeline.window.entry(id)) {
+            let all = self.rows_of(timeline, entry, columns).len();
             let seen = if blocks.is_empty() { all.saturating_sub(hidden) } else { all };
             blocks.push((entry.message.id, all, seen));
             above += seen;
             if above >= rows + height {
                 break;
             }
-            id = talk.before(Some(entry.message.id)).map(|entry| entry.message.id);
+            id = timeline.window.before(Some(entry.message.id)).map(|entry| entry.message.id);
         }
         // The first row of all may reach the upper edge, and no further.
         let mut steps = rows.min(above.saturating_sub(height));
@@ -74,8 +71,8 @@ impl Model {
         for (id, all, seen) in blocks {
             if steps < seen {
                 let bottom = Bottom { id, hidden: all - seen + steps };
-                if let Some(talk) = self.talk_mut() {
-                    talk.bottom = Some(bottom);
+                if let Some(timeline) = self.timeline_mut() {
+                    timeline.window.bottom = Some(bottom);
                 }
                 return;
             }
@@ -86,28 +83,28 @@ impl Model {
     /// Scrolls towards the present.
     pub(super) fn scroll_down(&mut self, rows: usize) {
         let (columns, _) = self.body();
-        let Some(talk) = self.talk() else { return };
-        let Some(Bottom { id, hidden }) = talk.bottom else { return };
+        let Some(timeline) = self.timeline() else { return };
+        let Some(Bottom { id, hidden }) = timeline.window.bottom else { return };
         let bottom = if rows <= hidden {
             Some(Bottom { id, hidden: hidden - rows })
         } else {
             let mut left = rows - hidden;
-            let mut next = talk.after(id);
+            let mut next = timeline.window.after(id);
             loop {
                 let Some(entry) = next else { break None };
-                let all = self.rows_of(talk, entry, columns).len();
+                let all = self.rows_of(timeline, entry, columns).len();
                 if left <= all {
                     break Some(Bottom { id: entry.message.id, hidden: all - left });
                 }
                 left -= all;
-                next = talk.after(entry.message.id);
+                next = timeline.window.after(entry.message.id);
             }
         };
-        let last = talk.before(None).map(|entry| entry.message.id);
-        let (more_after, end) = (talk.more_after, last.map(|id| Bottom { id, hidden: 0 }));
-        if let Some(talk) = self.talk_mut() {
+        let last = timeline.window.before(None).map(|entry| entry.message.id);
+        let (more_after, end) = (timeline.window.has_newer(), last.map(|id| Bottom { id, hidden: 0 }));
+        if let Some(timeline) = self.timeline_mut() {
             // At the very end it stays there when something comes, unless the window is not the end.
-            talk.bottom = match bottom {
+            timeline.window.bottom = match bottom {
                 Some(bottom) if Some(bottom) == end && !more_after => None,
                 None if more_after => end,
                 bottom => bottom,
@@ -117,11 +114,9 @@ impl Model {
 
     /// Goes to the oldest message.
     pub(super) fn go_to_start(&mut self) {
-        let Some(talk) = self.talk_mut() else { return };
-        let (peer, more) = (talk.peer(), talk.more_before);
-        if more {
-            talk.loading = true;
-            self.ask(Ask::Page(peer, Place::First));
+        let Some(timeline) = self.timeline_mut() else { return };
+        if timeline.window.has_older() {
+            self.ask_page(Anchor::Oldest);
         } else {
             self.scroll_up(usize::MAX / 4);
         }
@@ -129,24 +124,22 @@ impl Model {
 
     /// Goes to the newest message.
     pub(super) fn go_to_end(&mut self) {
-        let Some(talk) = self.talk_mut() else { return };
-        let (peer, more) = (talk.peer(), talk.more_after);
-        talk.bottom = None;
-        if more {
-            talk.loading = true;
-            self.ask(Ask::Page(peer, Place::Last));
+        let Some(timeline) = self.timeline_mut() else { return };
+        timeline.window.bottom = None;
+        if timeline.window.has_newer() {
+            self.ask_page(Anchor::Newest);
         }
     }
 
     /// Brings a message of the window to the middle of the screen.
     pub(super) fn show_message(&mut self, id: i64) {
         let (columns, height) = self.body();
-        let Some(talk) = self.talk() else { return };
-        let Some(entry) = talk.entry(id) else { return };
-        let rows = self.rows_of(talk, entry, columns).len();
+        let Some(timeline) = self.timeline() else { return };
+        let Some(entry) = timeline.window.entry(id) else { return };
+        let rows = self.rows_of(timeline, entry, columns).len();
         let below = height.saturating_sub(rows.min(height)) / 2;
-        if let Some(talk) = self.talk_mut() {
-            talk.bottom = Some(Bottom { id, hidden: rows.saturating_sub(height) });
+        if let Some(timeline) = self.timeline_mut() {
+            timeline.window.bottom = Some(Bottom { id, hidden: rows.saturating_sub(height) });
         }
         self.scroll_down(below);
         self.clamp();
@@ -159,19 +152,19 @@ impl Model {
             let visible = self.visible();
             let first = visible.first().map(|row| row.id);
             let count = visible.iter().filter(|row| row.id == id).count();
-            let Some(talk) = self.talk() else { return };
-            let all = talk.entry(id).map_or(0, |entry| self.rows_of(talk, entry, self.body().0).len());
+            let Some(timeline) = self.timeline() else { return };
+            let all = timeline.window.entry(id).map_or(0, |entry| self.rows_of(timeline, entry, self.body().0).len());
             if count >= all.min(height) {
                 return;
             }
             if first.is_some_and(|first| id <= first) {
-                if let Some(talk) = self.talk_mut() {
+                if let Some(timeline) = self.timeline_mut() {
                     // Its end at the lower edge, then down until its beginning is at the upper one.
-                    talk.bottom = Some(Bottom { id, hidden: all.saturating_sub(height) });
+                    timeline.window.bottom = Some(Bottom { id, hidden: all.saturating_sub(height) });
                 }
                 self.scroll_down(height.saturating_sub(all));
-            } else if let Some(talk) = self.talk_mut() {
-                talk.bottom = Some(Bottom { id, hidden: all.saturating_sub(height) });
+            } else if let Some(timeline) = self.timeline_mut() {
+                timeline.window.bottom = Some(Bottom { id, hidden: all.saturating_sub(height) });
                 self.scroll_down(0);
             }
             self.clamp();
@@ -189,40 +182,23 @@ impl Model {
 
     /// Reads the pages that are needed next.
     pub(super) fn load(&mut self) {
-        if self.link != Link::Up || !self.loaded {
+        if self.link != Link::Up || !self.list.is_loaded() {
             return;
         }
-        let Some(talk) = self.talk() else { return };
-        if talk.loading {
-            return;
+        let Some(timeline) = self.timeline() else { return };
+        let visible = self.visible();
+        let shown = visible.first().map(|row| row.id).zip(visible.last().map(|row| row.id));
+        let filled = visible.len() >= self.body().1;
+        if let Some(anchor) = timeline.window.wanted(shown, filled) {
+            self.ask_page(anchor);
         }
-        let peer = talk.peer();
-        let place = if !talk.loaded {
-            Some(Place::Last)
-        } else if let Some((first, last)) = talk.span() {
-            let visible = self.visible();
-            let (_, height) = self.body();
-            let top = visible.first().map_or(first, |row| row.id);
-            let bottom = visible.last().map_or(last, |row| row.id);
-            // Counted in messages, which have a row at least.
-            let older = talk.entries().range(first..top).take(AHEAD).count();
-            let newer = talk.entries().range(bottom + 1..).take(AHEAD).count();
-            if talk.more_before && (older < AHEAD || visible.len() < height) {
-                Some(Place::Before(first))
-            } else if talk.more_after && newer < AHEAD {
-                Some(Place::After(last))
-            } else {
-                None
-            }
-        } else {
-            None
-        };
-        if let Some(place) = place {
-            if let Some(talk) = self.talk_mut() {
-                talk.loading = true;
-            }
-            self.ask(Ask::Page(peer, place));
-        }
+    }
+
+    /// Asks for a page of the open conversation.
+    pub(super) fn ask_page(&mut self, anchor: Anchor) {
+        let Some(timeline) = self.timeline_mut() else { return };
+        let (peer, request) = (timeline.peer(), timeline.window.ask(anchor));
+        self.ask(Ask::Page(peer, request));
     }
 
     /// Tells the daemon what is on the screen and has the user's attention.
@@ -231,14 +207,16 @@ impl Model {
         if !shown || !self.attention || self.seeing || self.link != Link::Up {
             return;
         }
-        let Some(talk) = self.talk() else { return };
+        let Some(timeline) = self.timeline() else { return };
         let unread = |id: &i64| {
-            talk.entry(*id)
+            timeline
+                .window
+                .entry(*id)
                 .is_some_and(|entry| entry.message.dir == Direction::In && entry.message.state == MessageState::Unread)
         };
         let upto = self.visible().iter().map(|row| row.id).filter(unread).max();
-        let peer = talk.peer();
-        if let Some(upto) = upto.filter(|upto| *upto > talk.seen) {
+        let peer = timeline.peer();
+        if let Some(upto) = upto.filter(|upto| *upto > timeline.seen_upto()) {
             self.seeing = true;
             self.ask(Ask::Seen(peer, upto));
         }
@@ -246,13 +224,13 @@ impl Model {
 
     /// Chooses the message before or after the chosen one.
     pub(super) fn choose(&mut self, up: bool) {
-        let Some(talk) = self.talk() else { return };
+        let Some(timeline) = self.timeline() else { return };
         let next = match (self.focus, up) {
-            (Focus::Message(id), true) => talk.before(Some(id)).or(talk.entry(id)),
-            (Focus::Message(id), false) => talk.after(id),
+            (Focus::Message(id), true) => timeline.window.before(Some(id)).or(timeline.window.entry(id)),
+            (Focus::Message(id), false) => timeline.window.after(id),
             (_, true) => {
                 let lowest = self.visible().last().map(|row| row.id);
-                lowest.and_then(|id| talk.entry(id))
+                lowest.and_then(|id| timeline.window.entry(id))
             }
             (_, false) => None,
         };

@@ -3,10 +3,11 @@
 //! One message at a time is given to the daemon, so that they arrive in the order in which they were typed whatever
 //! happens between. Each has a key of its own, so that a repetition is the same message.
 
-use super::{Ask, Effect, Link, Model, Unsent};
+use super::{Ask, Effect, Link, Model};
 use crate::screen::editor::MOST_BYTES;
 use torchat_client::api::command::SendAnswer;
 use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::timeline::Unsent;
 
 /// After a refusal that passes by itself, in milliseconds.
 const RETRY: i64 = 5_000;
@@ -24,21 +25,21 @@ impl Model {
         self.sent += 1;
         let key = format!("{}-{}", self.session, self.sent);
         let at = self.now;
-        if let Some(talk) = self.talks.get_mut(&peer) {
-            talk.put_local(&key, &text, at);
-            talk.new_from = None;
+        if let Some(timeline) = self.list.get_mut(peer) {
+            timeline.window.put_pending(peer, &key, &text, at);
+            timeline.new_from = None;
         }
-        self.stored.unsent.push_back(Unsent { peer, text, key, at });
+        self.stored.drafts.send(Unsent { peer, text, key, at });
         self.save_soon();
         self.go_to_end();
     }
 
     /// Puts what is kept from before on the screen of its conversation.
     pub(super) fn show_unsent(&mut self) {
-        for unsent in &self.stored.unsent {
-            if let Some(talk) = self.talks.get_mut(&unsent.peer) {
-                talk.drop_local(&unsent.key);
-                talk.put_local(&unsent.key, &unsent.text, unsent.at);
+        for unsent in self.stored.drafts.unsent() {
+            if let Some(timeline) = self.list.get_mut(unsent.peer) {
+                timeline.window.take_pending(&unsent.key);
+                timeline.window.put_pending(unsent.peer, &unsent.key, &unsent.text, unsent.at);
             }
         }
     }
@@ -48,7 +49,7 @@ impl Model {
         if self.sending || self.link != Link::Up || self.retry_at.is_some() {
             return;
         }
-        if let Some(Unsent { peer, text, key, .. }) = self.stored.unsent.front().cloned() {
+        if let Some(Unsent { peer, text, key, .. }) = self.stored.drafts.unsent().front().cloned() {
             self.sending = true;
             self.ask(Ask::Send { peer, text, key });
         }
@@ -60,15 +61,14 @@ impl Model {
         let now = self.now;
         let queued = matches!(&outcome, Err(ApiClientError::Refused(error)) if error.queued.is_some());
         match outcome {
-            Ok(answer) => {
-                if let Some(talk) = self.talks.get_mut(&peer) {
-                    talk.accepted(key, answer.id, answer.mid, answer.state, now);
-                }
-            }
+            Ok(answer) => self.change_list(|list| {
+                list.accepted(peer, key, &answer, now);
+                Vec::new()
+            }),
             // Its event shows it.
             Err(_) if queued => {
-                if let Some(talk) = self.talks.get_mut(&peer) {
-                    talk.drop_local(key);
+                if let Some(timeline) = self.list.get_mut(peer) {
+                    timeline.window.take_pending(key);
                 }
             }
             Err(error) if error.is_passing() => {
@@ -80,45 +80,31 @@ impl Model {
                 return;
             }
             Err(error) => {
-                let local = self.talks.get_mut(&peer).and_then(|talk| talk.drop_local(key));
+                let local = self.list.get_mut(peer).and_then(|timeline| timeline.window.take_pending(key));
                 let text = local.map(|entry| entry.message.text);
                 self.give_back(peer, text);
                 self.warn(format!("not sent: {error}"));
             }
         }
-        self.stored.unsent.retain(|unsent| unsent.key != key);
+        self.stored.drafts.settle(key);
         self.save_soon();
-        self.sort();
     }
 
     /// Puts a text back where it can be changed.
     pub(super) fn give_back(&mut self, peer: Onion, text: Option<String>) {
         let Some(text) = text else { return };
-        if self.open == super::Open::Talk(peer) {
+        if self.open == super::Open::Conversation(peer) {
             if self.editor.text().is_empty() {
                 self.editor.set(text);
             }
-        } else {
-            self.stored.drafts.entry(peer.0.onion()).or_insert(text);
-        }
-    }
-
-    /// Under which the draft of what is open is kept.
-    pub(super) fn draft_key(&self) -> String {
-        match self.open {
-            super::Open::Talk(peer) => peer.0.onion(),
-            _ => String::new(),
+        } else if self.stored.drafts.draft(Some(peer)).is_empty() {
+            self.stored.drafts.keep(Some(peer), &text);
         }
     }
 
     /// Keeps what is in the input.
     pub(super) fn keep_draft(&mut self) {
-        let (key, text) = (self.draft_key(), self.editor.text().to_owned());
-        if text.is_empty() {
-            self.stored.drafts.remove(&key);
-        } else {
-            self.stored.drafts.insert(key, text);
-        }
+        self.stored.drafts.keep(self.conversation(), self.editor.text());
         self.save_soon();
     }
 

@@ -43,21 +43,31 @@ impl Model {
         if let Some(retry) = self.retry_at.filter(|_| self.link == Link::Up) {
             sooner(retry);
         }
-        let open = self.talk().map(|talk| talk.peer());
-        let listed = if layout::shows_list(self) { self.order.as_slice() } else { &[] };
+        let open = self.conversation();
+        let listed = if layout::shows_list(self) { self.list.order() } else { &[] };
         // Only the rows that can be on the screen.
         let rows = usize::from(self.size.1);
-        let from = self.list_at.saturating_sub(self.requests.len() + rows);
+        let from = self.list_at.saturating_sub(self.list.request_list().len() + rows);
         for peer in listed.iter().skip(from).take(2 * rows).copied().chain(open) {
-            let heard = self.talks.get(&peer).filter(|talk| !talk.contact.link).and_then(|talk| talk.heard_at);
+            let heard =
+                self.list.get(peer).filter(|timeline| !timeline.contact().link).and_then(|timeline| timeline.heard_at);
             if let Some(heard) = heard {
                 sooner(next_age(self.now, heard));
             }
         }
-        for next in [self.next_news(), self.next_reason(), self.next_told()].into_iter().flatten() {
+        let news = self.news.due().filter(|_| self.link == Link::Up);
+        for next in [news, self.next_reason(), self.next_told()].into_iter().flatten() {
             sooner(next);
         }
         at
+    }
+
+    /// When the reason why the last message waits is to be shown: of one that goes out at once, never.
+    fn next_reason(&self) -> Option<i64> {
+        let entries = self.timeline()?.window.entries();
+        let waiting = entries.values().rev().take(50).find(|entry| entry.is_under_way())?;
+        let at = waiting.at + layout::REASON_AFTER + 1;
+        (at > self.now).then_some(at)
     }
 
     /// Does what is due.

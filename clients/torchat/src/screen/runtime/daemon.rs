@@ -1,12 +1,11 @@
-//! The threads that talk to the daemon.
+//! The threads that timeline to the daemon.
 //!
 //! One hands its events on. Three ask it: one for what changes something, in order; one for what only reads, so that a long
 //! search holds no message up; and one waits for news.
 
 use super::{Wake, export, locate};
 use crate::daemon::{Place, PlaceError, STOP};
-use crate::screen::model::{Answer, Ask, Decision, Input, Past, Place as Page};
-use crate::screen::talk::millis;
+use crate::screen::model::{Answer, Ask, Decision, Input, Past};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -14,13 +13,10 @@ use torchat_client::api::command::{self, From, Place as Begin, Subscribe};
 use torchat_client::api::event::Filter;
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::timeline::{Anchor, News, millis};
 
 /// Messages of a page.
 const PAGE: u32 = 100;
-/// How long the daemon may have no news, in seconds.
-const NEWS_WAIT_S: u32 = 300;
-/// And how long its answer may take.
-const NEWS_LIMIT: Duration = Duration::from_secs(NEWS_WAIT_S as u64 + 30);
 /// What a search finds at a time.
 const FOUND: u32 = 50;
 
@@ -80,7 +76,7 @@ impl Daemon {
         let thread = match ask {
             Ask::News { .. } => &self.news,
             Ask::Conversations { .. }
-            | Ask::Requests
+            | Ask::Requests(_)
             | Ask::Status
             | Ask::Page(..)
             | Ask::Locate(..)
@@ -144,14 +140,11 @@ fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<
 
 fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
-        Ask::Conversations { .. } => Answer::Conversations(handle.conversations()?),
-        Ask::Requests => Answer::Requests(handle.call(&command::Requests {})?.requests),
+        Ask::Conversations(_) => Answer::Conversations(handle.conversations()?),
+        Ask::Requests(_) => Answer::Requests(handle.call(&command::Requests {})?.requests),
         Ask::Status => Answer::Status(handle.call(&command::Status::default())?),
-        Ask::News { version } => {
-            let wait = version.map(|_| NEWS_WAIT_S);
-            Answer::Status(handle.call_within(&command::Status { version: *version, wait }, NEWS_LIMIT)?)
-        }
-        Ask::Page(peer, place) => page(handle, *peer, *place)?,
+        Ask::News { version } => Answer::Status(handle.call_within(&News::question(*version), News::patience())?),
+        Ask::Page(peer, request) => page(handle, *peer, request.anchor)?,
         Ask::Locate(peer, past) => Answer::Located(located(handle, *peer, *past)?),
         Ask::Search { text, peer, before } => {
             let search = command::Search { text: text.clone(), peer: *peer, before: *before, limit: Some(FOUND) };
@@ -204,19 +197,10 @@ fn decide(handle: &Handle, decision: Decision, peer: Onion) -> Result<(), ApiCli
     }
 }
 
-fn page(handle: &Handle, peer: Onion, place: Page) -> Result<Answer, ApiClientError> {
-    let history = |before, after, limit| handle.call(&command::History { peer, before, after, limit: Some(limit) });
-    Ok(match place {
-        Page::Last => Answer::Page(history(None, None, PAGE)?, None),
-        Page::First => Answer::Page(history(None, Some(0), PAGE)?, None),
-        Page::Before(id) => Answer::Page(history(Some(id), None, PAGE)?, None),
-        Page::After(id) => Answer::Page(history(None, Some(id), PAGE)?, None),
-        Page::One(id) => Answer::Page(history(None, Some(id - 1), 1)?, None),
-        Page::Around(id) => {
-            let until = history(Some(id + 1), None, PAGE / 2)?;
-            Answer::Page(until, Some(history(None, Some(id), PAGE / 2)?))
-        }
-    })
+fn page(handle: &Handle, peer: Onion, anchor: Anchor) -> Result<Answer, ApiClientError> {
+    let (first, second) = anchor.commands(peer, PAGE);
+    let first = handle.call(&first)?;
+    Ok(Answer::Page(first, second.map(|second| handle.call(&second)).transpose()?))
 }
 
 fn located(handle: &Handle, peer: Onion, past: Past) -> Result<Option<i64>, ApiClientError> {

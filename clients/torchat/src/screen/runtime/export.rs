@@ -1,6 +1,5 @@
 //! A conversation as a file.
 
-use crate::screen::talk::millis;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,6 +9,7 @@ use torchat_client::api::command;
 use torchat_client::api::events::Handle;
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::show;
+use torchat_client::timeline::millis;
 
 /// Messages of a page.
 const PAGE: u32 = 500;

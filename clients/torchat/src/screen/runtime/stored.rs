@@ -1,10 +1,10 @@
 //! The file that outlives the program: drafts, and what the daemon has not got yet.
 
-use crate::screen::model::{Stored, Unsent};
-use std::collections::VecDeque;
+use crate::screen::model::Stored;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use torchat_client::timeline::Drafts;
 use torchat_protocol::home;
 
 /// `$XDG_STATE_HOME/torchat/drafts.json`, else `~/.local/state/torchat/drafts.json`. Only its user can read it.
@@ -67,23 +67,8 @@ fn understood(path: &Path) -> Option<Stored> {
 
 /// What `ours` has changed since `base`, done to `theirs`.
 fn merge(base: &Stored, ours: &Stored, theirs: Stored) -> Stored {
-    let Stored { mut drafts, mut unsent, notify } = theirs;
-    for peer in base.drafts.keys().chain(ours.drafts.keys()) {
-        match (base.drafts.get(peer), ours.drafts.get(peer)) {
-            (before, now) if before == now => {}
-            (_, Some(now)) => drop(drafts.insert(peer.clone(), now.clone())),
-            (_, None) => drop(drafts.remove(peer)),
-        }
-    }
-    let known = |list: &VecDeque<Unsent>, key: &str| list.iter().any(|unsent| unsent.key == key);
-    // What the daemon has got from here is gone; what it has not got is there once, in order.
-    unsent.retain(|unsent| !known(&base.unsent, &unsent.key) || known(&ours.unsent, &unsent.key));
-    for new in &ours.unsent {
-        if !known(&unsent, &new.key) && !known(&base.unsent, &new.key) {
-            unsent.push_back(new.clone());
-        }
-    }
-    Stored { drafts, unsent, notify: if ours.notify == base.notify { notify } else { ours.notify } }
+    let drafts = Drafts::merge(&base.drafts, &ours.drafts, theirs.drafts);
+    Stored { drafts, notify: if ours.notify == base.notify { theirs.notify } else { ours.notify } }
 }
 
 fn private(path: &Path) -> io::Result<std::fs::File> {
@@ -95,20 +80,29 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use torchat_client::api::Onion;
+    use torchat_client::timeline::Unsent;
+    use torchat_protocol::id::PeerId;
+
+    const ANN: u8 = 2;
+    const BOB: u8 = 3;
+    const CARL: u8 = 4;
 
     fn file(dir: &Path) -> File {
         File { path: Some(dir.join("a/torchat/drafts.json")), base: Stored::default() }
     }
 
-    fn draft(stored: &mut Stored, peer: &str, text: &str) {
-        stored.drafts.insert(peer.into(), text.into());
+    fn draft(stored: &mut Stored, peer: u8, text: &str) {
+        stored.drafts.keep(Some(onion(peer)), text);
+    }
+
+    fn onion(begin: u8) -> Onion {
+        let key = |last| PeerId::from_key(std::array::from_fn(|at| if at == 31 { last } else { begin })).ok();
+        (0..=0x7f).find_map(key).map(Onion).unwrap()
     }
 
     fn unsent(stored: &mut Stored, key: &str) {
-        let peer = torchat_client::api::Onion(
-            (0..=u8::MAX).find_map(|n| torchat_protocol::id::PeerId::from_key([n; 32]).ok()).unwrap(),
-        );
-        stored.unsent.push_back(Unsent { peer, text: key.into(), key: key.into(), at: 0 });
+        stored.drafts.send(Unsent { peer: onion(1), text: key.into(), key: key.into(), at: 0 });
     }
 
     #[test]
@@ -117,7 +111,7 @@ mod tests {
         let mut file = file(dir.path());
         assert_eq!(file.read(), Stored::default());
         let mut stored = Stored::default();
-        draft(&mut stored, "x", "half a sent");
+        draft(&mut stored, 7, "half a sent");
         file.write(&stored).unwrap();
         file.write(&stored).unwrap();
         assert_eq!(file.read(), stored);
@@ -135,30 +129,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut one, mut two) = (file(dir.path()), file(dir.path()));
         let mut first = one.read();
-        draft(&mut first, "ann", "to ann");
-        draft(&mut first, "bob", "to bob");
+        draft(&mut first, ANN, "to ann");
+        draft(&mut first, BOB, "to bob");
         unsent(&mut first, "1-1");
         one.write(&first).unwrap();
         // The other one begins with them, finishes one, and begins another.
         let mut second = two.read();
         assert_eq!(second, first);
-        second.drafts.remove("bob");
-        draft(&mut second, "carl", "to carl");
+        draft(&mut second, BOB, "");
+        draft(&mut second, CARL, "to carl");
         unsent(&mut second, "2-1");
         // Meanwhile the first goes on, and its message is with the daemon.
-        draft(&mut first, "ann", "to ann, more");
-        first.unsent.clear();
+        draft(&mut first, ANN, "to ann, more");
+        first.drafts.settle("1-1");
         unsent(&mut first, "1-2");
         one.write(&first).unwrap();
         two.write(&second).unwrap();
         let both = file(dir.path()).read();
-        let drafts: Vec<_> = both.drafts.iter().map(|(peer, text)| (peer.as_str(), text.as_str())).collect();
-        assert_eq!(drafts, [("ann", "to ann, more"), ("carl", "to carl")]);
-        let keys: Vec<_> = both.unsent.iter().map(|unsent| unsent.key.as_str()).collect();
+        let drafts = [ANN, BOB, CARL].map(|peer| both.drafts.draft(Some(onion(peer))));
+        assert_eq!(drafts, ["to ann, more", "", "to carl"]);
+        let keys: Vec<_> = both.drafts.unsent().iter().map(|unsent| unsent.key.as_str()).collect();
         assert_eq!(keys, ["1-2", "2-1"]);
         // What the first did not change is not written back by it.
-        first.unsent.clear();
+        first.drafts.settle("1-2");
         one.write(&first).unwrap();
-        assert_eq!(file(dir.path()).read().unsent.len(), 1);
+        assert_eq!(file(dir.path()).read().drafts.unsent().len(), 1);
     }
 }

@@ -211,7 +211,7 @@ fn conversation() -> Frames {
     a.see("日本語");
     a.keys("Thanks! See you on Tues");
     a.later(60);
-    a.until("a link", |play| play.model.talks.values().all(|talk| talk.contact.link && talk.unread() == 0));
+    a.until("a link", |play| play.model.list.timelines().all(|known| known.contact().link && known.unread() == 0));
     let conversation = a.frame();
 
     drop(b);

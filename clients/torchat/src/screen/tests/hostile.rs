@@ -75,7 +75,7 @@ fn with_message(size: (u16, u16), text: &str) -> Play {
     if play.model.focus == crate::screen::model::Focus::List {
         play.key(KeyCode::Enter);
     }
-    play.page(Place::Last, vec![message(1, onion(2), Direction::In, MessageState::Read, NOW, text)], false);
+    play.page(Anchor::Newest, vec![message(1, onion(2), Direction::In, MessageState::Read, NOW, text)], false);
     play
 }
 

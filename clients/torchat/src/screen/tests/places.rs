@@ -23,7 +23,7 @@ fn history_goes_to_a_day_or_so_many_back() {
     // The day begins where the user is; here that is UTC.
     let ask = play.asked(|ask| *ask == Ask::Locate(onion(2), Past::Since(1_795_132_800_000)));
     play.answer(ask, Answer::Located(Some(4)));
-    let ask = play.asked(|ask| *ask == Ask::Page(onion(2), Place::Around(4)));
+    let ask = play.asked(|ask| is_page(ask, 2, Anchor::Around(4)));
     play.answer(ask, Answer::Page(MessagesAnswer { messages: talk()[..4].to_vec(), more: false }, None));
     assert_eq!(play.model.focus, crate::screen::model::Focus::Message(4));
     play.keys("/history 250\n");
@@ -31,7 +31,7 @@ fn history_goes_to_a_day_or_so_many_back() {
     // Meanwhile the user is somewhere else, and is left there.
     play.keys(&format!("/peer {}\n", onion(3).0.onion()));
     play.answer(ask, Answer::Located(Some(1)));
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
     play.keys("/history 2026-11-22\n");
     let ask = play.asked(|ask| matches!(ask, Ask::Locate(_, Past::Since(_))));
     play.answer(ask, Answer::Located(None));
@@ -56,22 +56,22 @@ fn peer_goes_to_whom_it_names_and_nowhere_else() {
     for none in ["Zoe", "zoe", zoe.get(..8).unwrap()] {
         play.keys(&format!("/peer {none}\n"));
         play.see("is neither a contact's name nor");
-        assert_eq!(play.model.open, Open::Talk(onion(2)));
+        assert_eq!(play.model.open, Open::Conversation(onion(2)));
     }
     // A contact's own name is no better: the next one may choose it too. The beginning of its onion is.
     play.keys("/peer bob\n");
-    assert_eq!(play.model.open, Open::Talk(onion(2)));
+    assert_eq!(play.model.open, Open::Conversation(onion(2)));
     play.keys(&format!("/peer {}\n", onion(3).0.onion().get(..4).unwrap()));
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
     play.keys("/peer ann\n");
-    assert_eq!(play.model.open, Open::Talk(onion(2)));
+    assert_eq!(play.model.open, Open::Conversation(onion(2)));
     play.keys(&format!("/peer {zoe}\n"));
     assert_eq!(play.model.open, Open::Request(onion(9)));
     play.keys(&format!("/peer {}\n", onion(4).0.onion()));
-    assert_eq!(play.model.open, Open::Talk(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(onion(4)));
     play.keys(&format!("/peer {}\n", onion(8).0.onion()));
     play.see("nobody here has this onion: /add it");
-    assert_eq!(play.model.open, Open::Talk(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(onion(4)));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_flood_rings_once_a_second_and_what_is_on_the_screen_never() {
 fn while_tor_starts_it_is_told_and_does_not_ask() {
     let mut play = Play::new((80, 24));
     play.connect(false);
-    let ask = play.asked(|ask| matches!(ask, Ask::Requests));
+    let ask = play.asked(|ask| matches!(ask, Ask::Requests(_)));
     play.answer(ask, Answer::Requests(vec![]));
     let ask = play.asked(|ask| matches!(ask, Ask::Conversations { .. }));
     play.answer(ask, Answer::Conversations(vec![]));

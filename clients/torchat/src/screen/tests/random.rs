@@ -121,21 +121,21 @@ fn answer(ask: &Ask) -> Answer {
     match ask {
         Ask::Locate(..) => Answer::Located(Some(500)),
         Ask::Conversations { .. } => Answer::Conversations(people()),
-        Ask::Requests => Answer::Requests(vec![]),
+        Ask::Requests(_) => Answer::Requests(vec![]),
         Ask::Status | Ask::News { .. } => {
             // Of another version, which tells nothing that is known here.
             let status = serde_json::from_value(serde_json::json!({"a": [1]})).unwrap();
             Answer::Status(StatusAnswer { version: 1, sentence: "fine".into(), status })
         }
-        Ask::Page(peer, place) => {
+        Ask::Page(peer, request) => {
             let page = |range| history(*peer, range);
-            match *place {
-                Place::Last => Answer::Page(page(201..301), None),
-                Place::First => Answer::Page(MessagesAnswer { more: true, ..page(1..101) }, None),
-                Place::Before(id) => Answer::Page(page(id - 100..id), None),
-                Place::After(id) => Answer::Page(MessagesAnswer { more: id < 200, ..page(id + 1..id + 101) }, None),
-                Place::One(id) => Answer::Page(page(id..id + 1), None),
-                Place::Around(id) => {
+            match request.anchor {
+                Anchor::Newest => Answer::Page(page(201..301), None),
+                Anchor::Oldest => Answer::Page(MessagesAnswer { more: true, ..page(1..101) }, None),
+                Anchor::Before(id) => Answer::Page(page(id - 100..id), None),
+                Anchor::After(id) => Answer::Page(MessagesAnswer { more: id < 200, ..page(id + 1..id + 101) }, None),
+                Anchor::One(id) => Answer::Page(page(id..id + 1), None),
+                Anchor::Around(id) => {
                     let behind = MessagesAnswer { more: id < 250, ..page(id + 1..id + 51) };
                     Answer::Page(page(id - 49..id + 1), Some(behind))
                 }

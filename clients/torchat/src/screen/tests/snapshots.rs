@@ -221,7 +221,7 @@ fn new_messages_below_what_is_read() {
                 message(id, ann, Direction::In, MessageState::Read, NOW - (200 - id) * 60_000, &format!("number {id}"))
             })
             .collect();
-        play.page(Place::Last, many, true);
+        play.page(Anchor::Newest, many, true);
         play.key(KeyCode::PageUp);
         let text = "something new";
         play.event(What::Received { message: message(101, ann, Direction::In, MessageState::Unread, NOW, text) });
@@ -245,7 +245,7 @@ fn a_day_that_was_gone_to() {
         play.keys("/history 2026-11-21\n");
         let ask = play.asked(|ask| matches!(ask, Ask::Locate(..)));
         play.answer(ask, Answer::Located(Some(4)));
-        let ask = play.asked(|ask| matches!(ask, Ask::Page(_, Place::Around(4))));
+        let ask = play.asked(|ask| is_page(ask, 2, Anchor::Around(4)));
         let (until, behind) = talk().into_iter().partition(|message| message.id <= 4);
         let page = |messages| MessagesAnswer { messages, more: false };
         play.answer(ask, Answer::Page(page(until), Some(page(behind))));

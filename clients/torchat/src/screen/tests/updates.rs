@@ -1,11 +1,12 @@
 //! What inputs lead to.
 
 use super::*;
-use crate::screen::model::{Confirm, Decision, Focus, Item, Notify, Open, Overlay};
+use crate::screen::model::{Confirm, Decision, Focus, Notify, Open, Overlay};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use torchat_client::api::command::{SearchAnswer, SendAnswer};
 use torchat_client::api::event::MessageRef;
 use torchat_client::api::{ApiClientError, ApiError, Code};
+use torchat_client::timeline::Item;
 
 fn reference(id: i64, peer: u8) -> MessageRef {
     let message = message(id, onion(peer), Direction::In, MessageState::Read, 0, "");
@@ -17,7 +18,7 @@ fn received(id: i64, peer: u8, text: &str) -> What {
 }
 
 fn unread(play: &Play, peer: u8) -> u64 {
-    play.model.talks[&onion(peer)].unread()
+    play.timeline(peer).unread()
 }
 
 fn sent(id: i64) -> Answer {
@@ -63,7 +64,7 @@ fn messages_go_out_one_by_one_in_the_order_in_which_they_were_typed() {
     play.answer(ask, sent(41));
     play.event(What::Delivered(reference(40, 2)));
     play.see("✓✓ uno");
-    assert!(play.model.stored.unsent.is_empty());
+    assert!(play.model.stored.drafts.unsent().is_empty());
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn a_refused_message_comes_back_into_the_input() {
     play.input(Input::Answer(ask, Err(error)));
     play.see("> too much");
     play.see("not sent: too many messages wait");
-    assert!(play.model.stored.unsent.is_empty());
+    assert!(play.model.stored.drafts.unsent().is_empty());
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn what_was_not_given_to_the_daemon_outlives_the_program() {
     let stored: Stored = serde_json::from_str(&serde_json::to_string(&stored.unwrap()).unwrap()).unwrap();
     let mut again = Play::with((80, 24), Theme::Dark, stored);
     again.start(people(), vec![]);
-    again.page(Place::Last, talk(), false);
+    again.page(Anchor::Newest, talk(), false);
     again.see("for later");
     again.see("> not finished");
     assert_eq!(sending(&mut again).1, "for later");
@@ -102,7 +103,7 @@ fn drafts_belong_to_their_conversations() {
     let mut play = talking((80, 24));
     play.keys("to ann");
     play.with_key(KeyCode::Down, KeyModifiers::ALT);
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
     assert_eq!(play.model.editor.text(), "");
     play.keys("to bob");
     play.with_key(KeyCode::Up, KeyModifiers::ALT);
@@ -149,7 +150,7 @@ fn another_client_reads_and_this_one_agrees() {
         message: message(61, onion(2), Direction::Out, MessageState::Queued, NOW, "from the phone"),
     });
     play.see("from the phone");
-    assert_eq!(play.model.order[0], onion(2));
+    assert_eq!(play.model.list.order()[0], onion(2));
 }
 
 #[test]
@@ -163,14 +164,14 @@ fn the_past_is_read_page_by_page_and_the_place_stays() {
             })
             .collect()
     };
-    play.page(Place::Last, page(901..=1000), true);
+    play.page(Anchor::Newest, page(901..=1000), true);
     play.see("no. 1000.");
     for before in [901, 801, 701, 601, 501, 401, 301, 201, 101] {
-        while !play.effects.iter().any(|effect| *effect == Effect::Ask(Ask::Page(onion(2), Place::Before(before)))) {
+        while !play.wants(2, Anchor::Before(before)) {
             play.key(KeyCode::PageUp);
         }
         let top = play.text();
-        play.page(Place::Before(before), page(before - 100..=before - 1), before > 101);
+        play.page(Anchor::Before(before), page(before - 100..=before - 1), before > 101);
         assert_eq!(play.text(), top);
     }
     play.with_key(KeyCode::Home, KeyModifiers::CONTROL);
@@ -195,30 +196,29 @@ fn memory_is_bounded_and_both_ends_can_be_reached_again() {
             .map(|id| message(id, onion(2), Direction::In, MessageState::Read, NOW, &format!("no. {id}.")))
             .collect()
     };
-    play.page(Place::Last, page(4901, 5000), true);
+    play.page(Anchor::Newest, page(4901, 5000), true);
     let mut first = 4901;
     while first > 1 {
-        while !play.effects.iter().any(|effect| *effect == Effect::Ask(Ask::Page(onion(2), Place::Before(first)))) {
+        while !play.wants(2, Anchor::Before(first)) {
             play.key(KeyCode::PageUp);
         }
-        play.page(Place::Before(first), page(first - 100, first - 1), first > 101);
+        play.page(Anchor::Before(first), page(first - 100, first - 1), first > 101);
         first -= 100;
-        assert!(play.model.talks[&onion(2)].entries().len() <= 1_500);
+        assert!(play.timeline(2).window.entries().len() <= 1_500);
     }
     play.with_key(KeyCode::Home, KeyModifiers::CONTROL);
     play.see("no. 1.");
-    assert!(play.model.talks[&onion(2)].more_after);
+    assert!(play.timeline(2).window.has_newer());
     for _ in 0..200 {
-        if let Some((_, last)) = play.model.talks[&onion(2)].span() {
-            let wanted = Effect::Ask(Ask::Page(onion(2), Place::After(last)));
-            if play.effects.contains(&wanted) {
-                play.page(Place::After(last), page(last + 1, last + 100), last + 100 < 5000);
+        if let Some((_, last)) = play.timeline(2).window.span() {
+            if play.wants(2, Anchor::After(last)) {
+                play.page(Anchor::After(last), page(last + 1, last + 100), last + 100 < 5000);
             }
         }
         play.key(KeyCode::PageDown);
     }
     play.with_key(KeyCode::End, KeyModifiers::CONTROL);
-    play.page(Place::Last, page(4901, 5000), true);
+    play.page(Anchor::Newest, page(4901, 5000), true);
     play.see("no. 5000.");
 }
 
@@ -233,8 +233,8 @@ fn a_found_message_is_jumped_to() {
     play.answer(ask, Answer::Found(SearchAnswer { messages: vec![far(12), far(7)], more: false, complete: true }));
     play.key(KeyCode::Down);
     play.keys("\n");
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
-    let ask = play.asked(|ask| *ask == Ask::Page(onion(3), Place::Around(7)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    let ask = play.asked(|ask| is_page(ask, 3, Anchor::Around(7)));
     let before = MessagesAnswer { messages: (1..=7).map(far).collect(), more: true };
     let behind = MessagesAnswer { messages: (8..=40).map(far).collect(), more: true };
     play.answer(ask, Answer::Page(before, Some(behind)));
@@ -259,7 +259,7 @@ fn what_is_not_delivered_can_be_taken_back() {
     play.keys("oh no\n/cancel\n");
     play.see("taken back");
     play.see_not("oh no");
-    assert!(play.model.stored.unsent.is_empty());
+    assert!(play.model.stored.drafts.unsent().is_empty());
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn commands_ask_the_daemon_or_the_user() {
     play.keys("/rename Anna Lee\n");
     play.asked(|ask| *ask == Ask::Rename(onion(2), "Anna Lee".into()));
     play.keys(&format!("/peer {}\n", onion(4).0.onion()));
-    assert_eq!(play.model.open, Open::Talk(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(onion(4)));
     play.keys("/peer nobody\n");
     play.see("\"nobody\" is neither a contact's name nor");
     play.keys("/frobnicate\n");
@@ -330,7 +330,7 @@ fn requests_stand_on_top_and_are_decided() {
     let mut play = talking((80, 24));
     let stranger = onion(9);
     play.event(What::Request { peer: stranger, nick: "Zoe".into(), text: "hi".into() });
-    assert_eq!(play.model.items()[0], Item::Request(stranger));
+    assert_eq!(play.model.list.items()[0], Item::Request(stranger));
     play.key(KeyCode::Tab);
     play.key(KeyCode::Home);
     play.key(KeyCode::Enter);
@@ -340,25 +340,25 @@ fn requests_stand_on_top_and_are_decided() {
     play.event(What::RequestGone { peer: stranger });
     play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
     play.answer(ask, Answer::Done);
-    assert_eq!(play.model.open, Open::Talk(stranger));
-    assert!(play.model.requests.is_empty());
+    assert_eq!(play.model.open, Open::Conversation(stranger));
+    assert!(play.model.list.request_list().is_empty());
 }
 
 #[test]
 fn a_name_that_reads_like_another_is_marked() {
     let mut play = talking((80, 24));
     play.event(What::Contact { contact: contact(8, None, Some("b\u{43e}b")) });
-    assert!(play.model.talks[&onion(8)].lookalike && play.model.talks[&onion(3)].lookalike);
+    assert!(play.timeline(8).is_lookalike() && play.timeline(3).is_lookalike());
     // What the user chose is not.
     play.event(What::Contact { contact: contact(7, None, Some("Ann")) });
-    assert!(play.model.talks[&onion(7)].lookalike && !play.model.talks[&onion(2)].lookalike);
+    assert!(play.timeline(7).is_lookalike() && !play.timeline(2).is_lookalike());
     play.see("≈");
 }
 
 #[test]
 fn time_alone_draws_no_more_than_once_a_second() {
     let mut play = talking((80, 24));
-    let bob = play.model.talks[&onion(3)].heard_at.unwrap();
+    let bob = play.timeline(3).heard_at.unwrap();
     for _ in 0..500 {
         let Some(next) = play.model.wake_at() else { break };
         assert!(next > play.now, "{next} {}", play.now);
@@ -404,9 +404,9 @@ fn the_mouse_scrolls_opens_and_chooses() {
     assert_eq!(play.model.focus, Focus::Message(9));
     play.input(Input::Mouse(mouse(MouseEventKind::ScrollUp, 40, 10)));
     play.input(Input::Mouse(mouse(MouseEventKind::Down(MouseButton::Left), 3, 1)));
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
     play.input(Input::Mouse(mouse(MouseEventKind::Down(MouseButton::Left), 3, 19)));
-    assert_eq!(play.model.open, Open::Talk(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(onion(3)));
 }
 
 #[test]
@@ -416,7 +416,7 @@ fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
     // The page was read before these; its answer comes after them.
     play.event(received(31, 2, "in between"));
     play.event(What::Delivered(reference(9, 2)));
-    play.page(Place::Last, talk(), false);
+    play.page(Anchor::Newest, talk(), false);
     play.see("in between");
     play.see("✓✓ see you at eight");
     // The same with the list.
@@ -425,7 +425,7 @@ fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
     let ask = play.asked(|ask| matches!(ask, Ask::Conversations { .. }));
     play.answer(ask, Answer::Conversations(people()));
     assert_eq!(unread(&play, 3), 3);
-    assert_eq!(play.model.order[0], onion(3));
+    assert_eq!(play.model.list.order()[0], onion(3));
 }
 
 fn reasons(version: u64, reasons: serde_json::Value) -> Answer {

@@ -2,13 +2,14 @@
 
 use super::put;
 use crate::screen::layout;
-use crate::screen::model::{Focus, Link, Model, Open, Tor};
+use crate::screen::model::{Focus, Link, Model, Open};
 use crate::screen::qr;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{width, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use torchat_client::show;
+use torchat_client::timeline::Tor;
 
 /// Draws what is open.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -16,7 +17,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         return;
     }
     match model.open {
-        Open::Talk(peer) if model.talks.contains_key(&peer) => messages(model, buffer, area),
+        Open::Conversation(peer) if model.list.get(peer).is_some() => messages(model, buffer, area),
         Open::Request(peer) => request(model, peer, buffer, area),
         _ if model.is_first_run() => first_run(model, buffer, area),
         _ => nothing(model, buffer, area),
@@ -49,21 +50,21 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
             }
         }
     }
-    let Some(talk) = model.talk() else { return };
+    let Some(timeline) = model.timeline() else { return };
     if rows.is_empty() {
-        let text = if talk.loaded { "Nothing was said yet." } else { "..." };
+        let text = if timeline.window.is_loaded() { "Nothing was said yet." } else { "..." };
         put(model, buffer, area, from.saturating_sub(1), 2, text, Role::Dim);
-    } else if from > 0 && talk.more_before {
+    } else if from > 0 && timeline.window.has_older() {
         put(model, buffer, area, from - 1, 2, "...", Role::Dim);
     }
-    if talk.bottom.is_some() && !talk.entries().is_empty() {
+    if timeline.window.bottom.is_some() && !timeline.window.entries().is_empty() {
         let text = " ↓ Alt+End ";
         put(model, buffer, area, usize::from(area.height) - 1, columns.saturating_sub(width(text)), text, Role::Bar);
     }
 }
 
 fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer, area: Rect) {
-    let Some(request) = model.requests.iter().find(|request| request.peer == peer) else { return };
+    let Some(request) = model.list.request(peer) else { return };
     let columns = usize::from(area.width).saturating_sub(4);
     let height = usize::from(area.height);
     let part = |text: &str, role: Role| wrap(text, columns).into_iter().map(move |row| (row, role)).collect::<Vec<_>>();
@@ -77,7 +78,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
         "asks to become a contact; so it calls itself."
     };
     lines.extend(part(how, Role::Text));
-    if let Some(like) = model.looks_like_whom(peer, &request.nick) {
+    if let Some(like) = model.list.looks_like(peer, &request.nick).map(|like| like.name(20)) {
         lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
     }
     if roomy {
@@ -172,8 +173,8 @@ fn nothing(model: &Model, buffer: &mut Buffer, area: Rect) {
         Link::Gone(reason) => {
             format!("torchatd is away; it is looked for all the time, and /start starts it.\n\n{reason}")
         }
-        Link::Refused(reason) => format!("torchatd does not want to talk with this program.\n\n{reason}"),
-        Link::Up if model.loaded => "Choose a conversation: Tab, then Enter.".to_owned(),
+        Link::Refused(reason) => format!("torchatd does not want to timeline with this program.\n\n{reason}"),
+        Link::Up if model.list.is_loaded() => "Choose a conversation: Tab, then Enter.".to_owned(),
         Link::Up => "...".to_owned(),
     };
     for (n, row) in wrap(&text, columns).iter().enumerate() {

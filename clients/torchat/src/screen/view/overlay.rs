@@ -4,13 +4,13 @@ use super::put;
 use crate::screen::layout;
 use crate::screen::model::{COMMANDS, Confirm, KEYS, Model, Overlay, Search};
 use crate::screen::qr;
-use crate::screen::talk::millis;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{cut, fill, width, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::Direction;
 use torchat_client::show;
+use torchat_client::timeline::millis;
 
 /// The prompt of the search.
 const SEARCH: &str = " / ";

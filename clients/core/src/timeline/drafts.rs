@@ -1,0 +1,93 @@
+//! What was typed and is not with the daemon: drafts, and messages that it has not got yet.
+//!
+//! A draft belongs to a conversation, a message that was sent off to its `client_id`: sent again with the same one, it is
+//! one message. Messages are given to the daemon one at a time, so that they arrive in the order in which they were typed
+//! whatever happens between.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use torchat_protocol::control::api::Onion;
+
+/// What outlives the program. It has no file and no bound of its own: it is what the user has typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drafts {
+    /// By [`Drafts::key`].
+    #[serde(default, rename = "drafts")]
+    texts: BTreeMap<String, String>,
+    #[serde(default)]
+    unsent: VecDeque<Unsent>,
+}
+
+/// A message that the daemon has not got yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsent {
+    /// For whom.
+    pub peer: Onion,
+    /// The text.
+    pub text: String,
+    /// Its `client_id`.
+    pub key: String,
+    /// When it was typed, in milliseconds since 1970.
+    pub at: i64,
+}
+
+impl Drafts {
+    /// Under which the draft of a conversation is kept; of none, what was typed when none was open.
+    fn key(conversation: Option<Onion>) -> String {
+        conversation.map(|peer| peer.0.onion()).unwrap_or_default()
+    }
+
+    /// A conversation's draft; empty if there is none.
+    #[must_use]
+    pub fn draft(&self, conversation: Option<Onion>) -> &str {
+        self.texts.get(&Self::key(conversation)).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Keeps a conversation's draft; an empty one is none.
+    pub fn keep(&mut self, conversation: Option<Onion>, text: &str) {
+        let key = Self::key(conversation);
+        if text.is_empty() {
+            self.texts.remove(&key);
+        } else {
+            self.texts.insert(key, text.to_owned());
+        }
+    }
+
+    /// What the daemon has not got, in order.
+    #[must_use]
+    pub fn unsent(&self) -> &VecDeque<Unsent> {
+        &self.unsent
+    }
+
+    /// A message is to be sent after all others.
+    pub fn send(&mut self, message: Unsent) {
+        self.unsent.push_back(message);
+    }
+
+    /// The daemon has it, or it was taken back.
+    pub fn settle(&mut self, key: &str) {
+        self.unsent.retain(|unsent| unsent.key != key);
+    }
+
+    /// What this program has changed since `base`, done to `theirs`: several clients of one user keep one file.
+    #[must_use]
+    pub fn merge(base: &Self, ours: &Self, theirs: Self) -> Self {
+        let Self { mut texts, mut unsent } = theirs;
+        for key in base.texts.keys().chain(ours.texts.keys()) {
+            match (base.texts.get(key), ours.texts.get(key)) {
+                (before, now) if before == now => {}
+                (_, Some(now)) => drop(texts.insert(key.clone(), now.clone())),
+                (_, None) => drop(texts.remove(key)),
+            }
+        }
+        let known = |list: &VecDeque<Unsent>, key: &str| list.iter().any(|unsent| unsent.key == key);
+        // What the daemon has got from here is gone; what it has not got is there once, in order.
+        unsent.retain(|unsent| !known(&base.unsent, &unsent.key) || known(&ours.unsent, &unsent.key));
+        for new in &ours.unsent {
+            if !known(&unsent, &new.key) && !known(&base.unsent, &new.key) {
+                unsent.push_back(new.clone());
+            }
+        }
+        Self { texts, unsent }
+    }
+}
