@@ -7,6 +7,7 @@ mod daemon;
 mod screen;
 mod shell;
 mod streams;
+mod times;
 
 use clap::Parser;
 use std::process::ExitCode;

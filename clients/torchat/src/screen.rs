@@ -1,13 +1,15 @@
 //! The terminal client.
 //!
-//! A pure model ([`model`]) that knows everything and does nothing, a view ([`view`]) that draws it, and a runtime
-//! ([`runtime`]) with the threads: one reads the terminal, one the daemon's events, two ask the daemon. They wake one loop,
+//! A pure model ([`model`]) that knows everything and does nothing; where things are ([`areas`]) and which rows messages have
+//! ([`rows`]), from sizes and times alone; a view ([`view`]) that draws it, and a runtime ([`runtime`]) with the threads: one reads the terminal, one the daemon's events, two ask the daemon. They wake one loop,
 //! which draws when something has changed; while nothing happens nothing runs.
 
+mod areas;
+mod covers;
 mod editor;
-mod layout;
 mod model;
 mod qr;
+mod rows;
 mod runtime;
 mod theme;
 mod view;

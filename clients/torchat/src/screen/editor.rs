@@ -9,7 +9,7 @@ use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 use super::wrap::width;
 
 /// Longest text, in bytes: what the daemon takes as a message.
-pub(crate) const MOST_BYTES: usize = torchat_protocol::limits::TEXT_BYTES;
+pub(crate) const TEXT_LIMIT: usize = torchat_protocol::limits::TEXT_BYTES;
 
 /// A text being written.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Editor {
 
 /// A text as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Laid {
+pub(crate) struct Rows {
     /// The rows; at least one.
     pub(crate) rows: Vec<String>,
     /// Of the cursor: row and column.
@@ -77,7 +77,7 @@ impl Editor {
 
     /// Inserts at the cursor. False: it would be too long, and nothing was done.
     pub(crate) fn insert(&mut self, text: &str) -> bool {
-        if self.text.len() + text.len() > MOST_BYTES {
+        if self.text.len() + text.len() > TEXT_LIMIT {
             return false;
         }
         // One step back for every word, not for every letter.
@@ -143,22 +143,22 @@ impl Editor {
 
     /// Moves the cursor to another row of the shown text. False: there is none.
     pub(crate) fn go_row(&mut self, down: bool, columns: usize) -> bool {
-        let laid = self.lay(columns);
-        let (row, column) = laid.cursor;
+        let shown = self.rows(columns);
+        let (row, column) = shown.cursor;
         let Some(wanted) = (if down { row.checked_add(1) } else { row.checked_sub(1) }) else { return false };
         let place =
-            laid.places.iter().filter(|place| place.1 == wanted && place.2 <= column).max_by_key(|place| place.2);
+            shown.places.iter().filter(|place| place.1 == wanted && place.2 <= column).max_by_key(|place| place.2);
         if let Some(place) = place {
             self.cursor = place.0;
         }
         place.is_some()
     }
 
-    /// How it is shown in rows of so many columns. The cursor may stand one behind the last column's character, never
+    /// How it is shown in rows of a number of columns. The cursor may stand one behind the last column's character, never
     /// outside.
-    pub(crate) fn lay(&self, columns: usize) -> Laid {
+    pub(crate) fn rows(&self, columns: usize) -> Rows {
         let columns = columns.max(2);
-        let mut laid = Laid { rows: vec![String::new()], cursor: (0, 0), places: Vec::new() };
+        let mut out = Rows { rows: vec![String::new()], cursor: (0, 0), places: Vec::new() };
         let mut column = 0;
         let mut shown = String::new();
         for (place, grapheme) in self.text.grapheme_indices(true) {
@@ -172,17 +172,17 @@ impl Editor {
             let wide = width(&shown);
             // One column stays free for the cursor behind the last character.
             if column + wide >= columns && column > 0 {
-                laid.rows.push(String::new());
+                out.rows.push(String::new());
                 column = 0;
             }
-            laid.places.push((place, laid.rows.len() - 1, column));
+            out.places.push((place, out.rows.len() - 1, column));
             if matches!(grapheme, "\n" | "\r\n") {
-                laid.rows.push(String::new());
+                out.rows.push(String::new());
                 column = 0;
                 continue;
             }
             if wide < columns {
-                if let Some(row) = laid.rows.last_mut() {
+                if let Some(row) = out.rows.last_mut() {
                     row.push_str(&shown);
                 }
                 column += wide;
@@ -190,17 +190,17 @@ impl Editor {
             }
             // One written-out grapheme may be longer than a row.
             for part in super::wrap::wrap(&shown, columns - 1) {
-                laid.rows.push(String::new());
+                out.rows.push(String::new());
                 column = width(&part);
-                if let Some(row) = laid.rows.last_mut() {
+                if let Some(row) = out.rows.last_mut() {
                     *row = part;
                 }
             }
         }
-        laid.places.push((self.text.len(), laid.rows.len() - 1, column));
-        let here = laid.places.iter().rev().find(|place| place.0 <= self.cursor);
-        laid.cursor = here.map_or((0, 0), |place| (place.1, place.2));
-        laid
+        out.places.push((self.text.len(), out.rows.len() - 1, column));
+        let here = out.places.iter().rev().find(|place| place.0 <= self.cursor);
+        out.cursor = here.map_or((0, 0), |place| (place.1, place.2));
+        out
     }
 
     fn note(&mut self) {
@@ -292,13 +292,13 @@ mod tests {
 
     #[test]
     fn rows_leave_a_column_for_the_cursor() {
-        let laid = editor("abcdef").lay(4);
-        assert_eq!(laid.rows, ["abc", "def"]);
-        assert_eq!(laid.cursor, (1, 3));
-        let laid = editor("日本語").lay(4);
-        assert_eq!(laid.rows, ["日", "本", "語"]);
-        let laid = editor("a\n").lay(4);
-        assert_eq!((laid.rows.len(), laid.cursor), (2, (1, 0)));
+        let shown = editor("abcdef").rows(4);
+        assert_eq!(shown.rows, ["abc", "def"]);
+        assert_eq!(shown.cursor, (1, 3));
+        let shown = editor("日本語").rows(4);
+        assert_eq!(shown.rows, ["日", "本", "語"]);
+        let shown = editor("a\n").rows(4);
+        assert_eq!((shown.rows.len(), shown.cursor), (2, (1, 0)));
         let mut text = editor("abc\ndefg");
         assert!(text.go_row(false, 20));
         assert_eq!(text.before_cursor(), "abc");
@@ -310,9 +310,9 @@ mod tests {
     #[test]
     fn what_is_pasted_is_shown_harmless_and_kept_as_it_is() {
         let text = editor("a\u{1b}[31m\u{202e}b");
-        assert_eq!(text.lay(80).rows, ["a\\u{1b}[31m\\u{202e}b"]);
+        assert_eq!(text.rows(80).rows, ["a\\u{1b}[31m\\u{202e}b"]);
         assert_eq!(text.text(), "a\u{1b}[31m\u{202e}b");
-        let mut text = editor(&"x".repeat(MOST_BYTES));
+        let mut text = editor(&"x".repeat(TEXT_LIMIT));
         assert!(!text.insert("y"));
     }
 
@@ -327,10 +327,10 @@ mod tests {
                     2 => { editor.insert("\u{301}"); }
                     _ => editor.backspace(),
                 }
-                let laid = editor.lay(columns);
-                prop_assert!(laid.cursor.0 < laid.rows.len() && laid.cursor.1 < columns);
-                prop_assert!(laid.rows.iter().all(|row| width(row) < columns || columns <= 2), "{:?}", laid.rows);
-                prop_assert!(!laid.rows.iter().any(|row| row.chars().any(char::is_control)));
+                let shown = editor.rows(columns);
+                prop_assert!(shown.cursor.0 < shown.rows.len() && shown.cursor.1 < columns);
+                prop_assert!(shown.rows.iter().all(|row| width(row) < columns || columns <= 2), "{:?}", shown.rows);
+                prop_assert!(!shown.rows.iter().any(|row| row.chars().any(char::is_control)));
             }
         }
     }

@@ -17,13 +17,13 @@ mod send;
 mod stored;
 mod timing;
 
+use super::areas::{Areas, Body, Sizes};
 use super::editor::Editor;
-use super::layout::{self, Areas};
+use super::rows::Wrapped;
 use super::theme::Theme;
+use crate::times::Here;
 use jiff::tz::TimeZone;
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::collections::VecDeque;
 use torchat_client::api::Onion;
 use torchat_client::api::record::ContactRequest;
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
@@ -33,7 +33,6 @@ pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past};
 pub(crate) use keys::KEYS;
 pub(crate) use overlay::{Confirm, Overlay, Search};
 pub(crate) use stored::{Notify, Stored};
-pub(crate) use timing::age;
 
 /// What is shown beside the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +78,6 @@ pub(crate) struct Start {
     pub(crate) session: String,
     pub(crate) stored: Stored,
 }
-
-/// Rows of messages by number, with the columns that they were made for.
-type Wrapped = HashMap<i64, (usize, Rc<Vec<String>>)>;
 
 /// The state.
 pub(crate) struct Model {
@@ -133,8 +129,7 @@ pub(crate) struct Model {
     /// The last key was the one that leaves when it comes twice.
     leaving: bool,
     effects: Vec<Effect>,
-    /// Wrapped texts of messages, by number, for the columns that they were wrapped for.
-    wrapped: RefCell<Wrapped>,
+    wrapped: Wrapped,
 }
 
 impl Model {
@@ -178,7 +173,7 @@ impl Model {
             mouse: false,
             leaving: false,
             effects: Vec::new(),
-            wrapped: RefCell::default(),
+            wrapped: Wrapped::default(),
         }
     }
 
@@ -191,7 +186,7 @@ impl Model {
             Input::Mouse(mouse) => self.mouse(mouse),
             Input::Resize(columns, rows) => {
                 self.size = (columns, rows);
-                self.wrapped.borrow_mut().clear();
+                self.wrapped.clear();
                 self.clamp();
             }
             Input::Focus(attention) => self.attention = attention,
@@ -251,7 +246,38 @@ impl Model {
 
     /// The places of the screen.
     pub(crate) fn areas(&self) -> Areas {
-        layout::areas(self)
+        let body = match &self.overlay {
+            Some(Overlay::Code { .. }) => Body::Code,
+            Some(_) => Body::Open,
+            None if self.is_first_run() => Body::FirstRun,
+            None if self.focus == Focus::List => Body::List,
+            None => Body::Open,
+        };
+        self.sizes().areas(self.editor.rows(self.input_columns()).rows.len(), body)
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes { screen: self.size, has_list: !self.is_first_run() }
+    }
+
+    /// Whether list and conversation are side by side.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.sizes().is_wide()
+    }
+
+    /// Whether the list is on the screen.
+    pub(crate) fn shows_list(&self) -> bool {
+        self.is_wide() || self.focus == Focus::List
+    }
+
+    /// The columns of the input's text.
+    pub(crate) fn input_columns(&self) -> usize {
+        self.sizes().input_columns()
+    }
+
+    /// Where and when the user is.
+    pub(crate) fn here(&self) -> Here<'_> {
+        Here { zone: &self.zone, now: self.now }
     }
 
     /// A line for the user. `text` must be harmless.
@@ -327,7 +353,7 @@ impl Model {
             Vec::new()
         });
         self.editor.set(self.stored.drafts.draft(conversation).to_owned());
-        self.wrapped.borrow_mut().clear();
+        self.wrapped.clear();
         let item = match open {
             Open::Conversation(peer) => Some(Item::Conversation(peer)),
             Open::Request(peer) => Some(Item::Request(peer)),
@@ -336,22 +362,6 @@ impl Model {
         if let Some(at) = self.list.items().iter().position(|other| Some(*other) == item) {
             self.list_at = at;
         }
-    }
-
-    /// A message's text in rows.
-    pub(crate) fn wrapped(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
-        let mut cache = self.wrapped.borrow_mut();
-        if let Some((known, rows)) = cache.get(&id)
-            && *known == columns
-        {
-            return rows.clone();
-        }
-        if cache.len() > 400 {
-            cache.clear();
-        }
-        let rows = Rc::new(super::wrap::wrap(&torchat_client::show::shown_text(text), columns));
-        cache.insert(id, (columns, rows.clone()));
-        rows
     }
 }
 

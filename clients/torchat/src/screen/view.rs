@@ -5,17 +5,16 @@
 mod body;
 mod overlay;
 
-use super::layout::{self, LEAST, PROMPT};
-use super::model::{Focus, Link, Model, Open, Overlay, age};
+use super::areas::{LEAST, PROMPT, list_offset};
+use super::model::{Focus, Link, Model, Open, Overlay};
 use super::theme::Role;
 use super::wrap::{cut, fill};
+use crate::times::age;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::ContactState;
-use torchat_client::timeline::Item;
-
-pub(crate) use overlay::overlay_rows;
+use torchat_client::timeline::{Item, Timeline};
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -73,11 +72,6 @@ fn paint(model: &Model, buffer: &mut Buffer, area: Rect, row: usize, role: Role)
     }
 }
 
-/// The first row of the list on the screen.
-pub(crate) fn list_offset(model: &Model, height: u16) -> usize {
-    (model.list_at + 1).saturating_sub(usize::from(height))
-}
-
 fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
@@ -88,7 +82,9 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
         put(model, buffer, area, 1, 0, "/add ONION", Role::Dim);
     }
     let columns = usize::from(area.width);
-    for (n, item) in items.iter().skip(list_offset(model, area.height)).take(usize::from(area.height)).enumerate() {
+    for (n, item) in
+        items.iter().skip(list_offset(model.list_at, area.height)).take(usize::from(area.height)).enumerate()
+    {
         let (mut sign, sign_role, name, name_role, right, right_role) = match item {
             Item::Request(peer) => {
                 let request = model.list.request(*peer);
@@ -123,7 +119,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
         put(model, buffer, area, n, 0, sign, sign_role);
         put(model, buffer, area, n, 2, &fill(&name, name_columns), name_role);
         put(model, buffer, area, n, 2 + name_columns, &format!("{right:>5}"), right_role);
-        let at = n + list_offset(model, area.height);
+        let at = n + list_offset(model.list_at, area.height);
         if at == model.list_at && (model.focus == Focus::List || is_open) {
             paint(model, buffer, area, n, Role::Chosen);
         }
@@ -131,7 +127,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
 }
 
 /// A name with the mark of those that read like another one, and the beginning of the key behind it.
-pub(super) fn timeline_name(timeline: &torchat_client::timeline::Timeline, columns: usize) -> String {
+pub(super) fn timeline_name(timeline: &Timeline, columns: usize) -> String {
     if timeline.is_lookalike() {
         format!("≈{} {}", timeline.peer().0.short(), timeline.name(columns))
     } else {
@@ -140,7 +136,7 @@ pub(super) fn timeline_name(timeline: &torchat_client::timeline::Timeline, colum
 }
 
 /// Presence: a fact with its age.
-fn presence(model: &Model, timeline: &torchat_client::timeline::Timeline) -> String {
+fn presence(model: &Model, timeline: &Timeline) -> String {
     let heard = match (timeline.contact().link, timeline.heard_at) {
         (true, _) if model.link == Link::Up => "here".into(),
         (true, _) => "here when torchatd was last heard".into(),
@@ -164,7 +160,7 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
     put(model, buffer, area, 0, 0, &" ".repeat(columns), Role::Bar);
     let (title, rest) = match (&model.overlay, model.open) {
         (Some(overlay), _) => (overlay::title(overlay), String::new()),
-        (None, _) if model.focus == Focus::List && !layout::is_wide(model) => ("Conversations".into(), String::new()),
+        (None, _) if model.focus == Focus::List && !model.is_wide() => ("Conversations".into(), String::new()),
         (None, Open::Conversation(peer)) => match model.list.get(peer) {
             Some(timeline) => {
                 let like = if timeline.is_lookalike() { ", reads like another name" } else { "" };
@@ -192,16 +188,16 @@ fn input(model: &Model, buffer: &mut Buffer, area: Rect) -> Option<Position> {
     if area.is_empty() {
         return None;
     }
-    let laid = model.editor.lay(layout::input_columns(model));
+    let shown = model.editor.rows(model.input_columns());
     let height = usize::from(area.height);
-    let first = (laid.cursor.0 + 1).saturating_sub(height);
-    for (n, row) in laid.rows.iter().skip(first).take(height).enumerate() {
+    let first = (shown.cursor.0 + 1).saturating_sub(height);
+    for (n, row) in shown.rows.iter().skip(first).take(height).enumerate() {
         let sign = if n + first == 0 { PROMPT } else { "  " };
         let used = put(model, buffer, area, n, 0, sign, Role::Strong);
         put(model, buffer, area, n, used, row, Role::Text);
     }
-    let column = u16::try_from(laid.cursor.1 + PROMPT.len()).unwrap_or(u16::MAX).min(area.width - 1);
-    let row = u16::try_from(laid.cursor.0 - first).unwrap_or(0).min(area.height - 1);
+    let column = u16::try_from(shown.cursor.1 + PROMPT.len()).unwrap_or(u16::MAX).min(area.width - 1);
+    let row = u16::try_from(shown.cursor.0 - first).unwrap_or(0).min(area.height - 1);
     Some(Position::new(area.x + column, area.y + row))
 }
 
@@ -230,7 +226,7 @@ fn status_text(model: &Model) -> (String, Role) {
         // All its sentences name Tor; on a small screen the percentage at their end counts.
         return (tor.sentence.clone(), Role::Warning);
     }
-    if !model.list.request_list().is_empty() && !layout::shows_list(model) {
+    if !model.list.request_list().is_empty() && !model.shows_list() {
         return (
             format!("{} ask to become contacts: Esc shows the list", model.list.request_list().len()),
             Role::Warning,

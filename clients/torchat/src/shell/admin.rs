@@ -1,11 +1,12 @@
 //! The daemon itself: `host`, `whoami`, `status`, `token`, `exit`, and the completions.
 
 use super::failure::{Done, Failure};
-use super::format::{self, age, count};
+use super::format::{self, count};
 use super::out::new_file;
 use super::{Shell, peer};
 use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
+use crate::times::span;
 use std::io::Write as _;
 use torchat_client::api::Right;
 use torchat_client::api::command::{Carrier, Exit, Host, Status, TokenAction, Tokens, Who, WhoAmI, WhoAmIAnswer};
@@ -54,10 +55,10 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
         out.line(&format!("you: {}", onion.0.onion()))?;
     }
     if let Some(seconds) = status.reachable.as_ref().and_then(|reachable| reachable.reached_s_ago) {
-        out.line(&format!("reached from outside {} ago", age(seconds)))?;
+        out.line(&format!("reached from outside {} ago", span(seconds)))?;
     }
     for row in status.reasons.iter().flatten() {
-        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
         out.line(&format!("{waiting} for {}: {}{next}", row.peer.0.onion(), shown_line(&row.reason)))?;
     }

@@ -2,9 +2,10 @@
 
 use super::Shell;
 use super::failure::{Done, Failure, note};
-use super::format::{self, NAME_COLUMNS, age};
+use super::format::{self, NAME_COLUMNS};
 use super::input;
 use crate::arguments::{Appearance, ContactAction};
+use crate::times::span;
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -129,7 +130,7 @@ fn row(contact: &Contact) -> String {
     };
     let seen = match (contact.link, contact.heard_s) {
         (true, _) => "linked now".to_owned(),
-        (false, Some(seconds)) => format!("heard {} ago", age(seconds)),
+        (false, Some(seconds)) => format!("heard {} ago", span(seconds)),
         (false, None) => "never heard".to_owned(),
     };
     let mut line = format!("{}  {state}, {seen}", contact.peer.0.onion());

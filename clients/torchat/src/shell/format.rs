@@ -33,16 +33,6 @@ fn moment(at: &str, form: &str) -> String {
     }
 }
 
-/// A span of time in words: "12 s", "3 min", "5 h", "4 days".
-pub(crate) fn age(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// Milliseconds with as many digits as mean something.
 pub(crate) fn millis(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1_000.0;
@@ -118,8 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_counts_read_well() {
-        assert_eq!([age(5), age(150), age(9_000), age(200_000)], ["5 s", "2 min", "2 h", "2 days"]);
+    fn counts_and_milliseconds_read_well() {
         assert_eq!([count(1, "message"), count(0, "message")], ["1 message", "0 messages"]);
         assert_eq!([millis(Duration::from_micros(1_234)), millis(Duration::from_millis(56))], ["1.23 ms", "56 ms"]);
     }

@@ -1,7 +1,6 @@
 //! What the daemon answers.
 
 use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, one_line};
-use crate::screen::layout;
 use serde_json::Value;
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
@@ -127,11 +126,11 @@ impl Model {
         let now = self.now;
         let first = !self.list.is_loaded();
         self.change_list(|list| list.conversations(request, conversations, now));
-        self.wrapped.borrow_mut().clear();
+        self.wrapped.clear();
         self.show_unsent();
         if first && self.open == Open::Nothing {
             // The latest conversation is what one wants to see; requests wait in the list.
-            if let Some(peer) = self.list.order().first().copied().filter(|_| layout::is_wide(self)) {
+            if let Some(peer) = self.list.order().first().copied().filter(|_| self.is_wide()) {
                 self.open(Open::Conversation(peer));
             } else if !self.list.order().is_empty() {
                 self.focus = Focus::List;
@@ -219,7 +218,7 @@ impl Model {
     fn status(&mut self, answer: &StatusAnswer) {
         let mut lines = vec![one_line(&answer.sentence), String::new()];
         for (at, notice) in self.notices().take(10) {
-            lines.push(format!("{} {notice}", layout::moment(self, *at)));
+            lines.push(format!("{} {notice}", self.here().moment(*at)));
         }
         flatten(&answer.status.to_json(), "", &mut lines);
         lines.truncate(DETAILS);

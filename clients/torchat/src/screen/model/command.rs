@@ -3,6 +3,7 @@
 use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
 use crate::screen::theme::Theme;
 use crate::screen::wrap;
+use crate::times::age;
 use jiff::civil::Date;
 use std::path::PathBuf;
 use torchat_client::api::Onion;
@@ -306,7 +307,7 @@ impl Model {
             };
             let heard = match (timeline.contact().link, timeline.heard_at) {
                 (true, _) => "here".to_owned(),
-                (false, Some(at)) => format!("heard {} ago", super::age(self.now - at)),
+                (false, Some(at)) => format!("heard {} ago", age(self.now - at)),
                 (false, None) => "never heard".to_owned(),
             };
             let hidden = if timeline.contact().hidden { ", you are hidden from it" } else { "" };

@@ -2,7 +2,6 @@
 
 use super::{Effect, Focus, Model, Open, Overlay};
 use crate::screen::editor::{Editor, Go};
-use crate::screen::layout;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// All keys, for `?`: what to press and what it does.
@@ -119,7 +118,7 @@ impl Model {
             KeyCode::Char('?') if empty && !ctrl && !alt => self.overlay = Some(Overlay::Keys { scroll: 0 }),
             KeyCode::Up if empty => self.choose(true),
             KeyCode::Up | KeyCode::Down => {
-                let columns = layout::input_columns(self);
+                let columns = self.input_columns();
                 let down = key.code == KeyCode::Down;
                 if !self.editor.go_row(down, columns) {
                     self.editor.go(if down { Go::End } else { Go::Start });
@@ -181,7 +180,7 @@ impl Model {
     }
 
     fn escape(&mut self) {
-        if !layout::is_wide(self) && self.focus == Focus::Input {
+        if !self.is_wide() && self.focus == Focus::Input {
             self.focus = Focus::List;
         } else {
             self.go_to_end();
@@ -197,7 +196,7 @@ impl Model {
         }
         // A small screen shows the list when there is nothing else to show.
         let idle = self.open == Open::Nothing && self.overlay.is_none() && self.editor.text().is_empty();
-        if idle && self.focus == Focus::Input && !layout::is_wide(self) && !self.list.items().is_empty() {
+        if idle && self.focus == Focus::Input && !self.is_wide() && !self.list.items().is_empty() {
             self.focus = Focus::List;
         }
     }

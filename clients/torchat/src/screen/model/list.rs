@@ -1,7 +1,6 @@
 //! Going through the list, and its keys.
 
 use super::{Focus, Model, Open};
-use crate::screen::layout;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use torchat_client::timeline::Item;
 
@@ -61,8 +60,7 @@ impl Model {
             }
             KeyCode::Char(_) => {
                 // Narrow, the list stays under a command that is typed; wide, the list is always there.
-                self.focus =
-                    if layout::is_wide(self) || self.open != Open::Nothing { Focus::Input } else { Focus::List };
+                self.focus = if self.is_wide() || self.open != Open::Nothing { Focus::Input } else { Focus::List };
                 return false;
             }
             _ => return false,

@@ -1,6 +1,7 @@
 //! The mouse, if it was switched on: wheel and click.
 
 use super::{Focus, Model};
+use crate::screen::areas::list_offset;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 impl Model {
@@ -22,8 +23,7 @@ impl Model {
             MouseEventKind::ScrollDown => self.scroll_down(3),
             MouseEventKind::Down(MouseButton::Left) if self.overlay.is_some() => {}
             MouseEventKind::Down(MouseButton::Left) if inside(areas.list) => {
-                let at =
-                    crate::screen::view::list_offset(self, areas.list.height) + usize::from(mouse.row - areas.list.y);
+                let at = list_offset(self.list_at, areas.list.height) + usize::from(mouse.row - areas.list.y);
                 if at < self.list.items().len() {
                     self.open_item(at);
                 }

@@ -2,6 +2,7 @@
 
 use super::keys::edit;
 use super::{Ask, Decision, Effect, Link, Model, Open};
+use crate::screen::covers;
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
 use torchat_client::api::Onion;
@@ -69,8 +70,10 @@ impl Model {
 
     pub(super) fn overlay_key(&mut self, key: KeyEvent) {
         let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
-        let lines = crate::screen::view::overlay_rows(self);
-        let rows = usize::from(self.areas().body.height);
+        let body = self.areas().body;
+        let (columns, rows) = (usize::from(body.width), usize::from(body.height));
+        let name = |peer| self.name_of(peer, 30);
+        let lines = self.overlay.as_ref().map_or(0, |overlay| covers::lines(overlay, name, columns).len());
         let Some(overlay) = &mut self.overlay else { return };
         match overlay {
             Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {

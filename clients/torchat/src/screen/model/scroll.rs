@@ -1,7 +1,7 @@
 //! What part of a conversation is on the screen: scrolling, paging, and what counts as seen.
 
 use super::{Ask, Focus, Link, Model};
-use crate::screen::layout::{self, Row};
+use crate::screen::rows::{Look, Row, block};
 use torchat_client::api::record::{Direction, MessageState};
 use torchat_client::timeline::{Anchor, Bottom, Entry, Timeline};
 
@@ -12,7 +12,11 @@ impl Model {
     }
 
     fn rows_of(&self, timeline: &Timeline, entry: &Entry, columns: usize) -> Vec<Row> {
-        layout::block(self, timeline, entry, columns)
+        let chosen = match self.focus {
+            Focus::Message(id) => Some(id),
+            _ => None,
+        };
+        block(Look { here: self.here(), columns, chosen, wrapped: &self.wrapped }, timeline, entry)
     }
 
     /// The rows of messages on the screen, from top to bottom; fewer than fit if there are no more.

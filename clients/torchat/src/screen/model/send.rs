@@ -4,7 +4,7 @@
 //! happens between. Each has a key of its own, so that a repetition is the same message.
 
 use super::{Ask, Effect, Link, Model};
-use crate::screen::editor::MOST_BYTES;
+use crate::screen::editor::TEXT_LIMIT;
 use torchat_client::api::command::SendAnswer;
 use torchat_client::api::{ApiClientError, Onion};
 use torchat_client::timeline::Unsent;
@@ -17,8 +17,8 @@ const SAVE: i64 = 2_000;
 impl Model {
     /// Takes a text for a peer; it is on the screen at once.
     pub(super) fn send(&mut self, peer: Onion, text: String) {
-        if text.len() > MOST_BYTES {
-            self.warn(format!("a message has at most {MOST_BYTES} bytes"));
+        if text.len() > TEXT_LIMIT {
+            self.warn(format!("a message has at most {TEXT_LIMIT} bytes"));
             self.editor.set(text);
             return;
         }

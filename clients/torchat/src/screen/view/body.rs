@@ -1,9 +1,9 @@
 //! What is beside the list: a conversation, a request, or the first run.
 
 use super::put;
-use crate::screen::layout;
 use crate::screen::model::{Focus, Link, Model, Open};
 use crate::screen::qr;
+use crate::screen::rows::row_width;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{width, wrap};
 use ratatui::buffer::Buffer;
@@ -32,7 +32,7 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
     for (n, row) in rows.iter().enumerate() {
         let n = n + from;
         if row.is_line {
-            let used = layout::row_width(row);
+            let used = row_width(row);
             let left = columns.saturating_sub(used) / 2;
             let role = row.parts.first().map_or(Role::Dim, |part| part.1);
             put(model, buffer, area, n, 0, &"─".repeat(columns), Role::Dim);

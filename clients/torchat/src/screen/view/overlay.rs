@@ -1,8 +1,8 @@
 //! What covers the body: help, codes, the search, questions.
 
 use super::put;
-use crate::screen::layout;
-use crate::screen::model::{COMMANDS, Confirm, KEYS, Model, Overlay, Search};
+use crate::screen::covers;
+use crate::screen::model::{Model, Overlay, Search};
 use crate::screen::qr;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{cut, fill, width, wrap};
@@ -37,77 +37,6 @@ pub(super) fn hint(overlay: &Overlay) -> &'static str {
     }
 }
 
-/// The lines of an overlay that scrolls.
-fn lines(model: &Model, overlay: &Overlay, columns: usize) -> Vec<(String, Role)> {
-    let columns = columns.saturating_sub(2).max(1);
-    let mut lines = Vec::new();
-    let mut pair = |left: &str, right: &str, left_columns: usize| {
-        let rest = columns.saturating_sub(left_columns + 1);
-        if rest >= 20 {
-            for (n, row) in wrap(right, rest).iter().enumerate() {
-                lines.push((format!("{} {row}", fill(if n == 0 { left } else { "" }, left_columns)), Role::Text));
-            }
-        } else {
-            lines.push((cut(left, columns), Role::Strong));
-            lines.extend(wrap(right, columns.saturating_sub(2)).iter().map(|row| (format!("  {row}"), Role::Text)));
-        }
-    };
-    match overlay {
-        Overlay::Keys { .. } => KEYS.iter().for_each(|(keys, about)| pair(keys, about, 22)),
-        Overlay::Help { .. } => {
-            for command in COMMANDS {
-                pair(format!("/{} {}", command.name, command.usage).trim_end(), command.about, 28);
-            }
-            lines.push((String::new(), Role::Text));
-            let rest = "A command may be shortened as long as it is clear, and Tab completes it. // begins a message with a slash.";
-            lines.extend(wrap(rest, columns).into_iter().map(|row| (row, Role::Dim)));
-        }
-        Overlay::Text { lines: texts, .. } => {
-            for text in texts {
-                lines.extend(wrap(text, columns).into_iter().map(|row| (row, Role::Text)));
-            }
-        }
-        Overlay::Confirm(confirm) => {
-            let (question, keys) = match confirm {
-                Confirm::Exit => (
-                    "Stop torchatd? Nobody can reach you then, and what waits is sent when it runs again.".to_owned(),
-                    "y stops it, any other key does not",
-                ),
-                Confirm::Start => (
-                    "No torchatd runs. Start one? It goes on in the background when you leave.".to_owned(),
-                    "Enter starts it, any other key waits for one",
-                ),
-                Confirm::Block(peer) => (
-                    format!(
-                        "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
-                        model.name_of(*peer, 30)
-                    ),
-                    "y blocks, any other key does not",
-                ),
-                Confirm::Remove(peer) => (
-                    format!(
-                        "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
-                        model.name_of(*peer, 30)
-                    ),
-                    "y removes, any other key does not",
-                ),
-            };
-            lines.push((String::new(), Role::Text));
-            lines.extend(wrap(&question, columns).into_iter().map(|row| (row, Role::Text)));
-            lines.push((String::new(), Role::Text));
-            lines.extend(wrap(keys, columns).into_iter().map(|row| (row, Role::Strong)));
-        }
-        Overlay::Code { .. } | Overlay::Search(_) => {}
-    }
-    lines
-}
-
-/// How many lines an overlay has that scrolls.
-pub(crate) fn overlay_rows(model: &Model) -> usize {
-    let columns = usize::from(model.areas().body.width);
-    model.overlay.as_ref().map_or(0, |overlay| lines(model, overlay, columns).len())
-}
-
 /// Draws it.
 pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: Rect) {
     match overlay {
@@ -121,7 +50,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: 
 }
 
 fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer, area: Rect) {
-    let lines = lines(model, overlay, usize::from(area.width));
+    let lines = covers::lines(overlay, |peer| model.name_of(peer, 30), usize::from(area.width));
     let height = usize::from(area.height);
     let fits = lines.len() <= height;
     let room = if fits { height } else { height.saturating_sub(1) };
@@ -179,8 +108,8 @@ fn code(model: &Model, title: &str, text: &str, buffer: &mut Buffer, area: Rect)
 
 /// Where the cursor of the search is.
 pub(super) fn search_cursor(search: &Search, area: Rect) -> Position {
-    let laid = search.editor.lay(search_columns(area));
-    let column = u16::try_from(laid.cursor.1 + SEARCH.len()).unwrap_or(u16::MAX);
+    let shown = search.editor.rows(search_columns(area));
+    let column = u16::try_from(shown.cursor.1 + SEARCH.len()).unwrap_or(u16::MAX);
     Position::new(area.x + column.min(area.width.saturating_sub(1)), area.y)
 }
 
@@ -190,10 +119,10 @@ fn search_columns(area: Rect) -> usize {
 
 fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
     let wide = usize::from(area.width);
-    let laid = search.editor.lay(search_columns(area));
+    let shown = search.editor.rows(search_columns(area));
     put(model, buffer, area, 0, 0, SEARCH, Role::Strong);
     // One row; of a longer text that with the cursor.
-    put(model, buffer, area, 0, SEARCH.len(), laid.rows.get(laid.cursor.0).map_or("", String::as_str), Role::Text);
+    put(model, buffer, area, 0, SEARCH.len(), shown.rows.get(shown.cursor.0).map_or("", String::as_str), Role::Text);
     let about = match (search.waiting, search.asked.is_empty(), search.found.len()) {
         (true, _, _) => "looking ...".to_owned(),
         (_, true, 0) => "Enter looks for all the words; wor*: that begin so; \"side by side\"".to_owned(),
@@ -206,7 +135,7 @@ fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
     let from = (search.at + 1).saturating_sub(room);
     for (n, message) in search.found.iter().skip(from).take(room).enumerate() {
         let at = message.at.as_str();
-        let when = millis(at).map(|at| layout::moment(model, at)).unwrap_or_default();
+        let when = millis(at).map(|at| model.here().moment(at)).unwrap_or_default();
         let (name, role) = match message.dir {
             Direction::Out => ("you".to_owned(), Role::You),
             _ => (model.name_of(message.peer, 12), Role::Contact(message.peer)),

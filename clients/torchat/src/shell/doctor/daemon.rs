@@ -1,9 +1,10 @@
 //! What the daemon says: Tor, reachability, the queue, latencies, notices.
 
 use super::super::failure::{Done, note};
-use super::super::format::{self, Names, age, count, millis};
+use super::super::format::{self, Names, count, millis};
 use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
+use crate::times::span;
 use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -121,14 +122,14 @@ fn onion(connection: &Connection, reachable: Option<&ReachablePart>, usable: boo
 /// What a dial of our own onion came to.
 fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
     let (took, ago) = (millis(Duration::from_millis(answer.ms)), answer.age_s);
-    let when = if ago == 0 { String::new() } else { format!(", {} ago", age(ago)) };
+    let when = if ago == 0 { String::new() } else { format!(", {} ago", span(ago)) };
     if answer.reached {
         return Finding::ok("onion", format!("your onion answered over a fresh circuit after {took}{when}"));
     }
     let why = answer.reason.as_deref().unwrap_or("no reason is known");
     let last = reachable.and_then(|reachable| reachable.reached_s_ago);
     let last =
-        last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", age(s)));
+        last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", span(s)));
     let sentence = format!("your onion did not answer over a fresh circuit within {took}{when}: {why}; {last}");
     Finding::wrong("onion", sentence, format!("{UNREACHED}; in the first minutes after a start this is usual"))
 }
@@ -140,11 +141,11 @@ fn known(reachable: Option<&ReachablePart>, usable: bool) -> Finding {
     }
     match reachable.and_then(|reachable| reachable.reached_s_ago) {
         Some(seconds) if seconds <= FRESH_S => {
-            Finding::ok("onion", format!("your onion was reached {} ago", age(seconds)))
+            Finding::ok("onion", format!("your onion was reached {} ago", span(seconds)))
         }
         Some(seconds) => Finding::note(
             "onion",
-            format!("your onion was last reached {} ago; nothing says that it is not now", age(seconds)),
+            format!("your onion was last reached {} ago; nothing says that it is not now", span(seconds)),
         ),
         None if usable => {
             Finding::note("onion", "nobody, the daemon included, has reached your onion since it started")
@@ -267,7 +268,7 @@ fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
     }];
     for row in status.reasons.iter().flatten() {
         let who = names.of(&row.peer);
-        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", age(s)));
+        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
         findings.push(Finding::note("queue", format!("{waiting} for {who}: {}{next}", row.reason)));
     }

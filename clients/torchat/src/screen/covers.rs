@@ -1,0 +1,71 @@
+//! The lines of what covers the body and can be scrolled: keys, commands, texts, questions.
+
+use super::model::{COMMANDS, Confirm, KEYS, Overlay};
+use super::theme::Role;
+use super::wrap::{cut, fill, wrap};
+use torchat_client::api::Onion;
+
+/// The lines of an overlay, in so many columns. `name`: what a peer is called, harmless.
+pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: usize) -> Vec<(String, Role)> {
+    let columns = columns.saturating_sub(2).max(1);
+    let mut lines = Vec::new();
+    let mut pair = |left: &str, right: &str, left_columns: usize| {
+        let rest = columns.saturating_sub(left_columns + 1);
+        if rest >= 20 {
+            for (n, row) in wrap(right, rest).iter().enumerate() {
+                lines.push((format!("{} {row}", fill(if n == 0 { left } else { "" }, left_columns)), Role::Text));
+            }
+        } else {
+            lines.push((cut(left, columns), Role::Strong));
+            lines.extend(wrap(right, columns.saturating_sub(2)).iter().map(|row| (format!("  {row}"), Role::Text)));
+        }
+    };
+    match overlay {
+        Overlay::Keys { .. } => KEYS.iter().for_each(|(keys, about)| pair(keys, about, 22)),
+        Overlay::Help { .. } => {
+            for command in COMMANDS {
+                pair(format!("/{} {}", command.name, command.usage).trim_end(), command.about, 28);
+            }
+            lines.push((String::new(), Role::Text));
+            let rest = "A command may be shortened as long as it is clear, and Tab completes it. // begins a message with a slash.";
+            lines.extend(wrap(rest, columns).into_iter().map(|row| (row, Role::Dim)));
+        }
+        Overlay::Text { lines: texts, .. } => {
+            for text in texts {
+                lines.extend(wrap(text, columns).into_iter().map(|row| (row, Role::Text)));
+            }
+        }
+        Overlay::Confirm(confirm) => {
+            let (question, keys) = match confirm {
+                Confirm::Exit => (
+                    "Stop torchatd? Nobody can reach you then, and what waits is sent when it runs again.".to_owned(),
+                    "y stops it, any other key does not",
+                ),
+                Confirm::Start => (
+                    "No torchatd runs. Start one? It goes on in the background when you leave.".to_owned(),
+                    "Enter starts it, any other key waits for one",
+                ),
+                Confirm::Block(peer) => (
+                    format!(
+                        "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
+                        name(*peer)
+                    ),
+                    "y blocks, any other key does not",
+                ),
+                Confirm::Remove(peer) => (
+                    format!(
+                        "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
+                        name(*peer)
+                    ),
+                    "y removes, any other key does not",
+                ),
+            };
+            lines.push((String::new(), Role::Text));
+            lines.extend(wrap(&question, columns).into_iter().map(|row| (row, Role::Text)));
+            lines.push((String::new(), Role::Text));
+            lines.extend(wrap(keys, columns).into_iter().map(|row| (row, Role::Strong)));
+        }
+        Overlay::Code { .. } | Overlay::Search(_) => {}
+    }
+    lines
+}

@@ -1,0 +1,205 @@
+//! The rows of messages: what a text, its sender, its state and its day look like in a number of columns.
+
+use super::theme::Role;
+use super::wrap::{fill, width, wrap};
+use crate::times::Here;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use torchat_client::api::record::{Direction, MessageState};
+use torchat_client::show;
+use torchat_client::timeline::{Entry, Timeline, millis};
+
+/// From so many columns on, names stand before the texts instead of above them.
+const NAMES_BESIDE: usize = 50;
+/// After so many milliseconds a name is written again, though nobody else wrote.
+const NAME_AGAIN: i64 = 15 * 60_000;
+/// A message that waits for longer than this says why, in milliseconds: one that goes out at once is not worth a line.
+pub(crate) const REASON_AFTER: i64 = 3_000;
+/// Texts whose rows are kept.
+const KEPT: usize = 400;
+
+/// What the rows depend on beside the conversation.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) here: Here<'a>,
+    pub(crate) columns: usize,
+    /// The chosen message says more.
+    pub(crate) chosen: Option<i64>,
+    pub(crate) wrapped: &'a Wrapped,
+}
+
+/// Wrapped texts of messages, by number, with the columns that they were wrapped for.
+#[derive(Debug, Default)]
+pub(crate) struct Wrapped(RefCell<HashMap<i64, (usize, Rc<Vec<String>>)>>);
+
+impl Wrapped {
+    /// Another conversation, another size, or other messages under the same numbers.
+    pub(crate) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    /// A message's text in rows.
+    fn rows(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
+        let mut kept = self.0.borrow_mut();
+        if let Some((known, rows)) = kept.get(&id)
+            && *known == columns
+        {
+            return rows.clone();
+        }
+        if kept.len() > KEPT {
+            kept.clear();
+        }
+        let rows = Rc::new(wrap(&show::shown_text(text), columns));
+        kept.insert(id, (columns, rows.clone()));
+        rows
+    }
+}
+
+/// A row of the messages.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// Whose row it is.
+    pub(crate) id: i64,
+    pub(crate) parts: Vec<(String, Role)>,
+    /// A line from side to side with the text in the middle.
+    pub(crate) is_line: bool,
+}
+
+/// What a text has before it.
+struct Gutter {
+    columns: usize,
+    name: usize,
+}
+
+fn gutter(columns: usize) -> Gutter {
+    // The time, the sign of the state, blanks; with the name there is one blank more.
+    if columns >= NAMES_BESIDE {
+        let name = (columns / 7).clamp(8, 14);
+        Gutter { columns: 5 + 1 + name + 1 + 2 + 1, name }
+    } else {
+        Gutter { columns: 5 + 1 + 2 + 1, name: 0 }
+    }
+}
+
+/// A sign of the state of a message that was sent, two columns wide.
+pub(crate) fn tick(state: MessageState) -> (&'static str, Role) {
+    match state {
+        MessageState::Queued => ("..", Role::Dim),
+        MessageState::Waiting => ("? ", Role::Dim),
+        MessageState::Sent => ("✓ ", Role::Dim),
+        MessageState::Delivered => ("✓✓", Role::Good),
+        MessageState::Failed => ("✗ ", Role::Warning),
+        MessageState::Withdrawn => ("- ", Role::Dim),
+        MessageState::Unread | MessageState::Read | MessageState::Lost | MessageState::Unknown => ("  ", Role::Dim),
+    }
+}
+
+/// The rows of a message, with the line of its day and that of what is new before it.
+pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> {
+    let Look { here, columns, .. } = look;
+    let message = &entry.message;
+    let id = message.id;
+    let mut rows = Vec::new();
+    let mut push = |is_line: bool, parts: Vec<(String, Role)>| rows.push(Row { id, parts, is_line });
+    let before = timeline.window.before(Some(id));
+    let new_day = before.is_none_or(|before| here.day(before.at) != here.day(entry.at));
+    if new_day {
+        let label = here.day(entry.at).strftime(" %a, %-d %B %Y ").to_string();
+        push(true, vec![(label, Role::Dim)]);
+    }
+    if timeline.new_from == Some(id) {
+        push(true, vec![(" new ".into(), Role::Warning)]);
+    }
+    if message.dir == Direction::Mark {
+        for text in wrap(&show::shown_text(&message.text), columns.saturating_sub(4)) {
+            push(false, vec![("  ! ".into(), Role::Warning), (text, Role::Warning)]);
+        }
+        return rows;
+    }
+    let gutter = gutter(columns);
+    let text_columns = columns.saturating_sub(gutter.columns + 1).max(1);
+    let out = message.dir == Direction::Out;
+    let (name, name_role) = match out {
+        true => ("you".to_owned(), Role::You),
+        false => (timeline.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(timeline.peer())),
+    };
+    let same_sender = !new_day
+        && timeline.new_from != Some(id)
+        && before.is_some_and(|before| before.message.dir == message.dir && entry.at - before.at < NAME_AGAIN);
+    if gutter.name == 0 && !same_sender {
+        push(false, vec![(name.clone(), name_role)]);
+    }
+    let time = (format!("{} ", here.clock(entry.at)), Role::Dim);
+    let (sign, sign_role) = if entry.is_pending() { ("..", Role::Warning) } else { tick(message.state) };
+    let mut head = vec![time];
+    if gutter.name > 0 {
+        head.push((fill(if same_sender { "" } else { &name }, gutter.name), name_role));
+        head.push((" ".into(), Role::Text));
+    }
+    head.push((format!("{sign} "), sign_role));
+    let role = match message.state {
+        MessageState::Withdrawn | MessageState::Failed => Role::Dim,
+        _ => Role::Text,
+    };
+    let texts = look.wrapped.rows(id, &message.text, text_columns);
+    for (n, text) in texts.iter().enumerate() {
+        // Something stands before every row of a text, so that none can pretend to be another message.
+        let mut parts = if n == 0 { std::mem::take(&mut head) } else { vec![(" ".repeat(gutter.columns), Role::Text)] };
+        parts.push((text.clone(), role));
+        push(false, parts);
+    }
+    if let Some(detail) = detail(look, timeline, entry) {
+        for text in wrap(&detail, text_columns) {
+            push(false, vec![(" ".repeat(gutter.columns), Role::Text), (text, Role::Dim)]);
+        }
+    }
+    rows
+}
+
+/// Why a message is not delivered and what happens next: of failed ones, of the last that waits, and of the chosen one.
+fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> {
+    let message = &entry.message;
+    if message.dir != Direction::Out {
+        return None;
+    }
+    let Look { here, .. } = look;
+    let chosen = look.chosen == Some(message.id);
+    let is_last_waiting = || {
+        entry.is_under_way()
+            && timeline.window.entries().range(message.id + 1..).all(|(_, later)| !later.is_under_way())
+            && here.now - entry.at > REASON_AFTER
+    };
+    // What the daemon said last of all that waits is newer than what it said when it gave this message.
+    let waiting = timeline.waiting.as_ref().filter(|_| entry.is_under_way());
+    let reason = waiting.map(|waiting| waiting.reason.as_str()).or(message.reason.as_deref());
+    let reason = reason.map(|reason| show::shown_line(&show::reveal(reason)));
+    let next = match waiting {
+        Some(waiting) => waiting.next_try,
+        None => message.next_try_at.as_deref().and_then(millis),
+    };
+    let next = next.map(|at| format!("; next try {}", here.near(at))).unwrap_or_default();
+    match message.state {
+        _ if entry.is_pending() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),
+        MessageState::Failed => Some(format!("not delivered{}", reason.map(|r| format!(": {r}")).unwrap_or_default())),
+        MessageState::Withdrawn => Some("taken back".into()),
+        MessageState::Delivered if chosen => {
+            let done = message.done_at.as_deref().and_then(millis);
+            Some(done.map_or("delivered".into(), |at| format!("delivered {}", here.near(at))))
+        }
+        MessageState::Queued | MessageState::Sent | MessageState::Waiting if chosen || is_last_waiting() => {
+            let words = match message.state {
+                MessageState::Sent => "sent, not confirmed",
+                MessageState::Waiting => "waits until you are accepted",
+                _ => "waits",
+            };
+            Some(format!("{}{next}", reason.unwrap_or_else(|| words.into())))
+        }
+        _ => None,
+    }
+}
+
+/// The columns of a row's parts.
+pub(crate) fn row_width(row: &Row) -> usize {
+    row.parts.iter().map(|(text, _)| width(text)).sum()
+}
