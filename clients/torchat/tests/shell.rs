@@ -23,7 +23,6 @@ use std::process::Stdio;
 use support::{House, PATIENCE, TORCHAT};
 use torchat_client::api::command;
 use torchat_client::api::event::{Filter, Kind, What};
-use torchat_harness::resident::Options;
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -123,7 +122,7 @@ fn startable(house: &mut House) -> PathBuf {
 /// Does what the torchatd of [`startable`] was told to do.
 fn start_when_asked(house: &mut House) -> String {
     let asked = house.dir().join("asked");
-    let words = torchat_harness::daemon::eventually("torchatd was run", PATIENCE, || {
+    let words = torchat_testkit::daemon::eventually("torchatd was run", PATIENCE, || {
         Ok(std::fs::read_to_string(&asked).ok().filter(|words| words.ends_with('\n')))
     });
     house.alice.start_again().unwrap();
@@ -324,7 +323,7 @@ fn following_goes_on_when_the_daemon_is_back_and_marks_what_it_printed() {
     house.alice.start_again().unwrap();
     house.bob_says(&["after"]);
     assert_eq!(text(running.line()), "after");
-    torchat_harness::daemon::eventually("all are read", PATIENCE, || {
+    torchat_testkit::daemon::eventually("all are read", PATIENCE, || {
         let rows = house.api(&house.alice).conversations()?;
         Ok(rows.iter().all(|row| row.unread == 0).then_some(()))
     })
@@ -340,7 +339,7 @@ fn strangers_are_listed_refused_accepted_and_removed() {
     let own = house.torchat(&["host"]).stdout;
     assert_eq!(at_bob(&["contacts", "add", own.trim(), "it is me\u{1b}[2J, Bob"]).code, Some(0));
     let asks = |json: &[&str]| {
-        torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+        torchat_testkit::daemon::eventually("the request is there", PATIENCE, || {
             let ran = house.torchat(&[&["contacts", "requests"], json].concat());
             Ok((!ran.stdout.is_empty()).then_some(ran.stdout))
         })
@@ -368,7 +367,7 @@ fn strangers_are_listed_refused_accepted_and_removed() {
     let bob_socket = house.bob.socket();
     let at_bob = |arguments: &[&str]| house.torchat(&[&["--socket", bob_socket.to_str().unwrap()], arguments].concat());
     assert_eq!(at_bob(&["send", own.trim(), "before you know me"]).code, Some(0));
-    torchat_harness::daemon::eventually("the request is there", PATIENCE, || {
+    torchat_testkit::daemon::eventually("the request is there", PATIENCE, || {
         Ok((house.torchat(&["contacts", "accept", "5ves"]).code == Some(0)).then_some(()))
     })
     .unwrap();
@@ -446,7 +445,7 @@ fn what_is_not_delivered_in_time_is_code_5_and_stays_queued() {
 
 #[test]
 fn what_old_programs_bring_is_marked_and_taken_once() {
-    let house = House::with(Options { legacy: true, ..Options::default() });
+    let house = House::with(&["legacy"]);
     let onion = house.onion(&house.alice).0.onion();
     let port = std::fs::read_to_string(house.dir().join("peers").join(onion)).unwrap();
     let tail = Running::start(&house, &["tail", "--from", "start", "-e", "legacy"]);

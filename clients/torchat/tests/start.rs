@@ -14,7 +14,7 @@ use pty::Home;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use torchat_harness::daemon::eventually;
+use torchat_testkit::daemon::eventually;
 
 const ENTER: &str = "\r";
 
@@ -51,7 +51,7 @@ while [ ! -f "$data/port" ]; do
 done
 "#,
             dir = dir.path().display(),
-            daemon = pty::loopback_daemon().display(),
+            daemon = torchat_testkit::loopback::program().display(),
         );
         let torchatd = bin.join("torchatd");
         std::fs::write(&torchatd, script).unwrap();

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use torchat_harness::daemon::eventually;
-use torchat_harness::pty::Screen;
+use torchat_testkit::daemon::eventually;
+use torchat_testkit::pty::Screen;
 
 const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
 /// Of everything that Tor does. An old introduction point alone can hold a dial for 40 s.

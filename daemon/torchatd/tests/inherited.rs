@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use torchat_harness::skipped;
+use torchat_testkit::skipped;
 
 /// A field of a process's status; `None`, loudly, if it is hidden from us.
 fn field(pid: u32, name: &str) -> Option<String> {

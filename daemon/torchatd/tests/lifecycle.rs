@@ -22,7 +22,7 @@ const STOP: Duration = Duration::from_secs(2);
 
 /// A stop took no longer than it may on a machine as busy as this one.
 fn in_time(took: Duration) {
-    let limit = STOP + torchat_harness::pace::slack();
+    let limit = STOP + torchat_testkit::pace::slack();
     assert!(took <= limit, "it took {took:?}, and may take {limit:?}");
 }
 
@@ -305,7 +305,7 @@ fn a_data_directory_that_cannot_be_written() {
     fs::create_dir(house.data()).unwrap();
     let Some(failed) = house.run_as_another_user(&house.data(), 0o500) else {
         let test = "a_data_directory_that_cannot_be_written";
-        return torchat_harness::skipped::skipped(test, torchat_harness::skipped::NO_SETPRIV);
+        return torchat_testkit::skipped::skipped(test, torchat_testkit::skipped::NO_SETPRIV);
     };
     assert_eq!(failed.code, 11, "{failed:?}");
     assert_eq!(fs::read_dir(house.data()).unwrap().count(), 0);
@@ -327,7 +327,7 @@ fn a_data_directory_that_is_open_to_others() {
 fn a_data_directory_of_another_user() {
     let house = House::new();
     fs::create_dir(house.data()).unwrap();
-    if !torchat_harness::skipped::is_root("a_data_directory_of_another_user") {
+    if !torchat_testkit::skipped::is_root("a_data_directory_of_another_user") {
         return;
     }
     std::os::unix::fs::chown(house.data(), Some(65_534), None).unwrap();

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use torchat_harness::skipped;
+use torchat_testkit::skipped;
 
 /// How often the process has begun to serve, by its log.
 fn starts(house: &House) -> usize {

@@ -50,7 +50,7 @@ fn what_was_read_of_the_key_is_wiped_and_its_copies_do_not_grow() {
     let house = House::new();
     house.background(&[]);
     house.stop();
-    if !torchat_harness::skipped::is_root("what_was_read_of_the_key_is_wiped_and_its_copies_do_not_grow") {
+    if !torchat_testkit::skipped::is_root("what_was_read_of_the_key_is_wiped_and_its_copies_do_not_grow") {
         return;
     }
     // A key that is read, as on every start but the first.
@@ -124,7 +124,7 @@ fn its_own_user_can_neither_debug_nor_dump_it() {
         }
         let Some(ended) = house.run_as_another_user(&house.data(), 0o700) else {
             let test = "its_own_user_can_neither_debug_nor_dump_it";
-            return torchat_harness::skipped::skipped(test, torchat_harness::skipped::NO_SETPRIV);
+            return torchat_testkit::skipped::skipped(test, torchat_testkit::skipped::NO_SETPRIV);
         };
         assert_eq!(ended.code, 0, "{ended:?}");
         (house.running().pid(), stranger)

@@ -12,6 +12,7 @@ mod memory;
 mod process;
 mod refserver;
 mod report;
+mod screen;
 mod start;
 mod stats;
 #[cfg(feature = "tor")]
@@ -84,6 +85,8 @@ enum Part {
     Client,
     /// Start to first answer, and resident memory.
     Start,
+    /// The terminal client at a terminal, with many conversations behind it; not a part of `all`.
+    Screen(screen::Sizes),
     /// Two builds beside each other, in alternate slices: HOST, SEND, HISTORY, deliveries, first links, turns.
     Versus(versus::Versus),
     /// The reference server, as a process of its own.
@@ -152,6 +155,9 @@ fn main() -> anyhow::Result<()> {
         #[cfg(feature = "tor")]
         windows: cli.windows,
     };
+    if let Part::Screen(sizes) = &part {
+        return screen::run(folder.path(), sizes);
+    }
     if let Part::Versus(versus) = &part {
         let mut report = Report::of_builds(folder.path());
         let done = versus::run(&setup, versus, &mut report);

@@ -1,6 +1,5 @@
 //! A program that speaks API 1 over a raw socket, for tests: it knows lines of JSON and nothing of the client library.
 
-use crate::daemon::Daemon;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -9,6 +8,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use torchat_protocol::control::token::{Exchange, Proof, Token};
+use torchat_testkit::daemon::Daemon;
 
 /// How long a line may take that must come.
 const PATIENCE: Duration = Duration::from_secs(240);

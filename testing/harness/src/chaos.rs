@@ -10,13 +10,13 @@ mod traffic;
 
 pub use report::{Distribution, Fault, Outcome};
 
-use crate::daemon::{Daemon, check_history, eventually};
 use anyhow::{Context as _, bail, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+use torchat_testkit::daemon::{Daemon, check_history, eventually};
 use torchat_tornet::Network;
 use traffic::{Baseline, Traffic};
 

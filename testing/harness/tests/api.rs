@@ -8,10 +8,10 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
-use torchat_harness::daemon::eventually;
-use torchat_harness::pace;
 use torchat_protocol::control::api::{COMMANDS, REF_BYTES};
 use torchat_protocol::control::code::CODES;
+use torchat_testkit::daemon::eventually;
+use torchat_testkit::pace;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use torchat_harness::daemon::Daemon;
-use torchat_harness::skipped;
 use torchat_protocol::control::token::{Exchange, Proof, Token, UNIX, nonce};
+use torchat_testkit::daemon::Daemon;
+use torchat_testkit::skipped;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

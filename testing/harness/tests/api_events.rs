@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

@@ -10,8 +10,8 @@ use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, State};
 use torchat_client::api::record::MessageState;
 use torchat_client::api::{Address, ApiClientError, Code, Connection, Onion, Right, Token, client_id};
-use torchat_harness::daemon::{Daemon, Friends, eventually};
 use torchat_protocol::id::parse_onion;
+use torchat_testkit::daemon::{Daemon, Friends, eventually};
 
 const LONG: Duration = Duration::from_secs(120);
 

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use torchat_harness::daemon::{Daemon, eventually};
-use torchat_harness::skipped;
+use torchat_testkit::daemon::{Daemon, eventually};
+use torchat_testkit::skipped;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

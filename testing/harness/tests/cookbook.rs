@@ -11,9 +11,9 @@ use std::time::Duration;
 use torchat_client::api::command::{Cursors, History, Send, Wait};
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::api::{Address, Code, Connection, Onion, Token};
-use torchat_harness::daemon::{Friends, eventually};
-use torchat_harness::skipped::{self, skipped};
 use torchat_protocol::id::parse_onion;
+use torchat_testkit::daemon::{Friends, eventually};
+use torchat_testkit::skipped::{self, skipped};
 
 const LONG: Duration = Duration::from_secs(120);
 const BOOK: &str = include_str!("../../../docs/COOKBOOK.md");

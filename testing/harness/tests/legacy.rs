@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_client::{Client, ClientError};
 use torchat_engine::handle::Handle;
 use torchat_engine::{EngineConfig, LegacyLine};
-use torchat_harness::daemon::{Daemon, eventually};
-use torchat_harness::pace;
 use torchat_harness::sim::{Sim, run};
 use torchat_protocol::id::parse_onion;
+use torchat_testkit::daemon::{Daemon, eventually};
+use torchat_testkit::pace;
 use torchat_transport::{BoxStream, Group, Isolation, Transport};
 
 const OLD: &str = "aaaaaaaaaaaaaaaa.onion";

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use torchat_harness::daemon::{Daemon, eventually, talk_under_kills};
-use torchat_harness::pace;
+use torchat_testkit::daemon::{Daemon, eventually, talk_under_kills};
+use torchat_testkit::pace;
 
 fn pair(dir: &Path) -> (Daemon, Daemon) {
     let peers = dir.join("peers");

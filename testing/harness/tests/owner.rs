@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use torchat_harness::api::Api;
-use torchat_harness::daemon::{Daemon, eventually};
-use torchat_harness::skipped::{NO_NAMESPACE, is_root, skipped};
 use torchat_harness::strangers::{STRANGER, Stopped, Stranger};
+use torchat_testkit::daemon::{Daemon, eventually};
+use torchat_testkit::skipped::{NO_NAMESPACE, is_root, skipped};
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

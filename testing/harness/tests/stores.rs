@@ -4,8 +4,8 @@
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use torchat_harness::daemon::eventually;
 use torchat_harness::stores::{END_MS, FRIEND, OWN, agrees, connect, fixture, onion, place, start, tell};
+use torchat_testkit::daemon::eventually;
 
 /// The versions that ever were.
 const VERSIONS: [i64; 2] = [9, 10];

@@ -5,8 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use torchat_harness::daemon::{Daemon, check_history, eventually, talk_under_kills};
-use torchat_harness::pace;
+use torchat_testkit::daemon::{Daemon, check_history, eventually, talk_under_kills};
+use torchat_testkit::pace;
 use torchat_tornet::Network;
 
 /// The deadline of every delivery. An old introduction point alone can hold a dial for 40 s.

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use torchat_harness::chaos::{Chaos, Plan, Scenario, Until};
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 use torchat_tornet::Network;
 
 /// The same plan in every run, because this test is about what must always hold; the long chaos takes other seeds.

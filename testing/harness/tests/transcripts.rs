@@ -19,9 +19,9 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::Pair;
-use torchat_harness::daemon::eventually;
-use torchat_harness::pace;
 use torchat_protocol::control::code::{CODES as TABLE, Source};
+use torchat_testkit::daemon::eventually;
+use torchat_testkit::pace;
 
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
 const WAIT: Duration = Duration::from_secs(120);

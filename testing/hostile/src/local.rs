@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::Api;
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 
 /// The example of rend-spec-v3: nobody serves it here.
 pub(crate) const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

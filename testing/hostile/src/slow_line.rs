@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 
 /// The longest text.
 const TEXT: usize = 65_536;

@@ -5,7 +5,7 @@ use crate::way::Way;
 use anyhow::{Context as _, ensure};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 use torchat_tornet::{Config, Network, SocksClient};
 
 /// How long the first message may take: descriptors are published and fetched before it.

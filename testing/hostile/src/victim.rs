@@ -4,7 +4,7 @@ use crate::target::Target;
 use crate::way::Way;
 use anyhow::{Context as _, ensure};
 use std::path::Path;
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 
 /// The pair. Both end when it is dropped.
 pub struct Pair {

@@ -4,11 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use torchat_harness::skipped::is_root;
 use torchat_hostile::attack::{self, Outcome};
 use torchat_hostile::local::loads::{self, Load, Sizes};
 use torchat_hostile::local::{endurance, full, old, owner};
 use torchat_hostile::victim::Pair;
+use torchat_testkit::skipped::is_root;
 
 fn daemon() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_hostile-daemon"))

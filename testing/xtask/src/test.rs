@@ -23,7 +23,7 @@ use torchat_tornet::{Config, Network};
 /// Their manifest says `test = false`, so that a plain `cargo test` passes without a network.
 const TOR_TESTS: [&str; 3] = ["tor", "tor_screen", "tor_chaos"];
 
-/// The variable that names the file to which a test appends that it could not try something (torchat-harness writes it).
+/// The variable that names the file to which a test appends that it could not try something (torchat-testkit writes it).
 const SKIPPED: &str = "TORCHAT_SKIPPED";
 
 pub(crate) fn run() -> anyhow::Result<()> {

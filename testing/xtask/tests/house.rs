@@ -153,7 +153,15 @@ fn only_the_tor_crate_names_arti_and_only_the_daemon_forks() {
             assert!(wanted != "daemonize" || name == "torchatd", "{name} names daemonize");
         }
     }
-    for light in ["torchat-engine", "torchat-harness", "torchat-faults", "torchat-client", "torchat-tornet", "xtask"] {
+    for light in [
+        "torchat-engine",
+        "torchat-harness",
+        "torchat-faults",
+        "torchat-testkit",
+        "torchat-client",
+        "torchat-tornet",
+        "xtask",
+    ] {
         assert!(!tree.below(light).iter().any(|name| is_arti(name)), "{light} builds arti");
     }
     assert!(!tree.below("xtask").contains("tokio"), "xtask builds tokio");
@@ -192,13 +200,31 @@ fn the_control_server_asks_the_handle_and_nothing_behind_it() {
 #[test]
 fn clients_know_only_the_control_api() {
     let tree = tree();
-    let below = tree.below("torchat-client");
-    for forbidden in DAEMON.into_iter().chain(["rusqlite", "tokio"]) {
-        assert!(!below.contains(forbidden), "the client depends on {forbidden}");
+    for client in ["torchat-client", "torchat", "torchat-testkit"] {
+        let below = tree.below(client);
+        // Its tests know no more than it does: what they need of a daemon is a process.
+        let package = &tree.packages[tree.id(client)];
+        let named = package["dependencies"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap());
+        for name in named.chain(below.iter().map(String::as_str)) {
+            let forbidden = DAEMON.contains(&name) || ["torchat-harness", "rusqlite", "tokio"].contains(&name);
+            assert!(!forbidden, "{client} depends on {name}");
+        }
     }
-    let below = tree.below("torchat");
-    for forbidden in DAEMON {
-        assert!(!below.contains(forbidden), "the program depends on {forbidden}");
+}
+
+#[test]
+fn the_view_models_name_no_toolkit_clock_file_or_socket() {
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/core/src");
+    let folder = std::fs::read_dir(format!("{top}/timeline")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = folder.chain([format!("{top}/timeline.rs").into()]).collect();
+    assert!(files.len() > 5, "{files:?}");
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let forbidden =
+            ["ratatui", "crossterm", "std::fs", "std::net", "std::thread", "std::env", "SystemTime", "Instant"];
+        for forbidden in forbidden.into_iter().chain(["Timestamp::now", "Zoned::now", "crate::api"]) {
+            assert!(!text.contains(forbidden), "{} names {forbidden}", path.display());
+        }
     }
 }
 

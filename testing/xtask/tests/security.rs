@@ -55,7 +55,7 @@ fn every_proof_that_is_named_exists() {
 #[test]
 fn every_reason_for_which_a_test_may_not_try_is_documented() {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned();
-    let source = std::fs::read_to_string(root.join("testing/harness/src/skipped.rs")).unwrap();
+    let source = std::fs::read_to_string(root.join("testing/kit/src/skipped.rs")).unwrap();
     let constants = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str = "));
     let reasons: BTreeSet<_> =
         constants.filter(|(name, _)| *name != "FILE").map(|(_, value)| value.trim_matches(['"', ';'])).collect();
@@ -63,5 +63,5 @@ fn every_reason_for_which_a_test_may_not_try_is_documented() {
     let table = document.split("| said | not tried then |").nth(1).unwrap().split("\n\n").next().unwrap();
     let rows = table.lines().filter(|line| line.starts_with("| "));
     let told: BTreeSet<_> = rows.map(|row| row.split('|').nth(1).unwrap().trim()).collect();
-    assert_eq!(reasons, told, "testing/harness/src/skipped.rs, and what docs/SECURITY.md knows");
+    assert_eq!(reasons, told, "testing/kit/src/skipped.rs, and what docs/SECURITY.md knows");
 }

@@ -61,7 +61,7 @@ fn the_desktop_is_asked_where_there_is_one_and_the_terminal_if_it_fails() {
     screen.keys("/notify content\r");
     screen.see("notifications: content");
     friend.says(&onion, "--icon=x <b>$(id)</b> `id`");
-    let notified = torchat_harness::daemon::eventually("a notification", pty::PATIENCE, || {
+    let notified = torchat_testkit::daemon::eventually("a notification", pty::PATIENCE, || {
         Ok(std::fs::read_to_string(ann.dir().join("notified")).ok())
     });
     let body = "a message from friend: --icon=x &lt;b&gt;$(id)&lt;/b&gt; `id`";

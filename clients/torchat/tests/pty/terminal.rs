@@ -53,7 +53,7 @@ fn a_terminal_that_goes_away_ends_it_though_nobody_signals() {
     rustix::termios::tcsetwinsize(&master, window).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
     let slave = || std::fs::File::options().read(true).write(true).open(&name).unwrap();
-    let placed = torchat_harness::pty::at_home(ann.dir(), Path::new(TORCHAT));
+    let placed = torchat_testkit::pty::at_home(ann.dir(), Path::new(TORCHAT));
     // The same without --ctty: a session of its own that has no terminal.
     let mut command = std::process::Command::new("setsid");
     command.arg(TORCHAT).env_clear().current_dir(ann.dir());
@@ -72,7 +72,7 @@ fn a_terminal_that_goes_away_ends_it_though_nobody_signals() {
     (&master).write_all(b"half a line").unwrap();
     until(&master, "line");
     drop(master);
-    let status = torchat_harness::daemon::eventually("it has ended", super::pty::PATIENCE, || Ok(child.try_wait()?));
+    let status = torchat_testkit::daemon::eventually("it has ended", super::pty::PATIENCE, || Ok(child.try_wait()?));
     assert!(status.unwrap().success());
     let drafts = std::fs::read_to_string(ann.drafts()).unwrap();
     assert!(drafts.contains("half a line"), "{drafts}");

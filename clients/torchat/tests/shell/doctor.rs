@@ -5,7 +5,6 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use torchat_client::api::{ApiClientError, Code, command};
-use torchat_harness::resident::Options;
 
 fn mode(path: &Path, bits: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(bits)).unwrap();
@@ -57,7 +56,7 @@ fn what_is_open_to_others_is_code_10() {
 
 #[test]
 fn a_tor_that_does_not_work_is_code_12_and_a_clock_that_it_complains_of_is_code_11() {
-    let with = |trouble: &str| House::with(Options { trouble: Some(trouble.to_owned()), ..Options::default() });
+    let with = |trouble: &str| House::with(&[&format!("trouble={trouble}")]);
     let house = with("no relay answers");
     let ran = house.torchat(&["doctor"]);
     assert_eq!((ran.code, wrong(&ran)), (Some(12), vec!["tor"]), "{ran:?}");
@@ -89,7 +88,7 @@ fn an_onion_that_does_not_answer_is_code_13() {
 
 #[test]
 fn a_store_that_takes_nothing_is_code_14() {
-    let house = House::with(Options { bytes: Some(600 << 10), ..Options::default() });
+    let house = House::with(&["bytes=614400"]);
     let (api, peer) = (house.api(&house.alice), house.onion(&house.bob));
     let mut house = house;
     house.bob.stop().unwrap();

@@ -2,12 +2,12 @@
 
 use super::support::{House, PATIENCE, Ran};
 use torchat_client::api::command;
-use torchat_harness::daemon::eventually;
-use torchat_harness::resident::Resident;
+use torchat_testkit::daemon::eventually;
+use torchat_testkit::loopback::Loopback;
 
 /// Carol, a stranger, asks Alice; returns her and her onion.
-fn carol_asks(house: &House) -> (Resident, String) {
-    let carol = Resident::start(house.dir(), "carol", 3).unwrap();
+fn carol_asks(house: &House) -> (Loopback, String) {
+    let carol = Loopback::start(house.dir(), "carol", 3).unwrap();
     let (api, alice) = (house.api(&carol), house.onion(&house.alice).0.onion());
     let onion = house.onion(&carol).0.onion();
     api.call(&command::Add { peer: alice, text: "hello".into() }).unwrap();

@@ -5,7 +5,7 @@ use super::support::{House, PATIENCE, TORCHAT};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 use torchat_client::api::command;
-use torchat_harness::daemon::eventually;
+use torchat_testkit::daemon::eventually;
 
 #[test]
 fn a_closed_output_takes_nothing_away_and_is_an_error() {

@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use torchat_client::api::record::MessageState;
 use torchat_client::api::{Address, Connection, Onion, command};
-use torchat_harness::pty::{self, Screen};
-use torchat_harness::resident::{Options, Resident};
+use torchat_testkit::loopback::Loopback;
+use torchat_testkit::pty::{self, Screen};
 
 /// The program under test.
 pub(crate) const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");
@@ -16,8 +16,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Alice's and Bob's daemons. Their onions are always the same: they follow from the seeds.
 pub(crate) struct House {
-    pub(crate) alice: Resident,
-    pub(crate) bob: Resident,
+    pub(crate) alice: Loopback,
+    pub(crate) bob: Loopback,
     dir: tempfile::TempDir,
 }
 
@@ -39,14 +39,14 @@ impl From<Output> for Ran {
 impl House {
     /// Strangers to each other.
     pub(crate) fn strangers() -> Self {
-        Self::with(Options::default())
+        Self::with(&[])
     }
 
-    /// Strangers to each other; Alice's daemon is as the options say.
-    pub(crate) fn with(options: Options) -> Self {
+    /// Strangers to each other; the words are for the command line of Alice's daemon.
+    pub(crate) fn with(words: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let alice = Resident::start_with(dir.path(), "alice", 1, options).unwrap();
-        let bob = Resident::start(dir.path(), "bob", 2).unwrap();
+        let alice = Loopback::start_with(dir.path(), "alice", 1, words).unwrap();
+        let bob = Loopback::start(dir.path(), "bob", 2).unwrap();
         Self { alice, bob, dir }
     }
 
@@ -65,11 +65,11 @@ impl House {
         self.dir.path()
     }
 
-    pub(crate) fn api(&self, daemon: &Resident) -> Connection {
+    pub(crate) fn api(&self, daemon: &Loopback) -> Connection {
         Connection::open(&Address::unix(daemon.socket())).unwrap()
     }
 
-    pub(crate) fn onion(&self, daemon: &Resident) -> Onion {
+    pub(crate) fn onion(&self, daemon: &Loopback) -> Onion {
         self.api(daemon).call(&command::Host {}).unwrap().onion
     }
 

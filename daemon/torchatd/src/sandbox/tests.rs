@@ -49,7 +49,7 @@ fn holds(test: &str, confined: &Confined, part: &str) -> bool {
             held.contains(part)
         };
     if !holds {
-        torchat_harness::skipped::skipped(test, torchat_harness::skipped::NO_SANDBOX);
+        torchat_testkit::skipped::skipped(test, torchat_testkit::skipped::NO_SANDBOX);
     }
     holds
 }

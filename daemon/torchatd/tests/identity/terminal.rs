@@ -1,7 +1,7 @@
 //! torchatd at a terminal.
 
 use std::path::Path;
-use torchat_harness::pty::{Screen, command};
+use torchat_testkit::pty::{Screen, command};
 
 /// Runs torchatd at a terminal.
 pub(crate) fn run(dir: &Path, line: &[&str]) -> Screen {

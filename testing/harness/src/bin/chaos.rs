@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_harness::chaos::{Chaos, Distribution, Plan, Scenario, Until};
-use torchat_harness::daemon::Daemon;
+use torchat_testkit::daemon::Daemon;
 use torchat_tornet::{Config, Network};
 
 fn main() -> anyhow::Result<()> {

@@ -1,6 +1,5 @@
 //! A steady trickle of messages both ways, and when each arrived.
 
-use crate::daemon::eventually;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, ClientError, Line};
+use torchat_testkit::daemon::eventually;
 
 /// Between two looks, and two attempts to reach a daemon that is being started.
 const LOOK: Duration = Duration::from_millis(20);

@@ -2,7 +2,6 @@
 
 use super::{END_MS, FRIEND, OWN, START_MS, connect, onion, start, tell};
 use crate::api::Api;
-use crate::daemon::eventually;
 use crate::resident::Resident;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -11,6 +10,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use torchat_client::Client;
+use torchat_testkit::daemon::eventually;
 
 /// A valid onion that nobody serves: the example of rend-spec-v3.
 const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
-use torchat_harness::daemon::eventually;
+use torchat_testkit::daemon::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

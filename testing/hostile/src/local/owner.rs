@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use torchat_harness::api::Api;
-use torchat_harness::daemon::{Daemon, eventually};
 use torchat_harness::strangers::{STRANGER, Stopped, Stranger};
+use torchat_testkit::daemon::{Daemon, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Foreign connections a second.

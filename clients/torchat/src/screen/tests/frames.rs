@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
-use torchat_harness::resident::Resident;
+use torchat_testkit::loopback::Loopback;
 
 /// Where the frames stand in a document.
 const BEGIN: &str = "<!-- frames: `cargo xtask frames` writes what follows -->\n";
@@ -85,8 +85,8 @@ struct Live {
 }
 
 impl Live {
-    fn start(resident: &Resident, size: (u16, u16)) -> Self {
-        let place = Place { socket: Some(resident.socket().to_string_lossy().into_owned()), ..Place::default() };
+    fn start(loopback: &Loopback, size: (u16, u16)) -> Self {
+        let place = Place { socket: Some(loopback.socket().to_string_lossy().into_owned()), ..Place::default() };
         let (wakes, inbox) = channel();
         let daemon = Daemon::start(&place, &wakes).unwrap();
         Self { play: Play::new(size), times: HashMap::new(), daemon, inbox }
@@ -165,8 +165,8 @@ struct Frames {
 
 fn conversation() -> Frames {
     let dir = tempfile::tempdir().unwrap();
-    let ann = Resident::start(dir.path(), "ann", 11).unwrap();
-    let mut bob = Resident::start(dir.path(), "bob", 12).unwrap();
+    let ann = Loopback::start(dir.path(), "ann", 11).unwrap();
+    let mut bob = Loopback::start(dir.path(), "bob", 12).unwrap();
     let mut b = Live::start(&bob, (80, 24));
     b.see("it is the code here");
     b.see("Tor:");

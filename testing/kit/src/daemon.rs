@@ -145,6 +145,24 @@ impl Daemon {
         Ok(asked.elapsed())
     }
 
+    /// Whether its process runs.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Waits for the end of one that somebody else has asked to end, if it was not waited for.
+    ///
+    /// # Errors
+    /// When it ended with a status other than 0, or does not end.
+    pub fn ended(&mut self) -> anyhow::Result<()> {
+        if self.child.is_some() {
+            let status = self.wait(Duration::from_secs(60))?;
+            ensure!(status.success(), "it ended with {status}");
+        }
+        Ok(())
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

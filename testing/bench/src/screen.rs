@@ -1,22 +1,30 @@
 //! Figures of the screen: the real client on a terminal, a real daemon with many conversations behind it.
 //!
-//! `cargo run --release -p torchat --example screen-bench [CONVERSATIONS] [MESSAGES] [DIRECTORY]`: 100 conversations and
-//! 1,000,000 messages if nothing is said, in a directory that is kept if one is named. It wants `torchat` to be built in the
-//! same profile. Aims: a key on the screen within 5 ms (p50) and
-//! 16 ms (p99), the first screen within 100 ms, 20 MB of memory, no processor time while nothing happens.
+//! Aims: a key on the screen within 5 ms (p50) and 16 ms (p99), the first screen within 100 ms, 20 MB of memory, no
+//! processor time while nothing happens.
 
-#[path = "../tests/support/pty.rs"]
-#[allow(dead_code)]
-mod pty;
-
+use crate::process::{Recipe, sibling};
 use anyhow::Context as _;
-use pty::{Home, Screen, client};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use torchat_client::api::{Address, Connection, Onion, command};
 use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_engine::store::{Retention, Store};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_testkit::pty::{PATIENCE, Screen, framed};
+
+/// What is measured.
+#[derive(clap::Args)]
+pub(crate) struct Sizes {
+    /// Conversations in the store.
+    #[arg(default_value_t = 100)]
+    conversations: usize,
+    /// Messages in the store.
+    #[arg(default_value_t = 1_000_000)]
+    messages: usize,
+    /// Where the store is, and stays: filled if it is not there.
+    store: Option<PathBuf>,
+}
 
 const KEYS: usize = 500;
 /// Messages of a commit.
@@ -30,26 +38,28 @@ const STEP_MS: i64 = 10_000;
 /// How long nothing happens, to see that nothing happens.
 const IDLE: Duration = Duration::from_secs(30);
 
-fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
-    let (conversations, messages): (usize, usize) = (number(100)?, number(1_000_000)?);
-    let program = client();
-    let temporary = tempfile::tempdir()?;
-    let dir = arguments.next().map_or(temporary.path().to_owned(), PathBuf::from);
-    let mut ann = Home::new(&dir, "ann", 21);
-    let (store, filled) = (ann.data().join("torchat.db"), Instant::now());
+/// Measures, and prints.
+pub(crate) fn run(folder: &Path, sizes: &Sizes) -> anyhow::Result<()> {
+    let Sizes { conversations, messages, store } = sizes;
+    let (conversations, messages) = (*conversations, *messages);
+    let program = sibling("torchat")?;
+    let home = store.as_deref().unwrap_or(folder).join("ann");
+    let data = home.join("data/torchatd");
+    std::fs::create_dir_all(&data)?;
+    let (store, filled) = (data.join("torchat.db"), Instant::now());
     if !store.exists() {
         fill(&store, conversations, messages)?;
     }
     println!("{conversations} conversations, {messages} messages (filled in {:.0?})", filled.elapsed());
-    ann.daemon.start()?;
-    name(&ann, conversations)?;
+    let recipe = Recipe::loopback_of(&sibling("loopback-daemon")?, &data, &home.with_extension("peers"), 21)?;
+    let daemon = recipe.start()?;
+    name(daemon.port, conversations)?;
+    let open = || Screen::at_home(&home, &program, (120, 40), PATIENCE);
 
     let mut starts = Vec::new();
     for _ in 0..5 {
         let begun = Instant::now();
-        let mut screen = ann.screen(Path::new(&program), (120, 40));
+        let mut screen = open();
         screen.see("message number");
         starts.push(begun.elapsed());
         screen.keys("\x11");
@@ -57,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     }
     print("start to the first full screen (with setsid and the terminal)", &mut starts);
 
-    let mut screen = ann.screen(Path::new(&program), (120, 40));
+    let mut screen = open();
     screen.see("message number");
     let mut typed = Vec::new();
     for n in 0..KEYS {
@@ -86,7 +96,7 @@ fn main() -> anyhow::Result<()> {
         let begun = Instant::now();
         // Up and down again: there is always a page in this direction.
         screen.keys(if n % 2 == 0 { "\x1b[5~" } else { "\x1b[6~" });
-        screen.wait("another page", |screen| (pty::framed(screen) != before).then_some(()));
+        screen.wait("another page", |screen| (framed(screen) != before).then_some(()));
         scrolled.push(begun.elapsed());
         shares.add(spent, Spent::of(pid)?);
     }
@@ -99,7 +109,7 @@ fn main() -> anyhow::Result<()> {
         let spent = Spent::of(pid)?;
         let begun = Instant::now();
         screen.keys(if n % 60 < 40 { "\x0e" } else { "\x10" });
-        screen.wait("another conversation", |screen| (pty::framed(screen) != before).then_some(()));
+        screen.wait("another conversation", |screen| (framed(screen) != before).then_some(()));
         switched.push(begun.elapsed());
         shares.add(spent, Spent::of(pid)?);
     }
@@ -118,7 +128,7 @@ fn main() -> anyhow::Result<()> {
     );
     screen.keys("\x11");
     screen.end();
-    Ok(())
+    daemon.stop()
 }
 
 /// Waits until nothing was drawn for this many milliseconds: what is measured next is not the rest of something else.
@@ -201,8 +211,7 @@ fn moment(n: usize) -> anyhow::Result<i64> {
 }
 
 /// Names the contacts, as a user would.
-fn name(home: &Home, conversations: usize) -> anyhow::Result<()> {
-    let port = home.daemon.port().context("a port")?;
+fn name(port: u16, conversations: usize) -> anyhow::Result<()> {
     let connection = Connection::open(&Address::tcp(port))?;
     for (n, peer) in onions().take(conversations).enumerate() {
         connection.call(&command::Rename { peer, name: format!("friend no. {n}") })?;
