@@ -5,6 +5,7 @@
 //! [`crate::id::PeerId`] by any function here. Of the old commands only RECV is a message; the others were meant for
 //! local programs, and there is no type for them on this side.
 
+use crate::braces::Braces;
 use crate::json::{self, JsonError};
 use crate::limits::JSON_DEPTH;
 use serde::{Deserialize, Deserializer};
@@ -113,19 +114,8 @@ enum State {
         left: usize,
     },
     /// Within an object that ends where its braces do.
-    Plain {
-        depth: usize,
-        text: Text,
-    },
+    Plain(Braces),
     Over,
-}
-
-/// Where a plain object's scan stands with respect to strings.
-#[derive(Debug, Clone, Copy)]
-enum Text {
-    Outside,
-    Inside,
-    Escaped,
 }
 
 impl Reader {
@@ -147,7 +137,7 @@ impl Reader {
     /// One byte further. [`State::Over`]: the object is whole.
     fn step(&mut self, state: State, byte: u8) -> Result<State, LegacyError> {
         Ok(match state {
-            State::Start if byte == b'{' => self.plain(0, Text::Outside, byte)?,
+            State::Start if byte == b'{' => self.plain(Braces::default(), byte)?,
             State::Start => digit(0, 0, byte)?,
             State::Length { digits, sum } => digit(digits, sum, byte)?,
             State::Framed { left } => {
@@ -157,27 +147,17 @@ impl Reader {
                 self.object.push(byte);
                 if left > 1 { State::Framed { left: left - 1 } } else { State::Over }
             }
-            State::Plain { depth, text } => self.plain(depth, text, byte)?,
+            State::Plain(braces) => self.plain(braces, byte)?,
             State::Over => return Err(LegacyError::Over),
         })
     }
 
-    fn plain(&mut self, depth: usize, text: Text, byte: u8) -> Result<State, LegacyError> {
+    fn plain(&mut self, mut braces: Braces, byte: u8) -> Result<State, LegacyError> {
         if self.object.len() == OBJECT_BYTES {
             return Err(LegacyError::TooLong);
         }
         self.object.push(byte);
-        let (depth, text) = match (text, byte) {
-            (Text::Escaped, _) => (depth, Text::Inside),
-            (Text::Inside, b'\\') => (depth, Text::Escaped),
-            (Text::Inside, b'"') => (depth, Text::Outside),
-            (Text::Inside, _) => (depth, Text::Inside),
-            (Text::Outside, b'"') => (depth, Text::Inside),
-            (Text::Outside, b'{' | b'[') => (depth + 1, text),
-            (Text::Outside, b'}' | b']') => (depth.saturating_sub(1), text),
-            (Text::Outside, _) => (depth, text),
-        };
-        Ok(if depth == 0 { State::Over } else { State::Plain { depth, text } })
+        Ok(if braces.push(byte) { State::Over } else { State::Plain(braces) })
     }
 }
 

@@ -5,6 +5,7 @@
 //! can only ever become a [`message::PeerMessage`] or, if the user allows it, a [`legacy::OldMessage`]; what comes from a
 //! local program only a [`control::Request`].
 
+mod braces;
 pub mod cert;
 pub mod control;
 pub mod frame;

@@ -1,5 +1,6 @@
 //! Finds the objects in a stream of bytes, however it is cut. Linear time: every byte is looked at once.
 
+use crate::braces::Braces;
 use crate::json::plain_bytes;
 use crate::limits;
 
@@ -44,9 +45,7 @@ pub struct Finder {
     framing: Option<Framing>,
     /// Bytes behind `start` that were looked at.
     seen: usize,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
+    braces: Braces,
     failed: Option<FindError>,
 }
 
@@ -160,24 +159,11 @@ impl Finder {
                 return Err(FindError::NotAnObject);
             }
             self.seen += 1;
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    // Most of what is long is text.
-                    _ => self.seen += plain_bytes(self.rest().get(self.seen..).unwrap_or_default()),
-                }
-            } else {
-                match byte {
-                    b'"' => self.in_string = true,
-                    b'{' | b'[' => self.depth += 1,
-                    b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                    _ => {}
-                }
-                if self.depth == 0 {
-                    return Ok(Some(self.take(self.seen)));
-                }
+            if self.braces.push(byte) {
+                return Ok(Some(self.take(self.seen)));
+            }
+            if self.braces.is_in_text() {
+                self.seen += plain_bytes(self.rest().get(self.seen..).unwrap_or_default());
             }
             if self.seen > limits::CONTROL_OBJECT_BYTES {
                 return Err(FindError::TooLong(limits::CONTROL_OBJECT_BYTES));
