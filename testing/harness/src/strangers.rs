@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
-use torchat_testkit::daemon::eventually;
 
 /// The uid of a user who is neither root nor a test's own user.
 pub const STRANGER: u32 = 61_002;
