@@ -5,7 +5,6 @@
 //! which draws when something has changed; while nothing happens nothing runs.
 
 mod areas;
-mod covers;
 mod editor;
 mod model;
 mod qr;

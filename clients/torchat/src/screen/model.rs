@@ -6,6 +6,7 @@
 mod answers;
 mod chosen;
 mod command;
+pub(crate) mod covers;
 mod events;
 mod exchange;
 mod keys;

@@ -1,8 +1,8 @@
 //! What covers the body, and its keys: help, codes, the search, questions.
 
+use super::covers;
 use super::keys::edit;
 use super::{Ask, Decision, Effect, Link, Model, Open};
-use crate::screen::covers;
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
 use torchat_client::api::Onion;

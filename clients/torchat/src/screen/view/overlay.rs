@@ -1,8 +1,7 @@
 //! What covers the body: help, codes, the search, questions.
 
 use super::put;
-use crate::screen::covers;
-use crate::screen::model::{Model, Overlay, Search};
+use crate::screen::model::{Model, Overlay, Search, covers};
 use crate::screen::qr;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{cut, fill, width, wrap};

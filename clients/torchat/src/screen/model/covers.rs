@@ -1,8 +1,8 @@
 //! The lines of what covers the body and can be scrolled: keys, commands, texts, questions.
 
-use super::model::{COMMANDS, Confirm, KEYS, Overlay};
-use super::theme::Role;
-use super::wrap::{cut, fill, wrap};
+use super::{COMMANDS, Confirm, KEYS, Overlay};
+use crate::screen::theme::Role;
+use crate::screen::wrap::{cut, fill, wrap};
 use torchat_client::api::Onion;
 
 /// The lines of an overlay, in so many columns. `name`: what a peer is called, harmless.
