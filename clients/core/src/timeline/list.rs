@@ -384,8 +384,9 @@ impl ConversationList {
     /// The contact whose name a stranger's reads like.
     #[must_use]
     pub fn looks_like(&self, peer: Onion, name: &str) -> Option<&Timeline> {
-        let others = self.order.iter().filter(|other| **other != peer).filter_map(|other| self.timelines.get(other));
-        others.into_iter().find(|other| other.raw_name().is_some_and(|known| lookalike::looks_like(known, name)))
+        let mut others =
+            self.order.iter().filter(|other| **other != peer).filter_map(|other| self.timelines.get(other));
+        others.find(|other| other.raw_name().is_some_and(|known| lookalike::looks_like(known, name)))
     }
 
     /// Marks the names that read like others. The user's own choices are never marked: they are what is imitated.
