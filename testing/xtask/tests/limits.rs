@@ -222,15 +222,22 @@ fn every_key_of_the_configuration_is_one_that_is_read() {
     }
 }
 
+/// The part of STATUS's definition between two lines.
+fn of_status(begin: &str, end: &str) -> String {
+    let source = read("protocol/src/control/status.rs");
+    let rest = source.split(begin).nth(1).unwrap_or_else(|| panic!("STATUS has no {begin:?}"));
+    rest.split(end).next().unwrap().to_owned()
+}
+
 #[test]
 fn every_field_of_status_is_documented() {
-    let source = read("daemon/engine/src/handle/status.rs");
-    let block = source.split("pub fn status(").nth(1).unwrap().split("\n    }\n").next().unwrap();
-    // The object's own keys, not those of the objects in it.
+    // `Kind field: Type,`
+    let block = of_status("\nsections! {\n", "\n}\n");
     let keys: Vec<_> = block
         .lines()
-        .filter_map(|line| line.strip_prefix("            \"")?.split_once("\":"))
-        .map(|(key, _)| format!("`{key}`"))
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .filter_map(|line| line.split_once(": ")?.0.trim().split_once(' '))
+        .map(|(_, key)| format!("`{key}`"))
         .collect();
     assert!(keys.len() > 10, "{keys:?}");
     let reference = read("docs/CONTROL-API.md");
@@ -241,15 +248,14 @@ fn every_field_of_status_is_documented() {
 
 #[test]
 fn every_counter_of_status_is_documented() {
-    let source = read("daemon/engine/src/handle/status.rs");
-    // First STATUS itself, then its part about old programs.
-    let blocks: Vec<_> = source.split("\"refused\": {").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
-    assert_eq!(blocks.len(), 2, "another place with counters");
-    let names = |block: &str, prefix: &str| -> Vec<String> {
-        let lines = block.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\":"));
-        lines.map(|(name, _)| format!("{prefix}{name}")).collect()
+    let names = |part: &str, prefix: &str| -> Vec<String> {
+        let block = of_status(&format!("    {part} {{\n"), "\n    }\n");
+        let lines = block.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        lines.map(|line| format!("{prefix}{}", line.trim_end_matches(','))).collect()
     };
-    let counters: BTreeSet<_> = [names(blocks[0], ""), names(blocks[1], "legacy.")].concat().into_iter().collect();
+    let counters: BTreeSet<_> =
+        [names("RefusedPart", ""), names("LegacyRefused", "legacy.")].concat().into_iter().collect();
+    assert!(counters.len() > 20, "{counters:?}");
     let cells: BTreeSet<_> = limits().iter().map(|row| row[4].trim_matches('`').to_owned()).collect();
     let documented: BTreeSet<_> = cells.into_iter().filter(|cell| !["-", ""].contains(&cell.as_str())).collect();
     assert_eq!(documented, counters, "the column STATUS of docs/OPERATIONS.md, \"Limits\", and the counters of STATUS");
