@@ -23,6 +23,7 @@ use std::process::Stdio;
 use support::{House, PATIENCE, TORCHAT};
 use torchat_client::api::command;
 use torchat_client::api::event::{Filter, Kind, What};
+use torchat_testkit::programs;
 
 fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -110,11 +111,10 @@ fn startable(house: &mut House) -> PathBuf {
     let folder = house.dir().join("bin");
     std::fs::create_dir(&folder).unwrap();
     let torchat = folder.join("torchat");
-    std::fs::copy(TORCHAT, &torchat).unwrap();
+    programs::copy(Path::new(TORCHAT), &torchat).unwrap();
     let script = "#!/bin/sh\necho \"$@\" > asked\nwhile [ ! -S alice/control.sock ]; do sleep 0.05; done\n";
     let torchatd = folder.join("torchatd");
-    std::fs::write(&torchatd, script).unwrap();
-    std::fs::set_permissions(&torchatd, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    programs::script(&torchatd, script).unwrap();
     house.alice.stop().unwrap();
     torchat
 }

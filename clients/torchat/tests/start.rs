@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use torchat_testkit::daemon::eventually;
+use torchat_testkit::programs;
 
 const ENTER: &str = "\r";
 
@@ -33,7 +34,7 @@ impl Person {
         let bin = dir.path().join("bin");
         std::fs::create_dir(&bin).unwrap();
         let torchat = bin.join("torchat");
-        std::fs::copy(env!("CARGO_BIN_EXE_torchat"), &torchat).unwrap();
+        programs::copy(Path::new(env!("CARGO_BIN_EXE_torchat")), &torchat).unwrap();
         let script = format!(
             r#"#!/bin/sh
 echo "$@" >> '{dir}/asked'
@@ -54,8 +55,7 @@ done
             daemon = torchat_testkit::loopback::program().display(),
         );
         let torchatd = bin.join("torchatd");
-        std::fs::write(&torchatd, script).unwrap();
-        std::fs::set_permissions(&torchatd, PermissionsExt::from_mode(0o755)).unwrap();
+        programs::script(&torchatd, &script).unwrap();
         Self { home, dir, torchat }
     }
 
@@ -240,8 +240,7 @@ fn the_program_beside_the_client_is_taken_before_that_of_the_path() {
     let other = ann.dir.path().join("other");
     std::fs::create_dir(&other).unwrap();
     let wrong = other.join("torchatd");
-    std::fs::write(&wrong, "#!/bin/sh\nexit 9\n").unwrap();
-    std::fs::set_permissions(&wrong, PermissionsExt::from_mode(0o755)).unwrap();
+    programs::script(&wrong, "#!/bin/sh\nexit 9\n").unwrap();
     let home = ann.dir.path().join("ann");
     let run = |torchat: &Path| {
         let mut command = Command::new(torchat);

@@ -4,7 +4,6 @@
 pub mod api;
 pub mod chaos;
 pub mod loopback;
-pub mod programs;
 pub mod resident;
 pub mod sim;
 pub mod stores;

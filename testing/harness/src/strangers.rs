@@ -50,7 +50,7 @@ impl Stranger {
         let open = std::fs::Permissions::from_mode(0o755);
         let dir = tempfile::Builder::new().permissions(open).tempdir()?;
         let copy = dir.path().join("stranger");
-        crate::programs::copy(program, &copy)?;
+        torchat_testkit::programs::copy(program, &copy)?;
         let mut command = command(&copy);
         command.args(arguments).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {}", copy.display()))?;

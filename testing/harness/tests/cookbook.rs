@@ -81,7 +81,7 @@ impl Kitchen {
     }
 
     fn script(&self, name: &str, text: &str) {
-        torchat_harness::programs::script(&self.path(name), &format!("#!/bin/sh\n{text}\n")).unwrap();
+        torchat_testkit::programs::script(&self.path(name), &format!("#!/bin/sh\n{text}\n")).unwrap();
     }
 
     /// Starts a recipe, in an empty file `out` and a directory of its own.

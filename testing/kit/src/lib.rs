@@ -5,5 +5,6 @@
 pub mod daemon;
 pub mod loopback;
 pub mod pace;
+pub mod programs;
 pub mod pty;
 pub mod skipped;

@@ -31,7 +31,10 @@ pub(crate) struct Look<'a> {
 
 /// Wrapped texts of messages, by number, with the columns that they were wrapped for.
 #[derive(Debug, Default)]
-pub(crate) struct Wrapped(RefCell<HashMap<i64, (usize, Rc<Vec<String>>)>>);
+pub(crate) struct Wrapped(RefCell<HashMap<i64, WrappedText>>);
+
+/// The columns, and the rows that they make.
+type WrappedText = (usize, Rc<Vec<String>>);
 
 impl Wrapped {
     /// Another conversation, another size, or other messages under the same numbers.

@@ -171,7 +171,7 @@ impl Play {
             "links": 1, "queue": { "bytes": 10, "messages": 2 },
         }))
         .unwrap();
-        self.answer(ask, Answer::Status(StatusAnswer { version: 1, sentence: sentence.to_owned(), status }));
+        self.answer(ask, Answer::Status(Box::new(StatusAnswer { version: 1, sentence: sentence.to_owned(), status })));
     }
 
     /// Answers a page of the open conversation.

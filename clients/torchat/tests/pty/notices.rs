@@ -4,7 +4,6 @@ use super::TORCHAT;
 use super::people::{ann_and_friend, unread};
 use super::pty::{self, Home};
 use data_encoding::BASE64;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 #[test]
@@ -52,8 +51,7 @@ fn the_desktop_is_asked_where_there_is_one_and_the_terminal_if_it_fails() {
     std::fs::create_dir(&programs).unwrap();
     let program = programs.join("notify-send");
     let script = |text: &str| {
-        std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        torchat_testkit::programs::script(&program, &format!("#!/bin/sh\n{text}\n")).unwrap();
     };
     script("printf '[%s]' \"$@\" > ~/.notified && mv ~/.notified ~/notified");
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());

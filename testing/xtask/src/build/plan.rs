@@ -79,7 +79,7 @@ impl Plan {
             return None;
         }
         let test = artifact["profile"]["test"] == true;
-        let target = self.ours.contains(&package).then(|| (kind, name, test));
+        let target = self.ours.contains(&package).then_some((kind, name, test));
         Some(Part { package, target })
     }
 

@@ -130,7 +130,7 @@ pub(crate) enum Past {
 pub(crate) enum Answer {
     Conversations(Vec<Conversation>),
     Requests(Vec<ContactRequest>),
-    Status(StatusAnswer),
+    Status(Box<StatusAnswer>),
     /// Of [`Anchor::Around`](torchat_client::timeline::Anchor::Around): the page that ends with it, and the one behind it.
     Page(MessagesAnswer, Option<MessagesAnswer>),
     /// The message's number; `None`: there is none.

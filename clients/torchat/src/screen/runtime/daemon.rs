@@ -142,8 +142,10 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
         Ask::Conversations(_) => Answer::Conversations(handle.conversations()?),
         Ask::Requests(_) => Answer::Requests(handle.call(&command::Requests {})?.requests),
-        Ask::Status => Answer::Status(handle.call(&command::Status::default())?),
-        Ask::News { version } => Answer::Status(handle.call_within(&News::question(*version), News::patience())?),
+        Ask::Status => Answer::Status(Box::new(handle.call(&command::Status::default())?)),
+        Ask::News { version } => {
+            Answer::Status(Box::new(handle.call_within(&News::question(*version), News::patience())?))
+        }
         Ask::Page(peer, request) => page(handle, *peer, request.anchor)?,
         Ask::Locate(peer, past) => Answer::Located(located(handle, *peer, *past)?),
         Ask::Search { text, peer, before } => {

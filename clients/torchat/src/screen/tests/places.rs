@@ -182,7 +182,7 @@ fn while_tor_starts_it_is_told_and_does_not_ask() {
         assert_eq!((play.model.wake_at(), &play.effects[..]), (None, &[][..]));
         let status = serde_json::json!({ "tor": { "usable": false, "sentence": sentence } });
         let status = serde_json::from_value(status).unwrap();
-        play.answer(ask, Answer::Status(StatusAnswer { version, sentence: String::new(), status }));
+        play.answer(ask, Answer::Status(Box::new(StatusAnswer { version, sentence: String::new(), status })));
         play.see(&sentence[..30]);
         play.now += 1_000;
         play.input(Input::Tick);

@@ -125,7 +125,7 @@ fn answer(ask: &Ask) -> Answer {
         Ask::Status | Ask::News { .. } => {
             // Of another version, which tells nothing that is known here.
             let status = serde_json::from_value(serde_json::json!({"a": [1]})).unwrap();
-            Answer::Status(StatusAnswer { version: 1, sentence: "fine".into(), status })
+            Answer::Status(Box::new(StatusAnswer { version: 1, sentence: "fine".into(), status }))
         }
         Ask::Page(peer, request) => {
             let page = |range| history(*peer, range);

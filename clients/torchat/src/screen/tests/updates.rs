@@ -210,10 +210,10 @@ fn memory_is_bounded_and_both_ends_can_be_reached_again() {
     play.see("no. 1.");
     assert!(play.timeline(2).window.has_newer());
     for _ in 0..200 {
-        if let Some((_, last)) = play.timeline(2).window.span() {
-            if play.wants(2, Anchor::After(last)) {
-                play.page(Anchor::After(last), page(last + 1, last + 100), last + 100 < 5000);
-            }
+        if let Some((_, last)) = play.timeline(2).window.span()
+            && play.wants(2, Anchor::After(last))
+        {
+            play.page(Anchor::After(last), page(last + 1, last + 100), last + 100 < 5000);
         }
         play.key(KeyCode::PageDown);
     }
@@ -431,7 +431,7 @@ fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
 fn reasons(version: u64, reasons: serde_json::Value) -> Answer {
     let status = serde_json::json!({ "tor": { "usable": true, "sentence": "connected" }, "reasons": reasons });
     let status = serde_json::from_value(status).unwrap();
-    Answer::Status(StatusAnswer { version, sentence: String::new(), status })
+    Answer::Status(Box::new(StatusAnswer { version, sentence: String::new(), status }))
 }
 
 #[test]

@@ -44,13 +44,13 @@ mod tests {
 
     #[test]
     fn what_was_made_starts_at_once_while_other_threads_start_programs() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a directory");
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
-                        Command::new("true").status().unwrap();
+                        Command::new("true").status().expect("true");
                     }
                 });
             }
@@ -63,7 +63,7 @@ mod tests {
                 Ok(())
             });
             over.store(true, Ordering::Relaxed);
-            rounds.unwrap();
+            rounds.expect("every program starts");
         });
     }
 }
