@@ -57,12 +57,11 @@ pub enum FrameError {
 
 /// Cuts a message into padded plaintexts, one for each record.
 pub fn split(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let count = message.len().div_ceil(MAX_BODY).max(1);
-    (0..count).map(move |n| {
-        let end = message.len().min((n + 1) * MAX_BODY);
-        let body = &message[n * MAX_BODY..end];
-        plaintext(TYPE_JSON, if n + 1 < count { FLAG_MORE } else { 0 }, 0, body)
-    })
+    let last = message.len().saturating_sub(1) / MAX_BODY;
+    // An empty message has no chunk, and is one frame all the same.
+    let empty = message.is_empty().then_some(message);
+    let bodies = empty.into_iter().chain(message.chunks(MAX_BODY));
+    bodies.enumerate().map(move |(n, body)| plaintext(TYPE_JSON, if n < last { FLAG_MORE } else { 0 }, 0, body))
 }
 
 fn plaintext(kind: u8, flags: u8, channel: u16, body: &[u8]) -> Vec<u8> {

@@ -62,7 +62,8 @@ pub fn parse_client_hello(bytes: &[u8]) -> Result<Option<usize>, HelloError> {
     }
     let end = MAGIC.len() + 1 + count;
     let Some(versions) = bytes.get(MAGIC.len() + 1..end) else { return Ok(None) };
-    if (1..count).any(|n| versions[..n].contains(&versions[n])) || versions.iter().any(|v| NEVER.contains(v)) {
+    let twice = versions.iter().enumerate().any(|(n, version)| versions.iter().take(n).any(|before| before == version));
+    if twice || versions.iter().any(|v| NEVER.contains(v)) {
         return Err(HelloError::Versions);
     }
     if versions.contains(&VERSION) { Ok(Some(end)) } else { Err(HelloError::NoCommonVersion) }

@@ -157,7 +157,8 @@ fn key_of(text: &str) -> Result<[u8; 32], OnionError> {
 
 fn checksum(key: &[u8; 32]) -> [u8; 2] {
     let hash = Sha3_256::new().chain_update(b".onion checksum").chain_update(key).chain_update([3u8]).finalize();
-    [hash[0], hash[1]]
+    let [first, second, ..] = <[u8; 32]>::from(hash);
+    [first, second]
 }
 
 /// A text is not an id of the wanted size in lower-case hexadecimal.
@@ -245,7 +246,9 @@ impl Chain {
         let hash =
             sha2::Sha256::new().chain_update(b"torchatd/1 lane\0").chain_update(self.0).chain_update(mid.0).finalize();
         let mut out = [0; 16];
-        out.copy_from_slice(&hash[..16]);
+        for (to, from) in out.iter_mut().zip(hash) {
+            *to = from;
+        }
         Self(out)
     }
 }

@@ -5,6 +5,9 @@
 //! can only ever become a [`message::PeerMessage`] or, if the user allows it, a [`legacy::OldMessage`]; what comes from a
 //! local program only a [`control::Request`].
 
+// What strangers send is read here: an index out of range would be a panic that they choose.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod braces;
 pub mod cert;
 pub mod control;

@@ -68,14 +68,15 @@ const FAMILIES: &[&[CommandInfo]] =
 pub const COMMANDS: &[CommandInfo] = &all::<{ count() }>();
 
 const fn count() -> usize {
-    let (mut count, mut family) = (0, 0);
-    while family < FAMILIES.len() {
-        count += FAMILIES[family].len();
-        family += 1;
+    let (mut count, mut left) = (0, FAMILIES);
+    while let [family, rest @ ..] = left {
+        count += family.len();
+        left = rest;
     }
     count
 }
 
+#[expect(clippy::indexing_slicing, reason = "runs only while compiling: an index out of range is no program")]
 const fn all<const N: usize>() -> [CommandInfo; N] {
     let mut all = [FAMILIES[0][0]; N];
     let (mut at, mut family) = (0, 0);
