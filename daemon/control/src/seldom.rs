@@ -3,7 +3,8 @@
 //! Without this a local program that connects again and again turns the logs over in minutes, and what they told of before is
 //! gone.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,16 +23,11 @@ struct State {
 pub(crate) struct Seldom(Arc<Mutex<State>>);
 
 impl Seldom {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in there can be left half done by a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Says it, or counts it. `say` gets how many are told of by this line: 1 at first; at the end of each minute that had
     /// more, their number, by the `say` of the first of them. To be called on a runtime.
     pub(crate) fn note(&self, say: impl FnOnce(u64) + Send + 'static) {
         let wait = {
-            let mut state = self.lock();
+            let mut state = self.0.lock();
             let now = Instant::now();
             match state.said_at.map(|at| at + PAUSE).filter(|end| state.missed > 0 || *end > now) {
                 None => {
@@ -52,7 +48,7 @@ impl Seldom {
         tokio::spawn(async move {
             tokio::time::sleep_until(end).await;
             let missed = {
-                let mut state = this.lock();
+                let mut state = this.0.lock();
                 state.said_at = Some(Instant::now());
                 std::mem::take(&mut state.missed)
             };
@@ -72,12 +68,12 @@ mod tests {
         let begun = Instant::now();
         for _ in 0..300 * 150 {
             let said = said.clone();
-            seldom.note(move |count| said.lock().unwrap_or_else(PoisonError::into_inner).push(count));
+            seldom.note(move |count| said.lock().push(count));
             tokio::time::sleep(PAUSE / (60 * 150)).await;
         }
         let minutes = begun.elapsed().as_secs() / 60;
         tokio::time::sleep(2 * PAUSE).await;
-        let said = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let said = said.lock().clone();
         assert_eq!(said.iter().sum::<u64>(), 300 * 150, "{said:?}");
         assert!(said.len() as u64 <= minutes + 2, "{said:?}");
         assert_eq!(said.first(), Some(&1), "the first one is told at once");
@@ -89,8 +85,8 @@ mod tests {
         let seldom = Seldom::default();
         for n in 1..=3 {
             let shared = said.clone();
-            seldom.note(move |count| shared.lock().unwrap_or_else(PoisonError::into_inner).push(count));
-            assert_eq!(said.lock().unwrap_or_else(PoisonError::into_inner).len(), n);
+            seldom.note(move |count| shared.lock().push(count));
+            assert_eq!(said.lock().len(), n);
             tokio::time::sleep(PAUSE).await;
         }
     }

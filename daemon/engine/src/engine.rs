@@ -18,15 +18,16 @@ use crate::handle::{Handle, LogWriter};
 use crate::link::context::LinkContext;
 use crate::link::dialer::Dialer;
 use crate::link::handle::LinkHandle;
-use crate::mailbox::{Event, lock};
+use crate::mailbox::Event;
 use crate::request::{Reply, Request};
 use crate::store::{Health, Outgoing, Reader, Writer};
 use crate::unread::UnreadBuffers;
 pub use config::{Ended, EngineConfig, Storage, StoreLost, World};
+use parking_lot::Mutex;
 use pending::{Facts, Pending};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -157,7 +158,7 @@ impl Engine {
                 (false, None) => Some(tokio::time::Instant::now() + PROBE_PAUSE),
                 (false, at) => at,
             };
-            let deadline = lock(&self.node).next_deadline().map(|ms| self.world.clock.instant(ms));
+            let deadline = self.node.lock().next_deadline().map(|ms| self.world.clock.instant(ms));
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,

@@ -2,10 +2,8 @@
 
 use crate::link::handle::LinkHandle;
 use crate::request::{Reply, Request};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use torchat_core::input::{Input, LinkId};
-use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
 
 pub(crate) type Mailbox = mpsc::Sender<Event>;
@@ -32,9 +30,4 @@ pub(crate) enum Event {
     },
     /// The store was looked through beside the start, and is damaged.
     Condemned(String),
-}
-
-/// A poisoned lock is a panic in the core; what it left is judged by the next turn, not trusted less.
-pub(crate) fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
-    node.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -38,12 +38,12 @@ pub use tokens::TokenRow;
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
+use parking_lot::Mutex;
 use query::messages;
 use room::Room;
 use rusqlite::{Connection, OpenFlags};
 use share::Shares;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use torchat_core::op::{ChatOp, Op};
 use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
@@ -231,7 +231,7 @@ impl Store {
 
     /// Takes a store that may have been another engine's before: what that one found does not count. Reads and writes nothing.
     pub(crate) fn adopt(shared: &Mutex<Self>, retention: Retention) -> Health {
-        let mut adopted = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut adopted = shared.lock();
         adopted.set_retention(retention);
         adopted.health.set_trouble(None);
         adopted.health()

@@ -1,8 +1,8 @@
 //! Circuits on which nobody has a stream: kept a while, because a peer that dials again saves the way here, but not
 //! many, because anybody can make them.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -53,8 +53,8 @@ impl Circuits {
         Place { number, pushed_out, circuits: self }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock()
     }
 }
 

@@ -15,12 +15,13 @@ use crate::status::Status;
 use crate::trouble;
 use crate::{Client, TorConfig, config};
 use arti_client::TorClient;
+use parking_lot::{Mutex, MutexGuard};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -49,7 +50,7 @@ impl DialClient {
 
     /// The circuits that worked last, by this client.
     pub(crate) fn last(&self) -> MutexGuard<'_, LastCircuits> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock()
     }
 }
 
@@ -80,26 +81,22 @@ impl DialClients {
 
     /// Begins with the client that lives as long as the process.
     pub(crate) fn begin(&self, first: Client) {
-        *self.lock() = Some(DialClient::new(first, None));
+        *self.current.lock() = Some(DialClient::new(first, None));
     }
 
     /// The client that should live that long is given up.
     pub(crate) fn end(&self) {
-        self.lock().take();
+        self.current.lock().take();
     }
 
     /// By which a dial goes that begins now.
     pub(crate) fn current(&self) -> Option<Arc<DialClient>> {
-        self.lock().clone()
+        self.current.lock().clone()
     }
 
     /// Whether later dials go by this one too, so that what befalls it is of interest.
     pub(crate) fn is_current(&self, dial_client: &Arc<DialClient>) -> bool {
-        self.lock().as_ref().is_some_and(|current| Arc::ptr_eq(current, dial_client))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<DialClient>>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        self.current.lock().as_ref().is_some_and(|current| Arc::ptr_eq(current, dial_client))
     }
 
     /// Begins a renewal, unless one runs or the first start has not succeeded: a second client lives on the directory
@@ -134,7 +131,7 @@ impl DialClients {
             return tracing::warn!("Tor client {number} was given up after {} s: {why}", PATIENCE.as_secs());
         }
         // What was remembered of circuits goes with the old one, for they were the old client's.
-        let old = self.lock().replace(dial_client);
+        let old = self.current.lock().replace(dial_client);
         self.status.renewed();
         tracing::info!("dials go by Tor client {number} now, after {} ms", begun.elapsed().as_millis());
         drop(old);

@@ -6,7 +6,8 @@ use crate::trouble;
 use arti_client::status::{BootstrapEvents, BootstrapStatus};
 use arti_client::{ErrorKind, HasKind as _};
 use futures::StreamExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -151,8 +152,8 @@ impl Status {
         });
     }
 
-    fn facts(&self) -> std::sync::MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock()
     }
 
     fn change(&self, change: impl FnOnce(&mut Facts)) {

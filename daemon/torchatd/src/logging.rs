@@ -13,11 +13,12 @@ mod scrub;
 
 use crate::cli::Level;
 use flood::{Flood, LeftOut};
+use parking_lot::Mutex;
 use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use torchat_control::LogLevelHook;
 use tracing::field::{Field, Visit};
@@ -58,12 +59,8 @@ struct Levels(Arc<Mutex<Vec<SetLevel>>>);
 type SetLevel = Box<dyn Fn(Level) -> Result<(), reload::Error> + Send + Sync>;
 
 impl Levels {
-    fn lock(&self) -> MutexGuard<'_, Vec<SetLevel>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn set(&self, level: Level) -> Result<(), reload::Error> {
-        self.lock().iter().try_for_each(|set| set(level))
+        self.0.lock().iter().try_for_each(|set| set(level))
     }
 
     /// A filter whose level can be set later. `targets` makes it of a level.
@@ -72,7 +69,7 @@ impl Levels {
         S: Subscriber,
     {
         let (filter, handle) = reload::Layer::new(targets(level));
-        self.lock().push(Box::new(move |level| handle.reload(targets(level))));
+        self.0.lock().push(Box::new(move |level| handle.reload(targets(level))));
         filter.and(Harmless)
     }
 }
@@ -95,7 +92,7 @@ impl Logs {
 
     /// Opens the files again, after they were moved away.
     pub(crate) fn reopen(&self) -> io::Result<()> {
-        self.files.iter().try_for_each(|log| log.lock().reopen())
+        self.files.iter().try_for_each(|log| log.file.lock().reopen())
     }
 
     /// Sends everything that is traced from now on to the logs and, in the foreground, to standard error.
@@ -226,13 +223,9 @@ impl LogFile {
         Ok(Self { file: Arc::new(Mutex::new(file)), flood })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Rotating> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn write(&self, line: &[u8]) {
         // A log that cannot be written, on a full disk for example, must not stop the daemon.
-        let _ = self.lock().write_line(&scrub::scrub(line));
+        let _ = self.file.lock().write_line(&scrub::scrub(line));
     }
 }
 

@@ -7,9 +7,10 @@ use crate::randomness::Randomness;
 use crate::{BoxStream, Callers, Circuit, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio::runtime::Handle;
@@ -120,7 +121,7 @@ impl SimulatedNetwork {
     #[must_use]
     pub fn attach(&self, peer: PeerId) -> Network {
         let (service, incoming) = mpsc::channel(16);
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         let (status, seen) = watch::channel(status(!shared.offline.contains(&peer)));
         let callers = Callers::default();
         let circuits = BTreeMap::new();
@@ -137,13 +138,13 @@ impl SimulatedNetwork {
 
     /// The peer takes no streams any more. Those that it has end as it ends them, after what it wrote.
     pub fn leave(&self, peer: PeerId) {
-        self.lock().services.remove(&peer);
+        self.shared.lock().services.remove(&peer);
     }
 
     /// The peer's machine has no network: its streams break, its dials fail at once, nobody finds it; or it has one again.
     pub fn set_offline(&self, peer: PeerId, offline: bool) {
         {
-            let mut shared = self.lock();
+            let mut shared = self.shared.lock();
             if offline {
                 shared.offline.insert(peer);
             } else {
@@ -160,7 +161,7 @@ impl SimulatedNetwork {
 
     /// Nothing passes between the two any more, without a word to either; or everything passes again.
     pub fn partition(&self, a: PeerId, b: PeerId, apart: bool) {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         for pair in [(a, b), (b, a)] {
             if apart {
                 shared.partitions.insert(pair);
@@ -178,14 +179,14 @@ impl SimulatedNetwork {
     /// The present streams of the peer carry nothing any more, and neither end is told: a power cut, or a relay
     /// that vanished. New streams are not concerned.
     pub fn swallow(&self, peer: PeerId) {
-        for stream in self.lock().streams.iter().filter(|s| s.ends.0 == peer || s.ends.1 == peer) {
+        for stream in self.shared.lock().streams.iter().filter(|s| s.ends.0 == peer || s.ends.1 == peer) {
             stream.swallowed.store(true, Ordering::Relaxed);
         }
     }
 
     /// Changes the weather for what comes.
     pub fn set_weather(&self, weather: Weather) {
-        self.lock().weather = weather;
+        self.shared.lock().weather = weather;
     }
 
     /// Counts dials and carried chunks. As long as it does not change, nothing moves.
@@ -195,17 +196,13 @@ impl SimulatedNetwork {
     }
 
     fn cut(&self, which: impl Fn(PeerId, PeerId) -> bool) {
-        self.lock().streams.retain(|stream| {
+        self.shared.lock().streams.retain(|stream| {
             let hit = which(stream.ends.0, stream.ends.1);
             if hit {
                 stream.cancel.cancel();
             }
             !hit && !stream.cancel.is_cancelled()
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pause(&self, limit_ms: u64) -> Duration {
@@ -218,12 +215,12 @@ impl SimulatedNetwork {
     }
 
     fn is_apart(&self, a: PeerId, b: PeerId) -> bool {
-        self.lock().partitions.contains(&(a, b))
+        self.shared.lock().partitions.contains(&(a, b))
     }
 
     async fn open(&self, own: PeerId, peer: PeerId, group: Group) -> Result<BoxStream, DialError> {
         self.carried.fetch_add(1, Ordering::Relaxed);
-        let weather = self.lock().weather.clone();
+        let weather = self.shared.lock().weather.clone();
         tokio::time::sleep(self.pause(weather.dial_ms)).await;
         if self.is_apart(own, peer) {
             // As on the real network: no answer, only the caller's patience ends.
@@ -231,7 +228,7 @@ impl SimulatedNetwork {
         }
         let down = || DialError::PeerDown("nobody listens there".into());
         let (service, circuit) = {
-            let mut shared = self.lock();
+            let mut shared = self.shared.lock();
             if shared.offline.contains(&own) {
                 return Err(DialError::NoNetwork("no way into the network".into()));
             }
@@ -265,7 +262,7 @@ impl SimulatedNetwork {
             swallowed: Arc::default(),
             left: Arc::new(AtomicU64::new(left)),
         };
-        self.lock().streams.push(stream.clone());
+        self.shared.lock().streams.push(stream.clone());
         self.carrier.spawn(self.clone().carry(near_end, far_end, stream));
         Ok(Box::new(near))
     }
@@ -286,7 +283,7 @@ impl SimulatedNetwork {
     async fn carry_one_way(&self, mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>, stream: &Carried) {
         let mut chunk = vec![0; CHUNK];
         loop {
-            let Weather { delay_ms, bytes_per_s, .. } = self.lock().weather.clone();
+            let Weather { delay_ms, bytes_per_s, .. } = self.shared.lock().weather.clone();
             // A slow line carries little at once, or its bytes would come in bursts.
             let most = if bytes_per_s > 0 { (bytes_per_s / 4).clamp(1, CHUNK) } else { CHUNK };
             let Ok(n @ 1..) = from.read(&mut chunk[..most]).await else { break };

@@ -1,8 +1,9 @@
 //! Where randomness comes from: the operating system, or a simulation.
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Random bytes.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl Randomness {
     pub fn fill(&self, out: &mut [u8]) {
         match &self.0 {
             Source::System => rand::rng().fill_bytes(out),
-            Source::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(out),
+            Source::Seeded(rng) => rng.lock().fill_bytes(out),
         }
     }
 

@@ -13,7 +13,8 @@ pub mod storm;
 pub mod world;
 
 use disk::Disk;
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::handle::Handle;

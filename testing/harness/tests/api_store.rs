@@ -536,7 +536,7 @@ fn a_full_disk_is_told_and_nothing_is_half_done() {
         sim.handle(0).send(sim.id(1), "apple".into()).await.unwrap();
         assert!(sim.settled(HOUR).await);
         let last = sim.handle(1).log().last();
-        sim.store(1).lock().unwrap().set_max_bytes(1).unwrap();
+        sim.store(1).lock().set_max_bytes(1).unwrap();
         let b = sim.handle(1);
         let mut refused = None;
         // What is free within the file is filled first.
@@ -556,7 +556,7 @@ fn a_full_disk_is_told_and_nothing_is_half_done() {
         assert!(matches!(seen, Ok(1) | Err(Refusal::Storage(_))), "{seen:?}");
         let found = b.search("apple".into(), None, None, 9).await.unwrap();
         assert!(found.complete || found.messages.is_empty(), "what is not indexed is not claimed: {found:?}");
-        sim.store(1).lock().unwrap().set_max_bytes(1 << 30).unwrap();
+        sim.store(1).lock().set_max_bytes(1 << 30).unwrap();
         let writes = async {
             while b.seen(sim.id(0), i64::MAX).await.is_err() {
                 tokio::time::sleep(Duration::from_secs(1)).await

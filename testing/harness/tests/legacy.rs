@@ -573,7 +573,7 @@ fn ten_a_minute_five_hundred_kept_seven_days() {
 fn a_full_store_takes_none_and_goes_on_by_itself() {
     run(async {
         let old = sim(1);
-        old.sim.store(0).lock().unwrap().set_max_bytes(1).unwrap();
+        old.sim.store(0).lock().set_max_bytes(1).unwrap();
         let long = "x".repeat(8000);
         for _ in 0..100 {
             if old.status("storage") > 0 {
@@ -584,7 +584,7 @@ fn a_full_store_takes_none_and_goes_on_by_itself() {
         }
         assert!(old.status("storage") > 0, "it is full by now");
         let before = old.kept().await.len();
-        old.sim.store(0).lock().unwrap().set_max_bytes(1 << 30).unwrap();
+        old.sim.store(0).lock().set_max_bytes(1 << 30).unwrap();
         tokio::time::sleep(Duration::from_secs(70)).await;
         old.deliver("again").await;
         settle().await;

@@ -140,7 +140,7 @@ fn a_full_store_refuses_mail_without_acknowledging_it_and_recovers() {
         }
         assert!(sim.settled(HOUR).await);
         // No page more than the store has now.
-        sim.store(1).lock().unwrap().set_max_bytes(1).unwrap();
+        sim.store(1).lock().set_max_bytes(1).unwrap();
         for n in 0..40 {
             a.send(sim.id(1), format!("during {n} {}", "x".repeat(4_000))).await.unwrap();
         }
@@ -155,7 +155,7 @@ fn a_full_store_refuses_mail_without_acknowledging_it_and_recovers() {
             b.take(lease).await;
         }
         assert!(b.lease(sim.id(0)).await.unwrap().text.starts_with("before 3"));
-        sim.store(1).lock().unwrap().set_max_bytes(1 << 30).unwrap();
+        sim.store(1).lock().set_max_bytes(1 << 30).unwrap();
         assert!(sim.settled(2 * HOUR).await, "recovers by itself: {}", b.status().to_json());
         let received = sim.received(1, 0).await;
         assert_eq!(received.len(), 45);
@@ -205,7 +205,7 @@ fn a_receiver_that_lost_its_store_shows_a_mark() {
         }
         assert!(sim.settled(HOUR).await);
         sim.kill(1).await;
-        *sim.store(1).lock().unwrap() = torchat_engine::store::Store::in_memory().unwrap();
+        *sim.store(1).lock() = torchat_engine::store::Store::in_memory().unwrap();
         sim.start(1);
         sim.handle(1).add(sim.id(0)).await.unwrap();
         sim.handle(0).send(sim.id(1), "after".into()).await.unwrap();

@@ -43,7 +43,7 @@ async fn flood(sim: &Sim) {
 fn a_peer_that_fills_the_store_can_be_removed_and_blocked_and_what_it_said_be_read() {
     run(async {
         let mut sim = Sim::new(71, 2, EngineConfig::default());
-        sim.store(0).lock().unwrap().set_max_bytes(2 << 20).unwrap();
+        sim.store(0).lock().set_max_bytes(2 << 20).unwrap();
         sim.befriend_all().await;
         flood(&sim).await;
         let (a, eve) = (sim.handle(0), sim.id(1));
@@ -65,7 +65,7 @@ fn a_peer_that_fills_the_store_can_be_removed_and_blocked_and_what_it_said_be_re
 fn a_block_in_the_middle_of_a_flood_is_not_refused_with_it() {
     run(async {
         let sim = Sim::new(72, 3, EngineConfig::default());
-        sim.store(0).lock().unwrap().set_max_bytes(2 << 20).unwrap();
+        sim.store(0).lock().set_max_bytes(2 << 20).unwrap();
         sim.befriend_all().await;
         let (a, b, other) = (sim.handle(0), sim.handle(1), sim.id(2));
         for n in 0..600 {

@@ -3,9 +3,10 @@
 use super::Access;
 use super::guard::Guard;
 use crate::seldom::Seldom;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -66,7 +67,7 @@ impl fmt::Debug for ProofSlot {
 
 impl Drop for ProofSlot {
     fn drop(&mut self) {
-        lock(&self.gate.0.unproven).guards.retain(|(number, _)| *number != self.number);
+        self.gate.0.unproven.lock().guards.retain(|(number, _)| *number != self.number);
     }
 }
 
@@ -142,7 +143,7 @@ impl Gate {
     /// out. `None`: there are no places at all.
     pub(crate) fn slot(&self, guard: Arc<Guard>) -> Option<ProofSlot> {
         let (unlucky, number) = {
-            let mut unproven = lock(&self.0.unproven);
+            let mut unproven = self.0.unproven.lock();
             if self.0.slots == 0 {
                 return None;
             }
@@ -178,11 +179,11 @@ impl Gate {
 
     /// The names with their tokens.
     pub(crate) fn tokens(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
-        lock(&self.0.tokens)
+        self.0.tokens.lock()
     }
 
     pub(crate) fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, Seldom>> {
-        lock(&self.0.refusals)
+        self.0.refusals.lock()
     }
 
     /// To be held while a token is made or revoked.
@@ -193,7 +194,7 @@ impl Gate {
     /// Waits if there were many failures lately.
     pub(crate) async fn slow_down(&self) {
         let many = {
-            let mut failures = lock(&self.0.failures);
+            let mut failures = self.0.failures.lock();
             let now = Instant::now();
             failures.retain(|at| now.duration_since(*at) < FAILURE_TIME);
             failures.len() >= FAILURES
@@ -205,7 +206,7 @@ impl Gate {
 
     /// Counts a failure.
     pub(crate) fn note_failure(&self) {
-        let mut failures = lock(&self.0.failures);
+        let mut failures = self.0.failures.lock();
         failures.push_back(Instant::now());
         while failures.len() > FAILURES {
             failures.pop_front();
@@ -224,9 +225,4 @@ pub(crate) fn known(row: TokenRow) -> (String, Arc<Known>) {
         ended: CancellationToken::new(),
     };
     (row.name, Arc::new(known))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in there can be left half done by a panic.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
 //! Which subscription speaks for a consumer: the one that came last, on whatever connection.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Longest name of a consumer.
@@ -25,14 +26,9 @@ struct Table {
 pub(crate) struct Consumers(Arc<Mutex<Table>>);
 
 impl Consumers {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // Nothing in here can be left half done by a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes a subscription the one of its consumer; `over` tells it when another one takes its place.
     pub(crate) fn take(&self, name: String, over: CancellationToken) -> Claim {
-        let mut table = self.lock();
+        let mut table = self.0.lock();
         let number = table.next;
         table.next += 1;
         if let Some((_, older)) = table.active.insert(name.clone(), (number, over)) {
@@ -53,7 +49,7 @@ pub(crate) struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut table = self.consumers.lock();
+        let mut table = self.consumers.0.lock();
         if table.active.get(&self.name).is_some_and(|(number, _)| *number == self.number) {
             table.active.remove(&self.name);
         }
@@ -77,7 +73,7 @@ mod tests {
         let third = consumers.take("bot".into(), over[3].clone());
         assert_eq!(ended(), [true, false, true, false], "the end of the first one did not hide the second");
         drop((second, third, other));
-        assert!(consumers.lock().active.is_empty());
+        assert!(consumers.0.lock().active.is_empty());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use super::news::News;
 use super::pending::Facts;
 use super::{Due, Engine, upkeep};
-use crate::mailbox::lock;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
 use torchat_core::effect::{Effect, LinkEffect};
 use torchat_core::input::Input;
@@ -23,7 +22,7 @@ impl Engine {
         let mut news = News::of(&inputs);
         let (Turn { mut ops, effects }, believed) = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
-            let mut node = lock(&self.node);
+            let mut node = self.node.lock();
             let turn = node.turn(now, &mut fill, inputs);
             news.judge(&turn.effects, &node);
             (turn, node.believed(now))
@@ -112,7 +111,7 @@ impl Engine {
             self.unread.add(stored);
         }
         if !applied.freed.is_empty() {
-            let mut node = lock(&self.node);
+            let mut node = self.node.lock();
             for (peer, bytes) in applied.freed {
                 node.freed(&peer, bytes);
             }
@@ -146,7 +145,7 @@ impl Engine {
             }
             // The node goes on, so what it has decided must happen: a link that it holds for closed would stay forever.
             self.act(others, Vec::new(), Facts::default());
-            let mut node = lock(&self.node);
+            let mut node = self.node.lock();
             node.resume(self.network_usable, false);
             return;
         }
@@ -174,7 +173,7 @@ impl Engine {
         let policy = self.config.policy.clone();
         let mut node = Node::new(self.own, policy, snapshot, self.world.clock.now(), &mut fill);
         node.resume(self.network_usable, false);
-        let mut before = lock(&self.node);
+        let mut before = self.node.lock();
         node.keep_account(&mut before);
         *before = node;
     }

@@ -2,8 +2,9 @@
 
 use crate::link::dialer::DialTimes;
 use crate::store::{Store, StoreError};
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use torchat_core::policy::Policy;
 use torchat_transport::clock::Clock;
 use torchat_transport::randomness::Randomness;

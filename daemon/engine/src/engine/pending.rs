@@ -2,7 +2,6 @@
 
 use super::Engine;
 use crate::client_ids::ClientIds;
-use crate::mailbox::lock;
 use crate::refusal::{NotStored, Refusal, not_written};
 use crate::request::{Answer, Reply, Request};
 use crate::store::{StoreError, Trouble};
@@ -68,7 +67,7 @@ impl Engine {
     }
 
     fn wait(&mut self, peer: PeerId, mid: MessageId, reply: Reply) {
-        if lock(&self.node).is_pending(&peer, &mid) {
+        if self.node.lock().is_pending(&peer, &mid) {
             let waiters = self.waiters.entry((peer, mid)).or_default();
             waiters.retain(|waiter| !waiter.is_closed());
             waiters.push(reply);

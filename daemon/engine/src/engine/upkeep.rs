@@ -1,9 +1,10 @@
 //! What is done beside the turns: old events go, and a store that did not end cleanly is looked through.
 
 use crate::handle::LogWriter;
-use crate::mailbox::{Event, Mailbox, lock};
+use crate::mailbox::{Event, Mailbox};
 use crate::store::{Jobs, Reader, Trouble};
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use torchat_core::node::Node;
 use torchat_transport::clock::Clock;
 
@@ -14,7 +15,7 @@ const TRIM_STEP: u64 = 2048;
 /// as long as the clock is believed.
 pub(super) async fn trim_log(jobs: Jobs, node: Arc<Mutex<Node>>, clock: Clock, log: LogWriter) {
     loop {
-        let Some(believed) = lock(&node).believed(clock.now()) else { return };
+        let Some(believed) = node.lock().believed(clock.now()) else { return };
         match jobs.run(move |store| store.trim(Some(believed), TRIM_STEP)).await {
             Ok(Ok((more, edges))) => {
                 log.publish(Vec::new(), edges);

@@ -3,8 +3,9 @@
 use super::{EventLog, Handle, Refusal};
 use crate::refusal::not_written;
 use crate::store::Store;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use torchat_protocol::control::api::record::Cursor;
 
@@ -32,10 +33,6 @@ struct Acknowledgement {
     reply: oneshot::Sender<Result<u64, Refusal>>,
 }
 
-fn lock<T>(locked: &Mutex<T>) -> MutexGuard<'_, T> {
-    locked.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Consumers {
     pub(crate) fn new(known: Vec<(String, u64)>) -> Self {
         Self { known: Mutex::new(known.into_iter().collect()), waiting: Mutex::default() }
@@ -43,17 +40,17 @@ impl Consumers {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        lock(&self.known).len()
+        self.known.lock().len()
     }
 
     /// Writes everything that waits. Runs on the store's thread, as everything does that changes `known`, so the order of commits
     /// is that of `known`. Nothing is locked while the disk is waited for: STATUS and SUBSCRIBE lock `known` on the threads
     /// of the runtime, and would take links and Tor with them.
     fn write(&self, store: &mut Store, at_ms: i64) {
-        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let waiting = std::mem::take(&mut *self.waiting.lock());
         let mut taken = Vec::new();
         {
-            let known = lock(&self.known);
+            let known = self.known.lock();
             let mut fresh = BTreeSet::new();
             for waiting in waiting {
                 let name = &waiting.consumer;
@@ -73,7 +70,7 @@ impl Consumers {
             Ok(moved) => {
                 for (ack, seq) in taken.into_iter().zip(moved) {
                     // Before its answer: a program that has it must find its cursor there.
-                    lock(&self.known).insert(ack.consumer, seq);
+                    self.known.lock().insert(ack.consumer, seq);
                     let _ = ack.reply.send(Ok(seq));
                 }
             }
@@ -119,7 +116,7 @@ impl Handle {
     /// None at present; a store without this table in memory would have some.
     #[allow(clippy::unused_async, reason = "where cursors are kept is no matter of the callers")]
     pub async fn cursor(&self, consumer: &str) -> Result<Option<u64>, Refusal> {
-        Ok(lock(&self.consumers.known).get(consumer).copied())
+        Ok(self.consumers.known.lock().get(consumer).copied())
     }
 
     /// Moves a consumer's cursor forward, never back, and makes the consumer if there is none. Returns where the
@@ -135,12 +132,12 @@ impl Handle {
         if consumer.is_empty() || consumer.len() > NAME_BYTES {
             return Err(Refusal::BadValue(format!("a consumer's name has 1 to {NAME_BYTES} bytes")));
         }
-        if let Some(at) = lock(&self.consumers.known).get(consumer).copied().filter(|at| *at >= seq) {
+        if let Some(at) = self.consumers.known.lock().get(consumer).copied().filter(|at| *at >= seq) {
             return Ok(at);
         }
         let (reply, answer) = oneshot::channel();
         let first = {
-            let mut waiting = lock(&self.consumers.waiting);
+            let mut waiting = self.consumers.waiting.lock();
             waiting.push(Acknowledgement { consumer: consumer.to_owned(), seq, reply });
             waiting.len() == 1
         };
@@ -150,7 +147,7 @@ impl Handle {
             tokio::spawn(async move {
                 let shared = Arc::clone(&consumers);
                 if jobs.run(move |store| shared.write(store, at_ms)).await.is_err() {
-                    lock(&consumers.waiting).clear();
+                    consumers.waiting.lock().clear();
                 }
             });
         }
@@ -164,7 +161,7 @@ impl Handle {
     #[allow(clippy::unused_async, reason = "where cursors are kept is no matter of the callers")]
     pub async fn cursors(&self) -> Result<Vec<Cursor>, Refusal> {
         let last = self.log.last();
-        let known = lock(&self.consumers.known);
+        let known = self.consumers.known.lock();
         let cursor = |(consumer, seq): (&String, &u64)| Cursor {
             consumer: consumer.clone(),
             seq: *seq,
@@ -181,7 +178,7 @@ impl Handle {
         let (consumers, consumer) = (self.consumers.clone(), consumer.to_owned());
         self.write(move |store| {
             let was = store.forget_cursor(&consumer)?;
-            lock(&consumers.known).remove(&consumer);
+            consumers.known.lock().remove(&consumer);
             Ok(was)
         })
         .await

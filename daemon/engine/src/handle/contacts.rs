@@ -1,7 +1,6 @@
 //! Contacts, strangers that ask, and invites.
 
 use super::{Handle, Refusal};
-use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::{contact_record, time};
 use torchat_core::input::ContactChange;
@@ -44,7 +43,7 @@ impl Handle {
     /// The strangers that wait for the user's decision, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestView> {
-        lock(&self.node).requests()
+        self.node.lock().requests()
     }
 
     /// Says whether a contact sees us while there is nothing to deliver. Returns when that is durable.
@@ -58,7 +57,7 @@ impl Handle {
     /// The contacts and when they were last heard of.
     #[must_use]
     pub fn contacts(&self) -> Vec<ContactView> {
-        lock(&self.node).contacts(self.clock.now())
+        self.node.lock().contacts(self.clock.now())
     }
 
     /// Contacts and blocked peers, and what is known of each.

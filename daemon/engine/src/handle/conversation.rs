@@ -2,7 +2,6 @@
 
 use super::{Handle, Refusal, read};
 use crate::codes;
-use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::{
     MessageRow, Page, PageLimit, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query,
@@ -282,7 +281,7 @@ impl Handle {
         let with_message = rows.iter().map(Option::is_some).collect::<Vec<_>>();
         let mut shown = self.show(rows.into_iter().flatten().collect()).into_iter().map(Shown::record);
         let now = self.clock.now();
-        let node = lock(&self.node);
+        let node = self.node.lock();
         let conversations = heads.into_iter().zip(with_message).map(|((peer, unread), with_message)| Conversation {
             contact: contact_record(node.contact(&peer, now)),
             unread,
@@ -298,7 +297,7 @@ impl Handle {
     /// Adds to rows what only the node knows: what is on its way, and why the rest is not.
     pub(super) fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
         let now = self.clock.now();
-        let node = lock(&self.node);
+        let node = self.node.lock();
         let mut peers: BTreeMap<PeerId, Waiting> = BTreeMap::new();
         let mut show = |row: MessageRow| {
             let mut shown = Shown { state: row.state, reason: None, next_try_ms: None, row };

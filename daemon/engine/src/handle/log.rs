@@ -2,8 +2,9 @@
 
 use super::{Refusal, read};
 use crate::store::{LogEdges, Reader, size, time};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::watch;
 use torchat_protocol::control::api::event::{Event, Filter, What};
 use torchat_transport::clock::Clock;
@@ -34,10 +35,6 @@ struct Ring {
     edges: LogEdges,
 }
 
-fn lock(ring: &Mutex<Ring>) -> MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Adds to the log what commits have written.
 #[derive(Debug, Clone)]
 pub(crate) struct LogWriter {
@@ -57,7 +54,7 @@ impl LogWriter {
 
     /// What a commit has added and removed.
     pub(crate) fn publish(&self, events: Vec<Event>, edges: LogEdges) {
-        let mut ring = lock(&self.ring);
+        let mut ring = self.ring.lock();
         // After a commit whose outcome was not known, its events are missing here; the store has them.
         if events.first().is_some_and(|first| first.seq != ring.edges.last + 1) {
             ring.events.clear();
@@ -98,13 +95,13 @@ impl EventLog {
     /// The last event's number; 0 if there never was one.
     #[must_use]
     pub fn last(&self) -> u64 {
-        lock(&self.ring).edges.last
+        self.ring.lock().edges.last
     }
 
     /// The oldest event that the log holds; [`EventLog::last`] + 1 if it holds none.
     #[must_use]
     pub fn oldest(&self) -> u64 {
-        lock(&self.ring).edges.oldest
+        self.ring.lock().edges.oldest
     }
 
     /// Waits until a commit has added events since the last call. A clone waits for what its original waited for. Never
@@ -133,7 +130,7 @@ impl EventLog {
         let (mut batch, mut room) = (Batch { events: Vec::new(), next: seq }, bytes);
         let limit = limit.max(1);
         let last = {
-            let ring = lock(&self.ring);
+            let ring = self.ring.lock();
             let last = ring.edges.last;
             if seq > last {
                 return Err(Refusal::BadValue(format!("there is no event {seq} yet: the last one is {last}")));

@@ -2,7 +2,6 @@
 
 use super::{Handle, Refusal, read};
 use crate::codes;
-use crate::mailbox::lock;
 use crate::request::{Answer, Request};
 use crate::store::MessageRow;
 use std::sync::atomic::Ordering;
@@ -142,7 +141,7 @@ impl Handle {
         let looked_at = self.client_commits.load(Ordering::Acquire);
         if let Some(client) = client_id.clone() {
             // A key that looks too old to a clock that is not believed is still known.
-            let (reader, believed) = (self.reader.clone(), lock(&self.node).believed(self.clock.now()));
+            let (reader, believed) = (self.reader.clone(), self.node.lock().believed(self.clock.now()));
             if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, believed)).await? {
                 if row.peer != peer || row.text != text {
                     return Err(Refusal::ClientIdReused);
@@ -174,7 +173,7 @@ impl Handle {
             // Nothing else refuses a wait.
             Ok(Err(_)) => DeliveryWait::NotYet { reason: Reason::Stopping },
             Err(_) => {
-                let reason = lock(&self.node).obstacle(&peer).map(codes::reason);
+                let reason = self.node.lock().obstacle(&peer).map(codes::reason);
                 DeliveryWait::NotYet { reason: reason.unwrap_or(Reason::Ending) }
             }
         }

@@ -2,7 +2,6 @@
 
 use super::Handle;
 use crate::codes;
-use crate::mailbox::lock;
 use crate::store::Trouble;
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
@@ -35,14 +34,14 @@ impl Handle {
     /// it did.
     #[must_use]
     pub fn spent(&self, peer: &PeerId, kind: Kind) -> u64 {
-        lock(&self.node).spent(peer, kind)
+        self.node.lock().spent(peer, kind)
     }
 
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
     #[must_use]
     pub fn status(&self) -> DaemonStatus {
         let network = self.network.borrow().clone();
-        let status = lock(&self.node).status(self.clock.now().mono_ms);
+        let status = self.node.lock().status(self.clock.now().mono_ms);
         let trouble = if status.writable { None } else { self.store.trouble().or(Some(Trouble::Failing)) };
         let wrong = codes::trouble(&status.health);
         DaemonStatus {

@@ -4,7 +4,8 @@
 //! where a proven peer's mail is.
 
 use crate::store::LegacyLine;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Which message is handed out.
@@ -25,19 +26,19 @@ struct State {
 impl Bucket {
     /// The right to hand out the oldest message, if nobody has it.
     pub(crate) fn hold(self: &Arc<Self>) -> Option<Hold> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let free = !std::mem::replace(&mut state.held, true);
         free.then(|| Hold { bucket: self.clone(), after: state.taken })
     }
 
     /// Everything up to this row was taken.
     pub(crate) fn taken(&self) -> i64 {
-        self.lock().taken
+        self.state.lock().taken
     }
 
     /// Everything up to a row is taken, also if somebody else holds the oldest one. Returns up to which row it was before.
     pub(crate) fn take_upto(&self, row: i64) -> i64 {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let before = state.taken;
         state.taken = before.max(row);
         before
@@ -46,11 +47,6 @@ impl Bucket {
     /// Ends when a [`Hold`] ended after the call.
     pub(crate) fn released(&self) -> tokio::sync::futures::Notified<'_> {
         self.released.notified()
-    }
-
-    /// A poisoned lock is a panic between two assignments of plain values.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,7 +71,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.bucket.lock().held = false;
+        self.bucket.state.lock().held = false;
         self.bucket.released.notify_waiters();
     }
 }

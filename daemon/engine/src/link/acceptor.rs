@@ -10,9 +10,10 @@ use super::handshake::{FIRST_BYTES_TIME, HANDSHAKE_TIME, Role, hear, shake_hands
 use super::places::{Places, Stage};
 use super::router::{Proven, Router};
 use crate::legacy::LegacyAcceptor;
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,13 +42,13 @@ struct Place {
 
 impl Place {
     fn reached(&self, stage: Stage) {
-        lock(&self.held).places.reached(self.number, stage);
+        self.held.lock().places.reached(self.number, stage);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         held.places.leave(self.number);
         held.ends.remove(&self.number);
     }
@@ -73,7 +74,7 @@ pub(crate) async fn run(
         };
         let end = context.stop.child_token();
         let place = {
-            let mut open = lock(&held);
+            let mut open = held.lock();
             let (number, leaves) = open.places.enter(circuit.id(), |choices| context.randomness.below(choices));
             if let Some(unlucky) = leaves.and_then(|number| open.ends.remove(&number)) {
                 unlucky.cancel();
@@ -153,10 +154,6 @@ async fn meet(
     let reached = |flights| place.reached(Stage::after(flights));
     let established = shake_hands(stream, Role::Accepted(router.served()), said, context, reached).await?;
     Ok(Arrival::Peer(Box::new(established)))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! serve. A new purpose is a handler and a registration; the acceptor and the dialler do not change.
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use torchat_core::handshake::Established;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::purpose::Purpose;
@@ -61,7 +62,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = lock(&self.open);
+        let mut open = self.open.lock();
         open.all -= 1;
         if let Some(count) = open.of.get_mut(&self.peer) {
             *count -= 1;
@@ -74,7 +75,7 @@ impl Drop for Place {
 
 impl Route {
     fn enter(&self, peer: PeerId) -> Option<Place> {
-        let mut open = lock(&self.open);
+        let mut open = self.open.lock();
         let of_one = open.of.get(&peer).copied().unwrap_or(0);
         if open.all >= self.limits.all || of_one >= self.limits.of_one {
             return None;
@@ -114,11 +115,6 @@ impl Router {
         route.handler.serve(proven).await;
         true
     }
-}
-
-/// A poisoned lock is a panic between two assignments of plain values.
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ mod threads;
 
 use super::{LegacyLine, LogEdges, Store, StoreError, TokenRow, events, open_reader, records, search};
 use messages::{MessageRow, Page, PageLimit, Preview, blob, peer_id};
+use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 pub(super) use snapshot::snapshot;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use threads::{THREADS, Threads};
 use tokio::sync::oneshot;
 use torchat_core::snapshot::Snapshot;
@@ -94,12 +95,12 @@ impl Reader {
 
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &self.0 {
-            Source::Shared(store) => read(store.lock().unwrap_or_else(PoisonError::into_inner).connection()),
+            Source::Shared(store) => read(store.lock().connection()),
             Source::File { path, idle, .. } => {
-                let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let taken = idle.lock().pop();
                 let db = taken.map_or_else(|| open_reader(path), Ok)?;
                 let result = read(&db);
-                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut idle = idle.lock();
                 if idle.len() < IDLE_READERS {
                     idle.push(db);
                 }

@@ -532,7 +532,7 @@ fn whoever_is_added_again_was_added_then() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), Op::Contacts(ContactOp::Seen { peer: peer(1), at_ms: 2_000 })]).unwrap();
     store.commit(0, &[Op::Contacts(ContactOp::Add { peer: peer(1), at_ms: 3_000 })]).unwrap();
-    let store = std::sync::Arc::new(std::sync::Mutex::new(store));
+    let store = std::sync::Arc::new(parking_lot::Mutex::new(store));
     let row = Reader::shared(store).snapshot().unwrap().peers.remove(0);
     assert_eq!((row.added_ms, row.seen_ms), (Some(3_000), Some(2_000)), "so a restart asks it");
 }

@@ -1,10 +1,11 @@
 //! What can keep the store from doing what was asked, each kind with its own words: a user who is sent to make room on a disk
 //! that is not full, because another program holds the file, looks in the wrong place.
 
+use parking_lot::Mutex;
 use rusqlite::ErrorCode;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::status::{SearchState, StorageState};
 
@@ -219,11 +220,11 @@ impl Health {
     }
 
     pub(crate) fn remark(&self, remark: String) {
-        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
+        self.0.remarks.lock().push(remark);
     }
 
     /// What was found in this run.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.remarks.lock().clone()
     }
 }

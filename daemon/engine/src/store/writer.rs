@@ -1,9 +1,10 @@
 //! Where commits run: on a thread of their own, or inline.
 
 use super::{Applied, INDEX_STEP, Moment, Outgoing, Store, StoreError, query};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -180,7 +181,7 @@ impl Jobs {
                 let (done, answer) = oneshot::channel();
                 // A receiver that is gone gave up waiting; the commit counts all the same.
                 let job: Job = Box::new(move |store| drop(done.send(job(store))));
-                match lock(jobs).as_ref().map(|jobs| jobs.send(job)) {
+                match jobs.lock().as_ref().map(|jobs| jobs.send(job)) {
                     Some(Ok(())) => Begun::Thread(answer),
                     Some(Err(_)) | None => Begun::Gone,
                 }
@@ -196,7 +197,8 @@ impl Jobs {
                     if closed.load(Ordering::Acquire) {
                         return Err(WriterGone);
                     }
-                    let done = job(&mut lock(&store));
+                    // A job that panics leaves a whole store: SQLite takes back what was not committed.
+                    let done = job(&mut store.lock());
                     // And between it and what follows from it.
                     tokio::time::sleep(Duration::from_millis(1)).await;
                     Ok(done)
@@ -206,15 +208,10 @@ impl Jobs {
     }
 }
 
-/// A poisoned lock is a panic in a commit: SQLite rolled it back, so the store itself is whole.
-fn lock<T>(locked: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    locked.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Drop for Writer {
     fn drop(&mut self) {
         match &self.jobs.0 {
-            Place::Thread(jobs) => drop(lock(jobs).take()),
+            Place::Thread(jobs) => drop(jobs.lock().take()),
             Place::Inline { closed, .. } => closed.store(true, Ordering::Release),
         }
         if let Some(thread) = self.thread.take() {

@@ -5,8 +5,8 @@
 //! (the refused clients of the port, for one). This is for all the rest, libraries included: nobody has to know which of their
 //! lines somebody outside can cause.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::callsite::Identifier;
 use tracing::{Level, Metadata};
@@ -53,7 +53,7 @@ impl Flood {
 
     fn take_at(&self, place: Identifier, name: impl FnOnce() -> String, now: Instant) -> (bool, LeftOut) {
         // Nothing in there can be left half done by a panic.
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         let mut left_out = Vec::new();
         if places.owing {
             let over = |place: &&mut Place| place.left_out > 0 && now.duration_since(place.begun) >= MINUTE;

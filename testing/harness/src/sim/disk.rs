@@ -4,12 +4,13 @@
 //! ones, as two processes would have. The checker reads with SQL of its own: what the engine's queries hide, it sees.
 //! What a power cut leaves of a real file is not simulated here; a commit is whole or absent.
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use torchat_engine::store::Store;
 
 /// A lane's id.

@@ -10,8 +10,9 @@
 
 use super::disk::{Disk, Held, Image};
 use super::identity;
+use parking_lot::Mutex;
 use std::cell::Cell;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use torchat_engine::handle::Handle;
@@ -280,7 +281,7 @@ impl World {
         machine.full = full;
         if let Some(process) = &machine.process {
             let bytes = if full { 1 } else { 1 << 30 };
-            process.store.lock().expect("no panic").set_max_bytes(bytes).expect("a limit");
+            process.store.lock().set_max_bytes(bytes).expect("a limit");
         }
     }
 

@@ -1,9 +1,9 @@
 //! Messages as conversations show them.
 
 use crate::store::StoreError;
+use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
 use torchat_protocol::control::api::record::{Direction, MessageState};
 use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 
@@ -245,11 +245,11 @@ static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new()
 const CHECKED_KEYS: usize = 4096;
 
 fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
-    if let Some(peer) = CHECKED.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+    if let Some(peer) = CHECKED.read().get(&key) {
         return Ok(*peer);
     }
     let peer = PeerId::from_key(key)?;
-    let mut known = CHECKED.write().unwrap_or_else(PoisonError::into_inner);
+    let mut known = CHECKED.write();
     if known.len() >= CHECKED_KEYS {
         known.clear();
     }

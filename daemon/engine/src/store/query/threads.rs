@@ -3,9 +3,10 @@
 //! The runtime's own threads for blocking work were used before: there are up to 512 of them, and each that has once made
 //! a page kept memory of the allocator's, so programs that asked for pages at the same time left tens of megabytes behind.
 
+use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many there are. Fewer pages are read at the same time, so that a look for a key waits for none of them.
 pub(super) const THREADS: usize = 3;
@@ -40,7 +41,7 @@ impl Threads {
 fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         // Locked while it waits: the next one waits at the lock instead.
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let job = queue.lock().recv();
         let Ok(job) = job else { return };
         // What a job was to tell is dropped then, and the task that waits for it notices.
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
