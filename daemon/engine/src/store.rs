@@ -135,6 +135,7 @@ impl Store {
             let version = schema::examine(&db, None)?;
             return Self::prepare(db, version, None);
         }
+        let begun = whole::undo_first_write(path)?;
         let found = whole::look(path)?;
         let refused = |error| whole::refused(path, &found, error);
         let version = if found.there { Self::examine(path, &found).map_err(refused)? } else { 0 };
@@ -145,7 +146,7 @@ impl Store {
         if let Err(error) = whole::mark(&store.db, path) {
             tracing::warn!(%error, "the store's mark is not renewed");
         }
-        if found.empty {
+        if found.empty && !begun {
             let remark = "torchat.db was empty, so there are no contacts and no messages. If there were some, stop the \
                           daemon and restore torchat.db from a copy";
             store.health.remark(remark.to_owned());

@@ -1,5 +1,5 @@
-//! The power goes, or the process is killed, while a start brings a store of an older version to the newest one, or only marks
-//! one of the newest.
+//! The power goes, or the process is killed, while a start makes the store, brings one of an older version to the newest one, or
+//! only marks one of the newest.
 //!
 //! Every change of a file that the start makes is one moment, at its begin and at its end. What the disk may hold then is
 //! opened again by a start of today, and must say what the old store said.
@@ -70,6 +70,19 @@ pub fn migrate(database: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Records the first start of all, which makes the store, and opens images as [`run`] does. Each must open, and be empty.
+///
+/// # Errors
+/// The first image that does not open.
+pub fn first_start(faults: &Path, cuts: usize, seed: u64) -> anyhow::Result<Report> {
+    let dir = tempfile::tempdir()?;
+    let (data, log) = (dir.path().join("data"), dir.path().join("log"));
+    std::fs::create_dir(&data)?;
+    let database = data.join("torchat.db");
+    let calls = record(faults, &data, &log)?;
+    try_images(&calls, Disk::default(), &rows(&database)?, cuts, seed)
+}
+
 /// Records a start on `store`, a file of an older version as a clean stop left it, and opens `cuts` images of power cuts and one of a
 /// kill at each moment. `faults` is this crate's program.
 ///
@@ -89,21 +102,30 @@ pub fn run(faults: &Path, store: &[u8], cuts: usize, seed: u64) -> anyhow::Resul
     std::fs::write(data.join("torchat.db-mark"), &mark)?;
     let files = [("torchat.db", store.to_vec()), ("torchat.db-mark", mark.into_bytes())];
     let before = rows(&looked_at)?;
+    let calls = record(faults, &data, &log)?;
+    ensure!(rows(&database)? == before, "the steps changed rows");
+    try_images(&calls, Disk::with(files), &before, cuts, seed)
+}
+
+/// What a start changes of the files in `data`.
+fn record(faults: &Path, data: &Path, log: &Path) -> anyhow::Result<Vec<Call>> {
     let mut command = strace()?;
-    command.arg("-D").args(record::tracer(&log)).arg(faults).arg("migrate").arg(&database);
+    command.arg("-D").args(record::tracer(log)).arg(faults).arg("migrate").arg(data.join("torchat.db"));
     let mut child = command.stdin(Stdio::null()).spawn()?;
     let status = child.wait()?;
     ensure!(status.success(), "the start ended with {status}");
-    eventually("strace has ended", PATIENCE, || Ok(record::is_complete(&log, child.id())?.then_some(())))?;
-    ensure!(rows(&database)? == before, "the steps changed rows");
-    let calls = record::read(&log, &data)?;
+    eventually("strace has ended", PATIENCE, || Ok(record::is_complete(log, child.id())?.then_some(())))?;
+    let calls = record::read(log, data)?;
     ensure!(!calls.is_empty(), "the start changed nothing");
+    Ok(calls)
+}
 
+/// Starts on images of each moment.
+fn try_images(calls: &[Call], mut disk: Disk, before: &[String], cuts: usize, seed: u64) -> anyhow::Result<Report> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut report = Report { changes: calls.len(), rows: before.len(), ..Report::default() };
-    let mut disk = Disk::with(files);
     let mut done = 0;
-    for moment in moments(&calls) {
+    for moment in moments(calls) {
         while let Some(call) = calls.get(done).filter(|call| call.end <= moment) {
             disk.apply(call);
             done += 1;
@@ -115,7 +137,7 @@ pub fn run(faults: &Path, store: &[u8], cuts: usize, seed: u64) -> anyhow::Resul
         for (number, image) in images.iter().enumerate() {
             let place = in_memory()?;
             write(image, place.path())?;
-            report.with_copy += usize::from(judge(place.path(), &before).with_context(|| {
+            report.with_copy += usize::from(judge(place.path(), before).with_context(|| {
                 format!("image {number} at {moment}, {done} of {} changes done, seed {seed}", calls.len())
             })?);
             report.images += 1;

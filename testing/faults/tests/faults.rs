@@ -70,6 +70,13 @@ fn the_same_cuts_find_what_a_weaker_setting_loses() {
 }
 
 #[test]
+fn a_power_cut_or_a_kill_at_any_write_of_the_first_start_stops_no_other() {
+    let seed = rand::random();
+    let report = migration::first_start(Path::new(env!("CARGO_BIN_EXE_faults")), 3, seed);
+    println!("{}", report.unwrap_or_else(|error| panic!("seed {seed}: {error:#}")));
+}
+
+#[test]
 fn a_power_cut_or_a_kill_at_any_write_of_a_new_version_loses_nothing() {
     let seed = rand::random();
     for version in [9, 10] {

@@ -68,6 +68,27 @@ pub(super) fn size(path: &Path) -> Result<Option<u64>, StoreError> {
     }
 }
 
+/// Takes back SQLite's first write of a new file, if the power went while it was under way: what is in the file then looks
+/// like damage. Only that write has a journal of the old kind beside it, all later ones go into the log; SQLite undoes it when
+/// it reads the file. Tells whether there was such a write.
+///
+/// # Errors
+/// [`StoreError::Files`] when the files cannot be looked at.
+pub(super) fn undo_first_write(path: &Path) -> Result<bool, StoreError> {
+    let begun = marks(path)?.is_none()
+        && size(path)?.is_some_and(|bytes| bytes > 0)
+        && size(&beside(path, "-journal"))?.is_some_and(|bytes| bytes > 0);
+    if begun {
+        let read = Connection::open(path)
+            .and_then(|db| db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)));
+        if let Err(error) = read {
+            // What is wrong is told by the look at the files that follows.
+            tracing::warn!(%error, "a write that was begun cannot be taken back");
+        }
+    }
+    Ok(begun)
+}
+
 /// The marks that the file may bear; none: it was never opened by this version.
 fn marks(path: &Path) -> Result<Option<Vec<u32>>, StoreError> {
     let path = beside(path, "-mark");
