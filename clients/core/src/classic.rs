@@ -279,7 +279,7 @@ impl Client {
         self.request(&json!({"cmd": "ADD", "id": onion_or_invite, "msg": words})).map(drop)
     }
 
-    /// The strangers that ask: `id`, `nick`, `msg`, `date`. What they wrote must be shown as [`show`] does.
+    /// The strangers that ask: `id`, `nick`, `msg`, `date`. What they wrote must be shown as [`crate::show`] does.
     ///
     /// # Errors
     /// As [`Client::request`].

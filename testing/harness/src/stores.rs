@@ -1,6 +1,6 @@
 //! Fixtures of the store: one for each frozen schema, with what API 1 told of it (`testing/stores`).
 //!
-//! A fixture is made by a release's own code ([`make`]), once, and then only opened. A test that opens it starts a daemon with the
+//! A fixture is made by a release's own code ([`make()`]), once, and then only opened. A test that opens it starts a daemon with the
 //! clock of that time ([`END_MS`]), because messages, events and keys grow old by the wall clock.
 
 mod make;
