@@ -340,12 +340,17 @@ fn programs_of_api_1_read_without_taking_and_take_by_number_once() {
     assert_eq!(one.ok(take.clone()).unwrap()["taken"], 0, "once");
     assert_eq!(classic.legacy().unwrap().unwrap().text, "old 3", "neither comes twice, and nothing goes back");
     drop(classic);
-    // By the list, which is what is durable: STATUS counts when the commit begins.
+    // By the store, which is what is durable: STATUS and the list know of it before the commit.
     let untaken = json!({"cmd": "LEGACY", "untaken": true});
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let store = rusqlite::Connection::open_with_flags(place.daemon.data().join("torchat.db"), flags).unwrap();
     eventually("three are marked", LONG, || {
-        Ok((texts(&one.ok(untaken.clone()).unwrap()) == ["old 4", "old 5"]).then_some(()))
+        let marked: u32 = store.query_row("SELECT count(*) FROM legacy WHERE taken <> 0", [], |row| row.get(0))?;
+        Ok((marked == 3).then_some(()))
     })
     .unwrap();
+    drop(store);
+    assert_eq!(texts(&one.ok(untaken.clone()).unwrap()), ["old 4", "old 5"]);
 
     // Nothing is forgotten over a kill, and a number that is not given yet takes nothing that comes later.
     place.daemon.kill().unwrap();
