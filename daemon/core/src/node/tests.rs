@@ -38,6 +38,11 @@ struct Bench {
     dice: u8,
 }
 
+/// A client sends a text, without a key and without an end of its own.
+fn text_for(request: crate::input::RequestId, peer: PeerId, text: &str) -> Input {
+    Input::Chat(ChatInput::Send { request, peer, text: text.to_owned(), client: None, expire_ms: None })
+}
+
 impl Bench {
     fn new(change: impl FnOnce(&mut PeerSnapshot, &mut Policy)) -> Self {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
@@ -283,13 +288,7 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
     let st = torchat_protocol::message::ContactState::Accepted;
     let accepted = PeerMessage::ContactRes(torchat_protocol::message::ContactRes { st });
     bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: accepted })]);
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "to deliver".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "to deliver")]);
     assert_eq!(closes(&bench.pass(20 * SECOND)), 0);
     let chain = bench.outbox().chain_before(2).unwrap();
     let lane = bench.outbox().lane();
@@ -302,13 +301,7 @@ fn a_hidden_contacts_link_lasts_as_long_as_there_is_something_to_deliver() {
 #[test]
 fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "owed".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "owed")]);
     bench.pass(40 * SECOND);
     assert_eq!(bench.node.parts.dialling.running(), 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
@@ -348,13 +341,7 @@ fn a_contacts_dials_have_a_price() {
         policy.dial.token_ms = 10 * MINUTE;
         policy.presence_ms = 0;
     });
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "owed".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "owed")]);
     let dials = count(&bench.pass_with(HOUR, DialFailure::PeerDown), |e| {
         matches!(e, Effect::Network(NetworkEffect::Dial { .. }))
     });
@@ -369,23 +356,11 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     let replaced = |effects: &[Effect]| count(effects, |e| *e == Effect::Network(NetworkEffect::Replace));
     // A peer that is down is no reason.
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "owed".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "owed")]);
     assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake)), 0);
 
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "owed".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "owed")]);
     assert_eq!(renewals(&bench.pass_with(policy.trouble_ms, DialFailure::Timeout)), 0, "patience");
     let effects = bench.pass_with(5 * MINUTE, DialFailure::Timeout);
     assert!((4..=6).contains(&renewals(&effects)), "one a minute: {}", renewals(&effects));
@@ -449,13 +424,7 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
 #[test]
 fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "old".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "old")]);
     let failed = |effects: &[Effect]| count(effects, |e| matches!(e, Effect::Chat(ChatEffect::TakenBack { .. })));
     bench.now.wall_ms += 31 * 86_400_000;
     assert_eq!(failed(&bench.turn([]).effects), 0);

@@ -98,7 +98,7 @@ fn several_changes_of_a_peer_are_one_event() {
     let mut bench = Bench::new(|row, _| row.contact = false);
     let peer = bench.peer;
     let turn = bench.turn([
-        Input::Chat(ChatInput::Send { request: 1, peer, text: "x".into(), client: None, expire_ms: None }),
+        text_for(1, peer, "x"),
         Input::Contacts(ContactInput::Change { request: 2, peer, change: ContactChange::Rename(Some("a".into())) }),
         Input::Contacts(ContactInput::Change { request: 3, peer, change: ContactChange::Rename(Some("b".into())) }),
     ]);

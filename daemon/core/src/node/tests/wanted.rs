@@ -1,17 +1,11 @@
 //! Dials to peers that do not want us, that drop us, and that drag their handshakes.
 use super::*;
 use crate::effect::NetworkEffect;
-use crate::input::{ChatInput, ContactInput, LinkInput, NetworkInput};
+use crate::input::{ContactInput, LinkInput, NetworkInput};
 
 fn owing() -> Bench {
     let mut bench = Bench::new(|_, _| {});
-    bench.turn([Input::Chat(ChatInput::Send {
-        request: 1,
-        peer: bench.peer,
-        text: "x".into(),
-        client: None,
-        expire_ms: None,
-    })]);
+    bench.turn([text_for(1, bench.peer, "x")]);
     bench
 }
 
@@ -58,8 +52,7 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
     until_dial(&mut bench, MINUTE).unwrap();
     visit(&mut bench, 1, 0, Some(ByeReason::Full));
     bench.pass(20 * SECOND);
-    let send =
-        |peer| Input::Chat(ChatInput::Send { request: 2, peer, text: "y".into(), client: None, expire_ms: None });
+    let send = |peer| text_for(2, peer, "y");
     let peer = bench.peer;
     bench.turn([send(peer)]);
     assert_eq!(until_dial(&mut bench, 39 * SECOND), None);
@@ -111,7 +104,7 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
     let mut request = 0;
     let mut send = |peer: PeerId| {
         request += 1;
-        Input::Chat(ChatInput::Send { request, peer, text: "x".into(), client: None, expire_ms: None })
+        text_for(request, peer, "x")
     };
     let add = |peer| {
         Input::Contacts(ContactInput::Change { request: 0, peer, change: ContactChange::Add(Default::default()) })
