@@ -103,7 +103,7 @@ fn poisons(line: &str) -> bool {
 fn search(source: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let (mut depth, mut open): (usize, Vec<Open>) = (0, Vec::new());
-    let tests = source.find("#[cfg(test)]\nmod ").unwrap_or(source.len());
+    let tests = source.find("#[cfg(test)]\nmod tests {").unwrap_or(source.len());
     for (n, whole) in source[..tests].lines().enumerate() {
         let line = bare(whole);
         let mut hit = |rule, words: &[&str]| {
