@@ -1,4 +1,4 @@
-//! The control server: the classic JSON contract on a Unix socket and on loopback TCP.
+//! The control server: the classic JSON contract and API 1 on a Unix socket and on loopback TCP.
 //!
 //! A program that runs under the daemon's own uid has every right. On TCP the kernel is asked who owns the client's socket
 //! ([`torchat_loopback`]), because loopback is no authentication: other users, containers and every web page can reach it. Others

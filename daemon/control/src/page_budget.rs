@@ -15,10 +15,10 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// PageBudget that are read from the store at the same time, on all connections: one less than there are threads that read it, so
+/// Pages that are read from the store at the same time, on all connections: one less than there are threads that read it, so
 /// that a look for a key waits for no page.
 const READS: usize = 2;
-/// PageBudget of a connection that are read or held at the same time, and as many batches of events.
+/// Pages of a connection that are read or held at the same time, and as many batches of events.
 const PLACES: usize = 1;
 /// Bytes of a page that a connection always gets. A single message may be longer.
 pub(crate) const ALLOWANCE_BYTES: usize = 32 * 1024;

@@ -133,7 +133,7 @@ impl Outgoing {
     }
 }
 
-/// Outgoing of events of one subscription, as they wait to be put on the way.
+/// Lines of events of one subscription, as they wait to be put on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     bytes: Vec<u8>,

@@ -103,7 +103,7 @@ impl Router {
         self
     }
 
-    /// What clients may come for.
+    /// What peers may come for.
     pub(crate) fn served(&self) -> &[Purpose] {
         &self.served
     }

@@ -118,9 +118,10 @@ pub(super) fn migrate(db: &mut Connection, from: i64, path: Option<&Path>) -> Re
     Ok(())
 }
 
-/// This program's version as a number, for `meta`.
+/// This program's version as a number, for `meta`; what marks it as one of before a release does not count.
 fn program() -> i64 {
-    PROGRAM.split('.').fold(0, |number, part| 1000 * number + part.parse::<i64>().unwrap_or(0))
+    let plain = PROGRAM.split(['-', '+']).next().unwrap_or_default();
+    plain.split('.').fold(0, |number, part| 1000 * number + part.parse::<i64>().unwrap_or(0))
 }
 
 /// A number of `meta` in words.

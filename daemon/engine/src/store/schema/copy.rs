@@ -26,20 +26,34 @@ pub(super) struct Copy {
 /// # Errors
 /// [`StoreError::Version`] when there is no room for it.
 pub(super) fn keep(db: &Connection, path: &Path, version: i64) -> Result<(), StoreError> {
+    let to = beside(path, &format!(".v{version}"));
+    let new = beside(path, &format!(".v{version}.new"));
+    // What a start left that was killed while it copied takes room that this one needs.
+    remove(&new).map_err(|error| failing(&new, &error))?;
     let bytes = size(path)?.unwrap_or(0) + size(&beside(path, "-wal"))?.unwrap_or(0);
     let disk = rustix::fs::statvfs(path).map_err(|error| failing(path, &error.into()))?;
     admit(bytes, disk.f_bavail.saturating_mul(disk.f_frsize))?;
-    let to = beside(path, &format!(".v{version}"));
-    let new = beside(path, &format!(".v{version}.new"));
     // Made here, so that nobody else can read it; SQLite takes an empty file as none.
     let made = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new);
     let file = made.map_err(|error| failing(&new, &error))?;
     // A path is bytes, and SQLite wants a text here.
-    db.execute("VACUUM INTO CAST(?1 AS TEXT)", [new.as_os_str().as_bytes()])?;
+    if let Err(error) = db.execute("VACUUM INTO CAST(?1 AS TEXT)", [new.as_os_str().as_bytes()]) {
+        // A part of a copy helps nobody, and keeps the disk full.
+        let _ = remove(&new);
+        return Err(error.into());
+    }
     let named = file.sync_all().and_then(|()| std::fs::rename(&new, &to)).and_then(|()| sync_directory(path));
     named.map_err(|error| failing(&to, &error))?;
     tracing::info!("a copy of the store is kept for 30 days: {}", to.display());
     Ok(())
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Room for the copy, and for the log of the steps, which may write every page once more.
