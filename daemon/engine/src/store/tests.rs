@@ -557,6 +557,25 @@ fn no_query_of_the_api_scans_messages_or_events() {
     assert_eq!(plan(PEERS), "SCAN peer");
 }
 
+#[test]
+fn no_statement_is_planned_again_for_what_is_bound_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let store = Store::open(&path).unwrap();
+    let reader = open_reader(&path).unwrap();
+    for db in [&store.db, &reader] {
+        for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, FOUND, events::READ, query::HEADS] {
+            let mut query = db.prepare(sql).unwrap();
+            let parameters = query.parameter_count();
+            for bound in 1..=3 {
+                let numbers = vec![bound; parameters];
+                let _ = query.query(rusqlite::params_from_iter(numbers)).unwrap().next();
+            }
+            assert_eq!(query.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+        }
+    }
+}
+
 /// Texts of 118 bytes out of words that are as frequent as words are.
 fn texts() -> impl Iterator<Item = String> {
     let mut state = 1u64;
