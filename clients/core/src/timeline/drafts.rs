@@ -91,3 +91,29 @@ impl Drafts {
         Self { texts, unsent }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::tests::onion;
+
+    #[test]
+    fn drafts_of_several_clients_are_merged() {
+        let (ann, bob) = (Some(onion(2)), Some(onion(3)));
+        let unsent = |key: &str| Unsent { peer: onion(2), text: key.into(), key: key.into(), at: 0 };
+        let mut base = Drafts::default();
+        base.keep(ann, "to ann");
+        base.keep(bob, "to bob");
+        base.send(unsent("1-1"));
+        let (mut ours, mut theirs) = (base.clone(), base.clone());
+        ours.keep(bob, "");
+        ours.send(unsent("2-1"));
+        theirs.keep(ann, "to ann, more");
+        theirs.settle("1-1");
+        theirs.send(unsent("1-2"));
+        let merged = Drafts::merge(&base, &ours, theirs);
+        assert_eq!((merged.draft(ann), merged.draft(bob), merged.draft(None)), ("to ann, more", "", ""));
+        let keys: Vec<_> = merged.unsent().iter().map(|unsent| unsent.key.as_str()).collect();
+        assert_eq!(keys, ["1-2", "2-1"]);
+    }
+}

@@ -1,0 +1,124 @@
+//! What an event changes in the list.
+
+use super::{ConversationList, Need};
+use crate::timeline::{Timeline, millis};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::event::{Event, MessageRef, What};
+use torchat_protocol::control::api::record::{Contact, ContactRequest, Conversation, Message, MessageState};
+
+impl ConversationList {
+    /// An event, each in its order. `now`: milliseconds since 1970.
+    pub fn event(&mut self, event: &Event, now: i64) -> Vec<Need> {
+        self.listing.note(|| event.clone());
+        if matches!(event.what, What::Request { .. } | What::RequestGone { .. }) {
+            self.requesting.note(|| event.clone());
+        }
+        self.apply(event, now);
+        let mut needs: Vec<Need> = self.wanted().collect();
+        match &event.what {
+            What::Failed(MessageRef { peer, id, .. })
+                if self.get(*peer).is_some_and(|known| known.window.entry(*id).is_some()) =>
+            {
+                needs.push(Need::Message(*peer, *id));
+            }
+            What::Gap { .. } => needs.push(Need::Requests(self.requesting.ask())),
+            _ => {}
+        }
+        needs
+    }
+
+    pub(super) fn apply(&mut self, event: &Event, now: i64) {
+        let at = millis(&event.at).unwrap_or(now);
+        match &event.what {
+            What::Received { message } | What::Queued { message } | What::Lost { message } => {
+                self.put(message.clone(), at);
+            }
+            What::Sent(message) => self.set_state(message, MessageState::Sent),
+            What::Delivered(message) => {
+                self.set_state(message, MessageState::Delivered);
+                self.heard(message.peer, at);
+            }
+            What::Withdrawn(message) => self.set_state(message, MessageState::Withdrawn),
+            What::Failed(message) => self.set_state(message, MessageState::Failed),
+            What::Read(message) => self.read(message),
+            What::Request { .. } | What::RequestGone { .. } => self.request_event(event),
+            What::Contact { contact } => self.contact(contact.clone(), now),
+            What::Link { peer, up } => {
+                self.heard(*peer, at);
+                if let Some(timeline) = self.get_mut(*peer) {
+                    timeline.contact.link = *up;
+                }
+            }
+            What::Gap { .. } => (self.missed, self.wanted) = (true, true),
+            What::Tor { .. } | What::Legacy { .. } | What::Notice { .. } => {}
+        }
+    }
+
+    pub(super) fn put(&mut self, message: Message, at: i64) {
+        self.passed |= message.id > self.newest;
+        match self.timelines.get_mut(&message.peer) {
+            Some(timeline) => {
+                timeline.put(message, at);
+                self.sort();
+            }
+            // Events of somebody unknown: the list knows who it is.
+            None => self.wanted = true,
+        }
+    }
+
+    /// A message was read. If the daemon counted it itself, only another count tells whether it was read before that.
+    pub(super) fn read(&mut self, message: &MessageRef) {
+        let passed = self.passed;
+        let Some(timeline) = self.timelines.get_mut(&message.peer) else { return };
+        let changed = timeline.read(message.id);
+        if changed && !passed && timeline.unread.is_counted(message.id) {
+            timeline.doubtful = true;
+            self.wanted = true;
+        }
+    }
+
+    pub(super) fn set_state(&mut self, message: &MessageRef, state: MessageState) {
+        if let Some(timeline) = self.timelines.get_mut(&message.peer) {
+            timeline.set_state(message.id, state);
+        }
+    }
+
+    pub(super) fn heard(&mut self, peer: Onion, at: i64) {
+        if let Some(timeline) = self.timelines.get_mut(&peer) {
+            timeline.heard_at = timeline.heard_at.max(Some(at));
+        }
+    }
+
+    pub(super) fn contact(&mut self, contact: Contact, now: i64) {
+        let peer = contact.peer;
+        let renamed = match self.timelines.get_mut(&peer) {
+            Some(timeline) => {
+                let before = timeline.raw_name().map(str::to_owned);
+                timeline.set_contact(contact, now);
+                before.as_deref() != timeline.raw_name()
+            }
+            None => {
+                let conversation = Conversation { contact, unread: 0, last: None };
+                self.timelines.insert(peer, Timeline::new(conversation, now));
+                true
+            }
+        };
+        if renamed {
+            self.mark_lookalike(peer);
+        }
+        self.sort();
+    }
+
+    pub(super) fn request_event(&mut self, event: &Event) {
+        match &event.what {
+            What::Request { peer, nick, text } => {
+                let request =
+                    ContactRequest { peer: *peer, nick: nick.clone(), text: text.clone(), at: event.at.clone() };
+                self.requests.retain(|known| known.peer != *peer);
+                self.requests.push(request);
+            }
+            What::RequestGone { peer } => self.requests.retain(|request| request.peer != *peer),
+            _ => {}
+        }
+    }
+}

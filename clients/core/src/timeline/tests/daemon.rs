@@ -1,0 +1,118 @@
+//! The daemon that is played: what it has, and what it answers.
+
+use super::{contact, message, onion};
+use crate::timeline::*;
+use torchat_protocol::control::api::command::{History, MessagesAnswer};
+use torchat_protocol::control::api::event::{Event, MessageRef, What};
+use torchat_protocol::control::api::record::ContactRequest;
+
+/// What the daemon has, and what it has not told yet.
+#[derive(Default)]
+pub(super) struct Daemon {
+    pub(super) messages: Vec<Message>,
+    pub(super) requests: Vec<ContactRequest>,
+    pub(super) log: Vec<Event>,
+    pub(super) told: usize,
+}
+
+impl Daemon {
+    pub(super) fn tell(&mut self, what: What) {
+        let seq = self.log.len() as u64 + 1;
+        self.log.push(Event { seq, at: String::new(), what });
+    }
+
+    pub(super) fn add(&mut self, peer: Onion, dir: Direction) {
+        let id = self.messages.len() as i64 + 1;
+        let state = match dir {
+            Direction::In => MessageState::Unread,
+            Direction::Out => MessageState::Queued,
+            _ => MessageState::Lost,
+        };
+        let message = message(id, peer, dir, state);
+        self.messages.push(message.clone());
+        self.tell(match dir {
+            Direction::In => What::Received { message },
+            Direction::Out => What::Queued { message },
+            _ => What::Lost { message },
+        });
+    }
+
+    /// One more step of a message that was sent; also late deliveries of what was taken back.
+    pub(super) fn step(&mut self, at: usize, way: u8) {
+        use MessageState::{Delivered, Failed, Queued, Sent, Withdrawn};
+        let count = self.messages.len();
+        let Some(message) = self.messages.get_mut(at % count.max(1)) else { return };
+        let state = match (message.state, way % 4) {
+            (Queued, 0) => Sent,
+            (Queued | Sent, 1) => Failed,
+            (Queued | Sent, 2) => Withdrawn,
+            (Queued | Sent | Failed | Withdrawn, 3) => Delivered,
+            _ => return,
+        };
+        message.state = state;
+        let reference = MessageRef { peer: message.peer, id: message.id, mid: message.mid };
+        self.tell(match state {
+            Sent => What::Sent(reference),
+            Failed => What::Failed(reference),
+            Withdrawn => What::Withdrawn(reference),
+            _ => What::Delivered(reference),
+        });
+    }
+
+    /// The user reads with another program: up to a message, or that one only.
+    pub(super) fn read(&mut self, at: usize, upto: bool) {
+        let Some(last) = self.messages.get(at % self.messages.len().max(1)).cloned() else { return };
+        let mut told = Vec::new();
+        for message in &mut self.messages {
+            let meant = message.peer == last.peer && (message.id == last.id || upto && message.id < last.id);
+            if meant && message.state == MessageState::Unread {
+                message.state = MessageState::Read;
+                told.push(What::Read(MessageRef { peer: message.peer, id: message.id, mid: message.mid }));
+            }
+        }
+        told.into_iter().for_each(|what| self.tell(what));
+    }
+
+    pub(super) fn ask_request(&mut self, number: u8) {
+        let peer = onion(number);
+        if let Some(at) = self.requests.iter().position(|request| request.peer == peer) {
+            self.requests.remove(at);
+            self.tell(What::RequestGone { peer });
+        } else {
+            self.requests.push(ContactRequest { peer, nick: String::new(), text: String::new(), at: String::new() });
+            self.tell(What::Request { peer, nick: String::new(), text: String::new() });
+        }
+    }
+
+    pub(super) fn all(&self, peer: Onion) -> Vec<Message> {
+        self.messages.iter().filter(|message| message.peer == peer).cloned().collect()
+    }
+
+    pub(super) fn history(&self, asked: &History) -> MessagesAnswer {
+        let all = self.all(asked.peer);
+        let limit = asked.limit.unwrap() as usize;
+        let (messages, more): (Vec<_>, bool) = if let Some(after) = asked.after {
+            let newer: Vec<_> = all.into_iter().filter(|message| message.id > after).collect();
+            (newer.iter().take(limit).cloned().collect(), newer.len() > limit)
+        } else {
+            let before = asked.before.unwrap_or(i64::MAX);
+            let older: Vec<_> = all.into_iter().filter(|message| message.id < before).collect();
+            let cut = older.len().saturating_sub(limit);
+            (older[cut..].to_vec(), cut > 0)
+        };
+        MessagesAnswer { messages, more }
+    }
+
+    pub(super) fn unread(&self, peer: Onion) -> u64 {
+        self.all(peer).iter().filter(|message| message.state == MessageState::Unread).count() as u64
+    }
+
+    pub(super) fn conversations(&self, peers: &[Onion]) -> Vec<Conversation> {
+        let conversation = |peer: &Onion| Conversation {
+            contact: contact(*peer),
+            unread: self.unread(*peer),
+            last: self.all(*peer).pop(),
+        };
+        peers.iter().map(conversation).collect()
+    }
+}

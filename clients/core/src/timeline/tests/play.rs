@@ -1,0 +1,256 @@
+//! A client and its daemon, step by step: in any order, as a connection may bring it.
+
+use super::daemon::Daemon;
+use super::{HELD, NOW, PAGE, VIEW, onion};
+use crate::timeline::*;
+use torchat_protocol::control::api::command::MessagesAnswer;
+use torchat_protocol::control::api::event::{Event, What};
+use torchat_protocol::control::api::record::ContactRequest;
+
+/// A question on its way: asked, then read by the daemon, then answered.
+pub(super) enum Question {
+    Page(Onion, PageRequest, Option<(MessagesAnswer, Option<MessagesAnswer>)>),
+    List(ListRequest, Option<Vec<Conversation>>),
+    Requests(Ticket, Option<Vec<ContactRequest>>),
+}
+
+pub(super) struct Play {
+    pub(super) daemon: Daemon,
+    pub(super) list: ConversationList,
+    pub(super) questions: Vec<Question>,
+    pub(super) peers: [Onion; 2],
+}
+
+impl Play {
+    pub(super) fn new() -> Self {
+        let mut play = Self {
+            daemon: Daemon::default(),
+            list: ConversationList::default(),
+            questions: Vec::new(),
+            peers: [onion(2), onion(3)],
+        };
+        let needs = play.list.connected(false);
+        play.need(needs);
+        play
+    }
+
+    pub(super) fn need(&mut self, needs: Vec<Need>) {
+        for need in needs {
+            match need {
+                Need::Conversations(request) => self.questions.push(Question::List(request, None)),
+                Need::Requests(ticket) => self.questions.push(Question::Requests(ticket, None)),
+                Need::Message(peer, id) => self.questions.push(Question::Page(peer, PageRequest::one(id), None)),
+            }
+        }
+    }
+
+    /// Tells the next event.
+    pub(super) fn tell(&mut self) -> bool {
+        let Some(event) = self.daemon.log.get(self.daemon.told).cloned() else { return false };
+        self.daemon.told += 1;
+        let needs = self.list.event(&event, NOW);
+        self.need(needs);
+        true
+    }
+
+    pub(super) fn ask(&mut self, peer: Onion, anchor: Anchor) {
+        let Some(timeline) = self.list.get_mut(peer) else { return };
+        let request = timeline.window.ask(anchor);
+        self.questions.push(Question::Page(peer, request, None));
+    }
+
+    /// The page that a view would ask for now.
+    pub(super) fn want(&mut self, peer: Onion) -> bool {
+        let Some(timeline) = self.list.get_mut(peer) else { return false };
+        let window = &timeline.window;
+        let lowest = window.bottom.map_or(i64::MAX, |bottom| bottom.id);
+        let shown: Vec<i64> = window.entries().range(..=lowest).rev().take(VIEW).map(|(id, _)| *id).collect();
+        let ends = shown.last().copied().zip(shown.first().copied());
+        let Some(anchor) = window.wanted(ends, shown.len() == VIEW) else { return false };
+        self.ask(peer, anchor);
+        true
+    }
+
+    /// The daemon reads for a question: what it answers later is of now.
+    pub(super) fn read(&mut self, at: usize) {
+        let count = self.questions.len();
+        let Some(question) = self.questions.get_mut(at % count.max(1)) else { return };
+        match question {
+            Question::Page(peer, request, answer @ None) => {
+                let (first, second) = request.anchor.commands(*peer, PAGE);
+                *answer = Some((self.daemon.history(&first), second.map(|second| self.daemon.history(&second))));
+            }
+            Question::List(_, answer @ None) => *answer = Some(self.daemon.conversations(&self.peers)),
+            Question::Requests(_, answer @ None) => *answer = Some(self.daemon.requests.clone()),
+            _ => {}
+        }
+    }
+
+    /// The client gets an answer, if it was read.
+    pub(super) fn answer(&mut self, at: usize) {
+        let at = at % self.questions.len().max(1);
+        let read = match self.questions.get(at) {
+            Some(Question::Page(_, _, answer)) => answer.is_some(),
+            Some(Question::List(_, answer)) => answer.is_some(),
+            Some(Question::Requests(_, answer)) => answer.is_some(),
+            None => false,
+        };
+        if !read {
+            return;
+        }
+        match self.questions.remove(at) {
+            Question::Page(peer, request, Some((first, second))) => {
+                if let Some(timeline) = self.list.get_mut(peer) {
+                    timeline.window.answer(request, first, second);
+                    if let Anchor::Around(id) = request.anchor
+                        && timeline.window.entry(id).is_some()
+                    {
+                        timeline.window.bottom = Some(Bottom { id, hidden: 0 });
+                    }
+                }
+            }
+            Question::List(request, Some(list)) => {
+                let needs = self.list.conversations(request, list, NOW);
+                for peer in self.peers {
+                    if let Some(timeline) = self.list.get_mut(peer) {
+                        timeline.window.limit_to(HELD);
+                    }
+                }
+                self.need(needs);
+            }
+            Question::Requests(ticket, Some(requests)) => {
+                let needs = self.list.requests(ticket, requests);
+                self.need(needs);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn take(&mut self, step: Step) {
+        let peer = |at: usize| self.peers[at % 2];
+        match step {
+            Step::Add(at, dir, count) => (0..count).for_each(|_| self.daemon.add(self.peers[at % 2], dir)),
+            Step::Progress(at, way) => self.daemon.step(at, way),
+            Step::ReadElsewhere(at, upto) => self.daemon.read(at, upto),
+            Step::Request(number) => self.daemon.ask_request(number),
+            Step::Tell(count) => (0..count).for_each(|_| {
+                self.tell();
+            }),
+            Step::Want(at) => {
+                self.want(peer(at));
+            }
+            Step::Jump(at, id) => {
+                let anchor = match id % 5 {
+                    0 => Anchor::Oldest,
+                    1 => Anchor::Newest,
+                    _ => Anchor::Around(id),
+                };
+                self.ask(peer(at), anchor);
+            }
+            Step::Scroll(at, id) => {
+                if let Some(timeline) = self.list.get_mut(peer(at)) {
+                    let lowest = timeline.window.entries().range(..=id).next_back().map(|(id, _)| *id);
+                    timeline.window.bottom = lowest.map(|id| Bottom { id, hidden: 0 });
+                }
+            }
+            Step::Read(at) => self.read(at),
+            Step::Answer(at) => self.answer(at),
+            Step::Seen(at) => self.seen(at),
+            Step::Close(at) => {
+                if let Some(timeline) = self.list.get_mut(peer(at)) {
+                    timeline.close();
+                }
+            }
+            Step::Reconnect(continued) => {
+                if !continued {
+                    self.daemon.told = self.daemon.log.len();
+                }
+                let needs = self.list.connected(continued);
+                self.need(needs);
+            }
+            Step::Gap => {
+                let (from, to) = (self.daemon.told as u64 + 1, self.daemon.log.len() as u64);
+                if from <= to {
+                    self.daemon.told = self.daemon.log.len();
+                    let event = Event { seq: to, at: String::new(), what: What::Gap { from, to } };
+                    let needs = self.list.event(&event, NOW);
+                    self.need(needs);
+                }
+            }
+        }
+    }
+
+    /// This client shows a message, tells the daemon so, and gets its answer before the events.
+    pub(super) fn seen(&mut self, at: usize) {
+        let peer = self.peers[at % 2];
+        let Some(timeline) = self.list.get_mut(peer) else { return };
+        let lowest = timeline.window.bottom.map_or(i64::MAX, |bottom| bottom.id);
+        let Some(id) = timeline.window.entries().range(..=lowest).next_back().map(|(id, _)| *id) else { return };
+        self.daemon.read(usize::try_from(id).unwrap() - 1, true);
+        self.list.get_mut(peer).unwrap().seen(id);
+    }
+
+    /// Everything that is on its way comes, and what is wanted is asked for, until nothing happens any more.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..2_000 {
+            let mut busy = self.tell();
+            if !self.questions.is_empty() {
+                self.read(0);
+                self.answer(0);
+                busy = true;
+            }
+            for peer in self.peers {
+                busy |= self.want(peer);
+            }
+            if !busy {
+                return;
+            }
+        }
+        panic!("it asks and asks: {} questions", self.questions.len());
+    }
+
+    pub(super) fn compare(&self) {
+        for peer in self.peers {
+            let timeline = self.list.get(peer).unwrap();
+            let window = &timeline.window;
+            let facts = |message: &Message| (message.id, message.state, message.text.clone());
+            let held: Vec<_> = window.entries().values().map(|entry| facts(&entry.message)).collect();
+            let all = self.daemon.all(peer);
+            let (first, last) = window.span().unwrap_or((i64::MAX, i64::MAX));
+            let expected: Vec<_> =
+                all.iter().filter(|message| (first..=last).contains(&message.id)).map(facts).collect();
+            assert_eq!(held, expected, "the window is not what HISTORY says");
+            assert_eq!(window.has_older(), all.iter().any(|message| message.id < first), "older than {first}");
+            assert_eq!(window.has_newer(), all.iter().any(|message| message.id > last), "newer than {last}");
+            assert!(window.bottom.is_some() || !window.has_newer(), "at the end, and it is not the end");
+            assert!(window.is_loaded() && held.len() <= HELD);
+            assert_eq!(timeline.unread(), self.daemon.unread(peer), "unread");
+            assert_eq!(timeline.last().map(facts), all.last().map(facts), "the last one");
+        }
+        let requests: Vec<_> = self.list.request_list().iter().map(|request| request.peer).collect();
+        let expected: Vec<_> = self.daemon.requests.iter().map(|request| request.peer).collect();
+        assert_eq!(requests, expected);
+        let mut order: Vec<_> = self.peers.to_vec();
+        let newest = |peer: &Onion| self.daemon.all(*peer).last().map_or(0, |message| message.id);
+        order.sort_by(|a, b| newest(b).cmp(&newest(a)).then_with(|| a.cmp(b)));
+        assert_eq!(self.list.order(), order);
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Add(usize, Direction, usize),
+    Progress(usize, u8),
+    ReadElsewhere(usize, bool),
+    Request(u8),
+    Tell(usize),
+    Want(usize),
+    Jump(usize, i64),
+    Scroll(usize, i64),
+    Read(usize),
+    Answer(usize),
+    Seen(usize),
+    Close(usize),
+    Reconnect(bool),
+    Gap,
+}

@@ -1,0 +1,198 @@
+//! Which page is wanted next, and what becomes of its answer.
+
+use super::entry::{PENDING, progress, size};
+use super::{Bottom, Change, Entry, Window};
+use crate::timeline::inquiry::{Meanwhile, Ticket};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::command::{History, MessagesAnswer};
+use torchat_protocol::control::api::record::{Message, MessageState};
+
+/// A page is asked for when this many messages or fewer are left beyond what is shown.
+const AHEAD: usize = 40;
+
+/// Which messages a page is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// The last ones.
+    Newest,
+    /// The first ones.
+    Oldest,
+    /// Those before a message.
+    Before(i64),
+    /// Those after a message.
+    After(i64),
+    /// A message with what is around it.
+    Around(i64),
+    /// One message, because there is more to know of it than events tell.
+    One(i64),
+}
+
+impl Anchor {
+    /// What is to be asked for it: one command, for [`Anchor::Around`] two, the second one when the first was answered.
+    /// `limit`: messages of a page, 1 to 1,000.
+    #[must_use]
+    pub fn commands(self, peer: Onion, limit: u32) -> (History, Option<History>) {
+        let history = |before, after, limit| History { peer, before, after, limit: Some(limit) };
+        let half = (limit / 2).max(1);
+        match self {
+            Self::Newest => (history(None, None, limit), None),
+            Self::Oldest => (history(None, Some(0), limit), None),
+            Self::Before(id) => (history(Some(id), None, limit), None),
+            Self::After(id) => (history(None, Some(id), limit), None),
+            Self::One(id) => (history(None, Some(id.saturating_sub(1)), 1), None),
+            Self::Around(id) => (history(Some(id.saturating_add(1)), None, half), Some(history(None, Some(id), half))),
+        }
+    }
+}
+
+/// A page that was asked for, to be given back with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Which messages.
+    pub anchor: Anchor,
+    ticket: Option<Ticket>,
+}
+
+impl PageRequest {
+    /// One message that is held already. Its answer is good at any time.
+    #[must_use]
+    pub fn one(id: i64) -> Self {
+        Self { anchor: Anchor::One(id), ticket: None }
+    }
+}
+
+impl Window {
+    /// The page that is needed next. `shown`: the first and the last message of the view, if there are any; `filled`: the
+    /// view has no empty place above them. `None`: nothing, or a page is under way already.
+    #[must_use]
+    pub fn wanted(&self, shown: Option<(i64, i64)>, filled: bool) -> Option<Anchor> {
+        if self.inquiry.is_under_way() || self.refused {
+            return None;
+        }
+        if !self.loaded {
+            return Some(Anchor::Newest);
+        }
+        let (first, last) = self.span()?;
+        let (top, bottom) = shown.unwrap_or((first, last));
+        let older = self.entries.range(first..top.max(first)).take(AHEAD).count();
+        let newer = self.entries.range(bottom.saturating_add(1)..).take(AHEAD).count();
+        if self.more_before && (older < AHEAD || !filled) {
+            Some(Anchor::Before(first))
+        } else if self.more_after && newer < AHEAD {
+            Some(Anchor::After(last))
+        } else {
+            None
+        }
+    }
+
+    /// A page is asked for. Answers of pages that were asked for before are void.
+    pub fn ask(&mut self, anchor: Anchor) -> PageRequest {
+        if let Anchor::One(id) = anchor {
+            return PageRequest::one(id);
+        }
+        self.refused = false;
+        PageRequest { anchor, ticket: Some(self.inquiry.ask()) }
+    }
+
+    /// The answers to [`Anchor::commands`]. False: they were void, and nothing has changed.
+    pub fn answer(&mut self, request: PageRequest, first: MessagesAnswer, second: Option<MessagesAnswer>) -> bool {
+        let Some(ticket) = request.ticket else {
+            for message in first.messages {
+                self.refresh(message);
+            }
+            return true;
+        };
+        let Some(meanwhile) = self.inquiry.answered(ticket) else { return false };
+        let Meanwhile::All(changes) = meanwhile else {
+            self.renew();
+            return false;
+        };
+        let MessagesAnswer { mut messages, more } = first;
+        match request.anchor {
+            Anchor::Newest => self.replace(messages, more, false),
+            Anchor::One(_) => messages.into_iter().for_each(|message| self.refresh(message)),
+            Anchor::Oldest => {
+                self.replace(messages, false, more);
+                self.bottom = self.span().map(|(id, _)| Bottom { id, hidden: 0 });
+            }
+            Anchor::Around(_) => {
+                let newer = second.as_ref().is_some_and(|page| page.more);
+                messages.extend(second.map(|page| page.messages).unwrap_or_default());
+                self.replace(messages, more, newer);
+            }
+            Anchor::Before(id) => self.prepend(id, messages, more),
+            Anchor::After(id) => self.append(id, messages, more),
+        }
+        for change in changes {
+            match change {
+                Change::Put(message) => self.put_now(*message),
+                Change::State(id, state) => self.set_state_now(id, state),
+            }
+        }
+        true
+    }
+
+    /// A page was refused. It is not wanted again before [`Window::reconnected`], or until somebody [asks](Self::ask).
+    pub fn failed(&mut self, request: PageRequest) {
+        if request.ticket.is_some_and(|ticket| self.inquiry.answered(ticket).is_some()) {
+            self.refused = true;
+        }
+    }
+
+    /// Another connection to the daemon, without a hole in its events: a page that was under way is void.
+    pub fn reconnected(&mut self) {
+        self.inquiry.cancel();
+        self.refused = false;
+    }
+
+    /// Events were missed: all is read anew. The view stays where it is if the next page holds its message.
+    pub fn renew(&mut self) {
+        self.entries = self.entries.split_off(&PENDING);
+        self.bytes = self.entries.values().map(size).sum();
+        (self.loaded, self.more_before, self.more_after) = (false, false, false);
+        self.reconnected();
+    }
+
+    /// Gives the memory back when nobody looks at the conversation. Pending messages stay.
+    pub fn forget(&mut self) {
+        self.renew();
+        self.bottom = None;
+    }
+
+    /// A page in the place of the window.
+    fn replace(&mut self, messages: Vec<Message>, more_before: bool, more_after: bool) {
+        self.renew();
+        self.extend(messages);
+        (self.loaded, self.more_before, self.more_after) = (true, more_before, more_after);
+        if self.bottom.is_some_and(|bottom| !self.entries.contains_key(&bottom.id)) {
+            self.bottom = None;
+        }
+    }
+
+    /// An older page. Only what joins the window without a hole is taken.
+    fn prepend(&mut self, asked: i64, messages: Vec<Message>, more: bool) {
+        if self.span().is_some_and(|(first, _)| first == asked) {
+            self.extend(messages);
+            self.more_before = more;
+            self.drop_newest();
+        }
+    }
+
+    /// A newer page. Only what joins the window without a hole is taken.
+    fn append(&mut self, asked: i64, messages: Vec<Message>, more: bool) {
+        if self.span().is_some_and(|(_, last)| last == asked) {
+            self.extend(messages);
+            self.more_after = more;
+            self.drop_oldest();
+        }
+    }
+
+    /// A held message as HISTORY tells it now.
+    fn refresh(&mut self, message: Message) {
+        let held = self.entries.get(&message.id).map(|held| progress(held.message.state));
+        // The answer may be older than an event; only what no event tells is taken from a state that is not the last.
+        if held.is_some_and(|held| held <= progress(message.state) || held < progress(MessageState::Failed)) {
+            self.insert(Entry::new(message));
+        }
+    }
+}
