@@ -4,6 +4,7 @@
 //! script are honest names too. So a client asks [`looks_like`] about every new name and the names it already shows,
 //! and warns: "this name looks like your contact X".
 
+use std::sync::LazyLock;
 use torchat_protocol::nick::OWN_WORDS;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
@@ -17,18 +18,64 @@ use unicode_security::confusable_detection::skeleton;
 /// Both names should be of bounded length: the work grows with it.
 #[must_use]
 pub fn looks_like(a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
-    }
-    let alike = |x: String, y: String| !x.is_empty() && x == y;
-    // Twice, because I looks like l and i is its lower case: "aIice" is "alice" by its shape, "ALICE" is by its case.
-    alike(folded(a, false), folded(b, false)) || alike(folded(a, true), folded(b, true))
+    Look::of(a).is_like(&Look::of(b))
 }
 
 /// Whether a name may be taken for a word by which our programs speak of themselves, in any script.
 #[must_use]
 pub fn looks_like_our_word(name: &str) -> bool {
-    OWN_WORDS.into_iter().any(|word| looks_like(name, word))
+    static WORDS: LazyLock<Vec<Look>> = LazyLock::new(|| OWN_WORDS.into_iter().map(Look::of).collect());
+    let look = Look::of(name);
+    WORDS.iter().any(|word| word.is_like(&look))
+}
+
+/// What is left of a name when everything is taken away by which a person does not tell names apart: for comparing one
+/// name with many without the work of [`looks_like`] for each. Two names are alike if their looks share a [part](Self::parts).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look(Vec<Part>);
+
+/// A part of a [`Look`], to find names by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The name itself, if it has no letter or digit. Never empty.
+    Exact(String),
+    /// Its letters by their shape.
+    Shape(String),
+    /// The shape of its small letters.
+    Small(String),
+}
+
+impl Look {
+    /// Of a name. The work grows with its length.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        // Twice, because I looks like l and i is its lower case: "aIice" is "alice" by its shape, "ALICE" is by its case.
+        let parts = [Part::Shape(folded(name, false)), Part::Small(folded(name, true))];
+        let mut parts: Vec<Part> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() && !name.is_empty() {
+            parts.push(Part::Exact(name.to_owned()));
+        }
+        Self(parts)
+    }
+
+    /// At most two; none of an empty name.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// Whether a person may take the one for the other. Two empty names are equal.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.0.iter().any(|part| other.0.contains(part))
+    }
+}
+
+impl Part {
+    fn is_empty(&self) -> bool {
+        let (Self::Exact(text) | Self::Shape(text) | Self::Small(text)) = self;
+        text.is_empty()
+    }
 }
 
 fn folded(name: &str, lower_first: bool) -> String {

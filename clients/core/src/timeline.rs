@@ -163,7 +163,7 @@ impl Timeline {
         self.contact.name.as_deref().or(self.contact.nick.as_deref())
     }
 
-    /// Its name is not the user's own choice and reads like another's.
+    /// Its name reads like another's: any other's, or if the user chose it, another one that the user chose.
     #[must_use]
     pub fn is_lookalike(&self) -> bool {
         self.lookalike

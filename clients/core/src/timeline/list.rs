@@ -4,10 +4,14 @@ mod asking;
 mod events;
 mod lookalikes;
 
+#[cfg(test)]
+mod tests;
+
 pub use asking::{ListRequest, Need};
 
 use super::Timeline;
 use super::inquiry::Inquiry;
+use lookalikes::Names;
 use std::collections::HashMap;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SendAnswer;
@@ -43,6 +47,7 @@ pub struct ConversationList {
     fresh: bool,
     requesting: Inquiry<Event>,
     kept: Option<Onion>,
+    names: Names,
 }
 
 impl ConversationList {
@@ -137,10 +142,13 @@ impl ConversationList {
         }
     }
 
+    fn has_row(&self, timeline: &Timeline) -> bool {
+        !timeline.is_nothing() || self.kept == Some(timeline.peer())
+    }
+
     fn sort(&mut self) {
-        let shown = |timeline: &&Timeline| !timeline.is_nothing() || self.kept == Some(timeline.peer());
-        let mut order: Vec<_> =
-            self.timelines.values().filter(shown).map(|timeline| (timeline.order(), timeline.peer())).collect();
+        let shown = self.timelines.values().filter(|timeline| self.has_row(timeline));
+        let mut order: Vec<_> = shown.map(|timeline| (timeline.order(), timeline.peer())).collect();
         order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
         self.order = order.into_iter().map(|(_, peer)| peer).collect();
     }

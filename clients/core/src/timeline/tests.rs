@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::id::PeerId;
 
-const NOW: i64 = 1_795_253_400_000;
+pub(super) const NOW: i64 = 1_795_253_400_000;
 /// Messages that a window holds in these tests, so that few are needed to fill it.
 const HELD: usize = 130;
 const PAGE: u32 = 25;

@@ -91,21 +91,14 @@ impl ConversationList {
 
     pub(super) fn contact(&mut self, contact: Contact, now: i64) {
         let peer = contact.peer;
-        let renamed = match self.timelines.get_mut(&peer) {
-            Some(timeline) => {
-                let before = timeline.raw_name().map(str::to_owned);
-                timeline.set_contact(contact, now);
-                before.as_deref() != timeline.raw_name()
-            }
+        match self.timelines.get_mut(&peer) {
+            Some(timeline) => timeline.set_contact(contact, now),
             None => {
                 let conversation = Conversation { contact, unread: 0, last: None };
                 self.timelines.insert(peer, Timeline::new(conversation, now));
-                true
             }
-        };
-        if renamed {
-            self.mark_lookalike(peer);
         }
+        self.mark_lookalike(peer);
         self.sort();
     }
 

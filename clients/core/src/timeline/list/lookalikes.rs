@@ -1,48 +1,130 @@
-//! Which names read like others.
+//! Which names read like others. Thousands of contacts are compared by an index of their looks, not each with each.
 
 use super::ConversationList;
-use crate::lookalike;
+use crate::lookalike::{Look, Part, looks_like_our_word};
 use crate::timeline::Timeline;
+use std::collections::{HashMap, HashSet};
 use torchat_protocol::control::api::Onion;
 
+/// The names of all conversations, by what they look like.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    known: HashMap<Onion, Known>,
+    alike: HashMap<Part, Alike>,
+}
+
+/// The name of one.
+#[derive(Debug, Clone)]
+struct Known {
+    name: String,
+    /// The user's own choice.
+    own: bool,
+    look: Look,
+    /// It reads like a word by which our programs speak of themselves.
+    our_word: bool,
+}
+
+/// Peers whose names share a part of their looks.
+#[derive(Debug, Clone, Default)]
+struct Alike {
+    /// Those whose names the user has chosen.
+    own: HashSet<Onion>,
+    /// Those that have chosen their names themselves.
+    given: HashSet<Onion>,
+}
+
+impl Names {
+    /// What a peer is called now; an empty name is none.
+    fn set(&mut self, timeline: &Timeline) {
+        let (peer, own) = (timeline.peer(), timeline.contact.name.is_some());
+        let name = timeline.raw_name().unwrap_or_default();
+        if self.known.get(&peer).map_or(name.is_empty(), |known| known.name == name && known.own == own) {
+            return;
+        }
+        self.remove(peer);
+        if name.is_empty() {
+            return;
+        }
+        let known = Known { name: name.to_owned(), own, look: Look::of(name), our_word: looks_like_our_word(name) };
+        for part in known.look.parts() {
+            let alike = self.alike.entry(part.clone()).or_default();
+            if own {
+                alike.own.insert(peer)
+            } else {
+                alike.given.insert(peer)
+            };
+        }
+        self.known.insert(peer, known);
+    }
+
+    fn remove(&mut self, peer: Onion) {
+        let Some(known) = self.known.remove(&peer) else { return };
+        for part in known.look.parts() {
+            let Some(alike) = self.alike.get_mut(part) else { continue };
+            alike.own.remove(&peer);
+            alike.given.remove(&peer);
+            if alike.own.is_empty() && alike.given.is_empty() {
+                self.alike.remove(part);
+            }
+        }
+    }
+
+    /// The peers whose names read like a look.
+    fn like(&self, look: &Look) -> impl Iterator<Item = Onion> {
+        let alike = look.parts().iter().filter_map(|part| self.alike.get(part));
+        alike.flat_map(|alike| alike.own.iter().chain(&alike.given)).copied()
+    }
+
+    /// A peer, and all whose names read like its name.
+    fn around(&self, peer: Onion) -> HashSet<Onion> {
+        let known = self.known.get(&peer);
+        known.into_iter().flat_map(|known| self.like(&known.look)).chain([peer]).collect()
+    }
+
+    /// A name that the peer chose is marked if it reads like any other. One that the user chose is what is imitated: it
+    /// is marked only if the user gave another peer a name that reads like it.
+    fn is_marked(&self, peer: Onion) -> bool {
+        let Some(known) = self.known.get(&peer) else { return false };
+        let mut alike = known.look.parts().iter().filter_map(|part| self.alike.get(part));
+        if known.own {
+            alike.any(|alike| alike.own.len() > 1)
+        } else {
+            known.our_word || alike.any(|alike| alike.own.len() + alike.given.len() > 1)
+        }
+    }
+}
+
 impl ConversationList {
-    /// The contact whose name a stranger's reads like.
+    /// The contact whose name a stranger's reads like; of several, the one with the newest message.
     #[must_use]
     pub fn looks_like(&self, peer: Onion, name: &str) -> Option<&Timeline> {
-        let mut others =
-            self.order.iter().filter(|other| **other != peer).filter_map(|other| self.timelines.get(other));
-        others.find(|other| other.raw_name().is_some_and(|known| lookalike::looks_like(known, name)))
+        let look = Look::of(name);
+        let others = self.names.like(&look).filter(|other| *other != peer);
+        let shown = others.filter_map(|other| self.timelines.get(&other)).filter(|other| self.has_row(other));
+        shown.max_by_key(|other| (other.order(), std::cmp::Reverse(other.peer())))
     }
 
-    /// Marks the names that read like others. The user's own choices are never marked: they are what is imitated.
+    /// Marks the names that read like others, after the list has changed.
     pub(super) fn mark_lookalikes(&mut self) {
-        let names: Vec<(Onion, String, bool)> = self
-            .timelines
-            .values()
-            .filter_map(|known| Some((known.peer(), known.raw_name()?.to_owned(), known.contact.name.is_some())))
-            .collect();
-        for (peer, name, own_choice) in &names {
-            let like = !own_choice
-                && (lookalike::looks_like_our_word(name)
-                    || names.iter().any(|(other, known, _)| other != peer && lookalike::looks_like(known, name)));
-            if let Some(timeline) = self.timelines.get_mut(peer) {
-                timeline.lookalike = like;
-            }
+        let gone: Vec<Onion> =
+            self.names.known.keys().filter(|peer| !self.timelines.contains_key(peer)).copied().collect();
+        gone.into_iter().for_each(|peer| self.names.remove(peer));
+        self.timelines.values().for_each(|timeline| self.names.set(timeline));
+        for (peer, timeline) in &mut self.timelines {
+            timeline.lookalike = self.names.is_marked(*peer);
         }
     }
 
-    /// The mark of one contact, after its name has changed, and of those that it may be taken for.
+    /// Marks one contact whose name may have changed, and those that it was or is alike.
     pub(super) fn mark_lookalike(&mut self, peer: Onion) {
-        let Some(name) = self.timelines.get(&peer).and_then(Timeline::raw_name).map(str::to_owned) else { return };
-        let mut like = lookalike::looks_like_our_word(&name);
-        for (other, timeline) in &mut self.timelines {
-            if *other != peer && timeline.raw_name().is_some_and(|known| lookalike::looks_like(known, &name)) {
-                like = true;
-                timeline.lookalike = timeline.contact.name.is_none();
+        let Some(timeline) = self.timelines.get(&peer) else { return };
+        let mut touched = self.names.around(peer);
+        self.names.set(timeline);
+        touched.extend(self.names.around(peer));
+        for peer in touched {
+            if let Some(timeline) = self.timelines.get_mut(&peer) {
+                timeline.lookalike = self.names.is_marked(peer);
             }
-        }
-        if let Some(timeline) = self.timelines.get_mut(&peer) {
-            timeline.lookalike = like && timeline.contact.name.is_none();
         }
     }
 }
