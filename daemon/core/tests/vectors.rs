@@ -18,6 +18,8 @@ mod wire;
 use serde_json::Value;
 use std::fmt::Write as _;
 use torchat_core::handshake::LocalIdentity;
+use torchat_core::input::{Input, LinkId, LinkInput};
+use torchat_protocol::id::PeerId;
 
 /// The moment of all vectors, in seconds since 1970.
 const NOW_S: u64 = 1_790_000_000;
@@ -56,6 +58,11 @@ fn hex(bytes: impl AsRef<[u8]>) -> String {
         write!(text, "{byte:02x}").unwrap();
         text
     })
+}
+
+/// The link of all vectors came up. The peer dialled.
+fn came(peer: PeerId) -> Input {
+    Input::Link(LinkInput::Up { link: LinkId(1), peer, outgoing: false, binding: [3; 32], epoch: 1 })
 }
 
 /// The two ends of the vectors.

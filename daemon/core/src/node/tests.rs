@@ -43,6 +43,16 @@ fn text_for(request: crate::input::RequestId, peer: PeerId, text: &str) -> Input
     Input::Chat(ChatInput::Send { request, peer, text: text.to_owned(), client: None, expire_ms: None })
 }
 
+/// A peer's link came up. The peer dialled.
+fn came(link: u64, peer: PeerId, epoch: u32) -> Input {
+    Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: false, binding: [0; 32], epoch })
+}
+
+/// A link is gone.
+fn gone(link: u64) -> Input {
+    Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })
+}
+
 impl Bench {
     fn new(change: impl FnOnce(&mut PeerSnapshot, &mut Policy)) -> Self {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
@@ -120,13 +130,7 @@ impl Bench {
     }
 
     fn link(&mut self, link: u64, epoch: u32) -> Turn {
-        self.turn([Input::Link(LinkInput::Up {
-            link: LinkId(link),
-            peer: self.peer,
-            outgoing: false,
-            binding: [0; 32],
-            epoch,
-        })])
+        self.turn([came(link, self.peer, epoch)])
     }
 
     fn hello(&mut self, link: u64, run: Option<u8>, met: Option<u8>) -> Turn {
@@ -161,7 +165,7 @@ fn a_run_is_written_down_before_a_peer_hears_of_it() {
     assert!(known.contains(&hello.run.unwrap()) && known.contains(&RunId([7; 8])));
     assert_eq!(hello.met, None, "nothing was met yet");
     bench.hello(1, Some(3), None);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
+    bench.turn([gone(1)]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
 }
 
@@ -177,13 +181,13 @@ fn a_new_run_is_told_of_the_one_before_until_it_has_heard() {
     };
     assert!(asked(&bench.hello(1, Some(4), None)).is_some());
     // The link goes before the answer: perhaps the HELLO was lost with it.
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
+    bench.turn([gone(1)]);
     assert_eq!(said_hello(&bench.link(2, 1)).met, Some(RunId([3; 8])));
     let nonce = asked(&bench.hello(2, Some(4), None)).unwrap();
     let heard = bench.turn([Input::Link(LinkInput::Message { link: LinkId(2), message: PeerMessage::Pong(nonce) })]);
     let met = |op: &&Op| matches!(op, Op::Contacts(ContactOp::Met { run: Some(run), .. }) if *run == RunId([4; 8]));
     assert_eq!(heard.ops.iter().filter(met).count(), 1);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: String::new() })]);
+    bench.turn([gone(2)]);
     assert_eq!(said_hello(&bench.link(3, 1)).met, Some(RunId([4; 8])));
     assert_eq!(asked(&bench.hello(3, Some(4), None)), None, "nothing new");
 }
@@ -271,7 +275,7 @@ fn links_to_recent_contacts_are_kept_and_the_others_are_left_alone() {
     bench.link(1, 1);
     bench.turn([
         Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::Bye(Bye { why: ByeReason::Idle }) }),
-        Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() }),
+        gone(1),
     ]);
     assert_eq!(count(&bench.pass_with(HOUR, DialFailure::PeerDown), is_dial), 0);
 }
@@ -305,13 +309,7 @@ fn after_a_sleep_links_are_asked_dials_dropped_and_nothing_is_stormed() {
     bench.pass(40 * SECOND);
     assert_eq!(bench.node.parts.dialling.running(), 1, "a dial runs");
     let other = parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap();
-    bench.turn([Input::Link(LinkInput::Up {
-        link: LinkId(9),
-        peer: other,
-        outgoing: false,
-        binding: [0; 32],
-        epoch: 1,
-    })]);
+    bench.turn([came(9, other, 1)]);
     // The wall clock went on, the monotonic one stood still.
     bench.now.wall_ms += 8 * 3_600_000;
     let turn = bench.turn([]);
@@ -463,7 +461,7 @@ fn told(bench: &mut Bench, link: u64, text: &str) -> Vec<(u64, Effect)> {
         let turn = bench.turn([]);
         note(bench, turn);
     }
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
+    bench.turn([gone(link)]);
     told
 }
 
@@ -525,9 +523,9 @@ fn a_flood_of_requests_is_bounded_and_counted() {
         let peer = keys.next().unwrap();
         let asked = ContactReq { nick: String::new(), text: "x".repeat(500), invite: None };
         bench.turn([
-            Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: false, binding: [0; 32], epoch: 1 }),
+            came(link, peer, 1),
             Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::ContactReq(asked) }),
-            Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() }),
+            gone(link),
         ]);
     };
     for link in 0..500 {

@@ -1,6 +1,6 @@
 //! Both ends of a lane, told by the daemon's own node: what it says to what it hears.
 
-use super::{NOW_S, client, compare, server};
+use super::{NOW_S, came, client, compare, server};
 use serde_json::{Value, json};
 use torchat_core::effect::{ChatEffect, Effect, LinkEffect};
 use torchat_core::input::{Answer, ChatInput, Input, LinkId, LinkInput, NetworkInput};
@@ -112,13 +112,7 @@ impl Talk {
     }
 
     fn link_up(&mut self) -> Vec<PeerMessage> {
-        self.turn(Input::Link(LinkInput::Up {
-            link: LinkId(1),
-            peer: self.peer,
-            outgoing: false,
-            binding: [3; 32],
-            epoch: 1,
-        }))
+        self.turn(came(self.peer))
     }
 
     /// Which of the texts a message has.

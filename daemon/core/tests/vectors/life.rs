@@ -1,6 +1,6 @@
 //! Signs of life, told by the daemon's own node: what it says, and when it ends the link, to what comes when.
 
-use super::{NOW_S, client, compare, server};
+use super::{NOW_S, came, client, compare, server};
 use serde_json::{Value, json};
 use torchat_core::effect::{Effect, LinkEffect};
 use torchat_core::input::{ChatInput, Input, LinkId, LinkInput};
@@ -64,8 +64,7 @@ fn case(what: &str, features: &[&str], flying: usize, comes: &[(u64, &str)], unt
     let features: Vec<String> = features.iter().map(|&feature| feature.to_owned()).collect();
     let hello =
         Hello { app: "other".into(), v: 1, features: features.clone(), lanes: vec![], limits, run: None, met: None };
-    let mut inputs =
-        vec![Input::Link(LinkInput::Up { link: LinkId(1), peer, outgoing: false, binding: [3; 32], epoch: 1 })];
+    let mut inputs = vec![came(peer)];
     if flying > 0 {
         let text = "x".repeat(flying);
         inputs.push(Input::Chat(ChatInput::Send { request: 1, peer, text, client: None, expire_ms: None }));

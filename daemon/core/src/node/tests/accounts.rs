@@ -97,7 +97,7 @@ fn a_flood_of_lost_messages_is_paced_and_counts_in_the_quota() {
         let turn = bench.say(said);
         marks += turn.ops.iter().filter(|op| matches!(op, Op::Chat(ChatOp::Skip { .. }))).count() as u64;
         if !byes(&turn.effects).is_empty() {
-            bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
+            bench.turn([gone(1)]);
             bench.link(1, 0);
         }
         bench.pass(SECOND);
@@ -208,7 +208,7 @@ fn bytes_that_are_sent_again_are_paid_whatever_word_makes_us() {
             };
             sent += turn.effects.iter().map(bytes).sum::<u64>();
         }
-        bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
+        bench.turn([gone(link)]);
         let heard = bench.pass(SECOND);
         sent += heard
             .iter()
@@ -241,7 +241,7 @@ fn wrong_digests_open_lanes_at_a_bounded_rate() {
                 rows += messages.len() as u64;
             }
         }
-        bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
+        bench.turn([gone(link)]);
         bench.pass(SECOND);
     }
     let passed = bench.now.mono_ms - begun;
@@ -259,8 +259,7 @@ fn a_link_that_comes_and_goes_is_written_at_a_bounded_rate() {
         ops += bench.turn([]).ops.len() as u64;
         bench.now.mono_ms += 300;
         bench.now.wall_ms += 300;
-        ops +=
-            bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]).ops.len() as u64;
+        ops += bench.turn([gone(link)]).ops.len() as u64;
     }
     // Up, down, heard last.
     assert!(ops <= 4 * Kind::Links.most(bench.now.mono_ms - begun), "{ops} operations");
@@ -347,16 +346,7 @@ fn one_onion_does_not_take_the_places_of_the_others() {
     // Honest ones find what is left of the common bucket: all of it but one.
     for n in 0..19 {
         let link = 10 + n;
-        bench.turn([
-            Input::Link(LinkInput::Up {
-                link: LinkId(link),
-                peer: other(n),
-                outgoing: false,
-                binding: [0; 32],
-                epoch: 0,
-            }),
-            Input::Link(LinkInput::Message { link: LinkId(link), message: ask(n) }),
-        ]);
+        bench.turn([came(link, other(n), 0), Input::Link(LinkInput::Message { link: LinkId(link), message: ask(n) })]);
     }
     assert_eq!(bench.node.requests().len(), 20, "{written}");
     // With one other text a minute it goes on, and is not written down more than once in an hour.
@@ -513,7 +503,7 @@ fn contacts_that_push_each_others_notices_out_do_not_repeat_theirs_without_end()
         let add = ContactChange::Add(Intro::default());
         bench.turn([
             Input::Contacts(ContactInput::Change { request: 1, peer: *peer, change: add }),
-            Input::Link(LinkInput::Up { link: LinkId(link), peer: *peer, outgoing: false, binding: [0; 32], epoch: 0 }),
+            came(link, *peer, 0),
         ]);
     }
     let mut told = 0;

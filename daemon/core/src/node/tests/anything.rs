@@ -281,7 +281,7 @@ fn talk(seed: u64) -> Counters {
             bench.now.mono_ms = next;
         }
         if !up || tongue.dice.below(4) == 0 {
-            cost.add(&bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]));
+            cost.add(&bench.turn([gone(link)]));
             up = false;
         }
         cost.check(&tariff, bench.now.mono_ms - begun, link, [0, 0, 2, 3, 1][usize::try_from(standing).unwrap()]);

@@ -19,14 +19,14 @@ fn contact(bench: &mut Bench, n: u8) -> PeerId {
 
 /// It comes with a link of its own and says that it has met somebody else who is us, or a newer copy.
 fn claim(bench: &mut Bench, link: u64, peer: PeerId, superseded: bool) -> Vec<Notice> {
-    bench.turn([Input::Link(LinkInput::Up { link: LinkId(link), peer, outgoing: false, binding: [0; 32], epoch: 1 })]);
+    bench.turn([came(link, peer, 1)]);
     let turn = if superseded {
         let bye = Bye { why: ByeReason::Superseded };
         bench.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::Bye(bye) })])
     } else {
         bench.hello(link, None, Some(200))
     };
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })]);
+    bench.turn([gone(link)]);
     notices(&turn)
 }
 

@@ -30,7 +30,7 @@ impl Bench {
 
     fn invited(&mut self) -> InviteSecret {
         let turn = self.turn([Input::Contacts(ContactInput::Invite { request: 9, lifetime_ms: 3 * DAY as i64 })]);
-        assert!(!turn.ops.iter().any(gone), "{:?}", turn.ops);
+        assert!(!turn.ops.iter().any(is_forgotten), "{:?}", turn.ops);
         match turn.effects.last() {
             Some(Effect::Answer { answer: Answer::Invited(secret), .. }) => *secret,
             other => panic!("{other:?}"),
@@ -39,7 +39,7 @@ impl Bench {
 }
 
 /// Something that was kept goes.
-fn gone(op: &Op) -> bool {
+fn is_forgotten(op: &Op) -> bool {
     matches!(
         op,
         Op::Contacts(ContactOp::InviteGone { .. })
@@ -67,7 +67,7 @@ fn keeper(wall_ms: i64) -> (Bench, InviteSecret) {
     bench.hello(1, None, None);
     let asked = ContactReq { nick: "eve".into(), text: "please".into(), invite: None };
     bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::ContactReq(asked) })]);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
+    bench.turn([gone(1)]);
     let other = PeerId::from_key(curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED.0).unwrap();
     assert_eq!(other, bench.node.parts.own);
     let old = OldMessage { claim: Claim::new("abcdefghijklmnop".into()).unwrap(), text: "old".into() };
@@ -95,10 +95,10 @@ fn a_clock_that_leaps_ahead_and_back_takes_nothing() {
     assert_eq!(bench.node.believed(bench.now), None, "also before a turn has seen it");
     bench.invited();
     let written = bench.written(9 * MINUTE);
-    assert!(!written.iter().any(gone), "{written:?}");
+    assert!(!written.iter().any(is_forgotten), "{written:?}");
     bench.set_clock(-100);
     let written = bench.written(2 * HOUR);
-    assert!(!written.iter().any(gone), "{written:?}");
+    assert!(!written.iter().any(is_forgotten), "{written:?}");
     assert!(bench.node.believed(bench.now).is_some());
     assert!(is_good(&mut bench, secret));
 }
@@ -111,7 +111,7 @@ fn an_invite_that_looks_too_old_to_a_clock_that_is_not_calm_is_good_again_when_i
     bench.set_clock(100);
     assert!(!is_good(&mut bench, secret), "the clock may be right");
     assert_eq!(bench.node.parts.contacts.invites(), 1, "or not");
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(7), reason: String::new() })]);
+    bench.turn([gone(7)]);
     bench.set_clock(-100);
     assert!(is_good(&mut bench, secret));
 }
@@ -124,7 +124,7 @@ fn what_a_clock_of_1970_has_noted_counts_from_when_it_is_set_right() {
     let since_ms = bench.now.wall_ms;
     assert!(written.contains(&Op::Log(LogOp::ClockSet { at_ms: since_ms })), "{written:?}");
     let written = bench.written(DAY);
-    assert!(!written.iter().any(gone), "{written:?}");
+    assert!(!written.iter().any(is_forgotten), "{written:?}");
     // The next run knows of it.
     let snapshot = Snapshot { clock_set_ms: Some(since_ms), ..Snapshot::default() };
     let mut next =
@@ -136,7 +136,7 @@ fn what_a_clock_of_1970_has_noted_counts_from_when_it_is_set_right() {
     assert_eq!(next.believed(later).map(|clock| clock.since_ms), Some(since_ms));
     // Some time it is too old after all.
     let written = bench.written(31 * DAY);
-    assert_eq!(written.iter().filter(|op| gone(op)).count(), 3, "{written:?}");
+    assert_eq!(written.iter().filter(|op| is_forgotten(op)).count(), 3, "{written:?}");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn left(change: ContactChange) -> Bench {
         .collect();
     assert_eq!(said, [&Effect::Link(LinkEffect::Close { link: LinkId(1), bye: Some(ByeReason::Idle) })]);
     assert_eq!(bench.pass(MINUTE), []);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: String::new() })]);
+    bench.turn([gone(1)]);
     bench
 }
 

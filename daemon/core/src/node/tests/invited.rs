@@ -32,7 +32,7 @@ impl Bench {
     }
 
     fn lost(&mut self, link: u64) -> Turn {
-        self.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: "gone".into() })])
+        self.turn([gone(link)])
     }
 
     /// A link whose other end says that it has not accepted us: what we say then.
@@ -47,7 +47,7 @@ impl Bench {
         let bye = PeerMessage::Bye(Bye { why: ByeReason::Idle });
         self.turn([
             Input::Link(LinkInput::Message { link: LinkId(link), message: bye }),
-            Input::Link(LinkInput::Down { link: LinkId(link), reason: "BYE".into() }),
+            gone(link),
         ]);
     }
 }

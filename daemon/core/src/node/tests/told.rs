@@ -61,7 +61,7 @@ fn a_message_is_told_sent_once_in_a_run_and_with_the_commit_that_stores_it() {
     let turn = bench.send(None);
     assert_eq!(sent(&turn.ops), [(3, 1)]);
     assert!(matches!(turn.ops[0], Op::Chat(ChatOp::Queue { .. })), "one commit: {:?}", turn.ops);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "gone".into() })]);
+    bench.turn([gone(1)]);
     assert!(sent(&bench.accepted(2).ops).is_empty(), "sent again is not told again");
     assert_eq!(sent(&bench.send(None).ops), [(4, 1)]);
 }
@@ -74,9 +74,9 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     assert_eq!(links(&bench.at_once()), [true]);
     bench.link(2, 0);
     assert!(links(&bench.at_once()).is_empty(), "the second replaces the first");
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "dup".into() })]);
+    bench.turn([gone(1)]);
     assert!(links(&bench.at_once()).is_empty());
-    let down = bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: "gone".into() })]);
+    let down = bench.turn([gone(2)]);
     assert_eq!(links(&down.ops), [false]);
     // What the last process left as up is down.
     let mut bench = Bench::new(|row, _| row.linked = true);
@@ -85,7 +85,7 @@ fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     bench.link(1, 0);
     bench.turn([Input::Storage { writable: false }]);
     assert!(links(&bench.at_once()).is_empty());
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(1), reason: "gone".into() })]);
+    bench.turn([gone(1)]);
     bench.turn([Input::Storage { writable: true }]);
     bench.link(3, 0);
     assert_eq!(links(&bench.at_once()), [true]);

@@ -29,7 +29,7 @@ fn visit(bench: &mut Bench, link: u64, lived: u64, why: Option<ByeReason>) {
     if let Some(why) = why {
         bench.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: PeerMessage::Bye(Bye { why }) })]);
     }
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(link), reason: "gone".into() })]);
+    bench.turn([gone(link)]);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn after_full_limit_and_superseded_the_next_dial_comes_later_than_after_a_loss()
     bench.turn([send(peer)]);
     assert_eq!(until_dial(&mut bench, 39 * SECOND), None);
     bench.link(2, 1);
-    bench.turn([Input::Link(LinkInput::Down { link: LinkId(2), reason: "gone".into() })]);
+    bench.turn([gone(2)]);
     assert!(until_dial(&mut bench, MINUTE).is_some());
 }
 
