@@ -1,7 +1,7 @@
 //! Which peers to dial, and when.
 
 use crate::effect::{Effect, NetworkEffect};
-use crate::input::DialFailure;
+use crate::input::{DialEnd, DialFailure, LinkEnd, NoLink};
 use crate::op::{ContactOp, Op};
 use crate::policy::{DialPolicy, Policy};
 use crate::rate::{Bucket, Rate};
@@ -61,16 +61,7 @@ struct Dials {
     /// For how long its dials that became no link have held a place, and when that was last added to. Halves with time.
     held: (u64, u64),
     /// Why there is no link.
-    why: Option<Why>,
-}
-
-/// Why there is no link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Why {
-    /// What the last dial failed by; `None`: a link ended.
-    pub(crate) failure: Option<DialFailure>,
-    /// The words of the dialler, or of the link.
-    pub(crate) detail: String,
+    why: Option<NoLink>,
 }
 
 /// Why a link is wanted although no mail waits.
@@ -191,7 +182,7 @@ impl Dials {
                 self.outages = self.outages.saturating_add(1);
                 doubled.min(OUTAGE_CAP_MS) + ctx.up_to(policy.backoff_ms)
             }
-            DialFailure::Timeout if self.timeouts < TIMEOUTS_IN_A_ROW => {
+            DialFailure::Timeout | DialFailure::GivenUp if self.timeouts < TIMEOUTS_IN_A_ROW => {
                 self.timeouts += 1;
                 ctx.between(policy.loss_min_ms, policy.loss_max_ms)
             }
@@ -201,7 +192,11 @@ impl Dials {
                 policy.loss_min_ms
             }
             DialFailure::Permanent => policy.cap_ms,
-            DialFailure::PeerDown | DialFailure::Handshake | DialFailure::Timeout => {
+            DialFailure::PeerDown
+            | DialFailure::Handshake(_)
+            | DialFailure::NoRoom
+            | DialFailure::Timeout
+            | DialFailure::GivenUp => {
                 self.circuits.unused();
                 self.attempts = self.attempts.saturating_add(1);
                 self.backoff(ctx, about)
@@ -283,7 +278,7 @@ impl Dialling {
     }
 
     /// Why there is no link. `None`: none was tried, or one was there since.
-    pub(crate) fn why(&self, peer: &PeerId) -> Option<&Why> {
+    pub(crate) fn why(&self, peer: &PeerId) -> Option<&NoLink> {
         self.peers.get(peer)?.why.as_ref()
     }
 
@@ -444,14 +439,8 @@ impl Dialling {
     }
 
     /// A dial ended without a link.
-    pub(crate) fn failed(
-        &mut self,
-        ctx: &mut Context<'_>,
-        peer: PeerId,
-        failure: DialFailure,
-        reason: String,
-        about: About,
-    ) {
+    pub(crate) fn failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, end: DialEnd, about: About) {
+        let failure = end.failure;
         let dials = self.peers.entry(peer).or_default();
         if std::mem::take(&mut dials.running) {
             self.running -= 1;
@@ -461,17 +450,17 @@ impl Dialling {
             // Not heard of for so long, it dials us when it is back.
             dials.wish.presence(false);
         }
-        dials.why = Some(Why { failure: Some(failure), detail: reason });
-        if failure != DialFailure::Timeout {
+        dials.why = Some(NoLink::Dial(end));
+        if !failure.is_timeout() {
             dials.timeouts = 0;
         }
         let pause = dials.pause_after(ctx, failure, about);
         self.retry_in(ctx, peer, pause, about);
     }
 
-    /// A link is gone, for this reason in words.
-    pub(crate) fn link_down(&mut self, peer: PeerId, reason: String) {
-        self.peers.entry(peer).or_default().why = Some(Why { failure: None, detail: reason });
+    /// A link is gone.
+    pub(crate) fn link_down(&mut self, peer: PeerId, end: LinkEnd) {
+        self.peers.entry(peer).or_default().why = Some(NoLink::Link(end));
     }
 
     /// The last link to a peer is gone; `worth`: it was worth its circuits.
@@ -616,7 +605,7 @@ mod tests {
                 }
             }
             let ops = turn(&mut dialling, now, USABLE, |dialling, ctx| {
-                dialling.failed(ctx, peer(), DialFailure::PeerDown, "not found".into(), about(0, false));
+                dialling.failed(ctx, peer(), DialFailure::PeerDown.into(), about(0, false));
             })
             .ops;
             assert!(matches!(ops.as_slice(), [Op::Contacts(ContactOp::Retry { .. })]), "the pause is stored");

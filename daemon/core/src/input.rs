@@ -2,12 +2,14 @@
 
 mod chat;
 mod contacts;
+mod ended;
 mod legacy;
 mod link;
 mod network;
 
 pub use chat::ChatInput;
 pub use contacts::{ContactChange, ContactInput};
+pub use ended::{DialEnd, EndedBy, LinkEnd, NoLink, PeerDid};
 pub use legacy::LegacyInput;
 pub use link::LinkInput;
 pub use network::{DialFailure, NetworkInput};

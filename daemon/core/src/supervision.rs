@@ -4,7 +4,7 @@
 //! no evidence: arti's service calls itself unreachable while it is reached, and running while it is not.
 
 use crate::effect::{Effect, NetworkEffect};
-use crate::input::DialFailure;
+use crate::input::{DialEnd, DialFailure};
 use crate::policy::RepairPolicy;
 use crate::time::Now;
 use crate::turn::Context;
@@ -43,7 +43,8 @@ struct SelfCheck {
     /// Somebody, or we, reached our service last.
     reached: Option<u64>,
     failing: Option<u64>,
-    reason: Option<String>,
+    /// How the last one ended, if it failed.
+    end: Option<DialEnd>,
 }
 
 impl Supervision {
@@ -108,35 +109,35 @@ impl Supervision {
         let check = &mut self.check;
         check.reached = Some(ctx.now.mono_ms);
         check.failing = None;
-        check.reason = None;
+        check.end = None;
         check.due = Some(ctx.now.mono_ms + ctx.policy.repair.self_check_ms);
     }
 
     /// What a failed dial says of our own way into the network.
     pub(crate) fn judge_dial(&mut self, now: Now, failure: DialFailure) {
         match failure {
-            DialFailure::NoNetwork | DialFailure::Timeout => self.fails(now),
+            DialFailure::NoNetwork | DialFailure::Timeout | DialFailure::GivenUp => self.fails(now),
             // Somebody at the other end of the network said so.
-            DialFailure::PeerDown | DialFailure::Handshake => self.works(),
+            DialFailure::PeerDown | DialFailure::Handshake(_) | DialFailure::NoRoom => self.works(),
             DialFailure::Permanent => {}
         }
     }
 
     /// The dial of our own service ended.
-    pub(crate) fn checked(&mut self, ctx: &mut Context<'_>, failure: Option<(DialFailure, String)>) {
+    pub(crate) fn checked(&mut self, ctx: &mut Context<'_>, failure: Option<DialEnd>) {
         self.check.running = false;
-        let Some((failure, reason)) = failure else {
+        let Some(end) = failure else {
             self.works();
             self.reached(ctx);
             return;
         };
-        self.judge_dial(ctx.now, failure);
+        self.judge_dial(ctx.now, end.failure);
         let due = ctx.now.mono_ms + check_pause(ctx);
         let check = &mut self.check;
-        if matches!(failure, DialFailure::PeerDown) {
+        if end.failure == DialFailure::PeerDown {
             check.failing.get_or_insert(ctx.now.mono_ms);
         }
-        check.reason = Some(reason);
+        check.end = Some(end);
         check.due = Some(due);
     }
 
@@ -182,7 +183,7 @@ impl Supervision {
         let long = |at: &u64| self.failures >= policy.failures || ago(*at) > 60_000;
         Health {
             reached_ms_ago: self.check.reached.map(ago),
-            unreachable_for_ms: self.check.failing.map(|at| (ago(at), self.check.reason.clone().unwrap_or_default())),
+            unreachable_for_ms: self.check.failing.map(ago).zip(self.check.end.clone()),
             trouble_for_ms: self.trouble.filter(long).map(ago),
             renewals: self.renewals,
         }

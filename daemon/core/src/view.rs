@@ -2,7 +2,7 @@
 
 use crate::account::Refused;
 use crate::effect::Notice;
-use crate::input::DialFailure;
+use crate::input::{DialEnd, NoLink};
 use crate::snapshot::ContactRequest;
 use torchat_protocol::id::PeerId;
 
@@ -108,10 +108,8 @@ pub enum Obstacle {
     Connecting,
     /// There is no link, and another dial is planned.
     NoConnection {
-        /// What the last dial failed by. `None`: none was tried, or a link ended since.
-        failure: Option<DialFailure>,
-        /// The words of the dialler, or of the link that ended. `None`: neither was there.
-        detail: Option<String>,
+        /// Why. `None`: no dial was tried.
+        why: Option<NoLink>,
         /// Failures in a row.
         tries: u32,
     },
@@ -147,8 +145,8 @@ pub struct Counters {
 pub struct Health {
     /// Milliseconds since our service was last reached, by somebody or by our own dial.
     pub reached_ms_ago: Option<u64>,
-    /// For how long our own dials of it have failed, and why.
-    pub unreachable_for_ms: Option<(u64, String)>,
+    /// For how long our own dials of it have failed, and how the last one ended.
+    pub unreachable_for_ms: Option<(u64, DialEnd)>,
     /// For how long no dial has got through.
     pub trouble_for_ms: Option<u64>,
     /// Ways into the network that were tried since.
@@ -169,8 +167,8 @@ pub enum Trouble {
     Unreachable {
         /// For how many milliseconds.
         for_ms: u64,
-        /// Why the last one failed, as the dialler said.
-        why: String,
+        /// How the last one ended.
+        end: DialEnd,
     },
 }
 
@@ -181,8 +179,8 @@ impl Health {
         if let Some(for_ms) = self.trouble_for_ms {
             return Some(Trouble::NothingGetsThrough { for_ms, renewals: self.renewals });
         }
-        let (for_ms, why) = self.unreachable_for_ms.clone()?;
-        Some(Trouble::Unreachable { for_ms, why })
+        let (for_ms, end) = self.unreachable_for_ms.clone()?;
+        Some(Trouble::Unreachable { for_ms, end })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the core tells by its own enums, as the codes of the API. The words are made of those, in one place: the protocol.
 
 use torchat_core::effect::Notice;
-use torchat_core::input::DialFailure;
+use torchat_core::input::{DialEnd, DialFailure, EndedBy, LinkEnd, NoLink, PeerDid};
 use torchat_core::view::{Health, Obstacle, Trouble};
 use torchat_protocol::control::reason;
 
@@ -24,9 +24,45 @@ pub(crate) fn reason(obstacle: Obstacle) -> reason::Reason {
         Obstacle::NotConfirmed => reason::Reason::Unconfirmed,
         Obstacle::NoNetwork => reason::Reason::NoNetwork,
         Obstacle::Connecting => reason::Reason::Connecting,
-        Obstacle::NoConnection { failure, detail, tries } => {
-            reason::Reason::Unreachable { tries, failure: failure.map(self::failure), detail }
+        Obstacle::NoConnection { why, tries } => {
+            let (failure, ended, detail) = match &why {
+                Some(NoLink::Dial(end)) => {
+                    let ended = if let DialFailure::Handshake(by) = end.failure { Some(stream_end(by)) } else { None };
+                    (Some(failure(end.failure)), ended, Some(dial_end(end)))
+                }
+                Some(NoLink::Link(end)) => (None, Some(stream_end(end.by)), Some(link_end(end))),
+                None => (None, None, None),
+            };
+            reason::Reason::Unreachable { tries, failure, ended, detail }
         }
+    }
+}
+
+/// How a dial failed, in words.
+pub(crate) fn dial_end(end: &DialEnd) -> String {
+    let detail = end.detail.as_deref();
+    match end.failure {
+        // The way in which the stream ended says more.
+        DialFailure::Handshake(by) => stream_end(by).sentence(detail),
+        other => failure(other).sentence(detail),
+    }
+}
+
+/// How a link ended, in words.
+pub(crate) fn link_end(end: &LinkEnd) -> String {
+    stream_end(end.by).sentence(end.detail.as_deref())
+}
+
+fn stream_end(by: EndedBy) -> reason::StreamEnd {
+    match by {
+        EndedBy::Peer(PeerDid::End) => reason::StreamEnd::ByPeer,
+        EndedBy::Peer(PeerDid::BreakProtocol) => reason::StreamEnd::Protocol,
+        EndedBy::Peer(PeerDid::NotRead) => reason::StreamEnd::NotRead,
+        EndedBy::Peer(PeerDid::ProveNothing) => reason::StreamEnd::NotProven,
+        EndedBy::Peer(PeerDid::TakeTooLong) => reason::StreamEnd::TooSlow,
+        EndedBy::Peer(PeerDid::Leave) => reason::StreamEnd::Left,
+        EndedBy::Network => reason::StreamEnd::Network,
+        EndedBy::Us => reason::StreamEnd::ByUs,
     }
 }
 
@@ -35,7 +71,9 @@ fn failure(failure: DialFailure) -> reason::Failure {
         DialFailure::PeerDown => reason::Failure::PeerDown,
         DialFailure::NoNetwork => reason::Failure::NoNetwork,
         DialFailure::Timeout => reason::Failure::Timeout,
-        DialFailure::Handshake => reason::Failure::Handshake,
+        DialFailure::GivenUp => reason::Failure::GivenUp,
+        DialFailure::Handshake(_) => reason::Failure::Handshake,
+        DialFailure::NoRoom => reason::Failure::NoRoom,
         DialFailure::Permanent => reason::Failure::Permanent,
     }
 }
@@ -44,7 +82,9 @@ fn failure(failure: DialFailure) -> reason::Failure {
 pub(crate) fn trouble(health: &Health) -> Option<reason::Trouble> {
     Some(match health.trouble()? {
         Trouble::NothingGetsThrough { for_ms: ms, renewals } => reason::Trouble::NothingGetsThrough { ms, renewals },
-        Trouble::Unreachable { for_ms: ms, why: detail } => reason::Trouble::NotReachable { ms, detail },
+        Trouble::Unreachable { for_ms: ms, end } => {
+            reason::Trouble::NotReachable { ms, failure: Some(failure(end.failure)), detail: dial_end(&end) }
+        }
     })
 }
 
@@ -54,11 +94,47 @@ mod tests {
 
     #[test]
     fn our_way_into_the_network_comes_before_our_service() {
-        let unreachable = Health { unreachable_for_ms: Some((120_000, "nobody answers".into())), ..Health::default() };
-        let not_reachable = reason::Trouble::NotReachable { ms: 120_000, detail: "nobody answers".into() };
+        let end = DialEnd { failure: DialFailure::PeerDown, detail: Some("not found".into()) };
+        let unreachable = Health { unreachable_for_ms: Some((120_000, end)), ..Health::default() };
+        let (failure, detail) = (Some(reason::Failure::PeerDown), "the peer is not reachable: not found".into());
+        let not_reachable = reason::Trouble::NotReachable { ms: 120_000, failure, detail };
         assert_eq!(trouble(&unreachable), Some(not_reachable));
         let both = Health { trouble_for_ms: Some(60_000), renewals: 2, ..unreachable };
         assert_eq!(trouble(&both), Some(reason::Trouble::NothingGetsThrough { ms: 60_000, renewals: 2 }));
         assert_eq!(trouble(&Health::default()), None);
+    }
+
+    #[test]
+    fn why_there_is_no_link_is_told_by_codes_and_in_words() {
+        let told = |why: Option<NoLink>| match reason(Obstacle::NoConnection { why, tries: 2 }) {
+            reason::Reason::Unreachable { tries: 2, failure, ended, detail } => (failure, ended, detail),
+            other => panic!("{other:?}"),
+        };
+        let words = |text: &str| Some(text.to_owned());
+        assert_eq!(told(None), (None, None, None));
+        let dial = |failure, detail| Some(NoLink::Dial(DialEnd { failure, detail }));
+        assert_eq!(
+            told(dial(DialFailure::Permanent, words("no such port"))),
+            (Some(reason::Failure::Permanent), None, words("cannot be dialled: no such port"))
+        );
+        let proved_nothing = DialFailure::Handshake(EndedBy::Peer(PeerDid::ProveNothing));
+        assert_eq!(
+            told(dial(proved_nothing, words("someone else answers"))),
+            (
+                Some(reason::Failure::Handshake),
+                Some(reason::StreamEnd::NotProven),
+                words("the handshake failed: someone else answers")
+            )
+        );
+        assert_eq!(
+            told(dial(DialFailure::NoRoom, None)),
+            (Some(reason::Failure::NoRoom), None, words("no room for another link"))
+        );
+        let link = |by: EndedBy| Some(NoLink::Link(by.into()));
+        assert_eq!(told(link(EndedBy::Us)), (None, Some(reason::StreamEnd::ByUs), words("closed here")));
+        assert_eq!(
+            told(link(EndedBy::Peer(PeerDid::End))),
+            (None, Some(reason::StreamEnd::ByPeer), words("the peer ended the link"))
+        );
     }
 }

@@ -16,14 +16,86 @@ pub enum Failure {
     NoNetwork,
     /// Nobody answered in time.
     Timeout,
-    /// Who answered is not the peer, or broke the handshake.
+    /// It was given up, because the machine slept meanwhile.
+    GivenUp,
+    /// Who answered is not the peer, or the stream ended in the handshake.
     Handshake,
+    /// The peer was reached, and there was no room for another link here.
+    NoRoom,
     /// It can never work.
     Permanent,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
+}
+
+impl Failure {
+    /// In words, with the network's own words about it.
+    #[must_use]
+    pub fn sentence(self, own: Option<&str>) -> String {
+        let what = match self {
+            Self::PeerDown => "the peer is not reachable",
+            Self::NoNetwork => "Tor is not usable now",
+            Self::Timeout => "no answer in time",
+            Self::GivenUp => "given up after a sleep of the machine",
+            Self::Handshake => "the handshake failed",
+            Self::NoRoom => "no room for another link",
+            Self::Permanent => "cannot be dialled",
+            Self::Unknown => "for a reason that this program does not know",
+        };
+        with_detail(what, own)
+    }
+}
+
+/// How a link, or a stream that was to become one, came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamEnd {
+    /// The peer ended the link.
+    ByPeer,
+    /// The peer broke the protocol.
+    Protocol,
+    /// The peer did not read what was said to it.
+    NotRead,
+    /// The other end did not prove that it is the peer.
+    NotProven,
+    /// The peer did not finish the handshake in time.
+    TooSlow,
+    /// The other end left in the handshake.
+    Left,
+    /// What is between the ends broke.
+    Network,
+    /// This daemon ended it.
+    ByUs,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl StreamEnd {
+    /// In words, with the network's own words about it, or the rule that was broken.
+    #[must_use]
+    pub fn sentence(self, own: Option<&str>) -> String {
+        let what = match self {
+            Self::ByPeer => "the peer ended the link",
+            Self::Protocol => "the peer broke the protocol",
+            Self::NotRead => "the peer does not read",
+            Self::NotProven => "the handshake failed",
+            Self::TooSlow => "the peer did not finish the handshake in time",
+            Self::Left => "the stream ended in the handshake",
+            Self::Network => "the connection broke",
+            Self::ByUs => "closed here",
+            Self::Unknown => "for a reason that this program does not know",
+        };
+        with_detail(what, own)
+    }
+}
+
+fn with_detail(what: &str, own: Option<&str>) -> String {
+    own.filter(|own| !own.is_empty()).map_or_else(|| what.to_owned(), |own| format!("{what}: {own}"))
 }
 
 /// Why a message is not delivered.
@@ -45,10 +117,13 @@ pub enum Reason {
     Unreachable {
         /// How many dials were tried.
         tries: u32,
-        /// Why the last one failed; absent: none was tried, or a link broke.
+        /// Why the last one failed; absent: none was tried, or the last one became a link, which ended since.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
-        /// The network's own words about that, in English.
+        /// How the last link ended, or the stream that a dial opened; absent: there was none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<StreamEnd>,
+        /// What the codes above mean, in English words, with the network's own about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
@@ -183,7 +258,10 @@ pub enum Trouble {
     NotReachable {
         /// For how many milliseconds.
         ms: u64,
-        /// The network's own words about the last dial, in English.
+        /// Why the last dial failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// The same in English words, with the network's own about it.
         detail: String,
     },
     /// Only when reading: of a later version of the API.
@@ -204,7 +282,7 @@ impl Trouble {
                 "no dial has got through Tor for {} min; a new Tor client is being tried ({renewals} so far)",
                 ms / 60_000
             ),
-            Self::NotReachable { ms, detail } => {
+            Self::NotReachable { ms, detail, .. } => {
                 format!("others cannot reach this daemon ({detail}), tried for {} min; it is tried again", ms / 60_000)
             }
             Self::Unknown => "something is wrong that this program does not know".to_owned(),
@@ -244,8 +322,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_a_code_with_its_parameters_beside_it() {
-        let reason =
-            Reason::Unreachable { tries: 3, failure: Some(Failure::PeerDown), detail: Some("not found".into()) };
+        let (failure, detail) = (Some(Failure::PeerDown), Some("not found".into()));
+        let reason = Reason::Unreachable { tries: 3, failure, ended: None, detail };
         let text = serde_json::to_string(&reason).unwrap();
         assert_eq!(text, r#"{"code":"unreachable","tries":3,"failure":"peer-down","detail":"not found"}"#);
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
@@ -260,10 +338,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reason>(later).unwrap(), Reason::Unknown);
         assert_eq!(serde_json::from_str::<Notice>(later).unwrap(), Notice::Unknown);
         assert_eq!(serde_json::from_str::<Trouble>(later).unwrap(), Trouble::Unknown);
+        // And what an earlier one said.
+        let before = r#"{"code":"not-reachable","ms":1,"detail":"x"}"#;
+        let read = Trouble::NotReachable { ms: 1, failure: None, detail: "x".into() };
+        assert_eq!(serde_json::from_str::<Trouble>(before).unwrap(), read);
         let more = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;
         assert_eq!(
             serde_json::from_str::<Reason>(more).unwrap(),
-            Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), detail: None }
+            Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), ended: None, detail: None }
         );
         assert!(!Reason::Unknown.sentence().is_empty());
     }

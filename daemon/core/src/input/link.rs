@@ -1,6 +1,6 @@
 //! What happens on links.
 
-use super::LinkId;
+use super::{LinkEnd, LinkId};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
 
@@ -38,7 +38,7 @@ pub enum LinkInput {
     Down {
         /// The link.
         link: LinkId,
-        /// In words, for STATUS.
-        reason: String,
+        /// How.
+        end: LinkEnd,
     },
 }

@@ -1,5 +1,6 @@
 //! What happens to our way into the network.
 
+use super::{DialEnd, EndedBy};
 use torchat_protocol::id::PeerId;
 
 /// What a dial or the network's state tells.
@@ -7,17 +8,15 @@ use torchat_protocol::id::PeerId;
 pub enum NetworkInput {
     /// The dial of our own service ended.
     SelfChecked {
-        /// Why it failed, in words.
-        failure: Option<(DialFailure, String)>,
+        /// Why it failed. `None`: it got through.
+        failure: Option<DialEnd>,
     },
     /// A dial ended without a link.
     DialFailed {
         /// Who was dialled.
         peer: PeerId,
-        /// What it means.
-        failure: DialFailure,
-        /// In words, for STATUS.
-        reason: String,
+        /// How.
+        end: DialEnd,
     },
     /// Our way into the network works, or does not.
     State {
@@ -35,8 +34,19 @@ pub enum DialFailure {
     NoNetwork,
     /// Nobody answered in time.
     Timeout,
-    /// Someone answered who is not the peer, or broke the handshake.
-    Handshake,
+    /// We gave it up: the machine slept meanwhile.
+    GivenUp,
+    /// A stream opened, so the network works, and it ended before the peer was proven.
+    Handshake(EndedBy),
+    /// The peer was proven, and there was no room for another link here.
+    NoRoom,
     /// It can never work.
     Permanent,
+}
+
+impl DialFailure {
+    /// The dial took as long as it was given, which says nothing about the peer.
+    pub(crate) fn is_timeout(self) -> bool {
+        matches!(self, Self::Timeout | Self::GivenUp)
+    }
 }

@@ -6,7 +6,7 @@ use crate::chat::sending::Sending;
 use crate::contacts::Contacts;
 use crate::dialling;
 use crate::effect::Notice;
-use crate::input::{DialFailure, LinkId, LinkInput, NetworkInput};
+use crate::input::{DialEnd, LinkEnd, LinkId, LinkInput, NetworkInput};
 use crate::links::{self, Links, NewLink};
 use crate::presence::{Copy, Presence, Telling};
 use crate::turn::Context;
@@ -68,14 +68,14 @@ impl Parts {
             }
             LinkInput::Message { link, message } => self.message(ctx, link, message),
             LinkInput::Heard { link, unfinished } => self.bytes_came(ctx, link, unfinished),
-            LinkInput::Down { link, reason } => self.link_down(ctx, link, reason),
+            LinkInput::Down { link, end } => self.link_down(ctx, link, end),
         }
     }
 
     pub(super) fn of_network(&mut self, ctx: &mut Context<'_>, input: NetworkInput) {
         match input {
             NetworkInput::State { usable } => self.network(ctx, usable),
-            NetworkInput::DialFailed { peer, failure, reason } => self.dial_failed(ctx, peer, failure, reason),
+            NetworkInput::DialFailed { peer, end } => self.dial_failed(ctx, peer, end),
             NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
         }
     }
@@ -212,7 +212,7 @@ impl Parts {
         }
     }
 
-    fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId, reason: String) {
+    fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId, end: LinkEnd) {
         let Some(gone) = self.links.down(ctx.now, id) else { return };
         let peer = gone.peer;
         self.contacts.link_down(id);
@@ -220,7 +220,7 @@ impl Parts {
         self.chat.sending.link_down(id);
         self.chat.receiving.link_down(id);
         self.presence.changed(peer);
-        self.dialling.link_down(peer, reason);
+        self.dialling.link_down(peer, end);
         if gone.refused {
             let about = self.about_peer(&peer);
             self.dialling.again(ctx, peer, about);
@@ -250,10 +250,10 @@ impl Parts {
         self.dialling.hurry(ctx, peer, about);
     }
 
-    fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, failure: DialFailure, reason: String) {
-        self.supervision.judge_dial(ctx.now, failure);
+    fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, end: DialEnd) {
+        self.supervision.judge_dial(ctx.now, end.failure);
         let about = self.about_peer(&peer);
-        self.dialling.failed(ctx, peer, failure, reason, about);
+        self.dialling.failed(ctx, peer, end, about);
         self.forget_stranger(peer);
     }
 

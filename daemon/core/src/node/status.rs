@@ -56,12 +56,7 @@ impl Node {
         } else if dialling.is_running(peer) {
             Obstacle::Connecting
         } else {
-            let why = dialling.why(peer);
-            Obstacle::NoConnection {
-                failure: why.and_then(|why| why.failure),
-                detail: why.map(|why| why.detail.clone()),
-                tries: dialling.attempts(peer),
-            }
+            Obstacle::NoConnection { why: dialling.why(peer).cloned(), tries: dialling.attempts(peer) }
         }
     }
 

@@ -16,7 +16,9 @@ mod wanted;
 use super::*;
 use crate::chat::outbox::Outbox;
 use crate::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect, Notice};
-use crate::input::{Answer, ChatInput, ContactChange, ContactInput, DialFailure, LinkId, LinkInput, NetworkInput};
+use crate::input::{
+    Answer, ChatInput, ContactChange, ContactInput, DialFailure, EndedBy, LinkId, LinkInput, NetworkInput, PeerDid,
+};
 use crate::op::{ChatOp, ContactOp, Op};
 use crate::policy::{RepairPolicy, Strangers};
 use crate::snapshot::{Intro, PeerSnapshot};
@@ -50,7 +52,7 @@ fn came(link: u64, peer: PeerId, epoch: u32) -> Input {
 
 /// A link is gone.
 fn gone(link: u64) -> Input {
-    Input::Link(LinkInput::Down { link: LinkId(link), reason: String::new() })
+    Input::Link(LinkInput::Down { link: LinkId(link), end: EndedBy::Us.into() })
 }
 
 impl Bench {
@@ -101,10 +103,10 @@ impl Bench {
             while !wanted.is_empty() {
                 let ended = wanted.iter().filter_map(|effect| match effect {
                     Effect::Network(NetworkEffect::Dial { peer, .. }) => {
-                        Some(Input::Network(NetworkInput::DialFailed { peer: *peer, failure, reason: "tried".into() }))
+                        Some(Input::Network(NetworkInput::DialFailed { peer: *peer, end: failure.into() }))
                     }
                     Effect::Network(NetworkEffect::SelfCheck) => {
-                        Some(Input::Network(NetworkInput::SelfChecked { failure: Some((failure, "tried".into())) }))
+                        Some(Input::Network(NetworkInput::SelfChecked { failure: Some(failure.into()) }))
                     }
                     _ => None,
                 });
@@ -355,7 +357,7 @@ fn a_way_in_that_fails_is_renewed_and_at_last_the_process_replaced() {
     // A peer that is down is no reason.
     let mut bench = Bench::new(|_, _| {});
     bench.turn([text_for(1, bench.peer, "owed")]);
-    assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake)), 0);
+    assert_eq!(renewals(&bench.pass_with(2 * HOUR, DialFailure::Handshake(EndedBy::Peer(PeerDid::ProveNothing)))), 0);
 
     let mut bench = Bench::new(|_, _| {});
     bench.turn([text_for(1, bench.peer, "owed")]);
@@ -402,9 +404,7 @@ fn our_own_service_is_dialled_when_nobody_reaches_it() {
     assert_eq!(bench.node.status(bench.now.mono_ms).health.reached_ms_ago, Some(0));
     assert_eq!(checks(&bench.pass(HOUR - 1)), 0);
     assert_eq!(checks(&bench.pass(2)), 1);
-    bench.turn([Input::Network(NetworkInput::SelfChecked {
-        failure: Some((DialFailure::PeerDown, "not found".into())),
-    })]);
+    bench.turn([Input::Network(NetworkInput::SelfChecked { failure: Some(DialFailure::PeerDown.into()) })]);
     let effects = bench.pass_with(40 * MINUTE, DialFailure::PeerDown);
     assert!(checks(&effects) > 30, "again every minute or less");
     let trouble = bench.node.status(bench.now.mono_ms).health.trouble();

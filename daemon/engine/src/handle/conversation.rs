@@ -345,7 +345,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
-    use torchat_protocol::control::reason::Failure;
+    use torchat_protocol::control::reason::{Failure, StreamEnd};
     use torchat_protocol::id::parse_onion;
 
     fn shown(text: String, client: Option<String>, dir: Direction) -> Shown {
@@ -367,7 +367,8 @@ mod tests {
         };
         let reason = Some(Reason::Unreachable {
             tries: u32::MAX,
-            failure: Some(Failure::Permanent),
+            failure: Some(Failure::Handshake),
+            ended: Some(StreamEnd::NotProven),
             detail: Some("x".repeat(192)),
         });
         Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), row }

@@ -71,12 +71,12 @@ async fn serve(proven: Proven, context: LinkContext) {
     }
     let (mut reader, mut writer) = tokio::io::split(stream);
     let life = live(&mut reader, &mut writer, established.opener, established.sealer, messages, id, &context, &closing);
-    let reason = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        reason = life => reason,
+        ended = life => ended,
         () = cancel.cancelled() => Failure::Ours,
     };
-    let down = Input::Link(LinkInput::Down { link: id, reason: reason.to_string() });
+    let down = Input::Link(LinkInput::Down { link: id, end: ended.end() });
     // The engine is gone only when the daemon stops.
     let _ = context.mailbox.send(Event::Core { input: down, room: Vec::new() }).await;
 }
@@ -234,6 +234,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::io::duplex;
     use torchat_core::handshake::{Handshake, LocalIdentity};
+    use torchat_core::input::{EndedBy, PeerDid};
     use torchat_protocol::message::Nonce;
     use torchat_protocol::message::{ByeReason, PeerMessage};
     use torchat_protocol::purpose::Purpose;
@@ -312,10 +313,10 @@ mod tests {
         assert!(events.try_recv().is_err(), "it is waited for");
         let begun = tokio::time::Instant::now();
         handle.tell(ToLink::Close(Some(ByeReason::Shutdown)));
-        let Some(Event::Core { input: Input::Link(LinkInput::Down { reason, .. }), .. }) = events.recv().await else {
+        let Some(Event::Core { input: Input::Link(LinkInput::Down { end, .. }), .. }) = events.recv().await else {
             panic!("the link is down")
         };
-        assert_eq!(reason, "the peer does not read");
+        assert_eq!(end.by, EndedBy::Peer(PeerDid::NotRead));
         assert_eq!(begun.elapsed().as_secs(), CLOSING_TIME.as_secs());
     }
 }

@@ -6,12 +6,13 @@ use super::context::LinkContext;
 use super::failure::Failure;
 use super::handshake::{HANDSHAKE_TIME, Role, hear_hello, shake_hands};
 use super::router::{Proven, Router};
+use crate::codes;
 use crate::mailbox::Event;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
-use torchat_core::input::{DialFailure, Input, NetworkInput};
+use torchat_core::input::{DialEnd, DialFailure, EndedBy, Input, LinkEnd, NetworkInput, PeerDid};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::purpose::Purpose;
 use torchat_transport::{BoxStream, DialError, Group, Isolation, Transport};
@@ -30,9 +31,6 @@ impl Default for DialTimes {
         Self { attempt: Duration::from_secs(25), hedge: Duration::from_secs(8) }
     }
 }
-
-/// Why a dial failed, and in words.
-type Failed = (DialFailure, String);
 
 /// Dials peers, and serves what comes of it.
 #[derive(Clone)]
@@ -53,36 +51,37 @@ impl Dialer {
         Self { transport, times, router, context }
     }
 
-    /// Dials for chat and serves the link. Always ends in `LinkUp` or `DialFailed`, unless the daemon stops.
+    /// Dials for chat and serves the link. Always ends in [`Event::LinkUp`] or [`NetworkInput::DialFailed`], unless the
+    /// daemon stops.
     pub(crate) async fn dial(self, peer: PeerId, isolation: Isolation, dropped: CancellationToken) {
         let result = tokio::select! {
             biased;
             () = self.context.stop.cancelled() => return,
-            () = dropped.cancelled() => Err((DialFailure::Timeout, "given up after a sleep of the machine".to_owned())),
+            () = dropped.cancelled() => Err(DialFailure::GivenUp.into()),
             result = self.open(peer, Purpose::CHAT, isolation) => result,
         };
-        let (failure, reason) = match result {
+        let end = match result {
             Ok(proven) => {
                 if self.router.serve(proven).await {
                     return;
                 }
-                (DialFailure::Handshake, "no room for another link".to_owned())
+                DialFailure::NoRoom.into()
             }
-            Err(failed) => failed,
+            Err(end) => end,
         };
-        let input = Input::Network(NetworkInput::DialFailed { peer, failure, reason });
+        let input = Input::Network(NetworkInput::DialFailed { peer, end });
         // The engine is gone only when the daemon stops.
         let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
     }
 
     /// Opens a stream to a peer for a purpose, and proves who is at its other end.
-    pub(crate) async fn open(&self, peer: PeerId, purpose: Purpose, isolation: Isolation) -> Result<Proven, Failed> {
+    pub(crate) async fn open(&self, peer: PeerId, purpose: Purpose, isolation: Isolation) -> Result<Proven, DialEnd> {
         let times = self.times;
         let mut stream =
             match tokio::time::timeout(times.attempt, hedged(&*self.transport, peer, isolation, times)).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(failure(&error)),
-                Err(_) => return Err(failure(&DialError::Timeout)),
+                Ok(Err(error)) => return Err(not_opened(error)),
+                Err(_) => return Err(DialFailure::Timeout.into()),
             };
         let hands = shake_hands(&mut stream, Role::Dialled(peer, purpose), &[], &self.context, |_| ());
         let established = met(tokio::time::timeout(HANDSHAKE_TIME, hands).await)?;
@@ -101,8 +100,8 @@ pub(crate) async fn check(
         let mut stream =
             match tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh(Group::CHAT))).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return Err(failure(&error)),
-                Err(_) => return Err(failure(&DialError::Timeout)),
+                Ok(Err(error)) => return Err(not_opened(error)),
+                Err(_) => return Err(DialFailure::Timeout.into()),
             };
         met(tokio::time::timeout(times.attempt, hear_hello(&mut stream, own, &context)).await)
     };
@@ -112,11 +111,11 @@ pub(crate) async fn check(
         result = dial => result,
     };
     let failure = result.err();
-    let reason = failure.as_ref().map(|(_, reason)| reason.clone());
+    let why = failure.as_ref().map(codes::dial_end);
     // The engine is gone only when the daemon stops.
     let event = Event::Core { input: Input::Network(NetworkInput::SelfChecked { failure }), room: Vec::new() };
     let _ = context.mailbox.send(event).await;
-    reason
+    why
 }
 
 /// How long the result of a check stands before a client's wish makes another one: dials are expensive, and a guard sees them.
@@ -201,21 +200,25 @@ async fn hedged(
 /// What a handshake came to. One that does not end in time is the peer's failure: the stream was open, so Tor works.
 /// Counted as Tor's, one contact that takes streams and says nothing could make us renew our way into the network again
 /// and again.
-fn met<T>(hands: Result<Result<T, Failure>, Elapsed>) -> Result<T, Failed> {
+fn met<T>(hands: Result<Result<T, Failure>, Elapsed>) -> Result<T, DialEnd> {
     match hands {
-        Ok(result) => result.map_err(|failure| (DialFailure::Handshake, failure.to_string())),
-        Err(_) => Err((DialFailure::Handshake, "the peer did not finish the handshake".to_owned())),
+        Ok(result) => result.map_err(|failure| {
+            let LinkEnd { by, detail } = failure.end();
+            DialEnd { failure: DialFailure::Handshake(by), detail }
+        }),
+        Err(_) => Err(DialFailure::Handshake(EndedBy::Peer(PeerDid::TakeTooLong)).into()),
     }
 }
 
-fn failure(error: &DialError) -> Failed {
-    let failure = match error {
-        DialError::PeerDown(_) => DialFailure::PeerDown,
-        DialError::NoNetwork(_) => DialFailure::NoNetwork,
-        DialError::Timeout => DialFailure::Timeout,
-        DialError::Permanent(_) => DialFailure::Permanent,
+/// What a dial came to that opened no stream.
+fn not_opened(error: DialError) -> DialEnd {
+    let (failure, detail) = match error {
+        DialError::PeerDown(detail) => (DialFailure::PeerDown, Some(detail)),
+        DialError::NoNetwork(detail) => (DialFailure::NoNetwork, Some(detail)),
+        DialError::Timeout => (DialFailure::Timeout, None),
+        DialError::Permanent(detail) => (DialFailure::Permanent, Some(detail)),
     };
-    (failure, error.to_string())
+    DialEnd { failure, detail }
 }
 
 #[cfg(test)]
@@ -226,6 +229,6 @@ mod tests {
     async fn a_service_that_drags_its_handshake_says_nothing_against_our_network() {
         let hands = std::future::pending::<Result<(), Failure>>();
         let ended = met(tokio::time::timeout(Duration::ZERO, hands).await);
-        assert!(matches!(ended, Err((DialFailure::Handshake, _))), "{ended:?}");
+        assert_eq!(ended, Err(DialFailure::Handshake(EndedBy::Peer(PeerDid::TakeTooLong)).into()));
     }
 }

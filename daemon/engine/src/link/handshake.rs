@@ -113,7 +113,7 @@ pub(crate) async fn hear<'a>(
 ) -> Result<&'a [u8], Failure> {
     match tokio::time::timeout_at(until, stream.read(buffer)).await {
         Err(_) => Err(PeerFault::TooSlow.into()),
-        Ok(Err(error)) => Err(Failure::Network { what: "in the handshake the stream", error }),
+        Ok(Err(error)) => Err(Failure::Network(error)),
         Ok(Ok(0)) => Err(PeerFault::Left.into()),
         Ok(Ok(n)) => Ok(buffer.get(..n).unwrap_or_default()),
     }
@@ -127,7 +127,7 @@ async fn send(stream: &mut BoxStream, bytes: &[u8]) -> Result<(), Failure> {
     };
     match tokio::time::timeout(WRITE_TIME, write).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Failure::Network { what: "the stream", error }),
+        Ok(Err(error)) => Err(Failure::Network(error)),
         Err(_) => Err(PeerFault::NotRead.into()),
     }
 }

@@ -12,10 +12,6 @@ pub(super) const WRITE_TIME: Duration = Duration::from_secs(60);
 /// well, would need four minutes for it.
 const WRITE_BYTES: usize = 16 * 1024;
 
-fn broken(error: std::io::Error) -> Failure {
-    Failure::Network { what: "the link", error }
-}
-
 /// Reads until the peer ends the stream, for nothing else.
 pub(super) async fn drain(reader: &mut ReadHalf<BoxStream>) {
     let mut buffer = [0; 4 * 1024];
@@ -52,7 +48,7 @@ impl<'a> MessageReader<'a> {
                 self.opener.push(self.buffer.get(..n).unwrap_or_default());
                 Ok(())
             }
-            Err(error) => Err(broken(error)),
+            Err(error) => Err(Failure::Network(error)),
         }
     }
 }
@@ -89,7 +85,7 @@ impl<'a> MessageWriter<'a> {
             };
             match tokio::time::timeout(WRITE_TIME, write).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(broken(error)),
+                Ok(Err(error)) => return Err(Failure::Network(error)),
                 Err(_) => return Err(PeerFault::NotRead.into()),
             }
         }

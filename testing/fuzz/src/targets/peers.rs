@@ -15,7 +15,7 @@ use daemon::{Daemon, Fate, Said};
 use std::collections::VecDeque;
 use torchat_core::handshake::LocalIdentity;
 use torchat_core::input::{
-    ChatInput, ContactChange, ContactInput, DialFailure, Input, LinkId, LinkInput, NetworkInput,
+    ChatInput, ContactChange, ContactInput, DialFailure, EndedBy, Input, LinkId, LinkInput, NetworkInput, PeerDid,
 };
 use torchat_core::time::Now;
 use torchat_protocol::id::{Chain, MessageId, PeerId};
@@ -166,9 +166,9 @@ impl World {
             match packet {
                 Packet::Bytes(bytes) => match PeerMessage::decode(&bytes) {
                     Ok(message) => inputs.push(Input::Link(LinkInput::Message { link: end.id, message })),
-                    Err(_) => end.hang_up(&mut inputs, "the peer broke the protocol"),
+                    Err(_) => end.hang_up(&mut inputs, EndedBy::Peer(PeerDid::BreakProtocol)),
                 },
-                Packet::End => end.hang_up(&mut inputs, "the peer ended the link"),
+                Packet::End => end.hang_up(&mut inputs, EndedBy::Peer(PeerDid::End)),
             }
         }
         if at != HOSTILE && !inputs.is_empty() {
@@ -182,7 +182,7 @@ impl World {
         let mut over = Vec::new();
         for end in closing {
             let mut inputs = Vec::new();
-            end.hang_up(&mut inputs, "closed here");
+            end.hang_up(&mut inputs, EndedBy::Us);
             over.push((end.at, inputs));
         }
         for (at, inputs) in over {
@@ -228,7 +228,8 @@ impl World {
             10 | 11 => self.end_dial(at, None),
             12 => {
                 use DialFailure::{Handshake, NoNetwork, PeerDown, Permanent, Timeout};
-                let failure = [PeerDown, NoNetwork, Timeout, Handshake, Permanent][script.below(5)];
+                let failure =
+                    [PeerDown, NoNetwork, Timeout, Handshake(EndedBy::Peer(PeerDid::End)), Permanent][script.below(5)];
                 self.end_dial(at, Some(failure));
             }
             13 => {
@@ -425,11 +426,11 @@ impl World {
 }
 
 impl End {
-    fn hang_up(&mut self, inputs: &mut Vec<Input>, reason: &str) {
+    fn hang_up(&mut self, inputs: &mut Vec<Input>, by: EndedBy) {
         if self.up {
             self.up = false;
             self.coming.clear();
-            inputs.push(Input::Link(LinkInput::Down { link: self.id, reason: reason.to_owned() }));
+            inputs.push(Input::Link(LinkInput::Down { link: self.id, end: by.into() }));
         }
     }
 }
@@ -446,7 +447,7 @@ fn lose(ends: &mut [End; 2], at: usize) {
 }
 
 fn failed(peer: PeerId, failure: DialFailure) -> Input {
-    Input::Network(NetworkInput::DialFailed { peer, failure, reason: "as the script says".to_owned() })
+    Input::Network(NetworkInput::DialFailed { peer, end: failure.into() })
 }
 
 fn change(script: &mut Script<'_>) -> ContactChange {

@@ -45,10 +45,7 @@ impl Bench {
     /// The peer ends a link as it ends those of strangers.
     fn turned_away(&mut self, link: u64) {
         let bye = PeerMessage::Bye(Bye { why: ByeReason::Idle });
-        self.turn([
-            Input::Link(LinkInput::Message { link: LinkId(link), message: bye }),
-            gone(link),
-        ]);
+        self.turn([Input::Link(LinkInput::Message { link: LinkId(link), message: bye }), gone(link)]);
     }
 }
 
@@ -102,7 +99,7 @@ fn whoever_is_added_again_is_dialled_at_once_until_it_has_answered() {
         bench.add(again.clone());
         assert_eq!(dials(&bench.pass(SECOND)), 1, "{again:?}");
         let peer = bench.peer;
-        let down = |failure| Input::Network(NetworkInput::DialFailed { peer, failure, reason: "not found".into() });
+        let down = |failure: DialFailure| Input::Network(NetworkInput::DialFailed { peer, end: failure.into() });
         bench.turn([down(DialFailure::PeerDown)]);
         // Not heard of for hours, it is dialled all the same, and as often as one that is owed mail.
         let tries = dials(&bench.pass_with(HOUR / 2, DialFailure::PeerDown));

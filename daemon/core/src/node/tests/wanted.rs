@@ -131,8 +131,9 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
         let ended: Vec<_> = running.iter().filter(|(_, at)| **at <= now).map(|(peer, _)| *peer).collect();
         for peer in ended {
             running.remove(&peer);
-            let failure = if peer == *honest { DialFailure::PeerDown } else { DialFailure::Handshake };
-            inputs.push(Input::Network(NetworkInput::DialFailed { peer, failure, reason: "no".into() }));
+            let failure =
+                if peer == *honest { DialFailure::PeerDown } else { DialFailure::Handshake(EndedBy::Network) };
+            inputs.push(Input::Network(NetworkInput::DialFailed { peer, end: failure.into() }));
         }
         let mut effects = bench.turn(inputs).effects;
         effects.extend(bench.pass(500));

@@ -78,7 +78,7 @@ impl Side {
 
     async fn open(&self, peer: PeerId, purpose: Purpose) -> Proven {
         let isolation = Isolation::Fresh(Group { purpose, number: 0 });
-        self.dialer.open(peer, purpose, isolation).await.unwrap_or_else(|(_, reason)| panic!("{reason}"))
+        self.dialer.open(peer, purpose, isolation).await.unwrap_or_else(|end| panic!("{end:?}"))
     }
 }
 
