@@ -2,6 +2,7 @@
 
 use crate::effect::{Effect, LinkEffect};
 use crate::input::LinkId;
+use crate::policy::Policy;
 use crate::time::Now;
 use crate::turn::Context;
 use sha2::{Digest as _, Sha256};
@@ -118,14 +119,15 @@ pub(crate) struct Gone {
 /// What others know of a link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About {
+    /// The peer is no contact.
     pub(crate) stranger: bool,
-    /// A contact that sees us only while there is something to deliver.
+    /// The peer sees us only while there is something to deliver.
     pub(crate) hidden: bool,
-    /// We owe it messages.
+    /// We owe it messages. Told only of a hidden peer; nobody asks it of others.
     pub(crate) owes: bool,
-    /// The peer has stated its lanes on this link.
+    /// The peer has stated its lanes on this link. Told only of a hidden peer, too.
     pub(crate) said_hello: bool,
-    /// Something that went out on this link is not acknowledged, or not answered.
+    /// A message that went out on this link is not acknowledged, or a contact request on it is not answered.
     pub(crate) waits_for_answer: bool,
 }
 
@@ -142,16 +144,16 @@ impl Link {
     }
 
     /// When the next thing is to be done about this link.
-    fn deadline(&self, ctx: &Policies<'_>, about: About) -> u64 {
+    fn deadline(&self, policy: &Policy, about: About) -> u64 {
         if !self.is_open() {
             return u64::MAX;
         }
-        let stranger = if about.stranger { self.since + ctx.stranger_link_ms } else { u64::MAX };
-        let hidden = self.hidden_until(ctx, about).unwrap_or(u64::MAX);
+        let stranger = if about.stranger { self.since + policy.stranger_link_ms } else { u64::MAX };
+        let hidden = self.hidden_until(policy, about).unwrap_or(u64::MAX);
         let life = match self.ping {
             Some(ping) => ping.until,
-            None if about.waits_for_answer => self.last_heard + ctx.life.active_ms,
-            None => self.last_heard + ctx.life.idle_ms + self.jitter,
+            None if about.waits_for_answer => self.last_heard + policy.liveness.active_ms,
+            None => self.last_heard + policy.liveness.idle_ms + self.jitter,
         };
         life.min(stranger).min(hidden)
     }
@@ -159,27 +161,15 @@ impl Link {
     /// When a link to a contact that must not see us is to be closed. Not before the peer has said what it has, and not
     /// while we owe it something: a link that is closed at once would deliver nothing. But a peer that is silent about it, or
     /// talks on, does not keep the link: only what we owe, and what it delivers, does.
-    fn hidden_until(&self, ctx: &Policies<'_>, about: About) -> Option<u64> {
+    fn hidden_until(&self, policy: &Policy, about: About) -> Option<u64> {
         if !about.hidden || about.owes || !self.is_open() {
             return None;
         }
         // One long text may be on its way over a slow line.
         let long = if self.taking.is_some() { LONG_MS } else { 0 };
-        let end = self.idle_since.map(|since| since.max(self.stored) + ctx.life.hidden_end_ms + long);
-        let polite = about.said_hello.then(|| self.busy + ctx.life.hidden_ms);
+        let end = self.idle_since.map(|since| since.max(self.stored) + policy.liveness.hidden_end_ms + long);
+        let polite = about.said_hello.then(|| self.busy + policy.liveness.hidden_ms);
         end.into_iter().chain(polite).min()
-    }
-}
-
-/// The pauses that links are watched by.
-struct Policies<'a> {
-    life: &'a crate::policy::Liveness,
-    stranger_link_ms: u64,
-}
-
-impl<'a> Policies<'a> {
-    fn of(policy: &'a crate::policy::Policy) -> Self {
-        Self { life: &policy.liveness, stranger_link_ms: policy.stranger_link_ms }
     }
 }
 
@@ -187,6 +177,11 @@ impl Links {
     /// A peer's links, in the order in which they came up.
     pub(crate) fn of(&self, peer: &PeerId) -> &[LinkId] {
         self.by_peer.get(peer).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Those of them that are not being closed.
+    pub(crate) fn open_of(&self, peer: &PeerId) -> Vec<LinkId> {
+        self.of(peer).iter().copied().filter(|id| self.is_open(*id)).collect()
     }
 
     /// Whether the peer has no link, not even one that is being closed.
@@ -346,7 +341,7 @@ impl Links {
     }
 
     /// Something is said that is to be answered: a link to a contact that must not see us lasts until the answer can have come.
-    pub(crate) fn is_busy(&mut self, now: Now, id: LinkId) {
+    pub(crate) fn note_busy(&mut self, now: Now, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id) {
             link.busy = now.mono_ms;
         }
@@ -438,12 +433,11 @@ impl Links {
     /// When the next link is to be looked at.
     pub(crate) fn deadline(
         &self,
-        policy: &crate::policy::Policy,
+        policy: &Policy,
         about: impl Fn(LinkId, &PeerId) -> About,
     ) -> Option<u64> {
-        let policies = Policies::of(policy);
         let due = |(id, link): (&LinkId, &Link)| {
-            if link.is_open() { link.deadline(&policies, about(*id, &link.peer)) } else { u64::MAX }
+            if link.is_open() { link.deadline(policy, about(*id, &link.peer)) } else { u64::MAX }
         };
         self.links.iter().map(due).min()
     }
@@ -465,16 +459,15 @@ impl Links {
         about: impl Fn(LinkId, &PeerId) -> About,
         flying: impl Fn(LinkId, &PeerId) -> u64,
     ) -> Vec<(LinkId, PeerId)> {
-        let policies = Policies::of(ctx.policy);
-        let now = ctx.now;
+        let (now, policy) = (ctx.now, ctx.policy);
         let mut closed = Vec::new();
         for (id, link) in self.links.iter_mut().filter(|(_, link)| link.is_open()) {
             let what = about(*id, &link.peer);
-            if link.deadline(&policies, what) > now.mono_ms {
+            if link.deadline(policy, what) > now.mono_ms {
                 continue;
             }
-            let stranger = what.stranger && link.since + policies.stranger_link_ms <= now.mono_ms;
-            let quiet = link.hidden_until(&policies, what).is_some_and(|at| at <= now.mono_ms);
+            let stranger = what.stranger && link.since + policy.stranger_link_ms <= now.mono_ms;
+            let quiet = link.hidden_until(policy, what).is_some_and(|at| at <= now.mono_ms);
             let bye = if stranger || quiet {
                 Some(ByeReason::Idle)
             } else if let Some(ping) = link.ping.filter(|ping| ping.until <= now.mono_ms) {
@@ -486,7 +479,7 @@ impl Links {
                 None
             } else {
                 let ahead = if link.shows_life { 0 } else { flying(*id, &link.peer) };
-                let until = now.mono_ms + policies.life.answer_ms + ahead / LEAST_BYTES_PER_MS;
+                let until = now.mono_ms + policy.liveness.answer_ms + ahead / LEAST_BYTES_PER_MS;
                 let n = link.ask(now, until);
                 ctx.say(*id, PeerMessage::Ping(Nonce { n }));
                 continue;
@@ -502,7 +495,6 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Policy;
     use crate::turn::tests::{START, after, decide, peer};
 
     const IDLE: About =

@@ -57,7 +57,7 @@ struct Met {
 
 /// What a link's epoch says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Copy {
+pub(crate) enum CopyAge {
     /// The one that we know, or a newer one.
     Current,
     /// One that its owner gave up, or that was stolen: it gets no word of ours.
@@ -170,17 +170,23 @@ impl Presence {
     }
 
     /// Keeps the highest epoch of a contact's certificates.
-    pub(crate) fn pin_epoch(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, peer: PeerId, epoch: u32) -> Copy {
+    pub(crate) fn pin_epoch(
+        &mut self,
+        ctx: &mut Context<'_>,
+        payer: &mut Payer<'_>,
+        peer: PeerId,
+        epoch: u32,
+    ) -> CopyAge {
         let seen = self.peers.entry(peer).or_default();
         if epoch < seen.epoch {
-            return Copy::Old;
+            return CopyAge::Old;
         }
         // An epoch that it cannot pay for is pinned by its next link.
         if epoch > seen.epoch && ctx.conditions.writable && payer.pay(Kind::Notes, 1) {
             seen.epoch = epoch;
             ctx.write(Op::Contacts(ContactOp::Met { peer, epoch, run: seen.met }));
         }
-        Copy::Current
+        CopyAge::Current
     }
 
     /// A contact says which run of it this is.
@@ -360,10 +366,10 @@ mod tests {
                 presence.pin_epoch(ctx, &mut payer, peer(1), epoch)
             })
         };
-        assert_eq!(pin(4).0, Copy::Old);
+        assert_eq!(pin(4).0, CopyAge::Old);
         let (copy, turn) = pin(6);
-        assert_eq!((copy, turn.ops.len()), (Copy::Current, 1));
-        assert_eq!(pin(5).0, Copy::Old, "the newer one counts from now on");
+        assert_eq!((copy, turn.ops.len()), (CopyAge::Current, 1));
+        assert_eq!(pin(5).0, CopyAge::Old, "the newer one counts from now on");
     }
 
     #[test]

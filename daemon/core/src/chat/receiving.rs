@@ -70,7 +70,7 @@ pub(crate) struct Counts {
 
 /// Who says something, and on which link.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct From {
+pub(crate) struct Speaker {
     pub(crate) link: LinkId,
     pub(crate) peer: PeerId,
     pub(crate) contact: bool,
@@ -129,7 +129,7 @@ impl Receiving {
         self.links.remove(&id);
     }
 
-    pub(crate) fn recv(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, from: From, recv: Recv) -> Received {
+    pub(crate) fn recv(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, from: Speaker, recv: Recv) -> Received {
         let Body::Text { text } = recv.body;
         let bytes = text.len() as u64;
         let cost = bytes + ROW_BYTES;
@@ -170,7 +170,7 @@ impl Receiving {
         Received::Store(Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, sent_s, at_ms, text }))
     }
 
-    pub(crate) fn skip(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, from: From, skip: Skip) -> Received {
+    pub(crate) fn skip(&mut self, ctx: &mut Context<'_>, payer: &mut Payer<'_>, from: Speaker, skip: Skip) -> Received {
         if !from.accepted || !ctx.conditions.writable {
             return Received::Done;
         }
@@ -222,7 +222,7 @@ impl Receiving {
 
     /// Whether so much more would be more than may be unread. Where nothing is unread one message fits, however small the quota is:
     /// else a long one would stop its lane forever.
-    fn is_full(&mut self, policy: &Policy, from: From, more: u64) -> bool {
+    fn is_full(&mut self, policy: &Policy, from: Speaker, more: u64) -> bool {
         let over = |unread: u64, most: u64| unread > 0 && unread.saturating_add(more) > most;
         let of_peer = self.peers.get(&from.peer).map_or(0, |inbox| inbox.unread_bytes);
         let full = over(of_peer, policy.unread_bytes_per_peer) || over(self.unread_bytes, policy.unread_bytes_total);
@@ -237,7 +237,7 @@ impl Receiving {
 
     /// Whether the peer can pay for one more message or skipped number. If not, its link rests until it can: a gap would follow
     /// whatever else comes.
-    fn may_store(&mut self, policy: &Policy, payer: &mut Payer<'_>, from: From, bytes: u64) -> bool {
+    fn may_store(&mut self, policy: &Policy, payer: &mut Payer<'_>, from: Speaker, bytes: u64) -> bool {
         if self.links.get(&from.link).is_some_and(|flow| flow.paced) {
             return false;
         }
@@ -250,13 +250,13 @@ impl Receiving {
         self.pay_or_pace(payer, from, Kind::Rows, 1) && self.pay_or_pace(payer, from, Kind::Bytes, bytes)
     }
 
-    fn may_mark(&mut self, payer: &mut Payer<'_>, from: From) -> bool {
+    fn may_mark(&mut self, payer: &mut Payer<'_>, from: Speaker) -> bool {
         // A stranger has paid as one.
         !from.contact || self.pay_or_pace(payer, from, Kind::Notes, 1)
     }
 
     /// Takes a price, or lets the peer's messages on this link rest until it can be paid.
-    fn pay_or_pace(&mut self, payer: &mut Payer<'_>, from: From, kind: Kind, amount: u64) -> bool {
+    fn pay_or_pace(&mut self, payer: &mut Payer<'_>, from: Speaker, kind: Kind, amount: u64) -> bool {
         let paid = payer.pay_or_wait(kind, amount);
         if !paid && let Some(flow) = self.links.get_mut(&from.link) {
             flow.paced = true;
@@ -373,7 +373,7 @@ mod tests {
         }
 
         fn says(&mut self, seq: u64, prev: Chain, text: &str) -> Received {
-            let from = From { link: LINK, peer: peer(1), contact: true, accepted: true };
+            let from = Speaker { link: LINK, peer: peer(1), contact: true, accepted: true };
             let body = Body::Text { text: text.to_owned() };
             let recv = Recv { lane: LANE, seq, prev, mid: MessageId([9; 16]), sent: 0, body };
             let Self { receiving, account, policy } = self;

@@ -40,8 +40,6 @@ pub(crate) struct Sending {
 /// How our messages go over one link.
 #[derive(Debug, Default)]
 struct Flow {
-    /// It is not being closed.
-    open: bool,
     /// The peer stated its lanes.
     said_hello: bool,
     /// Its statement, as long as nothing was transmitted.
@@ -60,7 +58,7 @@ struct Flow {
 
 impl Flow {
     fn is_ready(&self) -> bool {
-        self.open && self.said_hello && self.accepted
+        self.said_hello && self.accepted
     }
 }
 
@@ -165,13 +163,12 @@ impl Sending {
     }
 
     pub(crate) fn link_up(&mut self, id: LinkId) {
-        self.links.insert(id, Flow { open: true, ..Flow::default() });
+        self.links.insert(id, Flow::default());
     }
 
     /// A link is being closed: nothing goes out on it any more, and another one may go on.
     pub(crate) fn closing(&mut self, id: LinkId, peer: PeerId) {
         if let Some(flow) = self.links.get_mut(&id) {
-            flow.open = false;
             flow.next = None;
         }
         self.to_pump.insert(peer);
@@ -258,11 +255,6 @@ impl Sending {
     /// Whether the peer has said all on this link that our lane needs, and it has not begun.
     pub(crate) fn may_start(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|flow| flow.accepted && flow.said_hello && flow.next.is_none())
-    }
-
-    /// As [`Sending::may_start`], on a link that is not being closed.
-    pub(crate) fn may_resume(&self, id: LinkId) -> bool {
-        self.may_start(id) && self.links.get(&id).is_some_and(|flow| flow.open)
     }
 
     /// Compares the peer's HELLO with our lane and decides where to go on.
@@ -479,13 +471,13 @@ impl Sending {
         }
     }
 
-    /// Sends what the peers have room for. Each peer's messages go over one link, the newest that is ready.
-    pub(crate) fn pump<'a>(
+    /// Sends what the peers have room for. Each peer's messages go over one link, the newest of `open_links` that is ready.
+    pub(crate) fn pump(
         &mut self,
         ctx: &mut Context<'_>,
         account: &mut Account,
         accepts: impl Fn(&PeerId) -> bool,
-        links_of: impl Fn(&PeerId) -> &'a [LinkId],
+        open_links: impl Fn(&PeerId) -> Vec<LinkId>,
     ) {
         for peer in std::mem::take(&mut self.to_pump) {
             if !accepts(&peer) {
@@ -493,7 +485,7 @@ impl Sending {
             }
             let Some(out) = self.lanes.get_mut(&peer) else { continue };
             let ready = |id: &&LinkId| self.links.get(id).is_some_and(Flow::is_ready);
-            let Some(&id) = links_of(&peer).iter().rev().find(ready) else { continue };
+            let Some(id) = open_links(&peer).into_iter().rev().find(ready) else { continue };
             let Some(flow) = self.links.get_mut(&id) else { continue };
             let first = match flow.next {
                 // A HELLO of one link may be older than an acknowledgement on another: what was acknowledged meanwhile is

@@ -22,7 +22,7 @@ pub enum LinkEffect {
         peer: PeerId,
         /// The lane.
         lane: LaneId,
-        /// The first number and the digest before it.
+        /// The first number.
         first: u64,
         /// The digest before the first.
         prev: Chain,

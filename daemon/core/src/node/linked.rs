@@ -8,7 +8,7 @@ use crate::dialling;
 use crate::effect::Notice;
 use crate::input::{DialEnd, LinkEnd, LinkId, LinkInput, NetworkInput};
 use crate::links::{self, Links, NewLink};
-use crate::presence::{Copy, Presence, Telling};
+use crate::presence::{CopyAge, Presence, Telling};
 use crate::turn::Context;
 use std::collections::BTreeSet;
 use torchat_protocol::id::PeerId;
@@ -97,7 +97,7 @@ impl Parts {
                 return;
             }
             let mut payer = self.account.payer(ctx.now, peer, true);
-            if self.presence.pin_epoch(ctx, &mut payer, peer, epoch) == Copy::Old {
+            if self.presence.pin_epoch(ctx, &mut payer, peer, epoch) == CopyAge::Old {
                 self.notices.tell_of(ctx, &mut payer, Notice::OldCopyOfPeer(peer));
                 self.misbehaved(ctx, id, ByeReason::Superseded);
                 return;

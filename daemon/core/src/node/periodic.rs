@@ -122,7 +122,7 @@ impl Parts {
     pub(super) fn pump(&mut self, ctx: &mut Context<'_>) {
         let Self { contacts, links, chat, account, .. } = self;
         let policy = ctx.policy;
-        chat.sending.pump(ctx, account, |peer| contacts.accepts(policy, peer), |peer| links.of(peer));
+        chat.sending.pump(ctx, account, |peer| contacts.accepts(policy, peer), |peer| links.open_of(peer));
     }
 
     pub(super) fn dial_due(&mut self, ctx: &mut Context<'_>) {

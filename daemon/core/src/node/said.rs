@@ -2,7 +2,7 @@
 
 use super::Parts;
 use crate::account::Kind;
-use crate::chat::receiving::{From, Received};
+use crate::chat::receiving::{Received, Speaker};
 use crate::chat::sending::Judged;
 use crate::contacts;
 use crate::effect::Notice;
@@ -55,8 +55,8 @@ impl Parts {
         }
     }
 
-    fn from(&self, ctx: &Context<'_>, link: LinkId, peer: PeerId) -> From {
-        From {
+    fn from(&self, ctx: &Context<'_>, link: LinkId, peer: PeerId) -> Speaker {
+        Speaker {
             link,
             peer,
             contact: self.contacts.is_contact(&peer),
@@ -64,7 +64,7 @@ impl Parts {
         }
     }
 
-    fn received(&mut self, ctx: &mut Context<'_>, from: From, received: Received) {
+    fn received(&mut self, ctx: &mut Context<'_>, from: Speaker, received: Received) {
         match received {
             Received::Done => {}
             Received::Store(op) => {
@@ -165,7 +165,7 @@ impl Parts {
 
     /// A peer whose lane was left alone is accepted again: its links go on from what it has said.
     pub(super) fn resume_lane(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
-        let waiting = |id: &LinkId| self.chat.sending.may_resume(*id);
+        let waiting = |id: &LinkId| self.links.is_open(*id) && self.chat.sending.may_start(*id);
         for id in self.links.of(&peer).iter().copied().filter(waiting).collect::<Vec<_>>() {
             self.start_lane(ctx, id, peer);
         }
@@ -200,7 +200,7 @@ impl Parts {
 
     /// Says what the user has to say to be accepted.
     pub(super) fn say_request(&mut self, ctx: &mut Context<'_>, id: LinkId, peer: PeerId) {
-        self.links.is_busy(ctx.now, id);
+        self.links.note_busy(ctx.now, id);
         self.contacts.say_request(ctx, id, &peer);
     }
 
