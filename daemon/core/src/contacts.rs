@@ -5,20 +5,23 @@
 //! seconds later, not in the turn that answers: an answer that waits for a commit would tell that something was stored, and so
 //! would the answer to the next PING if the commit came right behind.
 
-use crate::account::{Account, Kind, Payer};
-use crate::input::{Answer, LinkId, Refused, RequestId};
+mod invites;
+mod requests;
+
+pub(crate) use requests::without_bad_name;
+
+use crate::account::{Account, Kind};
+use crate::input::LinkId;
 use crate::later::Later;
 use crate::op::{ContactOp, Op};
 use crate::policy::{Policy, Strangers};
 use crate::snapshot::{ContactRequest, Intro, InviteRow, PeerSnapshot};
-use crate::time::{Believed, Now};
 use crate::turn::Context;
-use crate::view::{ContactView, RequestView};
-use sha2::{Digest as _, Sha256};
+use crate::view::ContactView;
+use invites::End;
 use std::collections::BTreeMap;
-use torchat_protocol::id::{InviteSecret, PeerId};
+use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{ContactReq, PeerMessage};
-use torchat_protocol::nick::Nick;
 
 /// What every peer is to us, and our invites.
 #[derive(Debug, Default)]
@@ -73,35 +76,6 @@ pub(crate) struct Stated {
     pub(crate) ask: bool,
 }
 
-/// Until when an invite is good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct End {
-    /// In milliseconds since 1970.
-    until_ms: i64,
-    /// By the monotonic clock, of one that was made in this run.
-    mono_ms: Option<u64>,
-}
-
-impl End {
-    /// Whether it is over; `None`: only a wall clock that is believed could tell.
-    fn is_over(self, now: Now, believed: Option<Believed>, grace_ms: i64) -> Option<bool> {
-        if self.mono_ms.is_some_and(|end| end <= now.mono_ms) {
-            return Some(true);
-        }
-        match (believed, self.mono_ms) {
-            (Some(believed), _) => Some(believed.is_over(self.until_ms, grace_ms)),
-            (None, Some(_)) => Some(false),
-            // A clock that is behind lets it live until it is set right.
-            (None, None) if now.wall_ms < self.until_ms => Some(false),
-            (None, None) => None,
-        }
-    }
-}
-
-fn hash(secret: InviteSecret) -> [u8; 32] {
-    Sha256::new().chain_update(b"torchatd/1 invite\0").chain_update(secret.0).finalize().into()
-}
-
 impl Standing {
     /// The request that the user has not decided.
     fn asks(&self) -> Option<&ContactRequest> {
@@ -122,8 +96,7 @@ impl Contacts {
             intro: row.intro.clone(),
             request: row.request.clone(),
         };
-        // Of an earlier run only the wall clock tells the end.
-        let invite = |row: InviteRow| (row.hash, End { until_ms: row.until_ms, mono_ms: None });
+        let invite = |row: InviteRow| (row.hash, End::of_an_earlier_run(row.until_ms));
         Self {
             peers: peers.iter().map(|row| (row.peer, standing(row))).collect(),
             invites: invites.into_iter().map(invite).collect(),
@@ -219,15 +192,6 @@ impl Contacts {
         ctx.write(Op::Contacts(ContactOp::Nick { peer, nick }));
     }
 
-    /// The user refuses its request.
-    pub(crate) fn refuse(&mut self, ctx: &mut Context<'_>, later: &mut Later, peer: PeerId) {
-        if let Some(request) = self.peers.get_mut(&peer).and_then(|row| row.request.as_mut()) {
-            request.refused = true;
-            ctx.write(Op::Contacts(ContactOp::Request { peer, request: Some(request.clone()) }));
-            later.forget_request(peer);
-        }
-    }
-
     pub(crate) fn block(&mut self, ctx: &mut Context<'_>, peer: PeerId, blocked: bool) {
         self.peers.entry(peer).or_default().blocked = blocked;
         ctx.write(Op::Contacts(ContactOp::Block { peer, blocked }));
@@ -312,155 +276,6 @@ impl Contacts {
         }
     }
 
-    /// A peer without an invite asks to become a contact, or a contact says its name.
-    pub(crate) fn asked(
-        &mut self,
-        ctx: &mut Context<'_>,
-        later: &mut Later,
-        payer: &mut Payer<'_>,
-        peer: PeerId,
-        asked: ContactReq,
-    ) {
-        let row = self.peers.entry(peer).or_default();
-        if row.contact {
-            let new = !asked.nick.is_empty() && row.nick.as_ref() != Some(&asked.nick) && ctx.conditions.writable;
-            // It says its name again on its next link.
-            if new && payer.pay(Kind::States, 1) {
-                self.calls_itself(ctx, peer, asked.nick);
-            }
-        } else if ctx.policy.strangers == Strangers::Request {
-            self.keep_request(ctx, later, payer, peer, asked);
-        } else {
-            self.requests_dropped += 1;
-        }
-    }
-
-    /// Uses the invite up that the peer brings, if it is a good one.
-    pub(crate) fn is_invited(
-        &mut self,
-        ctx: &mut Context<'_>,
-        later: &mut Later,
-        believed: Option<Believed>,
-        peer: &PeerId,
-        asked: &ContactReq,
-    ) -> bool {
-        if ctx.policy.strangers == Strangers::Closed || !ctx.conditions.writable {
-            return false;
-        }
-        let Some(secret) = asked.invite.as_ref().and_then(|text| text.parse::<InviteSecret>().ok()) else {
-            return false;
-        };
-        if self.peers.get(peer).is_some_and(|row| row.blocked || row.contact) {
-            return false;
-        }
-        // Looked up by its digest: how long the comparison takes says nothing of the secret.
-        let hash = hash(secret);
-        let Some(end) = self.invites.get(&hash) else { return false };
-        // It looks too old to a clock that is not believed: answered like none, but it stays, and the peer asks again.
-        let Some(over) = end.is_over(ctx.now, believed, ctx.policy.requests.kept_ms) else { return false };
-        self.invites.remove(&hash);
-        // One that is too old is answered like none, so its end is written later, too.
-        if over {
-            write_some_time(ctx, later, Op::Contacts(ContactOp::InviteGone { hash }))
-        } else {
-            ctx.write(Op::Contacts(ContactOp::InviteGone { hash }))
-        }
-        !over
-    }
-
-    fn keep_request(
-        &mut self,
-        ctx: &mut Context<'_>,
-        later: &mut Later,
-        payer: &mut Payer<'_>,
-        peer: PeerId,
-        asked: ContactReq,
-    ) {
-        let waiting = self.peers.values().filter(|row| row.asks().is_some()).count();
-        let policy = &ctx.policy.requests;
-        let row = self.peers.entry(peer).or_default();
-        let ContactReq { nick, text, .. } = asked;
-        match &row.request {
-            // The user has decided, or it says nothing new.
-            Some(old) if old.refused || (old.nick == nick && old.text == text) => return,
-            _ if row.blocked => return,
-            // A new request replaces the old one of the same onion, which takes no more room.
-            None if waiting >= policy.waiting => {
-                self.requests_dropped += 1;
-                return;
-            }
-            _ => {}
-        }
-        // An onion that waits already pays for its other words by itself, or it would take the places of all others.
-        let again = row.request.is_some();
-        let paid = ctx.conditions.writable
-            && if again { payer.pay_as_stranger(Kind::Replaced, 1) } else { payer.pay_onion(policy) };
-        if !paid {
-            self.requests_dropped += 1;
-            return;
-        }
-        let request = ContactRequest { nick, text, at_ms: ctx.now.wall_ms, refused: false };
-        row.request = Some(request.clone());
-        later.forget_request(peer);
-        write_some_time(ctx, later, Op::Contacts(ContactOp::Request { peer, request: Some(request) }));
-    }
-
-    /// The user sees it and the store has it not: as if it had not come. The peer asks again at its next link.
-    pub(crate) fn request_lost(&mut self, peer: &PeerId) {
-        if let Some(row) = self.peers.get_mut(peer) {
-            row.request = None;
-        }
-    }
-
-    /// Makes an invite.
-    pub(crate) fn invite(
-        &mut self,
-        ctx: &mut Context<'_>,
-        believed: Option<Believed>,
-        request: RequestId,
-        lifetime_ms: i64,
-    ) {
-        self.forget_old_invites(ctx, believed);
-        let now = ctx.now;
-        let answer = if !ctx.conditions.writable {
-            Answer::Refused(Refused::Storage)
-        } else if self.invites.len() >= ctx.policy.requests.invites {
-            self.invites_refused += 1;
-            Answer::Refused(Refused::TooManyInvites)
-        } else {
-            let secret = InviteSecret(ctx.random());
-            let invite = InviteRow { hash: hash(secret), until_ms: now.wall_ms.saturating_add(lifetime_ms) };
-            let lifetime = lifetime_ms.max(0).unsigned_abs();
-            let end = End { until_ms: invite.until_ms, mono_ms: Some(now.mono_ms.saturating_add(lifetime)) };
-            self.invites.insert(invite.hash, end);
-            ctx.write(Op::Contacts(ContactOp::Invite { invite }));
-            Answer::Invited(secret)
-        };
-        ctx.answer(request, answer);
-    }
-
-    fn forget_old_invites(&mut self, ctx: &mut Context<'_>, believed: Option<Believed>) {
-        let (now, grace_ms) = (ctx.now, ctx.policy.requests.kept_ms);
-        let old = self.invites.extract_if(.., |_, end| end.is_over(now, believed, grace_ms) == Some(true));
-        ctx.ops().extend(old.map(|(hash, _)| Op::Contacts(ContactOp::InviteGone { hash })));
-    }
-
-    /// Drops invites and requests, and refusals, that are too old. Returns the peers whose requests went.
-    pub(crate) fn forget_old(&mut self, ctx: &mut Context<'_>, later: &mut Later, believed: Believed) -> Vec<PeerId> {
-        self.forget_old_invites(ctx, Some(believed));
-        let Some(born) = believed.born_before(ctx.policy.requests.kept_ms) else { return Vec::new() };
-        let mut old = Vec::new();
-        for (peer, row) in &mut self.peers {
-            if row.request.as_ref().is_some_and(|request| request.at_ms < born) {
-                row.request = None;
-                later.forget_request(*peer);
-                ctx.write(Op::Contacts(ContactOp::Request { peer: *peer, request: None }));
-                old.push(*peer);
-            }
-        }
-        old
-    }
-
     /// How many contacts there are, and how many strangers wait for the user.
     pub(crate) fn count(&self) -> (usize, usize) {
         let contacts = self.peers.values().filter(|row| row.contact).count();
@@ -470,14 +285,6 @@ impl Contacts {
     /// Requests that were not kept, and invites that were not made.
     pub(crate) fn refused(&self) -> (u64, u64) {
         (self.requests_dropped, self.invites_refused)
-    }
-
-    /// The requests that the user has not decided, oldest first.
-    pub(crate) fn requests(&self) -> Vec<RequestView> {
-        let view = |(peer, row): (&PeerId, &Standing)| Some(RequestView { peer: *peer, request: row.asks()?.clone() });
-        let mut requests: Vec<_> = self.peers.iter().filter_map(view).collect();
-        requests.sort_by_key(|view| view.request.at_ms);
-        requests
     }
 
     /// The contacts and the blocked peers.
@@ -503,22 +310,6 @@ impl Contacts {
         }
     }
 
-    /// As if an earlier run had made the invite.
-    #[cfg(test)]
-    pub(crate) fn restore_invite(&mut self, secret: InviteSecret, until_ms: i64) {
-        self.invites.insert(hash(secret), End { until_ms, mono_ms: None });
-    }
-
-    #[cfg(test)]
-    pub(crate) fn invites(&self) -> usize {
-        self.invites.len()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn has_request(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|row| row.request.is_some())
-    }
-
     #[cfg(test)]
     pub(crate) fn is_waiting_stored(&self, peer: &PeerId) -> bool {
         self.peers.get(peer).is_some_and(|row| row.waiting_stored)
@@ -531,61 +322,10 @@ impl Contacts {
     }
 }
 
-/// A name that breaks the rules is no name; it is no reason to refuse anything.
-pub(crate) fn without_bad_name(mut asked: ContactReq) -> ContactReq {
-    if Nick::parse(&asked.nick).is_err() {
-        asked.nick.clear();
-    }
-    asked
-}
-
-/// Writes something of a stranger down in its time. What would tell that it happened now is not done now.
-fn write_some_time(ctx: &mut Context<'_>, later: &mut Later, op: Op) {
-    let policy = &ctx.policy.requests;
-    let pause = ctx.between(policy.later_min_ms, policy.later_max_ms);
-    later.push(ctx.now.mono_ms + pause, op);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Tariff;
-    use crate::turn::tests::{START, after, decide, peer};
-
-    fn ask(contacts: &mut Contacts, account: &mut Account, ms: u64, n: u8, text: &str) -> Later {
-        let mut later = Later::default();
-        decide(after(ms), &Policy::default(), |ctx| {
-            let mut payer = account.payer(ctx.now, peer(n), false);
-            let asked = ContactReq { nick: String::new(), text: text.to_owned(), invite: None };
-            contacts.asked(ctx, &mut later, &mut payer, peer(n), asked);
-        });
-        later
-    }
-
-    #[test]
-    fn a_request_is_seen_at_once_and_written_some_seconds_later() {
-        let (mut contacts, mut account) = (Contacts::default(), Account::new(Tariff::default()));
-        let later = ask(&mut contacts, &mut account, 0, 1, "please");
-        assert!(contacts.is_asking(&peer(1)));
-        let policy = Policy::default().requests;
-        let due = later.deadline().unwrap_or_default() - START.mono_ms;
-        assert!((policy.later_min_ms..=policy.later_max_ms).contains(&due), "{due}");
-        let again = ask(&mut contacts, &mut account, 1, 1, "please");
-        assert_eq!(again.deadline(), None, "it says nothing new");
-    }
-
-    #[test]
-    fn onions_pay_together_and_one_that_waits_pays_by_itself_for_more_words() {
-        let (mut contacts, mut account) = (Contacts::default(), Account::new(Tariff::default()));
-        let burst = u8::try_from(Policy::default().requests.burst).unwrap_or(u8::MAX);
-        for n in 0..=burst {
-            ask(&mut contacts, &mut account, 0, n, "please");
-        }
-        assert!(contacts.is_asking(&peer(burst - 1)) && !contacts.is_asking(&peer(burst)));
-        assert_eq!(contacts.refused().0, 1);
-        assert!(ask(&mut contacts, &mut account, 0, 1, "once more").deadline().is_some());
-        assert_eq!(ask(&mut contacts, &mut account, 0, 1, "and again").deadline(), None, "one an hour");
-    }
+    use crate::turn::tests::{START, decide, peer};
 
     #[test]
     fn each_request_of_ours_is_answered_by_one_statement_and_the_first_one_answers_nothing() {

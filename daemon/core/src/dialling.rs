@@ -1,34 +1,17 @@
 //! Which peers to dial, and when.
 
-use crate::effect::{Effect, NetworkEffect};
-use crate::input::{DialEnd, DialFailure, LinkEnd, NoLink};
+mod pause;
+mod queue;
+
+use crate::input::{DialEnd, LinkEnd, NoLink};
 use crate::op::{ContactOp, Op};
 use crate::policy::{DialPolicy, Policy};
-use crate::rate::{Bucket, Rate};
+use crate::rate::Bucket;
 use crate::snapshot::PeerSnapshot;
 use crate::time::Now;
-use crate::turn::{Conditions, Context};
+use crate::turn::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::id::PeerId;
-
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
-/// Between two dials that a client's SEND hurries, so that a chatty script does not dial a dead peer without end.
-const HURRY_GAP_MS: u64 = 10_000;
-/// Several messages to several peers at once must not look like one burst.
-const HURRY_SPREAD_MS: u64 = 200;
-/// Timeouts say nothing about the peer; after this many in a row they are treated as if they did.
-const TIMEOUTS_IN_A_ROW: u32 = 3;
-/// At the start dials are spread over so much for each peer.
-const SPREAD_MS: u64 = 2_000;
-
-/// How fast it is forgotten that a peer held a place for nothing.
-const HELD_HALVES_MS: u64 = 600_000;
-/// Differences of less do not count.
-const HELD_STEP_MS: u64 = 10_000;
-
-/// Longest pause while our own way into the network does not work.
-const OUTAGE_CAP_MS: u64 = 30_000;
 
 /// The dials of all peers.
 #[derive(Debug, Default)]
@@ -151,86 +134,11 @@ impl Dials {
         owes || self.wish != Wish::None
     }
 
-    /// How much of the places for dials the peer has held for nothing of late, in steps: small differences are nobody's fault.
-    fn burden(&self, now: Now) -> u64 {
-        let (ms, at) = self.held;
-        (ms >> (now.mono_ms.saturating_sub(at) / HELD_HALVES_MS).min(63)) / HELD_STEP_MS
-    }
-
-    /// A dial ended without a link.
-    fn held_for_nothing(&mut self, now: Now) {
-        let before = self.burden(now) * HELD_STEP_MS;
-        let this = self.last_started.map_or(0, |at| now.mono_ms.saturating_sub(at));
-        self.held = (before.saturating_add(this), now.mono_ms);
-    }
-
     /// What failed before says nothing now.
     fn forgive(&mut self) {
         self.attempts = 0;
         self.timeouts = 0;
         self.outages = 0;
-    }
-
-    /// The pause after a failed dial.
-    fn pause_after(&mut self, ctx: &mut Context<'_>, failure: DialFailure, about: About) -> u64 {
-        let policy = &ctx.policy.dial;
-        match failure {
-            // Our side of the network: without blaming the peer, and soon, because the next dial is what notices that
-            // it is back. Not at once forever: one dead introduction point looks the same to Tor.
-            DialFailure::NoNetwork => {
-                let doubled = policy.backoff_ms.saturating_mul(1 << self.outages.min(20));
-                self.outages = self.outages.saturating_add(1);
-                doubled.min(OUTAGE_CAP_MS) + ctx.up_to(policy.backoff_ms)
-            }
-            DialFailure::Timeout | DialFailure::GivenUp if self.timeouts < TIMEOUTS_IN_A_ROW => {
-                self.timeouts += 1;
-                ctx.between(policy.loss_min_ms, policy.loss_max_ms)
-            }
-            // The descriptor cached with the last circuits may outlive a fetch that finds none.
-            DialFailure::PeerDown if self.circuits == Circuits::Usable => {
-                self.circuits = Circuits::Next;
-                policy.loss_min_ms
-            }
-            DialFailure::Permanent => policy.cap_ms,
-            DialFailure::PeerDown
-            | DialFailure::Handshake(_)
-            | DialFailure::NoRoom
-            | DialFailure::Timeout
-            | DialFailure::GivenUp => {
-                self.circuits.unused();
-                self.attempts = self.attempts.saturating_add(1);
-                self.backoff(ctx, about)
-            }
-        }
-    }
-
-    /// The pause after `attempts` failures: doubling, with a quarter of jitter, below the cap for how long ago the
-    /// peer was heard of.
-    fn backoff(&self, ctx: &mut Context<'_>, about: About) -> u64 {
-        let asking = self.wish == Wish::Answer;
-        let policy = &ctx.policy.dial;
-        // A peer that has not accepted us is met and yet gains nothing by another dial: it dials us when it does. Unless it
-        // has not heard yet what the user says to be accepted.
-        let (base, cap) = if about.waiting && !asking {
-            (policy.backoff_waiting_ms, policy.cap_ms)
-        } else {
-            let cap = cap(policy, ctx.now, about);
-            (policy.backoff_ms, if about.owes || asking { cap } else { cap.max(policy.cap_presence_ms) })
-        };
-        let pause = base.saturating_mul(1 << self.attempts.saturating_sub(1).min(20)).min(cap);
-        pause - pause / 4 + ctx.up_to(pause / 4)
-    }
-}
-
-/// The longest pause for how long ago the peer was heard of.
-fn cap(policy: &DialPolicy, now: Now, about: About) -> u64 {
-    let met = about.seen_ms.max(about.added_ms).map_or(i64::MAX, |at| now.wall_ms.saturating_sub(at));
-    if met < HOUR_MS {
-        policy.cap_hour_ms
-    } else if met < DAY_MS {
-        policy.cap_day_ms
-    } else {
-        policy.cap_ms
     }
 }
 
@@ -249,12 +157,6 @@ impl Dialling {
             Dials { wish, attempts: row.attempts, ..Dials::default() }
         };
         Self { peers: peers.iter().map(|row| (row.peer, dials(row))).collect(), ..Self::default() }
-    }
-
-    /// When the next dial is due.
-    pub(crate) fn deadline(&self, policy: &DialPolicy, conditions: Conditions) -> Option<u64> {
-        let may = conditions.network_usable && self.running < policy.concurrent;
-        self.queue.first().filter(|_| may).map(|entry| entry.0)
     }
 
     /// A dial of the peer runs.
@@ -360,84 +262,6 @@ impl Dialling {
         }
     }
 
-    /// Plans a dial of each, spread: a storm of dials would show the guard how many contacts there are.
-    pub(crate) fn spread(&mut self, ctx: &mut Context<'_>, wanted: BTreeSet<PeerId>) {
-        let spread = ctx.policy.dial.start_spread_ms.min((wanted.len() as u64).saturating_mul(SPREAD_MS));
-        for peer in wanted {
-            let at = ctx.now.mono_ms + ctx.up_to(spread);
-            self.plan(peer, at);
-        }
-    }
-
-    /// A client wants this peer now: the next dial comes at once, unless one ran a moment ago.
-    pub(crate) fn hurry(&mut self, ctx: &mut Context<'_>, peer: PeerId, about: About) {
-        let fresh = Dials::default();
-        let dials = self.peers.get(&peer).unwrap_or(&fresh);
-        if about.linked || dials.running || !dials.wants(about.owes) {
-            return;
-        }
-        let now = ctx.now.mono_ms;
-        let at = dials.last_started.map_or(now, |last| now.max(last + HURRY_GAP_MS));
-        let at = at.max(dials.rest.until()) + ctx.up_to(HURRY_SPREAD_MS);
-        if dials.due.is_none_or(|due| at < due) {
-            self.plan(peer, at);
-        }
-    }
-
-    fn plan(&mut self, peer: PeerId, at: u64) {
-        let dials = self.peers.entry(peer).or_default();
-        let at = at.max(dials.rest.until());
-        if let Some(old) = dials.due.replace(at) {
-            self.queue.remove(&(old, peer));
-        }
-        self.queue.insert((at, peer));
-    }
-
-    /// Dials those whose time has come, as many as there are places for.
-    pub(crate) fn dial_due(&mut self, ctx: &mut Context<'_>, about: impl Fn(&PeerId) -> About) {
-        let policy = &ctx.policy.dial;
-        let rate = Rate::every(policy.burst, policy.token_ms);
-        while ctx.conditions.network_usable && !ctx.conditions.stopping && self.running < policy.concurrent {
-            let Some((at, peer)) = self.next(ctx.now) else { return };
-            self.queue.remove(&(at, peer));
-            let Some(dials) = self.peers.get_mut(&peer) else { continue };
-            if dials.due != Some(at) {
-                continue;
-            }
-            dials.due = None;
-            let about = about(&peer);
-            if dials.running || about.linked || !dials.wants(about.owes) {
-                continue;
-            }
-            if let Err(from) = dials.bucket.take(rate, 1, ctx.now.mono_ms) {
-                self.put_off += 1;
-                self.plan(peer, from);
-                continue;
-            }
-            let last_circuits = dials.circuits == Circuits::Next;
-            if last_circuits {
-                dials.circuits = Circuits::Tried;
-            }
-            dials.running = true;
-            dials.last_started = Some(ctx.now.mono_ms);
-            self.running += 1;
-            ctx.act(Effect::Network(NetworkEffect::Dial { peer, last_circuits }));
-        }
-    }
-
-    /// Of those whose time has come the one that has held the places least for nothing, then the one that has waited longest.
-    /// By time alone, peers that drag their handshakes would have as much of the few places as they like.
-    fn next(&self, now: Now) -> Option<(u64, PeerId)> {
-        let due = self.queue.iter().take_while(|entry| entry.0 <= now.mono_ms);
-        let burden = |peer| self.peers.get(peer).map_or(0, |dials| dials.burden(now));
-        due.min_by_key(|(at, peer)| (burden(peer), *at)).copied()
-    }
-
-    /// How many dials run.
-    pub(crate) fn running(&self) -> usize {
-        self.running
-    }
-
     /// A dial ended without a link.
     pub(crate) fn failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, end: DialEnd, about: About) {
         let failure = end.failure;
@@ -523,123 +347,4 @@ impl Dialling {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use torchat_protocol::id::parse_onion;
-
-    const NOW: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
-    const USABLE: Conditions = Conditions { network_usable: true, writable: true, stopping: false };
-
-    fn peer() -> PeerId {
-        parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").expect("an onion")
-    }
-
-    fn about(ago: i64, waiting: bool) -> About {
-        let at = Some(NOW.wall_ms - ago);
-        About { linked: false, owes: true, waiting, seen_ms: at, added_ms: at }
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_cap_for_the_age() {
-        const MINUTE: u64 = 60_000;
-        for (ago, attempts, waiting, least, most) in [
-            (0, 1, false, 1_500, 2_000),
-            (0, 2, false, 3_000, 4_000),
-            (0, 5, false, 24_000, 32_000),
-            (0, 50, false, 67_500, 90_000),
-            (2 * HOUR_MS, 50, false, 6 * MINUTE, 8 * MINUTE),
-            (2 * DAY_MS, 50, false, 180 * MINUTE, 240 * MINUTE),
-            (0, 1, true, 45_000, MINUTE),
-            (0, 50, true, 180 * MINUTE, 240 * MINUTE),
-        ] {
-            let (policy, mut entropy) = (Policy::default(), |out: &mut [u8]| out.fill(0x5a));
-            let mut ctx = Context::new(NOW, &policy, USABLE, &mut entropy);
-            let pause = Dials { attempts, ..Dials::default() }.backoff(&mut ctx, about(ago, waiting));
-            assert!((least..=most).contains(&pause), "{ago} {attempts} {waiting}: {pause}");
-        }
-    }
-
-    /// Runs one turn's dials at a moment, and what is done before them.
-    fn turn(
-        dialling: &mut Dialling,
-        now: Now,
-        conditions: Conditions,
-        before: impl FnOnce(&mut Dialling, &mut Context<'_>),
-    ) -> crate::turn::Turn {
-        let (policy, mut entropy) = (Policy::default(), |out: &mut [u8]| out.fill(1));
-        let mut ctx = Context::new(now, &policy, conditions, &mut entropy);
-        before(dialling, &mut ctx);
-        dialling.dial_due(&mut ctx, |_| about(0, false));
-        ctx.finish()
-    }
-
-    #[test]
-    fn nothing_is_dialled_without_a_network_and_everything_owed_with_one() {
-        let mut dialling = Dialling::default();
-        let later = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
-        let offline = Conditions { network_usable: false, ..USABLE };
-        turn(&mut dialling, NOW, offline, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
-        assert!(turn(&mut dialling, later, offline, |_, _| {}).effects.is_empty());
-        let dialled = turn(&mut dialling, later, USABLE, |_, _| {});
-        assert_eq!(dialled.effects, [Effect::Network(NetworkEffect::Dial { peer: peer(), last_circuits: false })]);
-        let again = turn(&mut dialling, later, USABLE, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
-        assert!(again.effects.is_empty(), "one dial at a time");
-    }
-
-    #[test]
-    fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
-        let mut dialling = Dialling::default();
-        let mut now = NOW;
-        // It was reached before in this process.
-        turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
-        dialling.reached(&peer(), true);
-        turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.hurry(ctx, peer(), about(0, false)));
-        let mut last = Vec::new();
-        for _ in 0..3 {
-            loop {
-                now = Now { wall_ms: now.wall_ms + 1_000, mono_ms: now.mono_ms + 1_000 };
-                let effects = turn(&mut dialling, now, USABLE, |_, _| {}).effects;
-                if let [Effect::Network(NetworkEffect::Dial { last_circuits, .. })] = effects.as_slice() {
-                    last.push(*last_circuits);
-                    break;
-                }
-            }
-            let ops = turn(&mut dialling, now, USABLE, |dialling, ctx| {
-                dialling.failed(ctx, peer(), DialFailure::PeerDown.into(), about(0, false));
-            })
-            .ops;
-            assert!(matches!(ops.as_slice(), [Op::Contacts(ContactOp::Retry { .. })]), "the pause is stored");
-        }
-        assert_eq!(last, [false, true, false]);
-    }
-
-    #[test]
-    fn a_wish_for_an_answer_outlives_the_link_and_one_for_presence_does_not() {
-        let mut dialling = Dialling::default();
-        dialling.wish_presence(peer(), true);
-        dialling.reached(&peer(), false);
-        assert_eq!(dialling.wished().count(), 0);
-        dialling.ask(peer());
-        dialling.wish_presence(peer(), false);
-        dialling.reached(&peer(), false);
-        assert!(dialling.is_asking(&peer()));
-        dialling.answered(&peer());
-        assert_eq!(dialling.wished().count(), 0);
-    }
-
-    #[test]
-    fn a_peer_that_does_not_want_us_is_left_alone_whoever_hurries() {
-        let mut dialling = Dialling::default();
-        let policy = DialPolicy::default();
-        dialling.unwanted(NOW, &policy, peer());
-        let hurry = |dialling: &mut Dialling, ctx: &mut Context<'_>| dialling.hurry(ctx, peer(), about(0, false));
-        turn(&mut dialling, NOW, USABLE, hurry);
-        assert!(dialling.due_at(&peer()) >= Some(NOW.mono_ms + policy.unwanted_ms));
-        turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.lost(ctx, peer(), true, about(0, false)));
-        assert_eq!(dialling.attempts(&peer()), 1, "as good as down");
-        assert!(dialling.due_at(&peer()) >= Some(NOW.mono_ms + policy.unwanted_ms));
-        dialling.reached(&peer(), false);
-        turn(&mut dialling, NOW, USABLE, hurry);
-        assert!(dialling.due_at(&peer()) < Some(NOW.mono_ms + 1_000));
-    }
-}
+mod tests;

@@ -13,17 +13,17 @@
 //! but leave a signed transcript of who met, and no channel binding. Sans-IO: bytes in, bytes out; the clock and
 //! the entropy are arguments.
 
+mod ephemeral;
 mod identity;
+mod proof;
 mod records;
 
 pub use identity::LocalIdentity;
 pub use records::{LinkError, Opener, Sealer};
 
-use curve25519_dalek::montgomery::MontgomeryPoint;
-use ed25519_dalek::{Signature, VerifyingKey};
-use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
-use snow::resolvers::{CryptoResolver, DefaultResolver};
-use snow::types::{Cipher, Dh, Hash, Random};
+use ephemeral::Fixed;
+use proof::check_key;
+use snow::params::NoiseParams;
 use snow::{Builder, HandshakeState};
 use torchat_protocol::cert::{self, DeviceCert};
 use torchat_protocol::hello::{self, HelloError};
@@ -304,42 +304,6 @@ impl Handshake {
         Ok(Some(message))
     }
 
-    /// Checks that the peer's certificate is for the key that it just used, and signed by a well-formed onion key.
-    ///
-    /// The costly checks come last: a stranger's certificate that is stolen or old costs us no signature check. All of
-    /// them must hold, and whichever fails the peer sees the same close, so their order is no part of the protocol.
-    fn check_cert(
-        &self,
-        noise: &HandshakeState,
-        payload: &[u8],
-        now_s: u64,
-    ) -> Result<(PeerId, DeviceCert), HandshakeError> {
-        let cert = payload.get(..cert::LEN).and_then(DeviceCert::decode);
-        let cert = cert.ok_or(HandshakeError::Certificate("it has the wrong length"))?;
-        let key = noise.get_remote_static().ok_or(HandshakeError::Noise)?;
-        check_key(Some(key))?;
-        if key != cert.device {
-            return Err(HandshakeError::Certificate("it is for another device"));
-        }
-        if !cert.is_current(now_s) {
-            return Err(HandshakeError::Certificate("it is not valid at this time (is a clock wrong?)"));
-        }
-        if !cert.is_sound() {
-            return Err(HandshakeError::Certificate(
-                "it is valid for longer than a certificate may be, or has no epoch",
-            ));
-        }
-        let peer =
-            PeerId::from_key(cert.identity).map_err(|_| HandshakeError::Certificate("its identity is no onion key"))?;
-        if peer == self.identity {
-            return Err(HandshakeError::OwnIdentity);
-        }
-        VerifyingKey::from_bytes(&cert.identity)
-            .and_then(|key| key.verify_strict(&cert.to_be_signed(), &Signature::from_bytes(&cert.signature)))
-            .map_err(|_| HandshakeError::Certificate("its signature is wrong"))?;
-        Ok((peer, cert))
-    }
-
     fn establish(
         &mut self,
         noise: HandshakeState,
@@ -383,57 +347,6 @@ fn read_message(noise: &mut HandshakeState, message: &[u8]) -> Result<Vec<u8>, H
     let len = noise.read_message(message, &mut payload).map_err(|_| HandshakeError::Noise)?;
     payload.truncate(len);
     Ok(payload)
-}
-
-/// snow 0.10 accepts X25519 points of small order. With one as a static key, anybody who saw the certificate could
-/// speak as its owner; so a point whose multiple by a clamped scalar is zero is refused.
-///
-/// It takes every spelling of a point, too: with the top bit set, or with p added. Then two static keys of other bytes would be
-/// one key, and "is for another device" would mean one thing here and another thing in a program that compares points. So
-/// only the canonical spelling is taken, as of identities; every honest program says it, because X25519 yields no other.
-fn check_key(point: Option<&[u8]>) -> Result<(), HandshakeError> {
-    let point: [u8; 32] = point.and_then(|p| p.try_into().ok()).ok_or(HandshakeError::Length)?;
-    if MontgomeryPoint(point).mul_clamped([0x42; 32]).to_bytes() == [0; 32] {
-        return Err(HandshakeError::SmallOrder);
-    }
-    // Little endian: p = 2^255 - 19 is 0xed, thirty times 0xff, 0x7f.
-    let [low, middle @ .., high] = point;
-    if high > 0x7f || (high == 0x7f && low >= 0xed && middle == [0xff; 30]) {
-        return Err(HandshakeError::KeySpelling);
-    }
-    Ok(())
-}
-
-/// snow's own primitives, with our entropy for the one ephemeral key.
-struct Fixed(zeroize::Zeroizing<[u8; 32]>);
-
-impl CryptoResolver for Fixed {
-    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(Once(Some(self.0.clone()))))
-    }
-    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        DefaultResolver.resolve_dh(choice)
-    }
-    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        DefaultResolver.resolve_hash(choice)
-    }
-    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
-    }
-}
-
-/// Gives its bytes once and then fails: a repeated ephemeral key would give away the whole handshake.
-struct Once(Option<zeroize::Zeroizing<[u8; 32]>>);
-
-impl Random for Once {
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
-        let bytes = self.0.take().ok_or(snow::Error::Rng)?;
-        if dest.len() != bytes.len() {
-            return Err(snow::Error::Rng);
-        }
-        dest.copy_from_slice(&*bytes);
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod presence;
 pub mod rate;
 pub mod snapshot;
 mod supervision;
+mod tariff;
 pub mod time;
 pub mod turn;
 pub mod view;

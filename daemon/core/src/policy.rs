@@ -1,6 +1,6 @@
 //! What a daemon may take and how patient it is: every limit and pause of the core in one place.
 
-use crate::account::Tariff;
+use crate::tariff::Tariff;
 
 /// The limits and pauses of the core. `Default` holds the documented values.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,18 +5,14 @@
 //! reached it before it was taken back. (To track what was ever transmitted was rejected: it would have to be durable
 //! before every transmission, and would still not tell what arrived.)
 
+mod fates;
+mod window;
+
 use crate::snapshot::{OutSnapshot, Pending};
 use std::collections::{BTreeSet, VecDeque};
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{LaneState, SkipReason};
-
-/// Tombstones whose fates may be open in one statement of the peer. Each doubles the histories to compare; beyond it the
-/// lane is given up for a new one, which loses nothing.
-const OPEN_FATES: u32 = 10;
-/// Digests that one statement makes us compute to find the fates, at most: about 3 ms, 8 ms without instructions for SHA-256.
-/// Beyond it the lane is given up as well. Ten fates fit if they are not all among the first messages that fly.
-const FATE_DIGESTS: u64 = 32_768;
 
 /// A lane of ours with its unacknowledged messages.
 #[derive(Debug, Clone)]
@@ -104,28 +100,6 @@ impl Outbox {
         self.maybe_sent = self.maybe_sent.max(upto);
         self.said = self.said.max(upto);
         self.flown = self.flown.max(upto);
-    }
-
-    /// How many of the `count` messages from number `first` on can be said if those among them that went out before in this run
-    /// may take `budget` bytes, and how many bytes these take. One always can with the whole budget, however long.
-    pub(crate) fn affordable(&self, first: u64, count: u64, budget: u64) -> (u64, u64) {
-        let mut resent = 0u64;
-        for (n, (seq, pending)) in (0..count).zip((first..).zip(self.from(first))) {
-            if seq > self.flown {
-                break;
-            }
-            let more = resent + cost(pending);
-            if more > budget {
-                return (n, resent);
-            }
-            resent = more;
-        }
-        (count, resent)
-    }
-
-    /// What a message takes of the peer's credit; 0: there is none with this number.
-    pub(crate) fn cost_of(&self, seq: u64) -> u64 {
-        self.from(seq).next().map_or(0, cost)
     }
 
     /// Messages up to this number go out: from which one on the event log does not know it yet, and how many.
@@ -264,64 +238,6 @@ impl Outbox {
         usize::try_from(hwm - self.acked).ok().filter(|count| *count <= self.pending.len())
     }
 
-    /// What [`Outbox::peer_has`] will have to compute for this statement, in digests: nothing if the peer has what we think.
-    pub(crate) fn price(&self, state: LaneState) -> u64 {
-        if state.hwm < self.acked {
-            return 0;
-        }
-        let Some(count) = self.said_upto(state.hwm) else { return 0 };
-        let ours = count.checked_sub(1).map_or(self.acked_chain, |last| self.pending[last].chain);
-        if ours == state.chain {
-            return 0;
-        }
-        // If the fates are found, what still waits gets other digests.
-        self.fates(count).map_or(0, |digests| digests + 2 * (self.pending.len() - count) as u64)
-    }
-
-    /// How many digests it takes to find the fates of the tombstones among the first `count` pending messages. `None`: there are
-    /// none, or it takes too many.
-    fn fates(&self, count: usize) -> Option<u64> {
-        let (mut histories, mut digests, mut open) = (1u64, 0u64, 0);
-        for pending in self.pending.iter().take(count) {
-            digests += histories;
-            if pending.gone.is_some() {
-                digests += histories;
-                histories *= 2;
-                open += 1;
-            }
-            if open > OPEN_FATES || digests > FATE_DIGESTS {
-                return None;
-            }
-        }
-        (open > 0).then_some(digests)
-    }
-
-    /// Which of the first `count` pending messages reached the peer although they were taken back: those that make its
-    /// digest. `None`: no choice makes it. What two histories have in common is computed once.
-    fn taken_back_too_late(&self, count: usize, theirs: Chain) -> Option<Vec<MessageId>> {
-        self.fates(count)?;
-        // Each history: the digest so far, and which tombstones arrived in it, one bit each.
-        let mut histories = vec![(self.acked_chain, 0u32)];
-        let mut gone = Vec::new();
-        for pending in self.pending.iter().take(count) {
-            let arrived = Pending { gone: None, ..*pending };
-            if pending.gone.is_none() {
-                histories.iter_mut().for_each(|(chain, _)| *chain = arrived.digest(*chain));
-                continue;
-            }
-            let bit = 1 << gone.len();
-            gone.push(pending.mid);
-            for n in 0..histories.len() {
-                let (before, late) = histories[n];
-                let after = arrived.digest(before);
-                histories[n] = (after.next(pending.mid), late);
-                histories.push((after, late | bit));
-            }
-        }
-        let (_, late) = histories.into_iter().find(|(chain, _)| *chain == theirs)?;
-        Some((0..).zip(gone).filter(|(n, _)| late >> n & 1 == 1).map(|(_, mid)| mid).collect())
-    }
-
     /// Numbers everything that is to be delivered anew, in a new lane. Tombstones end here: the peer's history is not
     /// ours, so it cannot tell their fate. Returns the new
     /// digests.
@@ -335,29 +251,6 @@ impl Outbox {
         self.maybe_sent = self.pending.len() as u64;
         self.pending.iter().map(|p| (p.mid, p.chain)).collect()
     }
-
-    /// How many messages from number `next` on fit into what the peer takes unacknowledged.
-    pub(crate) fn sendable(&self, next: u64, inflight: usize, credit: u64) -> u64 {
-        let Some(flying) = next.checked_sub(self.acked + 1).and_then(|n| usize::try_from(n).ok()) else { return 0 };
-        let mut bytes: u64 = self.pending.iter().take(flying).map(cost).sum();
-        let mut count = 0;
-        for pending in self.pending.iter().take(inflight.max(1)).skip(flying) {
-            bytes += cost(pending);
-            // One message always fits, or a peer that announces a tiny credit, or none at all, would stop its lane forever.
-            if bytes > credit && flying as u64 + count > 0 {
-                break;
-            }
-            count += 1;
-        }
-        count
-    }
-}
-
-/// What a message takes of the receiver's credit: at worst its text grows sixfold by JSON escapes, but a sender that
-/// reckons so could not fly two long texts; the receiver bounds what it reads by itself. The fixed part is the envelope.
-fn cost(pending: &Pending) -> u64 {
-    let text = if pending.gone.is_some() { 0 } else { u64::from(pending.bytes).min(limits::TEXT_BYTES as u64) };
-    text + 256
 }
 
 #[cfg(test)]
@@ -365,11 +258,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn mid(n: u8) -> MessageId {
+    pub(super) fn mid(n: u8) -> MessageId {
         MessageId([n; 16])
     }
 
-    fn outbox(count: u8) -> Outbox {
+    pub(super) fn outbox(count: u8) -> Outbox {
         let mut outbox = Outbox::new(LaneId([1; 8]));
         for n in 1..=count {
             assert_eq!(outbox.push(mid(n), 10, 0).0, u64::from(n));
@@ -382,11 +275,11 @@ mod tests {
         outbox(3)
     }
 
-    fn state(outbox: &Outbox, hwm: u64) -> LaneState {
+    pub(super) fn state(outbox: &Outbox, hwm: u64) -> LaneState {
         LaneState { lane: outbox.lane, hwm, chain: outbox.chain_before(hwm + 1).expect("known number") }
     }
 
-    fn mids(list: &[Pending]) -> Vec<MessageId> {
+    pub(super) fn mids(list: &[Pending]) -> Vec<MessageId> {
         list.iter().map(|p| p.mid).collect()
     }
 
@@ -433,46 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_tells_whether_a_message_was_taken_back_in_time() {
-        // Every set of messages that is taken back, every subset of it that the peer had got before, every number at
-        // which the peer says so.
-        for set in 0u32..16 {
-            for late in (0u32..16).filter(|late| late & !set == 0) {
-                for hwm in 0..=4u64 {
-                    let mut ours = outbox(4);
-                    let mut theirs = outbox(4);
-                    for n in (0..4u8).filter(|n| set >> n & 1 == 1) {
-                        assert_eq!(ours.take_back(&[mid(n + 1)], SkipReason::Withdrawn).len(), 1);
-                        if late >> n & 1 == 0 {
-                            theirs.take_back(&[mid(n + 1)], SkipReason::Withdrawn);
-                        }
-                    }
-                    let Verdict::Known(progress) = ours.peer_has(state(&theirs, hwm)) else {
-                        panic!("{set:b} {late:b} {hwm}: not known");
-                    };
-                    let got = |n: u8| u64::from(n) < hwm && (set >> n & 1 == 0 || late >> n & 1 == 1);
-                    let gone = |n: u8| u64::from(n) < hwm && set >> n & 1 == 1 && late >> n & 1 == 0;
-                    let expected =
-                        |f: &dyn Fn(u8) -> bool| (0..4).filter(|n| f(*n)).map(|n| mid(n + 1)).collect::<Vec<_>>();
-                    assert_eq!(mids(&progress.delivered), expected(&got), "{set:b} {late:b} {hwm}");
-                    assert_eq!(mids(&progress.taken_back), expected(&gone), "{set:b} {late:b} {hwm}");
-                    // What is left goes on from the peer's digest.
-                    assert_eq!(ours.chain_before(hwm + 1), Some(state(&theirs, hwm).chain));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn more_open_fates_than_can_be_told_apart_open_a_new_lane() {
-        let mut ours = outbox(40);
-        let theirs = outbox(40);
-        assert_eq!(ours.take_back(&(1..=40).map(mid).collect::<Vec<_>>(), SkipReason::Expired).len(), 40);
-        assert_eq!(ours.peer_has(state(&theirs, 40)), Verdict::Foreign);
-        assert!(matches!(ours.peer_has(state(&ours.clone(), 40)), Verdict::Known(_)), "no question is open here");
-    }
-
-    #[test]
     fn a_number_that_was_never_said_is_another_history_without_a_search() {
         let mut ours = outbox(40);
         ours.said = 20;
@@ -500,27 +353,6 @@ mod tests {
     }
 
     #[test]
-    fn the_digests_of_one_statement_are_bounded_and_counted_before() {
-        // Ten tombstones among 64 that fly, in the worst order and in the best, and thousands that wait.
-        for (first, found) in [(1u8, false), (54, true)] {
-            let mut ours = Outbox::new(LaneId([1; 8]));
-            for n in 0..10_000u32 {
-                ours.push(MessageId(u128::from(n + 1).to_be_bytes()), 10, 0);
-            }
-            ours.sending(64);
-            let theirs = ours.clone();
-            let gone: Vec<_> = (first..first + 10).map(|n| MessageId(u128::from(n).to_be_bytes())).collect();
-            ours.take_back(&gone, SkipReason::Withdrawn);
-            let all_arrived = LaneState { lane: LaneId([1; 8]), hwm: 64, chain: theirs.chain_before(65).unwrap() };
-            let price = ours.price(all_arrived);
-            assert!(price <= FATE_DIGESTS + 20_000, "{price}");
-            let verdict = ours.peer_has(all_arrived);
-            assert_eq!(matches!(verdict, Verdict::Known(_)), found, "from {first}");
-            assert_eq!(price > 0, found, "what is not searched costs nothing");
-        }
-    }
-
-    #[test]
     fn a_message_is_taken_back_once() {
         let mut outbox = three();
         outbox.sending(1);
@@ -534,19 +366,5 @@ mod tests {
         assert_eq!(taken, [Taken { mid: mid(1), seq: 1, bytes: 10, end_mono_ms: None, certain: false }]);
         assert_eq!(outbox.owed().count(), 1);
         assert_eq!(outbox.bytes(), 10);
-    }
-
-    #[test]
-    fn the_window_is_bounded_and_never_shut() {
-        let mut outbox = Outbox::new(LaneId([1; 8]));
-        for n in 0..100u8 {
-            outbox.push(mid(n), 1000, 0);
-        }
-        assert_eq!(outbox.sendable(1, 64, u64::MAX), 64);
-        assert_eq!(outbox.sendable(60, 64, u64::MAX), 5);
-        assert_eq!(outbox.sendable(65, 64, u64::MAX), 0);
-        assert_eq!(outbox.sendable(1, 64, 1), 1, "one message always fits");
-        assert_eq!(outbox.sendable(2, 64, 1), 0);
-        assert_eq!(outbox.sendable(1, 64, 3 * 1256), 3);
     }
 }

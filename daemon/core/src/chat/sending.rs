@@ -1,21 +1,22 @@
 //! Our messages: accepted, numbered, transmitted, acknowledged.
 
-use super::outbox::{Outbox, Progress, Taken, Verdict};
-use crate::account::{Account, Kind, Payer, RENUMBERED};
-use crate::effect::{ChatEffect, Effect, LinkEffect};
+mod expiry;
+mod pump;
+mod statement;
+
+pub(crate) use statement::Judged;
+
+use super::outbox::{Outbox, Taken};
+use crate::effect::{ChatEffect, Effect};
 use crate::input::{Answer, LinkId, Refused, RequestId};
 use crate::op::{ChatOp, Op};
 use crate::policy::Policy;
 use crate::snapshot::{OutSnapshot, Pending};
-use crate::time::{Believed, Now};
 use crate::turn::Context;
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::limits;
-use torchat_protocol::message::{Hello, LaneState, PeerMessage, Skip, SkipReason};
-
-/// How often the age of undelivered messages is looked at.
-const EXPIRY_STEP_MS: u64 = 3_600_000;
+use torchat_protocol::message::{Hello, LaneState, SkipReason};
 
 /// A HELLO that makes us begin anew is answered less often than this on a link, as long as nothing is acknowledged.
 const AGAIN: u32 = 3;
@@ -68,26 +69,6 @@ pub(crate) struct Text {
     pub(crate) text: String,
     pub(crate) client: Option<String>,
     pub(crate) expire_ms: Option<i64>,
-}
-
-/// What became of a peer's statement about our lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Judged {
-    /// It was taken, or says nothing.
-    Taken,
-    /// Something was delivered, or taken back in time.
-    Moved,
-    /// It is one too many, or more than the peer can pay for.
-    Limit,
-}
-
-/// A statement of a peer about our lane.
-#[derive(Debug, Clone, Copy)]
-struct Statement {
-    link: LinkId,
-    state: LaneState,
-    /// By a HELLO, which is a full statement: the link begins anew.
-    full: bool,
 }
 
 impl Sending {
@@ -257,134 +238,6 @@ impl Sending {
         self.links.get(&id).is_some_and(|flow| flow.accepted && flow.said_hello && flow.next.is_none())
     }
 
-    /// Compares the peer's HELLO with our lane and decides where to go on.
-    pub(crate) fn start(
-        &mut self,
-        ctx: &mut Context<'_>,
-        payer: &mut Payer<'_>,
-        link: LinkId,
-        peer: PeerId,
-        others: &[LinkId],
-    ) -> Judged {
-        let Some(lane) = self.lanes.get(&peer).map(Outbox::lane) else { return Judged::Taken };
-        let Some(flow) = self.links.get(&link) else { return Judged::Taken };
-        let state = flow.lanes.iter().find(|s| s.lane == lane).copied();
-        let state = state.unwrap_or(LaneState { lane, hwm: 0, chain: Chain::EMPTY });
-        self.judge(ctx, payer, Statement { link, state, full: true }, peer, others)
-    }
-
-    /// The peer acknowledges.
-    pub(crate) fn acknowledged(
-        &mut self,
-        ctx: &mut Context<'_>,
-        payer: &mut Payer<'_>,
-        link: LinkId,
-        state: LaneState,
-        peer: PeerId,
-        others: &[LinkId],
-    ) -> Judged {
-        self.judge(ctx, payer, Statement { link, state, full: false }, peer, others)
-    }
-
-    /// Judges a statement of a peer whose messages we store. `others` are all its links, this one among them.
-    fn judge(
-        &mut self,
-        ctx: &mut Context<'_>,
-        payer: &mut Payer<'_>,
-        said: Statement,
-        peer: PeerId,
-        others: &[LinkId],
-    ) -> Judged {
-        // A delivery that cannot be written down is none. The peer says it again when the store takes writes.
-        if !ctx.conditions.writable {
-            return Judged::Taken;
-        }
-        let Some(out) = self.lanes.get_mut(&peer).filter(|out| out.lane() == said.state.lane) else {
-            return Judged::Taken;
-        };
-        let price = out.price(said.state);
-        if price > 0 && !payer.pay(Kind::Work, price) {
-            return Judged::Limit;
-        }
-        let judged = match out.peer_has(said.state) {
-            Verdict::Known(progress) => self.known(ctx, said, peer, others, progress),
-            // An older acknowledgement that another link overtook says nothing new; only a HELLO is a full statement.
-            Verdict::Behind if !said.full => Judged::Taken,
-            Verdict::Behind => {
-                let (lane, to, chain) = (said.state.lane, out.acked(), out.acked_chain());
-                if let Some(flow) = self.links.get_mut(&said.link) {
-                    flow.next = Some(to + 1);
-                }
-                ctx.say(said.link, PeerMessage::Skip(Skip { lane, to, chain, why: SkipReason::Lost }));
-                Judged::Taken
-            }
-            Verdict::Foreign => {
-                let rows = out.pending().len() as u64 * RENUMBERED;
-                if !payer.pay_as_contact(Kind::Lanes, 1) || !payer.pay_as_contact(Kind::Work, rows) {
-                    return Judged::Limit;
-                }
-                let lane = LaneId(ctx.random());
-                let messages = out.move_to(lane);
-                ctx.write(Op::Chat(ChatOp::NewLane { peer, lane, messages }));
-                for other in others {
-                    if let Some(flow) = self.links.get_mut(other) {
-                        flow.next = (flow.accepted && flow.said_hello).then_some(1);
-                    }
-                }
-                Judged::Taken
-            }
-        };
-        self.to_pump.insert(peer);
-        judged
-    }
-
-    /// The peer knows our history up to what it states.
-    fn known(
-        &mut self,
-        ctx: &mut Context<'_>,
-        said: Statement,
-        peer: PeerId,
-        others: &[LinkId],
-        progress: Progress,
-    ) -> Judged {
-        let LaneState { lane, hwm, chain } = said.state;
-        let acked = self.lanes.get(&peer).map_or(0, Outbox::acked);
-        // What it says of this lane later without a HELLO is judged by this.
-        if let Some(flow) = self.links.get_mut(&said.link) {
-            flow.lanes.retain(|known| known.lane != lane);
-            flow.lanes.push(said.state);
-        }
-        for other in others {
-            let Some(flow) = self.links.get_mut(other).filter(|flow| flow.next.is_some()) else { continue };
-            // Digests that changed make what flies useless.
-            flow.next = Some(if progress.rechained { 0 } else { flow.next.unwrap_or(0) }.max(acked + 1));
-        }
-        let Progress { delivered, taken_back, .. } = progress;
-        let moved = !delivered.is_empty() || !taken_back.is_empty();
-        if let Some(flow) = self.links.get_mut(&said.link) {
-            if said.full {
-                flow.next = Some(acked + 1);
-            }
-            if moved {
-                flow.again = 0;
-            }
-        }
-        if !moved {
-            return Judged::Taken;
-        }
-        for pending in delivered.iter().chain(&taken_back) {
-            if let Some(end) = pending.end_mono_ms {
-                self.ends.remove(&(end, peer, pending.mid));
-            }
-        }
-        let owed = delivered.iter().filter(|p| p.gone.is_none());
-        self.bytes -= owed.map(|p| u64::from(p.bytes)).sum::<u64>();
-        let late = delivered.iter().filter(|p| p.gone.is_some()).map(|p| p.mid).collect();
-        ctx.write(Op::Chat(ChatOp::Delivered { peer, lane, upto: hwm, chain, late, at_ms: ctx.now.wall_ms }));
-        ctx.act(Effect::Chat(ChatEffect::Delivered { peer, mids: delivered.iter().map(|p| p.mid).collect() }));
-        Judged::Moved
-    }
-
     /// Takes a message back that is not delivered, for a client.
     pub(crate) fn cancel(&mut self, ctx: &mut Context<'_>, peer: PeerId, mid: MessageId) -> Answer {
         match self.take_back(ctx, peer, &[mid], SkipReason::Withdrawn).as_slice() {
@@ -416,156 +269,9 @@ impl Sending {
         taken
     }
 
-    /// The wall clock is not believed for a while.
-    pub(crate) fn put_off_expiry(&mut self, until_mono_ms: u64) {
-        self.expiry_due = until_mono_ms;
-    }
-
-    /// When the next message fails that has an end of its own.
-    pub(crate) fn deadline(&self, writable: bool) -> Option<u64> {
-        self.ends.first().filter(|_| writable).map(|end| end.0)
-    }
-
-    /// Gives up the messages whose own end has come.
-    ///
-    /// A message with an end of its own that was sent in this run ends by the monotonic clock, which nobody sets. After
-    /// a restart only the wall clock knows its end.
-    pub(crate) fn expire_ended(&mut self, ctx: &mut Context<'_>) {
-        while ctx.conditions.writable
-            && !ctx.conditions.stopping
-            && let Some((end, peer, mid)) = self.ends.first().copied()
-            && end <= ctx.now.mono_ms
-        {
-            self.ends.pop_first();
-            self.take_back(ctx, peer, &[mid], SkipReason::Expired);
-        }
-    }
-
-    /// Whether the ages are to be looked at now.
-    pub(crate) fn is_expiry_due(&mut self, now: Now) -> bool {
-        let due = now.mono_ms >= self.expiry_due;
-        if due {
-            self.expiry_due = now.mono_ms + EXPIRY_STEP_MS;
-        }
-        due
-    }
-
-    /// Gives up what waited too long. The wall clock alone would not do: one that is set a month ahead by mistake would
-    /// fail everything. So it is believed only after it has stood still for a while on a machine that Tor lets in,
-    /// which it does not with a wrong clock.
-    pub(crate) fn expire_old(&mut self, ctx: &mut Context<'_>, believed: Believed) {
-        let kept_ms = ctx.policy.expiry_ms;
-        let born = believed.born_before(kept_ms).unwrap_or(i64::MIN);
-        let is_old = |p: &&Pending| p.at_ms < born || p.until_ms.is_some_and(|until| believed.is_over(until, kept_ms));
-        let old = |out: &Outbox| out.owed().filter(is_old).map(|p| p.mid).collect::<Vec<_>>();
-        let old: Vec<_> = self.lanes.iter().map(|(peer, out)| (*peer, old(out))).collect();
-        for (peer, mids) in old.into_iter().filter(|(_, mids)| !mids.is_empty()) {
-            self.take_back(ctx, peer, &mids, SkipReason::Expired);
-        }
-        // A message of an earlier run may have its own end before the next look.
-        let owed = self.lanes.values().flat_map(Outbox::owed);
-        let ends = owed.filter(|p| p.end_mono_ms.is_none()).filter_map(|p| p.until_ms);
-        if let Some(pause) = ends.map(|until| until.saturating_sub(ctx.now.wall_ms)).min() {
-            let pause = u64::try_from(pause).unwrap_or(0).max(1_000);
-            self.expiry_due = self.expiry_due.min(ctx.now.mono_ms + pause);
-        }
-    }
-
-    /// Sends what the peers have room for. Each peer's messages go over one link, the newest of `open_links` that is ready.
-    pub(crate) fn pump(
-        &mut self,
-        ctx: &mut Context<'_>,
-        account: &mut Account,
-        accepts: impl Fn(&PeerId) -> bool,
-        open_links: impl Fn(&PeerId) -> Vec<LinkId>,
-    ) {
-        for peer in std::mem::take(&mut self.to_pump) {
-            if !accepts(&peer) {
-                continue;
-            }
-            let Some(out) = self.lanes.get_mut(&peer) else { continue };
-            let ready = |id: &&LinkId| self.links.get(id).is_some_and(Flow::is_ready);
-            let Some(id) = open_links(&peer).into_iter().rev().find(ready) else { continue };
-            let Some(flow) = self.links.get_mut(&id) else { continue };
-            let first = match flow.next {
-                // A HELLO of one link may be older than an acknowledgement on another: what was acknowledged meanwhile is
-                // not sent again (found by seed 2502002909, whose link stood still forever).
-                Some(next) => next.max(out.acked() + 1),
-                // The lane is younger than the peer's HELLO.
-                None if out.acked() == 0 && !flow.lanes.iter().any(|s| s.lane == out.lane()) => 1,
-                None => continue,
-            };
-            pump_lane(ctx, account, out, flow, Way { link: id, peer, first });
-        }
-    }
-
     /// Our lane to a peer.
     #[cfg(test)]
     pub(crate) fn outbox(&self, peer: &PeerId) -> Option<&Outbox> {
         self.lanes.get(peer)
     }
-
-    /// How many messages have an end of their own in this run.
-    #[cfg(test)]
-    pub(crate) fn ends(&self) -> usize {
-        self.ends.len()
-    }
-}
-
-/// Where a lane goes on.
-struct Way {
-    link: LinkId,
-    peer: PeerId,
-    first: u64,
-}
-
-fn pump_lane(ctx: &mut Context<'_>, account: &mut Account, out: &mut Outbox, flow: &mut Flow, way: Way) {
-    let Way { peer, first, .. } = way;
-    let now_ms = ctx.now.mono_ms;
-    let wanted = out.sendable(first, flow.inflight, flow.credit);
-    // What was said before, in this run, is paid for by the peer that makes us say it again.
-    let (count, resent) = out.affordable(first, wanted, account.left(now_ms, &peer, Kind::Resent));
-    if resent > 0 {
-        account.pay(now_ms, peer, Kind::Resent, resent);
-    }
-    if count < wanted {
-        account.hold_up(now_ms, peer, Kind::Resent, out.cost_of(first + count));
-    }
-    flow.next = Some(first + count);
-    if count == 0 {
-        return;
-    }
-    out.sending(first + count - 1);
-    if ctx.conditions.writable
-        && let Some((first, count)) = out.tell_sent(first + count - 1)
-    {
-        ctx.write(Op::Chat(ChatOp::Sent { peer, lane: out.lane(), first, count }));
-    }
-    transmit(ctx, out, &way, count);
-}
-
-/// Runs of messages, and between them the numbers that never come.
-fn transmit(ctx: &mut Context<'_>, out: &Outbox, way: &Way, count: u64) {
-    let Way { link, peer, first } = *way;
-    let lane = out.lane();
-    let mut run: Option<(u64, Chain)> = None;
-    let mut before = out.chain_before(first).unwrap_or(Chain::EMPTY);
-    let flush = |run: &mut Option<(u64, Chain)>, end: u64, ctx: &mut Context<'_>| {
-        if let Some((first, prev)) = run.take() {
-            ctx.act(Effect::Link(LinkEffect::Transmit { link, peer, lane, first, prev, count: end - first }));
-        }
-    };
-    for (seq, pending) in (first..first + count).zip(out.from(first)) {
-        match pending.gone {
-            None => {
-                run.get_or_insert((seq, before));
-            }
-            Some(why) => {
-                flush(&mut run, seq, ctx);
-                ctx.say(link, PeerMessage::Skip(Skip { lane, to: seq, chain: pending.chain, why }));
-            }
-        }
-        before = pending.chain;
-    }
-    flush(&mut run, first + count, ctx);
 }

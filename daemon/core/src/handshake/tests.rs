@@ -310,16 +310,6 @@ fn a_client_without_a_common_version_is_told_so_and_nothing_more() {
 }
 
 #[test]
-fn entropy_is_used_once() {
-    let mut once = Once(Some(zeroize::Zeroizing::new([5; 32])));
-    let mut out = [0; 32];
-    assert!(once.try_fill_bytes(&mut out).is_ok());
-    assert_eq!(out, [5; 32]);
-    assert!(once.try_fill_bytes(&mut out).is_err(), "a second key would be the first one again");
-    assert!(Once(Some(zeroize::Zeroizing::new([5; 32]))).try_fill_bytes(&mut [0; 33]).is_err());
-}
-
-#[test]
 fn lengths_are_judged_before_anything_is_waited_for() {
     let mut s = Handshake::responder(&who(2), &[Purpose::CHAT], [8; 32]);
     s.receive(&hello::client_hello(), NOW).unwrap();

@@ -2,8 +2,12 @@
 //! certificate and any purpose. An honest forger passes, so every refusal here is for the lie alone.
 
 use super::*;
-use ed25519_dalek::{Signer as _, SigningKey};
+use curve25519_dalek::MontgomeryPoint;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha512};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::CryptoResolver;
+use snow::types::{Cipher, Dh, Hash, Random};
 
 /// A point of order 8 of X25519.
 const WEAK: [u8; 32] = [
