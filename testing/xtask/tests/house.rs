@@ -229,21 +229,6 @@ fn the_view_models_name_no_toolkit_clock_file_or_socket() {
 }
 
 #[test]
-fn the_families_of_the_core_know_neither_each_other_nor_the_node() {
-    let modules = Modules::read(&top().join("daemon/core/src"));
-    let families = ["chat", "rooms", "transfer", "mailbox"];
-    let states = ["contacts", "presence", "links", "dialling", "supervision", "rate", "view"];
-    for own in families.into_iter().chain(states) {
-        for imported in modules.imports(&[own]) {
-            let begin = imported.first().map(String::as_str).unwrap_or_default();
-            assert_ne!(begin, "node", "core::{own} knows the node");
-            let both = families.contains(&own) && families.contains(&begin);
-            assert!(!both || begin == own, "core::{own} knows core::{begin}");
-        }
-    }
-}
-
-#[test]
 fn no_circle_of_imports_goes_through_two_folders() {
     let mut found = Vec::new();
     let mut crates = 0;

@@ -49,13 +49,6 @@ impl Modules {
         Self(imports.collect())
     }
 
-    /// What is imported by the modules of this path.
-    pub(crate) fn imports(&self, path: &[&str]) -> BTreeSet<&Module> {
-        let within =
-            self.0.iter().filter(|(module, _)| module.iter().zip(path).filter(|(a, b)| a == b).count() == path.len());
-        within.flat_map(|(_, imports)| imports).collect()
-    }
-
     /// The folder that a module belongs to: its own if it has one.
     fn folder<'a>(&self, module: &'a [String]) -> &'a [String] {
         let has_children = self.0.keys().any(|other| other.len() > module.len() && other.starts_with(module));
