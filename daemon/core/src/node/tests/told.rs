@@ -67,6 +67,21 @@ fn a_message_is_told_sent_once_in_a_run_and_with_the_commit_that_stores_it() {
 }
 
 #[test]
+fn nothing_goes_out_on_a_link_that_is_being_closed() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.accepted(1);
+    let bye = PeerMessage::Bye(Bye { why: ByeReason::Idle });
+    bench.turn([Input::Link(LinkInput::Message { link: LinkId(1), message: bye })]);
+    let goes_out = |turn: &Turn| {
+        turn.effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::Transmit { link: LinkId(1), .. })))
+    };
+    assert!(!goes_out(&bench.send(None)));
+    bench.accepted(2);
+    let on_the_other = bench.send(None);
+    assert!(!goes_out(&on_the_other), "{:?}", on_the_other.effects);
+}
+
+#[test]
 fn a_link_is_told_once_and_never_holds_up_its_first_words() {
     let mut bench = Bench::new(|_, _| {});
     let up = bench.link(1, 0);
