@@ -199,6 +199,7 @@ fn check_pause(ctx: &mut Context<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::EndedBy;
 
     const START: Now = Now { wall_ms: 1_790_000_000_000, mono_ms: 1_000_000 };
 
@@ -217,6 +218,25 @@ mod tests {
         assert!(supervision.wants_renewal(at(policy.trouble_ms), &policy));
         supervision.judge_dial(at(1), DialFailure::PeerDown);
         assert!(!supervision.wants_renewal(at(policy.trouble_ms), &policy), "somebody answered");
+    }
+
+    #[test]
+    fn whoever_answers_shows_that_the_network_carries_us_whatever_became_of_it() {
+        let policy = RepairPolicy::default();
+        let in_trouble = |last: DialFailure| {
+            let mut supervision = Supervision::new(START);
+            for _ in 0..policy.failures {
+                supervision.judge_dial(START, DialFailure::GivenUp);
+            }
+            supervision.judge_dial(START, last);
+            supervision.wants_renewal(at(policy.trouble_ms), &policy)
+        };
+        for ours in [DialFailure::Timeout, DialFailure::GivenUp, DialFailure::NoNetwork, DialFailure::Permanent] {
+            assert!(in_trouble(ours), "{ours:?}");
+        }
+        for answered in [DialFailure::PeerDown, DialFailure::NoRoom, DialFailure::Handshake(EndedBy::Network)] {
+            assert!(!in_trouble(answered), "{answered:?}");
+        }
     }
 
     #[test]

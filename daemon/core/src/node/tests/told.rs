@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::effect::{ChatEffect, LinkEffect};
-use crate::input::{ChatInput, ContactInput, LinkInput};
+use crate::input::{ChatInput, ContactInput, DialEnd, LinkInput, NetworkInput, NoLink};
 use crate::op::{ChatOp, LogOp};
+use crate::view::Obstacle;
 use torchat_protocol::message::{ContactRes, ContactState, SkipReason};
 
 impl Bench {
@@ -64,6 +65,23 @@ fn a_message_is_told_sent_once_in_a_run_and_with_the_commit_that_stores_it() {
     bench.turn([gone(1)]);
     assert!(sent(&bench.accepted(2).ops).is_empty(), "sent again is not told again");
     assert_eq!(sent(&bench.send(None).ops), [(4, 1)]);
+}
+
+#[test]
+fn why_there_is_no_link_is_what_happened_last() {
+    let mut bench = Bench::new(|_, _| {});
+    bench.send(None);
+    let why = |bench: &Bench| match bench.node.obstacle(&bench.peer) {
+        Some(Obstacle::NoConnection { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&bench), None, "nothing was tried");
+    let failed = DialEnd { failure: DialFailure::PeerDown, detail: Some("its words".into()) };
+    bench.turn([Input::Network(NetworkInput::DialFailed { peer: bench.peer, end: failed.clone() })]);
+    assert_eq!(why(&bench), Some(NoLink::Dial(failed)));
+    bench.link(1, 0);
+    bench.turn([gone(1)]);
+    assert_eq!(why(&bench), Some(NoLink::Link(EndedBy::Us.into())));
 }
 
 #[test]
