@@ -11,6 +11,7 @@ mod contact;
 mod events;
 mod legacy;
 mod marks;
+mod numbers;
 mod query;
 mod records;
 mod room;

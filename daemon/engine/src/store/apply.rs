@@ -8,6 +8,7 @@ mod receiving;
 mod sending;
 
 use super::marks::Gap;
+use super::numbers::{LaneNum, PeerNum};
 use super::{LogEdges, Moment, StoreError, Stored};
 use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -45,11 +46,11 @@ impl Default for LogEdges {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// `peer.num`
-    peers: HashMap<PeerId, i64>,
+    peers: HashMap<PeerId, PeerNum>,
     /// Our lane to each peer, by the peer's number, and the lane's number.
-    out: HashMap<i64, (LaneId, i64)>,
+    out: HashMap<PeerNum, (LaneId, LaneNum)>,
     /// How many marks of each peer, by its number, nobody has read.
-    pub(super) marks: HashMap<i64, u64>,
+    pub(super) marks: HashMap<PeerNum, u64>,
 }
 
 /// A transaction that is being made.
@@ -148,7 +149,7 @@ impl Changes<'_> {
     }
 
     /// A peer's number; it gets one if it has none.
-    pub(super) fn peer(&mut self, peer: &PeerId) -> Result<i64, StoreError> {
+    pub(super) fn peer(&mut self, peer: &PeerId) -> Result<PeerNum, StoreError> {
         if let Some(num) = self.known.peers.get(peer) {
             return Ok(*num);
         }
@@ -157,7 +158,7 @@ impl Changes<'_> {
             Some(num) => num,
             None => {
                 self.db.prepare_cached("INSERT INTO peer (peer) VALUES (?1)")?.execute([peer.as_bytes()])?;
-                self.db.last_insert_rowid()
+                PeerNum(self.db.last_insert_rowid())
             }
         };
         self.known.peers.insert(*peer, num);

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::apply::{Changes, number};
 use super::events::NewMessage;
+use super::numbers::{LaneNum, PeerNum};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use torchat_core::account::ROW_BYTES;
 use torchat_protocol::control::api::event::Kind;
@@ -23,7 +24,7 @@ pub(super) struct Gap {
 }
 
 /// How many marks of a peer nobody has read.
-pub(super) fn unread(db: &Connection, peer: i64) -> Result<u64, StoreError> {
+pub(super) fn unread(db: &Connection, peer: PeerNum) -> Result<u64, StoreError> {
     let mut query = db.prepare_cached("SELECT count(*) FROM message WHERE peer = ?1 AND dir = 2 AND state = 0")?;
     Ok(query.query_row([peer], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
@@ -99,7 +100,7 @@ impl Changes<'_> {
 
     /// The mark that ends where this gap begins: its row, whether it is read, what it says. Marks of a store of before have the
     /// digest itself as their id.
-    fn neighbour(&self, peer: i64, lane: i64, gap: &Gap) -> Result<Option<(i64, bool, String)>, StoreError> {
+    fn neighbour(&self, peer: PeerNum, lane: LaneNum, gap: &Gap) -> Result<Option<(i64, bool, String)>, StoreError> {
         let Some(end) = gap.to.checked_sub(gap.count).filter(|end| *end > 0) else { return Ok(None) };
         let mut query = self.db.prepare_cached(
             "SELECT id, state, text FROM message
@@ -112,7 +113,7 @@ impl Changes<'_> {
         Ok(found.optional()?)
     }
 
-    fn unread_marks(&mut self, num: i64) -> Result<u64, StoreError> {
+    fn unread_marks(&mut self, num: PeerNum) -> Result<u64, StoreError> {
         if let Some(known) = self.known.marks.get(&num) {
             return Ok(*known);
         }
@@ -122,7 +123,7 @@ impl Changes<'_> {
     }
 
     /// Marks up to a row are read with what stands there. No event tells it.
-    pub(super) fn read_marks(&mut self, peer: &PeerId, num: i64, upto: i64) -> Result<(), StoreError> {
+    pub(super) fn read_marks(&mut self, peer: &PeerId, num: PeerNum, upto: i64) -> Result<(), StoreError> {
         let unread = self.unread_marks(num)?;
         if unread == 0 {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use super::{Changes, number};
 use crate::store::events::NewMessage;
+use crate::store::numbers::{LaneNum, PeerNum};
 use crate::store::rows::Rows;
 use crate::store::{StoreError, records};
 use rusqlite::{OptionalExtension as _, params};
@@ -23,11 +24,11 @@ static QUEUED: LazyLock<Rows> =
 /// One of them.
 struct Queued<'a> {
     id: i64,
-    num: i64,
+    peer: PeerNum,
     mid: MessageId,
     at_ms: i64,
     until_ms: Option<i64>,
-    lane: i64,
+    lane: LaneNum,
     seq: i64,
     text: &'a str,
 }
@@ -60,7 +61,7 @@ impl Changes<'_> {
             let id = self.last_message;
             rows.push(Queued {
                 id,
-                num,
+                peer: num,
                 mid: *mid,
                 at_ms: *at_ms,
                 until_ms: *until_ms,
@@ -78,7 +79,7 @@ impl Changes<'_> {
         }
         QUEUED.insert(self.db, &rows, |row, queued| {
             row.add(queued.id)?;
-            row.add(queued.num)?;
+            row.add(queued.peer)?;
             row.add(SENT)?;
             row.add(WAITS)?;
             row.add(queued.mid.0)?;

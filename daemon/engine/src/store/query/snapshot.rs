@@ -1,6 +1,7 @@
 //! What the core must know at a start.
 
 use super::messages::{blob, peer_id};
+use crate::store::numbers::PeerNum;
 use crate::store::{StoreError, marks};
 use rusqlite::{Connection, OptionalExtension as _};
 use torchat_core::account::ROW_BYTES;
@@ -25,7 +26,7 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let peer = peer_id(blob(row, 0)?)?;
-        let num: Option<i64> = row.get(20)?;
+        let num: Option<PeerNum> = row.get(20)?;
         let marks = num.map(|num| marks::unread(db, num)).transpose()?.unwrap_or_default();
         peers.push(PeerSnapshot {
             peer,
@@ -70,7 +71,7 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
     Ok(Snapshot { peers, invites, runs, legacy, clock_set_ms })
 }
 
-fn out_lane(db: &Connection, peer: i64) -> Result<Option<OutSnapshot>, StoreError> {
+fn out_lane(db: &Connection, peer: PeerNum) -> Result<Option<OutSnapshot>, StoreError> {
     let mut query = db.prepare_cached("SELECT lane, acked, acked_chain FROM out_lane WHERE peer = ?1")?;
     let found = query
         .query_row([peer], |row| Ok((LaneId(blob(row, 0)?), row.get::<_, i64>(1)?, Chain(blob(row, 2)?))))
@@ -109,7 +110,7 @@ fn out_lane(db: &Connection, peer: i64) -> Result<Option<OutSnapshot>, StoreErro
     Ok(Some(OutSnapshot { lane, acked: acked.unsigned_abs(), acked_chain, pending }))
 }
 
-fn in_lanes(db: &Connection, peer: i64) -> Result<Vec<LaneState>, StoreError> {
+fn in_lanes(db: &Connection, peer: PeerNum) -> Result<Vec<LaneState>, StoreError> {
     let mut query = db.prepare_cached("SELECT lane, hwm, chain FROM in_lane WHERE peer = ?1 ORDER BY moved")?;
     let rows = query.query_map([peer], |row| {
         let hwm: i64 = row.get(1)?;
