@@ -11,6 +11,8 @@ mod config;
 mod news;
 mod pending;
 mod start;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use crate::client_ids::ClientIds;

@@ -30,7 +30,8 @@ pub enum Request {
         /// The message.
         mid: MessageId,
     },
-    /// Waits for the end of a message. [`Answer::Delivered`] or [`Answer::Failed`].
+    /// Waits for the end of a message that is queued. [`Answer::Delivered`] or [`Answer::Failed`];
+    /// [`Refusal::NotPending`] if it is not queued: what became of it, the store tells.
     Wait {
         /// The receiver.
         peer: PeerId,

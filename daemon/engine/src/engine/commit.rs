@@ -176,6 +176,8 @@ impl Engine {
         let mut before = self.node.lock();
         node.keep_account(&mut before);
         *before = node;
+        drop(before);
+        self.release_waiters();
     }
 
     pub(super) async fn probe(&mut self) -> bool {

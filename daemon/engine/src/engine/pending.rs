@@ -72,8 +72,24 @@ impl Engine {
             waiters.retain(|waiter| !waiter.is_closed());
             waiters.push(reply);
         } else {
-            let _ = reply.send(Ok(Answer::Delivered));
+            // What became of it only the store knows.
+            let _ = reply.send(Err(Refusal::NotPending));
         }
+    }
+
+    /// The node was made anew from the store, where messages may have ended without a word: who waits for one of them is
+    /// sent to look there.
+    pub(super) fn release_waiters(&mut self) {
+        let node = self.node.lock();
+        self.waiters.retain(|(peer, mid), waiters| {
+            let waits = node.is_pending(peer, mid);
+            if !waits {
+                for waiter in waiters.drain(..) {
+                    let _ = waiter.send(Err(Refusal::NotPending));
+                }
+            }
+            waits
+        });
     }
 }
 

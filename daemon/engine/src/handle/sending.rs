@@ -165,13 +165,19 @@ impl Handle {
         Accepted { id, mid, state, duplicate: true }
     }
 
-    /// Waits until the peer has a message durably, at most for `timeout`.
+    /// Waits until the peer has a message durably, at most for `timeout`. Of a message that has ended before, the store is
+    /// asked how: what was taken back, or waited too long, between its acceptance and this call was not delivered.
     pub async fn wait_delivered(&self, peer: PeerId, mid: MessageId, timeout: Duration) -> DeliveryWait {
         match tokio::time::timeout(timeout, self.ask(Request::Wait { peer, mid })).await {
+            Ok(Ok(Answer::Delivered)) => DeliveryWait::Delivered,
             Ok(Ok(Answer::Failed { reason })) => DeliveryWait::Failed { reason },
-            Ok(Ok(_)) => DeliveryWait::Delivered,
-            // Nothing else refuses a wait.
-            Ok(Err(_)) => DeliveryWait::NotYet { reason: Reason::Stopping },
+            Ok(Err(Refusal::NotPending)) => {
+                let found = read(self.reader.clone(), move |reader| reader.sent(&peer, mid)).await;
+                // A store that cannot be read says nothing against the message: it must not be sent again.
+                found.ok().flatten().map_or(DeliveryWait::NotYet { reason: Reason::Ending }, ended)
+            }
+            // Nothing else answers or refuses a wait.
+            Ok(Ok(_) | Err(_)) => DeliveryWait::NotYet { reason: Reason::Stopping },
             Err(_) => {
                 let reason = self.node.lock().obstacle(&peer).map(codes::reason);
                 DeliveryWait::NotYet { reason: reason.unwrap_or(Reason::Ending) }
@@ -189,5 +195,15 @@ impl Handle {
             Answer::TakenBack { certain } => Ok(certain),
             _ => Err(Refusal::Stopping),
         }
+    }
+}
+
+/// How a message of ours that waits no more has ended.
+fn ended(state: MessageState) -> DeliveryWait {
+    match state {
+        MessageState::Delivered => DeliveryWait::Delivered,
+        MessageState::Withdrawn => DeliveryWait::Failed { reason: Reason::TakenBack },
+        MessageState::Failed => DeliveryWait::Failed { reason: Reason::Expired { seconds: None } },
+        _ => DeliveryWait::NotYet { reason: Reason::Ending },
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use torchat_core::snapshot::Snapshot;
 use torchat_core::time::Believed;
 use torchat_protocol::control::api::event::Event;
+use torchat_protocol::control::api::record::MessageState;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// An unread message.
@@ -178,6 +179,15 @@ impl Reader {
     /// When SQLite fails.
     pub fn message(&self, id: i64) -> Result<Option<MessageRow>, StoreError> {
         self.with(|db| Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?))
+    }
+
+    /// How far a message of ours to a peer is. Looked for from the newest on, because no index has the ids of what was
+    /// sent: for one that was accepted lately.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn sent(&self, peer: &PeerId, mid: MessageId) -> Result<Option<MessageState>, StoreError> {
+        self.with(|db| messages::sent(db, peer, mid))
     }
 
     /// The message that was accepted under a client's key, if that is not too long ago for a clock that is believed.

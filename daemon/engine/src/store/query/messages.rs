@@ -129,6 +129,9 @@ pub(in crate::store) const AFTER: &str = conversation!("m.id > ?2", "1");
 pub(in crate::store) const BY_CLIENT: &str = "SELECT message FROM client_id WHERE client = ?1 AND at_ms > ?2";
 /// A message by its row.
 pub(in crate::store) const BY_ID: &str = select!("message m", "WHERE m.id = ?1");
+/// A message of ours by its id, the newest first.
+pub(in crate::store) const SENT: &str = "SELECT state FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1)
+     AND dir = 1 AND mid = ?2 ORDER BY id DESC LIMIT 1";
 /// What the full text search finds, newest first.
 pub(in crate::store) const FOUND: &str = select!(
     "search s CROSS JOIN message m ON m.id = s.rowid",
@@ -158,6 +161,16 @@ pub(in crate::store) fn page(
         found.reverse();
     }
     Ok((found, more))
+}
+
+/// How far a message of ours is, see [`Reader::sent`](super::Reader::sent).
+pub(in crate::store) fn sent(
+    db: &Connection,
+    peer: &PeerId,
+    mid: MessageId,
+) -> Result<Option<MessageState>, StoreError> {
+    let mut query = db.prepare_cached(SENT)?;
+    Ok(query.query_row(params![peer.as_bytes(), mid.0], |row| Ok(state_of(1, row.get(0)?))).optional()?)
 }
 
 /// A peer's conversation at a glance.
@@ -212,15 +225,7 @@ fn of_conversation(row: &Row<'_>, peer: PeerId) -> rusqlite::Result<MessageRow> 
             1 => Direction::Out,
             _ => Direction::Mark,
         },
-        state: match (dir, state) {
-            (0, 0) => MessageState::Unread,
-            (0, _) => MessageState::Read,
-            (1, 0) => MessageState::Queued,
-            (1, 1) => MessageState::Delivered,
-            (1, 2 | 4) => MessageState::Withdrawn,
-            (1, _) => MessageState::Failed,
-            _ => MessageState::Lost,
-        },
+        state: state_of(dir, state),
         mid: MessageId(blob(row, 4)?),
         at_ms: row.get(5)?,
         sent_s: row.get(6)?,
@@ -232,6 +237,19 @@ fn of_conversation(row: &Row<'_>, peer: PeerId) -> rusqlite::Result<MessageRow> 
         client: row.get(11)?,
         text: row.get(12)?,
     })
+}
+
+/// What `message.state` says of a message that goes this way, see the schema.
+fn state_of(dir: i64, state: i64) -> MessageState {
+    match (dir, state) {
+        (0, 0) => MessageState::Unread,
+        (0, _) => MessageState::Read,
+        (1, 0) => MessageState::Queued,
+        (1, 1) => MessageState::Delivered,
+        (1, 2 | 4) => MessageState::Withdrawn,
+        (1, _) => MessageState::Failed,
+        _ => MessageState::Lost,
+    }
 }
 
 pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {

@@ -1,0 +1,63 @@
+//! What clients are told when a turn, the store, and their question meet at a bad moment.
+#![allow(clippy::unwrap_used)]
+
+use super::{Engine, EngineConfig, Running, Storage, World};
+use crate::handle::{DeliveryWait, Handle, SendOptions};
+use crate::store::Store;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use torchat_core::handshake::LocalIdentity;
+use torchat_protocol::control::reason::Reason;
+use torchat_protocol::id::PeerId;
+use torchat_transport::clock::Clock;
+use torchat_transport::memory::{SimulatedNetwork, Weather};
+use torchat_transport::randomness::Randomness;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn identity(n: u8) -> LocalIdentity {
+    LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000).unwrap()
+}
+
+/// An engine whose peer is never there, and whose commits take two milliseconds of paused time.
+struct Place {
+    running: Running,
+    store: Arc<Mutex<Store>>,
+    peer: PeerId,
+}
+
+fn place() -> Place {
+    let own = identity(1);
+    let network = SimulatedNetwork::new(1, Weather::default()).attach(own.peer_id());
+    let store = Arc::new(Mutex::new(Store::in_memory().unwrap()));
+    let storage = Storage::Shared(store.clone());
+    let world = World { clock: Clock::simulated(1_800_000_000_000), randomness: Randomness::seeded(1) };
+    let running = Engine::start(EngineConfig::default(), own, storage, network, world).unwrap();
+    Place { running, store, peer: identity(2).peer_id() }
+}
+
+impl Place {
+    fn handle(&self) -> &Handle {
+        &self.running.handle
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_message_that_has_ended_is_told_how() {
+    let place = place();
+    let (handle, peer) = (place.handle(), place.peer);
+    let taken_back = handle.send(peer, "taken back".into()).await.unwrap();
+    let short = SendOptions { client_id: None, expire_ms: Some(60_000) };
+    let expired = handle.send_with(peer, "too late".into(), short).await.unwrap().mid;
+    let waits = handle.send(peer, "waits".into()).await.unwrap();
+    handle.cancel(peer, taken_back).await.unwrap();
+    tokio::time::sleep(2 * MINUTE).await;
+    let failed = |reason| DeliveryWait::Failed { reason };
+    assert_eq!(handle.wait_delivered(peer, taken_back, MINUTE).await, failed(Reason::TakenBack));
+    assert_eq!(handle.wait_delivered(peer, expired, MINUTE).await, failed(Reason::Expired { seconds: None }));
+    assert!(matches!(handle.wait_delivered(peer, waits, MINUTE).await, DeliveryWait::NotYet { .. }));
+    // As a delivery leaves it behind.
+    place.store.lock().connection().execute("UPDATE message SET state = 1 WHERE mid = ?1", [taken_back.0]).unwrap();
+    assert_eq!(handle.wait_delivered(peer, taken_back, MINUTE).await, DeliveryWait::Delivered);
+}
