@@ -16,6 +16,7 @@ mod messages;
 mod outgoing;
 mod page;
 mod subscription;
+mod subscriptions;
 
 pub(crate) use answer::unsupported;
 pub(crate) use connection::run;

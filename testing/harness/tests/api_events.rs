@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
+use torchat_protocol::control::token::{Exchange, Token};
 use torchat_testkit::daemon::Daemon;
 
 /// A valid onion that nobody serves here: the example of rend-spec-v3.
@@ -67,6 +68,45 @@ fn a_subscription_begins_where_it_is_told() {
     while let Ok(line) = api.line_at_once() {
         assert!(!sub(&line), "an ended subscription pushed {line}");
     }
+}
+
+/// Sends requests in one write, so that each is begun before the one before it is answered. Returns their answers.
+fn together<const N: usize>(api: &mut Api, requests: [Value; N]) -> [Result<Value, Value>; N] {
+    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    api.say_bytes(lines.as_bytes()).unwrap();
+    let mut answers: Vec<_> = (0..N).map(|_| api.line().unwrap()).collect();
+    requests.map(|request| {
+        let at = answers.iter().position(|line| line["ref"] == request["ref"]).unwrap();
+        let mut line = answers.remove(at);
+        if line.get("error").is_some() { Err(line["error"]["code"].take()) } else { Ok(line["ok"].take()) }
+    })
+}
+
+#[test]
+fn a_subscription_that_is_being_prepared_counts_as_one_that_runs() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    let subscribe = |sub: &str| json!({"cmd": "SUBSCRIBE", "ref": sub});
+    let unsubscribe = |sub: &str| json!({"cmd": "UNSUBSCRIBE", "ref": format!("end of {sub}"), "sub": sub});
+    let twice = together(&mut api, [subscribe("s"), subscribe("s")]);
+    assert_eq!(twice.iter().filter(|answer| answer.is_ok()).count(), 1, "{twice:?}");
+    assert!(twice.contains(&Err(json!("already-subscribed"))), "{twice:?}");
+    // It is ended before it has begun.
+    let ended = together(&mut api, [subscribe("t"), unsubscribe("t")]);
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+    assert_eq!(api.refused(unsubscribe("t")).unwrap(), "unknown-subscription");
+    api.ok(unsubscribe("s")).unwrap();
+    // What the own user subscribed to ends when its program wants to be less than the own user.
+    let create = json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read"], "peers": [NOBODY]});
+    let token: Token = api.ok(create).unwrap()["token"].as_str().unwrap().parse().unwrap();
+    const NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAR";
+    let hello = json!({"cmd": "HELLO", "ref": "h", "api": 1, "token": token.name(), "nonce": NONCE});
+    let [_, hello] = together(&mut api, [subscribe("all"), hello]);
+    let (hello, address) = (hello.unwrap(), format!("127.0.0.1:{}", pair.a.port().unwrap()));
+    let server_nonce = hello["nonce"].as_str().unwrap();
+    let exchange = Exchange { client_nonce: NONCE, server_nonce, address: &address };
+    api.ok(json!({"cmd": "AUTH", "proof": token.client_proof(&exchange).to_string()})).unwrap();
+    assert_eq!(api.refused(unsubscribe("all")).unwrap(), "unknown-subscription");
 }
 
 #[test]

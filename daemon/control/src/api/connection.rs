@@ -10,7 +10,8 @@ use super::hello::{auth, check_version, hello};
 use super::messages::Enqueued;
 use super::outgoing::Outgoing;
 use super::page::Page;
-use super::subscription::{self, Read, Ready, Subscription};
+use super::subscription::{self, Read, Ready};
+use super::subscriptions::Subscriptions;
 use crate::ControlConfig;
 use crate::access::{Gate, Visitor};
 use crate::objects::{Found, Objects};
@@ -18,7 +19,6 @@ use crate::page_budget::PagePermit;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,6 @@ use torchat_protocol::control::code::Code;
 
 /// Requests of one connection that are in work, or whose answers were not taken.
 pub(crate) const IN_WORK: usize = 16;
-/// Subscriptions of one connection.
-pub(crate) const SUBSCRIPTIONS: usize = 16;
 /// How long the last lines may take when the daemon stops.
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// How often a connection that has no deadline looks whether it has one.
@@ -45,8 +43,9 @@ enum Finished {
     /// The same of a page, which counts until it is taken.
     Page(Page),
     Subscribed {
+        number: u64,
         reference: Option<Ref>,
-        result: Box<Done<Ready>>,
+        prepared: Box<Done<Ready>>,
     },
     Read {
         number: u64,
@@ -71,9 +70,7 @@ pub(crate) async fn run(
         context: Arc::new(context),
         outgoing: Outgoing::new(config.write_time),
         config,
-        subscriptions: VecDeque::new(),
-        subscribing: 0,
-        next_number: 0,
+        subscriptions: Subscriptions::default(),
         work: FuturesUnordered::new(),
         in_work: 0,
         enqueuing: None,
@@ -153,11 +150,7 @@ pub(crate) struct Connection {
     context: Arc<Context>,
     config: Arc<ControlConfig>,
     outgoing: Outgoing,
-    /// The first one is the next to write.
-    subscriptions: VecDeque<Subscription>,
-    /// Those that are being prepared.
-    subscribing: usize,
-    next_number: u64,
+    subscriptions: Subscriptions,
     work: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// Requests among the work, the others read events.
     in_work: usize,
@@ -233,19 +226,11 @@ impl Connection {
     /// `already-subscribed`, `too-many-subscriptions`.
     pub(crate) fn subscribe(&mut self, caller: Caller, wanted: Subscribe) -> Done<()> {
         let reference = caller.reference.clone();
-        if self.subscriptions.iter().any(|one| one.reference == reference) {
-            let message = "another subscription of this connection has the same \"ref\"";
-            return Err(fail(Code::AlreadySubscribed, message));
-        }
-        if self.subscriptions.len() + self.subscribing >= SUBSCRIPTIONS {
-            let error = fail(Code::TooManySubscriptions, format!("{SUBSCRIPTIONS} subscriptions are the limit"));
-            return Err(error.with("limit", SUBSCRIPTIONS));
-        }
-        self.subscribing += 1;
+        let number = self.subscriptions.prepare(reference.clone())?;
         self.in_work += 1;
         self.work.push(Box::pin(async move {
-            let result = subscription::prepare(caller, wanted).await;
-            Finished::Subscribed { reference, result: Box::new(result) }
+            let prepared = Box::new(subscription::prepare(caller, wanted).await);
+            Finished::Subscribed { number, reference, prepared }
         }));
         Ok(())
     }
@@ -255,9 +240,7 @@ impl Connection {
     /// # Errors
     /// `unknown-subscription`.
     pub(crate) fn unsubscribe(&mut self, sub: &Option<Ref>) -> Done<()> {
-        let before = self.subscriptions.len();
-        self.subscriptions.retain(|one| one.reference != *sub);
-        if self.subscriptions.len() < before {
+        if self.subscriptions.end(sub) {
             Ok(())
         } else {
             Err(fail(Code::UnknownSubscription, "this connection has no such subscription"))
@@ -266,7 +249,7 @@ impl Connection {
 
     /// Ends all subscriptions without a word.
     pub(crate) fn end_subscriptions(&mut self) {
-        self.subscriptions.clear();
+        self.subscriptions.end_all();
     }
 
     /// Stops the daemon when the answers are taken. No further request is begun.
@@ -312,24 +295,12 @@ impl Connection {
             self.context.handle.stop();
         }
         let subscriptions = &mut self.subscriptions;
-        self.outgoing.fill(|out| {
-            // In turn, so that a subscription with much to say does not silence the others.
-            for _ in 0..subscriptions.len() {
-                subscriptions.rotate_left(1);
-                if subscriptions.back_mut().is_some_and(|subscription| subscription.take_piece(out)) {
-                    break;
-                }
-            }
-        });
-        if self.subscriptions.is_empty() {
+        self.outgoing.fill(|out| subscriptions.take_piece(out));
+        if subscriptions.is_empty() {
             return;
         }
-        self.subscriptions.retain(|subscription| !subscription.is_over());
-        for subscription in &mut self.subscriptions {
-            if let Some(read) = subscription.next_read() {
-                let number = subscription.number;
-                self.work.push(Box::pin(async move { Finished::Read { number, read: Box::new(read.await) } }));
-            }
+        for (number, read) in subscriptions.next_reads() {
+            self.work.push(Box::pin(async move { Finished::Read { number, read: Box::new(read.await) } }));
         }
         if self.subscriptions.is_empty() {
             self.active_at = Instant::now();
@@ -340,7 +311,7 @@ impl Connection {
     fn end(&mut self) {
         self.ended = true;
         self.context.ending.cancel();
-        self.subscriptions.clear();
+        self.subscriptions.end_all();
     }
 
     /// Something is so wrong that nothing after it may be executed.
@@ -355,9 +326,7 @@ impl Connection {
         self.ended = true;
         self.context.ending.cancel();
         self.context.cut.cancel();
-        for subscription in &mut self.subscriptions {
-            subscription.end(refused(&Refusal::Stopping));
-        }
+        self.subscriptions.end_all_with(&refused(&Refusal::Stopping));
     }
 
     fn finish(&mut self, finished: Finished) {
@@ -367,27 +336,12 @@ impl Connection {
         match finished {
             Finished::Answer(line) => self.answer(line, None),
             Finished::Page((line, held)) => self.answer(line, held),
-            Finished::Subscribed { reference, result } => {
-                self.subscribing -= 1;
-                match *result {
-                    Ok(ready) => {
-                        // The answer first: no event of a subscription comes before it.
-                        let line = answer_line::<Subscribe>(reference.clone(), Ok(ready.answer.clone()));
-                        self.answer(line, None);
-                        if !self.ended {
-                            let number = self.next_number;
-                            self.next_number += 1;
-                            self.subscriptions.push_back(Subscription::new(number, reference, ready));
-                        }
-                    }
-                    Err(error) => self.refuse(reference, error),
-                }
+            Finished::Subscribed { number, reference, prepared } => {
+                // Answers go before events, so none of its events comes before this line.
+                let answer = self.subscriptions.begin(number, *prepared);
+                self.answer(answer_line::<Subscribe>(reference, answer), None);
             }
-            Finished::Read { number, read } => {
-                if let Some(subscription) = self.subscriptions.iter_mut().find(|one| one.number == number) {
-                    subscription.take(*read);
-                }
-            }
+            Finished::Read { number, read } => self.subscriptions.take(number, *read),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Who is at either end: HELLO, AUTH, HOST, WHOAMI.
 
 use super::answer::{Done, fail, unsupported};
-use super::connection::{Connection, IN_WORK, SUBSCRIPTIONS};
+use super::connection::{Connection, IN_WORK};
 use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::PAGE;
+use super::subscriptions::SUBSCRIPTIONS;
 use crate::access::{Access, Identity};
 use crate::carrier::Kind;
 use torchat_protocol::control::api::command::{
