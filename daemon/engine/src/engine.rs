@@ -107,6 +107,8 @@ pub struct Engine {
     /// Decisions of the user that failed with the mail of their turn, to be tried alone.
     again: Vec<(Request, Reply)>,
     writable: bool,
+    /// Why the store is given up, before the next turn.
+    condemned: Option<String>,
     health: Health,
     /// What is too old in the event log is being removed, since the clock was believed last.
     trims: bool,
@@ -149,7 +151,7 @@ impl Engine {
             // that wrote nothing: it did not wait for anything either, and others are to run as well.
             if due.written && self.writable && !stop.is_cancelled() {
                 self.accept_waiting(&mut inputs, &mut room);
-                if !inputs.is_empty() {
+                if !inputs.is_empty() || self.condemned.is_some() {
                     before = due;
                     continue;
                 }
@@ -214,7 +216,7 @@ impl Engine {
                 inputs.push(Input::Link(LinkInput::Up { link, peer, outgoing, binding, epoch }));
             }
             Event::Request { request, reply } => self.take_request(request, reply, inputs),
-            Event::Condemned(why) => self.condemn(why),
+            Event::Condemned(why) => self.condemned = Some(why),
         }
     }
 

@@ -17,7 +17,12 @@ impl Engine {
     /// `before` is what the last turn asks for: it is durable, so it may be seen, and it is settled while the store is at
     /// work. The decision is not: it is made after the last commit succeeded, so a failed commit never takes back
     /// what another one was built on.
-    pub(super) async fn turn(&mut self, inputs: Vec<Input>, before: Due) -> Result<Due, WriterGone> {
+    pub(super) async fn turn(&mut self, inputs: Vec<Input>, mut before: Due) -> Result<Due, WriterGone> {
+        if let Some(why) = self.condemned.take() {
+            // First what is durable: to who asked for it, "nothing was stored" would not be true.
+            self.settle(std::mem::take(&mut before));
+            self.condemn(why).await;
+        }
         let now = self.world.clock.now();
         let mut news = News::of(&inputs);
         let (Turn { mut ops, effects }, believed) = {
@@ -191,13 +196,13 @@ impl Engine {
     }
 
     /// The store was found to be damaged: nothing is written to it any more, what can be read is read.
-    pub(super) fn condemn(&mut self, why: String) {
+    async fn condemn(&mut self, why: String) {
         let why = format!("{why}; nothing is written until torchat.db is restored from a copy");
         tracing::error!("the store is damaged: {why}");
         let error = StoreError::Damaged(why.clone());
         self.health.remark(error.to_string());
-        let jobs = self.writer.jobs();
-        tokio::spawn(async move { drop(jobs.run(move |store| store.condemn(&why)).await) });
+        // A thread that is gone writes nothing either.
+        let _ = self.writer.jobs().run(move |store| store.condemn(&why)).await;
         self.fail(&error, Vec::new(), false, Vec::new());
     }
 }

@@ -154,6 +154,7 @@ impl Engine {
             unwritten_reads: Vec::new(),
             again: Vec::new(),
             writable: true,
+            condemned: None,
             health,
             trims: false,
             network_usable: false,

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Engine, EngineConfig, Running, Storage, World};
-use crate::handle::{DeliveryWait, Handle, SendOptions};
+use crate::handle::{DeliveryWait, Handle, Refusal, SendOptions, Sending, Trouble};
+use crate::mailbox::Event;
 use crate::store::Store;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -27,19 +28,38 @@ struct Place {
     peer: PeerId,
 }
 
-fn place() -> Place {
+fn start(storage: Storage) -> (Running, PeerId) {
     let own = identity(1);
     let network = SimulatedNetwork::new(1, Weather::default()).attach(own.peer_id());
-    let store = Arc::new(Mutex::new(Store::in_memory().unwrap()));
-    let storage = Storage::Shared(store.clone());
     let world = World { clock: Clock::simulated(1_800_000_000_000), randomness: Randomness::seeded(1) };
     let running = Engine::start(EngineConfig::default(), own, storage, network, world).unwrap();
-    Place { running, store, peer: identity(2).peer_id() }
+    (running, identity(2).peer_id())
+}
+
+fn place() -> Place {
+    let store = Arc::new(Mutex::new(Store::in_memory().unwrap()));
+    let (running, peer) = start(Storage::Shared(store.clone()));
+    Place { running, store, peer }
 }
 
 impl Place {
     fn handle(&self) -> &Handle {
         &self.running.handle
+    }
+
+    /// Gives the engine a text, and returns when its commit is under way.
+    async fn being_committed(&self, text: &str) -> Sending {
+        // The turns of the start are over.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let sending = self.handle().begin_send(self.peer, text.into(), SendOptions::default()).await.unwrap();
+        while self.handle().mailbox.capacity() < self.handle().mailbox.max_capacity() {
+            tokio::task::yield_now().await;
+        }
+        sending
+    }
+
+    async fn wait_in_the_mailbox(&self, text: &str) -> Sending {
+        self.handle().begin_send(self.peer, text.into(), SendOptions::default()).await.unwrap()
     }
 }
 
@@ -60,4 +80,32 @@ async fn who_waits_for_a_message_that_has_ended_is_told_how() {
     // As a delivery leaves it behind.
     place.store.lock().connection().execute("UPDATE message SET state = 1 WHERE mid = ?1", [taken_back.0]).unwrap();
     assert_eq!(handle.wait_delivered(peer, taken_back, MINUTE).await, DeliveryWait::Delivered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_durable_before_the_store_was_given_up_is_answered_so() {
+    let place = place();
+    let durable = place.being_committed("durable").await;
+    place.handle().mailbox.send(Event::Condemned("a test says so".into())).await.ok().unwrap();
+    let late = place.wait_in_the_mailbox("late").await;
+    let accepted = durable.accepted().await.unwrap();
+    let refused = late.accepted().await.unwrap_err();
+    assert!(matches!(&refused, Refusal::Storage(not) if not.trouble == Trouble::Damaged), "{refused}");
+    let (messages, _) = place.handle().page(place.peer, crate::handle::Page::Last, 10).await.unwrap();
+    assert_eq!(messages.iter().map(|message| message.id).collect::<Vec<_>>(), [accepted.id]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_store_is_given_up_although_nothing_else_happens() {
+    let place = place();
+    let durable = place.being_committed("durable").await;
+    place.handle().mailbox.send(Event::Condemned("a test says so".into())).await.ok().unwrap();
+    durable.accepted().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(1), async {
+        while place.handle().store.trouble() != Some(Trouble::Damaged) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
 }
