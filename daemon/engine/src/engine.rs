@@ -137,15 +137,9 @@ impl Engine {
         self.note_network(&mut status, &mut inputs);
         // What the last turn asks for, if it is to be settled with the next one.
         let mut before = Due::default();
-        loop {
+        let lost = loop {
             // The first turn runs at once: it dials the peers that the last process left waiting.
-            let due = match self.turn(std::mem::take(&mut inputs), std::mem::take(&mut before)).await {
-                Ok(due) => due,
-                Err(_) => {
-                    tracing::error!("the store's thread is gone: stopping");
-                    break;
-                }
-            };
+            let Ok(due) = self.turn(std::mem::take(&mut inputs), std::mem::take(&mut before)).await else { break true };
             room.clear();
             // While requests wait, the next turn's commit is begun before this one's answers are given. Not after a turn
             // that wrote nothing: it did not wait for anything either, and others are to run as well.
@@ -165,11 +159,11 @@ impl Engine {
             let deadline = self.node.lock().next_deadline().map(|ms| self.world.clock.instant(ms));
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break false,
                 () = std::future::ready(()), if !self.again.is_empty() => {}
                 event = self.events.recv() => match event {
                     Some(event) => self.accept(event, &mut inputs, &mut room),
-                    None => break,
+                    None => break false,
                 },
                 changed = status.changed(), if status_open => match changed {
                     Ok(()) => self.note_network(&mut status, &mut inputs),
@@ -184,10 +178,14 @@ impl Engine {
                 () = at(deadline) => {}
             }
             self.accept_waiting(&mut inputs, &mut room);
-        }
+        };
         let asked = stop.is_cancelled();
         let ended = if self.replace.load(Ordering::Acquire) { Ended::Replace } else { Ended::Stopped };
-        self.farewell().await;
+        // A node that may be ahead of the store makes no last turn. What waits in the mailbox is not answered, which its sender
+        // takes for what it is: not accepted.
+        if !lost {
+            self.farewell().await;
+        }
         if asked { Ok(ended) } else { Err(StoreLost) }
     }
 

@@ -2,7 +2,8 @@
 
 use super::news::News;
 use super::pending::Facts;
-use super::{Due, Engine, upkeep};
+use super::{Due, Engine, StoreLost, upkeep};
+use crate::refusal::not_written;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
 use torchat_core::effect::{Effect, LinkEffect};
 use torchat_core::input::Input;
@@ -11,17 +12,19 @@ use torchat_core::op::{ChatOp, LegacyOp, LogOp, Op};
 use torchat_core::turn::Turn;
 
 impl Engine {
-    /// One turn. Gives back what it asks for once it is durable, to be settled by the caller or with the next turn. The
-    /// error means that there is no store any more.
+    /// One turn. Gives back what it asks for once it is durable, to be settled by the caller or with the next turn.
     ///
     /// `before` is what the last turn asks for: it is durable, so it may be seen, and it is settled while the store is at
     /// work. The decision is not: it is made after the last commit succeeded, so a failed commit never takes back
     /// what another one was built on.
-    pub(super) async fn turn(&mut self, inputs: Vec<Input>, mut before: Due) -> Result<Due, WriterGone> {
+    ///
+    /// # Errors
+    /// [`StoreLost`]: the node in memory may be ahead of what is durable, and must make no other turn.
+    pub(super) async fn turn(&mut self, inputs: Vec<Input>, mut before: Due) -> Result<Due, StoreLost> {
         if let Some(why) = self.condemned.take() {
             // First what is durable: to who asked for it, "nothing was stored" would not be true.
             self.settle(std::mem::take(&mut before));
-            self.condemn(why).await;
+            self.condemn(why).await?;
         }
         let now = self.world.clock.now();
         let mut news = News::of(&inputs);
@@ -88,7 +91,15 @@ impl Engine {
         }
         let written = self.writer.begin(Moment { at_ms: now.wall_ms, believed }, ops, wanted);
         self.settle(before);
-        match written.await? {
+        let Ok(written) = written.await else {
+            tracing::error!("the store's thread is gone: stopping");
+            let error = StoreError::Unsure { trouble: Trouble::Failing, why: WriterGone.to_string() };
+            for pending in std::mem::take(&mut self.pending).into_values() {
+                pending.fail(&error, &mut self.clients);
+            }
+            return Err(StoreLost);
+        };
+        match written {
             Ok(written) => {
                 if reads_too {
                     self.unwritten_reads.clear();
@@ -99,7 +110,7 @@ impl Engine {
                 Ok(Due { effects, outgoing: written.outgoing, facts, written: true })
             }
             Err(error) => {
-                self.fail(&error, reads, only_reads, effects);
+                self.fail(&error, reads, only_reads, effects)?;
                 Ok(Due::default())
             }
         }
@@ -126,7 +137,16 @@ impl Engine {
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.
-    fn fail(&mut self, error: &StoreError, reads: Vec<Op>, only_reads: bool, effects: Vec<Effect>) {
+    ///
+    /// # Errors
+    /// [`StoreLost`] when the store cannot be read either.
+    fn fail(
+        &mut self,
+        error: &StoreError,
+        reads: Vec<Op>,
+        only_reads: bool,
+        effects: Vec<Effect>,
+    ) -> Result<(), StoreLost> {
         if self.writable {
             tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
         }
@@ -152,7 +172,7 @@ impl Engine {
             self.act(others, Vec::new(), Facts::default());
             let mut node = self.node.lock();
             node.resume(self.network_usable, false);
-            return;
+            return Ok(());
         }
         for pending in std::mem::take(&mut self.pending).into_values() {
             // For a decision of the user there is a reserve, which the mail of the same turn could not have.
@@ -166,12 +186,13 @@ impl Engine {
         }
         let snapshot = match self.reader.snapshot() {
             Ok(snapshot) => snapshot,
-            Err(error) => {
-                // Neither written nor read: the node in memory is ahead of the disk, so it must not go on.
-                tracing::error!(%error, "the store cannot be read either: stopping");
-                self.context.stop.cancel();
-                self.events.close();
-                return;
+            Err(unreadable) => {
+                tracing::error!(error = %unreadable, "the store cannot be read either: stopping");
+                for (_, reply) in std::mem::take(&mut self.again) {
+                    // A client that left does not need its answer.
+                    let _ = reply.send(Err(not_written(error)));
+                }
+                return Err(StoreLost);
             }
         };
         let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
@@ -183,6 +204,7 @@ impl Engine {
         *before = node;
         drop(before);
         self.release_waiters();
+        Ok(())
     }
 
     pub(super) async fn probe(&mut self) -> bool {
@@ -196,13 +218,13 @@ impl Engine {
     }
 
     /// The store was found to be damaged: nothing is written to it any more, what can be read is read.
-    async fn condemn(&mut self, why: String) {
+    async fn condemn(&mut self, why: String) -> Result<(), StoreLost> {
         let why = format!("{why}; nothing is written until torchat.db is restored from a copy");
         tracing::error!("the store is damaged: {why}");
         let error = StoreError::Damaged(why.clone());
         self.health.remark(error.to_string());
         // A thread that is gone writes nothing either.
         let _ = self.writer.jobs().run(move |store| store.condemn(&why)).await;
-        self.fail(&error, Vec::new(), false, Vec::new());
+        self.fail(&error, Vec::new(), false, Vec::new())
     }
 }

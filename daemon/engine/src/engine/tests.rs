@@ -1,7 +1,7 @@
 //! What clients are told when a turn, the store, and their question meet at a bad moment.
 #![allow(clippy::unwrap_used)]
 
-use super::{Engine, EngineConfig, Running, Storage, World};
+use super::{Engine, EngineConfig, Running, Storage, StoreLost, World};
 use crate::handle::{DeliveryWait, Handle, Refusal, SendOptions, Sending, Trouble};
 use crate::mailbox::Event;
 use crate::store::Store;
@@ -108,4 +108,39 @@ async fn a_damaged_store_is_given_up_although_nothing_else_happens() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_may_be_ahead_of_its_store_makes_no_turn() {
+    let place = place();
+    let rename = |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        place.store.lock().connection().execute_batch(&sql).unwrap();
+    };
+    place.wait_in_the_mailbox("stored").await.accepted().await.unwrap();
+    let fails = place.being_committed("fails").await;
+    let waits = place.wait_in_the_mailbox("waits").await;
+    // Neither written nor read, and whole again as soon as that is known.
+    rename("message", "gone");
+    let refused = fails.accepted().await.unwrap_err();
+    rename("gone", "message");
+    assert!(matches!(refused, Refusal::Storage(_)), "{refused}");
+    assert_eq!(waits.accepted().await, Err(Refusal::Stopping));
+    assert_eq!(place.running.join.await.unwrap(), Err(StoreLost));
+    let texts = "SELECT group_concat(text) FROM message";
+    let texts: String = place.store.lock().connection().query_row(texts, [], |row| row.get(0)).unwrap();
+    assert_eq!(texts, "stored");
+}
+
+#[tokio::test]
+async fn a_store_whose_thread_is_gone_leaves_open_what_was_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::File { path: dir.path().join("torchat.db"), max_bytes: None };
+    let (running, peer) = start(storage);
+    running.handle.send(peer, "stored".into()).await.unwrap();
+    let gone = running.handle.jobs.run(|_| panic!("a test says so")).await;
+    assert!(gone.is_err());
+    let refused = running.handle.send(peer, "perhaps".into()).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Unsure(_)), "{refused}");
+    assert_eq!(running.join.await.unwrap(), Err(StoreLost));
 }
