@@ -110,6 +110,14 @@ pub struct Recv {
     pub body: Body,
 }
 
+impl Recv {
+    /// What `sent` says of a moment in milliseconds since 1970; 0 before that.
+    #[must_use]
+    pub fn minute(at_ms: i64) -> u64 {
+        u64::try_from(at_ms / 60_000 * 60).unwrap_or(0)
+    }
+}
+
 /// The content of a message, told apart by `k`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "k", try_from = "BodyFields")]
@@ -329,4 +337,14 @@ fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
     let text = Cow::<str>::deserialize(deserializer)?;
     let text: CowStrDeserializer<'_, D::Error> = text.into_deserializer();
     T::deserialize(text).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_that_is_said_is_finer_than_a_minute() {
+        assert_eq!([-60_001, 59_999, 60_000, 1_790_000_039_999].map(Recv::minute), [0, 0, 60, 1_789_999_980]);
+    }
 }

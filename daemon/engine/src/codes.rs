@@ -4,6 +4,7 @@ use torchat_core::effect::Notice;
 use torchat_core::input::{DialEnd, DialFailure, EndedBy, LinkEnd, NoLink, PeerDid};
 use torchat_core::view::{Health, Obstacle, Trouble};
 use torchat_protocol::control::reason;
+use torchat_protocol::message::SkipReason;
 
 /// What the user should know.
 pub(crate) fn notice(notice: &Notice) -> reason::Notice {
@@ -13,6 +14,14 @@ pub(crate) fn notice(notice: &Notice) -> reason::Notice {
         Notice::OldCopyOfPeer(_) => reason::Notice::OldCopyOfPeer,
         Notice::Woke(ms) => reason::Notice::Woke { ms },
         Notice::ClockSet(ms) => reason::Notice::ClockSet { ms },
+    }
+}
+
+/// Why a message that was taken back is not delivered.
+pub(crate) fn taken_back(why: SkipReason) -> reason::Reason {
+    match why {
+        SkipReason::Expired => reason::Reason::Expired { seconds: None },
+        SkipReason::Withdrawn | SkipReason::Lost => reason::Reason::TakenBack,
     }
 }
 

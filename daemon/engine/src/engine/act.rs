@@ -9,9 +9,8 @@ use crate::store::Outgoing;
 use std::sync::atomic::Ordering;
 use torchat_core::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect};
 use torchat_core::input::LinkId;
-use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{Chain, LaneId};
-use torchat_protocol::message::{Body, PeerMessage, Recv, SkipReason};
+use torchat_protocol::message::{Body, PeerMessage, Recv};
 use torchat_transport::{Group, Isolation};
 
 impl Engine {
@@ -56,10 +55,7 @@ impl Engine {
                 }
                 Effect::Notice(notice) => tracing::info!("{}", crate::codes::notice(&notice).sentence()),
                 Effect::Chat(ChatEffect::TakenBack { peer, mids, why }) => {
-                    let reason = match why {
-                        SkipReason::Expired => Reason::Expired { seconds: None },
-                        SkipReason::Withdrawn | SkipReason::Lost => Reason::TakenBack,
-                    };
+                    let reason = crate::codes::taken_back(why);
                     for mid in mids {
                         for waiter in self.waiters.remove(&(peer, mid)).unwrap_or_default() {
                             let _ = waiter.send(Ok(Answer::Failed { reason: reason.clone() }));
@@ -100,8 +96,7 @@ fn recv_messages(lane: LaneId, first: u64, prev: Chain, messages: Vec<Outgoing>)
     (first..).zip(messages).map(move |(seq, message)| {
         let prev = before;
         before = before.next(message.mid);
-        // To the minute: a finer time would be a fingerprint of the sender's clock.
-        let sent = (message.at_ms / 60_000 * 60).unsigned_abs();
-        PeerMessage::Recv(Recv { lane, seq, prev, mid: message.mid, sent, body: Body::Text { text: message.text } })
+        let (mid, sent, body) = (message.mid, Recv::minute(message.at_ms), Body::Text { text: message.text });
+        PeerMessage::Recv(Recv { lane, seq, prev, mid, sent, body })
     })
 }
