@@ -30,9 +30,9 @@ macro_rules! counters {
     };
 }
 
-/// Defines the state and the names of its sections.
+/// Defines the state, its sections in alphabetical order.
 macro_rules! sections {
-    ($($(#[$meta:meta])* $kind:ident $field:ident: $type:ty,)+) => {
+    ($($(#[$meta:meta])* $field:ident: $type:ty,)+) => {
         /// The state. A section that is absent is not for this connection, or this daemon does not have it.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -41,82 +41,56 @@ macro_rules! sections {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub $field: Option<$type>,)+
         }
-
-        /// A section of the state.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Section { $($(#[$meta])* $kind,)+ }
-
-        impl DaemonStatus {
-            /// Leaves only these sections.
-            #[must_use]
-            pub fn only(mut self, sections: &[Section]) -> Self {
-                $(if !sections.contains(&Section::$kind) {
-                    self.$field = None;
-                })+
-                self
-            }
-        }
     };
 }
 
 sections! {
     /// How many contacts there are.
-    Contacts contacts: u64,
+    contacts: u64,
     /// API 1's log.
-    Events events: EventsPart,
+    events: EventsPart,
     /// Messages of old TORchat programs.
-    Legacy legacy: LegacyPart,
+    legacy: LegacyPart,
     /// How many links are up.
-    Links links: u64,
+    links: u64,
     /// What the user should know, oldest first.
-    Notices notices: Vec<NoticePart>,
+    notices: Vec<NoticePart>,
     /// Your onion.
-    Onion onion: Onion,
+    onion: Onion,
     /// What waits to be delivered.
-    Queue queue: QueuePart,
+    queue: QueuePart,
     /// Whether others can reach this daemon.
-    Reachable reachable: ReachablePart,
+    reachable: ReachablePart,
     /// The peers whose messages wait, and why.
-    Reasons reasons: Vec<WaitingPart>,
+    reasons: Vec<WaitingPart>,
     /// How often limits were met and strangers turned away.
-    Refused refused: RefusedPart,
+    refused: RefusedPart,
     /// How many strangers ask to become contacts.
-    Requests requests: u64,
+    requests: u64,
     /// What the kernel refuses to the daemon: begins with `on`, `partly` or `none`.
-    Sandbox sandbox: String,
+    sandbox: String,
     /// How the search's index is.
-    Search search: SearchState,
+    search: SearchState,
     /// What works, what does not, what is being done.
-    Sentence sentence: String,
+    sentence: String,
     /// Whether the store takes writes.
-    Storage storage: StorageState,
+    storage: StorageState,
     /// The way into the Tor network.
-    Tor tor: TorPart,
+    tor: TorPart,
     /// Bytes of text that nobody has read, and what their rows count for.
-    UnreadBytes unread_bytes: u64,
+    unread_bytes: u64,
 }
 
-/// What who may see only some conversations is told: every other section counts all of them.
-const OF_SOME: [Section; 7] = [
-    Section::Notices,
-    Section::Onion,
-    Section::Reachable,
-    Section::Reasons,
-    Section::Sentence,
-    Section::Storage,
-    Section::Tor,
-];
-
 impl DaemonStatus {
-    /// What who may see only some conversations learns: nothing of the others, not even how many they are. The sentence
-    /// is Tor's alone, because the daemon's counts all.
+    /// What who may see only some conversations learns: nothing of the others, not even how many they are. Every section
+    /// that is not named here counts all of them. The sentence is Tor's alone, because the daemon's counts all.
     #[must_use]
     pub fn of_some(self, sees: impl Fn(&Onion) -> bool) -> Self {
-        let mut status = self.only(&OF_SOME);
-        status.notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.as_ref().is_some_and(&sees)));
-        status.reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(&row.peer)));
-        status.sentence = status.tor.as_ref().map(|tor| tor.sentence.clone());
-        status
+        let Self { mut notices, onion, reachable, mut reasons, storage, tor, .. } = self;
+        notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.as_ref().is_some_and(&sees)));
+        reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(&row.peer)));
+        let sentence = tor.as_ref().map(|tor| tor.sentence.clone());
+        Self { notices, onion, reachable, reasons, sentence, storage, tor, ..Self::default() }
     }
 
     /// As a value, for what looks at it by its keys.
@@ -306,9 +280,9 @@ impl RefusedPart {
     }
 }
 
-/// Defines a state with its words.
+/// Defines states, whose words on the wire are their names in small letters with hyphens.
 macro_rules! states {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $kind:ident $word:literal,)+ })+) => {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $kind:ident,)+ })+) => {
         $(
             $(#[$meta])*
             #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,17 +295,6 @@ macro_rules! states {
                 #[cfg_attr(feature = "schema", schemars(skip))]
                 Unknown,
             }
-
-            impl $name {
-                /// Its word, as on the wire.
-                #[must_use]
-                pub fn word(self) -> &'static str {
-                    match self {
-                        $(Self::$kind => $word,)+
-                        Self::Unknown => "unknown",
-                    }
-                }
-            }
         )+
     };
 }
@@ -340,26 +303,26 @@ states! {
     /// Whether the store takes writes.
     StorageState {
         /// It does.
-        Ok "ok",
+        Ok,
         /// The disk or the store's limit is full.
-        Full "full",
+        Full,
         /// Another program holds the file.
-        Locked "locked",
+        Locked,
         /// The file is damaged.
-        Damaged "damaged",
+        Damaged,
         /// The disk reports errors.
-        Failing "failing",
+        Failing,
         /// The file or its disk takes no writes.
-        ReadOnly "read-only",
+        ReadOnly,
     }
     /// How the search's index is.
     SearchState {
         /// It is whole, as far as is known.
-        Ok "ok",
+        Ok,
         /// It was damaged and is made anew.
-        Rebuilding "rebuilding",
+        Rebuilding,
         /// It is damaged and could not be made anew. The next start tries again.
-        Damaged "damaged",
+        Damaged,
     }
 }
 
