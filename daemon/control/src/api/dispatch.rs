@@ -1,7 +1,7 @@
 //! From a request to what its command does: one table, and once for all commands what all of them need.
 //!
 //! Name, right and parameters come from the protocol's tables ([`Call`]); what is done from [`Execute`]. Whether a command leaves
-//! lines in the audit follows from its right. So a new command is a row there and an implementation in the file of its family
+//! lines in the audit follows from its right: it leaves one when it begins and one when it ends, or one when it is refused. So a new command is a row there and an implementation in the file of its family
 //! here, and nothing else in the daemon.
 
 use super::Consumers;
@@ -162,7 +162,7 @@ fn begin<C: Execute>(envelope: &Envelope<'_>, access: Arc<Access>, connection: &
             };
             carry_out(work.boxed(), lost, connection);
         }
-        // What is read leaves no line.
+        // No command with one of these courses is audited: the second line of one that was would say `unseen`.
         (Course::Page(work), _) => connection.page(reference, work),
         (Course::Taken, _) => {}
     }
