@@ -68,7 +68,7 @@ fn the_contract_byte_for_byte() {
         (&format!(r#"{{"cmd":"SEND","id":"{OTHER}","msg":"hi","portno":80}}"#), format!(r#"{{"cmd":"END","id":"{own}","msg":"","portno":80}}"#)),
         (&format!(r#"{{"cmd":"SEND","id":"{own}","msg":"hi","portno":80}}"#), format!(r#"{{"cmd":"ERR","code":"to-self","id":"{own}","msg":"this is your own onion: a message needs another peer","portno":80}}"#)),
         (r#"{"cmd":"SEND","id":"abc","msg":"hi"}"#, r#"{"cmd":"ERR","code":"bad-onion","id":"abc","msg":"an onion id has 56 characters (with or without .onion)","portno":0}"#.to_owned()),
-        (r#"{"cmd":"RECV","id":"x"}"#, r#"{"cmd":"ERR","code":"not-a-command","id":"x","msg":"RECV is for peers, which have a door of their own","portno":0}"#.to_owned()),
+        (r#"{"cmd":"RECV","id":"x"}"#, r#"{"cmd":"ERR","code":"not-a-command","id":"x","msg":"RECV is for peers, which come over Tor: local programs use SEND","portno":0}"#.to_owned()),
     ];
     for (request, reply) in &cases {
         assert_eq!(place.say(request.as_bytes()), format!("{reply}\n"), "{request}");

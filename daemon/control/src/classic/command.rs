@@ -205,7 +205,7 @@ fn hidden(msg: &str) -> Result<bool, Rejected> {
 
 fn unknown(cmd: &str) -> Rejected {
     match cmd {
-        "RECV" => Rejected::new(Code::NotACommand, "RECV is for peers, which have a door of their own"),
+        "RECV" => Rejected::new(Code::NotACommand, "RECV is for peers, which come over Tor: local programs use SEND"),
         "END" | "ERR" => Rejected::new(Code::NotACommand, format!("{cmd} is a reply, not a command")),
         other => {
             // The name goes back only as far as a name can be long.
