@@ -6,14 +6,12 @@
 mod audit;
 mod gate;
 mod guard;
-mod tokens;
 
 pub(crate) use audit::{Audited, is_audited};
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Gate, Known};
 pub(crate) use guard::Guarded;
-pub(crate) use tokens::token_command;
 
-use gate::{Known, ProofSlot};
+use gate::ProofSlot;
 use guard::Guard;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -203,7 +201,7 @@ impl Visitor {
         Guarded::new(stream, self.guard.clone())
     }
 
-    /// For TOKEN: see [`token_command`].
+    /// For TOKEN.
     pub(crate) fn gate(&self) -> Gate {
         self.gate.clone()
     }
@@ -238,7 +236,7 @@ impl Visitor {
         if self.watch.is_none() {
             self.watch();
         }
-        let server_nonce = token::nonce(&self.gate.nonce::<{ token::SERVER_NONCE }>());
+        let server_nonce = token::nonce(&self.gate.random::<{ token::SERVER_NONCE }>());
         let (known, verifier) = self.gate.find(token);
         self.state = State::Proving {
             name: token.to_owned(),

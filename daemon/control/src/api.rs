@@ -17,6 +17,7 @@ mod outgoing;
 mod page;
 mod subscription;
 mod subscriptions;
+mod tokens;
 
 pub(crate) use answer::unsupported;
 pub(crate) use connection::run;

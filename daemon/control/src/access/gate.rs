@@ -127,8 +127,8 @@ impl Gate {
         self.0.handle.wall_ms()
     }
 
-    /// A nonce that was never used.
-    pub(crate) fn nonce<const N: usize>(&self) -> [u8; N] {
+    /// Random bytes, for nonces and secrets.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         self.0.randomness.bytes()
     }
 
@@ -138,9 +138,9 @@ impl Gate {
         self.tokens().values().any(|known| known.is_good(now))
     }
 
-    /// A place for a connection that must prove what it is. When all are taken a random one is cut for it, as at the door
-    /// for peers: to refuse the new one was rejected, because a program that keeps all places taken would lock everybody else
-    /// out. `None`: there are no places at all.
+    /// A place for a connection that must prove what it is. When all are taken a random one is cut for it, as the acceptor
+    /// does with streams of peers. To refuse the new one was rejected: a program that keeps all places taken would lock
+    /// everybody else out. `None`: there are no places at all.
     pub(crate) fn slot(&self, guard: Arc<Guard>) -> Option<ProofSlot> {
         let (unlucky, number) = {
             let mut unproven = self.0.unproven.lock();
@@ -182,6 +182,12 @@ impl Gate {
         self.0.tokens.lock()
     }
 
+    /// Makes a token known that is durable. From now on it can be proven.
+    pub(crate) fn insert(&self, row: TokenRow) {
+        let (name, known) = known(row);
+        self.tokens().insert(name, known);
+    }
+
     pub(crate) fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, Seldom>> {
         self.0.refusals.lock()
     }
@@ -215,7 +221,7 @@ impl Gate {
 }
 
 /// A row of the store, as the connections see it.
-pub(crate) fn known(row: TokenRow) -> (String, Arc<Known>) {
+fn known(row: TokenRow) -> (String, Arc<Known>) {
     let peers = row.peers.map(|peers| Arc::new(peers.into_iter().collect()));
     let known = Known {
         access: Arc::new(Access::token(&row.name, row.rights, peers)),

@@ -1,5 +1,4 @@
 #![allow(clippy::unwrap_used)]
-use super::gate::known;
 use super::*;
 use futures::future::BoxFuture;
 use tokio::io::AsyncReadExt as _;
@@ -57,7 +56,7 @@ impl Place {
     /// Makes a token known as a start with it in the store does.
     fn knows(&self, token: &Token, rights: &[Right], expires_ms: Option<i64>) {
         let verifier = token.verifier();
-        let (name, known) = known(TokenRow {
+        self.gate.insert(TokenRow {
             name: token.name().to_owned(),
             rights: rights.to_vec(),
             peers: None,
@@ -66,7 +65,6 @@ impl Place {
             created_ms: START_MS,
             expires_ms,
         });
-        self.gate.tokens().insert(name, known);
     }
 
     fn stranger(&self) -> Visitor {

@@ -1,16 +1,15 @@
-//! The daemon itself: how it is, who may use it, its end.
+//! The daemon itself: how it is, how much it logs, its end.
 
 use super::answer::{Done, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
-use crate::access::{Access, token_command};
+use crate::access::Access;
 use std::time::Duration;
 use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::command::{
-    Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, TokenAnswer, Tokens,
+    Check, CheckAnswer, Exit, LogLevel, Nothing, Status, StatusAnswer, Tokens,
 };
 use torchat_protocol::control::code::Code;
-use torchat_transport::randomness::Randomness;
 
 /// How long EVENTS and STATUS wait at most, in seconds.
 pub(crate) const NEWS_WAIT_MAX_S: u32 = 300;
@@ -68,13 +67,6 @@ impl Execute for Check {
             let reached = checked.failure.is_none();
             Ok(CheckAnswer { reached, ms: checked.took_ms, reason: checked.failure, age_s: checked.ago_ms / 1000 })
         })
-    }
-}
-
-impl Execute for Tokens {
-    fn execute(self, caller: Caller, connection: &mut Connection) -> Course<TokenAnswer> {
-        let gate = connection.gate();
-        Course::later(async move { token_command(&gate, &caller.access, &self, &Randomness::system()).await })
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a client sends: HELLO and AUTH, commands, and what cannot be read.
 
+use super::Connection;
 use crate::api::answer::{answer_line, fail};
 use crate::api::dispatch::dispatch;
 use crate::api::hello::{auth, check_version, hello};
-use super::Connection;
 use crate::objects::{Found, Objects};
 use std::ops::ControlFlow;
 use tokio::io::AsyncRead;

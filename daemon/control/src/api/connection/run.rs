@@ -1,11 +1,11 @@
 //! How a connection goes on: what it waits for, what it writes, and when it ends.
 
-use crate::api::answer::{answer_line, refused};
-use crate::api::dispatch::Context;
-use crate::api::messages::Enqueued;
 use super::{Connection, Finished};
 use crate::ControlConfig;
 use crate::access::Visitor;
+use crate::api::answer::{answer_line, refused};
+use crate::api::dispatch::Context;
+use crate::api::messages::Enqueued;
 use crate::objects::{Found, Objects};
 use futures::{FutureExt as _, StreamExt as _};
 use std::sync::Arc;

@@ -1,15 +1,16 @@
 //! TOKEN: makes, lists and revokes.
 
-use super::Access;
-use super::gate::{Gate, Known, known};
+use super::answer::{Done, fail, refused};
+use super::connection::Connection;
+use super::dispatch::{Caller, Course, Execute};
+use crate::access::{Access, Gate, Known};
 use std::collections::BTreeSet;
-use torchat_engine::handle::{Refusal, TokenRow};
+use torchat_engine::handle::{TokenRow, time};
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
-use torchat_protocol::control::api::{ApiError, Onion, Right, record};
+use torchat_protocol::control::api::{Onion, Right, record};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token;
 use torchat_protocol::id::PeerId;
-use torchat_transport::randomness::Randomness;
 use zeroize::Zeroizing;
 
 /// Tokens that the daemon keeps.
@@ -20,25 +21,23 @@ const PEERS: usize = 1000;
 const DAYS: u32 = 3650;
 const DAY_MS: i64 = 86_400_000;
 
-/// Executes TOKEN, which needs the right `admin`. A new token's secret is in the answer and nowhere else; a revoked
-/// one's connections end before this returns.
+impl Execute for Tokens {
+    fn execute(self, caller: Caller, connection: &mut Connection) -> Course<TokenAnswer> {
+        let gate = connection.gate();
+        Course::later(async move { tokens(&gate, &caller.access, &self).await })
+    }
+}
+
+/// A new token's secret is in the answer and nowhere else; a revoked one's connections end before this returns.
 ///
 /// # Errors
 /// `bad-request`, `not-allowed`, `token-exists`, `too-many-tokens`, `unknown-token`, and those of the store.
-pub(crate) async fn token_command(
-    gate: &Gate,
-    access: &Access,
-    request: &Tokens,
-    randomness: &Randomness,
-) -> Result<TokenAnswer, ApiError> {
-    if !access.allows(Some(Right::Admin)) {
-        return Err(ApiError::new(Code::NotAllowed, "TOKEN needs the right admin"));
-    }
-    let needs_name = || ApiError::new(Code::BadRequest, "\"name\" is missing");
+async fn tokens(gate: &Gate, access: &Access, request: &Tokens) -> Done<TokenAnswer> {
+    let needs_name = || fail(Code::BadRequest, "\"name\" is missing");
     let token = match request.action {
         TokenAction::List => None,
         TokenAction::Create => {
-            Some(create(gate, access, request.name.as_deref().ok_or_else(needs_name)?, request, randomness).await?)
+            Some(create(gate, access, request.name.as_deref().ok_or_else(needs_name)?, request).await?)
         }
         TokenAction::Revoke => {
             revoke(gate, request.name.as_deref().ok_or_else(needs_name)?).await?;
@@ -49,15 +48,9 @@ pub(crate) async fn token_command(
     Ok(TokenAnswer { token, tokens })
 }
 
-async fn create(
-    gate: &Gate,
-    access: &Access,
-    name: &str,
-    request: &Tokens,
-    randomness: &Randomness,
-) -> Result<String, ApiError> {
-    let bad = |message: String| ApiError::new(Code::BadRequest, message);
-    let secret = Zeroizing::new(randomness.bytes());
+async fn create(gate: &Gate, access: &Access, name: &str, request: &Tokens) -> Done<String> {
+    let bad = |message: String| fail(Code::BadRequest, message);
+    let secret = Zeroizing::new(gate.random());
     let token = token::Token::new(name, *secret).map_err(|error| bad(error.to_string()))?;
     let (rights, peers) = scope(access, request)?;
     let created_ms = gate.wall_ms();
@@ -83,59 +76,49 @@ async fn create(
     };
     if exists {
         // Not replaced: a program would lose its access without a word, and an old token must end by a decision.
-        return Err(ApiError::new(Code::TokenExists, format!("there is a token {name} already: revoke it first")));
+        return Err(fail(Code::TokenExists, format!("there is a token {name} already: revoke it first")));
     }
     if count >= TOKENS {
-        let error = ApiError::new(Code::TooManyTokens, format!("there are {count} tokens, at most {TOKENS} are kept"));
+        let error = fail(Code::TooManyTokens, format!("there are {count} tokens, at most {TOKENS} are kept"));
         return Err(error.with("limit", TOKENS));
     }
     gate.handle().put_token(row.clone()).await.map_err(|refusal| refused(&refusal))?;
-    let (name, known) = known(row);
-    gate.tokens().insert(name, known);
+    gate.insert(row);
     Ok(token.to_text().to_string())
 }
 
 /// What a new token is good for, checked.
-fn scope(access: &Access, request: &Tokens) -> Result<(BTreeSet<Right>, Option<BTreeSet<PeerId>>), ApiError> {
+fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTreeSet<PeerId>>)> {
     let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
     if rights.is_empty() {
-        return Err(ApiError::new(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
+        return Err(fail(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
     }
     if rights.iter().any(|right| !access.allows(Some(*right))) {
-        return Err(ApiError::new(Code::NotAllowed, "a token can have no right that its maker has not"));
+        return Err(fail(Code::NotAllowed, "a token can have no right that its maker has not"));
     }
     let peers: Option<BTreeSet<PeerId>> =
         request.peers.as_ref().map(|peers| peers.iter().map(|Onion(peer)| *peer).collect());
     match &peers {
         None if access.peers.is_some() => {
-            return Err(ApiError::new(
-                Code::NotAllowed,
-                "a token can be good for no conversation that its maker's is not",
-            ));
+            return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
         }
         None => {}
         Some(peers) if peers.is_empty() || peers.len() > PEERS => {
-            return Err(ApiError::new(
-                Code::BadRequest,
-                format!("\"peers\" has 1 to {PEERS} onions, or is absent for all"),
-            ));
+            return Err(fail(Code::BadRequest, format!("\"peers\" has 1 to {PEERS} onions, or is absent for all")));
         }
         Some(_) if rights.contains(&Right::Contacts) || rights.contains(&Right::Admin) => {
             // Both decide about everybody: "only these peers" would be a promise that nobody keeps.
-            return Err(ApiError::new(Code::BadRequest, "\"peers\" does not go with the rights contacts and admin"));
+            return Err(fail(Code::BadRequest, "\"peers\" does not go with the rights contacts and admin"));
         }
         Some(peers) if peers.iter().any(|peer| !access.sees(peer)) => {
-            return Err(ApiError::new(
-                Code::NotAllowed,
-                "a token can be good for no conversation that its maker's is not",
-            ));
+            return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
         }
         Some(_) => {}
     }
     Ok((rights, peers))
 }
 
-async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
+async fn revoke(gate: &Gate, name: &str) -> Done<()> {
     let _changing = gate.changing().await;
     // First in memory: whatever the disk does, from here on nobody uses it any more.
     let known = gate.tokens().remove(name);
@@ -144,7 +127,7 @@ async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
     }
     match gate.handle().drop_token(name).await {
         Ok(stored) if stored || known.is_some() => Ok(()),
-        Ok(_) => Err(ApiError::new(Code::UnknownToken, "there is no token of this name")),
+        Ok(_) => Err(fail(Code::UnknownToken, "there is no token of this name")),
         Err(refusal) => {
             let mut error = refused(&refusal);
             error.message = format!("it is of no use until the daemon ends, but then it comes back: {}", error.message);
@@ -154,10 +137,6 @@ async fn revoke(gate: &Gate, name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn refused(refusal: &Refusal) -> ApiError {
-    ApiError { params: refusal.params(), ..ApiError::new(refusal.code(), refusal.to_string()) }
-}
-
 fn shown(name: &str, known: &Known) -> record::Token {
     record::Token {
         name: name.to_owned(),
@@ -165,14 +144,5 @@ fn shown(name: &str, known: &Known) -> record::Token {
         peers: known.access.peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect()),
         created_at: time(known.created_ms),
         expires_at: known.expires_ms.map(time),
-    }
-}
-
-/// RFC 3339, UTC, milliseconds.
-fn time(at_ms: i64) -> record::Time {
-    match jiff::Timestamp::from_millisecond(at_ms) {
-        Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
-        // Outside the years that have a name; only a broken clock gets here.
-        Err(_) => "1970-01-01T00:00:00.000Z".to_owned(),
     }
 }
