@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// Print the conversations, the one with the newest message first
     Conversations,
     /// Print what works, what does not, and what is being done
-    Status,
+    Status(Depth),
     /// Print events as they come: messages, deliveries, links, requests
     Tail(Tail),
     /// Tokens, for programs of other users or with fewer rights
@@ -105,7 +105,15 @@ pub(crate) enum Command {
         shell: Shell,
     },
     /// Look at the whole chain, from the socket to Tor, and say what is wrong and what to do
-    Doctor,
+    Doctor(Depth),
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Depth {
+    /// Print Tor's own words about what is wrong too
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 /// What to send, and to which peer.

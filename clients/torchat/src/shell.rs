@@ -102,7 +102,7 @@ impl Shell<'_> {
             Command::Peers => read::peers(self),
             Command::Contacts(arguments) => contacts::run(self, arguments.action),
             Command::Conversations => read::conversations(self),
-            Command::Status => admin::status(self),
+            Command::Status(depth) => admin::status(self, depth.verbose),
             Command::Tail(arguments) => tail::run(self, &arguments),
             Command::Token(action) => admin::token(self, action),
             Command::Export(arguments) => read::export(self, &arguments),
@@ -110,7 +110,7 @@ impl Shell<'_> {
             Command::Pipe(arguments) => pipe::run(self, &arguments),
             Command::Exit => admin::exit(self),
             Command::Completions { shell } => admin::completions(self, shell),
-            Command::Doctor => doctor::run(self),
+            Command::Doctor(depth) => doctor::run(self, depth.verbose),
         }
     }
 

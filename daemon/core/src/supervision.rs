@@ -1,6 +1,7 @@
 //! Whether our own way into the network works, whether others reach us, and what is done when not.
 //!
-//! Only what was tried counts: a link, a failed dial, a dial of our own service. Tor's own words are shown, but they are
+//! Only what was tried counts: a link, a failed dial, a dial of our own service, and a circuit that the transport tried to
+//! build when it had heard nothing for a while (without it a daemon whom nobody dials would not notice a dead network). Tor's own words are shown, but they are
 //! no evidence: arti's service calls itself unreachable while it is reached, and running while it is not.
 
 use crate::effect::{Effect, NetworkEffect};
@@ -25,6 +26,8 @@ pub(crate) struct Supervision {
     /// No dial has got through since.
     trouble: Option<u64>,
     failures: u32,
+    /// The transport's own look says that the network carries nothing.
+    dead: bool,
     renewals: u32,
     renewed: Option<u64>,
     /// A dial has failed since: without that, another renewal would be made for nothing.
@@ -60,6 +63,7 @@ impl Supervision {
     fn works(&mut self) {
         self.trouble = None;
         self.failures = 0;
+        self.dead = false;
         self.renewals = 0;
     }
 
@@ -72,11 +76,12 @@ impl Supervision {
     fn wants_renewal(&self, now: Now, policy: &RepairPolicy) -> bool {
         let Some(since) = self.trouble else { return false };
         let fresh_from_sleep = self.woke.is_some_and(|at| now.mono_ms.saturating_sub(at) < AFTER_SLEEP_MS);
-        let long = self.failures >= policy.failures && now.mono_ms.saturating_sub(since) >= policy.trouble_ms;
+        let tried = self.dead || self.failures >= policy.failures;
+        let long = tried && now.mono_ms.saturating_sub(since) >= policy.trouble_ms;
         let doubled = policy.renew_ms.saturating_mul(1 << self.renewals.saturating_sub(QUICK_RENEWALS).min(10));
         let pause = doubled.min(policy.renew_cap_ms);
         (long || fresh_from_sleep)
-            && self.failed_since
+            && (self.failed_since || self.dead)
             && self.renewed.is_none_or(|at| now.mono_ms.saturating_sub(at) >= pause)
     }
 
@@ -120,6 +125,16 @@ impl Supervision {
             // Somebody at the other end of the network said so.
             DialFailure::PeerDown | DialFailure::Handshake(_) | DialFailure::NoRoom => self.works(),
             DialFailure::Permanent => {}
+        }
+    }
+
+    /// The transport's own look at the network. That it carries us says nothing of dials that time out.
+    pub(crate) fn note_carries(&mut self, now: Now, carries: bool) {
+        self.dead = !carries;
+        if !carries {
+            self.trouble.get_or_insert(now.mono_ms);
+        } else if self.failures == 0 {
+            self.works();
         }
     }
 
@@ -180,7 +195,7 @@ impl Supervision {
     /// The state of our way into the network, at the given time of the monotonic clock.
     pub(crate) fn health(&self, policy: &RepairPolicy, mono_ms: u64) -> Health {
         let ago = |at: u64| mono_ms.saturating_sub(at);
-        let long = |at: &u64| self.failures >= policy.failures || ago(*at) > 60_000;
+        let long = |at: &u64| self.dead || self.failures >= policy.failures || ago(*at) > 60_000;
         Health {
             reached_ms_ago: self.check.reached.map(ago),
             unreachable_for_ms: self.check.failing.map(ago).zip(self.check.end.clone()),
@@ -237,6 +252,26 @@ mod tests {
         for answered in [DialFailure::PeerDown, DialFailure::NoRoom, DialFailure::Handshake(EndedBy::Network)] {
             assert!(!in_trouble(answered), "{answered:?}");
         }
+    }
+
+    #[test]
+    fn a_network_that_carries_nothing_is_trouble_though_nobody_is_dialled() {
+        let policy = RepairPolicy::default();
+        let mut supervision = Supervision::new(START);
+        supervision.note_carries(START, false);
+        assert_eq!(supervision.health(&policy, at(5_000).mono_ms).trouble_for_ms, Some(5_000), "told at once");
+        assert!(!supervision.wants_renewal(at(policy.trouble_ms - 1), &policy), "it may come back by itself");
+        assert!(supervision.wants_renewal(at(policy.trouble_ms), &policy));
+        supervision.note_carries(at(policy.trouble_ms), true);
+        assert!(!supervision.wants_renewal(at(policy.trouble_ms), &policy));
+        assert_eq!(supervision.health(&policy, at(policy.trouble_ms).mono_ms).trouble_for_ms, None);
+        // Dials that time out are another matter: the first relay may answer, and nothing behind it.
+        for _ in 0..policy.failures {
+            supervision.judge_dial(START, DialFailure::Timeout);
+        }
+        supervision.note_carries(START, false);
+        supervision.note_carries(at(1), true);
+        assert!(supervision.wants_renewal(at(policy.trouble_ms), &policy));
     }
 
     #[test]

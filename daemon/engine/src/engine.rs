@@ -113,6 +113,7 @@ pub struct Engine {
     /// What is too old in the event log is being removed, since the clock was believed last.
     trims: bool,
     network_usable: bool,
+    network_works: bool,
     /// Ends the dials that run. Replaced by another when they were dropped.
     dials: CancellationToken,
     stop: CancellationToken,
@@ -222,16 +223,19 @@ impl Engine {
         let now = status.borrow_and_update().clone();
         self.status_version.send_modify(|version| *version += 1);
         if now.usable != self.network_usable {
-            self.network_usable = now.usable;
             inputs.push(Input::Network(NetworkInput::State { usable: now.usable }));
-            self.tell_network(&now);
         }
+        if now.works() != self.network_works {
+            self.tell_network(&now);
+            inputs.push(Input::Network(NetworkInput::Carries { carries: now.works() || !now.usable }));
+        }
+        (self.network_usable, self.network_works) = (now.usable, now.works());
     }
 
     /// Says in the event log how the way into the network is. While the store takes no writes, only the last word counts.
     fn tell_network(&mut self, status: &NetworkStatus) {
         self.untold.clear();
-        self.untold.push(Op::Log(LogOp::Network { usable: status.usable, sentence: status.sentence.clone() }));
+        self.untold.push(Op::Log(LogOp::Network { usable: status.works(), sentence: status.sentence.clone() }));
     }
 
     /// The clean end: last words to every link, what clients asked for is written, the log is folded into the file.

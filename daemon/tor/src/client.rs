@@ -12,9 +12,9 @@
 use crate::last::LastCircuits;
 use crate::report::report;
 use crate::status::Status;
-use crate::trouble;
+use crate::trouble::{self, Cause};
 use crate::{Client, TorConfig, config};
-use arti_client::TorClient;
+use arti_client::{ErrorKind, HasKind, TorClient};
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::OsString;
 use std::io;
@@ -157,18 +157,25 @@ async fn usable(client: &Client, why: &mut String) {
     loop {
         match probe(client).await {
             Ok(()) => return,
-            Err(reason) => *why = reason,
+            Err((_, cause)) => *why = cause.whole(),
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn probe(client: &Client) -> Result<(), String> {
-    client.bootstrap().await.map_err(|error| report(&error))?;
-    let pool = client.hs_circ_pool().map_err(|error| report(&error))?;
-    let directory = client.dirmgr().map_err(|error| report(&error))?;
-    let directory = directory.timely_netdir().map_err(|error| report(&error))?;
-    pool.get_or_launch_client_rend(&directory).await.map(drop).map_err(|error| report(&error))
+/// Gets a circuit as a dial needs it. It may be one that was ready.
+///
+/// # Errors
+/// What kept it from that.
+pub(crate) async fn probe(client: &Client) -> Result<(), (ErrorKind, Cause)> {
+    fn why<E: HasKind + std::error::Error + 'static>(client: &Client, error: &E) -> (ErrorKind, Cause) {
+        (error.kind(), Cause::of(error, &client.bootstrap_status()))
+    }
+    client.bootstrap().await.map_err(|error| why(client, &error))?;
+    let pool = client.hs_circ_pool().map_err(|error| why(client, &error))?;
+    let directory = client.dirmgr().map_err(|error| why(client, &error))?;
+    let directory = directory.timely_netdir().map_err(|error| why(client, &error))?;
+    pool.get_or_launch_client_rend(&directory).await.map(drop).map_err(|error| why(client, &error))
 }
 
 /// A copy of Tor's state, which is removed when it is dropped.

@@ -4,7 +4,7 @@ use crate::client::DialClients;
 use crate::report::report;
 use crate::status::Status;
 use crate::stream::TorStream;
-use crate::trouble;
+use crate::trouble::Cause;
 use arti_client::config::BoolOrAuto;
 use arti_client::{ErrorKind, HasKind as _, IntoTorAddr as _, StreamPrefs};
 use futures::FutureExt as _;
@@ -62,9 +62,9 @@ impl Arti {
                 tracing::debug!("a dial failed ({kind:?}): {text}");
                 let text = match verdict(kind) {
                     Verdict::NoWayIn => {
-                        let why = trouble::of_dial(kind, text, &dial_client.client.bootstrap_status());
-                        tell(Some(why.clone()));
-                        why
+                        let cause = Cause::of(&error, &dial_client.client.bootstrap_status());
+                        tell(Some(cause.clone()));
+                        cause.whole()
                     }
                     Verdict::PeerDown => {
                         tell(None);
@@ -101,7 +101,7 @@ impl Transport for Arti {
 
 /// What an error says, of the peer and of our own network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     /// The network works and the peer does not answer in it.
     PeerDown,
     /// We did not get into the network.
@@ -116,7 +116,7 @@ enum Verdict {
 
 /// As measured: arti calls a dead cached circuit "bad API usage", and a service that died a moment ago "connection
 /// failed" first and "not found" later.
-fn verdict(kind: ErrorKind) -> Verdict {
+pub(crate) fn verdict(kind: ErrorKind) -> Verdict {
     match kind {
         ErrorKind::OnionServiceNotFound
         | ErrorKind::OnionServiceNotRunning

@@ -12,6 +12,7 @@ mod damage;
 mod dial;
 mod last;
 mod life;
+mod pulse;
 mod report;
 mod service;
 mod status;
@@ -31,7 +32,7 @@ use zeroize::Zeroizing;
 /// Where arti keeps its state, and what the user wants of it.
 #[derive(Debug, Clone)]
 pub struct TorConfig {
-    /// Guards and the service's introduction points: kept.
+    /// Guards and vanguards: kept.
     pub state_dir: PathBuf,
     /// The directory's documents: may be deleted.
     pub cache_dir: PathBuf,
@@ -89,6 +90,7 @@ pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, Star
         status: status.clone(),
     };
     tokio::spawn(life.live());
+    tokio::spawn(pulse::watch(clients.clone(), status.clone()));
     Ok(Network { transport: Arc::new(dial::Arti::new(clients, port, status)), incoming, callers })
 }
 

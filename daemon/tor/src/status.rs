@@ -2,18 +2,17 @@
 
 use crate::Client;
 use crate::report::{report, tidy};
-use crate::trouble;
+use crate::trouble::{self, Cause};
 use arti_client::status::{BootstrapEvents, BootstrapStatus};
 use arti_client::{ErrorKind, HasKind as _};
 use futures::StreamExt as _;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tor_hsservice::RunningOnionService;
 use tor_hsservice::status::State;
-use torchat_transport::{NetworkNotice, NetworkStatus};
+use torchat_transport::{NetworkDown, NetworkNotice, NetworkStatus};
 
 /// First pause after the start failed; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -27,8 +26,9 @@ const NOTICES: usize = 8;
 
 /// Where all that know something of Tor's state write it down, and where it becomes one sentence.
 ///
-/// Once the start has succeeded, `usable` stays true: arti never takes back that it was connected, and dials are the
-/// only probe there is, so a daemon that stopped dialling because of a failure would never learn that it is over.
+/// Once the start has succeeded, `usable` stays true: arti never takes back that it was connected, and a daemon that
+/// stopped dialling because of a failure would learn late that it is over. Whether the network carries us is another
+/// matter: a dial or a look of our own ([`crate::pulse`]) that found no way in says `down`, until another one gets through.
 ///
 /// While two clients live, what is said of the way into the network is what dials by the newer one meet, and what is said
 /// of the service is the first one's, in which it lives.
@@ -43,12 +43,14 @@ struct Facts {
     up: bool,
     percent: u8,
     starting: String,
+    /// Arti's own words on why it is not up.
+    start_detail: Option<String>,
     /// The service, after the start.
     service: ServiceState,
-    /// Why the last dial found no way into the network.
-    trouble: Option<String>,
-    /// Dials go by another client than the one in which the service lives, so its success says nothing of them.
-    apart: bool,
+    /// Why the last dial, or our own look, found no way into the network.
+    trouble: Option<Cause>,
+    /// Since when it does not carry us: milliseconds since 1970, and the moment.
+    down: Option<(u64, Instant)>,
     /// A new client for dialling is being started.
     renewal: bool,
     /// What people should know, the youngest last.
@@ -56,19 +58,20 @@ struct Facts {
 }
 
 /// What can be said of the service. Whether others reach it is judged by dials; arti's word flaps while it works.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum ServiceState {
     #[default]
     BeingPublished,
     Published,
     Recovering,
-    Broken(Option<String>),
+    Broken,
     Ended,
 }
 
 impl Status {
     pub(crate) fn new() -> Arc<Self> {
-        let facts = Facts { starting: "starting Tor".into(), ..Facts::default() };
+        let down = Some((wall_ms(), Instant::now()));
+        let facts = Facts { starting: "starting Tor".into(), down, ..Facts::default() };
         let (tell, _) = watch::channel(facts.status());
         Arc::new(Self { facts: Mutex::new(facts), tell })
     }
@@ -86,9 +89,15 @@ impl Status {
         self.facts().status().sentence
     }
 
-    /// A dial found no way into the network (the reason), or it got an answer from it (`None`), be it a refusal.
-    pub(crate) fn dialled(&self, trouble: Option<String>) {
+    /// A dial, or our own look, found no way into the network (the reason), or it got an answer from it (`None`), be it a
+    /// refusal.
+    pub(crate) fn dialled(&self, trouble: Option<Cause>) {
         self.change(|facts| facts.trouble = trouble);
+    }
+
+    /// Whether the last dial or look found no way into the network.
+    pub(crate) fn in_trouble(&self) -> bool {
+        self.facts().trouble.is_some()
     }
 
     /// A new client for dialling is being started, or that is over.
@@ -98,12 +107,13 @@ impl Status {
 
     /// Dials go by a new client from now on. It spoke with the network a moment ago.
     pub(crate) fn renewed(&self) {
-        self.change(|facts| (facts.apart, facts.trouble) = (true, None));
+        self.change(|facts| facts.trouble = None);
     }
 
     fn progress(&self, percent: u8, why: Option<String>) {
         self.change(|facts| {
             facts.percent = percent;
+            facts.start_detail = None;
             facts.starting = match why {
                 Some(why) => format!("connecting to the Tor network ({percent} %), {why}"),
                 None => format!("connecting to the Tor network ({percent} %)"),
@@ -111,10 +121,11 @@ impl Status {
         });
     }
 
-    fn failed(&self, why: &str, pause: Duration) {
+    fn failed(&self, cause: Cause, pause: Duration) {
         let seconds = pause.as_secs();
         self.change(|facts| {
-            facts.starting = format!("no way into the Tor network: {why}; trying again in {seconds} s");
+            facts.starting = format!("no way into the Tor network: {}; trying again in {seconds} s", cause.short);
+            facts.start_detail = cause.detail;
         });
     }
 
@@ -125,7 +136,10 @@ impl Status {
     /// There is no Tor at all.
     pub(crate) fn cannot_start(&self, why: &str, pause: Duration) {
         let seconds = pause.as_secs();
-        self.change(|facts| facts.starting = format!("Tor cannot be started: {why}; trying again in {seconds} s"));
+        self.change(|facts| {
+            facts.start_detail = None;
+            facts.starting = format!("Tor cannot be started: {why}; trying again in {seconds} s");
+        });
     }
 
     /// Something that people should know: parts of what Tor keeps on disk were damaged, for example.
@@ -133,8 +147,7 @@ impl Status {
         if remarks.is_empty() {
             return;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall_ms = u64::try_from(now.as_millis()).unwrap_or_default();
+        let wall_ms = wall_ms();
         self.change(|facts| {
             facts.notices.extend(remarks.iter().map(|sentence| NetworkNotice { wall_ms, sentence: sentence.clone() }));
             let excess = facts.notices.len().saturating_sub(NOTICES);
@@ -142,14 +155,10 @@ impl Status {
         });
     }
 
-    fn service(&self, state: State, problem: Option<String>) {
-        self.change(|facts| {
-            facts.service = facts.service.after(state, problem);
-            // It spoke with the network, by the client that dials.
-            if state.is_fully_reachable() && !facts.apart {
-                facts.trouble = None;
-            }
-        });
+    /// What arti says of the service. It says nothing of the network: measured, it calls a service running that nobody
+    /// reaches.
+    fn service(&self, state: State) {
+        self.change(|facts| facts.service = facts.service.after(state));
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -160,6 +169,7 @@ impl Status {
         // Told under the lock, so that what is told last is what is true.
         let mut facts = self.facts();
         change(&mut facts);
+        facts.note_down();
         let new = facts.status();
         self.tell.send_if_modified(|old| {
             let changed = *old != new;
@@ -169,15 +179,51 @@ impl Status {
     }
 }
 
+/// Milliseconds since 1970.
+fn wall_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
+}
+
 impl Facts {
+    /// Since when it does not work, and a line in the log when that begins or ends after the start.
+    fn note_down(&mut self) {
+        match (self.works(), self.down) {
+            (true, Some((_, since))) => {
+                tracing::info!("the Tor network carries us, after {} s", since.elapsed().as_secs());
+                self.down = None;
+            }
+            (false, None) => {
+                if let Some(cause) = &self.trouble {
+                    tracing::warn!("no way into the Tor network: {}", cause.whole());
+                }
+                self.down = Some((wall_ms(), Instant::now()));
+            }
+            (true, None) | (false, Some(_)) => {}
+        }
+    }
+
+    fn works(&self) -> bool {
+        self.up && self.trouble.is_none()
+    }
+
+    /// Arti's own words on what does not work.
+    fn detail(&self) -> Option<String> {
+        match (self.up, &self.trouble) {
+            (false, _) => self.start_detail.clone(),
+            (true, Some(cause)) => cause.detail.clone(),
+            (true, None) => None,
+        }
+    }
+
     fn status(&self) -> NetworkStatus {
         let sentence = match (self.up, &self.trouble, self.renewal) {
             (false, ..) => self.starting.clone(),
-            (true, Some(why), false) => format!("no way into the Tor network: {why}; every dial tries again"),
-            (true, Some(why), true) => {
-                format!(
-                    "no way into the Tor network: {why}; every dial tries again, and a new Tor client is being started"
-                )
+            (true, Some(Cause { short, .. }), false) => {
+                format!("no way into the Tor network: {short}; it is tried again and again")
+            }
+            (true, Some(Cause { short, .. }), true) => {
+                format!("no way into the Tor network: {short}; a new Tor client is being started")
             }
             (true, None, false) => format!("connected to the Tor network; {}", self.service.words()),
             (true, None, true) => format!(
@@ -185,34 +231,34 @@ impl Facts {
                 self.service.words()
             ),
         };
-        NetworkStatus { usable: self.up, percent: self.percent, sentence, notices: self.notices.clone() }
+        let down = self.down.map(|(wall_ms, since)| NetworkDown { wall_ms, since, detail: self.detail() });
+        NetworkStatus { usable: self.up, percent: self.percent, sentence, down, notices: self.notices.clone() }
     }
 }
 
 impl ServiceState {
-    fn after(&self, state: State, problem: Option<String>) -> Self {
+    fn after(self, state: State) -> Self {
         match state {
             // "Unreachable" is arti's word when one directory of several has not taken the descriptor, or when only one
             // time period is known; measured, it is reachable in both cases.
             State::Running | State::DegradedReachable | State::DegradedUnreachable => Self::Published,
             // Said again for every upload: what is published stays so meanwhile.
-            State::Bootstrapping if *self == Self::Published => Self::Published,
+            State::Bootstrapping if self == Self::Published => Self::Published,
             State::Recovering => Self::Recovering,
-            State::Broken => Self::Broken(problem),
+            State::Broken => Self::Broken,
             // The state before the launch is called so too.
-            State::Shutdown if *self != Self::BeingPublished => Self::Ended,
+            State::Shutdown if self != Self::BeingPublished => Self::Ended,
             _ => Self::BeingPublished,
         }
     }
 
-    fn words(&self) -> String {
+    fn words(&self) -> &'static str {
         match self {
-            Self::BeingPublished => "the onion service is being published".into(),
-            Self::Published => "the onion service is published".into(),
-            Self::Recovering => "the onion service looks for new introduction points".into(),
-            Self::Broken(None) => "the onion service does not work".into(),
-            Self::Broken(Some(why)) => format!("the onion service does not work: {why}"),
-            Self::Ended => "the onion service has ended: the daemon must be started again".into(),
+            Self::BeingPublished => "the onion service is being published",
+            Self::Published => "the onion service is published",
+            Self::Recovering => "the onion service looks for new introduction points",
+            Self::Broken => "the onion service does not work, error.log may say why",
+            Self::Ended => "the onion service has ended: the daemon must be started again",
         }
     }
 }
@@ -240,29 +286,29 @@ pub(crate) async fn bootstrap(client: Client, service: Arc<RunningOnionService>,
             // It reads the same file at every attempt.
             Err(error) if error.kind() == ErrorKind::CacheCorrupted => return Given::Damaged(report(&error)),
             Err(error) => {
-                let why = report(&error);
-                tracing::warn!("no way into the Tor network: {why}");
-                status.failed(&why, pause);
+                let cause = Cause::of(&error, &client.bootstrap_status());
+                tracing::warn!("no way into the Tor network: {}", cause.whole());
+                status.failed(cause, pause);
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
-    tracing::info!("connected to the Tor network");
     status.up();
     let mut states = service.status_events();
     let mut last = None;
     while let Some(told) = states.next().await {
         let state = told.state();
-        let problem = told.current_problem().map(|problem| tidy(&format!("{problem:?}")));
         if last != Some(state) {
-            match (state, &problem) {
-                (State::Broken, Some(why)) => tracing::warn!("the onion service does not work: {why}"),
+            match (state, told.current_problem()) {
+                (State::Broken, Some(problem)) => {
+                    tracing::warn!("the onion service does not work: {}", tidy(&format!("{problem:?}")));
+                }
                 _ => tracing::debug!("onion service: {state:?}"),
             }
             last = Some(state);
         }
-        status.service(state, problem);
+        status.service(state);
     }
     // Kept for the life of the process, even if its status ends.
     std::future::pending().await
@@ -285,7 +331,7 @@ async fn watch_start(mut events: BootstrapEvents, status: &Status) {
                 // Arti is going away, and the start with it.
                 None => std::future::pending().await,
             },
-            () = tokio::time::sleep_until(grown + STALLED), if !stalled => {
+            () = tokio::time::sleep_until((grown + STALLED).into()), if !stalled => {
                 stalled = true;
                 tracing::warn!("the way into the Tor network makes no progress: {}", tidy(&last.to_string()));
             }
@@ -312,7 +358,30 @@ fn percent(status: &BootstrapStatus) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn cause() -> Cause {
+        Cause { short: "nobody answers".into(), detail: Some("tor: a: b: c".into()) }
+    }
+
+    #[test]
+    fn how_long_it_is_away_counts_from_the_first_failure_and_arti_s_words_are_apart() {
+        let status = Status::new();
+        let seen = status.watch();
+        assert!(seen.borrow().down.is_some() && !seen.borrow().works(), "not started yet");
+        status.up();
+        assert!(seen.borrow().down.is_none() && seen.borrow().works());
+        status.dialled(Some(cause()));
+        let first = seen.borrow().down.clone().unwrap();
+        assert_eq!(first.detail, cause().detail);
+        assert!(!seen.borrow().sentence.contains("a: b"), "{:?}", seen.borrow());
+        status.dialled(Some(Cause::plain("still nobody")));
+        let still = seen.borrow().down.clone().unwrap();
+        assert_eq!((still.wall_ms, still.since, still.detail), (first.wall_ms, first.since, None));
+        status.dialled(None);
+        assert!(seen.borrow().works());
+    }
 
     #[test]
     fn the_start_is_told_in_words() {
@@ -324,8 +393,9 @@ mod tests {
         assert_eq!((sentence().as_str(), seen.borrow().percent), ("connecting to the Tor network (40 %)", 40));
         status.progress(40, Some("stuck: offline".into()));
         assert_eq!(sentence(), "connecting to the Tor network (40 %), stuck: offline");
-        status.failed("nobody answers", Duration::from_secs(8));
+        status.failed(cause(), Duration::from_secs(8));
         assert_eq!(sentence(), "no way into the Tor network: nobody answers; trying again in 8 s");
+        assert_eq!(seen.borrow().down.as_ref().and_then(|down| down.detail.clone()), cause().detail);
         assert!(!seen.borrow().usable && !status.is_up());
         status.up();
         assert!(seen.borrow().usable && status.is_up());
@@ -344,26 +414,25 @@ mod tests {
     fn with_two_clients_dials_are_judged_by_the_newer_and_the_service_by_its_own() {
         let status = Status::new();
         status.up();
-        status.service(State::Running, None);
+        status.service(State::Running);
         let seen = status.watch();
         let sentence = || seen.borrow().sentence.clone();
-        status.dialled(Some("no guard answers".into()));
+        status.dialled(Some(Cause::plain("no guard answers")));
         status.renewal(true);
-        let want = "no way into the Tor network: no guard answers; every dial tries again, and a new Tor client is being \
-                    started";
+        let want = "no way into the Tor network: no guard answers; a new Tor client is being started";
         assert_eq!(sentence(), want);
         // Given up: nothing is said to be better than it is.
         status.renewal(false);
-        assert_eq!(sentence(), "no way into the Tor network: no guard answers; every dial tries again");
+        assert_eq!(sentence(), "no way into the Tor network: no guard answers; it is tried again and again");
         status.renewal(true);
         status.renewed();
         status.renewal(false);
         assert_eq!(sentence(), "connected to the Tor network; the onion service is published");
-        status.service(State::Recovering, None);
+        status.service(State::Recovering);
         assert_eq!(sentence(), "connected to the Tor network; the onion service looks for new introduction points");
-        status.dialled(Some("lost again".into()));
-        status.service(State::Running, None);
-        assert_eq!(sentence(), "no way into the Tor network: lost again; every dial tries again");
+        status.dialled(Some(Cause::plain("lost again")));
+        status.service(State::Running);
+        assert_eq!(sentence(), "no way into the Tor network: lost again; it is tried again and again");
         assert!(seen.borrow().usable);
     }
 
@@ -371,16 +440,19 @@ mod tests {
     fn a_lost_network_is_told_and_dials_go_on() {
         let status = Status::new();
         status.up();
-        status.service(State::Running, None);
+        status.service(State::Running);
         let seen = status.watch();
-        status.dialled(Some("no guard answers".into()));
-        assert_eq!(seen.borrow().sentence, "no way into the Tor network: no guard answers; every dial tries again");
-        assert!(seen.borrow().usable, "without a dial nobody would notice that it is over");
+        status.dialled(Some(Cause::plain("no guard answers")));
+        assert_eq!(
+            seen.borrow().sentence,
+            "no way into the Tor network: no guard answers; it is tried again and again"
+        );
+        assert!(seen.borrow().usable && !seen.borrow().works(), "dials go on, and nobody calls it well");
         status.dialled(None);
         assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
-        status.dialled(Some("again".into()));
-        status.service(State::Running, None);
-        assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");
+        status.dialled(Some(Cause::plain("again")));
+        status.service(State::Running);
+        assert!(!seen.borrow().works(), "arti's word for its service is no evidence");
     }
 
     #[test]
@@ -398,8 +470,8 @@ mod tests {
             State::Running,
             State::Shutdown,
         ] {
-            service = service.after(state, None);
-            told.push(service.clone());
+            service = service.after(state);
+            told.push(service);
         }
         use ServiceState::{BeingPublished, Ended, Published, Recovering};
         let want = [
@@ -424,7 +496,7 @@ mod tests {
         seen.mark_unchanged();
         status.dialled(None);
         assert!(!seen.has_changed().is_ok_and(|changed| changed));
-        status.service(State::Running, None);
+        status.service(State::Running);
         assert!(seen.has_changed().is_ok_and(|changed| changed));
     }
 }

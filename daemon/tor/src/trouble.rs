@@ -1,8 +1,9 @@
 //! What keeps Tor from working, in words that tell what to do: a wrong clock, a missing network.
 
-use crate::report::tidy;
-use arti_client::ErrorKind;
+use crate::report::{report, tidy};
 use arti_client::status::{BlockageKind, BootstrapStatus};
+use arti_client::{ErrorKind, HasKind};
+use std::error::Error;
 
 /// Why a start (or a renewal) is stuck, if arti thinks that it is.
 pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
@@ -22,19 +23,59 @@ pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
     })
 }
 
-/// Why a dial found no way into the network. `text` is what arti says of it, `status` what it says of itself.
-pub(crate) fn of_dial(kind: ErrorKind, text: String, status: &BootstrapStatus) -> String {
-    dial_words(kind, text, &status.to_string(), routes().as_deref())
+/// Why there is no way into the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// For people: a few words.
+    pub(crate) short: String,
+    /// Arti's error with all its causes, for the log and whoever asks for it.
+    pub(crate) detail: Option<String>,
 }
 
-fn dial_words(kind: ErrorKind, text: String, status: &str, routes: Option<&str>) -> String {
+impl Cause {
+    /// What arti did not say.
+    pub(crate) fn plain(short: impl Into<String>) -> Self {
+        Self { short: short.into(), detail: None }
+    }
+
+    /// Of an error of arti's; `status` is what it says of itself.
+    pub(crate) fn of<E: HasKind + Error + 'static>(error: &E, status: &BootstrapStatus) -> Self {
+        let short = short_words(error.kind(), &status.to_string(), routes().as_deref());
+        Self { short, detail: Some(report(error)) }
+    }
+
+    /// Both on one line, for the log.
+    pub(crate) fn whole(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{} ({detail})", self.short),
+            None => self.short.clone(),
+        }
+    }
+}
+
+fn short_words(kind: ErrorKind, status: &str, routes: Option<&str>) -> String {
     if let Some(clock) = clock_in(status) {
         return clock;
     }
-    match kind {
-        ErrorKind::ClockSkew => wrong_clock(None),
-        _ => missing_network(routes).map_or(text, str::to_owned),
+    if kind == ErrorKind::ClockSkew {
+        return wrong_clock(None);
     }
+    if let Some(missing) = missing_network(routes) {
+        return missing.to_owned();
+    }
+    let words = match kind {
+        ErrorKind::TorAccessFailed => "no Tor relay answers",
+        ErrorKind::TorNetworkTimeout => "the Tor network does not answer in time",
+        ErrorKind::BootstrapRequired => "Tor has not started yet",
+        ErrorKind::DirectoryExpired => "Tor's list of relays is out of date, and no newer one can be had",
+        ErrorKind::TorDirectoryUnusable | ErrorKind::TorDirectoryError => "no list of relays can be had",
+        ErrorKind::NoPath => "Tor finds no path through its relays",
+        ErrorKind::LocalNetworkError => "this computer's network refuses connections",
+        ErrorKind::LocalResourceExhausted => "this computer has no room for more connections",
+        ErrorKind::ArtiShuttingDown | ErrorKind::ReactorShuttingDown => "Tor is stopping",
+        _ => "Tor does not get through",
+    };
+    words.to_owned()
 }
 
 /// The network is not there at all, as far as that can be seen from here.
@@ -132,16 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn a_dials_trouble_is_told_by_its_deepest_cause() {
-        let words = |kind, status: &str, routes| dial_words(kind, "arti's words".into(), status, routes);
+    fn a_trouble_is_told_by_its_deepest_cause_in_a_few_words() {
+        let words = |kind, status: &str, routes| short_words(kind, status, routes);
         let there = format!("{HEADER}{HOME}");
         let skewed = "100%. Clock is slow by around 5h (based on 3 recent observations, with high confidence)";
         assert!(words(ErrorKind::DirectoryExpired, skewed, Some(HEADER)).contains("slow by about 5h"));
         let clock = words(ErrorKind::ClockSkew, "100%", Some(&there));
         assert_eq!(clock, "the computer's clock seems to be wrong, so Tor cannot work: set it");
         assert!(words(ErrorKind::TorAccessFailed, "100%", Some(HEADER)).contains("no way to the internet"));
-        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", Some(&there)), "arti's words");
-        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", None), "arti's words", "a system without these tables");
+        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", Some(&there)), "no Tor relay answers");
+        assert_eq!(words(ErrorKind::TorAccessFailed, "100%", None), "no Tor relay answers", "no such tables here");
+        for kind in [ErrorKind::NoPath, ErrorKind::DirectoryExpired, ErrorKind::Internal, ErrorKind::Other] {
+            let words = words(kind, "100%", None);
+            assert!(words.len() < 80 && !words.contains(':') && !words.contains("error"), "{words}");
+        }
+        let cause = Cause { short: "no Tor relay answers".into(), detail: Some("tor: error: refused".into()) };
+        assert_eq!(cause.whole(), "no Tor relay answers (tor: error: refused)");
+        assert_eq!(Cause::plain("it is off").whole(), "it is off");
     }
 
     #[test]

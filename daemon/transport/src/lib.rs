@@ -11,7 +11,7 @@ mod status;
 
 pub use circuit::{Callers, Circuit, Incoming};
 pub use isolation::{Group, Isolation};
-pub use status::{NetworkNotice, NetworkStatus};
+pub use status::{NetworkDown, NetworkNotice, NetworkStatus};
 
 use futures::future::BoxFuture;
 use std::sync::Arc;

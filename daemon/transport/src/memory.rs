@@ -318,7 +318,7 @@ impl SimulatedNetwork {
 
 fn status(usable: bool) -> NetworkStatus {
     let percent = if usable { 100 } else { 0 };
-    NetworkStatus { usable, percent, sentence: "simulated".into(), notices: Vec::new() }
+    NetworkStatus { usable, percent, sentence: "simulated".into(), ..NetworkStatus::default() }
 }
 
 struct Simulated {

@@ -174,12 +174,21 @@ parts! {
     }
     /// The way into the Tor network.
     TorPart {
+        /// All that is known of the cause while it does not work, in Tor's own words; absent: the sentence says it all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+        /// For how many seconds it has not worked; absent: it works, or this is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        down_s: Option<u64>,
         /// How far its beginning is.
         #[serde(default)]
         percent: u64,
-        /// In words.
+        /// In words, short.
         sentence: String,
-        /// Whether peers can be dialled.
+        /// Since when it has not worked, in milliseconds since 1970; absent: it works, or this is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_ms: Option<i64>,
+        /// Whether it works: the network carries us, as far as the daemon's dials and its own probe say.
         usable: bool,
     }
 }
@@ -365,7 +374,14 @@ mod tests {
             search: Some(SearchState::Ok),
             sentence: Some("all of it".into()),
             storage: Some(StorageState::ReadOnly),
-            tor: Some(TorPart { percent: 100, sentence: "Tor works".into(), usable: true }),
+            tor: Some(TorPart {
+                detail: Some("because".into()),
+                down_s: Some(3),
+                percent: 100,
+                sentence: "Tor works".into(),
+                since_ms: Some(5),
+                usable: true,
+            }),
             unread_bytes: Some(0),
         }
     }

@@ -76,7 +76,7 @@ impl Circuits {
 /// When no port or no file can be had.
 pub async fn start(directory: &Path, own: PeerId) -> io::Result<Network> {
     let sentence = "loopback, without Tor".into();
-    start_as(directory, own, NetworkStatus { usable: true, percent: 100, sentence, notices: Vec::new() }).await
+    start_as(directory, own, NetworkStatus { usable: true, percent: 100, sentence, ..NetworkStatus::default() }).await
 }
 
 /// As [`start`]; the way into the network is said to be so, and stays so.

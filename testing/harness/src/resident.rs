@@ -95,7 +95,7 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = match options.trouble {
         Some(sentence) => {
-            let said = NetworkStatus { usable: false, percent: 40, sentence, notices: Vec::new() };
+            let said = NetworkStatus { usable: false, percent: 40, sentence, ..NetworkStatus::default() };
             loopback::start_as(&peers, identity.peer_id(), said).await?
         }
         None => loopback::start(&peers, identity.peer_id()).await?,

@@ -42,7 +42,7 @@ fn taken_as(answer: &WhoAmIAnswer) -> String {
     format!("onion: {}\nyou are {who}, over {carrier}\nyou may: {rights}{peers}", answer.onion.0.onion())
 }
 
-pub(super) fn status(shell: &Shell<'_>) -> Done {
+pub(super) fn status(shell: &Shell<'_>, verbose: bool) -> Done {
     let answer = shell.connect()?.call(&Status::default())?;
     let mut out = shell.out();
     if out.is_json() {
@@ -51,6 +51,14 @@ pub(super) fn status(shell: &Shell<'_>) -> Done {
     }
     let status = &answer.status;
     out.line(&shown_line(&answer.sentence))?;
+    if let Some(tor) = status.tor.as_ref().filter(|tor| !tor.usable) {
+        if let Some(seconds) = tor.down_s {
+            out.line(&format!("Tor has not worked for {}", span(seconds)))?;
+        }
+        if let Some(detail) = tor.detail.as_ref().filter(|_| verbose) {
+            out.line(&format!("Tor says: {}", shown_line(detail)))?;
+        }
+    }
     if let Some(onion) = status.onion {
         out.line(&format!("you: {}", onion.0.onion()))?;
     }

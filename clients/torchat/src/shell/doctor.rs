@@ -39,11 +39,14 @@ struct Finding {
     /// What to do about it.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     advice: Option<String>,
+    /// Tor's own words about it; on a terminal only with `--verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 impl Finding {
     fn ok(check: &'static str, sentence: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Ok, sentence: sentence.into(), advice: None }
+        Self { check, grade: Grade::Ok, sentence: sentence.into(), advice: None, detail: None }
     }
 
     fn note(check: &'static str, sentence: impl Into<String>) -> Self {
@@ -53,6 +56,11 @@ impl Finding {
     /// With what may be done about it.
     fn advise(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
+    }
+
+    /// With Tor's own words, if there are any.
+    fn explain(self, detail: Option<String>) -> Self {
+        Self { detail, ..self }
     }
 
     fn wrong(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -75,7 +83,7 @@ impl Finding {
     }
 }
 
-pub(super) fn run(shell: &Shell<'_>) -> Done {
+pub(super) fn run(shell: &Shell<'_>, verbose: bool) -> Done {
     let mut out = shell.out();
     // The first that is wrong: what comes behind it is often only its consequence.
     let mut first = None;
@@ -94,6 +102,9 @@ pub(super) fn run(shell: &Shell<'_>) -> Done {
             out.line(&format!("{mark}  {}: {}.", finding.check, shown_line(&finding.sentence)))?;
             if let Some(advice) = &finding.advice {
                 out.line(&format!("       -> {}", shown_line(advice)))?;
+            }
+            if let Some(detail) = finding.detail.as_ref().filter(|_| verbose) {
+                out.line(&format!("       Tor says: {}", shown_line(detail)))?;
             }
         }
         // Each line as soon as it is known: some checks take a moment.

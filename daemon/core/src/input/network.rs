@@ -18,6 +18,11 @@ pub enum NetworkInput {
         /// How.
         end: DialEnd,
     },
+    /// The network has ceased to carry us, or does so again, as the transport's own look at it says.
+    Carries {
+        /// Whether it does.
+        carries: bool,
+    },
     /// Our way into the network works, or does not.
     State {
         /// Whether dials make sense.

@@ -75,6 +75,7 @@ impl Parts {
     pub(super) fn of_network(&mut self, ctx: &mut Context<'_>, input: NetworkInput) {
         match input {
             NetworkInput::State { usable } => self.network(ctx, usable),
+            NetworkInput::Carries { carries } => self.supervision.note_carries(ctx.now, carries),
             NetworkInput::DialFailed { peer, end } => self.dial_failed(ctx, peer, end),
             NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
         }

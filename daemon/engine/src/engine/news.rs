@@ -21,7 +21,7 @@ impl News {
             match input {
                 Input::Chat(ChatInput::Send { .. })
                 | Input::Link(LinkInput::Up { .. } | LinkInput::Down { .. })
-                | Input::Network(NetworkInput::State { .. }) => {
+                | Input::Network(NetworkInput::State { .. } | NetworkInput::Carries { .. }) => {
                     news.any = true;
                 }
                 Input::Network(NetworkInput::DialFailed { peer, .. }) => news.dialled.push(*peer),

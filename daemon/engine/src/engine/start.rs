@@ -158,6 +158,7 @@ impl Engine {
             health,
             trims: false,
             network_usable: false,
+            network_works: false,
             dials: CancellationToken::new(),
             stop: stop.clone(),
             replace: replace.clone(),

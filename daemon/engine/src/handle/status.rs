@@ -69,11 +69,7 @@ impl Handle {
             sentence: Some(sentence(&network, &status, trouble)),
             search: Some(self.store.search().state()),
             storage: Some(trouble.map_or(StorageState::Ok, Trouble::state)),
-            tor: Some(TorPart {
-                percent: network.percent.into(),
-                sentence: network.sentence.clone(),
-                usable: network.usable,
-            }),
+            tor: Some(tor(&network)),
             unread_bytes: Some(status.unread_bytes),
         }
     }
@@ -146,6 +142,18 @@ impl Handle {
     }
 }
 
+fn tor(network: &NetworkStatus) -> TorPart {
+    let down = network.down.as_ref();
+    TorPart {
+        detail: down.and_then(|down| down.detail.clone()),
+        down_s: down.map(|down| down.since.elapsed().as_secs()),
+        percent: network.percent.into(),
+        sentence: network.sentence.clone(),
+        since_ms: down.map(|down| i64::try_from(down.wall_ms).unwrap_or(i64::MAX)),
+        usable: network.works(),
+    }
+}
+
 fn waiting(waiting: &PeerStatus) -> WaitingPart {
     let why = codes::reason(waiting.obstacle.clone());
     WaitingPart {
@@ -170,7 +178,7 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
     };
     let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
     let trouble = codes::trouble(&status.health)
-        .filter(|_| network.usable)
+        .filter(|_| network.works())
         .map_or_else(String::new, |why| format!("; {}", why.sentence()));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
     let warning = warning.map_or_else(String::new, |n| format!("; {}", codes::notice(&n.notice).sentence()));

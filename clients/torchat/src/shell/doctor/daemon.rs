@@ -21,6 +21,7 @@ const RECENT: (usize, u32) = (5, 50);
 const CHECK_TIME: Duration = Duration::from_secs(180);
 /// Bytes of messages that may wait for their delivery, as docs/OPERATIONS.md has it, and when that is nearly so.
 const OUTBOX_BYTES: u64 = 64 << 20;
+const UNREADY: &str = "wait a few minutes; if it stays so, look at the clock, the network and the daemon's log";
 const UNREACHED: &str =
     "messages of others wait meanwhile and nothing is lost; if it lasts for hours, look into the daemon's log";
 /// A reachability that was seen within this is fresh.
@@ -97,14 +98,17 @@ fn recent(connection: &Connection) -> Done<Vec<Message>> {
 fn tor(tor: Option<&TorPart>) -> Finding {
     match tor {
         Some(TorPart { usable: true, sentence, .. }) => Finding::ok("tor", sentence.as_str()),
-        Some(TorPart { percent, sentence, .. }) => unready(sentence, *percent),
-        None => unready("the daemon says nothing of Tor", 0),
+        Some(tor) => unready(tor),
+        None => Finding::wrong("tor", "the daemon says nothing of Tor", UNREADY),
     }
 }
 
-fn unready(sentence: &str, percent: u64) -> Finding {
-    let advice = "wait a few minutes; if it stays so, look at the clock, the network and the daemon's log";
-    Finding::wrong("tor", format!("{sentence} ({percent} %)"), advice)
+fn unready(tor: &TorPart) -> Finding {
+    let progress = if tor.percent < 100 { Some(format!("{} %", tor.percent)) } else { None };
+    let age = tor.down_s.map(|seconds| format!("for {}", span(seconds)));
+    let more: Vec<_> = progress.into_iter().chain(age).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+    Finding::wrong("tor", format!("{}{more}", tor.sentence), UNREADY).explain(tor.detail.clone())
 }
 
 /// Has the daemon dial its own onion, if that can be; else tells what it knows.
@@ -136,10 +140,16 @@ fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
 
 /// What the daemon knows of it without a dial.
 fn known(reachable: Option<&ReachablePart>, usable: bool) -> Finding {
+    let last = reachable.and_then(|reachable| reachable.reached_s_ago);
+    if !usable {
+        // Whatever was true a moment ago.
+        let when = last.map_or_else(String::new, |s| format!("; it was last reached {} ago", span(s)));
+        return Finding::note("onion", format!("nobody can reach your onion while Tor does not work{when}"));
+    }
     if let Some(sentence) = reachable.and_then(|reachable| reachable.sentence.as_deref()) {
         return Finding::wrong("onion", sentence, UNREACHED);
     }
-    match reachable.and_then(|reachable| reachable.reached_s_ago) {
+    match last {
         Some(seconds) if seconds <= FRESH_S => {
             Finding::ok("onion", format!("your onion was reached {} ago", span(seconds)))
         }
@@ -147,10 +157,7 @@ fn known(reachable: Option<&ReachablePart>, usable: bool) -> Finding {
             "onion",
             format!("your onion was last reached {} ago; nothing says that it is not now", span(seconds)),
         ),
-        None if usable => {
-            Finding::note("onion", "nobody, the daemon included, has reached your onion since it started")
-        }
-        None => Finding::note("onion", "whether your onion can be reached is known when Tor works"),
+        None => Finding::note("onion", "nobody, the daemon included, has reached your onion since it started"),
     }
 }
 
@@ -296,6 +303,16 @@ mod tests {
         );
         let away = tor(status(json!({"tor": {"usable": false, "percent": 40, "sentence": "loading"}})).tor.as_ref());
         assert_eq!((away.grade, away.sentence.as_str()), (Grade::Wrong, "loading (40 %)"));
+        let gone = json!({"usable": false, "percent": 100, "sentence": "no way", "down_s": 125, "detail": "a: b"});
+        let gone = tor(status(json!({ "tor": gone })).tor.as_ref());
+        assert_eq!((gone.sentence.as_str(), gone.detail.as_deref()), ("no way (for 2 min)", Some("a: b")));
+        // What was reached a moment ago is not reached now.
+        let cut =
+            known(status(json!({"reachable": {"reached_s_ago": 54, "sentence": null}})).reachable.as_ref(), false);
+        assert_eq!(
+            (cut.grade, cut.sentence.as_str()),
+            (Grade::Note, "nobody can reach your onion while Tor does not work; it was last reached 54 s ago")
+        );
         let onion = |value: Value| known(status(json!({"reachable": value})).reachable.as_ref(), true).grade;
         assert_eq!(onion(json!({"reached_s_ago": 12, "sentence": null})), Grade::Ok);
         assert_eq!(onion(json!({"reached_s_ago": 90_000, "sentence": null})), Grade::Note);
