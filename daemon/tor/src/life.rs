@@ -97,6 +97,7 @@ impl Life {
         let key = service::keypair(&self.secret).ok_or_else(|| fixed("the identity's key is not usable".into()))?;
         let runtime = PreferredRuntime::current().map_err(|error| fixed(error.to_string()))?;
         let client = TorClient::with_runtime(runtime).config(arti).create_unbootstrapped().map_err(|e| trouble(&e))?;
+        service::forget_introductions(&self.config.state_dir);
         let service =
             service::launch(&client, key, self.config.virtual_port, self.acceptor.clone(), self.callers.clone())?;
         Ok((client, service))

@@ -6,6 +6,8 @@ use crate::report::report;
 use crate::stream::TorStream;
 use arti_client::config::onion_service::{OnionServiceConfig, OnionServiceConfigBuilder};
 use futures::StreamExt as _;
+use std::io;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn keypair(secret: &[u8; 64]) -> Option<HsIdKeypair> {
     ExpandedKeypair::from_secret_key_bytes(*secret).map(HsIdKeypair::from)
+}
+
+/// Forgets the introduction points of the process before. Their keys were in its memory only, so arti could but make new
+/// ones for the same relays, and calls each of them a bug of its own. To be called before the launch.
+pub(crate) fn forget_introductions(state_dir: &Path) {
+    let service = state_dir.join("hss").join(NICKNAME);
+    for name in ["ipts.json", "iptpub.json"] {
+        if let Err(error) = std::fs::remove_file(service.join(name))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::debug!("{name} of Tor's state cannot be removed: {error}");
+        }
+    }
 }
 
 /// Why a service was not launched.
@@ -178,6 +193,21 @@ impl Service {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn introduction_points_whose_keys_are_gone_are_forgotten_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = dir.path().join("hss").join(NICKNAME);
+        forget_introductions(dir.path());
+        std::fs::create_dir_all(service.join("iptreplay")).unwrap();
+        for name in ["ipts.json", "iptpub.json", "lock"] {
+            std::fs::write(service.join(name), "{}").unwrap();
+        }
+        forget_introductions(dir.path());
+        let mut left: Vec<_> = service.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["iptreplay", "lock"]);
+    }
 
     #[test]
     fn strangers_are_kept_within_limits() {

@@ -8,20 +8,21 @@
 //! libraries only warnings are written.
 
 mod flood;
+mod quiet;
 mod rotate;
 mod scrub;
 
 use crate::cli::Level;
 use flood::{Flood, LeftOut};
 use parking_lot::Mutex;
+use quiet::Quiet;
 use rotate::Rotating;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use torchat_control::LogLevelHook;
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -63,14 +64,19 @@ impl Levels {
         self.0.lock().iter().try_for_each(|set| set(level))
     }
 
-    /// A filter whose level can be set later. `targets` makes it of a level.
-    fn filter<S>(&self, level: Level, targets: fn(Level) -> Targets) -> impl Filter<S> + Send + Sync + use<S>
+    /// A filter whose level can be set later. `targets` makes it of a level; `quiet` counts what is left out.
+    fn filter<S>(
+        &self,
+        level: Level,
+        targets: fn(Level) -> Targets,
+        quiet: Option<Arc<Quiet>>,
+    ) -> impl Filter<S> + Send + Sync + use<S>
     where
         S: Subscriber,
     {
         let (filter, handle) = reload::Layer::new(targets(level));
         self.0.lock().push(Box::new(move |level| handle.reload(targets(level))));
-        filter.and(Harmless)
+        filter.and(Harmless(quiet))
     }
 }
 
@@ -84,9 +90,10 @@ impl Logs {
     /// Opens the files in an existing directory.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let flood = || Some(Arc::default());
-        let open = |name, flood| LogFile::open(&dir.join(name), flood);
+        let open = |name, flood| LogFile::open(&dir.join(name), flood, None);
+        let events = LogFile::open(&dir.join("torchatd.log"), flood(), Some(Arc::default()))?;
         // Every line of the audit counts: nobody without rights can cause more than one a minute.
-        let files = [open("torchatd.log", flood())?, open("error.log", flood())?, open("audit.log", None)?];
+        let files = [events, open("error.log", flood())?, open("audit.log", None)?];
         Ok(Self { files, levels: Levels::default() })
     }
 
@@ -99,7 +106,7 @@ impl Logs {
     pub(crate) fn install(&self, level: Level, foreground: bool) -> Result<(), TryInitError> {
         let stderr = foreground.then(|| {
             let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-            line_format(ToStderr::default(), colours).with_filter(self.levels.filter(level, shown))
+            line_format(ToStderr::default(), colours).with_filter(self.levels.filter(level, shown, None))
         });
         self.subscriber(level).with(stderr).try_init()
     }
@@ -109,9 +116,10 @@ impl Logs {
         level: Level,
     ) -> impl Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a> + use<> {
         let [events, errors, audit] = self.files.clone();
+        let quiet = events.quiet.clone();
         tracing_subscriber::registry()
-            .with(line_format(events, false).with_filter(self.levels.filter(level, kept)))
-            .with(line_format(errors, false).with_filter(self.levels.filter(level, failed)))
+            .with(line_format(events, false).with_filter(self.levels.filter(level, kept, quiet)))
+            .with(line_format(errors, false).with_filter(self.levels.filter(level, failed, None)))
             // At every level: else a program that may set the level could hide what it did.
             .with(line_format(audit, false).with_filter(Targets::new().with_target(AUDIT, LevelFilter::INFO)))
     }
@@ -154,8 +162,8 @@ fn failed(level: Level) -> Targets {
 /// The target of the control server's audit.
 const AUDIT: &str = "audit";
 
-/// Drops warnings that say nothing to an operator: what arti writes on a network of a few relays, again and again.
-struct Harmless;
+/// Drops warnings that say nothing to an operator, and counts them where a log is to say how many.
+struct Harmless(Option<Arc<Quiet>>);
 
 impl<S> Filter<S> for Harmless {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -163,27 +171,11 @@ impl<S> Filter<S> for Harmless {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        let target = event.metadata().target();
-        if !target.starts_with("tor_netdir") && !target.starts_with("tor_circmgr") {
-            return true;
+        let harmless = quiet::is_harmless(event);
+        if let Some(quiet) = self.0.as_ref().filter(|_| harmless) {
+            quiet.count();
         }
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        let few_relays = text.0.contains("Requested ") && text.0.contains(" relays, but only ");
-        // Circuits for measurements want exits. A daemon that only dials onion services needs none.
-        let no_exits = text.0.contains("Failed to build preemptive circuit") && text.0.contains("non-exit");
-        !few_relays && !no_exits
-    }
-}
-
-/// All fields of an event, one after the other.
-struct Text(String);
-
-impl Visit for Text {
-    fn record_debug(&mut self, _: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write;
-        // Writing into a String does not fail.
-        let _ = write!(self.0, "{value:?} ");
+        !harmless
     }
 }
 
@@ -214,13 +206,14 @@ impl FormatTime for Seconds {
 struct LogFile {
     file: Arc<Mutex<Rotating>>,
     flood: Option<Arc<Flood>>,
+    quiet: Option<Arc<Quiet>>,
 }
 
 impl LogFile {
-    fn open(path: &Path, flood: Option<Arc<Flood>>) -> io::Result<Self> {
+    fn open(path: &Path, flood: Option<Arc<Flood>>, quiet: Option<Arc<Quiet>>) -> io::Result<Self> {
         let file = Rotating::open(path, rotate::LIMIT, rotate::KEEP)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(Self { file: Arc::new(Mutex::new(file)), flood })
+        Ok(Self { file: Arc::new(Mutex::new(file)), flood, quiet })
     }
 
     fn write(&self, line: &[u8]) {
@@ -237,6 +230,8 @@ impl<'a> MakeWriter<'a> for LogFile {
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        let quiet = self.quiet.as_ref().and_then(|quiet| quiet.told(Instant::now()));
+        quiet.map(|line| of_logging("INFO", &line)).iter().for_each(|line| self.write(line.as_bytes()));
         let Some(flood) = &self.flood else { return self.make_writer() };
         let (taken, left_out) = flood.take(metadata);
         told(left_out).iter().for_each(|line| self.write(line.as_bytes()));
@@ -247,12 +242,17 @@ impl<'a> MakeWriter<'a> for LogFile {
 /// One line for each place in the source that had too many.
 fn told(left_out: LeftOut) -> Vec<String> {
     let line = |(place, count): (String, u64)| {
-        let mut line = String::new();
-        // Writing into a String does not fail.
-        let _ = Seconds::new().format_time(&mut Writer::new(&mut line));
-        format!("{line}  WARN torchatd::logging: {count} lines of {place} were left out in a minute\n")
+        of_logging("WARN", &format!("{count} lines of {place} were left out in a minute"))
     };
     left_out.into_iter().map(line).collect()
+}
+
+/// A line of the log about itself.
+fn of_logging(level: &str, what: &str) -> String {
+    let mut line = String::new();
+    // Writing into a String does not fail.
+    let _ = Seconds::new().format_time(&mut Writer::new(&mut line));
+    format!("{line} {level:>5} torchatd::logging: {what}\n")
 }
 
 /// Where a line goes.
@@ -455,7 +455,9 @@ mod tests {
             tracing::warn!(target: "tor_circmgr", "Failed to build preemptive circuit Exit: error: no guards");
             tracing::warn!(target: "torchat_tor", "Requested 1 relays, but only 0 were usable");
         });
-        assert_eq!(events.lines().count(), 2, "{events}");
+        let left: Vec<_> = events.lines().filter(|line| !line.contains("torchatd::logging")).collect();
+        assert_eq!(left.len(), 2, "{events}");
+        assert!(events.contains("2 lines of Tor's"), "{events}");
     }
 
     #[test]
