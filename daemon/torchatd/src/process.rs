@@ -3,7 +3,7 @@
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
-use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM, SIGUSR2, SIGXFSZ};
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -13,7 +13,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const OPEN_FILES: u64 = 65_536;
 /// Signals that must not stay ignored because the program that started us ignored them. SIGPIPE is ignored on purpose, and
 /// what a shell ignores for jobs in its background (SIGINT, SIGQUIT) stays as the shell wants it.
-const RESET: [i32; 6] = [SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM];
+const RESET: [i32; 4] = [SIGCHLD, SIGTERM, SIGHUP, SIGUSR2];
+/// Signals that mean nothing to the daemon and would end it by the system's default, with its pid and socket left behind. It
+/// ignores them, as it does the real-time ones. What a fault of the program raises (SIGSEGV, SIGABRT and their like), SIGQUIT
+/// and SIGXCPU still end it at once.
+pub(crate) const IGNORED: [(i32, &str); 7] = [
+    (libc::SIGUSR1, "SIGUSR1"),
+    (libc::SIGALRM, "SIGALRM"),
+    (libc::SIGVTALRM, "SIGVTALRM"),
+    (libc::SIGPROF, "SIGPROF"),
+    (libc::SIGIO, "SIGIO"),
+    (libc::SIGSTKFLT, "SIGSTKFLT"),
+    (libc::SIGPWR, "SIGPWR"),
+];
+
+/// The signals that are ignored, by their numbers.
+pub(crate) fn meaningless() -> impl Iterator<Item = i32> {
+    IGNORED.into_iter().map(|(signal, _)| signal).chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+}
+
+/// What people call one of them.
+pub(crate) fn name_of(signal: i32) -> String {
+    let named = IGNORED.into_iter().find(|(number, _)| *number == signal);
+    named.map_or_else(|| format!("the real-time signal {signal}"), |(_, name)| name.to_owned())
+}
 
 /// Only the owner may enter what we make; the memory, which holds keys, is neither dumped nor shown to a debugger of the
 /// same user. What the system refuses here is not worth refusing to start.
@@ -66,6 +89,9 @@ pub(crate) fn reset_signals() -> Defaults {
     }
     // A limit on the size of files, if it cannot be raised, is an error like a full disk and not the end.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    for signal in meaningless() {
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
     Defaults(as_usual)
 }
 

@@ -8,12 +8,13 @@ use crate::datadir::{DataDir, Traces};
 use crate::exit::{Code, Failure};
 use crate::logging::Logs;
 use crate::prepare::{self, Ready};
-use crate::process::Defaults;
+use crate::process::{self, Defaults};
 use crate::replace::{Inheritance, Program};
 use crate::sandbox::Confined;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -365,6 +366,8 @@ struct Signals {
     interrupt: Signal,
     hang_up: Signal,
     replace: Signal,
+    /// That mean nothing here: each is told once.
+    meaningless: Vec<(i32, Signal)>,
 }
 
 impl Signals {
@@ -374,15 +377,34 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
             replace: signal(SignalKind::user_defined2())?,
+            // Worth a line in the log, not worth refusing to start.
+            meaningless: process::meaningless()
+                .filter_map(|number| Some((number, signal(SignalKind::from_raw(number)).ok()?)))
+                .collect(),
         })
     }
 
+    /// The next one that means nothing and was not told yet.
+    async fn next_meaningless(meaningless: &mut Vec<(i32, Signal)>) -> i32 {
+        let came = std::future::poll_fn(|context| {
+            let came = meaningless.iter_mut().position(|(_, signal)| signal.poll_recv(context).is_ready());
+            came.map_or(Poll::Pending, Poll::Ready)
+        });
+        let at = came.await;
+        meaningless.swap_remove(at).0
+    }
+
     async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::ReopenLogs,
-            _ = self.replace.recv() => Asked::Replace,
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Asked::Stop,
+                _ = self.interrupt.recv() => return Asked::Stop,
+                _ = self.hang_up.recv() => return Asked::ReopenLogs,
+                _ = self.replace.recv() => return Asked::Replace,
+                number = Self::next_meaningless(&mut self.meaningless) => {
+                    tracing::info!("{} means nothing here and is ignored, now and later", process::name_of(number));
+                }
+            }
         }
     }
 }

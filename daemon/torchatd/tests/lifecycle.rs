@@ -161,6 +161,27 @@ fn a_second_signal_ends_it_at_once() {
     house.background(&[]);
 }
 
+/// Each of these would end a process that does nothing about it, and its pid and socket would stay.
+#[test]
+fn signals_that_mean_nothing_are_ignored_and_told_once() {
+    let house = House::new();
+    let mut daemon = house.foreground(&[]);
+    daemon.first_line();
+    // By their numbers, because not every `kill` knows every name: USR1, ALRM, VTALRM, PROF, IO, STKFLT, PWR, PIPE, the first
+    // and the last real-time signal, and USR1 again.
+    for number in ["10", "14", "26", "27", "29", "16", "30", "13", "34", "64", "10"] {
+        daemon.signal(number);
+        assert_eq!(house.ask(r#"{"cmd":"HOST"}"#)["cmd"], "HOST", "after signal {number}");
+    }
+    let log = || fs::read_to_string(house.logs().join("torchatd.log")).unwrap();
+    for name in ["SIGUSR1", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGSTKFLT", "SIGPWR", "real-time"] {
+        wait_until(|| log().contains(&format!("{name} ")));
+    }
+    assert_eq!(log().matches("SIGUSR1").count(), 1, "{}", log());
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_code(), Some(0));
+}
+
 #[test]
 fn exit_answers_and_ends() {
     let house = House::new();
