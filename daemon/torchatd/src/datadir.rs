@@ -211,6 +211,11 @@ impl DataDir {
         std::fs::read_to_string(self.pid_file()).ok()?.trim().parse().ok()
     }
 
+    /// The control port in `port`, for messages.
+    fn port(&self) -> Option<u16> {
+        std::fs::read_to_string(self.port_file()).ok()?.trim().parse().ok()
+    }
+
     /// Takes the lock. One without a `pid` beside it is held by a daemon that starts, or has removed its traces and is about
     /// to end: a start right after EXIT waits for that.
     fn try_lock(&self, file: File) -> Result<Lock, Failure> {
@@ -229,9 +234,13 @@ impl DataDir {
         match tried {
             Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => {
-                let who = self.pid().map_or("its pid is not written yet".into(), |pid| format!("process {pid}"));
+                let who = self.pid().map_or("its pid is not written yet".into(), |pid| {
+                    let port = self.port().map_or("serves no port".to_owned(), |port| format!("serves port {port}"));
+                    format!("process {pid}, which {port}")
+                });
                 let shown = self.path.display();
-                Err(Failure::new(Code::AlreadyRunning, format!("torchatd already runs with {shown} ({who})")))
+                let advice = "to start it with other options, stop it first: torchatd --stop";
+                Err(Failure::new(Code::AlreadyRunning, format!("torchatd already runs with {shown} ({who}); {advice}")))
             }
             Err(TryLockError::Error(error)) => Err(self.failure("cannot be locked", &error)),
         }

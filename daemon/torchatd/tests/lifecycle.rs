@@ -243,9 +243,20 @@ fn a_second_start_names_the_first() {
         let second = house.run(line);
         assert_eq!(second.code, 13, "{second:?}");
         assert!(second.stderr.contains(&daemon.pid().to_string()), "{second:?}");
+        assert!(second.stderr.contains(&format!("serves port {}", port.trim())), "{second:?}");
+        assert!(second.stderr.contains("torchatd --stop"), "{second:?}");
     }
     assert_eq!(house.ask(r#"{"cmd":"HOST"}"#)["cmd"], "HOST", "the first goes on");
     assert_eq!(house.read("port"), port);
+}
+
+#[test]
+fn a_second_start_says_that_the_first_serves_no_port() {
+    let house = House::new();
+    house.background(&[]);
+    let second = house.run(&["-d", "0"]);
+    assert_eq!(second.code, 13, "{second:?}");
+    assert!(second.stderr.contains("serves no port"), "{second:?}");
 }
 
 /// A daemon that was told to end answers nobody any more before it is gone.
