@@ -29,6 +29,13 @@ pub enum ConfigError {
          (tor.tor_network.authorities)"
     )]
     Weakens(String),
+    /// Bridges, for which there is no support.
+    #[error(
+        "tor.bridges cannot be used: torchatd does not support bridges yet. Where Tor is blocked it does not get through, and \
+         where its use must stay unseen, do not run it: it connects to Tor's public relays. See \"Bridges\" in \
+         docs/OPERATIONS.md"
+    )]
+    Bridges,
     /// A value that arti refuses.
     #[error("the [tor.*] tables are not acceptable: {0}")]
     Value(String),
@@ -40,6 +47,8 @@ const OURS: [(&str, &str); 2] = [
     ("vanguards", "the onion service runs with full vanguards or not at all, because without them it is easy to find"),
 ];
 
+/// Arti's table of bridges.
+const BRIDGES: &str = "bridges";
 /// Tables of which every key may be set: they decide when something is tried, and not by which way or how hidden. What is
 /// in neither list cannot be set in the real network, so that an option that a later arti adds is looked at first.
 const FREE: [&str; 6] =
@@ -94,6 +103,9 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
     if let Some((ours, why)) = OURS.into_iter().find(|(key, _)| options.contains_key(*key)) {
         return Err(ConfigError::Ours(ours, why));
     }
+    // Who asks for bridges must not be connected without them. (In a network of one's own, the table may say that there are none.)
+    let bridges = options.contains_key(BRIDGES);
+    let refused = |why| if bridges { ConfigError::Bridges } else { ConfigError::Value(why) };
     let mut all = options.clone();
     all.insert("storage".into(), storage(state, cache)?);
     let full = Table::from_iter([("mode".to_owned(), Value::from("full"))]);
@@ -103,12 +115,13 @@ fn resolve(options: &Table, state: &Path, cache: &Path) -> Result<TorClientConfi
     sources.push_source(ConfigurationSource::from_verbatim(text), MustRead::MustRead);
     let tree = sources.load().map_err(|error| ConfigError::Value(report(&error)))?;
     let resolved = tor_config::resolve_return_results::<TorClientConfig>(&tree, &ConfigResolveOptions::default())
-        .map_err(|error| ConfigError::Value(report(&error)))?;
+        .map_err(|error| refused(report(&error)))?;
     if let Some(key) = resolved.unrecognized.first() {
         return Err(ConfigError::UnknownKey(key.to_string()));
     }
     require_full(resolved.value.as_ref())?;
     match weaker(options).into_iter().next() {
+        Some(_) if bridges && !is_private(options) => Err(ConfigError::Bridges),
         Some(key) if !is_private(options) => Err(ConfigError::Weakens(key)),
         _ => Ok(resolved.value),
     }
@@ -254,10 +267,11 @@ mod tests {
 
     #[test]
     fn bridges_are_refused_and_not_forgotten() {
-        // Who asks for bridges must not be connected without them.
         let bridge = "[bridges]\nbridges = [\"192.0.2.83:80 EB6EFB27F29AC9511A4246D7ABE1AFABFB416FF1\"]";
-        assert!(matches!(checked(bridge), Err(ConfigError::Value(_))));
-        assert!(matches!(checked("[bridges]\nenabled = true"), Err(ConfigError::Value(_))));
+        for text in [bridge, "[bridges]\nenabled = true", "[bridges]\nenabled = false"] {
+            assert_eq!(checked(text), Err(ConfigError::Bridges), "{text}");
+        }
+        assert!(ConfigError::Bridges.to_string().contains("does not support bridges yet"));
     }
 
     #[test]
