@@ -28,6 +28,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["daemon", "config", "log_dir", "log_level", "port"])]
     pub(crate) stop: bool,
 
+    /// Read the configuration and the torrc, say whether they are right, and do nothing else
+    #[arg(long, conflicts_with_all = ["daemon", "stop"])]
+    pub(crate) check: bool,
+
     /// Everything of one daemon: key, messages, socket, Tor's state [default: $XDG_DATA_HOME/torchatd]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -53,12 +57,34 @@ pub(crate) struct Args {
     pub(crate) socket: Option<PathBuf>,
 
     /// Serve the control port on 127.0.0.1 too; 0 takes a free one
-    #[arg(value_name = "PORT")]
+    #[arg(value_name = "PORT", value_parser = port)]
     pub(crate) port: Option<u16>,
 
     /// What to do instead of running
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+/// A port, or what to type instead of a word that people try.
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| {
+        let meant = match text.trim_start_matches('-').to_ascii_lowercase().as_str() {
+            "check" | "checkconfig" | "check-config" | "configtest" | "test" | "verify" => {
+                "to look at the configuration: torchatd --check"
+            }
+            "start" | "run" | "daemon" => "to start it: torchatd, or torchatd -d in the background",
+            "stop" | "exit" | "quit" | "kill" => "to stop it: torchatd --stop",
+            "restart" | "reload" => {
+                "to stop and start it: torchatd --stop, then torchatd -d; with SIGUSR2 it replaces itself"
+            }
+            "status" => "to see how it is: torchat status",
+            "doctor" => "to look for what is wrong: torchat doctor",
+            "help" => "for help: torchatd --help",
+            "version" => "for the version: torchatd --version",
+            _ => "a port is a number from 0 to 65535; for all options: torchatd --help",
+        };
+        format!("it is neither a port nor a command ({meant})")
+    })
 }
 
 impl Args {
@@ -219,7 +245,7 @@ mod tests {
         let command = Args::command();
         let mut long: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         long.sort_unstable();
-        let contract = ["config", "daemon", "data-dir", "log-dir", "log-level", "socket", "stop", "torrc"];
+        let contract = ["check", "config", "daemon", "data-dir", "log-dir", "log-level", "socket", "stop", "torrc"];
         assert_eq!(long, contract);
     }
 
@@ -243,7 +269,9 @@ mod tests {
 
     #[test]
     fn usage_errors_end_with_status_2() {
-        let wrong: [&[&str]; 8] = [
+        let wrong: [&[&str]; 10] = [
+            &["--check", "-d"],
+            &["--check", "--stop"],
             &["65536"],
             &["-1"],
             &["eight"],
@@ -256,6 +284,17 @@ mod tests {
         for line in wrong {
             let error = parse(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line:?}: {error}");
+        }
+        for (word, want) in [
+            ("check-config", "torchatd --check"),
+            ("stop", "torchatd --stop"),
+            ("start", "torchatd -d"),
+            ("reload", "SIGUSR2"),
+            ("status", "torchat status"),
+            ("70000", "0 to 65535"),
+        ] {
+            let error = parse(&[word]).unwrap_err().to_string();
+            assert!(error.contains(want) && !error.contains("invalid digit"), "{error}");
         }
         assert_eq!(parse(&["--help"]).unwrap_err().kind(), ErrorKind::DisplayHelp);
         assert_eq!(parse(&["--version"]).unwrap_err().exit_code(), 0);

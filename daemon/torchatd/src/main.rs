@@ -28,6 +28,7 @@ use clap::Parser;
 use cli::{Args, Command};
 use daemonise::{Readiness, Side};
 use exit::Failure;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let done = match &args.command {
         Some(Command::Identity(command)) => identity::run(command).map(|()| ExitCode::SUCCESS),
         None if args.stop => stop(&args),
+        None if args.check => check(&args),
         None => start(args, &signals),
     };
     done.unwrap_or_else(|failure| {
@@ -50,6 +52,12 @@ fn main() -> ExitCode {
 fn stop(args: &Args) -> Result<ExitCode, Failure> {
     let (data, socket, _) = prepare::which(args)?;
     stop::stop(&data, &socket)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(args: &Args) -> Result<ExitCode, Failure> {
+    // Nobody may read our output any more.
+    let _ = writeln!(std::io::stdout(), "{}", prepare::check_settings(args)?);
     Ok(ExitCode::SUCCESS)
 }
 

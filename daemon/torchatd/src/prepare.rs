@@ -131,6 +131,35 @@ pub(crate) fn check_again(args: &Args, ready: &Ready) -> Result<(), Failure> {
     check_identity(&data).map(drop)
 }
 
+/// Reads the torrc and the configuration and says in one line that they are right. It changes nothing, and a daemon may run
+/// meanwhile: neither its directory nor its port is looked at.
+///
+/// # Errors
+/// What a start would refuse of them.
+pub(crate) fn check_settings(args: &Args) -> Result<String, Failure> {
+    let (_, socket, torrc) = which(args)?;
+    let config = read_config(args.config.as_deref())?;
+    let group = config.group().map(|group| group.path.as_path());
+    if let Some(error) = torrc.exposes(args.port, &socket).or_else(|| torrc.exposes(None, group?)) {
+        return Err(Failure::new(Code::Torrc, format!("the torrc is wrong: {error}")));
+    }
+    if group == Some(socket.as_path()) {
+        return Err(same_socket(&socket));
+    }
+    let named = args.config.clone().or_else(places::default_config);
+    let config = match (named, places::config_path()) {
+        (Some(file), _) => format!("the configuration {} is right", file.display()),
+        (None, Some(path)) => format!("there is no configuration ({}), so the defaults hold", path.display()),
+        (None, None) => "there is no configuration, so the defaults hold".to_owned(),
+    };
+    let torrc = args.torrc.as_ref().map_or_else(String::new, |file| format!("; the torrc {} is right", file.display()));
+    Ok(format!("{config}{torrc}"))
+}
+
+fn same_socket(socket: &Path) -> Failure {
+    Failure::new(Code::Config, format!("{} cannot be both sockets", socket.display()))
+}
+
 /// Checks everything. `inherited` is what the process before handed over, if this one took its place.
 pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Checked, Failure> {
     let replaced = inherited.is_some();
@@ -180,7 +209,7 @@ pub(crate) fn check(args: &Args, inherited: Option<Inheritance>) -> Result<Check
     // Never inherited: a process that took another one's place makes it anew.
     if let Some(group) = group {
         if group == socket {
-            return Err(Failure::new(Code::Config, format!("{} cannot be both sockets", group.display())));
+            return Err(same_socket(group));
         }
         check_socket(group, &data)?;
     }

@@ -445,6 +445,35 @@ fn the_configuration_of_the_user_is_found() {
 }
 
 #[test]
+fn a_check_reads_the_settings_and_changes_nothing() {
+    let house = House::new();
+    let write = |name: &str, text: &str| {
+        let file = house.root().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let none = house.run_bare(&["--check"]).expect(0);
+    assert!(none.stdout.starts_with("there is no configuration") && none.stdout.lines().count() == 1, "{none:?}");
+    let (config, torrc) = (write("right.toml", "[control]\n"), write("right-torrc", "SocksPort 0\n"));
+    let right = house.run_bare(&["--check", "--config", &config, "--torrc", &torrc, "8000"]).expect(0);
+    assert!(right.stdout.contains(&config) && right.stdout.contains(&torrc), "{right:?}");
+    assert_eq!(right.stdout.lines().count(), 1, "{right:?}");
+    let wrong = write("wrong.toml", "[control]\nnonsense = 1\n");
+    let failed = house.run_bare(&["--check", "--config", &wrong]).expect(15);
+    assert!(failed.stderr.contains("nonsense") && failed.stderr.contains("wrong.toml"), "{failed:?}");
+    let wrong = write("wrong-torrc", "SocksPort 0\nUseBridges 1\n");
+    let failed = house.run_bare(&["--check", "--torrc", &wrong]).expect(14);
+    assert!(failed.stderr.contains("line 2") && failed.stderr.contains("bridges"), "{failed:?}");
+    let exposed = write("open-torrc", "HiddenServiceDir x\nHiddenServicePort 80 127.0.0.1:8000\n");
+    house.run_bare(&["--check", "--torrc", &exposed, "8000"]).expect(14);
+    house.nothing_was_made();
+    // A daemon may run with the very same directory.
+    let daemon = house.background(&[]);
+    house.run(&["--check"]).expect(0);
+    assert!(daemon.is_alive());
+}
+
+#[test]
 fn usage_errors_are_2() {
     let house = House::new();
     for line in [&["--nonsense"][..], &["70000"], &["1", "2"], &["--stop", "-d"]] {
@@ -453,6 +482,20 @@ fn usage_errors_are_2() {
     assert_eq!(house.run_bare(&["--help"]).code, 0);
     assert!(house.run_bare(&["--version"]).stdout.starts_with("torchatd "));
     house.nothing_was_made();
+}
+
+#[test]
+fn a_log_directory_that_cannot_be_made_leaves_no_data_directory() {
+    let house = House::new();
+    let data = house.data();
+    for line in [&[][..], &["-d"]] {
+        for logs in ["/proc/x", "/proc/self", "/dev/null/x"] {
+            let arguments = ["--data-dir", data.to_str().unwrap(), "--log-dir", logs];
+            let failed = house.run_bare(&[&arguments, line].concat());
+            assert_eq!(failed.code, 1, "{failed:?}");
+            house.nothing_was_made();
+        }
+    }
 }
 
 #[test]
