@@ -1,4 +1,5 @@
-//! `cargo xtask dist`: man pages and completions, made of the definitions of the command lines themselves.
+//! `cargo xtask dist`: man pages and completions, made of the definitions of the command lines themselves, and the unit for
+//! systemd. With `--prefix` they go to where the system's programs look for them.
 //!
 //! The definitions are taken in by their paths: both belong to programs, one of which holds all of Tor, and this builds in
 //! seconds. What `torchat completions` prints is a copy in its source tree, which this writes too; a test compares.
@@ -23,7 +24,13 @@ pub(crate) struct Dist {
     /// Write nothing, and fail if the completions in the source tree are not what the command line says.
     #[arg(long)]
     check: bool,
+    /// Install below this directory too: `~/.local` for yourself, `/usr/local` for everybody.
+    #[arg(long, value_name = "DIR", conflicts_with = "check")]
+    prefix: Option<PathBuf>,
 }
+
+/// The unit for systemd, from the top of the tree.
+const UNIT: &str = "packaging/torchatd.service";
 
 pub(crate) fn run(options: &Dist) -> anyhow::Result<()> {
     let embedded = crate::root().join(EMBEDDED);
@@ -48,8 +55,45 @@ pub(crate) fn run(options: &Dist) -> anyhow::Result<()> {
         // A page for the program, and one for each of its commands: torchat-send(1).
         clap_mangen::generate_to(command, &man).with_context(|| format!("cannot write to {}", man.display()))?;
     }
-    println!("man pages and completions are in {}", to.display());
+    let unit = crate::root().join(UNIT);
+    let unit = std::fs::read(&unit).with_context(|| format!("cannot read {}", unit.display()))?;
+    write(&to.join("systemd").join("torchatd.service"), &unit)?;
+    println!("man pages, completions and the unit for systemd are in {}", to.display());
+    if let Some(prefix) = &options.prefix {
+        install(&to, prefix)?;
+        println!("they are installed below {}", prefix.display());
+    }
     Ok(())
+}
+
+/// Copies what was made to where man, the shells and systemd look below a prefix.
+fn install(made: &Path, prefix: &Path) -> anyhow::Result<()> {
+    let share = prefix.join("share");
+    for folder in ["man", "completions", "systemd"] {
+        let folder = made.join(folder);
+        let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for file in files {
+            let path = file?.path();
+            let place = path.file_name().and_then(|name| name.to_str()).and_then(place);
+            let Some(place) = place else { continue };
+            let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            write(&share.join(place), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a file goes below `share`.
+fn place(name: &str) -> Option<PathBuf> {
+    let folder = match name.rsplit_once('.') {
+        Some((program, "bash")) => return Some(Path::new("bash-completion/completions").join(program)),
+        Some((_, "fish")) => "fish/vendor_completions.d",
+        Some((_, "service")) => "systemd/user",
+        Some((_, "1")) => "man/man1",
+        _ if name.starts_with('_') => "zsh/site-functions",
+        _ => return None,
+    };
+    Some(Path::new(folder).join(name))
 }
 
 /// File names, as the shells look for them, and contents.
@@ -88,7 +132,64 @@ mod tests {
 
     #[test]
     fn what_torchat_prints_is_what_its_command_line_says() {
-        run(&Dist { check: true }).unwrap();
+        run(&Dist { check: true, prefix: None }).unwrap();
+    }
+
+    #[test]
+    fn everything_that_is_made_has_its_place() {
+        for (name, want) in [
+            ("torchat.1", "man/man1/torchat.1"),
+            ("torchat-send.1", "man/man1/torchat-send.1"),
+            ("torchatd.bash", "bash-completion/completions/torchatd"),
+            ("_torchat", "zsh/site-functions/_torchat"),
+            ("torchat.fish", "fish/vendor_completions.d/torchat.fish"),
+            ("torchatd.service", "systemd/user/torchatd.service"),
+        ] {
+            assert_eq!(place(name), Some(PathBuf::from(want)), "{name}");
+        }
+        let (made, prefix) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for file in ["man/torchatd.1", "completions/_torchatd", "systemd/torchatd.service"] {
+            write(&made.path().join(file), file.as_bytes()).unwrap();
+        }
+        install(made.path(), prefix.path()).unwrap();
+        let unit = std::fs::read(prefix.path().join("share/systemd/user/torchatd.service")).unwrap();
+        assert_eq!(unit, b"systemd/torchatd.service");
+        assert!(prefix.path().join("share/man/man1/torchatd.1").exists());
+    }
+
+    /// systemd says nothing of a program's options: it starts it, and the user reads why it did not.
+    #[test]
+    fn the_unit_is_one_that_systemd_takes_and_its_command_line_exists() {
+        use clap::Parser as _;
+        let path = crate::root().join(UNIT);
+        let unit = std::fs::read_to_string(&path).unwrap();
+        let value = |key: &str| {
+            let lines: Vec<_> = unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect();
+            assert_eq!(lines.len(), 1, "{key}");
+            lines[0]
+        };
+        let mut words = value("ExecStart").split_whitespace();
+        assert!(words.next().unwrap().ends_with("/torchatd"));
+        let args = torchatd::Args::try_parse_from(std::iter::once("torchatd").chain(words)).unwrap();
+        assert!(!args.daemon, "systemd follows the process that it starts");
+        assert_eq!((value("Type"), value("Restart"), value("WantedBy")), ("exec", "on-failure", "default.target"));
+        let table = std::fs::read_to_string(crate::root().join("docs/OPERATIONS.md")).unwrap();
+        for code in value("RestartPreventExitStatus").split_whitespace() {
+            assert!(table.contains(&format!("| {code} | ")), "{code} is no exit code");
+        }
+        assert!(table.contains("packaging/torchatd.service") && table.contains("loginctl enable-linger"));
+        let dir = tempfile::tempdir().unwrap();
+        // Where the program stands is not known here.
+        let copy = dir.path().join("torchatd.service");
+        std::fs::write(&copy, unit.replace("%h/.cargo/bin/torchatd", "/bin/true")).unwrap();
+        match std::process::Command::new("systemd-analyze").args(["verify", "--user"]).arg(&copy).output() {
+            Ok(judged) => {
+                let said = String::from_utf8_lossy(&judged.stderr);
+                assert!(!said.contains("torchatd.service"), "{said}");
+            }
+            // Most containers have none; what is above holds everywhere.
+            Err(error) => println!("systemd-analyze: {error}"),
+        }
     }
 
     #[test]
