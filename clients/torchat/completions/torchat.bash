@@ -460,7 +460,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__doctor)
-            opts="-h --socket --token-file --start --json --raw --help"
+            opts="-v -h --verbose --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -836,7 +836,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__status)
-            opts="-h --socket --token-file --start --json --raw --help"
+            opts="-v -h --verbose --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -211,6 +211,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l raw -d
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand status" -s v -l verbose -d 'Print Tor\'s own words about what is wrong too'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
@@ -297,6 +298,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand completions" -l raw -d '
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s v -l verbose -d 'Print Tor\'s own words about what is wrong too'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Start torchatd if it does not run, without asking'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'

@@ -182,7 +182,9 @@ mod tests {
         // Where the program stands is not known here.
         let copy = dir.path().join("torchatd.service");
         std::fs::write(&copy, unit.replace("%h/.cargo/bin/torchatd", "/bin/true")).unwrap();
-        match std::process::Command::new("systemd-analyze").args(["verify", "--user"]).arg(&copy).output() {
+        let mut systemd = std::process::Command::new("systemd-analyze");
+        systemd.args(["verify", "--user", "--man=no"]).arg(&copy).env("XDG_RUNTIME_DIR", dir.path());
+        match systemd.output() {
             Ok(judged) => {
                 let said = String::from_utf8_lossy(&judged.stderr);
                 assert!(!said.contains("torchatd.service"), "{said}");

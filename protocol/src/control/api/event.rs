@@ -88,7 +88,7 @@ pub enum What {
     },
     /// The way into the Tor network opened or closed.
     Tor {
-        /// Whether peers can be dialled.
+        /// Whether it works.
         usable: bool,
         /// In words.
         sentence: String,
