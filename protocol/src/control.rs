@@ -8,6 +8,7 @@ pub mod finder;
 pub mod reason;
 pub mod status;
 pub mod token;
+pub mod words;
 
 use crate::{json, limits};
 use code::Code;

@@ -31,4 +31,4 @@ pub use subscription::{Subscription, Waker};
 pub use torchat_protocol::control::api::{ApiError, Call, Onion, Ref, Right, command, event, record};
 pub use torchat_protocol::control::code::Code;
 pub use torchat_protocol::control::token::{Token, TokenError};
-pub use torchat_protocol::control::{reason, status};
+pub use torchat_protocol::control::{reason, status, words};

@@ -23,6 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use torchat_control::LogLevelHook;
+use torchat_protocol::control::words;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -242,7 +243,7 @@ impl<'a> MakeWriter<'a> for LogFile {
 /// One line for each place in the source that had too many.
 fn told(left_out: LeftOut) -> Vec<String> {
     let line = |(place, count): (String, u64)| {
-        of_logging("WARN", &format!("{count} lines of {place} were left out in a minute"))
+        of_logging("WARN", &format!("{} of {place} left out in a minute", words::count(count, "line")))
     };
     left_out.into_iter().map(line).collect()
 }

@@ -242,7 +242,12 @@ impl Parts {
         match tokio::time::timeout(ANSWER, answered).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::other(format!("the control address does not answer: {error}"))),
-            Err(_) => return Err(Failure::other(format!("the control address does not answer within {ANSWER:?}"))),
+            Err(_) => {
+                return Err(Failure::other(format!(
+                    "the control address does not answer within {} s",
+                    ANSWER.as_secs()
+                )));
+            }
         }
         tracing::info!(port = ready.port, "serving");
         Ok(Self { engine, control, control_stop, signals, inheritance, traces })

@@ -41,7 +41,10 @@ pub(crate) fn stop(data: &DataDir, socket: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let pid = data.pid().map_or("its process".to_owned(), |pid| format!("process {pid}"));
-    Err(Failure::other(format!("torchatd was asked to stop, but {pid} still holds {shown} after {PATIENCE:?}")))
+    Err(Failure::other(format!(
+        "torchatd was asked to stop, but {pid} still holds {shown} after {} s",
+        PATIENCE.as_secs()
+    )))
 }
 
 fn ask(socket: &Path) -> io::Result<()> {

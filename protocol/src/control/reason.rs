@@ -3,6 +3,7 @@
 //!
 //! In records a reason stands under `why`, beside the sentence: `{"code":"unreachable","tries":3,"failure":"peer-down"}`.
 
+use super::words::{count, lasting};
 use serde::{Deserialize, Serialize};
 
 /// Why a dial did not get through.
@@ -235,8 +236,11 @@ impl Notice {
             Self::OldCopyOfPeer => {
                 "a contact came with an older copy of its identity than the one you know: it was turned away".to_owned()
             }
-            Self::Woke { ms } => format!("the daemon did not run for {} s: every link is tried", ms / 1000),
-            Self::ClockSet { ms } => format!("the computer's clock was set by {} s", ms / 1000),
+            Self::Woke { ms } => format!("the daemon did not run for {}: every link is tried", lasting(*ms)),
+            Self::ClockSet { ms } => {
+                let way = if *ms < 0 { "back" } else { "forward" };
+                format!("the computer's clock was set {way} by {}", lasting(ms.unsigned_abs()))
+            }
             Self::Unknown => "something that this program does not know".to_owned(),
         }
     }
@@ -276,14 +280,16 @@ impl Trouble {
     pub fn sentence(&self) -> String {
         match self {
             Self::NothingGetsThrough { ms, renewals: 0 } => {
-                format!("no dial has got through Tor for {} min; new circuits are being tried", ms / 60_000)
+                format!("nothing has got through Tor for {}; new circuits are being tried", lasting(*ms))
             }
             Self::NothingGetsThrough { ms, renewals } => format!(
-                "no dial has got through Tor for {} min; a new Tor client is being tried ({renewals} so far)",
-                ms / 60_000
+                "nothing has got through Tor for {}; a new Tor client is being tried ({} so far)",
+                lasting(*ms),
+                count((*renewals).into(), "attempt")
             ),
-            Self::NotReachable { ms, detail, .. } => {
-                format!("others cannot reach this daemon ({detail}), tried for {} min; it is tried again", ms / 60_000)
+            // The network's own words are in `detail`.
+            Self::NotReachable { ms, .. } => {
+                format!("nobody has reached this daemon for {}, itself included; it tries again", lasting(*ms))
             }
             Self::Unknown => "something is wrong that this program does not know".to_owned(),
         }
@@ -348,6 +354,19 @@ mod tests {
             Reason::Unreachable { tries: 1, failure: Some(Failure::Unknown), ended: None, detail: None }
         );
         assert!(!Reason::Unknown.sentence().is_empty());
+    }
+
+    #[test]
+    fn troubles_are_short_and_have_units_that_people_use() {
+        let nothing = |ms, renewals| Trouble::NothingGetsThrough { ms, renewals }.sentence();
+        assert_eq!(nothing(0, 0), "nothing has got through Tor for 1 s; new circuits are being tried");
+        assert!(nothing(61_000, 1).ends_with("for 61 s; a new Tor client is being tried (1 attempt so far)"));
+        assert!(nothing(600_000, 2).ends_with("for 10 min; a new Tor client is being tried (2 attempts so far)"));
+        let failure = Some(Failure::PeerDown);
+        let words = Trouble::NotReachable { ms: 180_000, failure, detail: "tor: a: b: c".into() }.sentence();
+        assert_eq!(words, "nobody has reached this daemon for 3 min, itself included; it tries again");
+        assert_eq!(Notice::ClockSet { ms: -7_200_000 }.sentence(), "the computer's clock was set back by 2 h");
+        assert!(Notice::Woke { ms: 600_000 }.sentence().contains("for 10 min:"));
     }
 
     #[test]

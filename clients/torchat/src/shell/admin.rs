@@ -149,7 +149,7 @@ fn right(allowed: Allowed) -> Right {
     }
 }
 
-fn right_name(right: Right) -> &'static str {
+pub(super) fn right_name(right: Right) -> &'static str {
     match right {
         Right::Read => "read",
         Right::Send => "send",

@@ -4,10 +4,10 @@ use super::out::Out;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use std::time::Duration;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
 use torchat_client::api::status::NoticePart;
+pub(crate) use torchat_client::api::words::{count, took};
 use torchat_client::show::{shown_line, shown_name};
 
 /// Columns of a name.
@@ -31,17 +31,6 @@ fn moment(at: &str, form: &str) -> String {
         // No daemon of ours writes that.
         Err(_) => shown_line(at),
     }
-}
-
-/// Milliseconds with as many digits as mean something.
-pub(crate) fn millis(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1_000.0;
-    if ms < 10.0 { format!("{ms:.2} ms") } else { format!("{ms:.0} ms") }
-}
-
-/// "1 message", "2 messages".
-pub(crate) fn count(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// The first characters of an onion.
@@ -106,12 +95,6 @@ fn progress(message: &Message) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_and_milliseconds_read_well() {
-        assert_eq!([count(1, "message"), count(0, "message")], ["1 message", "0 messages"]);
-        assert_eq!([millis(Duration::from_micros(1_234)), millis(Duration::from_millis(56))], ["1.23 ms", "56 ms"]);
-    }
 
     #[test]
     fn what_is_no_time_is_shown_harmlessly() {

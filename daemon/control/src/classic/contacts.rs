@@ -62,13 +62,7 @@ fn presence(contact: &ContactView) -> String {
         return "blocked".to_owned();
     }
     let Some(ms) = contact.heard_ms_ago else { return "never heard of".to_owned() };
-    let seconds = ms / 1000;
-    let age = match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    };
+    let age = torchat_protocol::control::reason::span(ms / 1000);
     let link = if contact.linked { "linked, " } else { "" };
     format!("{link}last heard {age} ago")
 }

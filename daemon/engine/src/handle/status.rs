@@ -12,6 +12,7 @@ use torchat_protocol::control::status::{
     DaemonStatus, EventsPart, LegacyPart, LegacyRefused, NoticePart, QueuePart, ReachablePart, RefusedPart,
     StorageState, TorPart, WaitingPart,
 };
+use torchat_protocol::control::words::count;
 use torchat_protocol::id::PeerId;
 use torchat_transport::NetworkStatus;
 
@@ -169,7 +170,7 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
     let mail = match status.queued {
         0 => "nothing waits to be delivered".to_owned(),
         1 => "1 message waits to be delivered".to_owned(),
-        n => format!("{n} messages wait to be delivered"),
+        n => format!("{} wait to be delivered", count(n as u64, "message")),
     };
     let requests = match status.requests {
         0 => String::new(),
@@ -182,9 +183,6 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
         .map_or_else(String::new, |why| format!("; {}", why.sentence()));
     let warning = status.notices.iter().rev().find(|n| n.notice.is_warning());
     let warning = warning.map_or_else(String::new, |n| format!("; {}", codes::notice(&n.notice).sentence()));
-    let links = match status.links {
-        1 => "1 link".to_owned(),
-        n => format!("{n} links"),
-    };
-    format!("{}; {}; {mail}{requests}{storage}{trouble}{warning}", network.sentence, links)
+    let links = count(status.links as u64, "link");
+    format!("{}; {links}; {mail}{requests}{storage}{trouble}{warning}", network.sentence)
 }

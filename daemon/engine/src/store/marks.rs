@@ -40,7 +40,10 @@ fn mark_id(lane: LaneId, chain: Chain) -> MessageId {
 }
 
 fn text(count: u64) -> String {
-    format!("{count} messages were lost here, the peer says")
+    match count {
+        1 => "1 message was lost here, the peer says".to_owned(),
+        count => format!("{count} messages were lost here, the peer says"),
+    }
 }
 
 fn count_of(text: &str) -> u64 {

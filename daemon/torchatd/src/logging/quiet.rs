@@ -6,6 +6,7 @@
 use parking_lot::Mutex;
 use std::fmt;
 use std::time::{Duration, Instant};
+use torchat_protocol::control::words;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 
@@ -70,8 +71,10 @@ impl Quiet {
         }
         state.told = Some(now);
         let count = std::mem::take(&mut state.count);
-        let lines = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
-        Some(format!("{lines} of Tor's about relays and circuits were left out: STATUS says whether Tor works"))
+        Some(format!(
+            "{} of Tor's about relays and circuits were left out: STATUS says whether Tor works",
+            words::count(count, "line")
+        ))
     }
 }
 

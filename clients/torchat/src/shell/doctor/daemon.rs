@@ -1,7 +1,8 @@
 //! What the daemon says: Tor, reachability, the queue, latencies, notices.
 
+use super::super::admin::right_name;
 use super::super::failure::{Done, note};
-use super::super::format::{self, Names, count, millis};
+use super::super::format::{self, Names, count, took};
 use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
 use crate::times::span;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use torchat_client::api::command::{Check, CheckAnswer, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
-use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint};
+use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Right};
 
 /// Calls that are timed.
 const CALLS: usize = 100;
@@ -31,12 +32,19 @@ const FRESH_S: u64 = 3_600;
 pub(super) fn answers(place: &Place, endpoint: &Endpoint, opened: Result<&Connection, &ApiClientError>) -> Finding {
     match opened {
         Ok(connection) => {
-            let rights = connection.welcome().rights.len();
-            let sentence = format!("torchatd answers at {endpoint}, with {}", count(rights as u64, "right"));
-            Finding::ok("daemon", sentence)
+            Finding::ok("daemon", format!("torchatd answers at {endpoint}; {}", allowed(&connection.welcome().rights)))
         }
         Err(error) => away(place, error),
     }
+}
+
+/// What we may do there.
+fn allowed(rights: &[Right]) -> String {
+    if rights.contains(&Right::Admin) {
+        return "you may do everything".to_owned();
+    }
+    let names: Vec<_> = rights.iter().map(|right| right_name(*right)).collect();
+    if names.is_empty() { "you may do nothing there".to_owned() } else { format!("your rights: {}", names.join(", ")) }
 }
 
 /// Nobody is there, or nobody who wants us.
@@ -125,17 +133,18 @@ fn onion(connection: &Connection, reachable: Option<&ReachablePart>, usable: boo
 
 /// What a dial of our own onion came to.
 fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
-    let (took, ago) = (millis(Duration::from_millis(answer.ms)), answer.age_s);
+    let (time, ago) = (took(answer.ms.saturating_mul(1_000)), answer.age_s);
     let when = if ago == 0 { String::new() } else { format!(", {} ago", span(ago)) };
     if answer.reached {
-        return Finding::ok("onion", format!("your onion answered over a fresh circuit after {took}{when}"));
+        return Finding::ok("onion", format!("your onion answered over a fresh circuit after {time}{when}"));
     }
     let why = answer.reason.as_deref().unwrap_or("no reason is known");
     let last = reachable.and_then(|reachable| reachable.reached_s_ago);
     let last =
         last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", span(s)));
-    let sentence = format!("your onion did not answer over a fresh circuit within {took}{when}: {why}; {last}");
+    let sentence = format!("your onion did not answer over a fresh circuit ({time}{when}); {last}");
     Finding::wrong("onion", sentence, format!("{UNREACHED}; in the first minutes after a start this is usual"))
+        .explain(Some(why.to_owned()))
 }
 
 /// What the daemon knows of it without a dial.
@@ -229,7 +238,7 @@ fn calls(connection: &Connection) -> Done<Finding> {
         times.push(begun.elapsed());
     }
     let (p50, p95) = quantiles(&mut times);
-    let sentence = format!("a call takes {} (p50), {} (p95)", millis(p50), millis(p95));
+    let sentence = format!("a call takes {} (p50), {} (p95)", micros(p50), micros(p95));
     Ok(if p95 < Duration::from_millis(100) { Finding::ok("api", sentence) } else { Finding::note("api", sentence) })
 }
 
@@ -249,8 +258,13 @@ fn delivery(recent: &[Message]) -> Option<Finding> {
     }
     let n = count(times.len() as u64, "message");
     let (p50, p95) = quantiles(&mut times);
-    let sentence = format!("a delivery took {} (p50), {} (p95), by the last {n}", millis(p50), millis(p95));
+    let sentence = format!("a delivery took {} (p50), {} (p95), by the last {n}", micros(p50), micros(p95));
     Some(Finding::ok("delivery", sentence))
+}
+
+/// For people.
+fn micros(time: Duration) -> String {
+    took(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Of at least one time.
@@ -353,12 +367,20 @@ mod tests {
         let good = answer(true, None, 0);
         assert_eq!(
             (good.grade, good.sentence.as_str()),
-            (Grade::Ok, "your onion answered over a fresh circuit after 1500 ms")
+            (Grade::Ok, "your onion answered over a fresh circuit after 1.5 s")
         );
-        assert!(answer(true, None, 40).sentence.ends_with("1500 ms, 40 s ago"));
+        assert!(answer(true, None, 40).sentence.ends_with("1.5 s, 40 s ago"));
         let bad = answer(false, Some("no circuit"), 0);
-        assert!(bad.grade == Grade::Wrong && bad.sentence.ends_with(": no circuit; it was reached 2 h ago"), "{bad:?}");
+        assert!(bad.grade == Grade::Wrong && bad.sentence.ends_with(" (1.5 s); it was reached 2 h ago"), "{bad:?}");
+        assert_eq!(bad.detail.as_deref(), Some("no circuit"), "Tor's words stand apart");
         assert!(bad.advice.unwrap().contains("nothing is lost"));
+    }
+
+    #[test]
+    fn what_we_may_do_is_told_in_words() {
+        assert_eq!(allowed(&[Right::Admin]), "you may do everything");
+        assert_eq!(allowed(&[Right::Read, Right::Send]), "your rights: read, send");
+        assert_eq!(allowed(&[]), "you may do nothing there");
     }
 
     #[test]
