@@ -4,7 +4,7 @@ use super::news::News;
 use super::pending::Facts;
 use super::{Due, Engine, StoreLost, upkeep};
 use crate::refusal::not_written;
-use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone};
+use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone, Written};
 use torchat_core::effect::{Effect, LinkEffect};
 use torchat_core::input::Input;
 use torchat_core::node::Node;
@@ -100,14 +100,21 @@ impl Engine {
             return Err(StoreLost);
         };
         match written {
-            Ok(written) => {
+            Ok(Written { applied, outgoing }) => {
                 if reads_too {
                     self.unwritten_reads.clear();
                 }
                 self.untold.drain(..told);
                 self.remarks.drain(..remarked);
-                let facts = written.applied.map_or_else(Facts::default, |applied| self.take_up(applied));
-                Ok(Due { effects, outgoing: written.outgoing, facts, written: true })
+                let facts = applied.map_or_else(Facts::default, |applied| self.take_up(applied));
+                match outgoing {
+                    Ok(outgoing) => Ok(Due { effects, outgoing, facts, written: true }),
+                    Err(error) => {
+                        self.tell_without_links(effects, facts);
+                        self.fail(&error, Vec::new(), false, Vec::new())?;
+                        Ok(Due::default())
+                    }
+                }
             }
             Err(error) => {
                 self.fail(&error, reads, only_reads, effects)?;
@@ -119,6 +126,12 @@ impl Engine {
     /// Does what a durable turn asks for.
     pub(super) fn settle(&mut self, due: Due) {
         self.act(due.effects, due.outgoing, due.facts);
+    }
+
+    /// What is to be sent cannot be read, so the node is made anew and its links end. What is durable is told before.
+    fn tell_without_links(&mut self, mut effects: Vec<Effect>, facts: Facts) {
+        effects.retain(|effect| matches!(effect, Effect::Answer { .. } | Effect::Chat(_) | Effect::Notice(_)));
+        self.act(effects, Vec::new(), facts);
     }
 
     /// Takes up what a commit did, before anybody hears of it.

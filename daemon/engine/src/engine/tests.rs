@@ -28,18 +28,25 @@ struct Place {
     peer: PeerId,
 }
 
-fn start(storage: Storage) -> (Running, PeerId) {
-    let own = identity(1);
-    let network = SimulatedNetwork::new(1, Weather::default()).attach(own.peer_id());
-    let world = World { clock: Clock::simulated(1_800_000_000_000), randomness: Randomness::seeded(1) };
-    let running = Engine::start(EngineConfig::default(), own, storage, network, world).unwrap();
-    (running, identity(2).peer_id())
+fn network() -> SimulatedNetwork {
+    SimulatedNetwork::new(1, Weather::default())
+}
+
+fn start(n: u8, storage: Storage, network: &SimulatedNetwork) -> Running {
+    let own = identity(n);
+    let network = network.attach(own.peer_id());
+    let world = World { clock: Clock::simulated(1_800_000_000_000), randomness: Randomness::seeded(n.into()) };
+    Engine::start(EngineConfig::default(), own, storage, network, world).unwrap()
+}
+
+fn place_in(network: &SimulatedNetwork) -> Place {
+    let store = Arc::new(Mutex::new(Store::in_memory().unwrap()));
+    let running = start(1, Storage::Shared(store.clone()), network);
+    Place { running, store, peer: identity(2).peer_id() }
 }
 
 fn place() -> Place {
-    let store = Arc::new(Mutex::new(Store::in_memory().unwrap()));
-    let (running, peer) = start(Storage::Shared(store.clone()));
-    Place { running, store, peer }
+    place_in(&network())
 }
 
 impl Place {
@@ -136,11 +143,37 @@ async fn a_node_that_may_be_ahead_of_its_store_makes_no_turn() {
 async fn a_store_whose_thread_is_gone_leaves_open_what_was_stored() {
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::File { path: dir.path().join("torchat.db"), max_bytes: None };
-    let (running, peer) = start(storage);
+    let (running, peer) = (start(1, storage, &network()), identity(2).peer_id());
     running.handle.send(peer, "stored".into()).await.unwrap();
     let gone = running.handle.jobs.run(|_| panic!("a test says so")).await;
     assert!(gone.is_err());
     let refused = running.handle.send(peer, "perhaps".into()).await.unwrap_err();
     assert!(matches!(refused, Refusal::Unsure(_)), "{refused}");
     assert_eq!(running.join.await.unwrap(), Err(StoreLost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_and_cannot_be_read_for_its_link_is_accepted_all_the_same() {
+    let network = network();
+    let (place, other) = (place_in(&network), start(2, Storage::in_memory().unwrap(), &network));
+    let (handle, peer) = (place.handle(), place.peer);
+    other.handle.add(handle.own()).await.unwrap();
+    let first = handle.send(peer, "first".into()).await.unwrap();
+    assert_eq!(handle.wait_delivered(peer, first, 10 * MINUTE).await, DeliveryWait::Delivered);
+    let run = |sql: &str| place.store.lock().connection().execute_batch(sql).unwrap();
+    // What is no text cannot be read, and is stored all the same.
+    run("CREATE TEMP TRIGGER spoil AFTER INSERT ON message
+         BEGIN UPDATE message SET text = CAST(x'ff' AS TEXT) WHERE id = NEW.id; END");
+    let spoilt = handle.send_with(peer, "second".into(), SendOptions::default()).await.unwrap();
+    assert!(handle.store.trouble().is_some(), "its link is up, so it was read");
+    run("DROP TRIGGER spoil");
+    let waits = handle.wait_delivered(peer, spoilt.mid, 10 * MINUTE);
+    let mend = async {
+        tokio::time::sleep(MINUTE).await;
+        run("UPDATE message SET text = 'second' WHERE typeof(text) = 'text' AND text = CAST(x'ff' AS TEXT)");
+    };
+    assert_eq!(tokio::join!(waits, mend).0, DeliveryWait::Delivered);
+    let queued = "SELECT count(*) FROM event WHERE kind = 2";
+    let queued: i64 = place.store.lock().connection().query_row(queued, [], |row| row.get(0)).unwrap();
+    assert_eq!((queued, handle.log().last()), (2, place.store.lock().log_edges().last));
 }

@@ -133,14 +133,10 @@ impl StoreError {
         }
     }
 
-    /// The end of a commit that failed.
+    /// The end of a commit that failed: something may be stored behind it.
     pub(super) fn unsure(error: rusqlite::Error) -> Self {
-        Self::from(error).or_unsure()
-    }
-
-    /// As an error behind which something may be stored.
-    pub(super) fn or_unsure(self) -> Self {
-        Self::Unsure { trouble: self.trouble(), why: self.to_string() }
+        let error = Self::from(error);
+        Self::Unsure { trouble: error.trouble(), why: error.to_string() }
     }
 }
 

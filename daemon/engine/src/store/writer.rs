@@ -30,12 +30,12 @@ pub struct Wanted {
 }
 
 /// What a turn's write gave back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Written {
     /// What was written; `None`: there was nothing to write.
     pub applied: Option<Applied>,
-    /// For each [`Wanted`] its messages.
-    pub outgoing: Vec<Vec<Outgoing>>,
+    /// For each [`Wanted`] its messages, or why they cannot be read. What was written is durable all the same.
+    pub outgoing: Result<Vec<Vec<Outgoing>>, StoreError>,
 }
 
 /// The writer's thread ended, which it does only when the daemon stops or a commit panicked.
@@ -223,11 +223,7 @@ impl Drop for Writer {
 
 fn write(store: &mut Store, moment: Moment, ops: &[Op], wanted: &[Wanted]) -> Result<Written, StoreError> {
     let applied = if ops.is_empty() { None } else { Some(store.commit_at(moment, ops)?) };
-    let outgoing = wanted
-        .iter()
-        .map(|w| query::outgoing(store.connection(), &w.peer, w.lane, w.first, w.count))
-        .collect::<Result<_, _>>()
-        // The commit stands, whatever the read after it says.
-        .map_err(|error: StoreError| if ops.is_empty() { error } else { error.or_unsure() })?;
+    let outgoing =
+        wanted.iter().map(|w| query::outgoing(store.connection(), &w.peer, w.lane, w.first, w.count)).collect();
     Ok(Written { applied, outgoing })
 }
