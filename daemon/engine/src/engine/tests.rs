@@ -177,3 +177,18 @@ async fn what_is_stored_and_cannot_be_read_for_its_link_is_accepted_all_the_same
     let queued: i64 = place.store.lock().connection().query_row(queued, [], |row| row.get(0)).unwrap();
     assert_eq!((queued, handle.log().last()), (2, place.store.lock().log_edges().last));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_sent_to_the_store_when_the_node_is_made_anew_from_it() {
+    let place = place();
+    let (handle, peer) = (place.handle(), place.peer);
+    let mid = handle.send(peer, "waits".into()).await.unwrap();
+    let waits = handle.wait_delivered(peer, mid, 10 * MINUTE);
+    let rebuilt = async {
+        tokio::time::sleep(MINUTE).await;
+        // As a turn leaves it behind whose outcome was not known.
+        place.store.lock().connection().execute("UPDATE message SET state = 1", []).unwrap();
+        handle.mailbox.send(Event::Condemned("a test says so".into())).await.ok().unwrap();
+    };
+    assert_eq!(tokio::join!(waits, rebuilt).0, DeliveryWait::Delivered);
+}
