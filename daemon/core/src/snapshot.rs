@@ -18,6 +18,16 @@ pub struct Snapshot {
     pub clock_set_ms: Option<i64>,
 }
 
+/// The row of an old daemon's message, from 1 on. A type of its own: rows of messages between peers and moments are numbers of
+/// the same kind, and stand beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegacyNum(pub i64);
+
+impl LegacyNum {
+    /// Before the first row.
+    pub const NONE: Self = Self(0);
+}
+
 /// What the core knows of an old daemon's message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegacyRow {

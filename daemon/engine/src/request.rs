@@ -6,6 +6,7 @@
 use crate::refusal::Refusal;
 use tokio::sync::oneshot;
 use torchat_core::input::{ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId};
+use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
 
@@ -69,7 +70,7 @@ pub enum Request {
     /// A handed-out message of an old daemon was read. As [`Request::Read`].
     LegacyTaken {
         /// The message's row.
-        row: i64,
+        row: LegacyNum,
         /// When it came, in milliseconds since 1970.
         at_ms: i64,
     },

@@ -6,6 +6,7 @@ use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::{self, PAGE_BYTES, Page, beginning, fitting, held, scrub_all, scrub_message};
 use crate::access::is_in_namespace;
 use crate::verbs::{self, NotDelivered};
+use torchat_core::snapshot::LegacyNum;
 use torchat_engine::LegacyLine;
 use torchat_engine::handle::{Page as Part, Refusal, SendOptions, Sending, time};
 use torchat_protocol::control::api::ApiError;
@@ -128,7 +129,10 @@ impl Execute for Legacy {
             let limit = page::limit(self.limit, MESSAGES_DEFAULT)?;
             let permit = caller.context.share.page(PAGE_BYTES).await;
             // One more tells whether there are more.
-            let lines = caller.handle().legacy_after(self.after.unwrap_or(0), self.untaken, limit + 1).await;
+            let lines = caller
+                .handle()
+                .legacy_after(self.after.map_or(LegacyNum::NONE, LegacyNum), self.untaken, limit + 1)
+                .await;
             let mut messages: Vec<_> = lines.map_err(|error| refused(&error))?.into_iter().map(record_of).collect();
             let more = messages.len() > limit as usize;
             messages.truncate(limit as usize);
@@ -140,14 +144,15 @@ impl Execute for Legacy {
 
 fn record_of(line: LegacyLine) -> OldMessage {
     let LegacyLine { row, at_ms, claim, text, taken } = line;
-    OldMessage { id: row, claims: claim, text, at: time(at_ms), taken }
+    OldMessage { id: row.0, claims: claim, text, at: time(at_ms), taken }
 }
 
 impl Execute for LegacyTake {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<LegacyTakeAnswer> {
         Course::later(async move {
             sees_all(&caller)?;
-            let taken = caller.handle().take_legacy_upto(self.upto).await.map_err(|error| refused(&error))?;
+            let taken =
+                caller.handle().take_legacy_upto(LegacyNum(self.upto)).await.map_err(|error| refused(&error))?;
             Ok(LegacyTakeAnswer { taken })
         })
     }

@@ -6,7 +6,7 @@
 use crate::input::{Answer, RequestId};
 use crate::op::{LegacyOp, Op};
 use crate::policy::LegacyPolicy;
-use crate::snapshot::LegacyRow;
+use crate::snapshot::{LegacyNum, LegacyRow};
 use crate::time::{Believed, Now};
 use crate::turn::Context;
 use crate::view::LegacyStatus;
@@ -96,7 +96,7 @@ impl Legacy {
         }
     }
 
-    pub(crate) fn taken(&mut self, ctx: &mut Context<'_>, request: RequestId, row: i64, at_ms: i64) {
+    pub(crate) fn taken(&mut self, ctx: &mut Context<'_>, request: RequestId, row: LegacyNum, at_ms: i64) {
         if let Some(found) = self.rows.iter_mut().find(|row| row.at_ms == at_ms && !row.taken) {
             found.taken = true;
         }

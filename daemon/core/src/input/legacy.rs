@@ -1,6 +1,7 @@
 //! What happens to old daemons' messages.
 
 use super::RequestId;
+use crate::snapshot::LegacyNum;
 use torchat_protocol::legacy::OldMessage;
 
 /// An old daemon's message, or what becomes of it.
@@ -13,7 +14,7 @@ pub enum LegacyInput {
         /// To be answered.
         request: RequestId,
         /// The message's row.
-        row: i64,
+        row: LegacyNum,
         /// When it came, in milliseconds since 1970.
         at_ms: i64,
     },

@@ -1,5 +1,6 @@
 //! What is written of old daemons' messages.
 
+use crate::snapshot::LegacyNum;
 use torchat_protocol::legacy::OldMessage;
 
 /// A change of the messages of old daemons.
@@ -17,7 +18,7 @@ pub enum LegacyOp {
     /// A client has taken an old daemon's message.
     Taken {
         /// The row.
-        row: i64,
+        row: LegacyNum,
     },
     /// Old daemons' messages that came before this moment go, taken or not.
     Forget {

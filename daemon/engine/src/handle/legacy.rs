@@ -5,6 +5,7 @@ use super::{Handle, Refusal, read};
 use crate::legacy::LegacyLease;
 use crate::request::Request;
 use crate::store::LegacyLine;
+use torchat_core::snapshot::LegacyNum;
 
 impl Handle {
     /// Hands out the oldest message of an old daemon. While another client holds it, waits at most 200 ms. The lease is
@@ -44,7 +45,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal::Unreadable`].
-    pub async fn legacy_after(&self, after: i64, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, Refusal> {
+    pub async fn legacy_after(&self, after: LegacyNum, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, Refusal> {
         let (reader, taken) = (self.reader.clone(), self.bucket.taken());
         let after = if untaken { after.max(taken) } else { after };
         let mut lines = read(reader, move |reader| reader.legacy_after(after, untaken, limit)).await?;
@@ -57,7 +58,7 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal::Unreadable`].
-    pub async fn take_legacy_upto(&self, upto: i64) -> Result<u64, Refusal> {
+    pub async fn take_legacy_upto(&self, upto: LegacyNum) -> Result<u64, Refusal> {
         let after = self.bucket.taken();
         let mut lines = read(self.reader.clone(), move |reader| reader.legacy_after(after, true, u32::MAX)).await?;
         lines.retain(|line| line.row <= upto);

@@ -7,6 +7,7 @@ use crate::store::LegacyLine;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Notify;
+use torchat_core::snapshot::LegacyNum;
 
 /// Which message is handed out.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ struct State {
     /// Somebody holds the oldest message, or looks for it.
     held: bool,
     /// Everything up to this row was taken, even if the store does not know it yet.
-    taken: i64,
+    taken: LegacyNum,
 }
 
 impl Bucket {
@@ -32,12 +33,12 @@ impl Bucket {
     }
 
     /// Everything up to this row was taken.
-    pub(crate) fn taken(&self) -> i64 {
+    pub(crate) fn taken(&self) -> LegacyNum {
         self.state.lock().taken
     }
 
     /// Everything up to a row is taken, also if somebody else holds the oldest one. Returns up to which row it was before.
-    pub(crate) fn take_upto(&self, row: i64) -> i64 {
+    pub(crate) fn take_upto(&self, row: LegacyNum) -> LegacyNum {
         let mut state = self.state.lock();
         let before = state.taken;
         state.taken = before.max(row);
@@ -54,17 +55,17 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct Hold {
     bucket: Arc<Bucket>,
-    after: i64,
+    after: LegacyNum,
 }
 
 impl Hold {
     /// The oldest message's row is above this one.
-    pub(crate) fn after(&self) -> i64 {
+    pub(crate) fn after(&self) -> LegacyNum {
         self.after
     }
 
     /// The message of this row is taken. False: it was taken by its number meanwhile.
-    pub(crate) fn take(self, row: i64) -> bool {
+    pub(crate) fn take(self, row: LegacyNum) -> bool {
         self.bucket.take_upto(row) < row
     }
 }
@@ -93,17 +94,17 @@ mod tests {
     fn one_holds_at_a_time_and_only_what_was_taken_is_behind() {
         let bucket = Arc::new(Bucket::default());
         let hold = bucket.hold().unwrap();
-        assert_eq!(hold.after(), 0);
+        assert_eq!(hold.after(), LegacyNum::NONE);
         assert!(bucket.hold().is_none());
         drop(hold);
         let hold = bucket.hold().unwrap();
-        assert_eq!(hold.after(), 0, "it was put back");
-        assert!(hold.take(7));
+        assert_eq!(hold.after(), LegacyNum::NONE, "it was put back");
+        assert!(hold.take(LegacyNum(7)));
         let hold = bucket.hold().unwrap();
-        assert_eq!(hold.after(), 7);
+        assert_eq!(hold.after(), LegacyNum(7));
         // Somebody takes what is handed out, and more: neither is given twice, and nothing goes back.
-        assert_eq!(bucket.take_upto(9), 7);
-        assert!(!hold.take(8), "it was taken by its number");
-        assert_eq!((bucket.take_upto(3), bucket.taken(), bucket.hold().unwrap().after()), (9, 9, 9));
+        assert_eq!(bucket.take_upto(LegacyNum(9)), LegacyNum(7));
+        assert!(!hold.take(LegacyNum(8)), "it was taken by its number");
+        assert_eq!([bucket.take_upto(LegacyNum(3)), bucket.taken(), bucket.hold().unwrap().after()], [LegacyNum(9); 3]);
     }
 }

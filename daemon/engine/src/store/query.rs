@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use threads::{THREADS, Threads};
 use tokio::sync::oneshot;
-use torchat_core::snapshot::Snapshot;
+use torchat_core::snapshot::{LegacyNum, Snapshot};
 use torchat_core::time::Believed;
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::record::MessageState;
@@ -265,12 +265,12 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn legacy_head(&self, after: i64) -> Result<Option<LegacyLine>, StoreError> {
+    pub fn legacy_head(&self, after: LegacyNum) -> Result<Option<LegacyLine>, StoreError> {
         self.with(|db| {
             let mut query = db.prepare_cached(
                 "SELECT id, at_ms, claim, text, taken FROM legacy WHERE id > ?1 AND taken = 0 ORDER BY id LIMIT 1",
             )?;
-            Ok(query.query_row([after], legacy_line).optional()?)
+            Ok(query.query_row([after.0], legacy_line).optional()?)
         })
     }
 
@@ -278,13 +278,13 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn legacy_after(&self, after: i64, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, StoreError> {
+    pub fn legacy_after(&self, after: LegacyNum, untaken: bool, limit: u32) -> Result<Vec<LegacyLine>, StoreError> {
         self.with(|db| {
             let mut query = db.prepare_cached(
                 "SELECT id, at_ms, claim, text, taken FROM legacy WHERE id > ?1 AND (taken = 0 OR NOT ?2)
                  ORDER BY id LIMIT ?3",
             )?;
-            let lines = query.query_map(rusqlite::params![after, untaken, limit], legacy_line)?;
+            let lines = query.query_map(rusqlite::params![after.0, untaken, limit], legacy_line)?;
             Ok(lines.collect::<Result<Vec<_>, _>>()?)
         })
     }
@@ -305,7 +305,8 @@ impl Reader {
 }
 
 fn legacy_line(row: &Row<'_>) -> rusqlite::Result<LegacyLine> {
-    Ok(LegacyLine { row: row.get(0)?, at_ms: row.get(1)?, claim: row.get(2)?, text: row.get(3)?, taken: row.get(4)? })
+    let num = LegacyNum(row.get(0)?);
+    Ok(LegacyLine { row: num, at_ms: row.get(1)?, claim: row.get(2)?, text: row.get(3)?, taken: row.get(4)? })
 }
 
 pub(super) fn outgoing(

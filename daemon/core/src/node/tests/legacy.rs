@@ -4,7 +4,7 @@ use super::*;
 use crate::input::{LegacyInput, NetworkInput};
 use crate::op::LegacyOp;
 use crate::policy::LegacyPolicy;
-use crate::snapshot::LegacyRow;
+use crate::snapshot::{LegacyNum, LegacyRow};
 use crate::view::LegacyStatus;
 use torchat_protocol::legacy::{Claim, OldMessage};
 
@@ -63,8 +63,8 @@ impl Old {
     }
 
     fn take(&mut self, at_ms: i64) {
-        let turn = self.turn([Input::Legacy(LegacyInput::Taken { request: 1, row: 1, at_ms })]);
-        assert_eq!(turn.ops, [Op::Legacy(LegacyOp::Taken { row: 1 })]);
+        let turn = self.turn([Input::Legacy(LegacyInput::Taken { request: 1, row: LegacyNum(1), at_ms })]);
+        assert_eq!(turn.ops, [Op::Legacy(LegacyOp::Taken { row: LegacyNum(1) })]);
         assert_eq!(turn.effects, [Effect::Answer { request: 1, answer: Answer::Done }]);
     }
 

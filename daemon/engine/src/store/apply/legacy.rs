@@ -3,6 +3,7 @@
 use super::Changes;
 use crate::store::StoreError;
 use rusqlite::params;
+use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::api::event::What;
 use torchat_protocol::legacy::OldMessage;
 
@@ -27,8 +28,8 @@ impl Changes<'_> {
         Ok(())
     }
 
-    pub(super) fn legacy_taken(&self, row: i64) -> Result<(), StoreError> {
-        self.db.prepare_cached("UPDATE legacy SET taken = 1 WHERE id = ?1")?.execute([row])?;
+    pub(super) fn legacy_taken(&self, row: LegacyNum) -> Result<(), StoreError> {
+        self.db.prepare_cached("UPDATE legacy SET taken = 1 WHERE id = ?1")?.execute([row.0])?;
         Ok(())
     }
 

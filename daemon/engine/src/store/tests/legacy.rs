@@ -2,7 +2,7 @@
 
 use super::super::*;
 use torchat_core::op::LegacyOp;
-use torchat_core::snapshot::LegacyRow;
+use torchat_core::snapshot::{LegacyNum, LegacyRow};
 use torchat_protocol::legacy::{Claim, OldMessage};
 
 fn old(text: &str, at_ms: i64, keep: usize) -> Op {
@@ -21,7 +21,7 @@ fn old_daemons_messages_make_room_by_those_that_were_taken() {
     let mut store = Store::open(&path).unwrap();
     store.commit(0, &[old("a", 10, 3), old("b", 20, 3), old("c", 30, 3)]).unwrap();
     let reader = Reader::of_file(path.clone());
-    let first = reader.legacy_head(0).unwrap().unwrap();
+    let first = reader.legacy_head(LegacyNum::NONE).unwrap().unwrap();
     assert_eq!((first.text.as_str(), first.claim.as_str(), first.at_ms), ("a", "a.onion", 10));
     let second = reader.legacy_head(first.row).unwrap().unwrap();
     store.commit(0, &[Op::Legacy(LegacyOp::Taken { row: second.row }), old("d", 40, 3)]).unwrap();
@@ -35,7 +35,7 @@ fn old_daemons_messages_make_room_by_those_that_were_taken() {
     assert_eq!(kept(&path), [unread("d"), unread("e")]);
     let rows = [40, 50].map(|at_ms| LegacyRow { at_ms, taken: false });
     assert_eq!(reader.snapshot().unwrap().legacy, rows);
-    assert_eq!(reader.legacy_head(i64::MAX).unwrap(), None);
+    assert_eq!(reader.legacy_head(LegacyNum(i64::MAX)).unwrap(), None);
     // They are nowhere else.
     assert!(reader.untaken().unwrap().is_empty() && reader.snapshot().unwrap().peers.is_empty());
 }
