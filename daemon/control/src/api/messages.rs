@@ -247,6 +247,8 @@ async fn accepted(
             MessageState::Failed => {
                 return Err(ended(&Reason::Expired { seconds: None }));
             }
+            // The store is not asked once more, which would look for an old message among all newer ones.
+            MessageState::Delivered => {}
             _ => delivered(caller, peer, answer.mid, seconds).await?,
         }
         answer.state = MessageState::Delivered;
