@@ -275,7 +275,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l start -d 
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input wait until the peer has everything, at most so long' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input wait until the peer has everything, at most this long' -r
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s c -l consumer -d 'A durable place of your own for what is received, instead of beginning now' -r
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F

@@ -24,17 +24,21 @@
 //! When all that was handed out is acknowledged, the follower moves the cursor on by itself past events that its filter
 //! drops: or they would be a gap for it one day.
 
+mod handle;
+
+pub use handle::Handle;
+
 use super::address::Address;
 use super::connection::Connection;
 use super::error::ApiClientError;
-use super::subscription::{Advance, Subscription, Waker};
+use super::subscription::{Advance, Subscription};
+use handle::Shared;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::{Ack, From, Subscribe, Welcome};
 use torchat_protocol::control::api::event::Event;
-use torchat_protocol::control::api::record::Conversation;
-use torchat_protocol::control::api::{Call, Onion};
 
 /// How long after a loss the daemon is looked for at first. Doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -77,86 +81,6 @@ pub enum Step {
     State(State),
     /// Nothing in that time.
     Timeout,
-}
-
-#[derive(Debug, Default)]
-struct Control {
-    connection: Option<Connection>,
-    waker: Option<Waker>,
-    stop: bool,
-    retry: bool,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    control: Mutex<Control>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn control(&self) -> MutexGuard<'_, Control> {
-        // Every change of it is complete in itself.
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A follower as other threads see it.
-#[derive(Debug, Clone)]
-pub struct Handle(Arc<Shared>);
-
-impl Handle {
-    /// The follower's connection, for calls: while it is connected.
-    #[must_use]
-    pub fn connection(&self) -> Option<Connection> {
-        self.0.control().connection.clone()
-    }
-
-    /// Calls over the follower's connection.
-    ///
-    /// # Errors
-    /// As [`Connection::call`]; [`ApiClientError::Lost`] at once while there is none.
-    pub fn call<C: Call>(&self, command: &C) -> Result<C::Answer, ApiClientError> {
-        self.there()?.call(command)
-    }
-
-    /// As [`Handle::call`], for commands that wait themselves.
-    ///
-    /// # Errors
-    /// As [`Connection::call_within`]; [`ApiClientError::Lost`] at once while there is none.
-    pub fn call_within<C: Call>(&self, command: &C, limit: Duration) -> Result<C::Answer, ApiClientError> {
-        self.there()?.call_within(command, limit)
-    }
-
-    /// All conversations, over the follower's connection.
-    ///
-    /// # Errors
-    /// As [`Connection::conversations`]; [`ApiClientError::Lost`] at once while there is none.
-    pub fn conversations(&self) -> Result<Vec<Conversation>, ApiClientError> {
-        self.there()?.conversations()
-    }
-
-    fn there(&self) -> Result<Connection, ApiClientError> {
-        self.connection().ok_or_else(|| ApiClientError::Lost { reason: "torchatd is away".into() })
-    }
-
-    /// Ends the follower: threads that wait in it return at once.
-    pub fn stop(&self) {
-        self.note(|control| control.stop = true);
-    }
-
-    /// Looks for the daemon now, also after a refusal.
-    pub fn retry(&self) {
-        self.note(|control| control.retry = true);
-    }
-
-    fn note(&self, change: impl FnOnce(&mut Control)) {
-        let mut control = self.0.control();
-        change(&mut control);
-        if let Some(waker) = &control.waker {
-            waker.wake();
-        }
-        self.0.changed.notify_all();
-    }
 }
 
 /// Tells where the daemon is at the moment.

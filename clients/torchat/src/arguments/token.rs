@@ -1,0 +1,46 @@
+//! The parameters of the commands that are about tokens.
+
+use clap::{Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make one, and print it or write it to a file: it is shown once and stored nowhere else
+    Create {
+        /// Its name: letters, digits, dots, underscores and hyphens
+        name: String,
+        /// What it may do; may be given several times
+        #[arg(short, long = "right", value_name = "RIGHT", value_enum, required = true)]
+        rights: Vec<Allowed>,
+        /// Good for the conversation with this peer only; may be given several times
+        #[arg(short, long, value_name = "PEER")]
+        peer: Vec<String>,
+        /// Ends after this number of days
+        #[arg(long)]
+        days: Option<u32>,
+        /// A new file for it, for your eyes only [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print them, without their secrets
+    List,
+    /// End one at once; its connections are closed
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+/// A right of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Allowed {
+    /// See conversations, contacts, events, the state of the daemon
+    Read,
+    /// Write to contacts, take back, mark as read
+    Send,
+    /// Decide who is a contact
+    Contacts,
+    /// Everything
+    Admin,
+}
