@@ -77,6 +77,12 @@ impl Here<'_> {
         }
     }
 
+    /// A moment that comes: today its time, else with its day.
+    pub(crate) fn soon(self, at: i64) -> String {
+        let form = if self.day(at) == self.day(self.now) { "%H:%M" } else { "%-d %b %H:%M" };
+        self.zoned(at).strftime(form).to_string()
+    }
+
     /// A moment near now: today with its second, else with its day.
     pub(crate) fn near(self, at: i64) -> String {
         let form = if self.day(at) == self.day(self.now) { "%H:%M:%S" } else { "%-d %b %H:%M" };
@@ -116,5 +122,6 @@ mod tests {
         let all = [now, now - DAY, now - 400 * DAY];
         assert_eq!(all.map(|at| here.moment(at)), ["09:30", "20 Nov", "2025-10"]);
         assert_eq!(all.map(|at| here.near(at)), ["09:30:00", "20 Nov 09:30", "17 Oct 09:30"]);
+        assert_eq!([now, now + DAY].map(|at| here.soon(at)), ["09:30", "22 Nov 09:30"]);
     }
 }

@@ -156,20 +156,32 @@ impl Reason {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// In words.
+    /// In a few words, without what the network says of it: that stands in `detail`, for those who look for a fault.
     #[must_use]
     pub fn sentence(&self) -> String {
+        self.about("the peer")
+    }
+
+    /// As [`Reason::sentence`], of a peer with this name. The name is taken as it is.
+    #[must_use]
+    pub fn about(&self, name: &str) -> String {
         match self {
-            Self::NotAccepted => "the peer has not accepted you as a contact yet".to_owned(),
-            Self::Asking => "asking the peer to accept you as a contact".to_owned(),
-            Self::Unconfirmed => "sent, the peer has not confirmed it yet".to_owned(),
+            Self::NotAccepted => format!("{name} has not accepted you as a contact yet"),
+            Self::Asking => format!("asking {name} to accept you as a contact"),
+            Self::Unconfirmed => format!("sent, and not confirmed by {name} yet"),
             Self::NoNetwork => "Tor is not ready yet".to_owned(),
-            Self::Connecting => "connecting to the peer".to_owned(),
-            Self::Unreachable { tries, detail, .. } => {
-                let why = detail.as_deref().unwrap_or("not tried yet");
-                format!("no connection to the peer ({why}), {tries} tries so far")
-            }
-            Self::Skipping => "the peer is asked to skip it; it may have got it before".to_owned(),
+            Self::Connecting => format!("connecting to {name}"),
+            Self::Unreachable { failure, .. } => match failure {
+                None => format!("not connected to {name}"),
+                Some(Failure::PeerDown | Failure::Unknown) => format!("{name} is not reachable"),
+                Some(Failure::NoNetwork) => "there is no way through Tor".to_owned(),
+                Some(Failure::Timeout) => format!("{name} did not answer in time"),
+                Some(Failure::GivenUp) => "the machine slept, and it is tried again".to_owned(),
+                Some(Failure::Handshake) => format!("{name} answered, and the handshake failed"),
+                Some(Failure::NoRoom) => format!("there is no room for a link to {name}"),
+                Some(Failure::Permanent) => format!("{name} can never be reached"),
+            },
+            Self::Skipping => format!("{name} is asked to skip it, and may have got it before"),
             Self::TakenBack => "it was taken back".to_owned(),
             Self::Expired { seconds: Some(seconds) } => format!("not delivered in {}", span(*seconds)),
             Self::Expired { seconds: None } => "it waited too long".to_owned(),
@@ -275,7 +287,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// What is wrong and what is being done, in words.
+    /// What is wrong and what is being done, in words, without what the network says of it.
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
@@ -333,9 +345,33 @@ mod tests {
         let text = serde_json::to_string(&reason).unwrap();
         assert_eq!(text, r#"{"code":"unreachable","tries":3,"failure":"peer-down","detail":"not found"}"#);
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
-        assert_eq!(reason.sentence(), "no connection to the peer (not found), 3 tries so far");
         assert_eq!(serde_json::to_string(&Reason::NotAccepted).unwrap(), r#"{"code":"not-accepted"}"#);
         assert_eq!(serde_json::to_string(&Notice::ClockSet { ms: -9 }).unwrap(), r#"{"code":"clock-set","ms":-9}"#);
+    }
+
+    #[test]
+    fn the_words_for_people_are_short_and_name_the_peer_and_not_what_the_network_said() {
+        let detail = Some("tor: error while connecting: 503 circuits failed: closed by relay".to_owned());
+        let of = |failure| Reason::Unreachable { tries: 3, failure, ended: None, detail: detail.clone() };
+        assert_eq!(of(Some(Failure::PeerDown)).about("bob"), "bob is not reachable");
+        assert_eq!(of(Some(Failure::PeerDown)).sentence(), "the peer is not reachable");
+        assert_eq!(of(None).about("bob"), "not connected to bob");
+        let failures = [
+            Failure::PeerDown,
+            Failure::NoNetwork,
+            Failure::Timeout,
+            Failure::GivenUp,
+            Failure::Handshake,
+            Failure::NoRoom,
+            Failure::Permanent,
+        ];
+        let mut all: Vec<String> = failures.into_iter().map(|failure| of(Some(failure)).about("bob")).collect();
+        all.push(Trouble::NotReachable { ms: 60_000, failure: None, detail: "503 circuits failed".into() }.sentence());
+        for words in &all {
+            assert!(!words.contains("circuit") && words.len() < 80, "{words}");
+        }
+        all.dedup();
+        assert_eq!(all.len(), 8, "{all:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::{Status, StatusAnswer};
+use torchat_protocol::control::reason::Reason;
 
 /// Between two answers at least, in milliseconds: while many contacts are dialled there is news all the time.
 const PAUSE_MS: i64 = 1_000;
@@ -23,8 +24,10 @@ pub struct News {
 /// Why mail for a peer waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// As the daemon said it. Not harmless.
+    /// As the daemon said it: for [`crate::reason::words`]. Not harmless.
     pub reason: String,
+    /// The same as a code; `None`: the daemon is of a version that gives none.
+    pub why: Option<Reason>,
     /// When it is tried next, in milliseconds since 1970.
     pub next_try: Option<i64>,
 }
@@ -98,7 +101,7 @@ impl Waiting {
         answer.status.reasons.iter().flatten().map(move |row| {
             let seconds = row.next_try_s.and_then(|s| i64::try_from(s).ok());
             let next_try = seconds.map(|s| now.saturating_add(s.saturating_mul(1_000)));
-            (row.peer, Self { reason: row.reason.clone(), next_try })
+            (row.peer, Self { reason: row.reason.clone(), why: row.why.clone(), next_try })
         })
     }
 }

@@ -6,16 +6,19 @@ use crate::times::Here;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use torchat_client::api::reason::Reason;
 use torchat_client::api::record::{Direction, MessageState};
-use torchat_client::show;
 use torchat_client::timeline::{Entry, Timeline, millis};
+use torchat_client::{reason, show};
 
-/// From so many columns on, names stand before the texts instead of above them.
+/// From this many columns on, names stand before the texts instead of above them.
 const NAMES_BESIDE: usize = 50;
-/// After so many milliseconds a name is written again, though nobody else wrote.
+/// After this many milliseconds a name is written again, though nobody else wrote.
 const NAME_AGAIN: i64 = 15 * 60_000;
 /// A message that waits for longer than this says why, in milliseconds: one that goes out at once is not worth a line.
 pub(crate) const REASON_AFTER: i64 = 3_000;
+/// Columns of a peer's name where a line says why a message waits: the line is to be one.
+const REASON_NAME: usize = 14;
 /// Texts whose rows are kept.
 const KEPT: usize = 400;
 
@@ -175,16 +178,23 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
     };
     // What the daemon said last of all that waits is newer than what it said when it gave this message.
     let waiting = timeline.waiting.as_ref().filter(|_| entry.is_under_way());
-    let reason = waiting.map(|waiting| waiting.reason.as_str()).or(message.reason.as_deref());
-    let reason = reason.map(|reason| show::shown_line(&show::reveal(reason)));
+    let (why, said) = match waiting {
+        Some(waiting) => (waiting.why.as_ref(), Some(waiting.reason.as_str())),
+        None => (message.why.as_ref(), message.reason.as_deref()),
+    };
+    let reason = reason::words(why, said, &timeline.name(REASON_NAME));
     let next = match waiting {
         Some(waiting) => waiting.next_try,
         None => message.next_try_at.as_deref().and_then(millis),
     };
-    let next = next.map(|at| format!("; next try {}", here.near(at))).unwrap_or_default();
+    let next = next.map(|at| format!("; next try {}", here.soon(at))).unwrap_or_default();
     match message.state {
         _ if entry.is_pending() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),
-        MessageState::Failed => Some(format!("not delivered{}", reason.map(|r| format!(": {r}")).unwrap_or_default())),
+        MessageState::Failed => Some(match (why, reason) {
+            // These words say it all.
+            (Some(Reason::Expired { seconds: Some(_) }), Some(reason)) => reason,
+            (_, reason) => format!("not delivered{}", reason.map(|r| format!(": {r}")).unwrap_or_default()),
+        }),
         MessageState::Withdrawn => Some("taken back".into()),
         MessageState::Delivered if chosen => {
             let done = message.done_at.as_deref().and_then(millis);

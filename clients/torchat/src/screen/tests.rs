@@ -28,6 +28,7 @@ use torchat_client::api::Onion;
 use torchat_client::api::command::{Limits, MessagesAnswer, StatusAnswer, Welcome};
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
+use torchat_client::api::reason::{Failure, Reason};
 use torchat_client::api::record::{
     Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
 };
@@ -235,7 +236,7 @@ fn is_page(ask: &Ask, peer: u8, anchor: Anchor) -> bool {
     matches!(ask, Ask::Page(asked, request) if *asked == onion(peer) && request.anchor == anchor)
 }
 
-/// Three people, one of whom has something new.
+/// Three people; one has said something new.
 fn people() -> Vec<Conversation> {
     let mut ann = contact(2, Some("ann"), Some("Annie"));
     ann.link = true;
@@ -279,7 +280,11 @@ fn talk() -> Vec<Message> {
         ),
     ];
     list[5].reason = Some("not delivered in 30 days".into());
-    list[8].reason = Some("ann cannot be reached".into());
+    list[5].why = Some(Reason::Expired { seconds: Some(30 * 86_400) });
+    let detail = Some("tor: the service has no descriptor: 404".to_owned());
+    let why = Reason::Unreachable { tries: 2, failure: Some(Failure::PeerDown), ended: None, detail };
+    list[8].reason = Some("no connection (tor: the service has no descriptor: 404), 2 tries so far".into());
+    list[8].why = Some(why);
     list[8].next_try_at = Some(time(NOW + 90_000));
     list
 }

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use torchat_client::api::Right;
 use torchat_client::api::command::{Carrier, Exit, Host, Status, TokenAction, Tokens, Who, WhoAmI, WhoAmIAnswer};
 use torchat_client::names::Purpose;
+use torchat_client::reason;
 use torchat_client::show::shown_line;
 
 pub(super) fn host(shell: &Shell<'_>) -> Done {
@@ -68,7 +69,8 @@ pub(super) fn status(shell: &Shell<'_>, verbose: bool) -> Done {
     for row in status.reasons.iter().flatten() {
         let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
-        out.line(&format!("{waiting} for {}: {}{next}", row.peer.0.onion(), shown_line(&row.reason)))?;
+        let why = reason::words(row.why.as_ref(), Some(&row.reason), "the peer").unwrap_or_default();
+        out.line(&format!("{waiting} for {}: {why}{next}", row.peer.0.onion()))?;
     }
     for notice in status.notices.iter().flatten() {
         out.line(&format!("notice: {}", format::notice(notice, |peer| peer.0.onion())))?;

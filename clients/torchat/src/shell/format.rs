@@ -8,6 +8,7 @@ use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
 use torchat_client::api::status::NoticePart;
 pub(crate) use torchat_client::api::words::{count, took};
+use torchat_client::reason;
 use torchat_client::show::{shown_line, shown_name};
 
 /// Columns of a name.
@@ -74,27 +75,40 @@ pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
     let (time, who, text) = (time(&message.at), names.of(&message.peer), out.text(&message.text));
     match message.dir {
         Direction::In => format!("{time} < {who}: {text}"),
-        Direction::Out => format!("{time} > {who}: {text}{}", progress(message)),
+        Direction::Out => format!("{time} > {who}: {text}{}", progress(message, &who)),
         Direction::Mark => format!("{time} ! {who}: {text}"),
         Direction::Unknown => format!("{time} ? {who}: {text}"),
     }
 }
 
 /// How far a sent message is; nothing if it is delivered.
-fn progress(message: &Message) -> String {
+fn progress(message: &Message, who: &str) -> String {
     let state = match message.state {
         MessageState::Delivered => return String::new(),
         MessageState::Waiting => "waiting to be accepted",
         other => other.name(),
     };
-    let reason = message.reason.as_deref().map_or_else(String::new, |text| format!(": {}", shown_line(text)));
+    let reason = reason::words(message.why.as_ref(), message.reason.as_deref(), who);
+    let reason = reason.map_or_else(String::new, |words| format!(": {words}"));
     let next = message.next_try_at.as_deref().map_or_else(String::new, |at| format!("; next try at {}", clock(at)));
     format!(" ({state}{reason}{next})")
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn what_waits_says_why_in_a_few_words_without_what_the_network_said() {
+        let message = serde_json::json!({
+            "id": 1, "mid": "0".repeat(32), "peer": "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion",
+            "dir": "out", "text": "hi", "state": "queued", "at": "2026-11-21T09:30:00.000Z", "reason": "no (503 circuits)",
+            "why": { "code": "unreachable", "tries": 3, "failure": "peer-down", "detail": "503 circuits" },
+        });
+        let message = serde_json::from_value(message).unwrap();
+        assert_eq!(progress(&message, "bob"), " (queued: bob is not reachable)");
+    }
 
     #[test]
     fn what_is_no_time_is_shown_harmlessly() {

@@ -69,6 +69,8 @@ impl Dialer {
             }
             Err(end) => end,
         };
+        // People are told a few words; these are for the search of a fault.
+        tracing::debug!(peer = %peer.short(), why = codes::dial_end(&end), "a dial failed");
         let input = Input::Network(NetworkInput::DialFailed { peer, end });
         // The engine is gone only when the daemon stops.
         let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
@@ -112,6 +114,9 @@ pub(crate) async fn check(
     };
     let failure = result.err();
     let why = failure.as_ref().map(codes::dial_end);
+    if let Some(why) = &why {
+        tracing::debug!(why, "a dial of our own onion failed");
+    }
     // The engine is gone only when the daemon stops.
     let event = Event::Core { input: Input::Network(NetworkInput::SelfChecked { failure }), room: Vec::new() };
     let _ = context.mailbox.send(event).await;

@@ -243,7 +243,11 @@ impl Model {
 fn flatten(value: &Value, path: &str, lines: &mut Vec<String>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(value, &below(&show::shown_line(key)), lines)),
+        // What the network says of a failed dial is for the log and for `torchat status --json`.
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| *key != "detail")
+            .for_each(|(key, value)| flatten(value, &below(&show::shown_line(key)), lines)),
         Value::Array(list) => {
             list.iter().enumerate().for_each(|(n, value)| flatten(value, &below(&n.to_string()), lines));
         }

@@ -8,7 +8,6 @@ use super::*;
 use crate::daemon::Place;
 use crate::screen::runtime::Wake;
 use crate::screen::runtime::daemon::Daemon;
-use regex::Regex;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -60,11 +59,8 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
                     }
                 }
                 Answer::Status(status) => {
-                    let tries = Regex::new(r"\d+ tries so far").unwrap();
                     for row in status.status.reasons.iter_mut().flatten() {
-                        // How often was tried is a matter of moments.
                         row.next_try_s = row.next_try_s.map(|_| 90);
-                        row.reason = tries.replace(&row.reason, "1 tries so far").into();
                     }
                 }
                 Answer::Requests(requests) => requests.iter_mut().for_each(|request| request.at = time(now)),

@@ -438,7 +438,7 @@ fn reasons(version: u64, reasons: serde_json::Value) -> Answer {
 fn why_mail_waits_is_always_what_the_daemon_said_last() {
     let mut play = talking((80, 24));
     // What stood beside the message when it was read is old by now.
-    play.see("ann cannot be reached");
+    play.see("ann is not reachable; next try 09:31");
     let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(1) }));
     play.now += 60_000;
     let row =
@@ -451,8 +451,13 @@ fn why_mail_waits_is_always_what_the_daemon_said_last() {
     play.now += 1_000;
     play.input(Input::Tick);
     let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(2) }));
-    play.answer(ask, reasons(3, row("nobody answers", Some(90))));
-    play.see("nobody answers; next try");
+    // The code counts, not the daemon's words; what the network said of the dial is nowhere on the screen.
+    let mut unreachable = row("no connection (503 circuits)", Some(90));
+    unreachable[0]["why"] =
+        serde_json::json!({ "code": "unreachable", "tries": 2, "failure": "timeout", "detail": "503 circuits" });
+    play.answer(ask, reasons(3, unreachable));
+    play.see("ann did not answer in time; next try");
+    play.see_not("503");
     // A daemon that was there is asked anew, and of a peer of ours that is none nothing is taken.
     play.now += 1_000;
     play.input(Input::Tick);
@@ -461,7 +466,7 @@ fn why_mail_waits_is_always_what_the_daemon_said_last() {
     play.connect(true);
     let ask = play.asked(|ask| matches!(ask, Ask::News { version: None }));
     play.answer(ask, reasons(1, serde_json::json!([{ "peer": onion(9), "reason": "?" }])));
-    play.see_not("nobody answers");
+    play.see_not("did not answer");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use torchat_client::api::command::{Check, CheckAnswer, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
 use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Right};
+use torchat_client::reason;
 
 /// Calls that are timed.
 const CALLS: usize = 100;
@@ -138,13 +139,12 @@ fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
     if answer.reached {
         return Finding::ok("onion", format!("your onion answered over a fresh circuit after {time}{when}"));
     }
-    let why = answer.reason.as_deref().unwrap_or("no reason is known");
     let last = reachable.and_then(|reachable| reachable.reached_s_ago);
     let last =
         last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", span(s)));
     let sentence = format!("your onion did not answer over a fresh circuit ({time}{when}); {last}");
     Finding::wrong("onion", sentence, format!("{UNREACHED}; in the first minutes after a start this is usual"))
-        .explain(Some(why.to_owned()))
+        .explain(answer.reason.clone())
 }
 
 /// What the daemon knows of it without a dial.
@@ -291,7 +291,8 @@ fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
         let who = names.of(&row.peer);
         let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
-        findings.push(Finding::note("queue", format!("{waiting} for {who}: {}{next}", row.reason)));
+        let why = reason::words(row.why.as_ref(), Some(&row.reason), &who).unwrap_or_default();
+        findings.push(Finding::note("queue", format!("{waiting} for {who}: {why}{next}")));
     }
     findings
 }
@@ -349,11 +350,13 @@ mod tests {
         assert!(super::held_up(Some(&RefusedPart { clients: 7, ..RefusedPart::default() })).is_none());
         assert!(super::held_up(None).is_none(), "an older daemon");
         let queue = |bytes: u64| {
-            let rows = json!([{"peer": PEER, "queued": 1, "reason": "r", "next_try_s": 5}]);
+            let why = json!({"code": "unreachable", "tries": 1, "failure": "timeout", "detail": "503 circuits"});
+            let rows = json!([{"peer": PEER, "queued": 1, "reason": "r", "next_try_s": 5, "why": why}]);
             queue(&status(json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows})), &Names::default())
         };
         let waiting: Vec<_> = queue(118).into_iter().map(|finding| (finding.grade, finding.sentence)).collect();
-        let expected = ["1 message undelivered", "1 message for pg6mmjiyjm: r; next try in 5 s"];
+        let expected =
+            ["1 message undelivered", "1 message for pg6mmjiyjm: pg6mmjiyjm did not answer in time; next try in 5 s"];
         assert_eq!(waiting, expected.map(|sentence| (Grade::Note, sentence.to_owned())));
         assert_eq!(queue(60 << 20).first().unwrap().grade, Grade::Wrong);
     }
