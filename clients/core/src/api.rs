@@ -25,7 +25,7 @@ mod stream;
 mod subscription;
 
 pub use address::{Address, Endpoint};
-pub use connection::{Connection, Pending, client_id};
+pub use connection::{Connection, LISTED, Pending, client_id, rows};
 pub use error::ApiClientError;
 pub use subscription::{Subscription, Waker};
 pub use torchat_protocol::control::api::{ApiError, Call, Onion, Ref, Right, command, event, record};

@@ -127,7 +127,7 @@ impl Shell<'_> {
         if self.form.json {
             return Ok(format::Names::default());
         }
-        Ok(format::Names::new(&connection.contacts()?))
+        Ok(format::Names::read(connection)?)
     }
 
     fn peer(&self, connection: &Connection, word: &str, purpose: Purpose) -> Done<Onion> {

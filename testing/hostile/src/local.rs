@@ -1,10 +1,11 @@
 //! Attacks on the local port: programs of the same machine that ask too much, and web pages in its browser.
 //!
 //! The bytes that browsers and other protocols say are rows of [`crate::attack::local`]. Here are loads that are held while
-//! somebody else's requests are timed ([`loads`]), more requests and messages than a year has ([`endurance`]), a real
+//! somebody else's requests are timed ([`loads`]), more requests and messages than a year has ([`endurance`]), thousands of contacts ([`contacts`]), a real
 //! browser, where one is installed ([`chromium`]), and what stands in the way of a real torchatd ([`files`]).
 
 pub mod chromium;
+pub mod contacts;
 pub mod endurance;
 pub mod files;
 pub mod full;

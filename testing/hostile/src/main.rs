@@ -9,7 +9,7 @@ use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, endurance, files, full, old, owner};
+use torchat_hostile::local::{chromium, contacts, endurance, files, full, old, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -32,7 +32,7 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
-    /// Attacks on the local port: bytes of browsers, a browser, loads, and a million requests.
+    /// Attacks on the local port: bytes of browsers, a browser, thousands of contacts, loads, and a million requests.
     Local {
         /// Loads and requests: a tenth of them.
         #[arg(long)]
@@ -43,6 +43,9 @@ enum Task {
         /// That alone
         #[arg(long, requires = "torchatd")]
         files: bool,
+        /// Only the lists of this many contacts
+        #[arg(long, value_name = "N", conflicts_with = "files")]
+        contacts: Option<usize>,
     },
     /// Every attack that can be made from outside, against a torchatd on a private Tor network of its own.
     Tor {
@@ -109,7 +112,11 @@ async fn run() -> anyhow::Result<()> {
             println!("{}", bounds::HEAD);
             bounds::run(&daemon, &floods, each, |cost| println!("{cost}")).await
         }
-        Task::Local { quick, torchatd, files: only_files } => {
+        Task::Local { quick, torchatd, files: only_files, contacts: only_contacts } => {
+            if let Some(count) = only_contacts {
+                println!("{}", tokio::task::block_in_place(|| contacts::run(&daemon, count))?);
+                return Ok(());
+            }
             match torchatd {
                 Some(program) => tokio::task::spawn_blocking(move || files::run(&program)).await??,
                 None => println!("SKIPPED: no torchatd was named, so nothing was put in the way of one"),
@@ -146,6 +153,7 @@ async fn run() -> anyhow::Result<()> {
             }
             let part = if quick { 10 } else { 1 };
             println!("{}", full::run(&daemon).await?);
+            println!("{}", tokio::task::block_in_place(|| contacts::run(&daemon, 10_000 / part))?);
             println!("{}", loads::HEAD);
             let sizes = loads::Sizes {
                 loads: vec![

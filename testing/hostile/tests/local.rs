@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use torchat_hostile::attack::{self, Outcome};
 use torchat_hostile::local::loads::{self, Load, Sizes};
-use torchat_hostile::local::{endurance, full, old, owner};
+use torchat_hostile::local::{contacts, endurance, full, old, owner};
 use torchat_hostile::victim::Pair;
 use torchat_testkit::skipped::is_root;
 
@@ -73,6 +73,11 @@ async fn a_daemon_without_descriptors_serves_on_and_recovers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_requests_and_messages_leave_nothing() {
     println!("{}", endurance::run(daemon(), 50_000, 2_000).await.unwrap());
+}
+
+#[test]
+fn two_thousand_contacts_are_listed_page_by_page_and_cost_nobody_much() {
+    println!("{}", contacts::run(daemon(), 2_000).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

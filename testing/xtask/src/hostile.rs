@@ -14,7 +14,7 @@ pub(crate) struct Hostile {
     /// Over a private Tor network that it starts itself, against torchatd; without the floods
     #[arg(long)]
     tor: bool,
-    /// Attacks on the port for local programs: bytes of browsers, a real browser (Debian's chromium), loads, a million requests
+    /// Attacks on the port for local programs: bytes of browsers, a real browser (Debian's chromium), 10,000 contacts, loads, a million requests
     #[arg(long, conflicts_with = "tor")]
     local: bool,
     /// Only attacks whose names contain this, and no floods

@@ -202,6 +202,34 @@ fn no_limit_of_the_code_is_left_out() {
     );
 }
 
+/// A list that a client can ask for whole must have a bound in both directions: what is read under one permit, and what a
+/// client may ask for.
+#[test]
+fn the_pages_of_contacts_and_conversations_have_limits_that_stand_in_both_documents() {
+    let page = "daemon/control/src/api/page.rs";
+    let rows = limits();
+    for place in
+        [format!("{page} PAGE"), format!("{page} PAGE_BYTES"), "clients/core/src/api/connection/pages.rs LISTED".into()]
+    {
+        let row = rows.iter().find(|row| row[5].trim_matches('`') == place);
+        let what = &row.unwrap_or_else(|| panic!("{place} is not in the table of limits"))[0];
+        assert!(what.contains("contacts") && what.contains("conversations"), "{place}: {what}");
+    }
+    let (number, bytes) = (in_code(page, "PAGE"), in_code(page, "PAGE_BYTES"));
+    let said =
+        format!("1 to {},{:03}; as many as fit into {} MiB if absent", number / 1000, number % 1000, bytes / MIB);
+    let reference = read("docs/CONTROL-API.md");
+    for (command, source) in [("Contacts", "contacts"), ("Conversations", "messages")] {
+        let begin = format!("| `{}` ", command.to_uppercase());
+        assert!(reference.lines().any(|row| row.starts_with(&begin) && row.contains(&said)), "{command}: {said}");
+        let code = read(&format!("daemon/control/src/api/{source}.rs"));
+        let block = code.split(&format!("impl Execute for {command} {{")).nth(1).unwrap().split("\n}").next().unwrap();
+        for bound in ["share.page(PAGE_BYTES)", "beginning(", "self.limit, permit.bytes()"] {
+            assert!(block.contains(bound), "{command}: its page is not read with {bound}");
+        }
+    }
+}
+
 #[test]
 fn every_key_of_the_configuration_is_one_that_is_read() {
     let operations = read("docs/OPERATIONS.md");

@@ -7,6 +7,7 @@ mod pending;
 mod shared;
 
 pub use login::client_id;
+pub use pages::{LISTED, rows};
 pub use pending::Pending;
 
 use super::address::Address;

@@ -13,7 +13,7 @@ use torchat_client::api::command::{
     Accept, Add, Appear, Block, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
 };
 use torchat_client::api::record::{Contact, ContactState};
-use torchat_client::api::{ApiClientError, Code, Connection, Onion};
+use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
 use torchat_client::names::{Purpose, onion};
 use torchat_client::show::{shown_line, shown_name};
 
@@ -110,11 +110,12 @@ fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) 
 
 fn list(shell: &Shell<'_>, connection: &Connection) -> Done {
     let mut out = shell.out();
-    for contact in &connection.contacts()? {
+    for contact in connection.contact_pages().flat_map(rows) {
+        let contact = contact?;
         if out.is_json() {
-            out.record(contact)?;
+            out.record(&contact)?;
         } else {
-            out.line(&row(contact))?;
+            out.line(&row(&contact))?;
         }
     }
     out.flush()

@@ -4,10 +4,10 @@ use super::out::Out;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
-use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
 use torchat_client::api::status::NoticePart;
 pub(crate) use torchat_client::api::words::{count, took};
+use torchat_client::api::{ApiClientError, Connection, Onion, rows};
 use torchat_client::reason;
 use torchat_client::show::{shown_line, shown_name};
 
@@ -54,6 +54,15 @@ impl Names {
     pub(crate) fn new<'a>(contacts: impl IntoIterator<Item = &'a Contact>) -> Self {
         let named = contacts.into_iter().filter_map(|contact| Some((contact.peer, contact.name.clone()?)));
         Self(named.filter(|(_, name)| !name.is_empty()).collect())
+    }
+
+    /// Reads them from the daemon, page after page: of thousands of contacts only the names are kept.
+    pub(crate) fn read(connection: &Connection) -> Result<Self, ApiClientError> {
+        let mut names = Self::default();
+        for contact in connection.contact_pages().flat_map(rows) {
+            names.changed(&contact?);
+        }
+        Ok(names)
     }
 
     /// A contact was renamed, added or removed.

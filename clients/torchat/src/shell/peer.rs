@@ -3,8 +3,8 @@
 
 use super::failure::{Done, Failure};
 use torchat_client::api::command::Requests;
-use torchat_client::api::record::ContactState;
-use torchat_client::api::{Connection, Onion};
+use torchat_client::api::record::{Contact, ContactState, Conversation};
+use torchat_client::api::{Connection, Onion, rows};
 use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve};
 
 /// Finds the one peer that a word means.
@@ -38,8 +38,8 @@ pub(crate) fn find_all(connection: &Connection, words: &[String], purpose: Purpo
 }
 
 fn contacts(connection: &Connection) -> Done<Vec<Known>> {
-    let rows = connection.contacts()?;
-    Ok(rows.into_iter().map(|row| Known { peer: row.peer, name: row.name, standing: standing(row.state) }).collect())
+    let known = |row: Contact| Known { peer: row.peer, name: row.name, standing: standing(row.state) };
+    Ok(connection.contact_pages().flat_map(rows).map(|row| row.map(known)).collect::<Result<_, _>>()?)
 }
 
 fn requests(connection: &Connection) -> Done<Vec<Known>> {
@@ -48,9 +48,8 @@ fn requests(connection: &Connection) -> Done<Vec<Known>> {
 }
 
 fn former(connection: &Connection) -> Done<Vec<Known>> {
-    let rows = connection.conversations()?;
-    let peers = rows.into_iter().map(|row| row.contact.peer);
-    Ok(peers.map(|peer| Known { peer, name: None, standing: Standing::Former }).collect())
+    let known = |row: Conversation| Known { peer: row.contact.peer, name: None, standing: Standing::Former };
+    Ok(connection.conversation_pages().flat_map(rows).map(|row| row.map(known)).collect::<Result<_, _>>()?)
 }
 
 /// What a row of the contacts is.

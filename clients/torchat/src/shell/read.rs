@@ -7,7 +7,7 @@ use super::out::{Out, new_file};
 use crate::arguments;
 use torchat_client::api::command::{History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
-use torchat_client::api::{Connection, Onion};
+use torchat_client::api::{Connection, Onion, rows};
 use torchat_client::names::Purpose;
 
 /// Messages of a page: the daemon's limit.
@@ -99,7 +99,11 @@ fn forward(connection: &Connection, peer: Onion, after: i64, count: u64) -> Done
 pub(super) fn peers(shell: &Shell<'_>) -> Done {
     let connection = shell.connect()?;
     let mut out = shell.out();
-    for row in connection.conversations()?.iter().filter(|row| row.unread > 0) {
+    for row in connection.conversation_pages().flat_map(rows) {
+        let row = row?;
+        if row.unread == 0 {
+            continue;
+        }
         let peer = &row.contact.peer;
         let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
         if out.is_json() {
@@ -119,11 +123,12 @@ pub(super) fn peers(shell: &Shell<'_>) -> Done {
 pub(super) fn conversations(shell: &Shell<'_>) -> Done {
     let connection = shell.connect()?;
     let mut out = shell.out();
-    for row in &connection.conversations()? {
+    for row in connection.conversation_pages().flat_map(rows) {
+        let row = row?;
         if out.is_json() {
-            out.record(row)?;
+            out.record(&row)?;
         } else {
-            let line = glance(&out, row);
+            let line = glance(&out, &row);
             out.line(&line)?;
         }
     }

@@ -19,7 +19,7 @@ use torchat_client::api::command::{Ack, Cursors, Events, From, Place, Seen, Subs
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};
-use torchat_client::api::{ApiClientError, Code, Connection, Onion};
+use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
 use torchat_client::names::Purpose;
 
 /// Events that are worked off before the place is moved, while more are there.
@@ -304,10 +304,11 @@ impl Sink {
     /// Writes all that is not read, oldest first.
     fn unread(&mut self, connection: &Connection, peers: Option<&[Onion]>) -> Done {
         if !self.out.is_json() {
-            self.names = Names::new(&connection.contacts()?);
+            self.names = Names::read(connection)?;
         }
         let mut messages = Vec::new();
-        for row in connection.conversations()? {
+        for row in connection.conversation_pages().flat_map(rows) {
+            let row = row?;
             let peer = row.contact.peer;
             if row.unread > 0 && peers.is_none_or(|peers| peers.contains(&peer)) {
                 messages.extend(unread_of(connection, peer, row.unread)?);

@@ -9,7 +9,7 @@ use crate::times::span;
 use jiff::Timestamp;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
-use torchat_client::api::command::{Check, CheckAnswer, History, Host, Status};
+use torchat_client::api::command::{Check, CheckAnswer, Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
 use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
 use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Right};
@@ -18,7 +18,7 @@ use torchat_client::reason;
 /// Calls that are timed.
 const CALLS: usize = 100;
 /// Conversations and messages of each that latencies and the clock are read from.
-const RECENT: (usize, u32) = (5, 50);
+const RECENT: (u32, u32) = (5, 50);
 /// How long the daemon may take for a dial and what is said on it.
 const CHECK_TIME: Duration = Duration::from_secs(180);
 /// Bytes of messages that may wait for their delivery, as docs/OPERATIONS.md has it, and when that is nearly so.
@@ -67,7 +67,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let works = tor(status.tor.as_ref());
-    let names = Names::new(&connection.contacts()?);
+    let names = Names::read(connection)?;
     let tors = status.tor.as_ref().map_or("", |tor| tor.sentence.as_str());
     tell(clock::check(Timestamp::now(), &recent, tors, &names))?;
     let usable = works.grade == Grade::Ok;
@@ -95,7 +95,8 @@ fn notices(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
 fn recent(connection: &Connection) -> Done<Vec<Message>> {
     let (conversations, limit) = RECENT;
     let mut messages = Vec::new();
-    for row in connection.conversations()?.into_iter().take(conversations) {
+    let first = Conversations { before: None, after: None, limit: Some(conversations) };
+    for row in connection.call(&first)?.conversations {
         if row.last.is_some() {
             let page = History { peer: row.contact.peer, before: None, after: None, limit: Some(limit) };
             messages.extend(connection.call(&page)?.messages);
