@@ -135,7 +135,7 @@ impl Timeline {
         }
     }
 
-    /// With whom.
+    /// The peer.
     #[must_use]
     pub fn peer(&self) -> Onion {
         self.contact.peer
@@ -147,7 +147,7 @@ impl Timeline {
         &self.contact
     }
 
-    /// The name, harmless and in at most so many columns: the user's own one, else the contact's own, else the beginning
+    /// The name, harmless and in at most this many columns: the user's own one, else the contact's own, else the beginning
     /// of its onion.
     #[must_use]
     pub fn name(&self, columns: usize) -> String {

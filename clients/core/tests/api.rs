@@ -100,7 +100,7 @@ fn is_lost<T: std::fmt::Debug>(result: &Result<T, ApiClientError>) -> bool {
 }
 
 #[test]
-fn answers_find_whoever_asked_in_any_order() {
+fn answers_find_the_one_who_asked_in_any_order() {
     let fake = Fake::new(|listener| {
         let mut talk = Talk::accept(listener);
         talk.welcome(0);

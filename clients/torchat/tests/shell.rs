@@ -207,7 +207,7 @@ fn a_name_that_two_have_is_an_error_that_lists_both() {
     let other = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
     assert_eq!(house.torchat(&["contacts", "add", other]).code, Some(0));
     assert_eq!(house.torchat(&["contacts", "rename", other, "bob"]).code, Some(0));
-    let ran = house.torchat(&["send", "bob", "to whom?"]);
+    let ran = house.torchat(&["send", "bob", "to nobody?"]);
     assert_eq!(ran.code, Some(6), "{ran:?}");
     assert!(
         ran.stderr.contains("may mean") && ran.stderr.contains(other) && ran.stderr.contains("5vesrrri"),

@@ -91,7 +91,7 @@ fn guard(line: &str) -> Option<String> {
     value.trim_end_matches(';').ends_with(".lock()").then(|| name.trim_start_matches("mut ").to_owned())
 }
 
-/// A lock of the standard library: it is poisoned by a panic, and whoever takes it has to say that this is no matter.
+/// A lock of the standard library: it is poisoned by a panic, and the one who takes it has to say that this is no matter.
 fn poisons(line: &str) -> bool {
     line.split("std::sync::").skip(1).any(|rest| {
         let end = if rest.starts_with('{') { '}' } else { ';' };

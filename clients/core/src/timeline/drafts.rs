@@ -21,7 +21,7 @@ pub struct Drafts {
 /// A message that the daemon has not got yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsent {
-    /// For whom.
+    /// The receiver.
     pub peer: Onion,
     /// The text.
     pub text: String,

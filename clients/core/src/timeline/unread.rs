@@ -21,7 +21,7 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    /// What the list says: so many unread messages up to this one, which is the last.
+    /// What the list says: this many unread messages up to this one, which is the last.
     pub(super) fn new(count: u64, last: i64) -> Self {
         Self { count, counted: last, ..Self::default() }
     }

@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-/// From so many columns on, the list stands beside the conversation.
+/// From this many columns on, the list stands beside the conversation.
 const BOTH: u16 = 72;
 /// Below it, nothing but a sentence is shown.
 pub(crate) const LEAST: (u16, u16) = (20, 6);
@@ -66,7 +66,7 @@ impl Sizes {
         if self.is_wide() && self.has_list { (self.screen.0 / 4).clamp(22, 34) } else { 0 }
     }
 
-    /// The areas, with an input whose text has so many rows.
+    /// The areas, with an input whose text has this many rows.
     pub(crate) fn areas(self, input_rows: usize, body: Body) -> Areas {
         let (columns, rows) = self.screen;
         if columns < LEAST.0 || rows < LEAST.1 {

@@ -88,7 +88,7 @@ impl Theme {
     }
 
     /// The contact's colour: it comes from its key, so it is the same on every screen and after every start. It proves nothing:
-    /// there are twelve, and whoever makes a dozen keys has one of the colour that he likes.
+    /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like.
     fn contact(self, onion: Onion) -> Style {
         // All bytes, because the first ones are what is made to look alike.
         let sum =

@@ -21,7 +21,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     // First what is to be read: nobody should wait for a daemon to learn that it is not there.
     let wanted = match &action {
         Some(ContactAction::Add { peer, words, invite_file }) => {
-            Some(whom(peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
+            Some(named(peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
         }
         _ => None,
     };
@@ -67,7 +67,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
 }
 
 /// Which peer to add, and what to say to it: of the command line, of standard input or of a file.
-fn whom(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
+fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
     let (given, words) = match (file, peer) {
         (Some(file), _) if words.is_some() => {
             return Err(Failure::input(format!("with --invite-file {} only the words are given", file.display())));

@@ -117,8 +117,8 @@ impl Edit {
     }
 }
 
-/// The bytes as what somebody on the way does to a handshake and to the records after it. The first byte says who dials
-/// whom, and who answers.
+/// The bytes as what somebody on the way does to a handshake and to the records after it. The first byte says which side dials
+/// the other, and which one answers.
 ///
 /// # Panics
 /// When an end is satisfied though a byte was changed or the wrong one answers, or a record is read that nobody said.

@@ -73,7 +73,7 @@ impl Model {
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
             (_, Answer::Invite(invite)) => {
-                let title = "An invite: good once. Whoever shows it first is a contact at once".into();
+                let title = "An invite: good once. The first one to show it is a contact at once".into();
                 self.overlay = Some(Overlay::Code { title, text: invite });
             }
             (Ask::Decide(decision, peer), _) => self.decided(decision, peer),

@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         "history",
         "start|end|DATE|COUNT",
-        "go to the first or the last message, to a day (2026-11-21), so many back",
+        "go to the first or the last message, to a day (2026-11-21), COUNT messages back",
     ),
     command("search", "[WORDS]", "search here, or with Tab everywhere: all words, wor*, \"two words\""),
     command("reply", "", "quote the last message of the other side"),
@@ -76,7 +76,7 @@ fn words_of(command: &str) -> &'static [&'static str] {
     }
 }
 
-/// Among whom the peer behind a command is looked for.
+/// Where the peer behind a command is looked for.
 fn purpose_of(command: &str) -> Purpose {
     match command {
         "accept" | "refuse" => Purpose::Request,
@@ -131,7 +131,7 @@ impl Model {
             },
             "qr" => match self.own {
                 Some(own) => {
-                    let title = "Your onion: whoever has it can ask to become your contact".into();
+                    let title = "Your onion: anyone who has it can ask to become your contact".into();
                     self.overlay = Some(Overlay::Code { title, text: own.0.onion() });
                 }
                 None => self.warn("the daemon has not told your onion yet"),
@@ -244,11 +244,11 @@ impl Model {
         }
     }
 
-    /// Whom a word means: an onion, a name that the user gave, or the beginning of a contact's onion. Neither what a peer calls
+    /// Which peer a word means: an onion, a name that the user gave, or the beginning of a contact's onion. Neither what a peer calls
     /// itself nor who asks counts; see `torchat_client::names`.
     fn peer_of(&self, word: &str, purpose: Purpose) -> Result<Onion, String> {
         if word.is_empty() {
-            return Err("whom? A name of yours, the beginning of a contact's onion, or an onion".into());
+            return Err("which peer? A name of yours, the beginning of a contact's onion, or an onion".into());
         }
         resolve(word, purpose, &self.known()).map_err(|error| error.to_string())
     }

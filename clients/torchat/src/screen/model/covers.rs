@@ -5,7 +5,7 @@ use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, fill, wrap};
 use torchat_client::api::Onion;
 
-/// The lines of an overlay, in so many columns. `name`: what a peer is called, harmless.
+/// The lines of an overlay, in this many columns. `name`: what a peer is called, harmless.
 pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: usize) -> Vec<(String, Role)> {
     let columns = columns.saturating_sub(2).max(1);
     let mut lines = Vec::new();

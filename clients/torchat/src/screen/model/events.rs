@@ -132,7 +132,7 @@ impl Model {
         }
     }
 
-    /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: whoever
+    /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: anyone who
     /// looks over the user's shoulder reads it only if the user asked for that.
     fn tell(&mut self, about: String, text: &str) {
         self.untold = match self.stored.notify {

@@ -121,7 +121,7 @@ pub(crate) enum Decision {
 pub(crate) enum Past {
     /// The first message of a moment or after it, in milliseconds since 1970.
     Since(i64),
-    /// So many messages before the end.
+    /// This many messages before the end.
     Back(u32),
 }
 

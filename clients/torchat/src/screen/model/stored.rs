@@ -10,7 +10,7 @@ pub(crate) enum Notify {
     #[default]
     Off,
     Bell,
-    /// That something came, and from whom.
+    /// That something came, and from which peer.
     Desktop,
     /// What came, too.
     Content,

@@ -129,7 +129,7 @@ fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<
     for ask in asks {
         let answer = perform(handle, &ask);
         if ask == Ask::Exit && answer.is_ok() {
-            // Whoever starts one next must not meet one that ends.
+            // A program that starts one next must not meet one that ends.
             place.wait_gone(STOP);
         }
         if wakes.send(Input::Answer(ask, answer).into()).is_err() {

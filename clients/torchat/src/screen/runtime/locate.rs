@@ -28,7 +28,7 @@ pub(super) fn since(
     Ok(found)
 }
 
-/// The message that so many stand behind and with: the first one, if there are fewer. `page` gives the numbers before a number,
+/// The message that this many stand behind and with: the first one, if there are fewer. `page` gives the numbers before a number,
 /// or of the end, ascending, and whether there are older ones.
 pub(super) fn back(
     count: u32,

@@ -85,7 +85,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     notices(&status, &names).into_iter().try_for_each(tell)
 }
 
-/// What the daemon wants its user to know, and of whom. Some of it is only what a contact says.
+/// What the daemon wants its user to know, and which peer it is about. Some of it is only what a contact says.
 fn notices(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
     let rows = status.notices.iter().flatten();
     rows.map(|notice| Finding::note("notice", format::notice(notice, |peer| names.of(peer)))).collect()
@@ -275,7 +275,7 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
     (at(50).unwrap_or_default(), at(95).unwrap_or_default())
 }
 
-/// What waits, for whom, why, and when it is tried again.
+/// What waits, for which peer, why, and when it is tried again.
 fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
     let (waiting, bytes) = status.queue.as_ref().map_or((0, 0), |queue| (queue.messages, queue.bytes));
     if waiting == 0 {
