@@ -229,7 +229,7 @@ fn a_sender_may_be_restored_more_often_than_it_may_have_lanes() {
         }
         let mut got = sim.received(1, 0).await;
         // The lane of the backup was forgotten long ago, so the receiver once seems to have lost what came by it.
-        got.retain(|text| text != "1 messages were lost here, the peer says");
+        got.retain(|text| text != "1 message was lost here, the peer says");
         assert_eq!(got, expected);
     });
 }
