@@ -5,11 +5,12 @@
 //! diaries are judged by [`Diary::read`].
 
 use crate::diary::Diary;
-use crate::node::{Node, eventually};
+use crate::node::Node;
 use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use torchat_testkit::daemon::eventually;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};

@@ -1,10 +1,11 @@
 //! kill -9 at random moments under load.
 
 use crate::ledger::{Fate, Ledger};
-use crate::node::{Address, Node, direction, eventually};
+use crate::node::{Address, Node, direction};
 use anyhow::{Context as _, bail, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use torchat_testkit::daemon::eventually;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

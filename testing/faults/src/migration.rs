@@ -5,12 +5,13 @@
 //! opened again by a start of today, and must say what the old store said.
 
 use crate::image::{Disk, write};
-use crate::node::{eventually, strace};
+use crate::node::strace;
 use crate::record::{self, Call};
 use anyhow::{Context as _, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rusqlite::{Connection, OpenFlags};
+use torchat_testkit::daemon::eventually;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;

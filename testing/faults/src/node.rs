@@ -9,6 +9,7 @@ use torchat_client::{Client, Line};
 use torchat_engine::store::{Page, PageLimit, Reader};
 use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
+use torchat_testkit::loopback::arguments;
 
 /// How long a request may take.
 pub const PATIENCE: Duration = Duration::from_secs(150);
@@ -83,7 +84,7 @@ impl Node {
                 command
             }
         };
-        command.arg(&self.data).arg(&self.peers).arg(self.seed.to_string());
+        command.args(arguments(&self.data, &self.peers, self.seed, &[]));
         command.env("RUST_BACKTRACE", "0").env("RUST_LOG", "warn");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         self.child = Some(command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?);
@@ -259,29 +260,4 @@ pub fn strace() -> anyhow::Result<Command> {
          Type: sudo apt-get install --no-install-recommends strace (or run: cargo xtask faults)",
     )?;
     Ok(Command::new(program))
-}
-
-/// Looks at a condition until it holds.
-///
-/// # Errors
-/// When it does not hold within `limit`, with its last error.
-pub fn eventually<T>(
-    what: &str,
-    limit: Duration,
-    mut look: impl FnMut() -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<T> {
-    let deadline = Instant::now() + limit;
-    let mut last;
-    loop {
-        match look() {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => last = None,
-            Err(error) => last = Some(error),
-        }
-        if Instant::now() >= deadline {
-            let error = last.unwrap_or_else(|| anyhow::anyhow!("it does not hold"));
-            return Err(error.context(format!("{what}: not within {limit:?}")));
-        }
-        std::thread::sleep(LOOK * 5);
-    }
 }

@@ -2,12 +2,13 @@
 
 use crate::image::{Disk, Image, write};
 use crate::ledger::{Fate, Ledger};
-use crate::node::{Node, Started, eventually, stored, strace};
+use crate::node::{Node, Started, stored, strace};
 use crate::record::{self, Call};
 use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::Connection;
+use torchat_testkit::daemon::eventually;
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

@@ -1,9 +1,10 @@
 //! A scripted talk between a daemon that suffers faults and one that does not, and what must hold at its end.
 
 use crate::ledger::{Fate, Findings, Ledger};
-use crate::node::{Node, Started, direction, eventually};
+use crate::node::{Node, Started, direction};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
+use torchat_testkit::daemon::eventually;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;

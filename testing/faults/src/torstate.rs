@@ -45,13 +45,6 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Whether this machine lets us make a network namespace.
-#[must_use]
-pub fn is_possible() -> bool {
-    let made = Command::new("unshare").args(["-n", "true"]).stderr(Stdio::null()).status();
-    made.is_ok_and(|status| status.success())
-}
-
 /// A daemon without a network. Killed when it is dropped.
 struct Daemon {
     child: Child,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use torchat_protocol::control::token::{Exchange, Proof, Token};
 use torchat_testkit::daemon::Daemon;
+use torchat_testkit::loopback::arguments;
 
 /// How long a line may take that must come.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -30,8 +31,7 @@ pub struct Pair {
 
 fn started(program: &Path, dir: &Path, name: &str, seed: u8) -> anyhow::Result<Daemon> {
     let data = dir.join(name);
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut daemon = Daemon::new(program, vec![text(&data), text(&dir.join("peers")), seed.to_string()], &data);
+    let mut daemon = Daemon::new(program, arguments(&data, &dir.join("peers"), seed, &[]), &data);
     daemon.start()?;
     Ok(daemon)
 }

@@ -13,6 +13,7 @@ use torchat_engine::{EngineConfig, LegacyLine};
 use torchat_harness::sim::{Sim, run};
 use torchat_protocol::id::parse_onion;
 use torchat_testkit::daemon::{Daemon, eventually};
+use torchat_testkit::loopback::arguments;
 use torchat_testkit::pace;
 use torchat_transport::{BoxStream, Group, Isolation, Transport};
 
@@ -38,11 +39,7 @@ fn daemon(dir: &Path, seed: u8, legacy: bool) -> Daemon {
     let peers = dir.join("peers");
     std::fs::create_dir_all(&peers).unwrap();
     let data = dir.join(format!("d{seed}"));
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let mut arguments = vec![text(&data), text(&peers), seed.to_string()];
-    if legacy {
-        arguments.push("legacy".to_owned());
-    }
+    let arguments = arguments(&data, &peers, seed, if legacy { &["legacy"] } else { &[] });
     let mut daemon = Daemon::new(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), arguments, &data);
     daemon.start().unwrap();
     daemon

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use torchat_testkit::daemon::{Daemon, eventually, talk_under_kills};
+use torchat_testkit::loopback::arguments;
 use torchat_testkit::pace;
 
 fn pair(dir: &Path) -> (Daemon, Daemon) {
@@ -14,8 +15,7 @@ fn pair(dir: &Path) -> (Daemon, Daemon) {
     std::fs::create_dir(&peers).unwrap();
     let daemon = |name: &str, seed: u8| {
         let data = dir.join(name);
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let arguments = vec![text(&data), text(&peers), seed.to_string()];
+        let arguments = arguments(&data, &peers, seed, &[]);
         Daemon::new(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), arguments, &data)
     };
     (daemon("a", 1), daemon("b", 2))

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::Api;
 use torchat_testkit::daemon::Daemon;
+use torchat_testkit::loopback::arguments;
 
 /// The example of rend-spec-v3: nobody serves it here.
 pub(crate) const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
@@ -81,10 +82,9 @@ impl Place {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("peers"))?;
         let data = dir.path().join("victim");
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let arguments =
-            ["RUST_LOG=warn".into(), text(program), text(&data), text(&dir.path().join("peers")), "1".into()];
-        let mut daemon = Daemon::new(Path::new("env"), arguments.into(), &data);
+        let mut words = vec!["RUST_LOG=warn".to_owned(), program.to_string_lossy().into_owned()];
+        words.extend(arguments(&data, &dir.path().join("peers"), 1, &[]));
+        let mut daemon = Daemon::new(Path::new("env"), words, &data);
         daemon.start()?;
         Ok(Self { daemon, dir })
     }
@@ -161,9 +161,8 @@ fn started(
     ensure!(program.is_file(), "{} is not built", program.display());
     let data = dir.join(name);
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut arguments = vec![text(&data), text(&dir.join("peers")), seed.to_string()];
-    arguments.extend(["connections=4000".to_owned(), "tasks".to_owned()]);
-    arguments.extend(options.iter().map(|option| (*option).to_owned()));
+    let words = [&["connections=4000", "tasks"], options].concat();
+    let mut arguments = arguments(&data, &dir.join("peers"), seed, &words);
     let mut daemon = match descriptors {
         None => Daemon::new(program, arguments, &data),
         Some(count) => {

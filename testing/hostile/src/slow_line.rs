@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use torchat_testkit::daemon::Daemon;
+use torchat_testkit::loopback::arguments;
 
 /// The longest text.
 const TEXT: usize = 65_536;
@@ -20,12 +21,11 @@ const PATIENCE_S: u64 = 140;
 /// When a daemon does not serve, or a text does not arrive, or arrives twice.
 pub async fn run(program: &Path, rate: u32) -> anyhow::Result<String> {
     let dir = tempfile::tempdir()?;
-    let text = |path: &Path| path.to_string_lossy().into_owned();
     let mut daemons = Vec::new();
     for (name, seed) in [("a", 31_u8), ("b", 32)] {
         let (data, peers) = (dir.path().join(name), dir.path().join(format!("{name}-peers")));
         std::fs::create_dir(&peers)?;
-        let mut daemon = Daemon::new(program, vec![text(&data), text(&peers), seed.to_string()], &data);
+        let mut daemon = Daemon::new(program, arguments(&data, &peers, seed, &[]), &data);
         daemon.start()?;
         let onion = daemon.client()?.host()?;
         let port: u16 = std::fs::read_to_string(peers.join(&onion))?.trim().parse()?;

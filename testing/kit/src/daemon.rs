@@ -1,5 +1,6 @@
 //! Daemons as processes: started, killed and started again, and what a conversation must look like afterwards.
 
+use crate::loopback::arguments;
 use anyhow::{Context as _, bail, ensure};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -212,9 +213,7 @@ impl Friends {
         std::fs::create_dir_all(&peers)?;
         let daemon = |name: &str, seed: u8| {
             let data = dir.join(name);
-            let text = |path: &Path| path.to_string_lossy().into_owned();
-            let arguments = vec![text(&data), text(&peers), seed.to_string()];
-            Daemon::new(program, arguments, &data)
+            Daemon::new(program, arguments(&data, &peers, seed, &[]), &data)
         };
         let (mut a, mut b) = (daemon("a", 1), daemon("b", 2));
         a.start()?;

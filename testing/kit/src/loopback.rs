@@ -39,6 +39,15 @@ pub fn program() -> PathBuf {
     program
 }
 
+/// The arguments of `loopback-daemon`: its data, the folder in which the daemons find each other, what its keys follow from
+/// (0 to 200), and more words, which `loopback-daemon.rs` lists.
+#[must_use]
+pub fn arguments(data: &Path, peers: &Path, seed: u8, words: &[&str]) -> Vec<String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let words = words.iter().map(|word| (*word).to_owned());
+    [text(data), text(peers), seed.to_string()].into_iter().chain(words).collect()
+}
+
 /// A loopback daemon. Killed when it is dropped.
 pub struct Loopback(Daemon);
 
@@ -59,10 +68,7 @@ impl Loopback {
     pub fn start_with(dir: &Path, name: &str, seed: u8, words: &[&str]) -> anyhow::Result<Self> {
         let (data, peers) = (dir.join(name), dir.join("peers"));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&peers)?;
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let arguments = [text(&data), text(&peers), seed.to_string()];
-        let words = words.iter().map(|word| (*word).to_owned());
-        let mut daemon = Daemon::new(&program(), arguments.into_iter().chain(words).collect(), &data);
+        let mut daemon = Daemon::new(&program(), arguments(&data, &peers, seed, words), &data);
         daemon.start()?;
         Ok(Self(daemon))
     }

@@ -118,12 +118,6 @@ impl World {
         self.machines[n].id
     }
 
-    /// The number of a daemon.
-    #[must_use]
-    pub fn number_of(&self, id: &PeerId) -> Option<usize> {
-        self.machines.iter().position(|machine| machine.id == *id)
-    }
-
     /// Whether its process exists, frozen or not.
     #[must_use]
     pub fn is_running(&self, n: usize) -> bool {
