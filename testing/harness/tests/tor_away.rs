@@ -45,8 +45,21 @@ fn tor_of(daemon: &Daemon) -> Value {
     daemon.client().unwrap().status().unwrap()["tor"].clone()
 }
 
+/// Every connection ends, as when the cable is pulled out of a machine whose kernel notices.
 #[test]
 fn a_network_that_is_gone_is_never_called_well_and_one_that_is_back_is() {
+    taken_away(Network::kill, Network::restart);
+}
+
+/// The connections stay, and nothing comes over them, as behind a router that has lost its line.
+#[test]
+fn a_network_that_falls_silent_is_never_called_well_and_one_that_speaks_again_is() {
+    taken_away(Network::suspend, Network::resume);
+}
+
+type Change = fn(&Network, &str) -> anyhow::Result<()>;
+
+fn taken_away(take: Change, give: Change) {
     let dir = tempfile::tempdir().unwrap();
     let network = network(dir.path());
     let mut daemon = Daemon::on_tor(&torchatd(), dir.path(), "a", network.config_path());
@@ -60,7 +73,7 @@ fn a_network_that_is_gone_is_never_called_well_and_one_that_is_back_is() {
     assert_eq!((&tor_of(&daemon)["usable"], &tor_of(&daemon)["down_s"]), (&Value::Bool(true), &Value::Null));
 
     let nodes: Vec<String> = network.nodes().map(str::to_owned).collect();
-    nodes.iter().for_each(|node| network.kill(node).unwrap());
+    nodes.iter().for_each(|node| take(&network, node).unwrap());
     let gone = Instant::now();
     eventually("STATUS says it", TOLD + pace::slack(), || Ok((tor_of(&daemon)["usable"] == false).then_some(())))
         .unwrap();
@@ -81,7 +94,7 @@ fn a_network_that_is_gone_is_never_called_well_and_one_that_is_back_is() {
     eventually("it counts", TOLD, || Ok((tor_of(&daemon)["down_s"].as_u64() > Some(down_s)).then_some(()))).unwrap();
     assert_eq!(tor_of(&daemon)["since_ms"].as_i64(), Some(since_ms));
 
-    nodes.iter().for_each(|node| network.restart(node).unwrap());
+    nodes.iter().for_each(|node| give(&network, node).unwrap());
     let back = Instant::now();
     eventually("Tor works again", BACK, || Ok((tor_of(&daemon)["usable"] == true).then_some(()))).unwrap();
     println!("told {:.1} s after its return", back.elapsed().as_secs_f64());
