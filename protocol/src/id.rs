@@ -63,31 +63,7 @@ impl PeerId {
     /// The address as people write it: 56 characters and `.onion`.
     #[must_use]
     pub fn onion(&self) -> String {
-        // Key, checksum, version.
-        let mut raw = [3; 35];
-        raw[..32].copy_from_slice(&self.0);
-        raw[32..34].copy_from_slice(&self.checksum());
-        let mut text = String::with_capacity(ONION_CHARS + ".onion".len());
-        BASE32_NOPAD.encode_append(&raw, &mut text);
-        text.make_ascii_lowercase();
-        text.push_str(".onion");
-        text
-    }
-
-    /// A page of a conversation and the answers to HOST name one peer over and over, and the hash is most of what that
-    /// costs: each thread remembers its last one.
-    fn checksum(&self) -> [u8; 2] {
-        thread_local! {
-            static LAST: Cell<Option<(PeerId, [u8; 2])>> = const { Cell::new(None) };
-        }
-        match LAST.get() {
-            Some((peer, checksum)) if peer == *self => checksum,
-            _ => {
-                let checksum = checksum(&self.0);
-                LAST.set(Some((*self, checksum)));
-                checksum
-            }
-        }
+        written(&self.0)
     }
 
     /// The first four characters: enough to follow a peer through a log, too little to find it.
@@ -113,6 +89,35 @@ pub fn parse_onion(text: &str) -> Result<PeerId, OnionError> {
     PeerId::from_key(key_of(text)?)
 }
 
+/// The 32 bytes of an id as people write them: 56 characters with a checksum in them, and `.onion`.
+pub(crate) fn written(id: &[u8; 32]) -> String {
+    // The bytes, the checksum, the version.
+    let mut raw = [3; 35];
+    raw[..32].copy_from_slice(id);
+    raw[32..34].copy_from_slice(&last_checksum(id));
+    let mut text = String::with_capacity(ONION_CHARS + ".onion".len());
+    BASE32_NOPAD.encode_append(&raw, &mut text);
+    text.make_ascii_lowercase();
+    text.push_str(".onion");
+    text
+}
+
+/// A page of a conversation and the answers to HOST name one id over and over, and the hash is most of what that costs:
+/// each thread remembers its last one.
+fn last_checksum(id: &[u8; 32]) -> [u8; 2] {
+    thread_local! {
+        static LAST: Cell<Option<([u8; 32], [u8; 2])>> = const { Cell::new(None) };
+    }
+    match LAST.get() {
+        Some((last, checksum)) if last == *id => checksum,
+        _ => {
+            let checksum = checksum(id);
+            LAST.set(Some((*id, checksum)));
+            checksum
+        }
+    }
+}
+
 /// Keys that local programs named and that are good.
 static NAMED: RwLock<BTreeSet<PeerId>> = RwLock::new(BTreeSet::new());
 /// How many are remembered; then it begins anew.
@@ -124,7 +129,11 @@ const NAMED_KEYS: usize = 4096;
 /// # Errors
 /// As [`parse_onion`].
 pub fn parse_local_onion(text: &str) -> Result<PeerId, OnionError> {
-    let key = key_of(text)?;
+    local_key(key_of(text)?)
+}
+
+/// As [`PeerId::from_key`], for what local programs say: see [`parse_local_onion`].
+pub(crate) fn local_key(key: [u8; 32]) -> Result<PeerId, OnionError> {
     if NAMED.read().unwrap_or_else(PoisonError::into_inner).contains(&PeerId(key)) {
         return Ok(PeerId(key));
     }
@@ -137,8 +146,8 @@ pub fn parse_local_onion(text: &str) -> Result<PeerId, OnionError> {
     Ok(peer)
 }
 
-/// The key in an address, not checked.
-fn key_of(text: &str) -> Result<[u8; 32], OnionError> {
+/// The 32 bytes in an address: whether they are a key is not checked.
+pub(crate) fn key_of(text: &str) -> Result<[u8; 32], OnionError> {
     let text = text.strip_suffix(".onion").unwrap_or(text);
     if text.len() != ONION_CHARS {
         return Err(OnionError::Length);

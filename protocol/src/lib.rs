@@ -11,6 +11,7 @@
 mod braces;
 pub mod cert;
 pub mod control;
+pub mod conversation;
 pub mod frame;
 pub mod hello;
 pub mod home;

@@ -28,7 +28,7 @@ pub use address::{Address, Endpoint};
 pub use connection::{Connection, LISTED, Pending, client_id, rows};
 pub use error::ApiClientError;
 pub use subscription::{Subscription, Waker};
-pub use torchat_protocol::control::api::{ApiError, Call, Onion, Ref, Right, command, event, record};
+pub use torchat_protocol::control::api::{ApiError, Call, ConversationId, Onion, Ref, Right, command, event, record};
 pub use torchat_protocol::control::code::Code;
 pub use torchat_protocol::control::token::{Token, TokenError};
 pub use torchat_protocol::control::{reason, status, words};

@@ -11,8 +11,8 @@
 //! changed reaches the stranger.
 
 use crate::show::{shown_line, shown_name};
-use torchat_protocol::control::api::Onion;
-use torchat_protocol::id::{ONION_CHARS, parse_onion};
+use torchat_protocol::control::api::{ConversationId, Onion};
+use torchat_protocol::id::{ONION_CHARS, OnionError};
 
 /// Fewer characters of an onion are too easily somebody else's.
 pub const PREFIX_MIN: usize = 4;
@@ -139,15 +139,24 @@ fn list(fitting: &[Known]) -> String {
 /// # Errors
 /// [`NameError::NoOnion`] for what looks like one.
 pub fn onion(word: &str) -> Result<Option<Onion>, NameError> {
+    let nobody = || NameError::NoOnion { word: word.to_owned(), reason: OnionError::Key.to_string() };
+    whole(word)?.map(|id| id.as_peer().map(Onion).ok_or_else(nobody)).transpose()
+}
+
+/// As [`onion`], for the whole id of a conversation, which need not be anybody's onion.
+///
+/// # Errors
+/// [`NameError::NoOnion`] for what looks like one and is mistyped.
+pub fn whole(word: &str) -> Result<Option<ConversationId>, NameError> {
     let bare = word.strip_suffix(".onion");
     if bare.is_none() && word.len() != ONION_CHARS {
         return Ok(None);
     }
-    match parse_onion(word) {
-        Ok(peer) => Ok(Some(Onion(peer))),
+    match word.parse::<ConversationId>() {
+        Ok(id) => Ok(Some(id)),
         // A name of the user's may well have 56 characters.
         Err(_) if bare.is_none() && !is_onion_like(word) => Ok(None),
-        Err(error) => Err(NameError::NoOnion { word: word.to_owned(), reason: error.to_string() }),
+        Err(error) => Err(NameError::NoOnion { word: word.to_owned(), reason: error.0.to_string() }),
     }
 }
 
@@ -206,6 +215,7 @@ fn fits(word: &str, by: By, row: &Known) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use torchat_protocol::id::parse_onion;
 
     const ONE: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid";
     const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
@@ -233,6 +243,19 @@ mod tests {
             }
         }
         assert_eq!(onion(&"x Y".repeat(19).chars().take(56).collect::<String>()), Ok(None), "a long name");
+    }
+
+    #[test]
+    fn a_whole_id_that_can_be_nobodys_key_is_a_conversation_and_no_person() {
+        // The neutral element: no daemon can have it as its key.
+        let room = ConversationId::from_bytes(std::array::from_fn(|at| u8::from(at == 0)));
+        assert_eq!(whole(&room.onion()), Ok(Some(room)));
+        assert_eq!(whole(ONE), Ok(Some(peer(ONE).conversation())));
+        assert_eq!(whole("bob"), Ok(None));
+        let error = onion(&room.onion()).unwrap_err().to_string();
+        assert!(error.contains("is no onion") && error.contains("not a valid key"), "{error}");
+        let mistyped = whole(&ONE.replacen('2', "3", 1)).unwrap_err().to_string();
+        assert!(mistyped.contains("mistyped"), "{mistyped}");
     }
 
     #[test]

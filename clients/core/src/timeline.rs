@@ -17,9 +17,10 @@
 //! # use torchat_protocol::control::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
 //! # use torchat_protocol::id::{MessageId, PeerId};
 //! # let peer = (0..=255).find_map(|n| PeerId::from_key([n; 32]).ok()).map(Onion).unwrap();
+//! # let ann = peer.conversation();
 //! # let contact = Contact { peer, state: ContactState::Contact, name: Some("ann".into()), nick: None, link: true,
 //! #     heard_s: None, hidden: false, queued: 0 };
-//! # let message = |id| Message { id, mid: MessageId([0; 16]), peer, dir: Direction::In, text: format!("no. {id}"),
+//! # let message = |id| Message { id, mid: MessageId([0; 16]), peer: ann, dir: Direction::In, text: format!("no. {id}"),
 //! #     state: MessageState::Unread, at: "2026-11-21T09:30:00.000Z".into(), sent_at: None, done_at: None,
 //! #     client_id: None, reason: None, why: None, next_try_at: None };
 //! let now = 1_795_253_400_000;
@@ -32,21 +33,21 @@
 //!         list.conversations(request, answer, now);
 //!     }
 //! }
-//! assert_eq!(list.order(), [peer]);
+//! assert_eq!(list.order(), [ann]);
 //!
 //! // The conversation is opened: which page is wanted, and what is to be asked for it?
-//! let window = &mut list.get_mut(peer).unwrap().window;
+//! let window = &mut list.get_mut(ann).unwrap().window;
 //! let anchor = window.wanted(None, false).unwrap();
 //! assert_eq!(anchor, Anchor::Newest);
-//! let (history, _) = anchor.commands(peer, 100);
+//! let (history, _) = anchor.commands(ann, 100);
 //! assert_eq!(history.limit, Some(100));
 //! let request = window.ask(anchor);
 //!
 //! // Something comes before the answer, which was read earlier. Nothing is lost, and nothing stands twice.
 //! list.event(&Event { seq: 1, at: message(8).at, what: What::Received { message: message(8) } }, now);
 //! let answer = MessagesAnswer { messages: vec![message(6), message(7)], more: false };
-//! list.get_mut(peer).unwrap().window.answer(request, answer, None);
-//! let timeline = list.get(peer).unwrap();
+//! list.get_mut(ann).unwrap().window.answer(request, answer, None);
+//! let timeline = list.get(ann).unwrap();
 //! assert_eq!(timeline.window.entries().keys().copied().collect::<Vec<_>>(), [6, 7, 8]);
 //! assert_eq!(timeline.unread(), 2);
 //! ```
@@ -68,8 +69,8 @@ pub use news::{News, Tor, Waiting};
 pub use window::{Anchor, Bottom, Entry, HELD_BYTES, HELD_MESSAGES, PageRequest, Window, millis};
 
 use crate::show;
-use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
+use torchat_protocol::control::api::{ConversationId, Onion};
 use torchat_protocol::id::MessageId;
 use unread::Unread;
 
@@ -133,6 +134,12 @@ impl Timeline {
         if self.order() < last.as_ref().map_or(0, |message| message.id) {
             self.last = last;
         }
+    }
+
+    /// Which conversation it is.
+    #[must_use]
+    pub fn id(&self) -> ConversationId {
+        self.contact.peer.conversation()
     }
 
     /// The peer.

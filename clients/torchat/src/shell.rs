@@ -26,7 +26,7 @@ use crate::streams::is_closed;
 use failure::{Done, Failure, note};
 use out::Out;
 use std::process::ExitCode;
-use torchat_client::api::{Code, Connection, Onion};
+use torchat_client::api::{Code, Connection, ConversationId, Onion};
 use torchat_client::names::Purpose;
 use torchat_client::show::shown_line;
 
@@ -130,8 +130,14 @@ impl Shell<'_> {
         Ok(format::Names::read(connection)?)
     }
 
+    /// The person that a word means.
     fn peer(&self, connection: &Connection, word: &str, purpose: Purpose) -> Done<Onion> {
         peer::find(connection, word, purpose)
+    }
+
+    /// The conversation that a word means.
+    fn conversation(&self, connection: &Connection, word: &str, purpose: Purpose) -> Done<ConversationId> {
+        peer::find_conversation(connection, word, purpose)
     }
 
     /// Prints one record, or one line for people.

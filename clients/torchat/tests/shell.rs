@@ -230,7 +230,7 @@ fn a_name_that_two_have_is_an_error_that_lists_both() {
 fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
     let house = House::friends();
     let api = house.api(&house.alice);
-    let peer = house.onion(&house.bob);
+    let peer = house.onion(&house.bob).conversation();
     // More than a pipe holds.
     for n in 0..40 {
         let text = format!("{n} {}", "x".repeat(8_000));
@@ -263,7 +263,7 @@ fn a_consumer_that_is_killed_loses_nothing_and_repeats_nothing_that_was_acknowle
     let follow = ["recv", "--follow", "--consumer", "bot", "--from", "start", "--json"];
     let (total, runs) = (120, 6);
     let sender = house.api(&house.bob);
-    let alice = house.onion(&house.alice);
+    let alice = house.onion(&house.alice).conversation();
     let sending = std::thread::spawn(move || {
         for n in 0..total {
             let text = n.to_string();

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use torchat_protocol::control::api::{ApiError, Right};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token::{self, Exchange, Proof, Verifier};
-use torchat_protocol::id::PeerId;
+use torchat_protocol::conversation::ConversationId;
 
 /// How long a proof may take: from the connection, or from HELLO if none was needed to connect.
 const PROOF_TIME: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ pub(crate) struct Access {
     /// What it may do.
     pub(crate) rights: BTreeSet<Right>,
     /// The conversations that it is good for; `None`: all.
-    pub(crate) peers: Option<Arc<BTreeSet<PeerId>>>,
+    pub(crate) peers: Option<Arc<BTreeSet<ConversationId>>>,
     /// What stands before its consumers and `client_id`s, so that nobody moves or repeats those of others. Nothing for the
     /// own user, `uid:1001/`, `token:cron/`: no name of the own user's has such a character.
     pub(crate) namespace: String,
@@ -95,7 +95,7 @@ impl Access {
     pub(crate) fn token(
         name: &str,
         rights: impl IntoIterator<Item = Right>,
-        peers: Option<Arc<BTreeSet<PeerId>>>,
+        peers: Option<Arc<BTreeSet<ConversationId>>>,
     ) -> Self {
         Self {
             who: Identity::Token(name.to_owned()),
@@ -110,9 +110,9 @@ impl Access {
         right.is_none_or(|right| self.rights.contains(&right) || self.rights.contains(&Right::Admin))
     }
 
-    /// Whether it may know of this peer and write to it.
-    pub(crate) fn sees(&self, peer: &PeerId) -> bool {
-        self.peers.as_ref().is_none_or(|peers| peers.contains(peer))
+    /// Whether it may know of this conversation, or this peer, and write there.
+    pub(crate) fn sees(&self, conversation: impl Into<ConversationId>) -> bool {
+        self.peers.as_ref().is_none_or(|peers| peers.contains(&conversation.into()))
     }
 
     /// A stored key as its owner gave it; `None`: it is somebody else's.

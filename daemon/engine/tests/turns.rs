@@ -72,7 +72,7 @@ async fn what_is_answered_is_stored_and_what_is_refused_is_not() {
         let mut after = 0;
         let mut of_peer = Vec::new();
         loop {
-            let (rows, more) = reader.page(peer, Page::After(after), PageLimit::rows(1_000)).unwrap();
+            let (rows, more) = reader.page((*peer).into(), Page::After(after), PageLimit::rows(1_000)).unwrap();
             of_peer.extend(rows.iter().map(|row| row.mid));
             after = rows.last().map_or(after, |row| row.id);
             if !more {

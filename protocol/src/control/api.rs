@@ -20,6 +20,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
+pub use crate::conversation::ConversationId;
 pub use command::COMMANDS;
 
 /// The version that HELLO names.
@@ -237,9 +238,18 @@ pub enum Line<Answer> {
     },
 }
 
-/// A peer, written as its onion with `.onion`; read with or without it.
+/// A person: a peer, written as its onion with `.onion`; read with or without it. Where a room can stand as well,
+/// records have a [`ConversationId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Onion(pub PeerId);
+
+impl Onion {
+    /// The conversation with this peer.
+    #[must_use]
+    pub fn conversation(self) -> ConversationId {
+        ConversationId::from(self.0)
+    }
+}
 
 impl Serialize for Onion {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -251,6 +261,12 @@ impl<'de> Deserialize<'de> for Onion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_local_onion(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl From<Onion> for ConversationId {
+    fn from(peer: Onion) -> Self {
+        peer.conversation()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state of a daemon, as STATUS tells it: typed, so that the daemon and its clients cannot differ. The keys stand in
 //! alphabetical order, as everywhere in the classic contract, which has the same object.
 
-use super::api::Onion;
+use super::api::{ConversationId, Onion};
 use super::reason::{Notice, Reason, Trouble};
 use serde::{Deserialize, Serialize};
 
@@ -85,10 +85,11 @@ impl DaemonStatus {
     /// What who may see only some conversations learns: nothing of the others, not even how many they are. Every section
     /// that is not named here counts all of them. The sentence is Tor's alone, because the daemon's counts all.
     #[must_use]
-    pub fn of_some(self, sees: impl Fn(&Onion) -> bool) -> Self {
+    pub fn of_some(self, sees: impl Fn(ConversationId) -> bool) -> Self {
+        let sees = |peer: Onion| sees(peer.conversation());
         let Self { mut notices, onion, reachable, mut reasons, storage, tor, .. } = self;
-        notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.as_ref().is_some_and(&sees)));
-        reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(&row.peer)));
+        notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.is_some_and(sees)));
+        reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(row.peer)));
         let sentence = tor.as_ref().map(|tor| tor.sentence.clone());
         Self { notices, onion, reachable, reasons, sentence, storage, tor, ..Self::default() }
     }
@@ -400,7 +401,7 @@ mod tests {
 
     #[test]
     fn who_sees_one_conversation_learns_nothing_of_the_others() {
-        let shown = status().of_some(|peer| *peer == b());
+        let shown = status().of_some(|id| id == b().conversation());
         let value = serde_json::to_value(&shown).unwrap();
         let keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["notices", "onion", "reachable", "reasons", "sentence", "storage", "tor"]);

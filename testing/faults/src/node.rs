@@ -236,8 +236,11 @@ impl Drop for Node {
 /// # Errors
 /// When the store cannot be read.
 pub fn stored(database: &Path, peer: &str, dir: &str) -> anyhow::Result<Vec<(String, String)>> {
-    let (rows, _) =
-        Reader::of_file(database.to_owned()).page(&parse_onion(peer)?, Page::Last, PageLimit::rows(10_000_000))?;
+    let (rows, _) = Reader::of_file(database.to_owned()).page(
+        parse_onion(peer)?.into(),
+        Page::Last,
+        PageLimit::rows(10_000_000),
+    )?;
     let wanted = if dir == "in" { Direction::In } else { Direction::Out };
     Ok(rows.into_iter().filter(|row| row.dir == wanted).map(|row| (row.mid.to_string(), row.text)).collect())
 }

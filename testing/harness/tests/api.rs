@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_harness::api::{Api, Pair, connect};
-use torchat_protocol::control::api::{COMMANDS, REF_BYTES};
+use torchat_protocol::control::api::{COMMANDS, ConversationId, REF_BYTES};
 use torchat_protocol::control::code::CODES;
 use torchat_testkit::daemon::eventually;
 use torchat_testkit::pace;
@@ -280,6 +280,31 @@ fn an_id_that_is_nobodys_key_stands_wherever_a_peer_stands() {
     assert_eq!(events["events"][0]["message"]["peer"], json!(room));
     let token = json!({"cmd": "TOKEN", "action": "create", "name": "room", "rights": ["read"], "peers": [room]});
     assert_eq!(api.ok(token).unwrap()["tokens"][0]["peers"], json!([room]));
+}
+
+#[test]
+fn an_id_that_can_be_nobodys_key_names_a_conversation_and_no_person() {
+    let pair = pair();
+    let mut api = connect(&pair.a).unwrap();
+    // The neutral element: no daemon can have it as its key.
+    let room = ConversationId::from_bytes(std::array::from_fn(|at| u8::from(at == 0))).onion();
+    assert_eq!(api.ok(json!({"cmd": "HISTORY", "peer": room})).unwrap(), json!({"messages": [], "more": false}));
+    let found = api.ok(json!({"cmd": "SEARCH", "text": "fed", "peer": room})).unwrap();
+    assert_eq!(found["messages"], json!([]));
+    assert_eq!(api.ok(json!({"cmd": "SEEN", "peer": room, "upto": 9})).unwrap(), json!({"seen": 0}));
+    assert_eq!(api.ok(json!({"cmd": "CONVERSATIONS", "after": room})).unwrap()["conversations"], json!([]));
+    let events = api.ok(json!({"cmd": "EVENTS", "after": 0, "filter": {"peers": [room]}})).unwrap();
+    assert_eq!(events["events"], json!([]));
+    let token = json!({"cmd": "TOKEN", "action": "create", "name": "room", "rights": ["read"], "peers": [room]});
+    assert_eq!(api.ok(token).unwrap()["tokens"][0]["peers"], json!([room]));
+    let mid = "0".repeat(32);
+    assert_eq!(api.refused(json!({"cmd": "CANCEL", "peer": room, "mid": mid})).unwrap(), "not-pending");
+    // There is no room to write to, and nobody to decide about.
+    assert_eq!(api.refused(json!({"cmd": "SEND", "peer": room, "text": "hi"})).unwrap(), "bad-request");
+    for person in ["ADD", "ACCEPT", "REFUSE", "BLOCK", "UNBLOCK", "REMOVE"] {
+        assert_eq!(api.refused(json!({"cmd": person, "peer": room})).unwrap(), "bad-request", "{person}");
+    }
+    assert_eq!(api.ok(json!({"cmd": "CONTACTS"})).unwrap()["contacts"], json!([]));
 }
 
 #[test]

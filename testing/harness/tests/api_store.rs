@@ -131,9 +131,8 @@ fn requests_come_and_go_in_the_log() {
             [Kind::Request, Kind::Request, Kind::Contact, Kind::RequestGone, Kind::RequestGone],
             "{told:?}"
         );
-        let about =
-            |n: usize| Filter { kinds: None, peers: Some(vec![torchat_protocol::control::api::Onion(sim.id(n))]) };
-        assert!(read(&c, 0, 3, &about(1)).await.iter().all(|e| e.what.peer().unwrap().0 == sim.id(1)));
+        let about = |n: usize| Filter { kinds: None, peers: Some(vec![sim.id(n).into()]) };
+        assert!(read(&c, 0, 3, &about(1)).await.iter().all(|e| e.what.conversation() == Some(sim.id(1).into())));
     });
 }
 
@@ -503,7 +502,7 @@ fn search_and_conversations_know_the_newest() {
             messages.iter().map(|message| message.text.clone()).collect::<Vec<_>>()
         };
         assert_eq!(texts(&found.messages), ["an apple from two", "an apple from one"]);
-        let found = a.search("apple".into(), Some(vec![sim.id(1)]), None, 50).await.unwrap();
+        let found = a.search("apple".into(), Some(vec![sim.id(1).into()]), None, 50).await.unwrap();
         assert_eq!(texts(&found.messages), ["an apple from one"]);
         assert!(a.search("apple".into(), Some(Vec::new()), None, 50).await.unwrap().messages.is_empty());
         let first = a.search("a*".into(), None, None, 1).await.unwrap();
@@ -578,7 +577,7 @@ fn tokens_outlive_the_daemon() {
         let token = TokenRow {
             name: "cron".into(),
             rights: vec![Right::Send],
-            peers: Some(vec![sim.id(1)]),
+            peers: Some(vec![sim.id(1).into()]),
             stored_key: [1; 32],
             server_key: [2; 32],
             created_ms: 3,

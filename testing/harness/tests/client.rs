@@ -28,7 +28,7 @@ fn open(daemon: &Daemon) -> Connection {
 }
 
 fn text(peer: &str, text: &str) -> Send {
-    Send { peer: onion(peer), text: text.into(), client_id: None, wait: None, timeout: None, expire: None }
+    Send { peer: peer.parse().unwrap(), text: text.into(), client_id: None, wait: None, timeout: None, expire: None }
 }
 
 fn delivered(peer: &str, words: &str) -> Send {
@@ -36,7 +36,7 @@ fn delivered(peer: &str, words: &str) -> Send {
 }
 
 fn history(connection: &Connection, peer: &str) -> Vec<String> {
-    let history = History { peer: onion(peer), before: None, after: None, limit: Some(1000) };
+    let history = History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000) };
     connection.call(&history).unwrap().messages.into_iter().map(|message| message.text).collect()
 }
 
@@ -216,7 +216,7 @@ fn a_token_gives_what_it_says_and_no_more() {
         action,
         name: Some(name.to_owned()),
         rights: (action == TokenAction::Create).then(|| vec![Right::Send]),
-        peers: (action == TokenAction::Create).then(|| vec![onion(&onion_b)]),
+        peers: (action == TokenAction::Create).then(|| vec![onion(&onion_b).conversation()]),
         days: None,
     };
     let made = near.call(&tokens(TokenAction::Create, "cron")).unwrap().token.unwrap();
@@ -226,7 +226,8 @@ fn a_token_gives_what_it_says_and_no_more() {
         assert_eq!(cron.welcome().rights, [Right::Send]);
         cron.call_within(&delivered(&onion_b, "a report"), LONG).unwrap();
         for refused in [
-            cron.call(&History { peer: onion(&onion_b), before: None, after: None, limit: None }).unwrap_err(),
+            cron.call(&History { peer: onion(&onion_b).conversation(), before: None, after: None, limit: None })
+                .unwrap_err(),
             cron.call(&text(&onion_a, "to another peer")).unwrap_err(),
             cron.subscribe(received(None)).unwrap_err(),
         ] {

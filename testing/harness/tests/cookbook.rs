@@ -10,8 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use torchat_client::api::command::{Cursors, History, Send, Wait};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{Address, Code, Connection, Onion, Token};
-use torchat_protocol::id::parse_onion;
+use torchat_client::api::{Address, Code, Connection, Token};
 use torchat_testkit::daemon::{Friends, eventually};
 use torchat_testkit::skipped::{self, skipped};
 
@@ -67,10 +66,6 @@ struct Kitchen {
     far: Connection,
 }
 
-fn onion(text: &str) -> Onion {
-    Onion(parse_onion(text).unwrap())
-}
-
 impl Kitchen {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -122,7 +117,7 @@ impl Kitchen {
     }
 
     fn messages(connection: &Connection, peer: &str) -> Vec<Message> {
-        let history = History { peer: onion(peer), before: None, after: None, limit: Some(1000) };
+        let history = History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000) };
         connection.call(&history).unwrap().messages
     }
 
@@ -139,7 +134,8 @@ impl Kitchen {
 
     fn send(connection: &Connection, peer: &str, text: &str) {
         let (wait, timeout) = (Some(Wait::Delivered), Some(30));
-        let send = Send { peer: onion(peer), text: text.into(), client_id: None, wait, timeout, expire: None };
+        let send =
+            Send { peer: peer.parse().unwrap(), text: text.into(), client_id: None, wait, timeout, expire: None };
         connection.call(&send).unwrap();
     }
 
@@ -204,7 +200,8 @@ impl Kitchen {
                 assert_eq!(mode & 0o777, 0o600);
                 let token: Token = self.read("token").trim().parse().unwrap();
                 let cron = Connection::open(&Address::unix(self.friends.a.socket()).with_token(token)).unwrap();
-                let history = History { peer: onion(&self.friends.onion_b), before: None, after: None, limit: None };
+                let history =
+                    History { peer: self.friends.onion_b.parse().unwrap(), before: None, after: None, limit: None };
                 assert_eq!(cron.call(&history).unwrap_err().code(), Some(&Code::NotAllowed));
             }
             ("Cron report with a send-only token", _) => {

@@ -9,7 +9,7 @@
 //! loop {
 //!     let Some(event) = follower.next(Duration::from_secs(3600))? else { continue };
 //!     if let What::Received { message } = &event.what {
-//!         println!("{} bytes from {}", message.text.len(), message.peer.0.onion());
+//!         println!("{} bytes from {}", message.text.len(), message.peer.onion());
 //!     }
 //!     follower.ack()?;
 //! }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 
 /// What outlives the program. It has no file and no bound of its own: it is what the user has typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ pub struct Drafts {
 /// A message that the daemon has not got yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsent {
-    /// The receiver.
-    pub peer: Onion,
+    /// The conversation that it is for.
+    pub peer: ConversationId,
     /// The text.
     pub text: String,
     /// Its `client_id`.
@@ -33,18 +33,18 @@ pub struct Unsent {
 
 impl Drafts {
     /// Under which the draft of a conversation is kept; of none, what was typed when none was open.
-    fn key(conversation: Option<Onion>) -> String {
-        conversation.map(|peer| peer.0.onion()).unwrap_or_default()
+    fn key(conversation: Option<ConversationId>) -> String {
+        conversation.map(|id| id.onion()).unwrap_or_default()
     }
 
     /// A conversation's draft; empty if there is none.
     #[must_use]
-    pub fn draft(&self, conversation: Option<Onion>) -> &str {
+    pub fn draft(&self, conversation: Option<ConversationId>) -> &str {
         self.texts.get(&Self::key(conversation)).map(String::as_str).unwrap_or_default()
     }
 
     /// Keeps a conversation's draft; an empty one is none.
-    pub fn keep(&mut self, conversation: Option<Onion>, text: &str) {
+    pub fn keep(&mut self, conversation: Option<ConversationId>, text: &str) {
         let key = Self::key(conversation);
         if text.is_empty() {
             self.texts.remove(&key);
@@ -95,12 +95,12 @@ impl Drafts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::tests::onion;
+    use crate::timeline::tests::with;
 
     #[test]
     fn drafts_of_several_clients_are_merged() {
-        let (ann, bob) = (Some(onion(2)), Some(onion(3)));
-        let unsent = |key: &str| Unsent { peer: onion(2), text: key.into(), key: key.into(), at: 0 };
+        let (ann, bob) = (Some(with(2)), Some(with(3)));
+        let unsent = |key: &str| Unsent { peer: with(2), text: key.into(), key: key.into(), at: 0 };
         let mut base = Drafts::default();
         base.keep(ann, "to ann");
         base.keep(bob, "to bob");

@@ -13,10 +13,10 @@ use super::Timeline;
 use super::inquiry::Inquiry;
 use lookalikes::Names;
 use std::collections::HashMap;
-use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SendAnswer;
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::record::ContactRequest;
+use torchat_protocol::control::api::{ConversationId, Onion};
 
 /// A row of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +24,14 @@ pub enum Item {
     /// A stranger that asks to become a contact.
     Request(Onion),
     /// A conversation.
-    Conversation(Onion),
+    Conversation(ConversationId),
 }
 
 /// All conversations and requests. Its size is that of the daemon's contacts, and of each conversation's [`super::Window`].
 #[derive(Debug, Clone, Default)]
 pub struct ConversationList {
-    timelines: HashMap<Onion, Timeline>,
-    order: Vec<Onion>,
+    timelines: HashMap<ConversationId, Timeline>,
+    order: Vec<ConversationId>,
     requests: Vec<ContactRequest>,
     loaded: bool,
     listing: Inquiry<Event>,
@@ -46,7 +46,7 @@ pub struct ConversationList {
     /// What is under way is a fresh list.
     fresh: bool,
     requesting: Inquiry<Event>,
-    kept: Option<Onion>,
+    kept: Option<ConversationId>,
     names: Names,
 }
 
@@ -65,13 +65,13 @@ impl ConversationList {
 
     /// A conversation.
     #[must_use]
-    pub fn get(&self, peer: Onion) -> Option<&Timeline> {
-        self.timelines.get(&peer)
+    pub fn get(&self, id: ConversationId) -> Option<&Timeline> {
+        self.timelines.get(&id)
     }
 
     /// A conversation, for what its view does.
-    pub fn get_mut(&mut self, peer: Onion) -> Option<&mut Timeline> {
-        self.timelines.get_mut(&peer)
+    pub fn get_mut(&mut self, id: ConversationId) -> Option<&mut Timeline> {
+        self.timelines.get_mut(&id)
     }
 
     /// All conversations in no order, also those that have no row.
@@ -81,7 +81,7 @@ impl ConversationList {
 
     /// The conversations that have a row, the one with the newest message first.
     #[must_use]
-    pub fn order(&self) -> &[Onion] {
+    pub fn order(&self) -> &[ConversationId] {
         &self.order
     }
 
@@ -101,11 +101,11 @@ impl ConversationList {
     #[must_use]
     pub fn items(&self) -> Vec<Item> {
         let requests = self.requests.iter().map(|request| Item::Request(request.peer));
-        requests.chain(self.order.iter().map(|peer| Item::Conversation(*peer))).collect()
+        requests.chain(self.order.iter().map(|id| Item::Conversation(*id))).collect()
     }
 
     /// The conversation that is open has a row even if nothing was ever said.
-    pub fn keep(&mut self, open: Option<Onion>) {
+    pub fn keep(&mut self, open: Option<ConversationId>) {
         if self.kept != open {
             self.kept = open;
             self.sort();
@@ -123,33 +123,33 @@ impl ConversationList {
     }
 
     /// The daemon has accepted a pending message of the user's, whose `client_id` is `key`.
-    pub fn accepted(&mut self, peer: Onion, key: &str, answer: &SendAnswer, now: i64) {
-        if let Some(timeline) = self.timelines.get_mut(&peer) {
+    pub fn accepted(&mut self, id: ConversationId, key: &str, answer: &SendAnswer, now: i64) {
+        if let Some(timeline) = self.timelines.get_mut(&id) {
             timeline.accepted(key, answer.id, answer.mid, answer.state, now);
             self.sort();
         }
     }
 
     /// Why mail waits, as [`super::News`] tells it: what is not named does not wait.
-    pub fn set_waiting(&mut self, waiting: impl IntoIterator<Item = (Onion, super::Waiting)>) {
+    pub fn set_waiting(&mut self, waiting: impl IntoIterator<Item = (ConversationId, super::Waiting)>) {
         for timeline in self.timelines.values_mut() {
             timeline.waiting = None;
         }
-        for (peer, waiting) in waiting {
-            if let Some(timeline) = self.timelines.get_mut(&peer) {
+        for (id, waiting) in waiting {
+            if let Some(timeline) = self.timelines.get_mut(&id) {
                 timeline.waiting = Some(waiting);
             }
         }
     }
 
     fn has_row(&self, timeline: &Timeline) -> bool {
-        !timeline.is_nothing() || self.kept == Some(timeline.peer())
+        !timeline.is_nothing() || self.kept == Some(timeline.id())
     }
 
     fn sort(&mut self) {
         let shown = self.timelines.values().filter(|timeline| self.has_row(timeline));
-        let mut order: Vec<_> = shown.map(|timeline| (timeline.order(), timeline.peer())).collect();
+        let mut order: Vec<_> = shown.map(|timeline| (timeline.order(), timeline.id())).collect();
         order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
-        self.order = order.into_iter().map(|(_, peer)| peer).collect();
+        self.order = order.into_iter().map(|(_, id)| id).collect();
     }
 }

@@ -1,6 +1,6 @@
 //! How the daemon is: how far Tor is, and why mail waits. None of it is an event; STATUS answers when it has changed.
 
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::command::{Status, StatusAnswer};
 use torchat_protocol::control::reason::Reason;
 
@@ -97,11 +97,11 @@ impl Tor {
 
 impl Waiting {
     /// What STATUS says of all peers whose mail waits. `now`: milliseconds since 1970.
-    pub fn all(answer: &StatusAnswer, now: i64) -> impl Iterator<Item = (Onion, Self)> {
+    pub fn all(answer: &StatusAnswer, now: i64) -> impl Iterator<Item = (ConversationId, Self)> {
         answer.status.reasons.iter().flatten().map(move |row| {
             let seconds = row.next_try_s.and_then(|s| i64::try_from(s).ok());
             let next_try = seconds.map(|s| now.saturating_add(s.saturating_mul(1_000)));
-            (row.peer, Self { reason: row.reason.clone(), why: row.why.clone(), next_try })
+            (row.peer.conversation(), Self { reason: row.reason.clone(), why: row.why.clone(), next_try })
         })
     }
 }

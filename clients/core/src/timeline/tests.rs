@@ -28,6 +28,11 @@ pub(super) fn onion(number: u8) -> Onion {
     (0..=u8::MAX).find_map(key).map(Onion).unwrap()
 }
 
+/// The conversation with one of them.
+pub(super) fn with(number: u8) -> ConversationId {
+    onion(number).conversation()
+}
+
 pub(super) fn contact(peer: Onion) -> Contact {
     Contact {
         peer,
@@ -41,7 +46,7 @@ pub(super) fn contact(peer: Onion) -> Contact {
     }
 }
 
-pub(super) fn message(id: i64, peer: Onion, dir: Direction, state: MessageState) -> Message {
+pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: MessageState) -> Message {
     Message {
         id,
         mid: MessageId([0; 16]),
@@ -142,23 +147,23 @@ fn a_pending_message_becomes_the_daemons_in_either_order() {
 #[test]
 fn a_refused_page_is_not_asked_for_again_before_another_connection() {
     let mut play = Play::new();
-    play.daemon.add(onion(2), Direction::In);
+    play.daemon.add(with(2), Direction::In);
     play.daemon.told = 1;
     play.read(0);
     play.answer(0);
-    let window = &mut play.list.get_mut(onion(2)).unwrap().window;
+    let window = &mut play.list.get_mut(with(2)).unwrap().window;
     let request = window.ask(Anchor::Newest);
     window.failed(request);
     assert_eq!(window.wanted(None, false), None);
     play.list.connected(true);
-    assert_eq!(play.list.get(onion(2)).unwrap().window.wanted(None, false), Some(Anchor::Newest));
+    assert_eq!(play.list.get(with(2)).unwrap().window.wanted(None, false), Some(Anchor::Newest));
 }
 
 #[test]
 fn a_list_that_a_flood_overtakes_is_read_and_counted_again() {
     let mut play = Play::new();
     play.read(0);
-    (0..1_500).for_each(|_| play.daemon.add(onion(2), Direction::In));
+    (0..1_500).for_each(|_| play.daemon.add(with(2), Direction::In));
     while play.tell() {}
     play.settle();
     play.compare();

@@ -25,8 +25,8 @@ use super::theme::Theme;
 use crate::times::Here;
 use jiff::tz::TimeZone;
 use std::collections::VecDeque;
-use torchat_client::api::Onion;
 use torchat_client::api::record::ContactRequest;
+use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
 pub(crate) use command::COMMANDS;
@@ -39,7 +39,7 @@ pub(crate) use stored::{Notify, Stored};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Open {
     Nothing,
-    Conversation(Onion),
+    Conversation(ConversationId),
     Request(Onion),
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct Model {
     pub(crate) open: Open,
     pub(crate) focus: Focus,
     /// To be opened as soon as it is in the list.
-    wanted: Option<Onion>,
+    wanted: Option<ConversationId>,
     /// It was added just now.
     added: bool,
     /// Where the cursor of the list is.
@@ -293,31 +293,32 @@ impl Model {
     /// The open conversation.
     pub(crate) fn timeline(&self) -> Option<&Timeline> {
         match self.open {
-            Open::Conversation(peer) => self.list.get(peer),
+            Open::Conversation(id) => self.list.get(id),
             _ => None,
         }
     }
 
-    /// Whose conversation is open.
-    fn conversation(&self) -> Option<Onion> {
+    /// Which conversation is open.
+    fn conversation(&self) -> Option<ConversationId> {
         match self.open {
-            Open::Conversation(peer) => Some(peer),
+            Open::Conversation(id) => Some(id),
             _ => None,
         }
     }
 
     fn timeline_mut(&mut self) -> Option<&mut Timeline> {
         match self.open {
-            Open::Conversation(peer) => self.list.get_mut(peer),
+            Open::Conversation(id) => self.list.get_mut(id),
             _ => None,
         }
     }
 
-    /// A peer's name, harmless; also for peers that are nobody here.
-    pub(crate) fn name_of(&self, peer: Onion, columns: usize) -> String {
-        match self.list.get(peer) {
+    /// The name of a conversation or its peer, harmless; also of one that is not here.
+    pub(crate) fn name_of(&self, conversation: impl Into<ConversationId>, columns: usize) -> String {
+        let id = conversation.into();
+        match self.list.get(id) {
             Some(timeline) => timeline.name(columns),
-            None => format!("{}..", peer.0.short()),
+            None => format!("{}..", id.short()),
         }
     }
 
@@ -356,7 +357,7 @@ impl Model {
         self.editor.set(self.stored.drafts.draft(conversation).to_owned());
         self.wrapped.clear();
         let item = match open {
-            Open::Conversation(peer) => Some(Item::Conversation(peer)),
+            Open::Conversation(id) => Some(Item::Conversation(id)),
             Open::Request(peer) => Some(Item::Request(peer)),
             Open::Nothing => None,
         };

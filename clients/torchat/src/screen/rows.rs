@@ -128,7 +128,7 @@ pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<R
     let out = message.dir == Direction::Out;
     let (name, name_role) = match out {
         true => ("you".to_owned(), Role::You),
-        false => (timeline.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(timeline.peer())),
+        false => (timeline.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(timeline.id())),
     };
     let same_sender = !new_day
         && timeline.new_from != Some(id)

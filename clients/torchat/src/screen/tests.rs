@@ -24,7 +24,6 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
 use std::sync::Arc;
-use torchat_client::api::Onion;
 use torchat_client::api::command::{Limits, MessagesAnswer, StatusAnswer, Welcome};
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
@@ -32,6 +31,7 @@ use torchat_client::api::reason::{Failure, Reason};
 use torchat_client::api::record::{
     Contact, ContactRequest, ContactState, Conversation, Direction, Message, MessageState,
 };
+use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{Anchor, Timeline};
 use torchat_protocol::id::{MessageId, PeerId};
 
@@ -48,6 +48,11 @@ fn onion(number: u8) -> Onion {
         })
         .map(Onion)
         .unwrap()
+}
+
+/// The conversation with one of them.
+fn with(number: u8) -> ConversationId {
+    onion(number).conversation()
 }
 
 fn time(ms: i64) -> String {
@@ -67,13 +72,20 @@ fn contact(number: u8, name: Option<&str>, nick: Option<&str>) -> Contact {
     }
 }
 
-fn message(id: i64, peer: Onion, dir: Direction, state: MessageState, at: i64, text: &str) -> Message {
+fn message(
+    id: i64,
+    peer: impl Into<ConversationId>,
+    dir: Direction,
+    state: MessageState,
+    at: i64,
+    text: &str,
+) -> Message {
     let mut mid = [0; 16];
     mid[..8].copy_from_slice(&id.to_be_bytes());
     Message {
         id,
         mid: MessageId(mid),
-        peer,
+        peer: peer.into(),
         dir,
         text: text.to_owned(),
         state,
@@ -184,7 +196,7 @@ impl Play {
 
     /// The conversation with somebody.
     fn timeline(&self, peer: u8) -> &Timeline {
-        self.model.list.get(onion(peer)).unwrap()
+        self.model.list.get(with(peer)).unwrap()
     }
 
     /// Whether this page was asked for.
@@ -233,7 +245,7 @@ impl Play {
 
 /// Whether this page is asked for.
 fn is_page(ask: &Ask, peer: u8, anchor: Anchor) -> bool {
-    matches!(ask, Ask::Page(asked, request) if *asked == onion(peer) && request.anchor == anchor)
+    matches!(ask, Ask::Page(asked, request) if *asked == with(peer) && request.anchor == anchor)
 }
 
 /// Three people; one has said something new.

@@ -3,7 +3,7 @@
 //! Everything that a colour says is also said by a sign or a word, so that it can be left out.
 
 use ratatui::style::{Color, Modifier, Style};
-use torchat_client::api::Onion;
+use torchat_client::api::ConversationId;
 
 /// Which colours fit the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Role {
     Warning,
     Good,
     /// One of a contact's own colours.
-    Contact(Onion),
+    Contact(ConversationId),
     /// Of the user's own messages.
     You,
     /// Where the cursor of a list is.
@@ -79,7 +79,7 @@ impl Theme {
             Role::Strong => strong,
             Role::Warning => colour(214, 130).add_modifier(Modifier::BOLD),
             Role::Good => colour(114, 28),
-            Role::Contact(onion) => self.contact(onion).add_modifier(Modifier::BOLD),
+            Role::Contact(id) => self.contact(id).add_modifier(Modifier::BOLD),
             Role::You => colour(252, 238).add_modifier(Modifier::BOLD),
             Role::Chosen => style.bg(Color::Indexed(if dark { 238 } else { 253 })),
             Role::Bar => colour(252, 238).bg(Color::Indexed(if dark { 236 } else { 254 })),
@@ -89,10 +89,9 @@ impl Theme {
 
     /// The contact's colour: it comes from its key, so it is the same on every screen and after every start. It proves nothing:
     /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like.
-    fn contact(self, onion: Onion) -> Style {
+    fn contact(self, id: ConversationId) -> Style {
         // All bytes, because the first ones are what is made to look alike.
-        let sum =
-            onion.0.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let sum = id.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
         let colours = if self == Self::Dark { DARK } else { LIGHT };
         let place = usize::try_from(sum % colours.len() as u64).unwrap_or(0);
         Style::new().fg(Color::Indexed(colours.get(place).copied().unwrap_or(7)))
@@ -113,7 +112,7 @@ mod tests {
             ("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid", 114, 28),
         ];
         for (onion, dark, light) in known {
-            let role = Role::Contact(Onion(torchat_protocol::id::parse_onion(onion).unwrap()));
+            let role = Role::Contact(onion.parse::<ConversationId>().unwrap());
             assert_eq!(Theme::Dark.style(role).fg, Some(Color::Indexed(dark)), "{onion}");
             assert_eq!(Theme::Light.style(role).fg, Some(Color::Indexed(light)), "{onion}");
             assert_eq!(Theme::Plain.style(role).fg, None);

@@ -129,7 +129,7 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// A name with the mark of those that read like another one, and the beginning of the key behind it.
 pub(super) fn timeline_name(timeline: &Timeline, columns: usize) -> String {
     if timeline.is_lookalike() {
-        format!("≈{} {}", timeline.peer().0.short(), timeline.name(columns))
+        format!("≈{} {}", timeline.id().short(), timeline.name(columns))
     } else {
         timeline.name(columns)
     }
@@ -164,12 +164,12 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
         (None, Open::Conversation(peer)) => match model.list.get(peer) {
             Some(timeline) => {
                 let like = if timeline.is_lookalike() { ", reads like another name" } else { "" };
-                let short = format!("{}..", peer.0.short());
+                let short = format!("{}..", peer.short());
                 let name = timeline.name(columns / 2);
                 let short = if name == short { String::new() } else { format!(" {short}") };
                 (name, format!("{short}  {}{like}", presence(model, timeline)))
             }
-            None => (format!("{}..", peer.0.short()), String::new()),
+            None => (format!("{}..", peer.short()), String::new()),
         },
         (None, Open::Request(peer)) => ("A request".into(), format!(" of {}..", peer.0.short())),
         (None, Open::Nothing) => ("torchat".into(), String::new()),

@@ -8,8 +8,8 @@ use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
 use crate::times::span;
 use std::io::Write as _;
-use torchat_client::api::Right;
 use torchat_client::api::command::{Carrier, Exit, Host, Status, TokenAction, Tokens, Who, WhoAmI, WhoAmIAnswer};
+use torchat_client::api::{ConversationId, Right};
 use torchat_client::names::Purpose;
 use torchat_client::reason;
 use torchat_client::show::shown_line;
@@ -38,7 +38,7 @@ fn taken_as(answer: &WhoAmIAnswer) -> String {
         Carrier::Unknown => "something that this torchat does not know",
     };
     let rights = answer.rights.iter().map(|right| right_name(*right)).collect::<Vec<_>>().join(", ");
-    let peers = answer.peers.as_deref().map(|peers| peers.iter().map(|peer| peer.0.onion()).collect::<Vec<_>>());
+    let peers = answer.peers.as_deref().map(|peers| peers.iter().map(ConversationId::onion).collect::<Vec<_>>());
     let peers = peers.map_or_else(String::new, |peers| format!(", only with {}", peers.join(" and ")));
     format!("onion: {}\nyou are {who}, over {carrier}\nyou may: {rights}{peers}", answer.onion.0.onion())
 }
@@ -95,7 +95,7 @@ pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {
     match action {
         Action::Create { name, rights, peer, days, output } => {
             let rights = rights.into_iter().map(right).collect();
-            let peers = peer::find_all(&connection, &peer, Purpose::Act)?;
+            let peers = peer::find_conversations(&connection, &peer, Purpose::Act)?;
             let made = Tokens { action: TokenAction::Create, name: Some(name), rights: Some(rights), peers, days };
             let Some(path) = output else {
                 let token = connection.call(&made)?.token.unwrap_or_default();
@@ -130,7 +130,7 @@ pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {
                     continue;
                 }
                 let rights = token.rights.iter().map(|right| right_name(*right)).collect::<Vec<_>>().join(", ");
-                let peers = token.peers.as_deref().map(|peers| peers.iter().map(|peer| peer.0.onion()));
+                let peers = token.peers.as_deref().map(|peers| peers.iter().map(ConversationId::onion));
                 let peers = peers.map(|peers| format!(", only with {}", peers.collect::<Vec<_>>().join(" and ")));
                 let end = token.expires_at.as_deref().map(|at| format!(", until {}", format::time(at)));
                 let made = format::time(&token.created_at);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
 use torchat_client::api::status::NoticePart;
 pub(crate) use torchat_client::api::words::{count, took};
-use torchat_client::api::{ApiClientError, Connection, Onion, rows};
+use torchat_client::api::{ApiClientError, Connection, ConversationId, Onion, rows};
 use torchat_client::reason;
 use torchat_client::show::{shown_line, shown_name};
 
@@ -34,25 +34,26 @@ fn moment(at: &str, form: &str) -> String {
     }
 }
 
-/// The first characters of an onion.
-pub(crate) fn short(peer: &Onion) -> String {
-    peer.0.onion().chars().take(SHORT).collect()
+/// The first characters of an onion, or of another conversation's id.
+pub(crate) fn short(conversation: ConversationId) -> String {
+    conversation.onion().chars().take(SHORT).collect()
 }
 
 /// A notice of STATUS on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
-pub(crate) fn notice(notice: &NoticePart, name: impl Fn(&Onion) -> String) -> String {
-    let who = notice.peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", name(peer)));
+pub(crate) fn notice(notice: &NoticePart, name: impl Fn(Onion) -> String) -> String {
+    let who = notice.peer.map_or_else(String::new, |peer| format!("{}: ", name(peer)));
     format!("{who}{}", shown_line(&notice.sentence))
 }
 
-/// The names that the user gave. A peer's own nickname is not used for it: it may be chosen to deceive.
+/// The names that the user gave to peers, and so to the conversations with them. A peer's own nickname is not used for it: it may be chosen to deceive.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<Onion, String>);
+pub(crate) struct Names(HashMap<ConversationId, String>);
 
 impl Names {
     /// Takes them from the contacts.
     pub(crate) fn new<'a>(contacts: impl IntoIterator<Item = &'a Contact>) -> Self {
-        let named = contacts.into_iter().filter_map(|contact| Some((contact.peer, contact.name.clone()?)));
+        let named =
+            contacts.into_iter().filter_map(|contact| Some((contact.peer.conversation(), contact.name.clone()?)));
         Self(named.filter(|(_, name)| !name.is_empty()).collect())
     }
 
@@ -67,21 +68,23 @@ impl Names {
 
     /// A contact was renamed, added or removed.
     pub(crate) fn changed(&mut self, contact: &Contact) {
+        let id = contact.peer.conversation();
         match contact.name.clone().filter(|name| !name.is_empty()) {
-            Some(name) => self.0.insert(contact.peer, name),
-            None => self.0.remove(&contact.peer),
+            Some(name) => self.0.insert(id, name),
+            None => self.0.remove(&id),
         };
     }
 
-    /// The name of a peer, else the beginning of its onion.
-    pub(crate) fn of(&self, peer: &Onion) -> String {
-        self.0.get(peer).map_or_else(|| short(peer), |name| shown_name(name, NAME_COLUMNS))
+    /// The name of a conversation or its peer, else the beginning of its id.
+    pub(crate) fn of(&self, conversation: impl Into<ConversationId>) -> String {
+        let id = conversation.into();
+        self.0.get(&id).map_or_else(|| short(id), |name| shown_name(name, NAME_COLUMNS))
     }
 }
 
 /// A message on a line, and on further lines where it has them.
 pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
-    let (time, who, text) = (time(&message.at), names.of(&message.peer), out.text(&message.text));
+    let (time, who, text) = (time(&message.at), names.of(message.peer), out.text(&message.text));
     match message.dir {
         Direction::In => format!("{time} < {who}: {text}"),
         Direction::Out => format!("{time} > {who}: {text}{}", progress(message, &who)),

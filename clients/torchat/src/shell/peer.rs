@@ -4,8 +4,8 @@
 use super::failure::{Done, Failure};
 use torchat_client::api::command::Requests;
 use torchat_client::api::record::{Contact, ContactState, Conversation};
-use torchat_client::api::{Connection, Onion, rows};
-use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve};
+use torchat_client::api::{Connection, ConversationId, Onion, rows};
+use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve, whole};
 
 /// Finds the one peer that a word means.
 ///
@@ -31,9 +31,24 @@ pub(crate) fn find(connection: &Connection, word: &str, purpose: Purpose) -> Don
     }
 }
 
-/// As [`find`], for several.
-pub(crate) fn find_all(connection: &Connection, words: &[String], purpose: Purpose) -> Done<Option<Vec<Onion>>> {
-    let found = words.iter().map(|word| find(connection, word, purpose)).collect::<Done<Vec<_>>>()?;
+/// Finds the one conversation that a word means: its whole id, or whatever means the peer whose it is.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn find_conversation(connection: &Connection, word: &str, purpose: Purpose) -> Done<ConversationId> {
+    match whole(word)? {
+        Some(id) => Ok(id),
+        None => Ok(find(connection, word, purpose)?.conversation()),
+    }
+}
+
+/// As [`find_conversation`], for several.
+pub(crate) fn find_conversations(
+    connection: &Connection,
+    words: &[String],
+    purpose: Purpose,
+) -> Done<Option<Vec<ConversationId>>> {
+    let found = words.iter().map(|word| find_conversation(connection, word, purpose)).collect::<Done<Vec<_>>>()?;
     Ok((!found.is_empty()).then_some(found))
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use torchat_client::api::command::{Send, Wait};
 use torchat_client::api::event::{Filter, Kind, What};
 use torchat_client::api::events::{Handle, State, Step};
-use torchat_client::api::{ApiClientError, Onion, client_id};
+use torchat_client::api::{ApiClientError, ConversationId, client_id};
 use torchat_client::names::Purpose;
 
 /// Between two attempts while the daemon is away.
@@ -25,7 +25,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Pipe) -> Done {
         return Err(Failure::input("standard input is closed: nothing can be sent (--follow receives without it)"));
     }
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer, Purpose::Act)?;
+    let peer = shell.conversation(&connection, &wanted.peer, Purpose::Act)?;
     needs(&connection, "SEND", "a token needs the right `send`")?;
     let names = shell.names(&connection)?;
     drop(connection);
@@ -82,7 +82,7 @@ fn ended(result: &Receiver<Done>) -> Done {
 
 /// Sends each line of standard input; returns when the last one is safe in the daemon, or at the peer. A line that is no
 /// text is told and left out: whatever writes the lines goes on, and so do we. Then the command ends with bad input.
-fn send_lines(handle: &Handle, peer: Onion, flush: Option<u64>, json: bool) -> Done {
+fn send_lines(handle: &Handle, peer: ConversationId, flush: Option<u64>, json: bool) -> Done {
     let mut lines = Lines::new(std::io::stdin().lock());
     let (mut last, mut outcome) = (None, Ok(()));
     while let Some((number, line)) = lines.next()? {

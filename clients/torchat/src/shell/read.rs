@@ -7,7 +7,7 @@ use super::out::{Out, new_file};
 use crate::arguments;
 use torchat_client::api::command::{History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
-use torchat_client::api::{Connection, Onion, rows};
+use torchat_client::api::{Connection, ConversationId, rows};
 use torchat_client::names::Purpose;
 
 /// Messages of a page: the daemon's limit.
@@ -15,7 +15,7 @@ const PAGE: u32 = 1_000;
 
 pub(super) fn history(shell: &Shell<'_>, wanted: &arguments::History) -> Done {
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer, Purpose::Read)?;
+    let peer = shell.conversation(&connection, &wanted.peer, Purpose::Read)?;
     let messages = match wanted.after {
         Some(after) => forward(&connection, peer, after, wanted.count)?,
         None => backward(&connection, peer, wanted.before, wanted.count)?,
@@ -25,7 +25,7 @@ pub(super) fn history(shell: &Shell<'_>, wanted: &arguments::History) -> Done {
 
 pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
     let connection = shell.connect()?;
-    let peer = wanted.peer.as_deref().map(|word| shell.peer(&connection, word, Purpose::Read)).transpose()?;
+    let peer = wanted.peer.as_deref().map(|word| shell.conversation(&connection, word, Purpose::Read)).transpose()?;
     let (mut before, mut found, mut complete) = (wanted.before, Vec::new(), true);
     loop {
         let left = wanted.count.saturating_sub(found.len() as u64);
@@ -65,7 +65,12 @@ fn page(left: u64) -> u32 {
 }
 
 /// A number of messages before one, or the last ones; oldest first.
-pub(super) fn backward(connection: &Connection, peer: Onion, before: Option<i64>, count: u64) -> Done<Vec<Message>> {
+pub(super) fn backward(
+    connection: &Connection,
+    peer: ConversationId,
+    before: Option<i64>,
+    count: u64,
+) -> Done<Vec<Message>> {
     let (mut before, mut pages) = (before, Vec::new());
     let mut left = count;
     while left > 0 {
@@ -81,7 +86,7 @@ pub(super) fn backward(connection: &Connection, peer: Onion, before: Option<i64>
     Ok(pages.into_iter().rev().flatten().collect())
 }
 
-fn forward(connection: &Connection, peer: Onion, after: i64, count: u64) -> Done<Vec<Message>> {
+fn forward(connection: &Connection, peer: ConversationId, after: i64, count: u64) -> Done<Vec<Message>> {
     let (mut after, mut messages) = (after, Vec::new());
     while (messages.len() as u64) < count {
         let left = count - messages.len() as u64;
@@ -104,17 +109,17 @@ pub(super) fn peers(shell: &Shell<'_>) -> Done {
         if row.unread == 0 {
             continue;
         }
-        let peer = &row.contact.peer;
+        let id = row.id();
         let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
         if out.is_json() {
-            let mut record = serde_json::json!({"peer": peer, "unread": row.unread});
+            let mut record = serde_json::json!({"peer": id, "unread": row.unread});
             if let (Some(map), Some(name)) = (record.as_object_mut(), name) {
                 map.insert("name".into(), name.into());
             }
             out.record(&record)?;
         } else {
             let name = name.map(|name| format!("\t{}", torchat_client::show::shown_name(name, format::NAME_COLUMNS)));
-            out.line(&format!("{}\t{}{}", peer.0.onion(), row.unread, name.unwrap_or_default()))?;
+            out.line(&format!("{}\t{}{}", id.onion(), row.unread, name.unwrap_or_default()))?;
         }
     }
     out.flush()
@@ -136,7 +141,7 @@ pub(super) fn conversations(shell: &Shell<'_>) -> Done {
 }
 
 fn glance(out: &Out, row: &Conversation) -> String {
-    let who = format::Names::new([&row.contact]).of(&row.contact.peer);
+    let who = format::Names::new([&row.contact]).of(row.id());
     let unread = if row.unread == 0 { String::new() } else { format!("  [{} unread]", row.unread) };
     match &row.last {
         None => format!("{:16}  {who}{unread}", "-"),
@@ -149,14 +154,14 @@ fn glance(out: &Out, row: &Conversation) -> String {
 
 pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &wanted.peer, Purpose::Read)?;
+    let peer = shell.conversation(&connection, &wanted.peer, Purpose::Read)?;
     let mut out = match &wanted.output {
         None => shell.out(),
         Some(path) => Out::to(shell.form, Box::new(new_file(path)?)),
     };
     let names = shell.names(&connection)?;
     if !out.is_json() {
-        let (own, other) = (connection.welcome().onion.0.onion(), peer.0.onion());
+        let (own, other) = (connection.welcome().onion.0.onion(), peer.onion());
         out.line(&format!("# conversation of {own} (>) with {other} (<)"))?;
     }
     let (mut after, mut total) = (0, 0);

@@ -19,7 +19,7 @@ use torchat_client::api::command::{Ack, Cursors, Events, From, Place, Seen, Subs
 use torchat_client::api::event::{Event, Filter, Kind, What};
 use torchat_client::api::events::{Follower, Handle, State, Step};
 use torchat_client::api::record::{Direction, Message, MessageState};
-use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
+use torchat_client::api::{ApiClientError, Code, Connection, ConversationId, rows};
 use torchat_client::names::Purpose;
 
 /// Events that are worked off before the place is moved, while more are there.
@@ -29,7 +29,7 @@ const KINDS: [Kind; 3] = [Kind::Received, Kind::Lost, Kind::Contact];
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Recv) -> Done {
     let connection = shell.connect()?;
-    let peers = peer::find_all(&connection, &wanted.peer, Purpose::Read)?;
+    let peers = peer::find_conversations(&connection, &wanted.peer, Purpose::Read)?;
     let marks = wanted.consumer.is_none() && !wanted.keep;
     if marks {
         needs(&connection, "SEEN", "use --keep, or --consumer NAME")?;
@@ -187,7 +187,7 @@ fn passing(result: Done) -> Done {
     }
 }
 
-fn mark_by(handle: &Handle, seen: &mut HashMap<Onion, i64>) -> Done {
+fn mark_by(handle: &Handle, seen: &mut HashMap<ConversationId, i64>) -> Done {
     match handle.connection() {
         Some(connection) => mark(&connection, seen),
         // Kept for the next time.
@@ -195,8 +195,8 @@ fn mark_by(handle: &Handle, seen: &mut HashMap<Onion, i64>) -> Done {
     }
 }
 
-/// Marks messages as read, up to the last one of each peer.
-fn mark(connection: &Connection, seen: &mut HashMap<Onion, i64>) -> Done {
+/// Marks messages as read, up to the last one of each conversation.
+fn mark(connection: &Connection, seen: &mut HashMap<ConversationId, i64>) -> Done {
     while let Some((&peer, &upto)) = seen.iter().next() {
         connection.call(&Seen { peer, upto })?;
         seen.remove(&peer);
@@ -213,9 +213,9 @@ pub(super) struct Sink {
     left: Option<u64>,
     /// Events since the place was moved.
     unsettled: usize,
-    /// For each peer its last message that was written: those of them that are not marked, and all.
-    seen: HashMap<Onion, i64>,
-    written: HashMap<Onion, i64>,
+    /// For each conversation its last message that was written: those of them that are not marked, and all.
+    seen: HashMap<ConversationId, i64>,
+    written: HashMap<ConversationId, i64>,
     away: bool,
 }
 
@@ -302,16 +302,16 @@ impl Sink {
     }
 
     /// Writes all that is not read, oldest first.
-    fn unread(&mut self, connection: &Connection, peers: Option<&[Onion]>) -> Done {
+    fn unread(&mut self, connection: &Connection, among: Option<&[ConversationId]>) -> Done {
         if !self.out.is_json() {
             self.names = Names::read(connection)?;
         }
         let mut messages = Vec::new();
         for row in connection.conversation_pages().flat_map(rows) {
             let row = row?;
-            let peer = row.contact.peer;
-            if row.unread > 0 && peers.is_none_or(|peers| peers.contains(&peer)) {
-                messages.extend(unread_of(connection, peer, row.unread)?);
+            let id = row.id();
+            if row.unread > 0 && among.is_none_or(|among| among.contains(&id)) {
+                messages.extend(unread_of(connection, id, row.unread)?);
             }
         }
         messages.sort_by_key(|message| message.id);
@@ -327,7 +327,7 @@ impl Sink {
     }
 
     /// Flushes, and then has the daemon told.
-    pub(super) fn settle(&mut self, tell: impl FnOnce(&mut HashMap<Onion, i64>) -> Done) -> Done {
+    pub(super) fn settle(&mut self, tell: impl FnOnce(&mut HashMap<ConversationId, i64>) -> Done) -> Done {
         self.out.flush()?;
         self.unsettled = 0;
         tell(&mut self.seen)
@@ -351,7 +351,7 @@ impl Sink {
 }
 
 /// The unread messages of a conversation, as many as it says there are.
-fn unread_of(connection: &Connection, peer: Onion, unread: u64) -> Done<Vec<Message>> {
+fn unread_of(connection: &Connection, peer: ConversationId, unread: u64) -> Done<Vec<Message>> {
     let is_unread = |message: &Message| message.dir == Direction::In && message.state == MessageState::Unread;
     let (mut found, mut before) = (Vec::new(), None);
     while (found.len() as u64) < unread {

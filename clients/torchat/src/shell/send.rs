@@ -20,7 +20,7 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     // First the text: who sends from a pipe should not have to wait for a daemon to learn that it is empty.
     let text = text(arguments.text.as_deref())?;
     let connection = shell.connect()?;
-    let peer = shell.peer(&connection, &arguments.peer, Purpose::Act)?;
+    let peer = shell.conversation(&connection, &arguments.peer, Purpose::Act)?;
     let wait = arguments.wait.map(|_| Wait::Delivered);
     // Our own key, if the user has none: then it can be repeated when the daemon leaves in the middle.
     let key = arguments.id.clone().map_or_else(client_id, Ok)?;

@@ -19,7 +19,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
     let kinds = wanted.events.iter().map(|name| kind(name)).collect::<Done<Vec<_>>>()?;
     let from = wanted.from.as_deref().map(place).transpose()?;
     let connection = shell.connect()?;
-    let peers = peer::find_all(&connection, &wanted.peer, Purpose::Read)?;
+    let peers = peer::find_conversations(&connection, &wanted.peer, Purpose::Read)?;
     let mut names = shell.names(&connection)?;
     drop(connection);
     let kept = wanted.consumer.clone().map_or(Kept::Marks { marks: false }, Kept::Cursor);
@@ -84,7 +84,7 @@ fn place(text: &str) -> Done<From> {
 fn line(out: &Out, names: &Names, event: &Event) -> String {
     let time = format::time(&event.at);
     let about = |what: &str, message: &MessageRef| {
-        format!("{time} . {}: message {} {what}", names.of(&message.peer), message.id)
+        format!("{time} . {}: message {} {what}", names.of(message.peer), message.id)
     };
     match &event.what {
         What::Received { message } | What::Queued { message } | What::Lost { message } => {
@@ -108,14 +108,14 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
                 ContactState::Blocked => "blocked",
                 ContactState::Unknown => "in a state that this client does not know",
             };
-            format!("{time} . {} is {state} now", names.of(&contact.peer))
+            format!("{time} . {} is {state} now", names.of(contact.peer))
         }
         What::Link { peer, up } => {
-            format!("{time} . {}: the link is {}", names.of(peer), if *up { "up" } else { "down" })
+            format!("{time} . {}: the link is {}", names.of(*peer), if *up { "up" } else { "down" })
         }
         What::Tor { sentence, .. } => format!("{time} . {}", shown_line(sentence)),
         What::Notice { peer, sentence } => {
-            let who = peer.as_ref().map_or_else(String::new, |peer| format!("{}: ", names.of(peer)));
+            let who = peer.map_or_else(String::new, |peer| format!("{}: ", names.of(peer)));
             format!("{time} ! {who}{}", shown_line(sentence))
         }
         What::Legacy { id, claims } => {

@@ -31,7 +31,7 @@ impl Friend {
 
     pub(super) fn says(&self, to: &str, text: &str) {
         let connection = Connection::open(&Address::tcp(self.home.daemon.port().unwrap())).unwrap();
-        let peer = Onion(torchat_protocol::id::parse_onion(to).unwrap());
+        let peer = to.parse().unwrap();
         connection.call(&command::Add { peer: to.to_owned(), text: String::new() }).unwrap();
         let (client_id, wait, timeout, expire) = (None, None, None, None);
         connection.call(&command::Send { peer, text: text.into(), client_id, wait, timeout, expire }).unwrap();

@@ -89,7 +89,7 @@ fn an_onion_that_does_not_answer_is_code_13() {
 #[test]
 fn a_store_that_takes_nothing_is_code_14() {
     let house = House::with(&["bytes=614400"]);
-    let (api, peer) = (house.api(&house.alice), house.onion(&house.bob));
+    let (api, peer) = (house.api(&house.alice), house.onion(&house.bob).conversation());
     let mut house = house;
     house.bob.stop().unwrap();
     let refused = (0..200).find_map(|_| {

@@ -78,7 +78,7 @@ impl House {
         let (bob, alice) = (self.api(&self.bob), self.onion(&self.alice));
         for text in texts {
             let send = command::Send {
-                peer: alice,
+                peer: alice.conversation(),
                 text: (*text).to_owned(),
                 client_id: None,
                 wait: Some(command::Wait::Delivered),

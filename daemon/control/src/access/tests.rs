@@ -8,6 +8,7 @@ use torchat_core::handshake::LocalIdentity;
 use torchat_engine::handle::TokenRow;
 use torchat_engine::{Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::token::Token;
+use torchat_protocol::id::PeerId;
 use torchat_transport::clock::Clock;
 use torchat_transport::randomness::Randomness;
 use torchat_transport::{BoxStream, Callers, DialError, Incoming, Isolation, Network, NetworkStatus, Transport};
@@ -279,7 +280,7 @@ fn the_classic_contract_is_for_all_rights_only() {
     assert!(!some.is_classic() && !some.allows(Some(Right::Admin)) && some.namespace == "uid:1001/");
     let peer = LocalIdentity::from_seeds(&[3; 32], &[4; 32], 1_790_000_000).unwrap().peer_id();
     let scoped = Access::token("x", [Right::Read], Some(Arc::new(BTreeSet::new())));
-    assert!(!scoped.sees(&peer) && some.sees(&peer));
+    assert!(!scoped.sees(peer) && some.sees(peer));
     assert_eq!(
         [None, Some(Right::Read), Some(Right::Send), Some(Right::Contacts), Some(Right::Admin)].map(is_audited),
         [false, false, false, true, true]

@@ -51,7 +51,7 @@ fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     let version = handle.status_version();
     let mut status = handle.status();
     if access.peers.is_some() {
-        status = status.of_some(|peer| access.sees(&peer.0));
+        status = status.of_some(|id| access.sees(id));
     }
     StatusAnswer { version, sentence: status.sentence.clone().unwrap_or_default(), status }
 }

@@ -77,7 +77,7 @@ impl Execute for Contacts {
         Course::page(async move {
             let permit = caller.context.share.page(PAGE_BYTES).await;
             let mut contacts = caller.handle().contact_records();
-            contacts.retain(|contact| caller.access.sees(&contact.peer.0));
+            contacts.retain(|contact| caller.access.sees(contact.peer));
             contacts.sort_by_key(|contact| contact.peer);
             if let Some(after) = self.after {
                 contacts.retain(|contact| contact.peer > after);
@@ -92,7 +92,7 @@ impl Execute for Contacts {
 impl Execute for Requests {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<RequestsAnswer> {
         let mut requests = caller.handle().request_records();
-        requests.retain(|request| caller.access.sees(&request.peer.0));
+        requests.retain(|request| caller.access.sees(request.peer));
         Course::Now(Ok(RequestsAnswer { requests }))
     }
 }

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::{Handle, Refusal};
-use torchat_protocol::control::api::{Call, Envelope, Onion, Ref, Right};
+use torchat_protocol::control::api::{Call, ConversationId, Envelope, Onion, Ref, Right};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
 
@@ -62,11 +62,16 @@ impl Caller {
 
     /// A peer that this connection may know of.
     pub(crate) fn peer(&self, peer: Onion) -> Done<PeerId> {
-        if self.access.sees(&peer.0) {
-            Ok(peer.0)
+        self.conversation(peer.conversation()).map(|_| peer.0)
+    }
+
+    /// A conversation that this connection may know of.
+    pub(crate) fn conversation(&self, id: ConversationId) -> Done<ConversationId> {
+        if self.access.sees(id) {
+            Ok(id)
         } else {
-            let error = fail(Code::NotAllowed, format!("this connection may not see {}", peer.0.onion()));
-            Err(error.with("peer", peer.0.onion()))
+            let error = fail(Code::NotAllowed, format!("this connection may not see {}", id.onion()));
+            Err(error.with("peer", id.onion()))
         }
     }
 }

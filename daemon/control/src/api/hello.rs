@@ -67,7 +67,7 @@ fn welcome(access: &Access, connection: &Connection) -> Welcome {
     Welcome {
         onion: Onion(handle.own()),
         rights: access.rights.iter().copied().collect(),
-        peers: access.peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect()),
+        peers: access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
         commands: commands.collect(),
         seq: log.last(),
         oldest: log.oldest(),
@@ -100,7 +100,7 @@ impl Execute for WhoAmI {
             Kind::Tcp => Carrier::Tcp,
         };
         let (onion, rights) = (Onion(caller.handle().own()), rights.iter().copied().collect());
-        let peers = peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect());
+        let peers = peers.as_ref().map(|peers| peers.iter().copied().collect());
         Course::Now(Ok(WhoAmIAnswer { onion, who, uid, token, rights, peers, carrier }))
     }
 }

@@ -9,12 +9,12 @@ use crate::verbs::{self, NotDelivered};
 use torchat_core::snapshot::LegacyNum;
 use torchat_engine::LegacyLine;
 use torchat_engine::handle::{Page as Part, Refusal, SendOptions, Sending, time};
-use torchat_protocol::control::api::ApiError;
 use torchat_protocol::control::api::command::{
     Cancel, CancelAnswer, Conversations, ConversationsAnswer, History, Legacy, LegacyAnswer, LegacyTake,
     LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
 };
 use torchat_protocol::control::api::record::{Conversation, MessageState, OldMessage};
+use torchat_protocol::control::api::{ApiError, ConversationId};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{MessageId, PeerId};
@@ -42,14 +42,13 @@ impl Execute for Conversations {
         Course::page(async move {
             let permit = caller.context.share.page(PAGE_BYTES).await;
             let mut conversations = caller.handle().conversations().await.map_err(|error| refused(&error))?;
-            conversations.retain(|conversation| caller.access.sees(&conversation.contact.peer.0));
-            let place =
-                |one: &Conversation| (std::cmp::Reverse(one.last.as_ref().map(|last| last.id)), one.contact.peer);
+            conversations.retain(|conversation| caller.access.sees(conversation.id()));
+            let place = |one: &Conversation| (std::cmp::Reverse(one.last.as_ref().map(|last| last.id)), one.id());
             conversations.sort_by_key(place);
             match (self.before, self.after) {
                 (None, None) => {}
                 (Some(id), None) => conversations.retain(|one| one.last.as_ref().is_none_or(|last| last.id < id)),
-                (None, Some(peer)) => conversations.retain(|one| one.last.is_none() && one.contact.peer > peer),
+                (None, Some(id)) => conversations.retain(|one| one.last.is_none() && one.id() > id),
                 (Some(_), Some(_)) => {
                     return Err(fail(Code::BadRequest, "either \"before\" or \"after\", not both"));
                 }
@@ -73,7 +72,7 @@ impl Execute for History {
 }
 
 async fn history(wanted: History, caller: Caller) -> Done<Page> {
-    let peer = caller.peer(wanted.peer)?;
+    let conversation = caller.conversation(wanted.peer)?;
     let limit = page::limit(wanted.limit, MESSAGES_DEFAULT)?;
     let part = match (wanted.before, wanted.after) {
         (None, None) => Part::Last,
@@ -83,7 +82,7 @@ async fn history(wanted: History, caller: Caller) -> Done<Page> {
     };
     let Caller { access, context, reference } = caller;
     let permit = context.share.page(PAGE_BYTES).await;
-    let line = context.handle.page_as(peer, part, limit, permit.bytes(), move |mut messages, more| {
+    let line = context.handle.page_as(conversation, part, limit, permit.bytes(), move |mut messages, more| {
         scrub_all(&mut messages, &access);
         answer_line::<History>(reference, Ok(MessagesAnswer { messages, more }))
     });
@@ -98,8 +97,8 @@ impl Execute for Search {
 
 async fn search(wanted: Search, caller: Caller) -> Done<Page> {
     let limit = page::limit(wanted.limit, MESSAGES_DEFAULT)?;
-    let peers = match wanted.peer {
-        Some(peer) => Some(vec![caller.peer(peer)?]),
+    let among = match wanted.peer {
+        Some(id) => Some(vec![caller.conversation(id)?]),
         None => caller.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
     };
     let Caller { access, context, reference } = caller;
@@ -108,7 +107,7 @@ async fn search(wanted: Search, caller: Caller) -> Done<Page> {
         scrub_all(&mut found.messages, &access);
         answer_line::<Search>(reference, Ok(found))
     };
-    let line = context.handle.search_as(wanted.text, peers, wanted.before, limit, permit.bytes(), make);
+    let line = context.handle.search_as(wanted.text, among, wanted.before, limit, permit.bytes(), make);
     Ok(held(permit, line.await.map_err(|error| refused(&error))?))
 }
 
@@ -161,8 +160,8 @@ impl Execute for LegacyTake {
 impl Execute for Seen {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<SeenAnswer> {
         Course::later(async move {
-            let peer = caller.peer(self.peer)?;
-            let seen = caller.handle().seen(peer, self.upto).await.map_err(|error| refused(&error))?;
+            let conversation = caller.conversation(self.peer)?;
+            let seen = caller.handle().seen(conversation, self.upto).await.map_err(|error| refused(&error))?;
             Ok(SeenAnswer { seen })
         })
     }
@@ -171,8 +170,8 @@ impl Execute for Seen {
 impl Execute for Cancel {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<CancelAnswer> {
         Course::later(async move {
-            let peer = caller.peer(self.peer)?;
-            let certain = caller.handle().cancel(peer, self.mid).await.map_err(|error| refused(&error))?;
+            let conversation = caller.conversation(self.peer)?;
+            let certain = caller.handle().cancel(conversation, self.mid).await.map_err(|error| refused(&error))?;
             Ok(CancelAnswer { certain })
         })
     }
@@ -180,23 +179,23 @@ impl Execute for Cancel {
 
 impl Execute for Send {
     fn execute(self, caller: Caller, connection: &mut Connection) -> Course<SendAnswer> {
-        let (peer, options) = match check(&self, &caller) {
+        let (conversation, options) = match check(&self, &caller) {
             Ok(checked) => checked,
             Err(error) => return Course::Now(Err(error)),
         };
         let wait = self.wait.map(|Wait::Delivered| verbs::wait_s(self.timeout));
         connection.enqueue(Box::pin(async move {
-            let sending = caller.handle().begin_send(peer, self.text, options).await;
+            let sending = caller.handle().begin_send(conversation, self.text, options).await;
             // From here on others may be begun.
-            Enqueued { caller, peer, wait, sending }
+            Enqueued { caller, wait, sending }
         }));
         Course::Taken
     }
 }
 
-fn check(wanted: &Send, caller: &Caller) -> Done<(PeerId, SendOptions)> {
+fn check(wanted: &Send, caller: &Caller) -> Done<(ConversationId, SendOptions)> {
     let key = wanted.client_id.as_ref();
-    let peer = caller.peer(wanted.peer)?;
+    let conversation = caller.conversation(wanted.peer)?;
     if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
         return Err(fail(Code::BadRequest, format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
     }
@@ -207,13 +206,12 @@ fn check(wanted: &Send, caller: &Caller) -> Done<(PeerId, SendOptions)> {
         return Err(fail(Code::BadRequest, format!("\"expire\" is at least {EXPIRE_MIN_S} seconds")));
     }
     let expire_ms = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
-    Ok((peer, SendOptions { client_id: key.map(|key| format!("{}{key}", caller.access.namespace)), expire_ms }))
+    Ok((conversation, SendOptions { client_id: key.map(|key| format!("{}{key}", caller.access.namespace)), expire_ms }))
 }
 
 /// A SEND that the engine has, or has refused to take.
 pub(crate) struct Enqueued {
     caller: Caller,
-    peer: PeerId,
     /// Seconds to wait for the delivery, if that is to be waited for.
     wait: Option<u64>,
     sending: Result<Sending, Refusal>,
@@ -222,18 +220,13 @@ pub(crate) struct Enqueued {
 impl Enqueued {
     /// Waits until it is durable, or delivered. Returns the answer's line.
     pub(crate) async fn answered(self) -> Vec<u8> {
-        let Self { caller, peer, wait, sending } = self;
-        let result = accepted(&caller, peer, wait, sending).await;
+        let Self { caller, wait, sending } = self;
+        let result = accepted(&caller, wait, sending).await;
         answer_line::<Send>(caller.reference, result)
     }
 }
 
-async fn accepted(
-    caller: &Caller,
-    peer: PeerId,
-    wait: Option<u64>,
-    sending: Result<Sending, Refusal>,
-) -> Done<SendAnswer> {
+async fn accepted(caller: &Caller, wait: Option<u64>, sending: Result<Sending, Refusal>) -> Done<SendAnswer> {
     let sending = sending.map_err(|error| refused(&error))?;
     let accepted = sending.accepted().await.map_err(|error| refused(&error))?;
     let mut answer =
@@ -249,7 +242,7 @@ async fn accepted(
             }
             // The store is not asked once more, which would look for an old message among all newer ones.
             MessageState::Delivered => {}
-            _ => delivered(caller, peer, answer.mid, seconds).await?,
+            _ => delivered(caller, accepted.peer, answer.mid, seconds).await?,
         }
         answer.state = MessageState::Delivered;
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use torchat_engine::handle::EventLog;
 use torchat_protocol::control::api::command::{From, Place, Subscribe, SubscribeAnswer};
 use torchat_protocol::control::api::event::Filter;
-use torchat_protocol::control::api::{ApiError, Line, Onion, Ref};
+use torchat_protocol::control::api::{ApiError, Line, Ref};
 use torchat_protocol::control::code::Code;
 
 /// Events that a subscription reads at once.
@@ -195,10 +195,10 @@ impl Source {
 pub(crate) fn allowed(filter: Filter, access: &Access) -> Result<Filter, ApiError> {
     let Some(scope) = &access.peers else { return Ok(filter) };
     let peers = match filter.peers {
-        None => scope.iter().copied().map(Onion).collect(),
+        None => scope.iter().copied().collect(),
         Some(peers) => {
-            if let Some(hidden) = peers.iter().find(|peer| !access.sees(&peer.0)) {
-                return Err(fail(Code::NotAllowed, format!("this connection may not see {}", hidden.0.onion())));
+            if let Some(hidden) = peers.iter().find(|id| !access.sees(**id)) {
+                return Err(fail(Code::NotAllowed, format!("this connection may not see {}", hidden.onion())));
             }
             peers
         }

@@ -7,10 +7,9 @@ use crate::access::{Access, Gate, Known};
 use std::collections::BTreeSet;
 use torchat_engine::handle::{TokenRow, time};
 use torchat_protocol::control::api::command::{TokenAction, TokenAnswer, Tokens};
-use torchat_protocol::control::api::{Onion, Right, record};
+use torchat_protocol::control::api::{ConversationId, Right, record};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::token;
-use torchat_protocol::id::PeerId;
 use zeroize::Zeroizing;
 
 /// Tokens that the daemon keeps.
@@ -88,7 +87,7 @@ async fn create(gate: &Gate, access: &Access, name: &str, request: &Tokens) -> D
 }
 
 /// What a new token is good for, checked.
-fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTreeSet<PeerId>>)> {
+fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTreeSet<ConversationId>>)> {
     let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
     if rights.is_empty() {
         return Err(fail(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
@@ -96,8 +95,7 @@ fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTr
     if rights.iter().any(|right| !access.allows(Some(*right))) {
         return Err(fail(Code::NotAllowed, "a token can have no right that its maker has not"));
     }
-    let peers: Option<BTreeSet<PeerId>> =
-        request.peers.as_ref().map(|peers| peers.iter().map(|Onion(peer)| *peer).collect());
+    let peers: Option<BTreeSet<ConversationId>> = request.peers.as_ref().map(|peers| peers.iter().copied().collect());
     match &peers {
         None if access.peers.is_some() => {
             return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
@@ -110,7 +108,7 @@ fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTr
             // Both decide about everybody: "only these peers" would be a promise that nobody keeps.
             return Err(fail(Code::BadRequest, "\"peers\" does not go with the rights contacts and admin"));
         }
-        Some(peers) if peers.iter().any(|peer| !access.sees(peer)) => {
+        Some(peers) if peers.iter().any(|peer| !access.sees(*peer)) => {
             return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
         }
         Some(_) => {}
@@ -141,7 +139,7 @@ fn shown(name: &str, known: &Known) -> record::Token {
     record::Token {
         name: name.to_owned(),
         rights: known.access.rights.iter().copied().collect(),
-        peers: known.access.peers.as_ref().map(|peers| peers.iter().copied().map(Onion).collect()),
+        peers: known.access.peers.as_ref().map(|peers| peers.iter().copied().collect()),
         created_at: time(known.created_ms),
         expires_at: known.expires_ms.map(time),
     }

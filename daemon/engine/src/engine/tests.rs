@@ -58,7 +58,7 @@ impl Place {
     async fn being_committed(&self, text: &str) -> Sending {
         // The turns of the start are over.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let sending = self.handle().begin_send(self.peer, text.into(), SendOptions::default()).await.unwrap();
+        let sending = self.handle().begin_send(self.peer.into(), text.into(), SendOptions::default()).await.unwrap();
         while self.handle().mailbox.capacity() < self.handle().mailbox.max_capacity() {
             tokio::task::yield_now().await;
         }
@@ -66,7 +66,7 @@ impl Place {
     }
 
     async fn wait_in_the_mailbox(&self, text: &str) -> Sending {
-        self.handle().begin_send(self.peer, text.into(), SendOptions::default()).await.unwrap()
+        self.handle().begin_send(self.peer.into(), text.into(), SendOptions::default()).await.unwrap()
     }
 }
 

@@ -9,10 +9,10 @@ use crate::store::{
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
-use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::command::SearchAnswer;
 use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState};
 use torchat_protocol::control::reason::Reason;
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// Messages of a page at most.
@@ -56,7 +56,7 @@ impl Shown {
         Message {
             id: row.id,
             mid: row.mid,
-            peer: Onion(row.peer),
+            peer: row.conversation,
             dir: row.dir,
             text: row.text,
             state,
@@ -138,7 +138,7 @@ impl Handle {
     ) -> Result<T, Refusal> {
         let (handle, most) = (self.clone(), PageLimit { rows: n, bytes, cost: line_bytes });
         read(self.reader.clone(), move |reader| {
-            let (rows, more) = reader.page(&peer, Page::Last, most)?;
+            let (rows, more) = reader.page(peer.into(), Page::Last, most)?;
             Ok(make(handle.show(rows).into_iter().map(Shown::line).collect(), more))
         })
         .await
@@ -149,8 +149,13 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal::Unreadable`].
-    pub async fn page(&self, peer: PeerId, page: Page, limit: u32) -> Result<(Vec<Message>, bool), Refusal> {
-        self.page_as(peer, page, limit, usize::MAX, |messages, more| (messages, more)).await
+    pub async fn page(
+        &self,
+        conversation: impl Into<ConversationId>,
+        page: Page,
+        limit: u32,
+    ) -> Result<(Vec<Message>, bool), Refusal> {
+        self.page_as(conversation.into(), page, limit, usize::MAX, |messages, more| (messages, more)).await
     }
 
     /// As [`Handle::page`], with fewer messages when their records have more than `bytes`; a single one may. `make` gets
@@ -160,7 +165,7 @@ impl Handle {
     /// [`Refusal::Unreadable`].
     pub async fn page_as<T: Send + 'static>(
         &self,
-        peer: PeerId,
+        conversation: ConversationId,
         page: Page,
         limit: u32,
         bytes: usize,
@@ -168,13 +173,13 @@ impl Handle {
     ) -> Result<T, Refusal> {
         let (handle, most) = (self.clone(), PageLimit { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes });
         read(self.reader.clone(), move |reader| {
-            let (rows, more) = reader.page(&peer, page, most)?;
+            let (rows, more) = reader.page(conversation, page, most)?;
             Ok(make(handle.records(rows), more))
         })
         .await
     }
 
-    /// Messages that hold all the given words, newest first; with `peers` only those of these conversations, with
+    /// Messages that hold all the given words, newest first; with `among` only those of these conversations, with
     /// `before` only those before this `id`. `limit` is taken as 1 to 1,000.
     ///
     /// # Errors
@@ -182,11 +187,11 @@ impl Handle {
     pub async fn search(
         &self,
         text: String,
-        peers: Option<Vec<PeerId>>,
+        among: Option<Vec<ConversationId>>,
         before: Option<i64>,
         limit: u32,
     ) -> Result<SearchAnswer, Refusal> {
-        self.search_as(text, peers, before, limit, usize::MAX, |found| found).await
+        self.search_as(text, among, before, limit, usize::MAX, |found| found).await
     }
 
     /// As [`Handle::search`], in the way of [`Handle::page_as`].
@@ -196,24 +201,24 @@ impl Handle {
     pub async fn search_as<T: Send + 'static>(
         &self,
         text: String,
-        peers: Option<Vec<PeerId>>,
+        among: Option<Vec<ConversationId>>,
         before: Option<i64>,
         limit: u32,
         bytes: usize,
         make: impl FnOnce(SearchAnswer) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let Some(query) = search_query(&text, peers.as_deref()) else {
+        let Some(query) = search_query(&text, among.as_deref()) else {
             let most = format!("search for 1 to {QUERY_TERMS} words in at most {QUERY_BYTES} bytes");
             return Err(Refusal::BadValue(most));
         };
-        if peers.as_ref().is_some_and(Vec::is_empty) {
+        if among.as_ref().is_some_and(Vec::is_empty) {
             return Ok(make(SearchAnswer { messages: Vec::new(), more: false, complete: true }));
         }
         let complete = self.index().await?;
         let (handle, before) = (self.clone(), before.unwrap_or(i64::MAX));
         let most = PageLimit { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes };
         let found = read(self.reader.clone(), move |reader| {
-            let (rows, more) = match reader.search(&query, peers.as_deref(), before, most) {
+            let (rows, more) = match reader.search(&query, among.as_deref(), before, most) {
                 Err(error) if error.trouble() == Trouble::Damaged => return Ok(None),
                 found => found?,
             };
@@ -251,11 +256,13 @@ impl Handle {
         }
     }
 
-    /// Marks received messages of a peer as seen. Returns how many were unread, when that is durable.
+    /// Marks received messages of a conversation as seen. Returns how many were unread, when that is durable: none in a
+    /// conversation that there is not.
     ///
     /// # Errors
     /// [`Refusal::Storage`]; some may be marked then.
-    pub async fn seen(&self, peer: PeerId, upto: i64) -> Result<u64, Refusal> {
+    pub async fn seen(&self, conversation: impl Into<ConversationId>, upto: i64) -> Result<u64, Refusal> {
+        let Some(peer) = conversation.into().as_peer() else { return Ok(0) };
         let mut seen = 0;
         loop {
             let Answer::Seen(step) = self.ask(Request::Seen { peer, upto, limit: SEEN_STEP }).await? else {
@@ -298,26 +305,31 @@ impl Handle {
     pub(super) fn show(&self, rows: Vec<MessageRow>) -> Vec<Shown> {
         let now = self.clock.now();
         let node = self.node.lock();
-        let mut peers: BTreeMap<PeerId, Waiting> = BTreeMap::new();
+        let mut waiting_in: BTreeMap<ConversationId, Option<Waiting>> = BTreeMap::new();
         let mut show = |row: MessageRow| {
             let mut shown = Shown { state: row.state, reason: None, next_try_ms: None, row };
             if let Some((lane, seq)) = shown.row.place {
-                let peer = shown.row.peer;
-                let waiting = peers.entry(peer).or_insert_with(|| Waiting {
-                    sent_below: node.sent_below(&peer),
-                    held_back: node.is_waiting(&peer),
-                    reason: node.obstacle(&peer).map(codes::reason),
-                    next_try_ms: node
-                        .next_dial_in_ms(&peer, now.mono_ms)
-                        .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),
+                let conversation = shown.row.conversation;
+                let waiting = waiting_in.entry(conversation).or_insert_with(|| {
+                    let peer = conversation.as_peer()?;
+                    Some(Waiting {
+                        sent_below: node.sent_below(&peer),
+                        held_back: node.is_waiting(&peer),
+                        reason: node.obstacle(&peer).map(codes::reason),
+                        next_try_ms: node
+                            .next_dial_in_ms(&peer, now.mono_ms)
+                            .map(|ms| now.wall_ms.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))),
+                    })
                 });
-                if waiting.held_back {
-                    shown.state = MessageState::Waiting;
-                } else if waiting.sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
-                    shown.state = MessageState::Sent;
+                if let Some(waiting) = waiting {
+                    if waiting.held_back {
+                        shown.state = MessageState::Waiting;
+                    } else if waiting.sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
+                        shown.state = MessageState::Sent;
+                    }
+                    shown.reason.clone_from(&waiting.reason);
+                    shown.next_try_ms = waiting.next_try_ms;
                 }
-                shown.reason.clone_from(&waiting.reason);
-                shown.next_try_ms = waiting.next_try_ms;
             } else if shown.row.fate_open {
                 shown.reason = Some(Reason::Skipping);
             } else if shown.state == MessageState::Failed {
@@ -352,7 +364,7 @@ mod tests {
         let peer = parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").unwrap();
         let row = MessageRow {
             id: i64::MIN,
-            peer,
+            conversation: peer.into(),
             dir,
             state: MessageState::Withdrawn,
             mid: MessageId([255; 16]),
@@ -388,7 +400,7 @@ mod tests {
         #[test]
         fn no_line_is_longer_than_it_is_taken_for(text in "[\\x00-\\x7f\u{1f600}\n\"]{0,200}") {
             let shown = shown(text, None, Direction::Out);
-            let (most, onion) = (line_bytes(&shown.row), shown.row.peer.onion());
+            let (most, onion) = (line_bytes(&shown.row), shown.row.conversation.onion());
             let line = shown.line();
             let told = format!("2026-11-21T09:00:00Z {onion} {}\n", line.text.replace('\n', "\n  "));
             // The other keys, a comma, a date that is not in the line itself.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use torchat_protocol::control::api::record::MessageState;
 use torchat_protocol::control::reason::Reason;
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// Bytes of a client's key, with what the caller puts before it.
@@ -30,6 +31,8 @@ pub struct Accepted {
     pub id: i64,
     /// Its id, the same at both ends.
     pub mid: MessageId,
+    /// Who gets it.
+    pub peer: PeerId,
     /// How far it is.
     pub state: MessageState,
     /// A message with this `client_id` was accepted before; nothing was sent now.
@@ -60,6 +63,7 @@ enum State {
     /// The message is there already, under the same key.
     Before(Accepted),
     Asked {
+        peer: PeerId,
         answer: oneshot::Receiver<Result<Answer, Refusal>>,
         again: Option<Box<Again>>,
     },
@@ -81,25 +85,25 @@ impl Sending {
     pub async fn accepted(self) -> Result<Accepted, Refusal> {
         let mut state = self.0;
         loop {
-            let (answer, again) = match state {
+            let (peer, answer, again) = match state {
                 State::Before(accepted) => return Ok(accepted),
-                State::Asked { answer, again } => (answer, again),
+                State::Asked { peer, answer, again } => (peer, answer, again),
             };
             let answer = answer.await.map_err(|_| Refusal::Stopping)??;
             match (answer, again) {
                 (Answer::Accepted { mid, row: id, duplicate: true }, Some(again)) => {
                     let reader = again.handle.reader.clone();
                     return Ok(match read(reader, move |reader| reader.message(id)).await? {
-                        Some(row) => again.handle.accepted_before(row),
-                        None => Accepted { id, mid, state: MessageState::Queued, duplicate: true },
+                        Some(row) => again.handle.accepted_before(peer, row),
+                        None => Accepted { id, mid, peer, state: MessageState::Queued, duplicate: true },
                     });
                 }
                 (Answer::Accepted { mid, row: id, duplicate }, _) => {
-                    return Ok(Accepted { id, mid, state: MessageState::Queued, duplicate });
+                    return Ok(Accepted { id, mid, peer, state: MessageState::Queued, duplicate });
                 }
                 (Answer::LookAgain, Some(again)) => {
                     let Again { handle, peer, text, options } = *again;
-                    state = handle.begin_send(peer, text, options).await?.0;
+                    state = handle.begin_send(peer.into(), text, options).await?.0;
                 }
                 // Only what has a key is sent to look again, and nothing else answers a SEND.
                 (_, _) => return Err(Refusal::Stopping),
@@ -123,16 +127,23 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing was accepted then. [`Refusal::ClientIdReused`] for another text or peer under the same key.
     pub async fn send_with(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Accepted, Refusal> {
-        self.begin_send(peer, text, options).await?.accepted().await
+        self.begin_send(peer.into(), text, options).await?.accepted().await
     }
 
-    /// Gives a text for a peer to the engine, and returns when the engine has it: before it is durable. Messages to one
+    /// Gives a text for a conversation to the engine, and returns when the engine has it: before it is durable. Messages to one
     /// peer get the order in which their calls returned, so a program that sends many need not wait for each. Only a request
     /// that waited while thousands of keys were committed is given to the engine once more, later than others.
     ///
     /// # Errors
-    /// A [`Refusal`]; nothing was accepted then. What else can be wrong, [`Sending::accepted`] tells.
-    pub async fn begin_send(&self, peer: PeerId, text: String, options: SendOptions) -> Result<Sending, Refusal> {
+    /// A [`Refusal`]; nothing was accepted then. [`Refusal::BadValue`] for an id that is no conversation. What else can be
+    /// wrong, [`Sending::accepted`] tells.
+    pub async fn begin_send(
+        &self,
+        conversation: ConversationId,
+        text: String,
+        options: SendOptions,
+    ) -> Result<Sending, Refusal> {
+        let peer = addressee(conversation)?;
         let SendOptions { client_id, expire_ms } = options;
         if client_id.as_ref().is_some_and(|client| client.is_empty() || client.len() > CLIENT_ID_BYTES) {
             return Err(Refusal::BadValue(format!("a client_id has 1 to {CLIENT_ID_BYTES} bytes")));
@@ -143,10 +154,10 @@ impl Handle {
             // A key that looks too old to a clock that is not believed is still known.
             let (reader, believed) = (self.reader.clone(), self.node.lock().believed(self.clock.now()));
             if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, believed)).await? {
-                if row.peer != peer || row.text != text {
+                if row.conversation != conversation || row.text != text {
                     return Err(Refusal::ClientIdReused);
                 }
-                return Ok(Sending(State::Before(self.accepted_before(row))));
+                return Ok(Sending(State::Before(self.accepted_before(peer, row))));
             }
         }
         let client = client_id.clone().map(|client| (client, looked_at));
@@ -156,13 +167,13 @@ impl Handle {
             Box::new(Again { handle: self.clone(), peer, text: text.clone(), options })
         });
         let answer = self.begin(Request::Send { peer, text, client, expire_ms }).await?;
-        Ok(Sending(State::Asked { answer, again }))
+        Ok(Sending(State::Asked { peer, answer, again }))
     }
 
-    fn accepted_before(&self, row: MessageRow) -> Accepted {
+    fn accepted_before(&self, peer: PeerId, row: MessageRow) -> Accepted {
         let (id, mid, state) = (row.id, row.mid, row.state);
         let state = self.show(vec![row]).first().map_or(state, |shown| shown.state);
-        Accepted { id, mid, state, duplicate: true }
+        Accepted { id, mid, peer, state, duplicate: true }
     }
 
     /// Waits until the peer has a message durably, at most for `timeout`. Of a message that has ended before, the store is
@@ -190,7 +201,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`Refusal::NotPending`] when it is delivered, or no such message was sent; [`Refusal::Storage`].
-    pub async fn cancel(&self, peer: PeerId, mid: MessageId) -> Result<bool, Refusal> {
+    pub async fn cancel(&self, conversation: impl Into<ConversationId>, mid: MessageId) -> Result<bool, Refusal> {
+        let peer = conversation.into().as_peer().ok_or(Refusal::NotPending)?;
         match self.ask(Request::Cancel { peer, mid }).await? {
             Answer::TakenBack { certain } => Ok(certain),
             _ => Err(Refusal::Stopping),
@@ -206,4 +218,10 @@ fn ended(state: MessageState) -> DeliveryWait {
         MessageState::Failed => DeliveryWait::Failed { reason: Reason::Expired { seconds: None } },
         _ => DeliveryWait::NotYet { reason: Reason::Ending },
     }
+}
+
+/// Who gets what is sent to a conversation. So far that is one peer always, who becomes a contact by it.
+fn addressee(conversation: ConversationId) -> Result<PeerId, Refusal> {
+    let nobody = "there is no such conversation, and the id is not a valid key, so no peer can have it: copy it again";
+    conversation.as_peer().ok_or_else(|| Refusal::BadValue(nobody.to_owned()))
 }

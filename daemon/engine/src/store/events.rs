@@ -16,7 +16,8 @@ use torchat_core::time::Believed;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
-use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::conversation::ConversationId;
+use torchat_protocol::id::MessageId;
 
 /// Rows of the log.
 static EVENTS: LazyLock<Rows> = LazyLock::new(|| Rows::new("event (seq, at_ms, kind, message, peer, data)", 6));
@@ -121,7 +122,7 @@ fn number(kind: Kind) -> i64 {
 pub(super) struct NewMessage {
     pub(super) id: i64,
     pub(super) mid: MessageId,
-    pub(super) peer: PeerId,
+    pub(super) conversation: ConversationId,
     pub(super) at_ms: i64,
     pub(super) sent_s: Option<i64>,
     pub(super) client_id: Option<String>,
@@ -133,7 +134,7 @@ impl NewMessage {
         Message {
             id: self.id,
             mid: self.mid,
-            peer: Onion(self.peer),
+            peer: self.conversation,
             dir,
             text: self.text,
             state,
@@ -215,12 +216,12 @@ impl Changes<'_> {
     pub(super) fn write_events(&self) -> Result<(), StoreError> {
         EVENTS.insert(self.db, &self.out.events, |row, event| {
             let message = message(&event.what);
-            let peer = event.what.peer().filter(|_| message.is_none()).map(|peer| *peer.0.as_bytes());
+            let about = event.what.conversation().filter(|_| message.is_none()).map(|id| *id.as_bytes());
             row.add(i64::try_from(event.seq).unwrap_or(i64::MAX))?;
             row.add(self.moment.at_ms)?;
             row.add(number(event.what.kind()))?;
             row.add(message)?;
-            row.add(peer)?;
+            row.add(about)?;
             row.add(data(&event.what))
         })
     }
@@ -354,7 +355,7 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         Some(id) => Some(NewMessage {
             id,
             mid: MessageId(blob(row, 7)?),
-            peer: peer_id(blob(row, 6)?)?,
+            conversation: ConversationId::from_bytes(blob(row, 6)?),
             at_ms: row.get(8)?,
             sent_s: row.get(9)?,
             client_id: row.get(11)?,
@@ -363,7 +364,7 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         None => None,
     };
     let data = row.get_ref(4)?.as_str_or_null().ok().flatten().unwrap_or_default();
-    let short = |m: NewMessage| MessageRef { peer: Onion(m.peer), id: m.id, mid: m.mid };
+    let short = |m: NewMessage| MessageRef { peer: m.conversation, id: m.id, mid: m.mid };
     Ok(match kind {
         Kind::Received | Kind::Queued | Kind::Lost => message.map(|m| {
             let at = time(m.at_ms);

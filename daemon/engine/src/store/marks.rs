@@ -97,8 +97,8 @@ impl Changes<'_> {
     }
 
     fn tell_mark(&mut self, id: i64, mid: MessageId, gap: &Gap, text: String) {
-        let (peer, at_ms) = (gap.peer, gap.at_ms);
-        self.tell_new(NewMessage { id, mid, peer, at_ms, sent_s: None, client_id: None, text }, Kind::Lost);
+        let (conversation, at_ms) = (gap.peer.into(), gap.at_ms);
+        self.tell_new(NewMessage { id, mid, conversation, at_ms, sent_s: None, client_id: None, text }, Kind::Lost);
     }
 
     /// The mark that ends where this gap begins: its row, whether it is read, what it says. Marks of a store of before have the

@@ -17,6 +17,7 @@ use torchat_core::snapshot::{LegacyNum, Snapshot};
 use torchat_core::time::Believed;
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::control::api::record::MessageState;
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 /// An unread message.
@@ -169,8 +170,13 @@ impl Reader {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn page(&self, peer: &PeerId, page: Page, most: PageLimit) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| messages::page(db, peer, page, most))
+    pub fn page(
+        &self,
+        conversation: ConversationId,
+        page: Page,
+        most: PageLimit,
+    ) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| messages::page(db, conversation, page, most))
     }
 
     /// A message by its row.
@@ -215,18 +221,18 @@ impl Reader {
     }
 
     /// Messages that a [`search_query`](super::search_query) finds before a row, newest first, and whether there are older
-    /// ones. `peers`: the same as were given to the query.
+    /// ones. `among`: the same conversations as were given to the query.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn search(
         &self,
         query: &str,
-        peers: Option<&[PeerId]>,
+        among: Option<&[ConversationId]>,
         before: i64,
         most: PageLimit,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| search::find(db, query, peers, before, most))
+        self.with(|db| search::find(db, query, among, before, most))
     }
 
     /// The events after a number and up to another one, in order: at most `limit`, and no more when they have `bytes`.

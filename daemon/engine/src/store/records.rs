@@ -4,7 +4,7 @@ use super::messages::{self, MessageRow};
 use super::{Store, StoreError, TokenRow};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use torchat_core::time::Believed;
-use torchat_protocol::id::PeerId;
+use torchat_protocol::conversation::ConversationId;
 
 /// How long a client's key is known, in milliseconds.
 pub(crate) const CLIENT_ID_MS: i64 = 30 * 24 * 3_600_000;
@@ -70,12 +70,12 @@ pub(super) fn tokens(db: &Connection) -> Result<Vec<TokenRow>, StoreError> {
         let rights = serde_json::from_str(&rights).map_err(|_| damaged("rights"))?;
         let peers = match row.get::<_, Option<Vec<u8>>>(2)? {
             None => None,
-            Some(keys) => {
-                let (keys, rest) = keys.as_chunks::<32>();
+            Some(ids) => {
+                let (ids, rest) = ids.as_chunks::<32>();
                 if !rest.is_empty() {
-                    return Err(damaged("whole keys"));
+                    return Err(damaged("whole ids"));
                 }
-                Some(keys.iter().map(|key| messages::peer_id(*key)).collect::<Result<Vec<PeerId>, _>>()?)
+                Some(ids.iter().copied().map(ConversationId::from_bytes).collect())
             }
         };
         let (stored_key, server_key) = (row.get(3)?, row.get(4)?);

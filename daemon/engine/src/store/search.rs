@@ -8,7 +8,7 @@ use super::{StoreError, messages::blob};
 use rand::Rng as _;
 use rusqlite::{Connection, params};
 use std::fmt::Write as _;
-use torchat_protocol::id::PeerId;
+use torchat_protocol::conversation::ConversationId;
 
 /// Bytes of what a client may search for.
 pub const QUERY_BYTES: usize = 1024;
@@ -19,7 +19,7 @@ pub const QUERY_TERMS: usize = 32;
 /// `"two words"` side by side. Nothing of the index's own language gets through: every term is quoted by us. `None`: there
 /// is no word in it, or too much.
 #[must_use]
-pub fn query(text: &str, peers: Option<&[PeerId]>) -> Option<String> {
+pub fn query(text: &str, among: Option<&[ConversationId]>) -> Option<String> {
     if text.len() > QUERY_BYTES {
         return None;
     }
@@ -34,11 +34,11 @@ pub fn query(text: &str, peers: Option<&[PeerId]>) -> Option<String> {
         let _ = write!(query, "{and}\"{term}\"{star}");
     }
     query.push(')');
-    if let Some(peers) = peers {
+    if let Some(among) = among {
         query.push_str(" AND conversation : (");
-        for (n, peer) in peers.iter().enumerate() {
+        for (n, id) in among.iter().enumerate() {
             let or = if n == 0 { "" } else { " OR " };
-            let _ = write!(query, "{or}\"{}\"", conversation(peer));
+            let _ = write!(query, "{or}\"{}\"", conversation(id));
         }
         query.push(')');
     }
@@ -77,9 +77,9 @@ fn is_word(c: char) -> bool {
 }
 
 /// The word that stands for a conversation.
-fn conversation(peer: &PeerId) -> String {
+fn conversation(id: &ConversationId) -> String {
     let mut word = String::with_capacity(16);
-    for byte in peer.as_bytes().iter().take(8) {
+    for byte in id.as_bytes().iter().take(8) {
         let _ = write!(word, "{byte:02x}");
     }
     word
@@ -99,9 +99,8 @@ pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Resul
         count += 1;
         // Marks are ours, and no message.
         if row.get::<_, i64>(2)? != 2 {
-            let key: [u8; 32] = blob(row, 1)?;
-            let peer = messages::peer_id(key)?;
-            insert.execute(params![indexed, row.get_ref(3)?.as_str().unwrap_or_default(), conversation(&peer)])?;
+            let id = ConversationId::from_bytes(blob(row, 1)?);
+            insert.execute(params![indexed, row.get_ref(3)?.as_str().unwrap_or_default(), conversation(&id)])?;
         }
     }
     if count < limit {
@@ -141,13 +140,13 @@ pub(super) fn state(db: &Connection) -> Result<(i64, i64), StoreError> {
 pub(super) fn find(
     db: &Connection,
     query: &str,
-    peers: Option<&[PeerId]>,
+    among: Option<&[ConversationId]>,
     before: i64,
     most: PageLimit,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
     let mut statement = db.prepare_cached(messages::FOUND)?;
-    // Two keys may begin with the same bytes.
-    let is_wanted = |row: &MessageRow| peers.is_none_or(|peers| peers.contains(&row.peer));
+    // Two ids may begin with the same bytes.
+    let is_wanted = |row: &MessageRow| among.is_none_or(|among| among.contains(&row.conversation));
     let rows = statement.query_map(params![query, before], messages::row)?;
     most.take(rows.filter(|row| row.as_ref().map_or(true, is_wanted)))
 }

@@ -29,7 +29,7 @@ const OWN: [u8; 1] = [0];
 fn owner(what: &What) -> Owner {
     match what {
         What::Request { .. } | What::RequestGone { .. } | What::Legacy { .. } => Owner::new(),
-        what => what.peer().map_or_else(|| OWN.to_vec(), |peer| peer.0.as_bytes().to_vec()),
+        what => what.conversation().map_or_else(|| OWN.to_vec(), |id| id.as_bytes().to_vec()),
     }
 }
 

@@ -10,12 +10,14 @@ mod whole;
 use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
 use super::*;
 use proptest::prelude::*;
+use rusqlite::params;
 use torchat_core::account::ROW_BYTES;
 use torchat_core::op::{ChatOp, ContactOp, LogOp};
 use torchat_core::snapshot::ContactRequest;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::event::{Event, Kind, What};
 use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::message::SkipReason;
 
@@ -158,7 +160,7 @@ fn dozens_of_messages_of_a_turn_stand_in_their_order() {
     assert_eq!(kinds(&applied.events).iter().filter(|kind| **kind == Kind::Delivered).count(), 29);
     assert_eq!(log(&store), applied.events);
     for (peer, waiting_from) in peers.into_iter().zip([30, 1]) {
-        let page = messages::page(store.connection(), &peer, Page::Last, PageLimit::rows(100)).unwrap().0;
+        let page = messages::page(store.connection(), peer.into(), Page::Last, PageLimit::rows(100)).unwrap().0;
         let texts: Vec<_> = page.iter().map(|row| row.text.clone()).collect();
         assert_eq!(texts, (1..=count).map(|n| format!("text {n}")).collect::<Vec<_>>());
         let places: Vec<_> = page.iter().filter_map(|row| row.place.map(|(_, seq)| seq)).collect();
@@ -231,7 +233,7 @@ fn cursors_never_go_back_and_tokens_come_back_whole() {
     let token = crate::store::TokenRow {
         name: "cron".into(),
         rights: vec![torchat_protocol::control::api::Right::Send],
-        peers: Some(vec![peer(1), peer(2)]),
+        peers: Some(vec![peer(1).into(), ConversationId::from_bytes([0; 32])]),
         stored_key: [1; 32],
         server_key: [2; 32],
         created_ms: 3,
@@ -304,7 +306,7 @@ fn a_clients_key_finds_its_message_until_it_is_too_old() {
     assert_eq!(find(&store, "a", 29 * day), Some(mid(1)));
     assert_eq!(find(&store, "a", 31 * day), None);
     assert_eq!(find(&store, "b", 31 * day), Some(mid(2)));
-    let (rows, _) = messages::page(store.connection(), &peer(1), Page::Last, PageLimit::rows(9)).unwrap();
+    let (rows, _) = messages::page(store.connection(), peer(1).into(), Page::Last, PageLimit::rows(9)).unwrap();
     assert_eq!(rows[0].client.as_deref(), Some("a"), "shown with the message");
     store.commit(0, &[send(3, "a", 31 * day)]).unwrap();
     assert_eq!(find(&store, "a", 31 * day), Some(mid(3)), "used anew");
@@ -321,12 +323,12 @@ fn the_search_knows_words_and_none_of_the_index_language() {
     for (n, text) in (1..).zip(texts) {
         store.commit(0, &[receive(if n % 2 == 0 { b } else { a }, n, text)]).unwrap();
     }
-    let token = search::query("x", Some(&[a])).unwrap();
+    let token = search::query("x", Some(&[a.into()])).unwrap();
     let token = token.rsplit('"').nth(1).unwrap().to_owned();
     while store.index(2).unwrap() {}
-    let find = |text: &str, peers: Option<&[PeerId]>| {
-        let query = search::query(text, peers)?;
-        let (rows, _) = search::find(store.connection(), &query, peers, i64::MAX, PageLimit::rows(10)).unwrap();
+    let find = |text: &str, among: Option<&[ConversationId]>| {
+        let query = search::query(text, among)?;
+        let (rows, _) = search::find(store.connection(), &query, among, i64::MAX, PageLimit::rows(10)).unwrap();
         Some(rows.into_iter().map(|row| row.id).collect::<Vec<_>>())
     };
     for (text, expected) in [
@@ -360,12 +362,12 @@ fn the_search_knows_words_and_none_of_the_index_language() {
     ] {
         assert_eq!(find(text, None), expected, "{text:?}");
     }
-    assert_eq!(find("hello", Some(&[a])), Some(vec![5, 1]));
-    assert_eq!(find("hello", Some(&[b])), Some(vec![2]));
-    assert_eq!(find("hello", Some(&[b, a])), Some(vec![5, 2, 1]));
+    assert_eq!(find("hello", Some(&[a.into()])), Some(vec![5, 1]));
+    assert_eq!(find("hello", Some(&[b.into()])), Some(vec![2]));
+    assert_eq!(find("hello", Some(&[b.into(), a.into()])), Some(vec![5, 2, 1]));
     assert_eq!(find(&"x ".repeat(QUERY_TERMS + 1), None), None);
     assert_eq!(find(&"x".repeat(QUERY_BYTES + 1), None), None);
-    let many: Vec<_> = (0..100).map(peer).collect();
+    let many: Vec<_> = (0..100).map(|n| peer(n).into()).collect();
     assert_eq!(find("hello", Some(&many)), Some(vec![5, 2, 1]), "a token's scope may be long");
     let query = search::query("hello", None).unwrap();
     let (rows, more) = search::find(store.connection(), &query, None, 5, PageLimit::rows(1)).unwrap();
@@ -384,7 +386,7 @@ proptest! {
     #[test]
     fn no_text_breaks_the_search(text in "\\PC{0,40}|[\"*() :^+{}\\-a-z\u{0}-\u{1f}]{0,40}") {
         let store = Store::in_memory().unwrap();
-        if let Some(query) = search::query(&text, Some(&[peer(1)])) {
+        if let Some(query) = search::query(&text, Some(&[peer(1).into()])) {
             search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(1)).unwrap();
         }
     }
@@ -410,7 +412,7 @@ proptest! {
         let expected: Vec<i64> = (1..).zip(&owners).filter(|(_, owner)| **owner == 1).map(|(id, _)| id).collect();
         let (mut forward, mut place) = (Vec::new(), 0);
         loop {
-            let (rows, more) = messages::page(store.connection(), &peer(1), Page::After(place), most).unwrap();
+            let (rows, more) = messages::page(store.connection(), peer(1).into(), Page::After(place), most).unwrap();
             prop_assert!(fits(&rows) || rows.is_empty());
             forward.extend(rows.iter().map(|row| row.id));
             prop_assert_eq!(more, forward.len() < expected.len());
@@ -420,7 +422,7 @@ proptest! {
         prop_assert_eq!(&forward, &expected);
         let (mut backward, mut page) = (Vec::new(), Page::Last);
         loop {
-            let (rows, more) = messages::page(store.connection(), &peer(1), page, most).unwrap();
+            let (rows, more) = messages::page(store.connection(), peer(1).into(), page, most).unwrap();
             prop_assert!(fits(&rows) || rows.is_empty());
             backward.splice(0..0, rows.iter().map(|row| row.id));
             prop_assert_eq!(more, backward.len() < expected.len());
@@ -535,6 +537,32 @@ fn whoever_is_added_again_was_added_then() {
     let store = std::sync::Arc::new(parking_lot::Mutex::new(store));
     let row = Reader::shared(store).snapshot().unwrap().peers.remove(0);
     assert_eq!((row.added_ms, row.seen_ms), (Some(3_000), Some(2_000)), "so a restart asks it");
+}
+
+#[test]
+fn a_conversation_whose_id_can_be_nobodys_key_is_read_searched_and_told() {
+    let mut store = Store::in_memory().unwrap();
+    store.commit(0, &[receive(peer(1), 1, "fed at nine"), receive(peer(2), 1, "fed at ten")]).unwrap();
+    // The neutral element stands for a room.
+    let room = ConversationId::from_bytes(std::array::from_fn(|at| u8::from(at == 0)));
+    assert_eq!(room.as_peer(), None);
+    let sql = "UPDATE peer SET peer = ?1 WHERE peer = ?2";
+    store.db.execute(sql, params![room.as_bytes(), peer(1).as_bytes()]).unwrap();
+    let (rows, _) = messages::page(store.connection(), room, Page::Last, PageLimit::rows(9)).unwrap();
+    assert_eq!(
+        rows.iter().map(|row| (row.conversation, row.text.as_str())).collect::<Vec<_>>(),
+        [(room, "fed at nine")]
+    );
+    while store.index(9).unwrap() {}
+    let (all, in_room) = (search::query("fed", None).unwrap(), search::query("fed", Some(&[room])).unwrap());
+    let find = |query: &str, among: Option<&[ConversationId]>| {
+        let (rows, _) = search::find(store.connection(), query, among, i64::MAX, PageLimit::rows(9)).unwrap();
+        rows.into_iter().map(|row| row.conversation).collect::<Vec<_>>()
+    };
+    assert_eq!(find(&all, None), [peer(2).into(), room]);
+    assert_eq!(find(&in_room, Some(&[room])), [room]);
+    let told: Vec<_> = log(&store).into_iter().filter_map(|event| event.what.conversation()).collect();
+    assert_eq!(told, [room, peer(2).into()]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tokens, as the store keeps them.
 
 use torchat_protocol::control::api::Right;
-use torchat_protocol::id::PeerId;
+use torchat_protocol::conversation::ConversationId;
 
 /// A token: what proves it, never its secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct TokenRow {
     /// What it may do.
     pub rights: Vec<Right>,
     /// The conversations that it is good for; `None`: all.
-    pub peers: Option<Vec<PeerId>>,
+    pub peers: Option<Vec<ConversationId>>,
     /// What a client's proof is checked with.
     pub stored_key: [u8; 32],
     /// What the daemon's proof is made with.

@@ -1,7 +1,7 @@
 //! The event log: every change of state, numbered, committed together with the change.
 
-use super::Onion;
 use super::record::{Contact, Message, Time};
+use super::{ConversationId, Onion};
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +22,8 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MessageRef {
-    /// The other side.
-    pub peer: Onion,
+    /// The conversation that it is in.
+    pub peer: ConversationId,
     /// Its number in this daemon.
     pub id: i64,
     /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
@@ -202,9 +202,9 @@ impl What {
         }
     }
 
-    /// The peer that it is about.
+    /// The conversation that it is about: with whom, if it is about a peer.
     #[must_use]
-    pub fn peer(&self) -> Option<Onion> {
+    pub fn conversation(&self) -> Option<ConversationId> {
         match self {
             Self::Received { message } | Self::Queued { message } | Self::Lost { message } => Some(message.peer),
             Self::Sent(message)
@@ -212,9 +212,11 @@ impl What {
             | Self::Failed(message)
             | Self::Withdrawn(message)
             | Self::Read(message) => Some(message.peer),
-            Self::Request { peer, .. } | Self::RequestGone { peer } | Self::Link { peer, .. } => Some(*peer),
-            Self::Contact { contact } => Some(contact.peer),
-            Self::Notice { peer, .. } => *peer,
+            Self::Request { peer, .. } | Self::RequestGone { peer } | Self::Link { peer, .. } => {
+                Some(peer.conversation())
+            }
+            Self::Contact { contact } => Some(contact.peer.conversation()),
+            Self::Notice { peer, .. } => peer.map(Onion::conversation),
             // A claim is no peer.
             Self::Tor { .. } | Self::Legacy { .. } | Self::Gap { .. } => None,
         }
@@ -228,9 +230,9 @@ pub struct Filter {
     /// Of these kinds; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<Kind>>,
-    /// About these peers; absent: all, and those that are about nobody.
+    /// About these conversations and their peers; absent: all, and those that are about nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peers: Option<Vec<Onion>>,
+    pub peers: Option<Vec<ConversationId>>,
 }
 
 impl Filter {
@@ -240,6 +242,6 @@ impl Filter {
         let kind = what.kind();
         kind == Kind::Gap
             || self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
-                && self.peers.as_ref().is_none_or(|peers| what.peer().is_some_and(|peer| peers.contains(&peer)))
+                && self.peers.as_ref().is_none_or(|peers| what.conversation().is_some_and(|id| peers.contains(&id)))
     }
 }

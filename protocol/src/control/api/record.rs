@@ -1,6 +1,6 @@
 //! What answers and events are made of.
 
-use super::{Onion, Right};
+use super::{ConversationId, Onion, Right};
 use crate::control::reason::Reason;
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,8 @@ pub struct Message {
     pub id: i64,
     /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
     pub mid: MessageId,
-    /// The other side.
-    pub peer: Onion,
+    /// The conversation that it is in.
+    pub peer: ConversationId,
     /// Which way.
     pub dir: Direction,
     /// The text as it was written: not harmless to a screen.
@@ -182,6 +182,14 @@ pub struct Conversation {
     pub last: Option<Message>,
 }
 
+impl Conversation {
+    /// Which conversation it is.
+    #[must_use]
+    pub fn id(&self) -> ConversationId {
+        self.contact.peer.conversation()
+    }
+}
+
 /// A message of an old TORchat program. **Nothing proves who wrote it**: it belongs to no conversation, and every program
 /// that shows it must say so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,7 +218,7 @@ pub struct Token {
     pub rights: Vec<Right>,
     /// The conversations that it is good for; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peers: Option<Vec<Onion>>,
+    pub peers: Option<Vec<ConversationId>>,
     /// When it was made.
     pub created_at: Time,
     /// When it ends; absent: never.

@@ -19,7 +19,7 @@ fn a_command_is_its_name_and_its_parameters() {
     let bytes = json!({"cmd": "SEND", "ref": "a", "peer": PEER, "text": "hi", "new_key": [1]}).to_string();
     let envelope = Envelope::read(bytes.as_bytes()).unwrap();
     assert_eq!((envelope.name.as_ref(), &envelope.reference), ("SEND", &Some(Ref::Text("a".into()))));
-    let peer = Onion(parse_onion(PEER).unwrap());
+    let peer = ConversationId::from(parse_onion(PEER).unwrap());
     let send = Send { peer, text: "hi".into(), client_id: None, wait: None, timeout: None, expire: None };
     assert_eq!(envelope.parameters::<Send>().unwrap(), send);
     assert_eq!((Send::NAME, Send::RIGHT), ("SEND", Some(Right::Send)));
@@ -84,12 +84,13 @@ fn an_event_is_golden_and_filters_hide_no_gap() {
         serde_json::from_str::<Line<serde_json::Value>>(r#"{"sub":1,"upto":9}"#).unwrap(),
         Line::Upto { sub: Some(Ref::Number(1)), upto: 9 }
     );
-    let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![peer]) };
+    let with = peer.conversation();
+    let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![with]) };
     assert!(!filter.passes(&event.what));
     assert!(filter.passes(&event::What::Gap { from: 1, to: 3 }));
     let about_nobody = event::What::Tor { usable: true, sentence: String::new() };
     assert!(event::Filter::default().passes(&about_nobody));
-    assert!(!event::Filter { kinds: None, peers: Some(vec![peer]) }.passes(&about_nobody));
+    assert!(!event::Filter { kinds: None, peers: Some(vec![with]) }.passes(&about_nobody));
 }
 
 #[test]

@@ -138,7 +138,7 @@ pub fn run(program: &Path, contacts: usize) -> anyhow::Result<Cost> {
     ensure!(list.timelines().all(Timeline::is_lookalike), "two of the same name are not marked");
     let changes = peers.iter().cycle().enumerate();
     let mut changes = changes
-        .filter_map(|(n, peer)| Some((n, list.get(*peer)?.contact().clone())))
+        .filter_map(|(n, peer)| Some((n, list.get(peer.conversation())?.contact().clone())))
         .take(TIMES)
         .collect::<Vec<_>>()
         .into_iter();

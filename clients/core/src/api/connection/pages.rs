@@ -46,7 +46,7 @@ impl Connection {
     pub fn conversation_pages(&self) -> impl Iterator<Item = Result<Vec<Conversation>, ApiClientError>> + '_ {
         pages(move |last: Option<&Conversation>| {
             let before = last.and_then(|one| one.last.as_ref()).map(|message| message.id);
-            let after = last.filter(|one| one.last.is_none()).map(|one| one.contact.peer);
+            let after = last.filter(|one| one.last.is_none()).map(Conversation::id);
             let page = self.call(&Conversations { before, after, limit: None })?;
             Ok((page.conversations, page.more))
         })

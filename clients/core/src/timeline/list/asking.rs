@@ -4,7 +4,7 @@ use super::ConversationList;
 use crate::timeline::Timeline;
 use crate::timeline::inquiry::{Meanwhile, Ticket};
 use std::collections::HashSet;
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{ContactRequest, Conversation};
 
@@ -17,7 +17,7 @@ pub enum Need {
     Requests(Ticket),
     /// One message of a conversation ([`super::Anchor::One`]), because HISTORY says more of it than its event; then
     /// [`super::Window::answer`]. May be left out.
-    Message(Onion, i64),
+    Message(ConversationId, i64),
 }
 
 /// A list that was asked for.
@@ -80,15 +80,15 @@ impl ConversationList {
             Meanwhile::TooMuch => (Vec::new(), false),
         };
         if request.fresh {
-            let listed: HashSet<Onion> = list.iter().map(|conversation| conversation.contact.peer).collect();
-            self.timelines.retain(|peer, _| listed.contains(peer));
+            let listed: HashSet<ConversationId> = list.iter().map(Conversation::id).collect();
+            self.timelines.retain(|id, _| listed.contains(id));
         }
         let last = |conversation: &Conversation| conversation.last.as_ref().map_or(0, |message| message.id);
         self.newest = list.iter().map(last).max().unwrap_or(0).max(self.newest);
         self.passed = false;
         for conversation in list {
-            let peer = conversation.contact.peer;
-            match self.timelines.get_mut(&peer) {
+            let id = conversation.id();
+            match self.timelines.get_mut(&id) {
                 Some(known) if request.fresh => known.renew(conversation, now),
                 Some(known) => {
                     if known.doubtful {
@@ -96,7 +96,7 @@ impl ConversationList {
                     }
                     known.set_contact(conversation.contact, now);
                 }
-                None => drop(self.timelines.insert(peer, Timeline::new(conversation, now))),
+                None => drop(self.timelines.insert(id, Timeline::new(conversation, now))),
             }
         }
         self.loaded = true;

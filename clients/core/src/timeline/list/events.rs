@@ -2,7 +2,7 @@
 
 use super::{ConversationList, Need};
 use crate::timeline::{Timeline, millis};
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::event::{Event, MessageRef, What};
 use torchat_protocol::control::api::record::{Contact, ContactRequest, Conversation, Message, MessageState};
 
@@ -44,8 +44,8 @@ impl ConversationList {
             What::Request { .. } | What::RequestGone { .. } => self.request_event(event),
             What::Contact { contact } => self.contact(contact.clone(), now),
             What::Link { peer, up } => {
-                self.heard(*peer, at);
-                if let Some(timeline) = self.get_mut(*peer) {
+                self.heard(peer.conversation(), at);
+                if let Some(timeline) = self.get_mut(peer.conversation()) {
                     timeline.contact.link = *up;
                 }
             }
@@ -83,22 +83,22 @@ impl ConversationList {
         }
     }
 
-    pub(super) fn heard(&mut self, peer: Onion, at: i64) {
-        if let Some(timeline) = self.timelines.get_mut(&peer) {
+    pub(super) fn heard(&mut self, id: ConversationId, at: i64) {
+        if let Some(timeline) = self.timelines.get_mut(&id) {
             timeline.heard_at = timeline.heard_at.max(Some(at));
         }
     }
 
     pub(super) fn contact(&mut self, contact: Contact, now: i64) {
-        let peer = contact.peer;
-        match self.timelines.get_mut(&peer) {
+        let id = contact.peer.conversation();
+        match self.timelines.get_mut(&id) {
             Some(timeline) => timeline.set_contact(contact, now),
             None => {
                 let conversation = Conversation { contact, unread: 0, last: None };
-                self.timelines.insert(peer, Timeline::new(conversation, now));
+                self.timelines.insert(id, Timeline::new(conversation, now));
             }
         }
-        self.mark_lookalike(peer);
+        self.mark_lookalike(id);
         self.sort();
     }
 

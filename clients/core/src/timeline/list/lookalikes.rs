@@ -4,12 +4,12 @@ use super::ConversationList;
 use crate::lookalike::{Look, Part, looks_like_our_word};
 use crate::timeline::Timeline;
 use std::collections::{HashMap, HashSet};
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::{ConversationId, Onion};
 
 /// The names of all conversations, by what they look like.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    known: HashMap<Onion, Known>,
+    known: HashMap<ConversationId, Known>,
     alike: HashMap<Part, Alike>,
 }
 
@@ -28,20 +28,20 @@ struct Known {
 #[derive(Debug, Clone, Default)]
 struct Alike {
     /// Those whose names the user has chosen.
-    own: HashSet<Onion>,
+    own: HashSet<ConversationId>,
     /// Those that have chosen their names themselves.
-    given: HashSet<Onion>,
+    given: HashSet<ConversationId>,
 }
 
 impl Names {
     /// What a peer is called now; an empty name is none.
     fn set(&mut self, timeline: &Timeline) {
-        let (peer, own) = (timeline.peer(), timeline.contact.name.is_some());
+        let (id, own) = (timeline.id(), timeline.contact.name.is_some());
         let name = timeline.raw_name().unwrap_or_default();
-        if self.known.get(&peer).map_or(name.is_empty(), |known| known.name == name && known.own == own) {
+        if self.known.get(&id).map_or(name.is_empty(), |known| known.name == name && known.own == own) {
             return;
         }
-        self.remove(peer);
+        self.remove(id);
         if name.is_empty() {
             return;
         }
@@ -49,20 +49,20 @@ impl Names {
         for part in known.look.parts() {
             let alike = self.alike.entry(part.clone()).or_default();
             if own {
-                alike.own.insert(peer)
+                alike.own.insert(id)
             } else {
-                alike.given.insert(peer)
+                alike.given.insert(id)
             };
         }
-        self.known.insert(peer, known);
+        self.known.insert(id, known);
     }
 
-    fn remove(&mut self, peer: Onion) {
-        let Some(known) = self.known.remove(&peer) else { return };
+    fn remove(&mut self, id: ConversationId) {
+        let Some(known) = self.known.remove(&id) else { return };
         for part in known.look.parts() {
             let Some(alike) = self.alike.get_mut(part) else { continue };
-            alike.own.remove(&peer);
-            alike.given.remove(&peer);
+            alike.own.remove(&id);
+            alike.given.remove(&id);
             if alike.own.is_empty() && alike.given.is_empty() {
                 self.alike.remove(part);
             }
@@ -70,21 +70,21 @@ impl Names {
     }
 
     /// The peers whose names read like a look.
-    fn like(&self, look: &Look) -> impl Iterator<Item = Onion> {
+    fn like(&self, look: &Look) -> impl Iterator<Item = ConversationId> {
         let alike = look.parts().iter().filter_map(|part| self.alike.get(part));
         alike.flat_map(|alike| alike.own.iter().chain(&alike.given)).copied()
     }
 
     /// A peer, and all whose names read like its name.
-    fn around(&self, peer: Onion) -> HashSet<Onion> {
-        let known = self.known.get(&peer);
-        known.into_iter().flat_map(|known| self.like(&known.look)).chain([peer]).collect()
+    fn around(&self, id: ConversationId) -> HashSet<ConversationId> {
+        let known = self.known.get(&id);
+        known.into_iter().flat_map(|known| self.like(&known.look)).chain([id]).collect()
     }
 
     /// A name that the peer chose is marked if it reads like any other. One that the user chose is what is imitated: it
     /// is marked only if the user gave another peer a name that reads like it.
-    fn is_marked(&self, peer: Onion) -> bool {
-        let Some(known) = self.known.get(&peer) else { return false };
+    fn is_marked(&self, id: ConversationId) -> bool {
+        let Some(known) = self.known.get(&id) else { return false };
         let mut alike = known.look.parts().iter().filter_map(|part| self.alike.get(part));
         if known.own {
             alike.any(|alike| alike.own.len() > 1)
@@ -99,31 +99,31 @@ impl ConversationList {
     #[must_use]
     pub fn looks_like(&self, peer: Onion, name: &str) -> Option<&Timeline> {
         let look = Look::of(name);
-        let others = self.names.like(&look).filter(|other| *other != peer);
+        let others = self.names.like(&look).filter(|other| *other != peer.conversation());
         let shown = others.filter_map(|other| self.timelines.get(&other)).filter(|other| self.has_row(other));
-        shown.max_by_key(|other| (other.order(), std::cmp::Reverse(other.peer())))
+        shown.max_by_key(|other| (other.order(), std::cmp::Reverse(other.id())))
     }
 
     /// Marks the names that read like others, after the list has changed.
     pub(super) fn mark_lookalikes(&mut self) {
-        let gone: Vec<Onion> =
-            self.names.known.keys().filter(|peer| !self.timelines.contains_key(peer)).copied().collect();
-        gone.into_iter().for_each(|peer| self.names.remove(peer));
+        let gone: Vec<ConversationId> =
+            self.names.known.keys().filter(|id| !self.timelines.contains_key(id)).copied().collect();
+        gone.into_iter().for_each(|id| self.names.remove(id));
         self.timelines.values().for_each(|timeline| self.names.set(timeline));
-        for (peer, timeline) in &mut self.timelines {
-            timeline.lookalike = self.names.is_marked(*peer);
+        for (id, timeline) in &mut self.timelines {
+            timeline.lookalike = self.names.is_marked(*id);
         }
     }
 
     /// Marks one contact whose name may have changed, and those that it was or is alike.
-    pub(super) fn mark_lookalike(&mut self, peer: Onion) {
-        let Some(timeline) = self.timelines.get(&peer) else { return };
-        let mut touched = self.names.around(peer);
+    pub(super) fn mark_lookalike(&mut self, id: ConversationId) {
+        let Some(timeline) = self.timelines.get(&id) else { return };
+        let mut touched = self.names.around(id);
         self.names.set(timeline);
-        touched.extend(self.names.around(peer));
-        for peer in touched {
-            if let Some(timeline) = self.timelines.get_mut(&peer) {
-                timeline.lookalike = self.names.is_marked(peer);
+        touched.extend(self.names.around(id));
+        for id in touched {
+            if let Some(timeline) = self.timelines.get_mut(&id) {
+                timeline.lookalike = self.names.is_marked(id);
             }
         }
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::timeline::tests::{NOW, contact, onion};
+use crate::timeline::tests::{NOW, contact, onion, with};
 use torchat_protocol::control::api::event::What;
 use torchat_protocol::control::api::record::{Contact, Conversation};
 
@@ -29,7 +29,7 @@ fn rename(list: &mut ConversationList, contact: Contact) {
 
 /// Of these numbers, those whose names are marked.
 fn marked(list: &ConversationList, numbers: &[u8]) -> Vec<u8> {
-    numbers.iter().copied().filter(|number| list.get(onion(*number)).unwrap().is_lookalike()).collect()
+    numbers.iter().copied().filter(|number| list.get(with(*number)).unwrap().is_lookalike()).collect()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn who_has_no_name_is_like_nobody() {
 #[test]
 fn a_strangers_name_is_compared_with_the_names_in_the_list() {
     let list = listed(vec![named(2, Some("bob"), None), named(3, None, Some("eve"))]);
-    let like = |name: &str| list.looks_like(onion(9), name).map(|timeline| timeline.peer());
-    assert_eq!((like("B0B"), like("eve"), like("carol")), (Some(onion(2)), Some(onion(3)), None));
+    let like = |name: &str| list.looks_like(onion(9), name).map(|timeline| timeline.id());
+    assert_eq!((like("B0B"), like("eve"), like("carol")), (Some(with(2)), Some(with(3)), None));
     assert!(list.looks_like(onion(2), "bob").is_none(), "nobody reads like itself");
 }

@@ -21,7 +21,7 @@ impl Daemon {
         self.log.push(Event { seq, at: String::new(), what });
     }
 
-    pub(super) fn add(&mut self, peer: Onion, dir: Direction) {
+    pub(super) fn add(&mut self, peer: ConversationId, dir: Direction) {
         let id = self.messages.len() as i64 + 1;
         let state = match dir {
             Direction::In => MessageState::Unread,
@@ -84,7 +84,7 @@ impl Daemon {
         }
     }
 
-    pub(super) fn all(&self, peer: Onion) -> Vec<Message> {
+    pub(super) fn all(&self, peer: ConversationId) -> Vec<Message> {
         self.messages.iter().filter(|message| message.peer == peer).cloned().collect()
     }
 
@@ -103,13 +103,13 @@ impl Daemon {
         MessagesAnswer { messages, more }
     }
 
-    pub(super) fn unread(&self, peer: Onion) -> u64 {
+    pub(super) fn unread(&self, peer: ConversationId) -> u64 {
         self.all(peer).iter().filter(|message| message.state == MessageState::Unread).count() as u64
     }
 
-    pub(super) fn conversations(&self, peers: &[Onion]) -> Vec<Conversation> {
-        let conversation = |peer: &Onion| Conversation {
-            contact: contact(*peer),
+    pub(super) fn conversations(&self, peers: &[ConversationId]) -> Vec<Conversation> {
+        let conversation = |peer: &ConversationId| Conversation {
+            contact: contact(peer.as_peer().map(Onion).unwrap()),
             unread: self.unread(*peer),
             last: self.all(*peer).pop(),
         };

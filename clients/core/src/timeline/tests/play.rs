@@ -1,7 +1,7 @@
 //! A client and its daemon, step by step: in any order, as a connection may bring it.
 
 use super::daemon::Daemon;
-use super::{HELD, NOW, PAGE, VIEW, onion};
+use super::{HELD, NOW, PAGE, VIEW, with};
 use crate::timeline::*;
 use torchat_protocol::control::api::command::MessagesAnswer;
 use torchat_protocol::control::api::event::{Event, What};
@@ -9,7 +9,7 @@ use torchat_protocol::control::api::record::ContactRequest;
 
 /// A question on its way: asked, then read by the daemon, then answered.
 pub(super) enum Question {
-    Page(Onion, PageRequest, Option<(MessagesAnswer, Option<MessagesAnswer>)>),
+    Page(ConversationId, PageRequest, Option<(MessagesAnswer, Option<MessagesAnswer>)>),
     List(ListRequest, Option<Vec<Conversation>>),
     Requests(Ticket, Option<Vec<ContactRequest>>),
 }
@@ -18,7 +18,7 @@ pub(super) struct Play {
     pub(super) daemon: Daemon,
     pub(super) list: ConversationList,
     pub(super) questions: Vec<Question>,
-    pub(super) peers: [Onion; 2],
+    pub(super) peers: [ConversationId; 2],
 }
 
 impl Play {
@@ -27,7 +27,7 @@ impl Play {
             daemon: Daemon::default(),
             list: ConversationList::default(),
             questions: Vec::new(),
-            peers: [onion(2), onion(3)],
+            peers: [with(2), with(3)],
         };
         let needs = play.list.connected(false);
         play.need(needs);
@@ -53,14 +53,14 @@ impl Play {
         true
     }
 
-    pub(super) fn ask(&mut self, peer: Onion, anchor: Anchor) {
+    pub(super) fn ask(&mut self, peer: ConversationId, anchor: Anchor) {
         let Some(timeline) = self.list.get_mut(peer) else { return };
         let request = timeline.window.ask(anchor);
         self.questions.push(Question::Page(peer, request, None));
     }
 
     /// The page that a view would ask for now.
-    pub(super) fn want(&mut self, peer: Onion) -> bool {
+    pub(super) fn want(&mut self, peer: ConversationId) -> bool {
         let Some(timeline) = self.list.get_mut(peer) else { return false };
         let window = &timeline.window;
         let lowest = window.bottom.map_or(i64::MAX, |bottom| bottom.id);
@@ -231,7 +231,7 @@ impl Play {
         let expected: Vec<_> = self.daemon.requests.iter().map(|request| request.peer).collect();
         assert_eq!(requests, expected);
         let mut order: Vec<_> = self.peers.to_vec();
-        let newest = |peer: &Onion| self.daemon.all(*peer).last().map_or(0, |message| message.id);
+        let newest = |peer: &ConversationId| self.daemon.all(*peer).last().map_or(0, |message| message.id);
         order.sort_by(|a, b| newest(b).cmp(&newest(a)).then_with(|| a.cmp(b)));
         assert_eq!(self.list.order(), order);
     }

@@ -3,7 +3,7 @@
 use super::entry::{PENDING, progress, size};
 use super::{Bottom, Change, Entry, Window};
 use crate::timeline::inquiry::{Meanwhile, Ticket};
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::command::{History, MessagesAnswer};
 use torchat_protocol::control::api::record::{Message, MessageState};
 
@@ -31,7 +31,7 @@ impl Anchor {
     /// What is to be asked for it: one command, for [`Anchor::Around`] two, the second one when the first was answered.
     /// `limit`: messages of a page, 1 to 1,000.
     #[must_use]
-    pub fn commands(self, peer: Onion, limit: u32) -> (History, Option<History>) {
+    pub fn commands(self, peer: ConversationId, limit: u32) -> (History, Option<History>) {
         let history = |before, after, limit| History { peer, before, after, limit: Some(limit) };
         let half = (limit / 2).max(1);
         match self {

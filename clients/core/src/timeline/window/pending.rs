@@ -2,13 +2,13 @@
 
 use super::entry::PENDING;
 use super::{Entry, Window};
-use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
 use torchat_protocol::id::MessageId;
 
 impl Window {
     /// A message that the daemon has not got yet, at the end. `key`: its `client_id`; `at`: milliseconds since 1970.
-    pub fn put_pending(&mut self, peer: Onion, key: &str, text: &str, at: i64) {
+    pub fn put_pending(&mut self, peer: ConversationId, key: &str, text: &str, at: i64) {
         let id = self.entries.keys().next_back().map_or(PENDING, |last| last.saturating_add(1).max(PENDING));
         let message = Message {
             id,

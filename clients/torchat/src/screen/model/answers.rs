@@ -4,7 +4,7 @@ use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, on
 use serde_json::Value;
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
-use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::api::{ApiClientError, ConversationId, Onion};
 use torchat_client::show;
 use torchat_client::timeline::{Anchor, ConversationList, ListRequest, PageRequest, Tor, Waiting};
 
@@ -64,11 +64,12 @@ impl Model {
             }
             (_, Answer::Added(peer)) => {
                 self.invite = None;
-                if self.list.get(peer).is_none() {
+                let id = peer.conversation();
+                if self.list.get(id).is_none() {
                     // Its event may still be under way.
                     self.change_list(ConversationList::look);
                 }
-                (self.wanted, self.added) = (Some(peer), true);
+                (self.wanted, self.added) = (Some(id), true);
             }
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
@@ -130,8 +131,8 @@ impl Model {
         self.show_unsent();
         if first && self.open == Open::Nothing {
             // The latest conversation is what one wants to see; requests wait in the list.
-            if let Some(peer) = self.list.order().first().copied().filter(|_| self.is_wide()) {
-                self.open(Open::Conversation(peer));
+            if let Some(id) = self.list.order().first().copied().filter(|_| self.is_wide()) {
+                self.open(Open::Conversation(id));
             } else if !self.list.order().is_empty() {
                 self.focus = Focus::List;
             }
@@ -142,8 +143,8 @@ impl Model {
         }
     }
 
-    fn page(&mut self, peer: Onion, request: PageRequest, page: MessagesAnswer, behind: Option<MessagesAnswer>) {
-        let Some(timeline) = self.list.get_mut(peer) else { return };
+    fn page(&mut self, id: ConversationId, request: PageRequest, page: MessagesAnswer, behind: Option<MessagesAnswer>) {
+        let Some(timeline) = self.list.get_mut(id) else { return };
         let opened = !timeline.window.is_loaded();
         if !timeline.window.answer(request, page, behind) {
             return;
@@ -154,13 +155,13 @@ impl Model {
                 self.first_unread_visible();
             }
             Anchor::Oldest => self.clamp(),
-            Anchor::Around(id) if self.open == Open::Conversation(peer) => {
+            Anchor::Around(message) if self.open == Open::Conversation(id) => {
                 // First, because a chosen message tells more of itself.
-                self.focus = Focus::Message(id);
-                self.show_message(id);
+                self.focus = Focus::Message(message);
+                self.show_message(message);
             }
             // Its reason may be longer now.
-            Anchor::One(id) if self.focus == Focus::Message(id) => self.reveal_message(id),
+            Anchor::One(message) if self.focus == Focus::Message(message) => self.reveal_message(message),
             _ => {}
         }
     }
@@ -209,7 +210,7 @@ impl Model {
                 Vec::new()
             });
             if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
-                (self.wanted, self.added) = (Some(peer), false);
+                (self.wanted, self.added) = (Some(peer.conversation()), false);
             }
         }
         self.say(format!("{name} {words}"));

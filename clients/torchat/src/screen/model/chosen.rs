@@ -67,7 +67,7 @@ impl Model {
         if !entry.is_under_way() {
             return self.warn("only a message of yours that is not delivered can be taken back");
         }
-        let (peer, message, local) = (timeline.peer(), entry.message.clone(), entry.is_pending());
+        let (id, message, local) = (timeline.id(), entry.message.clone(), entry.is_pending());
         self.focus = Focus::Input;
         if local && self.link == Link::Up {
             return self.warn("it is on its way to torchatd: try again");
@@ -81,6 +81,6 @@ impl Model {
             self.save_soon();
             return self.say("taken back");
         }
-        self.ask(Ask::Cancel(peer, message.mid));
+        self.ask(Ask::Cancel(id, message.mid));
     }
 }

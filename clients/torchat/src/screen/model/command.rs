@@ -109,13 +109,15 @@ impl Model {
                 "off" => self.decide(Decision::Appear, ""),
                 _ => self.usage(command),
             },
-            "rename" => match self.open {
-                Open::Conversation(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
-                _ => self.warn("no conversation is open"),
+            "rename" => match self.open_peer() {
+                Ok(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
+                Err(error) => self.warn(error),
             },
             "peer" => match self.peer_of(rest, Purpose::Act) {
                 Ok(peer) if self.list.request(peer).is_some() => self.open(Open::Request(peer)),
-                Ok(peer) if self.list.get(peer).is_some() => self.open(Open::Conversation(peer)),
+                Ok(peer) if self.list.get(peer.conversation()).is_some() => {
+                    self.open(Open::Conversation(peer.conversation()));
+                }
                 Ok(_) => self.warn("nobody here has this onion: /add it"),
                 Err(error) => self.warn(error),
             },
@@ -180,14 +182,14 @@ impl Model {
 
     /// Goes to a place of the open conversation.
     fn history(&mut self, command: &Command, place: &str) {
-        let Some(peer) = self.conversation() else { return self.warn("no conversation is open") };
+        let Some(id) = self.conversation() else { return self.warn("no conversation is open") };
         match (place, place.parse::<u32>(), place.parse::<Date>()) {
             ("start", ..) => self.go_to_start(),
             ("end", ..) | (_, Ok(0), _) => self.go_to_end(),
-            (_, Ok(count), _) => self.ask(Ask::Locate(peer, Past::Back(count))),
+            (_, Ok(count), _) => self.ask(Ask::Locate(id, Past::Back(count))),
             // The day begins where the user is.
             (_, _, Ok(day)) => match day.to_zoned(self.zone.clone()) {
-                Ok(begin) => self.ask(Ask::Locate(peer, Past::Since(begin.timestamp().as_millisecond()))),
+                Ok(begin) => self.ask(Ask::Locate(id, Past::Since(begin.timestamp().as_millisecond()))),
                 Err(error) => self.warn(error.to_string()),
             },
             _ => self.usage(command),
@@ -218,10 +220,17 @@ impl Model {
         self.ask(Ask::Add { peer: peer.to_owned(), text: words.trim().to_owned() });
     }
 
+    /// Whose conversation is open.
+    fn open_peer(&self) -> Result<Onion, String> {
+        let timeline = self.timeline().ok_or("no conversation is open")?;
+        Ok(timeline.peer())
+    }
+
     /// Decides about a peer that is named, or about what is open.
     fn decide(&mut self, decision: Decision, name: &str) {
         let peer = match (name.is_empty(), self.open) {
-            (true, Open::Conversation(peer) | Open::Request(peer)) => Ok(peer),
+            (true, Open::Conversation(_)) => self.open_peer(),
+            (true, Open::Request(peer)) => Ok(peer),
             (true, Open::Nothing) => match (decision, self.list.request_list()) {
                 // One that asks is meant, when nobody else is.
                 (Decision::Accept | Decision::Refuse, [only]) => Ok(only.peer),
@@ -323,14 +332,14 @@ impl Model {
 
     fn export(&mut self, path: &str) {
         let Some(timeline) = self.timeline() else { return self.warn("no conversation is open") };
-        let peer = timeline.peer();
+        let conversation = timeline.id();
         let day = jiff::Timestamp::from_millisecond(self.now).unwrap_or_default().to_zoned(self.zone.clone());
         let path = match path {
-            "" => PathBuf::from(format!("torchat-{}-{}.txt", peer.0.short(), day.strftime("%Y%m%d-%H%M%S"))),
+            "" => PathBuf::from(format!("torchat-{}-{}.txt", conversation.short(), day.strftime("%Y%m%d-%H%M%S"))),
             path => PathBuf::from(path),
         };
         let name = timeline.name(40);
-        self.effects.push(Effect::Export { peer, path, name });
+        self.effects.push(Effect::Export { peer: conversation, path, name });
     }
 
     /// Completes the command or its word; with several possibilities as far as they agree, and names them.

@@ -7,7 +7,7 @@ use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, Sta
 use torchat_client::api::event::Event;
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation};
-use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::api::{ApiClientError, ConversationId, Onion};
 use torchat_client::timeline::{ListRequest, PageRequest, Ticket};
 use torchat_protocol::id::MessageId;
 
@@ -44,7 +44,7 @@ pub(crate) enum Effect {
     Ask(Ask),
     /// Writes a conversation to a file that is not there yet.
     Export {
-        peer: Onion,
+        peer: ConversationId,
         path: PathBuf,
         name: String,
     },
@@ -75,21 +75,21 @@ pub(crate) enum Ask {
     News {
         version: Option<u64>,
     },
-    Page(Onion, PageRequest),
+    Page(ConversationId, PageRequest),
     /// Which message is the first one there.
-    Locate(Onion, Past),
+    Locate(ConversationId, Past),
     Search {
         text: String,
-        peer: Option<Onion>,
+        peer: Option<ConversationId>,
         before: Option<i64>,
     },
     Send {
-        peer: Onion,
+        peer: ConversationId,
         text: String,
         key: String,
     },
-    Cancel(Onion, MessageId),
-    Seen(Onion, i64),
+    Cancel(ConversationId, MessageId),
+    Seen(ConversationId, i64),
     Add {
         peer: String,
         text: String,

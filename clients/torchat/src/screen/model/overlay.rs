@@ -5,8 +5,8 @@ use super::keys::edit;
 use super::{Ask, Decision, Effect, Link, Model, Open};
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
-use torchat_client::api::Onion;
 use torchat_client::api::record::Message;
+use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::Anchor;
 
 /// What covers the body.
@@ -37,7 +37,7 @@ pub(crate) enum Overlay {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Search {
     pub(crate) editor: Editor,
-    pub(crate) peer: Option<Onion>,
+    pub(crate) peer: Option<ConversationId>,
     /// What was asked last.
     pub(crate) asked: String,
     pub(crate) found: Vec<Message>,
@@ -72,7 +72,7 @@ impl Model {
         let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
         let body = self.areas().body;
         let (columns, rows) = (usize::from(body.width), usize::from(body.height));
-        let name = |peer| self.name_of(peer, 30);
+        let name = |peer: Onion| self.name_of(peer, 30);
         let lines = self.overlay.as_ref().map_or(0, |overlay| covers::lines(overlay, name, columns).len());
         let Some(overlay) = &mut self.overlay else { return };
         match overlay {
@@ -176,11 +176,11 @@ impl Model {
     }
 
     /// Goes to a message, wherever it is.
-    pub(super) fn jump(&mut self, peer: Onion, id: i64) {
-        if self.list.get(peer).is_none() {
+    pub(super) fn jump(&mut self, conversation: ConversationId, id: i64) {
+        if self.list.get(conversation).is_none() {
             return self.warn("this conversation is not in the list any more");
         }
-        self.open(Open::Conversation(peer));
+        self.open(Open::Conversation(conversation));
         self.ask_page(Anchor::Around(id));
     }
 }

@@ -201,8 +201,8 @@ impl Model {
     /// Asks for a page of the open conversation.
     pub(super) fn ask_page(&mut self, anchor: Anchor) {
         let Some(timeline) = self.timeline_mut() else { return };
-        let (peer, request) = (timeline.peer(), timeline.window.ask(anchor));
-        self.ask(Ask::Page(peer, request));
+        let (id, request) = (timeline.id(), timeline.window.ask(anchor));
+        self.ask(Ask::Page(id, request));
     }
 
     /// Tells the daemon what is on the screen and has the user's attention.
@@ -219,10 +219,10 @@ impl Model {
                 .is_some_and(|entry| entry.message.dir == Direction::In && entry.message.state == MessageState::Unread)
         };
         let upto = self.visible().iter().map(|row| row.id).filter(unread).max();
-        let peer = timeline.peer();
+        let id = timeline.id();
         if let Some(upto) = upto.filter(|upto| *upto > timeline.seen_upto()) {
             self.seeing = true;
-            self.ask(Ask::Seen(peer, upto));
+            self.ask(Ask::Seen(id, upto));
         }
     }
 

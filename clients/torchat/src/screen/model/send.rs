@@ -6,7 +6,7 @@
 use super::{Ask, Effect, Link, Model};
 use crate::screen::editor::TEXT_LIMIT;
 use torchat_client::api::command::SendAnswer;
-use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::api::{ApiClientError, ConversationId};
 use torchat_client::timeline::Unsent;
 
 /// After a refusal that passes by itself, in milliseconds.
@@ -16,7 +16,7 @@ const SAVE: i64 = 2_000;
 
 impl Model {
     /// Takes a text for a peer; it is on the screen at once.
-    pub(super) fn send(&mut self, peer: Onion, text: String) {
+    pub(super) fn send(&mut self, peer: ConversationId, text: String) {
         if text.len() > TEXT_LIMIT {
             self.warn(format!("a message has at most {TEXT_LIMIT} bytes"));
             self.editor.set(text);
@@ -56,7 +56,7 @@ impl Model {
     }
 
     /// What became of it.
-    pub(super) fn sent(&mut self, peer: Onion, key: &str, outcome: Result<SendAnswer, ApiClientError>) {
+    pub(super) fn sent(&mut self, peer: ConversationId, key: &str, outcome: Result<SendAnswer, ApiClientError>) {
         self.sending = false;
         let now = self.now;
         let queued = matches!(&outcome, Err(ApiClientError::Refused(error)) if error.queued.is_some());
@@ -91,7 +91,7 @@ impl Model {
     }
 
     /// Puts a text back where it can be changed.
-    pub(super) fn give_back(&mut self, peer: Onion, text: Option<String>) {
+    pub(super) fn give_back(&mut self, peer: ConversationId, text: Option<String>) {
         let Some(text) = text else { return };
         if self.open == super::Open::Conversation(peer) {
             if self.editor.text().is_empty() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use torchat_client::api::command::{self, From, Place as Begin, Subscribe};
 use torchat_client::api::event::Filter;
 use torchat_client::api::events::{Follower, Handle, State, Step};
-use torchat_client::api::{ApiClientError, Onion};
+use torchat_client::api::{ApiClientError, ConversationId, Onion};
 use torchat_client::timeline::{Anchor, News, millis};
 
 /// Messages of a page.
@@ -102,7 +102,7 @@ impl Daemon {
     }
 
     /// Writes a conversation to a new file; how that went is an input.
-    pub(super) fn export(&self, peer: Onion, path: PathBuf, name: String, wakes: Sender<Wake>) {
+    pub(super) fn export(&self, peer: ConversationId, path: PathBuf, name: String, wakes: Sender<Wake>) {
         let handle = self.handle.clone();
         std::thread::spawn(move || {
             let outcome = export::write(&handle, peer, &path, &name).map_err(|error| format!("{error:#}"));
@@ -199,13 +199,13 @@ fn decide(handle: &Handle, decision: Decision, peer: Onion) -> Result<(), ApiCli
     }
 }
 
-fn page(handle: &Handle, peer: Onion, anchor: Anchor) -> Result<Answer, ApiClientError> {
+fn page(handle: &Handle, peer: ConversationId, anchor: Anchor) -> Result<Answer, ApiClientError> {
     let (first, second) = anchor.commands(peer, PAGE);
     let first = handle.call(&first)?;
     Ok(Answer::Page(first, second.map(|second| handle.call(&second)).transpose()?))
 }
 
-fn located(handle: &Handle, peer: Onion, past: Past) -> Result<Option<i64>, ApiClientError> {
+fn located(handle: &Handle, peer: ConversationId, past: Past) -> Result<Option<i64>, ApiClientError> {
     match past {
         Past::Since(ms) => locate::since(ms, |after| {
             let found = handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(1) })?;

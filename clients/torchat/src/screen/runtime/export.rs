@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use torchat_client::api::Onion;
+use torchat_client::api::ConversationId;
 use torchat_client::api::command;
 use torchat_client::api::events::Handle;
 use torchat_client::api::record::{Direction, Message};
@@ -15,7 +15,7 @@ use torchat_client::timeline::millis;
 const PAGE: u32 = 500;
 
 /// Writes a conversation to a new file. Returns how many messages. What cannot be written whole is not left behind.
-pub(super) fn write(handle: &Handle, peer: Onion, path: &Path, name: &str) -> anyhow::Result<u64> {
+pub(super) fn write(handle: &Handle, peer: ConversationId, path: &Path, name: &str) -> anyhow::Result<u64> {
     let path = home(path);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     let written = write_all(handle, peer, file, name);
@@ -25,7 +25,7 @@ pub(super) fn write(handle: &Handle, peer: Onion, path: &Path, name: &str) -> an
     written
 }
 
-fn write_all(handle: &Handle, peer: Onion, file: File, name: &str) -> anyhow::Result<u64> {
+fn write_all(handle: &Handle, peer: ConversationId, file: File, name: &str) -> anyhow::Result<u64> {
     let mut file = BufWriter::new(file);
     let (mut after, mut count) = (0, 0);
     loop {

@@ -80,7 +80,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use torchat_client::api::Onion;
+    use torchat_client::api::ConversationId;
     use torchat_client::timeline::Unsent;
     use torchat_protocol::id::PeerId;
 
@@ -93,16 +93,16 @@ mod tests {
     }
 
     fn draft(stored: &mut Stored, peer: u8, text: &str) {
-        stored.drafts.keep(Some(onion(peer)), text);
+        stored.drafts.keep(Some(id(peer)), text);
     }
 
-    fn onion(begin: u8) -> Onion {
+    fn id(begin: u8) -> ConversationId {
         let key = |last| PeerId::from_key(std::array::from_fn(|at| if at == 31 { last } else { begin })).ok();
-        (0..=0x7f).find_map(key).map(Onion).unwrap()
+        (0..=0x7f).find_map(key).map(ConversationId::from).unwrap()
     }
 
     fn unsent(stored: &mut Stored, key: &str) {
-        stored.drafts.send(Unsent { peer: onion(1), text: key.into(), key: key.into(), at: 0 });
+        stored.drafts.send(Unsent { peer: id(1), text: key.into(), key: key.into(), at: 0 });
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         one.write(&first).unwrap();
         two.write(&second).unwrap();
         let both = file(dir.path()).read();
-        let drafts = [ANN, BOB, CARL].map(|peer| both.drafts.draft(Some(onion(peer))));
+        let drafts = [ANN, BOB, CARL].map(|peer| both.drafts.draft(Some(id(peer))));
         assert_eq!(drafts, ["to ann, more", "", "to carl"]);
         let keys: Vec<_> = both.drafts.unsent().iter().map(|unsent| unsent.key.as_str()).collect();
         assert_eq!(keys, ["1-2", "2-1"]);

@@ -21,17 +21,17 @@ fn history_goes_to_a_day_or_so_many_back() {
     let mut play = talking((80, 24));
     play.keys("/history 2026-11-20\n");
     // The day begins where the user is; here that is UTC.
-    let ask = play.asked(|ask| *ask == Ask::Locate(onion(2), Past::Since(1_795_132_800_000)));
+    let ask = play.asked(|ask| *ask == Ask::Locate(with(2), Past::Since(1_795_132_800_000)));
     play.answer(ask, Answer::Located(Some(4)));
     let ask = play.asked(|ask| is_page(ask, 2, Anchor::Around(4)));
     play.answer(ask, Answer::Page(MessagesAnswer { messages: talk()[..4].to_vec(), more: false }, None));
     assert_eq!(play.model.focus, crate::screen::model::Focus::Message(4));
     play.keys("/history 250\n");
-    let ask = play.asked(|ask| *ask == Ask::Locate(onion(2), Past::Back(250)));
+    let ask = play.asked(|ask| *ask == Ask::Locate(with(2), Past::Back(250)));
     // Meanwhile the user is somewhere else, and is left there.
     play.keys(&format!("/peer {}\n", onion(3).0.onion()));
     play.answer(ask, Answer::Located(Some(1)));
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
     play.keys("/history 2026-11-22\n");
     let ask = play.asked(|ask| matches!(ask, Ask::Locate(_, Past::Since(_))));
     play.answer(ask, Answer::Located(None));
@@ -56,22 +56,22 @@ fn peer_goes_to_whom_it_names_and_nowhere_else() {
     for none in ["Zoe", "zoe", zoe.get(..8).unwrap()] {
         play.keys(&format!("/peer {none}\n"));
         play.see("is neither a contact's name nor");
-        assert_eq!(play.model.open, Open::Conversation(onion(2)));
+        assert_eq!(play.model.open, Open::Conversation(with(2)));
     }
     // A contact's own name is no better: the next one may choose it too. The beginning of its onion is.
     play.keys("/peer bob\n");
-    assert_eq!(play.model.open, Open::Conversation(onion(2)));
+    assert_eq!(play.model.open, Open::Conversation(with(2)));
     play.keys(&format!("/peer {}\n", onion(3).0.onion().get(..4).unwrap()));
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
     play.keys("/peer ann\n");
-    assert_eq!(play.model.open, Open::Conversation(onion(2)));
+    assert_eq!(play.model.open, Open::Conversation(with(2)));
     play.keys(&format!("/peer {zoe}\n"));
     assert_eq!(play.model.open, Open::Request(onion(9)));
     play.keys(&format!("/peer {}\n", onion(4).0.onion()));
-    assert_eq!(play.model.open, Open::Conversation(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(with(4)));
     play.keys(&format!("/peer {}\n", onion(8).0.onion()));
     play.see("nobody here has this onion: /add it");
-    assert_eq!(play.model.open, Open::Conversation(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(with(4)));
 }
 
 #[test]
@@ -201,5 +201,5 @@ fn it_says_that_a_peer_is_added_when_what_is_typed_goes_to_it() {
     play.event(What::Contact { contact: contact(8, None, None) });
     play.see("is a contact");
     play.keys("hello\n");
-    play.asked(|ask| matches!(ask, Ask::Send { peer, .. } if *peer == onion(8)));
+    play.asked(|ask| matches!(ask, Ask::Send { peer, .. } if *peer == with(8)));
 }

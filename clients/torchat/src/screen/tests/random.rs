@@ -99,7 +99,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Messages of a conversation that has as many as there are numbers to 300.
-fn history(peer: Onion, range: std::ops::Range<i64>) -> MessagesAnswer {
+fn history(peer: ConversationId, range: std::ops::Range<i64>) -> MessagesAnswer {
     let range = range.start.max(1)..range.end.min(301);
     let messages = range
         .clone()
@@ -142,7 +142,7 @@ fn answer(ask: &Ask) -> Answer {
             }
         }
         Ask::Search { peer, .. } => {
-            let messages = history(peer.unwrap_or(onion(3)), 100..120).messages.into_iter().rev().collect();
+            let messages = history(peer.unwrap_or(with(3)), 100..120).messages.into_iter().rev().collect();
             Answer::Found(torchat_client::api::command::SearchAnswer { messages, more: false, complete: true })
         }
         Ask::Send { peer, .. } => {
@@ -181,7 +181,7 @@ fn take(play: &mut Play, step: Step) {
         }
         Step::State(peer, id, state) => {
             let peer = onion(peer);
-            let reference = MessageRef { peer, id, mid: MessageId([0; 16]) };
+            let reference = MessageRef { peer: peer.conversation(), id, mid: MessageId([0; 16]) };
             play.event(match state {
                 0 => What::Sent(reference),
                 1 => What::Delivered(reference),

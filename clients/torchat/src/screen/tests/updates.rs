@@ -10,7 +10,7 @@ use torchat_client::timeline::Item;
 
 fn reference(id: i64, peer: u8) -> MessageRef {
     let message = message(id, onion(peer), Direction::In, MessageState::Read, 0, "");
-    MessageRef { peer: onion(peer), id, mid: message.mid }
+    MessageRef { peer: with(peer), id, mid: message.mid }
 }
 
 fn received(id: i64, peer: u8, text: &str) -> What {
@@ -103,7 +103,7 @@ fn drafts_belong_to_their_conversations() {
     let mut play = talking((80, 24));
     play.keys("to ann");
     play.with_key(KeyCode::Down, KeyModifiers::ALT);
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
     assert_eq!(play.model.editor.text(), "");
     play.keys("to bob");
     play.with_key(KeyCode::Up, KeyModifiers::ALT);
@@ -119,7 +119,7 @@ fn only_what_is_on_the_screen_is_seen() {
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Seen(..)))));
     assert_eq!(unread(&play, 3), 3);
     play.event(received(51, 2, "on the screen"));
-    let ask = play.asked(|ask| *ask == Ask::Seen(onion(2), 51));
+    let ask = play.asked(|ask| *ask == Ask::Seen(with(2), 51));
     play.answer(ask, Answer::Done);
     assert_eq!(unread(&play, 2), 0);
     // Without the user's attention nothing is.
@@ -130,7 +130,7 @@ fn only_what_is_on_the_screen_is_seen() {
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Seen(..)))));
     // Nor behind the help.
     play.key(KeyCode::Esc);
-    play.asked(|ask| *ask == Ask::Seen(onion(2), 52));
+    play.asked(|ask| *ask == Ask::Seen(with(2), 52));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn another_client_reads_and_this_one_agrees() {
         message: message(61, onion(2), Direction::Out, MessageState::Queued, NOW, "from the phone"),
     });
     play.see("from the phone");
-    assert_eq!(play.model.list.order()[0], onion(2));
+    assert_eq!(play.model.list.order()[0], with(2));
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn a_found_message_is_jumped_to() {
     play.with_key(KeyCode::Char('f'), KeyModifiers::CONTROL);
     play.keys("paper\n");
     let ask = play.asked(|ask| matches!(ask, Ask::Search { .. }));
-    assert_eq!(ask, Ask::Search { text: "paper".into(), peer: Some(onion(2)), before: None });
+    assert_eq!(ask, Ask::Search { text: "paper".into(), peer: Some(with(2)), before: None });
     let far = |id| message(id, onion(3), Direction::In, MessageState::Read, NOW, &format!("paper {id}"));
     play.answer(ask, Answer::Found(SearchAnswer { messages: vec![far(12), far(7)], more: false, complete: true }));
     play.key(KeyCode::Down);
     play.keys("\n");
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
     let ask = play.asked(|ask| is_page(ask, 3, Anchor::Around(7)));
     let before = MessagesAnswer { messages: (1..=7).map(far).collect(), more: true };
     let behind = MessagesAnswer { messages: (8..=40).map(far).collect(), more: true };
@@ -246,7 +246,7 @@ fn a_found_message_is_jumped_to() {
 fn what_is_not_delivered_can_be_taken_back() {
     let mut play = talking((80, 24));
     play.keys("/cancel\n");
-    play.asked(|ask| matches!(ask, Ask::Cancel(peer, mid) if *peer == onion(2) && *mid == talk()[8].mid));
+    play.asked(|ask| matches!(ask, Ask::Cancel(peer, mid) if *peer == with(2) && *mid == talk()[8].mid));
     // A delivered one cannot.
     play.key(KeyCode::Up);
     for _ in 0..4 {
@@ -286,7 +286,7 @@ fn commands_ask_the_daemon_or_the_user() {
     play.keys("/rename Anna Lee\n");
     play.asked(|ask| *ask == Ask::Rename(onion(2), "Anna Lee".into()));
     play.keys(&format!("/peer {}\n", onion(4).0.onion()));
-    assert_eq!(play.model.open, Open::Conversation(onion(4)));
+    assert_eq!(play.model.open, Open::Conversation(with(4)));
     play.keys("/peer nobody\n");
     play.see("\"nobody\" is neither a contact's name nor");
     play.keys("/frobnicate\n");
@@ -340,7 +340,7 @@ fn requests_stand_on_top_and_are_decided() {
     play.event(What::RequestGone { peer: stranger });
     play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
     play.answer(ask, Answer::Done);
-    assert_eq!(play.model.open, Open::Conversation(stranger));
+    assert_eq!(play.model.open, Open::Conversation(stranger.conversation()));
     assert!(play.model.list.request_list().is_empty());
 }
 
@@ -404,9 +404,9 @@ fn the_mouse_scrolls_opens_and_chooses() {
     assert_eq!(play.model.focus, Focus::Message(9));
     play.input(Input::Mouse(mouse(MouseEventKind::ScrollUp, 40, 10)));
     play.input(Input::Mouse(mouse(MouseEventKind::Down(MouseButton::Left), 3, 1)));
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
     play.input(Input::Mouse(mouse(MouseEventKind::Down(MouseButton::Left), 3, 19)));
-    assert_eq!(play.model.open, Open::Conversation(onion(3)));
+    assert_eq!(play.model.open, Open::Conversation(with(3)));
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn what_happens_while_a_page_or_the_list_is_on_its_way_is_not_lost() {
     let ask = play.asked(|ask| matches!(ask, Ask::Conversations { .. }));
     play.answer(ask, Answer::Conversations(people()));
     assert_eq!(unread(&play, 3), 3);
-    assert_eq!(play.model.list.order()[0], onion(3));
+    assert_eq!(play.model.list.order()[0], with(3));
 }
 
 fn reasons(version: u64, reasons: serde_json::Value) -> Answer {

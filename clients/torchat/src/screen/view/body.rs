@@ -71,7 +71,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     let roomy = height >= 14;
     let blank = if roomy { part("", Role::Text) } else { Vec::new() };
     let mut lines = blank.clone();
-    lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer)));
+    lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer.conversation())));
     let how = if request.nick.is_empty() {
         "asks to become a contact."
     } else {

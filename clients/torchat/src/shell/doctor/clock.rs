@@ -9,7 +9,7 @@ use super::super::format::Names;
 use super::{Finding, Grade};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use torchat_client::api::Onion;
+use torchat_client::api::ConversationId;
 use torchat_client::api::record::{Direction, Message};
 
 /// The program was made then (2026-01-01): a clock before that is wrong.
@@ -60,7 +60,7 @@ fn set_back(now: Timestamp, recent: &[Message]) -> Option<Finding> {
 fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding {
     let writers = longest_delays(messages);
     // By how many seconds our clock is behind theirs, if what they say is true.
-    let behind: BTreeMap<Onion, i64> = writers
+    let behind: BTreeMap<ConversationId, i64> = writers
         .iter()
         .filter(|(_, longest)| **longest < -TOLERANCE_S)
         .map(|(peer, longest)| (*peer, -longest))
@@ -81,7 +81,7 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
     if finding.grade != Grade::Ok {
         return finding;
     }
-    let who = behind.keys().take(SEVERAL).map(|peer| names.of(peer)).collect::<Vec<_>>().join(", ");
+    let who = behind.keys().take(SEVERAL).map(|peer| names.of(*peer)).collect::<Vec<_>>().join(", ");
     let sentence = format!(
         "{who} would have it that your clock is behind, by {least} s at least: so say the times in the last messages from there. \
          That is a claim, and {say} of {all} peers make it"
@@ -91,7 +91,7 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
 }
 
 /// How many seconds the messages of each peer were on their way, by the times in them: of each peer the longest.
-fn longest_delays(messages: &[Message]) -> BTreeMap<Onion, i64> {
+fn longest_delays(messages: &[Message]) -> BTreeMap<ConversationId, i64> {
     let late = |message: &Message| -> Option<i64> {
         let at: Timestamp = message.at.parse().ok()?;
         let sent: Timestamp = message.sent_at.as_deref()?.parse().ok()?;

@@ -98,7 +98,7 @@ fn recent(connection: &Connection) -> Done<Vec<Message>> {
     let first = Conversations { before: None, after: None, limit: Some(conversations) };
     for row in connection.call(&first)?.conversations {
         if row.last.is_some() {
-            let page = History { peer: row.contact.peer, before: None, after: None, limit: Some(limit) };
+            let page = History { peer: row.id(), before: None, after: None, limit: Some(limit) };
             messages.extend(connection.call(&page)?.messages);
         }
     }
@@ -289,7 +289,7 @@ fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
         Finding::note("queue", sentence).advise("each goes by itself as soon as its peer can be reached")
     }];
     for row in status.reasons.iter().flatten() {
-        let who = names.of(&row.peer);
+        let who = names.of(row.peer);
         let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
         let why = reason::words(row.why.as_ref(), Some(&row.reason), &who).unwrap_or_default();

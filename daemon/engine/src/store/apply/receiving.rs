@@ -7,7 +7,6 @@ use crate::store::messages::blob;
 use crate::store::{Head, StoreError, Stored};
 use rusqlite::params;
 use torchat_core::account::ROW_BYTES;
-use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Kind, MessageRef, What};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::SkipReason;
@@ -55,7 +54,7 @@ impl Changes<'_> {
         let head = Head { row: id, arrived_ms: at_ms, text: text.to_owned() };
         self.out.stored.push(Stored { peer: *peer, head });
         let (sent_s, client_id, text) = (Some(sent_s), None, text.to_owned());
-        let message = NewMessage { id, mid, peer: *peer, at_ms, sent_s, client_id, text };
+        let message = NewMessage { id, mid, conversation: (*peer).into(), at_ms, sent_s, client_id, text };
         self.tell_new(message, Kind::Received);
         Ok(())
     }
@@ -100,7 +99,7 @@ impl Changes<'_> {
              WHERE peer = ?1 AND id >= ?2 AND id <= ?3 AND dir = 0 AND state = 0 ORDER BY id LIMIT ?4",
         )?;
         let rows = query.query_map(params![num, from, upto, limit], |row| {
-            let message = MessageRef { peer: Onion(*peer), id: row.get(0)?, mid: MessageId(blob(row, 1)?) };
+            let message = MessageRef { peer: (*peer).into(), id: row.get(0)?, mid: MessageId(blob(row, 1)?) };
             Ok((message, row.get::<_, i64>(2)?))
         })?;
         let found = rows.collect::<Result<Vec<_>, _>>()?;

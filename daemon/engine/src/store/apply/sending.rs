@@ -8,7 +8,6 @@ use crate::store::{StoreError, records};
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::LazyLock;
 use torchat_core::op::{ChatOp, Op};
-use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Kind, MessageRef, What};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::SkipReason;
@@ -74,7 +73,15 @@ impl Changes<'_> {
                 records::note_client_id(self.db, client, id, *at_ms, self.moment.believed)?;
             }
             let (client_id, text) = (client.clone(), text.clone());
-            let message = NewMessage { id, mid: *mid, peer: *peer, at_ms: *at_ms, sent_s: None, client_id, text };
+            let message = NewMessage {
+                id,
+                mid: *mid,
+                conversation: (*peer).into(),
+                at_ms: *at_ms,
+                sent_s: None,
+                client_id,
+                text,
+            };
             self.tell_new(message, Kind::Queued);
         }
         QUEUED.insert(self.db, &rows, |row, queued| {
@@ -113,7 +120,7 @@ impl Changes<'_> {
             .query_row(params![num, mid.0, state, at_ms, number(seq)?], |row| row.get(0))
             .optional()?;
         if let Some(id) = id {
-            let message = MessageRef { peer: Onion(*peer), id, mid };
+            let message = MessageRef { peer: (*peer).into(), id, mid };
             self.tell(if expired { What::Failed(message) } else { What::Withdrawn(message) });
         }
         Ok(())
@@ -140,7 +147,7 @@ impl Changes<'_> {
             }
         }
         for (id, mid) in self.waiting(num, "0", 0, upto)? {
-            self.tell(What::Delivered(MessageRef { peer: Onion(*peer), id, mid }));
+            self.tell(What::Delivered(MessageRef { peer: (*peer).into(), id, mid }));
         }
         db.prepare_cached(
             "UPDATE message SET
@@ -188,7 +195,7 @@ impl Changes<'_> {
         }
         let before = number(first)? - 1;
         for (id, mid) in self.waiting(num, "0", before, before.saturating_add(number(count)?))? {
-            self.tell(What::Sent(MessageRef { peer: Onion(*peer), id, mid }));
+            self.tell(What::Sent(MessageRef { peer: (*peer).into(), id, mid }));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::BTreeMap;
 use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 
 /// A message as the store knows it. Whether one that is queued is on its way, only the node knows.
@@ -12,8 +13,8 @@ use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 pub struct MessageRow {
     /// Its row.
     pub id: i64,
-    /// The other side.
-    pub peer: PeerId,
+    /// The conversation that it is in.
+    pub conversation: ConversationId,
     /// Which way.
     pub dir: Direction,
     /// How far it is.
@@ -143,7 +144,7 @@ pub(in crate::store) const PEERS: &str = "SELECT peer, unread, contact OR blocke
 /// A page, oldest first, and whether there is more in the direction that was asked for.
 pub(in crate::store) fn page(
     db: &Connection,
-    peer: &PeerId,
+    conversation: ConversationId,
     page: Page,
     most: PageLimit,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
@@ -154,8 +155,9 @@ pub(in crate::store) fn page(
     };
     let mut query = db.prepare_cached(sql)?;
     // One more than wanted: it is not given back, but tells that there is more.
-    let rows = query
-        .query_map(params![peer.as_bytes(), place, i64::from(most.rows) + 1], |row| of_conversation(row, *peer))?;
+    let rows = query.query_map(params![conversation.as_bytes(), place, i64::from(most.rows) + 1], |row| {
+        of_conversation(row, conversation)
+    })?;
     let (mut found, more) = most.take(rows)?;
     if !matches!(page, Page::After(_)) {
         found.reverse();
@@ -193,8 +195,9 @@ pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Preview>, S
     while let Some(found_peer) = peers.next()? {
         let peer = peer_id(blob(found_peer, 0)?)?;
         let unread = found_peer.get::<_, i64>(1)?.unsigned_abs();
-        let last =
-            last.query_row(params![peer.as_bytes(), i64::MAX, 1], |row| of_conversation(row, peer)).optional()?;
+        let last = last
+            .query_row(params![peer.as_bytes(), i64::MAX, 1], |row| of_conversation(row, peer.into()))
+            .optional()?;
         if last.is_some() || found_peer.get(2)? {
             found.push(Preview { peer, unread, last });
         }
@@ -204,14 +207,11 @@ pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Preview>, S
 
 /// Reads what `select!` selects.
 pub(in crate::store) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
-    let key: [u8; 32] = blob(row, 1)?;
-    let peer = checked(key)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, Box::new(error)))?;
-    of_conversation(row, peer)
+    of_conversation(row, ConversationId::from_bytes(blob(row, 1)?))
 }
 
-/// Reads what `conversation!` selects. Its peer is known, and is not looked up for each row.
-fn of_conversation(row: &Row<'_>, peer: PeerId) -> rusqlite::Result<MessageRow> {
+/// Reads what `conversation!` selects. Which conversation it is, is known, and is not looked up for each row.
+fn of_conversation(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Result<MessageRow> {
     let (dir, state): (i64, i64) = (row.get(2)?, row.get(3)?);
     let place = match (row.get::<_, Option<[u8; 8]>>(9)?, row.get::<_, Option<i64>>(10)?) {
         (Some(lane), Some(seq)) if dir == 1 && state == 0 => Some((LaneId(lane), seq.unsigned_abs())),
@@ -219,7 +219,7 @@ fn of_conversation(row: &Row<'_>, peer: PeerId) -> rusqlite::Result<MessageRow> 
     };
     Ok(MessageRow {
         id: row.get(0)?,
-        peer,
+        conversation,
         dir: match dir {
             0 => Direction::In,
             1 => Direction::Out,
@@ -257,7 +257,7 @@ pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> ru
 }
 
 /// Keys that were checked before. The check is a computation on the curve of some 50 us: done for every row it would take
-/// longer than all else that a page of a conversation costs.
+/// longer than all else that a page of events costs.
 static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new());
 /// How many are remembered; then it begins anew. A daemon's store has fewer peers.
 const CHECKED_KEYS: usize = 4096;

@@ -34,7 +34,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 }
 
 fn texts(path: &Path) -> Vec<String> {
-    let (page, _) = Reader::of_file(path.to_owned()).page(&peer(1), Page::Last, PageLimit::rows(9)).unwrap();
+    let (page, _) = Reader::of_file(path.to_owned()).page(peer(1).into(), Page::Last, PageLimit::rows(9)).unwrap();
     page.into_iter().map(|row| row.text).collect()
 }
 

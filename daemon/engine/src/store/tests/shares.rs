@@ -10,7 +10,7 @@ fn notice() -> Op {
 
 /// Whose events the log holds.
 fn owners(store: &Store, who: PeerId) -> usize {
-    log(store).iter().filter(|event| event.what.peer().is_some_and(|peer| peer.0 == who)).count()
+    log(store).iter().filter(|event| event.what.conversation() == Some(who.into())).count()
 }
 
 /// Removes what is too much, as later commits do.
@@ -82,7 +82,7 @@ fn what_is_removed_in_between_is_announced() {
     }
     assert_eq!(next, store.log_edges().last + 1);
     assert!(read.iter().any(|event| matches!(event.what, What::Gap { .. })));
-    assert_eq!(read.iter().filter(|event| event.what.peer().is_some_and(|peer| peer.0 == bob)).count(), 50);
+    assert_eq!(read.iter().filter(|event| event.what.conversation() == Some(bob.into())).count(), 50);
 }
 
 #[test]

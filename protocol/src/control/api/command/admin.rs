@@ -2,7 +2,7 @@
 
 use super::Nothing;
 use crate::control::api::record::Token;
-use crate::control::api::{Onion, Right};
+use crate::control::api::{ConversationId, Right};
 use crate::control::status::DaemonStatus;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ records! {
         rights: Option<Vec<Right>>,
         /// `create`: good for these conversations only. Not with `contacts` or `admin`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        peers: Option<Vec<Onion>>,
+        peers: Option<Vec<ConversationId>>,
         /// `create`: ends after this number of days; absent: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         days: Option<u32>,

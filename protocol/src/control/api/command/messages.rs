@@ -1,7 +1,7 @@
 //! Commands about conversations and their messages, and about those of old programs.
 
 use crate::control::api::record::{Conversation, Message, MessageState, OldMessage};
-use crate::control::api::{Onion, Right};
+use crate::control::api::{ConversationId, Right};
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +33,9 @@ records! {
         /// Conversations whose last message is older than this `id`, and those without any message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<i64>,
-        /// Conversations without any message, after the one with this contact. Not together with `before`.
+        /// Conversations without any message, after this one. Not together with `before`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        after: Option<Onion>,
+        after: Option<ConversationId>,
         /// How many at most: 1 to 1,000; as many as fit into 1 MiB if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
@@ -51,8 +51,8 @@ records! {
     }
     /// Parameters of HISTORY.
     History {
-        /// The other side.
-        peer: Onion,
+        /// Which conversation.
+        peer: ConversationId,
         /// Messages before this `id`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<i64>,
@@ -76,7 +76,7 @@ records! {
         text: String,
         /// In this conversation only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        peer: Option<Onion>,
+        peer: Option<ConversationId>,
         /// Messages before this `id`, for the next page.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<i64>,
@@ -114,8 +114,8 @@ records! {
     }
     /// Parameters of SEND.
     Send {
-        /// The receiver.
-        peer: Onion,
+        /// The conversation that it is for.
+        peer: ConversationId,
         /// At most 65,536 bytes.
         text: String,
         /// A key of the program's own, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
@@ -145,8 +145,8 @@ records! {
     }
     /// Parameters of CANCEL.
     Cancel {
-        /// Its receiver.
-        peer: Onion,
+        /// The conversation that it is in.
+        peer: ConversationId,
         /// Which message.
         mid: MessageId,
     }
@@ -157,8 +157,8 @@ records! {
     }
     /// Parameters of SEEN.
     Seen {
-        /// Whose messages.
-        peer: Onion,
+        /// The conversation that they are in.
+        peer: ConversationId,
         /// Up to this `id`.
         upto: i64,
     }

@@ -1,6 +1,6 @@
 //! Commands about this connection: who is at either end of it.
 
-use crate::control::api::{Onion, Right};
+use crate::control::api::{ConversationId, Onion, Right};
 use serde::{Deserialize, Serialize};
 
 commands! {
@@ -51,7 +51,7 @@ records! {
         rights: Vec<Right>,
         /// The conversations that they are good for; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        peers: Option<Vec<Onion>>,
+        peers: Option<Vec<ConversationId>>,
         /// The commands that it may use.
         commands: Vec<String>,
         /// The last event's number.
@@ -113,7 +113,7 @@ records! {
         rights: Vec<Right>,
         /// The conversations that they are good for; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        peers: Option<Vec<Onion>>,
+        peers: Option<Vec<ConversationId>>,
         /// Over what it came.
         carrier: Carrier,
     }
