@@ -89,6 +89,7 @@ class Event(_Event, total=False):
     up: bool
     usable: bool
     sentence: str
+    why: Json
     claims: str
     to: int
 

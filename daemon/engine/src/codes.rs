@@ -5,6 +5,7 @@ use torchat_core::input::{DialEnd, DialFailure, EndedBy, LinkEnd, NoLink, PeerDi
 use torchat_core::view::{Health, Obstacle, Trouble};
 use torchat_protocol::control::reason;
 use torchat_protocol::message::SkipReason;
+use torchat_transport::NetworkStatus;
 
 /// What the user should know.
 pub(crate) fn notice(notice: &Notice) -> reason::Notice {
@@ -57,6 +58,12 @@ pub(crate) fn dial_end(end: &DialEnd) -> String {
     }
 }
 
+/// Why a dial of our own service did not reach it.
+pub(crate) fn not_reached(end: &DialEnd) -> reason::NotReached {
+    let ended = if let DialFailure::Handshake(by) = end.failure { Some(stream_end(by)) } else { None };
+    reason::NotReached { code: failure(end.failure), ended, detail: dial_end(end) }
+}
+
 /// How a link ended, in words.
 pub(crate) fn link_end(end: &LinkEnd) -> String {
     stream_end(end.by).sentence(end.detail.as_deref())
@@ -87,6 +94,15 @@ fn failure(failure: DialFailure) -> reason::Failure {
     }
 }
 
+/// How our way into the network is.
+pub(crate) fn network(status: &NetworkStatus) -> reason::Network {
+    match &status.down {
+        _ if !status.usable => reason::Network::Connecting { percent: status.percent },
+        Some(down) => reason::Network::Down { detail: down.detail.clone() },
+        None => reason::Network::Connected,
+    }
+}
+
 /// What is wrong with our way into the network or with our service. `None`: nothing is known to be wrong.
 pub(crate) fn trouble(health: &Health) -> Option<reason::Trouble> {
     Some(match health.trouble()? {
@@ -100,6 +116,16 @@ pub(crate) fn trouble(health: &Health) -> Option<reason::Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use torchat_transport::NetworkDown;
+
+    #[test]
+    fn a_network_that_carries_nothing_is_down_only_after_it_was_there() {
+        let down = NetworkDown { wall_ms: 1, since: std::time::Instant::now(), detail: Some("no route".into()) };
+        let code = |usable, down| network(&NetworkStatus { usable, percent: 40, down, ..NetworkStatus::default() });
+        assert_eq!(code(false, Some(down.clone())), reason::Network::Connecting { percent: 40 });
+        assert_eq!(code(true, Some(down)), reason::Network::Down { detail: Some("no route".into()) });
+        assert_eq!(code(true, None), reason::Network::Connected);
+    }
 
     #[test]
     fn our_way_into_the_network_comes_before_our_service() {

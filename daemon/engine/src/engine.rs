@@ -235,7 +235,8 @@ impl Engine {
     /// Says in the event log how the way into the network is. While the store takes no writes, only the last word counts.
     fn tell_network(&mut self, status: &NetworkStatus) {
         self.untold.clear();
-        self.untold.push(Op::Log(LogOp::Network { usable: status.works(), sentence: status.sentence.clone() }));
+        let (usable, sentence, why) = (status.works(), status.sentence.clone(), crate::codes::network(status));
+        self.untold.push(Op::Log(LogOp::Network { usable, sentence, why }));
     }
 
     /// The clean end: last words to every link, what clients asked for is written, the log is folded into the file.

@@ -308,6 +308,43 @@ impl Trouble {
     }
 }
 
+/// How the way into the network is. The sentence beside it is the network's own and says more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum Network {
+    /// It carries us, as far as is known.
+    Connected,
+    /// It was there, and carries nothing now: every dial tries it again.
+    Down {
+        /// The network's own words about the cause, in English.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// No peer can be dialled yet: the daemon looks for a way in.
+    Connecting {
+        /// How far its beginning is, 0 to 100.
+        percent: u8,
+    },
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// Why a dial did not reach the own service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotReached {
+    /// Why. `peer-down`: the service is not there.
+    pub code: Failure,
+    /// For `handshake`: how the stream ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<StreamEnd>,
+    /// The same in words, in English.
+    pub detail: String,
+}
+
 fn say_that_they_have(say: usize) -> String {
     match say {
         0 | 1 => "a contact says that it has".to_owned(),
@@ -347,6 +384,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
         assert_eq!(serde_json::to_string(&Reason::NotAccepted).unwrap(), r#"{"code":"not-accepted"}"#);
         assert_eq!(serde_json::to_string(&Notice::ClockSet { ms: -9 }).unwrap(), r#"{"code":"clock-set","ms":-9}"#);
+        let connecting = Network::Connecting { percent: 40 };
+        assert_eq!(serde_json::to_string(&connecting).unwrap(), r#"{"code":"connecting","percent":40}"#);
+        let unreached = NotReached { code: Failure::PeerDown, ended: None, detail: "not found".into() };
+        assert_eq!(serde_json::to_string(&unreached).unwrap(), r#"{"code":"peer-down","detail":"not found"}"#);
     }
 
     #[test]
@@ -384,6 +425,9 @@ mod tests {
         let before = r#"{"code":"not-reachable","ms":1,"detail":"x"}"#;
         let read = Trouble::NotReachable { ms: 1, failure: None, detail: "x".into() };
         assert_eq!(serde_json::from_str::<Trouble>(before).unwrap(), read);
+        assert_eq!(serde_json::from_str::<Network>(later).unwrap(), Network::Unknown);
+        let unreached = serde_json::from_str::<NotReached>(r#"{"code":"no-host","detail":"x","hosts":2}"#).unwrap();
+        assert_eq!(unreached, NotReached { code: Failure::Unknown, ended: None, detail: "x".into() });
         let more = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;
         assert_eq!(
             serde_json::from_str::<Reason>(more).unwrap(),

@@ -553,7 +553,7 @@ fn the_daemon_dials_itself_when_asked_and_not_too_often() {
     let asked: Vec<_> = (0..8).map(|_| api.begin(check.clone()).unwrap()).collect();
     let answers: Vec<_> = asked.iter().map(|asked| api.answer(asked).unwrap().unwrap()).collect();
     for answer in &answers {
-        assert_eq!((&answer["reached"], answer.get("reason")), (&json!(true), None), "{answer}");
+        assert_eq!((&answer["reached"], answer.get("reason"), answer.get("why")), (&json!(true), None, None));
         assert_eq!((&answer["ms"], &answer["age_s"]), (&answers[0]["ms"], &json!(0)), "{answer}");
     }
     let reachable = api.ok(json!({"cmd": "STATUS"})).unwrap()["status"]["reachable"].clone();
@@ -565,5 +565,6 @@ fn the_daemon_dials_itself_when_asked_and_not_too_often() {
     let answer = b.ok(check.clone()).unwrap();
     assert_eq!(answer["reached"], false);
     assert!(answer["reason"].as_str().unwrap().contains("not reachable"), "{answer}");
+    assert_eq!(answer["why"], json!({"code": "peer-down", "detail": answer["reason"]}));
     assert_eq!(b.ok(check).unwrap()["reached"], false, "the last result");
 }

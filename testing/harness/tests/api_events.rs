@@ -412,6 +412,7 @@ fn only_what_does_nothing_is_closed_as_idle() {
     // The daemon's one event of its own: how it reaches its network.
     let first = waiting.ok(json!({"cmd": "EVENTS", "after": 0, "wait": 60})).unwrap();
     assert_eq!(first["events"][0]["event"], "tor");
+    assert_eq!(first["events"][0]["why"], json!({"code": "connected"}));
     let poll = waiting.begin(json!({"cmd": "EVENTS", "after": first["last"], "wait": 2})).unwrap();
     assert!(idle.is_over());
     assert_eq!((&classic).read(&mut [0; 8]).unwrap(), 0, "the classic one too");

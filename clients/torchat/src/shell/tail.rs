@@ -114,7 +114,7 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
             format!("{time} . {}: the link is {}", names.of(*peer), if *up { "up" } else { "down" })
         }
         What::Tor { sentence, .. } => format!("{time} . {}", shown_line(sentence)),
-        What::Notice { peer, sentence } => {
+        What::Notice { peer, sentence, .. } => {
             let who = peer.map_or_else(String::new, |peer| format!("{}: ", names.of(peer)));
             format!("{time} ! {who}{}", shown_line(sentence))
         }

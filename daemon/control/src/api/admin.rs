@@ -65,7 +65,9 @@ impl Execute for Check {
                 () = caller.context.cut.cancelled() => return Err(refused(&Refusal::Stopping)),
             };
             let reached = checked.failure.is_none();
-            Ok(CheckAnswer { reached, ms: checked.took_ms, reason: checked.failure, age_s: checked.ago_ms / 1000 })
+            let reason = checked.failure.as_ref().map(|why| why.detail.clone());
+            let age_s = checked.ago_ms / 1000;
+            Ok(CheckAnswer { reached, ms: checked.took_ms, reason, why: checked.failure, age_s })
         })
     }
 }

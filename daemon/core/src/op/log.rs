@@ -1,6 +1,7 @@
 //! What the daemon notes of itself, and what is told to the event log alone.
 
 use crate::view::ContactView;
+use torchat_protocol::control::reason;
 use torchat_protocol::id::{PeerId, RunId};
 
 /// Something that the daemon notes of itself, or an event that is nothing else.
@@ -36,6 +37,8 @@ pub enum LogOp {
         usable: bool,
         /// In words.
         sentence: String,
+        /// For programs.
+        why: reason::Network,
     },
     /// Something that the user should know. Only for the event log.
     Notice {
@@ -43,5 +46,7 @@ pub enum LogOp {
         peer: Option<PeerId>,
         /// In words.
         sentence: String,
+        /// For programs, if there is a code for it.
+        why: Option<reason::Notice>,
     },
 }

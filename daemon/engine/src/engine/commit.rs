@@ -55,10 +55,11 @@ impl Engine {
             (told, remarked) = (self.untold.len(), self.remarks.len());
             ops.extend(self.untold.iter().chain(&self.remarks).cloned());
             ops.extend(effects.iter().filter_map(|effect| match effect {
-                Effect::Notice(notice) => Some(Op::Log(LogOp::Notice {
-                    peer: notice.peer(),
-                    sentence: crate::codes::notice(notice).sentence(),
-                })),
+                Effect::Notice(notice) => {
+                    let why = crate::codes::notice(notice);
+                    let (peer, sentence) = (notice.peer(), why.sentence());
+                    Some(Op::Log(LogOp::Notice { peer, sentence, why: Some(why) }))
+                }
                 _ => None,
             }));
         }

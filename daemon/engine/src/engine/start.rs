@@ -120,7 +120,8 @@ impl Engine {
         for remark in &remarks {
             tracing::warn!("{remark}");
         }
-        let remarks = remarks.into_iter().map(|sentence| Op::Log(LogOp::Notice { peer: None, sentence })).collect();
+        let remarks = remarks.into_iter().map(|sentence| Op::Log(LogOp::Notice { peer: None, sentence, why: None }));
+        let remarks = remarks.collect();
         let legacy_acceptor = config.policy.legacy.receive.then(|| LegacyAcceptor::new(legacy_rejected));
         tokio::spawn(acceptor::run(
             network.incoming,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 use torchat_core::input::{DialEnd, DialFailure, EndedBy, Input, LinkEnd, NetworkInput, PeerDid};
+use torchat_protocol::control::reason::NotReached;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::purpose::Purpose;
 use torchat_transport::{BoxStream, DialError, Group, Isolation, Transport};
@@ -91,13 +92,16 @@ impl Dialer {
     }
 }
 
-/// Dials our own service as a stranger would, up to its first words, hangs up, and tells the core. Returns what was wrong.
+/// Dials our own service as a stranger would, up to its first words, hangs up, and tells the core.
+///
+/// # Errors
+/// What was wrong; `None`: the daemon is stopping.
 pub(crate) async fn check(
     transport: Arc<dyn Transport>,
     own: PeerId,
     times: DialTimes,
     context: LinkContext,
-) -> Option<String> {
+) -> Result<(), Option<NotReached>> {
     let dial = async {
         let mut stream =
             match tokio::time::timeout(times.attempt, transport.dial(own, Isolation::Fresh(Group::CHAT))).await {
@@ -109,18 +113,18 @@ pub(crate) async fn check(
     };
     let result = tokio::select! {
         biased;
-        () = context.stop.cancelled() => return Some("the daemon is stopping".into()),
+        () = context.stop.cancelled() => return Err(None),
         result = dial => result,
     };
     let failure = result.err();
-    let why = failure.as_ref().map(codes::dial_end);
+    let why = failure.as_ref().map(codes::not_reached);
     if let Some(why) = &why {
-        tracing::debug!(why, "a dial of our own onion failed");
+        tracing::debug!(why = why.detail, "a dial of our own onion failed");
     }
     // The engine is gone only when the daemon stops.
     let event = Event::Core { input: Input::Network(NetworkInput::SelfChecked { failure }), room: Vec::new() };
     let _ = context.mailbox.send(event).await;
-    why
+    why.map_or(Ok(()), |why| Err(Some(why)))
 }
 
 /// How long the result of a check stands before a client's wish makes another one: dials are expensive, and a guard sees them.
@@ -129,8 +133,8 @@ const CHECK_PAUSE_MS: u64 = 60_000;
 /// What the last check of our own service that a client wished for came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    /// What was wrong, in words; `None`: it was reached.
-    pub failure: Option<String>,
+    /// What was wrong; `None`: it was reached.
+    pub failure: Option<NotReached>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// How long ago it ended, in milliseconds.
@@ -167,13 +171,16 @@ impl Checker {
         let check = check(self.transport.upgrade()?, self.own, self.times, self.context.clone());
         // A task of its own: a client that leaves in the middle does not make room for another dial.
         let task = tokio::spawn(async move {
-            let failure = check.await;
+            let failure = match check.await {
+                Ok(()) => None,
+                Err(why) => Some(why?),
+            };
             let ended = clock.now().mono_ms;
             let checked = Checked { failure, took_ms: ended.saturating_sub(begun), ago_ms: 0 };
             *last = Some((checked.clone(), ended));
-            checked
+            Some(checked)
         });
-        task.await.ok()
+        task.await.ok()?
     }
 }
 

@@ -142,8 +142,8 @@ impl Changes<'_> {
             LogOp::ClockSet { at_ms } => return self.clock_set(*at_ms),
             LogOp::Link { peer, up } => return self.link(peer, *up),
             LogOp::Changed { contact } => self.changed(contact),
-            LogOp::Network { usable, sentence } => self.network(*usable, sentence),
-            LogOp::Notice { peer, sentence } => self.notice(*peer, sentence),
+            LogOp::Network { usable, sentence, why } => self.network(*usable, sentence, why),
+            LogOp::Notice { peer, sentence, why } => self.notice(*peer, sentence, why.as_ref()),
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use torchat_core::time::Believed;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
+use torchat_protocol::control::reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::MessageId;
 
@@ -168,6 +169,27 @@ struct RequestData {
 struct TorData {
     usable: bool,
     sentence: String,
+    /// Absent in what was stored before there were codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    why: Option<reason::Network>,
+}
+
+/// A notice that has a code. One without is its sentence alone, as all were before there were codes: no sentence is such an
+/// object.
+#[derive(Serialize, Deserialize)]
+struct NoticeData {
+    sentence: String,
+    why: reason::Notice,
+}
+
+impl NoticeData {
+    /// What a row holds.
+    fn read(data: &str) -> (String, Option<reason::Notice>) {
+        match serde_json::from_str(data) {
+            Ok(Self { sentence, why }) => (sentence, Some(why)),
+            Err(_) => (data.to_owned(), None),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -185,10 +207,13 @@ fn data(what: &What) -> Option<String> {
         }
         What::Contact { contact } => json(serde_json::to_string(contact)),
         What::Link { up, .. } => Some(if *up { "up" } else { "down" }.to_owned()),
-        What::Tor { usable, sentence } => {
-            json(serde_json::to_string(&TorData { usable: *usable, sentence: sentence.clone() }))
+        What::Tor { usable, sentence, why } => {
+            json(serde_json::to_string(&TorData { usable: *usable, sentence: sentence.clone(), why: why.clone() }))
         }
-        What::Notice { sentence, .. } => Some(sentence.clone()),
+        What::Notice { sentence, why: None, .. } => Some(sentence.clone()),
+        What::Notice { sentence, why: Some(why), .. } => {
+            json(serde_json::to_string(&NoticeData { sentence: sentence.clone(), why: why.clone() }))
+        }
         What::Legacy { id, claims } => json(serde_json::to_string(&LegacyData { id: *id, claims: claims.clone() })),
         _ => None,
     }
@@ -382,8 +407,13 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         Kind::RequestGone => peer.map(|peer| What::RequestGone { peer }),
         Kind::Contact => serde_json::from_str(data).ok().map(|contact| What::Contact { contact }),
         Kind::Link => peer.map(|peer| What::Link { peer, up: data == "up" }),
-        Kind::Tor => serde_json::from_str(data).ok().map(|TorData { usable, sentence }| What::Tor { usable, sentence }),
-        Kind::Notice => Some(What::Notice { peer, sentence: data.to_owned() }),
+        Kind::Tor => {
+            serde_json::from_str(data).ok().map(|TorData { usable, sentence, why }| What::Tor { usable, sentence, why })
+        }
+        Kind::Notice => {
+            let (sentence, why) = NoticeData::read(data);
+            Some(What::Notice { peer, sentence, why })
+        }
         Kind::Legacy => serde_json::from_str(data).ok().map(|LegacyData { id, claims }| What::Legacy { id, claims }),
         Kind::Gap => None,
     })

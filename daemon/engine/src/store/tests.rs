@@ -17,6 +17,7 @@ use torchat_core::snapshot::ContactRequest;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::event::{Event, Kind, What};
 use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::control::reason::{Network, Notice};
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::message::SkipReason;
@@ -51,6 +52,10 @@ fn delivered(peer: PeerId, upto: u64, late: Vec<MessageId>) -> Op {
 
 fn contact(peer: PeerId) -> Op {
     Op::Contacts(ContactOp::Add { peer, at_ms: 1_000 })
+}
+
+fn notice(sentence: &str, why: Option<Notice>) -> Op {
+    Op::Log(LogOp::Notice { peer: None, sentence: sentence.into(), why })
 }
 
 fn kinds(events: &[Event]) -> Vec<Kind> {
@@ -109,8 +114,12 @@ fn every_change_is_told_once_and_reads_the_same_from_the_disk() {
         (vec![Op::Contacts(ContactOp::Request { peer: b, request: Some(refused) })], vec![Kind::RequestGone]),
         (vec![Op::Contacts(ContactOp::Request { peer: b, request: None })], vec![]),
         (vec![Op::Log(LogOp::Link { peer: a, up: true })], vec![Kind::Link]),
-        (vec![Op::Log(LogOp::Network { usable: true, sentence: "up".into() })], vec![Kind::Tor]),
-        (vec![Op::Log(LogOp::Notice { peer: None, sentence: "slept".into() })], vec![Kind::Notice]),
+        (
+            vec![Op::Log(LogOp::Network { usable: true, sentence: "up".into(), why: Network::Connected })],
+            vec![Kind::Tor],
+        ),
+        (vec![notice("slept", Some(Notice::Woke { ms: 9 }))], vec![Kind::Notice]),
+        (vec![notice("{not an object", None)], vec![Kind::Notice]),
         (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 4, limit: 9 })], vec![Kind::Read]),
         (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 99, limit: 9 })], vec![Kind::Read]),
         (vec![Op::Chat(ChatOp::ReadUpto { peer: a, upto: 99, limit: 9 })], vec![]),
@@ -180,6 +189,33 @@ fn moments_are_written_to_the_millisecond() {
 }
 
 #[test]
+fn what_was_told_before_there_were_codes_is_read_without_one_and_what_a_later_version_stores_too() {
+    let mut store = Store::in_memory().unwrap();
+    let told = [Op::Log(LogOp::Network { usable: true, sentence: "up".into(), why: Network::Connected })];
+    store.commit(0, &told).unwrap();
+    store.commit(0, &[notice("slept", Some(Notice::Woke { ms: 9_000 }))]).unwrap();
+    // Byte for byte what the releases before wrote, and what a later one may.
+    let rows = [
+        (13, r#"{"usable":false,"sentence":"connecting (40 %)"}"#),
+        (14, "the daemon did not run for 9 s: every link is tried"),
+        (14, r#"{"sentence":"rooms are full","why":{"code":"rooms-full","rooms":9}}"#),
+    ];
+    for (kind, data) in rows {
+        let sql = "INSERT INTO event (seq, at_ms, kind, data) SELECT max(seq) + 1, 0, ?1, ?2 FROM event";
+        store.db.execute(sql, params![kind, data]).unwrap();
+    }
+    let words = |sentence: &str, why| What::Notice { peer: None, sentence: sentence.into(), why };
+    let expected = [
+        What::Tor { usable: true, sentence: "up".into(), why: Some(Network::Connected) },
+        words("slept", Some(Notice::Woke { ms: 9_000 })),
+        What::Tor { usable: false, sentence: "connecting (40 %)".into(), why: None },
+        words("the daemon did not run for 9 s: every link is tried", None),
+        words("rooms are full", Some(Notice::Unknown)),
+    ];
+    assert_eq!(log(&store).into_iter().map(|event| event.what).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_commit_that_fails_leaves_neither_change_nor_event() {
     let mut store = Store::in_memory().unwrap();
     store.commit(0, &[contact(peer(1)), queue(peer(1), 1, "one")]).unwrap();
@@ -197,7 +233,7 @@ fn a_commit_that_fails_leaves_neither_change_nor_event() {
 fn old_events_go_in_small_steps_and_the_edges_tell() {
     let mut store = Store::in_memory().unwrap();
     store.set_retention(Retention { events: 100, age_ms: 1_000_000 });
-    let notice = || Op::Log(LogOp::Notice { peer: None, sentence: "x".into() });
+    let notice = || notice("x", None);
     let mut most = 0;
     for n in 0..1_000 {
         let before = store.log_edges().oldest;
@@ -469,7 +505,7 @@ async fn an_idle_writer_indexes_what_it_has() {
 fn numbers_are_never_used_twice_whatever_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("torchat.db");
-    let notice = || Op::Log(LogOp::Notice { peer: None, sentence: "x".into() });
+    let notice = || notice("x", None);
     let mut store = Store::open(&path).unwrap();
     store.commit(0, &[receive(peer(1), 1, "a"), notice(), notice()]).unwrap();
     store.set_retention(Retention { events: 1_000, age_ms: 10 });

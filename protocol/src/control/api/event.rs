@@ -2,6 +2,7 @@
 
 use super::record::{Contact, Message, Time};
 use super::{ConversationId, Onion};
+use crate::control::reason::{Network, Notice};
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,9 @@ pub enum What {
         usable: bool,
         /// In words.
         sentence: String,
+        /// The same for programs; absent: it was stored before there were codes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Network>,
     },
     /// A message of an old TORchat program came in. Nothing proves who wrote it, so its text is not told among those that
     /// are proven: LEGACY has it.
@@ -108,6 +112,9 @@ pub enum What {
         peer: Option<Onion>,
         /// In words.
         sentence: String,
+        /// The same for programs; absent: it was stored before there were codes, or there are only words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Notice>,
     },
     /// Not stored: events that the log does not hold any more stood here. Its `seq` is the last of them.
     Gap {

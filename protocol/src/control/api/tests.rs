@@ -88,7 +88,7 @@ fn an_event_is_golden_and_filters_hide_no_gap() {
     let filter = event::Filter { kinds: Some(vec![event::Kind::Received]), peers: Some(vec![with]) };
     assert!(!filter.passes(&event.what));
     assert!(filter.passes(&event::What::Gap { from: 1, to: 3 }));
-    let about_nobody = event::What::Tor { usable: true, sentence: String::new() };
+    let about_nobody = event::What::Tor { usable: true, sentence: String::new(), why: None };
     assert!(event::Filter::default().passes(&about_nobody));
     assert!(!event::Filter { kinds: None, peers: Some(vec![with]) }.passes(&about_nobody));
 }

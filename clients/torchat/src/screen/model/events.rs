@@ -83,8 +83,8 @@ impl Model {
                 self.tell(format!("{} asks to become a contact", name.unwrap_or_default()), "");
             }
             What::RequestGone { peer } if self.open == Open::Request(peer) => self.open(Open::Nothing),
-            What::Tor { usable, sentence } => self.tor = Some(Tor { usable, sentence: one_line(&sentence) }),
-            What::Notice { peer, sentence } => {
+            What::Tor { usable, sentence, .. } => self.tor = Some(Tor { usable, sentence: one_line(&sentence) }),
+            What::Notice { peer, sentence, .. } => {
                 let who = peer.map(|peer| format!("{}: ", self.name_of(peer, 20))).unwrap_or_default();
                 let text = format!("{who}{}", one_line(&sentence));
                 self.notices.push_back((at, text.clone()));

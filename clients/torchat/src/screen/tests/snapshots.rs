@@ -37,7 +37,7 @@ fn first_run_while_tor_starts() {
         let ask = play.asked(|ask| matches!(ask, Ask::Invite { .. }));
         let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
         play.answer(ask, Answer::Invite(invite));
-        play.event(What::Tor { usable: false, sentence: "looking for relays".into() });
+        play.event(What::Tor { usable: false, sentence: "looking for relays".into(), why: None });
         play
     });
 }
@@ -171,7 +171,7 @@ fn an_invite_as_a_code() {
 fn the_state_of_the_daemon() {
     screens("status", |size| {
         let mut play = talking(size);
-        play.event(What::Notice { peer: Some(onion(3)), sentence: "an old program writes to you".into() });
+        play.event(What::Notice { peer: Some(onion(3)), sentence: "an old program writes to you".into(), why: None });
         play.keys("/status\n");
         play.status(true, 100, "everything works");
         play
@@ -233,7 +233,7 @@ fn new_messages_below_what_is_read() {
 fn a_conversation_while_tor_starts() {
     screens("starting", |size| {
         let mut play = talking(size);
-        play.event(What::Tor { usable: false, sentence: "connecting to the Tor network (40 %)".into() });
+        play.event(What::Tor { usable: false, sentence: "connecting to the Tor network (40 %)".into(), why: None });
         play
     });
 }

@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_dial_of_our_own_onion_tells_how_it_went_and_when() {
         let answer = |reached, reason: Option<&str>, age_s| {
-            let answer = CheckAnswer { reached, ms: 1_500, reason: reason.map(str::to_owned), age_s };
+            let answer = CheckAnswer { reached, ms: 1_500, reason: reason.map(str::to_owned), why: None, age_s };
             checked(&answer, status(json!({"reachable": {"reached_s_ago": 7200}})).reachable.as_ref())
         };
         let good = answer(true, None, 0);

@@ -7,6 +7,7 @@ use rusqlite::params;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::What;
+use torchat_protocol::control::reason;
 use torchat_protocol::id::{PeerId, RunId};
 
 /// A contact that was not met during this many runs of ours takes an older one for another copy: a false alarm after
@@ -39,11 +40,11 @@ impl Changes<'_> {
         self.tell(What::Contact { contact: contact_record(contact.clone()) });
     }
 
-    pub(super) fn network(&mut self, usable: bool, sentence: &str) {
-        self.tell(What::Tor { usable, sentence: sentence.to_owned() });
+    pub(super) fn network(&mut self, usable: bool, sentence: &str, why: &reason::Network) {
+        self.tell(What::Tor { usable, sentence: sentence.to_owned(), why: Some(why.clone()) });
     }
 
-    pub(super) fn notice(&mut self, peer: Option<PeerId>, sentence: &str) {
-        self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.to_owned() });
+    pub(super) fn notice(&mut self, peer: Option<PeerId>, sentence: &str, why: Option<&reason::Notice>) {
+        self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.to_owned(), why: why.cloned() });
     }
 }

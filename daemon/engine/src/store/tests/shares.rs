@@ -2,10 +2,10 @@
 
 use super::super::events;
 use super::*;
-use torchat_core::op::{ChatOp, LogOp};
+use torchat_core::op::ChatOp;
 
 fn notice() -> Op {
-    Op::Log(LogOp::Notice { peer: None, sentence: "x".into() })
+    super::notice("x", None)
 }
 
 /// Whose events the log holds.

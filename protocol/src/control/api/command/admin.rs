@@ -3,6 +3,7 @@
 use super::Nothing;
 use crate::control::api::record::Token;
 use crate::control::api::{ConversationId, Right};
+use crate::control::reason::NotReached;
 use crate::control::status::DaemonStatus;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ records! {
         /// Why not, in words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// The same for programs; absent: it was reached.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<NotReached>,
         /// How long ago that was, in seconds: 0 if it was done for this request.
         age_s: u64,
     }
