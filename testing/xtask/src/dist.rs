@@ -9,7 +9,7 @@ use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use std::path::{Path, PathBuf};
 
-#[allow(dead_code, reason = "only the definition is wanted here")]
+#[allow(dead_code, unused_imports, reason = "only the definition is wanted here")]
 #[path = "../../../clients/torchat/src/arguments.rs"]
 mod torchat;
 #[allow(dead_code, reason = "only the definition is wanted here")]
