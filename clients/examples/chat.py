@@ -51,7 +51,7 @@ class Chat:
             who = "you " if line["dir"] == "out" else "peer"
             state = "" if line["dir"] == "in" else f"  [{line['state']}]"
             clock = line["date"][11:16]
-            for n, part in enumerate(harmless(line["msg"]).split("\n")):
+            for n, part in enumerate(harmless(line["msg"], rows=True).split("\n")):
                 self.lines.append(f"{clock} {who} {part}{state if n == 0 else ''}")
 
     def draw(self) -> None:

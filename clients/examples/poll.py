@@ -73,7 +73,7 @@ def main() -> int:
         while True:
             for message in daemon.unread():
                 # Indented, so that no line of a text looks like the beginning of another message.
-                text = harmless(message["msg"]).replace("\n", "\n    ")
+                text = harmless(message["msg"], rows=True).replace("\n", "\n    ")
                 print(message["date"], message["id"], text, flush=True)
             if options.once:
                 return 0

@@ -1,8 +1,9 @@
 //! Showing what others wrote: the one place where a peer's text is made harmless for a terminal.
 //!
 //! Texts and names are stored and handed out as they came. Every client passes them through here just before it shows
-//! them, and nothing else: [`shown_text`] for a message over several lines, [`shown_line`] for one line,
-//! [`shown_name`] for a name in a space of a number of columns.
+//! them, and nothing else: [`shown_rows`] for a message over several lines where the client begins every line itself,
+//! [`shown_text`] for one where it does not, [`shown_line`] for one line, [`shown_name`] for a name in a space of a number
+//! of columns.
 //!
 //! **The notation.** What must not reach a terminal is written `\u{hex}`: ESC becomes `\u{1b}`, so the rest of its
 //! sequence is plain text. A backslash is left alone, so paths, patterns and commands can be copied, except where the
@@ -25,10 +26,11 @@ use unicode_width::UnicodeWidthChar as _;
 
 pub use torchat_protocol::nick::MARKS_PER_BASE;
 
-/// Characters after which [`shown_text`] breaks a line of its own accord, with [`BREAK`] before the line feed.
+/// Characters after which [`shown_text`] and [`shown_rows`] break a line of their own accord: behind its last space, and a
+/// line without one behind its last character.
 pub const LINE_CHARS: usize = 2_000;
 
-/// The mark of a line that was broken here and not by its writer.
+/// The mark at the end of a line that [`shown_text`] broke, and not its writer.
 pub const BREAK: &str = "\\u{...}";
 
 /// The mark of a name that was cut. In names an original one is written out, so it always means a cut.
@@ -38,28 +40,42 @@ const ESCAPE: &str = "\\u{";
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
 
-/// A message's text, made harmless. Its line feeds and tabs stay; lines of more than [`LINE_CHARS`] are broken.
+/// A message's text, made harmless. Its line feeds and tabs stay; lines of more than [`LINE_CHARS`] are broken, and end
+/// with [`BREAK`] there: for logs and files, where nothing else tells whose line feed it is.
 ///
 /// The result has at most seven times the bytes of the text. A client that writes anything before a text (a time, a
 /// name) must put something before its further lines too: otherwise a peer writes lines that look like another's.
 #[must_use]
 pub fn shown_text(text: &str) -> String {
+    broken(text, BREAK)
+}
+
+/// As [`shown_text`] without the mark, for a client that puts something of its own before every line: there a line that was
+/// broken here can be taken for nothing else, and the mark looks like damage.
+#[must_use]
+pub fn shown_rows(text: &str) -> String {
+    broken(text, "")
+}
+
+fn broken(text: &str, mark: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut line = 0;
+    // The characters of this line; and behind its last space: the place in `out`, and the characters up to there.
+    let (mut line, mut space) = (0, None);
     for piece in pieces(text, Place::Text) {
-        match piece {
-            Piece::Plain('\n') => line = 0,
-            Piece::Mark(_) => line += 1,
-            Piece::Plain(_) | Piece::Escape(_) => {
-                if line >= LINE_CHARS {
-                    out.push_str(BREAK);
-                    out.push('\n');
-                    line = 0;
-                }
-                line += piece.chars();
-            }
+        while line >= LINE_CHARS && !matches!(piece, Piece::Plain('\n') | Piece::Mark(_)) {
+            let (place, before) = space.take().unwrap_or((out.len(), line));
+            out.insert_str(place, "\n");
+            out.insert_str(place, mark);
+            line -= before;
         }
         piece.write(&mut out);
+        match piece {
+            Piece::Plain('\n') => (line, space) = (0, None),
+            _ => line += piece.chars(),
+        }
+        if matches!(piece, Piece::Plain(' ')) {
+            space = Some((out.len(), line));
+        }
     }
     out
 }

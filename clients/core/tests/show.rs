@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use torchat_client::show::{BREAK, CUT, LINE_CHARS, columns, reveal, shown_line, shown_name, shown_text};
+use torchat_client::show::{BREAK, CUT, LINE_CHARS, columns, reveal, shown_line, shown_name, shown_rows, shown_text};
 use torchat_protocol::nick::{MARKS_PER_BASE, Nick, is_hidden, is_mark};
 
 const WIDE: usize = 1 << 20;
@@ -31,7 +31,8 @@ fn the_golden_cases_hold() {
 fn the_python_examples_agree() {
     // Every case in one run: the program gets them as JSON and answers in kind.
     let script = "import json, sys\nfrom harmless import harmless\n\
-                  print(json.dumps([[harmless(c['in']), harmless(c['in'], True)] for c in json.load(sys.stdin)]))";
+                  print(json.dumps([[harmless(c['in']), harmless(c['in'], True), harmless(c['in'], rows=True)] \
+                  for c in json.load(sys.stdin)]))";
     let child = Command::new("python3")
         .args(["-B", "-c", script])
         .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"))
@@ -42,19 +43,31 @@ fn the_python_examples_agree() {
     let mut child = child.expect("this test needs Debian's package python3");
     let mut cases = cases();
     // Long lines are no golden text: they would be all of the file.
-    for text in ["x".repeat(3 * LINE_CHARS), "\u{1b}".repeat(LINE_CHARS), "e\u{301}".repeat(LINE_CHARS)] {
+    for text in long_texts() {
         cases
             .push(serde_json::json!({"why": "long", "in": text, "text": shown_text(&text), "line": shown_line(&text)}));
     }
     child.stdin.take().unwrap().write_all(&serde_json::to_vec(&cases).unwrap()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    let answers: Vec<[String; 2]> = serde_json::from_slice(&output.stdout).unwrap();
+    let answers: Vec<[String; 3]> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answers.len(), cases.len());
-    for (case, [text, line]) in cases.iter().zip(&answers) {
+    for (case, [text, line, rows]) in cases.iter().zip(&answers) {
         assert_eq!(text, case["text"].as_str().unwrap(), "{}, as a text", case["why"]);
         assert_eq!(line, case["line"].as_str().unwrap(), "{}, on a line", case["why"]);
+        assert_eq!(*rows, shown_rows(case["in"].as_str().unwrap()), "{}, in rows", case["why"]);
     }
+}
+
+/// Texts whose lines are broken: with spaces, without, with few, with escapes and marks where the break would be.
+fn long_texts() -> Vec<String> {
+    let words = "many words of a long paragraph, and ".repeat(LINE_CHARS / 12);
+    let escapes = format!("a {}", "\u{10ffff}".repeat(LINE_CHARS));
+    let early = format!("a b{}", "\u{1b}".repeat(LINE_CHARS));
+    let marks = format!("{}e\u{301} {}", "x ".repeat(LINE_CHARS / 2 - 1), "e\u{301}".repeat(LINE_CHARS));
+    let lines = format!("{words}\n{}\r\n{words}", " ".repeat(2 * LINE_CHARS + 1));
+    let once = ["x".repeat(3 * LINE_CHARS), "\u{1b}".repeat(LINE_CHARS), "e\u{301}".repeat(LINE_CHARS)];
+    once.into_iter().chain([words, escapes, early, marks, lines]).collect()
 }
 
 /// Answers one client as a daemon with these unread texts would; returns when the client leaves.
@@ -112,6 +125,25 @@ fn long_lines_are_broken_and_rejoined() {
     // The peer's own mark of a break does not join lines.
     let faked = format!("a{BREAK}\nb");
     assert_eq!(reveal(&shown_text(&faked)), faked);
+}
+
+#[test]
+fn a_long_paragraph_is_broken_between_its_words() {
+    let paragraph = "Lorem ipsum dolor sit amet, consectetur. ".repeat(100);
+    let (marked, rows) = (shown_text(&paragraph), shown_rows(&paragraph));
+    assert_eq!(marked.replace(&format!("{BREAK}\n"), ""), paragraph, "nothing is lost, and the spaces stay");
+    assert_eq!(rows.replace('\n', ""), paragraph, "no mark where the client guards every line");
+    assert_eq!(reveal(&marked), paragraph);
+    assert!(rows.lines().count() == 3 && rows.lines().all(|line| line.ends_with(' ')), "{rows}");
+    // A line without a space has no better place, and one whose only space is at its beginning has one more line.
+    let word = "x".repeat(LINE_CHARS);
+    assert_eq!(shown_rows(&format!("{word}y")), format!("{word}\ny"));
+    assert_eq!(shown_rows(&format!("a {word}y")), format!("a \n{word}\ny"));
+    for text in long_texts() {
+        let (marked, rows) = (shown_text(&text), shown_rows(&text));
+        assert_eq!(rows, marked.replace(BREAK, ""), "the breaks are the same");
+        assert!(rows.lines().all(|line| line.chars().filter(|c| !is_mark(*c)).count() <= LINE_CHARS + 10), "{text:?}");
+    }
 }
 
 #[test]
@@ -193,6 +225,7 @@ proptest! {
     #[test]
     fn nothing_hidden_is_shown(text in nasty(), width in 0_usize..40) {
         assert_harmless(&shown_text(&text), &['\n', '\t', '\u{fe0f}']);
+        assert_harmless(&shown_rows(&text), &['\n', '\t', '\u{fe0f}']);
         assert_harmless(&shown_line(&text), &['\u{fe0f}']);
         for name in [shown_name(&text, width), shown_name(&text, WIDE)] {
             assert_harmless(&name, &[]);

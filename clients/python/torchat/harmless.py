@@ -47,10 +47,16 @@ def joiner_fits(base: str, c: str, following: str) -> bool:
     return c in "\u200c\u200d" and bool(base and JOINING.match(base))
 
 
-def harmless(text: str, one_line: bool = False) -> str:
-    """The text with line feeds and tabs, or on one line with these written out too."""
+def harmless(text: str, one_line: bool = False, rows: bool = False) -> str:
+    """The text with line feeds and tabs, or on one line with these written out too.
+
+    Lines of more than LINE_CHARS are broken behind their last space, and end with BREAK there. `rows`: without that mark, for
+    a program that puts something of its own before every line.
+    """
     out: list[str] = []
     base, marks, joined, width = "", 0, False, 0
+    # Behind the last space of the line: the place in `out`, and the characters of the line up to there.
+    space: tuple[int, int] | None = None
     for at, c in enumerate(text):
         following = text[at + 1:at + 2]
         if not joined and joiner_fits(base, c, following):
@@ -72,15 +78,20 @@ def harmless(text: str, one_line: bool = False) -> str:
         else:
             kind = "plain"
         piece = c if kind != "escape" else f"\\u{{{ord(c):x}}}"
-        if not one_line and c != "\n" and kind != "mark" and width >= LINE_CHARS:
-            out.append(BREAK + "\n")
-            width = 0
+        while not one_line and c != "\n" and kind != "mark" and width >= LINE_CHARS:
+            place, before = space or (len(out), width)
+            out.insert(place, "\n" if rows else BREAK + "\n")
+            width, space = width - before, None
         width = 0 if c == "\n" and kind == "plain" else width + len(piece)
         if kind == "mark":
             marks += 1
         else:
             base, marks = (c if kind == "plain" and not c.isspace() else ""), 0
         out.append(piece)
+        if c == " ":
+            space = (len(out), width)
+        elif c == "\n":
+            space = None
     return "".join(out)
 
 

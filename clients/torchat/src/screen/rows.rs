@@ -56,7 +56,7 @@ impl Wrapped {
         if kept.len() > KEPT {
             kept.clear();
         }
-        let rows = Rc::new(wrap(&show::shown_text(text), columns));
+        let rows = Rc::new(wrap(&show::shown_rows(text), columns));
         kept.insert(id, (columns, rows.clone()));
         rows
     }
@@ -118,7 +118,7 @@ pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<R
         push(true, vec![(" new ".into(), Role::Warning)]);
     }
     if message.dir == Direction::Mark {
-        for text in wrap(&show::shown_text(&message.text), columns.saturating_sub(4)) {
+        for text in wrap(&show::shown_rows(&message.text), columns.saturating_sub(4)) {
             push(false, vec![("  ! ".into(), Role::Warning), (text, Role::Warning)]);
         }
         return rows;

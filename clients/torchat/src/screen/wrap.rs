@@ -141,7 +141,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_row_is_wider_and_no_letter_is_lost(text in "\\PC{0,80}", columns in 1usize..30) {
-            let shown = torchat_client::show::shown_text(&text);
+            let shown = torchat_client::show::shown_rows(&text);
             let rows = wrap(&shown, columns);
             for row in &rows {
                 prop_assert!(width(row) <= columns, "{row:?} in {columns}");

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::io::{BufWriter, Stdout, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use torchat_client::show::{shown_line, shown_text};
+use torchat_client::show::{shown_line, shown_rows};
 use torchat_protocol::nick::is_hidden;
 
 /// What is put before the further lines of a text: so no text of a peer looks like a line of ours.
@@ -51,7 +51,7 @@ impl Out {
         if self.form.raw {
             return text.to_owned();
         }
-        shown_text(text).replace('\n', &format!("\n{FURTHER}"))
+        shown_rows(text).replace('\n', &format!("\n{FURTHER}"))
     }
 
     /// A text of somebody else's on one line.

@@ -51,7 +51,7 @@ pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
         Direction::Mark => "!",
         Direction::Unknown => "?",
     };
-    let text = show::shown_text(&message.text).replace('\n', "\n    ");
+    let text = show::shown_rows(&message.text).replace('\n', "\n    ");
     format!("{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 

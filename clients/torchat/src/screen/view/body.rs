@@ -90,7 +90,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     after.extend(part("Refused, it learns nothing.", Role::Dim));
     // A sign before every row, so that the words cannot pretend to be ours. They are what is cut, if anything is.
     let room = height.saturating_sub(lines.len() + after.len());
-    let mut words = wrap(&show::shown_text(&request.text), columns.saturating_sub(2));
+    let mut words = wrap(&show::shown_rows(&request.text), columns.saturating_sub(2));
     words.retain(|_| !request.text.is_empty());
     let cut = words.len() > room;
     let shown = if cut { room.saturating_sub(1) } else { words.len() };
