@@ -47,6 +47,8 @@ pub struct ConversationList {
     fresh: bool,
     requesting: Inquiry<Event>,
     kept: Option<ConversationId>,
+    /// Taken out of the rows by the user, up to their last message then.
+    closed: HashMap<ConversationId, i64>,
     names: Names,
 }
 
@@ -60,7 +62,7 @@ impl ConversationList {
     /// The list was read, and nobody is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.requests.is_empty()
+        self.order.is_empty() && self.requests.is_empty() && self.closed.is_empty()
     }
 
     /// A conversation.
@@ -108,6 +110,18 @@ impl ConversationList {
     pub fn keep(&mut self, open: Option<ConversationId>) {
         if self.kept != open {
             self.kept = open;
+            if let Some(open) = open {
+                self.closed.remove(&open);
+            }
+            self.sort();
+        }
+    }
+
+    /// The user wants no row for a conversation until a newer message than its last one, or until it is opened. Nothing of it is
+    /// forgotten, and what is unread keeps its row; another list, of another start, has the row.
+    pub fn close(&mut self, id: ConversationId) {
+        if let Some(timeline) = self.timelines.get(&id) {
+            self.closed.insert(id, timeline.order());
             self.sort();
         }
     }
@@ -147,7 +161,10 @@ impl ConversationList {
     }
 
     fn sort(&mut self) {
-        let shown = self.timelines.values().filter(|timeline| self.has_row(timeline));
+        let is_closed = |timeline: &Timeline| {
+            self.closed.get(&timeline.id()).is_some_and(|upto| timeline.order() <= *upto && timeline.unread() == 0)
+        };
+        let shown = self.timelines.values().filter(|timeline| self.has_row(timeline) && !is_closed(timeline));
         let mut order: Vec<_> = shown.map(|timeline| (timeline.order(), timeline.id())).collect();
         order.sort_unstable_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.cmp(other)));
         self.order = order.into_iter().map(|(_, id)| id).collect();
