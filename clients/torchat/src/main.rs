@@ -6,6 +6,7 @@ mod arguments;
 mod daemon;
 mod screen;
 mod shell;
+mod status;
 mod streams;
 mod times;
 

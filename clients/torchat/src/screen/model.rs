@@ -13,10 +13,12 @@ mod keys;
 mod list;
 mod mouse;
 mod overlay;
+mod recall;
 mod scroll;
 mod send;
 mod stored;
 mod timing;
+mod words;
 
 use super::areas::{Areas, Body, Sizes};
 use super::editor::Editor;
@@ -26,10 +28,11 @@ use crate::times::Here;
 use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 use torchat_client::api::record::ContactRequest;
+use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
-pub(crate) use command::COMMANDS;
+pub(crate) use command::{ALIASES, COMMANDS};
 pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past};
 pub(crate) use keys::KEYS;
 pub(crate) use overlay::{Confirm, Overlay, Search};
@@ -127,6 +130,12 @@ pub(crate) struct Model {
     untold: Option<Effect>,
     attention: bool,
     mouse: bool,
+    /// What was typed and left the input.
+    recall: recall::Recall,
+    /// The view of this conversation is empty up to this message.
+    cleared: Option<(ConversationId, i64)>,
+    /// Where the user was before the jumps to what is new, and where the last one led.
+    jumped: Option<(Open, Open)>,
     /// The last key was the one that leaves when it comes twice.
     leaving: bool,
     effects: Vec<Effect>,
@@ -172,6 +181,9 @@ impl Model {
             untold: None,
             attention: true,
             mouse: false,
+            recall: recall::Recall::default(),
+            cleared: None,
+            jumped: None,
             leaving: false,
             effects: Vec::new(),
             wrapped: Wrapped::default(),
@@ -196,8 +208,8 @@ impl Model {
             Input::Event(event) => self.event(*event),
             Input::Answer(ask, answer) => self.answer(ask, answer),
             Input::Exported(path, outcome) => match outcome {
-                Ok(count) => self.say(format!("{count} messages are in {}", path.display())),
-                Err(error) => self.warn(format!("not exported: {error}")),
+                Ok(written) => self.say(format!("{} written to {}", count(written, "message"), path.display())),
+                Err(error) => self.warn(format!("not exported to {}: {error}", path.display())),
             },
             Input::Started(Ok(())) => self.effects.push(Effect::Retry),
             Input::Started(Err(error)) => self.warn(format!("torchatd did not start: {error}")),
@@ -345,6 +357,7 @@ impl Model {
             timeline.close();
         }
         self.open = open;
+        self.cleared = None;
         self.focus = Focus::Input;
         if let Some(timeline) = self.timeline_mut() {
             timeline.close();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod frames;
+mod habits;
 mod hostile;
 mod places;
 mod random;

@@ -59,6 +59,15 @@ impl Theme {
         if background.is_some_and(|colour| colour == 7 || (9..16).contains(&colour)) { Self::Light } else { Self::Dark }
     }
 
+    /// How the user calls it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Dark => "dark",
+            Self::Light => "light",
+            Self::Plain => "plain",
+        }
+    }
+
     /// How a text is written.
     pub(crate) fn style(self, role: Role) -> Style {
         let style = Style::new();

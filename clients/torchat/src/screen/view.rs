@@ -115,11 +115,15 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
         if is_open && sign == " " {
             sign = "›";
         }
-        let name_columns = columns.saturating_sub(2 + 5);
-        put(model, buffer, area, n, 0, sign, sign_role);
-        put(model, buffer, area, n, 2, &fill(&name, name_columns), name_role);
-        put(model, buffer, area, n, 2 + name_columns, &format!("{right:>5}"), right_role);
         let at = n + list_offset(model.list_at, area.height);
+        // The numbers of Alt+1 to 9 and of /win.
+        let number = if model.shows_numbers() { format!("{} ", at + 1) } else { String::new() };
+        let before = 2 + number.len();
+        let name_columns = columns.saturating_sub(before + 5);
+        put(model, buffer, area, n, 0, sign, sign_role);
+        put(model, buffer, area, n, 2, &number, Role::Dim);
+        put(model, buffer, area, n, before, &fill(&name, name_columns), name_role);
+        put(model, buffer, area, n, before + name_columns, &format!("{right:>5}"), right_role);
         if at == model.list_at && (model.focus == Focus::List || is_open) {
             paint(model, buffer, area, n, Role::Chosen);
         }
@@ -208,6 +212,9 @@ fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
 }
 
 fn status_text(model: &Model) -> (String, Role) {
+    if let Some(hint) = model.recall_hint() {
+        return (hint, Role::Strong);
+    }
     if let Some(hint) = model.command_hint() {
         return (hint, Role::Dim);
     }

@@ -1,17 +1,16 @@
 //! The daemon itself: `host`, `whoami`, `status`, `token`, `exit`, and the completions.
 
 use super::failure::{Done, Failure};
-use super::format::{self, count};
+use super::format;
 use super::out::new_file;
 use super::{Shell, peer};
 use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
-use crate::times::span;
+use crate::status;
 use std::io::Write as _;
 use torchat_client::api::command::{Carrier, Exit, Host, Status, TokenAction, Tokens, Who, WhoAmI, WhoAmIAnswer};
 use torchat_client::api::{ConversationId, Right};
 use torchat_client::names::Purpose;
-use torchat_client::reason;
 use torchat_client::show::shown_line;
 
 pub(super) fn host(shell: &Shell<'_>) -> Done {
@@ -50,30 +49,8 @@ pub(super) fn status(shell: &Shell<'_>, verbose: bool) -> Done {
         out.record(&answer)?;
         return out.flush();
     }
-    let status = &answer.status;
-    out.line(&shown_line(&answer.sentence))?;
-    if let Some(tor) = status.tor.as_ref().filter(|tor| !tor.usable) {
-        if let Some(seconds) = tor.down_s {
-            out.line(&format!("Tor has not worked for {}", span(seconds)))?;
-        }
-        if let Some(detail) = tor.detail.as_ref().filter(|_| verbose) {
-            out.line(&format!("Tor says: {}", shown_line(detail)))?;
-        }
-    }
-    if let Some(onion) = status.onion {
-        out.line(&format!("you: {}", onion.0.onion()))?;
-    }
-    if let Some(seconds) = status.reachable.as_ref().and_then(|reachable| reachable.reached_s_ago) {
-        out.line(&format!("reached from outside {} ago", span(seconds)))?;
-    }
-    for row in status.reasons.iter().flatten() {
-        let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
-        let waiting = count(row.queued, "message");
-        let why = reason::words(row.why.as_ref(), Some(&row.reason), "the peer").unwrap_or_default();
-        out.line(&format!("{waiting} for {}: {why}{next}", row.peer.0.onion()))?;
-    }
-    for notice in status.notices.iter().flatten() {
-        out.line(&format!("notice: {}", format::notice(notice, |peer| peer.0.onion())))?;
+    for line in status::lines(&answer, verbose, |peer| peer.0.onion()) {
+        out.line(&line)?;
     }
     out.flush()
 }

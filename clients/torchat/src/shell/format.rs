@@ -1,13 +1,13 @@
 //! How things look to people.
 
 use super::out::Out;
+pub(crate) use crate::status::notice;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use torchat_client::api::record::{Contact, Direction, Message, MessageState};
-use torchat_client::api::status::NoticePart;
 pub(crate) use torchat_client::api::words::{count, took};
-use torchat_client::api::{ApiClientError, Connection, ConversationId, Onion, rows};
+use torchat_client::api::{ApiClientError, Connection, ConversationId, rows};
 use torchat_client::reason;
 use torchat_client::show::{shown_line, shown_name};
 
@@ -37,12 +37,6 @@ fn moment(at: &str, form: &str) -> String {
 /// The first characters of an onion, or of another conversation's id.
 pub(crate) fn short(conversation: ConversationId) -> String {
     conversation.onion().chars().take(SHORT).collect()
-}
-
-/// A notice of STATUS on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
-pub(crate) fn notice(notice: &NoticePart, name: impl Fn(Onion) -> String) -> String {
-    let who = notice.peer.map_or_else(String::new, |peer| format!("{}: ", name(peer)));
-    format!("{who}{}", shown_line(&notice.sentence))
 }
 
 /// The names that the user gave to peers, and so to the conversations with them. A peer's own nickname is not used for it: it may be chosen to deceive.

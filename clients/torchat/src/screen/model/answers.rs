@@ -1,14 +1,13 @@
 //! What the daemon answers.
 
-use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, one_line};
-use serde_json::Value;
+use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, one_line, words};
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
 use torchat_client::api::{ApiClientError, ConversationId, Onion};
 use torchat_client::show;
 use torchat_client::timeline::{Anchor, ConversationList, ListRequest, PageRequest, Tor, Waiting};
 
-/// Lines of the details of /status at most.
+/// Lines of /status at most.
 const DETAILS: usize = 400;
 
 impl Model {
@@ -119,7 +118,7 @@ impl Model {
         }
         // That the daemon is away is on the screen already.
         if !matches!(error, ApiClientError::Lost { .. }) || self.link == Link::Up {
-            self.warn(error.to_string());
+            self.warn(words::refused(ask, error));
         }
     }
 
@@ -217,11 +216,15 @@ impl Model {
     }
 
     fn status(&mut self, answer: &StatusAnswer) {
-        let mut lines = vec![one_line(&answer.sentence), String::new()];
-        for (at, notice) in self.notices().take(10) {
-            lines.push(format!("{} {notice}", self.here().moment(*at)));
+        let told = self.notices().take(10).map(|(at, notice)| format!("{} {notice}", self.here().moment(*at)));
+        let told: Vec<_> = told.collect();
+        // The same as `torchat status` shows, with the names of this screen.
+        let lines = crate::status::lines(answer, false, |peer| self.name_of(peer, 30));
+        let mut lines: Vec<_> = lines.iter().map(|line| one_line(line)).collect();
+        if !told.is_empty() {
+            lines.push(String::new());
+            lines.extend(told);
         }
-        flatten(&answer.status.to_json(), "", &mut lines);
         lines.truncate(DETAILS);
         self.overlay = Some(Overlay::Text { title: "State of the daemon".into(), lines, scroll: 0 });
     }
@@ -237,23 +240,5 @@ impl Model {
         (*asked, *waiting) = (text.clone(), true);
         let (peer, before) = (*peer, found.last().map(|message| message.id).filter(|_| more));
         self.ask(Ask::Search { text, peer, before });
-    }
-}
-
-/// JSON as lines `key: value`, harmless.
-fn flatten(value: &Value, path: &str, lines: &mut Vec<String>) {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        // What the network says of a failed dial is for the log and for `torchat status --json`.
-        Value::Object(map) => map
-            .iter()
-            .filter(|(key, _)| *key != "detail")
-            .for_each(|(key, value)| flatten(value, &below(&show::shown_line(key)), lines)),
-        Value::Array(list) => {
-            list.iter().enumerate().for_each(|(n, value)| flatten(value, &below(&n.to_string()), lines));
-        }
-        Value::String(text) => lines.push(format!("{path}: {}", show::shown_line(&show::reveal(text)))),
-        Value::Null => {}
-        other => lines.push(format!("{path}: {other}")),
     }
 }

@@ -1,5 +1,10 @@
 //! Commands: the table, running them, completing them.
 
+mod aliases;
+mod names;
+mod people;
+mod talk;
+
 use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
 use crate::screen::theme::Theme;
 use crate::screen::wrap;
@@ -11,6 +16,9 @@ use torchat_client::api::record::ContactState;
 use torchat_client::names::{Known, Purpose, Standing, resolve};
 use torchat_client::show;
 use torchat_protocol::id::parse_onion;
+
+pub(crate) use aliases::ALIASES;
+use aliases::{Meaning, meaning, unclear};
 
 /// Characters of an onion that stand for it where it has no name.
 const ONION_BEGINNING: usize = 10;
@@ -31,9 +39,17 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("unblock", "PEER", "make a blocked peer a stranger"),
     command("remove", "[PEER]", "make a contact a stranger; the history stays"),
     command("rename", "NAME", "name the contact; without a name its own one is shown"),
-    command("hide", "on|off", "whether the contact sees you only while there is something to deliver"),
+    command("hide", "[on|off]", "whether the contact sees you only while there is something to deliver"),
     command("peer", "PEER", "go to a conversation: a name of yours, the beginning of a contact's onion, or an onion"),
+    command("query", "PEER [TEXT]", "the same, and send a text there"),
+    command("msg", "PEER TEXT", "send a text without going there"),
+    command("me", "TEXT", "send what you do: `* waves`"),
+    command("win", "N", "go to the conversation in row N of the list"),
+    command("close", "", "take the conversation out of the list until something new comes"),
+    command("clear", "", "empty the view; nothing is erased"),
     command("peers", "", "all contacts with their onions"),
+    command("whois", "[PEER]", "what is known here about a peer"),
+    command("nick", "", "who you are"),
     command(
         "history",
         "start|end|DATE|COUNT",
@@ -49,11 +65,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("export", "[FILE]", "write the conversation to a new file"),
     command(
         "notify",
-        "off|bell|desktop|content",
+        "[off|bell|desktop|content]",
         "tell you about messages that are not on the screen; content shows their text",
     ),
-    command("mouse", "on|off", "wheel and click; then the terminal selects text with Shift only"),
-    command("theme", "dark|light|plain", "the colours"),
+    command("mouse", "[on|off]", "wheel and click; then the terminal selects text with Shift only"),
+    command("theme", "[dark|light|plain]", "the colours"),
     command("keys", "", "all keys"),
     command("help", "", "all commands"),
     command("start", "", "start torchatd, when none runs"),
@@ -85,8 +101,13 @@ fn purpose_of(command: &str) -> Purpose {
     }
 }
 
+/// The command behind an alias.
+fn full_name(word: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == word).map_or(word, |(_, name)| name)
+}
+
 fn takes_peer(command: &str) -> bool {
-    matches!(command, "peer" | "accept" | "refuse" | "block" | "unblock" | "remove")
+    matches!(command, "peer" | "query" | "msg" | "whois" | "win" | "accept" | "refuse" | "block" | "unblock" | "remove")
 }
 
 impl Model {
@@ -94,8 +115,10 @@ impl Model {
     pub(super) fn run(&mut self, line: &str) {
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
-        let Some(command) = find(name) else {
-            return self.warn(format!("there is no command /{name}; /help shows all"));
+        let command = match meaning(name) {
+            Meaning::One(command) => command,
+            Meaning::Many(names) => return self.warn(unclear(name, &names)),
+            Meaning::Nothing => return self.warn(unclear(name, &[])),
         };
         match command.name {
             "add" => self.add(rest),
@@ -107,6 +130,7 @@ impl Model {
             "hide" => match rest {
                 "on" => self.decide(Decision::Hide, ""),
                 "off" => self.decide(Decision::Appear, ""),
+                "" => self.is_hidden(),
                 _ => self.usage(command),
             },
             "rename" => match self.open_peer() {
@@ -121,6 +145,14 @@ impl Model {
                 Ok(_) => self.warn("nobody here has this onion: /add it"),
                 Err(error) => self.warn(error),
             },
+            "query" => self.message(rest, true),
+            "msg" => self.message(rest, false),
+            "me" => self.act(rest),
+            "win" => self.win(rest),
+            "close" => self.close(),
+            "clear" => self.clear_view(),
+            "whois" => self.whois(rest),
+            "nick" => self.nick(rest),
             "peers" => self.peers(),
             "history" => self.history(command, rest),
             "search" => self.open_search(rest),
@@ -147,6 +179,7 @@ impl Model {
                     "bell" => Notify::Bell,
                     "desktop" => Notify::Desktop,
                     "content" => Notify::Content,
+                    "" => return self.say(format!("notifications: {}", self.stored.notify.word())),
                     _ => return self.usage(command),
                 };
                 self.save_soon();
@@ -156,20 +189,26 @@ impl Model {
                 self.mouse = match rest {
                     "on" => true,
                     "off" => false,
+                    "" => return self.say(format!("mouse: {}", if self.mouse { "on" } else { "off" })),
                     _ => return self.usage(command),
                 };
                 self.effects.push(Effect::Mouse(self.mouse));
+                self.say(format!("mouse: {rest}"));
             }
             "theme" => {
                 self.theme = match rest {
                     "dark" => Theme::Dark,
                     "light" => Theme::Light,
                     "plain" => Theme::Plain,
+                    "" => return self.say(format!("theme: {}", self.theme.word())),
                     _ => return self.usage(command),
                 };
+                self.say(format!("theme: {rest}"));
             }
             "keys" => self.overlay = Some(Overlay::Keys { scroll: 0 }),
             "start" => self.start_daemon(),
+            // With a name irssi's `/q NAME` is meant, and nobody wants to leave.
+            "quit" if name == "q" && !rest.is_empty() => self.warn("/q leaves; /query PEER goes to a conversation"),
             "quit" => self.leave(),
             "exit" => self.overlay = Some(Overlay::Confirm(Confirm::Exit)),
             _ => self.overlay = Some(Overlay::Help { scroll: 0 }),
@@ -229,13 +268,15 @@ impl Model {
     /// Decides about a peer that is named, or about what is open.
     fn decide(&mut self, decision: Decision, name: &str) {
         let peer = match (name.is_empty(), self.open) {
-            (true, Open::Conversation(_)) => self.open_peer(),
             (true, Open::Request(peer)) => Ok(peer),
-            (true, Open::Nothing) => match (decision, self.list.request_list()) {
+            (true, _) if matches!(decision, Decision::Accept | Decision::Refuse) => match self.list.request_list() {
+                [] => Err("nobody asks to become a contact".to_owned()),
                 // One that asks is meant, when nobody else is.
-                (Decision::Accept | Decision::Refuse, [only]) => Ok(only.peer),
-                _ => Err("nobody is chosen".to_owned()),
+                [only] => Ok(only.peer),
+                many => Err(format!("{} people ask to become contacts: open one in the list first", many.len())),
             },
+            (true, Open::Conversation(_)) => self.open_peer(),
+            (true, Open::Nothing) => Err("no conversation is open".to_owned()),
             (false, _) => self.peer_of(
                 name,
                 purpose_of(match decision {
@@ -351,13 +392,14 @@ impl Model {
                 let names = COMMANDS.iter().map(|command| command.name.to_owned());
                 (line.to_owned(), names.filter(|name| name.starts_with(line)).collect())
             }
-            Some((command, part)) if takes_peer(command) => {
+            Some((command, part)) if takes_peer(full_name(command)) => {
+                let command = full_name(command);
                 let lower = part.to_lowercase();
                 let names = self.words_for(command).into_iter();
                 (part.to_owned(), names.filter(|name| name.to_lowercase().starts_with(&lower)).collect())
             }
             Some((command, part)) => {
-                let words = words_of(command).iter().filter(|word| word.starts_with(part));
+                let words = words_of(full_name(command)).iter().filter(|word| word.starts_with(part));
                 (part.to_owned(), words.map(|word| (*word).to_owned()).collect())
             }
         };
@@ -381,7 +423,9 @@ impl Model {
     pub(crate) fn command_hint(&self) -> Option<String> {
         let line = self.editor.text().strip_prefix('/')?;
         let (name, whole) = line.split_once(char::is_whitespace).map_or((line, false), |(name, _)| (name, true));
-        if let Some(command) = COMMANDS.iter().find(|command| command.name == name) {
+        let alias = full_name(name);
+        if let Some(command) = COMMANDS.iter().find(|command| command.name == alias) {
+            let name = alias;
             let usage = if command.usage.is_empty() { String::new() } else { format!(" {}", command.usage) };
             return Some(format!("/{name}{usage}: {}", command.about));
         }
@@ -392,11 +436,4 @@ impl Model {
             COMMANDS.iter().map(|command| command.name).filter(|known| known.starts_with(name)).collect();
         (!names.is_empty()).then(|| format!("/{}", names.join(" /")))
     }
-}
-
-/// A command by its name, or by the beginning of only one.
-fn find(name: &str) -> Option<&'static Command> {
-    let whole = COMMANDS.iter().find(|command| command.name == name);
-    let mut begun = COMMANDS.iter().filter(|command| !name.is_empty() && command.name.starts_with(name));
-    whole.or_else(|| begun.next().filter(|_| begun.next().is_none()))
 }

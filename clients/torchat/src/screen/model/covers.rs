@@ -1,6 +1,6 @@
 //! The lines of what covers the body and can be scrolled: keys, commands, texts, questions.
 
-use super::{COMMANDS, Confirm, KEYS, Overlay};
+use super::{ALIASES, COMMANDS, Confirm, KEYS, Overlay};
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, fill, wrap};
 use torchat_client::api::Onion;
@@ -27,6 +27,9 @@ pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: 
                 pair(format!("/{} {}", command.name, command.usage).trim_end(), command.about, 28);
             }
             lines.push((String::new(), Role::Text));
+            let aliases =
+                ALIASES.iter().map(|(alias, name)| format!("/{alias} is /{name}")).collect::<Vec<_>>().join(", ");
+            lines.extend(wrap(&format!("{aliases}."), columns).into_iter().map(|row| (row, Role::Dim)));
             let rest = "A command may be shortened as long as it is clear, and Tab completes it. // begins a message with a slash.";
             lines.extend(wrap(rest, columns).into_iter().map(|row| (row, Role::Dim)));
         }

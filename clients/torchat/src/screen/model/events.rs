@@ -63,6 +63,7 @@ impl Model {
         (self.invite, self.invite_asked) = (None, false);
         (self.open, self.overlay, self.list_at) = (Open::Nothing, None, 0);
         self.editor.take();
+        self.forget_recall();
         self.warn("another daemon answers: this is another identity");
     }
 

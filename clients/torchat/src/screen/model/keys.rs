@@ -8,13 +8,16 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 pub(crate) const KEYS: &[(&str, &str)] = &[
     ("Enter", "send; run a command"),
     ("Alt+Enter, Ctrl+J", "a new line"),
-    ("Tab", "complete a command; else go to the list and back"),
+    ("Tab", "complete a command or a name; else go to the list and back"),
     ("Alt+↑ ↓, Ctrl+P N", "the conversation above, below"),
-    ("Alt+A", "the next conversation with something new"),
+    ("Alt+1 to 9", "the conversation in this row of the list"),
+    ("Alt+A", "what is new, oldest first; then back to where you were"),
     ("PgUp PgDn", "scroll a page; Shift+↑ ↓ a row"),
     ("Alt+Home End", "the first, the last message"),
-    ("↑", "with nothing typed: choose a message"),
+    ("↑", "with nothing typed, or at the begin of the text: choose a message"),
     ("  r  c  y", "the chosen message: reply, take back, copy"),
+    ("Alt+P N, Ctrl+↑ ↓", "what you sent and ran before: older, newer"),
+    ("Ctrl+R", "search what you sent and ran before"),
     ("Ctrl+F", "search; Enter jumps to what was found"),
     ("Ctrl+A E", "begin, end of the line"),
     ("Ctrl+← →, Alt+B F", "a word to the left, right"),
@@ -24,6 +27,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("Ctrl+L", "draw everything again"),
     ("Ctrl+Z", "stop; `fg` goes on"),
     ("Ctrl+C twice, Ctrl+Q", "leave; torchatd goes on"),
+    ("Ctrl+D twice", "with nothing typed: the same"),
     ("?", "with nothing typed: these keys; /help: the commands"),
 ];
 
@@ -34,10 +38,16 @@ impl Model {
             return;
         }
         let leaving = std::mem::take(&mut self.leaving);
+        if self.recall_key(key) {
+            return;
+        }
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         if ctrl {
             match key.code {
                 KeyCode::Char('c') => return self.interrupt(leaving),
+                KeyCode::Char('d') if self.overlay.is_none() && self.editor.text().is_empty() => {
+                    return self.interrupt(leaving);
+                }
                 KeyCode::Char('q') => return self.leave(),
                 KeyCode::Char('z') => {
                     self.save();
@@ -98,25 +108,30 @@ impl Model {
             KeyCode::Char('j') if ctrl => self.type_text("\n"),
             KeyCode::Enter => self.enter(),
             KeyCode::Tab if self.editor.text().starts_with('/') => self.complete(),
+            KeyCode::Tab if self.complete_name() => {}
             KeyCode::Tab => self.focus = Focus::List,
             KeyCode::Up if alt => self.neighbour(true),
             KeyCode::Down if alt => self.neighbour(false),
             KeyCode::Char('p') if ctrl => self.neighbour(true),
             KeyCode::Char('n') if ctrl => self.neighbour(false),
-            KeyCode::Char('a') if alt => self.next_unread(),
+            KeyCode::Char('a') if alt => self.next_new(),
+            KeyCode::Char(digit @ '1'..='9') if alt => self.open_number(usize::from(digit as u8 - b'0')),
+            KeyCode::Char('p') if alt => self.recall(true),
+            KeyCode::Char('n') if alt => self.recall(false),
+            KeyCode::Up if ctrl => self.recall(true),
+            KeyCode::Down if ctrl => self.recall(false),
+            KeyCode::Char('r') if ctrl => self.open_recall(),
             KeyCode::PageUp => self.scroll_up(page),
             KeyCode::PageDown => self.scroll_down(page),
             KeyCode::Up if shift => self.scroll_up(1),
             KeyCode::Down if shift => self.scroll_down(1),
             KeyCode::Home if alt || ctrl => self.go_to_start(),
             KeyCode::End if alt || ctrl => self.go_to_end(),
-            KeyCode::Up if ctrl => self.choose(true),
             KeyCode::Char('f') if ctrl => self.open_search(""),
             KeyCode::F(1) => self.overlay = Some(Overlay::Help { scroll: 0 }),
             KeyCode::Esc => self.escape(),
-            KeyCode::Char('d') if ctrl && empty => self.leave(),
             KeyCode::Char('?') if empty && !ctrl && !alt => self.overlay = Some(Overlay::Keys { scroll: 0 }),
-            KeyCode::Up if empty => self.choose(true),
+            KeyCode::Up if self.editor.before_cursor().is_empty() => self.choose(true),
             KeyCode::Up | KeyCode::Down => {
                 let columns = self.input_columns();
                 let down = key.code == KeyCode::Down;
@@ -152,13 +167,15 @@ impl Model {
         }
         if let Some(command) = text.strip_prefix('/').filter(|rest| !rest.starts_with('/')) {
             let command = command.to_owned();
-            self.editor.take();
+            let typed = self.editor.take();
+            self.recall.keep(None, &typed);
             self.keep_draft();
             return self.run(&command);
         }
         match self.open {
             Open::Conversation(peer) if self.list.get(peer).is_some() => {
                 let text = self.editor.take();
+                self.recall.keep(Some(peer), &text);
                 // Two slashes are one that is no command.
                 let text =
                     text.strip_prefix('/').filter(|rest| rest.starts_with('/')).map(str::to_owned).unwrap_or(text);
@@ -173,7 +190,10 @@ impl Model {
                     self.keep_draft();
                     self.run(&command);
                 } else {
-                    self.warn("nobody is chosen: paste an onion or an invite, or choose a conversation with Tab");
+                    self.warn(match self.open {
+                        Open::Request(_) => "accept the request first: /accept",
+                        _ => "nobody is chosen: paste an onion or an invite, or choose a conversation with Tab",
+                    });
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Focus, Model, Open};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use torchat_client::timeline::Item;
+use torchat_client::timeline::{Item, millis};
 
 impl Model {
     /// Opens the conversation above or below.
@@ -15,15 +15,31 @@ impl Model {
         self.open_item(at);
     }
 
-    pub(super) fn next_unread(&mut self) {
-        let items = self.list.items();
-        let news = |item: &Item| match item {
-            Item::Request(peer) => self.open != Open::Request(*peer),
-            Item::Conversation(peer) => self.list.get(*peer).is_some_and(|timeline| timeline.unread() > 0),
+    /// Goes to what is new, the oldest first; after the last one back to where the user was before the first.
+    pub(super) fn next_new(&mut self) {
+        let from = match self.jumped {
+            Some((from, to)) if to == self.open => from,
+            _ => self.open,
         };
-        let order = (self.list_at + 1..items.len()).chain(0..=self.list_at);
-        match order.filter(|at| items.get(*at).is_some_and(news)).min_by_key(|at| usize::from(*at <= self.list_at)) {
-            Some(at) => self.open_item(at),
+        let news = self.list.items().into_iter().enumerate().filter_map(|(at, item)| match item {
+            Item::Request(peer) => {
+                let request = self.list.request(peer).filter(|_| self.open != Open::Request(peer))?;
+                Some((millis(&request.at).unwrap_or(0), at))
+            }
+            Item::Conversation(peer) => {
+                let timeline = self.list.get(peer).filter(|timeline| timeline.unread() > 0)?;
+                Some((timeline.last().and_then(|last| millis(&last.at)).unwrap_or(0), at))
+            }
+        });
+        match news.min() {
+            Some((_, at)) => {
+                self.open_item(at);
+                self.jumped = Some((from, self.open));
+            }
+            None if from != self.open => {
+                self.jumped = None;
+                self.open(from);
+            }
             None => self.say("nothing new"),
         }
     }

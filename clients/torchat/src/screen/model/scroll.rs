@@ -25,11 +25,12 @@ impl Model {
         let Some(timeline) = self.timeline() else { return Vec::new() };
         let mut rows: Vec<Row> = Vec::new();
         let mut hidden = timeline.window.bottom.map_or(0, |bottom| bottom.hidden);
+        let cleared = self.cleared_upto();
         let mut entry = match timeline.window.bottom {
             Some(bottom) => timeline.window.entry(bottom.id),
             None => timeline.window.before(None),
         };
-        while let Some(here) = entry {
+        while let Some(here) = entry.filter(|entry| cleared.is_none_or(|upto| entry.message.id > upto)) {
             let block = self.rows_of(timeline, here, columns);
             let shown = block.len().saturating_sub(hidden);
             hidden = 0;
@@ -48,6 +49,10 @@ impl Model {
 
     /// Scrolls towards the past.
     pub(super) fn scroll_up(&mut self, rows: usize) {
+        if self.cleared_upto().is_some() {
+            self.cleared = None;
+            return;
+        }
         let (columns, height) = self.body();
         let Some(timeline) = self.timeline() else { return };
         // Rows above the lower edge, as far as they matter.
@@ -190,6 +195,10 @@ impl Model {
             return;
         }
         let Some(timeline) = self.timeline() else { return };
+        // Nothing is to be shown above.
+        if self.cleared_upto().is_some() && timeline.window.is_loaded() {
+            return;
+        }
         let visible = self.visible();
         let shown = visible.first().map(|row| row.id).zip(visible.last().map(|row| row.id));
         let filled = visible.len() >= self.body().1;
@@ -228,6 +237,8 @@ impl Model {
 
     /// Chooses the message before or after the chosen one.
     pub(super) fn choose(&mut self, up: bool) {
+        // What is chosen must be on the screen.
+        self.cleared = None;
         let Some(timeline) = self.timeline() else { return };
         let next = match (self.focus, up) {
             (Focus::Message(id), true) => timeline.window.before(Some(id)).or(timeline.window.entry(id)),

@@ -75,7 +75,7 @@ impl Model {
                 // The same again, now or when the daemon is back; nothing overtakes it.
                 self.retry_at = Some(self.now + RETRY);
                 if !matches!(error, ApiClientError::Lost { .. }) {
-                    self.warn(error.to_string());
+                    self.warn(super::words::plain(&error));
                 }
                 return;
             }
@@ -83,7 +83,7 @@ impl Model {
                 let local = self.list.get_mut(peer).and_then(|timeline| timeline.window.take_pending(key));
                 let text = local.map(|entry| entry.message.text);
                 self.give_back(peer, text);
-                self.warn(format!("not sent: {error}"));
+                self.warn(format!("not sent: {}", super::words::plain(&error)));
             }
         }
         self.stored.drafts.settle(key);

@@ -16,6 +16,18 @@ pub(crate) enum Notify {
     Content,
 }
 
+impl Notify {
+    /// How the user calls it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Bell => "bell",
+            Self::Desktop => "desktop",
+            Self::Content => "content",
+        }
+    }
+}
+
 /// What outlives the program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stored {

@@ -104,6 +104,7 @@ impl Daemon {
     /// Writes a conversation to a new file; how that went is an input.
     pub(super) fn export(&self, peer: ConversationId, path: PathBuf, name: String, wakes: Sender<Wake>) {
         let handle = self.handle.clone();
+        let path = export::whole(&path);
         std::thread::spawn(move || {
             let outcome = export::write(&handle, peer, &path, &name).map_err(|error| format!("{error:#}"));
             let _ = wakes.send(Input::Exported(path, outcome).into());

@@ -16,11 +16,10 @@ const PAGE: u32 = 500;
 
 /// Writes a conversation to a new file. Returns how many messages. What cannot be written whole is not left behind.
 pub(super) fn write(handle: &Handle, peer: ConversationId, path: &Path, name: &str) -> anyhow::Result<u64> {
-    let path = home(path);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = write_all(handle, peer, file, name);
     if written.is_err() {
-        let _ = std::fs::remove_file(&path);
+        let _ = std::fs::remove_file(path);
     }
     written
 }
@@ -53,6 +52,12 @@ pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
     };
     let text = show::shown_rows(&message.text).replace('\n', "\n    ");
     format!("{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+/// The whole path, so that the user finds the file wherever the client was started.
+pub(super) fn whole(path: &Path) -> PathBuf {
+    let path = home(path);
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// A path as a shell would take it.

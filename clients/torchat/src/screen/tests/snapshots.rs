@@ -264,3 +264,23 @@ fn too_small_for_anything() {
     play.input(Input::Resize(12, 3));
     play.see("too small");
 }
+
+#[test]
+fn a_search_through_what_was_typed() {
+    screens("recall", |size| {
+        let mut play = talking(size);
+        play.keys("see you at nine\n");
+        play.with_key(KeyCode::Char('r'), KeyModifiers::CONTROL);
+        play.keys("nine");
+        play
+    });
+}
+
+#[test]
+fn what_is_known_of_a_peer() {
+    screens("whois", |size| {
+        let mut play = talking(size);
+        play.keys("/whois\n");
+        play
+    });
+}
