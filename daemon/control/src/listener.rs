@@ -36,7 +36,7 @@ pub async fn serve(
     let users = Users::of_this_process();
     for uid in config.users.keys().filter(|uid| users.is_nobody(**uid)) {
         tracing::warn!(
-            "uid {uid} of the socket for other users stands for every user that this user namespace does not map: it is not served"
+            "the daemon does not serve uid {uid} of the socket for other users: it means every user that this user namespace does not map"
         );
     }
     let server = Arc::new(Server {

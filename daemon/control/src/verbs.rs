@@ -86,7 +86,7 @@ impl NotDelivered {
     pub(crate) fn sentence(&self) -> String {
         let why = self.why.sentence();
         if self.queued {
-            format!("not delivered within {} s, still being tried: {why}", self.seconds)
+            format!("not delivered within {} s; the daemon goes on trying: {why}", self.seconds)
         } else {
             format!("it will not be delivered: {why}")
         }

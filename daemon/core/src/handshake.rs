@@ -49,19 +49,19 @@ pub enum HandshakeError {
     #[error("a handshake message has the wrong length")]
     Length,
     /// The ciphers disagree: another prologue, a changed byte, another key.
-    #[error("the handshake does not fit together")]
+    #[error("the two sides of the handshake do not match")]
     Noise,
     /// A public key of small order, which would make the shared secret known to everybody.
     #[error("the peer uses a key of small order")]
     SmallOrder,
     /// A public key in another spelling than its one canonical one.
-    #[error("the peer spells a key in another way than the one that there is")]
+    #[error("the peer sends a key in a non-canonical spelling")]
     KeySpelling,
     /// The certificate is not the peer's, not current or not valid.
     #[error("the peer's certificate is not valid: {0}")]
     Certificate(&'static str),
     /// Someone else than the peer that was dialled.
-    #[error("someone else answers than the peer that was dialled")]
+    #[error("somebody else answered, not the peer that was dialled")]
     WrongPeer,
     /// The peer shows our own identity.
     #[error("the peer shows our own identity")]

@@ -73,11 +73,11 @@ impl LegacyAcceptor {
             }
             Ok(Err(Some(LegacyError::Command))) => {
                 LegacyRejected::count(&self.rejected.commands);
-                Err("an old daemon gave a command that is not a peer's to give")
+                Err("an old daemon sent a command that peers may not send")
             }
             Ok(Err(Some(_))) => {
                 LegacyRejected::count(&self.rejected.malformed);
-                Err("an old daemon's bytes are no message")
+                Err("an old daemon's bytes are not a message")
             }
         }
     }

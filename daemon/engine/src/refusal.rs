@@ -43,23 +43,23 @@ pub enum Refusal {
     Storage(NotStored),
     /// The disk failed in the middle: only the next start tells whether it was stored.
     #[error(
-        "the disk failed while this was stored, so it may be stored or not: look at HISTORY before you repeat it: {0}"
+        "the disk failed while storing this, so it may or may not be stored: look at HISTORY before you repeat it: {0}"
     )]
     Unsure(String),
     /// The store cannot be read.
     #[error("the store cannot be read: {0}")]
     Unreadable(NotStored),
     /// The search's index is damaged, and made anew.
-    #[error("the search's index is damaged; it is made anew from the messages, which are whole")]
+    #[error("the search index is damaged; the daemon rebuilds it from the messages, which are complete")]
     SearchDamaged,
     /// No such message waits for its delivery.
-    #[error("no message with this id waits for its delivery: it is delivered, was taken back, or was never sent here")]
+    #[error("no message with this id is waiting: it was delivered, taken back, or never sent here")]
     NotPending,
     /// The peer is no contact.
-    #[error("this onion is no contact: ADD it first")]
+    #[error("this onion is not a contact: ADD it first")]
     NoContact,
     /// The peer did not ask for anything.
-    #[error("this onion has not asked to become a contact: ADD it if you want to ask it")]
+    #[error("this onion has not asked to become a contact: ADD it if you want to ask them")]
     NoRequest,
     /// The user blocked the peer.
     #[error("this onion is blocked: UNBLOCK it first")]
@@ -68,16 +68,16 @@ pub enum Refusal {
     #[error("this onion is not blocked")]
     NotBlocked,
     /// Too many invites are outstanding.
-    #[error("too many invites are outstanding: wait until some are used or too old")]
+    #[error("too many invites are outstanding: wait until some are used or have expired")]
     TooManyInvites,
     /// A parameter means nothing.
     #[error("{0}")]
     BadValue(String),
     /// A `client_id` came again with another text or for another peer.
-    #[error("this client_id was used for another message: a new message needs a new one")]
+    #[error("this client_id was used for another message: use a new one for a new message")]
     ClientIdReused,
     /// As many consumers have a cursor as may have one.
-    #[error("{0} consumers have a cursor, which is the limit: forget one that is gone")]
+    #[error("there are {0} consumers with a cursor, which is the limit: forget one that you no longer use")]
     TooManyConsumers(usize),
     /// The daemon is stopping.
     #[error("the daemon is stopping")]

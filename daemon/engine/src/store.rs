@@ -391,7 +391,7 @@ impl Store {
                 self.health.set_search(if mended.is_ok() { SearchHealth::Rebuilding } else { SearchHealth::Damaged });
                 mended?;
                 self.indexed = 0;
-                tracing::warn!("the search's index was damaged and is made anew");
+                tracing::warn!("the search index was damaged; rebuilding it");
             }
             Index::Whole | Index::Anew => {}
         }

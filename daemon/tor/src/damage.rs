@@ -50,7 +50,7 @@ impl Places {
         }
         let inner = self.state.join("state");
         if inner.symlink_metadata().is_ok() && !inner.is_dir() {
-            self.set_aside(&inner, "Tor's state", "it is no directory", &mut remarks);
+            self.set_aside(&inner, "Tor's state", "it is not a directory", &mut remarks);
         }
         // Guards and what else is one file each.
         for file in entries(&inner) {
@@ -185,7 +185,7 @@ fn close(dir: &Path) -> Option<String> {
         Err(_) => return None,
     };
     if !metadata.is_dir() {
-        return Some("it is no directory".into());
+        return Some("it is not a directory".into());
     }
     set_mode(dir, &metadata, 0o700);
     for path in entries(dir) {
@@ -210,7 +210,7 @@ fn set_mode(path: &Path, metadata: &std::fs::Metadata, wanted: u32) {
 /// Why a file is none, or cannot be read.
 fn bad_file(path: &Path) -> Option<String> {
     match path.symlink_metadata() {
-        Ok(metadata) if !metadata.is_file() => return Some("it is no file".into()),
+        Ok(metadata) if !metadata.is_file() => return Some("it is not a file".into()),
         Err(error) => return Some(error.to_string()),
         Ok(_) => {}
     }
@@ -240,7 +240,7 @@ fn bad_json(path: &Path) -> Option<String> {
 /// Why the state of our onion service cannot be used.
 fn bad_service(dir: &Path) -> Option<String> {
     match dir.symlink_metadata() {
-        Ok(metadata) if !metadata.is_dir() => return Some("it is no directory".into()),
+        Ok(metadata) if !metadata.is_dir() => return Some("it is not a directory".into()),
         Err(_) => return None,
         Ok(_) => {}
     }
@@ -256,12 +256,12 @@ fn bad_service(dir: &Path) -> Option<String> {
 
 fn bad_instance(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
-        return Some("it is no directory".into());
+        return Some("it is not a directory".into());
     }
     for path in entries(dir) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let why = match name.as_str() {
-            "iptreplay" | "pow_nonces" if !path.is_dir() => Some("it is no directory".into()),
+            "iptreplay" | "pow_nonces" if !path.is_dir() => Some("it is not a directory".into()),
             "iptreplay" => entries(&path).iter().find_map(|log| bad_replay_log(log)),
             "pow_nonces" => entries(&path).iter().find_map(|log| bad_file(log)),
             _ if name.ends_with(".json") => bad_json(&path),
@@ -286,7 +286,7 @@ fn bad_replay_log(path: &Path) -> Option<String> {
         Err(error) => Some(error.to_string()),
         Ok(0) => None,
         Ok(_) if start == REPLAY_LOG => None,
-        Ok(_) => Some("it is no log of introductions".into()),
+        Ok(_) => Some("it is not a log of introductions".into()),
     }
 }
 
@@ -298,7 +298,7 @@ fn bad_cache(dir: &Path) -> Option<String> {
     for path in entries(dir) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let why = match name.as_str() {
-            "dir_blobs" if !path.is_dir() => Some("it is no directory".into()),
+            "dir_blobs" if !path.is_dir() => Some("it is not a directory".into()),
             "dir_blobs" => None,
             "dir.sqlite3" => bad_file(&path).or_else(|| bad_database(&path)),
             _ => bad_file(&path),

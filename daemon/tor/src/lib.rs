@@ -74,7 +74,7 @@ pub fn start(config: TorConfig, onion_secret: &[u8; 64]) -> Result<Network, Star
     let weaker = config::weaker(&config.options);
     if !weaker.is_empty() {
         let keys: Vec<_> = weaker.iter().map(|key| format!("tor.{key}")).collect();
-        let remark = format!("the configuration weakens Tor, in a network of its own: {}", keys.join(", "));
+        let remark = format!("the configuration weakens Tor, in a private network: {}", keys.join(", "));
         tracing::warn!("{remark}");
         status.notice(&[remark]);
     }

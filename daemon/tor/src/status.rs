@@ -190,7 +190,7 @@ impl Facts {
     fn note_down(&mut self) {
         match (self.works(), self.down) {
             (true, Some((_, since))) => {
-                tracing::info!("the Tor network carries us, after {} s", since.elapsed().as_secs());
+                tracing::info!("the Tor network works again, after {} s", since.elapsed().as_secs());
                 self.down = None;
             }
             (false, None) => {
@@ -220,10 +220,10 @@ impl Facts {
         let sentence = match (self.up, &self.trouble, self.renewal) {
             (false, ..) => self.starting.clone(),
             (true, Some(Cause { short, .. }), false) => {
-                format!("no way into the Tor network: {short}; it is tried again and again")
+                format!("no way into the Tor network: {short}; torchatd keeps trying")
             }
             (true, Some(Cause { short, .. }), true) => {
-                format!("no way into the Tor network: {short}; a new Tor client is being started")
+                format!("no way into the Tor network: {short}; torchatd is starting a new Tor client")
             }
             (true, None, false) => format!("connected to the Tor network; {}", self.service.words()),
             (true, None, true) => format!(
@@ -256,9 +256,9 @@ impl ServiceState {
         match self {
             Self::BeingPublished => "the onion service is being published",
             Self::Published => "the onion service is published",
-            Self::Recovering => "the onion service looks for new introduction points",
-            Self::Broken => "the onion service does not work, error.log may say why",
-            Self::Ended => "the onion service has ended: the daemon must be started again",
+            Self::Recovering => "the onion service is looking for new introduction points",
+            Self::Broken => "the onion service does not work; error.log may say why",
+            Self::Ended => "the onion service has ended: restart the daemon",
         }
     }
 }
@@ -419,17 +419,20 @@ mod tests {
         let sentence = || seen.borrow().sentence.clone();
         status.dialled(Some(Cause::plain("no guard answers")));
         status.renewal(true);
-        let want = "no way into the Tor network: no guard answers; a new Tor client is being started";
+        let want = "no way into the Tor network: no guard answers; torchatd is starting a new Tor client";
         assert_eq!(sentence(), want);
         // Given up: nothing is said to be better than it is.
         status.renewal(false);
-        assert_eq!(sentence(), "no way into the Tor network: no guard answers; it is tried again and again");
+        assert_eq!(sentence(), "no way into the Tor network: no guard answers; torchatd keeps trying");
         status.renewal(true);
         status.renewed();
         status.renewal(false);
         assert_eq!(sentence(), "connected to the Tor network; the onion service is published");
         status.service(State::Recovering);
-        assert_eq!(sentence(), "connected to the Tor network; the onion service looks for new introduction points");
+        assert_eq!(
+            sentence(),
+            "connected to the Tor network; the onion service is looking for new introduction points"
+        );
         status.dialled(Some(Cause::plain("lost again")));
         status.service(State::Running);
         assert_eq!(sentence(), "no way into the Tor network: lost again; it is tried again and again");
@@ -443,10 +446,7 @@ mod tests {
         status.service(State::Running);
         let seen = status.watch();
         status.dialled(Some(Cause::plain("no guard answers")));
-        assert_eq!(
-            seen.borrow().sentence,
-            "no way into the Tor network: no guard answers; it is tried again and again"
-        );
+        assert_eq!(seen.borrow().sentence, "no way into the Tor network: no guard answers; torchatd keeps trying");
         assert!(seen.borrow().usable && !seen.borrow().works(), "dials go on, and nobody calls it well");
         status.dialled(None);
         assert_eq!(seen.borrow().sentence, "connected to the Tor network; the onion service is published");

@@ -32,7 +32,7 @@ fn read(file: &str) -> io::Result<Vec<u8>> {
 
 fn number(who: &str, file: &str, what: &str, read: &dyn Fn(&str) -> io::Result<Vec<u8>>) -> Result<u32, String> {
     if !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_digit()) {
-        return who.parse().map_err(|_| format!("{who} is too large for the number of a {what}"));
+        return who.parse().map_err(|_| format!("{who} is too large to be the number of a {what}"));
     }
     let table = read(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
     // Both files have the name first and the number third. A comment in the fifth field may be no UTF-8.
@@ -43,7 +43,7 @@ fn number(who: &str, file: &str, what: &str, read: &dyn Fn(&str) -> io::Result<V
             let number = (fields.next() == Some(who)).then(|| fields.nth(1))??;
             number.parse().ok()
         })
-        .ok_or_else(|| format!("the {what} {who:?} does not stand in {file}: write its number"))
+        .ok_or_else(|| format!("the {what} {who:?} is not in {file}: write its number"))
 }
 
 #[cfg(test)]

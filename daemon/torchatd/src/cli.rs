@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A messenger that is a Unix daemon: Tor onion services for identity, JSON for programs.
+/// A messenger daemon over Tor: your onion is your identity, programs speak JSON to it.
 #[derive(Debug, Parser)]
 #[command(
     name = "torchatd",
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
     disable_help_subcommand = true,
     after_help = "Exit status: 0 done, 1 other, 2 usage, 10 port taken, 11 data directory missing or not writable, \
                   12 data directory open to others, 13 already running, 14 torrc (with line), 15 configuration (with \
-                  key)."
+                  key), 16 messages damaged, missing or of a later version."
 )]
 pub(crate) struct Args {
     /// Run in the background; return when the control port answers
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(short = 'd', long)]
     pub(crate) daemon: bool,
 
-    /// Ask the daemon that runs with this data directory to stop, and wait until it has
+    /// Stop the daemon that runs with this data directory, and wait until it has stopped
     #[arg(long, conflicts_with_all = ["daemon", "config", "log_dir", "log_level", "port"])]
     pub(crate) stop: bool,
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["daemon", "stop"])]
     pub(crate) check: bool,
 
-    /// Everything of one daemon: key, messages, socket, Tor's state [default: $XDG_DATA_HOME/torchatd]
+    /// Where one daemon keeps everything: key, messages, socket, Tor's state [default: $XDG_DATA_HOME/torchatd]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
@@ -40,15 +40,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// A file in the format of C tor, of which a documented subset is read
+    /// A file in C tor's format; torchatd reads a documented subset
     #[arg(long, value_name = "FILE")]
     pub(crate) torrc: Option<PathBuf>,
 
-    /// Where torchatd.log and error.log go [default: ./logs in a checkout, else $XDG_STATE_HOME/torchatd]
+    /// Where torchatd.log, error.log and audit.log go [default: ./logs in a checkout, else $XDG_STATE_HOME/torchatd]
     #[arg(long, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
 
-    /// The least important thing that is logged [default: info]
+    /// How much to log [default: info]
     #[arg(long, value_name = "LEVEL", value_enum)]
     pub(crate) log_level: Option<Level>,
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
-    /// Serve the control port on 127.0.0.1 too; 0 takes a free one
+    /// Also serve the control port 127.0.0.1:PORT; 0 takes a free one
     #[arg(value_name = "PORT", value_parser = port)]
     pub(crate) port: Option<u16>,
 
@@ -70,15 +70,15 @@ fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| {
         let meant = match text.trim_start_matches('-').to_ascii_lowercase().as_str() {
             "check" | "checkconfig" | "check-config" | "configtest" | "test" | "verify" => {
-                "to look at the configuration: torchatd --check"
+                "to check the configuration: torchatd --check"
             }
             "start" | "run" | "daemon" => "to start it: torchatd, or torchatd -d in the background",
             "stop" | "exit" | "quit" | "kill" => "to stop it: torchatd --stop",
             "restart" | "reload" => {
                 "to stop and start it: torchatd --stop, then torchatd -d; with SIGUSR2 it replaces itself"
             }
-            "status" => "to see how it is: torchat status",
-            "doctor" => "to look for what is wrong: torchat doctor",
+            "status" => "to see its state: torchat status",
+            "doctor" => "to find out what is wrong: torchat doctor",
             "help" => "for help: torchatd --help",
             "version" => "for the version: torchatd --version",
             _ => "a port is a number from 0 to 65535; for all options: torchatd --help",
@@ -175,11 +175,11 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Print 24 words, for paper; who reads them has your onion
+    /// Print 24 words, for paper; anybody who reads them has your onion
     #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
     pub(crate) words: bool,
 
-    /// The passphrase is the first line of this file, - for standard input [default: it is asked for]
+    /// The passphrase is the first line of this file, - for standard input [default: ask for it]
     #[arg(long, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
@@ -199,11 +199,11 @@ pub(crate) struct ImportArgs {
     #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
     pub(crate) words: bool,
 
-    /// The passphrase is the first line of this file, - for standard input [default: it is asked for]
+    /// The passphrase is the first line of this file, - for standard input [default: ask for it]
     #[arg(long, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// Confirm that no other daemon will ever run with this onion [default: it is asked for]
+    /// Confirm that no other daemon will ever run with this onion [default: ask]
     #[arg(long)]
     pub(crate) this_copy_is_now_the_only_one: bool,
 

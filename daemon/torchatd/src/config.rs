@@ -90,7 +90,7 @@ impl Control {
         };
         let gid = accounts::gid(group).map_err(|why| ("control.group".to_owned(), why))?;
         if self.users.is_empty() {
-            return wrong("users", "it is missing: without it nobody may do anything on group_socket");
+            return wrong("users", "it is missing: without it nobody has any right on group_socket");
         }
         let mut users = BTreeMap::new();
         for (who, rights) in &self.users {
@@ -100,7 +100,7 @@ impl Control {
                 return Err((key(), "no rights: read, send, contacts or admin".to_owned()));
             }
             if users.insert(uid, rights.clone()).is_some() {
-                return Err((key(), format!("the user {uid} stands there twice")));
+                return Err((key(), format!("the user {uid} is listed twice")));
             }
         }
         Ok(Some(GroupSocket { path: path.clone(), gid, users }))

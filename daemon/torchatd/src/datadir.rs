@@ -139,14 +139,14 @@ impl DataDir {
     fn check_existing(&self, metadata: &std::fs::Metadata) -> Result<(), Failure> {
         let shown = self.path.display();
         if !metadata.is_dir() {
-            return Err(Failure::new(Code::DataDir, format!("the data directory {shown} is no directory")));
+            return Err(Failure::new(Code::DataDir, format!("the data directory {shown} is not a directory")));
         }
         let us = rustix::process::geteuid().as_raw();
         if metadata.uid() != us {
             let owner = metadata.uid();
             return Err(Failure::new(
                 Code::DataDirOpen,
-                format!("the data directory {shown} belongs to user {owner}, and this is user {us}"),
+                format!("the data directory {shown} belongs to user {owner}, but torchatd runs as user {us}"),
             ));
         }
         let mode = metadata.mode() & 0o7777;
@@ -199,7 +199,7 @@ impl DataDir {
             Ok(file) => match file.try_lock() {
                 Ok(()) => Ok(true),
                 Err(TryLockError::WouldBlock) => Ok(false),
-                Err(TryLockError::Error(error)) => Err(self.failure("has a lock that cannot be asked", &error)),
+                Err(TryLockError::Error(error)) => Err(self.failure("has a lock that cannot be checked", &error)),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.is_dir() => Ok(true),
             Err(error) => Err(self.failure("cannot be used", &error)),

@@ -65,14 +65,14 @@ impl std::fmt::Debug for Seeds {
 pub(crate) enum Damage {
     /// It begins with something else.
     #[error(
-        "it begins with neither `{FIRST_LINE}` nor `{FIRST_LINE_V1}`, so it is of another version or no identity at all"
+        "it begins with neither `{FIRST_LINE}` nor `{FIRST_LINE_V1}`, so it has another version or is not an identity"
     )]
     Version,
     /// A line is missing, too much or not as it must be.
     #[error("line {0} is damaged")]
     Line(usize),
     /// Every line is well-formed, but they do not belong together.
-    #[error("the checksum does not fit: a digit was changed")]
+    #[error("the checksum does not match: a digit was changed")]
     Checksum,
 }
 
@@ -174,9 +174,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Box<Seeds>>, Failure> {
         let owner = metadata.uid();
         return Err(Failure::new(
             Code::DataDirOpen,
-            format!(
-                "{shown} belongs to user {owner}, and this is user {us}: its owner can be you; if you copied it, `chown` it"
-            ),
+            format!("{shown} belongs to user {owner}, but torchatd runs as user {us}: if you copied it, `chown` it"),
         ));
     }
     if metadata.mode() & 0o077 != 0 {
@@ -193,7 +191,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Box<Seeds>>, Failure> {
         ))
     };
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(damaged(&"it is no small regular file"));
+        return Err(damaged(&"it is not a small regular file"));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_BYTES).unwrap_or_default()));
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;

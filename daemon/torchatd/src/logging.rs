@@ -130,7 +130,7 @@ impl Logs {
         let levels = self.levels.clone();
         LogLevelHook::new(move |level| {
             let level = <Level as clap::ValueEnum>::from_str(level, false)
-                .map_err(|_| format!("{level:?} is none of error, warn, info, debug, trace"))?;
+                .map_err(|_| format!("{level:?} is not one of error, warn, info, debug, trace"))?;
             levels.set(level).map_err(|error| error.to_string())
         })
     }

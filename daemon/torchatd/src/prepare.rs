@@ -341,7 +341,7 @@ fn check_socket(socket: &Path, data: &DataDir) -> Result<(), Failure> {
     let shown = socket.display();
     match socket.symlink_metadata() {
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(Failure::other(format!("{shown} is no socket, so it is not replaced by the control socket")));
+            return Err(Failure::other(format!("{shown} is not a socket, so the control socket does not replace it")));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -293,7 +293,7 @@ impl Parts {
                         break None;
                     }
                     Ok(Ok(Ended::Replace)) => {
-                        tracing::warn!("Tor gets nowhere in this process: it is to be replaced");
+                        tracing::warn!("Tor is stuck in this process; torchatd replaces itself");
                         replace = true;
                         break None;
                     }

@@ -255,8 +255,8 @@ fn what_cannot_be_imported_changes_nothing() {
     for (bytes, says) in [
         (&good[..0], "cut off: 0 of"),
         (&good[..100], "cut off: 100 of"),
-        (&key, "another file"),
-        (&later, "a later torchatd reads it"),
+        (&key, "a different file"),
+        (&later, "use a later torchatd"),
         (&greedy, "out of bounds"),
         (&long, "more than"),
         (&flipped, "the passphrase is wrong, or the file is damaged"),

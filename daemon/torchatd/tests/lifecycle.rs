@@ -530,7 +530,7 @@ fn what_fails_after_the_fork_is_reported_by_the_starter() {
     }
     let failed = house.run(&["-d"]);
     assert_eq!(failed.code, 16, "{failed:?}");
-    assert!(failed.stderr.contains("torchat.db is damaged: it is no SQLite file"), "{failed:?}");
+    assert!(failed.stderr.contains("torchat.db is damaged: it is not a SQLite file"), "{failed:?}");
     let log = fs::read_to_string(house.logs().join("error.log")).unwrap();
     assert!(log.contains("torchat.db"), "{log}");
     assert!(!house.data().join("pid").exists());

@@ -10,12 +10,12 @@ use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
-use torchat_testkit::daemon::eventually;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use torchat_harness::api::Api;
+use torchat_testkit::daemon::eventually;
 
 /// Name, pause for each message in microseconds, and messages for each acknowledgement.
 const CONSUMERS: [(&str, u32, u32); 4] = [("fast", 0, 1), ("batches", 0, 16), ("slow", 3_000, 4), ("python", 1_000, 3)];

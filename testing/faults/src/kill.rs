@@ -5,12 +5,12 @@ use crate::node::{Address, Node, direction};
 use anyhow::{Context as _, bail, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use torchat_testkit::daemon::eventually;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, ClientError};
+use torchat_testkit::daemon::eventually;
 
 /// Clients that send, on each side.
 const SENDERS: usize = 4;

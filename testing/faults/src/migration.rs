@@ -11,11 +11,11 @@ use anyhow::{Context as _, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rusqlite::{Connection, OpenFlags};
-use torchat_testkit::daemon::eventually;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use torchat_engine::store::Store;
+use torchat_testkit::daemon::eventually;
 
 /// How long strace may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,6 @@ use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::Connection;
-use torchat_testkit::daemon::eventually;
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -16,6 +15,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use torchat_client::ClientError;
 use torchat_engine::store::{Reader, Store};
+use torchat_testkit::daemon::eventually;
 
 /// How long strace may take to end, and a talk to settle.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,12 +4,12 @@ use crate::ledger::{Fate, Findings, Ledger};
 use crate::node::{Node, Started, direction};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use torchat_testkit::daemon::eventually;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tempfile::TempDir;
 use torchat_client::{Client, ClientError};
+use torchat_testkit::daemon::eventually;
 
 /// How long everything may take to be delivered, and how long a daemon may take to write again. The engine tries a store
 /// that failed every 5 s.

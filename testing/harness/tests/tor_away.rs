@@ -125,7 +125,7 @@ fn two_starts_on_a_network_that_works_leave_the_log_of_errors_empty() {
     }
     // A network of one's own is said to be weaker than the real one, at each start. And this one votes every 20 s: on a busy
     // machine the list of relays that the second start finds is too old, and for a moment no newer one can be had.
-    let expected = ["in a network of its own", " tor_dirmgr"];
+    let expected = ["in a private network", " tor_dirmgr"];
     let errors = std::fs::read_to_string(dir.path().join("a-logs/error.log")).unwrap();
     let errors: Vec<_> = errors.lines().filter(|line| !expected.iter().any(|words| line.contains(words))).collect();
     assert!(errors.is_empty(), "{errors:#?}");

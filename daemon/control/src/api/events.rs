@@ -84,7 +84,7 @@ async fn events(wanted: Events, caller: Caller) -> Done<Page> {
     let after = match (wanted.after, wanted.consumer) {
         (Some(seq), None) => seq,
         (None, Some(name)) => place_of(&caller, &log, &consumer_key(&name, &caller.access)?).await?,
-        _ => return Err(fail(Code::BadRequest, "either \"after\" or \"consumer\" is needed, not both")),
+        _ => return Err(fail(Code::BadRequest, "give either \"after\" or \"consumer\", not both")),
     };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.into());
     let mut at = after;

@@ -115,9 +115,10 @@ async fn search(wanted: Search, caller: Caller) -> Done<Page> {
 fn sees_all(caller: &Caller) -> Done<()> {
     match caller.access.peers {
         None => Ok(()),
-        Some(_) => {
-            Err(fail(Code::NotAllowed, "this connection may see only some conversations, and these are in none"))
-        }
+        Some(_) => Err(fail(
+            Code::NotAllowed,
+            "this connection may see only some conversations, and these messages are in none",
+        )),
     }
 }
 
@@ -255,7 +256,7 @@ async fn delivered(caller: &Caller, peer: PeerId, mid: MessageId, seconds: u64) 
         biased;
         end = verbs::delivered(caller.handle(), peer, mid, seconds) => end.map_err(|end| not_delivered(&end, mid)),
         () = caller.context.cut.cancelled() => {
-            let why = "the connection ends before the message is delivered; it is still being tried";
+            let why = "the connection ended before the message was delivered; the daemon goes on trying";
             Err(ApiError { queued: Some(mid), ..fail(Code::NotDelivered, why) })
         }
     }

@@ -33,8 +33,8 @@ impl Handshake {
                 "it is valid for longer than a certificate may be, or has no epoch",
             ));
         }
-        let peer =
-            PeerId::from_key(cert.identity).map_err(|_| HandshakeError::Certificate("its identity is no onion key"))?;
+        let peer = PeerId::from_key(cert.identity)
+            .map_err(|_| HandshakeError::Certificate("its identity is not an onion key"))?;
         if peer == self.identity {
             return Err(HandshakeError::OwnIdentity);
         }

@@ -41,7 +41,7 @@ impl Engine {
                 }
                 Effect::Network(NetworkEffect::DropDials) => std::mem::take(&mut self.dials).cancel(),
                 Effect::Network(NetworkEffect::Renew) => {
-                    tracing::warn!("no dial gets through: a new way into the network is made");
+                    tracing::warn!("no dial gets through; making a new way into the network");
                     self.transport.renew();
                 }
                 Effect::Network(NetworkEffect::SelfCheck) => {
@@ -76,11 +76,11 @@ impl Engine {
     /// The core has no other means left. Without leave of the program around the engine, it is only said.
     fn ask_for_replacement(&self) {
         if self.config.replaceable {
-            tracing::warn!("nothing mends the way into the network: the process is replaced");
+            tracing::warn!("nothing repairs the way into the network; torchatd replaces itself");
             self.replace.store(true, Ordering::Release);
             self.stop.cancel();
         } else {
-            tracing::warn!("nothing mends the way into the network: restart the daemon");
+            tracing::warn!("nothing repairs the way into the network: restart the daemon");
         }
     }
 

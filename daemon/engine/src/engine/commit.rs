@@ -162,7 +162,7 @@ impl Engine {
         effects: Vec<Effect>,
     ) -> Result<(), StoreLost> {
         if self.writable {
-            tracing::error!(%error, "the store takes no writes: new mail is refused until it does");
+            tracing::error!(%error, "the store takes no writes; refusing new messages until it does");
         }
         let full = error.trouble() == Trouble::Full && !matches!(error, StoreError::Unsure { .. });
         self.writable = false;

@@ -37,11 +37,11 @@ pub(super) async fn look_through(reader: Reader, mailbox: Mailbox) {
         Some(Ok(())) => None,
         Some(Err(error)) if error.trouble() == Trouble::Damaged => Some(error.to_string()),
         Some(Err(error)) => {
-            tracing::warn!(%error, "the store could not be looked through after an end that was not clean");
+            tracing::warn!(%error, "the store could not be checked after a stop that was not clean");
             return;
         }
     };
-    tracing::info!(ms = begun.elapsed().as_millis(), "the store was looked through after an end that was not clean");
+    tracing::info!(ms = begun.elapsed().as_millis(), "the store was checked after a stop that was not clean");
     if let Some(why) = bad {
         drop(mailbox.send(Event::Condemned(why)).await);
     }

@@ -177,7 +177,8 @@ fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Troubl
         1 => "; 1 stranger asks to become a contact".to_owned(),
         n => format!("; {n} strangers ask to become contacts"),
     };
-    let storage = trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so new mail is refused"));
+    let storage =
+        trouble.map_or_else(String::new, |trouble| format!("; {trouble}, so the daemon refuses new messages"));
     let trouble = codes::trouble(&status.health)
         .filter(|_| network.works())
         .map_or_else(String::new, |why| format!("; {}", why.sentence()));

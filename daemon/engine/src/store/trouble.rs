@@ -56,8 +56,8 @@ impl Trouble {
             Self::Full => "the disk or the store's limit is full",
             Self::Locked => "another program holds torchat.db",
             Self::Damaged => "torchat.db is damaged",
-            Self::Failing => "the disk with torchat.db fails",
-            Self::ReadOnly => "torchat.db cannot be written, it or its disk is read-only",
+            Self::Failing => "the disk with torchat.db is failing",
+            Self::ReadOnly => "torchat.db cannot be written: it or its disk is read-only",
         }
     }
 

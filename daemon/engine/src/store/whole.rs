@@ -174,7 +174,7 @@ pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
         read.map_err(|error| failing(path, &error))?;
     }
     if whole && !header.starts_with(MAGIC) {
-        return Err(StoreError::NotWhole(format!("{} is damaged: it is no SQLite file. {WAY_OUT}", path.display())));
+        return Err(StoreError::NotWhole(format!("{} is damaged: it is not a SQLite file. {WAY_OUT}", path.display())));
     }
     let number = |at: usize| header.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes);
     if whole
@@ -253,6 +253,6 @@ pub(super) fn refused(path: &Path, found: &Found, error: StoreError) -> StoreErr
     if error.trouble() != Trouble::Damaged || matches!(error, StoreError::Version(_) | StoreError::NotWhole(_)) {
         return error;
     }
-    let why = if found.unclean { " The last end was not a clean stop." } else { "" };
+    let why = if found.unclean { " The daemon did not stop cleanly the last time." } else { "" };
     StoreError::NotWhole(format!("{} is damaged: {error}.{why} {WAY_OUT}", path.display()))
 }

@@ -57,10 +57,10 @@ impl std::fmt::Debug for Carried {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SealError {
     /// Another file.
-    #[error("it does not begin as an exported identity does: it is another file")]
+    #[error("it does not begin like an exported identity: it is a different file")]
     Magic,
     /// From the future.
-    #[error("it is of format {0}, and this torchatd knows format {FORMAT} only: a later torchatd reads it")]
+    #[error("it has format {0}, but this torchatd knows only format {FORMAT}: use a later torchatd")]
     Format(u8),
     /// Not all of it is there.
     #[error("it is cut off: {0} of its {LEN} bytes are there")]
@@ -74,10 +74,10 @@ pub(crate) enum SealError {
     )]
     Cost(Cost),
     /// The tag does not fit.
-    #[error("the passphrase is wrong, or the file is damaged; which of the two cannot be told")]
+    #[error("the passphrase is wrong or the file is damaged; torchatd cannot tell which")]
     Sealed,
     /// The memory for Argon2id is not there.
-    #[error("there are no {0} KiB of memory for Argon2id")]
+    #[error("there is not enough memory for Argon2id, which needs {0} KiB")]
     Memory(u32),
 }
 

@@ -51,7 +51,9 @@ fn export_file(seeds: &Seeds, file: &Path, passphrase_file: Option<&Path>) -> Re
     let failure = |error: io::Error| {
         let shown = file.display();
         Failure::other(match error.kind() {
-            io::ErrorKind::AlreadyExists => format!("{shown} exists and is never overwritten: name another file"),
+            io::ErrorKind::AlreadyExists => {
+                format!("{shown} exists, and torchatd does not overwrite it: name another file")
+            }
             _ => format!("{shown} cannot be written: {error}"),
         })
     };
@@ -93,7 +95,7 @@ fn import(args: &ImportArgs) -> Result<(), Failure> {
     check_vacant(&data)?;
     if !args.this_copy_is_now_the_only_one && !ask::somebody() {
         return Err(Failure::other(unconfirmed(
-            "confirm it with --this-copy-is-now-the-only-one after you have stopped the other copy for good",
+            "stop the other copy for good, then confirm with --this-copy-is-now-the-only-one",
         )));
     }
     let carried = match &args.file {
@@ -163,7 +165,7 @@ fn from_file(file: &Path, passphrase_file: Option<&Path>) -> Result<Carried, Fai
 
 /// Words carry no epoch; the clock alone must do.
 fn from_words() -> Result<Carried, Failure> {
-    let failure = |why: &dyn std::fmt::Display| Failure::other(format!("the words are no identity: {why}"));
+    let failure = |why: &dyn std::fmt::Display| Failure::other(format!("the words are not an identity: {why}"));
     let typed = ask::words(words::COUNT)?;
     let text = std::str::from_utf8(&typed).map_err(|_| failure(&"they are no text"))?;
     let seed = words::to_seed(text).map_err(|error| failure(&error))?;
@@ -177,7 +179,7 @@ fn confirm(onion: &str) -> Result<(), Failure> {
     if said.split_whitespace().eq(ONLY_ONE.split_whitespace()) {
         return Ok(());
     }
-    Err(Failure::other("that is not what was asked for: nothing was changed"))
+    Err(Failure::other("that is not the requested answer: nothing was changed"))
 }
 
 fn unconfirmed(then: &str) -> String {
@@ -191,7 +193,9 @@ fn unconfirmed(then: &str) -> String {
 /// which the words do not know.
 fn next_epoch(before: u32, now_s: u64) -> Result<u32, String> {
     if now_s < EARLIEST_S {
-        return Err("the clock of this machine is not set: by it peers tell this copy from an older one".into());
+        return Err(
+            "the clock of this machine is not set, and peers need it to tell this copy from an older one".into()
+        );
     }
     let now = u32::try_from(now_s).map_err(|_| "the clock of this machine is a century ahead")?;
     let next = before.checked_add(1).ok_or("this identity was moved as often as can be counted")?;

@@ -15,15 +15,13 @@ const ON_A_LINE: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WordsError {
     /// The word with this number, from 1 on, is not in the list.
-    #[error("word {0} is not one of the 2,048 words of the list: look for a slip in it")]
+    #[error("word {0} is not one of the 2,048 words of the list: check its spelling")]
     Unknown(usize),
     /// Not as many as there must be.
-    #[error("there are {0} words, and it must be {COUNT}")]
+    #[error("there are {0} words; there must be {COUNT}")]
     Count(usize),
     /// All are in the list, but not these, or not in this order.
-    #[error(
-        "the checksum of the words 1 to {COUNT} does not fit: one of them is another word of the list, or two are swapped"
-    )]
+    #[error("the checksum of the words 1 to {COUNT} does not match: one of them is wrong, or two are swapped")]
     Checksum,
 }
 

@@ -87,12 +87,14 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path);
     let file = file.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == Errno::LOOP.raw_os_error() => io::Error::other("it is a link, which is not followed"),
+        Some(code) if code == Errno::LOOP.raw_os_error() => {
+            io::Error::other("it is a link, which torchatd does not follow")
+        }
         _ => error,
     })?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other(format!("it belongs to user {}", metadata.uid())));

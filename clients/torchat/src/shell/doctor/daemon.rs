@@ -185,25 +185,27 @@ fn storage(storage: Option<StorageState>) -> Finding {
         Some(StorageState::Ok) => Finding::ok("storage", "the store takes messages"),
         Some(StorageState::Locked) => Finding::wrong(
             "storage",
-            "another program holds torchat.db, so new mail is refused",
+            "another program holds torchat.db, so the daemon refuses new messages",
             "end the program that holds it: a backup, sqlite3",
         ),
         Some(StorageState::Damaged) => Finding::wrong(
             "storage",
-            "torchat.db is damaged, so new mail is refused",
+            "torchat.db is damaged, so the daemon refuses new messages",
             "stop the daemon and restore torchat.db from a copy: see \"Copies of the store\" in OPERATIONS.md",
         ),
         Some(StorageState::Failing) => Finding::wrong(
             "storage",
-            "the disk reports errors, so new mail is refused",
+            "the disk reports errors, so the daemon refuses new messages",
             "look at the system's log and at the disk",
         ),
         Some(StorageState::ReadOnly) => Finding::wrong(
             "storage",
-            "torchat.db cannot be written, so new mail is refused",
+            "torchat.db cannot be written, so the daemon refuses new messages",
             "make the file, its directory and its disk writable for the daemon's user",
         ),
-        _ => Finding::wrong("storage", "the store is full, so new mail is refused", "make room on the disk"),
+        _ => {
+            Finding::wrong("storage", "the store is full, so the daemon refuses new messages", "make room on the disk")
+        }
     }
 }
 
@@ -212,7 +214,7 @@ fn search(search: Option<SearchState>) -> Option<Finding> {
     match search? {
         SearchState::Ok => None,
         SearchState::Rebuilding => {
-            Some(Finding::note("search", "the search's index was damaged and is being made anew"))
+            Some(Finding::note("search", "the search index was damaged; the daemon is rebuilding it"))
         }
         _ => Some(
             Finding::note("search", "the search's index is damaged; messages are whole")

@@ -221,7 +221,7 @@ fn an_identity_that_differs_by_torsion_is_refused_although_its_signature_verifie
             .expect("a signature that verifies");
         let mut forger = Forger::honest();
         forger.show(&cert);
-        let expected = Some(HandshakeError::Certificate("its identity is no onion key"));
+        let expected = Some(HandshakeError::Certificate("its identity is not an onion key"));
         assert_eq!(forger.dial(&other).err(), expected);
         assert_eq!(forger.serve(&other, honest.identity()).err(), expected);
     }
@@ -235,7 +235,11 @@ fn an_identity_that_is_no_prime_order_point_is_refused() {
     // The neutral element, a point of order 4, one that is not on the curve, and a y beyond the field's order.
     for identity in [one, [0; 32], [2; 32], [0xff; 32]] {
         forger.show(&forger.signed(DeviceCert { identity, ..forger.cert() }, cert::CONTEXT));
-        assert_eq!(forger.refused(), HandshakeError::Certificate("its identity is no onion key"), "{identity:02x?}");
+        assert_eq!(
+            forger.refused(),
+            HandshakeError::Certificate("its identity is not an onion key"),
+            "{identity:02x?}"
+        );
     }
 }
 

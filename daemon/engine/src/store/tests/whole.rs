@@ -104,7 +104,7 @@ fn damage_is_found_after_an_end_that_was_not_clean() {
     mixed[middle..middle + 16 * 4_096].fill(0);
     std::fs::write(&path, mixed).unwrap();
     let words = refused(&path);
-    assert!(words.contains("is damaged") && words.contains("not a clean stop"), "{words}");
+    assert!(words.contains("is damaged") && words.contains("not stop cleanly"), "{words}");
 }
 
 #[test]
