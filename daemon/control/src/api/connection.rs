@@ -1,6 +1,6 @@
 //! One connection of API 1: what is in work on it, and what commands do with it.
 //!
-//! One task for each connection ([`run`]). It takes requests as long as few enough are in work, works on them side by side,
+//! One task for each connection ([`run()`]). It takes requests as long as few enough are in work, works on them side by side,
 //! and writes what is due: answers first, then events. SENDs are given to the engine one after the other, so that messages
 //! to one peer keep the order of their requests, and are awaited side by side.
 
