@@ -125,13 +125,13 @@ impl Place {
             return false;
         }
         // Not `eprint!`: that panics when the terminal has gone.
-        let asked = write!(std::io::stderr(), "{away}.\nStart it now with `{}`? [y/N] ", self.command_line());
+        let asked = write!(std::io::stderr(), "{away}.\nStart it now with `{}`? [Y/n] ", self.command_line());
         if asked.and_then(|()| std::io::stderr().flush()).is_err() {
             return false;
         }
         let mut answer = String::new();
         let read = std::io::stdin().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+        read.is_ok() && says_yes(&answer)
     }
 
     /// What is run to start it, for people.
@@ -236,6 +236,11 @@ impl Place {
     }
 }
 
+/// Whether a line answers a question that says `[Y/n]`: Enter is yes. The end of the input is no line, and no.
+fn says_yes(line: &str) -> bool {
+    line.ends_with('\n') && matches!(line.trim(), "" | "y" | "Y" | "yes" | "Yes")
+}
+
 /// A file without a name.
 fn tempfile_for_stderr() -> std::io::Result<std::fs::File> {
     let flags = rustix::fs::MemfdFlags::CLOEXEC;
@@ -275,6 +280,16 @@ mod tests {
         assert_eq!(line(Some("/x/y/control.sock")), "torchatd -d --data-dir /x/y");
         assert_eq!(line(Some("/x/other")), "torchatd -d --socket /x/other");
         assert_eq!(line(Some("control.sock")), "torchatd -d --socket control.sock");
+    }
+
+    #[test]
+    fn enter_is_yes_and_the_end_of_the_input_is_not() {
+        for line in ["\n", "y\n", "Y\r\n", "yes\n"] {
+            assert!(says_yes(line), "{line:?}");
+        }
+        for line in ["", "y", "n\n", "no\n", "what?\n"] {
+            assert!(!says_yes(line), "{line:?}");
+        }
     }
 
     #[test]

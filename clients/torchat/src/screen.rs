@@ -4,6 +4,7 @@
 //! ([`rows`]), from sizes and times alone; a view ([`view`]) that draws it, and a runtime ([`runtime`]) with the threads: one reads the terminal, one the daemon's events, two ask the daemon. They wake one loop,
 //! which draws when something has changed; while nothing happens nothing runs.
 
+mod address;
 mod areas;
 mod editor;
 mod model;

@@ -150,10 +150,10 @@ fn on_a_terminal_it_asks() {
     let torchat = startable(&mut house);
     let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
     terminal.answer("Start it now with `torchatd -d", "n\r");
-    assert_eq!(terminal.end_saying("[y/N]"), 3);
+    assert_eq!(terminal.end_saying("[Y/n]"), 3);
     assert!(!house.dir().join("asked").exists());
     let mut terminal = house.at_terminal(torchat.to_str().unwrap(), &["host"]);
-    terminal.answer("[y/N]", "y\r");
+    terminal.answer("[Y/n]", "y\r");
     start_when_asked(&mut house);
     assert_eq!(terminal.end_saying("qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokbr4qd.onion"), 0);
 }

@@ -39,6 +39,8 @@ pub struct Tor {
     pub usable: bool,
     /// In words. It says how far Tor is while it starts. Not harmless.
     pub sentence: String,
+    /// Since when peers cannot be dialled, in milliseconds since 1970; `None`: they can, Tor still starts, or it is not known.
+    pub since: Option<i64>,
 }
 
 impl News {
@@ -91,7 +93,9 @@ impl Tor {
     #[must_use]
     pub fn of(answer: &StatusAnswer) -> Option<Self> {
         let tor = answer.status.tor.as_ref()?;
-        Some(Self { usable: tor.usable, sentence: tor.sentence.clone() })
+        // While it starts, the sentence says how far it is.
+        let since = tor.since_ms.filter(|_| !tor.usable && tor.percent >= 100);
+        Some(Self { usable: tor.usable, sentence: tor.sentence.clone(), since })
     }
 }
 

@@ -7,6 +7,10 @@ use ratatui::layout::Rect;
 const BOTH: u16 = 72;
 /// Below it, nothing but a sentence is shown.
 pub(crate) const LEAST: (u16, u16) = (20, 6);
+/// Of the list, beside a name: a sign and a blank before it, a number or an age behind it, and the edge.
+const AROUND_NAME: u16 = 2 + 5 + 1;
+/// The list and its edge have this many columns at least.
+const NARROW: u16 = 16;
 /// The prompt before the input.
 pub(crate) const PROMPT: &str = "> ";
 
@@ -47,6 +51,8 @@ pub(crate) struct Sizes {
     pub(crate) screen: (u16, u16),
     /// Somebody is in the list. A list without anybody is not shown.
     pub(crate) has_list: bool,
+    /// Columns of the longest name in the list.
+    pub(crate) names: u16,
 }
 
 impl Sizes {
@@ -61,9 +67,12 @@ impl Sizes {
         usize::from(main).saturating_sub(PROMPT.len()).max(2)
     }
 
-    /// Of the list and its edge, where they stand beside the rest.
+    /// Of the list and its edge, where they are beside the rest: as many as the names need, up to a quarter of the screen.
     fn list_columns(self) -> u16 {
-        if self.is_wide() && self.has_list { (self.screen.0 / 4).clamp(22, 34) } else { 0 }
+        if !self.is_wide() || !self.has_list {
+            return 0;
+        }
+        (self.names.saturating_add(AROUND_NAME)).clamp(NARROW, (self.screen.0 / 4).clamp(22, 34))
     }
 
     /// The areas, with an input whose text has this many rows.
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_list_stands_beside_the_rest_where_there_is_room_and_somebody_in_it() {
-        let sizes = |columns, has_list| Sizes { screen: (columns, 24), has_list };
+        let sizes = |columns, has_list| Sizes { screen: (columns, 24), has_list, names: 40 };
         assert_eq!(sizes(80, true).areas(1, Body::Open).list, Rect::new(0, 0, 21, 23));
         assert_eq!(sizes(80, false).areas(1, Body::Open).list.width, 0);
         assert_eq!(sizes(71, true).areas(1, Body::Open).list.width, 0);
@@ -122,15 +131,24 @@ mod tests {
         assert_eq!(sizes(80, false).areas(1, Body::Code).body, Rect::new(0, 0, 80, 23));
     }
 
+    #[test]
+    fn the_list_takes_the_columns_that_its_names_need() {
+        let columns = |screen, names| Sizes { screen: (screen, 40), has_list: true, names }.list_columns();
+        assert_eq!([0, 3, 8, 9, 15, 40].map(|names| columns(120, names)), [16, 16, 16, 17, 23, 30]);
+        assert_eq!([3, 20, u16::MAX].map(|names| columns(80, names)), [16, 22, 22]);
+        assert_eq!(columns(300, 99), 34);
+    }
+
     proptest! {
         #[test]
         fn areas_lie_on_the_screen_and_not_on_each_other(
             screen in (0u16..200, 0u16..80),
             has_list: bool,
+            names: u16,
             input in 0usize..100,
             body in prop::sample::select(vec![Body::Open, Body::List, Body::FirstRun, Body::Code]),
         ) {
-            let areas = Sizes { screen, has_list }.areas(input, body);
+            let areas = Sizes { screen, has_list, names }.areas(input, body);
             let all = [areas.list, areas.edge, areas.bar, areas.body, areas.rule, areas.input, areas.status];
             for (n, one) in all.iter().enumerate() {
                 prop_assert!(one.right() <= screen.0 && one.bottom() <= screen.1, "{one:?} of {screen:?}");

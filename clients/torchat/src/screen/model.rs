@@ -4,16 +4,21 @@
 //! outside is an [`Effect`]. So a test is a list of inputs, and every screen can be had without a terminal.
 
 mod answers;
+mod attention;
 mod chosen;
 mod command;
 pub(crate) mod covers;
+mod elsewhere;
 mod events;
 mod exchange;
 mod keys;
+mod line;
 mod list;
 mod mouse;
+mod notice;
 mod overlay;
 mod recall;
+mod remarks;
 mod scroll;
 mod send;
 mod stored;
@@ -24,19 +29,30 @@ use super::areas::{Areas, Body, Sizes};
 use super::editor::Editor;
 use super::rows::Wrapped;
 use super::theme::Theme;
+use super::wrap::width;
 use crate::times::Here;
 use jiff::tz::TimeZone;
+use line::Ran;
+use remarks::Remarks;
 use std::collections::VecDeque;
 use torchat_client::api::record::ContactRequest;
 use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
+use attention::Attention;
+pub(crate) use attention::Between;
 pub(crate) use command::{ALIASES, COMMANDS};
+pub(crate) use elsewhere::TorSign;
 pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past};
 pub(crate) use keys::KEYS;
+pub(crate) use notice::Notice;
 pub(crate) use overlay::{Confirm, Overlay, Search};
+pub(crate) use remarks::Remark;
 pub(crate) use stored::{Notify, Stored};
+
+/// Rows of the list whose names are measured.
+const MEASURED: usize = 100;
 
 /// What is shown beside the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +80,6 @@ pub(crate) enum Link {
     Refused(String),
 }
 
-/// A line for the user that goes away by itself.
-#[derive(Debug, Clone)]
-pub(crate) struct Notice {
-    pub(crate) text: String,
-    pub(crate) warning: bool,
-    until: i64,
-}
-
 /// What the program starts with.
 pub(crate) struct Start {
     pub(crate) now: i64,
@@ -81,6 +89,8 @@ pub(crate) struct Start {
     /// Random, different in every run: the beginning of the keys of messages.
     pub(crate) session: String,
     pub(crate) stored: Stored,
+    /// What may hide this screen without a word.
+    pub(crate) between: Between,
 }
 
 /// The state.
@@ -96,6 +106,8 @@ pub(crate) struct Model {
     pub(crate) link: Link,
     /// Its sentence is harmless.
     pub(crate) tor: Option<Tor>,
+    /// It is not usable since then, and does not only start.
+    tor_down_since: Option<i64>,
     pub(crate) list: ConversationList,
     /// Notices of the daemon, newest last, harmless.
     notices: VecDeque<(i64, String)>,
@@ -128,7 +140,18 @@ pub(crate) struct Model {
     told_at: i64,
     /// What comes too soon after that, the last of it.
     untold: Option<Effect>,
-    attention: bool,
+    attention: Attention,
+    /// A key, a click or a pasted text is what happens.
+    typing: bool,
+    /// The user was told that what they wanted is not possible.
+    wrong: bool,
+    /// The last command, while the daemon has not answered it.
+    ran: Option<Ran>,
+    /// What was copied last, in words.
+    copied: &'static str,
+    remarks: Remarks,
+    /// Columns of the longest name in the list.
+    names: u16,
     mouse: bool,
     /// What was typed and left the input.
     recall: recall::Recall,
@@ -145,7 +168,7 @@ pub(crate) struct Model {
 impl Model {
     /// Before anything has happened.
     pub(crate) fn new(start: Start) -> Self {
-        let Start { now, zone, theme, size, session, stored } = start;
+        let Start { now, zone, theme, size, session, stored, between } = start;
         let mut editor = Editor::default();
         editor.set(stored.drafts.draft(None).to_owned());
         Self {
@@ -158,6 +181,7 @@ impl Model {
             own: None,
             link: Link::New,
             tor: None,
+            tor_down_since: None,
             list: ConversationList::default(),
             notices: VecDeque::new(),
             invite: None,
@@ -179,7 +203,13 @@ impl Model {
             news: News::default(),
             told_at: 0,
             untold: None,
-            attention: true,
+            attention: Attention::new(between),
+            typing: false,
+            wrong: false,
+            ran: None,
+            copied: "",
+            remarks: Remarks::default(),
+            names: 0,
             mouse: false,
             recall: recall::Recall::default(),
             cleared: None,
@@ -193,6 +223,8 @@ impl Model {
     /// What happens, and what is to be done because of it. `now` in milliseconds since 1970.
     pub(crate) fn update(&mut self, now: i64, input: Input) -> Vec<Effect> {
         self.now = now;
+        self.typing = matches!(input, Input::Key(_) | Input::Paste(_) | Input::Mouse(_));
+        self.attention.begin();
         match input {
             Input::Key(key) => self.key(key),
             Input::Paste(text) => self.paste(&text),
@@ -202,14 +234,16 @@ impl Model {
                 self.wrapped.clear();
                 self.clamp();
             }
-            Input::Focus(attention) => self.attention = attention,
+            Input::Focus(focused) => self.attention.reported(focused),
+            Input::Looked(shown) => self.looked(shown),
+            Input::Copied(in_tmux) => self.copied(in_tmux),
             Input::Tick => {}
             Input::Link(state) => self.link_changed(state),
             Input::Event(event) => self.event(*event),
             Input::Answer(ask, answer) => self.answer(ask, answer),
             Input::Exported(path, outcome) => match outcome {
                 Ok(written) => self.say(format!("{} written to {}", count(written, "message"), path.display())),
-                Err(error) => self.warn(format!("not exported to {}: {error}", path.display())),
+                Err(error) => self.not_exported(&path, &error),
             },
             Input::Started(Ok(())) => self.effects.push(Effect::Retry),
             Input::Started(Err(error)) => self.warn(format!("torchatd did not start: {error}")),
@@ -232,6 +266,7 @@ impl Model {
             }
         }
         self.expire();
+        self.typing = false;
         self.send_next();
         self.load();
         self.see();
@@ -255,6 +290,22 @@ impl Model {
         let items = self.list.items();
         let found = items.iter().position(|item| Some(*item) == at);
         self.list_at = found.unwrap_or(self.list_at).min(items.len().saturating_sub(1));
+        self.measure_names(&items);
+    }
+
+    /// How long the names of the list are. Of a very long list its beginning counts: the rest is seldom looked at.
+    fn measure_names(&mut self, items: &[Item]) {
+        let columns = items.iter().take(MEASURED).map(|item| match item {
+            Item::Request(peer) => self.list.request(*peer).map_or(0, |asks| width(&Self::name_of_request(asks, 30))),
+            Item::Conversation(peer) => {
+                self.list.get(*peer).map_or(0, |timeline| width(&super::view::timeline_name(timeline, 30)))
+            }
+        });
+        let names = columns.max().and_then(|columns| u16::try_from(columns).ok()).unwrap_or(0);
+        if names != self.names {
+            self.names = names;
+            self.wrapped.clear();
+        }
     }
 
     /// The places of the screen.
@@ -270,7 +321,7 @@ impl Model {
     }
 
     fn sizes(&self) -> Sizes {
-        Sizes { screen: self.size, has_list: !self.is_first_run() }
+        Sizes { screen: self.size, has_list: !self.is_first_run(), names: self.names }
     }
 
     /// Whether list and conversation are side by side.
@@ -291,15 +342,6 @@ impl Model {
     /// Where and when the user is.
     pub(crate) fn here(&self) -> Here<'_> {
         Here { zone: &self.zone, now: self.now }
-    }
-
-    /// A line for the user. `text` must be harmless.
-    fn say(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: one_line(&text.into()), warning: false, until: self.now + 8_000 });
-    }
-
-    fn warn(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: one_line(&text.into()), warning: true, until: self.now + 20_000 });
     }
 
     /// The open conversation.

@@ -1,5 +1,6 @@
 //! The rows of messages: what a text, its sender, its state and its day look like in a number of columns.
 
+use super::model::Remark;
 use super::theme::Role;
 use super::wrap::{fill, width, wrap};
 use crate::times::Here;
@@ -29,6 +30,8 @@ pub(crate) struct Look<'a> {
     pub(crate) columns: usize,
     /// The chosen message says more.
     pub(crate) chosen: Option<i64>,
+    /// What the screen itself says in this conversation.
+    pub(crate) remark: Option<&'a Remark>,
     pub(crate) wrapped: &'a Wrapped,
 }
 
@@ -101,8 +104,20 @@ pub(crate) fn tick(state: MessageState) -> (&'static str, Role) {
     }
 }
 
-/// The rows of a message, with the line of its day and that of what is new before it.
+/// The rows of a message, with the lines that are about its place: its day, what is new, what the screen itself says.
 pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> {
+    let mut rows = message_rows(look, timeline, entry);
+    let id = entry.message.id;
+    if let Some(remark) = look.remark.filter(|remark| entry.at <= remark.at)
+        && timeline.window.after(id).is_none()
+    {
+        let lines = remark_parts(remark, look.columns).into_iter();
+        rows.extend(lines.map(|parts| Row { id, parts, is_line: true }));
+    }
+    rows
+}
+
+fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> {
     let Look { here, columns, .. } = look;
     let message = &entry.message;
     let id = message.id;
@@ -113,6 +128,12 @@ pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<R
     if new_day {
         let label = here.day(entry.at).strftime(" %a, %-d %B %Y ").to_string();
         push(true, vec![(label, Role::Dim)]);
+    }
+    // Before the first message that is newer; behind the last, if there is none.
+    if let Some(remark) = look.remark.filter(|remark| entry.at > remark.at)
+        && before.is_none_or(|before| before.at <= remark.at)
+    {
+        remark_parts(remark, columns).into_iter().for_each(|parts| push(true, parts));
     }
     if timeline.new_from == Some(id) {
         push(true, vec![(" new ".into(), Role::Warning)]);
@@ -161,6 +182,12 @@ pub(crate) fn block(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<R
         }
     }
     rows
+}
+
+/// What the screen itself says, in lines from side to side, so that no message can look like it.
+fn remark_parts(remark: &Remark, columns: usize) -> Vec<Vec<(String, Role)>> {
+    let rows = wrap(&remark.text, columns.saturating_sub(6));
+    rows.into_iter().map(|row| vec![(format!(" {row} "), Role::Good)]).collect()
 }
 
 /// Why a message is not delivered and what happens next: of failed ones, of the last that waits, and of the chosen one.

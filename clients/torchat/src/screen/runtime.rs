@@ -4,6 +4,8 @@ pub(super) mod daemon;
 pub(super) mod desktop;
 pub(super) mod export;
 mod locate;
+mod multiplexer;
+mod rewrite;
 mod stored;
 pub(super) mod terminal;
 
@@ -25,6 +27,8 @@ pub(super) enum Wake {
     Signal(i32),
     /// The desktop did not show a notification.
     NotShown(String),
+    /// tmux did not take a text.
+    NotCopied(String),
     /// The terminal is gone.
     Lost(std::io::Error),
 }
@@ -38,6 +42,7 @@ impl From<Input> for Wake {
 /// Runs until the user leaves.
 pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let mut file = stored::File::find();
+    let multiplexer = multiplexer::Multiplexer::find(|name| std::env::var_os(name));
     let start = Start {
         now: now(),
         zone: TimeZone::system(),
@@ -46,6 +51,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
         // Only its beginning: a number is counted behind it, and the daemon takes 64 bytes.
         session: torchat_client::api::client_id()?,
         stored: file.read(),
+        between: multiplexer.between,
     };
     let (wakes, inbox) = channel();
     // Before the terminal is changed, so that no signal finds it changed and nobody to change it back.
@@ -54,7 +60,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let terminal = Terminal::enter()?;
     terminal::read(wakes.clone())?;
     let desktop = desktop::Desktop::find(|name| std::env::var_os(name));
-    let mut looped = Loop { model: Model::new(start), terminal, daemon, desktop, file, wakes };
+    let mut looped = Loop { model: Model::new(start), terminal, daemon, desktop, multiplexer, file, wakes };
     let result = looped.run(&inbox);
     if result.is_err() {
         // The terminal is gone; what was typed is not.
@@ -90,6 +96,7 @@ struct Loop {
     terminal: Terminal,
     daemon: daemon::Daemon,
     desktop: desktop::Desktop,
+    multiplexer: multiplexer::Multiplexer,
     file: stored::File,
     wakes: Sender<Wake>,
 }
@@ -155,6 +162,10 @@ impl Loop {
                 self.update(Input::Resume)
             }
             Wake::Signal(_) => self.update(Input::Leave),
+            Wake::NotCopied(text) => {
+                self.terminal.copy(&text)?;
+                self.update(Input::Copied(false))
+            }
             Wake::NotShown(text) => self.terminal.notify(&text).map(|()| Next::Go),
             Wake::Lost(error) => Err(error),
         }
@@ -172,7 +183,9 @@ impl Loop {
                 Effect::Bell => self.terminal.bell()?,
                 Effect::Notify(text) if self.desktop.show(&text, &self.wakes) => {}
                 Effect::Notify(text) => self.terminal.notify(&text)?,
-                Effect::Copy(text) => self.terminal.copy(&text)?,
+                Effect::Copy(text) if self.multiplexer.copy(&text, &self.wakes) => {}
+                Effect::Copy(text) => drop(self.wakes.send(Wake::NotCopied(text))),
+                Effect::Look => self.multiplexer.look(&self.wakes),
                 Effect::Mouse(on) => self.terminal.mouse(on)?,
                 Effect::Suspend => self.suspend()?,
                 Effect::Repaint => self.terminal.repaint()?,

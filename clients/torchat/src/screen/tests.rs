@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attention;
 mod frames;
 mod habits;
 mod hostile;
+mod lines;
+mod newcomers;
 mod places;
 mod random;
 mod snapshots;
@@ -15,7 +18,7 @@ mod updates;
 #[allow(dead_code)]
 mod pty;
 
-use super::model::{Answer, Ask, Effect, Input, Model, Start, Stored};
+use super::model::{Answer, Ask, Between, Effect, Input, Model, Start, Stored};
 use super::theme::Theme;
 use super::view;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -115,7 +118,12 @@ impl Play {
     }
 
     fn with(size: (u16, u16), theme: Theme, stored: Stored) -> Self {
-        let start = Start { now: NOW, zone: TimeZone::UTC, theme, size, session: "test".into(), stored };
+        Self::between(size, theme, stored, Between::Nothing)
+    }
+
+    /// On a screen that something may hide.
+    fn between(size: (u16, u16), theme: Theme, stored: Stored, between: Between) -> Self {
+        let start = Start { now: NOW, zone: TimeZone::UTC, theme, size, session: "test".into(), stored, between };
         Self { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 }
     }
 
@@ -137,6 +145,13 @@ impl Play {
         for c in text.chars() {
             self.key(if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) });
         }
+    }
+
+    /// Empties the input, and types a line.
+    fn line(&mut self, text: &str) {
+        self.with_key(KeyCode::Char('e'), KeyModifiers::CONTROL);
+        self.with_key(KeyCode::Char('u'), KeyModifiers::CONTROL);
+        self.keys(&format!("{text}\n"));
     }
 
     fn event(&mut self, what: What) {

@@ -3,6 +3,7 @@
 //! Texts of others come in only as `torchat_client::show` makes them, and each has an area of its own that it cannot leave.
 
 mod body;
+mod lines;
 mod overlay;
 
 use super::areas::{LEAST, PROMPT, list_offset};
@@ -37,9 +38,9 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
         Some(overlay) => overlay::draw(model, overlay, buffer, areas.body),
         None => body::draw(model, buffer, areas.body),
     }
-    put(model, buffer, areas.rule, 0, 0, &"─".repeat(usize::from(areas.rule.width)), Role::Dim);
+    lines::bar(model, buffer, areas.rule);
     let cursor = input(model, buffer, areas.input);
-    status(model, buffer, areas.status);
+    lines::last(model, buffer, areas.status);
     let cursor = match &model.overlay {
         Some(Overlay::Search(search)) => Some(overlay::search_cursor(search, areas.body)),
         Some(_) => None,
@@ -203,48 +204,4 @@ fn input(model: &Model, buffer: &mut Buffer, area: Rect) -> Option<Position> {
     let column = u16::try_from(shown.cursor.1 + PROMPT.len()).unwrap_or(u16::MAX).min(area.width - 1);
     let row = u16::try_from(shown.cursor.0 - first).unwrap_or(0).min(area.height - 1);
     Some(Position::new(area.x + column, area.y + row))
-}
-
-fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let (text, role) = status_text(model);
-    let columns = usize::from(area.width).saturating_sub(1);
-    put(model, buffer, area, 0, 0, &cut(&text, columns), role);
-}
-
-fn status_text(model: &Model) -> (String, Role) {
-    if let Some(hint) = model.recall_hint() {
-        return (hint, Role::Strong);
-    }
-    if let Some(hint) = model.command_hint() {
-        return (hint, Role::Dim);
-    }
-    if let Some(notice) = &model.notice {
-        return (notice.text.clone(), if notice.warning { Role::Warning } else { Role::Text });
-    }
-    let unsent = model.stored.drafts.unsent().len();
-    let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
-    match &model.link {
-        Link::New => return ("looking for torchatd".into(), Role::Dim),
-        Link::Gone(reason) => return (format!("torchatd is away{waiting}; /start starts it: {reason}"), Role::Warning),
-        Link::Refused(reason) => return (reason.clone(), Role::Warning),
-        Link::Up => {}
-    }
-    if let Some(tor) = model.tor.as_ref().filter(|tor| !tor.usable) {
-        // All its sentences name Tor; on a small screen the percentage at their end counts.
-        return (tor.sentence.clone(), Role::Warning);
-    }
-    if !model.list.request_list().is_empty() && !model.shows_list() {
-        return (
-            format!("{} ask to become contacts: Esc shows the list", model.list.request_list().len()),
-            Role::Warning,
-        );
-    }
-    let hint = match model.focus {
-        _ if model.overlay.is_some() => model.overlay.as_ref().map_or("", overlay::hint),
-        Focus::List => "Enter opens  Tab back  /add ONION  ? keys",
-        Focus::Message(_) => "r reply  c take back  y copy  Esc back",
-        Focus::Input if !model.editor.text().is_empty() => "Enter sends  Alt+Enter new line",
-        Focus::Input => "? keys  /help commands  Tab list  ↑ choose",
-    };
-    (hint.into(), Role::Dim)
 }

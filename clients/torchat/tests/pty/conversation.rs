@@ -201,7 +201,7 @@ fn a_conversation_is_exported_once_and_only_for_its_user() {
     screen.keys("/export ~/out.txt\r");
     screen.see(&format!("not exported to {}: File exists", file.display()));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
-    screen.keys("/export no/such/place\r");
+    screen.keys("\x15/export no/such/place\r");
     screen.see("not exported to ");
     screen.see("no/such/place: No such file");
 }

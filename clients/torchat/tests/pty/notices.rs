@@ -56,6 +56,9 @@ fn the_desktop_is_asked_where_there_is_one_and_the_terminal_if_it_fails() {
     script("printf '[%s]' \"$@\" > ~/.notified && mv ~/.notified ~/notified");
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let (ann, friend, mut screen, onion) = ann_and_friend(dir.path(), 32, &[("PATH", &path), ("DISPLAY", ":7")]);
+    // With the first message comes the friend's acceptance, which would be told, too.
+    friend.says(&onion, "hello");
+    unread(&screen, "friend", 1);
     screen.keys("/notify content\r");
     screen.see("notifications: content");
     friend.says(&onion, "--icon=x <b>$(id)</b> `id`");
@@ -64,7 +67,7 @@ fn the_desktop_is_asked_where_there_is_one_and_the_terminal_if_it_fails() {
     });
     let body = "a message from friend: --icon=x &lt;b&gt;$(id)&lt;/b&gt; `id`";
     assert_eq!(notified.unwrap(), format!("[--app-name=torchat][--][torchat][{body}]"));
-    unread(&screen, "friend", 1);
+    unread(&screen, "friend", 2);
     assert!(!screen.output().windows(4).any(|window| window == b"\x1b]9;"), "once is enough");
     script("exit 1");
     screen.keys("/notify desktop\r");

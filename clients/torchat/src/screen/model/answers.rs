@@ -1,6 +1,6 @@
 //! What the daemon answers.
 
-use super::{Answer, Ask, Decision, Focus, Link, Model, Open, Overlay, Search, one_line, words};
+use super::{Answer, Ask, Decision, Effect, Focus, Link, Model, Open, Overlay, Search, one_line, words};
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
 use torchat_client::api::{ApiClientError, ConversationId, Onion};
@@ -61,7 +61,9 @@ impl Model {
                     timeline.seen(upto);
                 }
             }
-            (_, Answer::Added(peer)) => {
+            (Ask::Add { peer: text, .. }, Answer::Added(peer)) => {
+                self.line_done();
+                self.added_by_us(&text, peer);
                 self.invite = None;
                 let id = peer.conversation();
                 if self.list.get(id).is_none() {
@@ -116,6 +118,7 @@ impl Model {
             Ask::Invite { show: false, .. } => return,
             _ => {}
         }
+        self.line_refused(&Effect::Ask(ask.clone()));
         // That the daemon is away is on the screen already.
         if !matches!(error, ApiClientError::Lost { .. }) || self.link == Link::Up {
             self.warn(words::refused(ask, error));
@@ -170,7 +173,7 @@ impl Model {
         self.news.answered(answer, self.now);
         self.ask_news();
         if let Some(tor) = Tor::of(answer) {
-            self.tor = Some(Tor { sentence: one_line(&tor.sentence), ..tor });
+            self.tor_is(tor);
         }
         self.list.set_waiting(Waiting::all(answer, self.now));
     }

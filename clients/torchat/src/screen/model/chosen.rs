@@ -1,6 +1,6 @@
 //! A chosen message: replying, taking back, copying.
 
-use super::{Ask, Effect, Focus, Link, Model, Overlay};
+use super::{Ask, Focus, Link, Model, Overlay};
 use crossterm::event::{KeyCode, KeyEvent};
 use torchat_client::api::record::Direction;
 
@@ -15,8 +15,7 @@ impl Model {
             KeyCode::Char('y') => {
                 if let Some(entry) = self.timeline().and_then(|timeline| timeline.window.entry(id)) {
                     let text = entry.message.text.clone();
-                    self.effects.push(Effect::Copy(text));
-                    self.say("copied, if the terminal allows it");
+                    self.copy("the message", text);
                 }
             }
             KeyCode::Esc => {

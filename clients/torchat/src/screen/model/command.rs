@@ -6,11 +6,12 @@ mod people;
 mod talk;
 
 use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
+use crate::screen::address::{self, Address};
 use crate::screen::theme::Theme;
 use crate::screen::wrap;
 use crate::times::age;
 use jiff::civil::Date;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use torchat_client::api::Onion;
 use torchat_client::api::record::ContactState;
 use torchat_client::names::{Known, Purpose, Standing, resolve};
@@ -223,8 +224,14 @@ impl Model {
     fn history(&mut self, command: &Command, place: &str) {
         let Some(id) = self.conversation() else { return self.warn("no conversation is open") };
         match (place, place.parse::<u32>(), place.parse::<Date>()) {
-            ("start", ..) => self.go_to_start(),
-            ("end", ..) | (_, Ok(0), _) => self.go_to_end(),
+            ("start", ..) => {
+                self.go_to_start();
+                self.say("the first messages; /history end or Alt+End goes back");
+            }
+            ("end", ..) | (_, Ok(0), _) => {
+                self.go_to_end();
+                self.say("the last messages");
+            }
             (_, Ok(count), _) => self.ask(Ask::Locate(id, Past::Back(count))),
             // The day begins where the user is.
             (_, _, Ok(day)) => match day.to_zoned(self.zone.clone()) {
@@ -242,21 +249,35 @@ impl Model {
             (None, Some(own)) => ("your onion", own.0.onion()),
             (None, None) => return self.warn("the daemon has not told your onion yet"),
         };
+        self.copy(what, text);
+    }
+
+    /// Copies a text; what it is, is told when it is known where it is.
+    pub(super) fn copy(&mut self, what: &'static str, text: String) {
+        self.copied = what;
         self.effects.push(Effect::Copy(text));
-        self.say(format!("{what} is copied, if the terminal allows it"));
+    }
+
+    /// Where the copied text is now.
+    pub(super) fn copied(&mut self, in_tmux: bool) {
+        let what = self.copied;
+        self.say(match in_tmux {
+            true => format!("{what} is in tmux's buffer: prefix ] pastes it"),
+            false => format!("{what} is copied, if the terminal allows it"),
+        });
     }
 
     fn add(&mut self, rest: &str) {
-        let (peer, words) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        if peer.is_empty() {
-            return self.warn("/add ONION or /add INVITE");
+        match address::read(rest) {
+            Some(Ok(Address { peer, words })) => self.ask(Ask::Add { peer, text: words }),
+            Some(Err(error)) => self.warn(error),
+            None if rest.is_empty() => self.warn("/add ONION or /add INVITE"),
+            None => {
+                let first = rest.split_whitespace().next().unwrap_or_default();
+                let error = parse_onion(first).err().map(|error| format!(": {error}")).unwrap_or_default();
+                self.warn(format!("this is neither an onion nor an invite{error}"));
+            }
         }
-        if !peer.starts_with("torchat:")
-            && let Err(error) = parse_onion(peer)
-        {
-            return self.warn(format!("this is no onion: {error}"));
-        }
-        self.ask(Ask::Add { peer: peer.to_owned(), text: words.trim().to_owned() });
     }
 
     /// Whose conversation is open.
@@ -381,6 +402,14 @@ impl Model {
         };
         let name = timeline.name(40);
         self.effects.push(Effect::Export { peer: conversation, path, name });
+    }
+
+    /// A conversation could not be written: what was typed comes back.
+    pub(super) fn not_exported(&mut self, path: &Path, error: &str) {
+        if let Some(effect) = self.ran_export(path) {
+            self.line_refused(&effect);
+        }
+        self.warn(format!("not exported to {}: {error}", path.display()));
     }
 
     /// Completes the command or its word; with several possibilities as far as they agree, and names them.

@@ -45,8 +45,8 @@ pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: 
                     "y stops it, any other key does not",
                 ),
                 Confirm::Start => (
-                    "No torchatd runs. Start one? It goes on in the background when you leave.".to_owned(),
-                    "Enter starts it, any other key waits for one",
+                    "No torchatd runs. Start one? [Y/n] It goes on in the background when you leave.".to_owned(),
+                    "Enter or y starts it; n or any other key does not, and torchat keeps looking for one",
                 ),
                 Confirm::Block(peer) => (
                     format!(

@@ -1,7 +1,9 @@
 //! What the daemon tells by itself.
 
+use super::attention::Looks;
 use super::{Confirm, Effect, Link, Model, Notify, Open, Overlay, one_line};
 use crate::screen::wrap::cut;
+use torchat_client::api::ConversationId;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
 use torchat_client::api::record::{Message, MessageState};
@@ -21,6 +23,7 @@ impl Model {
         match state {
             State::New | State::Stopped => self.link = Link::New,
             State::Connected { welcome, continued } => {
+                self.notice = None;
                 let another = self.own.is_some_and(|own| own != welcome.onion);
                 if another {
                     self.forget_everything();
@@ -36,6 +39,10 @@ impl Model {
                 self.ask_news();
             }
             State::Gone { reason, .. } => {
+                if self.link == Link::Up {
+                    // What was said before hides what is true now.
+                    self.notice = None;
+                }
                 self.link = Link::Gone(one_line(&reason.to_string()));
                 (self.sending, self.seeing) = (false, false);
                 let nobody = matches!(
@@ -59,6 +66,8 @@ impl Model {
     /// Another daemon answers: nothing of the old one may be shown as its.
     fn forget_everything(&mut self) {
         self.keep_draft();
+        self.forget_remarks();
+        (self.ran, self.tor_down_since) = (None, None);
         self.list.clear();
         (self.invite, self.invite_asked) = (None, false);
         (self.open, self.overlay, self.list_at) = (Open::Nothing, None, 0);
@@ -70,6 +79,9 @@ impl Model {
     /// An event: what it changes, and what the user is told of it.
     pub(super) fn event(&mut self, event: Event) {
         let now = self.now;
+        if let What::Contact { contact } = &event.what {
+            self.contact_changes(contact);
+        }
         self.change_list(|list| list.event(&event, now));
         let at = millis(&event.at).unwrap_or(now);
         match event.what {
@@ -83,8 +95,14 @@ impl Model {
                 let name = self.list.request(peer).map(|request| Self::name_of_request(request, 20));
                 self.tell(format!("{} asks to become a contact", name.unwrap_or_default()), "");
             }
-            What::RequestGone { peer } if self.open == Open::Request(peer) => self.open(Open::Nothing),
-            What::Tor { usable, sentence, .. } => self.tor = Some(Tor { usable, sentence: one_line(&sentence) }),
+            What::RequestGone { peer } => {
+                self.request_gone(peer);
+                if self.open == Open::Request(peer) {
+                    self.open(Open::Nothing);
+                }
+            }
+            What::Link { peer, up } => self.link_of(peer, up),
+            What::Tor { usable, sentence, .. } => self.tor_is(Tor { usable, sentence, since: None }),
             What::Notice { peer, sentence, .. } => {
                 let who = peer.map(|peer| format!("{}: ", self.name_of(peer, 20))).unwrap_or_default();
                 let text = format!("{who}{}", one_line(&sentence));
@@ -104,9 +122,7 @@ impl Model {
             | What::Failed(_)
             | What::Withdrawn(_)
             | What::Read(_)
-            | What::RequestGone { .. }
             | What::Contact { .. }
-            | What::Link { .. }
             | What::Gap { .. } => {}
         }
     }
@@ -118,24 +134,33 @@ impl Model {
 
     fn received(&mut self, message: &Message) {
         let (peer, id) = (message.peer, message.id);
-        let on_screen = self.attention
-            && self.overlay.is_none()
+        let on_screen = self.overlay.is_none()
             && self.open == Open::Conversation(peer)
             && self.visible().iter().any(|row| row.id == id);
-        if message.state == MessageState::Unread && !on_screen {
-            if self.open == Open::Conversation(peer)
-                && let Some(timeline) = self.timeline_mut()
-                && timeline.new_from.is_none_or(|from| from <= timeline.seen_upto())
-            {
-                timeline.new_from = Some(id);
-            }
-            self.tell(format!("a message from {}", self.name_of(peer, 20)), &message.text);
+        if message.state != MessageState::Unread {
+            return;
         }
+        match self.attention.looks(self.now) {
+            Looks::Yes if on_screen => {}
+            Looks::Unknown if on_screen => self.unsure_of(message),
+            _ => self.unseen(peer, id, &message.text),
+        }
+    }
+
+    /// A message came, and the user has not seen it.
+    pub(super) fn unseen(&mut self, peer: ConversationId, id: i64, text: &str) {
+        if self.open == Open::Conversation(peer)
+            && let Some(timeline) = self.timeline_mut()
+            && timeline.new_from.is_none_or(|from| from <= timeline.seen_upto())
+        {
+            timeline.new_from = Some(id);
+        }
+        self.tell(format!("a message from {}", self.name_of(peer, 20)), text);
     }
 
     /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: anyone who
     /// looks over the user's shoulder reads it only if the user asked for that.
-    fn tell(&mut self, about: String, text: &str) {
+    pub(super) fn tell(&mut self, about: String, text: &str) {
         self.untold = match self.stored.notify {
             Notify::Off => None,
             Notify::Bell => Some(Effect::Bell),

@@ -21,6 +21,10 @@ pub(crate) enum Input {
     Resize(u16, u16),
     /// The terminal has the user's attention, or lost it.
     Focus(bool),
+    /// tmux says whether the window is shown; `None`: it cannot be asked.
+    Looked(Option<bool>),
+    /// A text is in tmux's buffers, or the terminal was asked to take it.
+    Copied(bool),
     /// The time of [`super::Model::wake_at`] has come.
     Tick,
     /// How it stands with the daemon.
@@ -56,8 +60,10 @@ pub(crate) enum Effect {
     Bell,
     /// Shows a notification on the desktop, or asks the terminal for one.
     Notify(String),
-    /// Asks the terminal to put a text into the clipboard.
+    /// Puts a text into tmux's buffers, or asks the terminal to put it into the clipboard; [`Input::Copied`] follows.
     Copy(String),
+    /// Asks tmux whether the window is shown; [`Input::Looked`] follows.
+    Look,
     Mouse(bool),
     Suspend,
     Repaint,

@@ -1,6 +1,7 @@
 //! Keys and pasted texts.
 
 use super::{Effect, Focus, Model, Open, Overlay};
+use crate::screen::address;
 use crate::screen::editor::{Editor, Go};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -37,6 +38,8 @@ impl Model {
         if key.kind == KeyEventKind::Release {
             return;
         }
+        self.key_shows_attention();
+        self.notice_read();
         let leaving = std::mem::take(&mut self.leaving);
         if self.recall_key(key) {
             return;
@@ -82,6 +85,8 @@ impl Model {
 
     /// A pasted text: never a command, never a key.
     pub(super) fn paste(&mut self, text: &str) {
+        self.key_shows_attention();
+        self.notice_read();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let taken = match &mut self.overlay {
             Some(Overlay::Search(search)) => search.editor.insert(&text.replace('\n', " ")),
@@ -167,28 +172,25 @@ impl Model {
         }
         if let Some(command) = text.strip_prefix('/').filter(|rest| !rest.starts_with('/')) {
             let command = command.to_owned();
-            let typed = self.editor.take();
+            let typed = self.editor.text().to_owned();
             self.recall.keep(None, &typed);
-            self.keep_draft();
-            return self.run(&command);
+            return self.run_line(&command);
         }
         match self.open {
             Open::Conversation(peer) if self.list.get(peer).is_some() => {
                 let text = self.editor.take();
                 self.recall.keep(Some(peer), &text);
                 // Two slashes are one that is no command.
-                let text =
-                    text.strip_prefix('/').filter(|rest| rest.starts_with('/')).map(str::to_owned).unwrap_or(text);
+                let text = text.strip_prefix('/').filter(|rest| rest.starts_with('/')).unwrap_or(&text);
+                // The line ends that a pasted text ends with are no part of what was said.
+                let text = text.trim_end_matches('\n').to_owned();
                 self.keep_draft();
                 self.send(peer, text);
             }
             _ => {
-                let first = text.split_whitespace().next().unwrap_or_default();
-                let is_peer = first.starts_with("torchat:") || torchat_protocol::id::parse_onion(first).is_ok();
-                if is_peer {
-                    let command = format!("add {}", self.editor.take());
-                    self.keep_draft();
-                    self.run(&command);
+                if address::read(text).is_some() {
+                    let command = format!("add {text}");
+                    self.run_line(&command);
                 } else {
                     self.warn(match self.open {
                         Open::Request(_) => "accept the request first: /accept",

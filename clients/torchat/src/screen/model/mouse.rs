@@ -7,6 +7,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 impl Model {
     /// The mouse, if it was switched on: wheel and click.
     pub(super) fn mouse(&mut self, mouse: MouseEvent) {
+        if matches!(mouse.kind, MouseEventKind::Down(_) | MouseEventKind::ScrollUp | MouseEventKind::ScrollDown) {
+            self.key_shows_attention();
+        }
+        if matches!(mouse.kind, MouseEventKind::Down(_)) {
+            self.notice_read();
+        }
         let areas = self.areas();
         let inside = |area: ratatui::layout::Rect| area.contains((mouse.column, mouse.row).into());
         let up = mouse.kind == MouseEventKind::ScrollUp;

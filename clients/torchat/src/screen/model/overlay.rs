@@ -91,8 +91,7 @@ impl Model {
             Overlay::Code { text, .. } => match key.code {
                 KeyCode::Char('y') => {
                     let text = text.clone();
-                    self.effects.push(Effect::Copy(text));
-                    self.say("copied, if the terminal allows it");
+                    self.copy(if text.starts_with("torchat:") { "the invite" } else { "the onion" }, text);
                 }
                 _ => self.overlay = None,
             },

@@ -1,5 +1,6 @@
 //! What part of a conversation is on the screen: scrolling, paging, and what counts as seen.
 
+use super::attention::Looks;
 use super::{Ask, Focus, Link, Model};
 use crate::screen::rows::{Look, Row, block};
 use torchat_client::api::record::{Direction, MessageState};
@@ -16,7 +17,8 @@ impl Model {
             Focus::Message(id) => Some(id),
             _ => None,
         };
-        block(Look { here: self.here(), columns, chosen, wrapped: &self.wrapped }, timeline, entry)
+        let remark = self.remark(timeline.peer());
+        block(Look { here: self.here(), columns, chosen, remark, wrapped: &self.wrapped }, timeline, entry)
     }
 
     /// The rows of messages on the screen, from top to bottom; fewer than fit if there are no more.
@@ -121,6 +123,18 @@ impl Model {
         }
     }
 
+    /// Messages of the other side below the screen that nobody has read.
+    pub(crate) fn new_below(&self) -> u64 {
+        let Some(timeline) = self.timeline() else { return 0 };
+        let Some(Bottom { id, .. }) = timeline.window.bottom else { return 0 };
+        if timeline.window.has_newer() {
+            return timeline.unread();
+        }
+        let newer = timeline.window.entries().range(id + 1..);
+        let unread = |entry: &Entry| entry.message.dir == Direction::In && entry.message.state == MessageState::Unread;
+        newer.filter(|(_, entry)| unread(entry)).map(|_| 1).sum()
+    }
+
     /// Goes to the oldest message.
     pub(super) fn go_to_start(&mut self) {
         let Some(timeline) = self.timeline_mut() else { return };
@@ -217,7 +231,8 @@ impl Model {
     /// Tells the daemon what is on the screen and has the user's attention.
     pub(super) fn see(&mut self) {
         let shown = self.overlay.is_none() && self.areas().body.height > 0;
-        if !shown || !self.attention || self.seeing || self.link != Link::Up {
+        let looks = self.attention.looks(self.now);
+        if !shown || looks == Looks::No || self.seeing || self.link != Link::Up {
             return;
         }
         let Some(timeline) = self.timeline() else { return };
@@ -229,7 +244,10 @@ impl Model {
         };
         let upto = self.visible().iter().map(|row| row.id).filter(unread).max();
         let id = timeline.id();
-        if let Some(upto) = upto.filter(|upto| *upto > timeline.seen_upto()) {
+        let Some(upto) = upto.filter(|upto| *upto > timeline.seen_upto()) else { return };
+        if looks == Looks::Unknown {
+            self.look(upto);
+        } else {
             self.seeing = true;
             self.ask(Ask::Seen(id, upto));
         }

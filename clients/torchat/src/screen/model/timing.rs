@@ -7,8 +7,11 @@ use crate::times::next_age;
 impl Model {
     /// When [`super::Input::Tick`] is due, in milliseconds since 1970; `None`: time changes nothing.
     pub(crate) fn wake_at(&self) -> Option<i64> {
-        let mut at = self.notice.as_ref().map(|notice| notice.until);
+        let mut at = Some(self.next_minute());
         let mut sooner = |time: i64| at = Some(at.map_or(time, |at: i64| at.min(time)));
+        if let Some(notice) = &self.notice {
+            sooner(notice.until);
+        }
         if let Some(save) = self.save_at {
             sooner(save);
         }
@@ -28,7 +31,7 @@ impl Model {
             }
         }
         let news = self.news.due().filter(|_| self.link == Link::Up);
-        for next in [news, self.next_reason(), self.next_told()].into_iter().flatten() {
+        for next in [news, self.next_reason(), self.next_told(), self.next_refused_invite()].into_iter().flatten() {
             sooner(next);
         }
         at
@@ -51,6 +54,7 @@ impl Model {
             self.save();
         }
         self.tell_now();
+        self.invites_refused();
         if self.retry_at.is_some_and(|at| at <= self.now) {
             self.retry_at = None;
         }

@@ -1,6 +1,7 @@
 //! The terminal: how it is changed and, whatever happens, changed back.
 
 use super::Wake;
+use super::rewrite::{self, Disputed};
 use crate::screen::model::{Input, Model};
 use crate::screen::view;
 use crate::streams;
@@ -35,6 +36,7 @@ type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 /// The terminal while it belongs to this program. Dropped, it is as it was.
 pub(in crate::screen) struct Terminal {
     screen: Screen,
+    disputed: Disputed,
     mouse: bool,
     bare: bool,
 }
@@ -50,7 +52,7 @@ impl Terminal {
             std::process::exit(101);
         }));
         let screen = Screen::new(CrosstermBackend::new(BufWriter::with_capacity(BUFFER, io::stdout())))?;
-        let mut terminal = Self { screen, mouse: false, bare: true };
+        let mut terminal = Self { screen, disputed: Disputed::default(), mouse: false, bare: true };
         terminal.again()?;
         Ok(terminal)
     }
@@ -83,6 +85,7 @@ impl Terminal {
     pub(super) fn repaint(&mut self) -> io::Result<()> {
         // Not its clear(): that asks the terminal where the cursor is, and waits for an answer that may never come.
         let size = self.screen.size()?;
+        self.disputed.forget();
         self.screen.resize(Rect::new(0, 0, size.width, size.height))
     }
 
@@ -94,7 +97,9 @@ impl Terminal {
     /// Draws what has changed.
     pub(super) fn draw(&mut self, model: &Model) -> io::Result<()> {
         queue!(self.screen.backend_mut(), BeginSynchronizedUpdate)?;
-        self.screen.draw(|frame| view::draw(model, frame))?;
+        let drawn = self.screen.draw(|frame| view::draw(model, frame))?;
+        let rows = self.disputed.rows(drawn.buffer);
+        rewrite::write(self.screen.backend_mut(), &rows)?;
         execute!(self.screen.backend_mut(), EndSynchronizedUpdate)
     }
 

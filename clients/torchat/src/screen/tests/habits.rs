@@ -132,13 +132,14 @@ fn a_number_goes_to_its_row() {
     assert_eq!(play.model.open, Open::Conversation(with(3)));
     alt(&mut play, '9');
     play.see("the list has 3 rows");
-    play.keys("/win 3\n");
+    play.line("/win 3");
     assert_eq!(play.model.open, Open::Conversation(with(4)));
-    play.keys("/w 1\n");
+    play.line("/w 1");
     assert_eq!(play.model.open, Open::Conversation(with(2)));
-    play.keys("/w 0\n");
+    play.line("/w 0");
     play.see("/win N");
     // The numbers are shown where they are of use.
+    play.with_key(KeyCode::Char('u'), KeyModifiers::CONTROL);
     play.see_not("1 ann");
     play.keys("/w ");
     play.see("1 ann");
@@ -173,21 +174,21 @@ fn what_is_new_is_visited_oldest_first_and_then_one_is_back() {
 fn a_text_is_sent_without_going_there() {
     let mut play = talking((80, 24));
     let carl = onion(4).0.onion();
-    play.keys(&format!("/msg {carl} over there\n"));
+    play.line(&format!("/msg {carl} over there"));
     let ask = play.asked(|ask| matches!(ask, Ask::Send { .. }));
     assert!(matches!(ask, Ask::Send { peer, text, .. } if peer == with(4) && text == "over there"));
     assert_eq!(play.model.open, Open::Conversation(with(2)));
-    play.keys(&format!("/query {carl} and here\n"));
+    play.line(&format!("/query {carl} and here"));
     assert_eq!(play.model.open, Open::Conversation(with(4)));
     assert_eq!(play.model.stored.drafts.unsent().back().unwrap().text, "and here");
-    play.keys("/msg ann\n");
+    play.line("/msg ann");
     play.see("the text is missing");
     // A name with blanks.
     play.event(What::Contact { contact: contact(2, Some("Ann Lee"), None) });
-    play.keys("/msg Ann Lee hi there\n");
+    play.line("/msg Ann Lee hi there");
     let last = play.model.stored.drafts.unsent().back().unwrap().clone();
     assert_eq!((last.peer, last.text.as_str()), (with(2), "hi there"));
-    play.keys("/me waves\n");
+    play.line("/me waves");
     let last = play.model.stored.drafts.unsent().back().unwrap().clone();
     assert_eq!((last.peer, last.text.as_str()), (with(4), "* waves"));
 }
@@ -195,7 +196,7 @@ fn a_text_is_sent_without_going_there() {
 #[test]
 fn a_closed_conversation_comes_back_with_something_new_or_when_it_is_wanted() {
     let mut play = talking((80, 24));
-    play.keys("/close\n");
+    play.line("/close");
     assert_eq!(play.model.open, Open::Nothing);
     assert_eq!(play.model.list.order(), [with(3), with(4)]);
     play.see("out of the list");
@@ -207,10 +208,10 @@ fn a_closed_conversation_comes_back_with_something_new_or_when_it_is_wanted() {
     // Nobody else in the list: this is not the first start.
     let mut play = Play::new((80, 24));
     play.start(vec![people().remove(0)], vec![]);
-    play.keys("/close\n");
+    play.line("/close");
     assert_eq!(play.model.list.order(), []);
     assert!(!play.model.is_first_run());
-    play.keys("/query ann\n");
+    play.line("/query ann");
     assert_eq!(play.model.open, Open::Conversation(with(2)));
     assert_eq!(play.model.list.order(), [with(2)]);
 }
@@ -219,7 +220,7 @@ fn a_closed_conversation_comes_back_with_something_new_or_when_it_is_wanted() {
 fn a_cleared_view_is_empty_and_nothing_is_lost() {
     let mut play = talking((80, 24));
     play.see("see you at eight");
-    play.keys("/clear\n");
+    play.line("/clear");
     play.see_not("see you at eight");
     play.see("nothing is erased");
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Page(..)))));
@@ -267,24 +268,24 @@ fn what_is_asked_alone_tells_what_is_set() {
 #[test]
 fn words_that_are_not_clear_say_what_they_may_be() {
     let mut play = talking((80, 24));
-    play.keys("/sta\n");
+    play.line("/sta");
     play.see("/sta may be /status or /start");
     play.model.editor.set(String::new());
-    play.keys("/frob\n");
+    play.line("/frob");
     play.see("there is no command /frob");
     play.model.editor.set(String::new());
-    play.keys("/q bob\n");
+    play.line("/q bob");
     play.see("/query PEER goes to a conversation");
     assert!(!play.effects.contains(&Effect::Leave));
     play.model.editor.set(String::new());
-    play.keys("/q\n");
+    play.line("/q");
     assert!(play.effects.contains(&Effect::Leave));
 }
 
 #[test]
 fn a_request_is_answered_in_the_words_of_the_screen() {
     let mut play = talking((80, 24));
-    play.keys("/accept\n");
+    play.line("/accept");
     play.see("nobody asks to become a contact");
     play.event(What::Request { peer: onion(9), nick: "Zoe".into(), text: "hi".into() });
     alt(&mut play, '1');
@@ -310,10 +311,10 @@ fn control_d_asks_once_more() {
 #[test]
 fn everything_known_of_a_peer_is_on_one_page() {
     let mut play = talking((80, 24));
-    play.keys("/whois\n");
+    play.line("/whois");
     assert!(matches!(&play.model.overlay, Some(Overlay::Text { lines, .. }) if lines[0] == onion(2).0.onion()));
     play.see("they call themselves Annie");
     play.key(KeyCode::Esc);
-    play.keys("/nick\n");
+    play.line("/nick");
     play.see("you are");
 }

@@ -137,7 +137,7 @@ fn names_and_notices_are_harmless_everywhere() {
             check_cells(&play.drawn().0, &text);
             play.key(KeyCode::Esc);
         }
-        play.keys("/search x\n");
+        play.line("/search x");
         let ask = play.asked(|ask| matches!(ask, Ask::Search { .. }));
         let found = message(1, onion(2), Direction::In, MessageState::Read, NOW, &text);
         let found = torchat_client::api::command::SearchAnswer { messages: vec![found], more: false, complete: true };
@@ -161,7 +161,7 @@ fn what_leaves_for_the_desktop_is_harmless() {
         list[1].contact.nick = Some(text.clone());
         let mut play = Play::with((80, 24), Theme::Dark, Stored::default());
         play.start(list, vec![]);
-        play.keys("/notify content\n");
+        play.line("/notify content");
         play.effects.clear();
         let received = message(60, onion(3), Direction::In, MessageState::Unread, NOW, &text);
         play.event(What::Received { message: received });

@@ -19,31 +19,31 @@ fn told(play: &mut Play) -> Vec<Effect> {
 #[test]
 fn history_goes_to_a_day_or_so_many_back() {
     let mut play = talking((80, 24));
-    play.keys("/history 2026-11-20\n");
+    play.line("/history 2026-11-20");
     // The day begins where the user is; here that is UTC.
     let ask = play.asked(|ask| *ask == Ask::Locate(with(2), Past::Since(1_795_132_800_000)));
     play.answer(ask, Answer::Located(Some(4)));
     let ask = play.asked(|ask| is_page(ask, 2, Anchor::Around(4)));
     play.answer(ask, Answer::Page(MessagesAnswer { messages: talk()[..4].to_vec(), more: false }, None));
     assert_eq!(play.model.focus, crate::screen::model::Focus::Message(4));
-    play.keys("/history 250\n");
+    play.line("/history 250");
     let ask = play.asked(|ask| *ask == Ask::Locate(with(2), Past::Back(250)));
     // Meanwhile the user is somewhere else, and is left there.
-    play.keys(&format!("/peer {}\n", onion(3).0.onion()));
+    play.line(&format!("/peer {}", onion(3).0.onion()));
     play.answer(ask, Answer::Located(Some(1)));
     assert_eq!(play.model.open, Open::Conversation(with(3)));
-    play.keys("/history 2026-11-22\n");
+    play.line("/history 2026-11-22");
     let ask = play.asked(|ask| matches!(ask, Ask::Locate(_, Past::Since(_))));
     play.answer(ask, Answer::Located(None));
     play.see("nothing was said since then");
     for wrong in ["", " yesterday", " 2026-13-01", " -5", " 99999999999"] {
-        play.keys(&format!("/history{wrong}\n"));
+        play.line(&format!("/history{wrong}"));
         play.see("/history start|end|DATE|COUNT");
         assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Locate(..)))));
     }
     let mut nobody = Play::new((80, 24));
     nobody.start(vec![], vec![]);
-    nobody.keys("/history end\n");
+    nobody.line("/history end");
     nobody.see("no conversation is open");
 }
 
@@ -54,22 +54,22 @@ fn peer_goes_to_whom_it_names_and_nowhere_else() {
     // Neither what she calls herself nor how her onion begins makes a stranger somebody who is gone to and written to.
     let zoe = onion(9).0.onion();
     for none in ["Zoe", "zoe", zoe.get(..8).unwrap()] {
-        play.keys(&format!("/peer {none}\n"));
+        play.line(&format!("/peer {none}"));
         play.see("is neither a contact's name nor");
         assert_eq!(play.model.open, Open::Conversation(with(2)));
     }
     // A contact's own name is no better: the next one may choose it too. The beginning of its onion is.
-    play.keys("/peer bob\n");
+    play.line("/peer bob");
     assert_eq!(play.model.open, Open::Conversation(with(2)));
-    play.keys(&format!("/peer {}\n", onion(3).0.onion().get(..4).unwrap()));
+    play.line(&format!("/peer {}", onion(3).0.onion().get(..4).unwrap()));
     assert_eq!(play.model.open, Open::Conversation(with(3)));
-    play.keys("/peer ann\n");
+    play.line("/peer ann");
     assert_eq!(play.model.open, Open::Conversation(with(2)));
-    play.keys(&format!("/peer {zoe}\n"));
+    play.line(&format!("/peer {zoe}"));
     assert_eq!(play.model.open, Open::Request(onion(9)));
-    play.keys(&format!("/peer {}\n", onion(4).0.onion()));
+    play.line(&format!("/peer {}", onion(4).0.onion()));
     assert_eq!(play.model.open, Open::Conversation(with(4)));
-    play.keys(&format!("/peer {}\n", onion(8).0.onion()));
+    play.line(&format!("/peer {}", onion(8).0.onion()));
     play.see("nobody here has this onion: /add it");
     assert_eq!(play.model.open, Open::Conversation(with(4)));
 }
@@ -79,16 +79,16 @@ fn a_stranger_is_decided_about_by_its_onion_and_a_contact_by_its_name() {
     let mut play = talking((300, 24));
     // She calls herself what the user calls a contact.
     play.event(What::Request { peer: onion(9), nick: "ann".into(), text: "hi".into() });
-    play.keys("/accept ann\n");
+    play.line("/accept ann");
     play.see("of anybody who asks");
-    play.keys("/block ann\n");
+    play.line("/block ann");
     assert!(matches!(play.model.overlay, Some(Overlay::Confirm(Confirm::Block(peer))) if peer == onion(2)));
     play.keys("n");
     let begins = onion(9).0.onion().get(..8).unwrap().to_owned();
-    play.keys(&format!("/block {begins}\n"));
+    play.line(&format!("/block {begins}"));
     play.see("write the whole onion");
     assert!(play.model.overlay.is_none());
-    play.keys(&format!("/accept {begins}\n"));
+    play.line(&format!("/accept {begins}"));
     play.asked(|ask| *ask == Ask::Decide(Decision::Accept, onion(9)));
     // What Tab offers is what may be meant.
     play.keys("/refuse ");
@@ -99,15 +99,15 @@ fn a_stranger_is_decided_about_by_its_onion_and_a_contact_by_its_name() {
 #[test]
 fn copy_takes_the_invite_of_the_first_start_and_later_the_onion() {
     let mut play = Play::new((80, 24));
-    play.keys("/copy\n");
+    play.line("/copy");
     play.see("has not told your onion yet");
     play.start(vec![], vec![]);
     let ask = play.asked(|ask| matches!(ask, Ask::Invite { .. }));
     play.answer(ask, Answer::Invite("torchat:x?i=y".into()));
-    play.keys("/copy\n");
+    play.line("/copy");
     assert!(play.effects.contains(&Effect::Copy("torchat:x?i=y".into())));
     play.event(What::Contact { contact: contact(2, None, None) });
-    play.keys("/copy\n");
+    play.line("/copy");
     assert!(play.effects.contains(&Effect::Copy(onion(1).0.onion())));
 }
 
@@ -121,7 +121,7 @@ fn a_text_is_told_only_if_the_user_asked_for_it() {
         ("desktop", vec![Effect::Notify(about.into())]),
         ("content", vec![Effect::Notify(format!("{about}: the secret plan"))]),
     ] {
-        play.keys(&format!("/notify {mode}\n"));
+        play.line(&format!("/notify {mode}"));
         play.now += 10_000;
         play.event(received(play.now, 3, "the secret\nplan"));
         assert_eq!(told(&mut play), expected, "{mode}");
@@ -139,7 +139,7 @@ fn a_text_is_told_only_if_the_user_asked_for_it() {
 #[test]
 fn a_flood_rings_once_a_second_and_what_is_on_the_screen_never() {
     let mut play = talking((80, 24));
-    play.keys("/notify bell\n");
+    play.line("/notify bell");
     play.now += 10_000;
     for n in 0..500 {
         play.now += 10;
@@ -179,7 +179,8 @@ fn while_tor_starts_it_is_told_and_does_not_ask() {
         [(2, "connecting to the Tor network (15 %)"), (3, "connecting to the Tor network (85 %)")]
     {
         let ask = play.asked(|ask| matches!(ask, Ask::News { version: Some(_) }));
-        assert_eq!((play.model.wake_at(), &play.effects[..]), (None, &[][..]));
+        // But for the clock.
+        assert_eq!((play.model.wake_at(), &play.effects[..]), (Some(NOW + 60_000), &[][..]));
         let status = serde_json::json!({ "tor": { "usable": false, "sentence": sentence } });
         let status = serde_json::from_value(status).unwrap();
         play.answer(ask, Answer::Status(Box::new(StatusAnswer { version, sentence: String::new(), status })));

@@ -128,7 +128,7 @@ fn all_keys() {
 fn all_commands() {
     screens("help", |size| {
         let mut play = talking(size);
-        play.keys("/help\n");
+        play.line("/help");
         play
     });
 }
@@ -137,7 +137,7 @@ fn all_commands() {
 fn a_search() {
     screens("search", |size| {
         let mut play = talking(size);
-        play.keys("/search paper\n");
+        play.line("/search paper");
         let ask = play.asked(|ask| matches!(ask, Ask::Search { .. }));
         let messages = talk().into_iter().take(2).rev().collect();
         let found = torchat_client::api::command::SearchAnswer { messages, more: true, complete: true };
@@ -150,7 +150,7 @@ fn a_search() {
 fn the_own_onion_as_a_code() {
     screens("qr", |size| {
         let mut play = talking(size);
-        play.keys("/qr\n");
+        play.line("/qr");
         play
     });
 }
@@ -159,7 +159,7 @@ fn the_own_onion_as_a_code() {
 fn an_invite_as_a_code() {
     screens("invite", |size| {
         let mut play = talking(size);
-        play.keys("/invite\n");
+        play.line("/invite");
         let ask = play.asked(|ask| matches!(ask, Ask::Invite { hours: 168, show: true }));
         let invite = format!("torchat:{}?i={}", onion(1).0.onion().trim_end_matches(".onion"), "0f".repeat(16));
         play.answer(ask, Answer::Invite(invite));
@@ -172,7 +172,7 @@ fn the_state_of_the_daemon() {
     screens("status", |size| {
         let mut play = talking(size);
         play.event(What::Notice { peer: Some(onion(3)), sentence: "an old program writes to you".into(), why: None });
-        play.keys("/status\n");
+        play.line("/status");
         play.status(true, 100, "everything works");
         play
     });
@@ -182,7 +182,7 @@ fn the_state_of_the_daemon() {
 fn all_contacts() {
     screens("peers", |size| {
         let mut play = talking(size);
-        play.keys("/peers\n");
+        play.line("/peers");
         play
     });
 }
@@ -191,7 +191,7 @@ fn all_contacts() {
 fn the_question_before_the_daemon_is_stopped() {
     screens("exit", |size| {
         let mut play = talking(size);
-        play.keys("/exit\n");
+        play.line("/exit");
         play
     });
 }
@@ -242,7 +242,7 @@ fn a_conversation_while_tor_starts() {
 fn a_day_that_was_gone_to() {
     screens("history", |size| {
         let mut play = talking(size);
-        play.keys("/history 2026-11-21\n");
+        play.line("/history 2026-11-21");
         let ask = play.asked(|ask| matches!(ask, Ask::Locate(..)));
         play.answer(ask, Answer::Located(Some(4)));
         let ask = play.asked(|ask| is_page(ask, 2, Anchor::Around(4)));

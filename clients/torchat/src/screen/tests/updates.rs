@@ -245,7 +245,7 @@ fn a_found_message_is_jumped_to() {
 #[test]
 fn what_is_not_delivered_can_be_taken_back() {
     let mut play = talking((80, 24));
-    play.keys("/cancel\n");
+    play.line("/cancel");
     play.asked(|ask| matches!(ask, Ask::Cancel(peer, mid) if *peer == with(2) && *mid == talk()[8].mid));
     // A delivered one cannot.
     play.key(KeyCode::Up);
@@ -279,21 +279,23 @@ fn a_reply_quotes_and_keeps_what_was_typed() {
 #[test]
 fn commands_ask_the_daemon_or_the_user() {
     let mut play = talking((80, 24));
-    play.keys(&format!("/accept {}\n", onion(3).0.onion()));
+    play.line(&format!("/accept {}", onion(3).0.onion()));
     play.asked(|ask| *ask == Ask::Decide(Decision::Accept, onion(3)));
-    play.keys("/block\n");
+    play.line("/block");
     assert!(matches!(play.model.overlay, Some(Overlay::Confirm(Confirm::Block(peer))) if peer == onion(2)));
-    play.keys("n/block\ny");
+    play.keys("n");
+    play.line("/block");
+    play.keys("y");
     play.asked(|ask| *ask == Ask::Decide(Decision::Block, onion(2)));
-    play.keys("/rename Anna Lee\n");
+    play.line("/rename Anna Lee");
     play.asked(|ask| *ask == Ask::Rename(onion(2), "Anna Lee".into()));
-    play.keys(&format!("/peer {}\n", onion(4).0.onion()));
+    play.line(&format!("/peer {}", onion(4).0.onion()));
     assert_eq!(play.model.open, Open::Conversation(with(4)));
-    play.keys("/peer nobody\n");
+    play.line("/peer nobody");
     play.see("\"nobody\" is neither a contact's name nor");
-    play.keys("/frobnicate\n");
+    play.line("/frobnicate");
     play.see("there is no command /frobnicate");
-    play.keys("/notify bell\n");
+    play.line("/notify bell");
     assert_eq!(play.model.stored.notify, Notify::Bell);
     play.effects.clear();
     play.event(received(70, 2, "ring"));
@@ -302,7 +304,7 @@ fn commands_ask_the_daemon_or_the_user() {
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Ask(Ask::Exit))));
     play.keys("/exit\ny");
     play.asked(|ask| *ask == Ask::Exit);
-    play.keys("/quit\n");
+    play.line("/quit");
     assert!(play.effects.contains(&Effect::Leave));
 }
 
@@ -323,7 +325,7 @@ fn commands_are_completed() {
         assert_eq!(play.model.editor.text(), completed);
     }
     play.model.editor.set(String::new());
-    play.keys("//not a command\n");
+    play.line("//not a command");
     assert_eq!(sending(&mut play).1, "/not a command");
 }
 
@@ -337,7 +339,7 @@ fn requests_stand_on_top_and_are_decided() {
     play.key(KeyCode::Home);
     play.key(KeyCode::Enter);
     play.see("Zoe");
-    play.keys("/accept\n");
+    play.line("/accept");
     let ask = play.asked(|ask| *ask == Ask::Decide(Decision::Accept, stranger));
     play.event(What::RequestGone { peer: stranger });
     play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
@@ -474,7 +476,7 @@ fn why_mail_waits_is_always_what_the_daemon_said_last() {
 #[test]
 fn a_daemon_that_went_away_can_be_started_again() {
     let mut play = talking((80, 24));
-    play.keys("/start\n");
+    play.line("/start");
     play.see("torchatd runs");
     assert!(!play.effects.contains(&Effect::StartDaemon));
     let reason = ApiClientError::NotFound { looked: "nothing".into() };
@@ -482,6 +484,6 @@ fn a_daemon_that_went_away_can_be_started_again() {
     play.now += 60_000;
     play.input(Input::Tick);
     play.see("/start starts it");
-    play.keys("/start\n");
+    play.line("/start");
     assert!(play.effects.contains(&Effect::StartDaemon));
 }

@@ -51,14 +51,25 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
         }
     }
     let Some(timeline) = model.timeline() else { return };
-    if rows.is_empty() {
+    if rows.is_empty()
+        && let Some(remark) = model.remark(timeline.peer())
+    {
+        let lines = wrap(&remark.text, columns.saturating_sub(4));
+        for (n, line) in lines.iter().enumerate() {
+            put(model, buffer, area, from.saturating_sub(lines.len()) + n, 2, line, Role::Good);
+        }
+    } else if rows.is_empty() {
         let text = if timeline.window.is_loaded() { "Nothing was said yet." } else { "..." };
         put(model, buffer, area, from.saturating_sub(1), 2, text, Role::Dim);
     } else if from > 0 && timeline.window.has_older() {
         put(model, buffer, area, from - 1, 2, "...", Role::Dim);
     }
     if timeline.window.bottom.is_some() && !timeline.window.entries().is_empty() {
-        let text = " ↓ Alt+End ";
+        let text = match model.new_below() {
+            0 => " ↓ Alt+End ".to_owned(),
+            count => format!(" ↓ {count} new  Alt+End "),
+        };
+        let text = text.as_str();
         put(model, buffer, area, usize::from(area.height) - 1, columns.saturating_sub(width(text)), text, Role::Bar);
     }
 }
@@ -70,35 +81,51 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     let part = |text: &str, role: Role| wrap(text, columns).into_iter().map(move |row| (row, role)).collect::<Vec<_>>();
     let roomy = height >= 14;
     let blank = if roomy { part("", Role::Text) } else { Vec::new() };
-    let mut lines = blank.clone();
-    lines.extend(part(&Model::name_of_request(request, columns), Role::Contact(peer.conversation())));
-    let how = if request.nick.is_empty() {
-        "asks to become a contact."
-    } else {
-        "asks to become a contact; so it calls itself."
-    };
-    lines.extend(part(how, Role::Text));
-    if let Some(like) = model.list.looks_like(peer, &request.nick).map(|like| like.name(20)) {
-        lines.extend(part(&format!("The name reads like your contact {like}: this is somebody else."), Role::Warning));
-    }
-    if roomy {
-        lines.extend(part(&peer.0.onion(), Role::Dim));
-        lines.extend(blank.clone());
-    }
-    let mut after = blank;
-    after.extend(part("/accept  /refuse  /block", Role::Strong));
-    after.extend(part("Refused, it learns nothing.", Role::Dim));
-    // A sign before every row, so that the words cannot pretend to be ours. They are what is cut, if anything is.
-    let room = height.saturating_sub(lines.len() + after.len());
+    let name = part(&Model::name_of_request(request, columns), Role::Contact(peer.conversation()));
+    let how = part(
+        if request.nick.is_empty() {
+            "asks to become a contact."
+        } else {
+            "asks to become a contact; so it calls itself."
+        },
+        Role::Text,
+    );
+    let like = model.list.looks_like(peer, &request.nick).map(|like| like.name(20));
+    let like = like.map(|like| format!("The name reads like your contact {like}: this is somebody else."));
+    let like = like.map_or_else(Vec::new, |like| part(&like, Role::Warning));
+    let onion = part(&peer.0.onion(), Role::Dim);
+    let keys = part("/accept  /refuse  /block", Role::Strong);
+    let quiet = part("Refused, it learns nothing.", Role::Dim);
+    // A sign before every row, so that the words cannot pretend to be ours.
     let mut words = wrap(&show::shown_rows(&request.text), columns.saturating_sub(2));
     words.retain(|_| !request.text.is_empty());
+    // The onion is what tells one stranger from another, so it is always there; the words of a stranger are cut before it, and what is
+    // only for comfort is left out before they are.
+    let needed = name.len() + like.len() + onion.len() + keys.len() + 3 * blank.len();
+    let mut room = height.saturating_sub(needed + words.len());
+    let mut comfort = |part: &[(String, Role)]| {
+        let fits = part.len() <= room;
+        room -= if fits { part.len() } else { 0 };
+        fits
+    };
+    let (shows_how, shows_quiet) = (comfort(&how), comfort(&quiet));
+    let taken = needed + if shows_how { how.len() } else { 0 } + if shows_quiet { quiet.len() } else { 0 };
+    let room = height.saturating_sub(taken);
     let cut = words.len() > room;
-    let shown = if cut { room.saturating_sub(1) } else { words.len() };
-    lines.extend(words.iter().take(shown).map(|row| (format!("│ {row}"), Role::Text)));
+    words.truncate(if cut { room.saturating_sub(1) } else { room });
+    let mut lines = blank.clone();
+    lines.extend(name);
+    lines.extend(how.into_iter().filter(|_| shows_how));
+    lines.extend(like);
+    lines.extend(onion);
+    lines.extend(blank.clone());
+    lines.extend(words.iter().map(|row| (format!("│ {row}"), Role::Text)));
     if cut && room > 0 {
         lines.push(("│ ... more, in a larger window".into(), Role::Dim));
     }
-    lines.extend(after);
+    lines.extend(blank);
+    lines.extend(keys);
+    lines.extend(quiet.into_iter().filter(|_| shows_quiet));
     for (n, (text, role)) in lines.iter().enumerate() {
         put(model, buffer, area, n, 2, text, *role);
     }
@@ -122,8 +149,15 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
             put(model, buffer, area, n, wide - code_columns, row, Role::Paper);
         }
     }
-    let columns = wide.saturating_sub(code_columns + 3);
+    let columns = wide.saturating_sub(if drawn.is_some() { code_columns + 3 } else { 1 });
     let roomy = tall >= 14;
+    // Whole in one row, it can be copied with the mouse as it is.
+    let below = drawn.as_ref().map_or(0, Vec::len) + 1;
+    let apart = model.invite.as_deref().filter(|invite| drawn.is_some() && width(invite) < wide && tall > below + 1);
+    if let Some(invite) = apart {
+        put(model, buffer, area, below, 1, "The invite:", Role::Text);
+        put(model, buffer, area, below + 1, 1, invite, Role::Strong);
+    }
     let mut lines: Vec<(String, Role)> = Vec::new();
     let mut say = |text: &str, role: Role| lines.extend(wrap(text, columns).into_iter().map(|row| (row, role)));
     if roomy {
@@ -135,15 +169,15 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(invite) = model.invite.as_deref().filter(|_| roomy) {
         say("", Role::Text);
         let about = "or an invite, good once within a week";
-        say(
-            &if drawn.is_some() {
-                format!("{about}; it is the code here, /copy copies it:")
-            } else {
-                format!("{about}:")
-            },
-            Role::Text,
-        );
-        say(invite, Role::Strong);
+        match (apart, &drawn) {
+            (Some(_), _) => say(&format!("{about}: it is the code here, and below; /copy copies it"), Role::Text),
+            (None, Some(_)) => say(&format!("{about}; it is the code here, /copy copies it:"), Role::Text),
+            (None, None) => say(&format!("{about}; /copy copies it:"), Role::Text),
+        }
+        if apart.is_none() {
+            say(invite, Role::Strong);
+        }
+        say("In a shell: torchat contacts invite", Role::Dim);
     }
     if roomy {
         say("", Role::Text);
@@ -159,7 +193,7 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
         }
     }
     if drawn.is_none() {
-        say("/qr and /invite show codes for a phone.", Role::Dim);
+        say("/qr and /invite show them as codes.", Role::Dim);
     }
     for (n, (text, role)) in lines.iter().enumerate() {
         put(model, buffer, area, n, 1, text, *role);

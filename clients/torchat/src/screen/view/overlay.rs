@@ -1,7 +1,7 @@
 //! What covers the body: help, codes, the search, questions.
 
 use super::put;
-use crate::screen::model::{Model, Overlay, Search, covers};
+use crate::screen::model::{Confirm, Model, Overlay, Search, covers};
 use crate::screen::qr;
 use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{cut, fill, width, wrap};
@@ -32,7 +32,8 @@ pub(super) fn hint(overlay: &Overlay) -> &'static str {
         Overlay::Keys { .. } | Overlay::Help { .. } | Overlay::Text { .. } => "↑ ↓ scroll, any other key closes",
         Overlay::Code { .. } => "y copies, any other key closes",
         Overlay::Search(_) => "Enter searches, goes there  Esc closes",
-        Overlay::Confirm(_) => "",
+        Overlay::Confirm(Confirm::Start) => "Enter or y: yes, any other key: no",
+        Overlay::Confirm(_) => "y: yes, any other key: no",
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn meaning(word: &str) -> Meaning {
 /// Why a word is no command.
 pub(super) fn unclear(word: &str, names: &[&str]) -> String {
     match names {
-        [] => format!("there is no command /{word}; /help shows all"),
+        [] => format!("there is no command /{word}; /help shows all (// sends it as it is)"),
         [others @ .., last] => format!("/{word} may be /{} or /{last}", others.join(", /")),
     }
 }

@@ -1,0 +1,65 @@
+//! The line of a command: it stays when the command is wrong, and comes back when the daemon refuses what it asked.
+
+use super::{Ask, Effect, Model, Open};
+use crate::screen::editor::Editor;
+use std::path::Path;
+
+/// A line that was run, until it is known how it went.
+#[derive(Debug, Clone)]
+pub(super) struct Ran {
+    effect: Effect,
+    line: Editor,
+    open: Open,
+}
+
+impl Model {
+    /// Runs a command; the input is the line that asked for it.
+    pub(super) fn run_line(&mut self, command: &str) {
+        let line = self.editor.clone();
+        let (open, before) = (self.open, self.effects.len());
+        self.editor.take();
+        self.wrong = false;
+        self.run(command);
+        if self.wrong && self.open == open && self.editor.text().is_empty() {
+            self.editor = line;
+        } else {
+            let asked = self.effects.iter().skip(before).find(|effect| may_be_refused(effect)).cloned();
+            self.ran = asked.map(|effect| Ran { effect, line, open });
+        }
+        self.keep_draft();
+    }
+
+    /// Whether an /add of this screen is not answered.
+    pub(super) fn is_adding(&self) -> bool {
+        matches!(&self.ran, Some(Ran { effect: Effect::Ask(Ask::Add { .. }), .. }))
+    }
+
+    /// What a line has asked for is done.
+    pub(super) fn line_done(&mut self) {
+        self.ran = None;
+    }
+
+    /// The export to this file that a line has asked for.
+    pub(super) fn ran_export(&self, file: &Path) -> Option<Effect> {
+        let effect = self.ran.as_ref().map(|ran| &ran.effect);
+        effect.filter(|effect| matches!(effect, Effect::Export { path, .. } if path == file)).cloned()
+    }
+
+    /// What a line has asked for was refused: the line comes back, unless something else is typed by now.
+    pub(super) fn line_refused(&mut self, refused: &Effect) {
+        let Some(Ran { line, open, .. }) = self.ran.take_if(|ran| ran.effect == *refused) else { return };
+        if self.open == open && self.editor.text().is_empty() {
+            self.editor = line;
+            self.save_soon();
+        }
+    }
+}
+
+/// Whether the user may have to write it otherwise.
+fn may_be_refused(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Export { .. }
+            | Effect::Ask(Ask::Add { .. } | Ask::Rename(..) | Ask::Invite { show: true, .. } | Ask::Decide(..))
+    )
+}

@@ -1,0 +1,140 @@
+//! Lines of the screen itself in a conversation: how somebody became a contact. They are not messages, and end with the
+//! program.
+
+use super::attention::Looks;
+use super::{Model, Open};
+use std::collections::HashMap;
+use torchat_client::api::Onion;
+use torchat_client::api::record::{Contact, ContactState};
+use torchat_protocol::invite::Invite;
+
+/// Conversations with a remark at most; beyond that the oldest go.
+const REMARKS: usize = 200;
+/// A peer that was reached and has not accepted us in this time has not taken our invite, in milliseconds.
+const TAKEN: i64 = 15_000;
+
+/// Something that the screen says in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remark {
+    /// When, in milliseconds since 1970.
+    pub(crate) at: i64,
+    /// Harmless.
+    pub(crate) text: String,
+}
+
+/// The remarks, and what is needed to make them.
+#[derive(Debug, Default)]
+pub(super) struct Remarks {
+    by_peer: HashMap<Onion, Remark>,
+    /// A request that has gone: who becomes a contact next has been accepted, not invited.
+    gone: Option<Onion>,
+    /// Whom this screen has added with an invite, and since when the peer is linked.
+    shown: HashMap<Onion, Option<i64>>,
+    /// Added or accepted here just now.
+    ours: Option<Onion>,
+}
+
+impl Model {
+    /// What the screen says in a conversation.
+    pub(crate) fn remark(&self, peer: Onion) -> Option<&Remark> {
+        self.remarks.by_peer.get(&peer)
+    }
+
+    /// A request was decided, or is too old.
+    pub(super) fn request_gone(&mut self, peer: Onion) {
+        self.remarks.gone = Some(peer);
+    }
+
+    /// The user has asked for this peer; `text` is an onion or an invite.
+    pub(super) fn added_by_us(&mut self, text: &str, peer: Onion) {
+        self.remarks.ours = Some(peer);
+        if text.parse::<Invite>().is_ok() {
+            let linked = self.list.get(peer.conversation()).is_some_and(|timeline| timeline.contact().link);
+            self.remarks.shown.insert(peer, linked.then_some(self.now));
+        }
+    }
+
+    /// What a peer is now, before the list knows it.
+    pub(super) fn contact_changes(&mut self, contact: &Contact) {
+        let (peer, gone) = (contact.peer, self.remarks.gone.take());
+        let before = self.list.get(peer.conversation()).map(|timeline| timeline.contact().state);
+        if contact.state != ContactState::Contact || !self.list.is_loaded() {
+            return;
+        }
+        let name = contact.name.as_deref().or(contact.nick.as_deref()).unwrap_or_default();
+        let name = match name {
+            "" => format!("{}..", peer.0.short()),
+            name => torchat_client::show::shown_name(name, 20),
+        };
+        let text = match before {
+            Some(ContactState::Waiting) => format!("{name} has accepted you"),
+            None => {
+                let asked = gone == Some(peer) || self.list.request(peer).is_some();
+                if asked || self.is_adding() || self.remarks.ours == Some(peer) {
+                    return;
+                }
+                // What is typed stays where it is typed.
+                if self.open == Open::Nothing && self.editor.text().is_empty() {
+                    self.wanted = Some(peer.conversation());
+                }
+                format!("{name} came with your invite")
+            }
+            _ => return,
+        };
+        self.remarks.shown.remove(&peer);
+        self.remark_on(peer, text.clone());
+        let here = matches!(self.open, Open::Nothing) || self.open == Open::Conversation(peer.conversation());
+        if !here || self.overlay.is_some() || self.attention.looks(self.now) != Looks::Yes {
+            self.tell(text.clone(), "");
+        }
+        self.say(text);
+    }
+
+    /// A link to a peer came up or went.
+    pub(super) fn link_of(&mut self, peer: Onion, up: bool) {
+        let now = self.now;
+        if let Some(linked) = self.remarks.shown.get_mut(&peer) {
+            *linked = up.then_some(linked.unwrap_or(now));
+        }
+    }
+
+    /// When it is to be told that an invite was not taken.
+    pub(super) fn next_refused_invite(&self) -> Option<i64> {
+        self.remarks.shown.values().flatten().map(|at| at + TAKEN).min()
+    }
+
+    /// An invite that was used before, or is too old, is a request like everybody's; the peer says nothing of it, so this is
+    /// what is left when it was reached and has not accepted.
+    pub(super) fn invites_refused(&mut self) {
+        let now = self.now;
+        let due = |at: &Option<i64>| at.is_some_and(|at| at + TAKEN <= now);
+        let late: Vec<Onion> = self.remarks.shown.iter().filter(|(_, at)| due(at)).map(|(peer, _)| *peer).collect();
+        for peer in late {
+            self.remarks.shown.remove(&peer);
+            let waits = self
+                .list
+                .get(peer.conversation())
+                .is_some_and(|timeline| timeline.contact().state == ContactState::Waiting);
+            if waits {
+                let text = "the invite is used up or too old: they were asked, and can still accept you".to_owned();
+                self.remark_on(peer, text.clone());
+                self.say(format!("{}: {text}", self.name_of(peer, 20)));
+            }
+        }
+    }
+
+    fn remark_on(&mut self, peer: Onion, text: String) {
+        let kept = &mut self.remarks.by_peer;
+        if kept.len() >= REMARKS
+            && let Some(oldest) = kept.iter().min_by_key(|(_, remark)| remark.at).map(|(peer, _)| *peer)
+        {
+            kept.remove(&oldest);
+        }
+        kept.insert(peer, Remark { at: self.now, text });
+    }
+
+    /// Another daemon answers.
+    pub(super) fn forget_remarks(&mut self) {
+        self.remarks = Remarks::default();
+    }
+}
