@@ -13,5 +13,7 @@ mod people;
 mod pty;
 #[path = "pty/terminal.rs"]
 mod terminal;
+#[path = "pty/tmux.rs"]
+mod tmux;
 
 const TORCHAT: &str = env!("CARGO_BIN_EXE_torchat");

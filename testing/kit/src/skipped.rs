@@ -14,6 +14,8 @@ pub const NOT_ROOT: &str = "not root";
 pub const NO_NC: &str = "no nc";
 /// `jq` is missing.
 pub const NO_JQ: &str = "no jq";
+/// `tmux` is missing.
+pub const NO_TMUX: &str = "no tmux";
 /// No user namespace can be made here: `unshare`, of util-linux, is missing, or the system forbids it.
 pub const NO_NAMESPACE: &str = "no user namespace";
 /// `setpriv`, of util-linux, is missing.

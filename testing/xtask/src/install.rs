@@ -86,6 +86,17 @@ pub(crate) fn ensure_shell_tools() -> anyhow::Result<()> {
     })
 }
 
+/// Returns at once when `tmux` is there, else installs it.
+pub(crate) fn ensure_tmux() -> anyhow::Result<()> {
+    ensure(&Package {
+        name: "tmux",
+        programs: &["tmux"],
+        script: INSTALL_PLAIN,
+        why: "the tests of the terminal client in tmux need Debian's package tmux",
+        note: "",
+    })
+}
+
 /// Returns at once when a browser of this family is there, else installs one.
 pub(crate) fn ensure_chromium() -> anyhow::Result<()> {
     if ["chromium-browser", "google-chrome", "google-chrome-stable"].iter().any(|name| present(&[name])) {

@@ -31,9 +31,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     install::ensure_tor()?;
     install::ensure_strace()?;
     install::ensure_python()?;
-    // Without these only the lines that use them are not tried, which their tests say.
-    if let Err(error) = install::ensure_shell_tools() {
-        eprintln!("{error:#}");
+    // Without these only what uses them is not tried, which the tests say.
+    for ensured in [install::ensure_shell_tools(), install::ensure_tmux()] {
+        if let Err(error) = ensured {
+            eprintln!("{error:#}");
+        }
     }
     let skipped = Skipped::new()?;
     let mut results = Results::default();

@@ -17,11 +17,11 @@ pub(super) fn alone(dir: &Path, seed: u8) -> (Home, Screen) {
 /// Somebody whose daemon talks, without a screen.
 pub(super) struct Friend {
     home: Home,
-    onion: Onion,
+    pub(super) onion: Onion,
 }
 
 impl Friend {
-    fn new(dir: &Path, seed: u8) -> Self {
+    pub(super) fn new(dir: &Path, seed: u8) -> Self {
         let mut home = Home::new(dir, "friend", seed);
         home.daemon.start().unwrap();
         let onion = home.daemon.client().unwrap().host().unwrap();
