@@ -64,7 +64,7 @@ fn broken(text: &str, mark: &str) -> String {
     for piece in pieces(text, Place::Text) {
         while line >= LINE_CHARS && !matches!(piece, Piece::Plain('\n') | Piece::Mark(_)) {
             let (place, before) = space.take().unwrap_or((out.len(), line));
-            out.insert_str(place, "\n");
+            out.insert(place, '\n');
             out.insert_str(place, mark);
             line -= before;
         }
