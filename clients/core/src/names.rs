@@ -3,6 +3,8 @@
 //! - A whole onion is always that peer.
 //! - A name that the user gave is taken as it is, every byte of it, and wins over everything but a whole onion.
 //! - Else the first characters of an onion, at least [`PREFIX_MIN`], among those that the user has let in.
+//! - Else a name that the user gave, in upper or lower case, if only one peer is called so. It comes last: what has meant a peer
+//!   by its onion never means another one because of a new name.
 //!
 //! **What a stranger chooses never counts**: neither the nickname that a peer gave itself nor the onion of somebody who asks
 //! to become a contact, because both can be made to fit. A stranger is named by its whole onion; only a decision about
@@ -18,6 +20,10 @@ use torchat_protocol::id::{ONION_CHARS, OnionError};
 pub const PREFIX_MIN: usize = 4;
 /// Columns of a name in an error.
 const NAME_COLUMNS: usize = 32;
+/// Names that an error suggests.
+const SUGGESTIONS: usize = 3;
+/// A shorter word is one character away from too many names.
+const MISTYPED_MIN: usize = 3;
 
 /// What a peer is to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +64,28 @@ pub enum Purpose {
 
 /// By what a peer may be meant, and who; what comes first wins.
 fn tiers(purpose: Purpose) -> &'static [(By, Standing)] {
-    use By::{Beginning, Name};
+    use By::{AnyCase, Beginning, Name};
     use Standing::{Asking, Blocked, Contact, Former};
     match purpose {
-        Purpose::Act => &[(Name, Contact), (Name, Blocked), (Beginning, Contact), (Beginning, Blocked)],
-        Purpose::Read => {
-            &[(Name, Contact), (Name, Blocked), (Beginning, Contact), (Beginning, Blocked), (Beginning, Former)]
-        }
+        Purpose::Act => &[
+            (Name, Contact),
+            (Name, Blocked),
+            (Beginning, Contact),
+            (Beginning, Blocked),
+            (AnyCase, Contact),
+            (AnyCase, Blocked),
+        ],
+        Purpose::Read => &[
+            (Name, Contact),
+            (Name, Blocked),
+            (Beginning, Contact),
+            (Beginning, Blocked),
+            (AnyCase, Contact),
+            (AnyCase, Blocked),
+            (Beginning, Former),
+        ],
         Purpose::Request => &[(Beginning, Asking)],
-        Purpose::Unblock => &[(Name, Blocked), (Beginning, Blocked)],
+        Purpose::Unblock => &[(Name, Blocked), (Beginning, Blocked), (AnyCase, Blocked)],
     }
 }
 
@@ -74,13 +93,14 @@ fn tiers(purpose: Purpose) -> &'static [(By, Standing)] {
 enum By {
     Name,
     Beginning,
+    AnyCase,
 }
 
 /// Why a word means nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It looks like an onion and is none.
-    #[error("\"{}\" is no onion: {reason}", shown_line(word))]
+    #[error("\"{}\" is not an onion: {reason}", shown_line(word))]
     NoOnion {
         /// What was written.
         word: String,
@@ -88,7 +108,7 @@ pub enum NameError {
         reason: String,
     },
     /// Nobody who could be meant for this is called so.
-    #[error("\"{}\" is {}", shown_line(word), nobody(*purpose, others))]
+    #[error("\"{}\" is {}", shown_line(word), nobody(*purpose, others, near))]
     Nobody {
         /// What was written.
         word: String,
@@ -96,9 +116,11 @@ pub enum NameError {
         purpose: Purpose,
         /// Known peers that must be named by their whole onion, and whose onion begins so.
         others: Vec<Onion>,
+        /// Names that may have been meant, as the user gave them; at most three.
+        near: Vec<String>,
     },
     /// Several are called so.
-    #[error("\"{}\" may mean {}: write more of the onion", shown_line(word), list(fitting))]
+    #[error("\"{}\" is ambiguous: {}; write more of the onion", shown_line(word), list(fitting))]
     Several {
         /// What was written.
         word: String,
@@ -107,7 +129,7 @@ pub enum NameError {
     },
 }
 
-fn nobody(purpose: Purpose, others: &[Onion]) -> String {
+fn nobody(purpose: Purpose, others: &[Onion], near: &[String]) -> String {
     let mut text = match purpose {
         Purpose::Act | Purpose::Read => {
             format!(
@@ -122,6 +144,10 @@ fn nobody(purpose: Purpose, others: &[Onion]) -> String {
     if !others.is_empty() {
         let onions = others.iter().map(|peer| peer.0.onion()).collect::<Vec<_>>().join(" or ");
         text.push_str(&format!("; if you mean {onions}, write the whole onion"));
+    }
+    if !near.is_empty() {
+        let names = near.iter().map(|name| format!("\"{}\"", shown_name(name, NAME_COLUMNS)));
+        text.push_str(&format!("; did you mean {}?", names.collect::<Vec<_>>().join(" or ")));
     }
     text
 }
@@ -201,13 +227,49 @@ pub fn resolve(word: &str, purpose: Purpose, known: &[Known]) -> Result<Onion, N
             others.push(row.peer);
         }
     }
-    Err(NameError::Nobody { word: word.to_owned(), purpose, others })
+    Err(NameError::Nobody { word: word.to_owned(), purpose, others, near: near(word, purpose, known) })
+}
+
+/// The names that may have been meant, of those that the purpose looks among.
+fn near(word: &str, purpose: Purpose, known: &[Known]) -> Vec<String> {
+    let mut near: Vec<String> = Vec::new();
+    for (_, standing) in tiers(purpose).iter().filter(|(by, _)| *by == By::Name) {
+        for row in known.iter().filter(|row| row.standing == *standing) {
+            let Some(name) = row.name.as_deref().filter(|name| is_near(word, name)) else { continue };
+            if near.len() < SUGGESTIONS && near.iter().all(|other| other != name) {
+                near.push(name.to_owned());
+            }
+        }
+    }
+    near
+}
+
+/// Whether a name begins with a word, or differs from it by one character: one more, one less, another one, or two that are
+/// swapped. Upper and lower case are the same here.
+fn is_near(word: &str, name: &str) -> bool {
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (word, name) = (letters(word), letters(name));
+    if word.len() >= 2 && name.starts_with(&word) {
+        return true;
+    }
+    let same = word.iter().zip(&name).take_while(|(a, b)| a == b).count();
+    match (word.get(same..).unwrap_or_default(), name.get(same..).unwrap_or_default()) {
+        _ if word.len() < MISTYPED_MIN => false,
+        ([a, b, word @ ..], [c, d, name @ ..]) if a == d && b == c && word == name => true,
+        ([_, word @ ..], name) if word == name => true,
+        (word, [_, name @ ..]) if word == name => true,
+        ([_, word @ ..], [_, name @ ..]) => word == name,
+        _ => false,
+    }
 }
 
 fn fits(word: &str, by: By, row: &Known) -> bool {
     match by {
         By::Name => !word.is_empty() && row.name.as_deref() == Some(word),
         By::Beginning => is_beginning(word) && row.peer.0.onion().starts_with(word),
+        By::AnyCase => {
+            !word.is_empty() && row.name.as_ref().is_some_and(|name| name.to_lowercase() == word.to_lowercase())
+        }
     }
 }
 
@@ -239,7 +301,7 @@ mod tests {
             assert_eq!(resolve(&format!("{OTHER}.onion"), purpose, &[]), Ok(peer(OTHER)));
             for wrong in ["bob.onion", &ONE.replacen('2', "3", 1), &format!("{}.onion", ONE.to_uppercase())] {
                 let error = resolve(wrong, purpose, &known).unwrap_err().to_string();
-                assert!(error.contains("is no onion"), "{wrong}: {error}");
+                assert!(error.contains("is not an onion"), "{wrong}: {error}");
             }
         }
         assert_eq!(onion(&"x Y".repeat(19).chars().take(56).collect::<String>()), Ok(None), "a long name");
@@ -253,7 +315,7 @@ mod tests {
         assert_eq!(whole(ONE), Ok(Some(peer(ONE).conversation())));
         assert_eq!(whole("bob"), Ok(None));
         let error = onion(&room.onion()).unwrap_err().to_string();
-        assert!(error.contains("is no onion") && error.contains("not a valid key"), "{error}");
+        assert!(error.contains("is not an onion") && error.contains("not a valid key"), "{error}");
         let mistyped = whole(&ONE.replacen('2', "3", 1)).unwrap_err().to_string();
         assert!(mistyped.contains("mistyped"), "{mistyped}");
     }
@@ -268,7 +330,10 @@ mod tests {
             // The user has changed the name.
             let renamed = [asks.clone(), row(ONE, Some("bobby"), Standing::Contact)];
             let error = resolve("pg6m", purpose, &renamed).unwrap_err();
-            assert_eq!(error, NameError::Nobody { word: "pg6m".into(), purpose, others: vec![peer(OTHER)] });
+            assert_eq!(
+                error,
+                NameError::Nobody { word: "pg6m".into(), purpose, others: vec![peer(OTHER)], near: vec![] }
+            );
             assert!(error.to_string().contains(&format!("{OTHER}.onion, write the whole onion")), "{error}");
         }
         // Nobody who asks is hidden by a contact's name either, and nobody who does not ask is accepted.
@@ -288,12 +353,78 @@ mod tests {
     }
 
     #[test]
-    fn names_are_whole_and_exact_and_beginnings_have_four_characters() {
+    fn names_are_whole_and_beginnings_have_four_characters() {
         let known = [row(ONE, Some("Bob"), Standing::Contact), row(OTHER, Some(""), Standing::Contact)];
         assert_eq!(resolve("Bob", Purpose::Act, &known), Ok(peer(ONE)));
         assert_eq!(resolve("pg6mm", Purpose::Act, &known), Ok(peer(OTHER)));
-        for none in ["bob", "Bo", "B", "", "pg6", "g6mm", "PG6M", "Bob "] {
+        for none in ["Bo", "B", "", "pg6", "g6mm", "PG6M", "Bob "] {
             assert!(matches!(resolve(none, Purpose::Act, &known), Err(NameError::Nobody { .. })), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_if_it_is_the_only_one_and_means_nothing_else() {
+        let bob = row(ONE, Some("Bob"), Standing::Contact);
+        assert_eq!(resolve("bOB", Purpose::Act, &[bob.clone()]), Ok(peer(ONE)));
+        let both = [bob.clone(), row(OTHER, Some("BOB"), Standing::Contact)];
+        assert_eq!(resolve("BOB", Purpose::Act, &both), Ok(peer(OTHER)), "as it was given");
+        let error = resolve("bob", Purpose::Act, &both).unwrap_err();
+        assert!(matches!(&error, NameError::Several { fitting, .. } if fitting.len() == 2), "{error}");
+        // What meant somebody by the onion goes on meaning them.
+        let onion = [row(ONE, Some("PG6M"), Standing::Contact), row(OTHER, None, Standing::Contact)];
+        assert_eq!(resolve("pg6m", Purpose::Act, &onion), Ok(peer(OTHER)));
+        // Nobody who asks has a name, in whatever case.
+        assert!(resolve("bob", Purpose::Request, &[bob]).is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_mistyped_is_suggested() {
+        let known = [row(ONE, Some("Robert"), Standing::Contact), row(OTHER, Some("Eve\u{1b}"), Standing::Blocked)];
+        for word in ["rob", "Robbert", "Rbert", "Rovert", "Robret", "robertt", "ROBER"] {
+            let error = resolve(word, Purpose::Act, &known).unwrap_err().to_string();
+            assert!(error.ends_with("; did you mean \"Robert\"?"), "{word}: {error}");
+        }
+        let error = resolve("eve", Purpose::Unblock, &known).unwrap_err().to_string();
+        assert!(error.ends_with("did you mean \"Eve\\u{1b}\"?"), "{error}");
+        for word in ["R", "Rboetr", "Bert", "", "Roberta Flack"] {
+            let error = resolve(word, Purpose::Act, &known).unwrap_err().to_string();
+            assert!(!error.contains("did you mean"), "{word}: {error}");
+        }
+        let many: Vec<_> = (0..5).map(|n| row(ONE, Some(&format!("ann{n}")), Standing::Contact)).collect();
+        assert_eq!(near("ann", Purpose::Read, &many), ["ann0", "ann1", "ann2"]);
+    }
+
+    /// The Python client's tests read the same file.
+    #[test]
+    fn the_golden_cases_hold() {
+        let cases: serde_json::Value = serde_json::from_str(include_str!("../golden/names.json")).unwrap();
+        let cases = cases.as_array().unwrap();
+        assert!(cases.len() >= 20);
+        for case in cases {
+            let text = |value: &serde_json::Value, key: &str| value[key].as_str().map(str::to_owned);
+            let known = case["known"].as_array().unwrap().iter().map(|known| Known {
+                peer: peer(known["peer"].as_str().unwrap()),
+                name: text(known, "name"),
+                standing: match known["standing"].as_str().unwrap() {
+                    "contact" => Standing::Contact,
+                    "blocked" => Standing::Blocked,
+                    "former" => Standing::Former,
+                    "asking" => Standing::Asking,
+                    other => panic!("{other}"),
+                },
+            });
+            let known: Vec<Known> = known.collect();
+            let purpose = match case["purpose"].as_str().unwrap() {
+                "act" => Purpose::Act,
+                "read" => Purpose::Read,
+                "request" => Purpose::Request,
+                "unblock" => Purpose::Unblock,
+                other => panic!("{other}"),
+            };
+            let found = resolve(case["word"].as_str().unwrap(), purpose, &known);
+            let (why, found, error) = (&case["why"], found.as_ref().ok(), found.as_ref().err());
+            assert_eq!(found.map(|peer| peer.0.onion()), text(case, "peer"), "{why}");
+            assert_eq!(error.map(NameError::to_string), text(case, "error"), "{why}");
         }
     }
 

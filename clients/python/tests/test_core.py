@@ -6,10 +6,12 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import unittest
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 from unittest import mock
 
 import torchat
@@ -96,6 +98,25 @@ class Fake:
         test.assertEqual(self.failures, [])
 
 
+class CommandLine(unittest.TestCase):
+    def test_a_reader_that_has_had_enough_is_no_error(self) -> None:
+        def answers(talk: Talk) -> None:
+            talk.welcome()
+            talk.say(ref=talk.hear()["ref"], ok={"sentence": "x" * 100_000})
+            talk.hear()
+
+        environment = {**os.environ, "PYTHONPATH": os.path.join(os.path.dirname(__file__), ".."),
+                       "TORCHAT_SOCKET": Fake(self, answers).path}
+        program = subprocess.Popen([sys.executable, "-m", "torchat", "STATUS"], env=environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert program.stdout is not None
+        # As `| head -c 9` does: the rest is more than a pipe holds.
+        self.assertEqual(program.stdout.read(9), b'{"sentenc')
+        program.stdout.close()
+        _, said = program.communicate(timeout=60)
+        self.assertEqual((program.returncode, said), (0, b""))
+
+
 class Discovery(unittest.TestCase):
     def test_what_users_type(self) -> None:
         for text, address in (
@@ -133,6 +154,19 @@ class Discovery(unittest.TestCase):
         for row in rows:
             found = _core.data_directory(row["data_home"], row["home"], lambda: row["entry"])
             self.assertEqual(found, row["directory"], row["about"])
+
+    def test_a_name_means_who_it_means_in_the_shell(self) -> None:
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "core", "golden", "names.json")) as file:
+            rows = json.load(file)
+        self.assertGreaterEqual(len(rows), 20)
+        for row in rows:
+            known = [torchat.names.Known(peer["peer"], peer.get("name"), peer["standing"]) for peer in row["known"]]
+            found: Dict[str, Optional[str]] = {"peer": None, "error": None}
+            try:
+                found["peer"] = torchat.names.resolve(row["word"], known, row["purpose"])
+            except torchat.NoSuchPeer as error:
+                found["error"] = str(error)
+            self.assertEqual(found, {"peer": row.get("peer"), "error": row.get("error")}, row["why"])
 
     def test_without_a_home_it_says_so_and_a_port_is_a_number(self) -> None:
         with mock.patch.dict(os.environ, {"HOME": "relative", "XDG_DATA_HOME": "", "TORCHAT_SOCKET": ""}):

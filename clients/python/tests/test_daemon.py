@@ -38,6 +38,13 @@ class Calls(Friends):
             self.assertEqual(([message["text"] for message in page["messages"]], page["more"]), (["two"], True))
             self.assertEqual([c["unread"] for c in b.conversations() if c["contact"]["peer"] == self.onion_a], [2])
             self.assertEqual([contact["peer"] for contact in b.contacts()], [self.onion_a])
+            # As in the shell: names are the user's, and a whole onion needs nobody's list.
+            a.call("RENAME", peer=self.onion_b, name="Bob")
+            for word in ("Bob", "bob", self.onion_b, self.onion_b[:4], self.onion_b[:-6]):
+                self.assertEqual(a.peer(word), self.onion_b)
+            for word, purpose in (("rob", "act"), ("Bob", "request"), ("Bob", "unblock"), ("x.onion", "read")):
+                self.assertRaises(torchat.NoSuchPeer, a.peer, word, purpose)
+            self.assertRaisesRegex(torchat.NoSuchPeer, 'did you mean "Bob"', a.peer, "bo")
             # Over the end of the daemon, with one call.
             self.b.kill()
             killed = threading.Thread(target=self.b.start)
@@ -60,6 +67,9 @@ class Calls(Friends):
                 self.assertEqual(len((await b.search("7"))["messages"]), 1)
                 self.assertEqual([contact["peer"] for contact in await b.contacts()], [self.onion_a])
                 self.assertEqual(len(await b.conversations()), 1)
+                self.assertEqual(await b.peer(self.onion_a[:6], "read"), self.onion_a)
+                with self.assertRaises(torchat.NoSuchPeer):
+                    await b.peer("nobody")
                 return [message["text"] async for message in b.messages(self.onion_a)][:20]
 
         self.assertEqual(asyncio.run(talk()), [str(n) for n in range(20)])

@@ -20,9 +20,10 @@ from ._core import (
 )
 from ._plain import Client, Follower, Subscription
 from .harmless import harmless
-from . import aio, codes
+from .names import NoSuchPeer
+from . import aio, codes, names
 
 __all__ = [
-    "Address", "Client", "ConnectFailed", "Error", "Follower", "Impostor", "Lost", "NotFound", "NotUnderstood",
-    "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "codes", "find", "harmless",
+    "Address", "Client", "ConnectFailed", "Error", "Follower", "Impostor", "Lost", "NoSuchPeer", "NotFound",
+    "NotUnderstood", "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "codes", "find", "harmless", "names",
 ]

@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 from types import TracebackType
-from typing import Any, Callable, Iterator, List, Optional, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, Union
 
-from . import _core, _owner
+from . import _core, _owner, names
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import (
@@ -408,6 +408,23 @@ class Client:
             conversations += page["conversations"]
             more = bool(page["conversations"]) and page.get("more", False)
         return conversations
+
+    def peer(self, word: str, purpose: str = "act") -> str:
+        """The onion of the peer that a word means, by the rule of the shell: an onion, a name that the user gave, or the beginning of a
+        contact's onion. `purpose`: "act" (to send or to change something), "read", "request" (to accept or refuse), "unblock". Needs
+        the right `read`, except for a whole onion. Raises NoSuchPeer."""
+        look: Dict[str, Callable[[], Any]] = {
+            "contacts": self.contacts, "conversations": self.conversations,
+            "requests": lambda: self.call("REQUESTS")["requests"],
+        }
+        steps = names.find(word, purpose)
+        try:
+            wanted = next(steps)
+            while True:
+                wanted = steps.send(look[wanted]())
+        except StopIteration as end:
+            found: str = end.value
+            return found
 
     def subscribe(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
                   kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None) -> Subscription:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, AsyncIterator, Callable, List, Optional, Tuple, Union
+from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple, Union
 
-from . import _core, _owner
+from . import _core, _owner, names
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import (
@@ -394,6 +394,23 @@ class Client:
             conversations += page["conversations"]
             more = bool(page["conversations"]) and page.get("more", False)
         return conversations
+
+    async def peer(self, word: str, purpose: str = "act") -> str:
+        """The onion of the peer that a word means: see `torchat.Client.peer`."""
+        async def requests() -> Any:
+            return (await self.call("REQUESTS"))["requests"]
+
+        look: Dict[str, Callable[[], Any]] = {
+            "contacts": self.contacts, "conversations": self.conversations, "requests": requests,
+        }
+        steps = names.find(word, purpose)
+        try:
+            wanted = next(steps)
+            while True:
+                wanted = steps.send(await look[wanted]())
+        except StopIteration as end:
+            found: str = end.value
+            return found
 
     async def subscribe(self, *, consumer: Optional[str] = None, start: Optional[Start] = None,
                         kinds: Optional[List[str]] = None, peers: Optional[List[str]] = None) -> Subscription:
