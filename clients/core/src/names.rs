@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn a_name_is_found_in_any_case_if_it_is_the_only_one_and_means_nothing_else() {
         let bob = row(ONE, Some("Bob"), Standing::Contact);
-        assert_eq!(resolve("bOB", Purpose::Act, &[bob.clone()]), Ok(peer(ONE)));
+        assert_eq!(resolve("bOB", Purpose::Act, std::slice::from_ref(&bob)), Ok(peer(ONE)));
         let both = [bob.clone(), row(OTHER, Some("BOB"), Standing::Contact)];
         assert_eq!(resolve("BOB", Purpose::Act, &both), Ok(peer(OTHER)), "as it was given");
         let error = resolve("bob", Purpose::Act, &both).unwrap_err();

@@ -16,6 +16,9 @@ _torchat() {
             ",$1")
                 cmd="torchat"
                 ;;
+            torchat,complete-peers)
+                cmd="torchat__subcmd__complete__subcmd__peers"
+                ;;
             torchat,completions)
                 cmd="torchat__subcmd__completions"
                 ;;
@@ -122,8 +125,30 @@ _torchat() {
 
     case "${cmd}" in
         torchat)
-            opts="-h -V --socket --token-file --start --json --raw --help --version host whoami send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions doctor"
+            opts="-h -V --socket --token-file --start --json --raw --help --version host whoami send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions complete-peers doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        torchat__subcmd__complete__subcmd__peers)
+            opts="-h --socket --token-file --start --json --raw --help contact asking blocked"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -706,7 +731,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__recv)
-            opts="-f -p -c -k -n -h --follow --peer --consumer --from --keep --count --socket --token-file --start --json --raw --help"
+            opts="-f -p -c -k -n -h --follow --no-wait --peer --consumer --from --keep --count --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -798,7 +823,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__send)
-            opts="-h --wait --timeout --expire --id --socket --token-file --start --json --raw --help"
+            opts="-q -h --wait --timeout --expire --id --quiet --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -858,7 +883,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__tail)
-            opts="-e -p -c -n -h --event --peer --from --consumer --count --socket --token-file --start --json --raw --help"
+            opts="-e -p -c -n -h --event --peer --from --consumer --count --no-follow --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1061,3 +1086,23 @@ if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERS
 else
     complete -F _torchat -o bashdefault -o default torchat
 fi
+
+_torchat_peers() {
+    local who name word="${COMP_WORDS[COMP_CWORD]}"
+    _torchat "$@"
+    case "$3" in
+        send|history|block|rename|remove|appear|export|pipe|-p|--peer) who=contact ;;
+        accept|refuse) who=asking ;;
+        unblock) who=blocked ;;
+        *) return 0 ;;
+    esac
+    [[ $word == -* ]] && return 0
+    word="${word//\\/}"
+    COMPREPLY=()
+    while IFS= read -r name; do
+        [[ ${name,,} == "${word,,}"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
+    done < <("$1" complete-peers "$who" 2>/dev/null)
+    return 0
+}
+
+complete -F _torchat_peers -o bashdefault -o default torchat

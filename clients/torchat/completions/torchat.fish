@@ -24,282 +24,303 @@ function __fish_torchat_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c torchat -n "__fish_torchat_needs_command" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_needs_command" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_needs_command" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_needs_command" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_needs_command" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_needs_command" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_needs_command" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_needs_command" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_needs_command" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_needs_command" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_needs_command" -s V -l version -d 'Print version'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "host" -d 'Print your onion'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "whoami" -d 'Print who the daemon takes you for, and what you may do'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when it is safe in the daemon, or at the peer'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print what was received and not read yet, and mark it as read'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "legacy" -d 'Print what old TORchat programs brought, and take it: nothing proves who wrote it'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "whoami" -d 'Print who the daemon thinks you are, and what you may do'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "send" -d 'Send a text; returns when the daemon, or the peer, has stored it'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "recv" -d 'Print unread messages and mark them as read'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "legacy" -d 'Print messages from TORchat programs of 2016-17 and remove them from the queue; nothing proves who wrote them'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "history" -d 'Print the last messages of a conversation'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "search" -d 'Find messages that hold all the words, newest first'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "peers" -d 'Print who has written something that is not read yet'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "contacts" -d 'Print the contacts, or decide who is one'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "peers" -d 'Print who has sent unread messages'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "contacts" -d 'Print your contacts, or change them'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "conversations" -d 'Print the conversations, the one with the newest message first'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print what works, what does not, and what is being done'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print what works, what does not, and what the daemon does about it'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "tail" -d 'Print events as they come: messages, deliveries, links, requests'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "token" -d 'Tokens, for programs of other users or with fewer rights'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "token" -d 'Manage tokens, for programs of other users or with fewer rights'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "export" -d 'Write a whole conversation as text, or with --json as JSON lines'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "import-log" -d 'Split the file.log of an old TORchat by peer, into files'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "pipe" -d 'Connect standard input and output to a conversation: a line is a message'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "pipe" -d 'Connect standard input and output to a conversation: each line is a message'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "exit" -d 'Stop the daemon'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "completions" -d 'Print the completions for a shell'
-complete -c torchat -n "__fish_torchat_needs_command" -f -a "doctor" -d 'Look at the whole chain, from the socket to Tor, and say what is wrong and what to do'
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand host" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "complete-peers" -d 'Print the words that a shell can complete a PEER with'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "doctor" -d 'Check everything from the socket to Tor, and say what is wrong and what to do'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand host" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand host" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand whoami" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand whoami" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l wait -d 'Return when the peer has it, not only the daemon' -r -f -a "delivered\t'The message is safe at the peer'"
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l wait -d 'Return only when the peer has it, not just the daemon' -r -f -a "delivered\t'The peer has stored the message'"
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l timeout -d 'How long to wait for that' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up when it is not delivered within this number of seconds' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l id -d 'A key of your own: the same key again, within 30 days, is the same message and is not sent twice' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand send" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l expire -d 'Give up if it is not delivered within this number of seconds' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l id -d 'A key that you choose: the same key within 30 days means the same message, which is not sent twice' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand send" -s q -l quiet -d 'Say nothing if the same message was sent before under this --id'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'Of this peer only; may be given several times' -r
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -s c -l consumer -d 'A durable place of your own instead of the read marks: begins now, and what was printed never comes again' -r
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where a consumer that is new begins' -r -f -a "now\t'After the last event'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'Of this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s c -l consumer -d 'The daemon remembers under this name how far you have read, independent of read marks; begins now' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where a new consumer begins' -r -f -a "now\t'After the last event'
 start\t'At the oldest event that the daemon still knows'"
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s n -l count -d 'End after this number of messages' -r
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -s f -l follow -d 'Go on with what comes, over restarts of the daemon'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s f -l follow -d 'Wait for more; survives restarts of the daemon'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l no-wait -d 'With --follow: end with 3 if no daemon runs yet, instead of waiting for one'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s k -l keep -d 'Do not mark as read'
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s n -l count -d 'End after this number of messages' -r
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s k -l keep -d 'Do not take it: it comes again'
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s a -l all -d 'All that the daemon still has, also what was taken; takes nothing'
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s k -l keep -d 'Leave the messages in the queue'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s a -l all -d 'Print all that the daemon still has, even those that were removed from the queue; removes nothing'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand legacy" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand legacy" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -s n -l count -d 'How many messages' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l before -d 'Messages before the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l after -d 'Messages after the one with this number' -r
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand history" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand history" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 'In the conversation with this peer only' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 'In the conversation with this peer only' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand search" -s n -l count -d 'How many messages at most' -r
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l before -d 'Messages before the one with this number' -r
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand search" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand search" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand search" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand peers" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand peers" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "list" -d 'Print them; the same as no action'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "add" -d 'Make a peer a contact and ask it to accept you'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "requests" -d 'Print the strangers that ask to become contacts'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "accept" -d 'Make a stranger that asks a contact'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "refuse" -d 'Do not show a stranger\'s request again for 30 days; it learns nothing of it'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "block" -d 'Block a peer: it sees what every stranger sees'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "unblock" -d 'Make a blocked peer a stranger'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "rename" -d 'Give a contact a name of yours; an empty one takes it away'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "remove" -d 'Make a contact a stranger; what waits for it is taken back, the history stays'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: the first peer that uses it, in time, is a contact at once'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Say whether a contact sees you while there is nothing to deliver'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "add" -d 'Make a peer a contact and ask them to accept you'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "requests" -d 'Print the contact requests'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "accept" -d 'Accept a contact request'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "refuse" -d 'Do not show a stranger\'s request again for 30 days; they are not told'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "block" -d 'Block a peer: they see what every stranger sees'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "unblock" -d 'Unblock a peer, who becomes a stranger'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "rename" -d 'Give a contact a name; an empty name removes it'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "remove" -d 'Remove a contact: takes back what waits for them; the history stays'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: the first person who uses it in time becomes a contact at once'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Set whether a contact sees you online when there is nothing to deliver'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l invite-file -d 'The file with the onion or invite, in the place of PEER' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l invite-file -d 'The file with the onion or invite, instead of PEER' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from requests" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l hours -d 'How long it is good for' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l hours -d 'How long it is valid' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand status" -s v -l verbose -d 'Print Tor\'s own words about what is wrong too'
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand status" -s v -l verbose -d 'Also print Tor\'s own words about what is wrong'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice or legacy; may be given several times' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'A durable place of your own: what was printed never comes again' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'The daemon remembers under this name how far you have read; printed events never come again' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after this number of events' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l no-follow -d 'End after the last event that there is now; without --from, begin at the start'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make one, and print it or write it to a file: it is shown once and stored nowhere else'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Print them, without their secrets'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'End one at once; its connections are closed'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s r -l right -d 'What it may do; may be given several times' -r -f -a "read\t'See conversations, contacts, events, the state of the daemon'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "create" -d 'Make a token, and print it or write it to a file; it is shown once and not stored'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "list" -d 'Print the tokens, without their secrets'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_seen_subcommand_from create list revoke" -f -a "revoke" -d 'Revoke a token at once and close its connections'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s r -l right -d 'A right of the token; may be given several times' -r -f -a "read\t'See conversations, contacts, events, the state of the daemon'
 send\t'Write to contacts, take back, mark as read'
 contacts\t'Decide who is a contact'
 admin\t'Everything'"
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after this number of days' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'A new file for it, for your eyes only [default: standard output]' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'A new file for the token, which only you can read [default: standard output]' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand export" -s o -l output -d 'A new file, for your eyes only [default: standard output]' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -s o -l output -d 'A new file, which only you can read [default: standard output]' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l into -d 'A directory for one new file per peer, made if it is missing' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l into -d 'A directory for one new file per peer; made if it is missing' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input wait until the peer has everything, at most this long' -r
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s c -l consumer -d 'A durable place of your own for what is received, instead of beginning now' -r
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s f -l follow -d 'Go on receiving when standard input has ended'
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l flush -d 'At the end of standard input, wait at most this long until the peer has everything' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s c -l consumer -d 'The daemon remembers under this name what you have received, instead of beginning now' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s f -l follow -d 'Go on receiving after standard input has ended'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand exit" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand exit" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand exit" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand completions" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand completions" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l socket -d 'Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A file that holds a token, closed to others: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s v -l verbose -d 'Print Tor\'s own words about what is wrong too'
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Start torchatd if it does not run, without asking'
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md'
-complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print the texts of others as they came: they can then write what they like to your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand complete-peers" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s v -l verbose -d 'Also print Tor\'s own words about what is wrong'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand send" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand history" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -f -a "(torchat complete-peers asking 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -f -a "(torchat complete-peers asking 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from block" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -f -a "(torchat complete-peers blocked 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand export" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -f -a "(torchat complete-peers contact 2>/dev/null)"

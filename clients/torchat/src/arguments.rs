@@ -7,6 +7,8 @@ mod contacts;
 pub(crate) mod exit;
 #[path = "arguments/messages.rs"]
 mod messages;
+#[path = "arguments/number.rs"]
+mod number;
 #[path = "arguments/token.rs"]
 mod token;
 
@@ -17,7 +19,7 @@ pub(crate) use token::{Allowed, Token};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// A messenger over Tor: without a command the terminal client, with one a tool for the shell
+/// Terminal and command-line client for torchatd, a messenger over Tor. Without a command it opens the terminal client
 #[derive(Debug, Parser)]
 #[command(name = "torchat", version, about, after_help = after_help(), disable_help_subcommand = true)]
 pub(crate) struct Arguments {
@@ -32,25 +34,32 @@ pub(crate) struct Arguments {
 /// What stands below the options.
 fn after_help() -> String {
     let peer = "PEER is an onion, the name you gave a contact, or the first characters (at least 4) of a contact's onion. \
-                A stranger is named by its whole onion; accept and refuse look among those who ask, and nowhere else.\n\n\
-                Every user of this machine can read the words of a command line while it runs: give texts and invites by \
+                Name strangers by their whole onions; accept and refuse look only among those who ask.\n\n\
+                Every user of this machine can read a command line while it runs: pass texts and invites on \
                 standard input.";
-    format!("{peer}\n\n{}", exit::help())
+    let examples = "Examples:\n  \
+                    torchat                              open the terminal client\n  \
+                    torchat contacts invite              print an invite for a friend\n  \
+                    torchat contacts add torchat:...     use an invite that a friend gave you\n  \
+                    echo 'lunch?' | torchat send bob     send a message\n  \
+                    torchat recv --follow                print messages as they come\n  \
+                    torchat doctor                       find out what is wrong";
+    format!("{examples}\n\n{peer}\n\n{}", exit::help())
 }
 
 /// Where the daemon is.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "The daemon")]
 pub(crate) struct PlaceArguments {
-    /// Its socket or port [default: the socket in $XDG_DATA_HOME/torchatd]
+    /// The daemon's socket or port [default: the socket in $XDG_DATA_HOME/torchatd]
     #[arg(long, env = "TORCHAT_SOCKET", hide_env_values = true, global = true, value_name = "PATH|PORT")]
     pub(crate) socket: Option<String>,
 
-    /// A file that holds a token, closed to others: for other users, and for programs with fewer rights
+    /// A token file that others cannot read: for other users, and for programs with fewer rights
     #[arg(long, env = "TORCHAT_TOKEN_FILE", hide_env_values = true, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
-    /// Start torchatd if it does not run, without asking
+    /// Start torchatd without asking if it does not run
     #[arg(long, global = true)]
     pub(crate) start: bool,
 }
@@ -59,11 +68,11 @@ pub(crate) struct PlaceArguments {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Form {
-    /// JSON lines for programs, errors on standard error too; the records are those of docs/CONTROL-API.md
+    /// Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Print the texts of others as they came: they can then write what they like to your terminal
+    /// Print what others wrote unchanged; it can then control your terminal
     #[arg(long, global = true, conflicts_with = "json")]
     pub(crate) raw: bool,
 }
@@ -73,38 +82,38 @@ pub(crate) struct Form {
 pub(crate) enum Command {
     /// Print your onion
     Host,
-    /// Print who the daemon takes you for, and what you may do
+    /// Print who the daemon thinks you are, and what you may do
     Whoami,
-    /// Send a text; returns when it is safe in the daemon, or at the peer
+    /// Send a text; returns when the daemon, or the peer, has stored it
     Send(Send),
-    /// Print what was received and not read yet, and mark it as read
+    /// Print unread messages and mark them as read
     Recv(Recv),
-    /// Print what old TORchat programs brought, and take it: nothing proves who wrote it
+    /// Print messages from TORchat programs of 2016-17 and remove them from the queue; nothing proves who wrote them
     Legacy(Legacy),
     /// Print the last messages of a conversation
     History(History),
     /// Find messages that hold all the words, newest first
     Search(Search),
-    /// Print who has written something that is not read yet
+    /// Print who has sent unread messages
     Peers,
-    /// Print the contacts, or decide who is one
+    /// Print your contacts, or change them
     Contacts(Contacts),
     /// Print the conversations, the one with the newest message first
     Conversations,
-    /// Print what works, what does not, and what is being done
+    /// Print what works, what does not, and what the daemon does about it
     Status(Depth),
     /// Print events as they come: messages, deliveries, links, requests
     Tail(Tail),
-    /// Tokens, for programs of other users or with fewer rights
+    /// Manage tokens, for programs of other users or with fewer rights
     #[command(subcommand)]
     Token(Token),
     /// Write a whole conversation as text, or with --json as JSON lines
     Export(Export),
     /// Split the file.log of an old TORchat by peer, into files
     ///
-    /// The messages are not put into the daemon: nothing proves who wrote them. Without --into they are printed.
+    /// This does not put the messages into the daemon, because nothing proves who wrote them. Without --into it prints them.
     ImportLog(ImportLog),
-    /// Connect standard input and output to a conversation: a line is a message
+    /// Connect standard input and output to a conversation: each line is a message
     Pipe(Pipe),
     /// Stop the daemon
     Exit,
@@ -114,14 +123,21 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Look at the whole chain, from the socket to Tor, and say what is wrong and what to do
+    /// Print the words that a shell can complete a PEER with
+    #[command(hide = true)]
+    CompletePeers {
+        /// Who can be meant
+        #[arg(value_enum, default_value = "contact")]
+        who: Completed,
+    },
+    /// Check everything from the socket to Tor, and say what is wrong and what to do
     Doctor(Depth),
 }
 
-/// How much is said.
+/// How much to print.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Depth {
-    /// Print Tor's own words about what is wrong too
+    /// Also print Tor's own words about what is wrong
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
@@ -139,12 +155,15 @@ pub(crate) struct Tail {
     /// Begin after the event with this number, at `start`, or `now`
     #[arg(long, value_name = "SEQ|start|now", conflicts_with = "consumer")]
     pub(crate) from: Option<String>,
-    /// A durable place of your own: what was printed never comes again
+    /// The daemon remembers under this name how far you have read; printed events never come again
     #[arg(short, long, value_name = "NAME")]
     pub(crate) consumer: Option<String>,
     /// End after this number of events
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number::positive)]
     pub(crate) count: Option<u64>,
+    /// End after the last event that there is now; without --from, begin at the start
+    #[arg(long)]
+    pub(crate) no_follow: bool,
 }
 
 /// An old log, and where its parts go.
@@ -152,9 +171,20 @@ pub(crate) struct Tail {
 pub(crate) struct ImportLog {
     /// The old file.log; - for standard input
     pub(crate) file: PathBuf,
-    /// A directory for one new file per peer, made if it is missing
+    /// A directory for one new file per peer; made if it is missing
     #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
+}
+
+/// Who can be meant by a PEER that a shell completes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Completed {
+    /// Contacts and blocked peers
+    Contact,
+    /// Strangers who ask
+    Asking,
+    /// Blocked peers
+    Blocked,
 }
 
 /// A shell for which completions exist.

@@ -9,8 +9,8 @@ mod shell;
 mod status;
 mod streams;
 mod times;
+mod usage;
 
-use clap::Parser;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,7 +18,10 @@ fn main() -> ExitCode {
     // The program that started us may let the system reap its children (SIGCHLD ignored, which is inherited): then nobody could hear how
     // the start of a daemon ended. With any handler it is not ignored, and what we execute begins with the default.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::default());
-    let arguments = arguments::Arguments::parse();
+    let arguments = match usage::parse() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let place = daemon::Place::from(arguments.place);
     match arguments.command {
         Some(command) => shell::run(&place, arguments.form, command),

@@ -23,12 +23,12 @@ use crate::arguments::exit::Exit;
 use crate::arguments::{Command, ContactAction, Form, Token};
 use crate::daemon::Place;
 use crate::streams::is_closed;
-use failure::{Done, Failure, note};
+pub(crate) use failure::note;
+use failure::{Done, Failure, warn};
 use out::Out;
 use std::process::ExitCode;
 use torchat_client::api::{Code, Connection, ConversationId, Onion};
 use torchat_client::names::Purpose;
-use torchat_client::show::shown_line;
 
 /// Runs a command; the exit code says how it went.
 pub(crate) fn run(place: &Place, form: Form, command: Command) -> ExitCode {
@@ -75,12 +75,7 @@ fn warn_of_open_token(place: &Place, form: Form) {
     }
     let shown = file.display().to_string();
     let message = format!("other users may read the token in {shown}: chmod 600 {shown}, and make a new one");
-    let line = if form.json {
-        serde_json::json!({ "warning": { "code": "token-file-open", "message": message } }).to_string()
-    } else {
-        format!("torchat: {}", shown_line(&message))
-    };
-    note(&line);
+    warn(form.json, "token-file-open", &message);
 }
 
 /// What all commands share.
@@ -110,6 +105,7 @@ impl Shell<'_> {
             Command::Pipe(arguments) => pipe::run(self, &arguments),
             Command::Exit => admin::exit(self),
             Command::Completions { shell } => admin::completions(self, shell),
+            Command::CompletePeers { who } => peer::complete(self, who),
             Command::Doctor(depth) => doctor::run(self, depth.verbose),
         }
     }
@@ -152,12 +148,17 @@ impl Shell<'_> {
     }
 }
 
+/// Whether a connection may use a command of the API.
+fn may(connection: &Connection, command: &str) -> bool {
+    connection.welcome().commands.iter().any(|name| name == command)
+}
+
 /// Whether a connection may use a command; else says what would be needed.
 fn needs(connection: &Connection, command: &str, otherwise: &str) -> Done {
-    if connection.welcome().commands.iter().any(|name| name == command) {
+    if may(connection, command) {
         return Ok(());
     }
-    let mut failure = Failure::system(format!("this connection may not use {command}"));
+    let mut failure = Failure::system("you do not have the right to do this");
     (failure.exit, failure.code) = (Exit::Refused, Some(Code::NotAllowed));
     failure.hint = Some(otherwise.to_owned());
     Err(failure)

@@ -4,6 +4,8 @@
 //! The definitions are taken in by their paths: both belong to programs, one of which holds all of Tor, and this builds in
 //! seconds. What `torchat completions` prints is a copy in its source tree, which this writes too; a test compares.
 
+mod peers;
+
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
@@ -107,7 +109,7 @@ fn completions(command: &mut Command) -> anyhow::Result<Vec<(String, String)>> {
     let generate = |shell: Shell| {
         let mut bytes = Vec::new();
         clap_complete::generate(shell, &mut command.clone(), &name, &mut bytes);
-        Ok((file(shell), String::from_utf8(bytes)?))
+        Ok((file(shell), peers::add(shell, command, String::from_utf8(bytes)?)))
     };
     shells.into_iter().map(generate).collect()
 }
@@ -199,7 +201,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for mut command in [torchat::Arguments::command(), torchatd::Args::command()] {
             let name = command.get_name().to_owned();
-            let names: Vec<_> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+            let names = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+            let names: Vec<_> = names.map(|sub| sub.get_name().to_owned()).collect();
             for (file, text) in completions(&mut command).unwrap() {
                 assert!(names.iter().all(|name| text.contains(name.as_str())), "{file}");
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use torchat_protocol::control::api::ApiError;
 use torchat_protocol::control::code::Code;
+use torchat_protocol::control::words::took;
 
 /// Why a call, a subscription or a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,9 +33,7 @@ pub enum ApiClientError {
         hint: &'static str,
     },
     /// The connection ended. What was asked and not answered may be done or not.
-    #[error(
-        "the connection to torchatd is lost: {reason}; connect again (a SEND with a client_id can be repeated safely)"
-    )]
+    #[error("the connection to torchatd is lost: {reason}; connect again")]
     Lost {
         /// Why, as far as is known.
         reason: String,
@@ -44,8 +43,7 @@ pub enum ApiClientError {
     Refused(ApiError),
     /// No answer in time. It may be done or not.
     #[error(
-        "torchatd did not answer {command} within {} s: it may be done or not; look before you repeat it, or repeat a SEND \
-         that has a client_id", .after.as_secs_f32()
+        "torchatd did not answer within {}: it may be done or not; look before you repeat it", took(micros(*.after))
     )]
     Timeout {
         /// What was asked.
@@ -82,6 +80,10 @@ pub enum ApiClientError {
     /// The system gave no random bytes or no thread.
     #[error("the system refused: {0}")]
     System(String),
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn refusal(error: &ApiError) -> String {

@@ -1,5 +1,6 @@
 //! The parameters of the commands that are about contacts.
 
+use super::number;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,58 +17,58 @@ pub(crate) struct Contacts {
 pub(crate) enum ContactAction {
     /// Print them; the same as no action
     List,
-    /// Make a peer a contact and ask it to accept you
+    /// Make a peer a contact and ask them to accept you
     Add {
-        /// Its onion, or an invite (torchat:...?i=...); -: the first line of standard input, and the rest are the words
+        /// Their onion, or an invite (torchat:...?i=...); -: the first line of standard input, and the rest are the words
         #[arg(required_unless_present = "invite_file")]
         peer: Option<String>,
-        /// A few words to it, at most 500 bytes
+        /// A few words to them, at most 500 bytes
         words: Option<String>,
-        /// The file with the onion or invite, in the place of PEER
+        /// The file with the onion or invite, instead of PEER
         #[arg(long, value_name = "FILE")]
         invite_file: Option<PathBuf>,
     },
-    /// Print the strangers that ask to become contacts
+    /// Print the contact requests
     Requests,
-    /// Make a stranger that asks a contact
+    /// Accept a contact request
     Accept {
         /// Who asks
         peer: String,
     },
-    /// Do not show a stranger's request again for 30 days; it learns nothing of it
+    /// Do not show a stranger's request again for 30 days; they are not told
     Refuse {
         /// Who asks
         peer: String,
     },
-    /// Block a peer: it sees what every stranger sees
+    /// Block a peer: they see what every stranger sees
     Block {
         /// The peer
         peer: String,
     },
-    /// Make a blocked peer a stranger
+    /// Unblock a peer, who becomes a stranger
     Unblock {
         /// The peer
         peer: String,
     },
-    /// Give a contact a name of yours; an empty one takes it away
+    /// Give a contact a name; an empty name removes it
     Rename {
         /// The peer
         peer: String,
         /// The name
         name: String,
     },
-    /// Make a contact a stranger; what waits for it is taken back, the history stays
+    /// Remove a contact: takes back what waits for them; the history stays
     Remove {
         /// The peer
         peer: String,
     },
-    /// Make an invite: the first peer that uses it, in time, is a contact at once
+    /// Make an invite: the first person who uses it in time becomes a contact at once
     Invite {
-        /// How long it is good for
-        #[arg(long, value_name = "HOURS")]
+        /// How long it is valid
+        #[arg(long, value_name = "HOURS", value_parser = number::whole::<u32>)]
         hours: Option<u32>,
     },
-    /// Say whether a contact sees you while there is nothing to deliver
+    /// Set whether a contact sees you online when there is nothing to deliver
     Appear {
         /// The contact
         peer: String,
@@ -80,7 +81,7 @@ pub(crate) enum ContactAction {
 /// How a contact sees us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Appearance {
-    /// Linked whenever both are there
+    /// Linked whenever both of you are online
     Online,
     /// Linked only to deliver
     Offline,

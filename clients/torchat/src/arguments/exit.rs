@@ -20,15 +20,15 @@ codes! {
     /// All went well. Also when the program that reads our output has had enough of it.
     Done 0 "done";
     /// The output cannot be written, the system refused something, or an answer was not understood.
-    Other 1 "something failed that has no code of its own";
+    Other 1 "something failed that has no other code";
     /// The command line is wrong; clap's own code.
     Usage 2 "usage: the command line is wrong";
     /// No daemon answers.
-    NotRunning 3 "no daemon: it does not run, cannot be reached, or left in the middle";
+    NotRunning 3 "no daemon: it does not run, cannot be reached, or stopped meanwhile";
     /// The daemon said no.
     Refused 4 "refused: the daemon said no; the message says why";
     /// `send --wait delivered`.
-    NotDelivered 5 "not delivered in time; unless it says otherwise the message is still being tried";
+    NotDelivered 5 "not delivered in time; unless the message says otherwise, the daemon goes on trying";
     /// What was given cannot be used.
     BadInput 6 "bad input: a PEER that is unknown or ambiguous, a text that is too long, a file that cannot be read";
     /// `doctor`.
@@ -51,7 +51,7 @@ codes! {
 pub(crate) fn help() -> String {
     let rows = TABLE.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
     format!(
-        "Exit status:{}\n\nOf several troubles doctor ends with the code of the first one.",
+        "Exit status:{}\n\nWith several problems, the exit code of doctor is that of the first.",
         rows.collect::<String>()
     )
 }

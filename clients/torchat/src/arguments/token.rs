@@ -1,31 +1,32 @@
 //! The parameters of the commands that are about tokens.
 
+use super::number;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Make one, and print it or write it to a file: it is shown once and stored nowhere else
+    /// Make a token, and print it or write it to a file; it is shown once and not stored
     Create {
         /// Its name: letters, digits, dots, underscores and hyphens
         name: String,
-        /// What it may do; may be given several times
+        /// A right of the token; may be given several times
         #[arg(short, long = "right", value_name = "RIGHT", value_enum, required = true)]
         rights: Vec<Allowed>,
         /// Good for the conversation with this peer only; may be given several times
         #[arg(short, long, value_name = "PEER")]
         peer: Vec<String>,
         /// Ends after this number of days
-        #[arg(long)]
+        #[arg(long, value_parser = number::whole::<u32>)]
         days: Option<u32>,
-        /// A new file for it, for your eyes only [default: standard output]
+        /// A new file for the token, which only you can read [default: standard output]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Print them, without their secrets
+    /// Print the tokens, without their secrets
     List,
-    /// End one at once; its connections are closed
+    /// Revoke a token at once and close its connections
     Revoke {
         /// Its name
         name: String,

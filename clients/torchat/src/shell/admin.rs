@@ -2,7 +2,7 @@
 
 use super::failure::{Done, Failure};
 use super::format;
-use super::out::new_file;
+use super::out::{new_file, whole};
 use super::{Shell, peer};
 use crate::arguments::{Allowed, Shell as ShellName, Token as Action};
 use crate::daemon::STOP;
@@ -83,7 +83,7 @@ pub(super) fn token(shell: &Shell<'_>, action: Action) -> Done {
             let written = connection.call(&made).map_err(Failure::from).and_then(|answer| {
                 let token = answer.token.unwrap_or_default();
                 let written = writeln!(file, "{token}").and_then(|()| file.sync_all());
-                written.map_err(|error| Failure::system(format!("cannot write {}: {error}", path.display())))
+                written.map_err(|error| Failure::written(&whole(&path), &error))
             });
             if written.is_err() {
                 // Made just now, by us, and of no use.

@@ -1,9 +1,9 @@
 //! `torchat contacts`: who is one, and who decides to be one.
 
-use super::Shell;
-use super::failure::{Done, Failure, note};
+use super::failure::{Done, Failure, note, warn};
 use super::format::{self, NAME_COLUMNS};
 use super::input;
+use super::{Shell, may};
 use crate::arguments::{Appearance, ContactAction};
 use crate::times::span;
 use serde_json::json;
@@ -14,6 +14,7 @@ use torchat_client::api::command::{
 };
 use torchat_client::api::record::{Contact, ContactState};
 use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
+use torchat_client::lookalike::Look;
 use torchat_client::names::{Purpose, onion};
 use torchat_client::show::{shown_line, shown_name};
 
@@ -53,7 +54,10 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
         }
         ContactAction::Remove { peer } => one(&peer, &|connection, peer| connection.call(&Remove { peer })),
         ContactAction::Rename { peer, name } => {
-            one(&peer, &|connection, peer| connection.call(&Rename { peer, name: name.clone() }))
+            let peer = shell.peer(&connection, &peer, Purpose::Act)?;
+            connection.call(&Rename { peer, name: name.clone() })?;
+            warn_of_twins(shell, &connection, peer, &name)?;
+            if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
         }
         ContactAction::Appear { peer, how } => {
             let hidden = how == Appearance::Offline;
@@ -64,6 +68,29 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
             shell.answer(&answer, &answer.invite)
         }
     }
+}
+
+/// Says that another contact's name is the same or reads like the new one: `send` may then mean either, and so may the user.
+fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: &str) -> Done {
+    let look = Look::of(name);
+    if name.is_empty() || !may(connection, "CONTACTS") {
+        return Ok(());
+    }
+    for contact in connection.contact_pages().flat_map(rows) {
+        let contact = contact?;
+        let Some(other) = contact.name.as_deref().filter(|other| !other.is_empty() && contact.peer != peer) else {
+            continue;
+        };
+        let (shown, onion) = (shown_name(other, NAME_COLUMNS), contact.peer.0.onion());
+        if other == name {
+            let message =
+                format!("{onion} has the name \"{shown}\", too: name one of them otherwise, or write its onion");
+            warn(shell.form.json, "name-taken", &message);
+        } else if look.is_like(&Look::of(other)) {
+            warn(shell.form.json, "name-alike", &format!("the name reads like \"{shown}\", which is {onion}"));
+        }
+    }
+    Ok(())
 }
 
 /// Which peer to add, and what to say to it: of the command line, of standard input or of a file.
@@ -96,10 +123,16 @@ fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(
 /// A stranger becomes a contact only by its whole onion or by its invite. Names and beginnings are for those that are one.
 fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) -> Done {
     if !peer.starts_with("torchat:") && onion(&peer)?.is_none() {
-        // It says whose whole onion is to be written, if one begins so.
-        let found = shell.peer(connection, &peer, Purpose::Act)?;
-        let message = format!("\"{}\" is a contact already: {}", shown_line(&peer), found.0.onion());
-        return Err(Failure::input(message));
+        let shown = shown_line(&peer);
+        return Err(match shell.peer(connection, &peer, Purpose::Act) {
+            Ok(found) => Failure::input(format!("\"{shown}\" is a contact already: {}", found.0.onion())),
+            // It says whose whole onion is to be written, if one begins so.
+            Err(failure) if failure.message.contains(".onion") => failure,
+            Err(failure) if failure.code == Some(Code::BadInput) => {
+                Failure::input(format!("\"{shown}\" is neither an onion nor an invite"))
+            }
+            Err(failure) => failure,
+        });
     }
     match connection.call(&Add { peer, text: words }) {
         Ok(answer) => shell.answer(&answer, &answer.peer.0.onion()),

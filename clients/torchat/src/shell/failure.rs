@@ -4,11 +4,21 @@ use crate::arguments::exit::Exit;
 use crate::daemon::PlaceError;
 use serde_json::json;
 use std::io;
-use torchat_client::api::{ApiClientError, Code};
+use std::path::Path;
+use torchat_client::api::{ApiClientError, ApiError, Code};
 use torchat_client::show::shown_line;
 
 /// The result of a command or of a part of it.
 pub(crate) type Done<T = ()> = Result<T, Failure>;
+
+/// Something that the user should know of a command that goes on: a sentence, or a JSON line with a code for programs.
+pub(crate) fn warn(json: bool, code: &str, message: &str) {
+    note(&if json {
+        json!({ "warning": { "code": code, "message": message } }).to_string()
+    } else {
+        format!("torchat: {}", shown_line(message))
+    });
+}
 
 /// Why a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +61,11 @@ impl Failure {
             return Self::silent(Exit::Done);
         }
         Self::new(Exit::Other, Code::Output, format!("the output cannot be written: {error}"))
+    }
+
+    /// A file could not be written.
+    pub(crate) fn written(path: &Path, error: &io::Error) -> Self {
+        Self::new(Exit::Other, Code::Output, format!("cannot write {}: {error}", path.display()))
     }
 
     /// Standard output is closed, or looks so.
@@ -106,11 +121,13 @@ impl From<ApiClientError> for Failure {
                     Code::Stopping => Exit::NotRunning,
                     _ => Exit::Refused,
                 };
-                let mut failure = Self::new(exit, refusal.code.clone(), refusal.message.clone());
-                failure.hint = match &refusal.code {
-                    // The message says what is right; the daemon's hint names the API's reference.
-                    Code::BadRequest | Code::BadValue => None,
-                    code => hint(code).map(str::to_owned).or_else(|| refusal.hint.clone()),
+                let code = refusal.code.clone();
+                let message = message(refusal).unwrap_or_else(|| refusal.message.clone());
+                let mut failure = Self::new(exit, code, message);
+                failure.hint = match hint(&refusal.code) {
+                    Hint::Say(words) => Some(words.to_owned()),
+                    Hint::Nothing => None,
+                    Hint::Daemons => refusal.hint.clone(),
                 };
                 failure.queued = refusal.queued.map(|mid| mid.to_string());
                 return failure;
@@ -132,27 +149,69 @@ impl From<PlaceError> for Failure {
     }
 }
 
-/// What to do in the shell; the daemon's own hints speak of the API's commands.
-fn hint(code: &Code) -> Option<&'static str> {
-    Some(match code {
-        Code::NoRequest => "`torchat contacts requests` lists who asks",
+/// What the shell says of a refusal where the daemon's own words name commands of the API; else the daemon's words are told.
+fn message(refusal: &ApiError) -> Option<String> {
+    let words = match &refusal.code {
+        Code::NoRequest => "this onion has not asked to become a contact",
+        Code::NoContact => "this onion is not a contact",
+        Code::Blocked => "this onion is blocked",
+        Code::NotAllowed => match refusal.params.get("right").and_then(|right| right.as_str()) {
+            Some(right) => return Some(format!("this needs the right \"{right}\"")),
+            None => "you do not have the right to do this, or not with this peer",
+        },
+        Code::NotAuthenticated => "the daemon does not know you, or the token is not valid",
+        Code::ClientIdReused => "this --id was used for another message",
+        Code::StorageUnsure => "the disk failed while storing this, so it may or may not be stored",
+        Code::TooManyConsumers => "the daemon keeps no more consumers",
+        Code::UnknownConsumer => "the daemon does not know this consumer",
+        Code::UnknownCommand => "this torchatd is older than this torchat and does not know the command",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// What is said behind a refusal.
+enum Hint {
+    Say(&'static str),
+    Nothing,
+    /// What the daemon hints, which names nothing of the API.
+    Daemons,
+}
+
+/// What to do in the shell.
+fn hint(code: &Code) -> Hint {
+    Hint::Say(match code {
+        Code::NoRequest => "`torchat contacts requests` lists who asks; `torchat contacts add` asks them",
         Code::NoContact => "`torchat contacts add` makes it one",
         Code::Blocked => "`torchat contacts unblock` comes first",
-        Code::NotBlocked => "`torchat contacts` tells who is",
+        Code::NotBlocked => "`torchat contacts` lists who is",
         Code::UnknownToken => "`torchat token list` lists them",
         Code::TokenExists => "`torchat token revoke` ends it",
-        Code::ClientIdReused => "use another --id for another message",
+        Code::ClientIdReused => "a new message needs another --id",
         Code::NotDelivered => "do not send it again while it is queued: `torchat history` tells how it goes on",
-        Code::TooManyConsumers => "remove one that is not used any more: CURSORS in docs/CONTROL-API.md",
-        Code::NotAllowed => "the daemon's user can make a token with other rights: `torchat token create`",
-        _ => return None,
+        Code::TooManyConsumers => "remove one that you no longer use: CURSORS in docs/CONTROL-API.md",
+        Code::UnknownConsumer => "docs/CONTROL-API.md, CURSORS, tells how to list them",
+        Code::NotAllowed => {
+            "`torchat whoami` tells what you may do; the daemon's user can make a token: `torchat token create`"
+        }
+        Code::NotAuthenticated => {
+            "give a token with --token-file FILE; the daemon's user makes one with `torchat token create`"
+        }
+        Code::StorageUnsure => "look into `torchat history` before you repeat it; with --id you can repeat it safely",
+        Code::SearchDamaged => "search again later; `torchat status` tells when",
+        Code::TakenOver => "run one program for each consumer, or give each a name of its own",
+        Code::Stopping => "try again when torchatd runs",
+        Code::UnknownCommand => "use torchat and torchatd of the same version",
+        // The message says it all.
+        Code::BadRequest | Code::BadValue | Code::TooManyInvites | Code::ToSelf => return Hint::Nothing,
+        Code::OutboxFull | Code::NotPending | Code::TooLong => return Hint::Nothing,
+        _ => return Hint::Daemons,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use torchat_client::api::ApiError;
 
     #[test]
     fn each_cause_has_its_exit_code() {
@@ -164,6 +223,37 @@ mod tests {
         assert_eq!(refused(Code::Stopping), Exit::NotRunning);
         let lost = ApiClientError::Lost { reason: "gone".into() };
         assert_eq!(Failure::from(lost).exit, Exit::NotRunning);
+    }
+
+    /// Words in capital letters are commands of the API, which nobody types here.
+    fn names_the_api(words: &str) -> bool {
+        // A document is named where nothing shorter helps.
+        let documents = ["CURSORS in docs/CONTROL-API.md", "docs/CONTROL-API.md, CURSORS,", "docs/OPERATIONS.md"];
+        let words = documents.iter().fold(words.to_owned(), |words, document| words.replace(document, ""));
+        let capital = |word: &str| word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word != "FILE" && capital(word))
+            || words.contains("CONTROL-API")
+            || words.contains("\"ref\"")
+            || words.contains("client_id")
+    }
+
+    #[test]
+    fn nothing_that_the_shell_prints_of_a_refusal_names_the_api() {
+        use torchat_protocol::control::code::{CODES, Source};
+        // What no command of the shell can be refused with.
+        let never = [Code::BadObject, Code::UnsupportedApi, Code::UnknownSubscription, Code::AlreadySubscribed];
+        let never = [&never[..], &[Code::TooManySubscriptions]].concat();
+        for row in CODES.iter().filter(|row| matches!(row.source, Source::Daemon | Source::Api)) {
+            if never.contains(&row.code) {
+                continue;
+            }
+            let mut refusal = ApiError::new(row.code.clone(), "in the daemon's words");
+            refusal.hint = Some(row.hint.to_owned());
+            let failure = Failure::from(ApiClientError::Refused(refusal));
+            let said = format!("{}: {}", failure.message, failure.hint.unwrap_or_default());
+            assert!(!names_the_api(&said), "{}: {said}", row.text);
+        }
+        assert!(names_the_api("ADDS it") && names_the_api("HISTORY") && !names_the_api("--token-file FILE of Tor"));
     }
 
     #[test]

@@ -95,7 +95,12 @@ fn progress(message: &Message, who: &str) -> String {
         other => other.name(),
     };
     let reason = reason::words(message.why.as_ref(), message.reason.as_deref(), who);
-    let reason = reason.map_or_else(String::new, |words| format!(": {words}"));
+    let reason = match reason {
+        // The words begin with the state.
+        Some(words) if words.starts_with(state) => words.split_at(state.len()).1.to_owned(),
+        Some(words) => format!(": {words}"),
+        None => String::new(),
+    };
     let next = message.next_try_at.as_deref().map_or_else(String::new, |at| format!("; next try at {}", clock(at)));
     format!(" ({state}{reason}{next})")
 }
@@ -114,6 +119,16 @@ mod tests {
         });
         let message = serde_json::from_value(message).unwrap();
         assert_eq!(progress(&message, "bob"), " (queued: bob is not reachable)");
+    }
+
+    #[test]
+    fn no_word_is_said_twice() {
+        let message = serde_json::json!({
+            "id": 1, "mid": "0".repeat(32), "peer": "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion",
+            "dir": "out", "text": "hi", "state": "sent", "at": "2026-11-21T09:30:00.000Z", "why": { "code": "unconfirmed" },
+        });
+        let message = serde_json::from_value(message).unwrap();
+        assert_eq!(progress(&message, "bob"), " (sent, and not confirmed by bob yet)");
     }
 
     #[test]

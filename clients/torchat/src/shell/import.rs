@@ -10,7 +10,7 @@ use super::Shell;
 use super::failure::{Done, Failure, note};
 use super::format::count;
 use super::input;
-use super::out::{Out, new_file};
+use super::out::Out;
 use crate::arguments::ImportLog;
 use log::{Entry, Log};
 use serde_json::json;
@@ -53,7 +53,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
             let mut told = shell.out();
             for (peer, entries) in &peers {
                 let path = directory.join(file_name(peer, shell.form.json));
-                let mut out = Out::to(shell.form, Box::new(new_file(&path)?));
+                let mut out = Out::to_file(shell.form, &path)?;
                 write(&mut out, peer, entries)?;
                 out.flush()?;
                 let (file, messages) = (path.display().to_string(), entries.len() as u64);
@@ -68,7 +68,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
         }
     }
     if log.left_out > 0 {
-        note(&format!("torchat: {} of the log hold no whole message", count(log.left_out, "line")));
+        note(&format!("torchat: left out {} of the log: not a whole message", count(log.left_out, "line")));
     }
     Ok(())
 }

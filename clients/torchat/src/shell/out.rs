@@ -3,9 +3,9 @@
 use super::failure::{Done, Failure};
 use crate::arguments::Form;
 use serde::Serialize;
-use std::io::{BufWriter, Stdout, Write};
+use std::io::{BufWriter, ErrorKind, Stdout, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use torchat_client::show::{shown_line, shown_rows};
 use torchat_protocol::nick::is_hidden;
 
@@ -15,6 +15,8 @@ pub(crate) const FURTHER: &str = "                 | ";
 /// Standard output, or a file in its place.
 pub(crate) struct Out {
     form: Form,
+    /// The file, if it is one.
+    file: Option<PathBuf>,
     to: BufWriter<Box<dyn Write + Send>>,
 }
 
@@ -22,12 +24,20 @@ impl Out {
     /// Standard output.
     pub(crate) fn new(form: Form) -> Self {
         let stdout: Stdout = std::io::stdout();
-        Self::to(form, Box::new(stdout))
+        Self { form, file: None, to: BufWriter::new(Box::new(stdout)) }
     }
 
-    /// Another place.
-    pub(crate) fn to(form: Form, to: Box<dyn Write + Send>) -> Self {
-        Self { form, to: BufWriter::new(to) }
+    /// A new file. See [`new_file`].
+    pub(crate) fn to_file(form: Form, path: &Path) -> Done<Self> {
+        let to = Box::new(new_file(path)?);
+        Ok(Self { form, file: Some(whole(path)), to: BufWriter::new(to) })
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        match &self.file {
+            Some(path) => Failure::written(path, error),
+            None => Failure::output(error),
+        }
     }
 
     /// Whether programs read it.
@@ -37,7 +47,7 @@ impl Out {
 
     /// Writes a line of our own words.
     pub(crate) fn line(&mut self, text: &str) -> Done {
-        writeln!(self.to, "{text}").map_err(|error| Failure::output(&error))
+        writeln!(self.to, "{text}").map_err(|error| self.failed(&error))
     }
 
     /// Writes a record on a line of its own.
@@ -61,14 +71,27 @@ impl Out {
 
     /// What was written is out when this returns.
     pub(crate) fn flush(&mut self) -> Done {
-        self.to.flush().map_err(|error| Failure::output(&error))
+        self.to.flush().map_err(|error| self.failed(&error))
     }
 }
 
 /// A new file that only its user can read. Never one that is there.
 pub(crate) fn new_file(path: &Path) -> Done<std::fs::File> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| Failure::input(format!("cannot make {}: {error}", path.display())))
+    file.map_err(|error| {
+        let shown = whole(path);
+        Failure::input(match error.kind() {
+            ErrorKind::AlreadyExists => {
+                format!("{} exists, and torchat does not overwrite it: name another file", shown.display())
+            }
+            _ => format!("cannot make {}: {error}", shown.display()),
+        })
+    })
+}
+
+/// A path from the root on: who reads an error of cron does not know where it was run.
+pub(crate) fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// JSON that says the same and writes nothing to a terminal that somebody looks at it on: the control and direction

@@ -2,10 +2,13 @@
 //! `torchat_client::names`; here is what it is asked about.
 
 use super::failure::{Done, Failure};
+use super::{Shell, needs};
+use crate::arguments::Completed;
 use torchat_client::api::command::Requests;
 use torchat_client::api::record::{Contact, ContactState, Conversation};
 use torchat_client::api::{Connection, ConversationId, Onion, rows};
 use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve, whole};
+use torchat_client::show::shown_name;
 
 /// Finds the one peer that a word means.
 ///
@@ -15,6 +18,7 @@ pub(crate) fn find(connection: &Connection, word: &str, purpose: Purpose) -> Don
     if let Some(peer) = onion(word)? {
         return Ok(peer);
     }
+    needs(connection, "CONTACTS", "name the peer by the full onion: names are looked up with the right `read`")?;
     let known = match purpose {
         Purpose::Request => requests(connection)?,
         Purpose::Act | Purpose::Read | Purpose::Unblock => contacts(connection)?,
@@ -67,6 +71,22 @@ fn former(connection: &Connection) -> Done<Vec<Known>> {
     Ok(connection.conversation_pages().flat_map(rows).map(|row| row.map(known)).collect::<Result<_, _>>()?)
 }
 
+/// Prints the words that a shell completes a PEER with, one a line. Without a daemon there are none, which is no error: nobody
+/// wants to read one in the middle of a command line.
+pub(crate) fn complete(shell: &Shell<'_>, who: Completed) -> Done {
+    let Ok(connection) = shell.place.connect_running() else { return Ok(()) };
+    let known = if who == Completed::Asking { requests(&connection) } else { contacts(&connection) };
+    let mut out = shell.out();
+    for row in known.unwrap_or_default() {
+        if who != Completed::Blocked || row.standing == Standing::Blocked {
+            // What is written out on a screen cannot be typed.
+            let typed = row.name.filter(|name| !name.is_empty() && shown_name(name, usize::MAX) == *name);
+            out.line(&typed.unwrap_or_else(|| row.peer.0.onion()))?;
+        }
+    }
+    out.flush()
+}
+
 /// What a row of the contacts is.
 pub(crate) fn standing(state: ContactState) -> Standing {
     match state {
@@ -82,7 +102,9 @@ impl From<NameError> for Failure {
         let mut failure = Self::input(error.to_string());
         failure.hint = match &error {
             NameError::Nobody { purpose: Purpose::Request, .. } => Some("`torchat contacts requests` lists who asks"),
-            NameError::Nobody { others, .. } if others.is_empty() => Some("`torchat contacts` lists them"),
+            NameError::Nobody { others, near, .. } if others.is_empty() && near.is_empty() => {
+                Some("`torchat contacts` lists them")
+            }
             NameError::Nobody { .. } | NameError::NoOnion { .. } | NameError::Several { .. } => None,
         }
         .map(str::to_owned);

@@ -3,7 +3,7 @@
 use super::Shell;
 use super::failure::{Done, note};
 use super::format::{self, count};
-use super::out::{Out, new_file};
+use super::out::{Out, whole};
 use crate::arguments;
 use torchat_client::api::command::{History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
@@ -157,7 +157,7 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     let peer = shell.conversation(&connection, &wanted.peer, Purpose::Read)?;
     let mut out = match &wanted.output {
         None => shell.out(),
-        Some(path) => Out::to(shell.form, Box::new(new_file(path)?)),
+        Some(path) => Out::to_file(shell.form, path)?,
     };
     let names = shell.names(&connection)?;
     if !out.is_json() {
@@ -184,7 +184,7 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     }
     out.flush()?;
     if let Some(path) = wanted.output.as_deref().filter(|_| !shell.form.json) {
-        note(&format!("{} written to {}", count(total, "message"), path.display()));
+        note(&format!("{} written to {}", count(total, "message"), whole(path).display()));
     }
     Ok(())
 }

@@ -4,13 +4,14 @@
 //! for every program of the user. With one it is that consumer's cursor in the event log, which nobody else moves. Either is
 //! moved only after the lines are written and flushed: a crash repeats lines, it never loses one.
 
-use super::failure::{Done, Failure, note};
+use super::failure::{Done, Failure, note, warn};
 use super::format::{self, Names};
 use super::out::Out;
 use super::{Shell, needs, peer, read};
+use crate::arguments::exit::Exit;
 use crate::arguments::{Beginning, Recv};
-use crate::daemon::Place as Daemon;
-use crate::streams::when_gone;
+use crate::daemon::{Place as Daemon, PlaceError};
+use crate::streams::{is_gone, when_gone};
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -24,11 +25,13 @@ use torchat_client::names::Purpose;
 
 /// Events that are worked off before the place is moved, while more are there.
 const BATCH: usize = 64;
+/// Between two looks for a daemon that does not run yet.
+const LOOK: Duration = Duration::from_millis(300);
 /// What is written of the events, and what keeps the names right.
 const KINDS: [Kind; 3] = [Kind::Received, Kind::Lost, Kind::Contact];
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Recv) -> Done {
-    let connection = shell.connect()?;
+    let connection = if wanted.follow && !wanted.no_wait { wait_for_daemon(shell)? } else { shell.connect()? };
     let peers = peer::find_conversations(&connection, &wanted.peer, Purpose::Read)?;
     let marks = wanted.consumer.is_none() && !wanted.keep;
     if marks {
@@ -55,6 +58,28 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Recv) -> Done {
             sink.settle(|seen| if marks { mark(&connection, seen) } else { Ok(()) })
         }
         Kept::Cursor(name) => until_now(&connection, sink, filter, &name),
+    }
+}
+
+/// Connects, and waits for a daemon if none runs: a program that follows may be started first at boot.
+fn wait_for_daemon(shell: &Shell<'_>) -> Done<Connection> {
+    let mut result = shell.place.connect();
+    let mut said = false;
+    loop {
+        match result {
+            Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => {
+                if !std::mem::replace(&mut said, true) {
+                    let code = Failure::from(error).code.map(|code| code.to_string()).unwrap_or_default();
+                    warn(shell.form.json, &code, "no torchatd runs yet: waiting for it (--no-wait ends instead)");
+                }
+            }
+            result => return Ok(result?),
+        }
+        if is_gone(std::io::stdout()) {
+            return Err(Failure::silent(Exit::Done));
+        }
+        std::thread::sleep(LOOK);
+        result = shell.place.connect_running();
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     if shell.form.json {
         return shell.answer(&answer, "");
     }
-    if arguments.id.is_some() && answer.duplicate {
+    if arguments.id.is_some() && answer.duplicate && !arguments.quiet {
         note(&format!("torchat: a message with this --id was accepted before; it is {}", answer.state.name()));
     }
     Ok(())

@@ -1,14 +1,16 @@
 //! `torchat tail`: the event log, as it grows.
 
-use super::failure::{Done, Failure};
+use super::failure::{Done, Failure, note};
 use super::format::{self, NAME_COLUMNS, Names};
 use super::out::Out;
 use super::receive::{Kept, follower};
 use super::{Shell, peer};
 use crate::arguments::Tail;
 use crate::streams::when_gone;
+use std::io::IsTerminal as _;
 use std::time::Duration;
-use torchat_client::api::command::{From, Place};
+use torchat_client::api::Connection;
+use torchat_client::api::command::{Ack, Events, From, Place};
 use torchat_client::api::event::{Event, Filter, Kind, MessageRef, What};
 use torchat_client::api::events::{State, Step};
 use torchat_client::api::record::ContactState;
@@ -21,7 +23,12 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
     let connection = shell.connect()?;
     let peers = peer::find_conversations(&connection, &wanted.peer, Purpose::Read)?;
     let mut names = shell.names(&connection)?;
+    if wanted.no_follow {
+        let filter = Filter { kinds: (!kinds.is_empty()).then_some(kinds), peers };
+        return until_now(shell, &connection, names, wanted, from, filter);
+    }
     drop(connection);
+    let mut tells = from.is_some() && wanted.count.is_none() && std::io::stderr().is_terminal();
     let kept = wanted.consumer.clone().map_or(Kept::Marks { marks: false }, Kept::Cursor);
     let filter = Filter { kinds: (!kinds.is_empty()).then_some(kinds), peers };
     let mut follower = follower(shell.place, filter, &kept, from);
@@ -35,15 +42,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
         match step {
             Step::Event(event) => {
                 unsettled = true;
-                if let What::Contact { contact } = &event.what {
-                    names.changed(contact);
-                }
-                if out.is_json() {
-                    out.record(&event)?;
-                } else {
-                    let line = line(&out, &names, &event);
-                    out.line(&line)?;
-                }
+                write(&mut out, &mut names, &event)?;
                 left = left.map(|left| left.saturating_sub(1));
             }
             Step::Timeout => {
@@ -56,12 +55,71 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
                 if left == Some(0) {
                     return Ok(());
                 }
+                // A user who wanted what is there should not wonder why it does not end.
+                if std::mem::take(&mut tells) {
+                    note("torchat: waiting for more events; --no-follow ends here");
+                }
             }
             Step::State(State::Refused(error)) => return Err(error.into()),
             Step::State(State::Stopped) => return Ok(()),
             Step::State(_) => {}
         }
     }
+}
+
+/// Prints what is in the log now: from a place on, or what a consumer has not had.
+fn until_now(
+    shell: &Shell<'_>,
+    connection: &Connection,
+    mut names: Names,
+    wanted: &Tail,
+    from: Option<From>,
+    filter: Filter,
+) -> Done {
+    let consumer = wanted.consumer.clone();
+    let mut after = match (&consumer, from) {
+        (Some(_), _) => None,
+        (None, None | Some(From::Place(Place::Start))) => Some(0),
+        (None, Some(From::Place(_))) => Some(connection.welcome().seq),
+        (None, Some(From::After(seq))) => Some(seq),
+    };
+    let mut out = shell.out();
+    let (mut left, mut last) = (wanted.count, None);
+    loop {
+        let events =
+            Events { after, consumer: consumer.clone(), wait: None, limit: Some(1_000), filter: filter.clone() };
+        let answer = connection.call(&events)?;
+        let last = *last.get_or_insert(answer.last);
+        let mut upto = answer.next;
+        for event in &answer.events {
+            write(&mut out, &mut names, event)?;
+            left = left.map(|left| left.saturating_sub(1));
+            if left == Some(0) {
+                upto = event.seq;
+                break;
+            }
+        }
+        out.flush()?;
+        if let Some(consumer) = &consumer {
+            connection.call(&Ack { consumer: consumer.clone(), seq: upto })?;
+        } else {
+            after = Some(upto);
+        }
+        if left == Some(0) || answer.next >= last {
+            return Ok(());
+        }
+    }
+}
+
+fn write(out: &mut Out, names: &mut Names, event: &Event) -> Done {
+    if let What::Contact { contact } = &event.what {
+        names.changed(contact);
+    }
+    if out.is_json() {
+        return out.record(event);
+    }
+    let line = line(out, names, event);
+    out.line(&line)
 }
 
 fn kind(name: &str) -> Done<Kind> {

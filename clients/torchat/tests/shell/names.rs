@@ -82,3 +82,53 @@ fn a_contact_hides_no_request_and_a_request_no_contact() {
     // A stranger is blocked by its whole onion.
     assert_eq!(house.torchat(&["contacts", "block", &onion]).code, Some(0));
 }
+
+#[test]
+fn a_new_name_that_another_contact_has_or_that_reads_like_it_is_warned_of() {
+    let house = House::friends();
+    let carol = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
+    assert_eq!(house.torchat(&["contacts", "add", carol]).code, Some(0));
+    let rename = |name: &str| house.torchat(&["contacts", "rename", carol, name]);
+    for (name, warning) in
+        [("bob", "has the name \"bob\", too"), ("Bob", "reads like \"bob\""), ("b0b", "reads like \"bob\"")]
+    {
+        let ran = rename(name);
+        has(&ran, 0, warning);
+        assert!(ran.stderr.contains("5vesrrri") && ran.stdout.is_empty(), "{ran:?}");
+    }
+    let json = house.torchat(&["contacts", "rename", carol, "bob", "--json"]);
+    assert!(json.stderr.starts_with("{\"warning\":{\"code\":\"name-taken\"") && json.code == Some(0), "{json:?}");
+    for name in ["carol", ""] {
+        assert_eq!((rename(name).code, rename(name).stderr.as_str()), (Some(0), ""), "{name}");
+    }
+    // Its own name again is no twin.
+    assert_eq!(house.torchat(&["contacts", "rename", "bob", "bob"]).stderr, "");
+}
+
+#[test]
+fn who_may_not_look_up_names_is_told_to_write_the_onion_and_in_no_words_of_the_api() {
+    let house = House::friends();
+    let bob = house.onion(&house.bob).0.onion();
+    let made = house.torchat(&["token", "create", "cron", "--right", "send", "--output", "cron.token"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let cron = |words: &[&str]| house.torchat(&[&["--token-file", "cron.token"], words].concat());
+    for words in [&["send", "bob", "hello"][..], &["history", "bob"], &["contacts", "rename", "bob", "b"]] {
+        has(&cron(words), 4, "name the peer by the full onion");
+    }
+    assert_eq!(cron(&["send", &bob, "hello"]).code, Some(0));
+    for words in [
+        &["history", &bob][..],
+        &["contacts"],
+        &["status"],
+        &["token", "list"],
+        &["recv"],
+        &["contacts", "block", &bob],
+    ] {
+        let ran = cron(words);
+        assert_eq!(ran.code, Some(4), "{words:?}: {ran:?}");
+        let shouts = |word: &str| word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase());
+        assert!(!ran.stderr.split(|c: char| !c.is_ascii_alphabetic()).any(shouts), "{words:?}: {ran:?}");
+    }
+    assert_eq!(house.torchat(&["token", "revoke", "cron"]).code, Some(0));
+    has(&cron(&["host"]), 4, "--token-file FILE");
+}
