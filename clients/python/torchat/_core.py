@@ -116,7 +116,7 @@ class Address(NamedTuple):
 
 def parse(text: str) -> Address:
     """A port, a loopback address with its port, or else the path of a socket."""
-    wrong = NotFound(f"{text!r} is no address of a torchatd: give the path of its socket, its port, or 127.0.0.1:PORT")
+    wrong = NotFound(f"{text!r} is not an address of a torchatd: give the path of its socket, its port, or 127.0.0.1:PORT")
     wrong.passing = False
     if re.fullmatch("[0-9]{1,5}", text):
         address = Address(port=int(text))
@@ -270,7 +270,7 @@ def handshake(address: Address, name: str, token: Optional[Token]) -> Handshake:
 
 def _welcome(answer: Json) -> Welcome:
     if not isinstance(answer.get("onion"), str) or not isinstance(answer.get("seq"), int):
-        raise NotUnderstood("HELLO's answer says not who is there; are client and daemon of the same version?")
+        raise NotUnderstood("HELLO's answer says not who is there; do client and daemon have the same version?")
     return answer  # type: ignore[return-value]
 
 

@@ -52,7 +52,7 @@ pub(crate) enum PlaceError {
         reason: String,
     },
     /// There is no program to start.
-    #[error("torchatd is neither beside this program nor in PATH: install it, or start it yourself")]
+    #[error("torchatd is neither next to this program nor in PATH: install it, or start it yourself")]
     NoProgram,
     /// It did not start.
     #[error("`{command}` did not start: {}", if said.trim().is_empty() { reason } else { said.trim() })]
@@ -211,7 +211,7 @@ impl Place {
                 std::thread::sleep(LOOK);
             }
             if Instant::now() >= deadline {
-                let reason = format!("it ended with {status}, and what runs there does not answer");
+                let reason = format!("it ended with {status}, and the daemon that runs there does not answer");
                 return Err(self.failed(reason, said));
             }
         }

@@ -74,7 +74,7 @@ fn warn_of_open_token(place: &Place, form: Form) {
         return;
     }
     let shown = file.display().to_string();
-    let message = format!("other users may read the token in {shown}: chmod 600 {shown}, and make a new one");
+    let message = format!("other users can read the token in {shown}: chmod 600 {shown}, and make a new one");
     warn(form.json, "token-file-open", &message);
 }
 

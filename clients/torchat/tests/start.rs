@@ -194,7 +194,7 @@ fn a_daemon_that_does_not_start_says_why_in_the_shell() {
     std::fs::remove_file(ann.torchat.with_file_name("torchatd")).unwrap();
     let none = ann.run(&["host", "--start"]);
     assert_eq!(none.status.code(), Some(3));
-    assert!(text(&none.stderr).contains("neither beside this program nor in PATH: install it"), "{none:?}");
+    assert!(text(&none.stderr).contains("neither next to this program nor in PATH: install it"), "{none:?}");
 }
 
 #[test]

@@ -10,14 +10,14 @@ use torchat_protocol::control::words::took;
 pub enum ApiClientError {
     /// There is no daemon to be found.
     #[error(
-        "no torchatd is found: {looked}; start it with `torchatd -d`, or name its socket with --socket or TORCHAT_SOCKET"
+        "torchatd was not found: {looked}; start it with `torchatd -d`, or name its socket with --socket or TORCHAT_SOCKET"
     )]
     NotFound {
         /// Where was looked.
         looked: String,
     },
     /// What was given is no address.
-    #[error("{text:?} is no address of a torchatd: give the path of its socket, its port, or 127.0.0.1:PORT")]
+    #[error("{text:?} is not an address of a torchatd: give the path of its socket, its port, or 127.0.0.1:PORT")]
     Address {
         /// What was given.
         text: String,
@@ -75,7 +75,7 @@ pub enum ApiClientError {
         why: String,
     },
     /// What came is not API 1.
-    #[error("what came from torchatd is not understood: {0}; are client and daemon of the same version?")]
+    #[error("torchat does not understand torchatd's answer: {0}; do client and daemon have the same version?")]
     Protocol(String),
     /// The system gave no random bytes or no thread.
     #[error("the system refused: {0}")]

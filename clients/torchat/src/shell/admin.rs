@@ -60,7 +60,7 @@ pub(super) fn exit(shell: &Shell<'_>) -> Done {
     let connection = shell.place.connect_running()?;
     connection.call(&Exit {})?;
     if !shell.place.wait_gone(STOP) {
-        return Err(Failure::system("torchatd was told to stop and has not: look into its log"));
+        return Err(Failure::system("torchatd has not stopped: look into its log"));
     }
     if shell.form.json { shell.answer(&serde_json::json!({ "stopped": true }), "") } else { Ok(()) }
 }

@@ -97,7 +97,7 @@ fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: 
 fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
     let (given, words) = match (file, peer) {
         (Some(file), _) if words.is_some() => {
-            return Err(Failure::input(format!("with --invite-file {} only the words are given", file.display())));
+            return Err(Failure::input(format!("with --invite-file {} give only the words", file.display())));
         }
         (Some(file), words) => {
             let opened = std::fs::File::open(file);
@@ -106,7 +106,7 @@ fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(
         }
         (None, Some("-")) if input::literal(std::env::args_os()) <= usize::from(words.is_some()) => {
             if std::io::stdin().is_terminal() {
-                note("the onion or invite, and Ctrl-D on a line of its own:");
+                note("type the onion or invite, then Ctrl-D on a new line:");
             }
             (input::whole(std::io::stdin().lock())?, words)
         }

@@ -72,7 +72,7 @@ impl Failure {
     pub(crate) fn closed() -> Self {
         let mut failure =
             Self::new(Exit::Other, Code::Output, "standard output is closed, so nothing was read or begun");
-        failure.hint = Some("`> /dev/null` throws it away (open for writing only)".to_owned());
+        failure.hint = Some("`> /dev/null` discards it (open for writing only)".to_owned());
         failure
     }
 

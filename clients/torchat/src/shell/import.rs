@@ -34,7 +34,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
     let log =
         Log::read(BufReader::new(input)).map_err(|error| Failure::input(format!("cannot read {shown}: {error}")))?;
     if log.entries.is_empty() {
-        return Err(Failure::input(format!("no message is in {shown}: is it the file.log of a TORchat?")));
+        return Err(Failure::input(format!("there is no message in {shown}: is it the file.log of a TORchat?")));
     }
     let mut peers: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &log.entries {

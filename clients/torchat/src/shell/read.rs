@@ -41,7 +41,7 @@ pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
     }
     print(shell, &connection, &found)?;
     if !complete {
-        note("torchat: not all messages could be looked through: torchat doctor tells why");
+        note("torchat: not all messages could be searched: torchat doctor says why");
     }
     Ok(())
 }

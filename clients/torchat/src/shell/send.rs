@@ -64,7 +64,7 @@ fn text(given: Option<&str>) -> Done<String> {
         Some(text) if text != "-" || literal(std::env::args_os()) > 0 => text.to_owned(),
         _ => {
             if std::io::stdin().is_terminal() {
-                note("the text, and Ctrl-D on a line of its own at its end:");
+                note("type the text, then Ctrl-D on a new line:");
             }
             input::whole(std::io::stdin().lock())?
         }

@@ -112,7 +112,7 @@ fn what_waits_is_told_with_its_reason_and_is_nothing_wrong() {
     assert_eq!(house.torchat(&["send", "bob", "wait for it"]).code, Some(0));
     let ran = house.torchat(&["doctor"]);
     assert_eq!((ran.code, wrong(&ran)), (Some(0), vec![]), "{ran:?}");
-    assert!(ran.stdout.contains("note   queue: 1 message undelivered.\n       -> each goes by itself"), "{ran:?}");
+    assert!(ran.stdout.contains("note   queue: 1 message undelivered.\n       -> the daemon sends each"), "{ran:?}");
     assert!(ran.stdout.contains("note   queue: 1 message for bob: "), "{ran:?}");
 }
 

@@ -13,7 +13,7 @@ use torchat_protocol::control::token::{self, Exchange, Proof, Token};
 pub(super) fn hello(open: &Arc<Open>, address: &Address) -> Result<Welcome, ApiClientError> {
     let hello = Hello { api: api::VERSION, client: address.client.clone(), token: None, nonce: None };
     let answer = ask(open, &hello)?;
-    answer.welcome.ok_or_else(|| ApiClientError::Protocol("HELLO's answer says not what is allowed".into()))
+    answer.welcome.ok_or_else(|| ApiClientError::Protocol("HELLO's answer does not say what is allowed".into()))
 }
 
 pub(super) fn prove(open: &Arc<Open>, address: &Address, token: &Token) -> Result<Welcome, ApiClientError> {

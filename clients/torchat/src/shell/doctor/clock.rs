@@ -26,7 +26,7 @@ const ADVICE: &str = "set it, for example with `timedatectl set-ntp true`; Tor d
 /// Everything that tells of the clock: the messages of this daemon, and what it says of Tor.
 pub(super) fn check(now: Timestamp, recent: &[Message], tor: &str, names: &Names) -> Finding {
     if tor.contains("clock") {
-        return Finding::wrong("clock", format!("Tor's relays say another time: {tor}"), ADVICE);
+        return Finding::wrong("clock", format!("Tor's relays say that the time is different: {tor}"), ADVICE);
     }
     set_back(now, recent).unwrap_or_else(|| against_peers(now, recent, names))
 }
@@ -34,13 +34,15 @@ pub(super) fn check(now: Timestamp, recent: &[Message], tor: &str, names: &Names
 /// Whether it can be right at all; `more` is what else speaks for it.
 pub(super) fn plausible(now: Timestamp, more: Option<&str>) -> Finding {
     let shown = now.strftime("%Y-%m-%d %H:%M");
-    let more = more.unwrap_or("but nothing here tells whether it is right to the minute");
+    let more = more.unwrap_or("but nothing here tells whether it is exact to the minute");
     match now.as_second() - MADE_S {
-        ..0 => {
-            Finding::wrong("clock", format!("the clock stands at {shown} UTC, before this program was made"), ADVICE)
-        }
-        LIFE_S.. => Finding::wrong("clock", format!("the clock stands at {shown} UTC, decades ahead"), ADVICE),
-        _ => Finding::ok("clock", format!("the clock stands at {shown} UTC, which can be right, {more}")),
+        ..0 => Finding::wrong(
+            "clock",
+            format!("the clock says {shown} UTC, which is before this program was made"),
+            ADVICE,
+        ),
+        LIFE_S.. => Finding::wrong("clock", format!("the clock says {shown} UTC, which is decades ahead"), ADVICE),
+        _ => Finding::ok("clock", format!("the clock says {shown} UTC, which can be right, {more}")),
     }
 }
 
@@ -67,7 +69,7 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
         .collect();
     let Some(least) = behind.values().min() else {
         let agree = writers.len() >= SEVERAL;
-        return plausible(now, agree.then_some("and none of your peers says otherwise in its messages"));
+        return plausible(now, agree.then_some("and none of your peers says otherwise in their messages"));
     };
     let (say, all) = (behind.len(), writers.len());
     if say >= SEVERAL && say * 2 > all {
@@ -83,7 +85,7 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
     }
     let who = behind.keys().take(SEVERAL).map(|peer| names.of(*peer)).collect::<Vec<_>>().join(", ");
     let sentence = format!(
-        "{who} would have it that your clock is behind, by {least} s at least: so say the times in the last messages from there. \
+        "{who} claims that your clock is behind, by at least {least} s: the times in their last messages say so. \
          That is a claim, and {say} of {all} peers make it"
     );
     Finding::note("clock", sentence)
@@ -162,7 +164,7 @@ mod tests {
             let found = look(said, "ready");
             assert_eq!(found.grade, Grade::Note, "{found:?}");
             let words = format!("{} {}", found.sentence, found.advice.unwrap());
-            assert!(words.contains("by 1800 s") && words.contains("That is a claim"), "{words}");
+            assert!(words.contains("by at least 1800 s") && words.contains("That is a claim"), "{words}");
             assert!(
                 !words.contains("set it") && !words.contains("timedatectl"),
                 "nobody is told to turn the clock: {words}"

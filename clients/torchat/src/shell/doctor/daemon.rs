@@ -23,9 +23,9 @@ const RECENT: (u32, u32) = (5, 50);
 const CHECK_TIME: Duration = Duration::from_secs(180);
 /// Bytes of messages that may wait for their delivery, as docs/OPERATIONS.md has it, and when that is nearly so.
 const OUTBOX_BYTES: u64 = 64 << 20;
-const UNREADY: &str = "wait a few minutes; if it stays so, look at the clock, the network and the daemon's log";
+const UNREADY: &str = "wait a few minutes; if it does not change, check the clock, the network and the daemon's log";
 const UNREACHED: &str =
-    "messages of others wait meanwhile and nothing is lost; if it lasts for hours, look into the daemon's log";
+    "meanwhile, messages from others wait and nothing is lost; if this lasts for hours, look into the daemon's log";
 /// A reachability that was seen within this is fresh.
 const FRESH_S: u64 = 3_600;
 
@@ -45,7 +45,7 @@ fn allowed(rights: &[Right]) -> String {
         return "you may do everything".to_owned();
     }
     let names: Vec<_> = rights.iter().map(|right| right_name(*right)).collect();
-    if names.is_empty() { "you may do nothing there".to_owned() } else { format!("your rights: {}", names.join(", ")) }
+    if names.is_empty() { "you have no rights there".to_owned() } else { format!("your rights: {}", names.join(", ")) }
 }
 
 /// Nobody is there, or nobody who wants us.
@@ -55,7 +55,7 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
             format!("start it: {}", place.command_line())
         }
         ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => {
-            "torchatd is neither beside this program nor in PATH: install it first".to_owned()
+            "torchatd is neither next to this program nor in PATH: install it first".to_owned()
         }
         _ => "look into its log".to_owned(),
     };
@@ -109,7 +109,7 @@ fn tor(tor: Option<&TorPart>) -> Finding {
     match tor {
         Some(TorPart { usable: true, sentence, .. }) => Finding::ok("tor", sentence.as_str()),
         Some(tor) => unready(tor),
-        None => Finding::wrong("tor", "the daemon says nothing of Tor", UNREADY),
+        None => Finding::wrong("tor", "the daemon says nothing about Tor", UNREADY),
     }
 }
 
@@ -144,7 +144,7 @@ fn checked(answer: &CheckAnswer, reachable: Option<&ReachablePart>) -> Finding {
     let last =
         last.map_or("it was not reached since the start".to_owned(), |s| format!("it was reached {} ago", span(s)));
     let sentence = format!("your onion did not answer over a fresh circuit ({time}{when}); {last}");
-    Finding::wrong("onion", sentence, format!("{UNREACHED}; in the first minutes after a start this is usual"))
+    Finding::wrong("onion", sentence, format!("{UNREACHED}; this is normal in the first minutes after a start"))
         .explain(answer.reason.clone())
 }
 
@@ -165,9 +165,9 @@ fn known(reachable: Option<&ReachablePart>, usable: bool) -> Finding {
         }
         Some(seconds) => Finding::note(
             "onion",
-            format!("your onion was last reached {} ago; nothing says that it is not now", span(seconds)),
+            format!("your onion was last reached {} ago; nothing suggests that it is not reachable now", span(seconds)),
         ),
-        None => Finding::note("onion", "nobody, the daemon included, has reached your onion since it started"),
+        None => Finding::note("onion", "nobody, not even the daemon itself, has reached your onion since it started"),
     }
 }
 
@@ -176,7 +176,7 @@ fn sandbox(said: Option<&str>) -> Finding {
     match said {
         Some(said) if said.starts_with("on") => Finding::ok("sandbox", said),
         Some(said) => Finding::note("sandbox", said),
-        None => Finding::note("sandbox", "this daemon is of a version that has none"),
+        None => Finding::note("sandbox", "this version of the daemon has no sandbox"),
     }
 }
 
@@ -217,8 +217,8 @@ fn search(search: Option<SearchState>) -> Option<Finding> {
             Some(Finding::note("search", "the search index was damaged; the daemon is rebuilding it"))
         }
         _ => Some(
-            Finding::note("search", "the search's index is damaged; messages are whole")
-                .advise("restart the daemon: it makes the index anew"),
+            Finding::note("search", "the search index is damaged; the messages are complete")
+                .advise("restart the daemon: it rebuilds the index"),
         ),
     }
 }
@@ -227,7 +227,8 @@ fn search(search: Option<SearchState>) -> Option<Finding> {
 fn held_up(refused: Option<&RefusedPart>) -> Option<Finding> {
     let met: Vec<_> = refused?.account().into_iter().filter(|(_, times)| *times > 0).collect();
     let met: Vec<_> = met.into_iter().map(|(kind, times)| format!("{kind} {times}")).collect();
-    let sentence = format!("peers asked for more than one peer may cost, and were held up: {}", met.join(", "));
+    let sentence =
+        format!("peers asked for more than one peer may cost, and the daemon slowed them down: {}", met.join(", "));
     let advice = "nothing is lost by it; OPERATIONS.md, \"The account of each peer\", says what each word means";
     (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
 }
@@ -286,9 +287,13 @@ fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
     let sentence = format!("{} undelivered", count(waiting, "message"));
     let mut findings = vec![if bytes >= OUTBOX_BYTES / 10 * 9 {
         let sentence = format!("{sentence}, {} of {} MiB that may wait", bytes >> 20, OUTBOX_BYTES >> 20);
-        Finding::wrong("queue", sentence, "new messages are refused soon: take back what nobody waits for")
+        Finding::wrong(
+            "queue",
+            sentence,
+            "the daemon will soon refuse new messages: take back those that nobody waits for",
+        )
     } else {
-        Finding::note("queue", sentence).advise("each goes by itself as soon as its peer can be reached")
+        Finding::note("queue", sentence).advise("the daemon sends each as soon as its peer can be reached")
     }];
     for row in status.reasons.iter().flatten() {
         let who = names.of(row.peer);
@@ -386,7 +391,7 @@ mod tests {
     fn what_we_may_do_is_told_in_words() {
         assert_eq!(allowed(&[Right::Admin]), "you may do everything");
         assert_eq!(allowed(&[Right::Read, Right::Send]), "your rights: read, send");
-        assert_eq!(allowed(&[]), "you may do nothing there");
+        assert_eq!(allowed(&[]), "you have no rights there");
     }
 
     #[test]

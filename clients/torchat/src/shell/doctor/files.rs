@@ -31,7 +31,7 @@ pub(super) fn check(endpoint: &Endpoint) -> Vec<Finding> {
             findings
         }
         Endpoint::Tcp(_) => {
-            vec![Finding::note("files", "over a port the data directory is not known, so it was not looked at")]
+            vec![Finding::note("files", "over a port, torchat does not know the data directory and did not check it")]
         }
     }
 }
@@ -46,14 +46,14 @@ fn socket_of(path: &Path) -> Finding {
     };
     let own = rustix::process::geteuid().as_raw();
     if !found.file_type().is_socket() {
-        Finding::wrong("socket", format!("{shown} is no socket"), format!("remove it: rm {shown}"))
+        Finding::wrong("socket", format!("{shown} is not a socket"), format!("remove it: rm {shown}"))
     } else if found.mode() & 0o070 != 0 && path.file_name().is_some_and(|name| name == "control.sock") {
         // The socket for a group has another name.
         let advice = format!("chmod 600 {shown}; other users need the group socket or a token");
-        Finding::wrong("socket", format!("a group of users may connect to {shown}"), advice)
+        Finding::wrong("socket", format!("a group of users can connect to {shown}"), advice)
     } else if found.mode() & 0o007 != 0 {
         let advice = format!("chmod 600 {shown}, and start torchatd again");
-        Finding::wrong("socket", format!("every user of this machine may connect to {shown}"), advice)
+        Finding::wrong("socket", format!("every user of this machine can connect to {shown}"), advice)
     } else if found.uid() != own {
         let sentence = format!("{shown} belongs to the user {}: you are a guest there", found.uid());
         Finding::note("socket", sentence)
@@ -132,7 +132,7 @@ fn store_of(path: &Path) -> Option<Finding> {
         ),
         _ => Finding::wrong(
             "store",
-            format!("torchat.db is no store of torchatd (version {version})"),
+            format!("torchat.db is not a store of torchatd (version {version})"),
             "start torchatd: it says what to do and ends with 16; see \"Versions of the store\" in OPERATIONS.md",
         ),
     })
@@ -151,7 +151,9 @@ fn room(free: u64, used: u64) -> Finding {
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     let sentence = format!("the store has {} MiB, and {} MiB are free on its disk", mib(used), free >> 20);
     match free {
-        0..EMPTY_BYTES => Finding::wrong("disk", sentence, "make room: new mail is refused when the disk is full"),
+        0..EMPTY_BYTES => {
+            Finding::wrong("disk", sentence, "make room: the daemon refuses new messages when the disk is full")
+        }
         EMPTY_BYTES..LOW_BYTES => Finding::note("disk", sentence).advise("make room before it is full"),
         _ => Finding::ok("disk", sentence),
     }
