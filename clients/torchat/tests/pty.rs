@@ -11,6 +11,8 @@ mod people;
 #[path = "support/pty.rs"]
 #[allow(dead_code)]
 mod pty;
+#[path = "pty/settings.rs"]
+mod settings;
 #[path = "pty/terminal.rs"]
 mod terminal;
 #[path = "pty/tmux.rs"]

@@ -53,6 +53,8 @@ pub(crate) struct Sizes {
     pub(crate) has_list: bool,
     /// Columns of the longest name in the list.
     pub(crate) names: u16,
+    /// The columns of the list, if the user has set them.
+    pub(crate) list: Option<u16>,
 }
 
 impl Sizes {
@@ -72,7 +74,11 @@ impl Sizes {
         if !self.is_wide() || !self.has_list {
             return 0;
         }
-        (self.names.saturating_add(AROUND_NAME)).clamp(NARROW, (self.screen.0 / 4).clamp(22, 34))
+        // What the user has set, but the conversation keeps more than half; else as many as the names need.
+        self.list.map_or_else(
+            || (self.names.saturating_add(AROUND_NAME)).clamp(NARROW, (self.screen.0 / 4).clamp(22, 34)),
+            |list| (list + 1).min(self.screen.0 / 2),
+        )
     }
 
     /// The areas, with an input whose text has this many rows.
@@ -123,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_list_stands_beside_the_rest_where_there_is_room_and_somebody_in_it() {
-        let sizes = |columns, has_list| Sizes { screen: (columns, 24), has_list, names: 40 };
+        let sizes = |columns, has_list| Sizes { screen: (columns, 24), has_list, names: 40, list: None };
         assert_eq!(sizes(80, true).areas(1, Body::Open).list, Rect::new(0, 0, 21, 23));
         assert_eq!(sizes(80, false).areas(1, Body::Open).list.width, 0);
         assert_eq!(sizes(71, true).areas(1, Body::Open).list.width, 0);
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_list_takes_the_columns_that_its_names_need() {
-        let columns = |screen, names| Sizes { screen: (screen, 40), has_list: true, names }.list_columns();
+        let columns = |screen, names| Sizes { screen: (screen, 40), has_list: true, names, list: None }.list_columns();
         assert_eq!([0, 3, 8, 9, 15, 40].map(|names| columns(120, names)), [16, 16, 16, 17, 23, 30]);
         assert_eq!([3, 20, u16::MAX].map(|names| columns(80, names)), [16, 22, 22]);
         assert_eq!(columns(300, 99), 34);
@@ -146,9 +152,10 @@ mod tests {
             has_list: bool,
             names: u16,
             input in 0usize..100,
+            list in prop::option::of(12u16..=60),
             body in prop::sample::select(vec![Body::Open, Body::List, Body::FirstRun, Body::Code]),
         ) {
-            let areas = Sizes { screen, has_list, names }.areas(input, body);
+            let areas = Sizes { screen, has_list, names, list }.areas(input, body);
             let all = [areas.list, areas.edge, areas.bar, areas.body, areas.rule, areas.input, areas.status];
             for (n, one) in all.iter().enumerate() {
                 prop_assert!(one.right() <= screen.0 && one.bottom() <= screen.1, "{one:?} of {screen:?}");

@@ -28,18 +28,20 @@ mod words;
 use super::areas::{Areas, Body, Sizes};
 use super::editor::Editor;
 use super::rows::Wrapped;
+use super::settings::Settings;
 use super::theme::Theme;
 use super::wrap::width;
 use crate::times::Here;
 use jiff::tz::TimeZone;
 use line::Ran;
 use remarks::Remarks;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use torchat_client::api::record::ContactRequest;
 use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
+pub(crate) use super::notify::Notify;
 use attention::Attention;
 pub(crate) use attention::Between;
 pub(crate) use command::{ALIASES, COMMANDS};
@@ -49,7 +51,7 @@ pub(crate) use keys::KEYS;
 pub(crate) use notice::Notice;
 pub(crate) use overlay::{Confirm, Overlay, Search};
 pub(crate) use remarks::Remark;
-pub(crate) use stored::{Notify, Stored};
+pub(crate) use stored::Stored;
 
 /// Rows of the list whose names are measured.
 const MEASURED: usize = 100;
@@ -91,6 +93,11 @@ pub(crate) struct Start {
     pub(crate) stored: Stored,
     /// What may hide this screen without a word.
     pub(crate) between: Between,
+    pub(crate) settings: Settings,
+    /// The path of their file, for the user.
+    pub(crate) settings_path: String,
+    /// What is wrong with that file.
+    pub(crate) trouble: Option<String>,
 }
 
 /// The state.
@@ -153,6 +160,10 @@ pub(crate) struct Model {
     /// Columns of the longest name in the list.
     names: u16,
     mouse: bool,
+    pub(crate) settings: Settings,
+    settings_path: String,
+    /// Conversations with a highlight word that was not seen yet.
+    mentioned: HashSet<ConversationId>,
     /// What was typed and left the input.
     recall: recall::Recall,
     /// The view of this conversation is empty up to this message.
@@ -168,10 +179,12 @@ pub(crate) struct Model {
 impl Model {
     /// Before anything has happened.
     pub(crate) fn new(start: Start) -> Self {
-        let Start { now, zone, theme, size, session, stored, between } = start;
+        let Start { now, zone, theme, size, session, mut stored, between, settings, settings_path, trouble } = start;
+        // Earlier versions kept it with the drafts.
+        stored.notify = settings.notify.unwrap_or(stored.notify);
         let mut editor = Editor::default();
         editor.set(stored.drafts.draft(None).to_owned());
-        Self {
+        let mut model = Self {
             now,
             zone,
             theme,
@@ -210,14 +223,26 @@ impl Model {
             copied: "",
             remarks: Remarks::default(),
             names: 0,
-            mouse: false,
+            mouse: settings.mouse.unwrap_or(false),
             recall: recall::Recall::default(),
             cleared: None,
             jumped: None,
             leaving: false,
             effects: Vec::new(),
             wrapped: Wrapped::default(),
+            settings_path,
+            mentioned: HashSet::new(),
+            settings,
+        };
+        if let Some(trouble) = trouble {
+            model.warn(trouble);
         }
+        model
+    }
+
+    /// Whether wheel and clicks are wanted.
+    pub(crate) fn has_mouse(&self) -> bool {
+        self.mouse
     }
 
     /// What happens, and what is to be done because of it. `now` in milliseconds since 1970.
@@ -245,6 +270,7 @@ impl Model {
                 Ok(written) => self.say(format!("{} written to {}", count(written, "message"), path.display())),
                 Err(error) => self.not_exported(&path, &error),
             },
+            Input::Settings(outcome) => self.settings_changed(*outcome),
             Input::Started(Ok(())) => self.effects.push(Effect::Retry),
             Input::Started(Err(error)) => self.warn(format!("torchatd did not start: {error}")),
             Input::Leave => self.leave(),
@@ -321,7 +347,7 @@ impl Model {
     }
 
     fn sizes(&self) -> Sizes {
-        Sizes { screen: self.size, has_list: !self.is_first_run(), names: self.names }
+        Sizes { screen: self.size, has_list: !self.is_first_run(), names: self.names, list: self.settings.list_width }
     }
 
     /// Whether list and conversation are side by side.
@@ -399,6 +425,9 @@ impl Model {
             timeline.close();
         }
         self.open = open;
+        if let Some(id) = self.conversation() {
+            self.mentioned.remove(&id);
+        }
         self.cleared = None;
         self.focus = Focus::Input;
         if let Some(timeline) = self.timeline_mut() {

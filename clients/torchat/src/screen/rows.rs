@@ -1,6 +1,7 @@
 //! The rows of messages: what a text, its sender, its state and its day look like in a number of columns.
 
 use super::model::Remark;
+use super::settings::mentions;
 use super::theme::Role;
 use super::wrap::{fill, width, wrap};
 use crate::times::Here;
@@ -32,6 +33,8 @@ pub(crate) struct Look<'a> {
     pub(crate) chosen: Option<i64>,
     /// What the screen itself says in this conversation.
     pub(crate) remark: Option<&'a Remark>,
+    /// A message with one of these words is marked.
+    pub(crate) words: &'a [String],
     pub(crate) wrapped: &'a Wrapped,
 }
 
@@ -158,7 +161,12 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
         push(false, vec![(name.clone(), name_role)]);
     }
     let time = (format!("{} ", here.clock(entry.at)), Role::Dim);
-    let (sign, sign_role) = if entry.is_pending() { ("..", Role::Warning) } else { tick(message.state) };
+    let mentions = !out && mentions(&message.text, look.words);
+    let (sign, sign_role) = match (entry.is_pending(), mentions) {
+        (true, _) => ("..", Role::Warning),
+        (_, true) => ("! ", Role::Warning),
+        _ => tick(message.state),
+    };
     let mut head = vec![time];
     if gutter.name > 0 {
         head.push((fill(if same_sender { "" } else { &name }, gutter.name), name_role));
@@ -167,6 +175,7 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
     head.push((format!("{sign} "), sign_role));
     let role = match message.state {
         MessageState::Withdrawn | MessageState::Failed => Role::Dim,
+        _ if mentions => Role::Strong,
         _ => Role::Text,
     };
     let texts = look.wrapped.rows(id, &message.text, text_columns);

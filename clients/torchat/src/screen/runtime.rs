@@ -6,6 +6,7 @@ pub(super) mod export;
 mod locate;
 mod multiplexer;
 mod rewrite;
+mod settings;
 mod stored;
 pub(super) mod terminal;
 
@@ -43,10 +44,15 @@ impl From<Input> for Wake {
 pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let mut file = stored::File::find();
     let multiplexer = multiplexer::Multiplexer::find(|name| std::env::var_os(name));
+    let settings_file = settings::File::find();
+    let (settings, trouble) = settings_file.read();
     let start = Start {
         now: now(),
         zone: TimeZone::system(),
-        theme: Theme::of_environment(|name| std::env::var(name).ok()),
+        theme: Theme::chosen(settings.theme, |name| std::env::var(name).ok()),
+        settings,
+        settings_path: settings_file.shown(),
+        trouble,
         size: crossterm::terminal::size().context("the size of the terminal")?,
         // Only its beginning: a number is counted behind it, and the daemon takes 64 bytes.
         session: torchat_client::api::client_id()?,
@@ -60,7 +66,11 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let terminal = Terminal::enter()?;
     terminal::read(wakes.clone())?;
     let desktop = desktop::Desktop::find(|name| std::env::var_os(name));
-    let mut looped = Loop { model: Model::new(start), terminal, daemon, desktop, multiplexer, file, wakes };
+    let (model, settings) = (Model::new(start), settings_file);
+    let mut looped = Loop { model, terminal, daemon, desktop, multiplexer, file, settings, wakes };
+    if looped.model.has_mouse() {
+        looped.terminal.mouse(true)?;
+    }
     let result = looped.run(&inbox);
     if result.is_err() {
         // The terminal is gone; what was typed is not.
@@ -98,6 +108,7 @@ struct Loop {
     desktop: desktop::Desktop,
     multiplexer: multiplexer::Multiplexer,
     file: stored::File,
+    settings: settings::File,
     wakes: Sender<Wake>,
 }
 
@@ -180,6 +191,10 @@ impl Loop {
                 Effect::Retry => self.daemon.retry(),
                 // A disk that is full must not end a conversation; the next change tries again.
                 Effect::Save(stored) => drop(self.file.write(&stored)),
+                Effect::Set(change) => {
+                    let outcome = Box::new(self.settings.change(&change));
+                    let _ = self.wakes.send(Input::Settings(outcome).into());
+                }
                 Effect::Bell => self.terminal.bell()?,
                 Effect::Notify(text) if self.desktop.show(&text, &self.wakes) => {}
                 Effect::Notify(text) => self.terminal.notify(&text)?,

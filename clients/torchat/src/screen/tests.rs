@@ -10,6 +10,7 @@ mod lines;
 mod newcomers;
 mod places;
 mod random;
+mod settings;
 mod snapshots;
 mod terminal;
 mod updates;
@@ -19,6 +20,7 @@ mod updates;
 mod pty;
 
 use super::model::{Answer, Ask, Between, Effect, Input, Model, Start, Stored};
+use super::settings::Settings;
 use super::theme::Theme;
 use super::view;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -123,7 +125,18 @@ impl Play {
 
     /// On a screen that something may hide.
     fn between(size: (u16, u16), theme: Theme, stored: Stored, between: Between) -> Self {
-        let start = Start { now: NOW, zone: TimeZone::UTC, theme, size, session: "test".into(), stored, between };
+        Self::begin(size, theme, stored, between, Settings::default())
+    }
+
+    /// With a file of settings.
+    fn set(size: (u16, u16), theme: Theme, stored: Stored, settings: Settings) -> Self {
+        Self::begin(size, theme, stored, Between::Nothing, settings)
+    }
+
+    fn begin(size: (u16, u16), theme: Theme, stored: Stored, between: Between, settings: Settings) -> Self {
+        let (zone, session, settings_path) = (TimeZone::UTC, "test".into(), "~/.config/torchat/client.toml".into());
+        let (now, trouble) = (NOW, None);
+        let start = Start { now, zone, theme, size, session, stored, between, settings, settings_path, trouble };
         Self { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 }
     }
 

@@ -6,7 +6,8 @@ use ratatui::style::{Color, Modifier, Style};
 use torchat_client::api::ConversationId;
 
 /// Which colours fit the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Theme {
     Dark,
     Light,
@@ -57,6 +58,12 @@ impl Theme {
         let background = variable("COLORFGBG")
             .and_then(|colours| colours.rsplit(';').next().and_then(|number| number.parse::<u8>().ok()));
         if background.is_some_and(|colour| colour == 7 || (9..16).contains(&colour)) { Self::Light } else { Self::Dark }
+    }
+
+    /// `TORCHAT_THEME`, which is for this one start, else what is set, else what the environment says of the terminal.
+    pub(crate) fn chosen(set: Option<Self>, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let is_named = matches!(variable("TORCHAT_THEME").as_deref(), Some("dark" | "light" | "plain"));
+        set.filter(|_| !is_named).unwrap_or_else(|| Self::of_environment(variable))
     }
 
     /// How the user calls it.
@@ -126,6 +133,17 @@ mod tests {
             assert_eq!(Theme::Light.style(role).fg, Some(Color::Indexed(light)), "{onion}");
             assert_eq!(Theme::Plain.style(role).fg, None);
         }
+    }
+
+    #[test]
+    fn what_is_set_counts_more_than_the_terminal_and_less_than_this_start() {
+        let chosen = |set, pair: (&str, &str)| {
+            let (name, value) = (pair.0.to_owned(), pair.1.to_owned());
+            Theme::chosen(set, move |wanted| (wanted == name).then(|| value.clone()))
+        };
+        assert_eq!(chosen(Some(Theme::Light), ("NO_COLOR", "1")), Theme::Light);
+        assert_eq!(chosen(Some(Theme::Light), ("TORCHAT_THEME", "dark")), Theme::Dark);
+        assert_eq!(chosen(None, ("COLORFGBG", "0;15")), Theme::Light);
     }
 
     #[test]

@@ -97,8 +97,12 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
                 // While the daemon is away nobody knows who is here.
                 let sign = if timeline.contact().link && model.link == Link::Up { "●" } else { " " };
                 let unread = timeline.unread();
+                let muted = model.is_muted(*peer);
                 let (right, right_role) = match (unread, timeline.contact().link, timeline.heard_at) {
+                    (1.., _, _) if model.is_mentioned(*peer) => (format!("! {}", unread.min(999)), Role::Warning),
+                    (1.., _, _) if muted => (format!("m {}", unread.min(999)), Role::Dim),
                     (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
+                    _ if muted => ("muted".into(), Role::Dim),
                     (_, false, Some(at)) => (age(model.now - at), Role::Dim),
                     _ => (String::new(), Role::Dim),
                 };

@@ -3,11 +3,11 @@
 mod aliases;
 mod names;
 mod people;
+mod setting;
 mod talk;
 
-use super::{Ask, Confirm, Decision, Effect, Model, Notify, Open, Overlay, Past};
+use super::{Ask, Confirm, Decision, Effect, Model, Open, Overlay, Past};
 use crate::screen::address::{self, Address};
-use crate::screen::theme::Theme;
 use crate::screen::wrap;
 use crate::times::age;
 use jiff::civil::Date;
@@ -69,8 +69,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         "[off|bell|desktop|content]",
         "tell you about messages that are not on the screen; content shows their text",
     ),
+    command("mute", "[PEER] [on|off]", "no bell and no notification from them; what comes is unread all the same"),
+    command("highlight", "[WORD|-WORD]", "mark messages with a word, or no longer; it comes through a mute"),
     command("mouse", "[on|off]", "wheel and click; then the terminal selects text with Shift only"),
     command("theme", "[dark|light|plain]", "the colours"),
+    command("set", "", "all settings, and where each comes from"),
     command("keys", "", "all keys"),
     command("help", "", "all commands"),
     command("start", "", "start torchatd, when none runs"),
@@ -108,7 +111,10 @@ fn full_name(word: &str) -> &str {
 }
 
 fn takes_peer(command: &str) -> bool {
-    matches!(command, "peer" | "query" | "msg" | "whois" | "win" | "accept" | "refuse" | "block" | "unblock" | "remove")
+    matches!(
+        command,
+        "peer" | "query" | "msg" | "mute" | "whois" | "win" | "accept" | "refuse" | "block" | "unblock" | "remove"
+    )
 }
 
 impl Model {
@@ -174,38 +180,13 @@ impl Model {
             "copy" => self.copy_own(),
             "status" => self.ask(Ask::Status),
             "export" => self.export(rest),
-            "notify" => {
-                self.stored.notify = match rest {
-                    "off" => Notify::Off,
-                    "bell" => Notify::Bell,
-                    "desktop" => Notify::Desktop,
-                    "content" => Notify::Content,
-                    "" => return self.say(format!("notifications: {}", self.stored.notify.word())),
-                    _ => return self.usage(command),
-                };
-                self.save_soon();
-                self.say(format!("notifications: {rest}"));
-            }
-            "mouse" => {
-                self.mouse = match rest {
-                    "on" => true,
-                    "off" => false,
-                    "" => return self.say(format!("mouse: {}", if self.mouse { "on" } else { "off" })),
-                    _ => return self.usage(command),
-                };
-                self.effects.push(Effect::Mouse(self.mouse));
-                self.say(format!("mouse: {rest}"));
-            }
-            "theme" => {
-                self.theme = match rest {
-                    "dark" => Theme::Dark,
-                    "light" => Theme::Light,
-                    "plain" => Theme::Plain,
-                    "" => return self.say(format!("theme: {}", self.theme.word())),
-                    _ => return self.usage(command),
-                };
-                self.say(format!("theme: {rest}"));
-            }
+            "notify" if self.set_notify(rest) => {}
+            "mouse" if self.set_mouse(rest) => {}
+            "theme" if self.set_theme(rest) => {}
+            "notify" | "mouse" | "theme" => self.usage(command),
+            "mute" => self.mute(rest),
+            "highlight" => self.highlight(rest),
+            "set" => self.show_settings(),
             "keys" => self.overlay = Some(Overlay::Keys { scroll: 0 }),
             "start" => self.start_daemon(),
             // With a name irssi's `/q NAME` is meant, and nobody wants to leave.

@@ -1,12 +1,18 @@
 //! The lines of what covers the body and can be scrolled: keys, commands, texts, questions.
 
 use super::{ALIASES, COMMANDS, Confirm, KEYS, Overlay};
+use crate::screen::settings::keymap::Keymap;
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, fill, wrap};
 use torchat_client::api::Onion;
 
 /// The lines of an overlay, in this many columns. `name`: what a peer is called, harmless.
-pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: usize) -> Vec<(String, Role)> {
+pub(crate) fn lines(
+    overlay: &Overlay,
+    keymap: &Keymap,
+    name: impl Fn(Onion) -> String,
+    columns: usize,
+) -> Vec<(String, Role)> {
     let columns = columns.saturating_sub(2).max(1);
     let mut lines = Vec::new();
     let mut pair = |left: &str, right: &str, left_columns: usize| {
@@ -21,7 +27,16 @@ pub(crate) fn lines(overlay: &Overlay, name: impl Fn(Onion) -> String, columns: 
         }
     };
     match overlay {
-        Overlay::Keys { .. } => KEYS.iter().for_each(|(keys, about)| pair(keys, about, 22)),
+        Overlay::Keys { .. } => {
+            KEYS.iter().for_each(|(keys, about)| pair(keys, about, 22));
+            if keymap.bound().next().is_some() {
+                pair("", "", 22);
+                pair("client.toml binds", "and the keys above that these actions had do nothing:", 22);
+            }
+            for action in keymap.bound() {
+                pair(&keymap.keys_of(action).unwrap_or_default(), action, 22);
+            }
+        }
         Overlay::Help { .. } => {
             for command in COMMANDS {
                 pair(format!("/{} {}", command.name, command.usage).trim_end(), command.about, 28);

@@ -2,6 +2,7 @@
 
 use super::attention::Looks;
 use super::{Confirm, Effect, Link, Model, Notify, Open, Overlay, one_line};
+use crate::screen::settings::mentions;
 use crate::screen::wrap::cut;
 use torchat_client::api::ConversationId;
 use torchat_client::api::event::{Event, What};
@@ -73,6 +74,7 @@ impl Model {
         (self.open, self.overlay, self.list_at) = (Open::Nothing, None, 0);
         self.editor.take();
         self.forget_recall();
+        self.mentioned.clear();
         self.warn("another daemon answers: this is another identity");
     }
 
@@ -155,7 +157,14 @@ impl Model {
         {
             timeline.new_from = Some(id);
         }
-        self.tell(format!("a message from {}", self.name_of(peer, 20)), text);
+        let mentions = mentions(text, &self.settings.highlight);
+        if mentions && self.open != Open::Conversation(peer) {
+            self.mentioned.insert(peer);
+        }
+        // A highlight word comes through a mute: that is what it is for.
+        if mentions || !self.settings.muted.contains(&peer) {
+            self.tell(format!("a message from {}", self.name_of(peer, 20)), text);
+        }
     }
 
     /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: anyone who

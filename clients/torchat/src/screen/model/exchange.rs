@@ -1,6 +1,7 @@
 //! What comes in and what goes out: inputs, effects, questions to the daemon and its answers.
 
 use super::Stored;
+use crate::screen::settings::{Change, Settings};
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::path::PathBuf;
 use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
@@ -34,6 +35,8 @@ pub(crate) enum Input {
     Answer(Ask, Result<Answer, ApiClientError>),
     /// A conversation was written to a file: how many messages.
     Exported(PathBuf, Result<u64, String>),
+    /// A command has changed the settings: what they are now, or why they are not kept.
+    Settings(Box<Result<Settings, String>>),
     /// `torchatd -d` has ended.
     Started(Result<(), String>),
     /// The process is to end.
@@ -57,6 +60,8 @@ pub(crate) enum Effect {
     /// Looks for the daemon now.
     Retry,
     Save(Box<Stored>),
+    /// Keeps what a command has set.
+    Set(Change),
     Bell,
     /// Shows a notification on the desktop, or asks the terminal for one.
     Notify(String),

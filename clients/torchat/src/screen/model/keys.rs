@@ -40,6 +40,7 @@ impl Model {
         }
         self.key_shows_attention();
         self.notice_read();
+        let Some(key) = self.settings.keymap.translate(key) else { return };
         let leaving = std::mem::take(&mut self.leaving);
         if self.recall_key(key) {
             return;

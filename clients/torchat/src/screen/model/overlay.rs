@@ -73,7 +73,10 @@ impl Model {
         let body = self.areas().body;
         let (columns, rows) = (usize::from(body.width), usize::from(body.height));
         let name = |peer: Onion| self.name_of(peer, 30);
-        let lines = self.overlay.as_ref().map_or(0, |overlay| covers::lines(overlay, name, columns).len());
+        let lines = self
+            .overlay
+            .as_ref()
+            .map_or(0, |overlay| covers::lines(overlay, &self.settings.keymap, name, columns).len());
         let Some(overlay) = &mut self.overlay else { return };
         match overlay {
             Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {

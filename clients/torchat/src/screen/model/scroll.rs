@@ -18,7 +18,9 @@ impl Model {
             _ => None,
         };
         let remark = self.remark(timeline.peer());
-        block(Look { here: self.here(), columns, chosen, remark, wrapped: &self.wrapped }, timeline, entry)
+        let words = self.settings.highlight.as_slice();
+        let look = Look { here: self.here(), columns, chosen, remark, words, wrapped: &self.wrapped };
+        block(look, timeline, entry)
     }
 
     /// The rows of messages on the screen, from top to bottom; fewer than fit if there are no more.

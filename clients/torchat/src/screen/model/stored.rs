@@ -1,32 +1,8 @@
 //! What outlives the program.
 
+use crate::screen::notify::Notify;
 use serde::{Deserialize, Serialize};
 use torchat_client::timeline::Drafts;
-
-/// Who is told about new messages that are not on the screen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Notify {
-    #[default]
-    Off,
-    Bell,
-    /// That something came, and from which peer.
-    Desktop,
-    /// What came, too.
-    Content,
-}
-
-impl Notify {
-    /// How the user calls it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Bell => "bell",
-            Self::Desktop => "desktop",
-            Self::Content => "content",
-        }
-    }
-}
 
 /// What outlives the program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

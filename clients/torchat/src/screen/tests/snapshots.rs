@@ -284,3 +284,25 @@ fn what_is_known_of_a_peer() {
         play
     });
 }
+
+#[test]
+fn all_settings_with_where_they_come_from() {
+    screens("settings", |size| {
+        let mut play = talking(size);
+        play.keys("/highlight fire\n/theme light\n/mute on\n/set\n");
+        play
+    });
+}
+
+#[test]
+fn a_highlight_and_a_muted_conversation() {
+    screens("highlight", |size| {
+        let mut play = talking(size);
+        play.keys("/highlight paper\n");
+        play.keys(&format!("/mute {} on\n", onion(3).0.onion()));
+        if size.0 < 72 {
+            play.key(KeyCode::Tab);
+        }
+        play
+    });
+}
