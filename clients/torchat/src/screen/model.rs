@@ -324,7 +324,7 @@ impl Model {
         let columns = items.iter().take(MEASURED).map(|item| match item {
             Item::Request(peer) => self.list.request(*peer).map_or(0, |asks| width(&Self::name_of_request(asks, 30))),
             Item::Conversation(peer) => {
-                self.list.get(*peer).map_or(0, |timeline| width(&super::view::timeline_name(timeline, 30)))
+                self.list.get(*peer).map_or(0, |timeline| width(&super::rows::timeline_name(timeline, 30)))
             }
         });
         let names = columns.max().and_then(|columns| u16::try_from(columns).ok()).unwrap_or(0);

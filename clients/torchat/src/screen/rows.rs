@@ -252,3 +252,12 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
 pub(crate) fn row_width(row: &Row) -> usize {
     row.parts.iter().map(|(text, _)| width(text)).sum()
 }
+
+/// A name with the mark of those that read like another one, and the beginning of the key behind it.
+pub(crate) fn timeline_name(timeline: &Timeline, columns: usize) -> String {
+    if timeline.is_lookalike() {
+        format!("≈{} {}", timeline.id().short(), timeline.name(columns))
+    } else {
+        timeline.name(columns)
+    }
+}

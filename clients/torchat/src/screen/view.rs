@@ -8,6 +8,7 @@ mod overlay;
 
 use super::areas::{LEAST, PROMPT, list_offset};
 use super::model::{Focus, Link, Model, Open, Overlay};
+use super::rows::timeline_name;
 use super::theme::Role;
 use super::wrap::{cut, fill};
 use crate::times::age;
@@ -132,15 +133,6 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
         if at == model.list_at && (model.focus == Focus::List || is_open) {
             paint(model, buffer, area, n, Role::Chosen);
         }
-    }
-}
-
-/// A name with the mark of those that read like another one, and the beginning of the key behind it.
-pub(super) fn timeline_name(timeline: &Timeline, columns: usize) -> String {
-    if timeline.is_lookalike() {
-        format!("≈{} {}", timeline.id().short(), timeline.name(columns))
-    } else {
-        timeline.name(columns)
     }
 }
 
