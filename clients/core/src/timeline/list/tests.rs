@@ -74,3 +74,21 @@ fn a_strangers_name_is_compared_with_the_names_in_the_list() {
     assert_eq!((like("B0B"), like("eve"), like("carol")), (Some(with(2)), Some(with(3)), None));
     assert!(list.looks_like(onion(2), "bob").is_none(), "nobody reads like itself");
 }
+
+#[test]
+fn a_closed_conversation_has_no_row_until_something_new_comes_or_it_is_opened() {
+    let mut list = listed(vec![named(2, Some("ann"), None), named(3, Some("bob"), None)]);
+    let (ann, bob) = (onion(2).conversation(), onion(3).conversation());
+    list.close(ann);
+    assert_eq!(list.order(), [bob]);
+    assert!(list.get(ann).is_some(), "nothing of it is forgotten");
+    // A stranger with a name like hers is found out all the same.
+    assert!(list.looks_like(onion(4), "Ann").is_some());
+    list.keep(Some(ann));
+    list.keep(None);
+    assert!(list.order().contains(&ann));
+    // With everybody closed it is not the list of a first start.
+    list.close(ann);
+    list.close(bob);
+    assert!(list.order().is_empty() && !list.is_empty());
+}
