@@ -3,12 +3,13 @@
 //! It is in no conversation, because nothing proves who wrote it; each line says so. A message is taken after it was
 //! written and flushed: what a crash leaves between the two comes again.
 
-use super::failure::Done;
+use super::failure::{Done, warn};
 use super::format;
 use super::out::Out;
 use super::{Shell, needs};
 use crate::arguments::Legacy as Arguments;
-use torchat_client::api::command::{Legacy, LegacyTake};
+use torchat_client::api::Connection;
+use torchat_client::api::command::{Legacy, LegacyTake, Status};
 use torchat_client::api::record::OldMessage;
 use torchat_client::show::shown_line;
 
@@ -35,7 +36,9 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Arguments) -> Done {
             }
         }
         out.flush()?;
-        let Some(last) = page.messages.last().map(|message| message.id) else { return Ok(()) };
+        let Some(last) = page.messages.last().map(|message| message.id) else {
+            return if after.is_none() { warn_of_a_closed_door(shell, &connection) } else { Ok(()) };
+        };
         if takes {
             connection.call(&LegacyTake { upto: last })?;
         }
@@ -45,6 +48,16 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Arguments) -> Done {
         }
         after = Some(last);
     }
+}
+
+/// Says why nothing comes, if the configuration lets nothing in: an empty list looks as if nobody had written.
+fn warn_of_a_closed_door(shell: &Shell<'_>, connection: &Connection) -> Done {
+    let status = connection.call(&Status::default())?.status;
+    if status.legacy.is_some_and(|legacy| !legacy.receive) {
+        let words = "messages from TORchat programs of 2016-17 are not let in: `receive = true` under [legacy] in the configuration lets them in";
+        warn(shell.form.json, "legacy-off", words);
+    }
+    Ok(())
 }
 
 /// A message with the warning that belongs to it.
