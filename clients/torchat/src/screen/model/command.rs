@@ -242,6 +242,8 @@ impl Model {
     /// Where the copied text is now.
     pub(super) fn copied(&mut self, in_tmux: bool) {
         let what = self.copied;
+        // It is what the key that was just pressed has led to, though it comes a moment later.
+        self.typing = true;
         self.say(match in_tmux {
             true => format!("{what} is in tmux's buffer: prefix ] pastes it"),
             false => format!("{what} is copied, if the terminal allows it"),

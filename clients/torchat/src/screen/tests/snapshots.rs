@@ -306,3 +306,44 @@ fn a_highlight_and_a_muted_conversation() {
         play
     });
 }
+
+#[test]
+fn tor_is_down_while_something_is_new_elsewhere() {
+    screens("tor_down", |size| {
+        let mut play = talking(size);
+        play.event(What::Tor { usable: false, sentence: "no way into the Tor network".into(), why: None });
+        play.now += 185_000;
+        play.input(Input::Tick);
+        play
+    });
+}
+
+#[test]
+fn somebody_has_come_with_an_invite() {
+    screens("invited", |size| {
+        let mut play = Play::new(size);
+        play.start(vec![], vec![]);
+        play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
+        play.page(Anchor::Newest, vec![], false);
+        play
+    });
+}
+
+#[test]
+fn a_command_that_is_none() {
+    screens("wrong_command", |size| {
+        let mut play = talking(size);
+        play.keys("/etc/passwd is world readable\n");
+        play
+    });
+}
+
+#[test]
+fn a_code_that_was_copied() {
+    screens("copied", |size| {
+        let mut play = talking(size);
+        play.keys("/qr\ny");
+        play.input(Input::Copied(true));
+        play
+    });
+}
