@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import compare
 import crypto
 import handshake
 import lanes
@@ -263,15 +264,25 @@ def check_life(vectors):
         same(does, case["does"], case["what"])
 
 
+def check_compare(vectors):
+    same(hashlib.sha256("".join(word + "\n" for word in compare.WORDS).encode()).hexdigest(), vectors["list"], "the list")
+    for row in vectors["pairs"]:
+        a, b = handshake.parse_onion(row["a"]), handshake.parse_onion(row["b"])
+        same(compare.words(a, b), row["words"], "compare words")
+        same(compare.words(b, a), row["words"], "compare words of the other side")
+
+
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "vectors"
     vectors = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    names = ["certificates", "frames", "handshake", "identities", "life", "messages", "receiver", "sender", "talk"]
+    names = ["certificates", "compare", "frames", "handshake", "identities", "life", "messages", "receiver", "sender",
+             "talk"]
     same(sorted(vectors), names, "the files of vectors")
     check_primitives()
     check_identities(vectors["identities"])
     check_certificates(vectors["certificates"])
     cipher = check_handshake(vectors["handshake"])
+    check_compare(vectors["compare"])
     check_frames(vectors["frames"], cipher)
     check_messages(vectors["messages"])
     check_sender(vectors["sender"])

@@ -32,6 +32,7 @@ fn a_second_implementation_gets_the_same_bytes() {
 fn one_changed_value_in_any_file_is_noticed() {
     let changes = [
         ("certificates", r#""epoch": 1,"#, r#""epoch": 2,"#),
+        ("compare", r#""battle""#, r#""zoo""#),
         ("frames", r#""message": """#, r#""message": "x""#),
         ("handshake", r#""now": 1790000000"#, r#""now": 1790086400"#),
         ("identities", r#""valid": false"#, r#""valid": true"#),
