@@ -19,7 +19,7 @@
 //! # let peer = (0..=255).find_map(|n| PeerId::from_key([n; 32]).ok()).map(Onion).unwrap();
 //! # let ann = peer.conversation();
 //! # let contact = Contact { peer, state: ContactState::Contact, name: Some("ann".into()), nick: None, link: true,
-//! #     heard_s: None, hidden: false, queued: 0 };
+//! #     heard_s: None, hidden: false, queued: 0, verified: None, retain_days: None };
 //! # let message = |id| Message { id, mid: MessageId([0; 16]), peer: ann, dir: Direction::In, text: format!("no. {id}"),
 //! #     state: MessageState::Unread, at: "2026-11-21T09:30:00.000Z".into(), sent_at: None, done_at: None,
 //! #     client_id: None, reason: None, why: None, next_try_at: None };
@@ -73,6 +73,9 @@ use torchat_protocol::control::api::record::{Contact, ContactState, Conversation
 use torchat_protocol::control::api::{ConversationId, Onion};
 use torchat_protocol::id::MessageId;
 use unread::Unread;
+
+/// What clients show at a contact whose key was compared, and what reads like it: no name may hold it.
+const CHECK_MARKS: [char; 8] = ['✓', '✔', '✅', '☑', '🗸', '🗹', '√', '⍻'];
 
 /// One conversation: who it is with, what is unread, and the messages that are held.
 #[derive(Debug, Clone)]
@@ -158,8 +161,8 @@ impl Timeline {
     /// of its onion.
     #[must_use]
     pub fn name(&self, columns: usize) -> String {
-        match self.raw_name().filter(|name| !name.is_empty()) {
-            Some(name) => show::shown_name(name, columns),
+        match self.raw_name().map(|name| name.replace(CHECK_MARKS, "")).filter(|name| !name.is_empty()) {
+            Some(name) => show::shown_name(&name, columns),
             None => show::shown_name(&format!("{}..", self.peer().0.short()), columns),
         }
     }
@@ -174,6 +177,12 @@ impl Timeline {
     #[must_use]
     pub fn is_lookalike(&self) -> bool {
         self.lookalike
+    }
+
+    /// The user has compared its key with its owner.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.contact.verified.is_some()
     }
 
     /// The last message, for a preview.
@@ -243,6 +252,14 @@ impl Timeline {
             window::advance(last, state);
         }
         self.window.set_state(id, state);
+    }
+
+    /// Messages were erased. What is the last one now, and what is unread, only the daemon knows.
+    fn erase(&mut self, from: i64, upto: i64, kept: &[i64]) {
+        let gone = |id: i64| (from..=upto).contains(&id) && !kept.contains(&id);
+        self.last = self.last.take().filter(|last| !gone(last.id));
+        self.new_from = self.new_from.filter(|id| !gone(*id));
+        self.window.erase(from, upto, kept);
     }
 
     /// A received message was seen by one of the user's programs. Whether there are fewer unread ones now.

@@ -388,6 +388,19 @@ class Client:
         taken: int = (self.call("LEGACY_TAKE", upto=upto))["taken"]
         return taken
 
+    def erase(self, peer: str, *, before: Optional[str] = None, upto: Optional[int] = None) -> Dict[str, int]:
+        """Erases a conversation in this daemon, for good, or what is older than a moment or an `id`. Returns how many messages are
+        `erased`, and how many are `kept` because they wait for delivery."""
+        return dict(self.call("ERASE", peer=peer, before=before, upto=upto))
+
+    def retain(self, peer: str, days: Optional[int]) -> None:
+        """Erases the messages of a conversation when they are older than this number of days. None: never."""
+        self.call("RETAIN", peer=peer, days=days)
+
+    def verify(self, peer: str, verified: bool = True) -> None:
+        """Marks a contact's key as compared with its owner, or takes the mark away."""
+        self.call("VERIFY", peer=peer, verified=verified)
+
     def contacts(self) -> List[Contact]:
         """Contacts and blocked peers: all of them, page after page."""
         contacts: List[Contact] = []

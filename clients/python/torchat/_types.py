@@ -57,6 +57,8 @@ class Contact(_Contact, total=False):
     name: str
     nick: str
     heard_s: int
+    verified: str
+    retain_days: int
 
 
 class _Conversation(TypedDict):

@@ -374,6 +374,18 @@ class Client:
         taken: int = (await self.call("LEGACY_TAKE", upto=upto))["taken"]
         return taken
 
+    async def erase(self, peer: str, *, before: Optional[str] = None, upto: Optional[int] = None) -> Dict[str, int]:
+        """Erases a conversation: see `torchat.Client.erase`."""
+        return dict(await self.call("ERASE", peer=peer, before=before, upto=upto))
+
+    async def retain(self, peer: str, days: Optional[int]) -> None:
+        """Erases what is older: see `torchat.Client.retain`."""
+        await self.call("RETAIN", peer=peer, days=days)
+
+    async def verify(self, peer: str, verified: bool = True) -> None:
+        """Marks a key as compared: see `torchat.Client.verify`."""
+        await self.call("VERIFY", peer=peer, verified=verified)
+
     async def contacts(self) -> List[Contact]:
         """Contacts and blocked peers: all of them, page after page."""
         contacts: List[Contact] = []

@@ -31,6 +31,9 @@ _torchat() {
             torchat,doctor)
                 cmd="torchat__subcmd__doctor"
                 ;;
+            torchat,erase)
+                cmd="torchat__subcmd__erase"
+                ;;
             torchat,exit)
                 cmd="torchat__subcmd__exit"
                 ;;
@@ -106,8 +109,14 @@ _torchat() {
             torchat__subcmd__contacts,requests)
                 cmd="torchat__subcmd__contacts__subcmd__requests"
                 ;;
+            torchat__subcmd__contacts,retain)
+                cmd="torchat__subcmd__contacts__subcmd__retain"
+                ;;
             torchat__subcmd__contacts,unblock)
                 cmd="torchat__subcmd__contacts__subcmd__unblock"
+                ;;
+            torchat__subcmd__contacts,verify)
+                cmd="torchat__subcmd__contacts__subcmd__verify"
                 ;;
             torchat__subcmd__token,create)
                 cmd="torchat__subcmd__token__subcmd__create"
@@ -125,7 +134,7 @@ _torchat() {
 
     case "${cmd}" in
         torchat)
-            opts="-h -V --socket --token-file --start --json --raw --help --version host whoami send recv legacy history search peers contacts conversations status tail token export import-log pipe exit completions complete-peers doctor"
+            opts="-h -V --socket --token-file --start --json --raw --help --version host whoami send recv legacy history search peers contacts conversations status tail token export erase import-log pipe exit completions complete-peers doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,7 +200,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__contacts)
-            opts="-h --socket --token-file --start --json --raw --help list add requests accept refuse block unblock rename remove invite appear"
+            opts="-h --socket --token-file --start --json --raw --help list add requests accept refuse block unblock rename remove invite verify retain appear"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -440,8 +449,52 @@ _torchat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        torchat__subcmd__contacts__subcmd__retain)
+            opts="-h --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         torchat__subcmd__contacts__subcmd__unblock)
             opts="-h --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        torchat__subcmd__contacts__subcmd__verify)
+            opts="-h --yes --undo --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -491,6 +544,36 @@ _torchat() {
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        torchat__subcmd__erase)
+            opts="-h --before --upto --yes --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --before)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --upto)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1091,7 +1174,7 @@ _torchat_peers() {
     local who name word="${COMP_WORDS[COMP_CWORD]}"
     _torchat "$@"
     case "$3" in
-        send|history|block|rename|remove|appear|export|pipe|-p|--peer) who=contact ;;
+        send|history|block|rename|remove|verify|retain|appear|export|erase|pipe|-p|--peer) who=contact ;;
         accept|refuse) who=asking ;;
         unblock) who=blocked ;;
         *) return 0 ;;

@@ -45,6 +45,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print w
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "tail" -d 'Print events as they come: messages, deliveries, links, requests'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "token" -d 'Manage tokens, for programs of other users or with fewer rights'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "export" -d 'Write a whole conversation as text, or with --json as JSON lines'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "erase" -d 'Erase a conversation here, or its older part, for good'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "import-log" -d 'Split the file.log of an old TORchat by peer, into files'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "pipe" -d 'Connect standard input and output to a conversation: each line is a message'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "exit" -d 'Stop the daemon'
@@ -121,23 +122,25 @@ complete -c torchat -n "__fish_torchat_using_subcommand peers" -l start -d 'Star
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand peers" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l start -d 'Start torchatd without asking if it does not run'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "list" -d 'Print them; the same as no action'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "add" -d 'Make a peer a contact and ask them to accept you'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "requests" -d 'Print the contact requests'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "accept" -d 'Accept a contact request'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "refuse" -d 'Do not show a stranger\'s request again for 30 days; they are not told'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "block" -d 'Block a peer: they see what every stranger sees'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "unblock" -d 'Unblock a peer, who becomes a stranger'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "rename" -d 'Give a contact a name; an empty name removes it'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "remove" -d 'Remove a contact: takes back what waits for them; the history stays'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "invite" -d 'Make an invite: the first person who uses it in time becomes a contact at once'
-complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite appear" -f -a "appear" -d 'Set whether a contact sees you online when there is nothing to deliver'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "list" -d 'Print them; the same as no action'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "add" -d 'Make a peer a contact and ask them to accept you'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "requests" -d 'Print the contact requests'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "accept" -d 'Accept a contact request'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "refuse" -d 'Do not show a stranger\'s request again for 30 days; they are not told'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "block" -d 'Block a peer: they see what every stranger sees'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "unblock" -d 'Unblock a peer, who becomes a stranger'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "rename" -d 'Give a contact a name; an empty name removes it'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "remove" -d 'Remove a contact: takes back what waits for them; the history stays'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "invite" -d 'Make an invite: the first person who uses it in time becomes a contact at once'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "verify" -d 'Compare a contact\'s key with its owner: print the words that both of you must see'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "retain" -d 'Erase the messages of a conversation here when they are older than a number of days'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and not __fish_seen_subcommand_from list add requests accept refuse block unblock rename remove invite verify retain appear" -f -a "appear" -d 'Set whether a contact sees you online when there is nothing to deliver'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd without asking if it does not run'
@@ -200,6 +203,20 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_see
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l yes -d 'They are the same: mark the contact as verified'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l undo -d 'Take the mark away'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l start -d 'Start torchatd without asking if it does not run'
@@ -272,6 +289,15 @@ complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l before -d 'Messages of before this day (2026-11-21, where you are) or moment (2026-11-21T09:30:00Z) [default: all]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l upto -d 'Messages up to the one with this number [default: all]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l yes -d 'Do it; without this nothing is erased'
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l into -d 'A directory for one new file per peer; made if it is missing' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand import-log" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
@@ -321,6 +347,9 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_see
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from unblock" -f -a "(torchat complete-peers blocked 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from rename" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from remove" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand export" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand pipe" -f -a "(torchat complete-peers contact 2>/dev/null)"

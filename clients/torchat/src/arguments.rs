@@ -13,7 +13,7 @@ mod number;
 mod token;
 
 pub(crate) use contacts::{Appearance, ContactAction, Contacts};
-pub(crate) use messages::{Beginning, Export, History, Legacy, Pipe, Recv, Search, Send};
+pub(crate) use messages::{Beginning, Erase, Export, History, Legacy, Pipe, Recv, Search, Send};
 pub(crate) use token::{Allowed, Token};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -109,6 +109,11 @@ pub(crate) enum Command {
     Token(Token),
     /// Write a whole conversation as text, or with --json as JSON lines
     Export(Export),
+    /// Erase a conversation here, or its older part, for good
+    ///
+    /// What waits for delivery stays. It does not erase the peer's copy, backups, exports and text logs, the copy of the store that
+    /// an upgrade keeps for 30 days, or spare cells of flash storage.
+    Erase(Erase),
     /// Split the file.log of an old TORchat by peer, into files
     ///
     /// This does not put the messages into the daemon, because nothing proves who wrote them. Without --into it prints them.

@@ -6,6 +6,7 @@
 mod admin;
 mod contacts;
 mod doctor;
+mod erase;
 mod failure;
 mod format;
 mod import;
@@ -18,6 +19,7 @@ mod read;
 mod receive;
 mod send;
 mod tail;
+mod verify;
 
 use crate::arguments::exit::Exit;
 use crate::arguments::{Command, ContactAction, Form, Token};
@@ -101,6 +103,7 @@ impl Shell<'_> {
             Command::Tail(arguments) => tail::run(self, &arguments),
             Command::Token(action) => admin::token(self, action),
             Command::Export(arguments) => read::export(self, &arguments),
+            Command::Erase(arguments) => erase::run(self, &arguments),
             Command::ImportLog(arguments) => import::run(self, &arguments),
             Command::Pipe(arguments) => pipe::run(self, &arguments),
             Command::Exit => admin::exit(self),

@@ -10,6 +10,7 @@ mod connection;
 mod consumers;
 mod contacts;
 mod dispatch;
+mod erasing;
 mod events;
 mod hello;
 mod messages;

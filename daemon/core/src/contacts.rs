@@ -7,6 +7,7 @@
 
 mod invites;
 mod requests;
+mod settings;
 
 pub(crate) use requests::without_bad_name;
 
@@ -56,6 +57,10 @@ struct Standing {
     intro: Intro,
     /// What it said to be accepted.
     request: Option<ContactRequest>,
+    /// When the user marked its key as compared, in milliseconds since 1970.
+    verified_ms: Option<i64>,
+    /// For how many days the messages of its conversation are kept.
+    retain_days: Option<u32>,
 }
 
 /// What was asked on one link.
@@ -95,6 +100,8 @@ impl Contacts {
             nick: row.nick.clone(),
             intro: row.intro.clone(),
             request: row.request.clone(),
+            verified_ms: row.verified_ms,
+            retain_days: row.retain_days,
         };
         let invite = |row: InviteRow| (row.hash, End::of_an_earlier_run(row.until_ms));
         Self {
@@ -136,7 +143,9 @@ impl Contacts {
 
     /// Whether nothing of it is worth a place: so strangers cannot fill the memory.
     pub(crate) fn is_nobody(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_none_or(|row| !row.contact && !row.blocked && row.request.is_none())
+        self.peers
+            .get(peer)
+            .is_none_or(|row| !row.contact && !row.blocked && row.request.is_none() && row.retain_days.is_none())
     }
 
     pub(crate) fn forget(&mut self, peer: &PeerId) {
@@ -209,6 +218,8 @@ impl Contacts {
         (row.waiting, row.waiting_stored) = (false, false);
         row.intro = Intro::default();
         row.petname = None;
+        // Whoever is added again is compared again.
+        row.verified_ms = None;
         if row.request.take().is_some() {
             ctx.write(Op::Contacts(ContactOp::Request { peer, request: None }));
             later.forget_request(peer);
@@ -307,6 +318,8 @@ impl Contacts {
             hidden: false,
             waiting: row.waiting,
             queued: 0,
+            verified_ms: row.verified_ms,
+            retain_days: row.retain_days,
         }
     }
 

@@ -18,6 +18,7 @@ mod links;
 pub mod node;
 mod notices;
 pub mod op;
+pub mod piece;
 pub mod policy;
 mod presence;
 pub mod rate;

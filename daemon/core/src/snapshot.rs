@@ -76,6 +76,10 @@ pub struct PeerSnapshot {
     pub unread_bytes: u64,
     /// The event log says that a link to it is up.
     pub linked: bool,
+    /// When the user marked its key as compared, in milliseconds since 1970.
+    pub verified_ms: Option<i64>,
+    /// For how many days the messages of its conversation are kept.
+    pub retain_days: Option<u32>,
 }
 
 impl PeerSnapshot {
@@ -101,6 +105,8 @@ impl PeerSnapshot {
             lanes: Vec::new(),
             unread_bytes: 0,
             linked: false,
+            verified_ms: None,
+            retain_days: None,
         }
     }
 }

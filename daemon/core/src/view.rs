@@ -29,6 +29,10 @@ pub struct ContactView {
     pub waiting: bool,
     /// Messages that it has not got.
     pub queued: usize,
+    /// When the user marked its key as compared, in milliseconds since 1970.
+    pub verified_ms: Option<i64>,
+    /// For how many days the messages of its conversation are kept; `None`: forever.
+    pub retain_days: Option<u32>,
 }
 
 /// A stranger's request that waits for the user.

@@ -6,6 +6,7 @@
 mod consumers;
 mod contacts;
 mod conversation;
+mod erasing;
 mod legacy;
 mod log;
 mod sending;
@@ -14,12 +15,14 @@ mod tokens;
 mod unread;
 
 pub(crate) use consumers::Consumers;
+pub(crate) use erasing::keep_to_age;
 pub(crate) use log::LogWriter;
 
 pub use crate::refusal::{NotStored, Refusal};
 pub use crate::request::{Answer, Request};
 pub use crate::store::{Page, TokenRow, Trouble, time};
 pub use conversation::HistoryLine;
+pub use erasing::{EraseOptions, ErasedCount};
 pub use log::{Batch, EventLog};
 pub use sending::{Accepted, DeliveryWait, SendOptions, Sending};
 pub use unread::Lease;

@@ -4,8 +4,10 @@
 //! is answered after the commit. A new request is a variant here and a function of the [`Handle`](crate::handle::Handle).
 
 use crate::refusal::Refusal;
+use crate::store::Erased;
 use tokio::sync::oneshot;
 use torchat_core::input::{ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId};
+use torchat_core::piece::Piece;
 use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
@@ -67,6 +69,13 @@ pub enum Request {
         /// How many at most.
         limit: u32,
     },
+    /// A piece of a conversation is erased. [`Answer::Erased`].
+    Erase {
+        /// The other side.
+        peer: PeerId,
+        /// Which piece.
+        piece: Piece,
+    },
     /// A handed-out message of an old daemon was read. As [`Request::Read`].
     LegacyTaken {
         /// The message's row.
@@ -108,6 +117,8 @@ pub enum Answer {
     Invited(InviteSecret),
     /// How many messages were unread.
     Seen(u64),
+    /// What was erased, and what was not.
+    Erased(Erased),
 }
 
 /// Where an answer goes. A client that left does not need it.
@@ -130,6 +141,7 @@ impl Request {
             Self::Invite { lifetime_ms } => Input::Contacts(ContactInput::Invite { request, lifetime_ms }),
             Self::Read { peer, row } => Input::Chat(ChatInput::Read { request, peer, row }),
             Self::Seen { peer, upto, limit } => Input::Chat(ChatInput::ReadUpto { request, peer, upto, limit }),
+            Self::Erase { peer, piece } => Input::Chat(ChatInput::Erase { request, peer, piece }),
             Self::LegacyTaken { row, at_ms } => Input::Legacy(LegacyInput::Taken { request, row, at_ms }),
         })
     }

@@ -26,7 +26,7 @@ mod trouble;
 mod whole;
 mod writer;
 
-pub use apply::Applied;
+pub use apply::{Applied, Erased};
 pub(crate) use contact::contact_record;
 pub(crate) use events::size;
 pub use events::time;
@@ -57,6 +57,8 @@ const INDEX_AT: i64 = 64;
 const INDEX_BEHIND: i64 = 32_768;
 /// How many at once, so that the commit stays short.
 const INDEX_STEP: u32 = 256;
+/// A file that is written anew to take out what was erased, and free pages that are written over, at most: others wait meanwhile.
+const ANEW_BYTES: i64 = 64 << 20;
 /// New events before a commit removes old ones.
 const TRIM_AT: u64 = 64;
 /// Old events that such a commit removes at most, and twice what it adds: more than come, so the log gets to its limit.
@@ -317,6 +319,8 @@ impl Store {
             known: &mut self.known,
             moment,
             last_message: self.last_message,
+            // A damaged index is made anew from what is there then.
+            indexed: if matches!(self.index, Index::Whole | Index::Anew) { self.indexed } else { 0 },
             last_event: self.log.last,
             words: None,
             out: &mut applied,
@@ -347,6 +351,12 @@ impl Store {
         (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
         self.shares = Some(shares);
         applied.log = log;
+        if !applied.erased.is_empty() {
+            self.db.pragma_update(None, "secure_delete", "FAST")?;
+        }
+        if applied.index_damaged {
+            self.distrust_search();
+        }
         Ok(applied)
     }
 
@@ -366,6 +376,38 @@ impl Store {
         transaction.commit().map_err(StoreError::unsure)?;
         (self.log, self.shares) = (log, Some(shares));
         Ok((more, log))
+    }
+
+    /// Takes the traces of erased texts out of the file, and folds the log into it. `anew`: a file of at most [`ANEW_BYTES`] is written
+    /// anew, because a page whose neighbours were taken up keeps old bytes in its gaps, whatever `secure_delete` says; that takes up
+    /// to a second, and its size in memory. Else zeros are written over the pages that hold nothing any more.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn scrub(&mut self, anew: bool) -> Result<(), StoreError> {
+        let number = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (pages, page) = (number("page_count")?, number("page_size")?);
+        if anew && pages.saturating_mul(page) <= ANEW_BYTES {
+            self.db.execute_batch("VACUUM")?;
+        } else {
+            self.blank(number("freelist_count")?.saturating_mul(page).min(ANEW_BYTES))?;
+        }
+        self.checkpoint()
+    }
+
+    fn blank(&mut self, bytes: i64) -> Result<(), StoreError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.pragma_update(None, "secure_delete", "ON")?;
+        // The name is one of the search's own, which are no part of the layout; nobody but this transaction ever sees it.
+        transaction.execute_batch("CREATE TABLE search_blank (zeros)")?;
+        transaction.execute("INSERT INTO search_blank (zeros) VALUES (zeroblob(?1))", [bytes])?;
+        transaction.execute_batch("DROP TABLE search_blank")?;
+        transaction.commit().map_err(StoreError::unsure)?;
+        self.db.pragma_update(None, "secure_delete", "FAST")?;
+        Ok(())
     }
 
     /// Whether there is something to do for the search's index that is worth a commit.

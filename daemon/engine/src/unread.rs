@@ -9,7 +9,7 @@
 //!
 //! UPDATE's place is its own: what another program has seen by SEEN is still handed out here.
 
-use crate::store::{Head, Reader, StoreError, Stored};
+use crate::store::{Erased, Head, Reader, StoreError, Stored};
 use dashmap::DashMap;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -190,6 +190,30 @@ impl UnreadBuffers {
         self.peers.remove_if(peer, |_, buffer| buffer.is_empty());
         self.released.notify_waiters();
         load
+    }
+
+    /// Messages were erased. One that is handed out at that moment stays with the program that has it.
+    pub(crate) fn forget(&self, erased: &Erased) {
+        let Some(peer) = erased.peer.filter(|_| !erased.rows.is_empty()) else { return };
+        let mut bytes = 0;
+        if let Some(mut buffer) = self.peers.get_mut(&peer) {
+            let leased = if buffer.leased { buffer.heads.front().map(|head| head.row) } else { None };
+            buffer.heads.retain(|head| {
+                let stays = Some(head.row) == leased || erased.rows.binary_search(&head.row).is_err();
+                bytes += if stays { 0 } else { head.text.len() };
+                stays
+            });
+            // The store says what is left: it is the truth.
+            buffer.more &= erased.untaken.is_some();
+            match (buffer.heads.front().map(|head| head.row), erased.untaken) {
+                (Some(first), _) => buffer.first = first,
+                (None, Some(first)) => (buffer.first, buffer.more) = (first.max(buffer.taken + 1), true),
+                (None, None) => {}
+            }
+        }
+        self.head_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.peers.remove_if(&peer, |_, buffer| buffer.is_empty());
+        self.released.notify_waiters();
     }
 
     /// The handed-out message was not read.

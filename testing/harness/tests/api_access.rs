@@ -246,6 +246,9 @@ fn a_scoped_token_sees_its_conversations_only() {
         json!({"cmd": "SEND", "peer": THIRD, "text": "x"}),
         json!({"cmd": "SEARCH", "text": "other", "peer": THIRD}),
         json!({"cmd": "SEEN", "peer": THIRD, "upto": 9}),
+        json!({"cmd": "ERASE", "peer": OTHER}),
+        json!({"cmd": "RETAIN", "peer": OTHER, "days": 1}),
+        json!({"cmd": "VERIFY", "peer": OTHER, "verified": true}),
     ] {
         assert_eq!(talk.code(request.clone()), "not-allowed", "{request}");
     }

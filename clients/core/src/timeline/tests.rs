@@ -43,6 +43,8 @@ pub(super) fn contact(peer: Onion) -> Contact {
         heard_s: None,
         hidden: false,
         queued: 0,
+        verified: None,
+        retain_days: None,
     }
 }
 
@@ -81,6 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
         9 => (0usize..8).prop_map(Step::Answer),
         3 => (0usize..2).prop_map(Step::Seen),
         1 => (0usize..2).prop_map(Step::Close),
+        1 => (0usize..2, 1i64..300, 1usize..300).prop_map(|(at, from, count)| Step::Erase(at, from, count)),
         1 => any::<bool>().prop_map(Step::Reconnect),
         1 => Just(Step::Gap),
     ]

@@ -57,6 +57,7 @@ pub struct Window {
 enum Change {
     Put(Box<Message>),
     State(i64, MessageState),
+    Erased(i64, i64, Vec<i64>),
 }
 
 impl Default for Window {
@@ -223,6 +224,24 @@ impl Window {
         let before = size(entry);
         advance(&mut entry.message, state);
         self.bytes = self.bytes + size(entry) - before;
+    }
+
+    /// Messages are gone: those from one number to another that are not kept.
+    pub(super) fn erase(&mut self, from: i64, upto: i64, kept: &[i64]) {
+        self.inquiry.note(|| Change::Erased(from, upto, kept.to_vec()));
+        self.erase_now(from, upto, kept);
+    }
+
+    fn erase_now(&mut self, from: i64, upto: i64, kept: &[i64]) {
+        let held = self.entries.range(from..=upto.min(PENDING - 1)).map(|(id, _)| *id);
+        let gone: Vec<i64> = held.filter(|id| !kept.contains(id)).collect();
+        for id in gone {
+            self.remove(id);
+        }
+        if let Some(bottom) = self.bottom.filter(|bottom| !self.entries.contains_key(&bottom.id)) {
+            let above = self.entries.range(..bottom.id).next_back();
+            self.bottom = above.map(|(id, _)| Bottom { id: *id, hidden: 0 });
+        }
     }
 
     /// Everything up to a message is read.

@@ -68,6 +68,25 @@ pub(crate) enum ContactAction {
         #[arg(long, value_name = "HOURS", value_parser = number::whole::<u32>)]
         hours: Option<u32>,
     },
+    /// Compare a contact's key with its owner: print the words that both of you must see
+    Verify {
+        /// The contact
+        peer: String,
+        /// They are the same: mark the contact as verified
+        #[arg(long, conflicts_with = "undo")]
+        yes: bool,
+        /// Take the mark away
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Erase the messages of a conversation here when they are older than a number of days
+    Retain {
+        /// The other side
+        peer: String,
+        /// How many days, or off
+        #[arg(value_name = "DAYS|off", value_parser = retained)]
+        days: Retained,
+    },
     /// Set whether a contact sees you online when there is nothing to deliver
     Appear {
         /// The contact
@@ -85,4 +104,16 @@ pub(crate) enum Appearance {
     Online,
     /// Linked only to deliver
     Offline,
+}
+
+/// For how many days messages are kept; `None`: forever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Retained(pub(crate) Option<u32>);
+
+fn retained(word: &str) -> Result<Retained, String> {
+    match (word, word.parse()) {
+        ("off", _) => Ok(Retained(None)),
+        (_, Ok(days)) => Ok(Retained(Some(days))),
+        (_, Err(_)) => Err("a number of days, or off".to_owned()),
+    }
 }

@@ -143,3 +143,19 @@ pub(crate) struct Pipe {
     #[arg(short, long, value_name = "NAME")]
     pub(crate) consumer: Option<String>,
 }
+
+/// What of a conversation to erase.
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// The other side
+    pub(crate) peer: String,
+    /// Messages of before this day (2026-11-21, where you are) or moment (2026-11-21T09:30:00Z) [default: all]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) before: Option<String>,
+    /// Messages up to the one with this number [default: all]
+    #[arg(long, value_name = "ID")]
+    pub(crate) upto: Option<i64>,
+    /// Do it; without this nothing is erased
+    #[arg(long)]
+    pub(crate) yes: bool,
+}

@@ -21,6 +21,7 @@ mod recall;
 mod remarks;
 mod scroll;
 mod send;
+mod settings;
 mod stored;
 mod timing;
 mod words;

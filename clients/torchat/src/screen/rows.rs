@@ -253,10 +253,13 @@ pub(crate) fn row_width(row: &Row) -> usize {
     row.parts.iter().map(|(text, _)| width(text)).sum()
 }
 
-/// A name with the mark of those that read like another one, and the beginning of the key behind it.
+/// A name with the mark of those that read like another one, and the beginning of the key behind it; or with that of those whose key
+/// was compared.
 pub(crate) fn timeline_name(timeline: &Timeline, columns: usize) -> String {
     if timeline.is_lookalike() {
         format!("≈{} {}", timeline.id().short(), timeline.name(columns))
+    } else if timeline.is_verified() {
+        format!("✓{}", timeline.name(columns.saturating_sub(1)))
     } else {
         timeline.name(columns)
     }

@@ -75,6 +75,8 @@ fn contact(number: u8, name: Option<&str>, nick: Option<&str>) -> Contact {
         heard_s: Some(180),
         hidden: false,
         queued: 0,
+        verified: None,
+        retain_days: None,
     }
 }
 

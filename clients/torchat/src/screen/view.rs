@@ -167,6 +167,7 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
                 let like = if timeline.is_lookalike() { ", reads like another name" } else { "" };
                 let short = format!("{}..", peer.short());
                 let name = timeline.name(columns / 2);
+                let like = if timeline.is_verified() { ", ✓ verified" } else { like };
                 let short = if name == short { String::new() } else { format!(" {short}") };
                 (name, format!("{short}  {}{like}", presence(model, timeline)))
             }

@@ -3,7 +3,7 @@
 use super::failure::{Done, Failure, note, warn};
 use super::format::{self, NAME_COLUMNS};
 use super::input;
-use super::{Shell, may};
+use super::{Shell, erase, may, verify};
 use crate::arguments::{Appearance, ContactAction};
 use crate::times::span;
 use serde_json::json;
@@ -48,17 +48,25 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
         ContactAction::Refuse { peer } => {
             one_of(Purpose::Request, &peer, &|connection, peer| connection.call(&Refuse { peer }))
         }
-        ContactAction::Block { peer } => one(&peer, &|connection, peer| connection.call(&Block { peer })),
+        ContactAction::Block { peer } => one(&peer, &|connection, peer| {
+            verify::losing(connection, peer)?;
+            connection.call(&Block { peer })
+        }),
         ContactAction::Unblock { peer } => {
             one_of(Purpose::Unblock, &peer, &|connection, peer| connection.call(&Unblock { peer }))
         }
-        ContactAction::Remove { peer } => one(&peer, &|connection, peer| connection.call(&Remove { peer })),
+        ContactAction::Remove { peer } => one(&peer, &|connection, peer| {
+            verify::losing(connection, peer)?;
+            connection.call(&Remove { peer })
+        }),
         ContactAction::Rename { peer, name } => {
             let peer = shell.peer(&connection, &peer, Purpose::Act)?;
             connection.call(&Rename { peer, name: name.clone() })?;
             warn_of_twins(shell, &connection, peer, &name)?;
             if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
         }
+        ContactAction::Verify { peer, yes, undo } => verify::run(shell, &connection, &peer, yes, undo),
+        ContactAction::Retain { peer, days } => erase::retain(shell, &connection, &peer, days.0),
         ContactAction::Appear { peer, how } => {
             let hidden = how == Appearance::Offline;
             one(&peer, &|connection, peer| connection.call(&Appear { peer, hidden }))
@@ -168,6 +176,10 @@ fn row(contact: &Contact) -> String {
         (false, None) => "never heard".to_owned(),
     };
     let mut line = format!("{}  {state}, {seen}", contact.peer.0.onion());
+    // Before the names, which may say anything.
+    if let Some(since) = &contact.verified {
+        line.push_str(&format!(", ✓ verified {}", since.get(..10).unwrap_or(since)));
+    }
     if let Some(name) = contact.name.as_deref().filter(|name| !name.is_empty()) {
         line.push_str(&format!(", name: {}", shown_name(name, NAME_COLUMNS)));
     }
@@ -176,6 +188,9 @@ fn row(contact: &Contact) -> String {
     }
     if contact.hidden {
         line.push_str(", sees you only when there is mail");
+    }
+    if let Some(days) = contact.retain_days {
+        line.push_str(&format!(", kept for {days} days"));
     }
     if contact.queued > 0 {
         line.push_str(&format!(", {} queued", contact.queued));

@@ -179,6 +179,9 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
         What::Legacy { id, claims } => {
             format!("{time} ! an old program that claims to be {} has written: legacy message {id}", shown_line(claims))
         }
+        What::Erased { peer, from, upto, .. } => {
+            format!("{time} . {}: messages {from} to {upto} were erased here", names.of(*peer))
+        }
         What::Gap { from, to } => format!("{time} ! the events {from} to {to} are no longer in the log"),
     }
 }

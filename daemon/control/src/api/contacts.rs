@@ -8,7 +8,7 @@ use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
 use torchat_protocol::control::api::command::{
     Accept, Add, AddAnswer, Appear, Block, Contacts, ContactsAnswer, Invite, InviteAnswer, Nothing, Refuse, Remove,
-    Rename, Requests, RequestsAnswer, Unblock,
+    Rename, Requests, RequestsAnswer, Unblock, Verify,
 };
 use torchat_protocol::control::api::{ApiError, Onion};
 use torchat_protocol::control::code::Code;
@@ -27,6 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
     row::<Remove>(),
     row::<Invite>(),
     row::<Appear>(),
+    row::<Verify>(),
 ];
 
 fn invalid(invalid: Invalid) -> ApiError {
@@ -70,6 +71,7 @@ changes! {
     Unblock: |_| ContactChange::Unblock;
     Remove: |_| ContactChange::Remove;
     Appear: |appear| ContactChange::Appear { hidden: appear.hidden };
+    Verify: |verify| ContactChange::Verify { verified: verify.verified };
 }
 
 impl Execute for Contacts {

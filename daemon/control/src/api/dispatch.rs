@@ -8,7 +8,7 @@ use super::Consumers;
 use super::answer::{Done, answer_line, code_of, error_line, fail, refused};
 use super::connection::Connection;
 use super::page::Page;
-use super::{admin, contacts, events, hello, messages};
+use super::{admin, contacts, erasing, events, hello, messages};
 use crate::access::{Access, Audited, is_audited};
 use crate::carrier::Kind;
 use crate::page_budget::PageShare;
@@ -123,7 +123,7 @@ pub(crate) const fn row<C: Execute>() -> Row {
 }
 
 /// All commands but HELLO and AUTH, which come before any right. The most frequent ones first.
-const TABLE: [&[Row]; 5] = [hello::ROWS, messages::ROWS, events::ROWS, contacts::ROWS, admin::ROWS];
+const TABLE: [&[Row]; 6] = [hello::ROWS, messages::ROWS, events::ROWS, contacts::ROWS, erasing::ROWS, admin::ROWS];
 
 /// Begins a request of somebody who has proven what was to be proven.
 pub(crate) fn dispatch(envelope: &Envelope<'_>, access: Arc<Access>, connection: &mut Connection) {

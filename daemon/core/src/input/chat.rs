@@ -1,6 +1,7 @@
 //! What clients want of messages.
 
 use super::RequestId;
+use crate::piece::Piece;
 use torchat_protocol::id::{MessageId, PeerId};
 
 /// A client's request about messages.
@@ -47,5 +48,14 @@ pub enum ChatInput {
         peer: PeerId,
         /// The message.
         mid: MessageId,
+    },
+    /// A client, or the age of its messages, wants a piece of a conversation erased.
+    Erase {
+        /// To be answered.
+        request: RequestId,
+        /// The other side.
+        peer: PeerId,
+        /// Which piece.
+        piece: Piece,
     },
 }

@@ -47,4 +47,11 @@ pub enum ContactChange {
         /// Only then.
         hidden: bool,
     },
+    /// The user has compared its key, or takes that back.
+    Verify {
+        /// Compared.
+        verified: bool,
+    },
+    /// Messages of its conversation that are older than this number of days are erased; `None`: none are.
+    Retain(Option<u32>),
 }

@@ -25,6 +25,11 @@ impl Parts {
                 ctx.write(Op::Chat(ChatOp::ReadUpto { peer, upto, limit }));
                 ctx.answer(request, Answer::Done);
             }
+            // What waits for delivery is in no piece, so nothing that is known here changes.
+            ChatInput::Erase { request, peer, piece } => {
+                ctx.write(Op::Chat(ChatOp::Erase { peer, piece }));
+                ctx.answer(request, Answer::Done);
+            }
         }
     }
 
@@ -112,9 +117,13 @@ impl Parts {
             }
             ContactChange::Rename(_) if !contact && !blocked => return Err(Refused::NoContact),
             ContactChange::Rename(name) => self.contacts.rename(ctx, peer, name),
-            ContactChange::Remove | ContactChange::Appear { .. } if !contact => return Err(Refused::NoContact),
+            ContactChange::Remove | ContactChange::Appear { .. } | ContactChange::Verify { .. } if !contact => {
+                return Err(Refused::NoContact);
+            }
             ContactChange::Remove => self.remove(ctx, peer),
             ContactChange::Appear { hidden } => self.appear(ctx, peer, hidden),
+            ContactChange::Verify { verified } => self.contacts.verify(ctx, peer, verified),
+            ContactChange::Retain(days) => self.contacts.retain(ctx, peer, days),
         }
         Ok(())
     }

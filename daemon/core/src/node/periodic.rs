@@ -154,7 +154,9 @@ impl Parts {
                 | ContactOp::Petname { peer, .. }
                 | ContactOp::Nick { peer, .. }
                 | ContactOp::Waiting { peer, .. }
-                | ContactOp::Hidden { peer, .. },
+                | ContactOp::Hidden { peer, .. }
+                | ContactOp::Verified { peer, .. }
+                | ContactOp::Retain { peer, .. },
             ) => Some(*peer),
             _ => None,
         };

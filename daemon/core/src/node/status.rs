@@ -66,6 +66,14 @@ impl Node {
         Some(self.parts.dialling.due_at(peer)?.saturating_sub(mono_ms))
     }
 
+    /// The conversations that keep their messages only for a time, and before which moment, in milliseconds since 1970, a message
+    /// of them is too old. Empty while the clock is not believed, or the store takes no writes.
+    #[must_use]
+    pub fn retained(&self, now: Now) -> Vec<(PeerId, i64)> {
+        let believed = self.believed(now).filter(|_| self.conditions.writable && !self.conditions.stopping);
+        believed.map(|believed| self.parts.contacts.retained(believed).collect()).unwrap_or_default()
+    }
+
     /// Whether the message is queued and not delivered.
     #[must_use]
     pub fn is_pending(&self, peer: &PeerId, mid: &MessageId) -> bool {

@@ -10,6 +10,7 @@ mod invited;
 mod legacy;
 mod life;
 mod limits;
+mod settings;
 mod told;
 mod wanted;
 

@@ -1,5 +1,6 @@
 //! What is written of messages, ours and theirs.
 
+use crate::piece::Piece;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
 use torchat_protocol::message::SkipReason;
 
@@ -134,5 +135,13 @@ pub enum ChatOp {
         upto: i64,
         /// How many at most, the oldest ones: a turn stays short.
         limit: u32,
+    },
+    /// Messages of a conversation are erased, in a piece of it. What waits for delivery stays, also where it was taken back and
+    /// the peer has not said what became of it.
+    Erase {
+        /// The other side.
+        peer: PeerId,
+        /// Which piece.
+        piece: Piece,
     },
 }

@@ -86,6 +86,20 @@ pub enum ContactOp {
         /// Yes or no.
         hidden: bool,
     },
+    /// Whether the user has compared the contact's key.
+    Verified {
+        /// The peer.
+        peer: PeerId,
+        /// When it was marked, in milliseconds since 1970; `None`: the mark is taken away.
+        at_ms: Option<i64>,
+    },
+    /// How long the messages of the conversation are kept.
+    Retain {
+        /// The peer.
+        peer: PeerId,
+        /// In days; `None`: forever.
+        days: Option<u32>,
+    },
     /// Something was heard of the contact.
     Seen {
         /// The peer.

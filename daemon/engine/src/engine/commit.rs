@@ -66,7 +66,9 @@ impl Engine {
         let is_read = |op: &Op| matches!(op, Op::Chat(ChatOp::Read { .. }) | Op::Legacy(LegacyOp::Taken { .. }));
         // What is to be sent is read from the store as well: without it the node is ahead of what went out.
         let only_reads = !effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::Transmit { .. })))
-            && ops.iter().all(|op| is_read(op) || matches!(op, Op::Chat(ChatOp::ReadUpto { .. })));
+            && ops
+                .iter()
+                .all(|op| is_read(op) || matches!(op, Op::Chat(ChatOp::ReadUpto { .. } | ChatOp::Erase { .. })));
         let mut reads = Vec::new();
         // A full store has a reserve for what was read. All of it goes there together: the place of a conversation that moved
         // past what was read earlier would make that unread after a kill, and given to nobody.
@@ -146,8 +148,16 @@ impl Engine {
                 node.freed(&peer, bytes);
             }
         }
+        for erased in &applied.erased {
+            self.unread.forget(erased);
+        }
         self.log.publish(applied.events, applied.log);
-        Facts { rows: applied.queued.into_iter().collect(), seen: applied.seen.into(), trouble: None }
+        Facts {
+            rows: applied.queued.into_iter().collect(),
+            seen: applied.seen.into(),
+            erased: applied.erased.into(),
+            trouble: None,
+        }
     }
 
     /// A turn was not written: nothing of it may be seen by anybody, except that what was read is read.

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::client_ids::ClientIds;
 use crate::refusal::{NotStored, Refusal, not_written};
 use crate::request::{Answer, Reply, Request};
-use crate::store::{StoreError, Trouble};
+use crate::store::{Erased, StoreError, Trouble};
 use std::collections::{HashMap, VecDeque};
 use torchat_core::input::{self, Input, Refused};
 use torchat_protocol::id::{MessageId, PeerId};
@@ -23,6 +23,8 @@ enum Kind {
     Send { client: Option<String> },
     /// Its number comes from the store.
     Seen,
+    /// What it did comes from the store.
+    Erase,
     /// What was read stays read in memory and is written down when the store takes it.
     Read,
     /// What is tried alone if the turn does not fit into the store.
@@ -36,6 +38,8 @@ pub(super) struct Facts {
     pub(super) rows: HashMap<MessageId, i64>,
     /// How many messages each SEEN found unread, in order.
     pub(super) seen: VecDeque<u64>,
+    /// What each piece that was erased was, in order.
+    pub(super) erased: VecDeque<Erased>,
     /// Why the store takes no writes.
     pub(super) trouble: Option<Trouble>,
 }
@@ -57,6 +61,7 @@ impl Engine {
             Request::Contact { .. } | Request::Invite { .. } | Request::Cancel { .. } => Kind::Plain,
             Request::Read { .. } | Request::LegacyTaken { .. } => Kind::Read,
             Request::Seen { .. } => Kind::Seen,
+            Request::Erase { .. } => Kind::Erase,
         };
         let id = self.next_request;
         self.next_request += 1;
@@ -101,6 +106,7 @@ impl Pending {
             (Kind::Read, _) => Ok(Answer::Done),
             (_, input::Answer::Refused(refused)) => Err(refusal(refused, trouble)),
             (Kind::Seen, _) => Ok(Answer::Seen(facts.seen.pop_front().unwrap_or_default())),
+            (Kind::Erase, _) => Ok(Answer::Erased(facts.erased.pop_front().unwrap_or_default())),
             (_, input::Answer::Queued(mid)) => {
                 let row = facts.rows.get(mid).copied().unwrap_or_default();
                 Ok(Answer::Accepted { mid: *mid, row, duplicate: false })
@@ -136,7 +142,7 @@ impl Pending {
 
     /// Its answer is a fact of the store.
     pub(super) fn needs_the_store(&self) -> bool {
-        matches!(self.kind, Kind::Seen)
+        matches!(self.kind, Kind::Seen | Kind::Erase)
     }
 
     /// The request, if it is to be tried alone.

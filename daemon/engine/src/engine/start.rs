@@ -2,7 +2,7 @@
 
 use super::{Engine, EngineConfig, Running, Storage, World, upkeep};
 use crate::client_ids::ClientIds;
-use crate::handle::{Consumers, Handle, LogWriter};
+use crate::handle::{Consumers, Handle, LogWriter, keep_to_age};
 use crate::legacy::{LegacyAcceptor, LegacyRejected};
 use crate::link::acceptor;
 use crate::link::chat::Chat;
@@ -116,6 +116,7 @@ impl Engine {
         if unchecked {
             tokio::spawn(upkeep::look_through(reader.clone(), handle.mailbox.clone()));
         }
+        tokio::spawn(keep_to_age(handle.clone(), context.stop.clone()));
         let remarks = health.remarks();
         for remark in &remarks {
             tracing::warn!("{remark}");

@@ -376,6 +376,7 @@ mod tests {
             fate_open: true,
             client,
             text,
+            erased: false,
         };
         let reason = Some(Reason::Unreachable {
             tries: u32::MAX,

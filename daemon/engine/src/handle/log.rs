@@ -55,14 +55,21 @@ impl LogWriter {
     /// What a commit has added and removed.
     pub(crate) fn publish(&self, events: Vec<Event>, edges: LogEdges) {
         let mut ring = self.ring.lock();
+        let mut keep_from = 0;
         // After a commit whose outcome was not known, its events are missing here; the store has them.
         if events.first().is_some_and(|first| first.seq != ring.edges.last + 1) {
             ring.events.clear();
             ring.bytes = 0;
         }
+        // Events that show an erased text are read from the store from now on, where it is not any more.
+        if let Some(last) = events.iter().rposition(|event| matches!(event.what, What::Erased { .. })) {
+            ring.events.clear();
+            ring.bytes = 0;
+            keep_from = last;
+        }
         ring.edges.oldest = ring.edges.oldest.max(edges.oldest);
         let Some(last) = events.last().map(|last| last.seq) else { return };
-        for event in events {
+        for event in events.into_iter().skip(keep_from) {
             ring.bytes += size(&event.what);
             ring.events.push_back(event);
         }

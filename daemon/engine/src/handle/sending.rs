@@ -154,7 +154,7 @@ impl Handle {
             // A key that looks too old to a clock that is not believed is still known.
             let (reader, believed) = (self.reader.clone(), self.node.lock().believed(self.clock.now()));
             if let Some(row) = read(reader, move |reader| reader.by_client_id(&client, believed)).await? {
-                if row.conversation != conversation || row.text != text {
+                if row.conversation != conversation || (row.text != text && !row.erased) {
                     return Err(Refusal::ClientIdReused);
                 }
                 return Ok(Sending(State::Before(self.accepted_before(peer, row))));

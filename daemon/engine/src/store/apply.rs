@@ -1,6 +1,7 @@
 //! Operations of a turn as SQL, by family.
 
 mod contacts;
+mod erasing;
 mod lanes;
 mod legacy;
 mod log;
@@ -10,6 +11,7 @@ mod sending;
 use super::marks::Gap;
 use super::numbers::{LaneNum, PeerNum};
 use super::{LogEdges, Moment, StoreError, Stored};
+pub use erasing::Erased;
 use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
 use sending::Acked;
@@ -29,6 +31,10 @@ pub struct Applied {
     pub freed: Vec<(PeerId, u64)>,
     /// For each [`ChatOp::ReadUpto`], how many messages were unread.
     pub seen: Vec<u64>,
+    /// For each [`ChatOp::Erase`], what it did.
+    pub erased: Vec<Erased>,
+    /// An erased text could not be taken out of the search's index, which is damaged.
+    pub index_damaged: bool,
     /// The events, in order.
     pub events: Vec<Event>,
     /// Where the event log begins and ends now.
@@ -60,6 +66,8 @@ pub(super) struct Changes<'a> {
     pub(super) moment: Moment,
     /// The last message's row.
     pub(super) last_message: i64,
+    /// Up to this message the texts are in the search's index.
+    pub(super) indexed: i64,
     /// The last event's number.
     pub(super) last_event: u64,
     /// A moment, and how it is written.
@@ -99,6 +107,8 @@ impl Changes<'_> {
             ContactOp::Waiting { peer, waiting } => self.waiting_for_consent(peer, *waiting),
             ContactOp::Met { peer, epoch, run } => self.met(peer, *epoch, *run),
             ContactOp::Hidden { peer, hidden } => self.hidden(peer, *hidden),
+            ContactOp::Verified { peer, at_ms } => self.verified(peer, *at_ms),
+            ContactOp::Retain { peer, days } => self.retain(peer, *days),
             ContactOp::Seen { peer, at_ms } => self.seen(peer, *at_ms),
             ContactOp::Retry { peer, attempts, next_ms } => self.retry(peer, *attempts, *next_ms),
         }
@@ -125,6 +135,7 @@ impl Changes<'_> {
             ChatOp::ForgetLane { peer, lane } => self.forget_lane(peer, *lane),
             ChatOp::Read { peer, row } => self.taken(peer, *row),
             ChatOp::ReadUpto { peer, upto, limit } => self.read_upto(peer, *upto, *limit),
+            ChatOp::Erase { peer, piece } => self.erase(peer, *piece),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Contacts, as events and records show them.
 
+use super::time;
 use torchat_core::view::ContactView;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::record::{Contact, ContactState};
@@ -20,5 +21,7 @@ pub(crate) fn contact_record(view: ContactView) -> Contact {
         heard_s: view.heard_ms_ago.map(|ms| ms / 1000),
         hidden: view.hidden,
         queued: view.queued as u64,
+        verified: view.verified_ms.map(time),
+        retain_days: view.retain_days,
     }
 }

@@ -114,6 +114,7 @@ fn number(kind: Kind) -> i64 {
         Kind::Tor => 13,
         Kind::Notice => 14,
         Kind::Legacy => 15,
+        Kind::Erased => 16,
         // Never stored.
         Kind::Gap => 0,
     }
@@ -198,6 +199,14 @@ struct LegacyData {
     claims: String,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ErasedData {
+    from: i64,
+    upto: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<i64>,
+}
+
 /// What stands in `event.data`: what neither a message nor a peer's key says.
 fn data(what: &What) -> Option<String> {
     let json = |value: serde_json::Result<String>| Some(value.unwrap_or_default());
@@ -213,6 +222,9 @@ fn data(what: &What) -> Option<String> {
         What::Notice { sentence, why: None, .. } => Some(sentence.clone()),
         What::Notice { sentence, why: Some(why), .. } => {
             json(serde_json::to_string(&NoticeData { sentence: sentence.clone(), why: why.clone() }))
+        }
+        What::Erased { from, upto, kept, .. } => {
+            json(serde_json::to_string(&ErasedData { from: *from, upto: *upto, kept: kept.clone() }))
         }
         What::Legacy { id, claims } => json(serde_json::to_string(&LegacyData { id: *id, claims: claims.clone() })),
         _ => None,
@@ -346,8 +358,16 @@ pub(super) fn read(
             let what = What::Gap { from: before + 1, to: seq - 1 };
             events.push(Event { seq: seq - 1, at: time(row.get(1)?), what });
         }
-        // A row whose message is gone, or that a newer version wrote, is announced like any other that is missing.
+        // A row whose message is erased, or that a newer version wrote, is announced like any other that is missing.
         let what = what(row)?.unwrap_or(What::Gap { from: seq, to: seq });
+        // Neighbours are one gap: an erased conversation has thousands.
+        if let (What::Gap { .. }, Some(Event { seq: last, at, what: What::Gap { to, .. } })) =
+            (&what, events.last_mut())
+            && *to + 1 == seq
+        {
+            (*last, *to, *at) = (seq, seq, time(row.get(1)?));
+            continue;
+        }
         bytes += size(&what);
         events.push(Event { seq, at: time(row.get(1)?), what });
         if bytes > most {
@@ -364,6 +384,7 @@ pub(crate) fn size(what: &What) -> usize {
         What::Request { nick, text, .. } => nick.len() + text.len(),
         What::Tor { sentence, .. } | What::Notice { sentence, .. } => sentence.len(),
         What::Legacy { claims, .. } => claims.len(),
+        What::Erased { kept, .. } => size_of_val(kept.as_slice()),
         _ => 0,
     };
     text + size_of::<Event>() + 64
@@ -415,6 +436,13 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
             Some(What::Notice { peer, sentence, why })
         }
         Kind::Legacy => serde_json::from_str(data).ok().map(|LegacyData { id, claims }| What::Legacy { id, claims }),
+        Kind::Erased => {
+            let said = serde_json::from_str(data).ok();
+            peer.zip(said).map(|(peer, ErasedData { from, upto, kept })| {
+                let peer = peer.conversation();
+                What::Erased { peer, from, upto, kept }
+            })
+        }
         Kind::Gap => None,
     })
 }

@@ -82,7 +82,8 @@ impl Changes<'_> {
             .db
             .prepare_cached(
                 "INSERT INTO message (id, peer, dir, state, mid, at_ms, lane, seq, text)
-                 VALUES (?1, ?2, 2, 0, ?3, ?4, ?5, ?6, ?7)
+                 SELECT ?1, ?2, 2, 0, ?3, ?4, ?5, ?6, ?7
+                 WHERE NOT EXISTS (SELECT 1 FROM erased WHERE peer = ?2 AND mid = ?3 AND dir = 2 AND dir <> 1)
                  ON CONFLICT (peer, mid, dir) WHERE dir <> 1 DO NOTHING",
             )?
             .execute(params![id, num, mid.0, gap.at_ms, lane, number(gap.to)?, text])?;
@@ -116,7 +117,7 @@ impl Changes<'_> {
         Ok(found.optional()?)
     }
 
-    fn unread_marks(&mut self, num: PeerNum) -> Result<u64, StoreError> {
+    pub(super) fn unread_marks(&mut self, num: PeerNum) -> Result<u64, StoreError> {
         if let Some(known) = self.known.marks.get(&num) {
             return Ok(*known);
         }

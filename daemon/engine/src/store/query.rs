@@ -187,6 +187,14 @@ impl Reader {
         self.with(|db| Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?))
     }
 
+    /// The last message that ever was.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn last_message(&self) -> Result<i64, StoreError> {
+        self.with(|db| search::state(db).map(|(_, last)| last))
+    }
+
     /// How far a message of ours to a peer is. Looked for from the newest on, because no index has the ids of what was
     /// sent: for one that was accepted lately.
     ///

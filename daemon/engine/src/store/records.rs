@@ -37,7 +37,7 @@ fn known_since(believed: Option<Believed>) -> i64 {
     believed.and_then(|clock| clock.born_before(CLIENT_ID_MS)).unwrap_or(i64::MIN)
 }
 
-/// The message that was accepted under a key.
+/// The message that was accepted under a key. Of one that is erased, [`MessageRow::erased`] and what remains of it.
 pub(super) fn by_client_id(
     db: &Connection,
     client: &str,
@@ -46,7 +46,8 @@ pub(super) fn by_client_id(
     let mut query = db.prepare_cached(messages::BY_CLIENT)?;
     let found: Option<i64> = query.query_row(params![client, known_since(believed)], |row| row.get(0)).optional()?;
     let Some(id) = found else { return Ok(None) };
-    Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?)
+    let found = db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?;
+    if found.is_some() { Ok(found) } else { messages::erased(db, id) }
 }
 
 /// All consumers and their places.

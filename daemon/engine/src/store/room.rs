@@ -30,9 +30,11 @@ pub(super) fn rank(ops: &[Op]) -> Rank {
             | ContactOp::Petname { .. }
             | ContactOp::Request { request: None, .. }
             | ContactOp::InviteGone { .. }
-            | ContactOp::Hidden { .. },
+            | ContactOp::Hidden { .. }
+            | ContactOp::Verified { .. }
+            | ContactOp::Retain { .. },
         )
-        | Op::Chat(ChatOp::TakeBack { .. }) => Some(Rank::Decision),
+        | Op::Chat(ChatOp::TakeBack { .. } | ChatOp::Erase { .. }) => Some(Rank::Decision),
         Op::Contacts(ContactOp::Request { request: Some(request), .. }) if request.refused => Some(Rank::Decision),
         Op::Chat(ChatOp::Read { .. } | ChatOp::ReadUpto { .. }) | Op::Legacy(LegacyOp::Taken { .. }) => {
             Some(Rank::Reading)

@@ -110,6 +110,28 @@ pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Resul
     Ok(indexed)
 }
 
+/// Takes texts out of the index: their rows, and what stood there. Words are written over, not only marked as gone.
+pub(super) fn forget<'a>(
+    db: &Connection,
+    id: ConversationId,
+    texts: impl Iterator<Item = (i64, &'a str)>,
+) -> Result<(), StoreError> {
+    let conversation = conversation(&id);
+    let mut delete =
+        db.prepare_cached("INSERT INTO search (search, rowid, text, conversation) VALUES ('delete', ?1, ?2, ?3)")?;
+    let mut begun = false;
+    for (row, text) in texts {
+        if !std::mem::replace(&mut begun, true) {
+            let mut known = db.prepare_cached("SELECT 1 FROM search_config WHERE k = 'secure-delete' AND v = 1")?;
+            if !known.exists([])? {
+                db.execute("INSERT INTO search (search, rank) VALUES ('secure-delete', 1)", [])?;
+            }
+        }
+        delete.execute(params![row, text, conversation])?;
+    }
+    Ok(())
+}
+
 /// Makes a new, empty index in the place of the one that is there: what is in it follows from the messages.
 pub(super) fn make_anew(db: &mut Connection) -> Result<(), StoreError> {
     let create = "CREATE VIRTUAL TABLE search USING fts5 (
@@ -131,8 +153,10 @@ pub(super) fn make_anew(db: &mut Connection) -> Result<(), StoreError> {
 
 /// Up to which row texts are indexed, and the last row that there is.
 pub(super) fn state(db: &Connection) -> Result<(i64, i64), StoreError> {
-    let mut query =
-        db.prepare_cached("SELECT (SELECT value FROM meta WHERE name = 'indexed'), (SELECT max(id) FROM message)")?;
+    let mut query = db.prepare_cached(
+        "SELECT (SELECT value FROM meta WHERE name = 'indexed'),
+            (SELECT max(id) FROM (SELECT max(id) AS id FROM message UNION ALL SELECT max(id) FROM erased))",
+    )?;
     Ok(query.query_row([], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.unwrap_or(0))))?)
 }
 

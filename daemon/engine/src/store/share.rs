@@ -91,7 +91,7 @@ impl Shares {
         shares.rows = counted.unwrap_or(0).unsigned_abs() + between * STRETCH + in_first + in_last;
         let sql = format!(
             "SELECT {OWNER} AS owner, count(*) FROM event e LEFT JOIN message m ON m.id = e.message
-             LEFT JOIN peer p ON p.num = m.peer WHERE e.seq >= ?1 GROUP BY owner"
+             LEFT JOIN erased x ON x.id = e.message LEFT JOIN peer p ON p.num = coalesce(m.peer, x.peer) WHERE e.seq >= ?1 GROUP BY owner"
         );
         let mut query = db.prepare(&sql)?;
         let mut rows = query.query([signed(stretch * STRETCH)])?;
@@ -192,7 +192,8 @@ impl Shares {
         let stretch = first.map_or(self.stretch, i64::unsigned_abs);
         let sql = format!(
             "DELETE FROM event WHERE seq IN (
-                SELECT e.seq FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN peer p ON p.num = m.peer
+                SELECT e.seq FROM event e LEFT JOIN message m ON m.id = e.message
+                LEFT JOIN erased x ON x.id = e.message LEFT JOIN peer p ON p.num = coalesce(m.peer, x.peer)
                 WHERE e.seq >= ?1 AND e.seq < ?2 AND {OWNER} = ?3 ORDER BY e.seq LIMIT ?4)"
         );
         let (from, end) = (signed(stretch * STRETCH), signed((stretch + 1) * STRETCH));

@@ -105,6 +105,18 @@ pub enum What {
         /// Who its writer said it was.
         claims: String,
     },
+    /// Messages of a conversation were erased here: those from `from` to `upto` that are not in `kept`.
+    Erased {
+        /// The other side.
+        peer: ConversationId,
+        /// The first one.
+        from: i64,
+        /// The last one.
+        upto: i64,
+        /// Messages between the two that are still there; absent: none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<i64>,
+    },
     /// Something that the user should know.
     Notice {
         /// The peer that it is about.
@@ -160,13 +172,15 @@ pub enum Kind {
     Notice,
     /// [`What::Legacy`].
     Legacy,
+    /// [`What::Erased`].
+    Erased,
     /// [`What::Gap`]: passes every filter.
     Gap,
 }
 
 impl Kind {
     /// All kinds that are stored.
-    pub const STORED: [Self; 15] = [
+    pub const STORED: [Self; 16] = [
         Self::Received,
         Self::Queued,
         Self::Sent,
@@ -182,6 +196,7 @@ impl Kind {
         Self::Tor,
         Self::Notice,
         Self::Legacy,
+        Self::Erased,
     ];
 }
 
@@ -205,6 +220,7 @@ impl What {
             Self::Tor { .. } => Kind::Tor,
             Self::Notice { .. } => Kind::Notice,
             Self::Legacy { .. } => Kind::Legacy,
+            Self::Erased { .. } => Kind::Erased,
             Self::Gap { .. } => Kind::Gap,
         }
     }
@@ -223,6 +239,7 @@ impl What {
                 Some(peer.conversation())
             }
             Self::Contact { contact } => Some(contact.peer.conversation()),
+            Self::Erased { peer, .. } => Some(*peer),
             Self::Notice { peer, .. } => peer.map(Onion::conversation),
             // A claim is no peer.
             Self::Tor { .. } | Self::Legacy { .. } | Self::Gap { .. } => None,

@@ -153,6 +153,13 @@ pub struct Contact {
     pub hidden: bool,
     /// Messages that it has not got.
     pub queued: u64,
+    /// Since when the user has marked its key as compared; absent: it is not marked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Time>,
+    /// Messages of its conversation that are older than this number of days are erased here; absent: none is because of its
+    /// age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_days: Option<u32>,
 }
 
 /// A stranger that asks to become a contact.

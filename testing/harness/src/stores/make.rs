@@ -96,6 +96,11 @@ fn contacts(dir: &Path, own: &Resident) -> anyhow::Result<()> {
     })?;
     drop(silent);
     api.ok(json!({"cmd": "INVITE", "hours": 24}))?;
+    // Settings of a conversation, and one that is erased: its messages' numbers and ids stay.
+    api.ok(json!({"cmd": "VERIFY", "peer": onion(HIDDEN)?, "verified": true}))?;
+    api.ok(json!({"cmd": "RETAIN", "peer": onion(HIDDEN)?, "days": 3650}))?;
+    let erased = api.ok(json!({"cmd": "ERASE", "peer": onion(REMOVED)?}))?;
+    ensure!(erased["erased"] == 2 && erased["kept"] == 0, "{erased}");
     Ok(())
 }
 

@@ -19,6 +19,8 @@ struct Known {
     name: String,
     /// The user's own choice.
     own: bool,
+    /// The user has compared its key.
+    verified: bool,
     look: Look,
     /// It reads like a word by which our programs speak of themselves.
     our_word: bool,
@@ -31,6 +33,8 @@ struct Alike {
     own: HashSet<ConversationId>,
     /// Those that have chosen their names themselves.
     given: HashSet<ConversationId>,
+    /// Of both, those whose keys the user has compared.
+    verified: HashSet<ConversationId>,
 }
 
 impl Names {
@@ -38,14 +42,17 @@ impl Names {
     fn set(&mut self, timeline: &Timeline) {
         let (id, own) = (timeline.id(), timeline.contact.name.is_some());
         let name = timeline.raw_name().unwrap_or_default();
-        if self.known.get(&id).map_or(name.is_empty(), |known| known.name == name && known.own == own) {
+        let verified = timeline.contact.verified.is_some();
+        let same = |known: &Known| known.name == name && known.own == own && known.verified == verified;
+        if self.known.get(&id).map_or(name.is_empty(), same) {
             return;
         }
         self.remove(id);
         if name.is_empty() {
             return;
         }
-        let known = Known { name: name.to_owned(), own, look: Look::of(name), our_word: looks_like_our_word(name) };
+        let our_word = looks_like_our_word(name);
+        let known = Known { name: name.to_owned(), own, verified, look: Look::of(name), our_word };
         for part in known.look.parts() {
             let alike = self.alike.entry(part.clone()).or_default();
             if own {
@@ -53,6 +60,9 @@ impl Names {
             } else {
                 alike.given.insert(id)
             };
+            if verified {
+                alike.verified.insert(id);
+            }
         }
         self.known.insert(id, known);
     }
@@ -63,6 +73,7 @@ impl Names {
             let Some(alike) = self.alike.get_mut(part) else { continue };
             alike.own.remove(&id);
             alike.given.remove(&id);
+            alike.verified.remove(&id);
             if alike.own.is_empty() && alike.given.is_empty() {
                 self.alike.remove(part);
             }
@@ -82,12 +93,15 @@ impl Names {
     }
 
     /// A name that the peer chose is marked if it reads like any other. One that the user chose is what is imitated: it
-    /// is marked only if the user gave another peer a name that reads like it.
+    /// is marked only if the user gave another peer a name that reads like it. One whose key the user has compared is the one that
+    /// is meant: it is never marked, and every other that reads like it is.
     fn is_marked(&self, id: ConversationId) -> bool {
         let Some(known) = self.known.get(&id) else { return false };
         let mut alike = known.look.parts().iter().filter_map(|part| self.alike.get(part));
-        if known.own {
-            alike.any(|alike| alike.own.len() > 1)
+        if known.verified {
+            false
+        } else if known.own {
+            alike.any(|alike| alike.own.len() > 1 || !alike.verified.is_empty())
         } else {
             known.our_word || alike.any(|alike| alike.own.len() + alike.given.len() > 1)
         }

@@ -92,3 +92,23 @@ fn a_closed_conversation_has_no_row_until_something_new_comes_or_it_is_opened() 
     list.close(bob);
     assert!(list.order().is_empty() && !list.is_empty());
 }
+
+#[test]
+fn a_verified_contact_is_not_marked_and_whoever_reads_like_it_is() {
+    let verified = |contact| Contact { verified: Some("2026-11-21T09:30:00.000Z".into()), ..contact };
+    let mut list =
+        listed(vec![named(2, None, Some("alice")), named(3, Some("Alice"), None), named(4, Some("ALICE"), None)]);
+    assert_eq!(marked(&list, &[2, 3, 4]), [2, 3, 4]);
+    rename(&mut list, verified(named(3, Some("Alice"), None)));
+    assert_eq!(marked(&list, &[2, 3, 4]), [2, 4]);
+    // One that chose its name itself, too: what the user named like it is the imitation then.
+    rename(&mut list, named(3, Some("Bob"), None));
+    rename(&mut list, verified(named(2, None, Some("alice"))));
+    assert_eq!(marked(&list, &[2, 3, 4]), [4]);
+}
+
+#[test]
+fn no_name_holds_the_sign_of_a_verified_contact() {
+    let list = listed(vec![named(2, None, Some("\u{2713}bob \u{2714}\u{fe0f}"))]);
+    assert!(!list.get(with(2)).unwrap().name(20).contains(['\u{2713}', '\u{2714}']));
+}

@@ -13,6 +13,8 @@ pub(super) struct Daemon {
     pub(super) requests: Vec<ContactRequest>,
     pub(super) log: Vec<Event>,
     pub(super) told: usize,
+    /// Messages that ever were.
+    pub(super) made: i64,
 }
 
 impl Daemon {
@@ -22,7 +24,8 @@ impl Daemon {
     }
 
     pub(super) fn add(&mut self, peer: ConversationId, dir: Direction) {
-        let id = self.messages.len() as i64 + 1;
+        self.made += 1;
+        let id = self.made;
         let state = match dir {
             Direction::In => MessageState::Unread,
             Direction::Out => MessageState::Queued,
@@ -71,6 +74,23 @@ impl Daemon {
             }
         }
         told.into_iter().for_each(|what| self.tell(what));
+    }
+
+    /// A piece of a conversation is erased: up to this many messages from a number on.
+    pub(super) fn erase(&mut self, peer: ConversationId, from: i64, count: usize) {
+        let waits = |message: &Message| matches!(message.state, MessageState::Queued | MessageState::Sent);
+        let piece: Vec<Message> = self.all(peer).into_iter().filter(|message| message.id >= from).take(count).collect();
+        let gone: Vec<i64> = piece.iter().filter(|message| !waits(message)).map(|message| message.id).collect();
+        let (Some(from), Some(upto)) = (gone.first().copied(), gone.last().copied()) else { return };
+        let kept = piece.iter().map(|message| message.id).filter(|id| (from..upto).contains(id) && !gone.contains(id));
+        let kept: Vec<i64> = kept.collect();
+        self.messages.retain(|message| !gone.contains(&message.id));
+        self.tell(What::Erased { peer, from, upto, kept });
+    }
+
+    /// Where a message is, by its number.
+    pub(super) fn place(&self, id: i64) -> Option<usize> {
+        self.messages.iter().position(|message| message.id == id)
     }
 
     pub(super) fn ask_request(&mut self, number: u8) {

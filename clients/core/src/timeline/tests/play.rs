@@ -156,6 +156,7 @@ impl Play {
             Step::Read(at) => self.read(at),
             Step::Answer(at) => self.answer(at),
             Step::Seen(at) => self.seen(at),
+            Step::Erase(at, from, count) => self.daemon.erase(peer(at), from, count),
             Step::Close(at) => {
                 if let Some(timeline) = self.list.get_mut(peer(at)) {
                     timeline.close();
@@ -186,7 +187,11 @@ impl Play {
         let Some(timeline) = self.list.get_mut(peer) else { return };
         let lowest = timeline.window.bottom.map_or(i64::MAX, |bottom| bottom.id);
         let Some(id) = timeline.window.entries().range(..=lowest).next_back().map(|(id, _)| *id) else { return };
-        self.daemon.read(usize::try_from(id).unwrap() - 1, true);
+        // An erased one is seen by nobody any more, and what is before it is.
+        match self.daemon.place(id) {
+            Some(place) => self.daemon.read(place, true),
+            None => return,
+        }
         self.list.get_mut(peer).unwrap().seen(id);
     }
 
@@ -251,6 +256,7 @@ pub(super) enum Step {
     Answer(usize),
     Seen(usize),
     Close(usize),
+    Erase(usize, i64, usize),
     Reconnect(bool),
     Gap,
 }

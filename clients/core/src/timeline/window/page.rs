@@ -127,6 +127,7 @@ impl Window {
             match change {
                 Change::Put(message) => self.put_now(*message),
                 Change::State(id, state) => self.set_state_now(id, state),
+                Change::Erased(from, upto, kept) => self.erase_now(from, upto, &kept),
             }
         }
         true

@@ -83,6 +83,8 @@ impl Model {
                 "" => format!("{}.. has its own name again", peer.0.short()),
                 name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
             }),
+            (Ask::Retain(peer, days), _) => self.retained(peer, days),
+            (Ask::Erase(peer), Answer::Erased(erased, kept)) => self.erased(peer, erased, kept),
             (Ask::Exit, _) => self.leave(),
             _ => {}
         }
@@ -205,6 +207,8 @@ impl Model {
             Decision::Remove => "is no contact any more; the history stays",
             Decision::Hide => "sees you only while there is something to deliver",
             Decision::Appear => "sees you when you are there",
+            Decision::Verify => "is verified: its name bears a ✓",
+            Decision::Doubt => "is not verified any more",
         };
         if decision == Decision::Accept {
             self.change_list(|list| {

@@ -41,6 +41,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("remove", "[PEER]", "make a contact a stranger; the history stays"),
     command("rename", "NAME", "name the contact; without a name its own one is shown"),
     command("hide", "[on|off]", "whether the contact sees you only while there is something to deliver"),
+    command(
+        "verify",
+        "[yes|no]",
+        "words to compare with the contact; yes: they are the same, and the contact is verified",
+    ),
+    command("retain", "[DAYS|off]", "erase the conversation's messages here when they are older than this"),
+    command("erase", "", "erase the conversation here, after a question"),
     command("peer", "PEER", "go to a conversation: a name of yours, the beginning of a contact's onion, or an onion"),
     command("query", "PEER [TEXT]", "the same, and send a text there"),
     command("msg", "PEER TEXT", "send a text without going there"),
@@ -91,6 +98,8 @@ fn words_of(command: &str) -> &'static [&'static str] {
         "notify" => &["off", "bell", "desktop", "content"],
         "mouse" | "hide" => &["on", "off"],
         "theme" => &["dark", "light", "plain"],
+        "verify" => &["yes", "no"],
+        "retain" => &["off"],
         "history" => &["start", "end"],
         _ => &[],
     }
@@ -144,6 +153,10 @@ impl Model {
                 Ok(peer) => self.ask(Ask::Rename(peer, rest.to_owned())),
                 Err(error) => self.warn(error),
             },
+            "verify" if !self.verify(rest) => self.usage(command),
+            "retain" if !self.retain(rest) => self.usage(command),
+            "verify" | "retain" => {}
+            "erase" => self.ask_to_erase(),
             "peer" => match self.peer_of(rest, Purpose::Act) {
                 Ok(peer) if self.list.request(peer).is_some() => self.open(Open::Request(peer)),
                 Ok(peer) if self.list.get(peer.conversation()).is_some() => {
@@ -264,7 +277,7 @@ impl Model {
     }
 
     /// Whose conversation is open.
-    fn open_peer(&self) -> Result<Onion, String> {
+    pub(super) fn open_peer(&self) -> Result<Onion, String> {
         let timeline = self.timeline().ok_or("no conversation is open")?;
         Ok(timeline.peer())
     }
@@ -286,7 +299,12 @@ impl Model {
                 purpose_of(match decision {
                     Decision::Accept | Decision::Refuse => "accept",
                     Decision::Unblock => "unblock",
-                    Decision::Block | Decision::Remove | Decision::Hide | Decision::Appear => "block",
+                    Decision::Block
+                    | Decision::Remove
+                    | Decision::Hide
+                    | Decision::Appear
+                    | Decision::Verify
+                    | Decision::Doubt => "block",
                 }),
             ),
         };

@@ -4,13 +4,13 @@ use super::{ALIASES, COMMANDS, Confirm, KEYS, Overlay};
 use crate::screen::settings::keymap::Keymap;
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, fill, wrap};
-use torchat_client::api::Onion;
+use torchat_client::api::ConversationId;
 
 /// The lines of an overlay, in this many columns. `name`: what a peer is called, harmless.
 pub(crate) fn lines(
     overlay: &Overlay,
     keymap: &Keymap,
-    name: impl Fn(Onion) -> String,
+    name: impl Fn(ConversationId) -> String,
     columns: usize,
 ) -> Vec<(String, Role)> {
     let columns = columns.saturating_sub(2).max(1);
@@ -66,16 +66,24 @@ pub(crate) fn lines(
                 Confirm::Block(peer) => (
                     format!(
                         "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
-                        name(*peer)
+                        name(peer.conversation())
                     ),
                     "y blocks, any other key does not",
                 ),
                 Confirm::Remove(peer) => (
                     format!(
                         "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
-                        name(*peer)
+                        name(peer.conversation())
                     ),
                     "y removes, any other key does not",
+                ),
+                Confirm::Erase(id) => (
+                    format!(
+                        "Erase all messages with {} here, for good? What waits for delivery stays. Their copy, backups and exports \
+                         are not erased.",
+                        name(*id)
+                    ),
+                    "y erases, any other key does not",
                 ),
             };
             lines.push((String::new(), Role::Text));

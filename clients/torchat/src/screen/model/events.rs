@@ -125,6 +125,7 @@ impl Model {
             | What::Withdrawn(_)
             | What::Read(_)
             | What::Contact { .. }
+            | What::Erased { .. }
             | What::Gap { .. } => {}
         }
     }

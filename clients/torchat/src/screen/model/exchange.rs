@@ -107,6 +107,8 @@ pub(crate) enum Ask {
     },
     Decide(Decision, Onion),
     Rename(Onion, String),
+    Retain(Onion, Option<u32>),
+    Erase(ConversationId),
     Invite {
         hours: u32,
         /// The user wants to see it now.
@@ -125,6 +127,8 @@ pub(crate) enum Decision {
     Remove,
     Hide,
     Appear,
+    Verify,
+    Doubt,
 }
 
 /// A place in the past that has no number yet.
@@ -152,5 +156,7 @@ pub(crate) enum Answer {
     Cancelled(bool),
     Added(Onion),
     Invite(String),
+    /// How many messages, and how many stay because they wait.
+    Erased(u64, u64),
     Done,
 }

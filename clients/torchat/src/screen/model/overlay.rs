@@ -56,6 +56,7 @@ pub(crate) enum Confirm {
     Start,
     Block(Onion),
     Remove(Onion),
+    Erase(ConversationId),
 }
 
 impl Model {
@@ -72,7 +73,7 @@ impl Model {
         let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
         let body = self.areas().body;
         let (columns, rows) = (usize::from(body.width), usize::from(body.height));
-        let name = |peer: Onion| self.name_of(peer, 30);
+        let name = |id: ConversationId| self.name_of(id, 30);
         let lines = self
             .overlay
             .as_ref()
@@ -122,6 +123,7 @@ impl Model {
             Confirm::Start => self.start_daemon(),
             Confirm::Block(peer) => self.ask(Ask::Decide(Decision::Block, peer)),
             Confirm::Remove(peer) => self.ask(Ask::Decide(Decision::Remove, peer)),
+            Confirm::Erase(id) => self.ask(Ask::Erase(id)),
         }
     }
 

@@ -180,6 +180,14 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
             handle.call(&command::Rename { peer: *peer, name: name.clone() })?;
             Answer::Done
         }
+        Ask::Retain(peer, days) => {
+            handle.call(&command::Retain { peer: *peer, days: *days })?;
+            Answer::Done
+        }
+        Ask::Erase(id) => {
+            let erased = handle.call(&command::Erase { peer: *id, upto: None, before: None })?;
+            Answer::Erased(erased.erased, erased.kept)
+        }
         Ask::Invite { hours, .. } => Answer::Invite(handle.call(&command::Invite { hours: Some(*hours) })?.invite),
         Ask::Exit => {
             handle.call(&command::Exit {})?;
@@ -196,6 +204,8 @@ fn decide(handle: &Handle, decision: Decision, peer: Onion) -> Result<(), ApiCli
         Decision::Unblock => handle.call(&command::Unblock { peer }).map(drop),
         Decision::Remove => handle.call(&command::Remove { peer }).map(drop),
         Decision::Hide => handle.call(&command::Appear { peer, hidden: true }).map(drop),
+        Decision::Verify => handle.call(&command::Verify { peer, verified: true }).map(drop),
+        Decision::Doubt => handle.call(&command::Verify { peer, verified: false }).map(drop),
         Decision::Appear => handle.call(&command::Appear { peer, hidden: false }).map(drop),
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: 
 }
 
 fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer, area: Rect) {
-    let lines = covers::lines(overlay, &model.settings.keymap, |peer| model.name_of(peer, 30), usize::from(area.width));
+    let lines = covers::lines(overlay, &model.settings.keymap, |id| model.name_of(id, 30), usize::from(area.width));
     let height = usize::from(area.height);
     let fits = lines.len() <= height;
     let room = if fits { height } else { height.saturating_sub(1) };

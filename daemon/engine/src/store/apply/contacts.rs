@@ -22,7 +22,8 @@ impl Changes<'_> {
     pub(super) fn remove(&self, peer: &PeerId) -> Result<(), StoreError> {
         self.db
             .prepare_cached(
-                "UPDATE peer SET contact = 0, waiting = 0, hidden = 0, petname = NULL, intro = '', intro_invite = NULL
+                "UPDATE peer SET contact = 0, waiting = 0, hidden = 0, petname = NULL, intro = '', intro_invite = NULL,
+                    verified_ms = NULL
                  WHERE peer = ?1",
             )?
             .execute([peer.as_bytes()])?;
@@ -126,6 +127,23 @@ impl Changes<'_> {
         self.db
             .prepare_cached("UPDATE peer SET hidden = ?2 WHERE peer = ?1")?
             .execute(params![peer.as_bytes(), hidden])?;
+        Ok(())
+    }
+
+    pub(super) fn verified(&self, peer: &PeerId, at_ms: Option<i64>) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached("UPDATE peer SET verified_ms = ?2 WHERE peer = ?1")?
+            .execute(params![peer.as_bytes(), at_ms])?;
+        Ok(())
+    }
+
+    pub(super) fn retain(&self, peer: &PeerId, days: Option<u32>) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO peer (peer, retain_days) VALUES (?1, ?2)
+                 ON CONFLICT (peer) DO UPDATE SET retain_days = excluded.retain_days",
+            )?
+            .execute(params![peer.as_bytes(), days])?;
         Ok(())
     }
 

@@ -30,13 +30,15 @@ impl Changes<'_> {
         let Incoming { lane, seq, chain, mid, at_ms, text, .. } = *incoming;
         let (num, sent_s) = (self.peer(peer)?, number(incoming.sent_s)?);
         self.set_in_lane(num, lane, seq, &chain)?;
-        // A message that came before by another lane (its sender was restored from a backup) is not stored again.
+        // A message that came before by another lane (its sender was restored from a backup) is not stored again, also if it is
+        // erased.
         let lane = self.in_lane(num, lane)?;
         let id = self.last_message + 1;
         let new = db
             .prepare_cached(
                 "INSERT INTO message (id, peer, dir, state, mid, at_ms, sent_s, lane, seq, text)
-                 VALUES (?1, ?2, 0, 0, ?3, ?4, ?5, ?6, ?7, ?8)
+                 SELECT ?1, ?2, 0, 0, ?3, ?4, ?5, ?6, ?7, ?8
+                 WHERE NOT EXISTS (SELECT 1 FROM erased WHERE peer = ?2 AND mid = ?3 AND dir = 0 AND dir <> 1)
                  ON CONFLICT (peer, mid, dir) WHERE dir <> 1 DO NOTHING",
             )?
             .execute(params![id, num, mid.0, at_ms, sent_s, lane, number(seq)?, text])?;

@@ -37,6 +37,8 @@ pub struct MessageRow {
     pub client: Option<String>,
     /// The text.
     pub text: String,
+    /// It is erased: only its numbers, its peer and its state are known.
+    pub erased: bool,
 }
 
 /// Which part of a conversation is read.
@@ -236,7 +238,18 @@ fn of_conversation(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Res
         fate_open: dir == 1 && state > 3,
         client: row.get(11)?,
         text: row.get(12)?,
+        erased: false,
     })
+}
+
+/// What remains of an erased message.
+pub(in crate::store) fn erased(db: &Connection, id: i64) -> Result<Option<MessageRow>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT x.id, p.peer, x.dir, x.state, x.mid, 0, NULL, NULL, NULL, NULL, NULL, NULL, ''
+         FROM erased x JOIN peer p ON p.num = x.peer WHERE x.id = ?1",
+    )?;
+    let found = query.query_row([id], row).optional()?;
+    Ok(found.map(|found| MessageRow { erased: true, ..found }))
 }
 
 /// What `message.state` says of a message that goes this way, see the schema.

@@ -16,11 +16,11 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
     let mut query = db.prepare(
         "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
                 p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused,
-                p.unread_bytes, p.linked, p.num, p.unread
+                p.unread_bytes, p.linked, p.num, p.unread, p.verified_ms, p.retain_days
          FROM peer p LEFT JOIN request r USING (peer)
          UNION ALL
          SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused,
-                0, 0, NULL, 0
+                0, 0, NULL, 0, NULL, NULL
          FROM request r WHERE r.peer NOT IN (SELECT peer FROM peer)",
     )?;
     let mut rows = query.query([])?;
@@ -54,6 +54,8 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
             unread_bytes: row.get::<_, i64>(18)?.unsigned_abs()
                 + ROW_BYTES * (row.get::<_, i64>(21)?.unsigned_abs() + marks),
             linked: row.get(19)?,
+            verified_ms: row.get(22)?,
+            retain_days: row.get(23)?,
         });
     }
     let runs =

@@ -40,6 +40,8 @@ fn a_full_store_still_takes_what_the_user_decides() {
         hidden: false,
         waiting: false,
         queued: 0,
+        verified_ms: None,
+        retain_days: None,
     };
     let block = [
         Op::Contacts(ContactOp::Block { peer: eve, blocked: true }),

@@ -28,6 +28,8 @@ commands! {
     Invite "INVITE" Some(Right::Contacts) => InviteAnswer;
     /// Says whether a contact sees us while there is nothing to deliver.
     Appear "APPEAR" Some(Right::Contacts) => Nothing;
+    /// Marks a contact's key as compared with its owner, or takes the mark away. REMOVE and BLOCK take it away too.
+    Verify "VERIFY" Some(Right::Contacts) => Nothing;
 }
 
 records! {
@@ -118,5 +120,12 @@ records! {
         peer: Onion,
         /// True: it sees us only while there is something to deliver.
         hidden: bool,
+    }
+    /// Parameters of VERIFY.
+    Verify {
+        /// The contact.
+        peer: Onion,
+        /// True: the user has compared its key with its owner. False: the mark is taken away.
+        verified: bool,
     }
 }

@@ -1,7 +1,8 @@
 //! Commands about conversations and their messages, and about those of old programs.
 
-use crate::control::api::record::{Conversation, Message, MessageState, OldMessage};
-use crate::control::api::{ConversationId, Right};
+use super::Nothing;
+use crate::control::api::record::{Conversation, Message, MessageState, OldMessage, Time};
+use crate::control::api::{ConversationId, Onion, Right};
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,13 @@ commands! {
     /// Takes messages of old programs: classic LEGACY and other programs do not get them any more, lists still have them.
     /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
     LegacyTake "LEGACY_TAKE" Some(Right::Send) => LegacyTakeAnswer;
+    /// Erases messages of a conversation in this daemon, for good: texts, times, and what the search knows of them. What waits
+    /// for delivery stays; CANCEL takes it back. It does not erase the peer's copy, backups, exports and text logs, the copy
+    /// of the store that an upgrade keeps for 30 days, or spare cells of flash storage. May be repeated.
+    Erase "ERASE" Some(Right::Admin) => EraseAnswer;
+    /// Erases, from now on, the messages of a conversation that are older than a number of days, as ERASE does. What waits for
+    /// delivery stays until it does not wait any more, and received messages until they are read.
+    Retain "RETAIN" Some(Right::Admin) => Nothing;
 }
 
 records! {
@@ -176,6 +184,32 @@ records! {
     LegacyTakeAnswer {
         /// How many were not taken before.
         taken: u64,
+    }
+    /// Parameters of ERASE.
+    Erase {
+        /// The other side.
+        peer: ConversationId,
+        /// Messages up to this `id`; absent: all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upto: Option<i64>,
+        /// Messages of before this moment, by their `at`; absent: all. Together with `upto`: what both say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Time>,
+    }
+    /// What ERASE answers.
+    EraseAnswer {
+        /// How many messages and marks are erased.
+        erased: u64,
+        /// How many stay because the peer has not got them, or has not said what became of them.
+        kept: u64,
+    }
+    /// Parameters of RETAIN.
+    Retain {
+        /// The other side.
+        peer: Onion,
+        /// 1 to 36,500 days; absent or null: nothing is erased because of its age.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<u32>,
     }
 }
 

@@ -56,6 +56,8 @@ struct Row {
     met: Option<RunId>,
     attempts: u32,
     linked: bool,
+    verified_ms: Option<i64>,
+    retain_days: Option<u32>,
 }
 
 /// See the module's description.
@@ -158,6 +160,8 @@ impl Store {
                 self.change(peer, |row| (row.epoch, row.met) = (epoch, run))
             }
             Op::Contacts(ContactOp::Hidden { peer, hidden }) => self.change(peer, |row| row.hidden = hidden),
+            Op::Contacts(ContactOp::Verified { peer, at_ms }) => self.change(peer, |row| row.verified_ms = at_ms),
+            Op::Contacts(ContactOp::Retain { peer, days }) => self.change(peer, |row| row.retain_days = days),
             Op::Contacts(ContactOp::Seen { peer, at_ms }) => self.change(peer, |row| row.seen_ms = Some(at_ms)),
             Op::Contacts(ContactOp::Retry { peer, attempts, .. }) => {
                 self.peers.entry(peer).or_default().attempts = attempts
@@ -194,8 +198,8 @@ impl Store {
                 }
             }
             Op::Log(LogOp::Link { peer, up }) => self.change(peer, |row| row.linked = up),
-            // For the event log only.
-            Op::Chat(ChatOp::Sent { .. })
+            // For the event log, and for messages that the core does not know any more.
+            Op::Chat(ChatOp::Sent { .. } | ChatOp::Erase { .. })
             | Op::Log(LogOp::Changed { .. })
             | Op::Log(LogOp::Network { .. })
             | Op::Log(LogOp::Notice { .. }) => {}
@@ -332,6 +336,8 @@ impl Store {
             lanes: self.in_lanes(&peer).to_vec(),
             unread_bytes: self.unread_bytes(&peer),
             linked: row.linked,
+            verified_ms: row.verified_ms,
+            retain_days: row.retain_days,
         }
     }
 }

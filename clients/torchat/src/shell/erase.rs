@@ -1,0 +1,50 @@
+//! `torchat erase` and `torchat contacts retain`: what of a conversation does not stay here.
+
+use super::Shell;
+use super::failure::{Done, Failure, note};
+use crate::arguments::Erase;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::json;
+use torchat_client::api::Connection;
+use torchat_client::api::command;
+use torchat_client::names::Purpose;
+
+/// What ERASE leaves, for people.
+const NOT_ERASED: &str = "not erased: the peer's copy, backups, exports and text logs, and the copy of the store that an upgrade keeps \
+                          for 30 days";
+
+pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
+    let before = arguments.before.as_deref().map(moment).transpose()?;
+    let connection = shell.connect()?;
+    super::needs(&connection, "ERASE", "it needs the right admin")?;
+    let peer = shell.peer(&connection, &arguments.peer, Purpose::Read)?;
+    if !arguments.yes {
+        let mut failure = Failure::input(format!("nothing is erased without --yes: {}", peer.0.onion()));
+        failure.hint = Some("what is erased here cannot be had again; `torchat export` keeps a copy".to_owned());
+        return Err(failure);
+    }
+    let answer = connection.call(&command::Erase { peer: peer.conversation(), upto: arguments.upto, before })?;
+    if !shell.form.json {
+        note(NOT_ERASED);
+    }
+    let kept = if answer.kept > 0 { format!(", {} waiting for delivery stay", answer.kept) } else { String::new() };
+    shell.answer(&answer, &format!("{} erased{kept}", answer.erased))
+}
+
+/// The beginning of a day where the user is, or a moment.
+fn moment(text: &str) -> Done<String> {
+    let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::system()).ok());
+    let moment = text.parse::<Timestamp>().ok().or_else(|| Some(day?.timestamp()));
+    let wrong = || Failure::input("a day is written as 2026-11-21, a moment as 2026-11-21T09:30:00Z");
+    moment.map(|moment| moment.to_string()).ok_or_else(wrong)
+}
+
+/// Says how long messages are kept.
+pub(super) fn retain(shell: &Shell<'_>, connection: &Connection, word: &str, days: Option<u32>) -> Done {
+    super::needs(connection, "RETAIN", "it needs the right admin")?;
+    let peer = shell.peer(connection, word, Purpose::Read)?;
+    connection.call(&command::Retain { peer, days })?;
+    if shell.form.json { shell.answer(&json!({ "peer": peer, "retain_days": days }), "") } else { Ok(()) }
+}

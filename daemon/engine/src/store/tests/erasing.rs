@@ -1,0 +1,240 @@
+//! Erasing: what goes, what stays, what never comes back, and what is left in the files.
+
+use super::*;
+use torchat_core::piece::Piece;
+
+fn piece(after: i64, limit: u32) -> Piece {
+    Piece { after, upto: i64::MAX, before_ms: None, unread: true, limit }
+}
+
+fn erase(peer: PeerId, piece: Piece) -> Op {
+    Op::Chat(ChatOp::Erase { peer, piece })
+}
+
+fn texts(store: &Store) -> Vec<String> {
+    let mut query = store.db.prepare("SELECT text FROM message ORDER BY id").unwrap();
+    query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn unread(store: &Store) -> (i64, i64, Option<i64>) {
+    let sql = "SELECT unread, unread_bytes, untaken FROM peer WHERE num = 1";
+    store.db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+}
+
+#[test]
+fn a_piece_erases_what_does_not_wait_and_says_what_stays() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, b) = (peer(1), peer(2));
+    store
+        .commit(
+            0,
+            &[
+                receive(a, 1, "one"),
+                queue(a, 1, "gone out"),
+                queue(a, 2, "waits"),
+                receive(a, 2, "two"),
+                receive(b, 1, "b"),
+            ],
+        )
+        .unwrap();
+    store.commit(0, &[delivered(a, 1, vec![])]).unwrap();
+    let applied = store.commit(7, &[erase(a, piece(0, 100))]).unwrap();
+    let [erased] = &applied.erased[..] else { panic!("{applied:?}") };
+    assert_eq!((&erased.rows[..], erased.waiting, erased.next), (&[1, 2, 4][..], 1, None));
+    let what = What::Erased { peer: a.into(), from: 1, upto: 4, kept: vec![3] };
+    assert_eq!(applied.events.iter().map(|event| event.what.clone()).collect::<Vec<_>>(), [what.clone()]);
+    assert_eq!(log(&store).last().unwrap().what, what, "it reads the same from the disk");
+    assert_eq!(applied.freed, [(a, 6 + 2 * ROW_BYTES)], "what was unread is not any more");
+    assert_eq!((texts(&store), unread(&store)), (vec!["waits".to_owned(), "b".into()], (0, 0, None)));
+    // What waits is still sent, and its lane is whole.
+    let snapshot = query::snapshot(store.connection()).unwrap();
+    let lane = snapshot.peers.iter().find(|row| row.peer == a).unwrap().out.clone().unwrap();
+    assert_eq!((lane.acked, lane.pending.len()), (1, 1));
+    // Once more there is nothing to do, and nothing is told.
+    let again = store.commit(8, &[erase(a, piece(0, 100))]).unwrap();
+    assert_eq!((again.erased[0].rows.len(), again.events.len()), (0, 0));
+}
+
+#[test]
+fn an_erased_message_that_its_sender_repeats_does_not_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let mut store = Store::open(&path).unwrap();
+    let a = peer(1);
+    store.commit(0, &[receive(a, 1, "one"), receive(a, 2, "two")]).unwrap();
+    store.commit(0, &[erase(a, piece(0, 100))]).unwrap();
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let again = store.commit(0, &[receive(a, 1, "one")]).unwrap();
+    assert_eq!((again.stored.len(), again.events.len(), again.freed), (0, 0, vec![(a, 3 + ROW_BYTES)]));
+    // And its number is nobody else's, also after a start with an empty table.
+    let next = store.commit(0, &[receive(a, 3, "three")]).unwrap();
+    assert_eq!(next.stored[0].head.row, 3);
+}
+
+#[test]
+fn a_clients_key_still_finds_its_erased_message() {
+    let mut store = Store::in_memory().unwrap();
+    let Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, text, .. }) = queue(peer(1), 1, "text")
+    else {
+        unreachable!()
+    };
+    let client = Some("key".to_owned());
+    store
+        .commit(
+            0,
+            &[
+                Op::Chat(ChatOp::Queue { peer, mid, lane, seq, chain, at_ms, until_ms, client, text }),
+                delivered(peer, 1, vec![]),
+            ],
+        )
+        .unwrap();
+    store.commit(0, &[erase(peer, piece(0, 9))]).unwrap();
+    let found = records::by_client_id(store.connection(), "key", at(0)).unwrap().unwrap();
+    assert_eq!(
+        (found.id, found.mid, found.conversation, found.state, found.erased),
+        (1, mid, peer.into(), MessageState::Delivered, true)
+    );
+}
+
+#[test]
+fn pieces_go_on_where_the_last_one_ended_and_keep_what_nobody_has_read() {
+    let mut store = Store::in_memory().unwrap();
+    let a = peer(1);
+    let ops: Vec<_> = (1..=10).map(|n| receive(a, n, "four")).collect();
+    store.commit(0, &ops).unwrap();
+    store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: a, upto: 8, limit: 99 })]).unwrap();
+    let old = |after| Piece { before_ms: Some(1_001), unread: false, ..piece(after, 4) };
+    let (mut after, mut rows) = (0, Vec::new());
+    loop {
+        let applied = store.commit(0, &[erase(a, old(after))]).unwrap();
+        rows.extend(applied.erased[0].rows.clone());
+        match applied.erased[0].next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(rows, (1..=8).collect::<Vec<_>>());
+    assert_eq!(unread(&store), (2, 8, Some(9)), "classic UPDATE goes on behind them");
+    // Nothing is older than it is.
+    let young = Piece { before_ms: Some(1_000), unread: true, ..piece(0, 9) };
+    let applied = store.commit(0, &[erase(a, young)]).unwrap();
+    assert_eq!((applied.erased[0].rows.len(), applied.erased[0].aged), (0, false));
+}
+
+#[test]
+fn events_of_erased_messages_are_one_gap_and_still_their_conversations() {
+    let mut store = Store::in_memory().unwrap();
+    let a = peer(1);
+    let ops: Vec<_> = (1..=5).map(|n| receive(a, n, "text")).collect();
+    store.commit(0, &ops).unwrap();
+    store.commit(0, &[erase(a, piece(0, 9))]).unwrap();
+    let events = log(&store);
+    assert_eq!(events[0].what, What::Gap { from: 1, to: 5 });
+    assert_eq!((events[0].seq, events[1].seq, events.len()), (5, 6, 2));
+    let shares = Shares::read(&store.db, store.log).unwrap();
+    assert_eq!(shares.rows(), 6);
+    let owners: i64 = store
+        .db
+        .query_row(
+            "SELECT count(*) FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN erased x ON x.id = e.message
+             JOIN peer p ON p.num = coalesce(m.peer, x.peer)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(owners, 5);
+}
+
+/// Every file of a directory that holds a text.
+fn holding(dir: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        if bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes())) {
+            found.push(file.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_of_the_store_holds_an_erased_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
+    let a = peer(1);
+    for n in 0..400 {
+        // Short ones, and some that need pages of their own.
+        let text = format!("xylophonemarker {n} {}", "and so on ".repeat(if n % 50 == 0 { 2_000 } else { 1 }));
+        store.commit(0, &[receive(a, 2 * n + 1, &text), receive(peer(2), n + 1, "somebody else's words")]).unwrap();
+        store.commit(0, &[receive(a, 2 * n + 2, "zwischenrufmarker")]).unwrap();
+        if n % 40 == 0 {
+            while store.index(64).unwrap() {}
+        }
+    }
+    while store.index(64).unwrap() {}
+    store.checkpoint().unwrap();
+    assert_eq!(holding(dir.path(), "xylophonemarker"), ["torchat.db"]);
+    let mut after = 0;
+    loop {
+        let applied = store.commit(0, &[erase(a, piece(after, 64))]).unwrap();
+        assert!(!applied.index_damaged);
+        match applied.erased[0].next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    // A large file is not written anew: then only what lies in gaps of its pages may be left.
+    store.scrub(false).unwrap();
+    store.scrub(true).unwrap();
+    for text in ["xylophonemarker", "zwischenrufmarker", "xylophonem"] {
+        assert_eq!(holding(dir.path(), text), [""; 0], "{text}");
+    }
+    // The index is whole, and finds what is left.
+    store.db.execute_batch("INSERT INTO search (search) VALUES ('integrity-check')").unwrap();
+    let found = |words: &str| {
+        let query = search_query(words, None).unwrap();
+        search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(999)).unwrap().0.len()
+    };
+    assert_eq!((found("words"), found("xylo*"), found("zwischenrufmarker")), (400, 0, 0));
+}
+
+#[test]
+fn a_damaged_index_keeps_nothing_from_being_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
+    let a = peer(1);
+    store.commit(0, &[receive(a, 1, "xylophonemarker"), receive(peer(2), 1, "left")]).unwrap();
+    while store.index(64).unwrap() {}
+    store.db.execute_batch("UPDATE search_data SET block = zeroblob(length(block)) WHERE id > 10; UPDATE search_data SET block = x'ffffffffffff' WHERE id = 10").unwrap();
+    let applied = store.commit(0, &[erase(a, piece(0, 9))]).unwrap();
+    assert_eq!(applied.erased[0].rows, [1]);
+    assert!(applied.index_damaged);
+    while store.index(64).unwrap() {}
+    assert_eq!(texts(&store), ["left"]);
+    let query = search_query("left", None).unwrap();
+    assert_eq!(search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(9)).unwrap().0.len(), 1);
+}
+
+#[test]
+fn settings_of_a_conversation_are_there_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("torchat.db");
+    let mut store = Store::open(&path).unwrap();
+    let a = peer(1);
+    let ops = [
+        contact(a),
+        Op::Contacts(ContactOp::Verified { peer: a, at_ms: Some(5) }),
+        Op::Contacts(ContactOp::Retain { peer: a, days: Some(30) }),
+    ];
+    store.commit(0, &ops).unwrap();
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let settings = |store: &Store| {
+        let row = query::snapshot(store.connection()).unwrap().peers.remove(0);
+        (row.verified_ms, row.retain_days)
+    };
+    assert_eq!(settings(&store), (Some(5), Some(30)));
+    store.commit(0, &[Op::Contacts(ContactOp::Remove { peer: a })]).unwrap();
+    assert_eq!(settings(&store), (None, Some(30)), "the mark goes with the contact, the age stays with the history");
+}
