@@ -5,6 +5,7 @@
 
 mod audit;
 mod gate;
+pub(crate) mod gone;
 mod guard;
 
 pub(crate) use audit::{Audited, is_audited};
@@ -49,6 +50,8 @@ pub(crate) enum Identity {
     User(u32),
     /// A program that proves the token of this name.
     Token(String),
+    /// Nobody knows: the program had closed its socket before the kernel was asked.
+    Unknown,
 }
 
 impl fmt::Display for Identity {
@@ -57,6 +60,7 @@ impl fmt::Display for Identity {
             Self::Owner => f.write_str("own user"),
             Self::User(uid) => write!(f, "uid {uid}"),
             Self::Token(name) => write!(f, "token {name}"),
+            Self::Unknown => f.write_str("unknown (its socket was closed)"),
         }
     }
 }
@@ -73,12 +77,20 @@ pub(crate) struct Access {
     /// What stands before its consumers and `client_id`s, so that nobody moves or repeats those of others. Nothing for the
     /// own user, `uid:1001/`, `token:cron/`: no name of the own user's has such a character.
     pub(crate) namespace: String,
+    /// Its program has closed the socket, and reads no answer: see [`gone`].
+    pub(crate) gone: bool,
 }
 
 impl Access {
     /// The daemon's own user: everything.
     pub(crate) fn own_user() -> Self {
-        Self { who: Identity::Owner, rights: BTreeSet::from([Right::Admin]), peers: None, namespace: String::new() }
+        Self {
+            who: Identity::Owner,
+            rights: BTreeSet::from([Right::Admin]),
+            peers: None,
+            namespace: String::new(),
+            gone: false,
+        }
     }
 
     /// A user of the group socket.
@@ -88,6 +100,7 @@ impl Access {
             rights: rights.into_iter().collect(),
             peers: None,
             namespace: format!("uid:{uid}/"),
+            gone: false,
         }
     }
 
@@ -102,6 +115,7 @@ impl Access {
             rights: rights.into_iter().collect(),
             peers,
             namespace: format!("token:{name}/"),
+            gone: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct ControlConfig {
     pub idle_time: Option<Duration>,
     /// Connections at the same time that must prove a token and have not.
     pub must_prove: usize,
+    /// SEND and EXIT of programs that have closed their sockets are executed, although nobody can tell whose they were.
+    pub trust_closed: bool,
     /// What the users of the group socket may do, by uid.
     pub users: BTreeMap<u32, BTreeSet<Right>>,
     /// Sets how much is logged; `None`: it cannot be set.
@@ -85,6 +87,7 @@ impl Default for ControlConfig {
             lease_time: Duration::from_secs(5),
             idle_time: Some(Duration::from_secs(3600)),
             must_prove: 16,
+            trust_closed: false,
             users: BTreeMap::new(),
             log_level: None,
         }

@@ -1,7 +1,7 @@
 //! Who connects, and what they may do: from here on a program is a carrier and a visitor.
 
 use crate::ControlConfig;
-use crate::access::{Access, Gate, Visitor};
+use crate::access::{Access, Gate, Identity, Visitor, gone};
 use crate::bind::Listeners;
 use crate::carrier::Carrier;
 use crate::contract::{self, SharedLimits};
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use torchat_engine::handle::Handle;
-use torchat_loopback::{Owners, Refused, Users};
+use torchat_loopback::{Client, Owners, Refused, Users};
 use torchat_protocol::control::token;
 
 /// Clients of the port that are looked at side by side where that takes long: see [`Owners::is_quick`].
@@ -100,7 +100,7 @@ async fn serve_tcp(server: &Arc<Server>, listener: Option<TcpListener>) {
         };
         if owners.is_quick() {
             // Asked before a byte is read: the answer is about the socket that connected.
-            let judged = owners.check(&stream);
+            let judged = owners.client(&stream);
             server.admit(stream, judged);
             continue;
         }
@@ -111,7 +111,7 @@ async fn serve_tcp(server: &Arc<Server>, listener: Option<TcpListener>) {
         };
         let (server, owners) = (server.clone(), owners.clone());
         server.clone().connections.spawn(async move {
-            let looked = tokio::task::spawn_blocking(move || (owners.check(&stream), stream)).await;
+            let looked = tokio::task::spawn_blocking(move || (owners.client(&stream), stream)).await;
             drop(place);
             if let Ok((judged, stream)) = looked {
                 server.admit(stream, judged);
@@ -156,11 +156,22 @@ impl Server {
     }
 
     /// A client of the port, now that it is known whether it is the own user.
-    fn admit(&self, stream: TcpStream, judged: Result<(), Refused>) {
+    fn admit(&self, stream: TcpStream, judged: Result<Client, Refused>) {
         let server = stream.local_addr().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = token::tcp_address(server);
         let visitor = match judged {
-            Ok(()) => Visitor::free(&self.gate, address, Access::own_user()),
+            Ok(Client::Open) => Visitor::free(&self.gate, address, Access::own_user()),
+            Ok(Client::Closed) => Visitor::free(&self.gate, address, Access::gone(Identity::Owner)),
+            Err(Refused::Closed) if self.config.trust_closed => {
+                Visitor::free(&self.gate, address, Access::gone(Identity::Unknown))
+            }
+            Err(refused @ Refused::Closed) => {
+                if gone::has_words(&stream) {
+                    self.handle.note_lost_command();
+                }
+                // It could prove no token either: for that it would have to read.
+                return self.refuse(&refused);
+            }
             Err(refused) => match Visitor::stranger(&self.gate, address) {
                 Some(stranger) => stranger,
                 None => return self.refuse(&refused),

@@ -12,11 +12,13 @@ mod log;
 mod sending;
 mod status;
 mod tokens;
+mod turned_away;
 mod unread;
 
 pub(crate) use consumers::Consumers;
 pub(crate) use erasing::keep_to_age;
 pub(crate) use log::LogWriter;
+pub(crate) use turned_away::TurnedAway;
 
 pub use crate::refusal::{NotStored, Refusal};
 pub use crate::request::{Answer, Request};
@@ -59,7 +61,7 @@ pub struct Handle {
     pub(crate) clock: Clock,
     pub(crate) stop: CancellationToken,
     pub(crate) replace: Arc<AtomicBool>,
-    pub(crate) refused_clients: Arc<AtomicU64>,
+    pub(crate) turned_away: Arc<TurnedAway>,
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) legacy_rejected: Arc<LegacyRejected>,
     pub(crate) receives_old: bool,
@@ -109,11 +111,6 @@ impl Handle {
     /// [`Refusal::Stopping`].
     pub async fn check(&self) -> Result<Checked, Refusal> {
         self.checker.check().await.ok_or(Refusal::Stopping)
-    }
-
-    /// Counts a local program that was turned away.
-    pub fn note_refused_client(&self) {
-        self.refused_clients.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a local program for which there was no room.

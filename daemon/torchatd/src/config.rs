@@ -50,6 +50,7 @@ pub(crate) struct GroupSocket {
 struct Control {
     idle_s: u64,
     must_prove: usize,
+    trust_closed: bool,
     group_socket: Option<PathBuf>,
     group: Option<String>,
     users: BTreeMap<String, BTreeSet<Right>>,
@@ -57,10 +58,11 @@ struct Control {
 
 impl Default for Control {
     fn default() -> Self {
-        let ControlConfig { idle_time, must_prove, .. } = ControlConfig::default();
+        let ControlConfig { idle_time, must_prove, trust_closed, .. } = ControlConfig::default();
         Self {
             idle_s: idle_time.unwrap_or_default().as_secs(),
             must_prove,
+            trust_closed,
             group_socket: None,
             group: None,
             users: BTreeMap::new(),
@@ -357,6 +359,7 @@ impl Config {
             max_connections: self.limits.connections,
             idle_time: (self.control.idle_s > 0).then(|| Duration::from_secs(self.control.idle_s)),
             must_prove: self.control.must_prove,
+            trust_closed: self.control.trust_closed,
             users: self.group.as_ref().map(|group| group.users.clone()).unwrap_or_default(),
             ..ControlConfig::default()
         }
@@ -462,7 +465,7 @@ mod tests {
         assert_eq!(table["limits"].as_table().unwrap().len(), 9);
         assert_eq!(table["dial"].as_table().unwrap().len(), 10);
         assert_eq!(table["legacy"].as_table().unwrap().len(), 4);
-        assert_eq!(table["control"].as_table().unwrap().len(), 2);
+        assert_eq!(table["control"].as_table().unwrap().len(), 3);
     }
 
     #[test]
@@ -475,14 +478,14 @@ mod tests {
         assert_eq!(config.database_bytes(), None);
         assert_eq!(config.control().max_connections, 2048);
         assert_eq!((config.control().idle_time, config.control().must_prove), (Some(Duration::from_secs(3600)), 16));
-        assert!(config.control().users.is_empty() && config.group().is_none());
+        assert!(config.control().users.is_empty() && config.group().is_none() && !config.control().trust_closed);
     }
 
     #[test]
     fn keys_reach_the_engine() {
         let config = parse(
             "[contacts]\nstrangers = \"open\"\n[limits]\nunread_bytes_per_peer = 1_000_000\nconnections = 7\n\
-             database_bytes = 5_000_000\n[legacy]\nreceive = true\ndays = 2\n[dial]\nattempt_timeout_s = 3\nretry_cap_hour_s = 30\n",
+             database_bytes = 5_000_000\n[legacy]\nreceive = true\ndays = 2\n[control]\ntrust_closed = true\n[dial]\nattempt_timeout_s = 3\nretry_cap_hour_s = 30\n",
         )
         .unwrap();
         let engine = config.engine();
@@ -493,6 +496,7 @@ mod tests {
         assert_eq!(engine.policy.legacy.kept_ms, 2 * 86_400_000);
         assert_eq!(engine.dial.attempt, Duration::from_secs(3));
         assert_eq!(config.control().max_connections, 7);
+        assert!(config.control().trust_closed);
         assert_eq!(config.database_bytes(), Some(5_000_000));
     }
 

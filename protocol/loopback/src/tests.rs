@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 fn both() -> [Owners; 2] {
     let owners = Owners::new();
     assert!(owners.is_quick(), "this kernel has sock_diag");
-    let users = owners.users;
-    [owners, Owners { way: Way::Table, users }]
+    let (users, keeps_uids) = (owners.users, owners.keeps_uids);
+    [owners, Owners { way: Way::Table, users, keeps_uids }]
 }
 
 /// A client and what the server accepted of it. `to`: how the client names the server.
@@ -96,8 +96,7 @@ fn an_answer_about_anything_else_is_refused() {
         Found { local: near, ..good },
         Found { remote: SocketAddr::from(([0, 0, 0, 0], 0)), ..good },
         Found { local: SocketAddr::from(([0, 0, 0, 0], 5)), ..good },
-        Found { state: FIN_WAIT2, inode: 0, ..good },
-        Found { state: FIN_WAIT1, uid: 0, inode: 0, ..good },
+        Found { state: CLOSE_WAIT, inode: 0, ..good },
     ];
     for other in others {
         assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::NoOwner)), "{other:?}");
@@ -107,6 +106,78 @@ fn an_answer_about_anything_else_is_refused() {
     let other = Found { uid: good.uid + 1, ..good };
     assert!(matches!(owners.judge(Some(other), far, near), Err(Refused::OtherUser)));
     assert!(matches!(owners.judge(None, far, near), Err(Refused::NoOwner)));
+}
+
+#[test]
+fn what_the_kernel_says_of_a_closed_socket_is_believed_only_if_it_can_be_true() {
+    let (far, near) = (SocketAddr::from(([127, 0, 0, 1], 5)), SocketAddr::from(([127, 0, 0, 1], 6)));
+    let judge = |own, keeps_uids, state, uid| {
+        let users = Users::made_up(own);
+        let owners = Owners { way: Way::Table, users, keeps_uids };
+        owners.judge(Some(Found { state, local: far, remote: near, uid, inode: 0 }), far, near)
+    };
+    for own in [0, 1000] {
+        for state in [FIN_WAIT1, FIN_WAIT2] {
+            // A kernel that forgets says 0 for everybody.
+            assert!(matches!(judge(own, false, state, 0), Err(Refused::Closed)));
+            assert!(matches!(judge(own, false, state, own), Err(Refused::Closed)));
+            assert!(matches!(judge(own, true, state, 1001), Err(Refused::OtherUser)));
+        }
+        assert!(matches!(judge(own, true, FIN_WAIT1, own), Ok(Client::Closed)));
+        assert!(matches!(judge(own, true, FIN_WAIT2, 0), Err(Refused::Closed)), "a remnant has uid 0 whoever it was");
+    }
+    assert!(matches!(judge(1000, true, FIN_WAIT2, 1000), Ok(Client::Closed)));
+    assert!(matches!(judge(1000, true, FIN_WAIT1, 0), Err(Refused::OtherUser)));
+}
+
+#[test]
+fn a_client_that_wrote_and_closed_is_ours_where_the_kernel_still_says_so() {
+    for owners in both() {
+        let mut ours = 0;
+        for _ in 0..40 {
+            let (mut client, server) = connected("127.0.0.1");
+            client.write_all(b"{\"cmd\":\"SEND\"}").unwrap();
+            drop(client);
+            match owners.client(&server) {
+                Ok(Client::Closed) => ours += 1,
+                // This process was held up, or the kernel forgets at once.
+                Err(Refused::Closed) => {}
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(owners.check(&server), Err(Refused::NoOwner)), "nobody would read an answer");
+        }
+        assert_eq!(ours > 20, owners.keeps_uids, "{ours} of 40");
+    }
+}
+
+#[test]
+fn another_users_closed_socket_is_never_ours() {
+    let owners = Owners::new();
+    for _ in 0..40 {
+        let (mut client, server) = connected("127.0.0.1");
+        if rustix::fs::fchown(&client, Some(rustix::fs::Uid::from_raw(12_345)), None).is_err() {
+            // Not root: the hostile tests have another user.
+            return;
+        }
+        client.write_all(b"{\"cmd\":\"EXIT\"}").unwrap();
+        drop(client);
+        let judged = owners.client(&server);
+        assert!(matches!(judged, Err(Refused::OtherUser | Refused::Closed)), "{judged:?}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_closed_socket_is_told_apart() {
+    let (client, server) = connected("127.0.0.1");
+    drop(client);
+    for owners in both() {
+        let begun = Instant::now();
+        // The FIN is confirmed after some 40 ms; from then on nobody knows whose it was.
+        while !matches!(owners.client(&server), Err(Refused::Closed)) {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 #[test]

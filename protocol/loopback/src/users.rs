@@ -22,6 +22,8 @@ pub struct Users {
     own: u32,
     /// The uid that the kernel shows for users without one in our user namespace; `None`: here everybody has one.
     nobody: Option<u32>,
+    /// Every uid here is the same uid outside.
+    same: bool,
 }
 
 impl Users {
@@ -31,9 +33,15 @@ impl Users {
         let read = |path| std::fs::read_to_string(path).ok();
         let overflow = read("/proc/sys/kernel/overflowuid").and_then(|text| text.trim().parse().ok());
         // Without a map nothing is known, so it is taken for a namespace.
-        let everybody = read("/proc/self/uid_map").is_some_and(|map| maps_all(&map));
-        let nobody = (!everybody).then(|| overflow.unwrap_or(OVERFLOW_UID));
-        Self { own: rustix::process::geteuid().as_raw(), nobody }
+        let map = read("/proc/self/uid_map").unwrap_or_default();
+        let nobody = (!maps_all(&map)).then(|| overflow.unwrap_or(OVERFLOW_UID));
+        Self { own: rustix::process::geteuid().as_raw(), nobody, same: maps_same(&map) }
+    }
+
+    /// Of a user with this uid on a machine without namespaces.
+    #[cfg(test)]
+    pub(crate) const fn made_up(own: u32) -> Self {
+        Self { own, nobody: None, same: true }
     }
 
     /// Our own uid.
@@ -46,6 +54,11 @@ impl Users {
     #[must_use]
     pub fn is_nobody(&self, uid: u32) -> bool {
         self.nobody == Some(uid)
+    }
+
+    /// Whether uids are the same here as on the whole machine: 0 is root's, and only root's.
+    pub(crate) const fn are_everybodys(&self) -> bool {
+        self.same
     }
 
     /// Whether our own user can be told from others by its uid.
@@ -63,9 +76,22 @@ fn maps_all(map: &str) -> bool {
     map.lines().filter_map(count).sum::<u64>() >= ALL
 }
 
+/// The one line of a machine without namespaces of users.
+fn maps_same(map: &str) -> bool {
+    map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_plain_map_leaves_every_uid_as_it_is() {
+        assert!(maps_same("         0          0 4294967295\n"));
+        for other in ["", "0 1000 1\n", "0 0 4294967294\n", "1000 0 1\n", "0 0 1000\n1000 1000 4294966295\n"] {
+            assert!(!maps_same(other), "{other}");
+        }
+    }
 
     #[test]
     fn only_the_whole_map_knows_everybody() {
@@ -78,12 +104,12 @@ mod tests {
 
     #[test]
     fn nobody_is_nobody_only_where_somebody_is_missing() {
-        let inside = Users { own: OVERFLOW_UID, nobody: Some(OVERFLOW_UID) };
+        let inside = Users { own: OVERFLOW_UID, nobody: Some(OVERFLOW_UID), same: false };
         assert_eq!(inside.can_tell(), Err(CannotTell { uid: OVERFLOW_UID }));
-        let outside = Users { own: OVERFLOW_UID, nobody: None };
+        let outside = Users { own: OVERFLOW_UID, nobody: None, same: true };
         assert_eq!(outside.can_tell(), Ok(()));
         assert!(!outside.is_nobody(OVERFLOW_UID));
-        let somebody = Users { own: 1000, nobody: Some(OVERFLOW_UID) };
+        let somebody = Users { own: 1000, nobody: Some(OVERFLOW_UID), same: false };
         assert!(somebody.can_tell().is_ok() && somebody.is_nobody(OVERFLOW_UID) && !somebody.is_nobody(1000));
     }
 }

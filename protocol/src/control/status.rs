@@ -221,6 +221,8 @@ counters! {
         circuits,
         /// Control connections.
         clients,
+        /// Commands of programs that closed their sockets before the daemon could learn whose they were.
+        closed,
         /// Connections to the service.
         connections,
         /// Dials that were not begun.

@@ -29,9 +29,9 @@ pub struct Pair {
     program: PathBuf,
 }
 
-fn started(program: &Path, dir: &Path, name: &str, seed: u8) -> anyhow::Result<Daemon> {
+fn started(program: &Path, dir: &Path, name: &str, seed: u8, options: &[&str]) -> anyhow::Result<Daemon> {
     let data = dir.join(name);
-    let mut daemon = Daemon::new(program, arguments(&data, &dir.join("peers"), seed, &[]), &data);
+    let mut daemon = Daemon::new(program, arguments(&data, &dir.join("peers"), seed, options), &data);
     daemon.start()?;
     Ok(daemon)
 }
@@ -42,9 +42,17 @@ impl Pair {
     /// # Errors
     /// When one does not start.
     pub fn start(program: &Path) -> anyhow::Result<Self> {
+        Self::start_with(program, &[])
+    }
+
+    /// The same; these are options of the first one.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub fn start_with(program: &Path, options: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         std::fs::create_dir(dir.path().join("peers"))?;
-        let (a, b) = (started(program, dir.path(), "a", 1)?, started(program, dir.path(), "b", 2)?);
+        let (a, b) = (started(program, dir.path(), "a", 1, options)?, started(program, dir.path(), "b", 2, &[])?);
         let (onion_a, onion_b) = (a.client()?.host()?, b.client()?.host()?);
         Ok(Self { a, b, onion_a, onion_b, dir, program: program.to_owned() })
     }
@@ -54,7 +62,7 @@ impl Pair {
     /// # Errors
     /// When it does not start.
     pub fn third(&self) -> anyhow::Result<Daemon> {
-        started(&self.program, self.dir.path(), "c", 3)
+        started(&self.program, self.dir.path(), "c", 3, &[])
     }
 
     /// Makes them contacts of each other.

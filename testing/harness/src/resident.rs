@@ -38,6 +38,8 @@ pub struct Options {
     pub legacy: bool,
     /// It writes ten times a second into `data/tasks` how many tasks it has.
     pub tasks: bool,
+    /// SEND and EXIT of programs that have closed their sockets are executed, although nobody can tell whose they were.
+    pub trust_closed: bool,
     /// How many connections it takes. 300 if it is not said: small enough to be filled by one test process within the usual
     /// limit of descriptors.
     pub connections: Option<usize>,
@@ -67,6 +69,7 @@ impl Options {
             None => {
                 self.legacy |= word == "legacy";
                 self.tasks |= word == "tasks";
+                self.trust_closed |= word == "trust-closed";
             }
             Some(("bytes", count)) => self.bytes = Some(count.parse()?),
             Some(("trouble", sentence)) => self.trouble = Some(sentence.to_owned()),
@@ -126,6 +129,7 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
         max_connections: options.connections.unwrap_or(300),
         users: options.users,
         idle_time: options.idle,
+        trust_closed: options.trust_closed,
         log_level: options.log_level,
         ..ControlConfig::default()
     };

@@ -27,11 +27,16 @@ struct Place {
 }
 
 fn start() -> Place {
+    start_with(&[])
+}
+
+fn start_with(options: &[&str]) -> Place {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("peers")).unwrap();
     let data = dir.path().join("d");
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let arguments = vec![text(&data), text(&dir.path().join("peers")), "1".to_owned()];
+    let mut arguments = vec![text(&data), text(&dir.path().join("peers")), "1".to_owned()];
+    arguments.extend(options.iter().map(|&option| option.to_owned()));
     // Its warnings are looked at.
     let arguments =
         ["RUST_LOG=warn".to_owned(), env!("CARGO_BIN_EXE_loopback-daemon").to_owned()].into_iter().chain(arguments);
@@ -47,6 +52,26 @@ impl Place {
 
     fn refused(&self) -> u64 {
         self.daemon.client().unwrap().status().unwrap()["refused"]["clients"].as_u64().unwrap_or_default()
+    }
+
+    /// How many commands were lost because their program had closed its socket.
+    fn lost(&self) -> u64 {
+        self.daemon.client().unwrap().status().unwrap()["refused"]["closed"].as_u64().unwrap()
+    }
+
+    /// Does something while the daemon stands still, and lets it go on when the kernel has forgotten whose the sockets were that
+    /// were closed meanwhile: it does so some 40 ms after.
+    fn too_late<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _still = Stopped::stop(self.daemon.pid().unwrap()).unwrap();
+        let done = work();
+        let owners = torchat_loopback::Owners::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // An end that follows words is confirmed later than one alone.
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap().write_all(b"words").unwrap();
+        let server = listener.accept().unwrap().0;
+        let forgotten = || Ok(matches!(owners.client(&server), Err(torchat_loopback::Refused::Closed)).then_some(()));
+        eventually("the kernel forgets", PATIENCE, forgotten).unwrap();
+        done
     }
 
     /// What the port's own user has sent to [`NOBODY`], or somebody in its name.
@@ -125,6 +150,114 @@ fn a_client_of_another_user_that_stays_is_not_ours() {
             Stranger::start(Path::new(env!("CARGO_BIN_EXE_stranger")), uid, &["stay", &port, &send()]).unwrap();
         assert_eq!(thief.says().unwrap(), "0", "not a byte in answer for uid {uid}");
         place.has_refused_one_more_than(before);
+    }
+}
+
+/// As the first TORchat's programs: one connection, one write, and the end.
+fn send_and_close(port: u16, times: usize) {
+    for _ in 0..times {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        client.write_all(send().as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn what_programs_of_ours_send_before_they_close_at_once_is_sent_or_told() {
+    let place = start();
+    send_and_close(place.port(), 40);
+    let sent = || place.sent().as_array().unwrap().len() as u64;
+    let all = || Ok((sent() + place.lost() >= 40).then_some(()));
+    eventually("each is sent, or counted as lost", PATIENCE, all).unwrap();
+    let (sent, lost) = (sent(), place.lost());
+    eprintln!("{sent} of 40 were sent, {lost} lost");
+    assert_eq!(sent + lost, 40);
+    assert!(sent > 0 || !torchat_loopback::Owners::new().knows_closed(), "the kernel knows whose they are for 40 ms");
+}
+
+#[test]
+fn commands_that_are_lost_with_their_socket_are_counted_and_told() {
+    let place = start();
+    let before = place.refused();
+    place.too_late(|| {
+        send_and_close(place.port(), 40);
+        // A program that only looks whether somebody serves the port has lost nothing.
+        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, place.port())).unwrap());
+    });
+    eventually("all are looked at", PATIENCE, || Ok((place.refused() >= before + 41).then_some(()))).unwrap();
+    assert_eq!((place.lost(), place.sent()), (40, json!([])));
+    let notices = place.daemon.client().unwrap().status().unwrap()["notices"].clone();
+    let about = notices
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|notice| notice["sentence"].to_string().contains("closed their sockets"));
+    assert_eq!(about.count(), 1, "{notices}");
+}
+
+#[test]
+fn with_trust_closed_a_socket_of_nobody_sends_and_ends_and_does_nothing_else() {
+    let place = start_with(&["trust-closed"]);
+    let commands = [
+        json!({"cmd": "ADD", "id": NOBODY}),
+        json!({"cmd": "BLOCK", "id": NOBODY}),
+        json!({"cmd": "INVITE"}),
+        json!({"cmd": "HELLO", "api": 1}),
+    ];
+    place.too_late(|| {
+        send_and_close(place.port(), 40);
+        for command in &commands {
+            let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port())).unwrap();
+            let more = json!({"cmd": "TOKEN", "action": "create", "name": "canary", "rights": ["admin"]});
+            client.write_all(format!("{command}\n{more}\n").as_bytes()).unwrap();
+        }
+    });
+    let all = || Ok((place.sent().as_array().unwrap().len() == 40 && place.lost() >= 3).then_some(()));
+    eventually("every SEND runs", PATIENCE, all).unwrap();
+    let mut api = Api::connect(place.port()).unwrap();
+    let contacts = api.ok(json!({"cmd": "CONTACTS"})).unwrap();
+    assert_eq!(contacts["contacts"][0]["state"], "contact", "SEND makes one, BLOCK did not run: {contacts}");
+    assert_eq!(api.ok(json!({"cmd": "TOKEN", "action": "list"})).unwrap()["tokens"], json!([]));
+    let mut place = place;
+    place.too_late(|| {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port())).unwrap();
+        client.write_all(b"{\"cmd\":\"EXIT\"}").unwrap();
+    });
+    assert!(place.daemon.wait(PATIENCE).unwrap().success());
+}
+
+#[test]
+fn another_users_closed_socket_is_refused_as_long_as_the_kernel_knows_it() {
+    if !is_root("another_users_closed_socket_is_refused_as_long_as_the_kernel_knows_it") {
+        return;
+    }
+    for options in [&[][..], &["trust-closed"]] {
+        let place = start_with(options);
+        let before = place.refused();
+        let mut thief = stranger(&["gone", &place.port().to_string(), &send(), "40"]);
+        assert_eq!(thief.says().unwrap(), "gone");
+        let looked_at = || {
+            let sent = place.sent().as_array().unwrap().len() as u64;
+            Ok((place.refused() - before + sent >= 40).then_some(()))
+        };
+        eventually("all are looked at", PATIENCE, looked_at).unwrap();
+        if options.is_empty() {
+            assert_eq!(place.sent(), json!([]), "another user's SEND ran");
+        } else if torchat_loopback::Owners::new().knows_closed() {
+            assert!(place.refused() > before, "with the key, too, what is known to be another user's is refused");
+        }
+        let before = place.refused();
+        place.too_late(|| {
+            let mut thief = stranger(&["gone", &place.port().to_string(), &send(), "10"]);
+            assert_eq!(thief.says().unwrap(), "gone");
+        });
+        if options.is_empty() {
+            eventually("all are looked at", PATIENCE, || Ok((place.refused() >= before + 10).then_some(()))).unwrap();
+            assert_eq!(place.sent(), json!([]), "another user's SEND ran");
+        } else {
+            // This is what the key is documented to allow.
+            let ran = || Ok((place.sent().as_array().unwrap().len() >= 10).then_some(()));
+            eventually("a SEND of nobody knows whom runs", PATIENCE, ran).unwrap();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::connection::{Connection, IN_WORK};
 use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::PAGE;
 use super::subscriptions::SUBSCRIPTIONS;
-use crate::access::{Access, Identity};
+use crate::access::{Access, Identity, not_authenticated};
 use crate::carrier::Kind;
 use torchat_protocol::control::api::command::{
     Auth, AuthAnswer, Carrier, Hello, HelloAnswer, Host, HostAnswer, Limits, Welcome, Who, WhoAmI, WhoAmIAnswer,
@@ -94,6 +94,8 @@ impl Execute for WhoAmI {
             Identity::Owner => (Who::Owner, None, None),
             Identity::User(uid) => (Who::User, Some(*uid), None),
             Identity::Token(name) => (Who::Token, None, Some(name.clone())),
+            // It has the classic contract only.
+            Identity::Unknown => return Course::Now(Err(not_authenticated())),
         };
         let carrier = match caller.context.carrier {
             Kind::Unix => Carrier::Unix,

@@ -93,6 +93,11 @@ pub(crate) async fn run(
         };
         match wants_api(&request, &bytes, framing) {
             Wants::Classic => {}
+            // Of what somebody unknown may do, API 1 has nothing.
+            Wants::Api if visitor.access().is_ok_and(|access| access.is_unknown()) => {
+                handle.note_lost_command();
+                break;
+            }
             Wants::Api => {
                 hello = Some(bytes);
                 break;
@@ -108,7 +113,7 @@ pub(crate) async fn run(
         let access = match visitor.access() {
             Ok(access) => access,
             Err(error) => {
-                let reply = Reply::error(Code::NotAuthenticated, &request.id, error.message, request.portno);
+                let reply = Reply::error(Code::NotAuthenticated, &request.id, error.message, request.portno.clone());
                 let _ = write(writer, &reply.frame(framing), config).await;
                 break;
             }
@@ -163,7 +168,7 @@ fn wants_api(request: &Request, bytes: &[u8], framing: Framing) -> Wants {
     if request.cmd != "HELLO" {
         return Wants::Classic;
     }
-    let error = |code, text: String| Wants::Other(Reply::error(code, &request.id, text, request.portno));
+    let error = |code, text: String| Wants::Other(Reply::error(code, &request.id, text, request.portno.clone()));
     match json::from_slice::<Wanted>(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH) {
         Ok(Wanted { api: None }) => Wants::Classic,
         Ok(_) if framing == Framing::Digits => {

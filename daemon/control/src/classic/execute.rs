@@ -73,10 +73,14 @@ pub(crate) struct Context {
 pub(crate) async fn execute(context: &Context, gate: &Gate, access: &Access, request: Request) -> Outcome {
     // A command of both contracts has the same name in both.
     let audited = COMMANDS.iter().find(|row| row.name == request.cmd && is_audited(row.right));
+    let may = access.may_classic(&request.cmd);
     let (echo, command) = Command::parse(request);
     let named = audited.and_then(|_| parse_local_onion(&echo.id).ok());
-    if !access.is_classic() {
+    if !may {
         let (code, text) = (Code::NotAllowed, "the classic contract is for the daemon's own user: begin with HELLO");
+        if access.is_unknown() {
+            context.handle.note_lost_command();
+        }
         if let Some(row) = audited {
             gate.audit_refusal(access, row.name, named.as_ref(), code.as_str());
         }
@@ -148,7 +152,7 @@ async fn send(context: &Context, echo: &Echo, to: PeerId, text: String, wait: Op
     if let Some(seconds) = wait
         && let Err(end) = verbs::delivered(&context.handle, to, mid, seconds).await
     {
-        let reply = Reply::error(Code::NotDelivered, to.onion(), end.sentence(), echo.portno);
+        let reply = Reply::error(Code::NotDelivered, to.onion(), end.sentence(), echo.portno.clone());
         return Ok(reply.with("mid", mid.to_string()).with("queued", end.queued));
     }
     Ok(echo.reply_about(context.own.as_str(), "END", ""))

@@ -99,7 +99,7 @@ impl Engine {
             clock: world.clock.clone(),
             stop: stop.clone(),
             replace: replace.clone(),
-            refused_clients: Arc::default(),
+            turned_away: Arc::default(),
             bucket: Arc::default(),
             legacy_rejected: legacy_rejected.clone(),
             receives_old: config.policy.legacy.receive,

@@ -89,7 +89,7 @@ impl Handle {
             sentence: n.sentence.clone(),
             why: None,
         });
-        found.chain(told).chain(of_network).collect()
+        found.chain(told).chain(of_network).chain(self.turned_away.notice()).collect()
     }
 
     fn refused(&self, counters: &Counters) -> RefusedPart {
@@ -108,7 +108,8 @@ impl Handle {
             requests: counters.requests,
             dials: counters.dials,
             circuits: self.callers.rejected(),
-            clients: self.refused_clients.load(Ordering::Relaxed),
+            clients: self.turned_away.clients(),
+            closed: self.turned_away.lost(),
             connections: self.rejected.connections.load(Ordering::Relaxed),
             handshakes: self.rejected.handshakes.load(Ordering::Relaxed),
             invites: counters.invites,

@@ -2,7 +2,7 @@
 //!
 //! `stranger reset PORT TEXT`: binds a port of its own and says which; told to go, it connects from there to PORT, writes the
 //! text, and resets the connection. `stranger stay PORT|PATH TEXT`: connects, writes the text, and says how many bytes come back
-//! at first. `stranger flood PORT RATE`: connects and resets RATE times a second until its standard input ends. `stranger squat`:
+//! at first. `stranger gone PORT TEXT COUNT`: so often connects, writes the text, and closes at once. `stranger flood PORT RATE`: connects and resets RATE times a second until its standard input ends. `stranger squat`:
 //! listens and says where; answers as a daemon would, and says what it hears.
 
 use anyhow::{Context as _, bail};
@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
     match *words.as_slice() {
         ["reset", port, text] => reset(port.parse()?, text),
         ["stay", place, text] => stay(place, text),
+        ["gone", port, text, count] => gone(port.parse()?, text, count.parse()?),
         ["flood", port, rate] => flood(port.parse()?, rate.parse()?),
         ["squat"] => squat(),
         _ => bail!("see the first lines of this program's source"),
@@ -76,6 +77,13 @@ fn stay(place: &str, text: &str) -> anyhow::Result<()> {
     let _ = writer.write_all(text.as_bytes());
     let mut first = [0; 4096];
     say(reader.read(&mut first).unwrap_or_default())
+}
+
+fn gone(port: u16, text: &str, count: usize) -> anyhow::Result<()> {
+    for _ in 0..count {
+        TcpStream::connect(loopback(port))?.write_all(text.as_bytes())?;
+    }
+    say("gone")
 }
 
 fn flood(port: u16, rate: u32) -> anyhow::Result<()> {

@@ -46,6 +46,8 @@ const ROWS: &[Row] = &[
     ("local user, M4: BLOCK and a reset right behind it", unseen),
     ("local user, M5: refused connections in the log", log),
     ("local user, M9: nobody in a user namespace", nobody),
+    ("local user, closed sockets: SEND and EXIT, closed at once", closed),
+    ("local user, closed sockets with trust_closed: everything but SEND and EXIT", trusted),
 ];
 
 /// What is tried.
@@ -229,6 +231,61 @@ fn log(setup: &Setup<'_>) -> anyhow::Result<String> {
     ensure!((1..=1 + begun.elapsed().as_secs().div_ceil(60)).contains(&lines), "{lines} lines");
     place.finish()?;
     Ok(format!("{wanted} refused, {lines} lines"))
+}
+
+/// Another user's programs that close at once, while the daemon runs and while it stands still, so that the kernel has forgotten.
+fn gone(setup: &Setup<'_>, place: &Place, text: &str, still: bool) -> anyhow::Result<()> {
+    let (before, count) = (refused(&place.daemon)?, u64::from(setup.tries) * 20);
+    {
+        let _still = still.then(|| Stopped::stop(place.daemon.pid().unwrap_or_default())).transpose()?;
+        let port = place.port()?.to_string();
+        let mut thief = stranger(setup, &["gone", &port, text, &count.to_string()])?;
+        ensure!(thief.says()? == "gone", "it could not connect");
+        // The kernel forgets after some 40 ms. A row that was too quick would only try the other case again.
+        std::thread::sleep(if still { Duration::from_millis(200) } else { Duration::ZERO });
+    }
+    let all = || Ok((refused(&place.daemon)? >= before + count || sent(place.port()?)? != json!([])).then_some(()));
+    eventually("all are looked at", PATIENCE, all)
+}
+
+fn closed(setup: &Setup<'_>) -> anyhow::Result<String> {
+    let place = Place::start(setup.daemon, None)?;
+    let send = json!({"cmd": "SEND", "id": NOBODY, "msg": "canary"}).to_string();
+    for still in [false, true] {
+        for text in [send.as_str(), r#"{"cmd":"EXIT"}"#] {
+            gone(setup, &place, text, still)?;
+            ensure!(sent(place.port()?)? == json!([]), "a stranger's SEND ran");
+        }
+    }
+    place.finish()?;
+    Ok(format!("refused {} times", setup.tries * 80))
+}
+
+fn trusted(setup: &Setup<'_>) -> anyhow::Result<String> {
+    let dir = tempfile::tempdir()?;
+    std::fs::create_dir(dir.path().join("peers"))?;
+    let daemon = super::started(setup.daemon, dir.path(), "victim", 1, None, &["trust-closed"])?;
+    let place = Place { daemon, dir };
+    for command in ["ADD", "BLOCK", "REMOVE", "INVITE", "UPDATE", "HISTORY"] {
+        let lost = || anyhow::Ok(place.daemon.client()?.status()?["refused"].clone());
+        let seen = |refused: &serde_json::Value| {
+            ["clients", "closed"].iter().filter_map(|key| refused[*key].as_u64()).sum::<u64>()
+        };
+        let before = seen(&lost()?);
+        {
+            let _still = Stopped::stop(place.daemon.pid().context("it does not run")?)?;
+            let text = json!({"cmd": command, "id": NOBODY, "msg": "1"}).to_string();
+            let mut thief = stranger(setup, &["gone", &place.port()?.to_string(), &text, "20"])?;
+            ensure!(thief.says()? == "gone", "it could not connect");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let all = || Ok((seen(&lost()?) >= before + 20).then_some(()));
+        eventually("all are looked at", PATIENCE, all)?;
+    }
+    let contacts = Api::connect(place.port()?)?.ok(json!({"cmd": "CONTACTS"}))?;
+    ensure!(contacts["contacts"] == json!([]), "it ran: {contacts}");
+    place.finish()?;
+    Ok("nothing of 120 ran".into())
 }
 
 fn nobody(setup: &Setup<'_>) -> anyhow::Result<String> {

@@ -82,6 +82,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
     held_up(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
+    lost(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
     notices(&status, &names).into_iter().try_for_each(tell)
 }
 
@@ -233,6 +234,21 @@ fn held_up(refused: Option<&RefusedPart>) -> Option<Finding> {
     (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
 }
 
+/// Commands of programs that close their socket at once, as those of the first TORchat do: they believe that they have sent.
+fn lost(refused: Option<&RefusedPart>) -> Option<Finding> {
+    let lost = refused?.closed;
+    let (commands, were, its) = match lost {
+        1 => ("command", "was", "its program"),
+        _ => ("commands", "were", "their programs"),
+    };
+    let sentence = format!(
+        "{lost} local {commands} {were} lost, because {its} closed the socket before the daemon saw whose it was"
+    );
+    let advice = "keep the socket open until the answer is there; on a machine of your own, [control] trust_closed (OPERATIONS.md) \
+                  lets SEND and EXIT through";
+    (lost > 0).then(|| Finding::note("clients", sentence).advise(advice))
+}
+
 /// What the control API takes.
 fn calls(connection: &Connection) -> Done<Finding> {
     let mut times = Vec::with_capacity(CALLS);
@@ -356,6 +372,13 @@ mod tests {
         let held_up = held_up(Some(&refused)).unwrap();
         assert!(held_up.grade == Grade::Note && held_up.sentence.ends_with(": links 3, work 1"), "{held_up:?}");
         assert!(super::held_up(Some(&RefusedPart { clients: 7, ..RefusedPart::default() })).is_none());
+        assert!(super::lost(Some(&RefusedPart { clients: 7, ..RefusedPart::default() })).is_none());
+        for (closed, words) in
+            [(1, "1 local command was lost, because its"), (38, "38 local commands were lost, because their")]
+        {
+            let found = super::lost(Some(&RefusedPart { closed, ..RefusedPart::default() })).unwrap();
+            assert!(found.sentence.starts_with(words), "{}", found.sentence);
+        }
         assert!(super::held_up(None).is_none(), "an older daemon");
         let queue = |bytes: u64| {
             let why = json!({"code": "unreachable", "tries": 1, "failure": "timeout", "detail": "503 circuits"});
