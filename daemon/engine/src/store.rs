@@ -73,6 +73,17 @@ pub struct Stored {
     pub head: Head,
 }
 
+/// Up to where a peer's messages were read by a commit, for the unread buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMark {
+    /// The sender.
+    pub peer: PeerId,
+    /// The last row of which nothing of the peer's before is unread.
+    pub upto: i64,
+    /// The first unread message, if there is one.
+    pub first: Option<i64>,
+}
+
 /// The moment of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {

@@ -1,5 +1,5 @@
-//! The unread buffers: a concurrent hash map from peer to the mail that classic UPDATE has not handed out, a hot view
-//! over the store.
+//! The unread buffers: a concurrent hash map from peer to the mail that nobody has read, for classic UPDATE and GET_PEERS, a hot
+//! view over the store.
 //!
 //! Filled after the commit, read by control sessions without going through the engine. It holds the first such row of
 //! every peer, and at most 32 messages a peer, 8 MiB in all; the rest is loaded from the store when its turn comes. How
@@ -7,9 +7,9 @@
 //! what is lost here is only speed. No guard of the map is held over an await (a lint keeps it so): every method that locks
 //! is synchronous.
 //!
-//! UPDATE's place is its own: what another program has seen by SEEN is still handed out here.
+//! A user reads a message once (ADR 12): what another program has marked by SEEN goes from here, even while it is handed out.
 
-use crate::store::{Erased, Head, Reader, StoreError, Stored};
+use crate::store::{Erased, Head, ReadMark, Reader, StoreError, Stored};
 use dashmap::DashMap;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -216,6 +216,29 @@ impl UnreadBuffers {
         self.released.notify_waiters();
     }
 
+    /// Takes up that another program has seen messages, as a commit stored it.
+    pub(crate) fn read(&self, read: &ReadMark) {
+        if let Some(mut buffer) = self.peers.get_mut(&read.peer) {
+            while buffer.heads.front().is_some_and(|head| head.row <= read.upto) {
+                if let Some(head) = buffer.heads.pop_front() {
+                    self.head_bytes.fetch_sub(head.text.len(), Ordering::Relaxed);
+                }
+                // The client that holds it can neither take it again nor put it back.
+                buffer.leased = false;
+            }
+            buffer.taken = buffer.taken.max(read.upto);
+            let front = buffer.heads.front().map(|head| head.row);
+            if front.is_none() {
+                buffer.more = buffer.last > buffer.taken || read.first.is_some_and(|first| first > buffer.taken);
+            }
+            if let Some(first) = front.or(read.first) {
+                buffer.first = first;
+            }
+        }
+        self.peers.remove_if(&read.peer, |_, buffer| buffer.is_empty());
+        self.released.notify_waiters();
+    }
+
     /// The handed-out message was not read.
     pub(crate) fn put_back(&self, peer: &PeerId, row: i64) {
         if let Some(mut buffer) = self.peers.get_mut(peer)
@@ -229,5 +252,73 @@ impl UnreadBuffers {
     /// Ends when a handed-out message was taken or put back after the call.
     pub(crate) fn released(&self) -> tokio::sync::futures::Notified<'_> {
         self.released.notified()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use torchat_protocol::id::parse_onion;
+
+    const PEER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
+
+    fn of(rows: std::ops::RangeInclusive<i64>) -> (UnreadBuffers, PeerId) {
+        let (buffers, peer) = (UnreadBuffers::default(), parse_onion(PEER).unwrap());
+        rows.for_each(|row| buffers.add(stored(peer, row)));
+        (buffers, peer)
+    }
+
+    fn stored(peer: PeerId, row: i64) -> Stored {
+        Stored { peer, head: Head { row, arrived_ms: row, text: row.to_string() } }
+    }
+
+    fn row(lease: Lease) -> i64 {
+        let Lease::Ready(head) = lease else { panic!("{lease:?}") };
+        head.row
+    }
+
+    #[test]
+    fn what_was_seen_is_not_handed_out_even_if_somebody_holds_it() {
+        let (buffers, peer) = of(1..=5);
+        assert_eq!(row(buffers.try_lease(&peer)), 1);
+        assert_eq!(buffers.try_lease(&peer), Lease::Busy);
+        buffers.read(&ReadMark { peer, upto: 3, first: Some(4) });
+        assert_eq!(row(buffers.try_lease(&peer)), 4, "nobody waits for what was seen");
+        // The one that held the first message ends in either way.
+        buffers.put_back(&peer, 1);
+        assert_eq!(buffers.take(&peer, 1), None);
+        assert_eq!(buffers.try_lease(&peer), Lease::Busy);
+        buffers.put_back(&peer, 4);
+        assert_eq!(row(buffers.try_lease(&peer)), 4, "what was not confirmed comes again");
+        buffers.read(&ReadMark { peer, upto: 5, first: None });
+        assert_eq!((buffers.peers(), buffers.head_bytes.load(Ordering::Relaxed)), (vec![], 0));
+        assert_eq!(buffers.try_lease(&peer), Lease::Nothing);
+    }
+
+    #[test]
+    fn what_comes_after_it_was_seen_is_unread() {
+        let (buffers, peer) = of(1..=2);
+        // The same commit: SEEN was first.
+        buffers.add(stored(peer, 3));
+        buffers.read(&ReadMark { peer, upto: 2, first: None });
+        assert_eq!((buffers.peers(), row(buffers.try_lease(&peer))), (vec![peer], 3));
+        assert_eq!(buffers.take(&peer, 3), None);
+        buffers.add(stored(peer, 9));
+        assert_eq!(row(buffers.try_lease(&peer)), 9);
+    }
+
+    #[test]
+    fn what_is_only_in_the_store_is_seen_too() {
+        let most = i64::try_from(HEADS_PER_PEER).unwrap();
+        let (buffers, peer) = of(1..=most + 9);
+        buffers.read(&ReadMark { peer, upto: most + 3, first: Some(most + 4) });
+        assert_eq!(buffers.peers(), [peer]);
+        assert_eq!(buffers.try_lease(&peer), Lease::Load(most + 3));
+        // A load that was begun before changes nothing.
+        buffers.fill(&peer, most, vec![stored(peer, most + 1).head]);
+        assert_eq!(buffers.try_lease(&peer), Lease::Load(most + 3));
+        buffers.read(&ReadMark { peer, upto: most + 9, first: None });
+        assert!(buffers.peers().is_empty());
     }
 }

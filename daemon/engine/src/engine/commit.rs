@@ -142,6 +142,9 @@ impl Engine {
         for stored in applied.stored {
             self.unread.add(stored);
         }
+        for read in applied.read {
+            self.unread.read(&read);
+        }
         if !applied.freed.is_empty() {
             let mut node = self.node.lock();
             for (peer, bytes) in applied.freed {

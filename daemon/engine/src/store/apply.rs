@@ -10,7 +10,7 @@ mod sending;
 
 use super::marks::Gap;
 use super::numbers::{LaneNum, PeerNum};
-use super::{LogEdges, Moment, StoreError, Stored};
+use super::{LogEdges, Moment, ReadMark, StoreError, Stored};
 pub use erasing::Erased;
 use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
@@ -35,6 +35,8 @@ pub struct Applied {
     pub erased: Vec<Erased>,
     /// An erased text could not be taken out of the search's index, which is damaged.
     pub index_damaged: bool,
+    /// Up to where peers' messages are read now, for each [`ChatOp::ReadUpto`].
+    pub read: Vec<ReadMark>,
     /// The events, in order.
     pub events: Vec<Event>,
     /// Where the event log begins and ends now.

@@ -63,9 +63,14 @@ enum Source {
     Shared(Arc<Mutex<Store>>),
 }
 
+/// The first unread message of each peer that has one.
+const UNREAD: &str =
+    "SELECT peer, (SELECT id FROM message WHERE message.peer = peer.num AND dir = 0 AND state = 0 ORDER BY id LIMIT 1)
+     FROM peer WHERE untaken IS NOT NULL AND unread > 0";
+
 /// The query of [`Reader::heads`], also for a test that looks at its plan.
 pub(super) const HEADS: &str =
-    "SELECT id, at_ms, text FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND id > ?2 AND dir <> 1 AND dir = 0
+    "SELECT id, at_ms, text FROM message WHERE peer = (SELECT num FROM peer WHERE peer = ?1) AND id > ?2 AND dir = 0 AND state = 0
      ORDER BY id LIMIT ?3";
 
 /// Idle reading connections that are kept. To open one costs more than a page, and SQLite keeps the descriptors of those that
@@ -127,13 +132,14 @@ impl Reader {
         self.with(snapshot)
     }
 
-    /// Whose messages classic UPDATE has not handed out.
+    /// Whose messages nobody has read, and the first of each. Before version 0.2 UPDATE had a place of its own, so `untaken` of
+    /// an older store may be a message that was read since.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
     pub fn untaken(&self) -> Result<Vec<Unread>, StoreError> {
         self.with(|db| {
-            let mut query = db.prepare_cached("SELECT peer, untaken FROM peer WHERE untaken IS NOT NULL")?;
+            let mut query = db.prepare_cached(UNREAD)?;
             let rows = query.query_map([], |row| Ok((blob::<32>(row, 0)?, row.get(1)?)))?;
             rows.map(|row| {
                 let (peer, first) = row?;
@@ -143,7 +149,7 @@ impl Reader {
         })
     }
 
-    /// The oldest received messages of a peer after a row, at most `limit`.
+    /// The oldest unread messages of a peer after a row, at most `limit`.
     ///
     /// # Errors
     /// When SQLite fails.

@@ -289,7 +289,7 @@ fn cursors_never_go_back_and_tokens_come_back_whole() {
 }
 
 #[test]
-fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
+fn what_is_seen_is_taken_and_unread_is_counted_once() {
     let mut store = Store::in_memory().unwrap();
     let a = peer(1);
     let count = |store: &Store| -> (i64, i64, Option<i64>) {
@@ -302,14 +302,17 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
     assert_eq!(count(&store), (6, 24, Some(1)));
     let applied = store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: a, upto: 3, limit: 100 })]).unwrap();
     assert_eq!((applied.seen, applied.freed), (vec![3], vec![(a, 12 + 3 * ROW_BYTES)]));
-    assert_eq!(count(&store), (3, 12, Some(1)), "nothing was taken from UPDATE");
+    assert_eq!(applied.read, [ReadMark { peer: a, upto: 3, first: Some(4) }]);
+    assert_eq!(count(&store), (3, 12, Some(4)), "UPDATE does not hand it out any more");
     let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 1 })]).unwrap();
     assert!(applied.freed.is_empty() && applied.events.is_empty(), "it was read before");
-    assert_eq!(count(&store), (3, 12, Some(2)));
-    let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 5 })]).unwrap();
+    assert_eq!(count(&store), (3, 12, Some(4)));
+    let applied = store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 4 })]).unwrap();
     assert_eq!((applied.freed, kinds(&applied.events)), (vec![(a, 4 + ROW_BYTES)], vec![Kind::Read]));
-    assert_eq!(count(&store), (2, 8, Some(7)), "the next one is behind a message of ours");
-    store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 7 }), Op::Chat(ChatOp::Read { peer: a, row: 4 })]).unwrap();
+    store.commit(0, &[Op::Chat(ChatOp::Read { peer: a, row: 5 })]).unwrap();
+    assert_eq!(count(&store), (1, 4, Some(7)), "the next one is behind a message of ours");
+    let applied = store.commit(0, &[Op::Chat(ChatOp::ReadUpto { peer: a, upto: i64::MAX, limit: 100 })]).unwrap();
+    assert_eq!(applied.read, [ReadMark { peer: a, upto: 7, first: None }], "not beyond what there is");
     assert_eq!(count(&store), (0, 0, None));
     store.commit(0, &[receive(a, 8, "new")]).unwrap();
     assert_eq!(count(&store), (1, 3, Some(8)));
@@ -320,6 +323,22 @@ fn seen_and_taken_are_two_places_and_unread_is_counted_once() {
     let again = store.commit(0, &[receive(a, 9, "x")]).unwrap();
     assert_eq!((again.freed, again.stored.len()), (vec![(a, 1 + ROW_BYTES)], 0), "a repetition is not unread twice");
     assert_eq!(count(&store), before);
+}
+
+#[test]
+fn a_store_of_before_hands_out_nothing_that_was_seen() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, b) = (peer(1), peer(2));
+    let ops: Vec<_> = (1..=4).map(|n| receive(a, n, "four")).chain([receive(b, 5, "all of it")]).collect();
+    store.commit(0, &ops).unwrap();
+    let seen = |peer, upto| Op::Chat(ChatOp::ReadUpto { peer, upto, limit: 100 });
+    store.commit(0, &[seen(a, 3), seen(b, 9)]).unwrap();
+    // Until version 0.1.0 UPDATE had a place of its own, which SEEN did not move.
+    store.db.execute("UPDATE peer SET untaken = CASE unread WHEN 0 THEN 5 ELSE 1 END", []).unwrap();
+    let reader = Reader::shared(std::sync::Arc::new(Mutex::new(store)));
+    assert_eq!(reader.untaken().unwrap(), [Unread { peer: a, first: 4 }]);
+    assert_eq!(reader.heads(&a, 0, 9).unwrap().iter().map(|head| head.row).collect::<Vec<_>>(), [4]);
+    assert_eq!(reader.heads(&b, 0, 9).unwrap(), []);
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Changes<'_> {
             .db
             .prepare_cached(
                 "UPDATE peer SET untaken = iif(untaken IS NULL, NULL,
-                    (SELECT id FROM message WHERE peer = ?1 AND id >= untaken AND dir <> 1 AND dir = 0 ORDER BY id LIMIT 1))
+                    (SELECT id FROM message WHERE peer = ?1 AND id >= untaken AND dir = 0 AND state = 0 ORDER BY id LIMIT 1))
                  WHERE num = ?1 RETURNING untaken",
             )?
             .query_row([num], |row| row.get(0))?;

@@ -4,8 +4,8 @@ use super::{Changes, number};
 use crate::store::events::NewMessage;
 use crate::store::marks::Gap;
 use crate::store::messages::blob;
-use crate::store::{Head, StoreError, Stored};
-use rusqlite::params;
+use crate::store::{Head, ReadMark, StoreError, Stored};
+use rusqlite::{OptionalExtension as _, params};
 use torchat_core::account::ROW_BYTES;
 use torchat_protocol::control::api::event::{Kind, MessageRef, What};
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
@@ -72,24 +72,36 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// A client took the message, and all before it, by classic UPDATE.
+    /// A client took the message by classic UPDATE.
     pub(super) fn taken(&mut self, peer: &PeerId, row: i64) -> Result<(), StoreError> {
         self.read(peer, row, row, 1)?;
-        let num = self.peer(peer)?;
-        self.db
-            .prepare_cached(
-                "UPDATE peer SET untaken =
-                    (SELECT id FROM message WHERE peer = ?1 AND id > ?2 AND dir <> 1 AND dir = 0 ORDER BY id LIMIT 1)
-                 WHERE num = ?1 AND untaken <= ?2",
-            )?
-            .execute(params![num, row])?;
+        self.first_unread(peer)?;
         Ok(())
     }
 
+    /// A program has seen everything up to a row. UPDATE hands out nothing of it any more.
     pub(super) fn read_upto(&mut self, peer: &PeerId, upto: i64, limit: u32) -> Result<(), StoreError> {
         let seen = self.read(peer, 0, upto, limit)?;
         self.out.seen.push(seen);
+        let first = self.first_unread(peer)?;
+        // What comes later in this turn is not seen, however high the number was that the program gave.
+        let upto = first.map_or(self.last_message, |first| first - 1);
+        self.out.read.push(ReadMark { peer: *peer, upto, first });
         Ok(())
+    }
+
+    /// Notes the first message of a peer that nobody has read, where a start and UPDATE look for it.
+    fn first_unread(&mut self, peer: &PeerId) -> Result<Option<i64>, StoreError> {
+        let num = self.peer(peer)?;
+        let first = self
+            .db
+            .prepare_cached("SELECT id FROM message WHERE peer = ?1 AND dir = 0 AND state = 0 ORDER BY id LIMIT 1")?
+            .query_row([num], |row| row.get(0))
+            .optional()?;
+        self.db
+            .prepare_cached("UPDATE peer SET untaken = ?2 WHERE num = ?1 AND untaken IS NOT ?2")?
+            .execute(params![num, first])?;
+        Ok(first)
     }
 
     /// Marks unread messages of a peer as read, the oldest first. Returns how many they were.

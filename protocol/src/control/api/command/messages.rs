@@ -20,7 +20,7 @@ commands! {
     Send "SEND" Some(Right::Send) => SendAnswer;
     /// Takes a message back that is not delivered.
     Cancel "CANCEL" Some(Right::Send) => CancelAnswer;
-    /// Marks received messages as seen. Takes nothing from other programs: classic UPDATE has a place of its own.
+    /// Marks received messages as seen. Classic UPDATE and GET_PEERS do not have them any more; consumers of events do.
     Seen "SEEN" Some(Right::Send) => SeenAnswer;
     /// Takes messages of old programs: classic LEGACY and other programs do not get them any more, lists still have them.
     /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
