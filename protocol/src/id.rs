@@ -11,6 +11,8 @@ use std::sync::{PoisonError, RwLock};
 
 /// Number of characters of an onion address without `.onion`.
 pub const ONION_CHARS: usize = 56;
+/// Characters of an address of version 2 without `.onion`.
+const OLD_CHARS: usize = 16;
 
 /// A daemon's identity: the 32 bytes of its onion service's public key (rend-spec-v3 2.2.7, `KP_hs_id`).
 ///
@@ -26,6 +28,9 @@ pub enum OnionError {
     /// The length is wrong.
     #[error("an onion id has 56 characters (with or without .onion)")]
     Length,
+    /// An address of version 2, as the first TORchat's were.
+    #[error("that is a version 2 address; Tor switched them off in 2021: ask for the new one, which has 56 characters")]
+    Old,
     /// A character outside `a-z2-7`; upper case is refused so that an id has one spelling.
     #[error("an onion id is written in lower case letters and the digits 2 to 7")]
     Character,
@@ -149,6 +154,9 @@ pub(crate) fn local_key(key: [u8; 32]) -> Result<PeerId, OnionError> {
 /// The 32 bytes in an address: whether they are a key is not checked.
 pub(crate) fn key_of(text: &str) -> Result<[u8; 32], OnionError> {
     let text = text.strip_suffix(".onion").unwrap_or(text);
+    if text.len() == OLD_CHARS && text.bytes().all(|b| b.is_ascii_alphabetic() || (b'2'..=b'7').contains(&b)) {
+        return Err(OnionError::Old);
+    }
     if text.len() != ONION_CHARS {
         return Err(OnionError::Length);
     }

@@ -250,7 +250,7 @@ fn limits_are_kept() {
 
 #[test]
 fn bad_onions_are_told_apart() {
-    use torchat_protocol::id::OnionError::{Character, Checksum, Key, Length, Version};
+    use torchat_protocol::id::OnionError::{Character, Checksum, Key, Length, Old, Version};
     // The example of rend-spec-v3.
     let good = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
     assert_eq!(parse_onion(&format!("{good}.onion")), parse_onion(good));
@@ -265,6 +265,11 @@ fn bad_onions_are_told_apart() {
         (format!("{}é", &good[..54]), Character),
         (format!("q{}", &good[1..]), Checksum),
         (format!("{}e", &good[..55]), Version),
+        ("ld74fqvoxpu5yi73.onion".to_owned(), Old),
+        ("ld74fqvoxpu5yi73".to_owned(), Old),
+        ("LD74FQVOXPU5YI73.onion".to_owned(), Old),
+        ("ld74fqvoxpu5yi731".to_owned(), Length),
+        ("ld74fqvoxpu5yi7!".to_owned(), Length),
     ] {
         assert_eq!(parse_onion(&text), Err(error), "{text:?}");
     }

@@ -14,7 +14,7 @@
 
 use crate::show::{shown_line, shown_name};
 use torchat_protocol::control::api::{ConversationId, Onion};
-use torchat_protocol::id::{ONION_CHARS, OnionError};
+use torchat_protocol::id::{ONION_CHARS, OnionError, parse_onion};
 
 /// Fewer characters of an onion are too easily somebody else's.
 pub const PREFIX_MIN: usize = 4;
@@ -227,6 +227,9 @@ pub fn resolve(word: &str, purpose: Purpose, known: &[Known]) -> Result<Onion, N
             others.push(row.peer);
         }
     }
+    if let Err(reason @ OnionError::Old) = parse_onion(word) {
+        return Err(NameError::NoOnion { word: word.to_owned(), reason: reason.to_string() });
+    }
     Err(NameError::Nobody { word: word.to_owned(), purpose, others, near: near(word, purpose, known) })
 }
 
@@ -277,7 +280,6 @@ fn fits(word: &str, by: By, row: &Known) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use torchat_protocol::id::parse_onion;
 
     const ONE: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid";
     const OTHER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd";
@@ -304,6 +306,13 @@ mod tests {
                 assert!(error.contains("is not an onion"), "{wrong}: {error}");
             }
         }
+        for old in ["ld74fqvoxpu5yi73.onion", "ld74fqvoxpu5yi73"] {
+            let error = resolve(old, Purpose::Act, &known).unwrap_err().to_string();
+            assert!(error.contains("version 2") && error.contains("2021"), "{old}: {error}");
+        }
+        // Sixteen such letters may be a name.
+        let known = [row(ONE, Some("abcdefghijklmnop"), Standing::Contact)];
+        assert_eq!(resolve("abcdefghijklmnop", Purpose::Act, &known), Ok(peer(ONE)));
         assert_eq!(onion(&"x Y".repeat(19).chars().take(56).collect::<String>()), Ok(None), "a long name");
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Invalid {
     Invite(InviteError),
     #[error("no name: {0}")]
     Name(NickError),
+    #[error("the message is empty")]
+    NoText,
     /// With the bytes found.
     #[error("a request has at most {REQUEST_TEXT_BYTES} bytes, this one has {0}")]
     RequestTooLong(usize),
@@ -50,6 +52,11 @@ pub(crate) fn add(whom: &str, text: String) -> Result<(PeerId, ContactChange), I
     }
     let (peer, invite) = contact_named(whom)?;
     Ok((peer, ContactChange::Add(Intro { text, invite })))
+}
+
+/// SEND: a text that somebody can read. Peers may send others, and what is stored is shown.
+pub(crate) fn check_text(text: &str) -> Result<(), Invalid> {
+    if text.trim().is_empty() { Err(Invalid::NoText) } else { Ok(()) }
 }
 
 /// RENAME: nothing takes the name away.

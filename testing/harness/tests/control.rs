@@ -123,7 +123,7 @@ fn the_first_bad_object_ends_the_connection_and_nothing_after_it_runs() {
     let deep = format!("{{\"cmd\":{}", "[".repeat(100_000));
     let bad = [
         r#"{"cmd":1}"#,
-        r#"{"cmd":"HOST","portno":"80"}"#,
+        r#"{"cmd":"HOST","portno":"eighty"}"#,
         r#"{"cmd":"HOST","cmd":"EXIT"}"#,
         r#"{"cmd":"HOST","id":{"a":[[[[[[[[[1]]]]]]]]]}}"#,
         r#"{"cmd":"HOST",}"#,

@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
 fn invalid(invalid: Invalid) -> ApiError {
     let code = match invalid {
         Invalid::RequestTooLong(_) => Code::TooLong,
-        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) => Code::BadRequest,
+        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) | Invalid::NoText => Code::BadRequest,
     };
     let error = fail(code, invalid.to_string());
     match invalid {

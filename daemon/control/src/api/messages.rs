@@ -197,6 +197,7 @@ impl Execute for Send {
 fn check(wanted: &Send, caller: &Caller) -> Done<(ConversationId, SendOptions)> {
     let key = wanted.client_id.as_ref();
     let conversation = caller.conversation(wanted.peer)?;
+    verbs::check_text(&wanted.text).map_err(|invalid| fail(Code::BadRequest, invalid.to_string()))?;
     if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
         return Err(fail(Code::BadRequest, format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
     }

@@ -1,6 +1,7 @@
 //! A request of the classic contract, read once: from here on it has types.
 
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
+use serde_json::Value;
 use torchat_core::input::ContactChange;
 use torchat_engine::handle::Refusal;
 use torchat_protocol::control::code::Code;
@@ -71,9 +72,10 @@ impl From<Invalid> for Rejected {
     fn from(invalid: Invalid) -> Self {
         let code = match invalid {
             Invalid::Onion(_) => Code::BadOnion,
-            Invalid::Invite(_) | Invalid::Name(_) | Invalid::RequestTooLong(_) => Code::BadValue,
+            Invalid::Invite(_) | Invalid::Name(_) | Invalid::RequestTooLong(_) | Invalid::NoText => Code::BadValue,
         };
-        Self::new(code, invalid.to_string())
+        let hint = if matches!(invalid, Invalid::NoText) { ": \"msg\" is its text" } else { "" };
+        Self::new(code, format!("{invalid}{hint}"))
     }
 }
 
@@ -81,23 +83,24 @@ impl From<Invalid> for Rejected {
 #[derive(Debug, Clone)]
 pub(crate) struct Echo {
     pub(crate) id: String,
-    pub(crate) portno: i64,
+    /// As it came.
+    pub(crate) portno: Value,
 }
 
 impl Echo {
     /// A reply that repeats both.
     pub(crate) fn reply(&self, cmd: &'static str, msg: impl Into<String>) -> Reply {
-        Reply::new(cmd, self.id.as_str(), msg, self.portno)
+        Reply::new(cmd, self.id.as_str(), msg, self.portno.clone())
     }
 
     /// A reply about somebody else than `id`.
     pub(crate) fn reply_about(&self, id: impl Into<String>, cmd: &'static str, msg: impl Into<String>) -> Reply {
-        Reply::new(cmd, id, msg, self.portno)
+        Reply::new(cmd, id, msg, self.portno.clone())
     }
 
     /// An ERR.
     pub(crate) fn reject(&self, rejected: Rejected) -> Reply {
-        Reply::error(rejected.code, self.id.as_str(), rejected.text, self.portno)
+        Reply::error(rejected.code, self.id.as_str(), rejected.text, self.portno.clone())
     }
 }
 
@@ -113,8 +116,13 @@ impl Command {
         let change = |change| Ok(Self::Change(peer(id)?, change));
         match cmd {
             "HOST" => Ok(Self::Host),
-            "SEND" => Ok(Self::Send { to: peer(id)?, wait: wait_of(wait, timeout)?, text: msg }),
+            "SEND" => {
+                let (to, wait) = (peer(id)?, wait_of(wait, timeout)?);
+                verbs::check_text(&msg)?;
+                Ok(Self::Send { to, wait, text: msg })
+            }
             "GET_PEERS" => Ok(Self::GetPeers),
+            "UPDATE" if msg.is_empty() && id.is_empty() => Err(missing("msg", "the peer's onion")),
             "UPDATE" => Ok(Self::Update(peer(if msg.is_empty() { id } else { &msg })?)),
             "HISTORY" => {
                 let with = peer(id)?;
@@ -123,6 +131,7 @@ impl Command {
             }
             "CANCEL" => Ok(Self::Cancel(peer(id)?, message(&msg)?)),
             "CONTACTS" => Ok(Self::Contacts),
+            "ADD" if id.is_empty() => Err(missing("id", "the peer's onion, or an invite")),
             "ADD" => {
                 let (peer, add) = verbs::add(id, msg)?;
                 Ok(Self::Change(peer, add))
@@ -159,7 +168,14 @@ impl Command {
 }
 
 fn peer(text: &str) -> Result<PeerId, Rejected> {
+    if text.is_empty() {
+        return Err(missing("id", "the peer's onion"));
+    }
     parse_local_onion(text).map_err(|error| Invalid::Onion(error).into())
+}
+
+fn missing(key: &str, meaning: &str) -> Rejected {
+    Rejected::new(Code::BadOnion, format!("the parameter \"{key}\" is missing: {meaning}"))
 }
 
 /// How many messages; `None`: no number is given.
@@ -249,6 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_named() {
+        for (cmd, key) in
+            [("SEND", "id"), ("UPDATE", "msg"), ("HISTORY", "id"), ("ADD", "id"), ("BLOCK", "id"), ("CANCEL", "id")]
+        {
+            let request = Request::parse(serde_json::json!({ "cmd": cmd }).to_string().as_bytes()).unwrap();
+            let rejected = Command::parse(request).1.unwrap_err();
+            assert!(
+                rejected.text.starts_with(&format!("the parameter \"{key}\" is missing")),
+                "{cmd}: {}",
+                rejected.text
+            );
+        }
+        let request = Request::parse(serde_json::json!({ "cmd": "SEND", "id": PEER }).to_string().as_bytes()).unwrap();
+        let rejected = Command::parse(request).1.unwrap_err();
+        assert_eq!(rejected.text, "the message is empty: \"msg\" is its text");
+    }
+
+    #[test]
     fn arguments_have_types_from_here_on() {
         let peer = parse_local_onion(PEER).unwrap();
         assert_eq!(parse("UPDATE", "localhost", PEER), Ok(Command::Update(peer)));
@@ -261,6 +295,8 @@ mod tests {
         assert_eq!(parse("ACCEPT", PEER, "").unwrap().subject(), Some(peer));
         for (cmd, id, msg, code) in [
             ("SEND", "x", "hi", "bad-onion"),
+            ("SEND", PEER, "", "bad-value"),
+            ("SEND", PEER, " \n\t\u{a0}", "bad-value"),
             ("HISTORY", PEER, "many", "bad-value"),
             ("CANCEL", PEER, "12", "bad-value"),
             ("INVITE", "", "0", "bad-value"),

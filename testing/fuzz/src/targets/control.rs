@@ -81,8 +81,14 @@ pub fn request(data: &[u8]) -> Seen {
     let said: Value = serde_json::from_slice(data).unwrap_or_default();
     let text = |key: &str| said.get(key).map_or(Some(""), Value::as_str);
     assert_eq!(said["cmd"].as_str(), Some(request.cmd.as_str()));
-    assert_eq!((text("id"), text("msg")), (Some(request.id.as_str()), Some(request.msg.as_str())));
-    assert_eq!(said.get("portno").map_or(Some(0), Value::as_i64), Some(request.portno));
+    let msg = match said.get("msg") {
+        Some(Value::Number(number)) => number.to_string(),
+        _ => text("msg").map(str::to_owned).unwrap_or_default(),
+    };
+    assert_eq!((text("id"), msg), (Some(request.id.as_str()), request.msg.clone()));
+    let portno = said.get("portno").cloned().unwrap_or_else(|| 0.into());
+    assert_eq!(portno, request.portno);
+    assert!(portno.is_i64() || portno.as_str().is_some_and(|text| text.trim().parse::<i64>().is_ok()));
     assert_eq!(said["wait"].as_str(), request.wait.as_deref());
     assert_eq!(said["timeout"].as_u64(), request.timeout);
     Seen::Taken
