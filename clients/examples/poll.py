@@ -25,8 +25,8 @@ class Refused(Exception):
 class Daemon:
     """One connection to a daemon: a request, then its reply.
 
-    The connection stays open until the reply is read: the daemon asks the kernel whose socket it is, and a socket that
-    was closed has no owner any more. A message that UPDATE handed out counts as read with the next request.
+    The connection stays open until the reply is read: the daemon asks the kernel whose socket it is, and of a socket that
+    was closed the kernel soon says nothing. A message that UPDATE handed out counts as read with the next request.
     """
 
     def __init__(self, port: int) -> None:
