@@ -14,7 +14,7 @@ const OTHER: u32 = 1;
 
 /// Whether the record of a closed socket tells its uid.
 ///
-/// `FIN_WAIT2` may also be a remnant, which has uid 0 whoever it was; nothing else writes another uid than the owner's.
+/// `FIN_WAIT2` may also be a remnant, which has uid 0 for everybody; nothing else writes another uid than the owner's.
 pub(crate) const fn knows_uid(found: &Found, keeps_uids: bool) -> bool {
     keeps_uids && (found.state == FIN_WAIT1 || found.state == FIN_WAIT2 && found.uid != 0)
 }

@@ -19,7 +19,7 @@
 //! **A program that wrote and closed at once** leaves a socket without an inode. Linux 6.17 and later still say whose it was
 //! (`sk_uid`), older ones say 0 for everybody. Measured on 6.18 over loopback, 40 sockets each: the record is whole until
 //! the end that is left confirms the FIN, some 40 ms later or with its first answer; then a remnant takes its place (a
-//! `TIME_WAIT` in the disguise of `FIN_WAIT2`), which has uid 0 whoever it was, and goes after a minute. So a daemon that asks as
+//! `TIME_WAIT` in the disguise of `FIN_WAIT2`), which has uid 0 for everybody, and goes after a minute. So a daemon that asks as
 //! soon as it accepts still learns the owner of nearly every one. [`Owners::client`] believes the record only where
 //! [`closed::keeps_uids`] has seen that this kernel keeps uids, and never the uid of a remnant.
 

@@ -124,7 +124,7 @@ fn what_the_kernel_says_of_a_closed_socket_is_believed_only_if_it_can_be_true() 
             assert!(matches!(judge(own, true, state, 1001), Err(Refused::OtherUser)));
         }
         assert!(matches!(judge(own, true, FIN_WAIT1, own), Ok(Client::Closed)));
-        assert!(matches!(judge(own, true, FIN_WAIT2, 0), Err(Refused::Closed)), "a remnant has uid 0 whoever it was");
+        assert!(matches!(judge(own, true, FIN_WAIT2, 0), Err(Refused::Closed)), "a remnant has uid 0 for everybody");
     }
     assert!(matches!(judge(1000, true, FIN_WAIT2, 1000), Ok(Client::Closed)));
     assert!(matches!(judge(1000, true, FIN_WAIT1, 0), Err(Refused::OtherUser)));
