@@ -7,7 +7,7 @@
 //! what is lost here is only speed. No guard of the map is held over an await (a lint keeps it so): every method that locks
 //! is synchronous.
 //!
-//! A user reads a message once (ADR 12): what another program has marked by SEEN goes from here, even while it is handed out.
+//! A user reads a message once (ADR 13): what another program has marked by SEEN goes from here, even while it is handed out.
 
 use crate::store::{Erased, Head, ReadMark, Reader, StoreError, Stored};
 use dashmap::DashMap;
