@@ -74,7 +74,7 @@ OUTPUT = "output"
 CODES: Dict[str, Info] = {
     BAD_OBJECT: Info(
         "daemon", "program", "never", (),
-        "What was sent is no JSON object with a `cmd`. The connection ends; nothing after it was executed.",
+        "What was sent is not a JSON object with a `cmd`. The connection ends; nothing after it was executed.",
         "send one JSON object a line, in UTF-8, with \"cmd\"",
     ),
     UNKNOWN_COMMAND: Info(
@@ -94,7 +94,7 @@ CODES: Dict[str, Info] = {
     ),
     NOT_AUTHENTICATED: Info(
         "daemon", "program", "never", (),
-        "This connection has not proven a token that is good now. The connection ends.",
+        "This connection has not proven a token that is valid now. The connection ends.",
         "HELLO with \"token\" and \"nonce\", then AUTH: see \"Tokens\" in docs/CONTROL-API.md",
     ),
     NOT_ALLOWED: Info(
@@ -129,33 +129,33 @@ CODES: Dict[str, Info] = {
     ),
     TOO_MANY_TOKENS: Info(
         "api", "user", "after-change", ("limit",),
-        "The daemon keeps no more tokens.",
-        "revoke those that are not used any more",
+        "There are already as many tokens as the daemon keeps.",
+        "revoke those that are no longer used",
     ),
     ALREADY_SUBSCRIBED: Info(
         "api", "program", "never", (),
         "A subscription of this connection has the same `ref`.",
-        "give every SUBSCRIBE a \"ref\" of its own",
+        "give every SUBSCRIBE a different \"ref\"",
     ),
     TOO_MANY_SUBSCRIPTIONS: Info(
         "api", "program", "after-change", ("limit",),
-        "This connection has as many subscriptions as it may.",
+        "This connection already has as many subscriptions as it may have.",
         "UNSUBSCRIBE one, or use another connection",
     ),
     TOO_MANY_CONSUMERS: Info(
         "api", "user", "after-change", ("limit",),
-        "The daemon keeps no more consumers.",
-        "CURSORS with \"forget\" removes one that is not used any more",
+        "There are already as many consumers as the daemon keeps.",
+        "CURSORS with \"forget\" removes one that is no longer used",
     ),
     TAKEN_OVER: Info(
         "api", "program", "never", (),
         "Ends a subscription: the same consumer subscribed again, here or on another connection.",
-        "run one program for each consumer, or give each a name of its own",
+        "run one program for each consumer, or give each a different name",
     ),
     NOT_DELIVERED: Info(
         "daemon", "peer", "never", ("seconds", "reason",),
-        "The peer did not get the message in the time that SEND was to wait. With `queued` it is still being tried.",
-        "with \"queued\" do not send it again: its events and HISTORY tell how it goes on",
+        "The peer did not get the message in the time that SEND waited. With `queued` the daemon goes on trying.",
+        "with \"queued\" do not send it again: its events and HISTORY tell what becomes of it",
     ),
     TO_SELF: Info(
         "daemon", "program", "never", (),
@@ -179,18 +179,18 @@ CODES: Dict[str, Info] = {
     ),
     NOT_PENDING: Info(
         "daemon", "program", "never", (),
-        "No such message waits for its delivery.",
+        "No such message is waiting to be delivered.",
         "it is delivered, was taken back or was never sent here: HISTORY tells",
     ),
     NO_CONTACT: Info(
         "daemon", "user", "after-change", (),
-        "The peer is no contact.",
+        "The peer is not a contact.",
         "ADD it first",
     ),
     NO_REQUEST: Info(
         "daemon", "user", "after-change", (),
         "The peer has not asked to become a contact.",
-        "REQUESTS lists who has; ADD it if you want to ask it",
+        "REQUESTS lists who has; ADD them if you want to ask them",
     ),
     BLOCKED: Info(
         "daemon", "user", "after-change", (),
@@ -200,12 +200,12 @@ CODES: Dict[str, Info] = {
     NOT_BLOCKED: Info(
         "daemon", "user", "never", (),
         "The peer is not blocked.",
-        "CONTACTS tells who is",
+        "CONTACTS lists who is",
     ),
     TOO_MANY_INVITES: Info(
         "daemon", "user", "after-change", (),
         "Too many invites are outstanding.",
-        "wait until some are used or too old",
+        "wait until some are used or have expired",
     ),
     STORAGE: Info(
         "daemon", "daemon", "later", (),
@@ -234,12 +234,12 @@ CODES: Dict[str, Info] = {
     ),
     SEARCH_DAMAGED: Info(
         "api", "daemon", "after-change", (),
-        "The search's index is damaged. It is made anew from the messages, which are whole.",
+        "The search index is damaged. The daemon rebuilds it from the messages, which are complete.",
         "search again later: STATUS tells under search",
     ),
     STORAGE_UNSURE: Info(
         "daemon", "daemon", "later", (),
-        "The disk failed in the middle: it may be stored or not.",
+        "The disk failed in the middle: the message may or may not be stored.",
         "look at HISTORY before you repeat it; with a client_id it can be repeated safely",
     ),
     STOPPING: Info(
@@ -254,7 +254,7 @@ CODES: Dict[str, Info] = {
     ),
     BAD_ONION: Info(
         "classic", "program", "never", (),
-        "What stands for a peer is no onion.",
+        "What is given as a peer is not an onion.",
         "copy the whole onion: 56 characters, with or without .onion",
     ),
     BAD_VALUE: Info(
@@ -279,12 +279,12 @@ CODES: Dict[str, Info] = {
     ),
     IMPOSTOR: Info(
         "client", "user", "after-change", (),
-        "Who answers there is not the user's daemon, or cannot prove it.",
-        "look which program listens there, or use the daemon's socket",
+        "The program that answers there is not the user's daemon, or cannot prove it.",
+        "find out which program listens there, or use the daemon's socket",
     ),
     PROTOCOL: Info(
         "client", "daemon", "after-change", (),
-        "What the daemon said is not understood.",
+        "The client does not understand what the daemon said.",
         "use client and daemon of the same version",
     ),
     BAD_INPUT: Info(

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 /// Runs until the user leaves. The exit code is 0 then, 2 without a terminal.
 pub(crate) fn run(place: &Place) -> ExitCode {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        say("torchat without a command is for a terminal; `torchat --help` names the commands for scripts");
+        say("torchat without a command needs a terminal; `torchat --help` lists the commands for scripts");
         return ExitCode::from(2);
     }
     match runtime::run(place) {

@@ -119,7 +119,7 @@ macro_rules! codes {
 
 codes! {
     BadObject "bad-object": Daemon, Program, Never, {},
-        "What was sent is no JSON object with a `cmd`. The connection ends; nothing after it was executed.",
+        "What was sent is not a JSON object with a `cmd`. The connection ends; nothing after it was executed.",
         "send one JSON object a line, in UTF-8, with \"cmd\"";
     UnknownCommand "unknown-command": Daemon, Program, Never, { "command": "Its name." },
         "There is no such command.",
@@ -131,7 +131,7 @@ codes! {
         "HELLO names a version of the API that this daemon does not speak.",
         "say \"api\":1";
     NotAuthenticated "not-authenticated": Daemon, Program, Never, {},
-        "This connection has not proven a token that is good now. The connection ends.",
+        "This connection has not proven a token that is valid now. The connection ends.",
         "HELLO with \"token\" and \"nonce\", then AUTH: see \"Tokens\" in docs/CONTROL-API.md";
     NotAllowed "not-allowed": Daemon, User, AfterChange,
         { "right": "The right that is missing.", "peer": "The conversation that it may not see." },
@@ -153,24 +153,24 @@ codes! {
         "A token of this name exists already.",
         "revoke it first, or choose another name";
     TooManyTokens "too-many-tokens": Api, User, AfterChange, { "limit": "How many there may be." },
-        "The daemon keeps no more tokens.",
-        "revoke those that are not used any more";
+        "There are already as many tokens as the daemon keeps.",
+        "revoke those that are no longer used";
     AlreadySubscribed "already-subscribed": Api, Program, Never, {},
         "A subscription of this connection has the same `ref`.",
-        "give every SUBSCRIBE a \"ref\" of its own";
+        "give every SUBSCRIBE a different \"ref\"";
     TooManySubscriptions "too-many-subscriptions": Api, Program, AfterChange, { "limit": "How many there may be." },
-        "This connection has as many subscriptions as it may.",
+        "This connection already has as many subscriptions as it may have.",
         "UNSUBSCRIBE one, or use another connection";
     TooManyConsumers "too-many-consumers": Api, User, AfterChange, { "limit": "How many there may be." },
-        "The daemon keeps no more consumers.",
-        "CURSORS with \"forget\" removes one that is not used any more";
+        "There are already as many consumers as the daemon keeps.",
+        "CURSORS with \"forget\" removes one that is no longer used";
     TakenOver "taken-over": Api, Program, Never, {},
         "Ends a subscription: the same consumer subscribed again, here or on another connection.",
-        "run one program for each consumer, or give each a name of its own";
+        "run one program for each consumer, or give each a different name";
     NotDelivered "not-delivered": Daemon, Peer, Never,
         { "seconds": "How long it was waited for.", "reason": "Why, as a record Reason." },
-        "The peer did not get the message in the time that SEND was to wait. With `queued` it is still being tried.",
-        "with \"queued\" do not send it again: its events and HISTORY tell how it goes on";
+        "The peer did not get the message in the time that SEND waited. With `queued` the daemon goes on trying.",
+        "with \"queued\" do not send it again: its events and HISTORY tell what becomes of it";
     ToSelf "to-self": Daemon, Program, Never, {},
         "A message or a request to oneself.",
         "name another peer";
@@ -184,23 +184,23 @@ codes! {
         "Too many messages wait to be delivered.",
         "wait until some are delivered, or CANCEL some";
     NotPending "not-pending": Daemon, Program, Never, {},
-        "No such message waits for its delivery.",
+        "No such message is waiting to be delivered.",
         "it is delivered, was taken back or was never sent here: HISTORY tells";
     NoContact "no-contact": Daemon, User, AfterChange, {},
-        "The peer is no contact.",
+        "The peer is not a contact.",
         "ADD it first";
     NoRequest "no-request": Daemon, User, AfterChange, {},
         "The peer has not asked to become a contact.",
-        "REQUESTS lists who has; ADD it if you want to ask it";
+        "REQUESTS lists who has; ADD them if you want to ask them";
     Blocked "blocked": Daemon, User, AfterChange, {},
         "The user blocked the peer.",
         "UNBLOCK it first";
     NotBlocked "not-blocked": Daemon, User, Never, {},
         "The peer is not blocked.",
-        "CONTACTS tells who is";
+        "CONTACTS lists who is";
     TooManyInvites "too-many-invites": Daemon, User, AfterChange, {},
         "Too many invites are outstanding.",
-        "wait until some are used or too old";
+        "wait until some are used or have expired";
     Storage "storage": Daemon, Daemon, Later, {},
         "The disk or the store's limit is full. Nothing was stored.",
         "make room on the disk and try again";
@@ -217,10 +217,10 @@ codes! {
         "`torchat.db` cannot be written: the file, its directory or its disk is read-only. Nothing was stored.",
         "make it writable for the daemon's user";
     SearchDamaged "search-damaged": Api, Daemon, AfterChange, {},
-        "The search's index is damaged. It is made anew from the messages, which are whole.",
+        "The search index is damaged. The daemon rebuilds it from the messages, which are complete.",
         "search again later: STATUS tells under search";
     StorageUnsure "storage-unsure": Daemon, Daemon, Later, {},
-        "The disk failed in the middle: it may be stored or not.",
+        "The disk failed in the middle: the message may or may not be stored.",
         "look at HISTORY before you repeat it; with a client_id it can be repeated safely";
     Stopping "stopping": Daemon, Daemon, Later, {},
         "The daemon is stopping.",
@@ -229,7 +229,7 @@ codes! {
         "The word belongs to another protocol, or is a reply.",
         "look at the commands in docs/CONTROL-API.md";
     BadOnion "bad-onion": Classic, Program, Never, {},
-        "What stands for a peer is no onion.",
+        "What is given as a peer is not an onion.",
         "copy the whole onion: 56 characters, with or without .onion";
     BadValue "bad-value": Classic, Program, Never, {},
         "A parameter has a wrong value. API 1 says `bad-request`.",
@@ -244,10 +244,10 @@ codes! {
         "The daemon did not answer in time.",
         "try again";
     Impostor "impostor": Client, User, AfterChange, {},
-        "Who answers there is not the user's daemon, or cannot prove it.",
-        "look which program listens there, or use the daemon's socket";
+        "The program that answers there is not the user's daemon, or cannot prove it.",
+        "find out which program listens there, or use the daemon's socket";
     Protocol "protocol": Client, Daemon, AfterChange, {},
-        "What the daemon said is not understood.",
+        "The client does not understand what the daemon said.",
         "use client and daemon of the same version";
     BadInput "bad-input": Client, Program, Never, {},
         "What the user typed cannot be used.",

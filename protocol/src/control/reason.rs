@@ -181,7 +181,7 @@ impl Reason {
                 Some(Failure::NoRoom) => format!("there is no room for a link to {name}"),
                 Some(Failure::Permanent) => format!("{name} can never be reached"),
             },
-            Self::Skipping => format!("{name} is asked to skip it, and may have got it before"),
+            Self::Skipping => format!("{name} is asked to skip it, but may already have it"),
             Self::TakenBack => "it was taken back".to_owned(),
             Self::Expired { seconds: Some(seconds) } => format!("not delivered in {}", span(*seconds)),
             Self::Expired { seconds: None } => "it waited too long".to_owned(),
@@ -240,15 +240,16 @@ impl Notice {
                 it_may_be_a_lie(*say)
             ),
             Self::Superseded { say } => format!(
-                "{} met a newer copy of your identity, and talks to this one no more. {} If you imported your identity on \
+                "{} met a newer copy of your identity, and no longer talks to this one. {} If you imported your identity on \
                  another machine, that copy counts; if you did not, perhaps somebody else has your key",
                 say_that_they_have(*say),
                 it_may_be_a_lie(*say)
             ),
             Self::OldCopyOfPeer => {
-                "a contact came with an older copy of its identity than the one you know: it was turned away".to_owned()
+                "a contact came with an older copy of their identity than the one you know; the daemon turned it away"
+                    .to_owned()
             }
-            Self::Woke { ms } => format!("the daemon did not run for {}: every link is tried", lasting(*ms)),
+            Self::Woke { ms } => format!("the daemon did not run for {}; it is checking every link", lasting(*ms)),
             Self::ClockSet { ms } => {
                 let way = if *ms < 0 { "back" } else { "forward" };
                 format!("the computer's clock was set {way} by {}", lasting(ms.unsigned_abs()))
@@ -347,14 +348,14 @@ pub struct NotReached {
 
 fn say_that_they_have(say: usize) -> String {
     match say {
-        0 | 1 => "a contact says that it has".to_owned(),
+        0 | 1 => "a contact says that they have".to_owned(),
         n => format!("{n} contacts, this one among them, say that they have"),
     }
 }
 
 fn it_may_be_a_lie(say: usize) -> &'static str {
     match say {
-        0 | 1 => "That is its word alone, which may be wrong or a lie.",
+        0 | 1 => "That is their word alone, which may be wrong or a lie.",
         _ => "That is their word, which may be wrong or a lie; that several say it makes it likelier.",
     }
 }
@@ -460,11 +461,12 @@ mod tests {
         for say in [1, 2, 16] {
             for notice in [Notice::OtherCopy { say }, Notice::Superseded { say }] {
                 let words = notice.sentence();
-                let who = if say == 1 { "a contact says that it has met".into() } else { format!("{say} contacts, ") };
+                let who =
+                    if say == 1 { "a contact says that they have met".into() } else { format!("{say} contacts, ") };
                 assert!(words.starts_with(&who), "{words}");
                 assert!(words.contains("may be wrong or a lie"), "{words}");
                 assert!(!words.contains("stop"), "{words}");
-                assert_eq!(words.contains("its word alone"), say == 1, "{words}");
+                assert_eq!(words.contains("their word alone"), say == 1, "{words}");
             }
         }
     }

@@ -195,7 +195,7 @@ fn a_second_copy_is_reported_as_soon_as_a_peer_has_met_both() {
         assert!(notices(&sim).contains("another daemon with your identity"), "{}", notices(&sim));
         // It is told as what a contact says, and nobody is told to stop anything.
         let sentence = sim.handle(0).status().to_json()["sentence"].to_string();
-        assert!(sentence.contains("a contact says that it has met") && !sentence.contains("stop"), "{sentence}");
+        assert!(sentence.contains("a contact says that they have met") && !sentence.contains("stop"), "{sentence}");
         let mid = sim.handle(0).send(sim.id(1), "from the copy".into()).await.unwrap();
         assert_eq!(sim.handle(0).wait_delivered(sim.id(1), mid, HOUR).await, DeliveryWait::Delivered);
         // A restored backup is told once; a copy that still runs makes the other one complain.

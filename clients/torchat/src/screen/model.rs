@@ -289,7 +289,7 @@ impl Model {
             // Said when it is open, so that what is typed after these words goes to it.
             if std::mem::take(&mut self.added) {
                 let name = self.name_of(peer, 20);
-                self.say(format!("{name} is a contact: what you write is sent when it can be reached"));
+                self.say(format!("{name} is a contact now; your messages are sent when they are online"));
             }
         }
         self.expire();

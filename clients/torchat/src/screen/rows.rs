@@ -225,7 +225,7 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
     };
     let next = next.map(|at| format!("; next try {}", here.soon(at))).unwrap_or_default();
     match message.state {
-        _ if entry.is_pending() => Some("torchatd has not got it yet: it is sent as soon as torchatd is back".into()),
+        _ if entry.is_pending() => Some("torchatd has not got it yet; it is sent when torchatd is back".into()),
         MessageState::Failed => Some(match (why, reason) {
             // These words say it all.
             (Some(Reason::Expired { seconds: Some(_) }), Some(reason)) => reason,
@@ -239,8 +239,8 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
         MessageState::Queued | MessageState::Sent | MessageState::Waiting if chosen || is_last_waiting() => {
             let words = match message.state {
                 MessageState::Sent => "sent, not confirmed",
-                MessageState::Waiting => "waits until you are accepted",
-                _ => "waits",
+                MessageState::Waiting => "waiting until they accept you",
+                _ => "waiting",
             };
             Some(format!("{}{next}", reason.unwrap_or_else(|| words.into())))
         }

@@ -139,15 +139,15 @@ fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// Presence: a fact with its age.
 fn presence(model: &Model, timeline: &Timeline) -> String {
     let heard = match (timeline.contact().link, timeline.heard_at) {
-        (true, _) if model.link == Link::Up => "here".into(),
-        (true, _) => "here when torchatd was last heard".into(),
+        (true, _) if model.link == Link::Up => "online".into(),
+        (true, _) => "online when torchatd was last heard".into(),
         (false, Some(at)) => format!("heard {} ago", age(model.now - at)),
         (false, None) => "never heard".into(),
     };
     match timeline.contact().state {
         ContactState::Waiting => format!("{heard}, has not accepted you yet"),
         ContactState::Blocked => "blocked".into(),
-        ContactState::Stranger => "no contact".into(),
+        ContactState::Stranger => "not a contact".into(),
         ContactState::Contact if timeline.contact().hidden => format!("{heard}, you are hidden"),
         ContactState::Contact | ContactState::Unknown => heard,
     }

@@ -36,7 +36,7 @@ fn the_terminal_is_asked_for_notifications_and_the_clipboard() {
     let mut other = Home::new(dir.path(), "other", 40);
     other.daemon.start().unwrap();
     let mut first = other.screen(Path::new(TORCHAT), (80, 24));
-    first.see("it is the code here");
+    first.see("also as the QR code");
     let theirs = other.daemon.client().unwrap().host().unwrap();
     first.keys("/copy\r");
     first.see("your invite is copied");

@@ -97,7 +97,7 @@ fn nothing_is_drawn_while_nothing_happens() {
     let dir = tempfile::tempdir().unwrap();
     let (_ann, screen) = alone(dir.path(), 7);
     // Its answer is drawn last of what the start leads to.
-    screen.see("it is the code here");
+    screen.see("also as the QR code");
     let ticks = |pid: u32| {
         std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .unwrap()

@@ -202,7 +202,7 @@ fn what_was_told_before_there_were_codes_is_read_without_one_and_what_a_later_ve
     // Byte for byte what the releases before wrote, and what a later one may.
     let rows = [
         (13, r#"{"usable":false,"sentence":"connecting (40 %)"}"#),
-        (14, "the daemon did not run for 9 s: every link is tried"),
+        (14, "the daemon did not run for 9 s; it is checking every link"),
         (14, r#"{"sentence":"rooms are full","why":{"code":"rooms-full","rooms":9}}"#),
     ];
     for (kind, data) in rows {
@@ -214,7 +214,7 @@ fn what_was_told_before_there_were_codes_is_read_without_one_and_what_a_later_ve
         What::Tor { usable: true, sentence: "up".into(), why: Some(Network::Connected) },
         words("slept", Some(Notice::Woke { ms: 9_000 })),
         What::Tor { usable: false, sentence: "connecting (40 %)".into(), why: None },
-        words("the daemon did not run for 9 s: every link is tried", None),
+        words("the daemon did not run for 9 s; it is checking every link", None),
         words("rooms are full", Some(Notice::Unknown)),
     ];
     assert_eq!(log(&store).into_iter().map(|event| event.what).collect::<Vec<_>>(), expected);

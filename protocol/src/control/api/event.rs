@@ -54,9 +54,9 @@ pub enum What {
     Failed(MessageRef),
     /// A message was taken back.
     Withdrawn(MessageRef),
-    /// A received message was seen by one of the user's programs.
+    /// One of the user's programs has seen a received message.
     Read(MessageRef),
-    /// The peer says that messages are lost, as after a restored backup; the mark says how many, by its word.
+    /// The peer says that messages are lost, as after a restored backup; the mark says how many, by the peer's word.
     Lost {
         /// The mark.
         message: Message,
@@ -65,9 +65,9 @@ pub enum What {
     Request {
         /// Who.
         peer: Onion,
-        /// What it calls itself.
+        /// The name that they chose.
         nick: String,
-        /// Its words.
+        /// Their words.
         text: String,
     },
     /// A request was decided or is too old.
@@ -97,12 +97,12 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Network>,
     },
-    /// A message of an old TORchat program came in. Nothing proves who wrote it, so its text is not told among those that
+    /// A message of an old TORchat program came in. Nothing proves who wrote it, so its text is not among those that
     /// are proven: LEGACY has it.
     Legacy {
         /// Its number: LEGACY lists those after the one before it.
         id: i64,
-        /// Who its writer said it was.
+        /// Who its writer claimed to be.
         claims: String,
     },
     /// Messages of a conversation were erased here: those from `from` to `upto` that are not in `kept`.
@@ -128,7 +128,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Notice>,
     },
-    /// Not stored: events that the log does not hold any more stood here. Its `seq` is the last of them.
+    /// Not stored: here were events that the log no longer holds. Its `seq` is the last of them.
     Gap {
         /// The first missing number.
         from: u64,

@@ -42,7 +42,7 @@ pub enum MessageState {
     Waiting,
     /// Durable at the peer.
     Delivered,
-    /// Taken back before it was delivered, as far as is known.
+    /// Taken back before it was delivered, as far as the daemon knows.
     Withdrawn,
     /// Not delivered in its time.
     Failed,
@@ -85,9 +85,9 @@ pub struct Message {
     pub peer: ConversationId,
     /// Which way.
     pub dir: Direction,
-    /// The text as it was written: not harmless to a screen.
+    /// The text as it was written: make it harmless before you show it.
     pub text: String,
-    /// How far it is.
+    /// How far it has got.
     pub state: MessageState,
     /// When it arrived, or was accepted from a client.
     pub at: Time,
@@ -97,7 +97,7 @@ pub struct Message {
     /// Sent: when the peer had it, or when it was taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Time>,
-    /// Sent by this program's user or token: the key that it gave it.
+    /// If this program's user or token sent it: the key that they gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// Why it is not delivered, in words.
@@ -136,22 +136,22 @@ pub enum ContactState {
 pub struct Contact {
     /// Who.
     pub peer: Onion,
-    /// What it is to us.
+    /// Whether they are a contact, blocked, or a stranger.
     pub state: ContactState,
-    /// What the user calls it. Wins over `nick`.
+    /// The name that the user gave them. Wins over `nick`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What it calls itself: not to be trusted.
+    /// The name that they chose themselves: do not trust it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nick: Option<String>,
     /// A link is up.
     pub link: bool,
-    /// Seconds since it was heard last; absent: never.
+    /// Seconds since they were last heard; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard_s: Option<u64>,
-    /// It sees us only while there is something to deliver.
+    /// They see us only while there is something to deliver.
     pub hidden: bool,
-    /// Messages that it has not got.
+    /// Messages that they have not got.
     pub queued: u64,
     /// Since when the user has marked its key as compared; absent: it is not marked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,15 +162,15 @@ pub struct Contact {
     pub retain_days: Option<u32>,
 }
 
-/// A stranger that asks to become a contact.
+/// A stranger who asks to become a contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContactRequest {
     /// Who.
     pub peer: Onion,
-    /// What it calls itself.
+    /// The name that they chose.
     pub nick: String,
-    /// Its words.
+    /// Their words.
     pub text: String,
     /// When it came.
     pub at: Time,
@@ -204,9 +204,9 @@ impl Conversation {
 pub struct OldMessage {
     /// Its number among those of old programs: it grows with time and is never used twice.
     pub id: i64,
-    /// Who its writer said it was: proven by nothing, no onion of a contact even if it reads like one.
+    /// Who its writer claimed to be: nothing proves it; it is not a contact's onion, even if it reads like one.
     pub claims: String,
-    /// The text as it was written: not harmless to a screen.
+    /// The text as it was written: make it harmless before you show it.
     pub text: String,
     /// When it arrived.
     pub at: Time,

@@ -204,7 +204,7 @@ impl Model {
             Decision::Refuse => "is not shown again for 30 days; it learns nothing of it",
             Decision::Block => "is blocked: it sees what every stranger sees",
             Decision::Unblock => "is a stranger again",
-            Decision::Remove => "is no contact any more; the history stays",
+            Decision::Remove => "is not a contact any more; the history stays",
             Decision::Hide => "sees you only while there is something to deliver",
             Decision::Appear => "sees you when you are there",
             Decision::Verify => "is verified: its name bears a ✓",

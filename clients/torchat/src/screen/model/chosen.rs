@@ -64,12 +64,12 @@ impl Model {
             return self.warn("nothing waits to be delivered");
         };
         if !entry.is_under_way() {
-            return self.warn("only a message of yours that is not delivered can be taken back");
+            return self.warn("you can take back only your own undelivered messages");
         }
         let (id, message, local) = (timeline.id(), entry.message.clone(), entry.is_pending());
         self.focus = Focus::Input;
         if local && self.link == Link::Up {
-            return self.warn("it is on its way to torchatd: try again");
+            return self.warn("torchatd has not got it yet: try again");
         }
         if let (true, Some(key)) = (local, message.client_id) {
             // If the connection was lost in the middle, torchatd may have it; then it is shown again.

@@ -33,14 +33,14 @@ pub(crate) struct Command {
 
 /// All commands, in the order of the help.
 pub(crate) const COMMANDS: &[Command] = &[
-    command("add", "ONION|INVITE [WORDS]", "make a peer a contact, with a few words for it"),
-    command("accept", "[PEER]", "make a stranger that asks a contact"),
-    command("refuse", "[PEER]", "do not show a request again for 30 days; the stranger learns nothing"),
-    command("block", "[PEER]", "block a peer; it sees what every stranger sees"),
-    command("unblock", "PEER", "make a blocked peer a stranger"),
-    command("remove", "[PEER]", "make a contact a stranger; the history stays"),
-    command("rename", "NAME", "name the contact; without a name its own one is shown"),
-    command("hide", "[on|off]", "whether the contact sees you only while there is something to deliver"),
+    command("add", "ONION|INVITE [WORDS]", "make a peer a contact, and send them a few words"),
+    command("accept", "[PEER]", "accept a contact request"),
+    command("refuse", "[PEER]", "do not show a request again for 30 days; the stranger is not told"),
+    command("block", "[PEER]", "block a peer; they see what every stranger sees"),
+    command("unblock", "PEER", "unblock a peer, who becomes a stranger"),
+    command("remove", "[PEER]", "remove a contact, who becomes a stranger; the history stays"),
+    command("rename", "NAME", "name the contact; without NAME, show the contact's own nickname"),
+    command("hide", "[on|off]", "show yourself to the contact only while there is something to deliver"),
     command(
         "verify",
         "[yes|no]",
@@ -48,7 +48,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     command("retain", "[DAYS|off]", "erase the conversation's messages here when they are older than this"),
     command("erase", "", "erase the conversation here, after a question"),
-    command("peer", "PEER", "go to a conversation: a name of yours, the beginning of a contact's onion, or an onion"),
+    command(
+        "peer",
+        "PEER",
+        "open a conversation: a name that you gave, the beginning of a contact's onion, or an onion",
+    ),
     command("query", "PEER [TEXT]", "the same, and send a text there"),
     command("msg", "PEER TEXT", "send a text without going there"),
     command("me", "TEXT", "send what you do: `* waves`"),
@@ -61,29 +65,29 @@ pub(crate) const COMMANDS: &[Command] = &[
     command(
         "history",
         "start|end|DATE|COUNT",
-        "go to the first or the last message, to a day (2026-11-21), COUNT messages back",
+        "go to the first or the last message, to a day (2026-11-21), or COUNT messages back",
     ),
     command("search", "[WORDS]", "search here, or with Tab everywhere: all words, wor*, \"two words\""),
-    command("reply", "", "quote the last message of the other side"),
-    command("cancel", "", "take the last message back that is not delivered"),
-    command("invite", "[HOURS]", "make an invite, good once, for 168 hours or as many as you say"),
+    command("reply", "", "quote the other side's last message"),
+    command("cancel", "", "take back your last undelivered message"),
+    command("invite", "[HOURS]", "make an invite, good once, for 168 hours or HOURS"),
     command("qr", "", "your onion as a QR code"),
-    command("copy", "", "put your invite, or else your onion, into the terminal's clipboard"),
+    command("copy", "", "copy your invite, or else your onion, to the clipboard"),
     command("status", "", "what the daemon and Tor are doing"),
     command("export", "[FILE]", "write the conversation to a new file"),
     command(
         "notify",
         "[off|bell|desktop|content]",
-        "tell you about messages that are not on the screen; content shows their text",
+        "notify you of messages that are not on the screen; content shows their text",
     ),
     command("mute", "[PEER] [on|off]", "no bell and no notification from them; what comes is unread all the same"),
     command("highlight", "[WORD|-WORD]", "mark messages with a word, or no longer; it comes through a mute"),
-    command("mouse", "[on|off]", "wheel and click; then the terminal selects text with Shift only"),
+    command("mouse", "[on|off]", "wheel and clicks; to select text, then hold Shift"),
     command("theme", "[dark|light|plain]", "the colours"),
     command("set", "", "all settings, and where each comes from"),
     command("keys", "", "all keys"),
     command("help", "", "all commands"),
-    command("start", "", "start torchatd, when none runs"),
+    command("start", "", "start torchatd if none runs"),
     command("quit", "", "leave; torchatd goes on"),
     command("exit", "", "stop torchatd, after a question, and leave"),
 ];
@@ -162,7 +166,7 @@ impl Model {
                 Ok(peer) if self.list.get(peer.conversation()).is_some() => {
                     self.open(Open::Conversation(peer.conversation()));
                 }
-                Ok(_) => self.warn("nobody here has this onion: /add it"),
+                Ok(_) => self.warn("you have no contact with this onion: /add it"),
                 Err(error) => self.warn(error),
             },
             "query" => self.message(rest, true),
@@ -188,7 +192,7 @@ impl Model {
                     let title = "Your onion: anyone who has it can ask to become your contact".into();
                     self.overlay = Some(Overlay::Code { title, text: own.0.onion() });
                 }
-                None => self.warn("the daemon has not told your onion yet"),
+                None => self.warn("torchatd has not told your onion yet"),
             },
             "copy" => self.copy_own(),
             "status" => self.ask(Ask::Status),
@@ -241,7 +245,7 @@ impl Model {
         let (what, text) = match (self.invite.clone().filter(|_| self.is_first_run()), self.own) {
             (Some(invite), _) => ("your invite", invite),
             (None, Some(own)) => ("your onion", own.0.onion()),
-            (None, None) => return self.warn("the daemon has not told your onion yet"),
+            (None, None) => return self.warn("torchatd has not told your onion yet"),
         };
         self.copy(what, text);
     }
@@ -259,7 +263,7 @@ impl Model {
         self.typing = true;
         self.say(match in_tmux {
             true => format!("{what} is in tmux's buffer: prefix ] pastes it"),
-            false => format!("{what} is copied, if the terminal allows it"),
+            false => format!("{what} is copied, if your terminal allows it"),
         });
     }
 
@@ -320,7 +324,7 @@ impl Model {
     /// itself nor who asks counts; see `torchat_client::names`.
     fn peer_of(&self, word: &str, purpose: Purpose) -> Result<Onion, String> {
         if word.is_empty() {
-            return Err("which peer? A name of yours, the beginning of a contact's onion, or an onion".into());
+            return Err("which peer? Type a name that you gave, the beginning of a contact's onion, or an onion".into());
         }
         resolve(word, purpose, &self.known()).map_err(|error| error.to_string())
     }
@@ -373,22 +377,22 @@ impl Model {
             let state = match timeline.contact().state {
                 ContactState::Contact => "",
                 ContactState::Waiting => ", has not accepted you yet",
-                ContactState::Stranger => ", no contact",
+                ContactState::Stranger => ", not a contact",
                 ContactState::Blocked => ", blocked",
                 ContactState::Unknown => ", in a state that this client does not know",
             };
             let heard = match (timeline.contact().link, timeline.heard_at) {
-                (true, _) => "here".to_owned(),
+                (true, _) => "online".to_owned(),
                 (false, Some(at)) => format!("heard {} ago", age(self.now - at)),
                 (false, None) => "never heard".to_owned(),
             };
-            let hidden = if timeline.contact().hidden { ", you are hidden from it" } else { "" };
+            let hidden = if timeline.contact().hidden { ", you are hidden from them" } else { "" };
             let like = if timeline.is_lookalike() { ", READS LIKE ANOTHER NAME" } else { "" };
             lines.push(format!("{}: {heard}{state}{hidden}{like}", timeline.name(40)));
             lines.push(timeline.peer().0.onion());
         }
         if lines.is_empty() {
-            lines.push("nobody yet: /add ONION".into());
+            lines.push("no contacts yet: /add ONION".into());
         }
         self.overlay = Some(Overlay::Text { title: "Contacts".into(), lines, scroll: 0 });
     }

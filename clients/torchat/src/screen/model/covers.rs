@@ -45,7 +45,7 @@ pub(crate) fn lines(
             let aliases =
                 ALIASES.iter().map(|(alias, name)| format!("/{alias} is /{name}")).collect::<Vec<_>>().join(", ");
             lines.extend(wrap(&format!("{aliases}."), columns).into_iter().map(|row| (row, Role::Dim)));
-            let rest = "A command may be shortened as long as it is clear, and Tab completes it. // begins a message with a slash.";
+            let rest = "You can abbreviate commands as long as they stay unambiguous; Tab completes them. // begins a message with a slash.";
             lines.extend(wrap(rest, columns).into_iter().map(|row| (row, Role::Dim)));
         }
         Overlay::Text { lines: texts, .. } => {
@@ -56,7 +56,8 @@ pub(crate) fn lines(
         Overlay::Confirm(confirm) => {
             let (question, keys) = match confirm {
                 Confirm::Exit => (
-                    "Stop torchatd? Nobody can reach you then, and what waits is sent when it runs again.".to_owned(),
+                    "Stop torchatd? Nobody can reach you then. Waiting messages are sent when it runs again."
+                        .to_owned(),
                     "y stops it, any other key does not",
                 ),
                 Confirm::Start => (
@@ -65,14 +66,14 @@ pub(crate) fn lines(
                 ),
                 Confirm::Block(peer) => (
                     format!(
-                        "Block {}? It sees what every stranger sees, and what waits for it is taken back.",
+                        "Block {}? They see what every stranger sees. Messages that wait for them are taken back.",
                         name(peer.conversation())
                     ),
                     "y blocks, any other key does not",
                 ),
                 Confirm::Remove(peer) => (
                     format!(
-                        "Remove {}? It becomes a stranger, what waits for it is taken back, the history stays.",
+                        "Remove {}? They can no longer write to you. Messages that wait for them are taken back; the history stays.",
                         name(peer.conversation())
                     ),
                     "y removes, any other key does not",

@@ -75,7 +75,7 @@ impl Model {
         self.editor.take();
         self.forget_recall();
         self.mentioned.clear();
-        self.warn("another daemon answers: this is another identity");
+        self.warn("another daemon answers, with another identity");
     }
 
     /// An event: what it changes, and what the user is told of it.

@@ -19,13 +19,13 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("  r  c  y", "the chosen message: reply, take back, copy"),
     ("Alt+P N, Ctrl+↑ ↓", "what you sent and ran before: older, newer"),
     ("Ctrl+R", "search what you sent and ran before"),
-    ("Ctrl+F", "search; Enter jumps to what was found"),
-    ("Ctrl+A E", "begin, end of the line"),
+    ("Ctrl+F", "search; Enter jumps to the result"),
+    ("Ctrl+A E", "beginning, end of the line"),
     ("Ctrl+← →, Alt+B F", "a word to the left, right"),
-    ("Ctrl+W U K Y", "cut a word, to the begin, to the end; put back"),
+    ("Ctrl+W U K Y", "cut a word, to the beginning, to the end; paste"),
     ("Ctrl+_", "undo"),
     ("Esc", "close, go back"),
-    ("Ctrl+L", "draw everything again"),
+    ("Ctrl+L", "redraw the screen"),
     ("Ctrl+Z", "stop; `fg` goes on"),
     ("Ctrl+C twice, Ctrl+Q", "leave; torchatd goes on"),
     ("Ctrl+D twice", "with nothing typed: the same"),
@@ -80,7 +80,7 @@ impl Model {
             self.leave();
         } else {
             self.leaving = true;
-            self.say("once more leaves; torchatd goes on");
+            self.say("press it once more to leave; torchatd goes on");
         }
     }
 
@@ -195,7 +195,7 @@ impl Model {
                 } else {
                     self.warn(match self.open {
                         Open::Request(_) => "accept the request first: /accept",
-                        _ => "nobody is chosen: paste an onion or an invite, or choose a conversation with Tab",
+                        _ => "no conversation is open: paste an onion or an invite, or choose a conversation with Tab",
                     });
                 }
             }

@@ -132,7 +132,7 @@ impl Model {
         if self.link == Link::Up {
             return self.say("torchatd runs");
         }
-        self.say("torchatd is being started");
+        self.say("starting torchatd");
         self.effects.push(Effect::StartDaemon);
     }
 

@@ -27,7 +27,7 @@ impl Model {
     }
 
     fn show_words(&mut self, peer: Onion) {
-        let Some(own) = self.own else { return self.warn("the daemon has not told your onion yet") };
+        let Some(own) = self.own else { return self.warn("torchatd has not told your onion yet") };
         let name = self.name_of(peer.conversation(), 30);
         let words = compare::words(&own.0, &peer.0);
         let mut lines = vec![

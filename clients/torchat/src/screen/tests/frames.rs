@@ -164,11 +164,11 @@ fn conversation() -> Frames {
     let ann = Loopback::start(dir.path(), "ann", 11).unwrap();
     let mut bob = Loopback::start(dir.path(), "bob", 12).unwrap();
     let mut b = Live::start(&bob, (80, 24));
-    b.see("it is the code here");
+    b.see("also as the QR code");
     b.see("Tor:");
     let bob_onion = b.play.model.own.unwrap().0.onion();
     let mut a = Live::start(&ann, (80, 24));
-    a.see("it is the code here");
+    a.see("also as the QR code");
     a.see("Tor:");
     let first = a.frame();
 

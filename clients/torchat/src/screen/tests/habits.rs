@@ -298,7 +298,7 @@ fn a_request_is_answered_in_the_words_of_the_screen() {
 fn control_d_asks_once_more() {
     let mut play = talking((80, 24));
     ctrl(&mut play, 'd');
-    play.see("once more leaves");
+    play.see("once more to leave");
     assert!(!play.effects.contains(&Effect::Leave));
     play.keys("x");
     play.key(KeyCode::Backspace);

@@ -139,14 +139,14 @@ fn a_page_always_says_how_it_is_left() {
 fn what_was_true_of_the_daemon_before_does_not_hide_what_is_true_now() {
     let mut play = talking((80, 24));
     play.with_key(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    play.see("once more leaves");
+    play.see("once more to leave");
     let lost = ApiClientError::Lost { reason: "gone".into() };
     play.input(Input::Link(State::Gone { reason: lost, retry: std::time::Duration::ZERO }));
     play.see("torchatd is away");
     play.line("/start");
-    play.see("torchatd is being started");
+    play.see("starting torchatd");
     play.connect(true);
-    play.see_not("torchatd is being started");
+    play.see_not("starting torchatd");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn where_it_was_copied_to_is_told_when_it_is_known() {
     play.keys("y");
     assert!(play.effects.contains(&Effect::Copy(talk()[8].text.clone())));
     play.input(Input::Copied(false));
-    play.see("the message is copied, if the terminal allows it");
+    play.see("the message is copied, if your terminal allows it");
 }
 
 #[test]

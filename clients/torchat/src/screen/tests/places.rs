@@ -70,7 +70,7 @@ fn peer_goes_to_whom_it_names_and_nowhere_else() {
     play.line(&format!("/peer {}", onion(4).0.onion()));
     assert_eq!(play.model.open, Open::Conversation(with(4)));
     play.line(&format!("/peer {}", onion(8).0.onion()));
-    play.see("nobody here has this onion: /add it");
+    play.see("you have no contact with this onion: /add it");
     assert_eq!(play.model.open, Open::Conversation(with(4)));
 }
 

@@ -253,7 +253,7 @@ fn what_is_not_delivered_can_be_taken_back() {
         play.key(KeyCode::Up);
     }
     play.keys("c");
-    play.see("only a message of yours that is not delivered");
+    play.see("you can take back only your own undelivered messages");
     // One that the daemon never got is simply gone.
     play.input(Input::Link(State::Gone { reason: lost(), retry: std::time::Duration::ZERO }));
     play.keys("oh no\n/cancel\n");

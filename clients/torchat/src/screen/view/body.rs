@@ -59,7 +59,7 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
             put(model, buffer, area, from.saturating_sub(lines.len()) + n, 2, line, Role::Good);
         }
     } else if rows.is_empty() {
-        let text = if timeline.window.is_loaded() { "Nothing was said yet." } else { "..." };
+        let text = if timeline.window.is_loaded() { "No messages yet." } else { "..." };
         put(model, buffer, area, from.saturating_sub(1), 2, text, Role::Dim);
     } else if from > 0 && timeline.window.has_older() {
         put(model, buffer, area, from - 1, 2, "...", Role::Dim);
@@ -86,7 +86,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
         if request.nick.is_empty() {
             "asks to become a contact."
         } else {
-            "asks to become a contact; so it calls itself."
+            "asks to become a contact. This is the name they chose."
         },
         Role::Text,
     );
@@ -95,7 +95,7 @@ fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer,
     let like = like.map_or_else(Vec::new, |like| part(&like, Role::Warning));
     let onion = part(&peer.0.onion(), Role::Dim);
     let keys = part("/accept  /refuse  /block", Role::Strong);
-    let quiet = part("Refused, it learns nothing.", Role::Dim);
+    let quiet = part("If you refuse, they are not told.", Role::Dim);
     // A sign before every row, so that the words cannot pretend to be ours.
     let mut words = wrap(&show::shown_rows(&request.text), columns.saturating_sub(2));
     words.retain(|_| !request.text.is_empty());
@@ -168,10 +168,10 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     say(&own, Role::Strong);
     if let Some(invite) = model.invite.as_deref().filter(|_| roomy) {
         say("", Role::Text);
-        let about = "or an invite, good once within a week";
+        let about = "or an invite, good once, for a week";
         match (apart, &drawn) {
             (Some(_), _) => say(&format!("{about}: it is the code here, and below; /copy copies it"), Role::Text),
-            (None, Some(_)) => say(&format!("{about}; it is the code here, /copy copies it:"), Role::Text),
+            (None, Some(_)) => say(&format!("{about}; also as the QR code. /copy copies it:"), Role::Text),
             (None, None) => say(&format!("{about}; /copy copies it:"), Role::Text),
         }
         if apart.is_none() {
@@ -189,7 +189,7 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(tor) = &model.tor {
         say(&progress(tor), if tor.usable { Role::Good } else { Role::Warning });
         if !tor.usable {
-            say("What you write meanwhile is sent later.", Role::Dim);
+            say("You can write already; messages are sent when Tor is ready.", Role::Dim);
         }
     }
     if drawn.is_none() {
@@ -205,9 +205,9 @@ fn nothing(model: &Model, buffer: &mut Buffer, area: Rect) {
     let text = match &model.link {
         Link::New => "Looking for torchatd.".to_owned(),
         Link::Gone(reason) => {
-            format!("torchatd is away; it is looked for all the time, and /start starts it.\n\n{reason}")
+            format!("torchatd is away. torchat keeps looking for it; /start starts it.\n\n{reason}")
         }
-        Link::Refused(reason) => format!("torchatd does not want to timeline with this program.\n\n{reason}"),
+        Link::Refused(reason) => format!("torchatd refuses to talk to this program.\n\n{reason}"),
         Link::Up if model.list.is_loaded() => "Choose a conversation: Tab, then Enter.".to_owned(),
         Link::Up => "...".to_owned(),
     };

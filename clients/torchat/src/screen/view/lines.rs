@@ -120,7 +120,7 @@ fn text(model: &Model) -> (String, Role) {
         return (hint, Role::Dim);
     }
     let unsent = model.stored.drafts.unsent().len();
-    let waiting = if unsent > 0 { format!("; {unsent} to be given to it") } else { String::new() };
+    let waiting = if unsent > 0 { format!("; {unsent} waiting to be sent") } else { String::new() };
     match &model.link {
         Link::New => return ("looking for torchatd".into(), Role::Dim),
         Link::Gone(reason) => return (format!("torchatd is away{waiting}; /start starts it: {reason}"), Role::Warning),

@@ -22,7 +22,7 @@ pub(super) fn title(overlay: &Overlay) -> String {
         Overlay::Text { title, .. } | Overlay::Code { title, .. } => title.clone(),
         Overlay::Search(search) if search.peer.is_some() => "Search in this conversation (Tab: everywhere)".into(),
         Overlay::Search(_) => "Search everywhere (Tab: in this conversation)".into(),
-        Overlay::Confirm(_) => "A question".into(),
+        Overlay::Confirm(_) => "Please confirm".into(),
     }
 }
 
@@ -125,11 +125,11 @@ fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
     put(model, buffer, area, 0, SEARCH.len(), shown.rows.get(shown.cursor.0).map_or("", String::as_str), Role::Text);
     let about = match (search.waiting, search.asked.is_empty(), search.found.len()) {
         (true, _, _) => "looking ...".to_owned(),
-        (_, true, 0) => "Enter looks for all the words; wor*: that begin so; \"side by side\"".to_owned(),
-        (_, _, 0) => "nothing is found".to_owned(),
+        (_, true, 0) => "Enter searches for all the words; wor*: words that begin so; \"side by side\"".to_owned(),
+        (_, _, 0) => "nothing found".to_owned(),
         (_, _, count) => format!("{count}{} found, newest first; Enter goes there", if search.more { "+" } else { "" }),
     };
-    let about = if search.complete { about } else { format!("{about}; the newest messages were not looked through") };
+    let about = if search.complete { about } else { format!("{about}; the newest messages were not searched") };
     put(model, buffer, area, 1, 1, &cut(&about, wide.saturating_sub(2)), Role::Dim);
     let room = usize::from(area.height).saturating_sub(2);
     let from = (search.at + 1).saturating_sub(room);

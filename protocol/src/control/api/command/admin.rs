@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 commands! {
     /// The state of the daemon: a sentence for people, and the same object as in the classic contract.
     Status "STATUS" Some(Right::Read) => StatusAnswer;
-    /// Dials the daemon's own onion as a stranger would, up to the first words of the protocol. One dial at a time and one
-    /// a minute; between them the last result is given, with its age.
+    /// Dials the daemon's own onion as a stranger would, up to the first words of the protocol. At most one dial at a time and one
+    /// a minute; in between it gives the last result, with its age.
     Check "CHECK" Some(Right::Read) => CheckAnswer;
     /// Makes, lists or revokes tokens. A token's secret is shown once.
     Tokens "TOKEN" Some(Right::Admin) => TokenAnswer;
@@ -25,7 +25,7 @@ records! {
     /// Parameters of STATUS.
     #[derive(Default)]
     Status {
-        /// Answer as soon as the state's `version` is another one than this.
+        /// Answer as soon as the state's `version` differs from this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
         /// For `version`: seconds to wait for that at most, at most 300; 0 if absent.
@@ -34,10 +34,10 @@ records! {
     }
     /// What STATUS answers.
     StatusAnswer {
-        /// Another one when the way into the network, a link, or a dial has changed, or a message was sent. Counters change
+        /// Changes when the way into the network, a link, or a dial has changed, or a message was sent. Counters change
         /// without it.
         version: u64,
-        /// What works, what does not, what is being done.
+        /// What works, what does not, what the daemon does about it.
         sentence: String,
         /// The details: see the classic STATUS.
         status: DaemonStatus,
@@ -48,7 +48,7 @@ records! {
     CheckAnswer {
         /// It answered.
         reached: bool,
-        /// How long that took, or until it was given up, in milliseconds.
+        /// How long that took, or until the daemon gave up, in milliseconds.
         ms: u64,
         /// Why not, in words.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,27 +6,27 @@ use crate::control::api::{Onion, Right};
 use serde::{Deserialize, Serialize};
 
 commands! {
-    /// Contacts, and what is known of each.
+    /// Contacts, and what the daemon knows about each.
     Contacts "CONTACTS" Some(Right::Read) => ContactsAnswer;
-    /// Strangers that ask to become contacts, oldest first.
+    /// Strangers who ask to become contacts, oldest first.
     Requests "REQUESTS" Some(Right::Read) => RequestsAnswer;
     /// Makes a peer a contact, or the peer that an invite is from.
     Add "ADD" Some(Right::Contacts) => AddAnswer;
-    /// Makes a stranger that asks a contact.
+    /// Accepts a stranger's request: the stranger becomes a contact.
     Accept "ACCEPT" Some(Right::Contacts) => Nothing;
-    /// Does not show a stranger's request again for 30 days. It learns nothing of it.
+    /// Does not show a stranger's request again for 30 days. The stranger is not told.
     Refuse "REFUSE" Some(Right::Contacts) => Nothing;
-    /// Blocks a peer: as REMOVE, and its requests are dropped. It sees what every stranger sees.
+    /// Blocks a peer: as REMOVE, and the daemon drops their requests. They see what every stranger sees.
     Block "BLOCK" Some(Right::Contacts) => Nothing;
-    /// Makes a blocked peer a stranger.
+    /// Unblocks a peer, who becomes a stranger.
     Unblock "UNBLOCK" Some(Right::Contacts) => Nothing;
-    /// Gives a contact a name of the user's, which wins over its own; an empty one takes it away.
+    /// Gives a contact a name of the user's, which wins over their own nickname; an empty one removes it.
     Rename "RENAME" Some(Right::Contacts) => Nothing;
-    /// Makes a contact a stranger. What waits for it is taken back, the history stays.
+    /// Removes a contact, who becomes a stranger. The daemon takes back what waits for them; the history stays.
     Remove "REMOVE" Some(Right::Contacts) => Nothing;
-    /// Makes an invite: the first peer that uses it, in time, is a contact at once.
+    /// Makes an invite: the first peer that uses it, in time, becomes a contact at once.
     Invite "INVITE" Some(Right::Contacts) => InviteAnswer;
-    /// Says whether a contact sees us while there is nothing to deliver.
+    /// Sets whether a contact sees us while there is nothing to deliver.
     Appear "APPEAR" Some(Right::Contacts) => Nothing;
     /// Marks a contact's key as compared with its owner, or takes the mark away. REMOVE and BLOCK take it away too.
     Verify "VERIFY" Some(Right::Contacts) => Nothing;
@@ -105,20 +105,20 @@ records! {
     }
     /// Parameters of INVITE.
     Invite {
-        /// How long it is good for: 1 to 2,160 hours; 168 if absent.
+        /// How long it is valid: 1 to 2,160 hours; 168 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hours: Option<u32>,
     }
     /// What INVITE answers.
     InviteAnswer {
-        /// `torchat:<onion>?i=<secret>`. It is shown here and stored nowhere.
+        /// `torchat:<onion>?i=<secret>`. The daemon shows it here and does not store it.
         invite: String,
     }
     /// Parameters of APPEAR.
     Appear {
         /// The contact.
         peer: Onion,
-        /// True: it sees us only while there is something to deliver.
+        /// True: they see us only while there is something to deliver.
         hidden: bool,
     }
     /// Parameters of VERIFY.

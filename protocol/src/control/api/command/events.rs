@@ -13,7 +13,7 @@ commands! {
     Subscribe "SUBSCRIBE" Some(Right::Read) => SubscribeAnswer;
     /// Ends a subscription of this connection.
     Unsubscribe "UNSUBSCRIBE" Some(Right::Read) => Nothing;
-    /// Moves a consumer's cursor forward: what it has worked off never comes again. Never moves it back.
+    /// Moves a consumer's cursor forward: events up to there never come again. Never moves it back.
     Ack "ACK" Some(Right::Read) => AckAnswer;
     /// The consumers and their cursors; with `forget`, one of them is removed.
     Cursors "CURSORS" Some(Right::Read) => CursorsAnswer;
@@ -42,7 +42,7 @@ records! {
     EventsAnswer {
         /// In order. A gap comes first.
         events: Vec<Event>,
-        /// For the next call's `after`: up to here everything was looked at.
+        /// For the next call's `after`: everything up to here was looked at.
         next: u64,
         /// The last event's number.
         last: u64,
@@ -76,7 +76,7 @@ records! {
     Ack {
         /// The consumer.
         consumer: String,
-        /// Everything up to this event is worked off.
+        /// The consumer has processed everything up to this event.
         seq: u64,
     }
     /// What ACK answers.

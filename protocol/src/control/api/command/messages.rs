@@ -13,16 +13,16 @@ commands! {
     History "HISTORY" Some(Right::Read) => MessagesAnswer;
     /// Messages that hold all the given words, newest first.
     Search "SEARCH" Some(Right::Read) => SearchAnswer;
-    /// A page of what old TORchat programs brought, oldest first. Takes nothing: LEGACY_TAKE does. Only for connections that
-    /// see all conversations, because nothing tells whose such a message is.
+    /// A page of messages from old TORchat programs, oldest first. Takes nothing: LEGACY_TAKE does. Only for connections that
+    /// see all conversations, because nothing proves whose such a message is.
     Legacy "LEGACY" Some(Right::Read) => LegacyAnswer;
-    /// Accepts a text for a peer, which becomes a contact. Answered when it is durable here, or at the peer.
+    /// Accepts a text for a peer, who becomes a contact. Answers when the text is durable here, or at the peer.
     Send "SEND" Some(Right::Send) => SendAnswer;
-    /// Takes a message back that is not delivered.
+    /// Takes back an undelivered message.
     Cancel "CANCEL" Some(Right::Send) => CancelAnswer;
     /// Marks received messages as seen. Classic UPDATE and GET_PEERS do not have them any more; consumers of events do.
     Seen "SEEN" Some(Right::Send) => SeenAnswer;
-    /// Takes messages of old programs: classic LEGACY and other programs do not get them any more, lists still have them.
+    /// Takes messages of old programs: classic LEGACY and other programs no longer get them, lists still have them.
     /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
     LegacyTake "LEGACY_TAKE" Some(Right::Send) => LegacyTakeAnswer;
     /// Erases messages of a conversation in this daemon, for good: texts, times, and what the search knows of them. What waits
@@ -80,7 +80,7 @@ records! {
     }
     /// Parameters of SEARCH.
     Search {
-        /// Words that a message must hold, all of them. `wor*`: a word that begins so. `"two words"`: side by side.
+        /// Words that a message must contain, all of them. `wor*`: words that begin with wor. `"two words"`: side by side.
         text: String,
         /// In this conversation only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +98,7 @@ records! {
         messages: Vec<Message>,
         /// There are older ones.
         more: bool,
-        /// False: the store takes no writes, or the index is being made anew, so not all messages could be looked through.
+        /// False: the store takes no writes, or the daemon is rebuilding the index, so not all messages could be searched.
         complete: bool,
     }
     /// Parameters of LEGACY.
@@ -126,17 +126,17 @@ records! {
         peer: ConversationId,
         /// At most 65,536 bytes.
         text: String,
-        /// A key of the program's own, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
+        /// A key that the program chooses, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
         /// days, is the same message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
-        /// `delivered`: answer when the peer has it durably.
+        /// `delivered`: answer when the peer has stored it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait: Option<Wait>,
         /// For `wait`: seconds, at most 3,600; 120 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<u64>,
-        /// Fails if it is not delivered within this number of seconds: 60 to the daemon's limit, which it is if absent.
+        /// Fails if it is not delivered within this number of seconds: 60 to the daemon's limit, which is the default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
     }
@@ -160,7 +160,7 @@ records! {
     }
     /// What CANCEL answers.
     CancelAnswer {
-        /// It never left this machine. False: the peer may have got it, and its state tells as soon as the peer has said.
+        /// True: it never left this machine. False: the peer may have got it; its state tells as soon as the peer has said so.
         certain: bool,
     }
     /// Parameters of SEEN.

@@ -10,7 +10,7 @@ commands! {
     Auth "AUTH" None => AuthAnswer;
     /// Your onion.
     Host "HOST" Some(Right::Read) => HostAnswer;
-    /// Who the daemon takes this connection for, what that may do, and over what it came.
+    /// Who the daemon thinks this connection is, what it may do, and how it came in.
     WhoAmI "WHOAMI" None => WhoAmIAnswer;
 }
 
@@ -29,13 +29,13 @@ records! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nonce: Option<String>,
     }
-    /// What HELLO answers: who is there and what is allowed, or, with a token, what is to be proven first.
+    /// What HELLO answers: who is there and what is allowed, or, with a token, what the program must prove first.
     HelloAnswer {
         /// The version.
         api: u32,
         /// Program and version.
         server: String,
-        /// The token must be proven with AUTH; then `nonce` is set and all else is absent.
+        /// The program must prove the token with AUTH; then `nonce` is set and all else is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nonce: Option<String>,
         /// What is allowed.
@@ -67,7 +67,7 @@ records! {
         object_bytes: u64,
         /// Bytes of a message's text.
         text_bytes: u64,
-        /// Requests of a connection that are worked on at the same time; then reading stops.
+        /// Requests of a connection that can be in progress at the same time; then the daemon stops reading.
         requests: u64,
         /// Subscriptions of a connection.
         subscriptions: u64,
@@ -100,7 +100,7 @@ records! {
     WhoAmIAnswer {
         /// Your onion.
         onion: Onion,
-        /// Who this connection is taken for.
+        /// Who the daemon thinks this connection is.
         who: Who,
         /// For `user`: the uid, as the kernel says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +114,7 @@ records! {
         /// The conversations that they are good for; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peers: Option<Vec<ConversationId>>,
-        /// Over what it came.
+        /// How it came in.
         carrier: Carrier,
     }
 }

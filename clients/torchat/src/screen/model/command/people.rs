@@ -19,7 +19,7 @@ impl Model {
             Err(error) => return self.warn(error),
         };
         let Some(timeline) = self.list.get(peer.conversation()) else {
-            return self.warn("nobody here has this onion: /add it");
+            return self.warn("you have no contact with this onion: /add it");
         };
         let contact = timeline.contact();
         let shown = |name: &Option<String>| name.as_deref().map(|name| show::shown_name(name, 60));
@@ -66,7 +66,7 @@ impl Model {
                 let lines = vec!["you are".into(), own.0.onion(), String::new(), format!("{where_}.")];
                 self.overlay = Some(Overlay::Text { title: "Who you are".into(), lines, scroll: 0 });
             }
-            ("", None) => self.warn("the daemon has not told your onion yet"),
+            ("", None) => self.warn("torchatd has not told your onion yet"),
             _ => self.warn(format!("{where_}; /rename names a contact")),
         }
     }

@@ -19,7 +19,7 @@ impl Model {
             return self.warn("this stranger asks to become a contact: /accept first, then write");
         }
         if self.list.get(id).is_none() {
-            return self.warn("nobody here has this onion: /add it");
+            return self.warn("you have no contact with this onion: /add it");
         }
         if goes {
             self.open(Open::Conversation(id));
