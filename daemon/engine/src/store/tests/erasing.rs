@@ -42,7 +42,7 @@ fn a_piece_erases_what_does_not_wait_and_says_what_stays() {
     let [erased] = &applied.erased[..] else { panic!("{applied:?}") };
     assert_eq!((&erased.rows[..], erased.waiting, erased.next), (&[1, 2, 4][..], 1, None));
     let what = What::Erased { peer: a.into(), from: 1, upto: 4, kept: vec![3] };
-    assert_eq!(applied.events.iter().map(|event| event.what.clone()).collect::<Vec<_>>(), [what.clone()]);
+    assert_eq!(applied.events.iter().map(|event| event.what.clone()).collect::<Vec<_>>(), std::slice::from_ref(&what));
     assert_eq!(log(&store).last().unwrap().what, what, "it reads the same from the disk");
     assert_eq!(applied.freed, [(a, 6 + 2 * ROW_BYTES)], "what was unread is not any more");
     assert_eq!((texts(&store), unread(&store)), (vec!["waits".to_owned(), "b".into()], (0, 0, None)));
