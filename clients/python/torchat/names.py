@@ -26,6 +26,7 @@ _ONION_CHARS = 56
 _SUGGESTIONS = 3
 _MISTYPED_MIN = 3
 _LETTERS = re.compile("[a-z2-7]*")
+_OLD = re.compile("[A-Za-z2-7]{16}")
 
 
 class Known(NamedTuple):
@@ -62,7 +63,10 @@ def onion(word: str) -> Optional[str]:
     bare = word[:-len(".onion")] if word.endswith(".onion") else word
     if bare == word and len(word.encode()) != _ONION_CHARS:
         return None
-    if len(bare) != _ONION_CHARS:
+    if _OLD.fullmatch(bare):
+        problem = ("that is a version 2 address; Tor switched them off in 2021: ask for the new one, which has 56 "
+                   "characters")
+    elif len(bare) != _ONION_CHARS:
         problem = "an onion id has 56 characters (with or without .onion)"
     elif not _LETTERS.fullmatch(bare):
         if bare == word:

@@ -22,7 +22,7 @@ const PARTS: [(&str, &str); 13] = [
     ("supervision", "Supervision"),
 ];
 /// Families of plain values, and what a turn gives to everybody.
-const VALUES: [&str; 9] = ["effect", "input", "op", "policy", "snapshot", "tariff", "time", "turn", "view"];
+const VALUES: [&str; 10] = ["effect", "input", "op", "piece", "policy", "snapshot", "tariff", "time", "turn", "view"];
 /// Pure helpers: they hold no state of the node.
 const HELPERS: [&str; 3] = ["entropy", "handshake", "rate"];
 /// What is composed of the parts, and so knows them.

@@ -10,6 +10,7 @@ use crate::record::{self, Call};
 use anyhow::{Context as _, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use std::process::Stdio;
@@ -199,12 +200,16 @@ fn rows(database: &Path) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     for table in TABLES {
         let mut query = db.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))?;
-        let columns = query.column_count();
+        let names: Vec<_> = query.column_names().into_iter().map(str::to_owned).collect();
         let mut found = query.query([])?;
         while let Some(row) = found.next()? {
             let mut text = table.to_owned();
-            for column in 0..columns {
-                text.push_str(&format!(" {:?}", row.get_ref(column)?));
+            for (column, name) in names.iter().enumerate() {
+                // A step may add a column, which says nothing yet.
+                match row.get_ref(column)? {
+                    ValueRef::Null => {}
+                    value => text.push_str(&format!(" {name} {value:?}")),
+                }
             }
             rows.push(text);
         }

@@ -234,6 +234,15 @@ fn every_command_does_what_it_says() {
     assert_eq!(old, json!({"messages": [], "more": false}));
     assert_eq!(ok(&mut a, json!({"cmd": "LEGACY_TAKE", "upto": 7})), json!({"taken": 0}));
 
+    // What the user decides about one conversation; tests/api_erase.rs has the rest.
+    assert_eq!(ok(&mut a, json!({"cmd": "RETAIN", "peer": peer, "days": 30})), json!({}));
+    assert_eq!(ok(&mut a, json!({"cmd": "VERIFY", "peer": peer, "verified": true})), json!({}));
+    let contacts = a.ok(json!({"cmd": "CONTACTS"})).unwrap();
+    let bob = contacts["contacts"].as_array().unwrap().iter().find(|contact| contact["peer"] == peer).unwrap();
+    assert!(bob["verified"].is_string() && bob["retain_days"] == 30, "{bob}");
+    assert_eq!(ok(&mut a, json!({"cmd": "ERASE", "peer": peer}))["erased"], 2);
+    assert_eq!(a.ok(json!({"cmd": "HISTORY", "peer": peer})).unwrap()["messages"], json!([]));
+
     // Contacts go.
     ok(&mut a, json!({"cmd": "BLOCK", "peer": NOBODY}));
     ok(&mut a, json!({"cmd": "UNBLOCK", "peer": NOBODY}));
