@@ -72,7 +72,7 @@ fn a_message_that_left_is_taken_back_if_the_peer_did_not_take_it() {
         assert_eq!(a.cancel(sim.id(1), regretted).await, Ok(false), "the peer may have it");
         let line = a.history(sim.id(1), 2).await.unwrap().remove(0);
         assert_eq!(line.state, "withdrawn");
-        assert!(line.reason.unwrap().contains("may have got it"));
+        assert!(line.reason.unwrap().contains("may already have it"));
         let b = sim.handle(1);
         while let Some(lease) = b.lease(sim.id(0)).await {
             b.take(lease).await;

@@ -24,7 +24,8 @@ impl Model {
         match state {
             State::New | State::Stopped => self.link = Link::New,
             State::Connected { welcome, continued } => {
-                self.notice = None;
+                // That torchatd is being started is over. A warning, such as one about the configuration, is not.
+                self.notice = self.notice.take().filter(|notice| notice.warning);
                 let another = self.own.is_some_and(|own| own != welcome.onion);
                 if another {
                     self.forget_everything();
