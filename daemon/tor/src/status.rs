@@ -435,7 +435,7 @@ mod tests {
         );
         status.dialled(Some(Cause::plain("lost again")));
         status.service(State::Running);
-        assert_eq!(sentence(), "no way into the Tor network: lost again; it is tried again and again");
+        assert_eq!(sentence(), "no way into the Tor network: lost again; torchatd keeps trying");
         assert!(seen.borrow().usable);
     }
 

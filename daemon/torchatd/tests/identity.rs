@@ -259,12 +259,12 @@ fn what_cannot_be_imported_changes_nothing() {
         (&later, "use a later torchatd"),
         (&greedy, "out of bounds"),
         (&long, "more than"),
-        (&flipped, "the passphrase is wrong, or the file is damaged"),
+        (&flipped, "the passphrase is wrong or the file is damaged"),
     ] {
         fs::write(&bad, bytes).unwrap();
         import(&new, &bad, PASSPHRASE).expect(1, says);
     }
-    import(&new, &file, "another passphrase").expect(1, "the passphrase is wrong, or the file is damaged");
+    import(&new, &file, "another passphrase").expect(1, "the passphrase is wrong or the file is damaged");
     import(&new, &file, "").expect(1, "empty");
     import(&new, &old.root().join("missing"), PASSPHRASE).expect(1, "missing");
     let data = new.data();
@@ -311,7 +311,7 @@ fn what_cannot_be_exported_changes_nothing() {
     let (file, data) = (house.root().join("copy"), house.data());
     fs::write(&file, "precious").unwrap();
     let before = everything(house.root());
-    export(&house, &file).expect(1, "never overwritten");
+    export(&house, &file).expect(1, "does not overwrite it");
     let new = house.root().join("new");
     export(&house, &house.root().join("no/copy")).expect(1, "no/copy");
     let line = ["export", "--data-dir", text(&data), "--passphrase-file", "-", text(&new)];

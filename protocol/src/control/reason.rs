@@ -447,7 +447,7 @@ mod tests {
         let words = Trouble::NotReachable { ms: 180_000, failure, detail: "tor: a: b: c".into() }.sentence();
         assert_eq!(words, "nobody has reached this daemon for 3 min, itself included; it tries again");
         assert_eq!(Notice::ClockSet { ms: -7_200_000 }.sentence(), "the computer's clock was set back by 2 h");
-        assert!(Notice::Woke { ms: 600_000 }.sentence().contains("for 10 min:"));
+        assert!(Notice::Woke { ms: 600_000 }.sentence().contains("for 10 min;"));
     }
 
     #[test]

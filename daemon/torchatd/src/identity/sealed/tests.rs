@@ -90,7 +90,7 @@ fn another_passphrase_does_not_open_it() {
     {
         let error = open(&golden(), wrong).unwrap_err();
         assert_eq!(error, SealError::Sealed);
-        assert!(error.to_string().contains("the passphrase is wrong, or the file is damaged"));
+        assert!(error.to_string().contains("the passphrase is wrong or the file is damaged"));
     }
 }
 
