@@ -65,7 +65,7 @@ impl<C: Call> Pending<C> {
     /// Waits for the answer.
     ///
     /// # Errors
-    /// As [`Connection::call`].
+    /// As [`call`](super::Connection::call).
     pub fn wait(self, limit: Duration) -> Result<C::Answer, ApiClientError> {
         // Beyond what the clock can count is forever.
         let reply = match Instant::now().checked_add(limit) {

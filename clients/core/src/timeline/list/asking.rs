@@ -15,8 +15,8 @@ pub enum Need {
     Conversations(ListRequest),
     /// REQUESTS; then [`ConversationList::requests`] or [`ConversationList::requests_failed`].
     Requests(Ticket),
-    /// One message of a conversation ([`super::Anchor::One`]), because HISTORY says more of it than its event; then
-    /// [`super::Window::answer`]. May be left out.
+    /// One message of a conversation ([`crate::timeline::Anchor::One`]), because HISTORY says more of it than its event; then
+    /// [`crate::timeline::Window::answer`]. May be left out.
     Message(ConversationId, i64),
 }
 
