@@ -15,9 +15,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use torchat_testkit::loopback::Loopback;
 
-/// Where the frames stand in a document.
-const BEGIN: &str = "<!-- frames: `cargo xtask frames` writes what follows -->\n";
-const END: &str = "<!-- end of the frames -->\n";
+/// What stands before and behind frames in a document.
+type Marks = (&'static str, &'static str);
+const FRAMES: Marks = ("<!-- frames: `cargo xtask frames` writes what follows -->\n", "<!-- end of the frames -->\n");
+/// The same for the one that README.md begins with.
+const FIRST: Marks =
+    ("<!-- first frame: `cargo xtask frames` writes what follows -->\n", "<!-- end of the first frame -->\n");
 /// Set by `cargo xtask frames`: the documents are written, not compared.
 const WRITE: &str = "TORCHAT_WRITE_FRAMES";
 /// How long nothing may happen before the daemon is asked how it is.
@@ -157,6 +160,8 @@ struct Frames {
     conversation: String,
     waits: String,
     small: String,
+    /// One conversation that waits, and another one with something new.
+    two: String,
 }
 
 fn conversation() -> Frames {
@@ -222,30 +227,62 @@ fn conversation() -> Frames {
     let waits = a.frame();
     a.play.input(Input::Resize(40, 12));
     let small = a.frame();
-    Frames { first, request, conversation, waits, small }
+
+    let carl = Loopback::start(dir.path(), "carl", 13).unwrap();
+    let mut c = Live::start(&carl, (80, 24));
+    c.see("Tor:");
+    let carl_onion = c.play.model.own.unwrap().0.onion();
+    a.play.input(Input::Resize(80, 12));
+    a.with_key(KeyCode::Char('u'), KeyModifiers::CONTROL);
+    a.keys(&format!("/add {carl_onion}\n"));
+    a.see("is a contact");
+    a.keys("/rename carl\n");
+    a.see("is called carl");
+    c.see("asks");
+    c.key(KeyCode::Tab);
+    c.key(KeyCode::Enter);
+    c.see("/accept");
+    c.keys("/accept\n");
+    c.see("is a contact");
+    a.see("carl has accepted you");
+    a.keys("/peer bob\nand bring the slides");
+    a.see("> and bring the slides");
+    for text in ["Are you there?", "The tickets are here."] {
+        c.keys(&format!("{text}\n"));
+        c.see(&format!("✓✓ {text}"));
+    }
+    a.until("what is unread", |play| play.model.list.timelines().any(|known| known.unread() == 2));
+    a.later(10);
+    let two = a.frame();
+    Frames { first, request, conversation, waits, small, two }
 }
 
 impl Live {
     fn key(&mut self, code: KeyCode) {
-        self.play.key(code);
+        self.with_key(code, KeyModifiers::NONE);
+    }
+
+    fn with_key(&mut self, code: KeyCode, modifiers: KeyModifiers) {
+        self.play.with_key(code, modifiers);
         self.act();
     }
 }
 
-/// Compares what stands between the marks, or writes it.
+/// Compares what stands between the marks, or writes it. A frame may go without a title.
 #[track_caller]
-fn check(document: &str, frames: &[(&str, &str)]) {
+fn check(document: &str, (begin, end): Marks, frames: &[(&str, &str)]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(document);
     let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap_or_else(|| panic!("{document} has no frames"));
-    let (found, after) = rest.split_once(END).unwrap_or_else(|| panic!("{document}: the frames have no end"));
+    let (before, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{document} has no frames"));
+    let (found, after) = rest.split_once(end).unwrap_or_else(|| panic!("{document}: the frames have no end"));
     let mut wanted = String::new();
     for (title, frame) in frames {
-        let _ = write!(wanted, "\n{title}\n\n```text\n{frame}```\n");
+        let title = if title.is_empty() { String::new() } else { format!("{title}\n\n") };
+        let _ = write!(wanted, "\n{title}```text\n{frame}```\n");
     }
     wanted.push('\n');
     if std::env::var_os(WRITE).is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+        std::fs::write(&path, format!("{before}{begin}{wanted}{end}{after}")).unwrap();
     } else {
         assert!(found == wanted, "{document} shows another screen: `cargo xtask frames` writes it anew\n{wanted}");
     }
@@ -253,8 +290,13 @@ fn check(document: &str, frames: &[(&str, &str)]) {
 
 #[test]
 fn the_documents_show_this_screen() {
-    let Frames { first, request, conversation, waits, small } = conversation();
-    check("README.md", &[("A conversation:", &conversation), ("The first start, with an invite as a code:", &first)]);
+    let Frames { first, request, conversation, waits, small, two } = conversation();
+    check("README.md", FIRST, &[("", &two)]);
+    check(
+        "README.md",
+        FRAMES,
+        &[("A conversation:", &conversation), ("The first start, with an invite as a code:", &first)],
+    );
     let all = [
         ("The first start:", first.as_str()),
         ("A request:", &request),
@@ -262,7 +304,7 @@ fn the_documents_show_this_screen() {
         ("The other side has just left, and a message waits:", &waits),
         ("The same on a small screen:", &small),
     ];
-    check("docs/CLIENT.md", &all);
+    check("docs/CLIENT.md", FRAMES, &all);
 }
 
 #[test]
