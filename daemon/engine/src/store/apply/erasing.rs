@@ -18,7 +18,7 @@ pub struct Erased {
     pub peer: Option<PeerId>,
     /// The rows that are erased.
     pub rows: Vec<i64>,
-    /// The first received message that classic UPDATE has not handed out, now. Only if something is erased.
+    /// The first received message that nobody has read, now. Only if something is erased.
     pub untaken: Option<i64>,
     /// How many messages stay because they wait for delivery.
     pub waiting: u64,
