@@ -65,6 +65,14 @@ pub(crate) enum Open {
     Request(Onion),
 }
 
+/// A conversation that is to be opened as soon as it is in the list: its event may come after the answer.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    conversation: ConversationId,
+    /// What the user has done: told behind the name when the conversation is open, and what was typed meanwhile goes along.
+    done: Option<&'static str>,
+}
+
 /// Where keys go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Focus {
@@ -125,10 +133,7 @@ pub(crate) struct Model {
 
     pub(crate) open: Open,
     pub(crate) focus: Focus,
-    /// To be opened as soon as it is in the list.
-    wanted: Option<ConversationId>,
-    /// It was added just now.
-    added: bool,
+    wanted: Option<Wanted>,
     /// Where the cursor of the list is.
     pub(crate) list_at: usize,
     pub(crate) overlay: Option<Overlay>,
@@ -203,7 +208,6 @@ impl Model {
             open: Open::Nothing,
             focus: Focus::Input,
             wanted: None,
-            added: false,
             list_at: 0,
             overlay: None,
             notice: None,
@@ -283,13 +287,18 @@ impl Model {
 
     /// What follows from the state, whatever led to it.
     fn settle(&mut self) {
-        if let Some(peer) = self.wanted.filter(|peer| self.list.get(*peer).is_some()) {
+        if let Some(Wanted { conversation, done }) = self.wanted.filter(|it| self.list.get(it.conversation).is_some()) {
             self.wanted = None;
-            self.open(Open::Conversation(peer));
+            let alone = self.conversation().is_none() && self.stored.drafts.draft(Some(conversation)).is_empty();
+            let typed = done.filter(|_| alone).map(|_| self.editor.take());
+            self.open(Open::Conversation(conversation));
+            if let Some(typed) = typed {
+                self.editor.set(typed);
+            }
             // Said when it is open, so that what is typed after these words goes to it.
-            if std::mem::take(&mut self.added) {
-                let name = self.name_of(peer, 20);
-                self.say(format!("{name} is a contact now; your messages are sent when they are online"));
+            if let Some(done) = done {
+                let name = self.name_of(conversation, 20);
+                self.say(format!("{name} {done}"));
             }
         }
         self.expire();
@@ -414,6 +423,11 @@ impl Model {
     /// Nobody is here yet.
     pub(crate) fn is_first_run(&self) -> bool {
         self.list.is_loaded() && self.list.is_empty()
+    }
+
+    /// Opens a conversation that the user has just made, and tells them.
+    fn open_then(&mut self, conversation: ConversationId, done: &'static str) {
+        self.wanted = Some(Wanted { conversation, done: Some(done) });
     }
 
     /// Opens a conversation, a request or nothing, with the draft that belongs to it.

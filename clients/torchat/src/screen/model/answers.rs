@@ -63,14 +63,15 @@ impl Model {
             }
             (Ask::Add { peer: text, .. }, Answer::Added(peer)) => {
                 self.line_done();
-                self.added_by_us(&text, peer);
+                self.added_by_us(peer);
+                self.invite_shown(&text, peer);
                 self.invite = None;
                 let id = peer.conversation();
                 if self.list.get(id).is_none() {
                     // Its event may still be under way.
                     self.change_list(ConversationList::look);
                 }
-                (self.wanted, self.added) = (Some(id), true);
+                self.open_then(id, "is a contact now; your messages are sent when they are online");
             }
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
@@ -215,8 +216,9 @@ impl Model {
                 list.request_decided(peer);
                 Vec::new()
             });
+            self.added_by_us(peer);
             if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
-                (self.wanted, self.added) = (Some(peer.conversation()), false);
+                return self.open_then(peer.conversation(), words);
             }
         }
         self.say(format!("{name} {words}"));

@@ -2,7 +2,7 @@
 //! program.
 
 use super::attention::Looks;
-use super::{Model, Open};
+use super::{Model, Open, Wanted};
 use std::collections::HashMap;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, ContactState};
@@ -45,9 +45,13 @@ impl Model {
         self.remarks.gone = Some(peer);
     }
 
-    /// The user has asked for this peer; `text` is an onion or an invite.
-    pub(super) fn added_by_us(&mut self, text: &str, peer: Onion) {
+    /// The user has added or accepted this peer.
+    pub(super) fn added_by_us(&mut self, peer: Onion) {
         self.remarks.ours = Some(peer);
+    }
+
+    /// The user has asked for this peer with `text`, an onion or an invite.
+    pub(super) fn invite_shown(&mut self, text: &str, peer: Onion) {
         if text.parse::<Invite>().is_ok() {
             let linked = self.list.get(peer.conversation()).is_some_and(|timeline| timeline.contact().link);
             self.remarks.shown.insert(peer, linked.then_some(self.now));
@@ -56,7 +60,8 @@ impl Model {
 
     /// What a peer is now, before the list knows it.
     pub(super) fn contact_changes(&mut self, contact: &Contact) {
-        let (peer, gone) = (contact.peer, self.remarks.gone.take());
+        let peer = contact.peer;
+        let gone = self.remarks.gone.take_if(|gone| *gone == peer);
         let before = self.list.get(peer.conversation()).map(|timeline| timeline.contact().state);
         if contact.state != ContactState::Contact || !self.list.is_loaded() {
             return;
@@ -69,13 +74,13 @@ impl Model {
         let text = match before {
             Some(ContactState::Waiting) => format!("{name} has accepted you"),
             None => {
-                let asked = gone == Some(peer) || self.list.request(peer).is_some();
+                let asked = gone.is_some() || self.list.request(peer).is_some();
                 if asked || self.is_adding() || self.remarks.ours == Some(peer) {
                     return;
                 }
                 // What is typed stays where it is typed.
                 if self.open == Open::Nothing && self.editor.text().is_empty() {
-                    self.wanted = Some(peer.conversation());
+                    self.wanted = Some(Wanted { conversation: peer.conversation(), done: None });
                 }
                 format!("{name} came with your invite")
             }

@@ -1,7 +1,7 @@
 //! What somebody meets who has just come: the first invite, the first contact, a narrow window.
 
 use super::*;
-use crate::screen::model::{Notify, Open};
+use crate::screen::model::{Decision, Notify, Open};
 
 fn invite(number: u8) -> String {
     format!("torchat:{}?i={}", onion(number).0.onion().trim_end_matches(".onion"), "0f".repeat(16))
@@ -101,6 +101,43 @@ fn who_has_asked_or_was_added_has_not_come_with_an_invite() {
             play.event(What::Contact { contact: contact(peer, None, None) });
         }
         play.see_not("came with your invite");
+    }
+}
+
+#[test]
+fn who_is_accepted_here_is_a_contact_whatever_comes_first_and_what_was_typed_goes_along() {
+    let asked = What::Request { peer: onion(9), nick: "Zoe".into(), text: String::new() };
+    let gone = What::RequestGone { peer: onion(9) };
+    let contact = What::Contact { contact: contact(9, None, Some("Zoe")) };
+    let other = What::Contact { contact: self::contact(8, None, Some("Yan")) };
+    for events in [[&gone, &contact], [&contact, &gone]] {
+        for answer_at in 0..=2 {
+            let mut play = first_run((80, 24));
+            play.event(other.clone());
+            play.event(asked.clone());
+            for key in [KeyCode::Tab, KeyCode::Home, KeyCode::Enter] {
+                play.key(key);
+            }
+            assert_eq!(play.model.open, Open::Request(onion(9)));
+            play.line("/accept");
+            let ask = play.asked(|ask| *ask == Ask::Decide(Decision::Accept, onion(9)));
+            for at in 0..=2 {
+                if at == answer_at {
+                    play.answer(ask.clone(), Answer::Done);
+                    play.keys("Are you there?");
+                }
+                if let Some(event) = events.get(at) {
+                    play.event((*event).clone());
+                }
+            }
+            play.see_not("Zoe came with your invite");
+            play.see("Zoe is a contact");
+            assert_eq!((play.model.open, play.model.editor.text()), (Open::Conversation(with(9)), "Are you there?"));
+            play.key(KeyCode::Enter);
+            play.asked(
+                |ask| matches!(ask, Ask::Send { peer, text, .. } if *peer == with(9) && text == "Are you there?"),
+            );
+        }
     }
 }
 
