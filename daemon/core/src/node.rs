@@ -150,9 +150,11 @@ impl Node {
         chat.receiving.freed(&self.policy, peer, bytes, |id| links.is_open(id));
     }
 
-    /// What the peers have paid survives a rebuild from the store: a peer that could make a commit fail would have full purses by it.
-    pub fn keep_account(&mut self, before: &mut Self) {
+    /// What no store knows survives a rebuild from it. What the peers have paid: a peer that could make a commit fail would have
+    /// full purses by it. And that the network carries nothing: the transport says so only when it changes.
+    pub fn keep_unstored(&mut self, before: &mut Self) {
         self.parts.account = std::mem::take(&mut before.parts.account);
+        self.parts.supervision.keep_trouble(&before.parts.supervision);
     }
 
     /// What the clock and the network said last survives a rebuild from the store.

@@ -55,6 +55,12 @@ impl Supervision {
         Self { started: now.mono_ms, offline: Some(now.mono_ms), ..Self::default() }
     }
 
+    /// The trouble of the supervision before a rebuild. Its dials and repairs are not kept: those that the failed turn had
+    /// decided were never begun.
+    pub(crate) fn keep_trouble(&mut self, before: &Self) {
+        (self.trouble, self.dead) = (before.trouble, before.dead);
+    }
+
     /// When our own service is to be dialled.
     pub(crate) fn deadline(&self, usable: bool) -> Option<u64> {
         self.check.due.filter(|_| usable && !self.check.running)
@@ -265,6 +271,15 @@ mod tests {
         supervision.note_carries(at(policy.trouble_ms), true);
         assert!(!supervision.wants_renewal(at(policy.trouble_ms), &policy));
         assert_eq!(supervision.health(&policy, at(policy.trouble_ms).mono_ms).trouble_for_ms, None);
+        // A store that fails meanwhile makes no difference.
+        supervision.note_carries(START, false);
+        let mut rebuilt = Supervision::new(at(1));
+        rebuilt.keep_trouble(&supervision);
+        assert_eq!(rebuilt.health(&policy, at(5_000).mono_ms).trouble_for_ms, Some(5_000));
+        assert!(rebuilt.wants_renewal(at(policy.trouble_ms), &policy));
+        rebuilt.note_carries(at(policy.trouble_ms), true);
+        assert_eq!(rebuilt.health(&policy, at(policy.trouble_ms).mono_ms).trouble_for_ms, None);
+        supervision.note_carries(START, true);
         // Dials that time out are another matter: the first relay may answer, and nothing behind it.
         for _ in 0..policy.failures {
             supervision.judge_dial(START, DialFailure::Timeout);

@@ -227,7 +227,7 @@ impl Engine {
         let mut node = Node::new(self.own, policy, snapshot, self.world.clock.now(), &mut fill);
         node.resume(self.network_usable, false);
         let mut before = self.node.lock();
-        node.keep_account(&mut before);
+        node.keep_unstored(&mut before);
         *before = node;
         drop(before);
         self.release_waiters();

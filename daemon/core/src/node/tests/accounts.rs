@@ -490,7 +490,7 @@ fn what_peers_have_paid_survives_a_failed_commit() {
     bench.link(1, 0);
     bench.say((0..10_000).map(|n| PeerMessage::Ping(torchat_protocol::message::Nonce { n })));
     let mut other = Bench::new(|_, _| {});
-    other.node.keep_account(&mut bench.node);
+    other.node.keep_unstored(&mut bench.node);
     assert!(!other.node.parts.account.pay(other.now.mono_ms, other.peer, Kind::Answers, 100));
 }
 
