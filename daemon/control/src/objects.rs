@@ -98,6 +98,11 @@ impl<R: AsyncRead + Unpin> Objects<R> {
         std::future::pending().await
     }
 
+    /// Whether requests wait that came whole.
+    pub(crate) fn have_requests(&self) -> bool {
+        self.waiting.iter().any(|found| matches!(found, Found::Request { .. }))
+    }
+
     /// What is here already, without reading. `None`: only reading can tell.
     pub(crate) fn at_hand(&mut self) -> Option<Found> {
         match self.waiting.pop_front() {

@@ -162,6 +162,43 @@ fn send_and_close(port: u16, times: usize) {
 }
 
 #[test]
+fn all_commands_of_a_program_that_closes_at_once_are_executed_and_its_exit_too() {
+    const COMMANDS: usize = 5;
+    let mut place = start_with(&["trust-closed"]);
+    let words = send().repeat(COMMANDS);
+    // Closed before the daemon looks, behind its back while it answers, and with a reset.
+    let mut sent = 0;
+    for (late, reset) in [(true, false), (false, false), (false, true)] {
+        let write = || {
+            let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port())).unwrap();
+            client.write_all(words.as_bytes()).unwrap();
+            if reset {
+                // The daemon has read them all when it answers the last one.
+                let answers = std::io::BufRead::lines(std::io::BufReader::new(&client));
+                let host = |text: &String| text.contains("\"HOST\"");
+                client.try_clone().unwrap().write_all(b"{\"cmd\":\"HOST\"}\n").unwrap();
+                let mut answers = answers.map(Result::unwrap);
+                answers.find(host).unwrap();
+                client.try_clone().unwrap().write_all(words.as_bytes()).unwrap();
+                rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+            }
+        };
+        if late {
+            place.too_late(write)
+        } else {
+            write()
+        }
+        sent += if reset { 2 } else { 1 } * COMMANDS;
+        let all = || Ok((place.sent().as_array().unwrap().len() == sent).then_some(()));
+        eventually("each SEND runs", PATIENCE, all).unwrap();
+    }
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, place.port())).unwrap();
+    client.write_all(format!("{words}{{\"cmd\":\"EXIT\"}}").as_bytes()).unwrap();
+    drop(client);
+    assert!(place.daemon.wait(PATIENCE).unwrap().success());
+}
+
+#[test]
 fn what_programs_of_ours_send_before_they_close_at_once_is_sent_or_told() {
     let place = start();
     send_and_close(place.port(), 40);

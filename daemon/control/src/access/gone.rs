@@ -23,6 +23,11 @@ impl Access {
         access
     }
 
+    /// The program has closed its socket: nobody reads an answer.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Nobody knows whose it is: see [`Identity::Unknown`].
     pub(crate) fn is_unknown(&self) -> bool {
         self.who == Identity::Unknown

@@ -2,7 +2,7 @@
 //!
 //! A message that UPDATE handed out is taken when, after the reply was written, the connection sends another request, ends
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
-//! a crash may repeat the last message and never loses one.
+//! a crash may repeat the last message and never loses one. The other commands that came whole before a reset are executed.
 
 use super::execute::{Context, HandedOut, Outcome, execute};
 use crate::ControlConfig;
@@ -35,6 +35,8 @@ pub(crate) async fn run(
     stop: &CancellationToken,
 ) -> Option<Vec<u8>> {
     let gate = visitor.gate();
+    // Who has closed its socket reads nothing, and the first answer would reset the connection.
+    let mut answers = !visitor.access().is_ok_and(|access| access.is_gone());
     let context = Context { handle: handle.clone(), share: share.clone(), own: handle.own().onion() };
     let mut lease: Option<HandedOut> = None;
     let mut hello = None;
@@ -103,7 +105,7 @@ pub(crate) async fn run(
                 break;
             }
             Wants::Other(reply) => {
-                if write(writer, &reply.frame(framing), config).await.is_err() {
+                if answers && write(writer, &reply.frame(framing), config).await.is_err() {
                     break;
                 }
                 since = Instant::now();
@@ -118,20 +120,36 @@ pub(crate) async fn run(
                 break;
             }
         };
+        let mut work = std::pin::pin!(execute(&context, &gate, &access, request));
         let outcome = tokio::select! {
             biased;
-            outcome = execute(&context, &gate, &access, request) => outcome,
-            // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine.
-            () = objects.until_broken() => break,
+            outcome = work.as_mut() => outcome,
+            () = objects.until_broken() => {
+                answers = false;
+                // Nobody waits for this answer any more. What was begun (a SEND) goes on in the engine; but a command behind it
+                // must not overtake it.
+                if !objects.have_requests() {
+                    break;
+                }
+                work.await
+            }
         };
         let Outcome { reply, lease: handed_out, room, exit } = outcome;
         lease = handed_out;
         let bytes = reply.frame(framing);
         drop(reply);
-        let written = write(writer, &bytes, config).await;
+        let written = if answers { write(writer, &bytes, config).await } else { Err(Unwritten::Gone) };
         drop((bytes, room));
-        if written.is_err() {
-            break;
+        match written {
+            Ok(()) => {}
+            // What came whole is done to its end: a program that closed at once did not take its later commands back.
+            Err(Unwritten::Gone) => {
+                answers = false;
+                if let Some(unread) = lease.take() {
+                    unread.put_back(handle);
+                }
+            }
+            Err(Unwritten::Unread) => break,
         }
         since = Instant::now();
         if exit {
@@ -186,7 +204,15 @@ async fn take(handle: &Handle, lease: &mut Option<HandedOut>) {
     }
 }
 
-async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &ControlConfig) -> Result<(), ()> {
+/// Why an answer was not written.
+enum Unwritten {
+    /// Nobody is there to read it.
+    Gone,
+    /// The client does not read.
+    Unread,
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &ControlConfig) -> Result<(), Unwritten> {
     let mut write = std::pin::pin!(async {
         writer.write_all(bytes).await?;
         writer.flush().await
@@ -198,7 +224,8 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], config: &Co
     };
     match written {
         Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Unwritten::Gone),
         // A client that does not read loses its connection, not the daemon its memory.
-        Ok(Err(_)) | Err(_) => Err(()),
+        Err(_) => Err(Unwritten::Unread),
     }
 }
