@@ -30,16 +30,16 @@ pub enum ConfigError {
     )]
     Weakens(String),
     /// Bridges, for which there is no support.
-    #[error(
-        "tor.bridges cannot be used: torchatd does not support bridges yet. Where Tor is blocked it does not get through, and \
-         where its use must stay unseen, do not run it: it connects to Tor's public relays. See \"Bridges\" in \
-         docs/OPERATIONS.md"
-    )]
+    #[error("tor.bridges cannot be used: {}", NO_BRIDGES)]
     Bridges,
     /// A value that arti refuses.
     #[error("the [tor.*] tables are not acceptable: {0}")]
     Value(String),
 }
+
+/// What is said to somebody who needs bridges.
+pub const NO_BRIDGES: &str = "torchatd does not support bridges yet. Where Tor is blocked it does not get through, and where its \
+     use must stay unseen, do not run it: it connects to Tor's public relays. See \"Bridges\" in docs/OPERATIONS.md";
 
 /// Options that would put keys elsewhere, or make the service easier to find, and what to say to who sets them.
 const OURS: [(&str, &str); 2] = [

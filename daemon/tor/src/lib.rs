@@ -19,7 +19,7 @@ mod status;
 mod stream;
 mod trouble;
 
-pub use config::{ConfigError, check, weaker};
+pub use config::{ConfigError, NO_BRIDGES, check, weaker};
 
 use arti_client::TorClient;
 use std::path::PathBuf;

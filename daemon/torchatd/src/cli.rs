@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["daemon", "config", "log_dir", "log_level", "port"])]
     pub(crate) stop: bool,
 
-    /// Read the configuration and the torrc, say whether they are right, and do nothing else
+    /// Read the configuration and the torrc, say whether they are valid, and do nothing else
     #[arg(long, conflicts_with_all = ["daemon", "stop"])]
     pub(crate) check: bool,
 

@@ -131,7 +131,7 @@ pub(crate) fn check_again(args: &Args, ready: &Ready) -> Result<(), Failure> {
     check_identity(&data).map(drop)
 }
 
-/// Reads the torrc and the configuration and says in one line that they are right. It changes nothing, and a daemon may run
+/// Reads the torrc and the configuration and says in one line that they are valid. It changes nothing, and a daemon may run
 /// meanwhile: neither its directory nor its port is looked at.
 ///
 /// # Errors
@@ -148,11 +148,11 @@ pub(crate) fn check_settings(args: &Args) -> Result<String, Failure> {
     }
     let named = args.config.clone().or_else(places::default_config);
     let config = match (named, places::config_path()) {
-        (Some(file), _) => format!("the configuration {} is right", file.display()),
+        (Some(file), _) => format!("the configuration {} is valid", file.display()),
         (None, Some(path)) => format!("there is no configuration ({}), so the defaults hold", path.display()),
         (None, None) => "there is no configuration, so the defaults hold".to_owned(),
     };
-    let torrc = args.torrc.as_ref().map_or_else(String::new, |file| format!("; the torrc {} is right", file.display()));
+    let torrc = args.torrc.as_ref().map_or_else(String::new, |file| format!("; the torrc {} is valid", file.display()));
     Ok(format!("{config}{torrc}"))
 }
 

@@ -74,7 +74,7 @@ impl Program {
         // The sandbox is not asked by that. What may be executed in it may be read.
         match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let why = "the sandbox of this process must not execute it: stop and start the daemon";
+                let why = "the sandbox does not allow this process to execute it: stop and start the daemon";
                 Err(io::Error::new(error.kind(), why))
             }
             opened => opened.map(drop),

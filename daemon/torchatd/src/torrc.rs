@@ -17,10 +17,6 @@
 use crate::cli::Level;
 use std::path::{Path, PathBuf};
 
-/// What is said to somebody who needs them.
-const NO_BRIDGES: &str = "torchatd does not support bridges yet. Where Tor is blocked it does not get through, and where its \
-     use must stay unseen, do not run it: it connects to Tor's public relays. See \"Bridges\" in docs/OPERATIONS.md";
-
 /// What a torrc asked for. Paths are as they were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Torrc {
@@ -87,7 +83,7 @@ impl Torrc {
                 }
                 "log" => torrc.log(line, &value).map_err(error)?,
                 "usebridges" | "bridge" | "clienttransportplugin" | "updatebridgesfromauthority" => {
-                    return Err(error(format!("`{keyword}`: {NO_BRIDGES}")));
+                    return Err(error(format!("`{keyword}`: {}", torchat_tor::NO_BRIDGES)));
                 }
                 _ => {
                     return Err(error(format!(

@@ -221,7 +221,8 @@ counters! {
         circuits,
         /// Control connections.
         clients,
-        /// Commands of programs that closed their sockets before the daemon could learn whose they were.
+        /// Connections of programs that wrote and closed their sockets before the daemon could learn whose they were; with
+        /// `trust_closed`, those of their commands that were not executed.
         closed,
         /// Connections to the service.
         connections,

@@ -1,7 +1,5 @@
 //! Numbers as people say them: one set for everything that the daemon and its clients write for people.
 
-use super::reason::span;
-
 /// "1 message", "2 messages". For words whose plural has an `s`.
 #[must_use]
 pub fn count(n: u64, what: &str) -> String {
@@ -17,6 +15,17 @@ pub fn took(us: u64) -> String {
         9_950..999_500 => format!("{} ms", tenths(100)),
         999_500..9_950_000 => format!("{}.{} s", (us + 50_000) / 1_000_000, (us + 50_000) / 100_000 % 10),
         _ => format!("{} s", tenths(100_000)),
+    }
+}
+
+/// A time span in words: the largest unit of which there are at least two.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -40,5 +49,11 @@ mod tests {
         let all = [0, 340, 1_234, 3_000, 56_000, 999_000, 1_500_000, 12_345_000, 180_000_000].map(took);
         assert_eq!(all, ["0.0 ms", "0.3 ms", "1.2 ms", "3.0 ms", "56 ms", "999 ms", "1.5 s", "12 s", "180 s"]);
         assert_eq!([0, 999, 59_000, 120_000].map(lasting), ["1 s", "1 s", "59 s", "2 min"]);
+    }
+
+    #[test]
+    fn spans_have_one_unit() {
+        let all = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(span);
+        assert_eq!(all, ["0 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
     }
 }

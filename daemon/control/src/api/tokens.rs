@@ -93,12 +93,12 @@ fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTr
         return Err(fail(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
     }
     if rights.iter().any(|right| !access.allows(Some(*right))) {
-        return Err(fail(Code::NotAllowed, "a token can have no right that its maker has not"));
+        return Err(fail(Code::NotAllowed, "you cannot give a token a right that you do not have"));
     }
     let peers: Option<BTreeSet<ConversationId>> = request.peers.as_ref().map(|peers| peers.iter().copied().collect());
     match &peers {
         None if access.peers.is_some() => {
-            return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
+            return Err(fail(Code::NotAllowed, "you cannot make a token for a conversation that you may not see"));
         }
         None => {}
         Some(peers) if peers.is_empty() || peers.len() > PEERS => {
@@ -109,7 +109,7 @@ fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTr
             return Err(fail(Code::BadRequest, "\"peers\" does not go with the rights contacts and admin"));
         }
         Some(peers) if peers.iter().any(|peer| !access.sees(*peer)) => {
-            return Err(fail(Code::NotAllowed, "a token can be good for no conversation that its maker's is not"));
+            return Err(fail(Code::NotAllowed, "you cannot make a token for a conversation that you may not see"));
         }
         Some(_) => {}
     }
@@ -128,7 +128,8 @@ async fn revoke(gate: &Gate, name: &str) -> Done<()> {
         Ok(_) => Err(fail(Code::UnknownToken, "there is no token of this name")),
         Err(refusal) => {
             let mut error = refused(&refusal);
-            error.message = format!("it is of no use until the daemon ends, but then it comes back: {}", error.message);
+            error.message =
+                format!("it is revoked until the daemon restarts, and is valid again then: {}", error.message);
             error.hint = Some("make room on the disk and revoke it again".into());
             Err(error)
         }

@@ -62,7 +62,7 @@ fn presence(contact: &ContactView) -> String {
         return "blocked".to_owned();
     }
     let Some(ms) = contact.heard_ms_ago else { return "never heard of".to_owned() };
-    let age = torchat_protocol::control::reason::span(ms / 1000);
+    let age = torchat_protocol::control::words::span(ms / 1000);
     let link = if contact.linked { "linked, " } else { "" };
     format!("{link}last heard {age} ago")
 }

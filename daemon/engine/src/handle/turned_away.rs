@@ -2,6 +2,7 @@
 
 use super::Handle;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use torchat_protocol::control::reason::Notice;
 use torchat_protocol::control::status::NoticePart;
 
 /// Since the start.
@@ -27,10 +28,8 @@ impl TurnedAway {
 
     /// That commands were lost: one notice, however many.
     pub(crate) fn notice(&self) -> Option<NoticePart> {
-        let sentence = "programs of this machine closed their sockets before the daemon saw whose they were, so it did not \
-                        execute their commands: refused.closed counts them";
-        let at_ms = self.first_ms.load(Ordering::Relaxed);
-        (self.lost() > 0).then(|| NoticePart { at_ms, peer: None, sentence: sentence.to_owned(), why: None })
+        let (at_ms, why) = (self.first_ms.load(Ordering::Relaxed), Notice::ClosedTooEarly);
+        (self.lost() > 0).then(|| NoticePart { at_ms, peer: None, sentence: why.sentence(), why: Some(why) })
     }
 }
 

@@ -156,8 +156,8 @@ pub struct Contact {
     /// Since when the user has marked its key as compared; absent: it is not marked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Time>,
-    /// Messages of its conversation that are older than this number of days are erased here; absent: none is because of its
-    /// age.
+    /// Messages of its conversation that are older than this number of days are erased here; absent: they are kept
+    /// whatever their age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_days: Option<u32>,
 }

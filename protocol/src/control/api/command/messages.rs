@@ -30,7 +30,7 @@ commands! {
     /// of the store that an upgrade keeps for 30 days, or spare cells of flash storage. May be repeated.
     Erase "ERASE" Some(Right::Admin) => EraseAnswer;
     /// Erases, from now on, the messages of a conversation that are older than a number of days, as ERASE does. What waits for
-    /// delivery stays until it does not wait any more, and received messages until they are read.
+    /// delivery stays until it is delivered or has failed, and received messages until they are read.
     Retain "RETAIN" Some(Right::Admin) => Nothing;
 }
 
@@ -192,7 +192,7 @@ records! {
         /// Messages up to this `id`; absent: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         upto: Option<i64>,
-        /// Messages of before this moment, by their `at`; absent: all. Together with `upto`: what both say.
+        /// Messages from before this moment, by their `at`; absent: all. Together with `upto`: what both say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<Time>,
     }
