@@ -45,6 +45,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print w
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "tail" -d 'Print events as they come: messages, deliveries, links, requests'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "token" -d 'Manage tokens, for programs of other users or with fewer rights'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "export" -d 'Write a whole conversation as text, or with --json as JSON lines'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "logs" -d 'Write the text logs of the conversations that client.toml names, as messages come'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "erase" -d 'Erase a conversation here, or its older part, for good'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "import-log" -d 'Split the file.log of an old TORchat by peer, into files'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "pipe" -d 'Connect standard input and output to a conversation: each line is a message'
@@ -289,6 +290,13 @@ complete -c torchat -n "__fish_torchat_using_subcommand export" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand export" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l once -d 'Write what is missing now, and end'
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c torchat -n "__fish_torchat_using_subcommand erase" -l before -d 'Messages of before this day (2026-11-21, where you are) or moment (2026-11-21T09:30:00Z) [default: all]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand erase" -l upto -d 'Messages up to the one with this number [default: all]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand erase" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r

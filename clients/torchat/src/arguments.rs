@@ -13,7 +13,7 @@ mod number;
 mod token;
 
 pub(crate) use contacts::{Appearance, ContactAction, Contacts};
-pub(crate) use messages::{Beginning, Erase, Export, History, Legacy, Pipe, Recv, Search, Send};
+pub(crate) use messages::{Beginning, Erase, Export, History, Legacy, Logs, Pipe, Recv, Search, Send};
 pub(crate) use token::{Allowed, Token};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -109,6 +109,11 @@ pub(crate) enum Command {
     Token(Token),
     /// Write a whole conversation as text, or with --json as JSON lines
     Export(Export),
+    /// Write the text logs of the conversations that client.toml names, as messages come
+    ///
+    /// The terminal client does the same while it runs; both may run at once. Switch logs on there (/log on), or under [logs] in
+    /// client.toml. A log begins when it is switched on; `torchat export` has what was before.
+    Logs(Logs),
     /// Erase a conversation here, or its older part, for good
     ///
     /// What waits for delivery stays. It does not erase the peer's copy, backups, exports and text logs, the copy of the store that

@@ -4,6 +4,8 @@
 
 mod arguments;
 mod daemon;
+mod logs;
+mod names;
 mod screen;
 mod shell;
 mod status;

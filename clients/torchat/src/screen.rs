@@ -21,6 +21,7 @@ mod wrap;
 mod tests;
 
 use crate::daemon::Place;
+pub(crate) use runtime::settings::File as SettingsFile;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 

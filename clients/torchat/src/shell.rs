@@ -12,6 +12,7 @@ mod format;
 mod import;
 mod input;
 mod legacy;
+mod logs;
 mod out;
 mod peer;
 mod pipe;
@@ -103,6 +104,7 @@ impl Shell<'_> {
             Command::Tail(arguments) => tail::run(self, &arguments),
             Command::Token(action) => admin::token(self, action),
             Command::Export(arguments) => read::export(self, &arguments),
+            Command::Logs(arguments) => logs::run(self, arguments.once),
             Command::Erase(arguments) => erase::run(self, &arguments),
             Command::ImportLog(arguments) => import::run(self, &arguments),
             Command::Pipe(arguments) => pipe::run(self, &arguments),

@@ -4,6 +4,8 @@
 
 #[path = "pty/conversation.rs"]
 mod conversation;
+#[path = "pty/logs.rs"]
+mod logs;
 #[path = "pty/notices.rs"]
 mod notices;
 #[path = "pty/people.rs"]

@@ -5,6 +5,8 @@
 mod completion;
 #[path = "shell/doctor.rs"]
 mod doctor;
+#[path = "shell/logs.rs"]
+mod logs;
 #[path = "shell/names.rs"]
 mod names;
 #[path = "shell/process.rs"]
@@ -78,7 +80,7 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     let mut house = House::strangers();
     house.alice.stop().unwrap();
     let peer = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd";
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &["host"],
         &["whoami"],
         &["legacy"],
@@ -93,6 +95,7 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
         &["tail"],
         &["token", "list"],
         &["export", peer],
+        &["logs", "--once"],
         &["pipe", peer],
         &["exit"],
     ];

@@ -128,6 +128,14 @@ pub(crate) struct Export {
     pub(crate) output: Option<PathBuf>,
 }
 
+/// For how long to write the text logs.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Logs {
+    /// Write what is missing now, and end
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
 /// What to connect to.
 #[derive(Debug, Args)]
 pub(crate) struct Pipe {

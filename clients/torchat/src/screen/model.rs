@@ -14,6 +14,7 @@ mod exchange;
 mod keys;
 mod line;
 mod list;
+mod logs;
 mod mouse;
 mod notice;
 mod overlay;
@@ -32,6 +33,7 @@ use super::rows::Wrapped;
 use super::settings::Settings;
 use super::theme::Theme;
 use super::wrap::width;
+use crate::logs::Place;
 use crate::times::Here;
 use jiff::tz::TimeZone;
 use line::Ran;
@@ -105,6 +107,8 @@ pub(crate) struct Start {
     pub(crate) settings: Settings,
     /// The path of their file, for the user.
     pub(crate) settings_path: String,
+    /// Where the text logs are; `None`: there is no home.
+    pub(crate) logs: Option<Place>,
     /// What is wrong with that file.
     pub(crate) trouble: Option<String>,
 }
@@ -168,6 +172,7 @@ pub(crate) struct Model {
     mouse: bool,
     pub(crate) settings: Settings,
     settings_path: String,
+    logs: Option<Place>,
     /// Conversations with a highlight word that was not seen yet.
     mentioned: HashSet<ConversationId>,
     /// What was typed and left the input.
@@ -185,7 +190,8 @@ pub(crate) struct Model {
 impl Model {
     /// Before anything has happened.
     pub(crate) fn new(start: Start) -> Self {
-        let Start { now, zone, theme, size, session, mut stored, between, settings, settings_path, trouble } = start;
+        let Start { now, zone, theme, size, session, mut stored, between, settings, settings_path, logs, trouble } =
+            start;
         // Earlier versions kept it with the drafts.
         stored.notify = settings.notify.unwrap_or(stored.notify);
         let mut editor = Editor::default();
@@ -236,6 +242,7 @@ impl Model {
             effects: Vec::new(),
             wrapped: Wrapped::default(),
             settings_path,
+            logs,
             mentioned: HashSet::new(),
             settings,
         };
@@ -276,6 +283,8 @@ impl Model {
                 Err(error) => self.not_exported(&path, &error),
             },
             Input::Settings(outcome) => self.settings_changed(*outcome),
+            Input::Logged(peer, on, outcome) => self.logged(peer, on, *outcome),
+            Input::NotLogged(why) => self.warn(why),
             Input::Started(Ok(())) => self.effects.push(Effect::Retry),
             Input::Started(Err(error)) => self.warn(format!("torchatd did not start: {error}")),
             Input::Leave => self.leave(),

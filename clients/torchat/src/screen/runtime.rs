@@ -4,13 +4,15 @@ pub(super) mod daemon;
 pub(super) mod desktop;
 pub(super) mod export;
 mod locate;
+mod logs;
 mod multiplexer;
 mod rewrite;
-mod settings;
+pub(super) mod settings;
 mod stored;
 pub(super) mod terminal;
 
 use super::model::{Effect, Input, Model, Start};
+use super::settings::Change;
 use super::theme::Theme;
 use crate::daemon::Place;
 use crate::streams;
@@ -52,6 +54,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
         theme: Theme::chosen(settings.theme, |name| std::env::var(name).ok()),
         settings,
         settings_path: settings_file.shown(),
+        logs: crate::logs::Place::find(),
         trouble,
         size: crossterm::terminal::size().context("the size of the terminal")?,
         // Only its beginning: a number is counted behind it, and the daemon takes 64 bytes.
@@ -62,7 +65,7 @@ pub(super) fn run(place: &Place) -> anyhow::Result<()> {
     let (wakes, inbox) = channel();
     // Before the terminal is changed, so that no signal finds it changed and nobody to change it back.
     signals(wakes.clone())?;
-    let daemon = daemon::Daemon::start(place, &wakes)?;
+    let daemon = daemon::Daemon::start(place, &settings_file, &wakes)?;
     let terminal = Terminal::enter()?;
     terminal::read(wakes.clone())?;
     let desktop = desktop::Desktop::find(|name| std::env::var_os(name));
@@ -194,6 +197,11 @@ impl Loop {
                 Effect::Set(change) => {
                     let outcome = Box::new(self.settings.change(&change));
                     let _ = self.wakes.send(Input::Settings(outcome).into());
+                }
+                Effect::Log(peer, on) => {
+                    let outcome = Box::new(self.settings.change(&Change::Log(peer, on)));
+                    self.daemon.log_again();
+                    let _ = self.wakes.send(Input::Logged(peer, on, outcome).into());
                 }
                 Effect::Bell => self.terminal.bell()?,
                 Effect::Notify(text) if self.desktop.show(&text, &self.wakes) => {}

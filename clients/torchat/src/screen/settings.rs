@@ -8,6 +8,7 @@ pub(crate) mod keymap;
 
 use super::notify::Notify;
 use super::theme::Theme;
+use crate::logs::Choice;
 use keymap::Keymap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) highlight: Vec<String>,
     /// Conversations that neither ring nor count as activity.
     pub(crate) muted: BTreeSet<ConversationId>,
+    /// Conversations whose messages are written to text files.
+    pub(crate) logs: Choice,
     pub(crate) keymap: Keymap,
 }
 
@@ -48,6 +51,7 @@ struct File {
     list_width: Option<Spanned<u16>>,
     highlight: Vec<Spanned<String>>,
     muted: BTreeSet<ConversationId>,
+    logs: Choice,
     keys: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
 }
 
@@ -82,6 +86,7 @@ pub(crate) fn parse(text: &str) -> Result<Settings, String> {
         list_width: file.list_width.map(Spanned::into_inner),
         highlight,
         muted: file.muted,
+        logs: file.logs,
         keymap,
     })
 }
@@ -129,6 +134,8 @@ mod tests {
             ("\nlist_width = 3\n", 2, "12 to 60"),
             ("highlight = [\"a\",\n \" \"]\n", 2, "1 to 64 characters"),
             ("muted = [\"bob\"]\n", 1, "copy the whole id"),
+            ("[logs]\nconversations = [\"bob\"]\n", 2, "copy the whole id"),
+            ("[logs]\nall = true\nnone = true\n", 3, "`none`"),
             ("[keys]\n\nactivty = [\"Alt+J\"]\n", 3, "activity"),
             ("[keys]\nactivity = [\"Alt+Jay\"]\n", 2, "Alt+Jay"),
             ("[keys]\nactivity = [\"j\"]\n", 2, "could not be typed"),

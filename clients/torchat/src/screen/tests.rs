@@ -7,6 +7,7 @@ mod frames;
 mod habits;
 mod hostile;
 mod lines;
+mod logs;
 mod newcomers;
 mod places;
 mod random;
@@ -23,12 +24,14 @@ use super::model::{Answer, Ask, Between, Effect, Input, Model, Start, Stored};
 use super::settings::Settings;
 use super::theme::Theme;
 use super::view;
+use crate::logs::Place;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Position;
+use std::path::Path;
 use std::sync::Arc;
 use torchat_client::api::command::{Limits, MessagesAnswer, StatusAnswer, Welcome};
 use torchat_client::api::event::{Event, What};
@@ -138,7 +141,8 @@ impl Play {
     fn begin(size: (u16, u16), theme: Theme, stored: Stored, between: Between, settings: Settings) -> Self {
         let (zone, session, settings_path) = (TimeZone::UTC, "test".into(), "~/.config/torchat/client.toml".into());
         let (now, trouble) = (NOW, None);
-        let start = Start { now, zone, theme, size, session, stored, between, settings, settings_path, trouble };
+        let logs = Some(Place::below(Path::new("/home/me/.local/state/torchat")));
+        let start = Start { now, zone, theme, size, session, stored, between, settings, settings_path, logs, trouble };
         Self { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 }
     }
 

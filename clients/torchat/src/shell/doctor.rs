@@ -6,6 +6,7 @@
 mod clock;
 mod daemon;
 mod files;
+mod logs;
 
 use super::Shell;
 use super::failure::{Done, Failure};
@@ -127,6 +128,7 @@ pub(super) fn run(shell: &Shell<'_>, verbose: bool) -> Done {
     if let Some(file) = &shell.place.token_file {
         tell(files::token(file))?;
     }
+    logs::check().into_iter().try_for_each(&mut tell)?;
     match opened {
         Ok(connection) => daemon::check(&connection, &mut tell)?,
         Err(error) => {

@@ -55,6 +55,8 @@ fn plain(text: &str, house: &House) -> String {
     let rules = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME"),
+        // The seconds of text logs.
+        (r"TIME:\d\d([ :])", "TIME$1"),
         (r"next try at \d\d:\d\d", "next try at TIME"),
         (r"torchat-token:([\w.-]+):[a-z2-7]{52}", "torchat-token:$1:SECRET"),
         (r"(torchat:[a-z2-7]{56})\?i=[\w-]+", "$1?i=SECRET"),

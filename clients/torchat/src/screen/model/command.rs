@@ -76,6 +76,11 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("status", "", "what the daemon and Tor are doing"),
     command("export", "[FILE]", "write the conversation to a new file"),
     command(
+        "log",
+        "[on|off]",
+        "write the conversation's messages to a text file as they come; or say whether, and where",
+    ),
+    command(
         "notify",
         "[off|bell|desktop|content]",
         "notify you of messages that are not on the screen; content shows their text",
@@ -100,7 +105,7 @@ const fn command(name: &'static str, usage: &'static str, about: &'static str) -
 fn words_of(command: &str) -> &'static [&'static str] {
     match command {
         "notify" => &["off", "bell", "desktop", "content"],
-        "mouse" | "hide" => &["on", "off"],
+        "mouse" | "hide" | "log" => &["on", "off"],
         "theme" => &["dark", "light", "plain"],
         "verify" => &["yes", "no"],
         "retain" => &["off"],
@@ -159,7 +164,8 @@ impl Model {
             },
             "verify" if !self.verify(rest) => self.usage(command),
             "retain" if !self.retain(rest) => self.usage(command),
-            "verify" | "retain" => {}
+            "log" if !self.log(rest) => self.usage(command),
+            "verify" | "retain" | "log" => {}
             "erase" => self.ask_to_erase(),
             "peer" => match self.peer_of(rest, Purpose::Act) {
                 Ok(peer) if self.list.request(peer).is_some() => self.open(Open::Request(peer)),

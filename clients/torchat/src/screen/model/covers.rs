@@ -80,8 +80,8 @@ pub(crate) fn lines(
                 ),
                 Confirm::Erase(id) => (
                     format!(
-                        "Erase all messages with {} here, for good? What waits for delivery stays. Their copy, backups and exports \
-                         are not erased.",
+                        "Erase all messages with {} here, for good? What waits for delivery stays. Their copy, backups, exports and \
+                         text logs are not erased.",
                         name(*id)
                     ),
                     "y erases, any other key does not",

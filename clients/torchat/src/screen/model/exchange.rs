@@ -37,6 +37,10 @@ pub(crate) enum Input {
     Exported(PathBuf, Result<u64, String>),
     /// A command has changed the settings: what they are now, or why they are not kept.
     Settings(Box<Result<Settings, String>>),
+    /// The log of a conversation was switched on or off: what is set now, or why it is not.
+    Logged(ConversationId, bool, Box<Result<Settings, String>>),
+    /// The text logs cannot be written, in a sentence.
+    NotLogged(String),
     /// `torchatd -d` has ended.
     Started(Result<(), String>),
     /// The process is to end.
@@ -62,6 +66,8 @@ pub(crate) enum Effect {
     Save(Box<Stored>),
     /// Keeps what a command has set.
     Set(Change),
+    /// Switches the log of a conversation on or off; [`Input::Logged`] follows.
+    Log(ConversationId, bool),
     Bell,
     /// Shows a notification on the desktop, or asks the terminal for one.
     Notify(String),

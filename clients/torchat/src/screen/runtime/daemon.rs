@@ -3,8 +3,9 @@
 //! One hands its events on. Three ask it: one for what changes something, in order; one for what only reads, so that a long
 //! search holds no message up; and one waits for news.
 
-use super::{Wake, export, locate};
+use super::{Wake, export, locate, logs, settings};
 use crate::daemon::{Place, PlaceError, STOP};
+use crate::logs::Waking;
 use crate::screen::model::{Answer, Ask, Decision, Input, Past};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,20 +28,31 @@ pub(in crate::screen) struct Daemon {
     changes: Sender<Ask>,
     looks: Sender<Ask>,
     news: Sender<Ask>,
+    logs: Sender<Waking>,
 }
 
 impl Daemon {
     /// Starts the threads.
-    pub(in crate::screen) fn start(place: &Place, wakes: &Sender<Wake>) -> anyhow::Result<Self> {
+    pub(in crate::screen) fn start(
+        place: &Place,
+        settings: &settings::File,
+        wakes: &Sender<Wake>,
+    ) -> anyhow::Result<Self> {
         // From now on: what was before is read as a whole. After that no event is missed, whatever restarts.
         let wanted = Subscribe { consumer: None, from: Some(From::Place(Begin::Now)), filter: Filter::default() };
         let there = place.clone();
         let mut follower = Follower::finding(move || there.address().map_err(client_error), wanted);
         let handle = follower.handle();
-        let events = wakes.clone();
+        let logs = logs::start(handle.clone(), settings.clone(), wakes.clone())?;
+        let (events, logging) = (wakes.clone(), logs.clone());
         std::thread::Builder::new().name("events".into()).spawn(move || {
             loop {
-                let input = match follower.step(Duration::MAX) {
+                let step = follower.step(Duration::MAX);
+                let waking = Waking::of(&step);
+                if !waking.is_empty() {
+                    let _ = logging.send(waking);
+                }
+                let input = match step {
                     Step::Event(event) => Input::Event(Box::new(event)),
                     Step::State(state) => {
                         let stopped = state == State::Stopped;
@@ -67,6 +79,7 @@ impl Daemon {
             changes: asking("changes")?,
             looks: asking("looks")?,
             news: asking("news")?,
+            logs,
             handle,
         })
     }
@@ -85,6 +98,11 @@ impl Daemon {
         };
         // The threads end after the loop.
         let _ = thread.send(ask);
+    }
+
+    /// Has the text logs written as the user has set it now.
+    pub(super) fn log_again(&self) {
+        let _ = self.logs.send(Waking::all());
     }
 
     /// Looks for the daemon now.

@@ -1,13 +1,15 @@
 //! The file `client.toml`: read at the start, changed by commands.
 
+use crate::logs::Chosen;
 use crate::screen::settings::{Change, FILE_BYTES, Settings, parse};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use torchat_protocol::home;
 
 /// `$XDG_CONFIG_HOME/torchat/client.toml`, else `~/.config/torchat/client.toml`.
-pub(super) struct File {
+#[derive(Debug, Clone)]
+pub(crate) struct File {
     /// `None`: there is no home, and what is set ends with the program.
     path: Option<PathBuf>,
     /// Held while the file is changed. Elsewhere, because users keep their configuration in version control.
@@ -16,7 +18,7 @@ pub(super) struct File {
 
 impl File {
     /// Where it is for this user.
-    pub(super) fn find() -> Self {
+    pub(crate) fn find() -> Self {
         let home = home::home(std::env::var_os("HOME").as_deref(), std::env::home_dir);
         let base =
             |variable: &str, below: &str| home::base(std::env::var_os(variable).as_deref(), home.as_deref(), below);
@@ -26,8 +28,14 @@ impl File {
         }
     }
 
+    /// None, for tests that must not read that of whoever runs them.
+    #[cfg(test)]
+    pub(in crate::screen) fn nowhere() -> Self {
+        Self { path: None, lock: None }
+    }
+
     /// The path, for the user.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.path.as_ref().map_or_else(|| "client.toml".into(), |path| path.display().to_string())
     }
 
@@ -38,6 +46,20 @@ impl File {
             Ok(settings) => (settings, None),
             Err(error) => (Settings::default(), Some(format!("{}: {error}; the defaults count", path.display()))),
         }
+    }
+
+    /// Which conversations are to be logged, and since when the file says so.
+    ///
+    /// # Errors
+    /// The file has an error: then nobody knows what the user wants.
+    pub(crate) fn chosen(&self) -> Result<Chosen, String> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let Some(path) = &self.path else { return Ok(Chosen { choice: Default::default(), at: now }) };
+        let wrong = |why: String| format!("{}: {why}", path.display());
+        let settings = text(path).map_err(|error| error.to_string()).and_then(|text| parse(&text)).map_err(wrong)?;
+        // Not the time of its content, which a copy of an old configuration keeps.
+        let changed = std::fs::metadata(path).map(|found| found.ctime() * 1_000 + found.ctime_nsec() / 1_000_000);
+        Ok(Chosen { choice: settings.logs, at: changed.unwrap_or(now).min(now) })
     }
 
     /// Makes a change, and reads what is set then, by other clients, too. A crash leaves the old file or the new one.

@@ -4,7 +4,7 @@
 use super::parse;
 use crate::screen::notify::Notify;
 use crate::screen::theme::Theme;
-use toml_edit::{Array, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value};
 use torchat_client::api::ConversationId;
 
 /// What a command sets.
@@ -14,6 +14,7 @@ pub(crate) enum Change {
     Notify(Notify),
     Mouse(bool),
     Mute(ConversationId, bool),
+    Log(ConversationId, bool),
     Highlight(String, bool),
 }
 
@@ -23,7 +24,7 @@ impl Change {
     /// # Errors
     /// A file with an error is not touched: the sentence says where it is.
     pub(crate) fn apply(&self, text: &str) -> Result<String, String> {
-        parse(text)?;
+        let settings = parse(text)?;
         let mut document: DocumentMut =
             text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
         // Comments without a value belong to what follows them, and a value would be put before them.
@@ -42,6 +43,7 @@ impl Change {
             Self::Mouse(on) => set(root, "mouse", (*on).into()),
             Self::Mute(peer, on) => put(root, "muted", &peer.onion(), *on),
             Self::Highlight(word, on) => put(root, "highlight", word, *on),
+            Self::Log(peer, on) => log(root, settings.logs.all, &peer.onion(), *on),
         }
         let text = format!("{head}{document}");
         // What is written must be read at the next start.
@@ -60,8 +62,22 @@ fn set(table: &mut Table, key: &str, mut value: Value) {
     }
 }
 
-fn put(table: &mut Table, key: &str, text: &str, is_in: bool) {
-    let list = table.entry(key).or_insert_with(|| Item::Value(Array::new().into()));
+/// Switches the log of a conversation on or off: where all are logged, one that is not is an exception.
+fn log(root: &mut Table, all: bool, onion: &str, on: bool) {
+    let logs = root.entry("logs").or_insert_with(|| Item::Table(Table::new()));
+    let Some(logs) = logs.as_table_like_mut() else { return };
+    if !on || !all {
+        put(logs, "conversations", onion, on);
+    }
+    put(logs, "except", onion, !on && all);
+}
+
+/// Puts a text into a list or takes it out. A list that is not there is not made to take something out.
+fn put(table: &mut dyn TableLike, key: &str, text: &str, is_in: bool) {
+    if !is_in && !table.contains_key(key) {
+        return;
+    }
+    let list = table.entry(key).or_insert(Item::Value(Array::new().into()));
     if let Some(list) = list.as_array_mut() {
         put_in(list, text, is_in);
     }
@@ -120,6 +136,26 @@ mod tests {
         let settings = parse(&text).unwrap();
         assert!(settings.muted.is_empty() && settings.highlight.is_empty());
         assert_eq!(settings.mouse, Some(true));
+    }
+
+    #[test]
+    fn a_log_is_switched_on_and_off_and_one_that_is_not_wanted_is_an_exception_to_all() {
+        let on = |text: &str, on: bool| {
+            let text = Change::Log(onion(), on).apply(text).unwrap();
+            (parse(&text).unwrap().logs.is_on(onion()), text)
+        };
+        let (is_on, text) = on("# mine\nmouse = true\n\n[keys]\nsearch = [\"Ctrl+S\"]\n", true);
+        let table = format!("[logs]\nconversations = [\"{}\"]\n", onion().onion());
+        assert!(is_on && text.starts_with("# mine\nmouse = true\n") && text.ends_with(&table), "{text}");
+        let (is_on, text) = on(&text, false);
+        assert!(!is_on && text.ends_with("[logs]\nconversations = []\n"), "{text}");
+        let (is_on, text) = on("[logs] # private\nall = true # of all\n", false);
+        let expected = format!("[logs] # private\nall = true # of all\nexcept = [\"{}\"]\n", onion().onion());
+        assert_eq!((is_on, text.as_str()), (false, expected.as_str()));
+        assert_eq!(on(&text, true), (true, "[logs] # private\nall = true # of all\nexcept = []\n".into()));
+        // However the user writes it.
+        assert!(on("logs = { all = false }\n", true).0 && on("logs.all = false\n", true).0);
+        assert!(!on("logs = { all = true }\n", false).0);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Live {
     fn start(loopback: &Loopback, size: (u16, u16)) -> Self {
         let place = Place { socket: Some(loopback.socket().to_string_lossy().into_owned()), ..Place::default() };
         let (wakes, inbox) = channel();
-        let daemon = Daemon::start(&place, &wakes).unwrap();
+        let daemon = Daemon::start(&place, &crate::screen::SettingsFile::nowhere(), &wakes).unwrap();
         Self { play: Play::new(size), times: HashMap::new(), daemon, inbox }
     }
 

@@ -104,6 +104,7 @@ fn a_file_with_an_error_is_told_at_the_start() {
         between: Between::Nothing,
         settings: Settings::default(),
         settings_path: String::new(),
+        logs: None,
         trouble: Some("client.toml: line 3: no".into()),
     };
     let play = Play { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 };
@@ -135,6 +136,7 @@ fn the_documents_example_is_right_and_whole() {
     let settings = parse(example).unwrap();
     assert!(settings.theme.is_some() && settings.notify.is_some() && settings.mouse.is_some());
     assert!(settings.list_width.is_some() && !settings.highlight.is_empty() && !settings.muted.is_empty());
+    assert!(!settings.logs.conversations.is_empty() && !settings.logs.except.is_empty());
     assert!(settings.keymap.bound().next().is_some());
     for (action, _) in crate::screen::settings::keymap::ACTIONS {
         let name = action.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -295,6 +295,17 @@ fn all_settings_with_where_they_come_from() {
 }
 
 #[test]
+fn where_the_text_log_is() {
+    screens("log", |size| {
+        let mut play = talking(size);
+        let on = crate::screen::settings::parse("logs.all = true");
+        play.input(Input::Logged(with(2), true, Box::new(on)));
+        play.keys("/log\n");
+        play
+    });
+}
+
+#[test]
 fn a_highlight_and_a_muted_conversation() {
     screens("highlight", |size| {
         let mut play = talking(size);

@@ -1,6 +1,7 @@
 //! The commands that set something, and `/set`, which shows all of it. What they set is kept in `client.toml`.
 
 use super::super::{Effect, Model, Notify, Overlay};
+use crate::logs::Choice;
 use crate::screen::settings::{Change, Settings, checked_word};
 use crate::screen::theme::Theme;
 use torchat_client::api::ConversationId;
@@ -162,6 +163,7 @@ impl Model {
                 from(!settings.highlight.is_empty(), "default"),
             ),
             row("muted", names(&mut settings.muted.iter()), from(!settings.muted.is_empty(), "default")),
+            row("logs", self.shown_logs(), from(settings.logs != Choice::default(), "default")),
         ];
         for action in settings.keymap.bound() {
             let keys = settings.keymap.keys_of(action).unwrap_or_default();
