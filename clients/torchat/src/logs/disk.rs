@@ -185,13 +185,16 @@ impl Disk for Files {
 
     fn append(&self, own: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
         let folder = self.folder(Folder::Logs, Some(own))?;
-        // Readable, to see how it ends. Always at the end: what the user writes into it at the same moment stays.
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
+        // Always at the end: what the user writes into it at the same moment stays.
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
         let mut file = opened(&folder, name, flags)?;
+        let is_new = file.metadata()?.len() == 0;
         file.write_all(bytes)?;
         file.sync_data()?;
-        // A new file's name.
-        rustix::fs::fsync(&folder)?;
+        if is_new {
+            // Its name.
+            rustix::fs::fsync(&folder)?;
+        }
         Ok(())
     }
 }

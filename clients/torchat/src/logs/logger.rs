@@ -103,13 +103,20 @@ impl Logger {
         if woken.is_nothing() {
             return Ok(());
         }
-        let Chosen { choice, at } = (self.choose)().map_err(Trouble::Settings)?;
-        // Who logs nothing gets no folder.
-        if choice.is_nothing() && !self.files.place.state.exists() {
+        // Who logs nothing gets no folder, and is not told of logs.
+        let is_used = self.files.place.state.exists();
+        let Chosen { choice, at } = match (self.choose)() {
+            Err(_) if !is_used => return Ok(()),
+            chosen => chosen.map_err(Trouble::Settings)?,
+        };
+        if choice.is_nothing() && !is_used {
             return Ok(());
         }
         let logs = Logs { disk: &self.files, own: connection.welcome().onion.conversation() };
         logs.follow(&choice, at)?;
+        if choice.is_nothing() {
+            return Ok(());
+        }
         let mut wanted = match woken.all {
             true => behind(connection, &logs, &choice)?,
             false => woken.conversations.clone(),

@@ -148,6 +148,9 @@ impl<D: Disk> Logs<'_, D> {
             let Some(after) = position(messages, conversation, &progress.mark)? else { return Ok(count) };
             let wanted = History { peer: conversation, before: None, after: Some(after), limit: Some(PAGE) };
             let page = messages.page(&wanted)?;
+            if page.messages.is_empty() {
+                return Ok(count);
+            }
             let _lock = self.lock()?;
             // Somebody else has written meanwhile.
             if self.progress(conversation)?.as_ref() != Some(&progress) {
