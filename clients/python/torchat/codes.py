@@ -56,6 +56,7 @@ STORAGE_DAMAGED = "storage-damaged"
 STORAGE_FAILING = "storage-failing"
 STORAGE_READ_ONLY = "storage-read-only"
 SEARCH_DAMAGED = "search-damaged"
+TRACES_LEFT = "traces-left"
 STORAGE_UNSURE = "storage-unsure"
 STOPPING = "stopping"
 NOT_A_COMMAND = "not-a-command"
@@ -236,6 +237,11 @@ CODES: Dict[str, Info] = {
         "api", "daemon", "after-change", (),
         "The search index is damaged. The daemon rebuilds it from the messages, which are complete.",
         "search again later: STATUS tells under search",
+    ),
+    TRACES_LEFT: Info(
+        "api", "daemon", "later", (),
+        "The messages are erased, but traces of their texts may still be in the files of the store.",
+        "repeat ERASE in some seconds: it removes the traces, even if there is nothing left to erase",
     ),
     STORAGE_UNSURE: Info(
         "daemon", "daemon", "later", (),

@@ -49,6 +49,11 @@ pub enum Refusal {
     /// The store cannot be read.
     #[error("the store cannot be read: {0}")]
     Unreadable(NotStored),
+    /// Messages are erased, but traces of them may be left in the store's files.
+    #[error(
+        "the messages are erased, but traces of them may be left in torchat.db and its log: {0}; repeat it in some seconds"
+    )]
+    Traces(String),
     /// The search's index is damaged, and made anew.
     #[error("the search index is damaged; the daemon rebuilds it from the messages, which are complete")]
     SearchDamaged,
@@ -94,6 +99,7 @@ impl Refusal {
             Self::OutboxFull(_) => Code::OutboxFull,
             Self::Storage(not) | Self::Unreadable(not) => not.trouble.code(),
             Self::SearchDamaged => Code::SearchDamaged,
+            Self::Traces(_) => Code::TracesLeft,
             Self::Unsure(_) => Code::StorageUnsure,
             Self::NotPending => Code::NotPending,
             Self::NoContact => Code::NoContact,

@@ -17,6 +17,7 @@ mod records;
 mod room;
 mod rows;
 mod schema;
+mod scrub;
 mod search;
 mod share;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use query::messages;
 use room::Room;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use scrub::Traces;
 use share::Shares;
 use std::path::Path;
 use torchat_core::op::{ChatOp, Op};
@@ -57,8 +59,6 @@ const INDEX_AT: i64 = 64;
 const INDEX_BEHIND: i64 = 32_768;
 /// How many at once, so that the commit stays short.
 const INDEX_STEP: u32 = 256;
-/// A file that is written anew to take out what was erased, and free pages that are written over, at most: others wait meanwhile.
-const ANEW_BYTES: i64 = 64 << 20;
 /// New events before a commit removes old ones.
 const TRIM_AT: u64 = 64;
 /// Old events that such a commit removes at most, and twice what it adds: more than come, so the log gets to its limit.
@@ -120,6 +120,8 @@ pub struct Store {
     /// How large the file may become, if that is limited.
     room: Option<Room>,
     health: Health,
+    /// Where traces of erased texts may be.
+    traces: Traces,
     /// Why nothing is written any more.
     condemned: Option<String>,
     /// The file is too large to be looked through before the start, and the last end was no clean stop.
@@ -167,6 +169,7 @@ impl Store {
             store.health.remark(remark.to_owned());
         }
         schema::drop_old_copies(path);
+        store.scrub_at_start();
         Ok(store)
     }
 
@@ -196,7 +199,9 @@ impl Store {
         // fdatasync: libsqlite3-sys builds SQLite without HAVE_FDATASYNC. strace shows no other.)
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
-        db.pragma_update(None, "secure_delete", "FAST")?;
+        // What becomes free is written over, whole pages too: the index of the search gives back pages full of words, long before
+        // somebody erases what they are of.
+        db.pragma_update(None, "secure_delete", "ON")?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
         // 2 MiB of pages: the whole daemon without Tor is meant to stay below 15 MB.
         db.pragma_update(None, "cache_size", -2048)?;
@@ -206,6 +211,7 @@ impl Store {
         let log = events::edges(&db)?;
         let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;
+        let traces = Traces::read(&db)?;
         Ok(Self {
             db,
             log,
@@ -218,6 +224,7 @@ impl Store {
             shares: Some(shares),
             room: None,
             health: Health::default(),
+            traces,
             condemned: None,
             unchecked: false,
         })
@@ -362,8 +369,8 @@ impl Store {
         (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
         self.shares = Some(shares);
         applied.log = log;
-        if !applied.erased.is_empty() {
-            self.db.pragma_update(None, "secure_delete", "FAST")?;
+        if applied.erased.iter().any(|erased| !erased.rows.is_empty()) {
+            self.traces = Traces::File;
         }
         if applied.index_damaged {
             self.distrust_search();
@@ -387,38 +394,6 @@ impl Store {
         transaction.commit().map_err(StoreError::unsure)?;
         (self.log, self.shares) = (log, Some(shares));
         Ok((more, log))
-    }
-
-    /// Takes the traces of erased texts out of the file, and folds the log into it. `anew`: a file of at most [`ANEW_BYTES`] is written
-    /// anew, because a page whose neighbours were taken up keeps old bytes in its gaps, whatever `secure_delete` says; that takes up
-    /// to a second, and its size in memory. Else zeros are written over the pages that hold nothing any more.
-    ///
-    /// # Errors
-    /// As [`Store::commit`].
-    pub fn scrub(&mut self, anew: bool) -> Result<(), StoreError> {
-        let number = |name| self.db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let (pages, page) = (number("page_count")?, number("page_size")?);
-        if anew && pages.saturating_mul(page) <= ANEW_BYTES {
-            self.db.execute_batch("VACUUM")?;
-        } else {
-            self.blank(number("freelist_count")?.saturating_mul(page).min(ANEW_BYTES))?;
-        }
-        self.checkpoint()
-    }
-
-    fn blank(&mut self, bytes: i64) -> Result<(), StoreError> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.pragma_update(None, "secure_delete", "ON")?;
-        // The name is one of the search's own, which are no part of the layout; nobody but this transaction ever sees it.
-        transaction.execute_batch("CREATE TABLE search_blank (zeros)")?;
-        transaction.execute("INSERT INTO search_blank (zeros) VALUES (zeroblob(?1))", [bytes])?;
-        transaction.execute_batch("DROP TABLE search_blank")?;
-        transaction.commit().map_err(StoreError::unsure)?;
-        self.db.pragma_update(None, "secure_delete", "FAST")?;
-        Ok(())
     }
 
     /// Whether there is something to do for the search's index that is worth a commit.

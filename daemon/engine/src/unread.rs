@@ -43,9 +43,15 @@ struct Buffer {
     taken: i64,
     /// The front is handed out.
     leased: bool,
+    /// How often messages of it were erased. A load that was begun before may hold some of them.
+    erasings: u64,
 }
 
 impl Buffer {
+    fn place(&self) -> Place {
+        Place { after: self.taken, erasings: self.erasings }
+    }
+
     fn is_empty(&self) -> bool {
         self.heads.is_empty() && !self.more
     }
@@ -60,8 +66,16 @@ pub(crate) enum Lease {
     Busy,
     /// The oldest message, now handed out.
     Ready(Head),
-    /// The messages after this row must be loaded first.
-    Load(i64),
+    /// Messages must be loaded first.
+    Load(Place),
+}
+
+/// From where on messages are to be loaded, and when that was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// After this row.
+    pub(crate) after: i64,
+    erasings: u64,
 }
 
 impl UnreadBuffers {
@@ -73,7 +87,8 @@ impl UnreadBuffers {
         let buffers = Self::default();
         for unread in reader.untaken()? {
             let (first, taken) = (unread.first, unread.first - 1);
-            let buffer = Buffer { first, heads: VecDeque::new(), more: true, last: 0, taken, leased: false };
+            let buffer =
+                Buffer { first, heads: VecDeque::new(), more: true, last: 0, taken, leased: false, erasings: 0 };
             buffers.peers.insert(unread.peer, buffer);
         }
         Ok(buffers)
@@ -97,6 +112,7 @@ impl UnreadBuffers {
             last: 0,
             taken: head.row - 1,
             leased: false,
+            erasings: 0,
         });
         buffer.last = head.row;
         // A load that read after the commit and was faster than this call has brought it.
@@ -125,22 +141,23 @@ impl UnreadBuffers {
                 buffer.leased = true;
                 Lease::Ready(head)
             }
-            None => Lease::Load(buffer.taken),
+            None => Lease::Load(buffer.place()),
         }
     }
 
-    /// Takes up messages that were loaded from the store after a row. A reader that loaded too late changes nothing.
-    pub(crate) fn fill(&self, peer: &PeerId, after: i64, heads: Vec<Head>) {
+    /// Takes up messages that were loaded from the store. A load that was begun before some were read or erased changes nothing.
+    pub(crate) fn fill(&self, peer: &PeerId, place: Place, heads: Vec<Head>) {
         let Some(mut buffer) = self.peers.get_mut(peer) else { return };
-        if buffer.taken != after || !buffer.heads.is_empty() {
+        if buffer.place() != place || !buffer.heads.is_empty() {
             return;
         }
+        let after = place.after;
         if heads.is_empty() {
             // The store knows nothing more: the view was wrong, and the store is the truth.
             let told = buffer.last > after;
             drop(buffer);
             if !told {
-                self.peers.remove_if(peer, |_, b| b.taken == after && b.heads.is_empty() && b.last <= after);
+                self.peers.remove_if(peer, |_, b| b.place() == place && b.heads.is_empty() && b.last <= after);
             }
             return;
         }
@@ -170,7 +187,7 @@ impl UnreadBuffers {
     }
 
     /// The handed-out message was read. Returns whether the next one must be loaded to know its row.
-    pub(crate) fn take(&self, peer: &PeerId, row: i64) -> Option<i64> {
+    pub(crate) fn take(&self, peer: &PeerId, row: i64) -> Option<Place> {
         let mut load = None;
         if let Some(mut buffer) = self.peers.get_mut(peer)
             && buffer.leased
@@ -183,7 +200,7 @@ impl UnreadBuffers {
             buffer.taken = row;
             match buffer.heads.front().map(|head| head.row) {
                 Some(first) => buffer.first = first,
-                None if buffer.more => load = Some(row),
+                None if buffer.more => load = Some(buffer.place()),
                 None => {}
             }
         }
@@ -192,17 +209,24 @@ impl UnreadBuffers {
         load
     }
 
-    /// Messages were erased. One that is handed out at that moment stays with the program that has it.
+    /// Messages were erased, as a commit did it. One that is handed out at that moment is given to nobody again.
     pub(crate) fn forget(&self, erased: &Erased) {
         let Some(peer) = erased.peer.filter(|_| !erased.rows.is_empty()) else { return };
+        let is_gone = |row: i64| erased.rows.binary_search(&row).is_ok();
         let mut bytes = 0;
         if let Some(mut buffer) = self.peers.get_mut(&peer) {
-            let leased = if buffer.leased { buffer.heads.front().map(|head| head.row) } else { None };
+            buffer.erasings += 1;
+            // The client that holds it can neither take it again nor put it back.
+            buffer.leased &= buffer.heads.front().is_some_and(|head| !is_gone(head.row));
             buffer.heads.retain(|head| {
-                let stays = Some(head.row) == leased || erased.rows.binary_search(&head.row).is_err();
+                let stays = !is_gone(head.row);
                 bytes += if stays { 0 } else { head.text.len() };
                 stays
             });
+            // What a load finds from now on is all that the commits told of: nobody waits for a row that does not come.
+            if is_gone(buffer.last) {
+                buffer.last = 0;
+            }
             // The store says what is left: it is the truth.
             buffer.more &= erased.untaken.is_some();
             match (buffer.heads.front().map(|head| head.row), erased.untaken) {
@@ -314,11 +338,81 @@ mod tests {
         let (buffers, peer) = of(1..=most + 9);
         buffers.read(&ReadMark { peer, upto: most + 3, first: Some(most + 4) });
         assert_eq!(buffers.peers(), [peer]);
-        assert_eq!(buffers.try_lease(&peer), Lease::Load(most + 3));
+        let Lease::Load(place) = buffers.try_lease(&peer) else { panic!() };
+        assert_eq!(place.after, most + 3);
         // A load that was begun before changes nothing.
-        buffers.fill(&peer, most, vec![stored(peer, most + 1).head]);
-        assert_eq!(buffers.try_lease(&peer), Lease::Load(most + 3));
+        buffers.fill(&peer, Place { after: most, ..place }, vec![stored(peer, most + 1).head]);
+        assert_eq!(buffers.try_lease(&peer), Lease::Load(place));
         buffers.read(&ReadMark { peer, upto: most + 9, first: None });
         assert!(buffers.peers().is_empty());
+    }
+
+    fn erased(peer: PeerId, rows: &[i64], untaken: Option<i64>) -> Erased {
+        Erased { peer: Some(peer), rows: rows.to_vec(), untaken, ..Erased::default() }
+    }
+
+    /// What a start finds: messages are in the store and none is in memory.
+    fn started(first: i64) -> (UnreadBuffers, PeerId) {
+        let (buffers, peer) = (UnreadBuffers::default(), parse_onion(PEER).unwrap());
+        let (heads, taken) = (VecDeque::new(), first - 1);
+        buffers.peers.insert(peer, Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0 });
+        (buffers, peer)
+    }
+
+    fn load(buffers: &UnreadBuffers, peer: PeerId, rows: &[i64]) {
+        let Lease::Load(place) = buffers.try_lease(&peer) else { panic!("nothing is to be loaded") };
+        let heads = rows.iter().filter(|row| **row > place.after).map(|row| stored(peer, *row).head);
+        buffers.fill(&peer, place, heads.collect());
+    }
+
+    #[test]
+    fn nobody_waits_for_the_newest_message_if_it_was_erased() {
+        let (buffers, peer) = started(1);
+        // The clock was fast when 1 to 5 came, so only 6 to 8 are old enough.
+        (6..=8).for_each(|row| buffers.add(stored(peer, row)));
+        buffers.forget(&erased(peer, &[6, 7, 8], Some(1)));
+        load(&buffers, peer, &[1, 2, 3, 4, 5]);
+        for row in 1..=5 {
+            assert_eq!(self::row(buffers.try_lease(&peer)), row);
+            if buffers.take(&peer, row).is_some() {
+                load(&buffers, peer, &[]);
+            }
+        }
+        assert_eq!(buffers.try_lease(&peer), Lease::Nothing);
+        assert_eq!((buffers.peers(), buffers.head_bytes.load(Ordering::Relaxed)), (vec![], 0));
+    }
+
+    #[test]
+    fn an_erased_message_does_not_come_back_from_who_holds_it() {
+        let (buffers, peer) = of(1..=3);
+        assert_eq!(row(buffers.try_lease(&peer)), 1);
+        buffers.forget(&erased(peer, &[1, 2], Some(3)));
+        buffers.put_back(&peer, 1);
+        assert_eq!(row(buffers.try_lease(&peer)), 3, "nobody waits for what is erased");
+        assert_eq!((buffers.take(&peer, 1), buffers.try_lease(&peer)), (None, Lease::Busy));
+        buffers.forget(&erased(peer, &[3], None));
+        assert_eq!((buffers.try_lease(&peer), buffers.peers()), (Lease::Nothing, vec![]));
+        assert_eq!(buffers.head_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_load_from_before_an_erasing_brings_nothing_back_and_loses_nothing() {
+        for untaken in [3, 1] {
+            let (buffers, peer) = started(1);
+            let Lease::Load(before) = buffers.try_lease(&peer) else { panic!() };
+            let read = [1, 2].map(|row| stored(peer, row).head);
+            // Meanwhile two came, and what was read is erased, or the newest.
+            (3..=4).for_each(|row| buffers.add(stored(peer, row)));
+            let gone: &[i64] = if untaken == 3 { &[1, 2] } else { &[4] };
+            buffers.forget(&erased(peer, gone, Some(untaken)));
+            buffers.fill(&peer, before, read.to_vec());
+            let left: Vec<_> = (1..=4).filter(|row| !gone.contains(row)).collect();
+            load(&buffers, peer, &left);
+            for row in left {
+                assert_eq!(self::row(buffers.try_lease(&peer)), row);
+                assert_eq!(buffers.take(&peer, row), None);
+            }
+            assert!(buffers.peers().is_empty());
+        }
     }
 }

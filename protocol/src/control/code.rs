@@ -219,6 +219,9 @@ codes! {
     SearchDamaged "search-damaged": Api, Daemon, AfterChange, {},
         "The search index is damaged. The daemon rebuilds it from the messages, which are complete.",
         "search again later: STATUS tells under search";
+    TracesLeft "traces-left": Api, Daemon, Later, {},
+        "The messages are erased, but traces of their texts may still be in the files of the store.",
+        "repeat ERASE in some seconds: it removes the traces, even if there is nothing left to erase";
     StorageUnsure "storage-unsure": Daemon, Daemon, Later, {},
         "The disk failed in the middle: the message may or may not be stored.",
         "look at HISTORY before you repeat it; with a client_id it can be repeated safely";
@@ -355,7 +358,7 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_told() {
         let passing: Vec<_> = CODES.iter().filter(|row| row.again == Again::Later).map(|row| row.text).collect();
-        let daemon = ["storage", "storage-locked", "storage-unsure", "stopping"];
+        let daemon = ["storage", "storage-locked", "traces-left", "storage-unsure", "stopping"];
         assert_eq!(passing, [&daemon[..], &["not-running", "lost", "timeout"]].concat());
     }
 }

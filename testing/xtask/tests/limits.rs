@@ -37,7 +37,7 @@ fn documented(cell: &str) -> u64 {
     let number: u64 = number.parse().unwrap_or_else(|_| panic!("{cell:?} is no number"));
     number
         * match unit {
-            "" => 1,
+            "" | "ms" => 1,
             "s" => 1000,
             "min" => 60_000,
             "h" => 3_600_000,

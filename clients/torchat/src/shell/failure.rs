@@ -199,6 +199,9 @@ fn hint(code: &Code) -> Hint {
         }
         Code::StorageUnsure => "look into `torchat history` before you repeat it; with --id you can repeat it safely",
         Code::SearchDamaged => "search again later; `torchat status` tells when",
+        Code::TracesLeft => {
+            "run it again in some seconds: it removes the traces, even if there is nothing left to erase"
+        }
         Code::TakenOver => "run one program for each consumer, or give each a name of its own",
         Code::Stopping => "try again when torchatd runs",
         Code::UnknownCommand => "use torchat and torchatd of the same version",

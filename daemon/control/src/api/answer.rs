@@ -82,6 +82,7 @@ mod tests {
             Storage(not(Trouble::ReadOnly)),
             Unreadable(not(Trouble::Damaged)),
             SearchDamaged,
+            Traces(text()),
             Unsure(text()),
             NotPending,
             NoContact,
@@ -99,7 +100,7 @@ mod tests {
             match refusal {
                 ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
                 | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused
-                | TooManyConsumers(_) | SearchDamaged | Stopping => {}
+                | TooManyConsumers(_) | SearchDamaged | Traces(_) | Stopping => {}
             }
             assert!(refused(refusal).hint.is_some(), "{refusal:?}");
         }

@@ -67,10 +67,11 @@ impl Node {
     }
 
     /// The conversations that keep their messages only for a time, and before which moment, in milliseconds since 1970, a message
-    /// of them is too old. Empty while the clock is not believed, or the store takes no writes.
+    /// of them is too old. Empty while the clock is not believed. A store that takes no mail is no reason to keep them: if it is full,
+    /// there is a reserve for what erases.
     #[must_use]
     pub fn retained(&self, now: Now) -> Vec<(PeerId, i64)> {
-        let believed = self.believed(now).filter(|_| self.conditions.writable && !self.conditions.stopping);
+        let believed = self.believed(now).filter(|_| !self.conditions.stopping);
         believed.map(|believed| self.parts.contacts.retained(believed).collect()).unwrap_or_default()
     }
 

@@ -13,6 +13,8 @@ use torchat_protocol::id::{MessageId, PeerId};
 pub(super) struct Pending {
     kind: Kind,
     reply: Reply,
+    /// What is tried alone if the turn does not fit into the store: a decision of the user, for which there is a reserve.
+    alone: Option<Box<Request>>,
 }
 
 /// What is special about a request's answer.
@@ -27,8 +29,6 @@ enum Kind {
     Erase,
     /// What was read stays read in memory and is written down when the store takes it.
     Read,
-    /// What is tried alone if the turn does not fit into the store.
-    Alone(Request),
 }
 
 /// What the store said of a turn's requests.
@@ -57,17 +57,19 @@ impl Engine {
                 }
                 Kind::Send { client: Some(client.clone()) }
             }
-            Request::Contact { .. } if !inputs.is_empty() && self.writable => Kind::Alone(request.clone()),
             Request::Contact { .. } | Request::Invite { .. } | Request::Cancel { .. } => Kind::Plain,
             Request::Read { .. } | Request::LegacyTaken { .. } => Kind::Read,
             Request::Seen { .. } => Kind::Seen,
             Request::Erase { .. } => Kind::Erase,
         };
+        // Mail may come into the turn later, so it does not matter whether it is the first.
+        let decides = matches!(request, Request::Contact { .. } | Request::Erase { .. });
+        let alone = (decides && self.writable).then(|| Box::new(request.clone()));
         let id = self.next_request;
         self.next_request += 1;
         if let Some(input) = request.input(id) {
             inputs.push(input);
-            self.pending.insert(id, Pending { kind, reply });
+            self.pending.insert(id, Pending { kind, reply, alone });
         }
     }
 
@@ -150,9 +152,9 @@ impl Pending {
     /// # Errors
     /// Itself, if not.
     pub(super) fn alone(self) -> Result<(Request, Reply), Self> {
-        match self.kind {
-            Kind::Alone(request) => Ok((request, self.reply)),
-            kind => Err(Self { kind, reply: self.reply }),
+        match self.alone {
+            Some(request) => Ok((*request, self.reply)),
+            None => Err(self),
         }
     }
 }

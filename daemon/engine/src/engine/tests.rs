@@ -1,5 +1,6 @@
 //! What clients are told when a turn, the store, and their question meet at a bad moment.
 #![allow(clippy::unwrap_used)]
+mod erasing;
 
 use super::{Engine, EngineConfig, Running, Storage, StoreLost, World};
 use crate::handle::{DeliveryWait, Handle, Refusal, SendOptions, Sending, Trouble};

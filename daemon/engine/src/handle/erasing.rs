@@ -2,7 +2,7 @@
 
 use super::{Handle, Refusal, read};
 use crate::request::{Answer, Request};
-use crate::store::Erased;
+use crate::store::{Erased, StoreError};
 use std::time::Duration;
 use torchat_core::piece::Piece;
 use torchat_protocol::conversation::ConversationId;
@@ -12,6 +12,13 @@ use torchat_protocol::id::PeerId;
 const ERASE_STEP: u32 = 256;
 /// How often it is looked for messages that are too old.
 const LOOK_PAUSE: Duration = Duration::from_secs(600);
+
+/// Of how many looks one removes all traces of what was too old, and not only those in the store's log: one a day.
+const LOOKS_A_DAY: u64 = 144;
+/// How often the removal of traces is tried again while the store is read.
+const SCRUB_TRIES: u32 = 100;
+/// The pause between two tries.
+const SCRUB_PAUSE: Duration = Duration::from_millis(100);
 
 /// Which messages of a conversation are to be erased; by default all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,11 +39,13 @@ pub struct ErasedCount {
 }
 
 impl Handle {
-    /// Erases messages of a conversation here, read or not. What comes meanwhile stays. Returns when it is durable and the file and its
-    /// log hold no trace of the texts; of a file of more than 64 MiB, parts may be left in gaps of its pages.
+    /// Erases messages of a conversation here, read or not. What comes meanwhile stays. Returns when it is durable and the texts are
+    /// written over in the file, its log and the search's index. Of a file of more than 4 MiB, copies of words that SQLite made when
+    /// it moved rows may be left in gaps of pages until the next start.
     ///
     /// # Errors
-    /// [`Refusal::Storage`], [`Refusal::Unreadable`]; some may be erased then. To repeat it finishes it.
+    /// [`Refusal::Storage`], [`Refusal::Unsure`], [`Refusal::Unreadable`]: some may be erased then, and not all. [`Refusal::Traces`]: all
+    /// are erased, and traces may be left. After each of them a repeat does the rest.
     pub async fn erase(
         &self,
         conversation: impl Into<ConversationId>,
@@ -47,18 +56,24 @@ impl Handle {
         let upto = options.upto.unwrap_or(i64::MAX).min(last);
         let piece = Piece { after: 0, upto, before_ms: options.before_ms, unread: true, limit: ERASE_STEP };
         let count = self.erase_pieces(peer, piece, false).await?;
-        // The messages are gone for everybody who asks the daemon, whatever becomes of their traces.
-        if count.erased > 0
-            && let Err(error) = self.scrub(true).await
-        {
-            tracing::warn!(%error, "messages are erased, and traces of them may be left in the store's file");
-        }
+        // Also if there was nothing to erase: an earlier ERASE, or RETAIN, may have left traces.
+        self.scrub(true).await?;
         Ok(count)
     }
 
-    /// `anew`: as [`Store::scrub`](crate::store::Store::scrub).
-    async fn scrub(&self, anew: bool) -> Result<(), Refusal> {
-        self.write(move |store| store.scrub(anew)).await
+    /// As [`Store::scrub`](crate::store::Store::scrub). A read that is under way delays it.
+    async fn scrub(&self, thorough: bool) -> Result<(), Refusal> {
+        let mut tries = 0;
+        loop {
+            let done = self.jobs.run(move |store| store.scrub(thorough)).await.map_err(|_| Refusal::Stopping)?;
+            match done {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Read) if tries < SCRUB_TRIES => tries += 1,
+                Err(error) => return Err(Refusal::Traces(error.to_string())),
+            }
+            // Others' commits are made meanwhile.
+            tokio::time::sleep(SCRUB_PAUSE).await;
+        }
     }
 
     /// `aged`: the oldest messages are first, so a piece without one that is old enough is the last.
@@ -82,6 +97,8 @@ impl Handle {
 /// Erases what is older than the user wants to keep it, as long as the engine runs: never what nobody has read, never what waits,
 /// and only while the clock is believed.
 pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::CancellationToken) {
+    // The first look also removes what an earlier run has left.
+    let (mut looks, mut due, mut left) = (0, 0, true);
     loop {
         tokio::select! {
             biased;
@@ -89,21 +106,25 @@ pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::Cancell
             () = tokio::time::sleep(LOOK_PAUSE) => {}
         }
         let retained = handle.node.lock().retained(handle.clock.now());
-        let mut erased = 0;
         for (peer, before_ms) in retained {
             let piece =
                 Piece { after: 0, upto: i64::MAX, before_ms: Some(before_ms), unread: false, limit: ERASE_STEP };
             match handle.erase_pieces(peer, piece, true).await {
-                Ok(count) => erased += count.erased,
+                Ok(count) => left |= count.erased > 0,
                 Err(Refusal::Stopping) => return,
                 Err(error) => tracing::debug!(%error, "what is too old is not erased; it is tried again"),
             }
         }
-        // Every few minutes the whole file is not written anew: gaps may hold parts of texts until the next ERASE.
-        if erased > 0
-            && let Err(error) = handle.scrub(false).await
-        {
-            tracing::debug!(%error, "the store's log is not folded into its file");
+        if left {
+            // Every few minutes the whole file is not written anew.
+            let thorough = looks >= due;
+            match handle.scrub(thorough).await {
+                Ok(()) if thorough => (due, left) = (looks + LOOKS_A_DAY, false),
+                Ok(()) => {}
+                Err(Refusal::Stopping) => return,
+                Err(error) => tracing::debug!(%error, "traces of what was too old are left; it is tried again"),
+            }
         }
+        looks += 1;
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Handle, read};
 use crate::request::Request;
-use crate::unread::{self, UnreadBuffers};
+use crate::unread::{self, Place, UnreadBuffers};
 use std::time::Duration;
 use torchat_protocol::id::PeerId;
 
@@ -42,17 +42,17 @@ impl Handle {
                 unread::Lease::Ready(head) => {
                     return Some(Lease { peer, row: head.row, arrived_ms: head.arrived_ms, text: head.text });
                 }
-                unread::Lease::Load(after) => self.load(peer, after).await?,
+                unread::Lease::Load(place) => self.load(peer, place).await?,
                 unread::Lease::Busy => tokio::time::timeout_at(deadline, released).await.ok()?,
             }
         }
     }
 
-    async fn load(&self, peer: PeerId, after: i64) -> Option<()> {
+    async fn load(&self, peer: PeerId, place: Place) -> Option<()> {
         let reader = self.reader.clone();
-        match read(reader, move |reader| reader.heads(&peer, after, UnreadBuffers::load_limit())).await {
+        match read(reader, move |reader| reader.heads(&peer, place.after, UnreadBuffers::load_limit())).await {
             Ok(heads) => {
-                self.unread.fill(&peer, after, heads);
+                self.unread.fill(&peer, place, heads);
                 Some(())
             }
             Err(error) => {
@@ -65,8 +65,8 @@ impl Handle {
     /// A handed-out message was read. Returns when that is durable, or when it is noted in memory because the store
     /// takes no writes.
     pub async fn take(&self, lease: Lease) {
-        if let Some(after) = self.unread.take(&lease.peer, lease.row) {
-            let _ = self.load(lease.peer, after).await;
+        if let Some(place) = self.unread.take(&lease.peer, lease.row) {
+            let _ = self.load(lease.peer, place).await;
         }
         // An engine that stops before the commit repeats the message at the next start: at least once.
         let _ = self.ask(Request::Read { peer: lease.peer, row: lease.row }).await;

@@ -111,16 +111,17 @@ pub(super) fn index(db: &Connection, after: i64, upto: i64, limit: u32) -> Resul
 }
 
 /// Takes texts out of the index: their rows, and what stood there. Words are written over, not only marked as gone.
-pub(super) fn forget<'a>(
+pub(super) fn forget(
     db: &Connection,
     id: ConversationId,
-    texts: impl Iterator<Item = (i64, &'a str)>,
+    texts: impl Iterator<Item = Result<(i64, String), StoreError>>,
 ) -> Result<(), StoreError> {
     let conversation = conversation(&id);
     let mut delete =
         db.prepare_cached("INSERT INTO search (search, rowid, text, conversation) VALUES ('delete', ?1, ?2, ?3)")?;
     let mut begun = false;
-    for (row, text) in texts {
+    for text in texts {
+        let (row, text) = text?;
         if !std::mem::replace(&mut begun, true) {
             let mut known = db.prepare_cached("SELECT 1 FROM search_config WHERE k = 'secure-delete' AND v = 1")?;
             if !known.exists([])? {
@@ -128,6 +129,11 @@ pub(super) fn forget<'a>(
             }
         }
         delete.execute(params![row, text, conversation])?;
+    }
+    if begun {
+        // The index writes what it has when a savepoint begins, or else when the transaction ends: damage in its pages is to be found
+        // here, where the caller can go on without the index, and not by the commit.
+        db.execute_batch("SAVEPOINT flushed; RELEASE flushed")?;
     }
     Ok(())
 }

@@ -114,6 +114,9 @@ pub enum StoreError {
     /// A file beside the store cannot be read or written.
     #[error("{0}")]
     Files(String),
+    /// Another connection of this process reads an old state of the store, which the log must keep for it.
+    #[error("a long read of the store is not over")]
+    Read,
     /// What was found at the start is not what the last process left. The text says what happened and what to do.
     #[error("{0}")]
     NotWhole(String),
@@ -129,6 +132,7 @@ impl StoreError {
             Self::ReadOnly(_) => Trouble::ReadOnly,
             Self::Malformed(_) | Self::Damaged(_) | Self::Version(_) | Self::NotWhole(_) => Trouble::Damaged,
             Self::Unsure { trouble, .. } => *trouble,
+            Self::Read => Trouble::Locked,
             Self::Failing(_) | Self::Sqlite(_) | Self::Files(_) => Trouble::Failing,
         }
     }

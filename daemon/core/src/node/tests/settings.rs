@@ -68,6 +68,17 @@ fn messages_are_kept_to_their_age_only_by_a_clock_that_is_believed() {
 }
 
 #[test]
+fn a_store_that_takes_no_mail_does_not_keep_what_is_too_old() {
+    let mut bench = Bench::new(|_, _| {});
+    change(&mut bench, ContactChange::Retain(Some(1)));
+    bench.pass(11 * MINUTE);
+    bench.turn([Input::Storage { writable: false }]);
+    assert_eq!(bench.node.retained(bench.now).len(), 1);
+    bench.turn([Input::Stop]);
+    assert_eq!(bench.node.retained(bench.now), []);
+}
+
+#[test]
 fn the_age_of_a_conversation_outlives_its_contact() {
     let mut bench = Bench::new(|_, _| {});
     change(&mut bench, ContactChange::Retain(Some(1)));

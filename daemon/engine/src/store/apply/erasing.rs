@@ -4,12 +4,25 @@
 use super::{Changes, number};
 use crate::store::messages::blob;
 use crate::store::numbers::PeerNum;
+use crate::store::scrub::Traces;
 use crate::store::{StoreError, search};
-use rusqlite::params;
+use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
 use torchat_core::account::ROW_BYTES;
 use torchat_core::piece::Piece;
 use torchat_protocol::control::api::event::What;
 use torchat_protocol::id::PeerId;
+
+/// How far SQLite looks for neighbours of a page that has become too empty: the page itself and two others, of 4 KiB.
+const REACH_BYTES: i64 = 3 * 4096;
+/// A text that stands in a page as a whole.
+const WHOLE_BYTES: i64 = 3_900;
+/// What a row takes of a page, without its text, at least.
+const ROW_LEAST: i64 = 24;
+/// What a longer text's row takes of a page, at least (SQLite's file format, "Cell payload overflow").
+const PART_LEAST: i64 = 489;
+/// Texts of neighbours before a piece ends, so that its commit stays short.
+const BESIDE_BYTES: i64 = 1 << 20;
 
 /// What the erasing of a piece did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,7 +48,8 @@ struct Found {
     state: i64,
     at_ms: i64,
     mid: [u8; 16],
-    text: String,
+    /// Of its text.
+    bytes: u64,
 }
 
 impl Found {
@@ -49,6 +63,35 @@ impl Found {
     }
 }
 
+/// Rows that stand near those that go: SQLite may move them. It takes from the page that has become too empty and from two beside it.
+#[derive(Default)]
+struct Beside {
+    ids: BTreeSet<i64>,
+    /// Of their texts.
+    bytes: i64,
+}
+
+impl Beside {
+    /// Takes up the neighbours of a row.
+    fn add(&mut self, db: &Connection, id: i64) -> Result<(), StoreError> {
+        for sql in [
+            "SELECT id, octet_length(text) FROM message WHERE id < ?1 ORDER BY id DESC",
+            "SELECT id, octet_length(text) FROM message WHERE id > ?1 ORDER BY id",
+        ] {
+            let mut query = db.prepare_cached(sql)?;
+            let (mut rows, mut far) = (query.query([id])?, 0);
+            while far < REACH_BYTES {
+                let Some(row) = rows.next()? else { break };
+                let (id, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+                // A text that does not fit into a page leaves at least this much of it there.
+                far += if bytes <= WHOLE_BYTES { bytes + ROW_LEAST } else { PART_LEAST };
+                self.bytes += if self.ids.insert(id) { bytes } else { 0 };
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Changes<'_> {
     pub(super) fn erase(&mut self, peer: &PeerId, piece: Piece) -> Result<(), StoreError> {
         let num = self.peer(peer)?;
@@ -57,12 +100,17 @@ impl Changes<'_> {
         if found.len() >= usize::try_from(piece.limit).unwrap_or(usize::MAX) {
             erased.next = found.last().map(|last| last.id);
         }
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        let (mut kept, mut gone, mut beside) = (Vec::new(), Vec::<Found>::new(), Beside::default());
         for message in found {
+            if let Some(last) = gone.last().filter(|_| beside.bytes >= BESIDE_BYTES) {
+                erased.next = Some(last.id.max(kept.last().copied().unwrap_or(0)));
+                break;
+            }
             let old = piece.before_ms.is_none_or(|before| message.at_ms < before);
             erased.aged |= old;
             erased.waiting += u64::from(old && message.waits());
             if old && !message.waits() && (piece.unread || !message.is_unread()) {
+                beside.add(self.db, message.id)?;
                 gone.push(message);
             } else {
                 kept.push(message.id);
@@ -72,20 +120,10 @@ impl Changes<'_> {
             self.out.erased.push(erased);
             return Ok(());
         };
-        // What is taken out of the file is written over, and its pages, too, if they become free.
-        self.db.pragma_update(None, "secure_delete", "ON")?;
+        Traces::leave(self.db)?;
         self.out.index_damaged |= !self.forget_words(peer, &gone)?;
         self.count_out(peer, num, &gone)?;
-        {
-            let mut note = self.db.prepare_cached(
-                "INSERT OR IGNORE INTO erased (id, peer, dir, state, mid) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?;
-            let mut delete = self.db.prepare_cached("DELETE FROM message WHERE id = ?1")?;
-            for one in &gone {
-                note.execute(params![one.id, num, one.dir, one.state, one.mid])?;
-                delete.execute([one.id])?;
-            }
-        }
+        self.remove_rows(num, &gone, beside)?;
         erased.untaken = self
             .db
             .prepare_cached(
@@ -101,11 +139,44 @@ impl Changes<'_> {
         Ok(())
     }
 
+    /// Removes rows so that no text of theirs, nor of others, is left in a page. When a page becomes empty enough, SQLite moves the
+    /// rows of its neighbours, and what it does not use of a page afterwards keeps its old bytes, whatever `secure_delete` says. So
+    /// while rows are removed, blanks stand in the places of all texts that may be moved.
+    fn remove_rows(&self, num: PeerNum, gone: &[Found], beside: Beside) -> Result<(), StoreError> {
+        let mut blank =
+            self.db.prepare_cached("UPDATE message SET text = printf('%*s', octet_length(text), '') WHERE id = ?1")?;
+        let mut read = self.db.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
+        let mut texts = Vec::new();
+        for id in beside.ids.into_iter().filter(|id| gone.binary_search_by_key(id, |one| one.id).is_err()) {
+            texts.push((id, read.query_row([id], |row| row.get::<_, String>(0))?));
+            blank.execute([id])?;
+        }
+        for one in gone {
+            blank.execute([one.id])?;
+        }
+        let mut note = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO erased (id, peer, dir, state, mid) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        let mut delete = self.db.prepare_cached("DELETE FROM message WHERE id = ?1")?;
+        for one in gone {
+            note.execute(params![one.id, num, one.dir, one.state, one.mid])?;
+            delete.execute([one.id])?;
+        }
+        // In the places of the blanks, because they are as long.
+        let mut write = self.db.prepare_cached("UPDATE message SET text = ?2 WHERE id = ?1")?;
+        for (id, text) in texts {
+            write.execute(params![id, text])?;
+        }
+        Ok(())
+    }
+
     fn piece(&self, num: PeerNum, piece: Piece) -> Result<Vec<Found>, StoreError> {
         let mut query = self.db.prepare_cached(
-            "SELECT id, dir, state, at_ms, mid, text FROM message WHERE peer = ?1 AND id > ?2 AND id <= ?3 AND dir <> 1
+            "SELECT id, dir, state, at_ms, mid, octet_length(text) FROM message
+             WHERE peer = ?1 AND id > ?2 AND id <= ?3 AND dir <> 1
              UNION ALL
-             SELECT id, dir, state, at_ms, mid, text FROM message WHERE peer = ?1 AND id > ?2 AND id <= ?3 AND dir = 1
+             SELECT id, dir, state, at_ms, mid, octet_length(text) FROM message
+             WHERE peer = ?1 AND id > ?2 AND id <= ?3 AND dir = 1
              ORDER BY 1 LIMIT ?4",
         )?;
         let rows = query.query_map(params![num, piece.after, piece.upto, piece.limit], |row| {
@@ -115,7 +186,7 @@ impl Changes<'_> {
                 state: row.get(2)?,
                 at_ms: row.get(3)?,
                 mid: blob(row, 4)?,
-                text: row.get(5)?,
+                bytes: row.get::<_, i64>(5)?.unsigned_abs(),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -123,9 +194,14 @@ impl Changes<'_> {
 
     /// Takes texts out of the search's index. `false`: it is damaged, and is to be made anew without them.
     fn forget_words(&self, peer: &PeerId, gone: &[Found]) -> Result<bool, StoreError> {
-        let texts = gone.iter().filter(|one| one.dir != 2 && one.id <= self.indexed);
+        let mut read = self.db.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
+        // One by one: a piece may have 16 MiB of them.
+        let texts = gone
+            .iter()
+            .filter(|one| one.dir != 2 && one.id <= self.indexed)
+            .map(|one| Ok((one.id, read.query_row([one.id], |row| row.get(0))?)));
         self.db.execute_batch("SAVEPOINT words")?;
-        let done = search::forget(self.db, (*peer).into(), texts.map(|one| (one.id, one.text.as_str())));
+        let done = search::forget(self.db, (*peer).into(), texts);
         let damaged = done.is_err();
         if damaged {
             self.db.execute_batch("ROLLBACK TO words")?;
@@ -140,7 +216,7 @@ impl Changes<'_> {
     /// What was unread is not any more.
     fn count_out(&mut self, peer: &PeerId, num: PeerNum, gone: &[Found]) -> Result<(), StoreError> {
         let unread = gone.iter().filter(|one| one.is_unread());
-        let (count, bytes) = unread.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.text.len() as u64));
+        let (count, bytes) = unread.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
         let marks = gone.iter().filter(|one| one.dir == 2 && one.state == 0).count() as u64;
         if count > 0 {
             self.db

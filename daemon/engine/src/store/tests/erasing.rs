@@ -1,6 +1,8 @@
 //! Erasing: what goes, what stays, what never comes back, and what is left in the files.
 
 use super::*;
+use crate::store::scrub::Traces;
+use std::time::Duration;
 use torchat_core::piece::Piece;
 
 fn piece(after: i64, limit: u32) -> Piece {
@@ -146,57 +148,210 @@ fn events_of_erased_messages_are_one_gap_and_still_their_conversations() {
     assert_eq!(owners, 5);
 }
 
-/// Every file of a directory that holds a text.
+/// Every file of a directory that holds a text, however its letters are written.
 fn holding(dir: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let (mut found, text) = (Vec::new(), text.to_ascii_lowercase());
     for file in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
-        let bytes = std::fs::read(file.path()).unwrap();
-        if bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes())) {
+        let bytes = std::fs::read(file.path()).unwrap().to_ascii_lowercase();
+        if memchr(&bytes, text.as_bytes()) {
             found.push(file.file_name().to_string_lossy().into_owned());
         }
     }
     found
 }
 
-#[test]
-fn no_file_of_the_store_holds_an_erased_text() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
-    let a = peer(1);
-    for n in 0..400 {
-        // Short ones, and some that need pages of their own.
-        let text = format!("xylophonemarker {n} {}", "and so on ".repeat(if n % 50 == 0 { 2_000 } else { 1 }));
-        store.commit(0, &[receive(a, 2 * n + 1, &text), receive(peer(2), n + 1, "somebody else's words")]).unwrap();
-        store.commit(0, &[receive(a, 2 * n + 2, "zwischenrufmarker")]).unwrap();
+fn memchr(bytes: &[u8], text: &[u8]) -> bool {
+    let Some((first, rest)) = text.split_first() else { return true };
+    let mut from = bytes;
+    while let Some(at) = from.iter().position(|byte| byte == first) {
+        from = &from[at + 1..];
+        if from.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Erases all of a conversation, as ERASE does.
+fn erase_all(store: &mut Store, peer: PeerId, limit: u32, upto: i64) -> usize {
+    let (mut after, mut count) = (0, 0);
+    loop {
+        let applied = store.commit(0, &[erase(peer, Piece { upto, ..piece(after, limit) })]).unwrap();
+        assert!(!applied.index_damaged);
+        count += applied.erased[0].rows.len();
+        match applied.erased[0].next {
+            Some(next) => after = next,
+            None => return count,
+        }
+    }
+}
+
+/// A store with two conversations, one of which has two words that nobody else has; in pages that are shared with the other one's
+/// texts, which take `bytes` each.
+fn two_conversations(dir: &Path, messages: u64, bytes: usize) -> Store {
+    let mut store = Store::open(&dir.join("torchat.db")).unwrap();
+    let (mut n, mut others) = (0, 0);
+    while n < messages {
+        let mut ops = Vec::new();
+        for _ in 0..20 {
+            n += 1;
+            // Short ones, and some that need pages of their own.
+            let long = if n % 50 == 0 { 2_000 } else { n as usize % 7 };
+            ops.push(receive(peer(1), n, &format!("xylophonemarker {n} {}", "zwischenrufmarker ".repeat(long))));
+            for _ in 0..n % 3 + u64::from(n % 40 == 0) * 12 {
+                others += 1;
+                ops.push(receive(peer(2), others, &format!("{others} somebody else's words {}", "y".repeat(bytes))));
+            }
+        }
+        store.commit(i64::try_from(n).unwrap(), &ops).unwrap();
         if n % 40 == 0 {
             while store.index(64).unwrap() {}
         }
     }
     while store.index(64).unwrap() {}
     store.checkpoint().unwrap();
+    store
+}
+
+fn bytes_of(dir: &Path) -> u64 {
+    std::fs::metadata(dir.join("torchat.db")).unwrap().len()
+}
+
+const MARKERS: [&str; 3] = ["xylophonemarker", "zwischenrufmarker", "xylophonem"];
+
+#[test]
+fn no_file_of_the_store_holds_an_erased_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 400, 20);
+    assert!(bytes_of(dir.path()) < 4 << 20);
+    let a = peer(1);
     assert_eq!(holding(dir.path(), "xylophonemarker"), ["torchat.db"]);
-    let mut after = 0;
-    loop {
-        let applied = store.commit(0, &[erase(a, piece(after, 64))]).unwrap();
-        assert!(!applied.index_damaged);
-        match applied.erased[0].next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    // A large file is not written anew: then only what lies in gaps of its pages may be left.
-    store.scrub(false).unwrap();
+    let before = texts(&store).len();
+    assert_eq!(erase_all(&mut store, a, 64, i64::MAX), 400);
     store.scrub(true).unwrap();
-    for text in ["xylophonemarker", "zwischenrufmarker", "xylophonem"] {
+    for text in MARKERS {
         assert_eq!(holding(dir.path(), text), [""; 0], "{text}");
     }
     // The index is whole, and finds what is left.
     store.db.execute_batch("INSERT INTO search (search) VALUES ('integrity-check')").unwrap();
     let found = |words: &str| {
         let query = search_query(words, None).unwrap();
-        search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(999)).unwrap().0.len()
+        search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(9_999)).unwrap().0.len()
     };
-    assert_eq!((found("words"), found("xylo*"), found("zwischenrufmarker")), (400, 0, 0));
+    assert_eq!((found("words"), found("xylo*"), found("zwischenrufmarker")), (before - 400, 0, 0));
+}
+
+#[test]
+fn a_file_that_is_not_written_anew_holds_no_erased_text_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 3_000, 1_500);
+    assert!(bytes_of(dir.path()) > 4 << 20);
+    let others: Vec<_> = texts(&store).into_iter().filter(|text| text.contains("somebody")).collect();
+    // First the older half, which moves rows of the younger one.
+    let middle = store.last_message / 2;
+    let half = erase_all(&mut store, peer(1), 256, middle);
+    assert!((1_000..2_000).contains(&half), "{half}");
+    store.scrub(false).unwrap();
+    let rest = erase_all(&mut store, peer(1), 256, i64::MAX);
+    assert_eq!(half + rest, 3_000);
+    store.scrub(true).unwrap();
+    assert_eq!(texts(&store), others, "neighbours have their texts again");
+    for text in MARKERS {
+        assert_eq!(holding(dir.path(), text), [""; 0], "{text}");
+    }
+    let check: String = store.db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    // What may be left in gaps goes at the next start.
+    assert_eq!(store.traces, Traces::Gaps);
+    let pages = |store: &Store| store.db.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = pages(&store);
+    drop(store);
+    let store = Store::open(&dir.path().join("torchat.db")).unwrap();
+    assert!(store.traces == Traces::None && pages(&store) < before);
+    assert_eq!(texts(&store), others);
+}
+
+#[test]
+fn what_has_nothing_to_remove_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 40, 20);
+    let written = || {
+        ["torchat.db", "torchat.db-wal"]
+            .map(|name| std::fs::metadata(dir.path().join(name)).unwrap().modified().unwrap())
+    };
+    erase_all(&mut store, peer(1), 64, i64::MAX);
+    store.scrub(true).unwrap();
+    let before = written();
+    for _ in 0..1_000 {
+        assert_eq!(erase_all(&mut store, peer(1), 64, i64::MAX), 0);
+        store.scrub(true).unwrap();
+    }
+    assert_eq!(written(), before);
+}
+
+#[test]
+fn traces_that_are_left_at_a_kill_go_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 400, 20);
+    erase_all(&mut store, peer(1), 64, i64::MAX);
+    // As after a kill: the log is left as it is.
+    store.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    drop(store);
+    assert!(!holding(dir.path(), "xylophonemarker").is_empty());
+    let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
+    store.scrub(true).unwrap();
+    assert_eq!(holding(dir.path(), "xylophonemarker"), [""; 0]);
+}
+
+#[test]
+fn a_reader_delays_the_scrub_and_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 400, 20);
+    let reader = open_reader(&dir.path().join("torchat.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM message").unwrap();
+    erase_all(&mut store, peer(1), 64, i64::MAX);
+    for thorough in [false, true, true] {
+        let refused = store.scrub(thorough);
+        assert!(matches!(refused, Err(StoreError::Read)), "{refused:?}");
+    }
+    assert!(!holding(dir.path(), "xylophonemarker").is_empty());
+    reader.execute_batch("COMMIT").unwrap();
+    store.scrub(true).unwrap();
+    assert_eq!(holding(dir.path(), "xylophonemarker"), [""; 0]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_anew_has_its_log_folded_and_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 400, 20);
+    erase_all(&mut store, peer(1), 64, i64::MAX);
+    // Nothing can be written anew inside of a transaction; that fails like a full disk.
+    let holder = Connection::open(dir.path().join("torchat.db")).unwrap();
+    store.db.busy_timeout(Duration::ZERO).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = store.scrub(true).unwrap_err();
+    assert_eq!(refused.trouble(), Trouble::Locked, "{refused}");
+    assert_eq!(store.traces, Traces::File, "it is due");
+    holder.execute_batch("COMMIT").unwrap();
+    drop(holder);
+    store.scrub(true).unwrap();
+    assert_eq!((holding(dir.path(), "xylophonemarker"), store.traces), (vec![], Traces::None));
+}
+
+#[test]
+fn a_full_store_erases_and_is_scrubbed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = two_conversations(dir.path(), 400, 20);
+    store.set_max_bytes(1 << 20).unwrap();
+    let (mut n, long) = (10_000, "z".repeat(4_000));
+    while store.commit(0, &[receive(peer(3), n, &long)]).is_ok() {
+        n += 1;
+    }
+    assert!(store.probe().is_err());
+    assert_eq!(erase_all(&mut store, peer(1), 64, i64::MAX), 400);
+    store.scrub(true).unwrap();
+    assert_eq!(holding(dir.path(), "xylophonemarker"), [""; 0]);
+    store.probe().unwrap();
 }
 
 #[test]
@@ -212,6 +367,28 @@ fn a_damaged_index_keeps_nothing_from_being_erased() {
     assert!(applied.index_damaged);
     while store.index(64).unwrap() {}
     assert_eq!(texts(&store), ["left"]);
+    let query = search_query("left", None).unwrap();
+    assert_eq!(search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(9)).unwrap().0.len(), 1);
+}
+
+#[test]
+fn a_damaged_page_of_the_index_keeps_nothing_from_being_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
+    let a = peer(1);
+    let ops: Vec<_> = (1..=900).map(|n| receive(a, n, &format!("word{n} xylophonemarker"))).collect();
+    store.commit(0, &ops).unwrap();
+    store.commit(0, &[receive(peer(2), 1, "left")]).unwrap();
+    while store.index(4_096).unwrap() {}
+    // A page of words, and not what tells which pages there are: it is first read when the index is written.
+    let damaged =
+        store.db.execute("UPDATE search_data SET block = x'00040400ffffffffffffffffffffffffffffff' WHERE id > 10", []);
+    assert!(damaged.unwrap() > 1);
+    let applied = store.commit(0, &[erase(a, piece(0, 9))]).unwrap();
+    assert_eq!(applied.erased[0].rows.len(), 9);
+    assert!(applied.index_damaged);
+    while store.index(4_096).unwrap() {}
+    assert_eq!(store.health().search(), SearchHealth::Ok);
     let query = search_query("left", None).unwrap();
     assert_eq!(search::find(store.connection(), &query, None, i64::MAX, PageLimit::rows(9)).unwrap().0.len(), 1);
 }

@@ -25,12 +25,15 @@ commands! {
     /// Takes messages of old programs: classic LEGACY and other programs no longer get them, lists still have them.
     /// May be repeated. A message that classic LEGACY is handing out at that moment may reach both.
     LegacyTake "LEGACY_TAKE" Some(Right::Send) => LegacyTakeAnswer;
-    /// Erases messages of a conversation in this daemon, for good: texts, times, and what the search knows of them. What waits
-    /// for delivery stays; CANCEL takes it back. It does not erase the peer's copy, backups, exports and text logs, the copy
-    /// of the store that an upgrade keeps for 30 days, or spare cells of flash storage. May be repeated.
+    /// Erases messages of a conversation in this daemon, for good: texts, and what the search knows of them. What waits
+    /// for delivery stays; CANCEL takes it back. It answers when the texts are written over in the store's files; `traces-left` says that
+    /// they are erased, and may still be found there: repeat it. It does not erase the peer's copy, backups, exports and text logs, the
+    /// copy of the store that an upgrade keeps for 30 days, or spare cells of flash storage. The times of the messages' events stay as
+    /// long as events are kept. docs/SECURITY.md says the rest. May be repeated.
     Erase "ERASE" Some(Right::Admin) => EraseAnswer;
-    /// Erases, from now on, the messages of a conversation that are older than a number of days, as ERASE does. What waits for
-    /// delivery stays until it is delivered or has failed, and received messages until they are read.
+    /// Erases, from now on, the messages of a conversation that are older than a number of days, as ERASE does. The daemon looks
+    /// for them every 10 minutes; docs/SECURITY.md says when their last traces go. What waits for delivery stays until it is delivered
+    /// or has failed, and received messages until they are read.
     Retain "RETAIN" Some(Right::Admin) => Nothing;
 }
 
