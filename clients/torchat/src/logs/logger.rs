@@ -139,7 +139,8 @@ impl Logger {
             match done {
                 Ok(0) => {}
                 Ok(messages) => written.push(Written { conversation, messages }),
-                Err(error @ Trouble::Daemon(_)) => return Err(error),
+                // It is away. A token that is not for this conversation may be for the next one.
+                Err(Trouble::Daemon(error)) if error.is_passing() => return Err(error.into()),
                 Err(error) => result = result.and(Err(error)),
             }
         }
