@@ -15,8 +15,8 @@ use torchat_client::api::command::History;
 use torchat_client::api::record::Message;
 use torchat_client::api::{ApiClientError, ConversationId};
 
-/// Messages of a page.
-const PAGE: u32 = 200;
+/// Messages of a page: the daemon's limit. Of long ones it gives fewer.
+const PAGE: u32 = 1_000;
 /// Bytes of a batch, but for its last message: what a kill makes us look through.
 const BATCH_BYTES: usize = 256 << 10;
 
