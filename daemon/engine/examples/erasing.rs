@@ -82,7 +82,7 @@ fn measure(path: &Path, mib: u64) -> Result<(), Failed> {
     println!("{n} messages, {} MiB", std::fs::metadata(path)?.len() >> 20);
     let (mut after, mut longest, mut pieces) = (0, Cost::default(), 0);
     loop {
-        let piece = Piece { after, upto: i64::MAX, before_ms: None, unread: true, limit: 256 };
+        let piece = Piece { after, upto: i64::MAX, before_ms: None, unread: true, limit: 64 };
         let (applied, took) = cost(|| Ok(store.commit(1, &[Op::Chat(ChatOp::Erase { peer: peers[0], piece })])?))?;
         (longest, pieces) = (longest.max(took), pieces + 1);
         match applied.erased.first().and_then(|erased| erased.next) {

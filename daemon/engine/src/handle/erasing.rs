@@ -9,7 +9,7 @@ use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::PeerId;
 
 /// Messages that one turn looks at to erase them: a commit stays short, and others are served between two of them.
-const ERASE_STEP: u32 = 256;
+const ERASE_STEP: u32 = 64;
 /// How often it is looked for messages that are too old.
 const LOOK_PAUSE: Duration = Duration::from_secs(600);
 

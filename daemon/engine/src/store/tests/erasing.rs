@@ -272,6 +272,38 @@ fn a_file_that_is_not_written_anew_holds_no_erased_text_either() {
 }
 
 #[test]
+fn rows_that_sqlite_moves_leave_nothing_of_texts_that_are_erased_later() {
+    for seed in 1..=24_u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("torchat.db")).unwrap();
+        let mut state = seed;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let sizes = if seed % 2 == 0 { [5, 50, 300, 900] } else { [20, 20, 200, 6_000] };
+        let ops: Vec<_> = (1..=600)
+            .map(|n| {
+                receive(
+                    peer(u8::try_from(random(3)).unwrap()),
+                    n,
+                    &format!("marker{n:05} {}", "q".repeat(sizes[random(4)])),
+                )
+            })
+            .collect();
+        store.commit(0, &ops).unwrap();
+        // The first two move rows of those that come after them.
+        for (left, erased) in [(2, 0), (1, 1), (0, 2)] {
+            erase_all(&mut store, peer(erased), 64, i64::MAX);
+            store.scrub(false).unwrap();
+            let bytes = std::fs::read(dir.path().join("torchat.db")).unwrap();
+            let found = bytes.windows(6).filter(|window| window == b"marker").count();
+            assert_eq!(found, texts(&store).len(), "seed {seed}, {left} conversations are left");
+        }
+    }
+}
+
+#[test]
 fn what_has_nothing_to_remove_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = two_conversations(dir.path(), 40, 20);
