@@ -12,6 +12,7 @@ mod settings;
 pub(crate) use requests::without_bad_name;
 
 use crate::account::{Account, Kind};
+use crate::effect::{Effect, Notice};
 use crate::input::LinkId;
 use crate::later::Later;
 use crate::op::{ContactOp, Op};
@@ -280,11 +281,14 @@ impl Contacts {
         }
     }
 
-    /// A peer that asks has an invite of ours, which made it a contact. It is called as it would like.
+    /// A peer that asks has an invite of ours, which made it a contact. It is called as it would like, and the user's programs are
+    /// told why it is a contact: they cannot know it, because any of them may add somebody. It is told of each invite, and STATUS,
+    /// which lists what is to be looked into, does not keep it.
     pub(crate) fn came_with_invite(&mut self, ctx: &mut Context<'_>, peer: PeerId, nick: String) {
         if !nick.is_empty() {
             self.calls_itself(ctx, peer, nick);
         }
+        ctx.act(Effect::Notice(Notice::CameWithInvite(peer)));
     }
 
     /// How many contacts there are, and how many strangers wait for the user.

@@ -15,6 +15,7 @@ pub(crate) fn notice(notice: &Notice) -> reason::Notice {
         Notice::OldCopyOfPeer(_) => reason::Notice::OldCopyOfPeer,
         Notice::Woke(ms) => reason::Notice::Woke { ms },
         Notice::ClockSet(ms) => reason::Notice::ClockSet { ms },
+        Notice::CameWithInvite(_) => reason::Notice::CameWithInvite,
     }
 }
 

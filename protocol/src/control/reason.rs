@@ -225,6 +225,8 @@ pub enum Notice {
     /// Programs of this machine closed their sockets before the daemon could learn whose they were: their commands were not
     /// executed. `refused.closed` counts them.
     ClosedTooEarly,
+    /// A peer is a contact now, because it has shown an invite of ours.
+    CameWithInvite,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -262,6 +264,7 @@ impl Notice {
                                      owned them, so it did not execute their commands: refused.closed counts them"
                     .to_owned()
             }
+            Self::CameWithInvite => "a new contact came with your invite".to_owned(),
             Self::Unknown => "something that this program does not know".to_owned(),
         }
     }

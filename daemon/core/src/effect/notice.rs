@@ -28,6 +28,8 @@ pub enum Notice {
     Woke(u64),
     /// The wall clock was set by this many milliseconds.
     ClockSet(i64),
+    /// A peer is a contact now, because it has shown an invite of ours.
+    CameWithInvite(PeerId),
 }
 
 impl Notice {
@@ -35,7 +37,10 @@ impl Notice {
     #[must_use]
     pub fn peer(&self) -> Option<PeerId> {
         match self {
-            Self::OtherCopy { peer, .. } | Self::Superseded { peer, .. } | Self::OldCopyOfPeer(peer) => Some(*peer),
+            Self::OtherCopy { peer, .. }
+            | Self::Superseded { peer, .. }
+            | Self::OldCopyOfPeer(peer)
+            | Self::CameWithInvite(peer) => Some(*peer),
             Self::Woke(_) | Self::ClockSet(_) => None,
         }
     }
@@ -53,6 +58,6 @@ impl Notice {
     /// The user has to do something about it.
     #[must_use]
     pub fn is_warning(&self) -> bool {
-        self.peer().is_some()
+        self.peer().is_some() && !matches!(self, Self::CameWithInvite(_))
     }
 }

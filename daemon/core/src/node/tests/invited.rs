@@ -280,3 +280,33 @@ fn an_invite_that_does_not_pass_is_answered_like_none_and_before_anything_is_wri
         }
     }
 }
+
+/// A daemon that knows nobody.
+fn alone() -> Bench {
+    let mut bench = Bench::new(|_, _| {});
+    let own = bench.node.parts.own;
+    bench.node = Node::new(own, Policy::default(), Snapshot::default(), bench.now, &mut |out: &mut [u8]| out.fill(1));
+    bench
+}
+
+#[test]
+fn whoever_brings_a_good_invite_is_told_as_such_and_nobody_else_is() {
+    let mut bench = alone();
+    bench.node.parts.contacts.restore_invite(SECRET, bench.now.wall_ms + 72 * HOUR as i64);
+    let brings = |invite: Option<InviteSecret>| {
+        let invite = invite.map(|secret| secret.to_string());
+        let asked = ContactReq { nick: "eve".into(), text: String::new(), invite };
+        [Input::Link(LinkInput::Message { link: LinkId(1), message: PeerMessage::ContactReq(asked) })]
+    };
+    bench.link(1, 0);
+    bench.hello(1, None, None);
+    assert_eq!(notices(&bench.turn(brings(None))), []);
+    let turn = bench.turn(brings(Some(SECRET)));
+    assert_eq!(notices(&turn), [Notice::CameWithInvite(bench.peer)]);
+    assert!(!notices(&turn)[0].is_warning());
+    // It asks once more: it is a contact already.
+    assert_eq!(notices(&bench.turn(brings(Some(SECRET)))), []);
+    let mut bench = alone();
+    assert_eq!(notices(&bench.add(words("it is me"))), []);
+    assert!(bench.node.parts.contacts.is_contact(&bench.peer));
+}
