@@ -62,7 +62,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use drafts::{Drafts, Unsent};
+pub use drafts::{Drafts, Unsent, Wish};
 pub use inquiry::Ticket;
 pub use list::{ConversationList, Item, ListRequest, Need};
 pub use news::{News, Tor, Waiting};

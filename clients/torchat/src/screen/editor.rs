@@ -68,6 +68,40 @@ impl Editor {
         self.before.clear();
     }
 
+    /// Shows another text in the place of what is typed, as long as something is looked for; what can be undone stays.
+    pub(crate) fn show(&mut self, text: String) {
+        self.cursor = text.len();
+        self.text = text;
+    }
+
+    /// Undoing leads to this text first, which was in the place of the one that is there now.
+    pub(crate) fn was(&mut self, text: &str) {
+        if text != self.text {
+            self.keep_step(text.to_owned(), text.len());
+        }
+    }
+
+    /// Adds a text that nobody types at this moment, on a line of its own: the cursor stays where it is, and undoing takes nothing
+    /// of it away. May be longer than [`TEXT_LIMIT`].
+    pub(crate) fn append(&mut self, text: &str) {
+        if self.text.is_empty() {
+            self.cursor = text.len();
+        }
+        for before in self.before.iter_mut().map(|(text, _)| text).chain([&mut self.text]) {
+            if !before.is_empty() {
+                before.push('\n');
+            }
+            before.push_str(text);
+        }
+        self.settle();
+    }
+
+    /// Cuts everything: [`Editor::undo`] and [`Editor::put_back`] bring it back.
+    pub(crate) fn cut_all(&mut self) {
+        self.cursor = self.text.len();
+        self.kill(Go::Start);
+    }
+
     /// Takes the text out.
     pub(crate) fn take(&mut self) -> String {
         self.cursor = 0;
@@ -204,10 +238,14 @@ impl Editor {
     }
 
     fn note(&mut self) {
+        self.keep_step(self.text.clone(), self.cursor);
+    }
+
+    fn keep_step(&mut self, text: String, cursor: usize) {
         if self.before.len() >= STEPS {
             self.before.remove(0);
         }
-        self.before.push((self.text.clone(), self.cursor));
+        self.before.push((text, cursor));
     }
 
     fn cut(&mut self, from: usize, to: usize) {

@@ -38,7 +38,7 @@ use crate::times::Here;
 use jiff::tz::TimeZone;
 use line::Ran;
 use remarks::Remarks;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use torchat_client::api::record::ContactRequest;
 use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
@@ -71,9 +71,14 @@ pub(crate) enum Open {
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     conversation: ConversationId,
-    /// What the user has done: told behind the name when the conversation is open, and what was typed meanwhile goes along.
-    done: Option<&'static str>,
+    /// What was open when the user asked for it: elsewhere they have gone on by now. `None`: it is told, and not opened.
+    from: Option<Open>,
+    /// What the user has done: told behind the name.
+    done: &'static str,
 }
+
+/// Conversations that are wanted at most; more are neither told nor opened.
+const WANTED: usize = 32;
 
 /// Where keys go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +142,7 @@ pub(crate) struct Model {
 
     pub(crate) open: Open,
     pub(crate) focus: Focus,
-    wanted: Option<Wanted>,
+    wanted: Vec<Wanted>,
     /// Where the cursor of the list is.
     pub(crate) list_at: usize,
     pub(crate) overlay: Option<Overlay>,
@@ -145,13 +150,17 @@ pub(crate) struct Model {
     pub(crate) editor: Editor,
     pub(crate) stored: Stored,
     save_at: Option<i64>,
-    /// A message is on its way to the daemon.
-    sending: bool,
+    /// The key of the message that is on its way to the daemon.
+    sending: Option<String>,
+    /// The key of the message that the daemon is asked to give back.
+    taking: Option<String>,
     retry_at: Option<i64>,
     /// The user was asked whether to start a daemon.
     asked_to_start: bool,
     /// Told to the daemon, not answered.
     seeing: bool,
+    /// It was refused: not again before this.
+    see_again_at: Option<i64>,
     news: News,
     /// When the user was told last about what is not on the screen.
     told_at: i64,
@@ -162,8 +171,8 @@ pub(crate) struct Model {
     typing: bool,
     /// The user was told that what they wanted is not possible.
     wrong: bool,
-    /// The last command, while the daemon has not answered it.
-    ran: Option<Ran>,
+    /// Commands that the daemon has not answered, oldest first.
+    ran: VecDeque<Ran>,
     /// What was copied last, in words.
     copied: &'static str,
     remarks: Remarks,
@@ -173,8 +182,8 @@ pub(crate) struct Model {
     pub(crate) settings: Settings,
     settings_path: String,
     logs: Option<Place>,
-    /// Conversations with a highlight word that was not seen yet.
-    mentioned: HashSet<ConversationId>,
+    /// Conversations with a highlight word that was not seen yet, and the last message with one.
+    mentioned: HashMap<ConversationId, i64>,
     /// What was typed and left the input.
     recall: recall::Recall,
     /// The view of this conversation is empty up to this message.
@@ -195,7 +204,7 @@ impl Model {
         // Earlier versions kept it with the drafts.
         stored.notify = settings.notify.unwrap_or(stored.notify);
         let mut editor = Editor::default();
-        editor.set(stored.drafts.draft(None).to_owned());
+        editor.set(stored.drafts.draft(None, None).to_owned());
         let mut model = Self {
             now,
             zone,
@@ -213,24 +222,26 @@ impl Model {
             invite_asked: false,
             open: Open::Nothing,
             focus: Focus::Input,
-            wanted: None,
+            wanted: Vec::new(),
             list_at: 0,
             overlay: None,
             notice: None,
             editor,
             stored,
             save_at: None,
-            sending: false,
+            sending: None,
+            taking: None,
             retry_at: None,
             asked_to_start: false,
             seeing: false,
+            see_again_at: None,
             news: News::default(),
             told_at: 0,
             untold: None,
             attention: Attention::new(between),
             typing: false,
             wrong: false,
-            ran: None,
+            ran: VecDeque::new(),
             copied: "",
             remarks: Remarks::default(),
             names: 0,
@@ -243,7 +254,7 @@ impl Model {
             wrapped: Wrapped::default(),
             settings_path,
             logs,
-            mentioned: HashSet::new(),
+            mentioned: HashMap::new(),
             settings,
         };
         if let Some(trouble) = trouble {
@@ -296,22 +307,13 @@ impl Model {
 
     /// What follows from the state, whatever led to it.
     fn settle(&mut self) {
-        if let Some(Wanted { conversation, done }) = self.wanted.filter(|it| self.list.get(it.conversation).is_some()) {
-            self.wanted = None;
-            let alone = self.conversation().is_none() && self.stored.drafts.draft(Some(conversation)).is_empty();
-            let typed = done.filter(|_| alone).map(|_| self.editor.take());
-            self.open(Open::Conversation(conversation));
-            if let Some(typed) = typed {
-                self.editor.set(typed);
-            }
-            // Said when it is open, so that what is typed after these words goes to it.
-            if let Some(done) = done {
-                let name = self.name_of(conversation, 20);
-                self.say(format!("{name} {done}"));
-            }
-        }
+        let (found, wanted) = self.wanted.drain(..).partition(|it| self.list.get(it.conversation).is_some());
+        self.wanted = wanted;
+        found.into_iter().for_each(|wanted| self.open_wanted(wanted));
+        self.give_back();
         self.expire();
         self.typing = false;
+        self.take_next_back();
         self.send_next();
         self.load();
         self.see();
@@ -434,9 +436,56 @@ impl Model {
         self.list.is_loaded() && self.list.is_empty()
     }
 
-    /// Opens a conversation that the user has just made, and tells them.
-    fn open_then(&mut self, conversation: ConversationId, done: &'static str) {
-        self.wanted = Some(Wanted { conversation, done: Some(done) });
+    /// Opens a conversation that the user has just made, and tells them. `from`: what was open when they asked for it.
+    fn open_then(&mut self, conversation: ConversationId, from: Option<Open>, done: &'static str) {
+        if self.wanted.len() < WANTED {
+            self.wanted.push(Wanted { conversation, from, done });
+        }
+    }
+
+    /// Opens it, if nothing is typed that is about something else, and tells it.
+    fn open_wanted(&mut self, Wanted { conversation, from, done }: Wanted) {
+        let nobody = |open: Open| match open {
+            Open::Nothing => true,
+            Open::Request(peer) => peer.conversation() == conversation,
+            Open::Conversation(_) => false,
+        };
+        // Of a request that is decided, nothing is open any more.
+        let is_there = from.is_some_and(|from| from == self.open || nobody(from) && self.open == Open::Nothing);
+        let text = self.editor.text();
+        let typed = if text.is_empty() {
+            Some(String::new())
+        } else {
+            // What was typed to nobody else was typed to the new contact.
+            let may_go = nobody(self.open) && !send::is_command(text) && !self.recall.is_shown(text);
+            may_go.then(|| text.to_owned())
+        };
+        if let Some(typed) = typed.filter(|_| is_there) {
+            if !typed.is_empty() {
+                self.editor.take();
+            }
+            self.open(Open::Conversation(conversation));
+            if !typed.is_empty() {
+                self.editor.set(send::joined(self.editor.text(), &typed));
+                self.keep_draft();
+            }
+        }
+        let name = self.name_of(conversation, 20);
+        self.say(format!("{name} {done}"));
+    }
+
+    /// Puts the draft that belongs to what is open into the input. What belongs to no identity yet belongs now to this one.
+    fn show_draft(&mut self) {
+        let (own, conversation) = (self.own, self.conversation());
+        if own.is_some()
+            && let Some(unowned) = self.stored.drafts.take_unowned(conversation)
+        {
+            let both = send::joined(self.stored.drafts.draft(own, conversation), &unowned);
+            self.stored.drafts.keep(own, conversation, &both);
+            self.save_soon();
+        }
+        self.recall.end();
+        self.editor.set(self.stored.drafts.draft(own, conversation).to_owned());
     }
 
     /// Opens a conversation, a request or nothing, with the draft that belongs to it.
@@ -448,6 +497,7 @@ impl Model {
         if let Some(timeline) = self.timeline_mut() {
             timeline.close();
         }
+        let before = self.conversation();
         self.open = open;
         if let Some(id) = self.conversation() {
             self.mentioned.remove(&id);
@@ -462,7 +512,10 @@ impl Model {
             list.keep(conversation);
             Vec::new()
         });
-        self.editor.set(self.stored.drafts.draft(conversation).to_owned());
+        // What was typed where no conversation is open stays from one request to another.
+        if conversation != before {
+            self.show_draft();
+        }
         self.wrapped.clear();
         let item = match open {
             Open::Conversation(id) => Some(Item::Conversation(id)),

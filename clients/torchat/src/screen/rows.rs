@@ -38,7 +38,7 @@ pub(crate) struct Look<'a> {
     pub(crate) wrapped: &'a Wrapped,
 }
 
-/// Wrapped texts of messages, by number, with the columns that they were wrapped for.
+/// Wrapped texts of messages that the daemon has, by number, with the columns that they were wrapped for.
 #[derive(Debug, Default)]
 pub(crate) struct Wrapped(RefCell<HashMap<i64, WrappedText>>);
 
@@ -178,7 +178,12 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
         _ if mentions => Role::Strong,
         _ => Role::Text,
     };
-    let texts = look.wrapped.rows(id, &message.text, text_columns);
+    // The number of one that waits is given again when it is gone.
+    let texts = if entry.is_pending() {
+        Rc::new(wrap(&show::shown_rows(&message.text), text_columns))
+    } else {
+        look.wrapped.rows(id, &message.text, text_columns)
+    };
     for (n, text) in texts.iter().enumerate() {
         // Something stands before every row of a text, so that none can pretend to be another message.
         let mut parts = if n == 0 { std::mem::take(&mut head) } else { vec![(" ".repeat(gutter.columns), Role::Text)] };

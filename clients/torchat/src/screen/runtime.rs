@@ -23,10 +23,13 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use terminal::Terminal;
+use torchat_client::api::Onion;
 
 /// What wakes the loop.
 pub(super) enum Wake {
     Input(Box<Input>),
+    /// What the daemon of an identity has answered. `None`: it was asked before any daemon had answered.
+    Answer(Option<Onion>, Box<Input>),
     Signal(i32),
     /// The desktop did not show a notification.
     NotShown(String),
@@ -165,6 +168,9 @@ impl Loop {
     fn take(&mut self, wake: Wake) -> std::io::Result<Next> {
         match wake {
             Wake::Input(input) => self.update(*input),
+            // Another daemon has come meanwhile: it was not asked.
+            Wake::Answer(own @ Some(_), _) if own != self.model.own => Ok(Next::Go),
+            Wake::Answer(_, input) => self.update(*input),
             Wake::Signal(SIGTSTP) => {
                 self.suspend()?;
                 Ok(Next::Go)
@@ -188,7 +194,7 @@ impl Loop {
     fn update(&mut self, input: Input) -> std::io::Result<Next> {
         for effect in self.model.update(now(), input) {
             match effect {
-                Effect::Ask(ask) => self.daemon.ask(ask),
+                Effect::Ask(ask) => self.daemon.ask(self.model.own, ask),
                 Effect::Export { peer, path, name } => self.daemon.export(peer, path, name, self.wakes.clone()),
                 Effect::StartDaemon => self.daemon.start_daemon(self.wakes.clone()),
                 Effect::Retry => self.daemon.retry(),

@@ -9,6 +9,7 @@ mod hostile;
 mod lines;
 mod logs;
 mod newcomers;
+mod order;
 mod places;
 mod random;
 mod settings;
@@ -180,10 +181,36 @@ impl Play {
     }
 
     fn connect(&mut self, continued: bool) {
+        self.connect_to(1, continued);
+    }
+
+    /// The daemon with this identity is connected.
+    fn connect_to(&mut self, identity: u8, continued: bool) {
         let limits = Limits { object_bytes: 1, text_bytes: 65_536, requests: 1, subscriptions: 1, page: 1_000 };
-        let onion = onion(1);
+        let onion = onion(identity);
         let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
         self.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued }));
+    }
+
+    /// The daemon is away.
+    fn away(&mut self) {
+        let reason = torchat_client::api::ApiClientError::Lost { reason: "gone".into() };
+        self.input(Input::Link(State::Gone { reason, retry: std::time::Duration::ZERO }));
+    }
+
+    /// The user leaves; what is kept for the next start.
+    fn leave(&mut self) -> Stored {
+        self.input(Input::Leave);
+        let saved = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Save(stored) => Some(serde_json::to_string(stored).unwrap()),
+            _ => None,
+        });
+        serde_json::from_str(&saved.unwrap()).unwrap()
+    }
+
+    /// How many questions that fit wait for an answer.
+    fn asks(&self, fits: impl Fn(&Ask) -> bool) -> usize {
+        self.effects.iter().filter(|effect| matches!(effect, Effect::Ask(ask) if fits(ask))).count()
     }
 
     /// Takes the first question that fits.
@@ -202,7 +229,12 @@ impl Play {
 
     /// A daemon with these conversations and requests answers everything that was asked at the connection.
     fn start(&mut self, list: Vec<Conversation>, requests: Vec<ContactRequest>) {
-        self.connect(false);
+        self.start_as(1, list, requests);
+    }
+
+    /// The same of the daemon with this identity.
+    fn start_as(&mut self, identity: u8, list: Vec<Conversation>, requests: Vec<ContactRequest>) {
+        self.connect_to(identity, false);
         let ask = self.asked(|ask| matches!(ask, Ask::Requests(_)));
         self.answer(ask, Answer::Requests(requests));
         let ask = self.asked(|ask| matches!(ask, Ask::Conversations { .. }));

@@ -1,6 +1,7 @@
 //! What the daemon answers.
 
-use super::{Answer, Ask, Decision, Effect, Focus, Link, Model, Open, Overlay, Search, one_line, words};
+use super::send::RETRY;
+use super::{Answer, Ask, Decision, Effect, Focus, Link, Model, Open, Overlay, Search, chosen, one_line, words};
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
 use torchat_client::api::{ApiClientError, ConversationId, Onion};
@@ -13,6 +14,7 @@ const DETAILS: usize = 400;
 impl Model {
     /// An answer, or why there is none.
     pub(super) fn answer(&mut self, ask: Ask, answer: Result<Answer, ApiClientError>) {
+        let searched = self.search_answered(&ask);
         let answer = match (ask, answer) {
             (Ask::Send { peer, key, .. }, answer) => {
                 let outcome = match answer {
@@ -22,9 +24,11 @@ impl Model {
                 };
                 return self.sent(peer, &key, outcome);
             }
+            (Ask::TakeBack { key, .. }, answer) => return self.taken_back(&key, answer),
             (ask, Ok(answer)) => (ask, answer),
             (ask, Err(error)) => return self.failed(&ask, &error),
         };
+        let from = self.line_done(&answer.0);
         match answer {
             (Ask::Conversations(request), Answer::Conversations(list)) => self.conversations(request, list),
             (Ask::Requests(ticket), Answer::Requests(requests)) => {
@@ -33,11 +37,8 @@ impl Model {
             (Ask::News { .. }, Answer::Status(status)) => self.news(&status),
             (Ask::Status, Answer::Status(status)) => self.status(&status),
             (Ask::Page(peer, request), Answer::Page(page, behind)) => self.page(peer, request, page, behind),
-            (Ask::Search { text, before, .. }, Answer::Found(found)) => {
-                if let Some(Overlay::Search(search)) = &mut self.overlay
-                    && search.asked == text
-                {
-                    search.waiting = false;
+            (Ask::Search { before, .. }, Answer::Found(found)) if searched => {
+                if let Some(Overlay::Search(search)) = &mut self.overlay {
                     (search.more, search.complete) = (found.more, found.complete);
                     if before.is_none() {
                         search.found.clear();
@@ -50,11 +51,7 @@ impl Model {
                 self.jump(peer, id)
             }
             (Ask::Locate(..), Answer::Located(None)) => self.say("nothing was said since then"),
-            (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(if certain {
-                "taken back: it never left this machine"
-            } else {
-                "taking back: the peer may have it already; its state tells soon"
-            }),
+            (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(chosen::cancelled(certain)),
             (Ask::Seen(peer, upto), _) => {
                 self.seeing = false;
                 if let Some(timeline) = self.list.get_mut(peer) {
@@ -62,8 +59,6 @@ impl Model {
                 }
             }
             (Ask::Add { peer: text, .. }, Answer::Added(peer)) => {
-                self.line_done();
-                self.added_by_us(peer);
                 self.invite_shown(&text, peer);
                 self.invite = None;
                 let id = peer.conversation();
@@ -71,7 +66,7 @@ impl Model {
                     // Its event may still be under way.
                     self.change_list(ConversationList::look);
                 }
-                self.open_then(id, "is a contact now; your messages are sent when they are online");
+                self.open_then(id, from, "is a contact now; your messages are sent when they are online");
             }
             // Shown on the screen of the first run, if that is still there.
             (Ask::Invite { show: false, .. }, Answer::Invite(invite)) => self.invite = Some(invite),
@@ -79,7 +74,7 @@ impl Model {
                 let title = "An invite: good once. The first one to show it is a contact at once".into();
                 self.overlay = Some(Overlay::Code { title, text: invite });
             }
-            (Ask::Decide(decision, peer), _) => self.decided(decision, peer),
+            (Ask::Decide(decision, peer), _) => self.decided(decision, peer, from),
             (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
                 "" => format!("{}.. has its own name again", peer.0.short()),
                 name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
@@ -103,18 +98,15 @@ impl Model {
             Ask::News { .. } => return self.news.failed(self.now),
             Ask::Seen(peer, upto) => {
                 self.seeing = false;
-                if !error.is_passing() {
+                if error.is_passing() {
+                    self.see_again_at = Some(self.now + RETRY);
+                } else {
                     // A token without the right to send: not again.
                     if let Some(timeline) = self.list.get_mut(*peer) {
                         timeline.seen_here(*upto);
                     }
                 }
                 return;
-            }
-            Ask::Search { .. } => {
-                if let Some(Overlay::Search(search)) = &mut self.overlay {
-                    search.waiting = false;
-                }
             }
             // The daemon stops faster than it answers.
             Ask::Exit if matches!(error, ApiClientError::Lost { .. }) => return self.leave(),
@@ -134,7 +126,9 @@ impl Model {
         self.change_list(|list| list.conversations(request, conversations, now));
         self.wrapped.clear();
         self.show_unsent();
-        if first && self.open == Open::Nothing {
+        self.mentions_seen();
+        // What is typed goes nowhere else.
+        if first && self.open == Open::Nothing && self.editor.text().is_empty() {
             // The latest conversation is what one wants to see; requests wait in the list.
             if let Some(id) = self.list.order().first().copied().filter(|_| self.is_wide()) {
                 self.open(Open::Conversation(id));
@@ -198,7 +192,7 @@ impl Model {
         }
     }
 
-    fn decided(&mut self, decision: Decision, peer: Onion) {
+    fn decided(&mut self, decision: Decision, peer: Onion, from: Option<Open>) {
         let name = self.name_of(peer, 20);
         let words = match decision {
             Decision::Accept => "is a contact",
@@ -216,9 +210,8 @@ impl Model {
                 list.request_decided(peer);
                 Vec::new()
             });
-            self.added_by_us(peer);
-            if matches!(self.open, Open::Nothing) || self.open == Open::Request(peer) {
-                return self.open_then(peer.conversation(), words);
+            if from.is_some_and(|from| from == Open::Nothing || from == Open::Request(peer)) {
+                return self.open_then(peer.conversation(), from, words);
             }
         }
         self.say(format!("{name} {words}"));
@@ -238,6 +231,14 @@ impl Model {
         self.overlay = Some(Overlay::Text { title: "State of the daemon".into(), lines, scroll: 0 });
     }
 
+    /// Whether this is the question of the search that is open, which has its answer now.
+    fn search_answered(&mut self, ask: &Ask) -> bool {
+        let Some(Overlay::Search(search)) = &mut self.overlay else { return false };
+        let is_it = search.question.take_if(|question| question == ask).is_some();
+        search.waiting &= !is_it;
+        is_it
+    }
+
     /// Asks for what is in the search's input, or for more of it.
     pub(super) fn search(&mut self, more: bool) {
         let Some(Overlay::Search(search)) = &mut self.overlay else { return };
@@ -248,6 +249,8 @@ impl Model {
         }
         (*asked, *waiting) = (text.clone(), true);
         let (peer, before) = (*peer, found.last().map(|message| message.id).filter(|_| more));
-        self.ask(Ask::Search { text, peer, before });
+        let ask = Ask::Search { text, peer, before };
+        search.question = Some(ask.clone());
+        self.ask(ask);
     }
 }

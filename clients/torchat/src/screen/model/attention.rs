@@ -87,6 +87,11 @@ impl Attention {
         self.now = None;
     }
 
+    /// Another daemon answers: what was asked is about messages of the old one. An answer may still come.
+    pub(super) fn forget(&mut self) {
+        (self.hidden, self.unsure) = (None, None);
+    }
+
     /// The terminal has reported it.
     pub(super) fn reported(&mut self, focused: bool) {
         self.focused = Some(focused);

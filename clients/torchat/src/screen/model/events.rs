@@ -2,14 +2,16 @@
 
 use super::attention::Looks;
 use super::{Confirm, Effect, Link, Model, Notify, Open, Overlay, one_line};
+use crate::screen::editor::Editor;
 use crate::screen::settings::mentions;
 use crate::screen::wrap::cut;
 use torchat_client::api::ConversationId;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
+use torchat_client::api::reason::Notice as DaemonNotice;
 use torchat_client::api::record::{Message, MessageState};
 use torchat_client::show;
-use torchat_client::timeline::{Tor, millis};
+use torchat_client::timeline::{Tor, Wish, millis};
 
 /// Between two bells or notifications, in milliseconds: of a flood of messages the first and the last of each second.
 const TOLD_AGAIN: i64 = 1_000;
@@ -30,9 +32,22 @@ impl Model {
                 if another {
                     self.forget_everything();
                 }
-                self.own = Some(welcome.onion);
+                if self.own != Some(welcome.onion) {
+                    // What was typed before any daemon answered, and what was kept of this one.
+                    if !another {
+                        self.note_draft();
+                    }
+                    self.own = Some(welcome.onion);
+                    let typed = self.editor.clone();
+                    self.show_draft();
+                    if self.editor.text() == typed.text() {
+                        // With its cursor.
+                        self.editor = typed;
+                    }
+                }
                 self.link = Link::Up;
-                (self.sending, self.seeing, self.retry_at) = (false, false, None);
+                (self.sending, self.taking, self.seeing) = (None, None, false);
+                (self.retry_at, self.see_again_at) = (None, None);
                 if matches!(self.overlay, Some(Overlay::Confirm(Confirm::Start))) {
                     self.overlay = None;
                 }
@@ -46,7 +61,7 @@ impl Model {
                     self.notice = None;
                 }
                 self.link = Link::Gone(one_line(&reason.to_string()));
-                (self.sending, self.seeing) = (false, false);
+                (self.sending, self.taking, self.seeing) = (None, None, false);
                 let nobody = matches!(
                     reason,
                     torchat_client::api::ApiClientError::NotFound { .. }
@@ -60,7 +75,7 @@ impl Model {
             }
             State::Refused(error) => {
                 self.link = Link::Refused(one_line(&error.to_string()));
-                (self.sending, self.seeing) = (false, false);
+                (self.sending, self.taking, self.seeing) = (None, None, false);
             }
         }
     }
@@ -69,11 +84,18 @@ impl Model {
     fn forget_everything(&mut self) {
         self.keep_draft();
         self.forget_remarks();
-        (self.ran, self.tor_down_since) = (None, None);
+        (self.tor, self.tor_down_since, self.untold) = (None, None, None);
+        (self.cleared, self.jumped) = (None, None);
+        self.ran.clear();
+        self.wanted.clear();
+        self.notices.clear();
+        self.attention.forget();
         self.list.clear();
         (self.invite, self.invite_asked) = (None, false);
         (self.open, self.overlay, self.list_at) = (Open::Nothing, None, 0);
-        self.editor.take();
+        self.editor = Editor::default();
+        // It stays empty until the identity is known whose draft comes here.
+        self.own = None;
         self.forget_recall();
         self.mentioned.clear();
         self.warn("another daemon answers, with another identity");
@@ -90,7 +112,12 @@ impl Model {
         match event.what {
             What::Received { message } => self.received(&message),
             What::Queued { message } | What::Lost { message } => {
-                if let Some(key) = message.client_id.filter(|_| !self.sending) {
+                // What the user has taken back meanwhile is not settled by this.
+                let is_open = |key: &String| {
+                    self.sending.as_ref() != Some(key)
+                        && self.stored.drafts.unsent_of(self.own, Wish::TakeBack).all(|unsent| unsent.key != *key)
+                };
+                if let Some(key) = message.client_id.filter(is_open) {
                     self.stored.drafts.settle(&key);
                 }
             }
@@ -99,13 +126,15 @@ impl Model {
                 self.tell(format!("{} asks to become a contact", name.unwrap_or_default()), "");
             }
             What::RequestGone { peer } => {
-                self.request_gone(peer);
                 if self.open == Open::Request(peer) {
                     self.open(Open::Nothing);
                 }
             }
             What::Link { peer, up } => self.link_of(peer, up),
             What::Tor { usable, sentence, .. } => self.tor_is(Tor { usable, sentence, since: None }),
+            What::Notice { peer: Some(peer), why: Some(DaemonNotice::CameWithInvite), .. } => {
+                self.came_with_invite(peer);
+            }
             What::Notice { peer, sentence, .. } => {
                 let who = peer.map(|peer| format!("{}: ", self.name_of(peer, 20))).unwrap_or_default();
                 let text = format!("{who}{}", one_line(&sentence));
@@ -119,12 +148,12 @@ impl Model {
             What::Legacy { claims, .. } => {
                 self.say(format!("an old program that claims to be {} has written", one_line(&claims)));
             }
+            What::Read(message) => self.mention_read(message.peer, message.id),
             // The list takes them all, and there is nothing to say.
             What::Sent(_)
             | What::Delivered(_)
             | What::Failed(_)
             | What::Withdrawn(_)
-            | What::Read(_)
             | What::Contact { .. }
             | What::Erased { .. }
             | What::Gap { .. } => {}
@@ -161,12 +190,25 @@ impl Model {
         }
         let mentions = mentions(text, &self.settings.highlight);
         if mentions && self.open != Open::Conversation(peer) {
-            self.mentioned.insert(peer);
+            self.mentioned.insert(peer, id);
         }
         // A highlight word comes through a mute: that is what it is for.
         if mentions || !self.settings.muted.contains(&peer) {
             self.tell(format!("a message from {}", self.name_of(peer, 20)), text);
         }
+    }
+
+    /// A message was read by one of the user's programs: no word in it waits any more.
+    fn mention_read(&mut self, peer: ConversationId, id: i64) {
+        if self.mentioned.get(&peer).is_some_and(|mentioned| *mentioned <= id) {
+            self.mentioned.remove(&peer);
+        }
+        self.mentions_seen();
+    }
+
+    /// Where nothing is unread, no word waits.
+    pub(super) fn mentions_seen(&mut self) {
+        self.mentioned.retain(|peer, _| self.list.get(*peer).is_none_or(|timeline| timeline.unread() > 0));
     }
 
     /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: anyone who

@@ -106,6 +106,13 @@ pub(crate) enum Ask {
         key: String,
     },
     Cancel(ConversationId, MessageId),
+    /// Takes a message back that the daemon may have, by its key.
+    TakeBack {
+        peer: ConversationId,
+        key: String,
+        /// When it was typed, in milliseconds since 1970.
+        typed: i64,
+    },
     Seen(ConversationId, i64),
     Add {
         peer: String,
@@ -160,6 +167,8 @@ pub(crate) enum Answer {
     Sent(SendAnswer),
     /// Whether it never left this machine.
     Cancelled(bool),
+    /// The same of [`Ask::TakeBack`]; `None`: the daemon never had it.
+    TakenBack(Option<bool>),
     Added(Onion),
     Invite(String),
     /// How many messages, and how many stay because they wait.

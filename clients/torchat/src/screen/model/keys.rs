@@ -1,5 +1,6 @@
 //! Keys and pasted texts.
 
+use super::send::is_command;
 use super::{Effect, Focus, Model, Open, Overlay};
 use crate::screen::address;
 use crate::screen::editor::{Editor, Go};
@@ -73,9 +74,15 @@ impl Model {
     fn interrupt(&mut self, again: bool) {
         if self.overlay.take().is_some() {
         } else if !self.editor.text().is_empty() && !again {
-            self.editor.set(String::new());
+            let typed = self.editor.text().to_owned();
+            if !self.recall.is_shown(&typed) {
+                let peer = self.conversation().filter(|_| !is_command(&typed));
+                self.recall.keep(peer, &typed);
+            }
+            self.editor.cut_all();
             self.save_soon();
             self.leaving = true;
+            self.say("Ctrl+_ brings it back; Ctrl+C once more to leave, torchatd goes on");
         } else if again {
             self.leave();
         } else {
@@ -174,19 +181,20 @@ impl Model {
         if let Some(command) = text.strip_prefix('/').filter(|rest| !rest.starts_with('/')) {
             let command = command.to_owned();
             let typed = self.editor.text().to_owned();
-            self.recall.keep(None, &typed);
+            self.recall.keep_all(self.conversation(), None, &typed);
             return self.run_line(&command);
         }
         match self.open {
             Open::Conversation(peer) if self.list.get(peer).is_some() => {
-                let text = self.editor.take();
-                self.recall.keep(Some(peer), &text);
                 // Two slashes are one that is no command.
-                let text = text.strip_prefix('/').filter(|rest| rest.starts_with('/')).unwrap_or(&text);
+                let said = text.strip_prefix('/').filter(|rest| rest.starts_with('/')).unwrap_or(text);
                 // The line ends that a pasted text ends with are no part of what was said.
-                let text = text.trim_end_matches('\n').to_owned();
-                self.keep_draft();
-                self.send(peer, text);
+                let said = said.trim_end_matches('\n').to_owned();
+                if self.send(peer, &said) {
+                    let text = self.editor.take();
+                    self.recall.keep_all(Some(peer), Some(peer), &text);
+                    self.keep_draft();
+                }
             }
             _ => {
                 if address::read(text).is_some() {

@@ -4,6 +4,9 @@ use super::{Ask, Effect, Model, Open};
 use crate::screen::editor::Editor;
 use std::path::Path;
 
+/// Lines that are not answered at most; the oldest ones do not come back.
+const LINES: usize = 32;
+
 /// A line that was run, until it is known how it went.
 #[derive(Debug, Clone)]
 pub(super) struct Ran {
@@ -24,30 +27,36 @@ impl Model {
             self.editor = line;
         } else {
             let asked = self.effects.iter().skip(before).find(|effect| may_be_refused(effect)).cloned();
-            self.ran = asked.map(|effect| Ran { effect, line, open });
+            if let Some(effect) = asked {
+                if self.ran.len() >= LINES {
+                    self.ran.pop_front();
+                }
+                self.ran.push_back(Ran { effect, line, open });
+            }
         }
         self.keep_draft();
     }
 
-    /// Whether an /add of this screen is not answered.
-    pub(super) fn is_adding(&self) -> bool {
-        matches!(&self.ran, Some(Ran { effect: Effect::Ask(Ask::Add { .. }), .. }))
+    /// Takes the line out that has asked for this.
+    fn take_line(&mut self, effect: &Effect) -> Option<Ran> {
+        let at = self.ran.iter().position(|ran| ran.effect == *effect)?;
+        self.ran.remove(at)
     }
 
-    /// What a line has asked for is done.
-    pub(super) fn line_done(&mut self) {
-        self.ran = None;
+    /// What a line has asked for is done. What was open when it ran; `None`: no line has asked for it.
+    pub(super) fn line_done(&mut self, ask: &Ask) -> Option<Open> {
+        self.take_line(&Effect::Ask(ask.clone())).map(|ran| ran.open)
     }
 
     /// The export to this file that a line has asked for.
     pub(super) fn ran_export(&self, file: &Path) -> Option<Effect> {
-        let effect = self.ran.as_ref().map(|ran| &ran.effect);
-        effect.filter(|effect| matches!(effect, Effect::Export { path, .. } if path == file)).cloned()
+        let mut effects = self.ran.iter().map(|ran| &ran.effect);
+        effects.find(|effect| matches!(effect, Effect::Export { path, .. } if path == file)).cloned()
     }
 
     /// What a line has asked for was refused: the line comes back, unless something else is typed by now.
     pub(super) fn line_refused(&mut self, refused: &Effect) {
-        let Some(Ran { line, open, .. }) = self.ran.take_if(|ran| ran.effect == *refused) else { return };
+        let Some(Ran { line, open, .. }) = self.take_line(refused) else { return };
         if self.open == open && self.editor.text().is_empty() {
             self.editor = line;
             self.save_soon();

@@ -27,7 +27,7 @@ impl Model {
                 Some((millis(&request.at).unwrap_or(0), at))
             }
             Item::Conversation(peer) => {
-                let counts = self.mentioned.contains(&peer) || !self.settings.muted.contains(&peer);
+                let counts = self.mentioned.contains_key(&peer) || !self.settings.muted.contains(&peer);
                 let timeline = self.list.get(peer).filter(|timeline| timeline.unread() > 0 && counts)?;
                 Some((timeline.last().and_then(|last| millis(&last.at)).unwrap_or(0), at))
             }

@@ -40,6 +40,8 @@ pub(crate) struct Search {
     pub(crate) peer: Option<ConversationId>,
     /// What was asked last.
     pub(crate) asked: String,
+    /// The same, with where it is looked for and from which message on: only its answer counts.
+    pub(super) question: Option<Ask>,
     pub(crate) found: Vec<Message>,
     pub(crate) more: bool,
     pub(crate) complete: bool,

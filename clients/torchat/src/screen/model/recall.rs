@@ -3,6 +3,7 @@
 //! Only in memory: on the disk it would be a second copy of messages that nobody asked for. Drafts are kept apart.
 
 use super::Model;
+use super::send::is_command;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::VecDeque;
 use torchat_client::api::ConversationId;
@@ -46,9 +47,40 @@ struct Search {
 }
 
 impl Recall {
+    /// Keeps a line that leaves the input, as [`Recall::keep`] does, and before it what was typed where `conversation` is open
+    /// before the line was looked up.
+    pub(super) fn keep_all(&mut self, conversation: Option<ConversationId>, peer: Option<ConversationId>, text: &str) {
+        if let Some(typed) = self.walk.take().map(|walk| walk.typed).filter(|typed| !typed.is_empty()) {
+            self.keep(conversation.filter(|_| !is_command(&typed)), &typed);
+        }
+        self.keep(peer, text);
+    }
+
+    /// Whether this text, which is in the input, is one that was looked up and was not changed.
+    pub(super) fn is_shown(&self, text: &str) -> bool {
+        self.typed(text).is_some()
+    }
+
+    /// What was typed before this text, which is in the input, was looked up. `None`: it was not.
+    pub(super) fn typed(&self, text: &str) -> Option<&str> {
+        let searched = self.search.as_ref().map(|search| search.typed.as_str());
+        searched.or_else(|| self.walk.as_ref().filter(|walk| walk.shown == text).map(|walk| walk.typed.as_str()))
+    }
+
+    /// Another text is in the input, in which nothing was looked up.
+    pub(super) fn end(&mut self) {
+        (self.walk, self.search) = (None, None);
+    }
+
+    /// A search ends with `text` in the input. What was typed before is behind the newest line again.
+    fn take(&mut self, search: Search, text: &str) {
+        let at = search.at.unwrap_or(self.lines.len());
+        self.walk = (search.typed != text).then(|| Walk { at, typed: search.typed, shown: text.to_owned() });
+    }
+
     /// Keeps a line that leaves the input: sent to a peer, or a command.
     pub(super) fn keep(&mut self, peer: Option<ConversationId>, text: &str) {
-        (self.walk, self.search) = (None, None);
+        self.end();
         if self.lines.back().is_some_and(|last| last.peer == peer && last.text == text) {
             return;
         }
@@ -101,7 +133,8 @@ impl Model {
         let (conversation, typed) = (self.conversation(), self.editor.text().to_owned());
         match self.recall.step(conversation, older, &typed) {
             Some(text) => {
-                self.editor.set(text);
+                self.editor.show(text);
+                self.editor.was(&typed);
                 self.save_soon();
             }
             None if older => self.say("nothing older was typed here"),
@@ -111,24 +144,30 @@ impl Model {
 
     /// Begins a search through what was typed.
     pub(super) fn open_recall(&mut self) {
-        let typed = self.editor.text().to_owned();
+        let shown = self.editor.text();
+        let typed = self.recall.typed(shown).unwrap_or(shown).to_owned();
+        self.editor.show(typed.clone());
+        self.recall.walk = None;
         self.recall.search = Some(Search { words: String::new(), at: None, typed });
     }
 
     /// A key while the search goes on. False: there is none, or it has ended and the key is for the input.
     pub(super) fn recall_key(&mut self, key: KeyEvent) -> bool {
         if self.overlay.is_some() {
-            self.recall.search = None;
+            self.take_found();
         }
         let conversation = self.conversation();
-        let Some(mut search) = self.recall.search.take() else { return false };
+        let Some(mut search) = self.recall.search.clone() else { return false };
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         let from = match key.code {
             KeyCode::Char('r') if ctrl => search.at.unwrap_or(0),
             KeyCode::Char('g' | 'c') if ctrl => return self.end_recall(search),
             KeyCode::Esc => return self.end_recall(search),
             // Into the input, where it can be changed; only the next Enter sends it.
-            KeyCode::Enter => return true,
+            KeyCode::Enter => {
+                self.take_found();
+                return true;
+            }
             KeyCode::Backspace => {
                 search.words.pop();
                 usize::MAX
@@ -138,18 +177,21 @@ impl Model {
                 // The line that is shown may have the longer words, too.
                 search.at.map_or(usize::MAX, |at| at + 1)
             }
-            _ => return false,
+            _ => {
+                self.take_found();
+                return false;
+            }
         };
         let again = ctrl && search.at.is_some();
         if search.words.is_empty() {
             search.at = None;
-            self.editor.set(search.typed.clone());
+            self.editor.show(search.typed.clone());
         } else {
             match self.recall.find(conversation, &search.words, from) {
                 Some(at) => {
                     search.at = Some(at);
                     let text = self.recall.lines.get(at).map(|line| line.text.clone()).unwrap_or_default();
-                    self.editor.set(text);
+                    self.editor.show(text);
                 }
                 // The oldest one stays.
                 None if again => {}
@@ -162,8 +204,29 @@ impl Model {
     }
 
     fn end_recall(&mut self, search: Search) -> bool {
-        self.editor.set(search.typed);
+        self.recall.end();
+        self.editor.show(search.typed);
         true
+    }
+
+    /// The line that a search has found is in the input like one that was typed; undoing leads to what was there before.
+    fn take_found(&mut self) {
+        if let Some(search) = self.recall.search.take() {
+            self.editor.was(&search.typed);
+            self.recall.take(search, self.editor.text());
+        }
+    }
+
+    /// What was typed before the line that is in the input was looked up.
+    #[cfg(test)]
+    pub(crate) fn looked_up_over(&self) -> Option<&str> {
+        self.recall.typed(self.editor.text())
+    }
+
+    /// All that can be looked up.
+    #[cfg(test)]
+    pub(crate) fn looked_up_in(&self) -> &Recall {
+        &self.recall
     }
 
     /// What the last line says while the search goes on.

@@ -2,7 +2,7 @@
 //! program.
 
 use super::attention::Looks;
-use super::{Model, Open, Wanted};
+use super::{Model, Open};
 use std::collections::HashMap;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, ContactState};
@@ -26,28 +26,14 @@ pub(crate) struct Remark {
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
     by_peer: HashMap<Onion, Remark>,
-    /// A request that has gone: who becomes a contact next has been accepted, not invited.
-    gone: Option<Onion>,
     /// Whom this screen has added with an invite, and since when the peer is linked.
     shown: HashMap<Onion, Option<i64>>,
-    /// Added or accepted here just now.
-    ours: Option<Onion>,
 }
 
 impl Model {
     /// What the screen says in a conversation.
     pub(crate) fn remark(&self, peer: Onion) -> Option<&Remark> {
         self.remarks.by_peer.get(&peer)
-    }
-
-    /// A request was decided, or is too old.
-    pub(super) fn request_gone(&mut self, peer: Onion) {
-        self.remarks.gone = Some(peer);
-    }
-
-    /// The user has added or accepted this peer.
-    pub(super) fn added_by_us(&mut self, peer: Onion) {
-        self.remarks.ours = Some(peer);
     }
 
     /// The user has asked for this peer with `text`, an onion or an invite.
@@ -58,34 +44,30 @@ impl Model {
         }
     }
 
-    /// What a peer is now, before the list knows it.
+    /// What a peer is now, before the list knows it. Who is new here may have been added by any program of the user's, so nothing is
+    /// said of them: the daemon says who came with an invite.
     pub(super) fn contact_changes(&mut self, contact: &Contact) {
-        let peer = contact.peer;
-        let gone = self.remarks.gone.take_if(|gone| *gone == peer);
-        let before = self.list.get(peer.conversation()).map(|timeline| timeline.contact().state);
-        if contact.state != ContactState::Contact || !self.list.is_loaded() {
-            return;
+        let before = self.list.get(contact.peer.conversation()).map(|timeline| timeline.contact().state);
+        if contact.state == ContactState::Contact && before == Some(ContactState::Waiting) {
+            let name = contact.name.as_deref().or(contact.nick.as_deref()).unwrap_or_default();
+            let name = match name {
+                "" => format!("{}..", contact.peer.0.short()),
+                name => torchat_client::show::shown_name(name, 20),
+            };
+            self.became_contact(contact.peer, format!("{name} has accepted you"));
         }
-        let name = contact.name.as_deref().or(contact.nick.as_deref()).unwrap_or_default();
-        let name = match name {
-            "" => format!("{}..", peer.0.short()),
-            name => torchat_client::show::shown_name(name, 20),
-        };
-        let text = match before {
-            Some(ContactState::Waiting) => format!("{name} has accepted you"),
-            None => {
-                let asked = gone.is_some() || self.list.request(peer).is_some();
-                if asked || self.is_adding() || self.remarks.ours == Some(peer) {
-                    return;
-                }
-                // What is typed stays where it is typed.
-                if self.open == Open::Nothing && self.editor.text().is_empty() {
-                    self.wanted = Some(Wanted { conversation: peer.conversation(), done: None });
-                }
-                format!("{name} came with your invite")
-            }
-            _ => return,
-        };
+    }
+
+    /// The daemon says that somebody has shown the user's invite.
+    pub(super) fn came_with_invite(&mut self, peer: Onion) {
+        // What is typed stays where it is typed.
+        if self.open == Open::Nothing && self.editor.text().is_empty() {
+            self.open(Open::Conversation(peer.conversation()));
+        }
+        self.became_contact(peer, format!("{} came with your invite", self.name_of(peer, 20)));
+    }
+
+    fn became_contact(&mut self, peer: Onion, text: String) {
         self.remarks.shown.remove(&peer);
         self.remark_on(peer, text.clone());
         let here = matches!(self.open, Open::Nothing) || self.open == Open::Conversation(peer.conversation());

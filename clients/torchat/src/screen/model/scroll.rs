@@ -234,7 +234,7 @@ impl Model {
     pub(super) fn see(&mut self) {
         let shown = self.overlay.is_none() && self.areas().body.height > 0;
         let looks = self.attention.looks(self.now);
-        if !shown || looks == Looks::No || self.seeing || self.link != Link::Up {
+        if !shown || looks == Looks::No || self.seeing || self.see_again_at.is_some() || self.link != Link::Up {
             return;
         }
         let Some(timeline) = self.timeline() else { return };

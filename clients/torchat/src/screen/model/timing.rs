@@ -15,8 +15,8 @@ impl Model {
         if let Some(save) = self.save_at {
             sooner(save);
         }
-        if let Some(retry) = self.retry_at.filter(|_| self.link == Link::Up) {
-            sooner(retry);
+        if self.link == Link::Up {
+            [self.retry_at, self.see_again_at].into_iter().flatten().for_each(&mut sooner);
         }
         let open = self.conversation();
         let listed = if self.shows_list() { self.list.order() } else { &[] };
@@ -55,8 +55,8 @@ impl Model {
         }
         self.tell_now();
         self.invites_refused();
-        if self.retry_at.is_some_and(|at| at <= self.now) {
-            self.retry_at = None;
+        for again in [&mut self.retry_at, &mut self.see_again_at] {
+            again.take_if(|at| *at <= self.now);
         }
         self.ask_news();
     }

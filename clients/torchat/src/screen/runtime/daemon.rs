@@ -13,22 +13,30 @@ use std::time::Duration;
 use torchat_client::api::command::{self, From, Place as Begin, Subscribe};
 use torchat_client::api::event::Filter;
 use torchat_client::api::events::{Follower, Handle, State, Step};
-use torchat_client::api::{ApiClientError, ConversationId, Onion};
+use torchat_client::api::{ApiClientError, Connection, ConversationId, Onion};
 use torchat_client::timeline::{Anchor, News, millis};
 
 /// Messages of a page.
 const PAGE: u32 = 100;
 /// What a search finds at a time.
 const FOUND: u32 = 50;
+/// So much may the daemon's clock be behind the screen's, in milliseconds.
+const CLOCK: i64 = 5 * 60_000;
 
 /// The daemon as the loop sees it: nothing here waits.
 pub(in crate::screen) struct Daemon {
     place: Place,
     handle: Handle,
-    changes: Sender<Ask>,
-    looks: Sender<Ask>,
-    news: Sender<Ask>,
+    changes: Sender<Asked>,
+    looks: Sender<Asked>,
+    news: Sender<Asked>,
     logs: Sender<Waking>,
+}
+
+/// A question, and which identity it is for; `None`: no daemon has answered yet.
+struct Asked {
+    own: Option<Onion>,
+    ask: Ask,
 }
 
 impl Daemon {
@@ -68,7 +76,7 @@ impl Daemon {
                 }
             }
         })?;
-        let asking = |name: &str| -> anyhow::Result<Sender<Ask>> {
+        let asking = |name: &str| -> anyhow::Result<Sender<Asked>> {
             let (sender, receiver) = channel();
             let (place, handle, wakes) = (place.clone(), handle.clone(), wakes.clone());
             std::thread::Builder::new().name(name.into()).spawn(move || ask_all(&place, &handle, &receiver, &wakes))?;
@@ -84,8 +92,8 @@ impl Daemon {
         })
     }
 
-    /// Asks; the answer is an input.
-    pub(in crate::screen) fn ask(&self, ask: Ask) {
+    /// Asks the daemon of this identity, and no other one that may be there by now; [`Wake::Answer`] follows.
+    pub(in crate::screen) fn ask(&self, own: Option<Onion>, ask: Ask) {
         let thread = match ask {
             Ask::News { .. } => &self.news,
             Ask::Conversations { .. }
@@ -97,7 +105,7 @@ impl Daemon {
             _ => &self.changes,
         };
         // The threads end after the loop.
-        let _ = thread.send(ask);
+        let _ = thread.send(Asked { own, ask });
     }
 
     /// Has the text logs written as the user has set it now.
@@ -144,36 +152,46 @@ fn client_error(error: PlaceError) -> ApiClientError {
     }
 }
 
-fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Ask>, wakes: &Sender<Wake>) {
-    for ask in asks {
-        let answer = perform(handle, &ask);
+fn ask_all(place: &Place, handle: &Handle, asks: &Receiver<Asked>, wakes: &Sender<Wake>) {
+    for Asked { own, ask } in asks {
+        let answer = connection_of(handle, own).and_then(|connection| perform(&connection, &ask));
         if ask == Ask::Exit && answer.is_ok() {
             // A program that starts one next must not meet one that ends.
             place.wait_gone(STOP);
         }
-        if wakes.send(Input::Answer(ask, answer).into()).is_err() {
+        if wakes.send(Wake::Answer(own, Box::new(Input::Answer(ask, answer)))).is_err() {
             return;
         }
     }
 }
 
-fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
+/// The connection, if it is one to the daemon of this identity: all of a question is asked over one.
+fn connection_of(handle: &Handle, own: Option<Onion>) -> Result<Connection, ApiClientError> {
+    let lost = |reason: &str| ApiClientError::Lost { reason: reason.into() };
+    let connection = handle.connection().ok_or_else(|| lost("torchatd is away"))?;
+    match own {
+        Some(own) if connection.welcome().onion != own => Err(lost("another daemon answers")),
+        _ => Ok(connection),
+    }
+}
+
+fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError> {
     Ok(match ask {
-        Ask::Conversations(_) => Answer::Conversations(handle.conversations()?),
-        Ask::Requests(_) => Answer::Requests(handle.call(&command::Requests {})?.requests),
-        Ask::Status => Answer::Status(Box::new(handle.call(&command::Status::default())?)),
+        Ask::Conversations(_) => Answer::Conversations(connection.conversations()?),
+        Ask::Requests(_) => Answer::Requests(connection.call(&command::Requests {})?.requests),
+        Ask::Status => Answer::Status(Box::new(connection.call(&command::Status::default())?)),
         Ask::News { version } => {
-            Answer::Status(Box::new(handle.call_within(&News::question(*version), News::patience())?))
+            Answer::Status(Box::new(connection.call_within(&News::question(*version), News::patience())?))
         }
-        Ask::Page(peer, request) => page(handle, *peer, request.anchor)?,
-        Ask::Locate(peer, past) => Answer::Located(located(handle, *peer, *past)?),
+        Ask::Page(peer, request) => page(connection, *peer, request.anchor)?,
+        Ask::Locate(peer, past) => Answer::Located(located(connection, *peer, *past)?),
         Ask::Search { text, peer, before } => {
             let search = command::Search { text: text.clone(), peer: *peer, before: *before, limit: Some(FOUND) };
-            Answer::Found(handle.call(&search)?)
+            Answer::Found(connection.call(&search)?)
         }
         Ask::Send { peer, text, key } => {
             let (peer, text, client_id) = (*peer, text.clone(), Some(key.clone()));
-            Answer::Sent(handle.call(&command::Send {
+            Answer::Sent(connection.call(&command::Send {
                 peer,
                 text,
                 client_id,
@@ -182,66 +200,77 @@ fn perform(handle: &Handle, ask: &Ask) -> Result<Answer, ApiClientError> {
                 expire: None,
             })?)
         }
-        Ask::Cancel(peer, mid) => Answer::Cancelled(handle.call(&command::Cancel { peer: *peer, mid: *mid })?.certain),
+        Ask::Cancel(peer, mid) => {
+            Answer::Cancelled(connection.call(&command::Cancel { peer: *peer, mid: *mid })?.certain)
+        }
+        Ask::TakeBack { peer, key, typed } => {
+            let newest =
+                |before| connection.call(&command::History { peer: *peer, before, after: None, limit: Some(PAGE) });
+            let found = locate::by_key(key, typed - CLOCK, newest)?;
+            let mid = found.map(|message| message.mid);
+            let cancel = mid.map(|mid| connection.call(&command::Cancel { peer: *peer, mid })).transpose()?;
+            Answer::TakenBack(cancel.map(|answer| answer.certain))
+        }
         Ask::Seen(peer, upto) => {
-            handle.call(&command::Seen { peer: *peer, upto: *upto })?;
+            connection.call(&command::Seen { peer: *peer, upto: *upto })?;
             Answer::Done
         }
         Ask::Add { peer, text } => {
-            Answer::Added(handle.call(&command::Add { peer: peer.clone(), text: text.clone() })?.peer)
+            Answer::Added(connection.call(&command::Add { peer: peer.clone(), text: text.clone() })?.peer)
         }
         Ask::Decide(decision, peer) => {
-            decide(handle, *decision, *peer)?;
+            decide(connection, *decision, *peer)?;
             Answer::Done
         }
         Ask::Rename(peer, name) => {
-            handle.call(&command::Rename { peer: *peer, name: name.clone() })?;
+            connection.call(&command::Rename { peer: *peer, name: name.clone() })?;
             Answer::Done
         }
         Ask::Retain(peer, days) => {
-            handle.call(&command::Retain { peer: *peer, days: *days })?;
+            connection.call(&command::Retain { peer: *peer, days: *days })?;
             Answer::Done
         }
         Ask::Erase(id) => {
-            let erased = handle.call(&command::Erase { peer: *id, upto: None, before: None })?;
+            let erased = connection.call(&command::Erase { peer: *id, upto: None, before: None })?;
             Answer::Erased(erased.erased, erased.kept)
         }
-        Ask::Invite { hours, .. } => Answer::Invite(handle.call(&command::Invite { hours: Some(*hours) })?.invite),
+        Ask::Invite { hours, .. } => Answer::Invite(connection.call(&command::Invite { hours: Some(*hours) })?.invite),
         Ask::Exit => {
-            handle.call(&command::Exit {})?;
+            connection.call(&command::Exit {})?;
             Answer::Done
         }
     })
 }
 
-fn decide(handle: &Handle, decision: Decision, peer: Onion) -> Result<(), ApiClientError> {
+fn decide(connection: &Connection, decision: Decision, peer: Onion) -> Result<(), ApiClientError> {
     match decision {
-        Decision::Accept => handle.call(&command::Accept { peer }).map(drop),
-        Decision::Refuse => handle.call(&command::Refuse { peer }).map(drop),
-        Decision::Block => handle.call(&command::Block { peer }).map(drop),
-        Decision::Unblock => handle.call(&command::Unblock { peer }).map(drop),
-        Decision::Remove => handle.call(&command::Remove { peer }).map(drop),
-        Decision::Hide => handle.call(&command::Appear { peer, hidden: true }).map(drop),
-        Decision::Verify => handle.call(&command::Verify { peer, verified: true }).map(drop),
-        Decision::Doubt => handle.call(&command::Verify { peer, verified: false }).map(drop),
-        Decision::Appear => handle.call(&command::Appear { peer, hidden: false }).map(drop),
+        Decision::Accept => connection.call(&command::Accept { peer }).map(drop),
+        Decision::Refuse => connection.call(&command::Refuse { peer }).map(drop),
+        Decision::Block => connection.call(&command::Block { peer }).map(drop),
+        Decision::Unblock => connection.call(&command::Unblock { peer }).map(drop),
+        Decision::Remove => connection.call(&command::Remove { peer }).map(drop),
+        Decision::Hide => connection.call(&command::Appear { peer, hidden: true }).map(drop),
+        Decision::Verify => connection.call(&command::Verify { peer, verified: true }).map(drop),
+        Decision::Doubt => connection.call(&command::Verify { peer, verified: false }).map(drop),
+        Decision::Appear => connection.call(&command::Appear { peer, hidden: false }).map(drop),
     }
 }
 
-fn page(handle: &Handle, peer: ConversationId, anchor: Anchor) -> Result<Answer, ApiClientError> {
+fn page(connection: &Connection, peer: ConversationId, anchor: Anchor) -> Result<Answer, ApiClientError> {
     let (first, second) = anchor.commands(peer, PAGE);
-    let first = handle.call(&first)?;
-    Ok(Answer::Page(first, second.map(|second| handle.call(&second)).transpose()?))
+    let first = connection.call(&first)?;
+    Ok(Answer::Page(first, second.map(|second| connection.call(&second)).transpose()?))
 }
 
-fn located(handle: &Handle, peer: ConversationId, past: Past) -> Result<Option<i64>, ApiClientError> {
+fn located(connection: &Connection, peer: ConversationId, past: Past) -> Result<Option<i64>, ApiClientError> {
     match past {
         Past::Since(ms) => locate::since(ms, |after| {
-            let found = handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(1) })?;
+            let found =
+                connection.call(&command::History { peer, before: None, after: Some(after), limit: Some(1) })?;
             Ok(found.messages.first().map(|message| (message.id, millis(&message.at).unwrap_or(0))))
         }),
         Past::Back(count) => locate::back(count, |before, limit| {
-            let page = handle.call(&command::History { peer, before, after: None, limit: Some(limit) })?;
+            let page = connection.call(&command::History { peer, before, after: None, limit: Some(limit) })?;
             Ok((page.messages.iter().map(|message| message.id).collect(), page.more))
         }),
     }

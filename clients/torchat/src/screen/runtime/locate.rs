@@ -1,6 +1,9 @@
 //! Finding a place of the past: the daemon's pages are asked by number, people think in days and counts.
 
 use torchat_client::api::ApiClientError;
+use torchat_client::api::command::MessagesAnswer;
+use torchat_client::api::record::Message;
+use torchat_client::timeline::millis;
 
 /// Messages of a page when they are counted: the most that the daemon gives.
 const PAGE: u32 = 1_000;
@@ -28,6 +31,27 @@ pub(super) fn since(
     Ok(found)
 }
 
+/// The message with this `client_id`, if it is not older than `since`, in milliseconds since 1970. `before` gives the page that ends
+/// before a number, or at the end.
+pub(super) fn by_key(
+    key: &str,
+    since: i64,
+    mut before: impl FnMut(Option<i64>) -> Result<MessagesAnswer, ApiClientError>,
+) -> Result<Option<Message>, ApiClientError> {
+    let mut first = None;
+    loop {
+        let MessagesAnswer { mut messages, more } = before(first)?;
+        if let Some(at) = messages.iter().rposition(|message| message.client_id.as_deref() == Some(key)) {
+            return Ok(Some(messages.swap_remove(at)));
+        }
+        let oldest = messages.first().map(|message| (message.id, millis(&message.at).unwrap_or(0)));
+        match oldest.filter(|(_, at)| more && *at >= since) {
+            Some((id, _)) => first = Some(id),
+            None => return Ok(None),
+        }
+    }
+}
+
 /// The message that this many stand behind and with: the first one, if there are fewer. `page` gives the numbers before a number,
 /// or of the end, ascending, and whether there are older ones.
 pub(super) fn back(
@@ -53,6 +77,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use torchat_client::api::ConversationId;
+    use torchat_client::api::record::{Direction, MessageState};
+    use torchat_protocol::id::{MessageId, PeerId};
 
     proptest! {
         #[test]
@@ -84,5 +111,35 @@ mod tests {
             });
             prop_assert_eq!(found.unwrap(), (stored > 0).then(|| (stored - i64::from(count) + 1).max(1)));
         }
+    }
+
+    #[test]
+    fn a_message_is_found_by_its_key_as_far_back_as_it_can_be() {
+        let peer = (0..=0x7f).find_map(|n| PeerId::from_key([n; 32]).ok()).map(ConversationId::from).unwrap();
+        // Ten a page, one a second; every tenth is of this client.
+        let page = |before: Option<i64>| {
+            let end = before.unwrap_or(101);
+            let messages = (end - 10..end).map(|id| Message {
+                id,
+                mid: MessageId([0; 16]),
+                peer: peer,
+                dir: Direction::Out,
+                text: String::new(),
+                state: MessageState::Queued,
+                at: jiff::Timestamp::from_millisecond(id * 1_000).unwrap().to_string(),
+                sent_at: None,
+                done_at: None,
+                client_id: (id % 10 == 0).then(|| format!("key-{id}")),
+                reason: None,
+                why: None,
+                next_try_at: None,
+            });
+            Ok(MessagesAnswer { messages: messages.collect(), more: end > 11 })
+        };
+        let found = |key: &str, since| by_key(key, since, page).unwrap().map(|message| message.id);
+        assert_eq!(found("key-100", 99_000), Some(100));
+        assert_eq!(found("key-40", 40_000), Some(40));
+        assert_eq!(found("key-40", 60_000), None);
+        assert_eq!(found("key-1", 0), None);
     }
 }

@@ -80,8 +80,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
-    use torchat_client::api::ConversationId;
-    use torchat_client::timeline::Unsent;
+    use torchat_client::api::{ConversationId, Onion};
+    use torchat_client::timeline::{Unsent, Wish};
     use torchat_protocol::id::PeerId;
 
     const ANN: u8 = 2;
@@ -93,16 +93,25 @@ mod tests {
     }
 
     fn draft(stored: &mut Stored, peer: u8, text: &str) {
-        stored.drafts.keep(Some(id(peer)), text);
+        stored.drafts.keep(Some(own()), Some(id(peer)), text);
     }
 
     fn id(begin: u8) -> ConversationId {
+        onion(begin).conversation()
+    }
+
+    fn own() -> Onion {
+        onion(7)
+    }
+
+    fn onion(begin: u8) -> Onion {
         let key = |last| PeerId::from_key(std::array::from_fn(|at| if at == 31 { last } else { begin })).ok();
-        (0..=0x7f).find_map(key).map(ConversationId::from).unwrap()
+        (0..=0x7f).find_map(key).map(Onion).unwrap()
     }
 
     fn unsent(stored: &mut Stored, key: &str) {
-        stored.drafts.send(Unsent { peer: id(1), text: key.into(), key: key.into(), at: 0 });
+        let (text, key) = (key.into(), key.into());
+        stored.drafts.send(Unsent { own: own(), peer: id(1), text, key, at: 0, handed: false, wish: Wish::Send });
     }
 
     #[test]
@@ -146,7 +155,7 @@ mod tests {
         one.write(&first).unwrap();
         two.write(&second).unwrap();
         let both = file(dir.path()).read();
-        let drafts = [ANN, BOB, CARL].map(|peer| both.drafts.draft(Some(id(peer))));
+        let drafts = [ANN, BOB, CARL].map(|peer| both.drafts.draft(Some(own()), Some(id(peer))));
         assert_eq!(drafts, ["to ann, more", "", "to carl"]);
         let keys: Vec<_> = both.drafts.unsent().iter().map(|unsent| unsent.key.as_str()).collect();
         assert_eq!(keys, ["1-2", "2-1"]);

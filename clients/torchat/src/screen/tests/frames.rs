@@ -95,7 +95,7 @@ impl Live {
     fn act(&mut self) {
         for effect in std::mem::take(&mut self.play.effects) {
             if let Effect::Ask(ask) = effect {
-                self.daemon.ask(ask);
+                self.daemon.ask(self.play.model.own, ask);
             }
         }
     }
@@ -111,14 +111,16 @@ impl Live {
         let deadline = Instant::now() + PATIENCE;
         while !fits(&self.play) {
             match self.inbox.recv_timeout(LOOK) {
-                Ok(Wake::Input(input)) => {
+                Ok(Wake::Input(input) | Wake::Answer(_, input)) => {
                     let now = self.play.now;
                     self.play.input(stable(*input, now, &mut self.times));
                     self.act();
                 }
                 Ok(_) => {}
                 // The time of the play stands still, so the client does not ask what it asks once a second.
-                Err(_) if Instant::now() < deadline => self.daemon.ask(Ask::News { version: None }),
+                Err(_) if Instant::now() < deadline => {
+                    self.daemon.ask(self.play.model.own, Ask::News { version: None })
+                }
                 Err(_) => panic!("{what} is not on the screen:\n{}", self.play.text()),
             }
         }

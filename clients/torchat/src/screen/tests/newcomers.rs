@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::screen::model::{Decision, Notify, Open};
+use torchat_client::api::reason::Notice as DaemonNotice;
 
 fn invite(number: u8) -> String {
     format!("torchat:{}?i={}", onion(number).0.onion().trim_end_matches(".onion"), "0f".repeat(16))
@@ -51,12 +52,22 @@ fn a_wide_window_shows_the_invite_in_one_row_and_every_window_another_way() {
     }
 }
 
+/// Somebody shows an invite of the user's.
+pub(super) fn comes(play: &mut Play, peer: u8, nick: &str) {
+    play.event(What::Contact { contact: contact(peer, None, Some(nick)) });
+    play.event(What::Notice {
+        peer: Some(onion(peer)),
+        sentence: "a new contact came with your invite".into(),
+        why: Some(DaemonNotice::CameWithInvite),
+    });
+}
+
 #[test]
 fn who_comes_with_an_invite_is_announced_and_opened() {
     let mut play = first_run((80, 24));
     play.line("/notify bell");
     play.input(Input::Focus(false));
-    play.event(What::Contact { contact: contact(9, None, Some("bob")) });
+    comes(&mut play, 9, "bob");
     assert_eq!(play.model.open, Open::Conversation(with(9)));
     assert!(play.effects.contains(&Effect::Bell));
     assert!(play.model.notice.as_ref().is_some_and(|notice| notice.text == "bob came with your invite"));
@@ -77,7 +88,7 @@ fn who_comes_with_an_invite_is_announced_and_opened() {
 fn what_is_typed_is_not_taken_away_by_somebody_who_comes() {
     let mut play = first_run((80, 24));
     play.keys("half a th");
-    play.event(What::Contact { contact: contact(9, None, Some("bob")) });
+    comes(&mut play, 9, "bob");
     assert_eq!((play.model.open, play.model.editor.text()), (Open::Nothing, "half a th"));
     play.see("bob came with your invite");
 }
@@ -102,6 +113,32 @@ fn who_has_asked_or_was_added_has_not_come_with_an_invite() {
         }
         play.see_not("came with your invite");
     }
+}
+
+#[test]
+fn whom_another_program_adds_has_not_come_with_an_invite() {
+    let mut play = first_run((80, 24));
+    play.line("/notify bell");
+    play.effects.clear();
+    play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
+    play.see_not("came with your invite");
+    assert_eq!(play.model.open, Open::Nothing);
+    assert!(!play.effects.contains(&Effect::Bell));
+    // Whatever comes between, and after events that were missed.
+    let mut play = talking((80, 24));
+    for peer in [9, 8] {
+        play.event(What::Request { peer: onion(peer), nick: "Zoe".into(), text: String::new() });
+    }
+    for peer in [9, 8] {
+        play.event(What::RequestGone { peer: onion(peer) });
+    }
+    for peer in [9, 8] {
+        play.event(What::Contact { contact: contact(peer, None, Some("Zoe")) });
+        play.see_not("came with your invite");
+    }
+    comes(&mut play, 7, "Yan");
+    play.see("Yan came with your invite");
+    assert_eq!(play.model.open, Open::Conversation(with(2)));
 }
 
 #[test]

@@ -334,7 +334,7 @@ fn somebody_has_come_with_an_invite() {
     screens("invited", |size| {
         let mut play = Play::new(size);
         play.start(vec![], vec![]);
-        play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
+        super::newcomers::comes(&mut play, 9, "Zoe");
         play.page(Anchor::Newest, vec![], false);
         play
     });

@@ -119,7 +119,7 @@ fn text(model: &Model) -> (String, Role) {
     if let Some(hint) = model.command_hint() {
         return (hint, Role::Dim);
     }
-    let unsent = model.stored.drafts.unsent().len();
+    let unsent = model.waiting_to_be_sent();
     let waiting = if unsent > 0 { format!("; {unsent} waiting to be sent") } else { String::new() };
     match &model.link {
         Link::New => return ("looking for torchatd".into(), Role::Dim),

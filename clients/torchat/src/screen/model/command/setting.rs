@@ -191,7 +191,7 @@ impl Model {
 
     /// Whether a highlight word came that was not seen yet.
     pub(crate) fn is_mentioned(&self, id: ConversationId) -> bool {
-        self.mentioned.contains(&id)
+        self.mentioned.contains_key(&id)
     }
 
     /// What the file says after a change: other clients may have set something, too.

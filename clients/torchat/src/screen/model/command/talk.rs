@@ -1,6 +1,7 @@
 //! The commands of a conversation that people bring from other programs: `/msg`, `/query`, `/me`, `/win`, `/close`, `/clear`.
 
 use super::super::{Focus, Model, Open};
+use crate::screen::editor::TEXT_LIMIT;
 use torchat_client::api::Onion;
 use torchat_client::names::Purpose;
 
@@ -21,16 +22,17 @@ impl Model {
         if self.list.get(id).is_none() {
             return self.warn("you have no contact with this onion: /add it");
         }
-        if goes {
+        if goes && text.len() <= TEXT_LIMIT {
             self.open(Open::Conversation(id));
         }
         match (text, goes) {
             ("", true) => {}
             ("", false) => self.warn("/msg PEER TEXT: the text is missing"),
             (text, _) => {
-                self.send(id, text.to_owned());
-                let name = self.name_of(peer, 20);
-                self.say(format!("to {name}"));
+                if self.send(id, text) {
+                    let name = self.name_of(peer, 20);
+                    self.say(format!("to {name}"));
+                }
             }
         }
     }
@@ -52,7 +54,9 @@ impl Model {
     pub(super) fn act(&mut self, text: &str) {
         match self.conversation() {
             _ if text.is_empty() => self.warn("/me TEXT: what do you do?"),
-            Some(peer) if self.list.get(peer).is_some() => self.send(peer, format!("* {text}")),
+            Some(peer) if self.list.get(peer).is_some() => {
+                self.send(peer, &format!("* {text}"));
+            }
             _ => self.warn("no conversation is open"),
         }
     }
