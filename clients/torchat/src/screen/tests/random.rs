@@ -1,5 +1,7 @@
 //! Whatever happens in whatever order: nothing panics, the cursor is on the screen, every cell is harmless.
 
+mod typed;
+
 use super::*;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
