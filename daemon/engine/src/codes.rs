@@ -97,9 +97,10 @@ fn failure(failure: DialFailure) -> reason::Failure {
 
 /// How our way into the network is.
 pub(crate) fn network(status: &NetworkStatus) -> reason::Network {
+    let cause = status.down.as_ref().and_then(|down| down.cause);
     match &status.down {
-        _ if !status.usable => reason::Network::Connecting { percent: status.percent },
-        Some(down) => reason::Network::Down { detail: down.detail.clone() },
+        _ if !status.usable => reason::Network::Connecting { percent: status.percent, cause },
+        Some(down) => reason::Network::Down { cause, detail: down.detail.clone() },
         None => reason::Network::Connected,
     }
 }
@@ -121,10 +122,11 @@ mod tests {
 
     #[test]
     fn a_network_that_carries_nothing_is_down_only_after_it_was_there() {
-        let down = NetworkDown { wall_ms: 1, since: std::time::Instant::now(), detail: Some("no route".into()) };
+        let cause = Some(reason::NetworkCause::Offline);
+        let down = NetworkDown { wall_ms: 1, since: std::time::Instant::now(), cause, detail: Some("no route".into()) };
         let code = |usable, down| network(&NetworkStatus { usable, percent: 40, down, ..NetworkStatus::default() });
-        assert_eq!(code(false, Some(down.clone())), reason::Network::Connecting { percent: 40 });
-        assert_eq!(code(true, Some(down)), reason::Network::Down { detail: Some("no route".into()) });
+        assert_eq!(code(false, Some(down.clone())), reason::Network::Connecting { percent: 40, cause });
+        assert_eq!(code(true, Some(down)), reason::Network::Down { cause, detail: Some("no route".into()) });
         assert_eq!(code(true, None), reason::Network::Connected);
     }
 

@@ -127,7 +127,7 @@ impl DialClients {
         };
         let mut why = "its directory could not be read".to_owned();
         if tokio::time::timeout(PATIENCE, usable(&dial_client.client, &mut why)).await.is_err() {
-            let why = trouble::of_start(&dial_client.client.bootstrap_status()).unwrap_or(why);
+            let why = trouble::of_start(&dial_client.client.bootstrap_status()).map_or(why, |cause| cause.short);
             return tracing::warn!("Tor client {number} was given up after {} s: {why}", PATIENCE.as_secs());
         }
         // What was remembered of circuits goes with the old one, for they were the old client's.

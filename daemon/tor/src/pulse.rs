@@ -91,7 +91,7 @@ async fn attempt(client: &Client) -> Found {
 }
 
 fn silent() -> Cause {
-    Cause::plain(trouble::no_network().unwrap_or("no Tor relay answers"))
+    trouble::no_network().unwrap_or_else(|| Cause::plain("no Tor relay answers"))
 }
 
 /// When an attempt is worth its circuit.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tor_hsservice::RunningOnionService;
 use tor_hsservice::status::State;
+use torchat_protocol::control::reason::NetworkCause;
 use torchat_transport::{NetworkDown, NetworkNotice, NetworkStatus};
 
 /// First pause after the start failed; it doubles.
@@ -43,6 +44,8 @@ struct Facts {
     up: bool,
     percent: u8,
     starting: String,
+    /// Why it is not up, apart from those words.
+    start_cause: Option<NetworkCause>,
     /// Arti's own words on why it is not up.
     start_detail: Option<String>,
     /// The service, after the start.
@@ -110,12 +113,13 @@ impl Status {
         self.change(|facts| facts.trouble = None);
     }
 
-    fn progress(&self, percent: u8, why: Option<String>) {
+    fn progress(&self, percent: u8, why: Option<Cause>) {
         self.change(|facts| {
             facts.percent = percent;
+            facts.start_cause = why.as_ref().and_then(|why| why.code);
             facts.start_detail = None;
             facts.starting = match why {
-                Some(why) => format!("connecting to the Tor network ({percent} %), {why}"),
+                Some(why) => format!("connecting to the Tor network ({percent} %), {}", why.short),
                 None => format!("connecting to the Tor network ({percent} %)"),
             };
         });
@@ -125,6 +129,7 @@ impl Status {
         let seconds = pause.as_secs();
         self.change(|facts| {
             facts.starting = format!("no way into the Tor network: {}; trying again in {seconds} s", cause.short);
+            facts.start_cause = cause.code;
             facts.start_detail = cause.detail;
         });
     }
@@ -137,6 +142,7 @@ impl Status {
     pub(crate) fn cannot_start(&self, why: &str, pause: Duration) {
         let seconds = pause.as_secs();
         self.change(|facts| {
+            facts.start_cause = None;
             facts.start_detail = None;
             facts.starting = format!("Tor cannot be started: {why}; trying again in {seconds} s");
         });
@@ -216,6 +222,11 @@ impl Facts {
         }
     }
 
+    /// What the user can mend of it.
+    fn cause(&self) -> Option<NetworkCause> {
+        if self.up { self.trouble.as_ref().and_then(|cause| cause.code) } else { self.start_cause }
+    }
+
     fn status(&self) -> NetworkStatus {
         let sentence = match (self.up, &self.trouble, self.renewal) {
             (false, ..) => self.starting.clone(),
@@ -231,7 +242,8 @@ impl Facts {
                 self.service.words()
             ),
         };
-        let down = self.down.map(|(wall_ms, since)| NetworkDown { wall_ms, since, detail: self.detail() });
+        let (cause, detail) = (self.cause(), self.detail());
+        let down = self.down.map(|(wall_ms, since)| NetworkDown { wall_ms, since, cause, detail });
         NetworkStatus { usable: self.up, percent: self.percent, sentence, down, notices: self.notices.clone() }
     }
 }
@@ -344,11 +356,13 @@ async fn watch_start(mut events: BootstrapEvents, status: &Status) {
     }
 }
 
-fn without_progress(status: &BootstrapStatus, cause: Option<&str>) -> String {
+fn without_progress(status: &BootstrapStatus, cause: Option<Cause>) -> Cause {
     let text = tidy(&status.to_string());
     // Arti puts the percentage first, which our sentence has already.
     let step = text.split_once("%: ").map_or(text.as_str(), |(_, step)| step);
-    format!("without progress for {} s or more: {}", STALLED.as_secs(), cause.unwrap_or(step))
+    let cause = cause.unwrap_or_else(|| Cause::plain(step));
+    let short = format!("without progress for {} s or more: {}", STALLED.as_secs(), cause.short);
+    Cause { short, ..cause }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 0 to 1")]
@@ -362,7 +376,7 @@ mod tests {
     use super::*;
 
     fn cause() -> Cause {
-        Cause { short: "nobody answers".into(), detail: Some("tor: a: b: c".into()) }
+        Cause { detail: Some("tor: a: b: c".into()), ..Cause::plain("nobody answers") }
     }
 
     #[test]
@@ -391,7 +405,7 @@ mod tests {
         assert_eq!(sentence(), "starting Tor");
         status.progress(40, None);
         assert_eq!((sentence().as_str(), seen.borrow().percent), ("connecting to the Tor network (40 %)", 40));
-        status.progress(40, Some("stuck: offline".into()));
+        status.progress(40, Some(Cause::plain("stuck: offline")));
         assert_eq!(sentence(), "connecting to the Tor network (40 %), stuck: offline");
         status.failed(cause(), Duration::from_secs(8));
         assert_eq!(sentence(), "no way into the Tor network: nobody answers; trying again in 8 s");
@@ -403,10 +417,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_user_can_mend_is_told_as_a_code_for_as_long_as_it_is_so() {
+        let status = Status::new();
+        let seen = status.watch();
+        let cause = || seen.borrow().down.as_ref().and_then(|down| down.cause);
+        let clock = || Cause { code: Some(NetworkCause::Clock), ..Cause::plain("any words") };
+        status.progress(10, Some(clock()));
+        assert_eq!(cause(), Some(NetworkCause::Clock));
+        status.progress(11, None);
+        assert_eq!(cause(), None);
+        status.failed(clock(), Duration::from_secs(8));
+        assert_eq!(cause(), Some(NetworkCause::Clock));
+        status.up();
+        assert_eq!(cause(), None);
+        status.dialled(Some(clock()));
+        assert_eq!(cause(), Some(NetworkCause::Clock));
+        status.dialled(None);
+        assert_eq!(cause(), None);
+    }
+
+    #[test]
     fn what_arti_says_of_a_step_is_not_said_twice() {
-        let text = without_progress(&BootstrapStatus::default(), None);
+        let text = without_progress(&BootstrapStatus::default(), None).short;
         assert!(text.starts_with("without progress for 20 s or more: ") && !text.contains("0%"), "{text}");
-        let text = without_progress(&BootstrapStatus::default(), Some("no cable"));
+        let text = without_progress(&BootstrapStatus::default(), Some(Cause::plain("no cable"))).short;
         assert_eq!(text, "without progress for 20 s or more: no cable");
     }
 

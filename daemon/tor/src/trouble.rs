@@ -4,9 +4,10 @@ use crate::report::{report, tidy};
 use arti_client::status::{BlockageKind, BootstrapStatus};
 use arti_client::{ErrorKind, HasKind};
 use std::error::Error;
+use torchat_protocol::control::reason::NetworkCause;
 
 /// Why a start (or a renewal) is stuck, if arti thinks that it is.
-pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
+pub(crate) fn of_start(status: &BootstrapStatus) -> Option<Cause> {
     // Before any blockage: a directory that is refused as too new or too old is one to arti, and no word about time.
     if let Some(clock) = clock_in(&status.to_string()) {
         return Some(clock);
@@ -16,16 +17,18 @@ pub(crate) fn of_start(status: &BootstrapStatus) -> Option<String> {
         // Nobody has asked it to start yet.
         BlockageKind::Disabled => return None,
         BlockageKind::ClockSkewed => wrong_clock(None),
-        BlockageKind::Offline => missing_network(routes().as_deref())
-            .unwrap_or("stuck: no relay can be reached; the network of this computer may be down or blocked")
-            .to_owned(),
-        _ => format!("stuck: {}", tidy(&blockage.to_string())),
+        BlockageKind::Offline => no_network().unwrap_or_else(|| {
+            Cause::plain("stuck: no relay can be reached; the network of this computer may be down or blocked")
+        }),
+        _ => Cause::plain(format!("stuck: {}", tidy(&blockage.to_string()))),
     })
 }
 
 /// Why there is no way into the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cause {
+    /// For programs: what the user can mend.
+    pub(crate) code: Option<NetworkCause>,
     /// For people: a few words.
     pub(crate) short: String,
     /// Arti's error with all its causes, for the log and whoever asks for it.
@@ -35,13 +38,13 @@ pub(crate) struct Cause {
 impl Cause {
     /// What arti did not say.
     pub(crate) fn plain(short: impl Into<String>) -> Self {
-        Self { short: short.into(), detail: None }
+        Self { code: None, short: short.into(), detail: None }
     }
 
     /// Of an error of arti's; `status` is what it says of itself.
     pub(crate) fn of<E: HasKind + Error + 'static>(error: &E, status: &BootstrapStatus) -> Self {
-        let short = short_words(error.kind(), &status.to_string(), routes().as_deref());
-        Self { short, detail: Some(report(error)) }
+        let short = shortly(error.kind(), &status.to_string(), routes().as_deref());
+        Self { detail: Some(report(error)), ..short }
     }
 
     /// Both on one line, for the log.
@@ -53,7 +56,7 @@ impl Cause {
     }
 }
 
-fn short_words(kind: ErrorKind, status: &str, routes: Option<&str>) -> String {
+fn shortly(kind: ErrorKind, status: &str, routes: Option<&str>) -> Cause {
     if let Some(clock) = clock_in(status) {
         return clock;
     }
@@ -61,7 +64,7 @@ fn short_words(kind: ErrorKind, status: &str, routes: Option<&str>) -> String {
         return wrong_clock(None);
     }
     if let Some(missing) = missing_network(routes) {
-        return missing.to_owned();
+        return missing;
     }
     let words = match kind {
         ErrorKind::TorAccessFailed => "no Tor relay answers",
@@ -75,25 +78,24 @@ fn short_words(kind: ErrorKind, status: &str, routes: Option<&str>) -> String {
         ErrorKind::ArtiShuttingDown | ErrorKind::ReactorShuttingDown => "Tor is stopping",
         _ => "Tor does not get through",
     };
-    words.to_owned()
+    Cause::plain(words)
 }
 
 /// The network is not there at all, as far as that can be seen from here.
-pub(crate) fn no_network() -> Option<&'static str> {
+pub(crate) fn no_network() -> Option<Cause> {
     missing_network(routes().as_deref())
 }
 
-fn wrong_clock(by: Option<&str>) -> String {
-    match by {
-        Some(by) => format!("the computer's clock seems to be {by}, so Tor cannot work: set it"),
-        None => "the computer's clock seems to be wrong, so Tor cannot work: set it".to_owned(),
-    }
+fn wrong_clock(by: Option<&str>) -> Cause {
+    let by = by.unwrap_or("wrong");
+    let short = format!("the computer's clock seems to be {by}, so Tor cannot work: set it");
+    Cause { code: Some(NetworkCause::Clock), ..Cause::plain(short) }
 }
 
 /// Arti's estimate, by what relays say of the time, stands only in the text that it writes about its state: "Clock is
 /// fast by around 2h 5m (based on 3 recent observations, with some confidence)". It stands there only if it is more than a
 /// quarter of an hour and arti trusts it.
-fn clock_in(status: &str) -> Option<String> {
+fn clock_in(status: &str) -> Option<Cause> {
     // Not the first "Clock is": arti also writes "Clock is skewed".
     let (way, rest) = ["slow", "fast"].into_iter().find_map(|way| {
         let (_, rest) = status.split_once(&format!("Clock is {way} by around "))?;
@@ -112,10 +114,11 @@ fn routes() -> Option<String> {
     Some(four + &six)
 }
 
-fn missing_network(routes: Option<&str>) -> Option<&'static str> {
+fn missing_network(routes: Option<&str>) -> Option<Cause> {
     let routes = routes?;
     let out = routes.lines().any(|line| leads_out(line).unwrap_or(false));
-    (!out).then_some("this computer has no way to the internet (no default route): connect it")
+    let words = "this computer has no way to the internet (no default route): connect it";
+    (!out).then(|| Cause { code: Some(NetworkCause::Offline), ..Cause::plain(words) })
 }
 
 /// Whether a line of the tables is a default route, or one half of it, as some tunnels set it.
@@ -168,13 +171,15 @@ mod tests {
             ("Stuck at 15%: Clock is skewed. (relays all seem to be using expired certificates)", None),
         ] {
             let want = want.map(|by| format!("the computer's clock seems to be {by}, so Tor cannot work: set it"));
-            assert_eq!(clock_in(status), want, "{status}");
+            let found = clock_in(status);
+            assert_eq!(found.as_ref().map(|cause| &cause.short), want.as_ref(), "{status}");
+            assert!(found.is_none_or(|cause| cause.code == Some(NetworkCause::Clock)), "{status}");
         }
     }
 
     #[test]
     fn a_trouble_is_told_by_its_deepest_cause_in_a_few_words() {
-        let words = |kind, status: &str, routes| short_words(kind, status, routes);
+        let words = |kind, status: &str, routes| shortly(kind, status, routes).short;
         let there = format!("{HEADER}{HOME}");
         let skewed = "100%. Clock is slow by around 5h (based on 3 recent observations, with high confidence)";
         assert!(words(ErrorKind::DirectoryExpired, skewed, Some(HEADER)).contains("slow by about 5h"));
@@ -187,9 +192,20 @@ mod tests {
             let words = words(kind, "100%", None);
             assert!(words.len() < 80 && !words.contains(':') && !words.contains("error"), "{words}");
         }
-        let cause = Cause { short: "no Tor relay answers".into(), detail: Some("tor: error: refused".into()) };
+        let cause = Cause { detail: Some("tor: error: refused".into()), ..Cause::plain("no Tor relay answers") };
         assert_eq!(cause.whole(), "no Tor relay answers (tor: error: refused)");
         assert_eq!(Cause::plain("it is off").whole(), "it is off");
+    }
+
+    #[test]
+    fn what_the_user_can_mend_has_a_code_whatever_its_words_are() {
+        let there = format!("{HEADER}{HOME}");
+        let code = |kind, status: &str, routes: &str| shortly(kind, status, Some(routes)).code;
+        let skewed = "100%. Clock is slow by around 5h (based on 3 recent observations, with high confidence)";
+        assert_eq!(code(ErrorKind::DirectoryExpired, skewed, HEADER), Some(NetworkCause::Clock));
+        assert_eq!(code(ErrorKind::ClockSkew, "100%", &there), Some(NetworkCause::Clock));
+        assert_eq!(code(ErrorKind::TorAccessFailed, "100%", HEADER), Some(NetworkCause::Offline));
+        assert_eq!(code(ErrorKind::TorAccessFailed, "100%", &there), None);
     }
 
     #[test]

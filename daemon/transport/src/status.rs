@@ -1,6 +1,7 @@
 //! What a network says of itself.
 
 use std::time::Instant;
+use torchat_protocol::control::reason::NetworkCause;
 
 /// What the transport says of itself, for STATUS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +33,8 @@ pub struct NetworkDown {
     pub wall_ms: u64,
     /// The same moment by the monotonic clock, so that a clock that is set makes no age wrong.
     pub since: Instant,
+    /// What is in the way, if a user can mend it.
+    pub cause: Option<NetworkCause>,
     /// All that is known of the cause, in the network's own words, without onion addresses. The sentence has the short form.
     pub detail: Option<String>,
 }

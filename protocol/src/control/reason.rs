@@ -329,6 +329,9 @@ pub enum Network {
     Connected,
     /// It was there, and carries nothing now: every dial tries it again.
     Down {
+        /// What is in the way; absent: nothing that a user can mend, or it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<NetworkCause>,
         /// The network's own words about the cause, in English.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
@@ -337,7 +340,25 @@ pub enum Network {
     Connecting {
         /// How far its beginning is, 0 to 100.
         percent: u8,
+        /// As in `down`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<NetworkCause>,
     },
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+/// What keeps a daemon out of the network, if it is something that its user can mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkCause {
+    /// The computer's clock is wrong, as the network's relays say.
+    Clock,
+    /// The computer has no way to the internet.
+    Offline,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -385,7 +406,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reason>(&text).unwrap(), reason);
         assert_eq!(serde_json::to_string(&Reason::NotAccepted).unwrap(), r#"{"code":"not-accepted"}"#);
         assert_eq!(serde_json::to_string(&Notice::ClockSet { ms: -9 }).unwrap(), r#"{"code":"clock-set","ms":-9}"#);
-        let connecting = Network::Connecting { percent: 40 };
+        let connecting = Network::Connecting { percent: 40, cause: None };
         assert_eq!(serde_json::to_string(&connecting).unwrap(), r#"{"code":"connecting","percent":40}"#);
         let unreached = NotReached { code: Failure::PeerDown, ended: None, detail: "not found".into() };
         assert_eq!(serde_json::to_string(&unreached).unwrap(), r#"{"code":"peer-down","detail":"not found"}"#);
@@ -427,6 +448,10 @@ mod tests {
         let read = Trouble::NotReachable { ms: 1, failure: None, detail: "x".into() };
         assert_eq!(serde_json::from_str::<Trouble>(before).unwrap(), read);
         assert_eq!(serde_json::from_str::<Network>(later).unwrap(), Network::Unknown);
+        let (down, detail) = (r#"{"code":"down","detail":"x"}"#, Some("x".into()));
+        assert_eq!(serde_json::from_str::<Network>(down).unwrap(), Network::Down { cause: None, detail });
+        let (strange, cause) = (r#"{"code":"connecting","percent":1,"cause":"moon"}"#, Some(NetworkCause::Unknown));
+        assert_eq!(serde_json::from_str::<Network>(strange).unwrap(), Network::Connecting { percent: 1, cause });
         let unreached = serde_json::from_str::<NotReached>(r#"{"code":"no-host","detail":"x","hosts":2}"#).unwrap();
         assert_eq!(unreached, NotReached { code: Failure::Unknown, ended: None, detail: "x".into() });
         let more = r#"{"code":"unreachable","tries":1,"failure":"strange","new":[1]}"#;

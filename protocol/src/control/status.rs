@@ -2,7 +2,7 @@
 //! alphabetical order, as everywhere in the classic contract, which has the same object.
 
 use super::api::{ConversationId, Onion};
-use super::reason::{Notice, Reason, Trouble};
+use super::reason::{NetworkCause, Notice, Reason, Trouble};
 use serde::{Deserialize, Serialize};
 
 /// Defines parts of the state, their fields in alphabetical order.
@@ -175,6 +175,9 @@ parts! {
     }
     /// The way into the Tor network.
     TorPart {
+        /// What is in the way while it does not work; absent: nothing that a user can mend, or it is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<NetworkCause>,
         /// All that is known of the cause while it does not work, in Tor's own words; absent: the sentence says it all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
@@ -379,6 +382,7 @@ mod tests {
             sentence: Some("all of it".into()),
             storage: Some(StorageState::ReadOnly),
             tor: Some(TorPart {
+                cause: Some(NetworkCause::Clock),
                 detail: Some("because".into()),
                 down_s: Some(3),
                 percent: 100,
@@ -420,8 +424,10 @@ mod tests {
         value["rooms"] = json!({"joined": 1});
         value["storage"] = json!("on-the-moon");
         value["refused"] = json!({"dials": 3, "new": 4});
+        value["tor"]["cause"] = json!("moon");
         let read: DaemonStatus = serde_json::from_value(value).unwrap();
         assert_eq!(read.storage, Some(StorageState::Unknown));
+        assert_eq!(read.tor.unwrap().cause, Some(NetworkCause::Unknown));
         assert_eq!(read.refused, Some(RefusedPart { dials: 3, ..RefusedPart::default() }));
     }
 }

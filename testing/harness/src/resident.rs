@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use torchat_control::{self as control, BindError, ControlConfig, Listeners, LogLevelHook};
 use torchat_core::handshake::LocalIdentity;
 use torchat_engine::{DialTimes, Engine, EngineConfig, Storage, World};
 use torchat_protocol::control::api::Right;
-use torchat_transport::NetworkStatus;
+use torchat_protocol::control::reason::NetworkCause;
 use torchat_transport::clock::Clock;
+use torchat_transport::{NetworkDown, NetworkStatus};
 
 /// What a loopback daemon is made of.
 #[derive(Clone)]
@@ -45,6 +46,8 @@ pub struct Options {
     pub connections: Option<usize>,
     /// The way into the network does not work, and says why in this sentence.
     pub trouble: Option<String>,
+    /// It is because of the clock.
+    pub clock_wrong: bool,
     /// A socket for other users.
     pub group: Option<PathBuf>,
     /// What they may do.
@@ -69,6 +72,7 @@ impl Options {
             None => {
                 self.legacy |= word == "legacy";
                 self.tasks |= word == "tasks";
+                self.clock_wrong |= word == "clock-wrong";
                 self.trust_closed |= word == "trust-closed";
             }
             Some(("bytes", count)) => self.bytes = Some(count.parse()?),
@@ -98,7 +102,10 @@ pub async fn run(setup: Setup, stop: CancellationToken, ready: impl FnOnce()) ->
     let identity = LocalIdentity::from_seeds(&[seed + 1; 32], &[seed + 51; 32], world.clock.now_s())?;
     let network = match options.trouble {
         Some(sentence) => {
-            let said = NetworkStatus { usable: false, percent: 40, sentence, ..NetworkStatus::default() };
+            let cause = Some(NetworkCause::Clock);
+            let since = Instant::now();
+            let down = options.clock_wrong.then_some(NetworkDown { wall_ms: 0, since, cause, detail: None });
+            let said = NetworkStatus { usable: false, percent: 40, sentence, down, ..NetworkStatus::default() };
             loopback::start_as(&peers, identity.peer_id(), said).await?
         }
         None => loopback::start(&peers, identity.peer_id()).await?,

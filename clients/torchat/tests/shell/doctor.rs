@@ -63,7 +63,7 @@ fn a_tor_that_does_not_work_is_code_12_and_a_clock_that_it_complains_of_is_code_
     assert!(ran.stdout.contains("WRONG  tor: no relay answers (40 %).\n       -> "), "{ran:?}");
     // Its onion is not dialled: that would say the same once more, a minute later.
     assert!(ran.stdout.contains("note   onion: nobody can reach your onion while Tor does not work."), "{ran:?}");
-    let house = with("the computer's clock seems to be slow by about 2 h, so Tor cannot work: set it");
+    let house = House::with(&["trouble=the time is two hours off", "clock-wrong"]);
     let ran = house.torchat(&["doctor"]);
     assert_eq!((ran.code, wrong(&ran)), (Some(11), vec!["clock", "tor"]), "{ran:?}");
     let (code, [grade, _, advice]) = finding(&house, &[], "clock");

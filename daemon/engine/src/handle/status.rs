@@ -147,6 +147,7 @@ impl Handle {
 fn tor(network: &NetworkStatus) -> TorPart {
     let down = network.down.as_ref();
     TorPart {
+        cause: down.and_then(|down| down.cause),
         detail: down.and_then(|down| down.detail.clone()),
         down_s: down.map(|down| down.since.elapsed().as_secs()),
         percent: network.percent.into(),

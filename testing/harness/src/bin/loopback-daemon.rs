@@ -1,6 +1,6 @@
 //! A daemon with the real core, engine, store and control server, whose peers are on loopback TCP instead of Tor.
 //!
-//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [tasks] [bytes=N] [connections=N] [idle=MS] [trouble=SENTENCE]
+//! `loopback-daemon DATA-DIR PEERS-DIR SEED [legacy] [tasks] [bytes=N] [connections=N] [idle=MS] [trouble=SENTENCE [clock-wrong]]
 //! [group=PATH] [UID=RIGHT,...]`: serves on `DATA-DIR/control.sock` and on a port that it writes into `DATA-DIR/port` when it serves.
 //! `legacy`: it takes messages of old daemons. `tasks`: it writes ten times a second into `DATA-DIR/tasks` how many tasks it
 //! has. `bytes`: how many its store may have. `connections`: how many it takes instead of 300. `idle`: it closes idle

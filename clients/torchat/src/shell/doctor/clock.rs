@@ -10,7 +10,9 @@ use super::{Finding, Grade};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use torchat_client::api::ConversationId;
+use torchat_client::api::reason::NetworkCause;
 use torchat_client::api::record::{Direction, Message};
+use torchat_client::api::status::TorPart;
 
 /// The program was made then (2026-01-01): a clock before that is wrong.
 const MADE_S: i64 = 1_767_225_600;
@@ -24,9 +26,9 @@ const SEVERAL: usize = 3;
 const ADVICE: &str = "set it, for example with `timedatectl set-ntp true`; Tor does not work with a wrong one";
 
 /// Everything that tells of the clock: the messages of this daemon, and what it says of Tor.
-pub(super) fn check(now: Timestamp, recent: &[Message], tor: &str, names: &Names) -> Finding {
-    if tor.contains("clock") {
-        return Finding::wrong("clock", format!("Tor's relays say that the time is different: {tor}"), ADVICE);
+pub(super) fn check(now: Timestamp, recent: &[Message], tor: Option<&TorPart>, names: &Names) -> Finding {
+    if let Some(TorPart { cause: Some(NetworkCause::Clock), sentence, .. }) = tor {
+        return Finding::wrong("clock", format!("Tor's relays say that the time is different: {sentence}"), ADVICE);
     }
     set_back(now, recent).unwrap_or_else(|| against_peers(now, recent, names))
 }
@@ -136,9 +138,14 @@ mod tests {
         .unwrap()
     }
 
-    fn look(messages: &[&Message], tor: &str) -> Finding {
+    fn look(messages: &[&Message]) -> Finding {
         let messages: Vec<_> = messages.iter().map(|message| (*message).clone()).collect();
-        check(NOW.parse().unwrap(), &messages, tor, &Names::default())
+        check(NOW.parse().unwrap(), &messages, Some(&tor("connected", None)), &Names::default())
+    }
+
+    fn tor(sentence: &str, cause: Option<NetworkCause>) -> TorPart {
+        let sentence = sentence.to_owned();
+        TorPart { cause, detail: None, down_s: None, percent: 100, sentence, since_ms: None, usable: cause.is_none() }
     }
 
     #[test]
@@ -161,7 +168,7 @@ mod tests {
         // It writes whatever it likes into its messages, so it must not make the doctor call our clock wrong.
         let liar = future(1);
         for said in [&[&liar][..], &[&liar, &liar, &liar], &[&liar, &liar, &liar, &normal(2)], &[&liar, &future(2)]] {
-            let found = look(said, "ready");
+            let found = look(said);
             assert_eq!(found.grade, Grade::Note, "{found:?}");
             let words = format!("{} {}", found.sentence, found.advice.unwrap());
             assert!(words.contains("by at least 1800 s") && words.contains("That is a claim"), "{words}");
@@ -174,19 +181,19 @@ mod tests {
 
     #[test]
     fn several_peers_from_the_future_tell_that_our_clock_is_behind() {
-        let behind = look(&[&future(1), &future(2), &future(3)], "ready");
+        let behind = look(&[&future(1), &future(2), &future(3)]);
         assert!(behind.grade == Grade::Wrong && behind.sentence.contains("by 1800 s"), "{behind:?}");
         assert!(behind.sentence.contains("3 of 3 peers say"), "{behind:?}");
         // As many say nothing of the kind.
         let split = [&future(1), &future(2), &future(3), &normal(4), &normal(5), &normal(6)];
-        assert_eq!(look(&split, "ready").grade, Grade::Note);
-        let agree = look(&[&normal(1), &normal(2), &normal(3)], "ready");
+        assert_eq!(look(&split).grade, Grade::Note);
+        let agree = look(&[&normal(1), &normal(2), &normal(3)]);
         assert!(agree.grade == Grade::Ok && agree.sentence.contains("none of your peers says otherwise"), "{agree:?}");
         // A peer whose messages do not all say so does not.
-        let agree = look(&[&future(1), &normal(1), &normal(2), &normal(3)], "ready");
+        let agree = look(&[&future(1), &normal(1), &normal(2), &normal(3)]);
         assert!(agree.grade == Grade::Ok && agree.sentence.contains("none of your peers"), "{agree:?}");
         for few in [&[&normal(1), &normal(1), &normal(2)][..], &[]] {
-            let nothing = look(few, "ready");
+            let nothing = look(few);
             assert!(nothing.grade == Grade::Ok && nothing.sentence.contains("nothing here tells"), "{nothing:?}");
         }
     }
@@ -194,14 +201,18 @@ mod tests {
     #[test]
     fn what_was_stored_later_than_now_tells_that_it_was_set_back() {
         let later = message("2026-06-01T12:00:00.000Z", "2026-06-01T12:00:00Z");
-        let found = look(&[&later], "ready");
+        let found = look(&[&later]);
         assert!(found.grade == Grade::Wrong && found.sentence.contains("7140 s later"), "{found:?}");
-        assert_eq!(look(&[&message("2026-06-01T10:02:00.000Z", NOW)], "ready").grade, Grade::Ok, "a minute is nothing");
+        assert_eq!(look(&[&message("2026-06-01T10:02:00.000Z", NOW)]).grade, Grade::Ok, "a minute is nothing");
     }
 
     #[test]
     fn what_tors_relays_say_counts_most() {
-        let found = look(&[], "the computer's clock seems to be slow by about 2 h, so Tor cannot work: set it");
-        assert!(found.grade == Grade::Wrong && found.sentence.contains("slow by about 2 h"), "{found:?}");
+        let look = |tor: &TorPart| check(NOW.parse().unwrap(), &[], Some(tor), &Names::default());
+        let found = look(&tor("the time is two hours off", Some(NetworkCause::Clock)));
+        assert!(found.grade == Grade::Wrong && found.sentence.contains("two hours off"), "{found:?}");
+        // Whatever the words are, only the code counts.
+        let other = look(&tor("the clock of the tower strikes", Some(NetworkCause::Offline)));
+        assert_eq!(other.grade, Grade::Ok, "{other:?}");
     }
 }

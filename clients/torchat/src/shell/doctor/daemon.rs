@@ -68,8 +68,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     let recent = recent(connection)?;
     let works = tor(status.tor.as_ref());
     let names = Names::read(connection)?;
-    let tors = status.tor.as_ref().map_or("", |tor| tor.sentence.as_str());
-    tell(clock::check(Timestamp::now(), &recent, tors, &names))?;
+    tell(clock::check(Timestamp::now(), &recent, status.tor.as_ref(), &names))?;
     let usable = works.grade == Grade::Ok;
     tell(works)?;
     tell(onion(connection, status.reachable.as_ref(), usable)?)?;
