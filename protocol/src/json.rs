@@ -51,6 +51,18 @@ pub enum JsonError {
 }
 
 impl JsonError {
+    /// The same error for people who wrote the bytes: the reader's own words about bad syntax are about its types, and only the
+    /// place is kept of them.
+    pub(crate) fn in_plain_words(self) -> Self {
+        let Self::Invalid(text) = self else { return self };
+        let place = text.rsplit_once(" at line ").and_then(|(_, place)| place.split_once(" column "));
+        let place = place.map_or_else(String::new, |(line, column)| match line {
+            "1" => format!(" at character {column}"),
+            line => format!(" at character {column} of line {line}"),
+        });
+        Self::Invalid(format!("this is not JSON{place}: an object looks like {{\"cmd\":\"HOST\"}}"))
+    }
+
     /// The same error without a word of what was read: where it was found is told, what stood there is not. For bytes of a
     /// peer. What we say of it stands in STATUS and in logs as our own sentence, and a kind of message that nobody knows, or a
     /// key that stands twice, would be half a megabyte of the peer's words in the middle of it.
@@ -98,6 +110,11 @@ impl<'a> Checked<'a> {
         let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Utf8)?;
         check(text, depth)?;
         Ok(Self(text))
+    }
+
+    /// The bytes.
+    pub(crate) fn text(self) -> &'a str {
+        self.0
     }
 
     /// Reads the object.
@@ -202,6 +219,26 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, JsonError> {
             Some(_) => at += plain_bytes(bytes.get(at..).unwrap_or_default()),
         }
     }
+}
+
+/// The position behind the value that a text of good JSON begins with.
+pub(crate) fn value_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => break,
+            b'"' => {
+                at = string_end(bytes, at).unwrap_or(bytes.len());
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    at
 }
 
 /// How many bytes at the beginning of what stands in a string neither end it nor escape anything.

@@ -11,17 +11,22 @@
 pub mod command;
 pub mod event;
 pub mod record;
+mod wrong_value;
 
 use super::code::Code;
 use crate::id::{MessageId, PeerId, parse_local_onion};
-use crate::json::Checked;
-use crate::{json, limits};
-use serde::de::Error as _;
+use crate::json::{Checked, JsonError};
+use crate::limits;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 pub use crate::conversation::ConversationId;
 pub use command::COMMANDS;
+pub use wrong_value::WrongValue;
 
 /// The version that HELLO names.
 pub const VERSION: u32 = 1;
@@ -58,10 +63,28 @@ pub(crate) fn known_rights<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     Ok(found.into_iter().filter_map(known).collect())
 }
 
+/// Reads a record that must be an object. What serde makes for a record takes a list of its values in their order, too.
+pub(crate) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
 /// A request's own name, given back with its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a whole number or a text")]
 pub enum Ref {
     /// A number.
     Number(i64),
@@ -94,9 +117,11 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// [`RequestError`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, RequestError> {
-        let object =
-            Checked::new(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH).map_err(RequestError::Object)?;
-        let Common { cmd: name, reference } = object.read().map_err(RequestError::Object)?;
+        let object = Checked::new(bytes, limits::CONTROL_OBJECT_BYTES, limits::JSON_DEPTH)?;
+        let Common { cmd: name, reference } = object.read().or_else(|_| {
+            object.read::<IgnoredAny>()?;
+            wrong_value::read(object).map_err(RequestError::Value)
+        })?;
         if matches!(&reference, Some(Ref::Text(text)) if text.len() > REF_BYTES) {
             return Err(RequestError::Reference);
         }
@@ -107,9 +132,9 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn parameters<C: Call>(&self) -> Result<C, json::JsonError> {
+    pub fn parameters<C: Call>(&self) -> Result<C, WrongValue> {
         // What has no parameters need not be read twice: the syntax was checked with the name.
-        if size_of::<C>() == 0 { Checked::EMPTY.read() } else { self.object.read() }
+        wrong_value::read(if size_of::<C>() == 0 { Checked::EMPTY } else { self.object })
     }
 }
 
@@ -143,12 +168,21 @@ pub struct CommandInfo {
 /// Why a request cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No JSON object with a `cmd`. Nothing after it is executed.
+    /// No JSON object. Nothing after it is executed.
     #[error("{0}")]
-    Object(json::JsonError),
+    Object(JsonError),
+    /// Its `cmd` or its `ref` is not what it must be. Nothing after it is executed.
+    #[error("{0}")]
+    Value(WrongValue),
     /// Its `ref` is too long to be given back.
     #[error("a \"ref\" has at most {REF_BYTES} bytes")]
     Reference,
+}
+
+impl From<JsonError> for RequestError {
+    fn from(error: JsonError) -> Self {
+        Self::Object(error.in_plain_words())
+    }
 }
 
 /// Why a command was refused.

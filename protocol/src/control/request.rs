@@ -3,6 +3,7 @@
 //! The first TORchat's programs mixed numbers and texts, so `portno` may be either, and so may `msg` where it is a number. What
 //! is wrong is told by the key, what it must be and what was there, because people read it.
 
+use super::words::{self, SHOWN_CHARS};
 use crate::json::{self, JsonError};
 use crate::limits;
 use serde::Deserialize;
@@ -12,8 +13,6 @@ use std::fmt;
 
 /// Commands whose `msg` is a number.
 const NUMBERED: [&str; 3] = ["HISTORY", "INVITE", "LEGACY"];
-/// Characters of a text that an error repeats.
-const SHOWN_CHARS: usize = 32;
 
 /// A request. Unknown keys are ignored; a wrong type and a repeated key are errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +37,6 @@ pub enum RequestError {
     /// Not one strict JSON object.
     #[error("{0}")]
     Json(JsonError),
-    /// Bad syntax.
-    #[error("this is not JSON{0}: an object looks like {{\"cmd\":\"HOST\"}}")]
-    Syntax(String),
     /// A key that must be there.
     #[error("the key \"cmd\" is missing: {{\"cmd\":\"HOST\"}}")]
     NoCommand,
@@ -81,13 +77,7 @@ impl Request {
 
 impl From<JsonError> for RequestError {
     fn from(error: JsonError) -> Self {
-        let JsonError::Invalid(text) = error else { return Self::Json(error) };
-        // The reader's own words are about its types. Only the place is kept.
-        let place = text.rsplit_once(" at line ").and_then(|(_, place)| place.split_once(" column "));
-        Self::Syntax(place.map_or_else(String::new, |(line, column)| match line {
-            "1" => format!(" at character {column}"),
-            line => format!(" at character {column} of line {line}"),
-        }))
+        Self::Json(error.in_plain_words())
     }
 }
 
@@ -158,8 +148,7 @@ impl Given {
         let found = match self {
             Self::Absent => "missing".to_owned(),
             Self::Null => "null".to_owned(),
-            Self::Text(text) if text.chars().nth(SHOWN_CHARS).is_none() => format!("the text {text:?}"),
-            Self::Text(_) => "a long text".to_owned(),
+            Self::Text(text) => words::found_text(text),
             Self::Whole(number) => format!("the number {number}"),
             Self::Number(number) => format!("the number {number}"),
             Self::Truth(truth) => truth.to_string(),

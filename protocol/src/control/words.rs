@@ -1,5 +1,8 @@
 //! Numbers as people say them: one set for everything that the daemon and its clients write for people.
 
+/// Characters of a text that an error repeats.
+pub(crate) const SHOWN_CHARS: usize = 32;
+
 /// "1 message", "2 messages". For words whose plural has an `s`.
 #[must_use]
 pub fn count(n: u64, what: &str) -> String {
@@ -27,6 +30,11 @@ pub fn span(seconds: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} days", seconds / 86_400),
     }
+}
+
+/// A text that was found where something else must be.
+pub(crate) fn found_text(text: &str) -> String {
+    if text.chars().nth(SHOWN_CHARS).is_none() { format!("the text {text:?}") } else { "a long text".to_owned() }
 }
 
 /// For how long something has been so: less than a second is not "0 s".

@@ -7,7 +7,7 @@ use serde_json::json;
 
 const PEER: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
-fn read<C: Call>(value: &serde_json::Value) -> Result<C, JsonError> {
+fn read<C: Call>(value: &serde_json::Value) -> Result<C, WrongValue> {
     let bytes = value.to_string().into_bytes();
     let envelope = Envelope::read(&bytes).unwrap();
     assert_eq!(envelope.name, C::NAME);
@@ -34,9 +34,9 @@ fn a_command_is_its_name_and_its_parameters() {
 #[test]
 fn errors_name_what_is_wrong() {
     let object = |bytes: &[u8]| Envelope::read(bytes).map(|_| ()).unwrap_err();
-    assert!(matches!(object(br#"{"ref": 3}"#), RequestError::Object(_)));
+    assert!(matches!(object(br#"{"ref": 3}"#), RequestError::Value(_)));
     assert_eq!(object(b"[]"), RequestError::Object(JsonError::NotAnObject));
-    assert!(matches!(object(br#"{"cmd":"HOST","ref":{}}"#), RequestError::Object(_)));
+    assert!(matches!(object(br#"{"cmd":"HOST","ref":{}}"#), RequestError::Value(_)));
     // The syntax of what is ignored, too: a command without parameters is read once.
     assert!(matches!(object(br#"{"cmd":"HOST","x":tru}"#), RequestError::Object(_)));
     for bad in [

@@ -38,7 +38,9 @@ impl Connection {
         self.active_at = Instant::now();
         let envelope = match Envelope::read(bytes) {
             Ok(envelope) => envelope,
-            Err(RequestError::Object(error)) => return self.give_up(fail(Code::BadObject, error.to_string())),
+            Err(error @ (RequestError::Object(_) | RequestError::Value(_))) => {
+                return self.give_up(fail(Code::BadObject, error.to_string()));
+            }
             Err(error @ RequestError::Reference) => {
                 let error =
                     self.visitor.access().map_or_else(|error| error, |_| fail(Code::BadRequest, error.to_string()));

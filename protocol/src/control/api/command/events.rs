@@ -35,7 +35,7 @@ records! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
         /// Which ones.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "crate::control::api::object")]
         filter: Filter,
     }
     /// What EVENTS answers.
@@ -57,7 +57,7 @@ records! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<From>,
         /// Which events.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "crate::control::api::object")]
         filter: Filter,
     }
     /// What SUBSCRIBE answers.
@@ -100,7 +100,7 @@ records! {
 /// Where a subscription begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be the number of an event, \"cursor\", \"now\" or \"start\"")]
 pub enum From {
     /// At an event: those after this number.
     After(u64),
