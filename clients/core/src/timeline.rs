@@ -90,6 +90,8 @@ pub struct Timeline {
     unread: Unread,
     /// The list may have been counted before or after an event: it is counted again.
     doubtful: bool,
+    /// Messages of it were erased: only a list that was read since says how it is.
+    erased: bool,
     /// The messages that are held.
     pub window: Window,
     /// The first message that was unread when the conversation was opened, for a line above it.
@@ -109,6 +111,7 @@ impl Timeline {
             unread: Unread::new(unread, last.as_ref().map_or(0, |message| message.id)),
             last,
             doubtful: false,
+            erased: false,
             window: Window::default(),
             new_from: None,
         };
@@ -256,6 +259,7 @@ impl Timeline {
 
     /// Messages were erased. What is the last one now, and what is unread, only the daemon knows.
     fn erase(&mut self, from: i64, upto: i64, kept: &[i64]) {
+        self.erased = true;
         let gone = |id: i64| (from..=upto).contains(&id) && !kept.contains(&id);
         self.last = self.last.take().filter(|last| !gone(last.id));
         self.new_from = self.new_from.filter(|id| !gone(*id));

@@ -41,6 +41,10 @@ pub struct ConversationList {
     passed: bool,
     /// The list is wanted, and asked for when no answer is under way.
     wanted: bool,
+    /// A list that only erased messages want is not asked for before this moment, in milliseconds since 1970.
+    rest_until: i64,
+    /// And it is wanted then.
+    rested: bool,
     /// Events were missed since a fresh list was asked for.
     missed: bool,
     /// What is under way is a fresh list.

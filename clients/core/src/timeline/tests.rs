@@ -162,6 +162,68 @@ fn a_refused_page_is_not_asked_for_again_before_another_connection() {
     assert_eq!(play.list.get(with(2)).unwrap().window.wanted(None, false), Some(Anchor::Newest));
 }
 
+/// The lists that these needs ask for.
+fn lists(needs: Vec<Need>) -> Vec<ListRequest> {
+    let list = |need| if let Need::Conversations(request) = need { Some(request) } else { None };
+    needs.into_iter().filter_map(list).collect()
+}
+
+#[test]
+fn messages_that_are_erased_in_a_hundred_conversations_cost_a_few_lists() {
+    let mut daemon = daemon::Daemon::default();
+    let peers: Vec<ConversationId> =
+        (0..200).map(with).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    assert!(peers.len() > 100);
+    peers.iter().for_each(|peer| (0..3).for_each(|_| daemon.add(*peer, Direction::In)));
+    let mut list = ConversationList::default();
+    let answer = |list: &mut ConversationList, daemon: &daemon::Daemon, asked: Vec<ListRequest>, now| {
+        let mut more = Vec::new();
+        for request in asked {
+            more.extend(lists(list.conversations(request, daemon.conversations(&peers), now)));
+        }
+        more
+    };
+    let first = lists(list.connected(false));
+    assert_eq!(answer(&mut list, &daemon, first, NOW), []);
+    let before = daemon.log.len();
+    // A piece of each, 5 ms apart, and the daemon answers each list before the next piece.
+    for peer in &peers {
+        daemon.erase(*peer, 1, 2);
+    }
+    let (mut count, mut now) = (0, NOW);
+    for event in daemon.log.get(before..).unwrap().to_vec() {
+        now += 5;
+        let mut asked = lists(list.event(&event, now));
+        while !asked.is_empty() {
+            count += asked.len();
+            asked = answer(&mut list, &daemon, asked, now);
+        }
+    }
+    assert_eq!(count, 1, "within a second");
+    assert!(lists(list.expire(list.due().unwrap() - 1)).is_empty());
+    let mut asked = lists(list.expire(list.due().unwrap()));
+    while !asked.is_empty() {
+        count += asked.len();
+        asked = answer(&mut list, &daemon, asked, now + 1_000);
+    }
+    assert_eq!((count, list.due()), (2, None));
+    for peer in &peers {
+        let timeline = list.get(*peer).unwrap();
+        assert_eq!((timeline.unread(), timeline.last()), (1, daemon.all(*peer).last()));
+    }
+    // What is erased later is told at once again, and a clock that was set back puts nothing off.
+    for later in [now + 10_000, NOW - 86_400_000] {
+        let peer = peers[0];
+        let id = daemon.all(peer).last().unwrap().id;
+        let event =
+            Event { seq: 1, at: String::new(), what: What::Erased { peer, from: id, upto: id, kept: Vec::new() } };
+        let asked = lists(list.event(&event, later));
+        assert_eq!(asked.len(), 1);
+        assert!(!asked[0].fresh, "nothing was missed, so the others' messages are not read anew");
+        assert_eq!(answer(&mut list, &daemon, asked, later), []);
+    }
+}
+
 #[test]
 fn a_list_that_a_flood_overtakes_is_read_and_counted_again() {
     let mut play = Play::new();

@@ -8,6 +8,10 @@ use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{ContactRequest, Conversation};
 
+/// Between two lists that only erased messages want, in milliseconds: a RETAIN erases in many conversations one after the other,
+/// and each list is one of all.
+const REST: i64 = 1_000;
+
 /// What must be asked from the daemon. Each answer goes back to the list, with what came along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -45,8 +49,35 @@ impl ConversationList {
         self.wanted().collect()
     }
 
+    /// Messages of a conversation were erased: the first time the list is read at once, later ones share one.
+    pub(super) fn want_after_erasing(&mut self, now: i64) {
+        // A clock that was set back must not make it wait for long.
+        if now >= self.rest_until || now < self.rest_until.saturating_sub(REST) {
+            self.wanted = true;
+            self.rest_until = now.saturating_add(REST);
+        } else {
+            self.rested = true;
+        }
+    }
+
+    /// When [`Self::expire`] has something to do, in milliseconds since 1970.
+    #[must_use]
+    pub fn due(&self) -> Option<i64> {
+        self.rested.then_some(self.rest_until)
+    }
+
+    /// Asks for what was put off and is due.
+    pub fn expire(&mut self, now: i64) -> Vec<Need> {
+        if self.rested && now >= self.rest_until {
+            self.rested = false;
+            self.want_after_erasing(now);
+        }
+        self.wanted().collect()
+    }
+
     pub(super) fn ask(&mut self) -> Need {
-        self.wanted = false;
+        // What was erased until now is not in the answer.
+        (self.wanted, self.rested) = (false, false);
         self.fresh = std::mem::take(&mut self.missed) || !self.loaded;
         let fresh = self.fresh;
         Need::Conversations(ListRequest { fresh, ticket: self.listing.ask() })
@@ -79,9 +110,9 @@ impl ConversationList {
             // More than is kept: what is known is shown, and counted again, so that even a flood ends in a list.
             Meanwhile::TooMuch => (Vec::new(), false),
         };
-        if request.fresh {
+        if request.fresh || self.timelines.values().any(|timeline| timeline.erased) {
             let listed: HashSet<ConversationId> = list.iter().map(Conversation::id).collect();
-            self.timelines.retain(|id, _| listed.contains(id));
+            self.timelines.retain(|id, timeline| listed.contains(id) || !(request.fresh || timeline.erased));
         }
         let last = |conversation: &Conversation| conversation.last.as_ref().map_or(0, |message| message.id);
         self.newest = list.iter().map(last).max().unwrap_or(0).max(self.newest);
@@ -89,7 +120,7 @@ impl ConversationList {
         for conversation in list {
             let id = conversation.id();
             match self.timelines.get_mut(&id) {
-                Some(known) if request.fresh => known.renew(conversation, now),
+                Some(known) if request.fresh || known.erased => known.renew(conversation, now),
                 Some(known) => {
                     if known.doubtful {
                         known.recount(conversation.unread, conversation.last);

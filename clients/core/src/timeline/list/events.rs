@@ -49,13 +49,13 @@ impl ConversationList {
                     timeline.contact.link = *up;
                 }
             }
-            // What is left, and what is unread of it, the daemon says: erasing is rare, so all is read anew.
+            // What is left, and what is unread of it, the daemon says.
             What::Erased { peer, from, upto, kept } => {
                 if let Some(timeline) = self.timelines.get_mut(peer) {
                     timeline.erase(*from, *upto, kept);
+                    self.want_after_erasing(now);
                     self.sort();
                 }
-                (self.missed, self.wanted) = (true, true);
             }
             What::Gap { .. } => (self.missed, self.wanted) = (true, true),
             What::Tor { .. } | What::Legacy { .. } | What::Notice { .. } => {}

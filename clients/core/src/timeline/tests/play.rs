@@ -207,6 +207,11 @@ impl Play {
             for peer in self.peers {
                 busy |= self.want(peer);
             }
+            if let Some(due) = self.list.due() {
+                let needs = self.list.expire(due);
+                self.need(needs);
+                busy = true;
+            }
             if !busy {
                 return;
             }

@@ -31,7 +31,9 @@ impl Model {
             }
         }
         let news = self.news.due().filter(|_| self.link == Link::Up);
-        for next in [news, self.next_reason(), self.next_told(), self.next_refused_invite()].into_iter().flatten() {
+        let list = self.list.due().filter(|_| self.link == Link::Up);
+        let all = [news, list, self.next_reason(), self.next_told(), self.next_refused_invite()];
+        for next in all.into_iter().flatten() {
             sooner(next);
         }
         at
@@ -57,6 +59,10 @@ impl Model {
         self.invites_refused();
         for again in [&mut self.retry_at, &mut self.see_again_at] {
             again.take_if(|at| *at <= self.now);
+        }
+        if self.link == Link::Up && self.list.due().is_some_and(|at| at <= self.now) {
+            let now = self.now;
+            self.change_list(|list| list.expire(now));
         }
         self.ask_news();
     }
