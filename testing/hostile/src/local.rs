@@ -1,12 +1,13 @@
 //! Attacks on the local port: programs of the same machine that ask too much, and web pages in its browser.
 //!
 //! The bytes that browsers and other protocols say are rows of [`crate::attack::local`]. Here are loads that are held while
-//! somebody else's requests are timed ([`loads`]), more requests and messages than a year has ([`endurance`]), thousands of contacts ([`contacts`]), a real
+//! somebody else's requests are timed ([`loads`]), floods of ERASE and RETAIN ([`erasing`]), more requests and messages than a year has ([`endurance`]), thousands of contacts ([`contacts`]), a real
 //! browser, where one is installed ([`chromium`]), and what stands in the way of a real torchatd ([`files`]).
 
 pub mod chromium;
 pub mod contacts;
 pub mod endurance;
+pub mod erasing;
 pub mod files;
 pub mod full;
 pub mod loads;
@@ -141,6 +142,14 @@ impl Place {
     /// # Errors
     /// When it does not end well, or panicked.
     pub fn finish(mut self) -> anyhow::Result<()> {
+        self.end()
+    }
+
+    /// As [`Self::finish`]; its files stay.
+    ///
+    /// # Errors
+    /// When it does not end well, or panicked.
+    pub fn end(&mut self) -> anyhow::Result<()> {
         self.daemon.stop()?;
         let log = std::fs::read_to_string(self.daemon.log_path())?;
         ensure!(!log.contains("panicked"), "it panicked: {log}");

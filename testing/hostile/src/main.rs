@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use torchat_hostile::attack::{self, Attack, Outcome};
 use torchat_hostile::flood::Flood;
 use torchat_hostile::local::loads::{self, Load};
-use torchat_hostile::local::{chromium, contacts, endurance, files, full, old, owner};
+use torchat_hostile::local::{chromium, contacts, endurance, erasing, files, full, old, owner};
 use torchat_hostile::target::Target;
 use torchat_hostile::tor::OnTor;
 use torchat_hostile::victim::Pair;
@@ -117,60 +117,11 @@ async fn run() -> anyhow::Result<()> {
                 println!("{}", tokio::task::block_in_place(|| contacts::run(&daemon, count))?);
                 return Ok(());
             }
-            match torchatd {
-                Some(program) => tokio::task::spawn_blocking(move || files::run(&program)).await??,
-                None => println!("SKIPPED: no torchatd was named, so nothing was put in the way of one"),
-            }
             if only_files {
-                return Ok(());
+                let program = torchatd.context("no torchatd was named")?;
+                return tokio::task::spawn_blocking(move || files::run(&program)).await?;
             }
-            let pair = Pair::start(&daemon)?;
-            let target = Arc::new(pair.target()?);
-            let rows = Rows { only: String::new(), slow: true };
-            attacks(&target, attack::local(), &rows).await?;
-            drop(target);
-            pair.finish()?;
-            if rustix::process::geteuid().is_root() {
-                let stranger = daemon.with_file_name("hostile-stranger");
-                let setup = owner::Setup {
-                    daemon: &daemon,
-                    stranger: &stranger,
-                    slice: Duration::from_secs(2),
-                    slices: if quick { 3 } else { 10 },
-                    tries: if quick { 4 } else { 40 },
-                    ratio: 1.1,
-                };
-                tokio::task::block_in_place(|| owner::run(&setup, told))?;
-            } else {
-                println!("SKIPPED: not root, so nothing of other users was tried");
-            }
-            let program = daemon.clone();
-            tokio::task::spawn_blocking(move || old::run(&program, |name| println!("held                {name}")))
-                .await??;
-            match chromium::installed() {
-                Some(program) => println!("{}", chromium::run(&program, &daemon).await?),
-                None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),
-            }
-            let part = if quick { 10 } else { 1 };
-            println!("{}", full::run(&daemon).await?);
-            println!("{}", tokio::task::block_in_place(|| contacts::run(&daemon, 10_000 / part))?);
-            println!("{}", loads::HEAD);
-            let sizes = loads::Sizes {
-                loads: vec![
-                    Load::Malformed(10_000 / part),
-                    Load::Idle(1_000 / part),
-                    Load::Crawling(1_000 / part),
-                    Load::Deaf(200 / part),
-                    Load::Knocking(150),
-                ],
-                slice: Duration::from_millis(2_500) / u32::try_from(part)?,
-                slices: 4,
-                history: 1_000,
-            };
-            loads::run(&daemon, &sizes, |cost| println!("{cost}")).await?;
-            println!("{}", loads::exhaust(&daemon, 100, 500, Duration::from_secs(2)).await?);
-            println!("{}", endurance::run(&daemon, 1_000_000 / part, 100_000 / part).await?);
-            Ok(())
+            local(&daemon, quick, torchatd).await
         }
         Task::Tor { rows, torchatd, dir } => {
             let daemons = tokio::task::spawn_blocking(move || OnTor::start(&torchatd, &dir)).await??;
@@ -184,6 +135,112 @@ async fn run() -> anyhow::Result<()> {
             result
         }
     }
+}
+
+/// The parts of a long run. It goes on when one fails, for each costs minutes, and fails at the end.
+#[derive(Default)]
+struct Parts {
+    failed: Vec<&'static str>,
+}
+
+impl Parts {
+    async fn part(&mut self, name: &'static str, run: impl Future<Output = anyhow::Result<()>>) {
+        if let Err(error) = run.await {
+            println!("FAILED              {name}: {error:#}");
+            self.failed.push(name);
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        ensure!(self.failed.is_empty(), "failed: {}", self.failed.join("; "));
+        Ok(())
+    }
+}
+
+/// All attacks on the local port.
+async fn local(daemon: &Path, quick: bool, torchatd: Option<PathBuf>) -> anyhow::Result<()> {
+    let part = if quick { 10 } else { 1 };
+    let mut parts = Parts::default();
+    match torchatd {
+        Some(program) => {
+            parts.part("files", async { tokio::task::spawn_blocking(move || files::run(&program)).await? }).await;
+        }
+        None => println!("SKIPPED: no torchatd was named, so nothing was put in the way of one"),
+    }
+    parts
+        .part("bytes of browsers", async {
+            let pair = Pair::start(daemon)?;
+            let target = Arc::new(pair.target()?);
+            let rows = Rows { only: String::new(), slow: true };
+            attacks(&target, attack::local(), &rows).await?;
+            drop(target);
+            pair.finish()
+        })
+        .await;
+    if rustix::process::geteuid().is_root() {
+        let stranger = daemon.with_file_name("hostile-stranger");
+        let setup = owner::Setup {
+            daemon,
+            stranger: &stranger,
+            slice: Duration::from_secs(2),
+            slices: if quick { 3 } else { 10 },
+            tries: if quick { 4 } else { 40 },
+            // The short form runs beside other work.
+            ratio: if quick { 5.0 } else { 1.1 },
+        };
+        parts.part("other users", async { tokio::task::block_in_place(|| owner::run(&setup, told)) }).await;
+    } else {
+        println!("SKIPPED: not root, so nothing of other users was tried");
+    }
+    let program = daemon.to_owned();
+    let old = async { tokio::task::spawn_blocking(move || old::run(&program, |name| held(name))).await? };
+    parts.part("old programs", old).await;
+    match chromium::installed() {
+        Some(program) => {
+            let browser = async { chromium::run(&program, daemon).await.map(|report| println!("{report}")) };
+            parts.part("a real browser", browser).await;
+        }
+        None => println!("SKIPPED: no chromium or google-chrome is installed, so no real browser tried"),
+    }
+    parts.part("a full store", async { full::run(daemon).await.map(held) }).await;
+    let contacts =
+        async { tokio::task::block_in_place(|| contacts::run(daemon, 10_000 / part)).map(|cost| println!("{cost}")) };
+    parts.part("contacts", contacts).await;
+    parts
+        .part("loads", async {
+            println!("{}", loads::HEAD);
+            let sizes = loads::Sizes {
+                loads: vec![
+                    Load::Malformed(10_000 / part),
+                    Load::Idle(1_000 / part),
+                    Load::Crawling(1_000 / part),
+                    Load::Deaf(200 / part),
+                    Load::Knocking(150),
+                ],
+                slice: Duration::from_millis(2_500) / u32::try_from(part)?,
+                slices: 4,
+                history: 1_000,
+            };
+            loads::run(daemon, &sizes, |cost| println!("{cost}")).await
+        })
+        .await;
+    let sizes = erasing::Sizes {
+        waiting: 2_000 / part,
+        history: if quick { 200 } else { 1_000 },
+        slice: Duration::from_secs(if quick { 2 } else { 20 }),
+    };
+    parts.part("erasing", erasing::run(daemon, sizes, |cost| println!("{cost}"))).await;
+    let exhaust =
+        async { loads::exhaust(daemon, 100, 500, Duration::from_secs(2)).await.map(|found| println!("{found}")) };
+    parts.part("no descriptors", exhaust).await;
+    let endurance =
+        async { endurance::run(daemon, 1_000_000 / part, 100_000 / part).await.map(|report| println!("{report}")) };
+    parts.part("endurance", endurance).await;
+    parts.end()
+}
+
+fn held(name: impl std::fmt::Display) {
+    println!("held                {name}");
 }
 
 fn told(name: &str, result: &anyhow::Result<String>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use torchat_hostile::attack::{self, Outcome};
 use torchat_hostile::local::loads::{self, Load, Sizes};
-use torchat_hostile::local::{contacts, endurance, full, old, owner};
+use torchat_hostile::local::{contacts, endurance, erasing, full, old, owner};
 use torchat_hostile::victim::Pair;
 use torchat_testkit::skipped::is_root;
 
@@ -41,6 +41,12 @@ async fn loads_on_the_port_leave_nothing_and_stop_nobody() {
     };
     println!("{}", loads::HEAD);
     loads::run(daemon(), &sizes, |cost| println!("{cost}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_erase_and_retain_stop_nobody_and_erase_nothing_that_waits() {
+    let sizes = erasing::Sizes { waiting: 300, history: 50, slice: Duration::from_millis(700) };
+    erasing::run(daemon(), sizes, |cost| println!("{cost}")).await.unwrap();
 }
 
 #[test]
