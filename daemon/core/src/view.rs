@@ -66,6 +66,8 @@ pub struct NodeStatus {
     pub queued: usize,
     /// Bytes of their texts.
     pub queued_bytes: u64,
+    /// How many there may be.
+    pub queued_bytes_limit: u64,
     /// Bytes of text that nobody has read, and [`crate::account::ROW_BYTES`] for each message and mark.
     pub unread_bytes: u64,
     /// Whether the store takes mail.

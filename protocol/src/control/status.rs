@@ -139,6 +139,9 @@ parts! {
     QueuePart {
         /// Bytes of the texts.
         bytes: u64,
+        /// How many bytes of texts may wait, as the daemon is configured; absent: an older daemon does not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
         /// How many messages.
         messages: u64,
     }
@@ -372,7 +375,7 @@ mod tests {
             links: Some(1),
             notices: Some(vec![notice(None), notice(Some(a())), notice(Some(b()))]),
             onion: Some(a()),
-            queue: Some(QueuePart { bytes: 2, messages: 1 }),
+            queue: Some(QueuePart { bytes: 2, limit: Some(64), messages: 1 }),
             reachable: Some(ReachablePart { failing_s: None, reached_s_ago: Some(4), sentence: None, why: None }),
             reasons: Some(vec![waiting(a()), waiting(b())]),
             refused: Some(RefusedPart::default()),

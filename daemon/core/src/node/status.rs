@@ -26,6 +26,7 @@ impl Node {
             requests,
             queued,
             queued_bytes,
+            queued_bytes_limit: self.policy.outbox_bytes_total,
             unread_bytes: parts.chat.receiving.unread_bytes(),
             writable: self.conditions.writable,
             counters: parts.counters(),

@@ -56,7 +56,11 @@ impl Handle {
             links: Some(status.links as u64),
             notices: Some(self.notices(&network, &status)),
             onion: Some(Onion(self.own)),
-            queue: Some(QueuePart { bytes: status.queued_bytes, messages: status.queued as u64 }),
+            queue: Some(QueuePart {
+                bytes: status.queued_bytes,
+                limit: Some(status.queued_bytes_limit),
+                messages: status.queued as u64,
+            }),
             reachable: Some(ReachablePart {
                 failing_s: status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
                 reached_s_ago: status.health.reached_ms_ago.map(|ms| ms / 1000),
