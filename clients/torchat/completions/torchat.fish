@@ -237,7 +237,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice or legacy; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice, legacy or erased; may be given several times' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'The daemon remembers under this name how far you have read; printed events never come again' -r

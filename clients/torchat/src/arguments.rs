@@ -18,6 +18,7 @@ pub(crate) use token::{Allowed, Token};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use torchat_client::api::event::Kind;
 
 /// Terminal and command-line client for torchatd, a messenger over Tor. Without a command it opens the terminal client
 #[derive(Debug, Parser)]
@@ -155,9 +156,8 @@ pub(crate) struct Depth {
 /// Which events.
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
-    /// Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone,
-    /// contact, link, tor, notice or legacy; may be given several times
-    #[arg(short = 'e', long = "event", value_name = "KIND")]
+    // Its help names the kinds: `kinds`.
+    #[arg(short = 'e', long = "event", value_name = "KIND", help = kinds())]
     pub(crate) events: Vec<String>,
     /// About this peer only; may be given several times
     #[arg(short, long, value_name = "PEER")]
@@ -174,6 +174,14 @@ pub(crate) struct Tail {
     /// End after the last event that there is now; without --from, begin at the start
     #[arg(long)]
     pub(crate) no_follow: bool,
+}
+
+/// The help of `tail --event`: every kind that the log holds, so that none is missing here.
+fn kinds() -> String {
+    let names = Kind::STORED.map(|kind| serde_json::to_value(kind).unwrap_or_default());
+    let mut names: Vec<_> = names.iter().filter_map(|name| name.as_str()).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("Of this kind only: {} or {last}; may be given several times", names.join(", "))
 }
 
 /// An old log, and where its parts go.

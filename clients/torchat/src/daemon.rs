@@ -96,7 +96,7 @@ impl Place {
     /// Any [`PlaceError`].
     pub(crate) fn connect(&self) -> Result<Connection, PlaceError> {
         let away = match self.connect_running() {
-            Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => error,
+            Err(PlaceError::Api(error)) if error.is_absent() => error,
             result => return result,
         };
         if !self.start && !self.agreed(&away) {
@@ -204,7 +204,7 @@ impl Place {
             let look_until = (Instant::now() + AGAIN).min(deadline);
             while Instant::now() < look_until {
                 match self.connect_running() {
-                    Err(PlaceError::Api(ApiClientError::NotFound { .. } | ApiClientError::Connect { .. })) => {}
+                    Err(PlaceError::Api(error)) if error.is_absent() => {}
                     // Whatever else is wrong with it, it is there.
                     _ => return Ok(String::new()),
                 }

@@ -26,7 +26,7 @@ use crate::arguments::exit::Exit;
 use crate::arguments::{Command, ContactAction, Form, Token};
 use crate::daemon::Place;
 use crate::streams::is_closed;
-pub(crate) use failure::note;
+pub(crate) use failure::line;
 use failure::{Done, Failure, warn};
 use out::Out;
 use std::process::ExitCode;

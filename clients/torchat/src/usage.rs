@@ -18,7 +18,7 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
         suggest(&mut error);
         let asked = !error.use_stderr();
         if !asked && is_json(std::env::args_os()) {
-            crate::shell::note(&json(&error).to_string());
+            crate::shell::line(&json(&error).to_string());
         } else {
             // Nobody can be told when that fails.
             let _ = error.print();
@@ -115,23 +115,86 @@ mod tests {
         assert!(!is("torchat send bob -- --json") && !is("--json nonsense"));
     }
 
+    /// Every argument of every command, with the words that lead to it.
+    fn arguments() -> Vec<(String, Command, clap::Arg)> {
+        fn walk(path: &str, command: &Command, found: &mut Vec<(String, Command, clap::Arg)>) {
+            for argument in command.get_arguments() {
+                found.push((path.to_owned(), command.clone(), argument.clone()));
+            }
+            for under in command.get_subcommands() {
+                walk(&format!("{path} {}", under.get_name()), under, found);
+            }
+        }
+        let mut found = Vec::new();
+        walk("torchat", &Arguments::command(), &mut found);
+        found
+    }
+
+    /// What the help calls the value of an argument.
+    fn value_name(argument: &clap::Arg) -> String {
+        let names = argument.get_value_names().unwrap_or_default();
+        names.first().map_or_else(|| argument.get_id().as_str().to_uppercase(), ToString::to_string)
+    }
+
+    /// Values that are not numbers; what is neither here nor takes only certain words must be one. `SEQ|start|now` and `DATE` are read by
+    /// their commands, which name what is right.
+    const TEXTS: [&str; 13] = [
+        "PATH|PORT",
+        "FILE",
+        "DIR",
+        "NAME",
+        "PEER",
+        "TEXT",
+        "KEY",
+        "WORD",
+        "WORDS",
+        "KIND",
+        "DATE",
+        "SEQ|start|now",
+        "INVITE_FILE",
+    ];
+
     #[test]
     fn no_number_is_refused_in_a_programmers_words() {
-        for line in [
-            "torchat history bob -n x",
-            "torchat recv -n -- 0",
-            "torchat tail -n 0",
-            "torchat send bob x --wait delivered --timeout 0",
-            "torchat send bob x --expire soon",
-            "torchat pipe bob --flush 1.5",
-            "torchat history bob --before x",
-            "torchat contacts invite --hours many",
-            "torchat token create x --right read --days 99999999999",
-        ] {
-            let said = error(line).to_string();
-            let plain = said.contains("the number must be") || said.contains("it must be a whole number");
-            assert!(plain || line.contains("--"), "{line}: {said}");
-            assert!(!said.contains("digit") && !said.contains("..") && !said.contains("too large"), "{line}: {said}");
+        let mut seen = 0;
+        for (path, command, argument) in arguments() {
+            let name = value_name(&argument);
+            let takes_value = argument.get_action().takes_values();
+            if !takes_value || TEXTS.contains(&name.as_str()) || !argument.get_possible_values().is_empty() {
+                continue;
+            }
+            for value in ["x", "1.5", "", "99999999999999999999999"] {
+                let mut line: Vec<String> = path.split(' ').map(str::to_owned).collect();
+                match argument.get_long() {
+                    Some(long) => line.push(format!("--{long}={value}")),
+                    // What stands before it, then it.
+                    None => {
+                        let before =
+                            command.get_positionals().take_while(|before| before.get_id() != argument.get_id());
+                        line.extend(before.map(|_| "bob".to_owned()));
+                        line.push(value.to_owned());
+                    }
+                }
+                let error = Arguments::try_parse_from(&line).expect_err(&line.join(" "));
+                let said = error.to_string();
+                let plain = ["the number must be", "it must be a whole number", "a number of days, or off"];
+                assert!(plain.iter().any(|words| said.contains(words)), "{line:?}: {said}");
+                assert!(!["digit", "..", "too large"].iter().any(|words| said.contains(words)), "{line:?}: {said}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= 4 * 12, "{seen}");
+    }
+
+    #[test]
+    fn the_help_of_tail_names_every_kind_of_event() {
+        use torchat_client::api::event::Kind;
+        let help =
+            arguments().into_iter().find(|(path, _, argument)| path == "torchat tail" && argument.get_id() == "events");
+        let help = help.unwrap().2.get_help().unwrap().to_string();
+        for kind in Kind::STORED {
+            let name = serde_json::to_value(kind).unwrap();
+            assert!(help.split([' ', ',', ';', ':']).any(|word| word == name), "{name} is not in: {help}");
         }
     }
 }

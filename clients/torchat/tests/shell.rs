@@ -17,6 +17,8 @@ mod streams;
 mod support;
 #[path = "shell/transcript.rs"]
 mod transcript;
+#[path = "shell/words.rs"]
+mod words;
 
 use process::Running;
 use serde_json::Value;
@@ -396,7 +398,7 @@ fn strangers_are_listed_refused_accepted_and_removed() {
     assert!(text.contains("5vesrrri") && text.contains("it is me\\u{1b}[2J, Bob"), "{text}");
     let row: Value = serde_json::from_str(&asks(&["--json"])).unwrap();
     assert_eq!(row["text"], "it is me\u{1b}[2J, Bob");
-    // Refused, it is not shown again; it learns nothing of it.
+    // Refused, it is not shown again; they are not told.
     assert_eq!(house.torchat(&["contacts", "refuse", "5ves"]).code, Some(0));
     assert_eq!(house.torchat(&["contacts", "requests"]).stdout, "");
     assert!(at_bob(&["contacts"]).stdout.contains("has not accepted you"), "{:?}", at_bob(&["contacts"]));

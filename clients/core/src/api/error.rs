@@ -31,6 +31,8 @@ pub enum ApiClientError {
         reason: String,
         /// What to do.
         hint: &'static str,
+        /// What kind of failure that is.
+        kind: std::io::ErrorKind,
     },
     /// The connection ended. What was asked and not answered may be done or not.
     #[error("the connection to torchatd is lost: {reason}; connect again")]
@@ -100,6 +102,19 @@ impl ApiClientError {
         match self {
             Self::Refused(error) => Some(&error.code),
             _ => None,
+        }
+    }
+
+    /// Whether no daemon runs there. False where one may run that does not let this user in, and where what was named cannot be a
+    /// socket.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Connect { kind, .. } => {
+                matches!(kind, std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+            }
+            _ => false,
         }
     }
 

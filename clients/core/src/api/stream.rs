@@ -32,6 +32,7 @@ impl Stream {
         connected.map_err(|error| ApiClientError::Connect {
             endpoint: endpoint.to_string(),
             reason: error.to_string(),
+            kind: error.kind(),
             hint: match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                     "it does not run there: start it with `torchatd -d`, or name its socket with --socket or TORCHAT_SOCKET"

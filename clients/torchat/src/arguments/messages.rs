@@ -161,7 +161,7 @@ pub(crate) struct Erase {
     #[arg(long, value_name = "DATE")]
     pub(crate) before: Option<String>,
     /// Messages up to the one with this number [default: all]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = number::whole::<i64>)]
     pub(crate) upto: Option<i64>,
     /// Do it; without this nothing is erased
     #[arg(long)]

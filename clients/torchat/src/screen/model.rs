@@ -40,7 +40,6 @@ use line::Ran;
 use remarks::Remarks;
 use std::collections::{HashMap, VecDeque};
 use torchat_client::api::record::ContactRequest;
-use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, Timeline, Tor};
 
@@ -149,6 +148,8 @@ pub(crate) struct Model {
     pub(crate) notice: Option<Notice>,
     pub(crate) editor: Editor,
     pub(crate) stored: Stored,
+    /// What is told outside of the screen.
+    pub(crate) notify: Notify,
     save_at: Option<i64>,
     /// The key of the message that is on its way to the daemon.
     sending: Option<String>,
@@ -201,8 +202,10 @@ impl Model {
     pub(crate) fn new(start: Start) -> Self {
         let Start { now, zone, theme, size, session, mut stored, between, settings, settings_path, logs, trouble } =
             start;
-        // Earlier versions kept it with the drafts.
-        stored.notify = settings.notify.unwrap_or(stored.notify);
+        if settings.notify.is_some() {
+            stored.notify = None;
+        }
+        let notify = settings.notify.or(stored.notify).unwrap_or_default();
         let mut editor = Editor::default();
         editor.set(stored.drafts.draft(None, None).to_owned());
         let mut model = Self {
@@ -228,6 +231,7 @@ impl Model {
             notice: None,
             editor,
             stored,
+            notify,
             save_at: None,
             sending: None,
             taking: None,
@@ -289,10 +293,7 @@ impl Model {
             Input::Link(state) => self.link_changed(state),
             Input::Event(event) => self.event(*event),
             Input::Answer(ask, answer) => self.answer(ask, answer),
-            Input::Exported(path, outcome) => match outcome {
-                Ok(written) => self.say(format!("{} written to {}", count(written, "message"), path.display())),
-                Err(error) => self.not_exported(&path, &error),
-            },
+            Input::Exported { asked, whole, outcome } => self.exported(&asked, &whole, outcome),
             Input::Settings(outcome) => self.settings_changed(*outcome),
             Input::Logged(peer, on, outcome) => self.logged(peer, on, *outcome),
             Input::NotLogged(why) => self.warn(why),

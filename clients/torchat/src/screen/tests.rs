@@ -12,6 +12,7 @@ mod newcomers;
 mod order;
 mod places;
 mod random;
+mod refused;
 mod settings;
 mod snapshots;
 mod terminal;
@@ -49,7 +50,7 @@ use torchat_protocol::id::{MessageId, PeerId};
 const NOW: i64 = 1_795_253_400_000;
 
 /// Onions that are points of the curve: the first from a number on.
-fn onion(number: u8) -> Onion {
+pub(super) fn onion(number: u8) -> Onion {
     (0..=u8::MAX)
         .find_map(|last| {
             let mut key = [number; 32];

@@ -11,6 +11,7 @@ use super::model::{Focus, Link, Model, Open, Overlay};
 use super::rows::timeline_name;
 use super::theme::Role;
 use super::wrap::{cut, fill};
+use crate::standing;
 use crate::times::age;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -145,11 +146,11 @@ fn presence(model: &Model, timeline: &Timeline) -> String {
         (false, None) => "never heard".into(),
     };
     match timeline.contact().state {
-        ContactState::Waiting => format!("{heard}, has not accepted you yet"),
-        ContactState::Blocked => "blocked".into(),
-        ContactState::Stranger => "not a contact".into(),
         ContactState::Contact if timeline.contact().hidden => format!("{heard}, you are hidden"),
-        ContactState::Contact | ContactState::Unknown => heard,
+        ContactState::Contact => heard,
+        state @ (ContactState::Waiting | ContactState::Unknown) => format!("{heard}, {}", standing::words(state)),
+        // Nothing is heard of them.
+        state @ (ContactState::Blocked | ContactState::Stranger) => standing::words(state).into(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! `torchat contacts`: who is one, and who decides to be one.
 
 use super::failure::{Done, Failure, note, warn};
-use super::format::{self, NAME_COLUMNS};
+use super::format::{self, NAME_COLUMNS, count};
 use super::input;
 use super::{Shell, erase, may, verify};
 use crate::arguments::{Appearance, ContactAction};
+use crate::refusal;
+use crate::standing;
 use crate::times::span;
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -12,7 +14,7 @@ use std::path::Path;
 use torchat_client::api::command::{
     Accept, Add, Appear, Block, Invite, Nothing, Refuse, Remove, Rename, Requests, Unblock,
 };
-use torchat_client::api::record::{Contact, ContactState};
+use torchat_client::api::record::Contact;
 use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
 use torchat_client::lookalike::Look;
 use torchat_client::names::{Purpose, onion};
@@ -22,7 +24,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     // First what is to be read: nobody should wait for a daemon to learn that it is not there.
     let wanted = match &action {
         Some(ContactAction::Add { peer, words, invite_file }) => {
-            Some(named(peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
+            Some(named(shell.form.json, peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
         }
         _ => None,
     };
@@ -48,17 +50,15 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
         ContactAction::Refuse { peer } => {
             one_of(Purpose::Request, &peer, &|connection, peer| connection.call(&Refuse { peer }))
         }
-        ContactAction::Block { peer } => one(&peer, &|connection, peer| {
-            verify::losing(connection, peer)?;
-            connection.call(&Block { peer })
-        }),
+        ContactAction::Block { peer } => {
+            one(&peer, &|connection, peer| losing(shell, connection, peer, &|| connection.call(&Block { peer })))
+        }
         ContactAction::Unblock { peer } => {
             one_of(Purpose::Unblock, &peer, &|connection, peer| connection.call(&Unblock { peer }))
         }
-        ContactAction::Remove { peer } => one(&peer, &|connection, peer| {
-            verify::losing(connection, peer)?;
-            connection.call(&Remove { peer })
-        }),
+        ContactAction::Remove { peer } => {
+            one(&peer, &|connection, peer| losing(shell, connection, peer, &|| connection.call(&Remove { peer })))
+        }
         ContactAction::Rename { peer, name } => {
             let peer = shell.peer(&connection, &peer, Purpose::Act)?;
             connection.call(&Rename { peer, name: name.clone() })?;
@@ -78,6 +78,21 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     }
 }
 
+/// Blocks or removes a contact, and then says whether a mark went with them.
+fn losing(
+    shell: &Shell<'_>,
+    connection: &Connection,
+    peer: Onion,
+    decide: &dyn Fn() -> Result<Nothing, ApiClientError>,
+) -> Result<Nothing, ApiClientError> {
+    let verified = verify::is_verified(connection, peer)?;
+    let done = decide()?;
+    if verified {
+        verify::lost(shell.form.json);
+    }
+    Ok(done)
+}
+
 /// Says that another contact's name is the same or reads like the new one: `send` may then mean either, and so may the user.
 fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: &str) -> Done {
     let look = Look::of(name);
@@ -92,7 +107,7 @@ fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: 
         let (shown, onion) = (shown_name(other, NAME_COLUMNS), contact.peer.0.onion());
         if other == name {
             let message =
-                format!("{onion} has the name \"{shown}\", too: name one of them otherwise, or write its onion");
+                format!("{onion} has the name \"{shown}\", too: name one of them otherwise, or write the whole onion");
             warn(shell.form.json, "name-taken", &message);
         } else if look.is_like(&Look::of(other)) {
             warn(shell.form.json, "name-alike", &format!("the name reads like \"{shown}\", which is {onion}"));
@@ -102,7 +117,7 @@ fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: 
 }
 
 /// Which peer to add, and what to say to it: of the command line, of standard input or of a file.
-fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
+fn named(json: bool, peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
     let (given, words) = match (file, peer) {
         (Some(file), _) if words.is_some() => {
             return Err(Failure::input(format!("with --invite-file {} give only the words", file.display())));
@@ -114,7 +129,7 @@ fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(
         }
         (None, Some("-")) if input::literal(std::env::args_os()) <= usize::from(words.is_some()) => {
             if std::io::stdin().is_terminal() {
-                note("type the onion or invite, then Ctrl-D on a new line:");
+                note(json, "type the onion or invite, then Ctrl-D on a new line:");
             }
             (input::whole(std::io::stdin().lock())?, words)
         }
@@ -128,7 +143,7 @@ fn named(peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(
     Ok((peer.to_owned(), words.unwrap_or(rest.trim()).to_owned()))
 }
 
-/// A stranger becomes a contact only by its whole onion or by its invite. Names and beginnings are for those that are one.
+/// A stranger becomes a contact only by their whole onion or by their invite. Names and beginnings are for those that are one.
 fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) -> Done {
     if !peer.starts_with("torchat:") && onion(&peer)?.is_none() {
         let shown = shown_line(&peer);
@@ -144,7 +159,9 @@ fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) 
     }
     match connection.call(&Add { peer, text: words }) {
         Ok(answer) => shell.answer(&answer, &answer.peer.0.onion()),
-        Err(ApiClientError::Refused(error)) if error.code == Code::BadRequest => Err(Failure::input(error.message)),
+        Err(ApiClientError::Refused(error)) if error.code == Code::BadRequest => {
+            Err(Failure::input(refusal::message(&error)))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -163,13 +180,7 @@ fn list(shell: &Shell<'_>, connection: &Connection) -> Done {
 }
 
 fn row(contact: &Contact) -> String {
-    let state = match contact.state {
-        ContactState::Stranger => "stranger",
-        ContactState::Waiting => "has not accepted you yet",
-        ContactState::Contact => "contact",
-        ContactState::Blocked => "blocked",
-        ContactState::Unknown => "in a state that this client does not know",
-    };
+    let state = standing::words(contact.state);
     let seen = match (contact.link, contact.heard_s) {
         (true, _) => "linked now".to_owned(),
         (false, Some(seconds)) => format!("heard {} ago", span(seconds)),
@@ -184,13 +195,13 @@ fn row(contact: &Contact) -> String {
         line.push_str(&format!(", name: {}", shown_name(name, NAME_COLUMNS)));
     }
     if let Some(nick) = contact.nick.as_deref().filter(|nick| !nick.is_empty()) {
-        line.push_str(&format!(", calls itself: {}", shown_name(nick, NAME_COLUMNS)));
+        line.push_str(&format!(", their own name: {}", shown_name(nick, NAME_COLUMNS)));
     }
     if contact.hidden {
         line.push_str(", sees you only when there is mail");
     }
     if let Some(days) = contact.retain_days {
-        line.push_str(&format!(", kept for {days} days"));
+        line.push_str(&format!(", messages are erased here after {}", count(u64::from(days), "day")));
     }
     if contact.queued > 0 {
         line.push_str(&format!(", {} queued", contact.queued));
@@ -206,10 +217,7 @@ fn requests(shell: &Shell<'_>, connection: &Connection) -> Done {
             continue;
         }
         let (time, onion) = (format::time(&request.at), request.peer.0.onion());
-        let (nick, words) = (shown_name(&request.nick, NAME_COLUMNS), out.one_line(&request.text));
-        let nick = if nick.is_empty() { nick } else { format!(" calls itself {nick},") };
-        let words = if words.is_empty() { " says nothing".to_owned() } else { format!(" says: {words}") };
-        out.line(&format!("{time} ? {onion}{nick}{words}"))?;
+        out.line(&format!("{time} ? {onion}{}", format::says_of_themselves(&out, &request.nick, &request.text)))?;
     }
     out.flush()
 }

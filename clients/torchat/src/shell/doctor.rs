@@ -130,7 +130,7 @@ pub(super) fn run(shell: &Shell<'_>, verbose: bool) -> Done {
     }
     logs::check().into_iter().try_for_each(&mut tell)?;
     match opened {
-        Ok(connection) => daemon::check(&connection, &mut tell)?,
+        Ok(connection) => daemon::check(shell.form.json, &connection, &mut tell)?,
         Err(error) => {
             tell(clock::plausible(jiff::Timestamp::now(), None))?;
             let absent = matches!(error, ApiClientError::NotFound { .. } | ApiClientError::Connect { .. });

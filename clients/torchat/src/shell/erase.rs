@@ -26,10 +26,8 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
         return Err(failure);
     }
     let answer = connection.call(&command::Erase { peer: peer.conversation(), upto: arguments.upto, before })?;
-    if !shell.form.json {
-        note(NOT_ERASED);
-    }
-    let kept = if answer.kept > 0 { format!(", {} waiting for delivery stay", answer.kept) } else { String::new() };
+    note(shell.form.json, NOT_ERASED);
+    let kept = if answer.kept > 0 { format!(", {} still waiting for delivery", answer.kept) } else { String::new() };
     shell.answer(&answer, &format!("{} erased{kept}", answer.erased))
 }
 

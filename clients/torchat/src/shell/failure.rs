@@ -3,9 +3,9 @@
 use crate::arguments::exit::Exit;
 use crate::daemon::PlaceError;
 use serde_json::json;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
-use torchat_client::api::{ApiClientError, ApiError, Code};
+use torchat_client::api::{ApiClientError, Code};
 use torchat_client::show::shown_line;
 
 /// The result of a command or of a part of it.
@@ -13,7 +13,7 @@ pub(crate) type Done<T = ()> = Result<T, Failure>;
 
 /// Something that the user should know of a command that goes on: a sentence, or a JSON line with a code for programs.
 pub(crate) fn warn(json: bool, code: &str, message: &str) {
-    note(&if json {
+    line(&if json {
         json!({ "warning": { "code": code, "message": message } }).to_string()
     } else {
         format!("torchat: {}", shown_line(message))
@@ -89,19 +89,31 @@ impl Failure {
             if let (Some(map), Some(queued)) = (error.as_object_mut(), &self.queued) {
                 map.insert("queued".into(), queued.as_str().into());
             }
-            note(&json!({ "error": error }).to_string());
+            line(&json!({ "error": error }).to_string());
         } else {
             let hint = self.hint.as_deref().map_or_else(String::new, |hint| format!(": {hint}"));
             // It may quote what came from others.
-            note(&format!("torchat: {}", shown_line(&format!("{}{hint}", self.message))));
+            line(&format!("torchat: {}", shown_line(&format!("{}{hint}", self.message))));
         }
     }
 }
 
+/// What only people need, on stderr; nothing with `--json`, which promises records.
+pub(crate) fn note(json: bool, text: &str) {
+    if !json {
+        line(text);
+    }
+}
+
+/// What goes on, for somebody who looks: nothing unless stderr is a terminal, and nothing with `--json`.
+pub(crate) fn progress(json: bool, text: &str) {
+    note(json || !io::stderr().is_terminal(), text);
+}
+
 /// A line on stderr. Nobody can be told when that fails.
-pub(crate) fn note(line: &str) {
+pub(crate) fn line(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 impl From<ApiClientError> for Failure {
@@ -122,8 +134,7 @@ impl From<ApiClientError> for Failure {
                     _ => Exit::Refused,
                 };
                 let code = refusal.code.clone();
-                let message = message(refusal).unwrap_or_else(|| refusal.message.clone());
-                let mut failure = Self::new(exit, code, message);
+                let mut failure = Self::new(exit, code, crate::refusal::message(refusal));
                 failure.hint = match hint(&refusal.code) {
                     Hint::Say(words) => Some(words.to_owned()),
                     Hint::Nothing => None,
@@ -147,27 +158,6 @@ impl From<PlaceError> for Failure {
             }
         }
     }
-}
-
-/// What the shell says of a refusal where the daemon's own words name commands of the API; else the daemon's words are told.
-fn message(refusal: &ApiError) -> Option<String> {
-    let words = match &refusal.code {
-        Code::NoRequest => "this onion has not asked to become a contact",
-        Code::NoContact => "this onion is not a contact",
-        Code::Blocked => "this onion is blocked",
-        Code::NotAllowed => match refusal.params.get("right").and_then(|right| right.as_str()) {
-            Some(right) => return Some(format!("this needs the right \"{right}\"")),
-            None => "you do not have the right to do this, or not with this peer",
-        },
-        Code::NotAuthenticated => "the daemon does not know you, or the token is not valid",
-        Code::ClientIdReused => "this --id was used for another message",
-        Code::StorageUnsure => "the disk failed while storing this, so it may or may not be stored",
-        Code::TooManyConsumers => "the daemon keeps no more consumers",
-        Code::UnknownConsumer => "the daemon does not know this consumer",
-        Code::UnknownCommand => "this torchatd is older than this torchat and does not know the command",
-        _ => return None,
-    };
-    Some(words.to_owned())
 }
 
 /// What is said behind a refusal.
@@ -215,6 +205,7 @@ fn hint(code: &Code) -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use torchat_client::api::ApiError;
 
     #[test]
     fn each_cause_has_its_exit_code() {
@@ -228,20 +219,9 @@ mod tests {
         assert_eq!(Failure::from(lost).exit, Exit::NotRunning);
     }
 
-    /// Words in capital letters are commands of the API, which nobody types here.
-    fn names_the_api(words: &str) -> bool {
-        // A document is named where nothing shorter helps.
-        let documents = ["CURSORS in docs/CONTROL-API.md", "docs/CONTROL-API.md, CURSORS,", "docs/OPERATIONS.md"];
-        let words = documents.iter().fold(words.to_owned(), |words, document| words.replace(document, ""));
-        let capital = |word: &str| word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
-        words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word != "FILE" && capital(word))
-            || words.contains("CONTROL-API")
-            || words.contains("\"ref\"")
-            || words.contains("client_id")
-    }
-
     #[test]
     fn nothing_that_the_shell_prints_of_a_refusal_names_the_api() {
+        use crate::refusal::tests::names_the_api;
         use torchat_protocol::control::code::{CODES, Source};
         // What no command of the shell can be refused with.
         let never = [Code::BadObject, Code::UnsupportedApi, Code::UnknownSubscription, Code::AlreadySubscribed];
@@ -256,7 +236,6 @@ mod tests {
             let said = format!("{}: {}", failure.message, failure.hint.unwrap_or_default());
             assert!(!names_the_api(&said), "{}: {said}", row.text);
         }
-        assert!(names_the_api("ADDS it") && names_the_api("HISTORY") && !names_the_api("--token-file FILE of Tor"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod log;
 
 use super::Shell;
-use super::failure::{Done, Failure, note};
+use super::failure::{Done, Failure, warn};
 use super::format::count;
 use super::input;
 use super::out::Out;
@@ -68,7 +68,8 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &ImportLog) -> Done {
         }
     }
     if log.left_out > 0 {
-        note(&format!("torchat: left out {} of the log: not a whole message", count(log.left_out, "line")));
+        let message = format!("left out {} of the log: not a whole message", count(log.left_out, "line"));
+        warn(shell.form.json, "left-out", &message);
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
 //! `torchat logs`: the text logs, without the screen.
 
 use super::Shell;
-use super::failure::{Done, Failure, note, warn};
+use super::failure::{Done, Failure, progress, warn};
 use super::out::Out;
 use super::receive::{Kept, follower};
 use crate::logs::{Logger, Place, Trouble, Waking, Written};
 use crate::screen::SettingsFile;
 use crate::streams::when_gone;
 use serde_json::json;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 use torchat_client::api::Connection;
 use torchat_client::api::event::{Filter, Kind};
@@ -68,9 +67,8 @@ impl Logs {
 
     /// Writes until the process ends. What cannot be written is told once, and tried again.
     fn follow(&mut self, shell: &Shell<'_>) -> Done {
-        if std::io::stderr().is_terminal() {
-            note(&format!("torchat: writing to {} until you end it (Ctrl+C)", self.place.logs.display()));
-        }
+        let words = format!("torchat: writing to {} until you end it (Ctrl+C)", self.place.logs.display());
+        progress(shell.form.json, &words);
         let filter = Filter { kinds: Some(KINDS.to_vec()), peers: None };
         let mut follower = follower(shell.place, filter, &Kept::Marks { marks: false }, None);
         let handle = follower.handle();

@@ -1,7 +1,7 @@
 //! What is stored: `history`, `search`, `peers`, `conversations`, `export`.
 
 use super::Shell;
-use super::failure::{Done, note};
+use super::failure::{Done, note, warn};
 use super::format::{self, count};
 use super::out::{Out, whole};
 use crate::arguments;
@@ -41,7 +41,7 @@ pub(super) fn search(shell: &Shell<'_>, wanted: &arguments::Search) -> Done {
     }
     print(shell, &connection, &found)?;
     if !complete {
-        note("torchat: not all messages could be searched: torchat doctor says why");
+        warn(shell.form.json, "search-incomplete", "not all messages could be searched: torchat doctor says why");
     }
     Ok(())
 }
@@ -183,8 +183,8 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
         }
     }
     out.flush()?;
-    if let Some(path) = wanted.output.as_deref().filter(|_| !shell.form.json) {
-        note(&format!("{} written to {}", count(total, "message"), whole(path).display()));
+    if let Some(path) = wanted.output.as_deref() {
+        note(shell.form.json, &format!("{} written to {}", count(total, "message"), whole(path).display()));
     }
     Ok(())
 }

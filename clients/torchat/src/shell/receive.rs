@@ -4,7 +4,7 @@
 //! for every program of the user. With one it is that consumer's cursor in the event log, which nobody else moves. Either is
 //! moved only after the lines are written and flushed: a crash repeats lines, it never loses one.
 
-use super::failure::{Done, Failure, note, warn};
+use super::failure::{Done, Failure, note, progress, warn};
 use super::format::{self, Names};
 use super::out::Out;
 use super::{Shell, needs, peer, read};
@@ -14,7 +14,6 @@ use crate::daemon::{Place as Daemon, PlaceError};
 use crate::streams::{is_gone, when_gone};
 use serde_json::json;
 use std::collections::HashMap;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 use torchat_client::api::command::{Ack, Cursors, Events, From, Place, Seen, Subscribe};
 use torchat_client::api::event::{Event, Filter, Kind, What};
@@ -67,7 +66,8 @@ fn wait_for_daemon(shell: &Shell<'_>) -> Done<Connection> {
     let mut said = false;
     loop {
         match result {
-            Err(PlaceError::Api(error @ (ApiClientError::NotFound { .. } | ApiClientError::Connect { .. }))) => {
+            // Whoever is not let in, or has named what cannot be a socket, would wait forever.
+            Err(PlaceError::Api(error)) if error.is_absent() => {
                 if !std::mem::replace(&mut said, true) {
                     let code = Failure::from(error).code.map(|code| code.to_string()).unwrap_or_default();
                     warn(shell.form.json, &code, "no torchatd runs yet: waiting for it (--no-wait ends instead)");
@@ -289,10 +289,11 @@ impl Sink {
                 self.out.record(&json!({ "gap": { "from": from, "to": to } }))
             }
             What::Gap { from, to } => {
-                note(&format!(
+                let lost = format!(
                     "torchat: the daemon does not know the events {from} to {to} any more; messages among them are in `torchat \
                      history`"
-                ));
+                );
+                note(false, &lost);
                 Ok(())
             }
             _ => Ok(()),
@@ -360,16 +361,16 @@ impl Sink {
 
     /// The daemon is away.
     pub(super) fn gone(&mut self, reason: &ApiClientError) {
-        if !self.away && std::io::stderr().is_terminal() {
-            note(&format!("torchat: {reason}; waiting for it"));
+        if !self.away {
+            progress(self.out.is_json(), &format!("torchat: {reason}; waiting for it"));
         }
         self.away = true;
     }
 
     /// It is back.
     pub(super) fn back(&mut self) {
-        if self.away && std::io::stderr().is_terminal() {
-            note("torchat: torchatd is back");
+        if self.away {
+            progress(self.out.is_json(), "torchat: torchatd is back");
         }
         self.away = false;
     }

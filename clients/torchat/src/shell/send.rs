@@ -1,7 +1,7 @@
 //! `torchat send`.
 
 use super::Shell;
-use super::failure::{Done, Failure, note};
+use super::failure::{Done, Failure, note, progress};
 use super::input::{self, NoText, literal};
 use crate::arguments::Send as Arguments;
 use std::io::IsTerminal as _;
@@ -18,7 +18,7 @@ const RESTART: Duration = Duration::from_secs(10);
 
 pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     // First the text: who sends from a pipe should not have to wait for a daemon to learn that it is empty.
-    let text = text(arguments.text.as_deref())?;
+    let text = text(shell.form.json, arguments.text.as_deref())?;
     let connection = shell.connect()?;
     let peer = shell.conversation(&connection, &arguments.peer, Purpose::Act)?;
     let wait = arguments.wait.map(|_| Wait::Delivered);
@@ -26,15 +26,16 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     let key = arguments.id.clone().map_or_else(client_id, Ok)?;
     let timeout = wait.map(|_| arguments.timeout);
     let send = Send { peer, text, client_id: Some(key), wait, timeout, expire: arguments.expire };
-    if wait.is_some() && std::io::stderr().is_terminal() && !shell.form.json {
-        note(&format!("waiting until the peer has it, at most {} s (Ctrl-C: it stays queued)", arguments.timeout));
+    if wait.is_some() {
+        let words = format!("waiting until the peer has it, at most {} s (Ctrl-C: it stays queued)", arguments.timeout);
+        progress(shell.form.json, &words);
     }
     let answer = send_surely(shell, connection, &send)?;
     if shell.form.json {
         return shell.answer(&answer, "");
     }
     if arguments.id.is_some() && answer.duplicate && !arguments.quiet {
-        note(&format!("torchat: a message with this --id was accepted before; it is {}", answer.state.name()));
+        note(false, &format!("torchat: a message with this --id was accepted before; it is {}", answer.state.name()));
     }
     Ok(())
 }
@@ -59,12 +60,12 @@ fn send_surely(shell: &Shell<'_>, mut connection: Connection, send: &Send) -> Do
 }
 
 /// The text of the command line or of standard input.
-fn text(given: Option<&str>) -> Done<String> {
+fn text(json: bool, given: Option<&str>) -> Done<String> {
     let text = match given {
         Some(text) if text != "-" || literal(std::env::args_os()) > 0 => text.to_owned(),
         _ => {
             if std::io::stdin().is_terminal() {
-                note("type the text, then Ctrl-D on a new line:");
+                note(json, "type the text, then Ctrl-D on a new line:");
             }
             input::whole(std::io::stdin().lock())?
         }

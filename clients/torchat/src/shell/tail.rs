@@ -1,21 +1,23 @@
 //! `torchat tail`: the event log, as it grows.
 
-use super::failure::{Done, Failure, note};
-use super::format::{self, NAME_COLUMNS, Names};
+use super::failure::{Done, Failure, progress};
+use super::format::{self, Names};
 use super::out::Out;
 use super::receive::{Kept, follower};
 use super::{Shell, peer};
 use crate::arguments::Tail;
+use crate::standing;
 use crate::streams::when_gone;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 use torchat_client::api::Connection;
 use torchat_client::api::command::{Ack, Events, From, Place};
 use torchat_client::api::event::{Event, Filter, Kind, MessageRef, What};
 use torchat_client::api::events::{State, Step};
-use torchat_client::api::record::ContactState;
 use torchat_client::names::Purpose;
-use torchat_client::show::{shown_line, shown_name};
+use torchat_client::show::shown_line;
+
+/// After this time without an event everything that was there has come.
+const QUIET: Duration = Duration::from_secs(1);
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
     let kinds = wanted.events.iter().map(|name| kind(name)).collect::<Done<Vec<_>>>()?;
@@ -28,7 +30,7 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
         return until_now(shell, &connection, names, wanted, from, filter);
     }
     drop(connection);
-    let mut tells = from.is_some() && wanted.count.is_none() && std::io::stderr().is_terminal();
+    let mut tells = from.is_some() && wanted.count.is_none();
     let kept = wanted.consumer.clone().map_or(Kept::Marks { marks: false }, Kept::Cursor);
     let filter = Filter { kinds: (!kinds.is_empty()).then_some(kinds), peers };
     let mut follower = follower(shell.place, filter, &kept, from);
@@ -37,7 +39,11 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
     let mut out = shell.out();
     let (mut left, mut unsettled) = (wanted.count, false);
     loop {
-        let patience = if unsettled { Duration::ZERO } else { Duration::MAX };
+        let patience = match (unsettled, tells) {
+            (true, _) => Duration::ZERO,
+            (false, true) => QUIET,
+            (false, false) => Duration::MAX,
+        };
         let step = if left == Some(0) { Step::Timeout } else { follower.step(patience) };
         match step {
             Step::Event(event) => {
@@ -56,8 +62,8 @@ pub(super) fn run(shell: &Shell<'_>, wanted: &Tail) -> Done {
                     return Ok(());
                 }
                 // A user who wanted what is there should not wonder why it does not end.
-                if std::mem::take(&mut tells) {
-                    note("torchat: waiting for more events; --no-follow ends here");
+                if patience == QUIET && std::mem::take(&mut tells) {
+                    progress(shell.form.json, "torchat: waiting for more events; --no-follow ends here");
                 }
             }
             Step::State(State::Refused(error)) => return Err(error.into()),
@@ -154,19 +160,12 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
         What::Withdrawn(message) => about("was taken back", message),
         What::Read(message) => about("was read", message),
         What::Request { peer, nick, text } => {
-            let (nick, text) = (shown_name(nick, NAME_COLUMNS), out.one_line(text));
-            format!("{time} ? {} asks to become a contact; calls itself {nick}, says: {text}", peer.0.onion())
+            let asks = format!("{time} ? {} asks to become a contact", peer.0.onion());
+            format!("{asks}{}", format::says_of_themselves(out, nick, text))
         }
         What::RequestGone { peer } => format!("{time} . the request of {} is gone", peer.0.onion()),
         What::Contact { contact } => {
-            let state = match contact.state {
-                ContactState::Stranger => "a stranger",
-                ContactState::Waiting => "a contact that has not accepted you",
-                ContactState::Contact => "a contact",
-                ContactState::Blocked => "blocked",
-                ContactState::Unknown => "in a state that this client does not know",
-            };
-            format!("{time} . {} is {state} now", names.of(contact.peer))
+            format!("{time} . {}", standing::sentence(&names.of(contact.peer), contact.state))
         }
         What::Link { peer, up } => {
             format!("{time} . {}: the link is {}", names.of(*peer), if *up { "up" } else { "down" })

@@ -1,7 +1,7 @@
 //! `torchat contacts verify`: the words that both sides must see, and the mark.
 
 use super::Shell;
-use super::failure::{Done, note};
+use super::failure::{Done, note, warn};
 use serde_json::json;
 use torchat_client::api::command::{Contacts, Host, Verify};
 use torchat_client::api::{ApiClientError, Call as _, Connection, Onion, rows};
@@ -27,23 +27,31 @@ pub(super) fn run(shell: &Shell<'_>, connection: &Connection, word: &str, yes: b
         out.line(&line.join(" "))?;
     }
     out.flush()?;
-    note("the same words at both ends, compared by voice or face to face: `torchat contacts verify PEER --yes`");
+    note(
+        shell.form.json,
+        "the same words at both ends, compared by voice or face to face: `torchat contacts verify PEER --yes`",
+    );
     Ok(())
 }
 
-/// Says that a contact who is removed or blocked was verified: the mark goes, and nothing brings it back.
+/// Whether a contact is verified. False for a connection that may not read the contacts.
 ///
 /// # Errors
-/// When the contacts cannot be asked for. A connection that may not read them is told nothing.
-pub(super) fn losing(connection: &Connection, peer: Onion) -> Result<(), ApiClientError> {
+/// When the contacts cannot be asked for.
+pub(super) fn is_verified(connection: &Connection, peer: Onion) -> Result<bool, ApiClientError> {
     if !connection.welcome().commands.iter().any(|name| name == Contacts::NAME) {
-        return Ok(());
+        return Ok(false);
     }
     for contact in connection.contact_pages().flat_map(rows) {
         let contact = contact?;
-        if contact.peer == peer && contact.verified.is_some() {
-            note("this contact was verified; the mark is taken away with it");
+        if contact.peer == peer {
+            return Ok(contact.verified.is_some());
         }
     }
-    Ok(())
+    Ok(false)
+}
+
+/// Says that a contact who was verified is no longer one, so that their mark is gone, too: nothing brings it back.
+pub(super) fn lost(json: bool) {
+    warn(json, "verified-lost", "this contact was verified, and is not any more");
 }

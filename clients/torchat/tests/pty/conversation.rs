@@ -177,7 +177,7 @@ fn a_day_and_a_number_of_messages_back_are_found() {
     screen.keys("/history 2020-01-01\r");
     screen.see("message 00");
     screen.keys("/history 2999-01-01\r");
-    screen.see("nothing was said since then");
+    screen.see("no messages since then");
 }
 
 #[test]

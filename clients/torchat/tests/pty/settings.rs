@@ -39,7 +39,7 @@ fn what_is_set_outlives_the_client_and_an_error_in_the_file_does_not_keep_it_fro
     let mut screen = ann.screen(Path::new(TORCHAT), (120, 40));
     screen.see("line 2: unknown field `thme`");
     screen.keys("/theme dark\r");
-    screen.see("this ends when you leave");
+    screen.see("not saved, lasts until you leave");
     screen.keys("\x11");
     assert!(screen.end().success());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), wrong);

@@ -116,8 +116,9 @@ fn in_a_stock_tmux_a_hidden_window_reads_nothing_and_rings() {
     // Back, and a key.
     tmux.ask(&["select-window", "-t", ":0"]);
     tmux.screen.keys("x");
-    tmux.until("read", |_| state(&home, &friend, "while you are away") == Some(MessageState::Read));
+    // First what goes by itself after some seconds.
     tmux.see("focus-events on");
+    tmux.until("read", |_| state(&home, &friend, "while you are away") == Some(MessageState::Read));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Model {
             (Ask::Locate(peer, _), Answer::Located(Some(id))) if self.open == Open::Conversation(peer) => {
                 self.jump(peer, id)
             }
-            (Ask::Locate(..), Answer::Located(None)) => self.say("nothing was said since then"),
+            (Ask::Locate(..), Answer::Located(None)) => self.say("no messages since then"),
             (Ask::Cancel(..), Answer::Cancelled(certain)) => self.say(chosen::cancelled(certain)),
             (Ask::Seen(peer, upto), _) => {
                 self.seeing = false;
@@ -76,7 +76,7 @@ impl Model {
             }
             (Ask::Decide(decision, peer), _) => self.decided(decision, peer, from),
             (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
-                "" => format!("{}.. has its own name again", peer.0.short()),
+                "" => format!("{}.. has the name again that they chose themselves", peer.0.short()),
                 name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
             }),
             (Ask::Retain(peer, days), _) => self.retained(peer, days),
@@ -196,13 +196,13 @@ impl Model {
         let name = self.name_of(peer, 20);
         let words = match decision {
             Decision::Accept => "is a contact",
-            Decision::Refuse => "is not shown again for 30 days; it learns nothing of it",
-            Decision::Block => "is blocked: it sees what every stranger sees",
+            Decision::Refuse => "is not shown again for 30 days; they are not told",
+            Decision::Block => "is blocked: they see what every stranger sees",
             Decision::Unblock => "is a stranger again",
             Decision::Remove => "is not a contact any more; the history stays",
             Decision::Hide => "sees you only while there is something to deliver",
             Decision::Appear => "sees you when you are there",
-            Decision::Verify => "is verified: its name bears a ✓",
+            Decision::Verify => "is verified: a ✓ is next to their name",
             Decision::Doubt => "is not verified any more",
         };
         if decision == Decision::Accept {

@@ -132,6 +132,6 @@ pub(super) fn cancelled(certain: bool) -> &'static str {
     if certain {
         "taken back: it never left this machine"
     } else {
-        "taking back: the peer may have it already; its state tells soon"
+        "taking it back: the peer may have it already; the sign next to the message will say"
     }
 }

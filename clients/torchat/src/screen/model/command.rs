@@ -6,14 +6,16 @@ mod people;
 mod setting;
 mod talk;
 
-use super::{Ask, Confirm, Decision, Effect, Model, Open, Overlay, Past};
+use super::{Ask, Confirm, Decision, Effect, Link, Model, Open, Overlay, Past};
 use crate::screen::address::{self, Address};
 use crate::screen::wrap;
+use crate::standing;
 use crate::times::age;
 use jiff::civil::Date;
 use std::path::{Path, PathBuf};
 use torchat_client::api::Onion;
 use torchat_client::api::record::ContactState;
+use torchat_client::api::words::count;
 use torchat_client::names::{Known, Purpose, Standing, resolve};
 use torchat_client::show;
 use torchat_protocol::id::parse_onion;
@@ -87,7 +89,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
     command("mute", "[PEER] [on|off]", "no bell and no notification from them; what comes is unread all the same"),
     command("highlight", "[WORD|-WORD]", "mark messages with a word, or no longer; it comes through a mute"),
-    command("mouse", "[on|off]", "wheel and clicks; to select text, then hold Shift"),
+    command("mouse", "[on|off]", "wheel and clicks; while it is on, hold Shift to select text"),
     command("theme", "[dark|light|plain]", "the colours"),
     command("set", "", "all settings, and where each comes from"),
     command("keys", "", "all keys"),
@@ -227,14 +229,22 @@ impl Model {
     /// Goes to a place of the open conversation.
     fn history(&mut self, command: &Command, place: &str) {
         let Some(id) = self.conversation() else { return self.warn("no conversation is open") };
+        let (start, end) = self.timeline().map_or((false, false), |timeline| {
+            let window = &timeline.window;
+            (window.is_loaded() && !window.has_older(), window.is_loaded() && !window.has_newer())
+        });
+        let is_up = self.link == Link::Up;
         match (place, place.parse::<u32>(), place.parse::<Date>()) {
-            ("start", ..) => {
+            ("start", ..) if start || is_up => {
                 self.go_to_start();
                 self.say("the first messages; /history end or Alt+End goes back");
             }
-            ("end", ..) | (_, Ok(0), _) => {
+            ("end", ..) | (_, Ok(0), _) if end || is_up => {
                 self.go_to_end();
                 self.say("the last messages");
+            }
+            ("start" | "end", ..) | (_, Ok(0), _) => {
+                self.warn("torchatd is away, and these messages are not on this screen yet");
             }
             (_, Ok(count), _) => self.ask(Ask::Locate(id, Past::Back(count))),
             // The day begins where the user is.
@@ -380,12 +390,10 @@ impl Model {
         let mut timelines: Vec<_> = self.list.timelines().collect();
         timelines.sort_by_key(|timeline| timeline.name(40));
         for timeline in timelines {
+            // That they are contacts is in the title.
             let state = match timeline.contact().state {
-                ContactState::Contact => "",
-                ContactState::Waiting => ", has not accepted you yet",
-                ContactState::Stranger => ", not a contact",
-                ContactState::Blocked => ", blocked",
-                ContactState::Unknown => ", in a state that this client does not know",
+                ContactState::Contact => String::new(),
+                other => format!(", {}", standing::words(other)),
             };
             let heard = match (timeline.contact().link, timeline.heard_at) {
                 (true, _) => "online".to_owned(),
@@ -415,12 +423,23 @@ impl Model {
         self.effects.push(Effect::Export { peer: conversation, path, name });
     }
 
-    /// A conversation could not be written: what was typed comes back.
-    pub(super) fn not_exported(&mut self, path: &Path, error: &str) {
-        if let Some(effect) = self.ran_export(path) {
-            self.line_refused(&effect);
+    /// A conversation was written, or could not be: then what was typed comes back.
+    pub(super) fn exported(&mut self, asked: &Path, whole: &Path, outcome: Result<u64, String>) {
+        let effect = self.ran_export(asked);
+        match (outcome, effect) {
+            (Ok(written), effect) => {
+                if let Some(effect) = effect {
+                    self.take_line(&effect);
+                }
+                self.say(format!("{} written to {}", count(written, "message"), whole.display()));
+            }
+            (Err(error), effect) => {
+                if let Some(effect) = effect {
+                    self.line_refused(&effect);
+                }
+                self.warn(format!("not exported to {}: {error}", whole.display()));
+            }
         }
-        self.warn(format!("not exported to {}: {error}", path.display()));
     }
 
     /// Completes the command or its word; with several possibilities as far as they agree, and names them.

@@ -33,12 +33,14 @@ impl Model {
         self.tor = Some(Tor { sentence: one_line(&tor.sentence), ..tor });
     }
 
-    /// Conversations with something unread that is not on the screen, in the order of the list, and how much.
+    /// Conversations with something unread that is not on the screen, in the order of the list, and how much. A muted one counts only
+    /// with a highlight word, as for Alt+A.
     pub(crate) fn active_elsewhere(&self) -> impl Iterator<Item = (ConversationId, u64)> {
         let open = self.overlay.is_none() && (self.is_wide() || self.focus != Focus::List);
         let here = move |peer: ConversationId| open && self.open == Open::Conversation(peer);
         let unread = |peer: ConversationId| self.list.get(peer).map_or(0, torchat_client::timeline::Timeline::unread);
-        let all = self.list.order().iter().filter(move |peer| !here(**peer));
+        let counts = |peer: &ConversationId| !self.is_muted(*peer) || self.is_mentioned(*peer);
+        let all = self.list.order().iter().filter(move |peer| !here(**peer) && counts(peer));
         all.map(move |peer| (*peer, unread(*peer))).filter(|(_, count)| *count > 0)
     }
 

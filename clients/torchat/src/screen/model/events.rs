@@ -62,13 +62,8 @@ impl Model {
                 }
                 self.link = Link::Gone(one_line(&reason.to_string()));
                 (self.sending, self.taking, self.seeing) = (None, None, false);
-                let nobody = matches!(
-                    reason,
-                    torchat_client::api::ApiClientError::NotFound { .. }
-                        | torchat_client::api::ApiClientError::Connect { .. }
-                );
                 // Asked once, and not when a daemon that was there is only starting again.
-                if nobody && self.own.is_none() && !self.asked_to_start {
+                if reason.is_absent() && self.own.is_none() && !self.asked_to_start {
                     self.asked_to_start = true;
                     self.overlay = Some(Overlay::Confirm(Confirm::Start));
                 }
@@ -98,7 +93,7 @@ impl Model {
         self.own = None;
         self.forget_recall();
         self.mentioned.clear();
-        self.warn("another daemon answers, with another identity");
+        self.warn("this is another daemon, with another onion");
     }
 
     /// An event: what it changes, and what the user is told of it.
@@ -214,7 +209,7 @@ impl Model {
     /// Tells the user what is not on the screen, as far as it is wanted. `text` is what the peer wrote, as it came: anyone who
     /// looks over the user's shoulder reads it only if the user asked for that.
     pub(super) fn tell(&mut self, about: String, text: &str) {
-        self.untold = match self.stored.notify {
+        self.untold = match self.notify {
             Notify::Off => None,
             Notify::Bell => Some(Effect::Bell),
             Notify::Content if !text.is_empty() => {

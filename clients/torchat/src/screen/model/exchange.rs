@@ -33,8 +33,15 @@ pub(crate) enum Input {
     Event(Box<Event>),
     /// What the daemon answered, or why not.
     Answer(Ask, Result<Answer, ApiClientError>),
-    /// A conversation was written to a file: how many messages.
-    Exported(PathBuf, Result<u64, String>),
+    /// A conversation was written to a file.
+    Exported {
+        /// The path of [`Effect::Export`].
+        asked: PathBuf,
+        /// Where that is.
+        whole: PathBuf,
+        /// How many messages.
+        outcome: Result<u64, String>,
+    },
     /// A command has changed the settings: what they are now, or why they are not kept.
     Settings(Box<Result<Settings, String>>),
     /// The log of a conversation was switched on or off: what is set now, or why it is not.

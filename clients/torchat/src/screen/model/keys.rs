@@ -16,7 +16,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("Alt+A", "what is new, oldest first; then back to where you were"),
     ("PgUp PgDn", "scroll a page; Shift+↑ ↓ a row"),
     ("Alt+Home End", "the first, the last message"),
-    ("↑", "with nothing typed, or at the begin of the text: choose a message"),
+    ("↑", "with nothing typed, or at the beginning of the text: choose a message"),
     ("  r  c  y", "the chosen message: reply, take back, copy"),
     ("Alt+P N, Ctrl+↑ ↓", "what you sent and ran before: older, newer"),
     ("Ctrl+R", "search what you sent and ran before"),

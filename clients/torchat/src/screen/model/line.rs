@@ -38,7 +38,7 @@ impl Model {
     }
 
     /// Takes the line out that has asked for this.
-    fn take_line(&mut self, effect: &Effect) -> Option<Ran> {
+    pub(super) fn take_line(&mut self, effect: &Effect) -> Option<Ran> {
         let at = self.ran.iter().position(|ran| ran.effect == *effect)?;
         self.ran.remove(at)
     }
@@ -64,11 +64,31 @@ impl Model {
     }
 }
 
-/// Whether the user may have to write it otherwise.
+/// Whether the user may have to write it otherwise: everything that a command asks, but not what the screen asks by itself, nor what
+/// was typed into a page of its own.
 fn may_be_refused(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Export { .. }
-            | Effect::Ask(Ask::Add { .. } | Ask::Rename(..) | Ask::Invite { show: true, .. } | Ask::Decide(..))
-    )
+    match effect {
+        Effect::Export { .. } => true,
+        Effect::Ask(ask) => match ask {
+            Ask::Locate(..)
+            | Ask::Cancel(..)
+            | Ask::Add { .. }
+            | Ask::Decide(..)
+            | Ask::Rename(..)
+            | Ask::Retain(..)
+            | Ask::Erase(_)
+            | Ask::Status
+            | Ask::Exit => true,
+            Ask::Invite { show, .. } => *show,
+            Ask::Conversations(_)
+            | Ask::Requests(_)
+            | Ask::News { .. }
+            | Ask::Page(..)
+            | Ask::Search { .. }
+            | Ask::Send { .. }
+            | Ask::TakeBack { .. }
+            | Ask::Seen(..) => false,
+        },
+        _ => false,
+    }
 }

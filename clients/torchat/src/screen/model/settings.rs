@@ -1,6 +1,7 @@
 //! What the user sets for the open conversation: that its key was compared, how long messages stay, that they go now.
 
 use super::{Ask, Confirm, Decision, Model, Overlay};
+use torchat_client::api::words::count;
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::compare;
 
@@ -37,7 +38,8 @@ impl Model {
         lines.extend(words.chunks(ON_A_LINE).map(|line| line.join(" ")));
         lines.extend([
             String::new(),
-            "They are the same: /verify yes. They differ: this is not the onion of who you talk to.".into(),
+            "They are the same: /verify yes. They differ: this is not the onion of the person you are talking to."
+                .into(),
         ]);
         lines.extend([String::new(), "Your onion:".into(), own.0.onion(), format!("{name}:"), peer.0.onion()]);
         self.overlay = Some(Overlay::Text { title: format!("Compare words with {name}"), lines, scroll: 0 });
@@ -67,7 +69,10 @@ impl Model {
     pub(super) fn retained(&mut self, peer: Onion, days: Option<u32>) {
         let name = self.name_of(peer.conversation(), 20);
         self.say(match days {
-            Some(days) => format!("messages with {name} are erased here after {days} days, when they are read"),
+            Some(days) => {
+                let days = count(u64::from(days), "day");
+                format!("messages with {name} are erased here after {days}, when they are read")
+            }
             None => format!("messages with {name} are kept"),
         });
     }
@@ -82,7 +87,7 @@ impl Model {
 
     pub(super) fn erased(&mut self, id: ConversationId, erased: u64, kept: u64) {
         let name = self.name_of(id, 20);
-        let kept = if kept > 0 { format!("; {kept} that wait for delivery stay (/cancel)") } else { String::new() };
-        self.say(format!("{erased} messages with {name} are erased here{kept}"));
+        let kept = if kept > 0 { format!("; still waiting for delivery: {kept} (/cancel)") } else { String::new() };
+        self.say(format!("erased here: {} with {name}{kept}", count(erased, "message")));
     }
 }

@@ -9,6 +9,7 @@ use torchat_client::timeline::Drafts;
 pub(crate) struct Stored {
     #[serde(flatten)]
     pub(crate) drafts: Drafts,
-    #[serde(default)]
-    pub(crate) notify: Notify,
+    /// What an earlier version kept here; gone as soon as client.toml has it, so that there is one place to unset it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) notify: Option<Notify>,
 }

@@ -1,15 +1,24 @@
 //! Why the daemon said no, in words for people: its own sentences name the commands of the API.
 
 use super::Ask;
+use crate::refusal;
 use torchat_client::api::{ApiClientError, Code};
 
 /// Why something that was asked was not done.
 pub(super) fn refused(ask: &Ask, error: &ApiClientError) -> String {
-    match (ask, error) {
-        (Ask::Invite { .. }, ApiClientError::Refused(refusal)) if refusal.code == Code::BadRequest => {
-            format!("/invite: {}", refusal.message.replace("\"hours\"", "HOURS"))
-        }
+    match (command(ask), error.code()) {
+        // The command shows which of its words is meant.
+        (Some(command), Some(Code::BadRequest | Code::BadValue)) => format!("/{command}: {}", plain(error)),
         _ => plain(error),
+    }
+}
+
+/// The command that asks with numbers of the user's.
+fn command(ask: &Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Invite { .. } => Some("invite"),
+        Ask::Retain(..) => Some("retain"),
+        _ => None,
     }
 }
 
@@ -22,8 +31,11 @@ pub(super) fn plain(error: &ApiClientError) -> String {
         Code::Blocked => "they are blocked: /unblock comes first".into(),
         Code::NotBlocked => "they are not blocked".into(),
         Code::NotAllowed => "the token of this client does not allow it".into(),
+        Code::StorageUnsure => {
+            format!("{}: look whether it is here before you repeat it", refusal::message(refusal))
+        }
         // What to do is in the sentence; the hint is for programs.
-        _ => refusal.message.clone(),
+        _ => refusal::message(refusal),
     }
 }
 
@@ -42,6 +54,12 @@ mod tests {
         let hours = error(Code::BadRequest, "\"hours\" must be 1 to 2160");
         assert_eq!(refused(&invite, &hours), "/invite: HOURS must be 1 to 2160");
         assert_eq!(refused(&Ask::Status, &error(Code::Stopping, "torchatd is stopping")), "torchatd is stopping");
-        assert!(!plain(&error(Code::NoRequest, "ADD it: REQUESTS lists who has")).contains("ADD"));
+        let days = error(Code::BadRequest, "\"days\" must be 1 to 36500, or null");
+        let retain = Ask::Retain(crate::screen::tests::onion(2), Some(0));
+        assert_eq!(refused(&retain, &days), "/retain: DAYS must be 1 to 36500, or off");
+        for code in [Code::NoRequest, Code::NoContact, Code::Blocked, Code::StorageUnsure, Code::UnknownCommand] {
+            let said = plain(&error(code, "ADD it, or look at HISTORY"));
+            assert!(!crate::refusal::tests::names_the_api(&said), "{said}");
+        }
     }
 }

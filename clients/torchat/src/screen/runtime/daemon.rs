@@ -1,4 +1,4 @@
-//! The threads that timeline to the daemon.
+//! The threads that talk to the daemon.
 //!
 //! One hands its events on. Three ask it: one for what changes something, in order; one for what only reads, so that a long
 //! search holds no message up; and one waits for news.
@@ -130,10 +130,9 @@ impl Daemon {
     /// Writes a conversation to a new file; how that went is an input.
     pub(super) fn export(&self, peer: ConversationId, path: PathBuf, name: String, wakes: Sender<Wake>) {
         let handle = self.handle.clone();
-        let path = export::whole(&path);
         std::thread::spawn(move || {
-            let outcome = export::write(&handle, peer, &path, &name).map_err(|error| format!("{error:#}"));
-            let _ = wakes.send(Input::Exported(path, outcome).into());
+            let exported = export::export(path, |whole| export::write(&handle, peer, whole, &name));
+            let _ = wakes.send(exported.into());
         });
     }
 }

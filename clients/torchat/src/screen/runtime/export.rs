@@ -1,5 +1,6 @@
 //! A conversation as a file.
 
+use crate::screen::model::Input;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,6 +14,15 @@ use torchat_client::timeline::millis;
 
 /// Messages of a page.
 const PAGE: u32 = 500;
+
+/// Has a conversation written by `write`, which gets the whole path and returns how many messages: how that went, as the screen is
+/// told. `asked` is the path as it was typed, by which the screen finds the line again.
+pub(in crate::screen) fn export(asked: PathBuf, write: impl FnOnce(&Path) -> anyhow::Result<u64>) -> Input {
+    // Whole, so that the user finds the file wherever the client was started.
+    let whole = whole(&asked);
+    let outcome = write(&whole).map_err(|error| format!("{error:#}"));
+    Input::Exported { asked, whole, outcome }
+}
 
 /// Writes a conversation to a new file. Returns how many messages. What cannot be written whole is not left behind.
 pub(super) fn write(handle: &Handle, peer: ConversationId, path: &Path, name: &str) -> anyhow::Result<u64> {
@@ -54,8 +64,7 @@ pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
     format!("{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// The whole path, so that the user finds the file wherever the client was started.
-pub(super) fn whole(path: &Path) -> PathBuf {
+fn whole(path: &Path) -> PathBuf {
     let path = home(path);
     std::path::absolute(&path).unwrap_or(path)
 }

@@ -133,6 +133,21 @@ mod tests {
         assert_eq!(std::fs::read_to_string(path.with_extension("json.bad")).unwrap(), "{");
     }
 
+    /// What an earlier version wrote there must not come back when client.toml has it, or has it no more.
+    #[test]
+    fn a_setting_of_an_earlier_version_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = file(dir.path());
+        let path = file.path.clone().unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "{\"drafts\":{},\"unsent\":[],\"notify\":\"bell\"}").unwrap();
+        let mut stored = file.read();
+        assert!(stored.notify.take().is_some());
+        file.write(&stored).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("notify"), "{text}");
+    }
+
     #[test]
     fn clients_of_one_user_lose_nothing_of_each_other() {
         let dir = tempfile::tempdir().unwrap();

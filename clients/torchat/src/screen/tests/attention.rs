@@ -9,7 +9,7 @@ fn received(id: i64, peer: u8, text: &str) -> What {
 
 /// Talks with ann, wants a bell, and has pressed no key for an hour.
 fn quiet(between: Between) -> Play {
-    let stored = Stored { notify: Notify::Bell, ..Stored::default() };
+    let stored = Stored { notify: Some(Notify::Bell), ..Stored::default() };
     let mut play = Play::between((80, 24), Theme::Plain, stored, between);
     play.start(people(), vec![]);
     play.page(Anchor::Newest, talk(), false);

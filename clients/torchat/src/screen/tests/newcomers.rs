@@ -197,7 +197,7 @@ fn who_is_accepted_is_told_in_the_conversation_and_outside() {
     play.effects.clear();
     play.event(What::Contact { contact: contact(4, Some("Carl"), Some("carl")) });
     assert!(!play.effects.iter().any(|effect| matches!(effect, Effect::Notify(_))));
-    assert_eq!(play.model.stored.notify, Notify::Desktop);
+    assert_eq!(play.model.notify, Notify::Desktop);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Going to places, and what is told outside of the screen.
 
 use super::*;
-use crate::screen::model::{Confirm, Decision, Notify, Open, Overlay, Past};
+use crate::screen::model::{Confirm, Decision, Open, Overlay, Past};
 
 fn received(id: i64, peer: u8, text: &str) -> What {
     What::Received { message: message(id, onion(peer), Direction::In, MessageState::Unread, NOW, text) }
@@ -35,7 +35,7 @@ fn history_goes_to_a_day_or_so_many_back() {
     play.line("/history 2026-11-22");
     let ask = play.asked(|ask| matches!(ask, Ask::Locate(_, Past::Since(_))));
     play.answer(ask, Answer::Located(None));
-    play.see("nothing was said since then");
+    play.see("no messages since then");
     for wrong in ["", " yesterday", " 2026-13-01", " -5", " 99999999999"] {
         play.line(&format!("/history{wrong}"));
         play.see("/history start|end|DATE|COUNT");
@@ -126,9 +126,9 @@ fn a_text_is_told_only_if_the_user_asked_for_it() {
         play.event(received(play.now, 3, "the secret\nplan"));
         assert_eq!(told(&mut play), expected, "{mode}");
     }
-    // It outlives the program.
+    // client.toml keeps it, and nothing else.
     let text = serde_json::to_string(&play.model.stored).unwrap();
-    assert_eq!(serde_json::from_str::<Stored>(&text).unwrap().notify, Notify::Content);
+    assert!(!text.contains("notify"), "{text}");
     // A request's words are a stranger's: never.
     play.now += 10_000;
     play.event(What::Request { peer: onion(9), nick: String::new(), text: "buy now".into() });

@@ -45,7 +45,7 @@ fn what_a_command_sets_is_kept() {
     assert_eq!(kept, expected);
     // What cannot be kept is told.
     play.input(Input::Settings(Box::new(Err("client.toml: line 2: no".into()))));
-    play.see("this ends when you leave: client.toml: line 2: no");
+    play.see("not saved, lasts until you leave: client.toml: line 2: no");
     // What another client has set counts here, too.
     play.input(Input::Settings(Box::new(parse("highlight = [\"fire\"]"))));
     play.keys("/highlight\n");
@@ -58,11 +58,14 @@ fn a_muted_conversation_is_quiet_and_unread_and_a_highlight_word_comes_through()
     assert!(!rings(&mut play, 60, "nothing much"));
     assert_eq!(play.timeline(3).unread(), 3);
     play.see("m 3");
+    // It is no activity: neither in the bar nor for Alt+A.
+    play.see_not("bob:3");
     play.with_key(KeyCode::Char('a'), KeyModifiers::ALT);
     play.see("nothing new");
     assert!(!rings(&mut play, 61, "crossfire"));
     assert!(rings(&mut play, 62, "FIRE!"));
     play.see("! 5");
+    play.see("bob:5");
     play.with_key(KeyCode::Char('a'), KeyModifiers::ALT);
     assert_eq!(play.model.open, Open::Conversation(with(3)));
     play.page(Anchor::Newest, vec![message(62, with(3), Direction::In, MessageState::Unread, NOW, "FIRE!")], false);
@@ -114,10 +117,42 @@ fn a_file_with_an_error_is_told_at_the_start() {
 #[test]
 fn what_an_earlier_version_kept_with_the_drafts_counts_until_it_is_set_here() {
     let stored: Stored = serde_json::from_str("{\"drafts\":{},\"unsent\":[],\"notify\":\"desktop\"}").unwrap();
-    let play = Play::set((80, 24), Theme::Plain, stored.clone(), Settings::default());
-    assert_eq!(play.model.stored.notify, Notify::Desktop);
+    let mut play = Play::set((80, 24), Theme::Plain, stored.clone(), Settings::default());
+    assert_eq!(play.model.notify, Notify::Desktop);
+    play.keys("/set\n");
+    play.see("notify = desktop  (drafts.json, of an earlier version)");
     let play = Play::set((80, 24), Theme::Plain, stored, parse("notify = \"off\"").unwrap());
-    assert_eq!(play.model.stored.notify, Notify::Off);
+    assert_eq!(play.model.notify, Notify::Off);
+    assert_eq!(play.model.stored.notify, None, "client.toml has it");
+}
+
+/// A `notify` that the user takes out of client.toml is unset: no other file has it.
+#[test]
+fn what_is_set_is_in_one_file() {
+    let mut play = play("");
+    play.keys("/notify bell\n");
+    play.input(Input::Settings(Box::new(parse("notify = \"bell\""))));
+    play.keys("/set\n");
+    play.see("notify = bell  (client.toml)");
+    play.input(Input::Leave);
+    let saved = play.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Save(stored) => Some((**stored).clone()),
+        _ => None,
+    });
+    let mut play = Play::set((80, 24), Theme::Plain, saved.unwrap(), Settings::default());
+    assert_eq!(play.model.notify, Notify::Off);
+    play.keys("/set\n");
+    play.see("notify = off  (default)");
+}
+
+#[test]
+fn what_could_not_be_saved_is_not_called_saved() {
+    let mut play = play("");
+    play.keys("/notify bell\n/mouse on\n");
+    play.input(Input::Settings(Box::new(Err("client.toml: line 2: no".into()))));
+    play.keys("/set\n");
+    play.see("notify = bell  (not saved, lasts until you leave)");
+    play.see("mouse = on  (not saved, lasts until you leave)");
 }
 
 #[test]

@@ -289,7 +289,14 @@ fn what_is_known_of_a_peer() {
 fn all_settings_with_where_they_come_from() {
     screens("settings", |size| {
         let mut play = talking(size);
-        play.keys("/highlight fire\n/theme light\n/mute on\n/set\n");
+        play.keys("/highlight fire\n/theme light\n/mute on\n");
+        // What the file has after that.
+        let saved = crate::screen::settings::parse(&format!(
+            "theme = \"light\"\nhighlight = [\"fire\"]\nmuted = [\"{}\"]",
+            with(2).onion()
+        ));
+        play.input(Input::Settings(Box::new(saved)));
+        play.keys("/set\n");
         play
     });
 }

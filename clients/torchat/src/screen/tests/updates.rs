@@ -266,7 +266,7 @@ fn what_is_not_delivered_can_be_taken_back() {
 fn a_reply_quotes_and_keeps_what_was_typed() {
     let mut play = talking((80, 24));
     play.keys("my answer");
-    // The first one goes to the begin of the text.
+    // The first one goes to the beginning of the text.
     play.key(KeyCode::Up);
     play.key(KeyCode::Up);
     for _ in 0..4 {
@@ -296,7 +296,7 @@ fn commands_ask_the_daemon_or_the_user() {
     play.line("/frobnicate");
     play.see("there is no command /frobnicate");
     play.line("/notify bell");
-    assert_eq!(play.model.stored.notify, Notify::Bell);
+    assert_eq!(play.model.notify, Notify::Bell);
     play.effects.clear();
     play.event(received(70, 2, "ring"));
     assert!(play.effects.contains(&Effect::Bell));
@@ -397,7 +397,7 @@ fn another_daemon_shows_nothing_of_the_old_one() {
     let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
     play.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued: false }));
     play.see_not("ann");
-    play.see("another daemon answers");
+    play.see("this is another daemon");
 }
 
 #[test]

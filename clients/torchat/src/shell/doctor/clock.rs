@@ -87,8 +87,8 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
     }
     let who = behind.keys().take(SEVERAL).map(|peer| names.of(*peer)).collect::<Vec<_>>().join(", ");
     let sentence = format!(
-        "{who} claims that your clock is behind, by at least {least} s: the times in their last messages say so. \
-         That is a claim, and {say} of {all} peers make it"
+        "your clock is behind by at least {least} s, if the times are right that {who} wrote into their last messages. \
+         That is a claim, of {say} out of {all} peers"
     );
     Finding::note("clock", sentence)
         .advise("compare your clock with one that you trust; everybody who writes to you can write any time")

@@ -1,13 +1,12 @@
 //! What the daemon says: Tor, reachability, the queue, latencies, notices.
 
 use super::super::admin::right_name;
-use super::super::failure::{Done, note};
+use super::super::failure::{Done, progress};
 use super::super::format::{self, Names, count, took};
 use super::{Finding, Grade, clock};
 use crate::daemon::{Place, program};
 use crate::times::span;
 use jiff::Timestamp;
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 use torchat_client::api::command::{Check, CheckAnswer, Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
@@ -21,8 +20,8 @@ const CALLS: usize = 100;
 const RECENT: (u32, u32) = (5, 50);
 /// How long the daemon may take for a dial and what is said on it.
 const CHECK_TIME: Duration = Duration::from_secs(180);
-/// Bytes of messages that may wait for their delivery, as docs/OPERATIONS.md has it, and when that is nearly so.
-const OUTBOX_BYTES: u64 = 64 << 20;
+/// From this share of the texts that may wait on, the outbox is nearly full.
+const NEARLY_FULL_PERCENT: u64 = 90;
 const UNREADY: &str = "wait a few minutes; if it does not change, check the clock, the network and the daemon's log";
 const UNREACHED: &str =
     "meanwhile, messages from others wait and nothing is lost; if this lasts for hours, look into the daemon's log";
@@ -51,11 +50,14 @@ fn allowed(rights: &[Right]) -> String {
 /// Nobody is there, or nobody who wants us.
 pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
     let advice = match error {
-        ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } if program().is_some() => {
+        error if error.is_absent() && program().is_some() => {
             format!("start it: {}", place.command_line())
         }
-        ApiClientError::NotFound { .. } | ApiClientError::Connect { .. } => {
+        error if error.is_absent() => {
             "torchatd is neither next to this program nor in PATH: install it first".to_owned()
+        }
+        ApiClientError::Connect { .. } => {
+            "look who owns the socket, and whether --socket or TORCHAT_SOCKET names the right one".to_owned()
         }
         _ => "look into its log".to_owned(),
     };
@@ -63,7 +65,7 @@ pub(super) fn away(place: &Place, error: &ApiClientError) -> Finding {
 }
 
 /// Asks it everything, and tells each thing when it is known.
-pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> Done) -> Done {
+pub(super) fn check(json: bool, connection: &Connection, tell: &mut impl FnMut(Finding) -> Done) -> Done {
     let status = connection.call(&Status::default())?.status;
     let recent = recent(connection)?;
     let works = tor(status.tor.as_ref());
@@ -71,7 +73,7 @@ pub(super) fn check(connection: &Connection, tell: &mut impl FnMut(Finding) -> D
     tell(clock::check(Timestamp::now(), &recent, status.tor.as_ref(), &names))?;
     let usable = works.grade == Grade::Ok;
     tell(works)?;
-    tell(onion(connection, status.reachable.as_ref(), usable)?)?;
+    tell(onion(json, connection, status.reachable.as_ref(), usable)?)?;
     tell(storage(status.storage))?;
     tell(sandbox(status.sandbox.as_deref()))?;
     if let Some(finding) = search(status.search) {
@@ -122,14 +124,12 @@ fn unready(tor: &TorPart) -> Finding {
 }
 
 /// Has the daemon dial its own onion, if that can be; else tells what it knows.
-fn onion(connection: &Connection, reachable: Option<&ReachablePart>, usable: bool) -> Done<Finding> {
+fn onion(json: bool, connection: &Connection, reachable: Option<&ReachablePart>, usable: bool) -> Done<Finding> {
     let can = connection.welcome().commands.iter().any(|name| name == Check::NAME);
     if !usable || !can {
         return Ok(known(reachable, usable));
     }
-    if std::io::stderr().is_terminal() {
-        note("dialling your own onion, which may take a minute");
-    }
+    progress(json, "dialling your own onion, which may take a minute");
     Ok(checked(&connection.call_within(&Check {}, CHECK_TIME)?, reachable))
 }
 
@@ -295,13 +295,14 @@ fn quantiles(times: &mut [Duration]) -> (Duration, Duration) {
 
 /// What waits, for which peer, why, and when it is tried again.
 fn queue(status: &DaemonStatus, names: &Names) -> Vec<Finding> {
-    let (waiting, bytes) = status.queue.as_ref().map_or((0, 0), |queue| (queue.messages, queue.bytes));
-    if waiting == 0 {
+    let Some(queue) = status.queue.as_ref().filter(|queue| queue.messages > 0) else {
         return vec![Finding::ok("queue", "nothing waits to be delivered")];
-    }
-    let sentence = format!("{} undelivered", count(waiting, "message"));
-    let mut findings = vec![if bytes >= OUTBOX_BYTES / 10 * 9 {
-        let sentence = format!("{sentence}, {} of {} MiB that may wait", bytes >> 20, OUTBOX_BYTES >> 20);
+    };
+    let sentence = format!("{} undelivered", count(queue.messages, "message"));
+    // An older daemon does not say how much may wait.
+    let percent = queue.limit.map_or(0, |limit| queue.bytes.saturating_mul(100) / limit.max(1));
+    let mut findings = vec![if percent >= NEARLY_FULL_PERCENT {
+        let sentence = format!("{sentence}, {percent}% of the text that may wait");
         Finding::wrong(
             "queue",
             sentence,
@@ -379,16 +380,30 @@ mod tests {
             assert!(found.sentence.starts_with(words), "{}", found.sentence);
         }
         assert!(super::held_up(None).is_none(), "an older daemon");
-        let queue = |bytes: u64| {
+        let queue = |bytes: u64, limit: Option<u64>| {
             let why = json!({"code": "unreachable", "tries": 1, "failure": "timeout", "detail": "503 circuits"});
             let rows = json!([{"peer": PEER, "queued": 1, "reason": "r", "next_try_s": 5, "why": why}]);
-            queue(&status(json!({"queue": {"messages": 1, "bytes": bytes}, "reasons": rows})), &Names::default())
+            queue(
+                &status(json!({"queue": {"messages": 1, "bytes": bytes, "limit": limit}, "reasons": rows})),
+                &Names::default(),
+            )
         };
-        let waiting: Vec<_> = queue(118).into_iter().map(|finding| (finding.grade, finding.sentence)).collect();
+        let waiting: Vec<_> =
+            queue(118, Some(64 << 20)).into_iter().map(|finding| (finding.grade, finding.sentence)).collect();
         let expected =
             ["1 message undelivered", "1 message for pg6mmjiyjm: pg6mmjiyjm did not answer in time; next try in 5 s"];
         assert_eq!(waiting, expected.map(|sentence| (Grade::Note, sentence.to_owned())));
-        assert_eq!(queue(60 << 20).first().unwrap().grade, Grade::Wrong);
+        // How much may wait is what the daemon says, not what it is by default.
+        for (bytes, limit, grade) in [
+            (60 << 20, Some(64 << 20), Grade::Wrong),
+            (60 << 20, Some(128 << 20), Grade::Note),
+            (950, Some(1_000), Grade::Wrong),
+            (60 << 20, None, Grade::Note),
+        ] {
+            let found = queue(bytes, limit).remove(0);
+            assert_eq!(found.grade, grade, "{bytes} of {limit:?}: {}", found.sentence);
+        }
+        assert_eq!(queue(950, Some(1_000)).remove(0).sentence, "1 message undelivered, 95% of the text that may wait");
     }
 
     #[test]

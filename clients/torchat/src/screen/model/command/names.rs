@@ -1,4 +1,4 @@
-//! Tab in a message: the names of people, at its begin (`bob: `) and behind `@`.
+//! Tab in a message: the names of people, at its beginning (`bob: `) and behind `@`.
 
 use super::super::Model;
 use crate::screen::wrap;
@@ -14,7 +14,7 @@ impl Model {
         let word = before.get(begin..).unwrap_or_default();
         let (part, end) = match word.strip_prefix('@') {
             Some(part) => (part.to_owned(), " "),
-            // At the begin somebody is spoken to.
+            // At the beginning somebody is spoken to.
             None if begin == 0 && !word.is_empty() => (word.to_owned(), ": "),
             None => return false,
         };

@@ -1,8 +1,8 @@
 //! The commands that tell about people: `/whois`, `/nick`.
 
 use super::super::{Model, Overlay};
+use crate::standing;
 use crate::times::age;
-use torchat_client::api::record::ContactState;
 use torchat_client::names::Purpose;
 use torchat_client::show;
 
@@ -11,7 +11,7 @@ impl Model {
     pub(super) fn whois(&mut self, rest: &str) {
         let peer = match (rest, self.conversation()) {
             ("", Some(_)) => self.open_peer(),
-            ("", None) => Err("/whois PEER: nobody is open".to_owned()),
+            ("", None) => Err("/whois PEER: no conversation is open".to_owned()),
             (name, _) => self.peer_of(name, Purpose::Act),
         };
         let peer = match peer {
@@ -35,13 +35,7 @@ impl Model {
         if timeline.is_lookalike() {
             lines.push("the name could be mistaken for another contact's: compare the onions".into());
         }
-        lines.push(match contact.state {
-            ContactState::Contact => "a contact".into(),
-            ContactState::Waiting => "a contact who has not accepted you yet".into(),
-            ContactState::Stranger => "not a contact".into(),
-            ContactState::Blocked => "blocked".into(),
-            ContactState::Unknown => "in a state that this client does not know".into(),
-        });
+        lines.push(standing::sentence(&timeline.name(30), contact.state));
         lines.push(match (contact.link, timeline.heard_at) {
             (true, _) => "online".into(),
             (false, Some(at)) => format!("last heard {} ago", age(self.now - at)),

@@ -10,21 +10,19 @@ use torchat_client::names::Purpose;
 impl Model {
     /// `/notify`: what is set, or sets it. False: the word is none.
     pub(super) fn set_notify(&mut self, word: &str) -> bool {
-        self.stored.notify = match word {
+        self.notify = match word {
             "off" => Notify::Off,
             "bell" => Notify::Bell,
             "desktop" => Notify::Desktop,
             "content" => Notify::Content,
             "" => {
-                self.say(format!("notifications: {}", self.stored.notify.word()));
+                self.say(format!("notifications: {}", self.notify.word()));
                 return true;
             }
             _ => return false,
         };
-        self.save_soon();
         self.say(format!("notifications: {word}"));
-        self.settings.notify = Some(self.stored.notify);
-        self.effects.push(Effect::Set(Change::Notify(self.stored.notify)));
+        self.effects.push(Effect::Set(Change::Notify(self.notify)));
         true
     }
 
@@ -40,7 +38,6 @@ impl Model {
             _ => return false,
         };
         self.mouse = on;
-        self.settings.mouse = Some(on);
         self.effects.push(Effect::Mouse(on));
         self.effects.push(Effect::Set(Change::Mouse(on)));
         self.say(format!("mouse: {word}"));
@@ -59,13 +56,12 @@ impl Model {
             }
             _ => return false,
         };
-        self.settings.theme = Some(self.theme);
         self.effects.push(Effect::Set(Change::Theme(self.theme)));
         self.say(format!("theme: {word}"));
         true
     }
 
-    /// `/mute [PEER] [on|off]`: no bell, no notification, no activity; what comes is unread all the same.
+    /// `/mute [PEER] [on|off]`: no bell, no notification, no activity (the bar, Alt+A); what comes is unread all the same.
     pub(super) fn mute(&mut self, rest: &str) {
         let Some((peer, on)) = self.peer_and_switch(rest) else { return };
         let name = self.name_of(peer, 20);
@@ -135,6 +131,7 @@ impl Model {
     pub(super) fn show_settings(&mut self) {
         let settings = &self.settings;
         let from = |is_set: bool, otherwise: &str| if is_set { "client.toml".to_owned() } else { otherwise.to_owned() };
+        const NOT_SAVED: &str = "not saved, lasts until you leave";
         let names = |peers: &mut dyn Iterator<Item = &ConversationId>| {
             let names: Vec<_> = peers.map(|peer| self.name_of(*peer, 20)).collect();
             if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
@@ -144,14 +141,25 @@ impl Model {
             row("theme", self.theme.word().into(), self.theme_from()),
             row(
                 "notify",
-                self.stored.notify.word().into(),
-                match (settings.notify, self.stored.notify) {
-                    (None, Notify::Off) => "default".into(),
-                    (None, _) => "drafts.json, of an earlier version".into(),
-                    _ => "client.toml".into(),
-                },
+                self.notify.word().into(),
+                match (settings.notify, self.stored.notify, self.notify) {
+                    (Some(set), _, now) if set == now => "client.toml",
+                    (None, Some(old), now) if old == now => "drafts.json, of an earlier version",
+                    (None, None, Notify::Off) => "default",
+                    _ => NOT_SAVED,
+                }
+                .into(),
             ),
-            row("mouse", on_off(self.mouse).into(), from(settings.mouse.is_some(), "default")),
+            row(
+                "mouse",
+                on_off(self.mouse).into(),
+                match (settings.mouse, self.mouse) {
+                    (Some(set), now) if set == now => "client.toml",
+                    (None, false) => "default",
+                    _ => NOT_SAVED,
+                }
+                .into(),
+            ),
             row(
                 "list_width",
                 settings.list_width.map_or_else(|| "a quarter of the screen".into(), |width| width.to_string()),
@@ -178,9 +186,9 @@ impl Model {
     fn theme_from(&self) -> String {
         match self.settings.theme {
             Some(theme) if theme == self.theme => "client.toml".into(),
-            // Only that counts more than the file.
-            Some(_) => "TORCHAT_THEME".into(),
-            None => "TORCHAT_THEME, or the terminal".into(),
+            // Either counts more than the file.
+            Some(_) => "/theme or TORCHAT_THEME".into(),
+            None => "/theme, TORCHAT_THEME, or the terminal".into(),
         }
     }
 
@@ -197,8 +205,13 @@ impl Model {
     /// What the file says after a change: other clients may have set something, too.
     pub(in super::super) fn settings_changed(&mut self, outcome: Result<Settings, String>) {
         match outcome {
-            Ok(settings) => self.settings = settings,
-            Err(error) => self.warn(format!("this ends when you leave: {error}")),
+            Ok(settings) => {
+                self.settings = settings;
+                if self.settings.notify.is_some() && self.stored.notify.take().is_some() {
+                    self.save_soon();
+                }
+            }
+            Err(error) => self.warn(format!("not saved, lasts until you leave: {error}")),
         }
     }
 }

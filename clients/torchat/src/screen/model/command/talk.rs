@@ -3,6 +3,7 @@
 use super::super::{Focus, Model, Open};
 use crate::screen::editor::TEXT_LIMIT;
 use torchat_client::api::Onion;
+use torchat_client::api::words::count;
 use torchat_client::names::Purpose;
 
 impl Model {
@@ -37,7 +38,7 @@ impl Model {
         }
     }
 
-    /// The peer at the begin of a text, and what follows. Names may have blanks: the longest one that fits is meant.
+    /// The peer at the beginning of a text, and what follows. Names may have blanks: the longest one that fits is meant.
     fn peer_and_text<'a>(&self, rest: &'a str) -> Result<(Onion, &'a str), String> {
         let names = self.words_for("peer").into_iter();
         let fits = |name: &String| {
@@ -76,12 +77,12 @@ impl Model {
     pub(in super::super) fn open_number(&mut self, number: usize) {
         let rows = self.list.items().len();
         if number > rows {
-            return self.say(format!("the list has {rows} rows"));
+            return self.say(format!("the list has {}", count(rows as u64, "row")));
         }
         self.open_item(number.saturating_sub(1));
     }
 
-    /// `/close`: the conversation leaves the list until something new comes.
+    /// `/close`: the conversation leaves the list until something new comes; with unread messages it keeps its row.
     pub(super) fn close(&mut self) {
         match self.open {
             Open::Conversation(peer) => {
@@ -91,7 +92,11 @@ impl Model {
                     list.close(peer);
                     Vec::new()
                 });
-                self.say(format!("{name} is out of the list until something new comes; /query brings it back"));
+                // What is unread keeps its row: nobody should forget that it is there.
+                self.say(match self.list.order().contains(&peer) {
+                    true => format!("{name} stays in the list, because you have not read everything there"),
+                    false => format!("{name} is out of the list until something new comes; /query brings it back"),
+                });
             }
             Open::Request(_) => self.warn("a request stays until you /accept, /refuse or /block it"),
             Open::Nothing => self.warn("no conversation is open"),
