@@ -77,7 +77,7 @@ impl Place {
     /// What the port's own user has sent to [`NOBODY`], or somebody in its name.
     fn sent(&self) -> serde_json::Value {
         let mut api = Api::connect(self.port()).unwrap();
-        api.ok(json!({"cmd": "HISTORY", "peer": NOBODY})).unwrap()["messages"].clone()
+        api.ok(json!({"cmd": "HISTORY", "peer": NOBODY, "limit": 1_000})).unwrap()["messages"].clone()
     }
 
     /// Waits until one more client was refused than before, and asserts that none of its words was executed.
@@ -201,14 +201,20 @@ fn all_commands_of_a_program_that_closes_at_once_are_executed_and_its_exit_too()
 #[test]
 fn what_programs_of_ours_send_before_they_close_at_once_is_sent_or_told() {
     let place = start();
-    send_and_close(place.port(), 40);
     let sent = || place.sent().as_array().unwrap().len() as u64;
-    let all = || Ok((sent() + place.lost() >= 40).then_some(()));
-    eventually("each is sent, or counted as lost", PATIENCE, all).unwrap();
+    let mut expected = 0;
+    // The kernel knows for 40 ms whose they were. A busy machine may look too late at all of a round, but not at those of every round.
+    eventually("some are sent", PATIENCE, || {
+        send_and_close(place.port(), 40);
+        expected += 40;
+        let all = || Ok((sent() + place.lost() >= expected).then_some(()));
+        eventually("each is sent, or counted as lost", PATIENCE, all)?;
+        Ok((sent() > 0 || !torchat_loopback::Owners::new().knows_closed()).then_some(()))
+    })
+    .unwrap();
     let (sent, lost) = (sent(), place.lost());
-    eprintln!("{sent} of 40 were sent, {lost} lost");
-    assert_eq!(sent + lost, 40);
-    assert!(sent > 0 || !torchat_loopback::Owners::new().knows_closed(), "the kernel knows whose they are for 40 ms");
+    eprintln!("{sent} of {expected} were sent, {lost} lost");
+    assert_eq!(sent + lost, expected);
 }
 
 #[test]
@@ -270,17 +276,22 @@ fn another_users_closed_socket_is_refused_as_long_as_the_kernel_knows_it() {
     for options in [&[][..], &["trust-closed"]] {
         let place = start_with(options);
         let before = place.refused();
-        let mut thief = stranger(&["gone", &place.port().to_string(), &send(), "40"]);
-        assert_eq!(thief.says().unwrap(), "gone");
-        let looked_at = || {
-            let sent = place.sent().as_array().unwrap().len() as u64;
-            Ok((place.refused() - before + sent >= 40).then_some(()))
-        };
-        eventually("all are looked at", PATIENCE, looked_at).unwrap();
+        let mut expected = 0;
+        // With the key, too, what is known to be another user's is refused. A busy machine may look too late at all of a round.
+        eventually("some are known to be another user's", PATIENCE, || {
+            let mut thief = stranger(&["gone", &place.port().to_string(), &send(), "40"]);
+            assert_eq!(thief.says()?, "gone");
+            expected += 40;
+            let looked_at = || {
+                let sent = place.sent().as_array().unwrap().len() as u64;
+                Ok((place.refused() - before + sent >= expected).then_some(()))
+            };
+            eventually("all are looked at", PATIENCE, looked_at)?;
+            Ok((place.refused() > before || !torchat_loopback::Owners::new().knows_closed()).then_some(()))
+        })
+        .unwrap();
         if options.is_empty() {
             assert_eq!(place.sent(), json!([]), "another user's SEND ran");
-        } else if torchat_loopback::Owners::new().knows_closed() {
-            assert!(place.refused() > before, "with the key, too, what is known to be another user's is refused");
         }
         let before = place.refused();
         place.too_late(|| {

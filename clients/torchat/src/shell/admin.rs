@@ -29,7 +29,7 @@ fn taken_as(answer: &WhoAmIAnswer) -> String {
         Who::Owner => "the daemon's own user".to_owned(),
         Who::User => answer.uid.map_or_else(|| "another user".to_owned(), |uid| format!("user {uid}")),
         Who::Token => format!("token {}", shown_line(answer.token.as_deref().unwrap_or_default())),
-        Who::Unknown => "somebody that this torchat does not know".to_owned(),
+        Who::Unknown => "somebody unknown to this torchat".to_owned(),
     };
     let carrier = match answer.carrier {
         Carrier::Unix => "the Unix socket",

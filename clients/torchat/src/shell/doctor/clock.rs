@@ -5,7 +5,7 @@
 //! knows it. What one peer says of the time is its word and no more: it writes any time into its messages. Only several who
 //! say the same are believed, and a majority of all at that.
 
-use super::super::format::Names;
+use super::super::format::{Names, count};
 use super::{Finding, Grade};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -88,7 +88,8 @@ fn against_peers(now: Timestamp, messages: &[Message], names: &Names) -> Finding
     let who = behind.keys().take(SEVERAL).map(|peer| names.of(*peer)).collect::<Vec<_>>().join(", ");
     let sentence = format!(
         "your clock is behind by at least {least} s, if the times are right that {who} wrote into their last messages. \
-         That is a claim, of {say} out of {all} peers"
+         That is a claim, of {say} out of {}",
+        count(all as u64, "peer")
     );
     Finding::note("clock", sentence)
         .advise("compare your clock with one that you trust; everybody who writes to you can write any time")
