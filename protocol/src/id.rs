@@ -59,6 +59,17 @@ impl PeerId {
         Ok(Self(key))
     }
 
+    /// The id of a key that [`PeerId::from_key`] has found good once and that was kept on our own disk since. Only whether it still is the
+    /// encoding of a point is checked, and not its order, which takes longer and which a start would compute for every contact. Not for
+    /// what anybody says.
+    ///
+    /// # Errors
+    /// [`OnionError::Key`] if the bytes are no point, or of small order.
+    pub fn from_own_store(key: [u8; 32]) -> Result<Self, OnionError> {
+        let point = CompressedEdwardsY(key).decompress().ok_or(OnionError::Key)?;
+        if point.is_small_order() { Err(OnionError::Key) } else { Ok(Self(key)) }
+    }
+
     /// The public key's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -125,8 +136,9 @@ fn last_checksum(id: &[u8; 32]) -> [u8; 2] {
 
 /// Keys that local programs named and that are good.
 static NAMED: RwLock<BTreeSet<PeerId>> = RwLock::new(BTreeSet::new());
-/// How many are remembered; then it begins anew.
-const NAMED_KEYS: usize = 4096;
+/// How many are remembered, of some 50 bytes each; then it begins anew. With 4,096, a list of 10,000 contacts checked all their keys
+/// each time that it was read.
+const NAMED_KEYS: usize = 65_536;
 
 /// As [`parse_onion`], for what local programs say: a key that one of them has named before is not checked again, which
 /// takes longer than all else that parsing a request costs. Not for what peers say: the time would tell them who our contacts are.

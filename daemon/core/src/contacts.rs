@@ -21,7 +21,8 @@ use crate::snapshot::{ContactRequest, Intro, InviteRow, PeerSnapshot};
 use crate::turn::Context;
 use crate::view::ContactView;
 use invites::End;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{ContactReq, PeerMessage};
 
@@ -29,6 +30,10 @@ use torchat_protocol::message::{ContactReq, PeerMessage};
 #[derive(Debug, Default)]
 pub(crate) struct Contacts {
     peers: BTreeMap<PeerId, Standing>,
+    /// How many of them are contacts.
+    contacts: usize,
+    /// Those whose request the user has not decided. Kept beside, because STATUS and every other stranger's request ask for it.
+    asking: BTreeSet<PeerId>,
     links: BTreeMap<LinkId, Asked>,
     /// Our invites: the digests of their secrets, and until when they are good.
     invites: BTreeMap<[u8; 32], End>,
@@ -105,8 +110,11 @@ impl Contacts {
             retain_days: row.retain_days,
         };
         let invite = |row: InviteRow| (row.hash, End::of_an_earlier_run(row.until_ms));
+        let peers: BTreeMap<_, _> = peers.iter().map(|row| (row.peer, standing(row))).collect();
         Self {
-            peers: peers.iter().map(|row| (row.peer, standing(row))).collect(),
+            contacts: peers.values().filter(|row| row.contact).count(),
+            asking: peers.iter().filter(|(_, row)| row.asks().is_some()).map(|(peer, _)| *peer).collect(),
+            peers,
             invites: invites.into_iter().map(invite).collect(),
             ..Self::default()
         }
@@ -151,6 +159,7 @@ impl Contacts {
 
     pub(crate) fn forget(&mut self, peer: &PeerId) {
         self.peers.remove(peer);
+        self.asking.remove(peer);
     }
 
     pub(crate) fn link_up(&mut self, id: LinkId) {
@@ -185,7 +194,7 @@ impl Contacts {
     pub(crate) fn make_contact(&mut self, ctx: &mut Context<'_>, later: &mut Later, peer: PeerId) {
         let at_ms = ctx.now.wall_ms;
         let row = self.peers.entry(peer).or_default();
-        row.contact = true;
+        self.contacts += usize::from(!std::mem::replace(&mut row.contact, true));
         row.added_ms = Some(at_ms);
         ctx.write(Op::Contacts(ContactOp::Add { peer, at_ms }));
         if let Some(request) = row.request.take() {
@@ -195,6 +204,7 @@ impl Contacts {
                 self.calls_itself(ctx, peer, request.nick);
             }
         }
+        self.note_asking(peer);
     }
 
     fn calls_itself(&mut self, ctx: &mut Context<'_>, peer: PeerId, nick: String) {
@@ -204,6 +214,7 @@ impl Contacts {
 
     pub(crate) fn block(&mut self, ctx: &mut Context<'_>, peer: PeerId, blocked: bool) {
         self.peers.entry(peer).or_default().blocked = blocked;
+        self.note_asking(peer);
         ctx.write(Op::Contacts(ContactOp::Block { peer, blocked }));
     }
 
@@ -216,6 +227,7 @@ impl Contacts {
     pub(crate) fn remove(&mut self, ctx: &mut Context<'_>, later: &mut Later, peer: PeerId) -> bool {
         let Some(row) = self.peers.get_mut(&peer) else { return false };
         let was_contact = std::mem::take(&mut row.contact);
+        self.contacts -= usize::from(was_contact);
         (row.waiting, row.waiting_stored) = (false, false);
         row.intro = Intro::default();
         row.petname = None;
@@ -225,6 +237,7 @@ impl Contacts {
             ctx.write(Op::Contacts(ContactOp::Request { peer, request: None }));
             later.forget_request(peer);
         }
+        self.note_asking(peer);
         if was_contact {
             ctx.write(Op::Contacts(ContactOp::Remove { peer }));
         }
@@ -293,8 +306,7 @@ impl Contacts {
 
     /// How many contacts there are, and how many strangers wait for the user.
     pub(crate) fn count(&self) -> (usize, usize) {
-        let contacts = self.peers.values().filter(|row| row.contact).count();
-        (contacts, self.peers.values().filter(|row| row.asks().is_some()).count())
+        (self.contacts, self.asking.len())
     }
 
     /// Requests that were not kept, and invites that were not made.
@@ -303,8 +315,9 @@ impl Contacts {
     }
 
     /// The contacts and the blocked peers.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = &PeerId> {
-        self.peers.iter().filter(|(_, row)| row.contact || row.blocked).map(|(peer, _)| peer)
+    pub(crate) fn listed(&self, after: Option<PeerId>) -> impl Iterator<Item = &PeerId> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.peers.range((from, Bound::Unbounded)).filter(|(_, row)| row.contact || row.blocked).map(|(peer, _)| peer)
     }
 
     /// The part of a view that is known here; the rest says that there is nothing.
@@ -325,6 +338,22 @@ impl Contacts {
             verified_ms: row.verified_ms,
             retain_days: row.retain_days,
         }
+    }
+
+    /// To be called when something changed that decides whether a peer asks.
+    fn note_asking(&mut self, peer: PeerId) {
+        if self.is_asking(&peer) {
+            self.asking.insert(peer)
+        } else {
+            self.asking.remove(&peer)
+        };
+    }
+
+    /// Whether what is counted beside the peers fits them.
+    #[cfg(test)]
+    pub(crate) fn is_counted_right(&self) -> bool {
+        let asking = self.peers.iter().filter(|(_, row)| row.asks().is_some()).map(|(peer, _)| peer);
+        asking.eq(&self.asking) && self.contacts == self.peers.values().filter(|row| row.contact).count()
     }
 
     #[cfg(test)]

@@ -10,15 +10,15 @@ use crate::rate::Bucket;
 use crate::snapshot::PeerSnapshot;
 use crate::time::Now;
 use crate::turn::Context;
-use std::collections::{BTreeMap, BTreeSet};
+use queue::{Planned, Queue};
+use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
 
 /// The dials of all peers.
 #[derive(Debug, Default)]
 pub(crate) struct Dialling {
     peers: BTreeMap<PeerId, Dials>,
-    /// Who is to be dialled when, by the monotonic clock. An entry may be stale; it is checked when its time comes.
-    queue: BTreeSet<(u64, PeerId)>,
+    queue: Queue,
     running: usize,
     /// Dials that were put off because a contact had used up its circuits.
     put_off: u64,
@@ -34,8 +34,8 @@ struct Dials {
     timeouts: u32,
     /// Failures of our own way into the network in a row.
     outages: u32,
-    /// The time of the entry in the queue that counts. There may be one while a dial runs: a machine that wakes plans anew.
-    due: Option<u64>,
+    /// Its place in the queue. It may have one while a dial runs: a machine that wakes plans anew.
+    planned: Option<Planned>,
     last_started: Option<u64>,
     /// What it may cost, see [`crate::policy::DialPolicy::token_ms`].
     bucket: Bucket,
@@ -176,7 +176,7 @@ impl Dialling {
 
     /// When the peer is dialled next, by the monotonic clock.
     pub(crate) fn due_at(&self, peer: &PeerId) -> Option<u64> {
-        self.peers.get(peer)?.due
+        self.peers.get(peer)?.planned.map(Planned::at)
     }
 
     /// Why there is no link. `None`: none was tried, or one was there since.
@@ -222,11 +222,13 @@ impl Dialling {
 
     /// Nothing is known of the peer any more.
     pub(crate) fn forget(&mut self, peer: &PeerId) {
+        self.unplan(peer);
         self.peers.remove(peer);
     }
 
     /// A link came up, whichever side dialled.
     pub(crate) fn reached(&mut self, peer: &PeerId, outgoing: bool) {
+        self.unplan(peer);
         let dials = self.peers.entry(*peer).or_default();
         if outgoing {
             if std::mem::take(&mut dials.running) {
@@ -236,7 +238,6 @@ impl Dialling {
         }
         dials.circuits.unused();
         dials.wish.presence(false);
-        dials.due = None;
         dials.timeouts = 0;
         dials.outages = 0;
         dials.rest = Rest::None;
@@ -333,7 +334,7 @@ impl Dialling {
         for (peer, about) in wanted {
             let dials = self.peers.entry(peer).or_default();
             dials.outages = 0;
-            if dials.due.is_none() {
+            if dials.planned.is_none() {
                 self.hurry(ctx, peer, about);
             }
         }

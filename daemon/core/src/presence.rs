@@ -131,9 +131,9 @@ impl Presence {
         self.hidden.contains(peer)
     }
 
-    /// The contacts that see us only while there is something to deliver.
-    pub(crate) fn hidden(&self) -> impl Iterator<Item = &PeerId> {
-        self.hidden.iter()
+    /// Whether there are contacts that see us only while there is something to deliver.
+    pub(crate) fn hides_us(&self) -> bool {
+        !self.hidden.is_empty()
     }
 
     pub(crate) fn link_up(&mut self, id: LinkId, peer: PeerId) {

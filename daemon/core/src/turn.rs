@@ -106,6 +106,26 @@ pub(crate) mod tests {
         (answer, ctx.finish())
     }
 
+    thread_local! {
+        /// How many peers were looked at: what a turn, a page or a dial costs.
+        pub(crate) static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+
+    /// How many peers are looked at meanwhile.
+    pub(crate) fn looks_of(what: impl FnOnce()) -> u64 {
+        let before = LOOKS.get();
+        what();
+        LOOKS.get() - before
+    }
+
+    /// Many peers, all different, each in the time of an addition.
+    #[allow(clippy::unwrap_used, reason = "every multiple of the base point is a key")]
+    pub(crate) fn peers(count: usize) -> Vec<torchat_protocol::id::PeerId> {
+        let base = curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
+        let points = std::iter::successors(Some(base), |point| Some(point + base));
+        points.take(count).map(|point| torchat_protocol::id::PeerId::from_key(point.compress().0).unwrap()).collect()
+    }
+
     /// A peer for each number.
     #[allow(clippy::unwrap_used, reason = "every multiple of the base point is a key")]
     pub(crate) fn peer(n: u8) -> torchat_protocol::id::PeerId {

@@ -22,7 +22,7 @@ pub(crate) use turned_away::TurnedAway;
 
 pub use crate::refusal::{NotStored, Refusal};
 pub use crate::request::{Answer, Request};
-pub use crate::store::{Page, TokenRow, Trouble, time};
+pub use crate::store::{ListFrom, Page, TokenRow, Trouble, time};
 pub use conversation::HistoryLine;
 pub use erasing::{EraseOptions, ErasedCount};
 pub use log::{Batch, EventLog};

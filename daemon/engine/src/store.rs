@@ -12,6 +12,7 @@ mod events;
 mod legacy;
 mod marks;
 mod numbers;
+mod order;
 mod query;
 mod records;
 mod room;
@@ -33,6 +34,7 @@ pub(crate) use events::size;
 pub use events::time;
 pub use events::{LogEdges, Retention};
 pub use legacy::LegacyLine;
+pub use order::ListFrom;
 pub use query::messages::{MessageRow, Page, PageLimit, Preview};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
@@ -40,6 +42,7 @@ pub use tokens::TokenRow;
 pub use trouble::{Health, SearchHealth, StoreError, Trouble};
 pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 
+use order::Order;
 use parking_lot::Mutex;
 use query::messages;
 use room::Room;
@@ -115,6 +118,8 @@ pub struct Store {
     indexed: i64,
     index: Index,
     known: apply::Known,
+    /// The order in which conversations are listed.
+    order: Order,
     /// Whose events the log holds; `None`: to be counted anew.
     shares: Option<Shares>,
     /// How large the file may become, if that is limited.
@@ -212,6 +217,7 @@ impl Store {
         let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;
         let traces = Traces::read(&db)?;
+        let order = Order::read(&db)?;
         Ok(Self {
             db,
             log,
@@ -221,6 +227,7 @@ impl Store {
             indexed,
             index: Index::Whole,
             known: apply::Known::default(),
+            order,
             shares: Some(shares),
             room: None,
             health: Health::default(),
@@ -313,8 +320,11 @@ impl Store {
                 self.distrust_search();
             }
         }
-        if done.is_err() {
+        if let Err(error) = &done {
             self.forget();
+            if matches!(error, StoreError::Unsure { .. }) {
+                self.order.distrust();
+            }
         }
         done
     }
@@ -343,10 +353,10 @@ impl Store {
             words: None,
             out: &mut applied,
         };
-        for ops in ops
+        for alike in ops
             .chunk_by(|op, next| matches!((op, next), (Op::Chat(ChatOp::Queue { .. }), Op::Chat(ChatOp::Queue { .. }))))
         {
-            changes.apply_all(ops)?;
+            changes.apply_all(alike)?;
         }
         changes.write_events()?;
         let last_message = changes.last_message;
@@ -366,6 +376,7 @@ impl Store {
             indexed = search::index(&transaction, indexed, last_message, INDEX_STEP)?;
         }
         transaction.commit().map_err(StoreError::unsure)?;
+        self.order.follow(&self.db, ops, &applied.events, log.last);
         (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
         self.shares = Some(shares);
         applied.log = log;

@@ -7,6 +7,7 @@ mod api;
 mod client;
 mod contract;
 mod friends;
+mod lists;
 mod load;
 mod memory;
 mod process;
@@ -87,6 +88,8 @@ enum Part {
     Start,
     /// The terminal client at a terminal, with many conversations behind it; not a part of `all`.
     Screen(screen::Sizes),
+    /// Lists of thousands of contacts: pages, adding, start and memory, for two numbers of contacts; not a part of `all`.
+    Lists(lists::Sizes),
     /// Two builds beside each other, in alternate slices: HOST, SEND, HISTORY, deliveries, first links, turns.
     Versus(versus::Versus),
     /// The reference server, as a process of its own.
@@ -164,6 +167,12 @@ fn main() -> anyhow::Result<()> {
         // What was measured before something failed is worth showing.
         print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
         return done;
+    }
+    if let Part::Lists(sizes) = &part {
+        let mut report = Report::of_sizes(folder.path());
+        lists::run(&setup, sizes, &mut report)?;
+        print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
+        return Ok(());
     }
     let mut report = Report::new(folder.path());
     if matches!(part, Part::All | Part::Control) {

@@ -69,6 +69,12 @@ impl Report {
         Self { head, ..Self::new(dir) }
     }
 
+    /// The same for two sizes of one thing: the larger one has the column of ours, the smaller one that of the reference.
+    pub(crate) fn of_sizes(dir: &Path) -> Self {
+        let head = ["measured", "many", "few", "many / few: median [quartiles]", "n", "aim"];
+        Self { head, ..Self::new(dir) }
+    }
+
     /// Adds a line, and shows it at once: a run takes minutes.
     pub(crate) fn add(&mut self, row: Row) {
         eprintln!("{}", cells(&row).join(" | "));

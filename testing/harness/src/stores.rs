@@ -142,6 +142,10 @@ fn forget_volatile(value: &mut Value) {
         Value::Array(values) => values.iter_mut().for_each(forget_volatile),
         Value::Object(fields) => {
             fields.retain(|name, _| !VOLATILE.contains(&name.as_str()));
+            // A dial may run at this moment, or have ended.
+            if fields.get("code").is_some_and(|code| code == "connecting") {
+                fields.insert("code".into(), "unreachable".into());
+            }
             fields.values_mut().for_each(forget_volatile);
         }
         _ => {}

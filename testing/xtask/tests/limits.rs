@@ -224,7 +224,7 @@ fn the_pages_of_contacts_and_conversations_have_limits_that_stand_in_both_docume
         assert!(reference.lines().any(|row| row.starts_with(&begin) && row.contains(&said)), "{command}: {said}");
         let code = read(&format!("daemon/control/src/api/{source}.rs"));
         let block = code.split(&format!("impl Execute for {command} {{")).nth(1).unwrap().split("\n}").next().unwrap();
-        for bound in ["share.page(PAGE_BYTES)", "beginning(", "self.limit, permit.bytes()"] {
+        for bound in ["share.page(PAGE_BYTES)", "List::new(self.limit, permit.bytes())", "page.add("] {
             assert!(block.contains(bound), "{command}: its page is not read with {bound}");
         }
     }

@@ -3,7 +3,7 @@
 use super::answer::{Done, answer_line, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
-use super::page::{PAGE_BYTES, beginning, held};
+use super::page::{List, PAGE_BYTES, held};
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
 use torchat_protocol::control::api::command::{
@@ -78,13 +78,19 @@ impl Execute for Contacts {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<ContactsAnswer> {
         Course::page(async move {
             let permit = caller.context.share.page(PAGE_BYTES).await;
-            let mut contacts = caller.handle().contact_records();
-            contacts.retain(|contact| caller.access.sees(contact.peer));
-            contacts.sort_by_key(|contact| contact.peer);
-            if let Some(after) = self.after {
-                contacts.retain(|contact| contact.peer > after);
+            let mut page = List::new(self.limit, permit.bytes())?;
+            let (mut after, among) = (self.after.map(|after| after.0), caller.access.peers.as_deref());
+            loop {
+                let contacts = caller.handle().list_contacts(after, among, page.step());
+                after = contacts.last().map(|last| last.peer.0);
+                let last = contacts.len() < page.step();
+                if !contacts.into_iter().all(|contact| page.add(contact)) || last {
+                    break;
+                }
+                // Others are served between two steps.
+                tokio::task::yield_now().await;
             }
-            let more = beginning(&mut contacts, self.limit, permit.bytes())?;
+            let (contacts, more) = page.end();
             let answer = ContactsAnswer { contacts, more };
             Ok(held(permit, answer_line::<Self>(caller.reference, Ok(answer))))
         })

@@ -3,12 +3,12 @@
 use super::answer::{Done, answer_line, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
-use super::page::{self, PAGE_BYTES, Page, beginning, fitting, held, scrub_all, scrub_message};
+use super::page::{self, List, PAGE_BYTES, Page, fitting, held, scrub_all, scrub_message};
 use crate::access::is_in_namespace;
 use crate::verbs::{self, NotDelivered};
 use torchat_core::snapshot::LegacyNum;
 use torchat_engine::LegacyLine;
-use torchat_engine::handle::{Page as Part, Refusal, SendOptions, Sending, time};
+use torchat_engine::handle::{ListFrom, Page as Part, Refusal, SendOptions, Sending, time};
 use torchat_protocol::control::api::command::{
     Cancel, CancelAnswer, Conversations, ConversationsAnswer, History, Legacy, LegacyAnswer, LegacyTake,
     LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
@@ -41,24 +41,24 @@ impl Execute for Conversations {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<ConversationsAnswer> {
         Course::page(async move {
             let permit = caller.context.share.page(PAGE_BYTES).await;
-            let mut conversations = caller.handle().conversations().await.map_err(|error| refused(&error))?;
-            conversations.retain(|conversation| caller.access.sees(conversation.id()));
-            let place = |one: &Conversation| (std::cmp::Reverse(one.last.as_ref().map(|last| last.id)), one.id());
-            conversations.sort_by_key(place);
-            match (self.before, self.after) {
-                (None, None) => {}
-                (Some(id), None) => conversations.retain(|one| one.last.as_ref().is_none_or(|last| last.id < id)),
-                (None, Some(id)) => conversations.retain(|one| one.last.is_none() && one.id() > id),
+            let from = match (self.before, self.after) {
+                (None, None) => ListFrom::Newest,
+                (Some(id), None) => ListFrom::Before(id),
+                (None, Some(id)) => ListFrom::After(id),
                 (Some(_), Some(_)) => {
                     return Err(fail(Code::BadRequest, "either \"before\" or \"after\", not both"));
                 }
-            }
-            for conversation in &mut conversations {
-                if let Some(last) = &mut conversation.last {
-                    scrub_message(last, &caller.access);
+            };
+            let page = List::new(self.limit, permit.bytes())?;
+            let (among, access) = (caller.access.peers.clone(), caller.access.clone());
+            let add = move |page: &mut List<Conversation>, mut one: Conversation| {
+                if let Some(last) = &mut one.last {
+                    scrub_message(last, &access);
                 }
-            }
-            let more = beginning(&mut conversations, self.limit, permit.bytes())?;
+                page.add(one)
+            };
+            let page = caller.handle().list_conversations(from, among, page.step(), page, add).await;
+            let (conversations, more) = page.map_err(|error| refused(&error))?.end();
             let answer = ConversationsAnswer { conversations, more };
             Ok(held(permit, answer_line::<Self>(caller.reference, Ok(answer))))
         })

@@ -38,11 +38,9 @@ pub(crate) fn held(permit: ReadPermit, mut line: Vec<u8>) -> Page {
 /// Leaves as many as fit into `room` bytes, at least one. Returns whether some were left out.
 pub(crate) fn fitting<T: Serialize>(items: &mut Vec<T>, mut room: usize) -> bool {
     let fit = items.iter().take_while(|item| {
-        let mut count = Count(0);
-        // Counting cannot fail.
-        let _ = serde_json::to_writer(&mut count, item);
-        let fits = count.0 <= room;
-        room = room.saturating_sub(count.0);
+        let bytes = size(item);
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
         fits
     });
     let fit = fit.count().max(1);
@@ -51,14 +49,55 @@ pub(crate) fn fitting<T: Serialize>(items: &mut Vec<T>, mut room: usize) -> bool
     cut
 }
 
-/// Leaves the beginning of a list: as many as `wanted`, where a number is given, and as fit into `room` bytes. Returns
-/// whether some were left out.
-pub(crate) fn beginning<T: Serialize>(items: &mut Vec<T>, wanted: Option<u32>, room: usize) -> Done<bool> {
-    let found = items.len();
-    if wanted.is_some() {
-        items.truncate(limit(wanted, PAGE)? as usize);
+/// The beginning of a list, filled step by step: as many as are wanted, where a number is given, and as fit; at least one.
+#[derive(Debug)]
+pub(crate) struct List<T> {
+    items: Vec<T>,
+    limit: usize,
+    /// Bytes that are left.
+    room: usize,
+    /// Something did not fit.
+    more: bool,
+}
+
+/// Items of a list that are read at once.
+const LIST_STEP: usize = 64;
+
+impl<T: Serialize> List<T> {
+    /// An empty one, for at most `wanted` items, and `room` bytes.
+    pub(crate) fn new(wanted: Option<u32>, room: usize) -> Done<Self> {
+        let limit = if wanted.is_some() { limit(wanted, PAGE)? as usize } else { usize::MAX };
+        Ok(Self { items: Vec::new(), limit, room, more: false })
     }
-    Ok(fitting(items, room) || items.len() < found)
+
+    /// How many items to read at once: no more than this list can take, and one that tells that there are more.
+    pub(crate) fn step(&self) -> usize {
+        LIST_STEP.min(self.limit.saturating_add(1))
+    }
+
+    /// Takes the next item. `false`: it does not fit, and no other will.
+    pub(crate) fn add(&mut self, item: T) -> bool {
+        let bytes = size(&item);
+        self.more |= self.items.len() >= self.limit || (bytes > self.room && !self.items.is_empty());
+        if !self.more {
+            self.room = self.room.saturating_sub(bytes);
+            self.items.push(item);
+        }
+        !self.more
+    }
+
+    /// What it holds, and whether something was left out.
+    pub(crate) fn end(self) -> (Vec<T>, bool) {
+        (self.items, self.more)
+    }
+}
+
+/// Bytes of something's JSON.
+fn size(item: &impl Serialize) -> usize {
+    let mut count = Count(0);
+    // Counting cannot fail.
+    let _ = serde_json::to_writer(&mut count, item);
+    count.0
 }
 
 struct Count(usize);
@@ -114,17 +153,22 @@ mod tests {
 
     #[test]
     fn a_list_is_whole_if_it_fits_and_says_so_if_not() {
-        let list = || vec!["x".repeat(300); 10_000];
+        let list = |wanted, room| {
+            let mut list = List::new(wanted, room).unwrap();
+            let offered = (0..10_000).take_while(|_| list.add("x".repeat(300))).count();
+            let (items, more) = list.end();
+            assert_eq!((offered, more), (items.len(), items.len() < 10_000), "nothing is asked for behind the end");
+            items
+        };
         for (wanted, room, found) in [(None, 1 << 30, 10_000), (Some(7), PAGE_BYTES, 7), (Some(1000), 3_020, 10)] {
-            let mut items = list();
-            let more = beginning(&mut items, wanted, room).unwrap();
-            assert_eq!((items.len(), more), (found, found < 10_000), "{wanted:?} {room}");
+            assert_eq!(list(wanted, room).len(), found, "{wanted:?} {room}");
         }
-        let mut many = list();
-        assert!(beginning(&mut many, None, PAGE_BYTES).unwrap());
+        let many = list(None, PAGE_BYTES);
         assert!(serde_json::to_vec(&many).unwrap().len() <= PAGE_BYTES + many.len() + 2, "not one answer of 3 MB");
         for wrong in [0, PAGE + 1] {
-            assert_eq!(beginning(&mut list(), Some(wrong), PAGE_BYTES).unwrap_err().code, Code::BadRequest);
+            assert_eq!(List::<u8>::new(Some(wrong), PAGE_BYTES).unwrap_err().code, Code::BadRequest);
         }
+        let mut large = List::new(None, 10).unwrap();
+        assert!(large.add("x".repeat(300)) && !large.add(String::new()), "one always fits");
     }
 }

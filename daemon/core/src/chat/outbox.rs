@@ -21,6 +21,8 @@ pub(crate) struct Outbox {
     acked: u64,
     acked_chain: Chain,
     pending: VecDeque<Pending>,
+    /// How many of those are tombstones.
+    gone: usize,
     /// Up to this number messages may have left this machine, in this lane or in one before.
     maybe_sent: u64,
     /// Up to this number they may have been said in this lane: nobody can have more.
@@ -73,6 +75,7 @@ impl Outbox {
             acked: 0,
             acked_chain: Chain::EMPTY,
             pending: VecDeque::new(),
+            gone: 0,
             maybe_sent: 0,
             said: 0,
             flown: 0,
@@ -91,6 +94,7 @@ impl Outbox {
             said: snapshot.acked + snapshot.pending.len().min(limits::IN_FLIGHT_MESSAGES) as u64,
             flown: snapshot.acked,
             told_sent: snapshot.acked,
+            gone: snapshot.pending.iter().filter(|p| p.gone.is_some()).count(),
             pending: snapshot.pending.into(),
         }
     }
@@ -135,6 +139,11 @@ impl Outbox {
         self.pending.iter().filter(|p| p.gone.is_none())
     }
 
+    /// How many those are.
+    pub(crate) fn owed_count(&self) -> usize {
+        self.pending.len() - self.gone
+    }
+
     /// The bytes of their texts.
     pub(crate) fn bytes(&self) -> u64 {
         self.owed().map(|p| u64::from(p.bytes)).sum()
@@ -150,6 +159,7 @@ impl Outbox {
     /// Gives the next number to a message, of which all is known but its digest; returns the number and the digest.
     pub(crate) fn push_pending(&mut self, mut pending: Pending) -> (u64, Chain) {
         pending.chain = pending.digest(self.head());
+        self.gone += usize::from(pending.gone.is_some());
         self.pending.push_back(pending);
         (self.acked + self.pending.len() as u64, pending.chain)
     }
@@ -185,6 +195,7 @@ impl Outbox {
                 taken.push(Taken { mid, seq, bytes, end_mono_ms, certain: seq > self.maybe_sent });
             }
         }
+        self.gone += taken.len();
         self.rechain();
         taken
     }
@@ -215,6 +226,7 @@ impl Outbox {
         };
         let mut progress = Progress { rechained: !late.is_empty(), ..Progress::default() };
         for pending in self.pending.drain(..count) {
+            self.gone -= usize::from(pending.gone.is_some());
             if pending.gone.is_none() || late.contains(&pending.mid) {
                 progress.delivered.push(pending);
             } else {
@@ -364,7 +376,7 @@ mod tests {
         );
         let taken = outbox.take_back(&[mid(2), mid(1), mid(9)], SkipReason::Withdrawn);
         assert_eq!(taken, [Taken { mid: mid(1), seq: 1, bytes: 10, end_mono_ms: None, certain: false }]);
-        assert_eq!(outbox.owed().count(), 1);
+        assert_eq!((outbox.owed().count(), outbox.owed_count()), (1, 1));
         assert_eq!(outbox.bytes(), 10);
     }
 }

@@ -79,22 +79,22 @@ impl Sending {
 
     /// Whether messages wait for the peer.
     pub(crate) fn owes(&self, peer: &PeerId) -> bool {
-        self.lanes.get(peer).is_some_and(|out| out.owed().next().is_some())
+        self.lanes.get(peer).is_some_and(|out| out.owed_count() > 0)
     }
 
     /// The peers that messages wait for.
     pub(crate) fn owed(&self) -> impl Iterator<Item = &PeerId> {
-        self.lanes.iter().filter(|(_, out)| out.owed().next().is_some()).map(|(peer, _)| peer)
+        self.lanes.iter().filter(|(_, out)| out.owed_count() > 0).map(|(peer, _)| peer)
     }
 
     /// How many messages wait for the peer.
     pub(crate) fn queued(&self, peer: &PeerId) -> usize {
-        self.lanes.get(peer).map_or(0, |out| out.owed().count())
+        self.lanes.get(peer).map_or(0, Outbox::owed_count)
     }
 
     /// How many messages wait in all, and the bytes of their texts.
     pub(crate) fn total(&self) -> (usize, u64) {
-        (self.lanes.values().map(|out| out.owed().count()).sum(), self.bytes)
+        (self.lanes.values().map(Outbox::owed_count).sum(), self.bytes)
     }
 
     /// Texts that were not accepted.

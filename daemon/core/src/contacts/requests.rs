@@ -1,6 +1,6 @@
 //! What strangers ask: kept apart from mail until the user decides.
 
-use super::{Contacts, Standing};
+use super::Contacts;
 use crate::account::{Kind, Payer};
 use crate::later::Later;
 use crate::op::{ContactOp, Op};
@@ -45,7 +45,7 @@ impl Contacts {
         peer: PeerId,
         asked: ContactReq,
     ) {
-        let waiting = self.peers.values().filter(|row| row.asks().is_some()).count();
+        let waiting = self.asking.len();
         let policy = &ctx.policy.requests;
         let row = self.peers.entry(peer).or_default();
         let ContactReq { nick, text, .. } = asked;
@@ -70,6 +70,7 @@ impl Contacts {
         }
         let request = ContactRequest { nick, text, at_ms: ctx.now.wall_ms, refused: false };
         row.request = Some(request.clone());
+        self.note_asking(peer);
         later.forget_request(peer);
         write_some_time(ctx, later, Op::Contacts(ContactOp::Request { peer, request: Some(request) }));
     }
@@ -79,6 +80,7 @@ impl Contacts {
         if let Some(row) = self.peers.get_mut(peer) {
             row.request = None;
         }
+        self.note_asking(*peer);
     }
 
     /// The user refuses its request.
@@ -88,12 +90,13 @@ impl Contacts {
             ctx.write(Op::Contacts(ContactOp::Request { peer, request: Some(request.clone()) }));
             later.forget_request(peer);
         }
+        self.note_asking(peer);
     }
 
     /// The requests that the user has not decided, oldest first.
     pub(crate) fn requests(&self) -> Vec<RequestView> {
-        let view = |(peer, row): (&PeerId, &Standing)| Some(RequestView { peer: *peer, request: row.asks()?.clone() });
-        let mut requests: Vec<_> = self.peers.iter().filter_map(view).collect();
+        let view = |peer: &PeerId| Some(RequestView { peer: *peer, request: self.peers.get(peer)?.asks()?.clone() });
+        let mut requests: Vec<_> = self.asking.iter().filter_map(view).collect();
         requests.sort_by_key(|view| view.request.at_ms);
         requests
     }
@@ -111,6 +114,7 @@ impl Contacts {
                 old.push(*peer);
             }
         }
+        old.iter().for_each(|peer| self.note_asking(*peer));
         old
     }
 

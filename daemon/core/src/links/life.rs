@@ -156,10 +156,11 @@ impl Links {
         self.links.iter().map(due).min()
     }
 
-    /// Whether a contact that must not see us is idle.
-    pub(crate) fn note_idle(&mut self, now: Now, peer: &PeerId, idle: bool) {
-        for id in self.by_peer.get(peer).into_iter().flatten() {
-            if let Some(link) = self.links.get_mut(id) {
+    /// Whether a contact that must not see us is idle; `None` of all others. Only those with a link are asked for: thousands may be
+    /// away.
+    pub(crate) fn note_idle(&mut self, now: Now, is_idle: impl Fn(&PeerId) -> Option<bool>) {
+        for link in self.links.values_mut() {
+            if let Some(idle) = is_idle(&link.peer) {
                 link.idle_since = if idle { link.idle_since.or(Some(now.mono_ms)) } else { None };
             }
         }

@@ -47,6 +47,8 @@ pub(super) fn about_peer(
     sending: &Sending,
     peer: &PeerId,
 ) -> dialling::About {
+    #[cfg(test)]
+    crate::turn::tests::LOOKS.set(crate::turn::tests::LOOKS.get() + 1);
     dialling::About {
         linked: !links.is_unlinked(peer),
         owes: sending.owes(peer),

@@ -86,8 +86,8 @@ impl Parts {
     pub(super) fn watch_links(&mut self, ctx: &mut Context<'_>) {
         let Self { contacts, presence, links, chat, .. } = self;
         let sending = &chat.sending;
-        for peer in presence.hidden() {
-            links.note_idle(ctx.now, peer, !sending.owes(peer));
+        if presence.hides_us() {
+            links.note_idle(ctx.now, |peer| presence.is_hidden(peer).then(|| !sending.owes(peer)));
         }
         let closed = links.watch(
             ctx,

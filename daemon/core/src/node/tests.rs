@@ -10,6 +10,7 @@ mod invited;
 mod legacy;
 mod life;
 mod limits;
+mod many;
 mod settings;
 mod told;
 mod wanted;
@@ -78,7 +79,12 @@ impl Bench {
     fn turn(&mut self, inputs: impl IntoIterator<Item = Input>) -> Turn {
         self.dice = self.dice.wrapping_add(1);
         let dice = self.dice;
-        self.node.turn(self.now, &mut |out: &mut [u8]| out.fill(dice), inputs)
+        let turn = self.node.turn(self.now, &mut |out: &mut [u8]| out.fill(dice), inputs);
+        assert!(self.node.parts.contacts.is_counted_right());
+        if let Some(out) = self.node.parts.chat.sending.outbox(&self.peer) {
+            assert_eq!(out.owed_count(), out.owed().count());
+        }
+        turn
     }
 
     /// Lets time pass as the engine does, with a turn at every deadline, and returns what was wanted meanwhile.

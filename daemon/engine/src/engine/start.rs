@@ -53,7 +53,8 @@ impl Engine {
                 }
                 let thread_error = |error: std::io::Error| StoreError::Damaged(format!("no thread: {error}"));
                 let (health, unchecked) = (store.health(), store.is_unchecked());
-                (Writer::threaded(store).map_err(thread_error)?, Reader::of_file(path), health, unchecked)
+                let reader = Reader::beside(path, &store);
+                (Writer::threaded(store).map_err(thread_error)?, reader, health, unchecked)
             }
             Storage::Shared(store) => {
                 let health = Store::adopt(&store, retention);

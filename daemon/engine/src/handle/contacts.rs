@@ -3,11 +3,14 @@
 use super::{Handle, Refusal};
 use crate::request::{Answer, Request};
 use crate::store::{contact_record, time};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
 use torchat_core::view::{ContactView, RequestView};
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::record::{Contact, ContactRequest};
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::invite::Invite;
 
@@ -64,6 +67,26 @@ impl Handle {
     #[must_use]
     pub fn contact_records(&self) -> Vec<Contact> {
         self.contacts().into_iter().map(contact_record).collect()
+    }
+
+    /// As [`Handle::contact_records`], in the order of their ids: at most `limit` of those behind `after`. Only those of `among`, if it is
+    /// given. What is behind them costs nothing, and the node is free between two calls.
+    #[must_use]
+    pub fn list_contacts(
+        &self,
+        after: Option<PeerId>,
+        among: Option<&BTreeSet<ConversationId>>,
+        limit: usize,
+    ) -> Vec<Contact> {
+        let now = self.clock.now();
+        let node = self.node.lock();
+        let Some(among) = among else {
+            return node.contacts_after(after, now).take(limit).map(contact_record).collect();
+        };
+        let from = after.map_or(Bound::Unbounded, |peer| Bound::Excluded(ConversationId::from(peer)));
+        let peers = among.range((from, Bound::Unbounded)).filter_map(ConversationId::as_peer);
+        let listed = peers.filter(|peer| node.is_listed(peer)).take(limit);
+        listed.map(|peer| contact_record(node.contact(&peer, now))).collect()
     }
 
     /// The strangers that wait for the user's decision, oldest first.

@@ -4,11 +4,12 @@ use super::{Handle, Refusal, read};
 use crate::codes;
 use crate::request::{Answer, Request};
 use crate::store::{
-    MessageRow, Page, PageLimit, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble, contact_record, search_query,
-    time,
+    ListFrom, MessageRow, Page, PageLimit, Preview, QUERY_BYTES, QUERY_TERMS, SearchHealth, Store, Trouble,
+    contact_record, search_query, time,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use torchat_protocol::control::api::command::SearchAnswer;
 use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState};
 use torchat_protocol::control::reason::Reason;
@@ -19,6 +20,8 @@ use torchat_protocol::id::{LaneId, MessageId, PeerId};
 const PAGE: u32 = 1_000;
 /// Messages that one turn marks as seen.
 const SEEN_STEP: u32 = 1_000;
+/// Conversations that are read at once of a list.
+pub(super) const LIST_STEP: usize = 64;
 /// Messages that one commit puts into the search's index when somebody searches.
 const INDEX_STEP: u32 = 4_096;
 
@@ -275,15 +278,46 @@ impl Handle {
         }
     }
 
-    /// Conversations with their unread counts and last messages, the one with the newest message first; contacts without
-    /// any message stand last. Peers that are no contacts any more are strangers.
+    /// All conversations, see [`Handle::list_conversations`].
     ///
     /// # Errors
     /// [`Refusal::Unreadable`].
     pub async fn conversations(&self) -> Result<Vec<Conversation>, Refusal> {
-        let reader = self.reader.clone();
-        let mut found = read(reader, move |reader| reader.conversations()).await?;
-        found.sort_by_key(|glance| std::cmp::Reverse(glance.last.as_ref().map(|last| last.id)));
+        let add = |all: &mut Vec<_>, one| {
+            all.push(one);
+            true
+        };
+        self.list_conversations(ListFrom::Newest, None, LIST_STEP, Vec::new(), add).await
+    }
+
+    /// Conversations with their unread counts and last messages, the one with the newest message first; contacts without
+    /// any message stand last. Peers that are no contacts any more are strangers. Only those of `among`, if it is given.
+    ///
+    /// `add` puts them into `page`, in the thread that reads, until it wants no more. All is read in one transaction, `step`
+    /// conversations at once, and what is not wanted is not read.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`].
+    pub async fn list_conversations<T: Send + 'static>(
+        &self,
+        from: ListFrom,
+        among: Option<Arc<BTreeSet<ConversationId>>>,
+        step: usize,
+        page: T,
+        mut add: impl FnMut(&mut T, Conversation) -> bool + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let handle = self.clone();
+        read(self.reader.clone(), move |reader| {
+            let mut page = page;
+            reader.conversations(from, among.as_deref(), step, |found| {
+                handle.conversations_of(found).into_iter().all(|one| add(&mut page, one))
+            })?;
+            Ok(page)
+        })
+        .await
+    }
+
+    fn conversations_of(&self, found: Vec<Preview>) -> Vec<Conversation> {
         let (heads, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|g| ((g.peer, g.unread), g.last)).unzip();
         let with_message = rows.iter().map(Option::is_some).collect::<Vec<_>>();
         let mut shown = self.show(rows.into_iter().flatten().collect()).into_iter().map(Shown::record);
@@ -294,7 +328,7 @@ impl Handle {
             unread,
             last: if with_message { shown.next() } else { None },
         });
-        Ok(conversations.collect())
+        conversations.collect()
     }
 
     fn records(&self, rows: Vec<MessageRow>) -> Vec<Message> {

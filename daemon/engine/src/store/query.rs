@@ -4,11 +4,13 @@ pub(super) mod messages;
 mod snapshot;
 mod threads;
 
+use super::order::{ListFrom, Order};
 use super::{LegacyLine, LogEdges, Store, StoreError, TokenRow, events, open_reader, records, search};
 use messages::{MessageRow, Page, PageLimit, Preview, blob, peer_id};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 pub(super) use snapshot::snapshot;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use threads::{THREADS, Threads};
@@ -58,7 +60,7 @@ pub struct Reader(Source);
 #[derive(Debug, Clone)]
 enum Source {
     /// Connections of its own; one is opened when all others are in use.
-    File { path: PathBuf, idle: Arc<Mutex<Vec<Connection>>>, threads: Arc<OnceLock<Threads>> },
+    File { path: PathBuf, idle: Arc<Mutex<Vec<Connection>>>, threads: Arc<OnceLock<Threads>>, order: Order },
     /// The writer's connection.
     Shared(Arc<Mutex<Store>>),
 }
@@ -81,7 +83,14 @@ impl Reader {
     /// Reads a store's file.
     #[must_use]
     pub fn of_file(path: PathBuf) -> Self {
-        Self(Source::File { path, idle: Arc::default(), threads: Arc::default() })
+        Self(Source::File { path, idle: Arc::default(), threads: Arc::default(), order: Order::default() })
+    }
+
+    /// Reads a store's file beside its writer, which knows the order of the conversations. Any other reader makes that anew for each
+    /// part of their list.
+    #[must_use]
+    pub fn beside(path: PathBuf, store: &Store) -> Self {
+        Self(Source::File { path, idle: Arc::default(), threads: Arc::default(), order: store.order() })
     }
 
     /// Reads through the writer's connection.
@@ -218,12 +227,25 @@ impl Reader {
         self.with(|db| records::by_client_id(db, client, believed))
     }
 
-    /// The conversations of contacts and blocked peers, and of all others that there are messages of.
+    /// The conversations of contacts and blocked peers, and of all others that there are messages of: the one with the newest message
+    /// first, those without any last. In steps of `step`, until `take` wants no more; only those of `among`, if it is given.
     ///
     /// # Errors
     /// When SQLite fails or a row is damaged.
-    pub fn conversations(&self) -> Result<Vec<Preview>, StoreError> {
-        self.with(messages::conversations)
+    pub fn conversations(
+        &self,
+        from: ListFrom,
+        among: Option<&BTreeSet<ConversationId>>,
+        step: usize,
+        take: impl FnMut(Vec<Preview>) -> bool,
+    ) -> Result<(), StoreError> {
+        match &self.0 {
+            Source::Shared(store) => {
+                let store = store.lock();
+                store.order().list(store.connection(), from, among, step, take)
+            }
+            Source::File { order, .. } => self.with(|db| order.list(db, from, among, step, take)),
+        }
     }
 
     /// Whether all messages are in the search's index.

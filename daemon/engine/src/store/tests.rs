@@ -2,13 +2,14 @@
 mod erasing;
 mod legacy;
 mod marks;
+mod order;
 mod reserve;
 mod schema;
 mod search_health;
 mod shares;
 mod whole;
 
-use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, PEERS};
+use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, UNREAD_OF};
 use super::*;
 use proptest::prelude::*;
 use rusqlite::params;
@@ -576,15 +577,16 @@ fn conversations_are_counted_and_strangers_with_messages_stay() {
         .commit(0, &[contact(peer(3)), receive(peer(3), 3, "c"), Op::Contacts(ContactOp::Remove { peer: peer(3) })])
         .unwrap();
     store.commit(0, &[contact(peer(4)), Op::Contacts(ContactOp::Remove { peer: peer(4) })]).unwrap();
-    let mut found: Vec<_> = messages::conversations(store.connection())
-        .unwrap()
-        .into_iter()
-        .map(|glance| (glance.peer, glance.unread, glance.last.map(|last| last.text)))
-        .collect();
-    found.sort_unstable_by_key(|(_, _, text)| text.clone());
+    let mut found = Vec::new();
+    let take = |previews: Vec<Preview>| {
+        found
+            .extend(previews.into_iter().map(|glance| (glance.peer, glance.unread, glance.last.map(|last| last.text))));
+        true
+    };
+    store.order.list(store.connection(), ListFrom::Newest, None, 9, take).unwrap();
     assert_eq!(
         found,
-        [(peer(2), 0, None), (peer(1), 2, Some("b".to_owned())), (peer(3), 1, Some("c".to_owned()))],
+        [(peer(3), 1, Some("c".to_owned())), (peer(1), 2, Some("b".to_owned())), (peer(2), 0, None)],
         "a stranger without messages is nobody"
     );
 }
@@ -634,15 +636,18 @@ fn no_query_of_the_api_scans_messages_or_events() {
         let rows = query.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
         rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
     };
-    for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, events::READ, query::HEADS] {
+    for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, UNREAD_OF, events::READ, query::HEADS] {
         let plan = plan(sql);
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
     // The index of the search is a table of its own, whose plan is always called a scan.
     let found = plan(FOUND);
     assert!(!found.contains("SCAN m") && !found.contains("TEMP B-TREE") && found.contains("SCAN s VIRTUAL"), "{found}");
-    // One row for each peer, and nothing of messages.
-    assert_eq!(plan(PEERS), "SCAN peer");
+    // One row for each peer, and of its messages the last received and the last sent one.
+    let places = plan(super::order::PLACES);
+    assert_eq!((places.matches("SCAN p\n").count(), places.matches("SCAN message").count()), (1, 0), "{places}");
+    assert!(places.contains("INDEX message_received") && places.contains("INDEX message_sent"), "{places}");
+    assert!(!plan(super::order::PLACE).contains("SCAN p\n") && !places.contains("TEMP B-TREE"), "{places}");
 }
 
 #[test]

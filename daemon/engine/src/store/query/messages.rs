@@ -140,8 +140,8 @@ pub(in crate::store) const FOUND: &str = select!(
     "search s CROSS JOIN message m ON m.id = s.rowid",
     "WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
 );
-/// Every peer with its number of unread messages.
-pub(in crate::store) const PEERS: &str = "SELECT peer, unread, contact OR blocked FROM peer";
+/// How much of a peer is unread, and whether it is listed without a message.
+pub(in crate::store) const UNREAD_OF: &str = "SELECT unread, contact OR blocked FROM peer WHERE peer = ?1";
 
 /// A page, oldest first, and whether there is more in the direction that was asked for.
 pub(in crate::store) fn page(
@@ -188,20 +188,17 @@ pub struct Preview {
     pub last: Option<MessageRow>,
 }
 
-/// The conversations of contacts and blocked peers, and of all others that there are messages of.
-pub(in crate::store) fn conversations(db: &Connection) -> Result<Vec<Preview>, StoreError> {
-    let mut found = Vec::new();
-    let mut query = db.prepare_cached(PEERS)?;
+/// These conversations at a glance, as far as they are of contacts or blocked peers, or have a message.
+pub(in crate::store) fn previews(db: &Connection, of: &[ConversationId]) -> Result<Vec<Preview>, StoreError> {
+    let mut found = Vec::with_capacity(of.len());
+    let mut unread = db.prepare_cached(UNREAD_OF)?;
     let mut last = db.prepare_cached(BEFORE)?;
-    let mut peers = query.query([])?;
-    while let Some(found_peer) = peers.next()? {
-        let peer = peer_id(blob(found_peer, 0)?)?;
-        let unread = found_peer.get::<_, i64>(1)?.unsigned_abs();
-        let last = last
-            .query_row(params![peer.as_bytes(), i64::MAX, 1], |row| of_conversation(row, peer.into()))
-            .optional()?;
-        if last.is_some() || found_peer.get(2)? {
-            found.push(Preview { peer, unread, last });
+    for id in of {
+        let told = unread.query_row([id.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        let Some((unread, listed)) = told else { continue };
+        let last = last.query_row(params![id.as_bytes(), i64::MAX, 1], |row| of_conversation(row, *id)).optional()?;
+        if last.is_some() || listed {
+            found.push(Preview { peer: peer_id(*id.as_bytes())?, unread: unread.unsigned_abs(), last });
         }
     }
     Ok(found)
@@ -269,17 +266,18 @@ pub(in crate::store) fn blob<const N: usize>(row: &Row<'_>, column: usize) -> ru
     row.get(column)
 }
 
-/// Keys that were checked before. The check is a computation on the curve of some 50 us: done for every row it would take
+/// Keys that were checked before. The check is a computation on the curve of some microseconds: done for every row it would take
 /// longer than all else that a page of events costs.
 static CHECKED: RwLock<BTreeMap<[u8; 32], PeerId>> = RwLock::new(BTreeMap::new());
-/// How many are remembered; then it begins anew. A daemon's store has fewer peers.
-const CHECKED_KEYS: usize = 4096;
+/// How many are remembered, of some 50 bytes each; then it begins anew. A daemon's store has fewer peers: with 4,096, each list of
+/// 10,000 contacts checked all their keys again.
+const CHECKED_KEYS: usize = 65_536;
 
 fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
     if let Some(peer) = CHECKED.read().get(&key) {
         return Ok(*peer);
     }
-    let peer = PeerId::from_key(key)?;
+    let peer = PeerId::from_own_store(key)?;
     let mut known = CHECKED.write();
     if known.len() >= CHECKED_KEYS {
         known.clear();
