@@ -95,6 +95,8 @@ impl Model {
     pub(super) fn paste(&mut self, text: &str) {
         self.key_shows_attention();
         self.notice_read();
+        // Into the line that a search has found: Esc must not take it away.
+        self.take_found();
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let taken = match &mut self.overlay {
             Some(Overlay::Search(search)) => search.editor.insert(&text.replace('\n', " ")),

@@ -210,7 +210,7 @@ impl Model {
     }
 
     /// The line that a search has found is in the input like one that was typed; undoing leads to what was there before.
-    fn take_found(&mut self) {
+    pub(super) fn take_found(&mut self) {
         if let Some(search) = self.recall.search.take() {
             self.editor.was(&search.typed);
             self.recall.take(search, self.editor.text());

@@ -324,6 +324,11 @@ fn no_single_key_destroys_what_was_typed() {
     alt(&mut play, 'p');
     alt(&mut play, 'p');
     assert_eq!(typed(&play), "half a th");
+    // A text that is pasted into a search.
+    ctrl(&mut play, 'r');
+    play.input(Input::Paste("pasted".into()));
+    play.key(KeyCode::Esc);
+    assert!(typed(&play).contains("pasted"));
     // A walk that ends elsewhere, or with the program.
     for search in [false, true] {
         let mut play = talking((80, 24));
