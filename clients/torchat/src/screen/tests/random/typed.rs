@@ -277,7 +277,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 400, ..ProptestConfig::default() })]
     #[test]
     fn what_is_typed_for_one_goes_to_no_other_and_is_not_lost(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = World::new();
