@@ -393,6 +393,11 @@ class Client:
         `erased`, and how many are `kept` because they wait for delivery."""
         return dict(self.call("ERASE", peer=peer, before=before, upto=upto))
 
+    def erasable(self, peer: str, *, before: Optional[str] = None, upto: Optional[int] = None) -> Dict[str, int]:
+        """Counts what `erase` with the same arguments would erase, and erases nothing. Returns how many messages are `erasable`, how
+        many would be `kept`, and `upto`: give it to `erase`, and nothing that came after the count is erased."""
+        return dict(self.call("ERASE_COUNT", peer=peer, before=before, upto=upto))
+
     def retain(self, peer: str, days: Optional[int]) -> None:
         """Erases the messages of a conversation when they are older than this number of days. None: never."""
         self.call("RETAIN", peer=peer, days=days)

@@ -378,6 +378,10 @@ class Client:
         """Erases a conversation: see `torchat.Client.erase`."""
         return dict(await self.call("ERASE", peer=peer, before=before, upto=upto))
 
+    async def erasable(self, peer: str, *, before: Optional[str] = None, upto: Optional[int] = None) -> Dict[str, int]:
+        """Counts what `erase` would erase: see `torchat.Client.erasable`."""
+        return dict(await self.call("ERASE_COUNT", peer=peer, before=before, upto=upto))
+
     async def retain(self, peer: str, days: Optional[int]) -> None:
         """Erases what is older: see `torchat.Client.retain`."""
         await self.call("RETAIN", peer=peer, days=days)

@@ -24,7 +24,7 @@ pub use crate::refusal::{NotStored, Refusal};
 pub use crate::request::{Answer, Request};
 pub use crate::store::{ListFrom, Page, TokenRow, Trouble, time};
 pub use conversation::HistoryLine;
-pub use erasing::{EraseOptions, ErasedCount};
+pub use erasing::{ErasableCount, EraseOptions, ErasedCount};
 pub use log::{Batch, EventLog};
 pub use sending::{Accepted, DeliveryWait, SendOptions, Sending};
 pub use unread::Lease;

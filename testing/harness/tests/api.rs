@@ -240,7 +240,11 @@ fn every_command_does_what_it_says() {
     let contacts = a.ok(json!({"cmd": "CONTACTS"})).unwrap();
     let bob = contacts["contacts"].as_array().unwrap().iter().find(|contact| contact["peer"] == peer).unwrap();
     assert!(bob["verified"].is_string() && bob["retain_days"] == 30, "{bob}");
-    assert_eq!(ok(&mut a, json!({"cmd": "ERASE", "peer": peer}))["erased"], 2);
+    let found = ok(&mut a, json!({"cmd": "ERASE_COUNT", "peer": peer}));
+    assert_eq!((&found["erasable"], &found["kept"]), (&json!(2), &json!(0)));
+    let old = json!({"cmd": "ERASE_COUNT", "peer": peer, "before": "2001-01-01T00:00:00Z"});
+    assert_eq!(a.ok(old).unwrap()["erasable"], 0);
+    assert_eq!(ok(&mut a, json!({"cmd": "ERASE", "peer": peer, "upto": found["upto"]}))["erased"], 2);
     assert_eq!(a.ok(json!({"cmd": "HISTORY", "peer": peer})).unwrap()["messages"], json!([]));
 
     // Contacts go.

@@ -247,6 +247,7 @@ fn a_scoped_token_sees_its_conversations_only() {
         json!({"cmd": "SEARCH", "text": "other", "peer": THIRD}),
         json!({"cmd": "SEEN", "peer": THIRD, "upto": 9}),
         json!({"cmd": "ERASE", "peer": OTHER}),
+        json!({"cmd": "ERASE_COUNT", "peer": OTHER}),
         json!({"cmd": "RETAIN", "peer": OTHER, "days": 1}),
         json!({"cmd": "VERIFY", "peer": OTHER, "verified": true}),
     ] {

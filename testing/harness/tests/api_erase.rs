@@ -4,7 +4,9 @@
 use std::time::Duration;
 use torchat_core::input::ContactChange;
 use torchat_engine::EngineConfig;
-use torchat_engine::handle::{DeliveryWait, EraseOptions, ErasedCount, Handle, Page, Refusal, SendOptions};
+use torchat_engine::handle::{
+    DeliveryWait, ErasableCount, EraseOptions, ErasedCount, Handle, Page, Refusal, SendOptions,
+};
 use torchat_harness::sim::{Sim, run};
 use torchat_protocol::control::api::event::{Event, Filter, Kind, What};
 use torchat_protocol::id::PeerId;
@@ -51,6 +53,9 @@ fn a_conversation_is_erased_but_for_what_waits_and_no_event_shows_it() {
         assert_eq!(a.wait_delivered(sim.id(1), keyed.mid, HOUR).await, DeliveryWait::Delivered);
         sim.kill(1).await;
         a.send(sim.id(1), "it waits".into()).await.unwrap();
+        let found = a.erasable(sim.id(1), EraseOptions::default()).await.unwrap();
+        assert!(matches!(found, ErasableCount { erasable: 302, kept: 1, upto: 303.. }), "{found:?}");
+        assert_eq!(texts(&a, sim.id(1)).await.len(), 303, "a count erases nothing");
         assert_eq!(a.erase(sim.id(1), EraseOptions::default()).await.unwrap(), ErasedCount { erased: 302, kept: 1 });
         assert_eq!(texts(&a, sim.id(1)).await, ["it waits"]);
         assert_eq!(texts(&a, sim.id(2)).await, ["to somebody else"]);

@@ -6,14 +6,14 @@ use super::dispatch::{Caller, Course, Execute, Row, row};
 use torchat_core::input::ContactChange;
 use torchat_engine::handle::EraseOptions;
 use torchat_protocol::control::api::ApiError;
-use torchat_protocol::control::api::command::{Erase, EraseAnswer, Nothing, Retain};
+use torchat_protocol::control::api::command::{Erase, EraseAnswer, EraseCount, EraseCountAnswer, Nothing, Retain};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
 
 /// The longest time that RETAIN takes, in days.
 const RETAIN_MAX_DAYS: u32 = 36_500;
 
-pub(crate) const ROWS: &[Row] = &[row::<Erase>(), row::<Retain>()];
+pub(crate) const ROWS: &[Row] = &[row::<Erase>(), row::<EraseCount>(), row::<Retain>()];
 
 impl Execute for Erase {
     fn subject(&self) -> Option<PeerId> {
@@ -21,7 +21,7 @@ impl Execute for Erase {
     }
 
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<EraseAnswer> {
-        let options = match options(&self) {
+        let options = match options(self.upto, self.before.as_deref()) {
             Ok(options) => options,
             Err(error) => return Course::Now(Err(error)),
         };
@@ -33,15 +33,34 @@ impl Execute for Erase {
     }
 }
 
-fn options(wanted: &Erase) -> Result<EraseOptions, ApiError> {
-    let before_ms = match wanted.before.as_deref().map(str::parse::<jiff::Timestamp>) {
+/// A command of its own and not a parameter of ERASE: a daemon that does not know a parameter ignores it, and would erase.
+impl Execute for EraseCount {
+    fn subject(&self) -> Option<PeerId> {
+        self.peer.as_peer()
+    }
+
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<EraseCountAnswer> {
+        let options = match options(self.upto, self.before.as_deref()) {
+            Ok(options) => options,
+            Err(error) => return Course::Now(Err(error)),
+        };
+        Course::later(async move {
+            let peer = caller.conversation(self.peer)?;
+            let found = caller.handle().erasable(peer, options).await.map_err(|error| refused(&error))?;
+            Ok(EraseCountAnswer { erasable: found.erasable, kept: found.kept, upto: found.upto })
+        })
+    }
+}
+
+fn options(upto: Option<i64>, before: Option<&str>) -> Result<EraseOptions, ApiError> {
+    let before_ms = match before.map(str::parse::<jiff::Timestamp>) {
         None => None,
         Some(Ok(before)) => Some(before.as_millisecond()),
         Some(Err(_)) => {
             return Err(fail(Code::BadRequest, "\"before\" is a time such as \"2026-11-21T09:30:00Z\""));
         }
     };
-    Ok(EraseOptions { upto: wanted.upto, before_ms })
+    Ok(EraseOptions { upto, before_ms })
 }
 
 impl Execute for Retain {

@@ -38,6 +38,17 @@ pub struct ErasedCount {
     pub kept: u64,
 }
 
+/// What [`Handle::erase`] would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErasableCount {
+    /// Messages and marks that it would erase.
+    pub erasable: u64,
+    /// Messages that would stay.
+    pub kept: u64,
+    /// The last row that there was: what comes later is not counted.
+    pub upto: i64,
+}
+
 impl Handle {
     /// Erases messages of a conversation here, read or not. What comes meanwhile stays. Returns when it is durable and the texts are
     /// written over in the file, its log and the search's index. Of a file of more than 4 MiB, copies of words that SQLite made when
@@ -59,6 +70,24 @@ impl Handle {
         // Also if there was nothing to erase: an earlier ERASE, or RETAIN, may have left traces.
         self.scrub(true).await?;
         Ok(count)
+    }
+
+    /// Counts what [`Self::erase`] would erase now. Reads the rows of the conversation, in a thread for reading.
+    ///
+    /// # Errors
+    /// [`Refusal::Unreadable`], [`Refusal::Stopping`].
+    pub async fn erasable(
+        &self,
+        conversation: impl Into<ConversationId>,
+        options: EraseOptions,
+    ) -> Result<ErasableCount, Refusal> {
+        let Some(peer) = conversation.into().as_peer() else { return Ok(ErasableCount::default()) };
+        read(self.reader.clone(), move |reader| {
+            let upto = options.upto.unwrap_or(i64::MAX).min(reader.last_message()?);
+            let (erasable, kept) = reader.erasable(&peer, upto, options.before_ms)?;
+            Ok(ErasableCount { erasable, kept, upto })
+        })
+        .await
     }
 
     /// As [`Store::scrub`](crate::store::Store::scrub). A read that is under way delays it.

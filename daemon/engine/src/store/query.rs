@@ -1,5 +1,6 @@
 //! What is read from the store, beside the writes.
 
+pub(super) mod erasable;
 pub(super) mod messages;
 mod snapshot;
 mod threads;
@@ -200,6 +201,14 @@ impl Reader {
     /// When SQLite fails.
     pub fn message(&self, id: i64) -> Result<Option<MessageRow>, StoreError> {
         self.with(|db| Ok(db.prepare_cached(messages::BY_ID)?.query_row([id], messages::row).optional()?))
+    }
+
+    /// How many messages of a conversation an erasing would erase, and how many would stay: see [`erasable`].
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn erasable(&self, peer: &PeerId, upto: i64, before_ms: Option<i64>) -> Result<(u64, u64), StoreError> {
+        self.with(|db| erasable::count(db, peer, upto, before_ms))
     }
 
     /// The last message that ever was.

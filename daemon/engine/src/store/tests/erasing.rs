@@ -58,6 +58,34 @@ fn a_piece_erases_what_does_not_wait_and_says_what_stays() {
 }
 
 #[test]
+fn the_count_before_an_erasing_is_what_it_erases_and_what_it_leaves() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, b) = (peer(1), peer(2));
+    let mut ops = vec![receive(b, 1, "somebody else's"), queue(a, 1, "gone out"), queue(a, 2, "waits")];
+    ops.extend((1..=7).map(|n| receive(a, n, "four")));
+    store.commit(0, &ops).unwrap();
+    store.commit(0, &[delivered(a, 1, vec![])]).unwrap();
+    let last = store.db.query_row("SELECT max(id) FROM message", [], |row| row.get::<_, i64>(0)).unwrap();
+    let count = |store: &Store, upto, before| query::erasable::count(store.connection(), &a, upto, before).unwrap();
+    for (upto, before_ms, expected) in [
+        (last, None, (8, 1)),
+        (last - 2, None, (6, 1)),
+        (last, Some(i64::MIN), (0, 0)),
+        (last, Some(i64::MAX), (8, 1)),
+        (1, None, (0, 0)),
+    ] {
+        assert_eq!(count(&store, upto, before_ms), expected, "{upto} {before_ms:?}");
+    }
+    assert_eq!(query::erasable::count(store.connection(), &peer(9), last, None).unwrap(), (0, 0), "nobody");
+    // What comes meanwhile is neither counted nor erased.
+    store.commit(0, &[receive(a, 8, "late")]).unwrap();
+    let (erasable, kept) = count(&store, last, None);
+    let applied = store.commit(7, &[erase(a, Piece { upto: last, ..piece(0, 100) })]).unwrap();
+    assert_eq!((applied.erased[0].rows.len() as u64, applied.erased[0].waiting), (erasable, kept));
+    assert_eq!(count(&store, i64::MAX, None), (1, 1));
+}
+
+#[test]
 fn an_erased_message_that_its_sender_repeats_does_not_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("torchat.db");

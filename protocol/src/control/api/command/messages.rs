@@ -31,6 +31,8 @@ commands! {
     /// copy of the store that an upgrade keeps for 30 days, or spare cells of flash storage. The times of the messages' events stay as
     /// long as events are kept. docs/SECURITY.md says the rest. May be repeated.
     Erase "ERASE" Some(Right::Admin) => EraseAnswer;
+    /// Counts what ERASE with the same parameters would erase now, and erases nothing: for the question before it.
+    EraseCount "ERASE_COUNT" Some(Right::Admin) => EraseCountAnswer;
     /// Erases, from now on, the messages of a conversation that are older than a number of days, as ERASE does. The daemon looks
     /// for them every 10 minutes; docs/SECURITY.md says when their last traces go. What waits for delivery stays until it is delivered
     /// or has failed, and received messages until they are read.
@@ -205,6 +207,27 @@ records! {
         erased: u64,
         /// How many stay because the peer has not got them, or has not said what became of them.
         kept: u64,
+    }
+    /// Parameters of ERASE_COUNT.
+    EraseCount {
+        /// The other side.
+        peer: ConversationId,
+        /// As for ERASE.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upto: Option<i64>,
+        /// As for ERASE.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Time>,
+    }
+    /// What ERASE_COUNT answers.
+    EraseCountAnswer {
+        /// How many messages and marks ERASE would erase.
+        erasable: u64,
+        /// How many would stay because the peer has not got them, or has not said what became of them.
+        kept: u64,
+        /// The last message that was counted, or a later one that is in another conversation. ERASE with this `upto` erases
+        /// nothing that came after the count.
+        upto: i64,
     }
     /// Parameters of RETAIN.
     Retain {
