@@ -33,6 +33,22 @@ pub fn words(one: &PeerId, other: &PeerId) -> [&'static str; COUNT] {
     })
 }
 
+/// What a QR code of the words holds: the words in capital letters, with a blank between them. Both ends show the same code, and every
+/// reader of codes shows the words, so they can be compared without typing. Capital letters and blanks fit into a smaller code than
+/// small letters do.
+#[must_use]
+pub fn code(words: &[&str]) -> String {
+    words.join(" ").to_uppercase()
+}
+
+/// Whether a text is these words and nothing else: heard and typed, or read from a QR code. Case, blanks and what stands between
+/// words do not count.
+#[must_use]
+pub fn is_same(words: &[&str], text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).eq(words.iter().copied())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -55,5 +71,25 @@ mod tests {
             assert_eq!(words(&b, &a).to_vec(), expected);
         }
         assert!(pairs.len() > 1 && pairs[0]["words"] != pairs[1]["words"]);
+    }
+
+    #[test]
+    fn what_a_code_holds_is_the_same_words_and_nothing_else_is() {
+        let words = ["battle", "unknown", "pluck"];
+        assert_eq!(code(&words), "BATTLE UNKNOWN PLUCK");
+        for same in [code(&words).as_str(), "battle unknown pluck", " Battle, unknown\nPLUCK.\n"] {
+            assert!(is_same(&words, same), "{same}");
+        }
+        for other in ["", "battle unknown", "battle pluck unknown", "battle unknown pluck pet", "battleunknown pluck"] {
+            assert!(!is_same(&words, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_code_holds_only_what_its_smallest_form_can() {
+        // The 45 characters of QR's alphanumeric mode have no small letters.
+        let longest = Language::English.word_list().iter().map(|word| word.len()).max().unwrap();
+        assert!(COUNT * (longest + 1) - 1 <= 114, "version 4 of a code, level L, holds 114 of them");
+        assert!(Language::English.word_list().iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())));
     }
 }

@@ -3,7 +3,7 @@
 //! Texts and names are stored and handed out as they came. Every client passes them through here just before it shows
 //! them, and nothing else: [`shown_rows`] for a message over several lines where the client begins every line itself,
 //! [`shown_text`] for one where it does not, [`shown_line`] for one line, [`shown_name`] for a name in a space of a number
-//! of columns.
+//! of columns, [`unmarked_name`] for one that a client may put the sign of a verified contact before.
 //!
 //! **The notation.** What must not reach a terminal is written `\u{hex}`: ESC becomes `\u{1b}`, so the rest of its
 //! sequence is plain text. A backslash is left alone, so paths, patterns and commands can be copied, except where the
@@ -35,6 +35,12 @@ pub const BREAK: &str = "\\u{...}";
 
 /// The mark of a name that was cut. In names an original one is written out, so it always means a cut.
 pub const CUT: char = '\u{2026}';
+
+/// What a client puts before the name of a contact whose key was compared.
+pub const VERIFIED: char = '✓';
+
+/// The same sign, and what reads like it: no name may hold it.
+const CHECK_MARKS: [char; 8] = [VERIFIED, '✔', '✅', '☑', '🗸', '🗹', '√', '⍻'];
 
 const ESCAPE: &str = "\\u{";
 const NON_JOINER: char = '\u{200c}';
@@ -112,6 +118,15 @@ pub fn shown_name(name: &str, columns: usize) -> String {
     }
     out.push(CUT);
     out
+}
+
+/// As [`shown_name`], without the signs that clients put at verified contacts and without what reads like them: so no name, whoever
+/// chose it, makes a contact look verified. Empty, if the name holds nothing else.
+#[must_use]
+pub fn unmarked_name(name: &str, columns: usize) -> String {
+    let unmarked = name.replace(CHECK_MARKS, "");
+    // What stood around the sign is no part of the name any more.
+    shown_name(if unmarked.len() == name.len() { name } else { unmarked.trim() }, columns)
 }
 
 /// The columns that a shown line or name takes in a terminal, at most: an emoji of several parts may take fewer.

@@ -74,9 +74,6 @@ use torchat_protocol::control::api::{ConversationId, Onion};
 use torchat_protocol::id::MessageId;
 use unread::Unread;
 
-/// What clients show at a contact whose key was compared, and what reads like it: no name may hold it.
-const CHECK_MARKS: [char; 8] = ['✓', '✔', '✅', '☑', '🗸', '🗹', '√', '⍻'];
-
 /// One conversation: who it is with, what is unread, and the messages that are held.
 #[derive(Debug, Clone)]
 pub struct Timeline {
@@ -164,8 +161,8 @@ impl Timeline {
     /// of its onion.
     #[must_use]
     pub fn name(&self, columns: usize) -> String {
-        match self.raw_name().map(|name| name.replace(CHECK_MARKS, "")).filter(|name| !name.is_empty()) {
-            Some(name) => show::shown_name(&name, columns),
+        match self.raw_name().map(|name| show::unmarked_name(name, columns)).filter(|name| !name.is_empty()) {
+            Some(name) => name,
             None => show::shown_name(&format!("{}..", self.peer().0.short()), columns),
         }
     }
