@@ -17,6 +17,11 @@ pub(crate) struct Contacts {
 pub(crate) enum ContactAction {
     /// Print them; the same as no action
     List,
+    /// Print what is known here about one of them, and since when they are verified
+    Show {
+        /// The contact
+        peer: String,
+    },
     /// Make a peer a contact and ask them to accept you
     Add {
         /// Their onion, or an invite (torchat:...?i=...); -: the first line of standard input, and the rest are the words

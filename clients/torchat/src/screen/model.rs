@@ -426,9 +426,9 @@ impl Model {
 
     /// What a stranger calls itself, harmless, or the beginning of its onion.
     pub(crate) fn name_of_request(request: &ContactRequest, columns: usize) -> String {
-        match request.nick.as_str() {
-            "" => format!("{}..", request.peer.0.short()),
-            nick => torchat_client::show::shown_name(nick, columns),
+        match torchat_client::show::unmarked_name(&request.nick, columns) {
+            nick if nick.is_empty() => format!("{}..", request.peer.0.short()),
+            nick => nick,
         }
     }
 

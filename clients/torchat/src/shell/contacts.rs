@@ -18,7 +18,7 @@ use torchat_client::api::record::Contact;
 use torchat_client::api::{ApiClientError, Code, Connection, Onion, rows};
 use torchat_client::lookalike::Look;
 use torchat_client::names::{Purpose, onion};
-use torchat_client::show::{shown_line, shown_name};
+use torchat_client::show::{shown_line, shown_name, unmarked_name};
 
 pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     // First what is to be read: nobody should wait for a daemon to learn that it is not there.
@@ -39,6 +39,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     let one = |word: &str, decide: Decide<'_>| one_of(Purpose::Act, word, decide);
     match action.unwrap_or(ContactAction::List) {
         ContactAction::List => list(shell, &connection),
+        ContactAction::Show { peer } => show(shell, &connection, &peer),
         ContactAction::Requests => requests(shell, &connection),
         ContactAction::Add { .. } => {
             let (peer, text) = wanted.unwrap_or_default();
@@ -179,23 +180,75 @@ fn list(shell: &Shell<'_>, connection: &Connection) -> Done {
     out.flush()
 }
 
-fn row(contact: &Contact) -> String {
-    let state = standing::words(contact.state);
-    let seen = match (contact.link, contact.heard_s) {
+/// `contacts show`: everything that is known here about one of them, a fact on a line.
+fn show(shell: &Shell<'_>, connection: &Connection, word: &str) -> Done {
+    let peer = shell.peer(connection, word, Purpose::Act)?;
+    let mut found = None;
+    for contact in connection.contact_pages().flat_map(rows) {
+        let contact = contact?;
+        if contact.peer == peer {
+            found = Some(contact);
+            break;
+        }
+    }
+    let Some(contact) = found else {
+        return Err(Failure::input(format!("{} is not a contact", peer.0.onion())));
+    };
+    let mut out = shell.out();
+    if out.is_json() {
+        out.record(&contact)?;
+        return out.flush();
+    }
+    for line in facts(&contact) {
+        out.line(&line)?;
+    }
+    out.flush()
+}
+
+/// The lines of [`show`]. What the contact has chosen says so, and stands behind words of ours.
+fn facts(contact: &Contact) -> Vec<String> {
+    let mut lines = vec![contact.peer.0.onion(), format!("{}, {}", standing::words(contact.state), seen(contact))];
+    lines.push(match contact.verified.as_deref() {
+        Some(since) => format!("✓ verified since {}", format::day(since)),
+        None => "not verified: `torchat contacts verify PEER` prints the words to compare".to_owned(),
+    });
+    lines.push(named(contact.name.as_deref()).map_or("no name of yours".to_owned(), |name| format!("name: {name}")));
+    let nick = named(contact.nick.as_deref());
+    lines.extend(nick.map(|nick| format!("they call themselves: {nick}; anyone can choose that name")));
+    if contact.hidden {
+        lines.push("they see you only when there is mail".to_owned());
+    }
+    if let Some(days) = contact.retain_days {
+        lines.push(format!("messages are erased here when they are older than {}", count(days.into(), "day")));
+    }
+    lines.push(format!("{} waiting for them", count(contact.queued, "message")));
+    lines
+}
+
+/// A name for people, if there is one.
+fn named(name: Option<&str>) -> Option<String> {
+    name.map(|name| unmarked_name(name, NAME_COLUMNS)).filter(|name| !name.is_empty())
+}
+
+fn seen(contact: &Contact) -> String {
+    match (contact.link, contact.heard_s) {
         (true, _) => "linked now".to_owned(),
         (false, Some(seconds)) => format!("heard {} ago", span(seconds)),
         (false, None) => "never heard".to_owned(),
-    };
-    let mut line = format!("{}  {state}, {seen}", contact.peer.0.onion());
+    }
+}
+
+fn row(contact: &Contact) -> String {
+    let mut line = format!("{}  {}, {}", contact.peer.0.onion(), standing::words(contact.state), seen(contact));
     // Before the names, which may say anything.
     if let Some(since) = &contact.verified {
-        line.push_str(&format!(", ✓ verified {}", since.get(..10).unwrap_or(since)));
+        line.push_str(&format!(", ✓ verified {}", format::day(since)));
     }
-    if let Some(name) = contact.name.as_deref().filter(|name| !name.is_empty()) {
-        line.push_str(&format!(", name: {}", shown_name(name, NAME_COLUMNS)));
+    if let Some(name) = named(contact.name.as_deref()) {
+        line.push_str(&format!(", name: {name}"));
     }
-    if let Some(nick) = contact.nick.as_deref().filter(|nick| !nick.is_empty()) {
-        line.push_str(&format!(", their own name: {}", shown_name(nick, NAME_COLUMNS)));
+    if let Some(nick) = named(contact.nick.as_deref()) {
+        line.push_str(&format!(", their own name: {nick}"));
     }
     if contact.hidden {
         line.push_str(", sees you only when there is mail");

@@ -8,11 +8,16 @@ use jiff::tz::TimeZone;
 use torchat_client::api::record::{Direction, Message, MessageState};
 pub(crate) use torchat_client::api::words::{count, took};
 use torchat_client::reason;
-use torchat_client::show::{shown_line, shown_name};
+use torchat_client::show::{shown_line, shown_name, unmarked_name};
 
 /// A moment in the user's time zone, to the minute: 16 columns.
 pub(crate) fn time(at: &str) -> String {
     moment(at, "%Y-%m-%d %H:%M")
+}
+
+/// The day of a moment, where the user is.
+pub(crate) fn day(at: &str) -> String {
+    moment(at, "%Y-%m-%d")
 }
 
 /// The hour and minute of a moment.
@@ -30,7 +35,7 @@ fn moment(at: &str, form: &str) -> String {
 
 /// What strangers say of themselves when they ask, behind their onion: the name that they chose, and their words.
 pub(crate) fn says_of_themselves(out: &Out, nick: &str, text: &str) -> String {
-    let (nick, text) = (shown_name(nick, NAME_COLUMNS), out.one_line(text));
+    let (nick, text) = (unmarked_name(nick, NAME_COLUMNS), out.one_line(text));
     let name = if nick.is_empty() { String::new() } else { format!(", their own name: {nick}") };
     let words = if text.is_empty() { "without words".to_owned() } else { format!("with the words: {text}") };
     format!("{name}, {words}")

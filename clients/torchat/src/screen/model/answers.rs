@@ -77,7 +77,7 @@ impl Model {
             (Ask::Decide(decision, peer), _) => self.decided(decision, peer, from),
             (Ask::Rename(peer, name), _) => self.say(match name.as_str() {
                 "" => format!("{}.. has the name again that they chose themselves", peer.0.short()),
-                name => format!("{}.. is called {}", peer.0.short(), show::shown_name(name, 40)),
+                name => format!("{}.. is called {}", peer.0.short(), show::unmarked_name(name, 40)),
             }),
             (Ask::Retain(peer, days), _) => self.retained(peer, days),
             (Ask::Erase(peer), Answer::Erased(erased, kept)) => self.erased(peer, erased, kept),

@@ -314,6 +314,15 @@ fn everything_known_of_a_peer_is_on_one_page() {
     play.line("/whois");
     assert!(matches!(&play.model.overlay, Some(Overlay::Text { lines, .. }) if lines[0] == onion(2).0.onion()));
     play.see("they call themselves Annie");
+    play.see("not verified: /verify shows the words");
+    play.key(KeyCode::Esc);
+    let verified = Some(time(NOW - 3 * 24 * 3_600_000));
+    let contact = Contact { verified, retain_days: Some(1), ..contact(2, Some("ann"), Some("\u{2713} verified")) };
+    play.event(What::Contact { contact });
+    play.line("/whois");
+    play.see("✓ verified since 18 November 2026");
+    play.see("they call themselves verified;");
+    play.see("older than 1 day\n");
     play.key(KeyCode::Esc);
     play.line("/nick");
     play.see("you are");

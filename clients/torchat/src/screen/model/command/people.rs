@@ -3,8 +3,11 @@
 use super::super::{Model, Overlay};
 use crate::standing;
 use crate::times::age;
+use torchat_client::api::record::ContactState;
+use torchat_client::api::words::count;
 use torchat_client::names::Purpose;
 use torchat_client::show;
+use torchat_client::timeline::millis;
 
 impl Model {
     /// `/whois [PEER]`: everything that is known here about a peer.
@@ -22,13 +25,15 @@ impl Model {
             return self.warn("you have no contact with this onion: /add it");
         };
         let contact = timeline.contact();
-        let shown = |name: &Option<String>| name.as_deref().map(|name| show::shown_name(name, 60));
+        let shown = |name: &Option<String>| {
+            name.as_deref().map(|name| show::unmarked_name(name, 60)).filter(|name| !name.is_empty())
+        };
         let mut lines = vec![peer.0.onion(), String::new()];
         lines.push(match shown(&contact.name) {
             Some(name) => format!("you call them {name}"),
             None => "you have given them no name: /rename NAME".into(),
         });
-        lines.push(match shown(&contact.nick).filter(|nick| !nick.is_empty()) {
+        lines.push(match shown(&contact.nick) {
             Some(nick) => format!("they call themselves {nick}; anyone can choose that name"),
             None => "they have not told a name of their own".into(),
         });
@@ -36,6 +41,16 @@ impl Model {
             lines.push("the name could be mistaken for another contact's: compare the onions".into());
         }
         lines.push(standing::sentence(&timeline.name(30), contact.state));
+        lines.push(match (contact.verified.as_deref(), contact.state) {
+            (Some(since), _) => match millis(since) {
+                Some(since) => format!("✓ verified since {}", self.here().day(since).strftime("%-d %B %Y")),
+                None => "✓ verified".into(),
+            },
+            (None, ContactState::Contact | ContactState::Waiting) => {
+                "not verified: /verify shows the words to compare".into()
+            }
+            (None, _) => "not verified: only a contact can be".into(),
+        });
         lines.push(match (contact.link, timeline.heard_at) {
             (true, _) => "online".into(),
             (false, Some(at)) => format!("last heard {} ago", age(self.now - at)),
@@ -43,6 +58,9 @@ impl Model {
         });
         if contact.hidden {
             lines.push("you are hidden from them: /hide off".into());
+        }
+        if let Some(days) = contact.retain_days {
+            lines.push(format!("messages are erased here when they are older than {}", count(days.into(), "day")));
         }
         lines.push(match (contact.queued, timeline.unread()) {
             (0, unread) => format!("nothing waits for them; unread here: {unread}"),
