@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from unittest import mock
 
 import torchat
 from torchat import _core, _owner
+from torchat._words import WORDS
 
 ONION = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"
 WELCOME = {"api": 1, "server": "fake", "onion": ONION, "rights": ["admin"], "commands": [], "seq": 0, "oldest": 1,
@@ -167,6 +169,20 @@ class Discovery(unittest.TestCase):
             except torchat.NoSuchPeer as error:
                 found["error"] = str(error)
             self.assertEqual(found, {"peer": row.get("peer"), "error": row.get("error")}, row["why"])
+
+    def test_compare_words_are_those_of_the_other_clients(self) -> None:
+        top = os.path.join(os.path.dirname(__file__), "..", "..", "..")
+        with open(os.path.join(top, "docs", "vectors", "compare.json"), encoding="utf-8") as file:
+            vectors = json.load(file)
+        listed = "".join(word + "\n" for word in WORDS)
+        self.assertEqual(hashlib.sha256(listed.encode()).hexdigest(), vectors["list"])
+        self.assertGreaterEqual(len(vectors["pairs"]), 2)
+        for pair in vectors["pairs"]:
+            one, other = pair["a"], pair["b"]
+            self.assertEqual(torchat.compare_words(one, other), pair["words"])
+            self.assertEqual(torchat.compare_words(other + ".onion", one), pair["words"], "the other side")
+        for wrong in ("bob", "", ONION.replace("2", "3", 1), ONION[:20]):
+            self.assertRaises(torchat.NoSuchPeer, torchat.compare_words, wrong, ONION)
 
     def test_without_a_home_it_says_so_and_a_port_is_a_number(self) -> None:
         with mock.patch.dict(os.environ, {"HOME": "relative", "XDG_DATA_HOME": "", "TORCHAT_SOCKET": ""}):

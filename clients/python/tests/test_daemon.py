@@ -45,6 +45,16 @@ class Calls(Friends):
             for word, purpose in (("rob", "act"), ("Bob", "request"), ("Bob", "unblock"), ("x.onion", "read")):
                 self.assertRaises(torchat.NoSuchPeer, a.peer, word, purpose)
             self.assertRaisesRegex(torchat.NoSuchPeer, 'did you mean "Bob"', a.peer, "bo")
+            # Both sides see the same words; the mark is the user's.
+            self.assertEqual(torchat.compare_words(a.onion, self.onion_b), torchat.compare_words(b.onion, self.onion_a))
+            a.verify(self.onion_b)
+            self.assertEqual([bool(contact.get("verified")) for contact in a.contacts()], [True])
+            # What is counted is what goes, and nothing that comes later.
+            found = a.erasable(self.onion_b)
+            self.assertEqual((found["erasable"], found["kept"]), (2, 0))
+            a.send(self.onion_b, "three", wait=LONG)
+            self.assertEqual(a.erase(self.onion_b, upto=found["upto"]), {"erased": 2, "kept": 0})
+            self.assertEqual([message["text"] for message in a.messages(self.onion_b)], ["three"])
             # Over the end of the daemon, with one call.
             self.b.kill()
             killed = threading.Thread(target=self.b.start)
@@ -68,6 +78,7 @@ class Calls(Friends):
                 self.assertEqual([contact["peer"] for contact in await b.contacts()], [self.onion_a])
                 self.assertEqual(len(await b.conversations()), 1)
                 self.assertEqual(await b.peer(self.onion_a[:6], "read"), self.onion_a)
+                self.assertEqual((await a.erasable(self.onion_b, before="2001-01-01T00:00:00Z"))["erasable"], 0)
                 with self.assertRaises(torchat.NoSuchPeer):
                     await b.peer("nobody")
                 return [message["text"] async for message in b.messages(self.onion_a)][:20]

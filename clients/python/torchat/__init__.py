@@ -19,11 +19,13 @@ from ._core import (
     Address, ConnectFailed, Error, Impostor, Lost, NotFound, NotUnderstood, Refused, TimedOut, Token, client_id, find,
 )
 from ._plain import Client, Follower, Subscription
+from .compare import compare_words
 from .harmless import harmless
 from .names import NoSuchPeer
-from . import aio, codes, names
+from . import aio, codes, compare, names
 
 __all__ = [
     "Address", "Client", "ConnectFailed", "Error", "Follower", "Impostor", "Lost", "NoSuchPeer", "NotFound",
-    "NotUnderstood", "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "codes", "find", "harmless", "names",
+    "NotUnderstood", "Refused", "Subscription", "TimedOut", "Token", "aio", "client_id", "codes", "compare", "compare_words",
+    "find", "harmless", "names",
 ]

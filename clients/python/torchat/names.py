@@ -106,8 +106,8 @@ def resolve(word: str, known: Iterable[Known], purpose: str = "act") -> str:
         if len(fitting) == 1:
             return next(iter(fitting))
         if fitting:
-            raise NoSuchPeer(f"{_quoted(word)} is ambiguous: {', '.join(map(_shown, fitting.values()))}; write more of the onion")
-    raise NoSuchPeer(f"{_quoted(word)} is {_nobody(word, purpose, rows)}")
+            raise NoSuchPeer(f"{quoted(word)} is ambiguous: {', '.join(map(_shown, fitting.values()))}; write more of the onion")
+    raise NoSuchPeer(f"{quoted(word)} is {_nobody(word, purpose, rows)}")
 
 
 def find(word: str, purpose: str) -> "Generator[str, List[Json], str]":
@@ -146,7 +146,8 @@ def _fits(word: str, by: str, row: Known) -> bool:
     return row.name == word if by == "name" else row.name.lower() == word.lower()
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text of the user's in quotes, harmless, for an error."""
     return f'"{harmless(text, one_line=True)}"'
 
 
@@ -167,7 +168,7 @@ def _nobody(word: str, purpose: str, known: List[Known]) -> str:
     near = [row.name for by, standing in _TIERS[purpose] if by == "name" for row in known
             if row.standing == standing and row.name is not None and _is_near(word, row.name)]
     if near:
-        text += f"; did you mean {' or '.join(map(_quoted, list(dict.fromkeys(near))[:_SUGGESTIONS]))}?"
+        text += f"; did you mean {' or '.join(map(quoted, list(dict.fromkeys(near))[:_SUGGESTIONS]))}?"
     return text
 
 
