@@ -38,22 +38,39 @@ pub(crate) struct Look<'a> {
     pub(crate) wrapped: &'a Wrapped,
 }
 
-/// Wrapped texts of messages that the daemon has, by number, with the columns that they were wrapped for.
+/// What was worked out for texts of messages that the daemon has, by number: their rows, with the columns that they were wrapped for, and whether they
+/// have a highlight word. To look for the words at each drawing took half of its time or more (measured, long texts and one word).
 #[derive(Debug, Default)]
-pub(crate) struct Wrapped(RefCell<HashMap<i64, WrappedText>>);
+pub(crate) struct Wrapped {
+    rows: RefCell<HashMap<i64, WrappedText>>,
+    mentions: RefCell<HashMap<i64, bool>>,
+}
 
 /// The columns, and the rows that they make.
 type WrappedText = (usize, Rc<Vec<String>>);
 
 impl Wrapped {
-    /// Another conversation, another size, or other messages under the same numbers.
+    /// Another conversation, another size, other messages under the same numbers, or other highlight words.
     pub(crate) fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.rows.borrow_mut().clear();
+        self.mentions.borrow_mut().clear();
+    }
+
+    /// Whether a received message has one of the words.
+    fn mentions(&self, id: i64, text: &str, words: &[String]) -> bool {
+        if words.is_empty() {
+            return false;
+        }
+        let mut kept = self.mentions.borrow_mut();
+        if kept.len() > KEPT {
+            kept.clear();
+        }
+        *kept.entry(id).or_insert_with(|| mentions(text, words))
     }
 
     /// A message's text in rows.
     fn rows(&self, id: i64, text: &str, columns: usize) -> Rc<Vec<String>> {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.rows.borrow_mut();
         if let Some((known, rows)) = kept.get(&id)
             && *known == columns
         {
@@ -161,7 +178,7 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
         push(false, vec![(name.clone(), name_role)]);
     }
     let time = (format!("{} ", here.clock(entry.at)), Role::Dim);
-    let mentions = !out && mentions(&message.text, look.words);
+    let mentions = !out && look.wrapped.mentions(id, &message.text, look.words);
     let (sign, sign_role) = match (entry.is_pending(), mentions) {
         (true, _) => ("..", Role::Warning),
         (_, true) => ("! ", Role::Warning),

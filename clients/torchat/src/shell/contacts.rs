@@ -24,7 +24,7 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
     // First what is to be read: nobody should wait for a daemon to learn that it is not there.
     let wanted = match &action {
         Some(ContactAction::Add { peer, words, invite_file }) => {
-            Some(named(shell.form.json, peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
+            Some(addressed(shell.form.json, peer.as_deref(), words.as_deref(), invite_file.as_deref())?)
         }
         _ => None,
     };
@@ -118,7 +118,7 @@ fn warn_of_twins(shell: &Shell<'_>, connection: &Connection, peer: Onion, name: 
 }
 
 /// Which peer to add, and what to say to it: of the command line, of standard input or of a file.
-fn named(json: bool, peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
+fn addressed(json: bool, peer: Option<&str>, words: Option<&str>, file: Option<&Path>) -> Done<(String, String)> {
     let (given, words) = match (file, peer) {
         (Some(file), _) if words.is_some() => {
             return Err(Failure::input(format!("with --invite-file {} give only the words", file.display())));

@@ -53,6 +53,19 @@ fn what_a_command_sets_is_kept() {
 }
 
 #[test]
+fn a_new_highlight_word_marks_what_is_on_the_screen_already_and_a_word_that_went_marks_nothing() {
+    let mut play = play("highlight = [\"nothing\"]");
+    let marked = |play: &Play| play.text().contains("!  Did you read the paper");
+    assert!(!marked(&play));
+    play.keys("/highlight paper\n");
+    assert!(marked(&play), "{}", play.text());
+    play.keys("/highlight -paper\n");
+    assert!(!marked(&play), "{}", play.text());
+    play.input(Input::Settings(Box::new(parse("highlight = [\"paper\"]"))));
+    assert!(marked(&play), "{}", play.text());
+}
+
+#[test]
 fn a_muted_conversation_is_quiet_and_unread_and_a_highlight_word_comes_through() {
     let mut play = play(&format!("notify = \"bell\"\nhighlight = [\"fire\"]\nmuted = [\"{}\"]", with(3).onion()));
     assert!(!rings(&mut play, 60, "nothing much"));

@@ -123,6 +123,7 @@ impl Model {
         if on {
             self.settings.highlight.push(word.clone());
         }
+        self.wrapped.clear();
         self.say(format!("{word} is {} highlight word", if on { "a" } else { "no longer a" }));
         self.effects.push(Effect::Set(Change::Highlight(word, on)));
     }
@@ -207,6 +208,7 @@ impl Model {
         match outcome {
             Ok(settings) => {
                 self.settings = settings;
+                self.wrapped.clear();
                 if self.settings.notify.is_some() && self.stored.notify.take().is_some() {
                     self.save_soon();
                 }
