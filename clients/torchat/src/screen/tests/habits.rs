@@ -272,7 +272,7 @@ fn words_that_are_not_clear_say_what_they_may_be() {
     play.see("/sta may be /status or /start");
     play.model.editor.set(String::new());
     play.line("/frob");
-    play.see("there is no command /frob");
+    play.see("no command /frob");
     play.model.editor.set(String::new());
     play.line("/q bob");
     play.see("/query PEER goes to a conversation");

@@ -294,7 +294,7 @@ fn commands_ask_the_daemon_or_the_user() {
     play.line("/peer nobody");
     play.see("\"nobody\" is neither a contact's name nor");
     play.line("/frobnicate");
-    play.see("there is no command /frobnicate");
+    play.see("no command /frobnicate");
     play.line("/notify bell");
     assert_eq!(play.model.notify, Notify::Bell);
     play.effects.clear();

@@ -1,6 +1,11 @@
 //! Which command a word means: its name, a habit of another program, or the beginning of only one name.
 
 use super::{COMMANDS, Command};
+use crate::screen::wrap::cut;
+use torchat_client::show::shown_line;
+
+/// Columns of a word that is not a command.
+const WORD: usize = 12;
 
 /// What users of weechat, irssi, profanity and vi type, and which command it is.
 pub(crate) const ALIASES: &[(&str, &str)] = &[
@@ -42,7 +47,8 @@ pub(super) fn meaning(word: &str) -> Meaning {
 /// Why a word is no command.
 pub(super) fn unclear(word: &str, names: &[&str]) -> String {
     match names {
-        [] => format!("there is no command /{word}; /help shows all (// sends it as it is)"),
+        // A window of 40 columns shows what to do in any case.
+        [] => format!("no command /{}: // sends it, /help lists all", cut(&shown_line(word), WORD)),
         [others @ .., last] => format!("/{word} may be /{} or /{last}", others.join(", /")),
     }
 }
@@ -56,6 +62,20 @@ mod tests {
         for (alias, name) in ALIASES {
             assert!(matches!(meaning(alias), Meaning::One(command) if command.name == *name), "{alias}");
             assert!(COMMANDS.iter().all(|command| command.name != *alias), "{alias} is a command itself");
+        }
+    }
+
+    #[test]
+    fn what_to_do_about_a_word_that_is_no_command_fits_into_forty_columns() {
+        for word in [
+            "etc/passwd",
+            "frobnicated",
+            "usr/local/lib/python3",
+            "\0\u{1b}x",
+            "\u{65e5}\u{672c}\u{8a9e}/\u{65e5}\u{672c}\u{8a9e}/x",
+        ] {
+            let warning = unclear(word, &[]);
+            assert!(cut(&warning, 39).contains(": // sends it"), "{warning}");
         }
     }
 
