@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use torchat_client::api::record::Contact;
 use torchat_client::api::{ApiClientError, Connection, ConversationId, rows};
-use torchat_client::show::shown_name;
+use torchat_client::show::{VERIFIED, unmarked_name};
 
 /// Columns of a name.
 pub(crate) const NAME_COLUMNS: usize = 32;
@@ -15,16 +15,34 @@ fn short(conversation: ConversationId) -> String {
     conversation.onion().chars().take(SHORT).collect()
 }
 
-/// The names that the user gave to peers, and so to the conversations with them. A peer's own nickname is not used for it: it may be chosen to deceive.
+/// The names that the user gave to peers, and so to the conversations with them, and whose key was compared. A peer's own nickname is
+/// not used for it: it may be chosen to deceive.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<ConversationId, String>);
+pub(crate) struct Names(HashMap<ConversationId, Named>);
+
+/// What stands for one of them.
+#[derive(Debug)]
+struct Named {
+    name: Option<String>,
+    is_verified: bool,
+}
+
+/// A name that the user gave, harmless and without the sign that only we put before it.
+pub(crate) fn named(contact: &Contact) -> Option<String> {
+    contact.name.as_deref().map(|name| unmarked_name(name, NAME_COLUMNS)).filter(|name| !name.is_empty())
+}
+
+/// The sign of a verified contact, or nothing. Always before a name, where no peer's text can stand.
+pub(crate) fn sign(contact: &Contact) -> String {
+    if contact.verified.is_some() { VERIFIED.to_string() } else { String::new() }
+}
 
 impl Names {
     /// Takes them from the contacts.
     pub(crate) fn new<'a>(contacts: impl IntoIterator<Item = &'a Contact>) -> Self {
-        let named =
-            contacts.into_iter().filter_map(|contact| Some((contact.peer.conversation(), contact.name.clone()?)));
-        Self(named.filter(|(_, name)| !name.is_empty()).collect())
+        let mut names = Self::default();
+        contacts.into_iter().for_each(|contact| names.changed(contact));
+        names
     }
 
     /// Reads them from the daemon, page after page: of thousands of contacts only the names are kept.
@@ -36,18 +54,69 @@ impl Names {
         Ok(names)
     }
 
-    /// A contact was renamed, added or removed.
+    /// A contact was renamed, added, removed or verified.
     pub(crate) fn changed(&mut self, contact: &Contact) {
-        let id = contact.peer.conversation();
-        match contact.name.clone().filter(|name| !name.is_empty()) {
-            Some(name) => self.0.insert(id, name),
-            None => self.0.remove(&id),
-        };
+        let (id, name, is_verified) = (contact.peer.conversation(), named(contact), contact.verified.is_some());
+        if name.is_some() || is_verified {
+            self.0.insert(id, Named { name, is_verified });
+        } else {
+            self.0.remove(&id);
+        }
     }
 
-    /// The name of a conversation or its peer, else the beginning of its id.
+    /// The name of a conversation or its peer, else the beginning of its id. Without the sign: for the middle of a sentence, and for
+    /// files, in which it would stand after the mark was taken away.
+    pub(crate) fn bare(&self, conversation: impl Into<ConversationId>) -> String {
+        let id = conversation.into();
+        self.0.get(&id).and_then(|named| named.name.clone()).unwrap_or_else(|| short(id))
+    }
+
+    /// Whether the user has compared the key of the conversation's peer.
+    pub(crate) fn is_verified(&self, id: ConversationId) -> bool {
+        self.0.get(&id).is_some_and(|named| named.is_verified)
+    }
+
+    /// The name of a conversation or its peer, with the sign of those whose key was compared.
     pub(crate) fn of(&self, conversation: impl Into<ConversationId>) -> String {
         let id = conversation.into();
-        self.0.get(&id).map_or_else(|| short(id), |name| shown_name(name, NAME_COLUMNS))
+        if self.is_verified(id) { format!("{VERIFIED}{}", self.bare(id)) } else { self.bare(id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn contact(json: serde_json::Value) -> Contact {
+        let mut whole = serde_json::json!({
+            "peer": "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion", "state": "contact", "link": false,
+            "hidden": false, "queued": 0,
+        });
+        whole.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn only_a_compared_key_puts_the_sign_before_a_name() {
+        let verified = "2026-11-21T09:30:00.000Z";
+        for (json, shown) in [
+            (serde_json::json!({"name": "bob"}), "bob"),
+            (serde_json::json!({"name": "bob", "verified": verified}), "\u{2713}bob"),
+            (serde_json::json!({"verified": verified, "nick": "x"}), "\u{2713}pg6mmjiyjm"),
+            (serde_json::json!({"name": "\u{2713}bob"}), "bob"),
+            (serde_json::json!({"name": "\u{2714}\u{2705} bob \u{2611}"}), "bob"),
+            (serde_json::json!({"name": "\u{2713}", "nick": "\u{2713}bob"}), "pg6mmjiyjm"),
+            (serde_json::json!({"nick": "\u{2713}bob"}), "pg6mmjiyjm"),
+        ] {
+            let contact = contact(json);
+            let names = Names::new([&contact]);
+            assert_eq!(names.of(contact.peer.conversation()), shown);
+        }
+        // It goes with the mark.
+        let mut names = Names::new([&contact(serde_json::json!({"name": "bob", "verified": verified}))]);
+        let changed = contact(serde_json::json!({"name": "bob"}));
+        names.changed(&changed);
+        assert_eq!(names.of(changed.peer.conversation()), "bob");
     }
 }

@@ -132,7 +132,7 @@ impl Logger {
         let zone = TimeZone::system();
         let mut result = Ok(());
         for conversation in wanted {
-            let name = names.of(conversation);
+            let name = names.bare(conversation);
             let reader = Reader { zone: &zone, name: &name, now: Timestamp::now().as_millisecond() };
             let done =
                 logs.begun(&choice, conversation).and_then(|()| logs.catch_up(connection, conversation, &reader));

@@ -1,7 +1,7 @@
 //! How things look to people.
 
 use super::out::Out;
-pub(crate) use crate::names::{NAME_COLUMNS, Names};
+pub(crate) use crate::names::{NAME_COLUMNS, Names, named, sign};
 pub(crate) use crate::status::notice;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -46,7 +46,7 @@ pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
     let (time, who, text) = (time(&message.at), names.of(message.peer), out.text(&message.text));
     match message.dir {
         Direction::In => format!("{time} < {who}: {text}"),
-        Direction::Out => format!("{time} > {who}: {text}{}", progress(message, &who)),
+        Direction::Out => format!("{time} > {who}: {text}{}", progress(message, &names.bare(message.peer))),
         Direction::Mark => format!("{time} ! {who}: {text}"),
         Direction::Unknown => format!("{time} ? {who}: {text}"),
     }

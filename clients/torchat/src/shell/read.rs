@@ -110,16 +110,19 @@ pub(super) fn peers(shell: &Shell<'_>) -> Done {
             continue;
         }
         let id = row.id();
-        let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
         if out.is_json() {
             let mut record = serde_json::json!({"peer": id, "unread": row.unread});
-            if let (Some(map), Some(name)) = (record.as_object_mut(), name) {
-                map.insert("name".into(), name.into());
+            if let Some(map) = record.as_object_mut() {
+                let name = row.contact.name.as_deref().filter(|name| !name.is_empty());
+                map.extend(name.map(|name| ("name".to_owned(), name.into())));
+                let verified = row.contact.verified.as_deref();
+                map.extend(verified.map(|since| ("verified".to_owned(), since.into())));
             }
             out.record(&record)?;
         } else {
-            let name = name.map(|name| format!("\t{}", torchat_client::show::shown_name(name, format::NAME_COLUMNS)));
-            out.line(&format!("{}\t{}{}", id.onion(), row.unread, name.unwrap_or_default()))?;
+            let (sign, name) = (format::sign(&row.contact), format::named(&row.contact).unwrap_or_default());
+            let name = if sign.is_empty() && name.is_empty() { name } else { format!("\t{sign}{name}") };
+            out.line(&format!("{}\t{}{name}", id.onion(), row.unread))?;
         }
     }
     out.flush()
@@ -162,7 +165,8 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     let names = shell.names(&connection)?;
     if !out.is_json() {
         let (own, other) = (connection.welcome().onion.0.onion(), peer.onion());
-        out.line(&format!("# conversation of {own} (>) with {other} (<)"))?;
+        let sign = if names.is_verified(peer) { ", ✓ verified" } else { "" };
+        out.line(&format!("# conversation of {own} (>) with {other} (<){sign}"))?;
     }
     let (mut after, mut total) = (0, 0);
     loop {

@@ -132,3 +132,35 @@ fn who_may_not_look_up_names_is_told_to_write_the_onion_and_in_no_words_of_the_a
     assert_eq!(house.torchat(&["token", "revoke", "cron"]).code, Some(0));
     has(&cron(&["host"]), 4, "--token-file FILE");
 }
+
+#[test]
+fn the_sign_of_a_verified_contact_stands_before_its_name_and_no_name_holds_it() {
+    let house = House::friends();
+    house.bob_says(&["\u{2713} verified, says bob"]);
+    let listing: [&[&str]; 5] =
+        [&["conversations"], &["peers"], &["recv", "--keep"], &["history", "bob"], &["tail", "--no-follow"]];
+    // What a name holds is not shown, and the text is behind the name.
+    let wanted = "\u{2713}bob";
+    assert_eq!(house.torchat(&["contacts", "rename", "bob", wanted]).code, Some(0));
+    for words in listing.map(|words| words.iter().map(|word| word.replace("bob", wanted)).collect::<Vec<_>>()) {
+        let ran = house.torchat(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(ran.code == Some(0) && ran.stdout.contains("bob"), "{words:?}: {ran:?}");
+        assert!(!ran.stdout.contains(wanted), "{words:?}: {ran:?}");
+    }
+    assert!(house.torchat(&["contacts"]).stdout.ends_with(", name: bob\n"));
+    assert_eq!(house.torchat(&["contacts", "rename", wanted, "bob"]).code, Some(0));
+    assert_eq!(house.torchat(&["contacts", "verify", "bob", "--yes"]).code, Some(0));
+    for words in listing {
+        let ran = house.torchat(words);
+        assert!(ran.code == Some(0) && ran.stdout.contains(wanted), "{words:?}: {ran:?}");
+    }
+    assert!(house.torchat(&["contacts"]).stdout.contains(", \u{2713} verified 20"));
+    assert!(house.torchat(&["export", "bob"]).stdout.lines().next().unwrap().ends_with("(<), \u{2713} verified"));
+    assert!(house.torchat(&["peers", "--json"]).stdout.contains("\"verified\":\"20"));
+    // It goes with the contact, and that is told before.
+    let removed = house.torchat(&["contacts", "remove", "bob"]);
+    has(&removed, 0, "this contact is verified; the \u{2713} goes");
+    let bob = house.onion(&house.bob).0.onion();
+    assert_eq!(house.torchat(&["contacts", "add", &bob]).code, Some(0));
+    assert_eq!(house.torchat(&["contacts", "block", &bob]).stderr, "", "one that is not verified loses nothing");
+}
