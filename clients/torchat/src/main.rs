@@ -3,6 +3,7 @@
 //! Both know only the daemon's control API, through `torchat_client::api`, and find a running daemon by themselves.
 
 mod arguments;
+mod counts;
 mod daemon;
 mod logs;
 mod names;

@@ -45,7 +45,7 @@ pub(crate) enum ContactAction {
         /// Who asks
         peer: String,
     },
-    /// Block a peer: they see what every stranger sees
+    /// Block a peer: they see what every stranger sees; a verified contact loses the mark
     Block {
         /// The peer
         peer: String,
@@ -62,7 +62,7 @@ pub(crate) enum ContactAction {
         /// The name
         name: String,
     },
-    /// Remove a contact: takes back what waits for them; the history stays
+    /// Remove a contact: takes back what waits for them; the history stays; a verified contact loses the mark
     Remove {
         /// The peer
         peer: String,
@@ -80,6 +80,10 @@ pub(crate) enum ContactAction {
         /// They are the same: mark the contact as verified
         #[arg(long, conflicts_with = "undo")]
         yes: bool,
+        /// Compare these words, heard or read from the QR code of the contact's screen; -: standard input. With --yes the mark is set
+        /// only if they are the same
+        #[arg(long, value_name = "TEXT", conflicts_with = "undo")]
+        words: Option<String>,
         /// Take the mark away
         #[arg(long)]
         undo: bool,

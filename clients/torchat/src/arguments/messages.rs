@@ -166,4 +166,7 @@ pub(crate) struct Erase {
     /// Do it; without this nothing is erased
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Print how many messages would be erased, and erase nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
 }

@@ -40,7 +40,7 @@ pub(crate) enum Body {
     List,
     /// The first start: its code needs the row of the bar.
     FirstRun,
-    /// A code that covers everything: it needs every row that there is.
+    /// A code, which covers everything but the two lines of one row: it needs every other row that there is.
     Code,
 }
 
@@ -89,7 +89,9 @@ impl Sizes {
         }
         let status = Rect::new(0, rows - 1, columns, 1);
         if body == Body::Code {
-            return Areas { body: Rect::new(0, 0, columns, rows - 1), status, ..Areas::default() };
+            // What Tor does, what is new elsewhere and the time are there at every page.
+            let rule = Rect::new(0, rows - 2, columns, 1);
+            return Areas { body: Rect::new(0, 0, columns, rows - 2), rule, status, ..Areas::default() };
         }
         let left = self.list_columns();
         let (x, wide) = (left, columns - left);
@@ -134,7 +136,8 @@ mod tests {
         assert_eq!(sizes(80, false).areas(1, Body::Open).list.width, 0);
         assert_eq!(sizes(71, true).areas(1, Body::Open).list.width, 0);
         assert_eq!(sizes(71, true).areas(1, Body::List).list, Rect::new(0, 1, 71, 20));
-        assert_eq!(sizes(80, false).areas(1, Body::Code).body, Rect::new(0, 0, 80, 23));
+        let code = sizes(80, false).areas(1, Body::Code);
+        assert_eq!((code.body, code.rule), (Rect::new(0, 0, 80, 22), Rect::new(0, 22, 80, 1)));
     }
 
     #[test]

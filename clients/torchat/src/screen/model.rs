@@ -9,6 +9,7 @@ mod chosen;
 mod command;
 pub(crate) mod covers;
 mod elsewhere;
+mod erase;
 mod events;
 mod exchange;
 mod keys;
@@ -22,9 +23,9 @@ mod recall;
 mod remarks;
 mod scroll;
 mod send;
-mod settings;
 mod stored;
 mod timing;
+mod verify;
 mod words;
 
 use super::areas::{Areas, Body, Sizes};
@@ -47,8 +48,9 @@ pub(crate) use super::notify::Notify;
 use attention::Attention;
 pub(crate) use attention::Between;
 pub(crate) use command::{ALIASES, COMMANDS};
+use covers::About;
 pub(crate) use elsewhere::TorSign;
-pub(crate) use exchange::{Answer, Ask, Decision, Effect, Input, Past};
+pub(crate) use exchange::{Answer, Ask, Decision, Effect, Erasing, Input, Past};
 pub(crate) use keys::KEYS;
 pub(crate) use notice::Notice;
 pub(crate) use overlay::{Confirm, Overlay, Search};
@@ -359,7 +361,7 @@ impl Model {
     /// The places of the screen.
     pub(crate) fn areas(&self) -> Areas {
         let body = match &self.overlay {
-            Some(Overlay::Code { .. }) => Body::Code,
+            Some(Overlay::Code { .. } | Overlay::Compare { .. }) => Body::Code,
             Some(_) => Body::Open,
             None if self.is_first_run() => Body::FirstRun,
             None if self.focus == Focus::List => Body::List,
@@ -422,6 +424,12 @@ impl Model {
             Some(timeline) => timeline.name(columns),
             None => format!("{}..", id.short()),
         }
+    }
+
+    /// What a question says of a conversation or its peer.
+    pub(crate) fn about(&self, id: ConversationId) -> About {
+        let is_verified = self.list.get(id).is_some_and(Timeline::is_verified);
+        About { name: self.name_of(id, 30), is_verified }
     }
 
     /// What a stranger calls itself, harmless, or the beginning of its onion.

@@ -30,6 +30,12 @@ pub(crate) fn rows(text: &str, light_blocks: bool) -> Option<Vec<String>> {
     Some((0..side).step_by(2).map(row).collect())
 }
 
+/// Columns and rows of [`rows`].
+pub(crate) fn size(text: &str) -> Option<(usize, usize)> {
+    let side = QrCode::with_error_correction_level(text, EcLevel::L).ok()?.width() + 2 * QUIET;
+    Some((side, side.div_ceil(2)))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -41,6 +47,7 @@ mod tests {
         let code = QrCode::with_error_correction_level(&text, EcLevel::L).unwrap();
         for ink in [false, true] {
             let rows = rows(&text, ink).unwrap();
+            assert_eq!(size(&text), Some((code.width() + 2 * QUIET, rows.len())));
             assert!(rows.len() <= 22 && rows.iter().all(|row| row.chars().count() == code.width() + 2 * QUIET));
             for (y, line) in code.to_colors().chunks(code.width()).enumerate() {
                 for (x, color) in line.iter().enumerate() {

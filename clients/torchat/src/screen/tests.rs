@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attention;
+mod deciding;
 mod frames;
 mod habits;
 mod hostile;

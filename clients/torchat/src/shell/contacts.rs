@@ -66,7 +66,9 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
             warn_of_twins(shell, &connection, peer, &name)?;
             if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
         }
-        ContactAction::Verify { peer, yes, undo } => verify::run(shell, &connection, &peer, yes, undo),
+        ContactAction::Verify { peer, yes, words, undo } => {
+            verify::run(shell, &connection, &verify::Wanted { peer, yes, words, undo })
+        }
         ContactAction::Retain { peer, days } => erase::retain(shell, &connection, &peer, days.0),
         ContactAction::Appear { peer, how } => {
             let hidden = how == Appearance::Offline;
@@ -212,9 +214,8 @@ fn facts(contact: &Contact) -> Vec<String> {
         Some(since) => format!("✓ verified since {}", format::day(since)),
         None => "not verified: `torchat contacts verify PEER` prints the words to compare".to_owned(),
     });
-    lines.push(named(contact.name.as_deref()).map_or("no name of yours".to_owned(), |name| format!("name: {name}")));
-    let nick = named(contact.nick.as_deref());
-    lines.extend(nick.map(|nick| format!("they call themselves: {nick}; anyone can choose that name")));
+    lines.push(format::named(contact).map_or("no name of yours".to_owned(), |name| format!("name: {name}")));
+    lines.extend(nick(contact).map(|nick| format!("they call themselves: {nick}; anyone can choose that name")));
     if contact.hidden {
         lines.push("they see you only when there is mail".to_owned());
     }
@@ -225,9 +226,9 @@ fn facts(contact: &Contact) -> Vec<String> {
     lines
 }
 
-/// A name for people, if there is one.
-fn named(name: Option<&str>) -> Option<String> {
-    name.map(|name| unmarked_name(name, NAME_COLUMNS)).filter(|name| !name.is_empty())
+/// What a contact calls itself, harmless and without the sign that only we put before a name.
+fn nick(contact: &Contact) -> Option<String> {
+    contact.nick.as_deref().map(|nick| unmarked_name(nick, NAME_COLUMNS)).filter(|nick| !nick.is_empty())
 }
 
 fn seen(contact: &Contact) -> String {
@@ -244,10 +245,10 @@ fn row(contact: &Contact) -> String {
     if let Some(since) = &contact.verified {
         line.push_str(&format!(", ✓ verified {}", format::day(since)));
     }
-    if let Some(name) = named(contact.name.as_deref()) {
+    if let Some(name) = format::named(contact) {
         line.push_str(&format!(", name: {name}"));
     }
-    if let Some(nick) = named(contact.nick.as_deref()) {
+    if let Some(nick) = nick(contact) {
         line.push_str(&format!(", their own name: {nick}"));
     }
     if contact.hidden {

@@ -3,6 +3,7 @@
 use super::Shell;
 use super::failure::{Done, Failure, note};
 use crate::arguments::Erase;
+use crate::counts::{counted, grouped};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -20,15 +21,29 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
     let connection = shell.connect()?;
     super::needs(&connection, "ERASE", "it needs the right admin")?;
     let peer = shell.peer(&connection, &arguments.peer, Purpose::Read)?;
-    if !arguments.yes {
-        let mut failure = Failure::input(format!("nothing is erased without --yes: {}", peer.0.onion()));
-        failure.hint = Some("what is erased here cannot be had again; `torchat export` keeps a copy".to_owned());
-        return Err(failure);
+    let (id, upto) = (peer.conversation(), arguments.upto);
+    if arguments.yes {
+        let answer = connection.call(&command::Erase { peer: id, upto, before })?;
+        note(shell.form.json, NOT_ERASED);
+        return shell.answer(&answer, &format!("{} erased{}", grouped(answer.erased), kept(answer.kept)));
     }
-    let answer = connection.call(&command::Erase { peer: peer.conversation(), upto: arguments.upto, before })?;
-    note(shell.form.json, NOT_ERASED);
-    let kept = if answer.kept > 0 { format!(", {} still waiting for delivery", answer.kept) } else { String::new() };
-    shell.answer(&answer, &format!("{} erased{kept}", answer.erased))
+    let found = connection.call(&command::EraseCount { peer: id, upto, before })?;
+    let count = format!("{} would be erased{}", counted(found.erasable, "message"), kept(found.kept));
+    if arguments.dry_run {
+        return shell.answer(&found, &count);
+    }
+    let mut failure = Failure::input(format!("nothing is erased without --yes: {}: {count}", peer.0.onion()));
+    failure.hint = Some("what is erased here cannot be had again; `torchat export` keeps a copy".to_owned());
+    Err(failure)
+}
+
+/// What stays, behind what goes.
+fn kept(kept: u64) -> String {
+    match kept {
+        0 => String::new(),
+        1 => ", 1 waiting for delivery stays".to_owned(),
+        kept => format!(", {} waiting for delivery stay", grouped(kept)),
+    }
 }
 
 /// The beginning of a day where the user is, or a moment.

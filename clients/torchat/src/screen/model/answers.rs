@@ -80,7 +80,8 @@ impl Model {
                 name => format!("{}.. is called {}", peer.0.short(), show::unmarked_name(name, 40)),
             }),
             (Ask::Retain(peer, days), _) => self.retained(peer, days),
-            (Ask::Erase(peer), Answer::Erased(erased, kept)) => self.erased(peer, erased, kept),
+            (Ask::CountErasable(id, what), Answer::Erasable(found)) => self.erasable(id, what, found),
+            (Ask::Erase(id, _), Answer::Erased(erased, kept)) => self.erased(id, erased, kept),
             (Ask::Exit, _) => self.leave(),
             _ => {}
         }
@@ -108,6 +109,7 @@ impl Model {
                 }
                 return;
             }
+            Ask::CountErasable(id, what) => self.not_counted(*id, *what),
             // The daemon stops faster than it answers.
             Ask::Exit if matches!(error, ApiClientError::Lost { .. }) => return self.leave(),
             Ask::Invite { show: false, .. } => return,
@@ -202,7 +204,7 @@ impl Model {
             Decision::Remove => "is not a contact any more; the history stays",
             Decision::Hide => "sees you only while there is something to deliver",
             Decision::Appear => "sees you when you are there",
-            Decision::Verify => "is verified: a ✓ is next to their name",
+            Decision::Verify => "is verified: a ✓ is shown before the name",
             Decision::Doubt => "is not verified any more",
         };
         if decision == Decision::Accept {

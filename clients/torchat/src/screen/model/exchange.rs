@@ -4,7 +4,7 @@ use super::Stored;
 use crate::screen::settings::{Change, Settings};
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::path::PathBuf;
-use torchat_client::api::command::{MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
+use torchat_client::api::command::{EraseCountAnswer, MessagesAnswer, SearchAnswer, SendAnswer, StatusAnswer};
 use torchat_client::api::event::Event;
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation};
@@ -128,13 +128,26 @@ pub(crate) enum Ask {
     Decide(Decision, Onion),
     Rename(Onion, String),
     Retain(Onion, Option<u32>),
-    Erase(ConversationId),
+    /// How many messages an erasing would erase, for the question before it.
+    CountErasable(ConversationId, Erasing),
+    /// Up to this message: what came later was not counted.
+    Erase(ConversationId, i64),
     Invite {
         hours: u32,
         /// The user wants to see it now.
         show: bool,
     },
     Exit,
+}
+
+/// Which messages of a conversation are to be erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Erasing {
+    /// All of them, once.
+    All,
+    /// Those that are older than this number of days, now and from now on. `before`: what is as old already, in milliseconds since
+    /// 1970.
+    Older { days: u32, before: i64 },
 }
 
 /// What becomes of a peer.
@@ -178,6 +191,7 @@ pub(crate) enum Answer {
     TakenBack(Option<bool>),
     Added(Onion),
     Invite(String),
+    Erasable(EraseCountAnswer),
     /// How many messages, and how many stay because they wait.
     Erased(u64, u64),
     Done,

@@ -1,8 +1,9 @@
 //! What covers the body, and its keys: help, codes, the search, questions.
 
 use super::covers;
+use super::erase::Found;
 use super::keys::edit;
-use super::{Ask, Decision, Effect, Link, Model, Open};
+use super::{Ask, Decision, Effect, Erasing, Link, Model, Open};
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
 use torchat_client::api::record::Message;
@@ -28,6 +29,12 @@ pub(crate) enum Overlay {
     Code {
         title: String,
         text: String,
+    },
+    /// Text lines, harmless already, with a QR code beside them where there is room.
+    Compare {
+        lines: Vec<String>,
+        code: String,
+        scroll: usize,
     },
     Search(Search),
     Confirm(Confirm),
@@ -58,7 +65,12 @@ pub(crate) enum Confirm {
     Start,
     Block(Onion),
     Remove(Onion),
-    Erase(ConversationId),
+    /// Erase messages. `found`: how many there are; until that is known, nothing can be confirmed.
+    Erase {
+        id: ConversationId,
+        what: Erasing,
+        found: Option<Found>,
+    },
 }
 
 impl Model {
@@ -75,14 +87,17 @@ impl Model {
         let page = usize::from(self.areas().body.height.saturating_sub(2)).max(1);
         let body = self.areas().body;
         let (columns, rows) = (usize::from(body.width), usize::from(body.height));
-        let name = |id: ConversationId| self.name_of(id, 30);
+        let about = |id: ConversationId| self.about(id);
         let lines = self
             .overlay
             .as_ref()
-            .map_or(0, |overlay| covers::lines(overlay, &self.settings.keymap, name, columns).len());
+            .map_or(0, |overlay| covers::lines(overlay, &self.settings.keymap, about, (columns, rows)).len());
         let Some(overlay) = &mut self.overlay else { return };
         match overlay {
-            Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {
+            Overlay::Keys { scroll }
+            | Overlay::Help { scroll }
+            | Overlay::Text { scroll, .. }
+            | Overlay::Compare { scroll, .. } => {
                 let most = (lines + 1).saturating_sub(rows);
                 match key.code {
                     KeyCode::Up => *scroll = scroll.saturating_sub(1),
@@ -105,6 +120,8 @@ impl Model {
             Overlay::Confirm(confirm) => {
                 let confirm = *confirm;
                 match key.code {
+                    // There is no question yet: it is being counted.
+                    KeyCode::Char(_) if matches!(confirm, Confirm::Erase { found: None, .. }) => {}
                     KeyCode::Char('y' | 'Y') => {
                         self.overlay = None;
                         self.confirmed(confirm);
@@ -125,7 +142,8 @@ impl Model {
             Confirm::Start => self.start_daemon(),
             Confirm::Block(peer) => self.ask(Ask::Decide(Decision::Block, peer)),
             Confirm::Remove(peer) => self.ask(Ask::Decide(Decision::Remove, peer)),
-            Confirm::Erase(id) => self.ask(Ask::Erase(id)),
+            Confirm::Erase { id, what, found: Some(found) } => self.erase_confirmed(id, what, found),
+            Confirm::Erase { found: None, .. } => {}
         }
     }
 

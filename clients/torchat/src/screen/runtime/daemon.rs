@@ -6,7 +6,7 @@
 use super::{Wake, export, locate, logs, settings};
 use crate::daemon::{Place, PlaceError, STOP};
 use crate::logs::Waking;
-use crate::screen::model::{Answer, Ask, Decision, Input, Past};
+use crate::screen::model::{Answer, Ask, Decision, Erasing, Input, Past};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -101,6 +101,7 @@ impl Daemon {
             | Ask::Status
             | Ask::Page(..)
             | Ask::Locate(..)
+            | Ask::CountErasable(..)
             | Ask::Search { .. } => &self.looks,
             _ => &self.changes,
         };
@@ -229,8 +230,16 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
             connection.call(&command::Retain { peer: *peer, days: *days })?;
             Answer::Done
         }
-        Ask::Erase(id) => {
-            let erased = connection.call(&command::Erase { peer: *id, upto: None, before: None })?;
+        Ask::CountErasable(id, what) => {
+            let before = match what {
+                Erasing::All => None,
+                Erasing::Older { before, .. } => jiff::Timestamp::from_millisecond(*before).ok(),
+            };
+            let before = before.map(|before| before.to_string());
+            Answer::Erasable(connection.call(&command::EraseCount { peer: *id, upto: None, before })?)
+        }
+        Ask::Erase(id, upto) => {
+            let erased = connection.call(&command::Erase { peer: *id, upto: Some(*upto), before: None })?;
             Answer::Erased(erased.erased, erased.kept)
         }
         Ask::Invite { hours, .. } => Answer::Invite(connection.call(&command::Invite { hours: Some(*hours) })?.invite),

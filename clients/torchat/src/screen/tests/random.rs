@@ -5,6 +5,7 @@ mod typed;
 use super::*;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
+use torchat_client::api::command::EraseCountAnswer;
 use torchat_client::api::event::MessageRef;
 use torchat_client::api::{ApiClientError, ApiError, Code};
 
@@ -71,6 +72,10 @@ fn step() -> impl Strategy<Value = Step> {
         "/copy\n",
         "/theme light\n",
         "/block\n",
+        "/erase\n",
+        "/retain 3\n",
+        "/verify\n",
+        "/whois\n",
         "/accept\n",
         "/peer a\n",
         "hello\n",
@@ -123,7 +128,11 @@ fn answer(ask: &Ask) -> Answer {
     match ask {
         Ask::Locate(..) => Answer::Located(Some(500)),
         Ask::Retain(..) => Answer::Done,
-        Ask::Erase(_) => Answer::Erased(3, 1),
+        Ask::CountErasable(id, _) => {
+            let found = EraseCountAnswer { erasable: u64::from(id.as_bytes()[0] % 2), kept: 1, upto: 300 };
+            Answer::Erasable(found)
+        }
+        Ask::Erase(..) => Answer::Erased(3, 1),
         Ask::Conversations { .. } => Answer::Conversations(people()),
         Ask::Requests(_) => Answer::Requests(vec![]),
         Ask::Status | Ask::News { .. } => {

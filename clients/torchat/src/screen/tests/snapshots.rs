@@ -1,8 +1,9 @@
 //! Every screen in three sizes, as text. `INSTA_UPDATE=always cargo test -p torchat` writes them anew; look at them.
 
 use super::*;
-use crate::screen::model::Focus;
+use crate::screen::model::{Decision, Focus};
 use crossterm::event::KeyModifiers;
+use torchat_client::api::command::EraseCountAnswer;
 
 const SIZES: [(u16, u16); 3] = [(40, 12), (80, 24), (120, 40)];
 
@@ -192,6 +193,126 @@ fn the_question_before_the_daemon_is_stopped() {
     screens("exit", |size| {
         let mut play = talking(size);
         play.line("/exit");
+        play
+    });
+}
+
+/// ann's key was compared three days ago.
+fn verified(play: &mut Play) {
+    let verified = Some(time(NOW - 3 * 24 * 3_600_000));
+    let contact = Contact { verified, link: true, ..contact(2, Some("ann"), Some("Annie")) };
+    play.event(What::Contact { contact });
+}
+
+fn found(erasable: u64, kept: u64) -> Answer {
+    Answer::Erasable(EraseCountAnswer { erasable, kept, upto: 9 })
+}
+
+#[test]
+fn the_words_to_compare_and_their_code() {
+    screens("verify", |size| {
+        let mut play = talking(size);
+        play.line("/verify");
+        play
+    });
+}
+
+#[test]
+fn a_verified_contact() {
+    screens("verified", |size| {
+        let mut play = talking(size);
+        verified(&mut play);
+        play.line("/verify yes");
+        let ask = play.asked(|ask| matches!(ask, Ask::Decide(Decision::Verify, _)));
+        play.answer(ask, Answer::Done);
+        play
+    });
+}
+
+#[test]
+fn what_is_known_of_a_verified_peer() {
+    screens("whois_verified", |size| {
+        let mut play = talking(size);
+        verified(&mut play);
+        play.line("/whois");
+        play
+    });
+}
+
+#[test]
+fn the_question_before_a_verified_contact_is_removed() {
+    screens("remove_verified", |size| {
+        let mut play = talking(size);
+        verified(&mut play);
+        play.line("/remove");
+        play
+    });
+}
+
+#[test]
+fn the_question_before_a_contact_is_blocked() {
+    screens("block", |size| {
+        let mut play = talking(size);
+        play.line("/block");
+        play
+    });
+}
+
+#[test]
+fn messages_are_counted_before_the_question() {
+    screens("erase_counting", |size| {
+        let mut play = talking(size);
+        play.line("/erase");
+        play
+    });
+}
+
+#[test]
+fn the_question_before_a_conversation_is_erased() {
+    screens("erase", |size| {
+        let mut play = talking(size);
+        play.line("/erase");
+        let ask = play.asked(|ask| matches!(ask, Ask::CountErasable(..)));
+        play.answer(ask, found(1_204, 1));
+        play
+    });
+}
+
+#[test]
+fn a_conversation_that_was_erased() {
+    screens("erased", |size| {
+        let mut play = talking(size);
+        play.line("/erase");
+        let ask = play.asked(|ask| matches!(ask, Ask::CountErasable(..)));
+        play.answer(ask, found(7, 2));
+        play.keys("y");
+        let ask = play.asked(|ask| matches!(ask, Ask::Erase(..)));
+        play.answer(ask, Answer::Erased(7, 2));
+        play.event(What::Erased { peer: with(2), from: 1, upto: 7, kept: vec![] });
+        play
+    });
+}
+
+#[test]
+fn the_question_before_old_messages_are_erased() {
+    screens("retain", |size| {
+        let mut play = talking(size);
+        play.line("/retain 30");
+        let ask = play.asked(|ask| matches!(ask, Ask::CountErasable(..)));
+        play.answer(ask, found(3, 0));
+        play
+    });
+}
+
+#[test]
+fn how_long_messages_are_kept() {
+    screens("retained", |size| {
+        let mut play = talking(size);
+        play.line("/retain 1");
+        let ask = play.asked(|ask| matches!(ask, Ask::CountErasable(..)));
+        play.answer(ask, found(0, 0));
+        let ask = play.asked(|ask| matches!(ask, Ask::Retain(_, Some(1))));
+        play.answer(ask, Answer::Done);
         play
     });
 }

@@ -20,6 +20,7 @@ pub(super) fn title(overlay: &Overlay) -> String {
         Overlay::Keys { .. } => "Keys".into(),
         Overlay::Help { .. } => "Commands".into(),
         Overlay::Text { title, .. } | Overlay::Code { title, .. } => title.clone(),
+        Overlay::Compare { .. } => "Compare words".into(),
         Overlay::Search(search) if search.peer.is_some() => "Search in this conversation (Tab: everywhere)".into(),
         Overlay::Search(_) => "Search everywhere (Tab: in this conversation)".into(),
         Overlay::Confirm(_) => "Please confirm".into(),
@@ -29,9 +30,12 @@ pub(super) fn title(overlay: &Overlay) -> String {
 /// What can be pressed.
 pub(super) fn hint(overlay: &Overlay) -> &'static str {
     match overlay {
-        Overlay::Keys { .. } | Overlay::Help { .. } | Overlay::Text { .. } => "↑ ↓ scroll, any other key closes",
+        Overlay::Keys { .. } | Overlay::Help { .. } | Overlay::Text { .. } | Overlay::Compare { .. } => {
+            "↑ ↓ scroll, any other key closes"
+        }
         Overlay::Code { .. } => "y copies, any other key closes",
         Overlay::Search(_) => "Enter searches, goes there  Esc closes",
+        Overlay::Confirm(Confirm::Erase { found: None, .. }) => "Esc closes",
         Overlay::Confirm(Confirm::Start) => "Enter or y: yes, any other key: no",
         Overlay::Confirm(_) => "y: yes, any other key: no",
     }
@@ -45,13 +49,20 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: 
         Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {
             scrolled(model, overlay, *scroll, buffer, area);
         }
+        Overlay::Compare { lines, code, scroll } => {
+            let room = (usize::from(area.width), usize::from(area.height));
+            match covers::compared(lines, code, room) {
+                Some((at, _)) => compared(model, overlay, (code.as_str(), at), buffer, area),
+                None => scrolled(model, overlay, *scroll, buffer, area),
+            }
+        }
         Overlay::Confirm(_) => scrolled(model, overlay, 0, buffer, area),
     }
 }
 
 fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer, area: Rect) {
-    let lines = covers::lines(overlay, &model.settings.keymap, |id| model.name_of(id, 30), usize::from(area.width));
     let height = usize::from(area.height);
+    let lines = covers::lines(overlay, &model.settings.keymap, |id| model.about(id), (usize::from(area.width), height));
     let fits = lines.len() <= height;
     let room = if fits { height } else { height.saturating_sub(1) };
     // After a change of size there may be less.
@@ -64,6 +75,19 @@ fn scrolled(model: &Model, overlay: &Overlay, scroll: usize, buffer: &mut Buffer
         let text =
             if left > 0 { format!("↓ {left} more; any other key closes") } else { "any other key closes".into() };
         put(model, buffer, area, room, 1, &text, Role::Dim);
+    }
+}
+
+/// A code with the lines beside it, where there is room for both. `at`: the column of the lines.
+fn compared(model: &Model, overlay: &Overlay, (code, at): (&str, usize), buffer: &mut Buffer, area: Rect) {
+    let room = (usize::from(area.width), usize::from(area.height));
+    let drawn = qr::rows(code, model.theme == Theme::Plain).unwrap_or_default();
+    for (n, row) in drawn.iter().enumerate() {
+        put(model, buffer, area, n, 0, row, Role::Paper);
+    }
+    let lines = covers::lines(overlay, &model.settings.keymap, |id| model.about(id), room);
+    for (n, (text, role)) in lines.iter().enumerate() {
+        put(model, buffer, area, n, at, text, *role);
     }
 }
 
@@ -88,12 +112,11 @@ fn code(model: &Model, title: &str, text: &str, buffer: &mut Buffer, area: Rect)
     } else if fits {
         // The words beside it, where there is room.
         rows.iter().for_each(|row| say(buffer, 0, row, Role::Paper));
-        let beside = wide.saturating_sub(columns + 2);
-        if beside >= 16 {
+        if let Some((at, beside)) = covers::beside((wide, tall), (columns, rows.len())) {
             let words = wrap(title, beside).into_iter().map(|row| (row, Role::Strong));
             let text = wrap(text, beside).into_iter().map(|row| (row, Role::Text));
             for (n, (row, role)) in words.chain([(String::new(), Role::Text)]).chain(text).enumerate() {
-                put(model, buffer, area, n, columns + 2, &row, role);
+                put(model, buffer, area, n, at, &row, role);
             }
         }
     } else {
@@ -101,7 +124,7 @@ fn code(model: &Model, title: &str, text: &str, buffer: &mut Buffer, area: Rect)
         say(buffer, 1, "", Role::Text);
         below.iter().for_each(|row| say(buffer, 1, row, Role::Text));
         say(buffer, 1, "", Role::Text);
-        let needs = format!("The code needs a window of {columns} x {}; y copies the text.", rows.len() + 1);
+        let needs = format!("The code needs a window of {columns} x {}; y copies the text.", rows.len() + 2);
         wrap(&needs, wide.saturating_sub(2)).iter().for_each(|row| say(buffer, 1, row, Role::Dim));
     }
 }

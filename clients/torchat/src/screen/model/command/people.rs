@@ -29,6 +29,17 @@ impl Model {
             name.as_deref().map(|name| show::unmarked_name(name, 60)).filter(|name| !name.is_empty())
         };
         let mut lines = vec![peer.0.onion(), String::new()];
+        // Before the names, which may say anything.
+        lines.push(match (contact.verified.as_deref(), contact.state) {
+            (Some(since), _) => match millis(since) {
+                Some(since) => format!("✓ verified since {}", self.here().day(since).strftime("%-d %B %Y")),
+                None => "✓ verified".into(),
+            },
+            (None, ContactState::Contact | ContactState::Waiting) => {
+                "not verified: /verify shows the words to compare".into()
+            }
+            (None, _) => "not verified: only a contact can be".into(),
+        });
         lines.push(match shown(&contact.name) {
             Some(name) => format!("you call them {name}"),
             None => "you have given them no name: /rename NAME".into(),
@@ -41,16 +52,6 @@ impl Model {
             lines.push("the name could be mistaken for another contact's: compare the onions".into());
         }
         lines.push(standing::sentence(&timeline.name(30), contact.state));
-        lines.push(match (contact.verified.as_deref(), contact.state) {
-            (Some(since), _) => match millis(since) {
-                Some(since) => format!("✓ verified since {}", self.here().day(since).strftime("%-d %B %Y")),
-                None => "✓ verified".into(),
-            },
-            (None, ContactState::Contact | ContactState::Waiting) => {
-                "not verified: /verify shows the words to compare".into()
-            }
-            (None, _) => "not verified: only a contact can be".into(),
-        });
         lines.push(match (contact.link, timeline.heard_at) {
             (true, _) => "online".into(),
             (false, Some(at)) => format!("last heard {} ago", age(self.now - at)),
