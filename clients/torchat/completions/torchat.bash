@@ -115,6 +115,9 @@ _torchat() {
             torchat__subcmd__contacts,retain)
                 cmd="torchat__subcmd__contacts__subcmd__retain"
                 ;;
+            torchat__subcmd__contacts,show)
+                cmd="torchat__subcmd__contacts__subcmd__show"
+                ;;
             torchat__subcmd__contacts,unblock)
                 cmd="torchat__subcmd__contacts__subcmd__unblock"
                 ;;
@@ -203,7 +206,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__contacts)
-            opts="-h --socket --token-file --start --json --raw --help list add requests accept refuse block unblock rename remove invite verify retain appear"
+            opts="-h --socket --token-file --start --json --raw --help list show add requests accept refuse block unblock rename remove invite verify retain appear"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -474,6 +477,28 @@ _torchat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        torchat__subcmd__contacts__subcmd__show)
+            opts="-h --socket --token-file --start --json --raw --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         torchat__subcmd__contacts__subcmd__unblock)
             opts="-h --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -497,12 +522,16 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__contacts__subcmd__verify)
-            opts="-h --yes --undo --socket --token-file --start --json --raw --help"
+            opts="-h --yes --words --undo --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --words)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -563,7 +592,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__erase)
-            opts="-h --before --upto --yes --socket --token-file --start --json --raw --help"
+            opts="-h --before --upto --yes --dry-run --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1199,7 +1228,7 @@ _torchat_peers() {
     local who name word="${COMP_WORDS[COMP_CWORD]}"
     _torchat "$@"
     case "$3" in
-        send|history|block|rename|remove|verify|retain|appear|export|erase|pipe|-p|--peer) who=contact ;;
+        send|history|show|block|rename|remove|verify|retain|appear|export|erase|pipe|-p|--peer) who=contact ;;
         accept|refuse) who=asking ;;
         unblock) who=blocked ;;
         *) return 0 ;;
