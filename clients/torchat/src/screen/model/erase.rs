@@ -72,6 +72,8 @@ impl Model {
                     0 => format!("there are no messages with {name} here"),
                     kept => format!("nothing to erase with {name}: {}", stay(kept)),
                 });
+                // An earlier one may have left traces in the store's files. It takes no message.
+                self.ask(Ask::Erase(id, 0));
             }
             (0, Erasing::Older { days, .. }) => {
                 self.overlay = None;
@@ -113,6 +115,9 @@ impl Model {
     }
 
     pub(super) fn erased(&mut self, id: ConversationId, erased: u64, kept: u64) {
+        if erased == 0 {
+            return;
+        }
         let name = self.name_of(id, 20);
         let kept = if kept > 0 { format!("; {}", stay(kept)) } else { String::new() };
         self.say(format!("erased {} with {name} here{kept}", counted(erased, "message")));
