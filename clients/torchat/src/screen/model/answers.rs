@@ -236,7 +236,7 @@ impl Model {
     /// Whether this is the question of the search that is open, which has its answer now.
     fn search_answered(&mut self, ask: &Ask) -> bool {
         let Some(Overlay::Search(search)) = &mut self.overlay else { return false };
-        let is_it = search.question.take_if(|question| question == ask).is_some();
+        let is_it = search.question.take_if(|question| **question == *ask).is_some();
         search.waiting &= !is_it;
         is_it
     }
@@ -252,7 +252,7 @@ impl Model {
         (*asked, *waiting) = (text.clone(), true);
         let (peer, before) = (*peer, found.last().map(|message| message.id).filter(|_| more));
         let ask = Ask::Search { text, peer, before };
-        search.question = Some(ask.clone());
+        search.question = Some(Box::new(ask.clone()));
         self.ask(ask);
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Search {
     /// What was asked last.
     pub(crate) asked: String,
     /// The same, with where it is looked for and from which message on: only its answer counts.
-    pub(super) question: Option<Ask>,
+    pub(super) question: Option<Box<Ask>>,
     pub(crate) found: Vec<Message>,
     pub(crate) more: bool,
     pub(crate) complete: bool,

@@ -122,7 +122,7 @@ mod tests {
             let messages = (end - 10..end).map(|id| Message {
                 id,
                 mid: MessageId([0; 16]),
-                peer: peer,
+                peer,
                 dir: Direction::Out,
                 text: String::new(),
                 state: MessageState::Queued,
