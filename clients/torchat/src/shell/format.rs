@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use torchat_client::api::record::{Direction, Message, MessageState};
 pub(crate) use torchat_client::api::words::{count, took};
 use torchat_client::reason;
-use torchat_client::show::{shown_line, shown_name, unmarked_name};
+use torchat_client::show::{shown_line, unmarked_name};
 
 /// A moment in the user's time zone, to the minute: 16 columns.
 pub(crate) fn time(at: &str) -> String {

@@ -76,7 +76,8 @@ fn may_be_refused(effect: &Effect) -> bool {
             | Ask::Decide(..)
             | Ask::Rename(..)
             | Ask::Retain(..)
-            | Ask::Erase(_)
+            | Ask::CountErasable(..)
+            | Ask::Erase(..)
             | Ask::Status
             | Ask::Exit => true,
             Ask::Invite { show, .. } => *show,

@@ -31,7 +31,7 @@ fn lines(command: &str) -> Vec<String> {
         "rename" => all(&["/rename Ann\u{e9}", "/rename"]),
         "hide" => all(&["/hide on", "/hide off"]),
         "verify" => all(&["/verify yes", "/verify no"]),
-        "retain" => all(&["/retain 0", "/retain 99999", "/retain off"]),
+        "retain" => all(&["/retain 30", "/retain off"]),
         "history" => all(&["/history 3", "/history 2026-11-20"]),
         "cancel" => all(&["/cancel"]),
         "invite" => all(&["/invite 0", "/invite 9999", "/invite"]),
@@ -98,7 +98,7 @@ fn the_line_of_every_command_comes_back_when_the_daemon_refuses_it() {
 #[test]
 fn a_line_that_the_daemon_has_accepted_does_not_come_back() {
     let mut play = somebody();
-    play.line("/retain 30");
+    play.line("/retain off");
     let ask = play.asked(|ask| matches!(ask, Ask::Retain(..)));
     play.answer(ask.clone(), Answer::Done);
     // The same is asked and refused again, by something else than a line.
@@ -109,15 +109,13 @@ fn a_line_that_the_daemon_has_accepted_does_not_come_back() {
 #[test]
 fn one_is_not_many() {
     let mut play = somebody();
-    play.line("/retain 1");
-    let ask = play.asked(|ask| matches!(ask, Ask::Retain(..)));
-    play.answer(ask, Answer::Done);
-    play.see("messages with ann are erased here after 1 day, when they are read");
+    play.input(Input::Answer(Ask::Retain(onion(2), Some(1)), Ok(Answer::Done)));
+    play.see("kept for 1 day here: messages with ann");
     for (erased, kept, said) in [
-        (1, 0, "erased here: 1 message with ann"),
-        (2, 1, "erased here: 2 messages with ann; still waiting for delivery: 1 (/cancel)"),
+        (1, 0, "erased 1 message with ann here"),
+        (2, 1, "erased 2 messages with ann here; 1 that waits for delivery stays (/cancel)"),
     ] {
-        play.input(Input::Answer(Ask::Erase(with(2)), Ok(Answer::Erased(erased, kept))));
+        play.input(Input::Answer(Ask::Erase(with(2), 50), Ok(Answer::Erased(erased, kept))));
         play.see(said);
     }
 }
