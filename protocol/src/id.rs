@@ -59,17 +59,6 @@ impl PeerId {
         Ok(Self(key))
     }
 
-    /// The id of a key that [`PeerId::from_key`] has found good once and that was kept on our own disk since. Only whether it still is the
-    /// encoding of a point is checked, and not its order, which takes longer and which a start would compute for every contact. Not for
-    /// what anybody says.
-    ///
-    /// # Errors
-    /// [`OnionError::Key`] if the bytes are no point, or of small order.
-    pub fn from_own_store(key: [u8; 32]) -> Result<Self, OnionError> {
-        let point = CompressedEdwardsY(key).decompress().ok_or(OnionError::Key)?;
-        if point.is_small_order() { Err(OnionError::Key) } else { Ok(Self(key)) }
-    }
-
     /// The public key's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -53,6 +53,17 @@ pub struct Noticed {
     pub wall_ms: i64,
 }
 
+/// Messages that are not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueStatus {
+    /// How many.
+    pub messages: usize,
+    /// Bytes of their texts.
+    pub bytes: u64,
+    /// How many bytes there may be.
+    pub bytes_limit: u64,
+}
+
 /// A node's state in numbers, for STATUS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeStatus {
@@ -63,11 +74,7 @@ pub struct NodeStatus {
     /// Strangers that wait for the user's decision.
     pub requests: usize,
     /// Messages that are not delivered.
-    pub queued: usize,
-    /// Bytes of their texts.
-    pub queued_bytes: u64,
-    /// How many there may be.
-    pub queued_bytes_limit: u64,
+    pub queue: QueueStatus,
     /// Bytes of text that nobody has read, and [`crate::account::ROW_BYTES`] for each message and mark.
     pub unread_bytes: u64,
     /// Whether the store takes mail.

@@ -34,7 +34,10 @@ impl Home {
     pub(crate) fn screen_with(&self, program: &Path, size: (u16, u16), variables: &[(&str, &str)]) -> Screen {
         let mut command = torchat_testkit::pty::at_home(&self.dir, program);
         command.envs(variables.iter().copied());
-        Screen::start(command, size)
+        let screen = Screen::start(command, size);
+        // Before the program has the terminal, the kernel makes a line's end of Enter, which is another key.
+        screen.wait("the first drawing", |screen| screen.alternate_screen().then_some(()));
+        screen
     }
 
     /// The daemon's data directory.

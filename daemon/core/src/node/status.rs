@@ -3,7 +3,7 @@
 use super::{Node, Parts};
 use crate::account::Kind;
 use crate::time::Now;
-use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, RequestView};
+use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, QueueStatus, RequestView};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
 
 impl Node {
@@ -12,7 +12,7 @@ impl Node {
     pub fn status(&self, mono_ms: u64) -> NodeStatus {
         let parts = &self.parts;
         let (contacts, requests) = parts.contacts.count();
-        let (queued, queued_bytes) = parts.chat.sending.total();
+        let (messages, bytes) = parts.chat.sending.total();
         let waiting = |peer: &PeerId| PeerStatus {
             peer: *peer,
             queued: parts.chat.sending.queued(peer),
@@ -24,9 +24,7 @@ impl Node {
             links: parts.links.count_open(),
             contacts,
             requests,
-            queued,
-            queued_bytes,
-            queued_bytes_limit: self.policy.outbox_bytes_total,
+            queue: QueueStatus { messages, bytes, bytes_limit: self.policy.outbox_bytes_total },
             unread_bytes: parts.chat.receiving.unread_bytes(),
             writable: self.conditions.writable,
             counters: parts.counters(),

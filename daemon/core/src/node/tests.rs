@@ -439,7 +439,7 @@ fn what_waited_too_long_fails_but_not_by_a_clock_that_was_set_a_moment_ago() {
     bench.now.wall_ms += 31 * 86_400_000;
     assert_eq!(failed(&bench.pass(2 * HOUR)), 0, "what bears the time of before the leap counts from it on");
     assert_eq!(failed(&bench.pass(31 * 24 * HOUR)), 1);
-    assert_eq!(bench.node.status(bench.now.mono_ms).queued, 0);
+    assert_eq!(bench.node.status(bench.now.mono_ms).queue.messages, 0);
 }
 
 /// What a stranger is told, and when, from its link to the link's end.

@@ -57,9 +57,9 @@ impl Handle {
             notices: Some(self.notices(&network, &status)),
             onion: Some(Onion(self.own)),
             queue: Some(QueuePart {
-                bytes: status.queued_bytes,
-                limit: Some(status.queued_bytes_limit),
-                messages: status.queued as u64,
+                bytes: status.queue.bytes,
+                limit: Some(status.queue.bytes_limit),
+                messages: status.queue.messages as u64,
             }),
             reachable: Some(ReachablePart {
                 failing_s: status.health.unreachable_for_ms.as_ref().map(|(ms, _)| ms / 1000),
@@ -173,7 +173,7 @@ fn waiting(waiting: &PeerStatus) -> WaitingPart {
 }
 
 fn sentence(network: &NetworkStatus, status: &NodeStatus, trouble: Option<Trouble>) -> String {
-    let mail = match status.queued {
+    let mail = match status.queue.messages {
         0 => "nothing waits to be delivered".to_owned(),
         1 => "1 message waits to be delivered".to_owned(),
         n => format!("{} wait to be delivered", count(n as u64, "message")),

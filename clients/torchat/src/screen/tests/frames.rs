@@ -28,8 +28,17 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long something may take that must happen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// When something happened, in the time of the play.
+#[derive(Default)]
+struct Times {
+    messages: HashMap<MessageId, i64>,
+    /// When the last link to a peer ended. The list may be read before it or later.
+    ended: HashMap<Onion, i64>,
+}
+
 /// Everything that is not the same in every run, made the same: when something happened, and the secret of an invite.
-fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input {
+fn stable(input: Input, now: i64, times: &mut Times) -> Input {
+    let Times { messages: times, ended } = times;
     let at = |message: &mut Message, times: &mut HashMap<MessageId, i64>| {
         message.at = time(*times.entry(message.mid).or_insert(now));
         message.next_try_at = message.next_try_at.as_ref().map(|_| time(now + 90_000));
@@ -41,6 +50,7 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
                 What::Received { message } | What::Queued { message } | What::Lost { message } => at(message, times),
                 // The link tells when it was heard.
                 What::Contact { contact } => contact.heard_s = None,
+                What::Link { peer, up: false } => drop(ended.insert(*peer, now)),
                 _ => {}
             }
             Input::Event(event)
@@ -57,7 +67,9 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
                 Answer::Page(page, _) => page.messages.iter_mut().for_each(|message| at(message, times)),
                 Answer::Conversations(list) => {
                     for conversation in list {
-                        conversation.contact.heard_s = conversation.contact.heard_s.map(|_| 0);
+                        let contact = &mut conversation.contact;
+                        let heard_at = ended.get(&contact.peer).copied().unwrap_or(now);
+                        contact.heard_s = contact.heard_s.map(|_| (now - heard_at).unsigned_abs() / 1_000);
                         conversation.last.iter_mut().for_each(|message| at(message, times));
                     }
                 }
@@ -78,7 +90,7 @@ fn stable(input: Input, now: i64, times: &mut HashMap<MessageId, i64>) -> Input 
 /// A client without a terminal.
 struct Live {
     play: Play,
-    times: HashMap<MessageId, i64>,
+    times: Times,
     daemon: Daemon,
     inbox: Receiver<Wake>,
 }
@@ -88,7 +100,7 @@ impl Live {
         let place = Place { socket: Some(loopback.socket().to_string_lossy().into_owned()), ..Place::default() };
         let (wakes, inbox) = channel();
         let daemon = Daemon::start(&place, &crate::screen::SettingsFile::nowhere(), &wakes).unwrap();
-        Self { play: Play::new(size), times: HashMap::new(), daemon, inbox }
+        Self { play: Play::new(size), times: Times::default(), daemon, inbox }
     }
 
     /// Does what the model asks for, as the runtime does.
@@ -224,7 +236,8 @@ fn conversation() -> Frames {
     a.see(".. Thanks! See you on Tuesday");
     a.see_gone("torchatd has not got it yet");
     a.later(30);
-    a.see("next try");
+    // Before the first dial has failed the daemon says only that there is no link.
+    a.see("bob is not reachable; next try");
     a.keys("and a draft that I have not fini");
     let waits = a.frame();
     a.play.input(Input::Resize(40, 12));

@@ -93,7 +93,7 @@ fn the_operation_is_the_message_and_nothing_of_a_peer() {
     assert_eq!(turn.ops, [Op::Legacy(LegacyOp::Keep { message, at_ms: START.wall_ms, keep: 500 })]);
     assert!(bench.node.contacts(bench.now).is_empty() && bench.node.requests().is_empty());
     let status = bench.node.status(bench.now.mono_ms);
-    assert_eq!((status.contacts, status.queued, status.unread_bytes, status.notices.len()), (0, 0, 0, 0));
+    assert_eq!((status.contacts, status.queue.messages, status.unread_bytes, status.notices.len()), (0, 0, 0, 0));
 }
 
 #[test]

@@ -277,7 +277,7 @@ fn checked(key: [u8; 32]) -> Result<PeerId, OnionError> {
     if let Some(peer) = CHECKED.read().get(&key) {
         return Ok(*peer);
     }
-    let peer = PeerId::from_own_store(key)?;
+    let peer = PeerId::from_key(key)?;
     let mut known = CHECKED.write();
     if known.len() >= CHECKED_KEYS {
         known.clear();
