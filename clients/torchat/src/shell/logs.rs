@@ -9,9 +9,9 @@ use crate::screen::SettingsFile;
 use crate::streams::when_gone;
 use serde_json::json;
 use std::time::Duration;
-use torchat_client::api::Connection;
 use torchat_client::api::event::{Filter, Kind};
 use torchat_client::api::events::{State, Step};
+use torchat_client::api::{ApiClientError, Code, Connection};
 
 /// When it is tried again to write what could not be written.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -109,9 +109,19 @@ impl Logs {
                 }
                 Step::State(State::Refused(error)) => return Err(error.into()),
                 Step::State(State::Stopped) => return Ok(()),
+                // Whoever is not let in, or has named what cannot be a socket, would wait forever.
+                Step::State(State::Gone { reason: reason @ ApiClientError::Connect { .. }, .. })
+                    if !reason.is_absent() =>
+                {
+                    return Err(reason.into());
+                }
                 Step::State(State::Gone { .. }) => {
                     if !std::mem::replace(&mut away, true) {
-                        warn(shell.form.json, "not-running", "no torchatd runs: waiting for it (--once ends instead)");
+                        warn(
+                            shell.form.json,
+                            Code::NotRunning.as_str(),
+                            "no torchatd runs: waiting for it (--once ends instead)",
+                        );
                     }
                 }
                 step => {

@@ -10,6 +10,8 @@ use std::os::fd::AsFd;
 
 /// Commands whose answer is the message itself. Nobody reads it, so nothing is handed out.
 const HANDED_OUT: [&str; 2] = ["UPDATE", "LEGACY"];
+/// Commands that do nothing but answer. A client that pipelined thousands of them and left must not keep the daemon busy.
+const ANSWERS: [&str; 8] = ["HOST", "GET_PEERS", "HISTORY", "CONTACTS", "REQUESTS", "STATUS", "UPDATE", "LEGACY"];
 /// What is executed for somebody whom nobody knows.
 const TRUSTED: [&str; 2] = ["SEND", "EXIT"];
 
@@ -41,6 +43,11 @@ impl Access {
             (false, _) => self.is_classic(),
         }
     }
+}
+
+/// Whether a command of the classic contract is of no use to a client that has gone.
+pub(crate) fn only_answers(command: &str) -> bool {
+    ANSWERS.contains(&command)
 }
 
 /// Whether a program has said anything before it closed. Who only looks whether the port is served has lost nothing.

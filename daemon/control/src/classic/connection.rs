@@ -2,11 +2,12 @@
 //!
 //! A message that UPDATE handed out is taken when, after the reply was written, the connection sends another request, ends
 //! without a socket error, or stays open for five seconds. A reset, a failed write or the daemon's death puts it back:
-//! a crash may repeat the last message and never loses one. The other commands that came whole before a reset are executed.
+//! a crash may repeat the last message and never loses one. The other commands that came whole before a reset are executed,
+//! but for those that do nothing but answer.
 
 use super::execute::{Context, HandedOut, Outcome, execute};
 use crate::ControlConfig;
-use crate::access::Visitor;
+use crate::access::{Visitor, gone};
 use crate::api;
 use crate::objects::{Found, Objects};
 use crate::page_budget::PageShare;
@@ -93,6 +94,9 @@ pub(crate) async fn run(
                 break;
             }
         };
+        if !answers && gone::only_answers(&request.cmd) {
+            continue;
+        }
         match wants_api(&request, &bytes, framing) {
             Wants::Classic => {}
             // Of what somebody unknown may do, API 1 has nothing.

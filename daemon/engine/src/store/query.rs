@@ -248,13 +248,11 @@ impl Reader {
         step: usize,
         take: impl FnMut(Vec<Preview>) -> bool,
     ) -> Result<(), StoreError> {
-        match &self.0 {
-            Source::Shared(store) => {
-                let store = store.lock();
-                store.order().list(store.connection(), from, among, step, take)
-            }
-            Source::File { order, .. } => self.with(|db| order.list(db, from, among, step, take)),
-        }
+        let order = match &self.0 {
+            Source::Shared(store) => store.lock().order(),
+            Source::File { order, .. } => order.clone(),
+        };
+        self.with(|db| order.list(db, from, among, step, take))
     }
 
     /// Whether all messages are in the search's index.
