@@ -38,6 +38,8 @@ pub(crate) async fn run(
     let gate = visitor.gate();
     // Who has closed its socket reads nothing, and the first answer would reset the connection.
     let mut answers = !visitor.access().is_ok_and(|access| access.is_gone());
+    // Whose commands are refused and counted, all of them.
+    let unknown = visitor.access().is_ok_and(|access| access.is_unknown());
     let context = Context { handle: handle.clone(), share: share.clone(), own: handle.own().onion() };
     let mut lease: Option<HandedOut> = None;
     let mut hello = None;
@@ -94,13 +96,13 @@ pub(crate) async fn run(
                 break;
             }
         };
-        if !answers && gone::only_answers(&request.cmd) {
+        if !answers && !unknown && gone::only_answers(&request.cmd) {
             continue;
         }
         match wants_api(&request, &bytes, framing) {
             Wants::Classic => {}
             // Of what somebody unknown may do, API 1 has nothing.
-            Wants::Api if visitor.access().is_ok_and(|access| access.is_unknown()) => {
+            Wants::Api if unknown => {
                 handle.note_lost_command();
                 break;
             }
