@@ -226,7 +226,7 @@ pub fn run(programs: &Programs, messages: usize, seed: u64) -> anyhow::Result<Re
     let mut finish = |consumer: &mut Consumer| -> anyhow::Result<()> {
         let done = eventually("everything is worked off", limit, || {
             let diary = consumer.diary(&texts)?;
-            Ok(diary.is_complete(messages).then_some(diary))
+            Ok(diary.is_complete(messages, cursor(&nodes[1], consumer.name)?).then_some(diary))
         });
         let diary = done.with_context(|| format!("the consumer {}: {:?}", consumer.name, consumer.diary(&texts)))?;
         consumer.kill()?;
@@ -246,6 +246,13 @@ pub fn run(programs: &Programs, messages: usize, seed: u64) -> anyhow::Result<Re
         node.stop()?;
     }
     Ok(report)
+}
+
+/// Up to which event a consumer has acknowledged, by the daemon's word.
+fn cursor(node: &Node, consumer: &str) -> anyhow::Result<u64> {
+    let cursors = Api::connect(port(node)?)?.ok(json!({"cmd": "CURSORS"}))?;
+    let known = cursors["cursors"].as_array().into_iter().flatten().find(|cursor| cursor["consumer"] == consumer);
+    Ok(known.and_then(|cursor| cursor["seq"].as_u64()).unwrap_or_default())
 }
 
 fn port(node: &Node) -> anyhow::Result<u16> {

@@ -19,10 +19,11 @@ pub struct Diary {
 }
 
 impl Diary {
-    /// Everything is worked off and acknowledged.
+    /// Everything is worked off and acknowledged. `cursor`: up to which event, by the daemon's word. A consumer that was killed
+    /// between the daemon's answer and its own line has nothing more to do, and writes that line never.
     #[must_use]
-    pub fn is_complete(&self, messages: usize) -> bool {
-        self.messages >= messages && self.acknowledged >= self.last
+    pub fn is_complete(&self, messages: usize, cursor: u64) -> bool {
+        self.messages >= messages && self.acknowledged.max(cursor) >= self.last
     }
 
     /// Reads a diary. Nothing may come twice after it was acknowledged, or within one run; everything comes in its
@@ -84,8 +85,10 @@ mod tests {
     #[test]
     fn every_broken_promise_is_found() {
         let good = read("run\ngot 4 a\ngot 6 b\nack 4\nrun\ngot 6 b\ngot 9 c\nack 9\n").unwrap();
-        assert_eq!((good.messages, good.runs, good.again, good.is_complete(3)), (3, 2, 1, true));
-        assert!(!read("run\ngot 4 a\nack 4\ngot 6 b").unwrap().is_complete(2), "the last line is not finished");
+        assert_eq!((good.messages, good.runs, good.again, good.is_complete(3, 0)), (3, 2, 1, true));
+        assert!(!read("run\ngot 4 a\nack 4\ngot 6 b").unwrap().is_complete(2, 6), "the last line is not finished");
+        let killed = read("run\ngot 4 a\nack 4\ngot 6 b\nrun\n").unwrap();
+        assert_eq!([4, 6].map(|cursor| killed.is_complete(2, cursor)), [false, true]);
         for (diary, why) in [
             ("run\ngot 4 a\nack 4\nrun\ngot 4 a\n", "after it was acknowledged"),
             ("run\ngot 4 a\ngot 4 a\n", "out of order"),
