@@ -112,7 +112,7 @@ pub(crate) enum Command {
     Export(Export),
     /// Write the text logs of the conversations that client.toml names, as messages come
     ///
-    /// The terminal client does the same while it runs; both may run at once. Switch logs on there (/log on), or under [logs] in
+    /// The terminal client does the same while it runs; both may run at once. Switch logs on there (/log on), or in the table "logs" of
     /// client.toml. A log begins when it is switched on; `torchat export` has what was before.
     Logs(Logs),
     /// Erase a conversation here, or its older part, for good
