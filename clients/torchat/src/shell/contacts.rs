@@ -182,18 +182,19 @@ fn list(shell: &Shell<'_>, connection: &Connection) -> Done {
     out.flush()
 }
 
+/// What is known of a peer; `None`: it is no contact. Reads pages until it comes.
+///
+/// # Errors
+/// As [`Connection::call`].
+pub(super) fn find(connection: &Connection, peer: Onion) -> Result<Option<Contact>, ApiClientError> {
+    let is_it = |row: &Result<Contact, _>| row.as_ref().map_or(true, |contact| contact.peer == peer);
+    connection.contact_pages().flat_map(rows).find(is_it).transpose()
+}
+
 /// `contacts show`: everything that is known here about one of them, a fact on a line.
 fn show(shell: &Shell<'_>, connection: &Connection, word: &str) -> Done {
     let peer = shell.peer(connection, word, Purpose::Act)?;
-    let mut found = None;
-    for contact in connection.contact_pages().flat_map(rows) {
-        let contact = contact?;
-        if contact.peer == peer {
-            found = Some(contact);
-            break;
-        }
-    }
-    let Some(contact) = found else {
+    let Some(contact) = find(connection, peer)? else {
         return Err(Failure::input(format!("{} is not a contact", peer.0.onion())));
     };
     let mut out = shell.out();

@@ -1,11 +1,11 @@
 //! `torchat contacts verify`: the words that both sides must see, and the mark.
 
-use super::Shell;
 use super::failure::{Done, Failure, note, warn};
 use super::input;
+use super::{Shell, contacts};
 use serde_json::json;
 use torchat_client::api::command::{Contacts, Host, Verify};
-use torchat_client::api::{ApiClientError, Call as _, Connection, Onion, rows};
+use torchat_client::api::{ApiClientError, Call as _, Connection, Onion};
 use torchat_client::compare::{is_same, words};
 use torchat_client::names::Purpose;
 
@@ -65,16 +65,10 @@ pub(super) fn run(shell: &Shell<'_>, connection: &Connection, wanted: &Wanted) -
 /// # Errors
 /// When the contacts cannot be asked for.
 pub(super) fn is_verified(connection: &Connection, peer: Onion) -> Result<bool, ApiClientError> {
-    if !connection.welcome().commands.iter().any(|name| name == Contacts::NAME) {
+    if !super::may(connection, Contacts::NAME) {
         return Ok(false);
     }
-    for contact in connection.contact_pages().flat_map(rows) {
-        let contact = contact?;
-        if contact.peer == peer {
-            return Ok(contact.verified.is_some());
-        }
-    }
-    Ok(false)
+    Ok(contacts::find(connection, peer)?.is_some_and(|contact| contact.verified.is_some()))
 }
 
 /// Says that a contact who was verified is no longer one, so that their mark is gone, too: nothing brings it back.
