@@ -112,8 +112,10 @@ fn what_is_read_in_one_client_is_read_in_the_other_over_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ann, friend, mut one, onion) = ann_and_friend(dir.path(), 20, &[]);
     let mut two = ann.screen(Path::new(TORCHAT), (100, 30));
-    two.keys("/peer nobody\r");
+    // The second client must know its contacts before a name means one of them.
     two.see("nobody");
+    two.keys("/peer nobody\r");
+    two.see_gone("/peer nobody");
     for text in ["number one", "number two"] {
         friend.says(&onion, text);
     }

@@ -61,6 +61,7 @@ fn a_log_has_each_message_once_whoever_writes_it_and_whatever_ends() {
     friend.says(&onion, "five");
     let mut screen = ann.screen(Path::new(TORCHAT), (80, 24));
     ends_with(&ann, "<friend> five");
+    screen.see("friend");
     screen.keys("/peer friend\r/log\r");
     screen.see("are written to a text file.");
     screen.keys("q/log off\r");

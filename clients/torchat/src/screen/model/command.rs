@@ -346,7 +346,11 @@ impl Model {
         if word.is_empty() {
             return Err("which peer? Type a name that you gave, the beginning of a contact's onion, or an onion".into());
         }
-        resolve(word, purpose, &self.known()).map_err(|error| error.to_string())
+        resolve(word, purpose, &self.known()).map_err(|error| match error {
+            // At the start nobody is known yet: "you have no such contact" would not be true.
+            _ if !self.list.is_loaded() => "your contacts are not here yet: press Enter again in a moment".into(),
+            error => error.to_string(),
+        })
     }
 
     /// Everybody who is known here.

@@ -75,6 +75,16 @@ fn peer_goes_to_whom_it_names_and_nowhere_else() {
 }
 
 #[test]
+fn a_name_before_the_contacts_are_known_is_not_called_unknown() {
+    let mut play = Play::new((80, 24));
+    play.line("/peer ann");
+    play.see("your contacts are not here yet: press Enter again in a moment");
+    play.start(people(), vec![]);
+    play.key(KeyCode::Enter);
+    assert_eq!(play.model.open, Open::Conversation(with(2)));
+}
+
+#[test]
 fn a_stranger_is_decided_about_by_its_onion_and_a_contact_by_its_name() {
     let mut play = talking((300, 24));
     // She calls herself what the user calls a contact.
