@@ -2,7 +2,6 @@
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha3::{Digest as _, Sha3_256};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -193,40 +192,46 @@ macro_rules! hex_id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $len]);
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&HEXLOWER.encode(&self.0))
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
 
         impl std::str::FromStr for $name {
-            type Err = HexIdError;
+            type Err = $crate::id::HexIdError;
 
-            fn from_str(text: &str) -> Result<Self, HexIdError> {
-                let raw = HEXLOWER.decode(text.as_bytes()).map_err(|_| HexIdError { bytes: $len })?;
-                raw.try_into().map(Self).map_err(|_| HexIdError { bytes: $len })
+            fn from_str(text: &str) -> Result<Self, $crate::id::HexIdError> {
+                $crate::id::hex(text).map(Self)
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
+}
+pub(crate) use hex_id;
+
+/// Reads bytes in lower-case hexadecimal.
+pub(crate) fn hex<const N: usize>(text: &str) -> Result<[u8; N], HexIdError> {
+    let raw = HEXLOWER.decode(text.as_bytes()).map_err(|_| HexIdError { bytes: N })?;
+    raw.try_into().map_err(|_| HexIdError { bytes: N })
 }
 
 hex_id! {

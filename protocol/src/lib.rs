@@ -23,3 +23,5 @@ pub mod limits;
 pub mod message;
 pub mod nick;
 pub mod purpose;
+pub mod room;
+mod strict;

@@ -4,12 +4,9 @@
 //! exists here, so no byte from an onion stream can stop the daemon or read its mail.
 
 use crate::id::{Chain, LaneId, MessageId, RunId};
+use crate::strict::{object, objects, word};
 use crate::{json, limits};
-use serde::de::value::{CowStrDeserializer, MapAccessDeserializer};
-use serde::de::{Error as _, IntoDeserializer as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::borrow::Cow;
-use std::marker::PhantomData;
+use serde::{Deserialize, Serialize};
 
 /// A message between daemons. The wire form is one JSON object, `t` first; see `golden/` for the exact bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,45 +296,6 @@ impl PeerMessage {
 
 /// Lane numbers are integers that every JSON reader keeps exactly.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
-
-// serde's derived code takes more spellings than the one that is documented: an array for a structure, and an object
-// with one key for a word. Whatever the first daemons take, other programs will one day send; so only the documented
-// spelling is read.
-
-/// Reads a structure from a JSON object only.
-fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Object<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map))
-        }
-    }
-
-    deserializer.deserialize_map(Object(PhantomData))
-}
-
-/// Reads a list of structures, each from a JSON object only.
-fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(bound = "T: Deserialize<'de>")]
-    struct One<T>(#[serde(deserialize_with = "object")] T);
-
-    Ok(Vec::<One<T>>::deserialize(deserializer)?.into_iter().map(|one| one.0).collect())
-}
-
-/// Reads one of a few words from a JSON string only.
-fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let text = Cow::<str>::deserialize(deserializer)?;
-    let text: CowStrDeserializer<'_, D::Error> = text.into_deserializer();
-    T::deserialize(text).map_err(D::Error::custom)
-}
 
 #[cfg(test)]
 mod tests {

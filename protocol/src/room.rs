@@ -1,0 +1,16 @@
+//! The bytes of rooms: ids, events and their bodies. ROOM-PROTOCOL.md describes them.
+//!
+//! A room is a log of signed events that its members' daemons copy. Nothing here verifies a signature or decides what
+//! counts: that is the work of a replica (the crate `torchat-room`).
+
+pub mod body;
+mod event;
+mod id;
+pub mod limits;
+
+pub use body::Body;
+pub use event::{CREATE, Event, HEADER_LEN, Header, HeaderError, Order, WIRE_HEADER_LEN};
+pub use id::{
+    Author, BoxKey, EventId, Head, Identity, InviteId, LogDigest, LogId, MemberKey, MemberNo, RoomId, Salt, Signature,
+    Tag, TextId, message_id,
+};
