@@ -5,11 +5,13 @@
 
 pub mod body;
 mod event;
+mod frame;
 mod id;
 pub mod limits;
 
 pub use body::Body;
 pub use event::{CREATE, Event, HEADER_LEN, Header, HeaderError, Order, WIRE_HEADER_LEN};
+pub use frame::{Close, CloseCode, Cookie, Deny, DenyCode, Frame, Has, Hello, Join, LogPlace, Open, OpenAs, Told};
 pub use id::{
     Author, BoxKey, EventId, Head, Identity, InviteId, LogDigest, LogId, MemberKey, MemberNo, RoomId, Salt, Signature,
     Tag, TextId, message_id,
