@@ -128,7 +128,8 @@ fn limits() -> Vec<Vec<String>> {
 fn every_documented_limit_is_the_codes() {
     let mut compared = 0;
     let wire = table("docs/PROTOCOL.md", "Limits of the wire");
-    let wire = wire.iter().map(|row| (&row[0], &row[1], row.last().unwrap()));
+    let rooms = table("docs/ROOM-PROTOCOL.md", "Limits of the wire");
+    let wire = wire.iter().chain(&rooms).map(|row| (&row[0], &row[1], row.last().unwrap()));
     let all = limits();
     for (what, value, place) in wire.chain(all.iter().map(|row| (&row[0], &row[1], &row[5]))) {
         if let Some((path, name)) = code(place) {
@@ -176,13 +177,16 @@ fn every_limit_of_the_wire_is_compared_with_the_code_and_has_a_test_for_what_is_
 
 #[test]
 fn no_limit_of_the_code_is_left_out() {
-    let tables = [table("docs/PROTOCOL.md", "Limits of the wire"), limits()];
+    let rooms = "docs/ROOM-PROTOCOL.md";
+    let tables = [table("docs/PROTOCOL.md", "Limits of the wire"), table(rooms, "Limits of the wire"), limits()];
     let places: BTreeSet<_> =
         tables.iter().flatten().map(|row| row.last().unwrap().trim_matches('`').to_owned()).collect();
     let mut wanted = BTreeSet::new();
-    for line in read("protocol/src/limits.rs").lines() {
-        if let Some((name, _)) = line.strip_prefix("pub const ").and_then(|rest| rest.split_once(':')) {
-            wanted.insert(format!("protocol/src/limits.rs {name}"));
+    for file in ["protocol/src/limits.rs", "protocol/src/room/limits.rs"] {
+        for line in read(file).lines() {
+            if let Some((name, _)) = line.strip_prefix("pub const ").and_then(|rest| rest.split_once(':')) {
+                wanted.insert(format!("{file} {name}"));
+            }
         }
     }
     let policy = read("daemon/core/src/policy.rs");
@@ -198,7 +202,7 @@ fn no_limit_of_the_code_is_left_out() {
     let missing: Vec<_> = wanted.difference(&places).collect();
     assert!(
         missing.is_empty(),
-        "not in docs/OPERATIONS.md, \"Limits\", or docs/PROTOCOL.md, \"Limits of the wire\": {missing:?}"
+        "not in docs/OPERATIONS.md, \"Limits\", or \"Limits of the wire\" in docs/PROTOCOL.md and {rooms}: {missing:?}"
     );
 }
 
