@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Verifies docs/vectors with a second implementation of the protocol: what docs/PROTOCOL.md says, and nothing else.
+"""Verifies docs/vectors with a second implementation of the protocol: what docs/PROTOCOL.md and docs/ROOM-PROTOCOL.md say, and
+nothing else.
 
     python3 testing/spec/check.py [FOLDER]
 
@@ -19,6 +20,7 @@ import handshake
 import lanes
 import life
 import messages
+import rooms
 from handshake import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,8 +277,8 @@ def check_compare(vectors):
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "vectors"
     vectors = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    names = ["certificates", "compare", "frames", "handshake", "identities", "life", "messages", "receiver", "sender",
-             "talk"]
+    names = ["certificates", "compare", "frames", "handshake", "identities", "life", "messages", "receiver",
+             "rooms-ids", "sender", "talk"]
     same(sorted(vectors), names, "the files of vectors")
     check_primitives()
     check_identities(vectors["identities"])
@@ -289,6 +291,7 @@ def main():
     check_receiver(vectors["receiver"])
     check_talk(vectors["talk"])
     check_life(vectors["life"])
+    rooms.check(vectors, same, refused)
     print(f"{CHECKS} comparisons with {len(vectors)} files of vectors: all the same")
 
 

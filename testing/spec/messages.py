@@ -42,8 +42,8 @@ def _depth(text):
     return deepest
 
 
-def decode(data):
-    """One message as a dictionary with its optional keys filled in. Raises Refused."""
+def strict(data):
+    """One JSON object, with all that "JSON" demands of it. Raises Refused."""
     if len(data) > 524_288:
         raise Refused("size")
     try:
@@ -57,7 +57,15 @@ def decode(data):
         json.dumps(found, ensure_ascii=False).encode("utf-8")  # Fails for half of a surrogate pair.
     except (ValueError, RecursionError) as error:
         raise Refused(str(error)) from error
-    if not isinstance(found, dict) or not isinstance(found.get("t"), str) or found["t"] not in SCHEMA:
+    if not isinstance(found, dict):
+        raise Refused("no object")
+    return found
+
+
+def decode(data):
+    """One message as a dictionary with its optional keys filled in. Raises Refused."""
+    found = strict(data)
+    if not isinstance(found.get("t"), str) or found["t"] not in SCHEMA:
         raise Refused("no message")
     message = _read(SCHEMA[found["t"]], found)
     message["t"] = found["t"]

@@ -1,9 +1,20 @@
-//! What two replicas say to each other on a channel of a room link.
+//! What two replicas say to each other on a channel of a room link. `codec.rs` has the bytes.
 
+mod codec;
+mod events;
+mod fields;
+mod joining;
+
+pub use codec::FrameError;
+
+use crate::limits::REQUEST_TEXT_BYTES;
 use crate::nick::Nick;
 use crate::room::Event;
 use crate::room::body::BoundedText;
-use crate::room::id::{Author, BoxKey, Head, InviteId, LogDigest, LogId, MemberKey, MemberNo, RoomId, Signature};
+use crate::room::id::{
+    Author, BoxKey, Head, Identity, InviteId, LogDigest, LogId, MemberKey, MemberNo, RoomId, Signature,
+};
+use crate::room::invite::Proof;
 use crate::room::limits::REASON_BYTES;
 
 /// One frame. Its type on the wire is [`Frame::kind`].
@@ -45,6 +56,8 @@ pub enum Frame {
     Join(Join),
     /// The answer to it.
     Told(Told),
+    /// A JOIN that a host passes on to the owner.
+    Petition(Petition),
 }
 
 /// A position in a log with the digest up to it: proves that it is the same log.
@@ -186,11 +199,11 @@ pub struct Join {
     /// The key for sealed bodies.
     pub sealing: BoxKey,
     /// The invite, with the proof that the speaker has its secret.
-    pub invite: Option<(InviteId, [u8; 32])>,
-    /// What it would like to be called.
+    pub invite: Option<(InviteId, Proof)>,
+    /// What it would like to be called. One that breaks the rules of names is none.
     pub nick: Option<Nick>,
     /// A few words.
-    pub text: String,
+    pub text: BoundedText<REQUEST_TEXT_BYTES>,
 }
 
 /// The answer to a petition.
@@ -200,4 +213,13 @@ pub enum Told {
     Pending,
     /// The speaker is a member, with this number.
     Accepted(MemberNo),
+}
+
+/// A JOIN with an invite that came to a host, which passes it on to the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Petition {
+    /// Over whose link it came, by the host's word. The proof in it binds the identity.
+    pub id: Identity,
+    /// What it said.
+    pub join: Join,
 }

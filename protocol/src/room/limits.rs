@@ -24,3 +24,14 @@ pub const SLOW_S: u64 = 3_600;
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Largest number of a member.
 pub const MAX_MEMBER: u32 = (1 << 24) - 1;
+/// Most bytes of several events in one EVENTS: the longest body of one frame of a record. One event alone may be longer.
+pub const EVENTS_BYTES: usize = crate::frame::MAX_BODY;
+/// Most heads of a frontier, so that it fits one message. Who has more chains leaves out those that are silent longest, which
+/// costs repetitions only.
+pub const HEADS: usize = 26_000;
+/// Bytes of EVENTS that each side grants the other at first. Who has spent them waits; who spends them twice loses the link.
+pub const CREDIT_BYTES: u32 = 262_144;
+/// Bytes that were committed before they are granted again.
+pub const CREDIT_STEP_BYTES: u32 = 65_536;
+/// Most daemons that an invite names as doors.
+pub const DOORS: usize = 3;

@@ -1,0 +1,101 @@
+"""Rooms: checks docs/vectors/rooms-*.json with what docs/ROOM-PROTOCOL.md says, and nothing else. `check.py` runs it."""
+
+import crypto
+import handshake
+import messages
+import room_events
+import room_frames
+from room_frames import decoded
+
+SEED, BOX, IDENTITY = (bytes(range(at, at + 32)) for at in (0, 32, 64))
+
+
+def create_body(salt):
+    """The create body of the worked example."""
+    owner = {"no": 1, "sign": crypto.ed25519_public(SEED).hex(), "box": crypto.public(BOX).hex(), "role": "owner",
+             "id": crypto.ed25519_public(IDENTITY).hex(), "nick": "anna"}
+    policy = {"read": "members", "joins": "member", "admit": "owner", "expel": "owner", "history": 1000,
+              "keep_days": 0, "slow_s": 0, "seen": False, "replicas": "members"}
+    return room_frames.compact({"owner": owner, "name": "lab", "topic": "", "policy": policy, "salt": salt})
+
+
+def check_example(same):
+    """The worked example of the document, number by number."""
+    sign = crypto.ed25519_public(SEED)
+    tried, body, header = room_events.draw(create_body, 29_833_333)
+    room = room_events.room_of(header)
+    same((tried, len(body)), (34, 483), "the salts that were tried, and the create body")
+    same(room.hex(), "eea454249a89d5082028a5efa1a7ae5dc96d012f7a188e3ba16dc9e05f06426d", "the room")
+    same(handshake.onion(room), "52sfije2rhkqqibiuxx2dj5olxew2ajppimi4o5bnxe6axygijwrooid", "as text")
+    same(room_events.sign(SEED, header).hex(),
+         "4109b9237e45c20a8aeb35aafa9c1d7ba8efa7fc1d1cdeaeea75059839c79f2e"
+         "2ab6ad29cc5295e2575934c0042557bda21de609f706d5017027c22817323305", "its signature")
+    text = b'{"mid":"000102030405060708090a0b0c0d0e0f","text":"hello"}'
+    header = room_events.make(16, room, 256, 1, room, 1, 2, 29_833_334, text)
+    one, signature = room_events.event_id(header), room_events.sign(SEED, header)
+    same(header.hex(),
+         "01001000eea454249a89d5082028a5efa1a7ae5dc96d012f7a188e3ba16dc9e05f06426d000001000000000000000001"
+         "eea454249a89d5082028a5efa1a7ae5dc96d012f7a188e3ba16dc9e05f06426d0000000100000000000000000000000201c73876"
+         "000000396312171b9f32b0b0c8684c4183b08a423991d067fe969190b0140f91ff1c3829", "the text's header")
+    same(one.hex(), "82d5f341595e5959a5bfe7312de1399701d9f313d80b6a5429ff7e78a8a6826a", "its id")
+    same(signature.hex(),
+         "347f7bd1da75608108e13b228a0082d2133ab63d4b176a13cb2c16f63ccbd117"
+         "fae2154930b37d590423d5e5a0bc5e946db3a3bd4de25b2bb3461c6bea8a2d07", "its signature")
+    same(room_events.verify(sign, header, signature), True, "and it verifies")
+    same(len(room_events.item(header, signature, text)), 226, "its size in EVENTS")
+    same([digest.hex() for digest in room_events.digests([room, one])[1:]],
+         ["b04b47cd4eec7ae505663be7dc3b0031", "d633ede5d85ab422845d210d531f7852"], "the log")
+    same(room_events.message_id(room, 1, bytes(range(16))).hex(), "f229622ef18f6ae05e8ad68797954c37", "the message")
+    key = room_frames.invite_key(room, bytes(range(16)))
+    same(key.hex(), "174be72818cc93ca88136f5800708d691c5ea287b3bd106495079b1eebf06ed3", "the invite's key")
+    proof = room_frames.proof(key, room, crypto.ed25519_public(b"\7" * 32), crypto.ed25519_public(b"\x08" * 32),
+                              crypto.public(b"\x09" * 32))
+    same(proof.hex(), "3edf4cb85abc13a639f1f14b480db3cbeac785b00ee682801d5beed99b7916a1", "the proof of JOIN")
+
+
+def check_ids(vectors, same, refused):
+    for row in vectors["rooms"]:
+        seed = decoded(row["seed"])
+        found = messages.strict(row["body"].encode())
+        owner = {"sign": crypto.ed25519_public(seed).hex(), "box": crypto.public(decoded(row["box_secret"])).hex(),
+                 "id": crypto.ed25519_public(decoded(row["identity_seed"])).hex()}
+        same({key: found["owner"][key] for key in owner}, owner, "the owner's keys")
+        tried, body, header = room_events.draw(lambda salt: row["body"].replace(found["salt"], salt).encode(),
+                                               row["minute"])
+        same((tried, body.decode(), header.hex()), (row["tried"], row["body"], row["header"]), "the drawn salt")
+        room = room_events.room_of(header)
+        same((room.hex(), handshake.onion(room)), (row["room"], row["onion"]), "the room")
+        same(room_events.sign(seed, header).hex(), row["signature"], "its signature")
+    for row in vectors["no_rooms"]:
+        refused(row["why"], room_events.room_of, decoded(row["header"]))
+    for row in vectors["shapes"]:
+        same(crypto.is_identity(decoded(row["id"])), row["room"], row["id"])
+    for row in vectors["authors"]:
+        if row["valid"]:
+            same(room_events.check_author(row["author"]), row["author"], "an author")
+            same(room_events.author(row["member"], row["chain"]), row["author"], "whose chain it is")
+        else:
+            refused(str(row["author"]), room_events.check_author, row["author"])
+    for row in vectors["messages"]:
+        same(room_events.message_id(decoded(row["room"]), row["member"], decoded(row["mid"])).hex(), row["message"],
+             "the id of a text in the store")
+    digests = room_events.digests([decoded(one) for one in vectors["log"]["ids"]])
+    same([digest.hex() for digest in digests[1:]], vectors["log"]["digests"], "the digests of a log")
+    for row in vectors["invites"]:
+        parts = (decoded(row["room"]), [decoded(door) for door in row["doors"]], decoded(row["id"]),
+                 decoded(row["secret"]))
+        same(room_frames.parse_invite(row["text"]), parts, row["text"])
+        same(room_frames.write_invite(*parts), row["text"], "an invite")
+    for row in vectors["bad_invites"]:
+        refused(row["why"] + ": " + row["text"], room_frames.parse_invite, row["text"])
+    for row in vectors["proofs"]:
+        room = decoded(row["room"])
+        key = room_frames.invite_key(room, decoded(row["secret"]))
+        same(key.hex(), row["k"], "an invite's key")
+        parts = [decoded(row[name]) for name in ("identity", "sign", "box")]
+        same(room_frames.proof(key, room, *parts).hex(), row["proof"], "a proof")
+
+
+def check(vectors, same, refused):
+    check_example(same)
+    check_ids(vectors["rooms-ids"], same, refused)
