@@ -71,6 +71,21 @@ fn evaluate(expression: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
+/// An expression with numbers in the place of constants, of the same file or of another one of its crate (`crate::a::NAME`).
+fn with_numbers(path: &str, expression: &str) -> String {
+    let number = |word: &str| {
+        let (file, name) = match word.strip_prefix("crate::").and_then(|rest| rest.rsplit_once("::")) {
+            Some((module, name)) => {
+                (format!("{}/src/{}.rs", path.split("/src/").next().unwrap(), module.replace("::", "/")), name)
+            }
+            None => (path.to_owned(), word),
+        };
+        let constant = name.contains(|c: char| c.is_ascii_uppercase()) && !name.contains(|c: char| c.is_lowercase());
+        if constant { in_code(&file, name).to_string() } else { word.to_owned() }
+    };
+    expression.split(' ').map(number).collect::<Vec<_>>().join(" ")
+}
+
 /// What a name stands for in the source: `CONSTANT`, `CONSTANT.0` of a pair, or `Type.field` of a `Default`.
 fn in_code(path: &str, name: &str) -> u64 {
     let source = read(path);
@@ -99,7 +114,8 @@ fn in_code(path: &str, name: &str) -> u64 {
             Some(place) => value.trim_matches(['(', ')']).split(',').nth(place.parse().unwrap()).unwrap().to_owned(),
         }
     };
-    let value = evaluate(&expression).unwrap_or_else(|| panic!("{path}: {name} = {expression} cannot be read"));
+    let value = evaluate(&expression).or_else(|| evaluate(&with_numbers(path, &expression)));
+    let value = value.unwrap_or_else(|| panic!("{path}: {name} = {expression} cannot be read"));
     // A duration is in milliseconds already.
     let scale = match name.rsplit('_').next().unwrap() {
         _ if expression.contains("Duration") => 1,
