@@ -43,7 +43,8 @@ class Members:
     def __init__(self, room, acts):
         """`acts`: those of the branch in their order, the first of them create."""
         self.room, self.owner = room, 1
-        self.name = self.topic = self.policy = None
+        # The topics that acts gave, each with the act's place in the order.
+        self.name, self.policy, self.topics = None, None, []
         self.hosts, self.ended, self.proposals = [], False, set()
         # Of each number: its entry, its roles in the order of acts, its cuts.
         self.entries, self.roles, self.cuts = {}, {}, {}
@@ -55,7 +56,7 @@ class Members:
         return bytes.fromhex(self.entries[member]["sign"])
 
     def add(self, entry):
-        if entry["no"] not in self.entries:
+        if entry["no"] not in self.entries and crypto.is_identity(bytes.fromhex(entry["sign"])):
             self.entries[entry["no"]] = entry
             self.roles[entry["no"]] = [(entry["role"], None)]
             self.cuts[entry["no"]] = []
@@ -63,8 +64,11 @@ class Members:
     def apply(self, act):
         keys = act.keys
         if act.kind == 1 and act.seq == 1:
+            if (keys["owner"]["no"], keys["owner"]["role"]) != (1, "owner"):
+                raise Refused("the maker is member 1 and the owner")
             self.add(keys["owner"])
-            self.name, self.topic, self.policy = keys["name"], keys["topic"], keys["policy"]
+            self.name, self.policy = keys["name"], keys["policy"]
+            self.topics = [(act.order(), keys["topic"])]
         elif act.kind == 2:
             for entry in keys.get("add", []):
                 if entry["role"] != "owner":
@@ -77,7 +81,8 @@ class Members:
                     self.roles[change["no"]].append((change["role"], change["keep"]))
         elif act.kind == 3:
             self.name = keys.get("name", self.name)
-            self.topic = keys.get("topic", self.topic)
+            if "topic" in keys:
+                self.topics.append((act.order(), keys["topic"]))
             if "policy" in keys:
                 self.policy = {**keys["policy"], "replicas": self.policy["replicas"]}
         elif act.kind == 4:
@@ -111,28 +116,35 @@ class Counts:
         moderated = [event for event in self.valid.values() if RANK[self.power(event)] >= RANK["moderator"]]
         self.mutes = [event for event in moderated if event.kind == 20]
         self.unmutes = [event for event in moderated if event.kind == 21]
-        texts = {event.place(): event for event in self.valid.values() if event.kind == 16}
+        # By its header alone: of a text that was redacted nothing else may be left.
+        texts = {event.place(): event for event in self.events.values()
+                 if event.kind == 16 and event.member in members.entries and event.seq <= self.line(event.author)}
         self.hidden = {event.id for event in self.valid.values() if self.is_hidden(event)}
-        self.redacted = {event.id for event in self.valid.values() if self.is_redacted(event)}
-        first = {}
-        for event in sorted(texts.values(), key=Event.order):
-            first.setdefault((event.member, event.keys["mid"]), event.id)
-        self.doubles = {event.id for event in texts.values() if first[event.member, event.keys["mid"]] != event.id}
+        redacts = [event for event in self.valid.values() if event.kind == 19]
+        named = {event.id for event in self.events.values() if event.kind in (16, 17) and self.is_redacted(event, redacts)}
+        # Of what is redacted only the header may be left: what it names is known where its body still is.
+        self.redacted = named | {event.id for event in self.valid.values() if event.kind == 17 and self.own(event, texts)
+                                 and texts[tuple(event.keys["of"])].id in named}
         shown = sorted((event for event in self.valid.values() if event.id not in self.hidden | self.redacted),
                        key=Event.order)
-        self.texts = [event for event in sorted(texts.values(), key=Event.order)
-                      if event.id not in self.hidden and event.id not in self.doubles]
-        self.edits, self.reactions, self.nicks, self.topic = {}, {}, {}, members.topic
+        first = {}
         for event in shown:
-            if event.kind == 17 and self.own(event, texts):
-                self.edits[tuple(event.keys["of"])] = event
-            elif event.kind == 18:
+            if event.kind == 16:
+                first.setdefault((event.member, event.keys["mid"]), event)
+        self.texts = [event for event in shown if event in first.values()]
+        counts = {event.place(): event for event in self.texts}
+        nicks = {no: entry.get("nick", "") for no, entry in members.entries.items()}
+        self.edits, self.reactions, self.nicks = {}, {}, nicks
+        for event in shown:
+            if event.kind == 17 and self.own(event, counts):
+                self.edits[tuple(event.keys["of"])] = event.keys["text"]
+            elif event.kind == 18 and tuple(event.keys["of"]) in counts:
                 self.reactions[event.member, tuple(event.keys["of"])] = event.keys["sign"]
-            elif event.kind == 22:
-                self.topic = event.keys["topic"]
             elif event.kind == 29:
                 self.nicks[event.member] = event.keys["nick"]
         self.reactions = {key: sign for key, sign in self.reactions.items() if sign}
+        said = [(event.order(), event.keys["topic"]) for event in shown if event.kind == 22]
+        self.topic = max(members.topics + said, key=lambda pair: pair[0])[1]
 
     def proven(self):
         """The lowest proven fork of each chain."""
@@ -173,10 +185,10 @@ class Counts:
                            if tuple(unmute.keys["of"]) == mute.place())
                    for mute in self.mutes)
 
-    def is_redacted(self, event):
-        return any(redact.kind == 19 and tuple(redact.keys["of"]) == event.place()
+    def is_redacted(self, event, redacts):
+        return any(tuple(redact.keys["of"]) == event.place()
                    and (redact.member == event.member or RANK[self.power(redact)] >= RANK["moderator"])
-                   for redact in self.valid.values())
+                   for redact in redacts)
 
     def own(self, edit, texts):
         text = texts.get(tuple(edit.keys["of"]))

@@ -42,7 +42,7 @@ def ascending(keys):
 
 def read_head(who, seq, tag, least=0):
     room_events.check_author(who)
-    place(seq, 0 if who == 0 else least)
+    place(seq, least)
     if seq == 0 and tag != bytes(8):
         raise Refused("the tag of nothing")
     return {"author": who, "seq": seq, "tag": tag.hex()}
@@ -50,7 +50,7 @@ def read_head(who, seq, tag, least=0):
 
 def read_heads(data):
     """A frontier: the acts' head first, then the chains'."""
-    heads = [read_head(*one, least=1) for one in items(">IQ8s", data)]
+    heads = [read_head(*one, least=0 if one[0] == 0 else 1) for one in items(">IQ8s", data)]
     if len(heads) > HEADS or not heads or heads[0]["author"] != 0:
         raise Refused("too many heads, or none of the acts")
     ascending([head["author"] for head in heads])
@@ -178,6 +178,8 @@ def decode(kind, data, room):
         found, rest = [], data
         while rest:
             header, signature, body, rest = room_events.read_item(rest, room)
+            if body is None and room_events.unpack(header)["author"] == 0:
+                raise Refused("an act without its body")
             found.append({"header": header.hex(), "signature": signature.hex(),
                           "body": None if body is None else body.hex()})
         if len(data) > TOGETHER and len(found) > 1:

@@ -59,6 +59,8 @@ pub(super) fn read(bytes: &[u8], room: RoomId) -> Result<Vec<Event>, FrameError>
         let (header, signature) = signed(&mut from, room)?;
         rest = from.rest();
         events.push(match flags {
+            // Acts are judged by what they say, so nobody passes one on without.
+            0 if header.author == Author::ACTS => return Err(HeaderError::Broken("act").into()),
             0 => Event::without_body(header, signature),
             WITH_BODY => {
                 let (body, behind) = rest.split_at_checked(header.body_len as usize).ok_or(FrameError::Length)?;
