@@ -9,6 +9,7 @@
 //! only the class of the message's length.
 
 use crate::limits;
+use std::ops::RangeInclusive;
 
 /// Bytes that the cipher adds.
 pub const TAG_LEN: usize = 16;
@@ -44,9 +45,12 @@ pub enum FrameError {
     /// A frame type that must be understood is not.
     #[error("an unknown frame type {0:#04x}")]
     Type(u8),
-    /// A channel that does not exist.
+    /// A channel that does not exist, or not for frames of this type.
     #[error("an unknown channel {0}")]
     Channel(u16),
+    /// A message begins between the frames of another one.
+    #[error("a message begins before the one before it is whole")]
+    Interleaved,
     /// Flags that do not exist.
     #[error("unknown flags {0:#04x}")]
     Flags(u8),
@@ -55,13 +59,57 @@ pub enum FrameError {
     TooLong,
 }
 
-/// Cuts a message into padded plaintexts, one for each record.
-pub fn split(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+/// Types of frames, and the channels on which they may come.
+#[derive(Debug)]
+pub struct Taken {
+    /// The types.
+    pub kinds: RangeInclusive<u8>,
+    /// The channels of each of them.
+    pub channels: RangeInclusive<u16>,
+}
+
+/// Which frames a link takes; every purpose of streams has its own. A link skips a frame of any other type if bit 7 of the
+/// type is clear, and ends if the bit is set.
+#[derive(Debug, Clone, Copy)]
+pub struct Takes(pub &'static [Taken]);
+
+impl Takes {
+    /// Messages between two peers: JSON on channel 0.
+    pub const CHAT: Self = Self(&[Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 }]);
+
+    /// Whether the link takes such a frame. False: it skips the frame.
+    ///
+    /// # Errors
+    /// [`FrameError`]: it does neither.
+    fn judge(self, kind: u8, channel: u16) -> Result<bool, FrameError> {
+        let mut known = self.0.iter().filter(|taken| taken.kinds.contains(&kind)).peekable();
+        if known.peek().is_none() {
+            // Something that a later version added and that may be ignored.
+            return if kind & CRITICAL == 0 { Ok(false) } else { Err(FrameError::Type(kind)) };
+        }
+        if known.any(|taken| taken.channels.contains(&channel)) { Ok(true) } else { Err(FrameError::Channel(channel)) }
+    }
+}
+
+/// A whole message, with the type and the channel of its frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Framed {
+    /// The type of its frames.
+    pub kind: u8,
+    /// Their channel.
+    pub channel: u16,
+    /// What they carried, at most [`limits::PEER_OBJECT_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// Cuts a message into padded plaintexts, one for each record. The receiver refuses a message of more than
+/// [`limits::PEER_OBJECT_BYTES`].
+pub fn split(kind: u8, channel: u16, message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let last = message.len().saturating_sub(1) / MAX_BODY;
     // An empty message has no chunk, and is one frame all the same.
     let empty = message.is_empty().then_some(message);
     let bodies = empty.into_iter().chain(message.chunks(MAX_BODY));
-    bodies.enumerate().map(move |(n, body)| plaintext(TYPE_JSON, if n < last { FLAG_MORE } else { 0 }, 0, body))
+    bodies.enumerate().map(move |(n, body)| plaintext(kind, if n < last { FLAG_MORE } else { 0 }, channel, body))
 }
 
 fn plaintext(kind: u8, flags: u8, channel: u16, body: &[u8]) -> Vec<u8> {
@@ -77,18 +125,30 @@ fn plaintext(kind: u8, flags: u8, channel: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// Puts messages together from plaintexts. Never holds more than was received.
-#[derive(Debug, Default)]
+///
+/// At most one message of a link is unfinished at a time, whatever its channel. A frame of another type or channel that the link
+/// takes ends the link if it comes before that message is whole. We rejected one unfinished message for each channel: a peer
+/// could then make a link hold as many messages of the greatest size as it has channels.
+#[derive(Debug)]
 pub struct Reassembler {
-    message: Vec<u8>,
-    unfinished: bool,
+    takes: Takes,
+    /// The type and the channel of the message of which a part is there.
+    unfinished: Option<(u8, u16)>,
+    bytes: Vec<u8>,
 }
 
 impl Reassembler {
+    /// For a link that takes these frames.
+    #[must_use]
+    pub fn new(takes: Takes) -> Self {
+        Self { takes, unfinished: None, bytes: Vec::new() }
+    }
+
     /// Takes the plaintext of one record; returns the message that it completes.
     ///
     /// # Errors
     /// [`FrameError`]: the link must be closed.
-    pub fn push(&mut self, plaintext: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+    pub fn push(&mut self, plaintext: &[u8]) -> Result<Option<Framed>, FrameError> {
         let (header, rest) = plaintext.split_first_chunk::<HEADER_LEN>().ok_or(FrameError::FrameLength)?;
         let [kind, flags, channel_high, channel_low, len_high, len_low] = *header;
         let len = usize::from(u16::from_be_bytes([len_high, len_low]));
@@ -96,31 +156,29 @@ impl Reassembler {
         if padding.iter().any(|byte| *byte != 0) {
             return Err(FrameError::Padding);
         }
-        if kind != TYPE_JSON {
-            // Something that a later version added and that may be ignored.
-            return if kind & CRITICAL == 0 { Ok(None) } else { Err(FrameError::Type(kind)) };
-        }
         let channel = u16::from_be_bytes([channel_high, channel_low]);
-        if channel != 0 {
-            return Err(FrameError::Channel(channel));
+        if !self.takes.judge(kind, channel)? {
+            return Ok(None);
         }
         if flags & !FLAG_MORE != 0 {
             return Err(FrameError::Flags(flags));
         }
-        if self.message.len() + body.len() > limits::PEER_OBJECT_BYTES {
+        if self.unfinished.is_some_and(|unfinished| unfinished != (kind, channel)) {
+            return Err(FrameError::Interleaved);
+        }
+        if self.bytes.len() + body.len() > limits::PEER_OBJECT_BYTES {
             return Err(FrameError::TooLong);
         }
-        self.message.extend(body);
-        self.unfinished = flags & FLAG_MORE != 0;
-        Ok((flags & FLAG_MORE == 0).then(|| std::mem::take(&mut self.message)))
+        self.bytes.extend(body);
+        self.unfinished = (flags & FLAG_MORE != 0).then_some((kind, channel));
+        let whole = self.unfinished.is_none();
+        Ok(whole.then(|| Framed { kind, channel, bytes: std::mem::take(&mut self.bytes) }))
     }
-}
 
-impl Reassembler {
     /// Whether a part of a message is there and not all of it.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.unfinished
+        self.unfinished.is_some()
     }
 }
 
@@ -177,9 +235,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A link as it may be beside chat: JSON on channel 0, two types on all others, and one of them on channel 0 too.
+    const SEVERAL: Takes = Takes(&[
+        Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 },
+        Taken { kinds: 0x40..=0x41, channels: 1..=u16::MAX },
+        Taken { kinds: 0x41..=0x41, channels: 0..=0 },
+    ]);
+
+    fn chat() -> Reassembler {
+        Reassembler::new(Takes::CHAT)
+    }
+
+    fn json(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        split(TYPE_JSON, 0, message)
+    }
+
     #[test]
     fn a_small_frame_is_golden() {
-        let plain: Vec<_> = split(b"{}").collect();
+        let plain: Vec<_> = json(b"{}").collect();
         assert_eq!(plain.len(), 1);
         assert_eq!(plain[0].len() + TAG_LEN + LENGTH_LEN, 498);
         assert_eq!(plain[0][..8], [1, 0, 0, 0, 0, 2, b'{', b'}']);
@@ -189,12 +262,12 @@ mod tests {
     #[test]
     fn sizes_are_classes() {
         for (len, record) in [(0, 498), (474, 498), (475, 996), (972, 996), (973, 1992), (MAX_BODY, 7968)] {
-            let plain: Vec<_> = split(&vec![b'x'; len]).collect();
+            let plain: Vec<_> = json(&vec![b'x'; len]).collect();
             assert_eq!(plain.len(), 1, "{len}");
             assert_eq!(plain[0].len() + TAG_LEN + LENGTH_LEN, record, "{len}");
         }
         assert_eq!(MAX_BODY, 7944);
-        assert_eq!(split(&vec![b'x'; MAX_BODY + 1]).count(), 2);
+        assert_eq!(json(&vec![b'x'; MAX_BODY + 1]).count(), 2);
     }
 
     #[test]
@@ -209,16 +282,67 @@ mod tests {
             (vec![1, 2, 0, 0, 0, 0], FrameError::Flags(2)),
         ];
         for (bytes, error) in cases {
-            assert_eq!(Reassembler::default().push(&bytes), Err(error), "{bytes:?}");
+            assert_eq!(chat().push(&bytes), Err(error), "{bytes:?}");
         }
-        assert_eq!(Reassembler::default().push(&[2, 0, 0, 0, 0, 1, 7]), Ok(None), "unknown and not critical");
+        assert_eq!(chat().push(&[2, 0, 0, 0, 0, 1, 7]), Ok(None), "unknown and not critical");
+    }
+
+    #[test]
+    fn a_frame_of_another_type_and_channel_has_the_same_bytes_but_for_those() {
+        let plain: Vec<_> = split(0x46, 0x0105, b"{}").collect();
+        assert_eq!(plain.len(), 1);
+        assert_eq!(plain[0][..8], [0x46, 0, 1, 5, 0, 2, b'{', b'}']);
+        assert_eq!(plain[0][6..], json(b"{}").next().unwrap()[6..]);
+    }
+
+    #[test]
+    fn a_link_takes_the_types_and_channels_that_it_is_given_and_no_others() {
+        let whole = |kind, channel| Ok(Some(Framed { kind, channel, bytes: b"{}".to_vec() }));
+        let cases = [
+            (TYPE_JSON, 0, whole(TYPE_JSON, 0)),
+            (TYPE_JSON, 1, Err(FrameError::Channel(1))),
+            (0x40, 1, whole(0x40, 1)),
+            (0x40, u16::MAX, whole(0x40, u16::MAX)),
+            (0x40, 0, Err(FrameError::Channel(0))),
+            (0x41, 0, whole(0x41, 0)),
+            (0x41, 7, whole(0x41, 7)),
+            (0x42, 7, Ok(None)),
+            (0x3f, 0, Ok(None)),
+            (0xc0, 7, Err(FrameError::Type(0xc0))),
+        ];
+        for (kind, channel, expected) in cases {
+            let plain = split(kind, channel, b"{}").next().unwrap();
+            assert_eq!(Reassembler::new(SEVERAL).push(&plain), expected, "{kind:#04x} on {channel}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_begins_between_the_frames_of_another_ends_the_link() {
+        let part = plaintext(0x40, FLAG_MORE, 1, b"a");
+        for (kind, channel) in [(0x40, 2), (0x41, 1), (TYPE_JSON, 0)] {
+            // An empty first frame begins a message, too.
+            for first in [&part, &plaintext(0x40, FLAG_MORE, 1, b"")] {
+                let mut reassembler = Reassembler::new(SEVERAL);
+                assert_eq!(reassembler.push(first), Ok(None));
+                assert_eq!(reassembler.push(&plaintext(kind, 0, channel, b"b")), Err(FrameError::Interleaved));
+            }
+        }
+        // What the link skips may come there, and the next message may come on another channel.
+        let mut reassembler = Reassembler::new(SEVERAL);
+        for plain in [&part, &plaintext(0x42, FLAG_MORE, 2, b"?"), &part] {
+            assert_eq!(reassembler.push(plain), Ok(None));
+        }
+        let end = reassembler.push(&plaintext(0x40, 0, 1, b"b"));
+        assert_eq!(end, Ok(Some(Framed { kind: 0x40, channel: 1, bytes: b"aab".to_vec() })));
+        let next = reassembler.push(&plaintext(0x41, 0, 2, b"c"));
+        assert_eq!(next, Ok(Some(Framed { kind: 0x41, channel: 2, bytes: b"c".to_vec() })));
     }
 
     #[test]
     fn what_is_not_whole_yet_is_told_from_what_is() {
         let long = vec![b'x'; MAX_BODY + 1];
-        let mut parts = split(&long);
-        let mut reassembler = Reassembler::default();
+        let mut parts = json(&long);
+        let mut reassembler = chat();
         assert!(!reassembler.is_unfinished());
         reassembler.push(&parts.next().unwrap()).unwrap();
         assert!(reassembler.is_unfinished());
@@ -241,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_message_without_end_is_refused() {
-        let mut reassembler = Reassembler::default();
+        let mut reassembler = chat();
         let frame = plaintext(TYPE_JSON, FLAG_MORE, 0, &[b'x'; MAX_BODY]);
         let fitting = limits::PEER_OBJECT_BYTES / MAX_BODY;
         for _ in 0..fitting {
@@ -268,13 +392,13 @@ mod tests {
         ) {
             // The cipher only adds a tag, so zeros stand in for it here.
             let mut wire = Vec::new();
-            for plain in split(&message) {
+            for plain in json(&message) {
                 wire.extend(u16::try_from(plain.len() + TAG_LEN).unwrap().to_be_bytes());
                 wire.extend(&plain);
                 wire.extend([0; TAG_LEN]);
             }
             let mut decoder = RecordDecoder::default();
-            let mut reassembler = Reassembler::default();
+            let mut reassembler = chat();
             let mut found = Vec::new();
             let mut rest = &wire[..];
             for cut in cuts.iter().cycle() {
@@ -288,7 +412,24 @@ mod tests {
                     break;
                 }
             }
-            prop_assert_eq!(found, vec![message]);
+            prop_assert_eq!(found, vec![Framed { kind: TYPE_JSON, channel: 0, bytes: message }]);
+        }
+
+        #[test]
+        fn any_messages_one_after_the_other_keep_their_types_and_channels(
+            messages in proptest::collection::vec(
+                (prop_oneof![Just(0x40u8), Just(0x41)], 1..=u16::MAX, proptest::collection::vec(any::<u8>(), 0..20_000)),
+                0..5,
+            ),
+        ) {
+            let mut reassembler = Reassembler::new(SEVERAL);
+            for (kind, channel, bytes) in messages {
+                let mut found = Vec::new();
+                for plain in split(kind, channel, &bytes) {
+                    found.extend(reassembler.push(&plain).unwrap());
+                }
+                prop_assert_eq!(found, vec![Framed { kind, channel, bytes }]);
+            }
         }
 
         #[test]
@@ -296,9 +437,11 @@ mod tests {
             let mut decoder = RecordDecoder::default();
             decoder.push(&bytes);
             while let Ok(Some(record)) = decoder.next_record() {
-                let _ = Reassembler::default().push(record);
+                let _ = chat().push(record);
             }
-            let _ = Reassembler::default().push(&bytes);
+            for takes in [Takes::CHAT, SEVERAL] {
+                let _ = Reassembler::new(takes).push(&bytes);
+            }
         }
     }
 }

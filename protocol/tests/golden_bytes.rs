@@ -4,7 +4,7 @@
 
 use data_encoding::HEXLOWER;
 use torchat_protocol::cert::{self, DeviceCert};
-use torchat_protocol::frame::{self, MAX_BODY, Reassembler};
+use torchat_protocol::frame::{self, MAX_BODY, Reassembler, TYPE_JSON, Takes};
 use torchat_protocol::hello;
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_protocol::message::{Nonce, PeerMessage};
@@ -60,10 +60,10 @@ fn frames() {
     let long: Vec<u8> = (0..=MAX_BODY).map(|n| b'a' + u8::try_from(n % 26).unwrap()).collect();
     let mut lines: Vec<(&str, Vec<u8>)> = Vec::new();
     for (name, message) in [("empty", &b""[..]), ("ping", &ping), ("two-cells", &long[..475]), ("two-frames", &long)] {
-        let mut reassembler = Reassembler::default();
+        let mut reassembler = Reassembler::new(Takes::CHAT);
         let mut found = Vec::new();
-        for plaintext in frame::split(message) {
-            found.extend(reassembler.push(&plaintext).unwrap());
+        for plaintext in frame::split(TYPE_JSON, 0, message) {
+            found.extend(reassembler.push(&plaintext).unwrap().map(|framed| framed.bytes));
             lines.push((name, plaintext));
         }
         assert_eq!(found, [message], "{name}");

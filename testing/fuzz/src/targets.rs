@@ -184,7 +184,12 @@ pub(crate) const ALL: &[Target] = &[
     parser("cert", wire::cert, 170, &[]),
     parser("hello", wire::hello, 24, &["TCHT", "TCHT\x01\x01", "TCHT\x02\x01\x02", "\x01", "\u{7f}"]),
     parser("records", wire::records, 4_200, &["\x01\u{7f}", "\x00"]),
-    parser("frames", wire::frames, 4_200, &["\x01\x00\x00\x00", "\x01\x01\x00\x00"]),
+    parser(
+        "frames",
+        wire::frames,
+        4_200,
+        &["\x01\x00\x00\x00", "\x01\x01\x00\x00", "\x40\x00\x00\x01", "\x40\x01\x00\x01"],
+    ),
     parser("json", json::strict, 500, JSON_WORDS),
     parser("message", message::decode, 900, MESSAGE_WORDS),
     parser("message_built", message::built, 600, &["\u{202e}", "\\u", "\"", "x"]),

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail, ensure};
 use snow::TransportState;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use torchat_protocol::frame::{self, Reassembler, RecordDecoder};
+use torchat_protocol::frame::{self, Reassembler, RecordDecoder, TYPE_JSON, Takes};
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::message::{Body, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv};
 
@@ -56,7 +56,7 @@ impl Heard {
 impl Link {
     pub(crate) fn new(stream: BoxStream, transport: TransportState, said: Vec<u8>) -> anyhow::Result<Self> {
         let (reader, writer) = tokio::io::split(stream);
-        let (decoder, reassembler) = (RecordDecoder::default(), Reassembler::default());
+        let (decoder, reassembler) = (RecordDecoder::default(), Reassembler::new(Takes::CHAT));
         Ok(Self { reader, writer, transport, sent: 0, received: 0, decoder, reassembler, bytes: 0, said })
     }
 
@@ -95,7 +95,7 @@ impl Link {
     /// As [`Link::seal`].
     pub fn records(&mut self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut out = Vec::new();
-        for plaintext in frame::split(message) {
+        for plaintext in frame::split(TYPE_JSON, 0, message) {
             out.extend(self.seal(&plaintext)?);
         }
         Ok(out)
@@ -164,8 +164,8 @@ impl Link {
                 if self.received.is_multiple_of(REKEY_AFTER) {
                     self.transport.rekey_incoming();
                 }
-                if let Some(message) = self.reassembler.push(plaintext.get(..len).unwrap_or_default())? {
-                    return Ok(Some(PeerMessage::decode(&message)?));
+                if let Some(framed) = self.reassembler.push(plaintext.get(..len).unwrap_or_default())? {
+                    return Ok(Some(PeerMessage::decode(&framed.bytes)?));
                 }
             }
             let mut chunk = [0; 8192];

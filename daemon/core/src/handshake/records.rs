@@ -2,7 +2,7 @@
 
 use snow::TransportState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder};
+use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder, TYPE_JSON, Takes};
 
 /// After how many records the key of a direction changes, at both ends alike.
 const REKEY_AFTER: u64 = 1 << 16;
@@ -45,7 +45,7 @@ pub(super) fn pair(transport: TransportState) -> (Sealer, Opener) {
         transport,
         records: 0,
         decoder: RecordDecoder::default(),
-        reassembler: Reassembler::default(),
+        reassembler: Reassembler::new(Takes::CHAT),
         dead: false,
     };
     (sealer, opener)
@@ -58,7 +58,7 @@ fn lock(transport: &Mutex<TransportState>) -> MutexGuard<'_, TransportState> {
 impl Sealer {
     /// Appends the records of a message to `out`.
     pub fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        for plaintext in frame::split(message) {
+        for plaintext in frame::split(TYPE_JSON, 0, message) {
             let mut transport = lock(&self.transport);
             let len = plaintext.len() + frame::TAG_LEN;
             let at = out.len() + frame::LENGTH_LEN;
@@ -115,8 +115,8 @@ impl Opener {
                 transport.rekey_incoming();
             }
             drop(transport);
-            if let Some(message) = self.reassembler.push(plaintext.get(..len).ok_or(LinkError::Decrypt)?)? {
-                return Ok(Some(message));
+            if let Some(framed) = self.reassembler.push(plaintext.get(..len).ok_or(LinkError::Decrypt)?)? {
+                return Ok(Some(framed.bytes));
             }
         }
         Ok(None)

@@ -4,7 +4,7 @@ use super::{NOW_S, client, compare, hex, server};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use torchat_core::handshake::{Established, Handshake};
-use torchat_protocol::frame::{self, MAX_BODY, Reassembler};
+use torchat_protocol::frame::{self, MAX_BODY, Reassembler, TYPE_JSON, Takes};
 use torchat_protocol::hello;
 use torchat_protocol::message::{ContactReq, ContactRes, ContactState, PeerMessage};
 use torchat_protocol::purpose::Purpose;
@@ -163,9 +163,10 @@ fn records_and_frames() {
     let long: Vec<u8> = (0..=MAX_BODY).map(|n| b'a' + u8::try_from(n % 26).unwrap()).collect();
     let mut frames = Vec::new();
     for message in [&b""[..], b"{\"t\":\"PING\",\"n\":7}", &long[..474], &long[..475], &long] {
-        let plaintexts: Vec<_> = frame::split(message).collect();
-        let mut reassembler = Reassembler::default();
-        let found: Vec<_> = plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).collect();
+        let plaintexts: Vec<_> = frame::split(TYPE_JSON, 0, message).collect();
+        let mut reassembler = Reassembler::new(Takes::CHAT);
+        let found: Vec<_> =
+            plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).map(|framed| framed.bytes).collect();
         assert_eq!(found, [message]);
         let plaintexts: Vec<_> = plaintexts.iter().map(hex).collect();
         let text = String::from_utf8(message.to_vec()).unwrap();
@@ -184,14 +185,15 @@ fn records_and_frames() {
         ("frames of an unknown type within", vec![body(1, b"{\"t\":\"PING\",", 0), skip, body(0, b"\"n\":7}", 0)]),
     ];
     let taken = taken.map(|(what, plaintexts)| {
-        let mut reassembler = Reassembler::default();
-        let found: Vec<_> = plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).collect();
+        let mut reassembler = Reassembler::new(Takes::CHAT);
+        let found: Vec<_> =
+            plaintexts.iter().filter_map(|plain| reassembler.push(plain).unwrap()).map(|framed| framed.bytes).collect();
         assert_eq!(found, [b"{\"t\":\"PING\",\"n\":7}"], "{what}");
         json!({ "what": what, "plaintexts": plaintexts.iter().map(hex).collect::<Vec<_>>(), "hex": hex(&found[0]) })
     });
     let skipped = [vec![0, 0, 0, 0, 0, 0], vec![2, 9, 9, 9, 0, 1, 7, 0], vec![0x7f, 0, 0, 0, 0, 0]];
     for plain in &skipped {
-        assert_eq!(Reassembler::default().push(plain), Ok(None));
+        assert_eq!(Reassembler::new(Takes::CHAT).push(plain), Ok(None));
     }
     let bad = [
         (vec![], "no header"),
@@ -204,7 +206,7 @@ fn records_and_frames() {
         (vec![1, 2, 0, 0, 0, 0], "an unknown flag"),
     ];
     for (plain, why) in &bad {
-        assert!(Reassembler::default().push(plain).is_err(), "{why}");
+        assert!(Reassembler::new(Takes::CHAT).push(plain).is_err(), "{why}");
     }
     let bad: Vec<_> = bad.iter().map(|(plain, why)| json!({ "plaintext": hex(plain), "why": why })).collect();
 

@@ -3,7 +3,7 @@
 use crate::Seen;
 use crate::script::Script;
 use serde_json::Value;
-use torchat_protocol::frame::{self, Reassembler};
+use torchat_protocol::frame::{self, Framed, Reassembler, TYPE_JSON, Takes};
 use torchat_protocol::id::{Chain, LaneId, MessageId, RunId};
 use torchat_protocol::limits;
 use torchat_protocol::message::{
@@ -47,9 +47,10 @@ fn is_said(understood: &Value, said: &Value) -> bool {
 }
 
 fn through_frames(wire: &[u8]) {
-    let mut reassembler = Reassembler::default();
-    let found: Vec<_> = frame::split(wire).filter_map(|plaintext| reassembler.push(&plaintext).transpose()).collect();
-    assert_eq!(found, [Ok(wire.to_vec())]);
+    let mut reassembler = Reassembler::new(Takes::CHAT);
+    let plaintexts = frame::split(TYPE_JSON, 0, wire);
+    let found: Vec<_> = plaintexts.filter_map(|plaintext| reassembler.push(&plaintext).transpose()).collect();
+    assert_eq!(found, [Ok(Framed { kind: TYPE_JSON, channel: 0, bytes: wire.to_vec() })]);
 }
 
 /// The bytes as the fields of a message, which is written and read.

@@ -2,8 +2,9 @@
 
 use crate::Seen;
 use crate::script::{Script, pieces};
+use std::ops::RangeInclusive;
 use torchat_protocol::cert::{self, DeviceCert};
-use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder};
+use torchat_protocol::frame::{self, FrameError, Framed, Reassembler, RecordDecoder, TYPE_JSON, Taken, Takes};
 use torchat_protocol::hello::{self, HelloError};
 use torchat_protocol::limits;
 
@@ -110,50 +111,86 @@ fn cut(stream: &mut dyn Iterator<Item = &[u8]>) -> (Vec<Vec<u8>>, Option<FrameEr
     (found, None)
 }
 
-/// The bytes as the plaintexts of records, and as a message that is cut into frames.
+/// A link of another purpose than chat: JSON on channel 0, one type on the other channels.
+const SEVERAL: Takes = Takes(&[
+    Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 },
+    Taken { kinds: 0x40..=0x40, channels: 1..=u16::MAX },
+]);
+
+/// The bytes as the plaintexts of records, of chat and of a link with several channels, and as a message that is cut into
+/// frames.
 ///
 /// # Panics
 /// When something else is accepted than what the frames say, or a message is not put together again.
 pub fn frames(data: &[u8]) -> Seen {
     put_together_again(data);
+    pushed(data, SEVERAL, |kind| match kind {
+        TYPE_JSON => Some(0..=0),
+        0x40 => Some(1..=u16::MAX),
+        _ => None,
+    });
+    pushed(data, Takes::CHAT, |kind| (kind == TYPE_JSON).then_some(0..=0))
+}
+
+/// What a link takes, type by type, is said a second time by `channels`.
+fn pushed(data: &[u8], takes: Takes, channels: impl Fn(u8) -> Option<RangeInclusive<u16>>) -> Seen {
     let mut script = Script::new(data);
-    let mut reassembler = Reassembler::default();
-    let mut expected: Vec<u8> = Vec::new();
+    let mut reassembler = Reassembler::new(takes);
+    let mut unfinished: Option<Framed> = None;
     let mut seen = Seen::Refused;
     while !script.is_over() {
         // Lengths near the shortest are the interesting ones.
         let length = script.below(64);
         let plaintext = script.take(length);
-        match reassembler.push(plaintext) {
-            Err(error) => {
-                assert!(!is_json_frame(plaintext) || error == FrameError::TooLong, "{error}");
-                return seen;
-            }
-            Ok(None) if plaintext[0] != frame::TYPE_JSON => assert!(plaintext[0] < 0x80, "a critical type"),
-            Ok(found) => {
-                assert!(is_json_frame(plaintext));
-                let length = usize::from(u16::from_be_bytes([plaintext[4], plaintext[5]]));
-                expected.extend(&plaintext[frame::HEADER_LEN..frame::HEADER_LEN + length]);
-                assert_eq!(found.is_some(), plaintext[1] == 0, "MORE decides");
-                if let Some(message) = found {
-                    assert_eq!(message, std::mem::take(&mut expected), "the bodies, in order");
-                    assert!(message.len() <= limits::PEER_OBJECT_BYTES);
-                    seen = Seen::Taken;
-                }
-            }
+        let expected = expect(plaintext, &channels, &mut unfinished);
+        let found = reassembler.push(plaintext);
+        assert_eq!(found, expected);
+        match found {
+            Err(_) => return seen,
+            Ok(Some(_)) => seen = Seen::Taken,
+            Ok(None) => {}
         }
+        assert_eq!(reassembler.is_unfinished(), unfinished.is_some());
     }
     seen
 }
 
-/// The page's rules for a frame of type JSON, written anew.
-fn is_json_frame(plaintext: &[u8]) -> bool {
-    let [kind, flags, 0, 0, high, low, rest @ ..] = plaintext else { return false };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    *kind == frame::TYPE_JSON
-        && *flags <= 1
-        && length <= rest.len()
-        && rest.get(length..).is_some_and(|padding| padding.iter().all(|byte| *byte == 0))
+/// The page's rules for frames, written anew.
+fn expect(
+    plaintext: &[u8],
+    channels: impl Fn(u8) -> Option<RangeInclusive<u16>>,
+    unfinished: &mut Option<Framed>,
+) -> Result<Option<Framed>, FrameError> {
+    let [kind, flags, channel_high, channel_low, high, low, rest @ ..] = plaintext else {
+        return Err(FrameError::FrameLength);
+    };
+    let (channel, length) = (u16::from_be_bytes([*channel_high, *channel_low]), u16::from_be_bytes([*high, *low]));
+    let Some((body, padding)) = rest.split_at_checked(usize::from(length)) else { return Err(FrameError::FrameLength) };
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(FrameError::Padding);
+    }
+    let Some(channels) = channels(*kind) else {
+        return if *kind < 0x80 { Ok(None) } else { Err(FrameError::Type(*kind)) };
+    };
+    if !channels.contains(&channel) {
+        return Err(FrameError::Channel(channel));
+    }
+    if *flags > 1 {
+        return Err(FrameError::Flags(*flags));
+    }
+    let mut framed = unfinished.take().unwrap_or(Framed { kind: *kind, channel, bytes: Vec::new() });
+    if (framed.kind, framed.channel) != (*kind, channel) {
+        return Err(FrameError::Interleaved);
+    }
+    framed.bytes.extend(body);
+    if framed.bytes.len() > limits::PEER_OBJECT_BYTES {
+        return Err(FrameError::TooLong);
+    }
+    if *flags == 0 {
+        return Ok(Some(framed));
+    }
+    *unfinished = Some(framed);
+    Ok(None)
 }
 
 fn put_together_again(message: &[u8]) {
@@ -166,13 +203,15 @@ fn put_together_again(message: &[u8]) {
         }
         _ => message,
     };
-    let mut reassembler = Reassembler::default();
-    let plaintexts: Vec<_> = frame::split(message).collect();
-    for (n, plaintext) in plaintexts.iter().enumerate() {
-        let length = plaintext.len() + frame::TAG_LEN + frame::LENGTH_LEN;
-        assert!([498, 996, 1992, 3984, 7968].contains(&length));
-        let found = reassembler.push(plaintext);
-        let expected = (n + 1 == plaintexts.len()).then(|| message.to_vec());
-        assert_eq!(found, Ok(expected));
+    for (kind, channel) in [(TYPE_JSON, 0), (0x40, 0x0102)] {
+        let mut reassembler = Reassembler::new(SEVERAL);
+        let plaintexts: Vec<_> = frame::split(kind, channel, message).collect();
+        for (n, plaintext) in plaintexts.iter().enumerate() {
+            let length = plaintext.len() + frame::TAG_LEN + frame::LENGTH_LEN;
+            assert!([498, 996, 1992, 3984, 7968].contains(&length));
+            let found = reassembler.push(plaintext);
+            let whole = n + 1 == plaintexts.len();
+            assert_eq!(found, Ok(whole.then(|| Framed { kind, channel, bytes: message.to_vec() })));
+        }
     }
 }
