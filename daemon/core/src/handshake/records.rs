@@ -2,7 +2,7 @@
 
 use snow::TransportState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use torchat_protocol::frame::{self, FrameError, Reassembler, RecordDecoder, TYPE_JSON, Takes};
+use torchat_protocol::frame::{self, FrameError, Framed, Reassembler, RecordDecoder, Takes};
 
 /// After how many records the key of a direction changes, at both ends alike.
 const REKEY_AFTER: u64 = 1 << 16;
@@ -56,9 +56,9 @@ fn lock(transport: &Mutex<TransportState>) -> MutexGuard<'_, TransportState> {
 }
 
 impl Sealer {
-    /// Appends the records of a message to `out`.
-    pub fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) {
-        for plaintext in frame::split(TYPE_JSON, 0, message) {
+    /// Appends the records of a message to `out`. Chat says [`frame::TYPE_JSON`] on channel 0.
+    pub fn seal(&mut self, kind: u8, channel: u16, message: &[u8], out: &mut Vec<u8>) {
+        for plaintext in frame::split(kind, channel, message) {
             let mut transport = lock(&self.transport);
             let len = plaintext.len() + frame::TAG_LEN;
             let at = out.len() + frame::LENGTH_LEN;
@@ -76,7 +76,14 @@ impl Sealer {
 }
 
 impl Opener {
-    /// Takes bytes as they come. They are kept until [`Opener::next_message`] reads them, so call that until it returns
+    /// The link takes these frames; before it is said, those of chat. To be said before anything is read.
+    #[must_use]
+    pub fn taking(mut self, takes: Takes) -> Self {
+        self.reassembler = Reassembler::new(takes);
+        self
+    }
+
+    /// Takes bytes as they come. They are kept until [`Opener::next_frame`] reads them, so call that until it returns
     /// `None` before the next push; a dead opener keeps nothing.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.dead {
@@ -84,11 +91,19 @@ impl Opener {
         }
     }
 
-    /// The next whole message, or `None` while bytes are missing.
+    /// The next whole message of a link that takes one type on one channel, or `None` while bytes are missing.
     ///
     /// # Errors
     /// [`LinkError`]: close the link.
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+        Ok(self.next_frame()?.map(|framed| framed.bytes))
+    }
+
+    /// The next whole message with its type and channel, or `None` while bytes are missing.
+    ///
+    /// # Errors
+    /// [`LinkError`]: close the link.
+    pub fn next_frame(&mut self) -> Result<Option<Framed>, LinkError> {
         if self.dead {
             return Err(LinkError::Over);
         }
@@ -105,7 +120,7 @@ impl Opener {
         !self.dead && (self.reassembler.is_unfinished() || self.decoder.is_in_long_record())
     }
 
-    fn open_next(&mut self) -> Result<Option<Vec<u8>>, LinkError> {
+    fn open_next(&mut self) -> Result<Option<Framed>, LinkError> {
         let mut plaintext = [0; frame::MAX_CIPHERTEXT];
         while let Some(record) = self.decoder.next_record()? {
             let mut transport = lock(&self.transport);
@@ -116,7 +131,7 @@ impl Opener {
             }
             drop(transport);
             if let Some(framed) = self.reassembler.push(plaintext.get(..len).ok_or(LinkError::Decrypt)?)? {
-                return Ok(Some(framed.bytes));
+                return Ok(Some(framed));
             }
         }
         Ok(None)

@@ -4,6 +4,7 @@ use super::*;
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use proptest::prelude::*;
+use torchat_protocol::frame::{Framed, TYPE_JSON, Taken, Takes};
 use torchat_protocol::id::parse_onion;
 use torchat_protocol::message::{ContactReq, ContactRes, ContactState, PeerMessage};
 
@@ -88,8 +89,8 @@ fn the_whole_handshake_and_its_first_records_are_golden() {
         PeerMessage::ContactReq(ContactReq { nick: "ann".into(), text: "it is me".into(), invite: None }).encode();
     let answer = PeerMessage::ContactRes(ContactRes { st: ContactState::Accepted }).encode();
     let (mut there, mut back) = (Vec::new(), Vec::new());
-    done.client.sealer.seal(&request, &mut there);
-    done.server.sealer.seal(&answer, &mut back);
+    done.client.sealer.seal(TYPE_JSON, 0, &request, &mut there);
+    done.server.sealer.seal(TYPE_JSON, 0, &answer, &mut back);
     done.server.opener.push(&there);
     done.client.opener.push(&back);
     assert_eq!(done.server.opener.next_message().unwrap(), Some(request));
@@ -317,10 +318,35 @@ fn lengths_are_judged_before_anything_is_waited_for() {
 }
 
 #[test]
+fn a_link_of_many_channels_tells_them_apart_and_one_for_chat_skips_what_it_does_not_know() {
+    const SEVERAL: Takes = Takes(&[
+        Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 },
+        Taken { kinds: 0x46..=0x46, channels: 1..=u16::MAX },
+    ]);
+    let said = || [(0x46, 7, vec![b'x'; 20_000]), (TYPE_JSON, 0, b"{}".to_vec()), (0x46, 2, Vec::new())];
+    let heard = |takes: Option<Takes>| {
+        let Run { mut client, server, .. } = run(&who(1), &who(2)).unwrap();
+        let mut opener = match takes {
+            Some(takes) => server.opener.taking(takes),
+            None => server.opener,
+        };
+        let mut wire = Vec::new();
+        for (kind, channel, bytes) in said() {
+            client.sealer.seal(kind, channel, &bytes, &mut wire);
+        }
+        opener.push(&wire);
+        std::iter::from_fn(|| opener.next_frame().unwrap()).collect::<Vec<_>>()
+    };
+    let whole = said().map(|(kind, channel, bytes)| Framed { kind, channel, bytes });
+    assert_eq!(heard(Some(SEVERAL)), whole);
+    assert_eq!(heard(None), whole[1..2]);
+}
+
+#[test]
 fn a_changed_record_kills_the_link_for_good() {
     let mut done = run(&who(1), &who(2)).unwrap();
     let mut wire = Vec::new();
-    done.client.sealer.seal(b"{\"t\":\"PING\",\"n\":1}", &mut wire);
+    done.client.sealer.seal(TYPE_JSON, 0, b"{\"t\":\"PING\",\"n\":1}", &mut wire);
     let good = wire.clone();
     wire[100] ^= 1;
     done.server.opener.push(&wire);
@@ -333,7 +359,7 @@ fn a_changed_record_kills_the_link_for_good() {
 fn a_repeated_record_kills_the_link() {
     let mut done = run(&who(1), &who(2)).unwrap();
     let mut wire = Vec::new();
-    done.client.sealer.seal(b"{}", &mut wire);
+    done.client.sealer.seal(TYPE_JSON, 0, b"{}", &mut wire);
     done.server.opener.push(&wire);
     assert!(done.server.opener.next_message().unwrap().is_some());
     done.server.opener.push(&wire);
@@ -347,7 +373,7 @@ fn a_record_that_is_left_out_moved_or_turned_round_kills_the_link() {
         let (mut done, mut other) = (run(&who(1), &who(2)).unwrap(), run(&who(3), &who(2)).unwrap());
         let seal = |sealer: &mut Sealer, n: u8| {
             let mut wire = Vec::new();
-            sealer.seal(format!("{{\"n\":{n}}}").as_bytes(), &mut wire);
+            sealer.seal(TYPE_JSON, 0, format!("{{\"n\":{n}}}").as_bytes(), &mut wire);
             wire
         };
         let client = [1, 2, 3].map(|n| seal(&mut done.client.sealer, n));
@@ -385,7 +411,7 @@ fn keys_change_and_both_ends_keep_up() {
     let mut text = String::new();
     for n in 0..(1u32 << 16) + 10 {
         wire.clear();
-        done.client.sealer.seal(&n.to_be_bytes(), &mut wire);
+        done.client.sealer.seal(TYPE_JSON, 0, &n.to_be_bytes(), &mut wire);
         done.server.opener.push(&wire);
         assert_eq!(done.server.opener.next_message().unwrap().unwrap(), n.to_be_bytes());
         // The last record under the first key and the first one under the second: when the key changes, and how, is
@@ -420,13 +446,13 @@ fn talk(cuts: &[usize]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
             out.extend(progress.write);
             links[to] = progress.done;
             if let (0, Some(link)) = (to, &mut links[to]) {
-                said.iter().for_each(|message| link.sealer.seal(message, &mut out));
+                said.iter().for_each(|message| link.sealer.seal(TYPE_JSON, 0, message, &mut out));
             }
         }
         if let Some(link) = &mut links[to] {
             while let Some(message) = link.opener.next_message().unwrap() {
                 if to == 1 {
-                    link.sealer.seal(&message, &mut out);
+                    link.sealer.seal(TYPE_JSON, 0, &message, &mut out);
                 }
                 heard[to].push(message);
             }

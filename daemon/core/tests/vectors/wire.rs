@@ -48,7 +48,7 @@ fn handshake() {
             "client" => (&mut at_client.sealer, &mut at_server.opener),
             _ => (&mut at_server.sealer, &mut at_client.opener),
         };
-        sealer.seal(&message.encode(), &mut wire);
+        sealer.seal(TYPE_JSON, 0, &message.encode(), &mut wire);
         opener.push(&wire);
         assert_eq!(opener.next_message().unwrap(), Some(message.encode()));
         let message = String::from_utf8(message.encode()).unwrap();
@@ -215,7 +215,7 @@ fn records_and_frames() {
     let mut rekey = Vec::new();
     for n in 0..=(1u32 << 16) {
         let mut wire = Vec::new();
-        at_client.sealer.seal(&n.to_be_bytes(), &mut wire);
+        at_client.sealer.seal(TYPE_JSON, 0, &n.to_be_bytes(), &mut wire);
         at_server.opener.push(&wire);
         assert_eq!(at_server.opener.next_message().unwrap().unwrap(), n.to_be_bytes());
         if n >= (1 << 16) - 1 {

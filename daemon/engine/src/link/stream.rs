@@ -4,6 +4,7 @@ use super::failure::{Failure, PeerFault};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use torchat_core::handshake::{Opener, Sealer};
+use torchat_protocol::frame::TYPE_JSON;
 use torchat_transport::BoxStream;
 
 /// One write must end within this time.
@@ -67,7 +68,7 @@ impl<'a> MessageWriter<'a> {
 
     /// Seals a message, for the next [`MessageWriter::flush`].
     pub(super) fn seal(&mut self, message: &[u8]) {
-        self.sealer.seal(message, &mut self.sealed);
+        self.sealer.seal(TYPE_JSON, 0, message, &mut self.sealed);
     }
 
     /// Sealed bytes that are not written.

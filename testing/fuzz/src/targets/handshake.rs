@@ -10,6 +10,7 @@ use crate::script::{Script, pieces};
 use crate::{ACCEPTED, Seen};
 use std::sync::OnceLock;
 use torchat_core::handshake::{Established, Handshake, LocalIdentity};
+use torchat_protocol::frame::TYPE_JSON;
 use torchat_protocol::hello;
 use torchat_protocol::purpose::Purpose;
 
@@ -199,7 +200,7 @@ fn pieces_of(flight: &[u8], cut: u8) -> Vec<&[u8]> {
 fn records(script: &mut Script<'_>, from: &mut Established, to: &mut Established, dirty: bool, cut: u8) -> bool {
     let messages: Vec<_> = (0..3).map(|n| vec![b'a' + n; 40 + 500 * usize::from(n)]).collect();
     let mut said = Vec::new();
-    messages.iter().for_each(|message| from.sealer.seal(message, &mut said));
+    messages.iter().for_each(|message| from.sealer.seal(TYPE_JSON, 0, message, &mut said));
     let mut came = said.clone();
     for _ in 0..2 {
         if script.is_over() {

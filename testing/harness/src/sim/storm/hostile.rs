@@ -22,6 +22,7 @@ use torchat_core::account::{Kind, Tariff};
 use torchat_core::handshake::{Established, Handshake};
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
+use torchat_protocol::frame::TYPE_JSON;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
 use torchat_protocol::purpose::Purpose;
@@ -333,7 +334,7 @@ async fn talk(mut stream: BoxStream, dialled: Option<PeerId>, ears: Arc<Ears>, s
             let burst = 1 + dice.below([4, 40, 400][dice.below(3)]);
             ears.words.fetch_add(burst as u64, Ordering::Relaxed);
             for word in speech.lock().unwrap_or_else(PoisonError::into_inner).burst(burst) {
-                sealer.seal(&word.encode(), &mut out);
+                sealer.seal(TYPE_JSON, 0, &word.encode(), &mut out);
             }
             if writer.write_all(&out).await.is_err() {
                 return;
