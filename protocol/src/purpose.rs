@@ -10,12 +10,15 @@ pub struct Purpose(pub u8);
 impl Purpose {
     /// Messages between two peers.
     pub const CHAT: Self = Self(0);
+    /// Rooms that both daemons have.
+    pub const ROOM: Self = Self(2);
 }
 
 impl std::fmt::Display for Purpose {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match *self {
             Self::CHAT => f.write_str("chat"),
+            Self::ROOM => f.write_str("rooms"),
             Self(number) => write!(f, "unknown purpose {number}"),
         }
     }
@@ -29,6 +32,7 @@ mod tests {
     fn a_purpose_of_a_later_version_is_a_purpose_without_a_name() {
         assert_eq!(Purpose::CHAT, Purpose(0), "the byte that PROTOCOL.md gives to chat");
         assert_eq!(Purpose::CHAT.to_string(), "chat");
+        assert_eq!((Purpose::ROOM, Purpose::ROOM.to_string().as_str()), (Purpose(2), "rooms"), "1 is for files");
         assert_eq!(Purpose(7).to_string(), "unknown purpose 7");
     }
 }

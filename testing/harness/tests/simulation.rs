@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use torchat_core::account::ROW_BYTES;
+use torchat_core::handshake::{Handshake, LocalIdentity};
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
 use torchat_engine::handle::{DeliveryWait, Refusal};
 use torchat_harness::sim::{Sim, run};
 use torchat_protocol::control::reason::Reason;
+use torchat_protocol::purpose::Purpose;
 use torchat_transport::memory::Weather;
+use torchat_transport::{Group, Isolation, Transport};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -253,5 +257,42 @@ fn long_texts_cross_each_other_on_a_slow_line() {
         assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
         assert_eq!(sim.received(1, 0).await, texts);
         assert_eq!(sim.received(0, 1).await, texts);
+    });
+}
+
+/// Dials a daemon for a purpose and shakes hands. Returns how many bytes come next; 0: the daemon ends the stream.
+async fn bytes_for(sim: &Sim, way: &dyn Transport, purpose: Purpose) -> usize {
+    let now_s = 1_790_000_000;
+    let own = LocalIdentity::from_seeds(&[90; 32], &[91; 32], now_s).unwrap();
+    let isolation = Isolation::Fresh(Group { purpose, number: 0 });
+    let mut stream = way.dial(sim.id(0), isolation).await.unwrap();
+    let (mut handshake, first) = Handshake::initiator(&own, sim.id(0), purpose, [9; 32]);
+    stream.write_all(&first).await.unwrap();
+    let mut buffer = [0; 2048];
+    loop {
+        let n = stream.read(&mut buffer).await.unwrap();
+        assert!(n > 0, "a purpose is judged after the certificate");
+        let progress = handshake.receive(&buffer[..n], now_s).unwrap();
+        stream.write_all(&progress.write).await.unwrap();
+        if progress.done.is_some() {
+            break;
+        }
+    }
+    tokio::time::timeout(Duration::from_secs(2), stream.read(&mut buffer)).await.unwrap().unwrap()
+}
+
+#[test]
+fn a_daemon_that_serves_no_rooms_refuses_a_stream_for_them_as_one_for_anything_unknown() {
+    run(async {
+        let sim = Sim::new(33, 1, EngineConfig::default());
+        let stranger = LocalIdentity::from_seeds(&[90; 32], &[91; 32], 1_790_000_000).unwrap().peer_id();
+        let way = sim.network.attach(stranger).transport;
+        let refused = || sim.handle(0).status().to_json()["refused"]["handshakes"].as_u64().unwrap();
+        assert!(bytes_for(&sim, &*way, Purpose::CHAT).await > 0, "chat is served");
+        assert_eq!(refused(), 0);
+        for (n, purpose) in [(1, Purpose::ROOM), (2, Purpose(201))] {
+            assert_eq!(bytes_for(&sim, &*way, purpose).await, 0, "{purpose}");
+            assert_eq!(refused(), n);
+        }
     });
 }
