@@ -1,4 +1,4 @@
-//! Which peers to dial, and when.
+//! Which peers to dial for what, and when.
 
 mod pause;
 mod queue;
@@ -13,18 +13,32 @@ use crate::turn::Context;
 use queue::{Planned, Queue};
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
+
+/// Whom to dial, and for what. What is known of a peer's dials for one purpose says nothing of those for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Target {
+    pub(crate) peer: PeerId,
+    pub(crate) purpose: Purpose,
+}
+
+impl Target {
+    /// A peer, for messages.
+    pub(crate) fn chat(peer: PeerId) -> Self {
+        Self { peer, purpose: Purpose::CHAT }
+    }
+}
 
 /// The dials of all peers.
 #[derive(Debug, Default)]
 pub(crate) struct Dialling {
-    peers: BTreeMap<PeerId, Dials>,
-    queue: Queue,
-    running: usize,
+    dials: BTreeMap<Target, Dials>,
+    queues: BTreeMap<Purpose, Queue>,
     /// Dials that were put off because a contact had used up its circuits.
     put_off: u64,
 }
 
-/// The state of dialling one peer.
+/// The state of dialling one peer for one purpose.
 #[derive(Debug, Default)]
 struct Dials {
     wish: Wish,
@@ -156,32 +170,32 @@ impl Dialling {
             };
             Dials { wish, attempts: row.attempts, ..Dials::default() }
         };
-        Self { peers: peers.iter().map(|row| (row.peer, dials(row))).collect(), ..Self::default() }
+        Self { dials: peers.iter().map(|row| (Target::chat(row.peer), dials(row))).collect(), ..Self::default() }
     }
 
     /// A dial of the peer runs.
-    pub(crate) fn is_running(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|dials| dials.running)
+    pub(crate) fn is_running(&self, target: &Target) -> bool {
+        self.dials.get(target).is_some_and(|dials| dials.running)
     }
 
     /// The peer has not answered what the user had to say to it.
-    pub(crate) fn is_asking(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|dials| dials.wish == Wish::Answer)
+    pub(crate) fn is_asking(&self, target: &Target) -> bool {
+        self.dials.get(target).is_some_and(|dials| dials.wish == Wish::Answer)
     }
 
     /// Failures in a row.
-    pub(crate) fn attempts(&self, peer: &PeerId) -> u32 {
-        self.peers.get(peer).map_or(0, |dials| dials.attempts)
+    pub(crate) fn attempts(&self, target: &Target) -> u32 {
+        self.dials.get(target).map_or(0, |dials| dials.attempts)
     }
 
     /// When the peer is dialled next, by the monotonic clock.
-    pub(crate) fn due_at(&self, peer: &PeerId) -> Option<u64> {
-        self.peers.get(peer)?.planned.map(Planned::at)
+    pub(crate) fn due_at(&self, target: &Target) -> Option<u64> {
+        self.dials.get(target)?.planned.map(Planned::at)
     }
 
     /// Why there is no link. `None`: none was tried, or one was there since.
-    pub(crate) fn why(&self, peer: &PeerId) -> Option<&NoLink> {
-        self.peers.get(peer)?.why.as_ref()
+    pub(crate) fn why(&self, target: &Target) -> Option<&NoLink> {
+        self.dials.get(target)?.why.as_ref()
     }
 
     /// Dials that were put off.
@@ -190,49 +204,49 @@ impl Dialling {
     }
 
     /// The peers that are wanted although nothing may be owed to them.
-    pub(crate) fn wished(&self) -> impl Iterator<Item = &PeerId> {
-        self.peers.iter().filter(|(_, dials)| dials.wish != Wish::None).map(|(peer, _)| peer)
+    pub(crate) fn wished(&self) -> impl Iterator<Item = &Target> {
+        self.dials.iter().filter(|(_, dials)| dials.wish != Wish::None).map(|(target, _)| target)
     }
 
     /// The user has something to say to the peer. The pauses of dials that nobody answered were for what was said before.
-    pub(crate) fn ask(&mut self, peer: PeerId) {
-        let dials = self.peers.entry(peer).or_default();
+    pub(crate) fn ask(&mut self, target: Target) {
+        let dials = self.dials.entry(target).or_default();
         dials.wish = Wish::Answer;
         dials.forgive();
     }
 
     /// The peer has answered that.
-    pub(crate) fn answered(&mut self, peer: &PeerId) {
-        if let Some(dials) = self.peers.get_mut(peer).filter(|dials| dials.wish == Wish::Answer) {
+    pub(crate) fn answered(&mut self, target: &Target) {
+        if let Some(dials) = self.dials.get_mut(target).filter(|dials| dials.wish == Wish::Answer) {
             dials.wish = Wish::None;
         }
     }
 
     /// Whether a link is wanted to see each other.
-    pub(crate) fn wish_presence(&mut self, peer: PeerId, wanted: bool) {
-        self.peers.entry(peer).or_default().wish.presence(wanted);
+    pub(crate) fn wish_presence(&mut self, target: Target, wanted: bool) {
+        self.dials.entry(target).or_default().wish.presence(wanted);
     }
 
     /// It is no contact any more.
-    pub(crate) fn removed(&mut self, peer: &PeerId) {
-        if let Some(dials) = self.peers.get_mut(peer) {
+    pub(crate) fn removed(&mut self, target: &Target) {
+        if let Some(dials) = self.dials.get_mut(target) {
             dials.wish = Wish::None;
         }
     }
 
     /// Nothing is known of the peer any more.
-    pub(crate) fn forget(&mut self, peer: &PeerId) {
-        self.unplan(peer);
-        self.peers.remove(peer);
+    pub(crate) fn forget(&mut self, target: &Target) {
+        self.unplan(target);
+        self.dials.remove(target);
     }
 
     /// A link came up, whichever side dialled.
-    pub(crate) fn reached(&mut self, peer: &PeerId, outgoing: bool) {
-        self.unplan(peer);
-        let dials = self.peers.entry(*peer).or_default();
+    pub(crate) fn reached(&mut self, target: &Target, outgoing: bool) {
+        self.unplan(target);
+        let dials = self.dials.entry(*target).or_default();
         if outgoing {
             if std::mem::take(&mut dials.running) {
-                self.running -= 1;
+                self.queues.entry(target.purpose).or_default().ended();
             }
             dials.circuits = Circuits::Usable;
         }
@@ -245,30 +259,30 @@ impl Dialling {
     }
 
     /// The peer ends its link because it does not want us now.
-    pub(crate) fn unwanted(&mut self, now: Now, policy: &DialPolicy, peer: PeerId) {
-        self.peers.entry(peer).or_default().rest = Rest::Unwanted(now.mono_ms + policy.unwanted_ms);
+    pub(crate) fn unwanted(&mut self, now: Now, policy: &DialPolicy, target: Target) {
+        self.dials.entry(target).or_default().rest = Rest::Unwanted(now.mono_ms + policy.unwanted_ms);
     }
 
     /// Something was delivered.
-    pub(crate) fn succeeded(&mut self, peer: &PeerId) {
-        if let Some(dials) = self.peers.get_mut(peer) {
+    pub(crate) fn succeeded(&mut self, target: &Target) {
+        if let Some(dials) = self.dials.get_mut(target) {
             dials.attempts = 0;
         }
     }
 
     /// The machine slept: what failed before says nothing now of peers without a link.
-    pub(crate) fn forgive(&mut self, is_unlinked: impl Fn(&PeerId) -> bool) {
-        for (_, dials) in self.peers.iter_mut().filter(|(peer, _)| is_unlinked(peer)) {
+    pub(crate) fn forgive(&mut self, is_unlinked: impl Fn(&Target) -> bool) {
+        for (_, dials) in self.dials.iter_mut().filter(|(target, _)| is_unlinked(target)) {
             dials.forgive();
         }
     }
 
     /// A dial ended without a link.
-    pub(crate) fn failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, end: DialEnd, about: About) {
+    pub(crate) fn failed(&mut self, ctx: &mut Context<'_>, target: Target, end: DialEnd, about: About) {
         let failure = end.failure;
-        let dials = self.peers.entry(peer).or_default();
+        let dials = self.dials.entry(target).or_default();
         if std::mem::take(&mut dials.running) {
-            self.running -= 1;
+            self.queues.entry(target.purpose).or_default().ended();
             dials.held_for_nothing(ctx.now);
         }
         if about.seen_ms.is_some_and(|seen| ctx.now.wall_ms.saturating_sub(seen) >= ctx.policy.presence_ms) {
@@ -280,18 +294,18 @@ impl Dialling {
             dials.timeouts = 0;
         }
         let pause = dials.pause_after(ctx, failure, about);
-        self.retry_in(ctx, peer, pause, about);
+        self.retry_in(ctx, target, pause, about);
     }
 
     /// A link is gone.
-    pub(crate) fn link_down(&mut self, peer: PeerId, end: LinkEnd) {
-        self.peers.entry(peer).or_default().why = Some(NoLink::Link(end));
+    pub(crate) fn link_down(&mut self, target: Target, end: LinkEnd) {
+        self.dials.entry(target).or_default().why = Some(NoLink::Link(end));
     }
 
     /// The last link to a peer is gone; `worth`: it was worth its circuits.
-    pub(crate) fn lost(&mut self, ctx: &mut Context<'_>, peer: PeerId, worth: bool, about: About) {
+    pub(crate) fn lost(&mut self, ctx: &mut Context<'_>, target: Target, worth: bool, about: About) {
         let wanted = |dials: &&mut Dials| !ctx.conditions.stopping && dials.wants(about.owes);
-        let Some(dials) = self.peers.get_mut(&peer).filter(wanted) else { return };
+        let Some(dials) = self.dials.get_mut(&target).filter(wanted) else { return };
         let first = dials.attempts == 0;
         let unwanted = matches!(dials.rest, Rest::Unwanted(_));
         if unwanted || !worth {
@@ -309,33 +323,34 @@ impl Dialling {
         } else {
             dials.backoff(ctx, about)
         };
-        self.retry_in(ctx, peer, pause, about);
+        self.retry_in(ctx, target, pause, about);
     }
 
     /// A link that the peer could not pay for is gone. Nothing is written down, and it was no failure of a dial.
-    pub(crate) fn again(&mut self, ctx: &mut Context<'_>, peer: PeerId, about: About) {
+    pub(crate) fn again(&mut self, ctx: &mut Context<'_>, target: Target, about: About) {
         let wanted = |dials: &&Dials| !about.linked && dials.wants(about.owes) && !ctx.conditions.stopping;
-        let Some(dials) = self.peers.get(&peer).filter(wanted) else { return };
+        let Some(dials) = self.dials.get(&target).filter(wanted) else { return };
         let pause = dials.backoff(ctx, about);
-        self.plan(peer, ctx.now.mono_ms + pause);
+        self.plan(target, ctx.now.mono_ms + pause);
     }
 
-    fn retry_in(&mut self, ctx: &mut Context<'_>, peer: PeerId, pause: u64, about: About) {
-        let Some(dials) = self.peers.get(&peer).filter(|dials| dials.wants(about.owes)) else { return };
-        if about.owes && ctx.conditions.writable {
+    fn retry_in(&mut self, ctx: &mut Context<'_>, target: Target, pause: u64, about: About) {
+        let Some(dials) = self.dials.get(&target).filter(|dials| dials.wants(about.owes)) else { return };
+        // The store keeps the pauses of contacts, and of what is owed to them.
+        if target.purpose == Purpose::CHAT && about.owes && ctx.conditions.writable {
             let next_ms = ctx.now.wall_ms.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));
-            ctx.write(Op::Contacts(ContactOp::Retry { peer, attempts: dials.attempts, next_ms }));
+            ctx.write(Op::Contacts(ContactOp::Retry { peer: target.peer, attempts: dials.attempts, next_ms }));
         }
-        self.plan(peer, ctx.now.mono_ms + pause);
+        self.plan(target, ctx.now.mono_ms + pause);
     }
 
     /// Our way into the network works again: those whose dials failed for want of it need not wait for their pause.
-    pub(crate) fn network_is_back(&mut self, ctx: &mut Context<'_>, wanted: Vec<(PeerId, About)>) {
-        for (peer, about) in wanted {
-            let dials = self.peers.entry(peer).or_default();
+    pub(crate) fn network_is_back(&mut self, ctx: &mut Context<'_>, wanted: Vec<(Target, About)>) {
+        for (target, about) in wanted {
+            let dials = self.dials.entry(target).or_default();
             dials.outages = 0;
             if dials.planned.is_none() {
-                self.hurry(ctx, peer, about);
+                self.hurry(ctx, target, about);
             }
         }
     }
@@ -343,7 +358,7 @@ impl Dialling {
     /// How many peers something is remembered of.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.peers.len()
+        self.dials.len()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::chat::receiving::Receiving;
 use crate::chat::sending::Sending;
 use crate::clock::{CALM_MS, Clock};
 use crate::contacts::Contacts;
-use crate::dialling::Dialling;
+use crate::dialling::{Dialling, Target};
 use crate::entropy::{self, Entropy};
 use crate::input::{Input, LegacyInput};
 use crate::later::Later;
@@ -217,11 +217,11 @@ impl Parts {
             || self.chat.sending.has_lane(&peer)
             || !self.chat.receiving.lanes(&peer).is_empty()
             || !self.links.is_unlinked(&peer)
-            || self.dialling.is_running(&peer);
+            || self.dialling.is_running(&Target::chat(peer));
         if !known {
             self.contacts.forget(&peer);
             self.presence.forget(&peer);
-            self.dialling.forget(&peer);
+            self.dialling.forget(&Target::chat(peer));
             self.chat.receiving.forget(&peer);
         }
     }

@@ -1,6 +1,7 @@
 //! What a daemon may take and how patient it is: every limit and pause of the core in one place.
 
 use crate::tariff::Tariff;
+use torchat_protocol::purpose::Purpose;
 
 /// The limits and pauses of the core. `Default` holds the documented values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +205,14 @@ impl Default for Policy {
             liveness: Liveness::default(),
             repair: RepairPolicy::default(),
         }
+    }
+}
+
+impl DialPolicy {
+    /// How many of the dials at the same time may be for a purpose: all for messages; half, but one at least, for others, so
+    /// that mail never waits until a room's hosts have answered.
+    pub(crate) fn places(&self, purpose: Purpose) -> usize {
+        if purpose == Purpose::CHAT { self.concurrent } else { (self.concurrent / 2).max(1) }
     }
 }
 

@@ -37,6 +37,7 @@ impl LastCircuits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use torchat_protocol::purpose::Purpose;
 
     fn peers() -> impl Iterator<Item = PeerId> {
         (0..=255u8).flat_map(|a| (0..=255u8).map(move |b| [a, b])).filter_map(|[a, b]| {
@@ -69,10 +70,11 @@ mod tests {
     #[test]
     fn the_circuits_of_one_group_are_no_others() {
         let mut last = LastCircuits::default();
-        let beside = Group { number: 1, ..Group::CHAT };
         for peer in peers().take(1) {
             last.insert(peer, Group::CHAT, StreamPrefs::new());
-            assert!(last.get(peer, beside).is_none());
+            for beside in [Group { number: 1, ..Group::CHAT }, Group::first(Purpose::ROOM)] {
+                assert!(last.get(peer, beside).is_none());
+            }
             assert!(last.get(peer, Group::CHAT).is_some());
         }
     }

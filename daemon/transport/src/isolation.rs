@@ -14,7 +14,13 @@ pub struct Group {
 
 impl Group {
     /// The group of messages between two peers.
-    pub const CHAT: Self = Self { purpose: Purpose::CHAT, number: 0 };
+    pub const CHAT: Self = Self::first(Purpose::CHAT);
+
+    /// The first group of a purpose.
+    #[must_use]
+    pub const fn first(purpose: Purpose) -> Self {
+        Self { purpose, number: 0 }
+    }
 }
 
 /// Which circuits a dial may share.

@@ -264,7 +264,7 @@ fn long_texts_cross_each_other_on_a_slow_line() {
 async fn bytes_for(sim: &Sim, way: &dyn Transport, purpose: Purpose) -> usize {
     let now_s = 1_790_000_000;
     let own = LocalIdentity::from_seeds(&[90; 32], &[91; 32], now_s).unwrap();
-    let isolation = Isolation::Fresh(Group { purpose, number: 0 });
+    let isolation = Isolation::Fresh(Group::first(purpose));
     let mut stream = way.dial(sim.id(0), isolation).await.unwrap();
     let (mut handshake, first) = Handshake::initiator(&own, sim.id(0), purpose, [9; 32]);
     stream.write_all(&first).await.unwrap();

@@ -1,16 +1,20 @@
 //! Whose turn it is: the order of the dials, and the few places that there are for them.
 //!
+//! Each purpose has a queue of its own, and a number of places that it may have at most; of all queues that have not as many, the
+//! one whose first peer has held the places least goes first. So mail and rooms wait for each other no longer than they must.
+//!
 //! Thousands of contacts can be due at once, for a start dials them all and most may be away. So those that are due are kept in the
 //! order in which they get a place, and a dial costs the same for ten of them and for ten thousand.
 
-use super::{About, Circuits, Dialling, Dials};
+use super::{About, Circuits, Dialling, Dials, Target};
 use crate::effect::{Effect, NetworkEffect};
 use crate::policy::DialPolicy;
 use crate::rate::Rate;
 use crate::time::Now;
 use crate::turn::{Conditions, Context};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 /// Between two dials that a client's SEND hurries, so that a chatty script does not dial a dead peer without end.
 const HURRY_GAP_MS: u64 = 10_000;
@@ -23,9 +27,11 @@ const HELD_HALVES_MS: u64 = 600_000;
 /// Differences of less do not count.
 const HELD_STEP_MS: u64 = 10_000;
 
-/// Who is to be dialled when, by the monotonic clock. Each peer is in it at most once, and knows where.
+/// Who is to be dialled when for one purpose, by the monotonic clock. Each peer is in it at most once, and knows where.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    /// Dials that run.
+    running: usize,
     /// Whose time has not come.
     waiting: BTreeSet<(u64, PeerId)>,
     /// Whose time has come, by burden, then by time: the first one gets the next place.
@@ -75,11 +81,33 @@ impl Queue {
         }
     }
 
+    /// A dial has ended.
+    pub(super) fn ended(&mut self) {
+        self.running -= 1;
+    }
+
+    /// When the time of the first one comes, or came.
+    fn first_at(&self) -> Option<u64> {
+        self.due.first().map(|entry| entry.1).or_else(|| Some(self.waiting.first()?.0))
+    }
+
     /// Somebody whose time has come, or whose burden has halved, and is not yet where it belongs.
     fn misplaced(&self, now_ms: u64) -> Option<PeerId> {
         let come =
             |entries: &BTreeSet<(u64, PeerId)>| entries.first().filter(|(at, _)| *at <= now_ms).map(|(_, peer)| *peer);
         come(&self.waiting).or_else(|| come(&self.lighter))
+    }
+
+    /// Puts everybody where they belong.
+    fn settle(&mut self, purpose: Purpose, dials: &mut BTreeMap<Target, Dials>, now: Now) {
+        while let Some(peer) = self.misplaced(now.mono_ms) {
+            let Some(dials) = dials.get_mut(&Target { peer, purpose }) else { break };
+            let Some(before) = dials.planned else { break };
+            let planned = dials.due(now, before.at());
+            dials.planned = Some(planned);
+            self.remove(peer, before);
+            self.insert(peer, planned);
+        }
     }
 }
 
@@ -111,24 +139,24 @@ impl Dials {
 impl Dialling {
     /// When the next dial is due.
     pub(crate) fn deadline(&self, policy: &DialPolicy, conditions: Conditions) -> Option<u64> {
-        let may = conditions.network_usable && self.running < policy.concurrent;
-        let due = self.queue.due.first().map(|entry| entry.1);
-        due.or_else(|| Some(self.queue.waiting.first()?.0)).filter(|_| may)
+        let may = conditions.network_usable && self.running() < policy.concurrent;
+        let open = self.queues.iter().filter(|(purpose, queue)| queue.running < policy.places(**purpose));
+        open.filter_map(|(_, queue)| queue.first_at()).min().filter(|_| may)
     }
 
     /// Plans a dial of each, spread: a storm of dials would show the guard how many contacts there are.
-    pub(crate) fn spread(&mut self, ctx: &mut Context<'_>, wanted: BTreeSet<PeerId>) {
+    pub(crate) fn spread(&mut self, ctx: &mut Context<'_>, wanted: BTreeSet<Target>) {
         let spread = ctx.policy.dial.start_spread_ms.min((wanted.len() as u64).saturating_mul(SPREAD_MS));
-        for peer in wanted {
+        for target in wanted {
             let at = ctx.now.mono_ms + ctx.up_to(spread);
-            self.plan(peer, at);
+            self.plan(target, at);
         }
     }
 
     /// A client wants this peer now: the next dial comes at once, unless one ran a moment ago.
-    pub(crate) fn hurry(&mut self, ctx: &mut Context<'_>, peer: PeerId, about: About) {
+    pub(crate) fn hurry(&mut self, ctx: &mut Context<'_>, target: Target, about: About) {
         let fresh = Dials::default();
-        let dials = self.peers.get(&peer).unwrap_or(&fresh);
+        let dials = self.dials.get(&target).unwrap_or(&fresh);
         if about.linked || dials.running || !dials.wants(about.owes) {
             return;
         }
@@ -136,40 +164,40 @@ impl Dialling {
         let at = dials.last_started.map_or(now, |last| now.max(last + HURRY_GAP_MS));
         let at = at.max(dials.rest.until()) + ctx.up_to(HURRY_SPREAD_MS);
         if dials.planned.is_none_or(|planned| at < planned.at()) {
-            self.plan(peer, at);
+            self.plan(target, at);
         }
     }
 
-    pub(super) fn plan(&mut self, peer: PeerId, at: u64) {
-        self.unplan(&peer);
-        let dials = self.peers.entry(peer).or_default();
+    pub(super) fn plan(&mut self, target: Target, at: u64) {
+        self.unplan(&target);
+        let dials = self.dials.entry(target).or_default();
         let planned = Planned::Waiting { at: at.max(dials.rest.until()) };
         dials.planned = Some(planned);
-        self.queue.insert(peer, planned);
+        self.queues.entry(target.purpose).or_default().insert(target.peer, planned);
     }
 
     /// It is not dialled, until it is planned again.
-    pub(super) fn unplan(&mut self, peer: &PeerId) {
-        if let Some(planned) = self.peers.get_mut(peer).and_then(|dials| dials.planned.take()) {
-            self.queue.remove(*peer, planned);
+    pub(super) fn unplan(&mut self, target: &Target) {
+        if let Some(planned) = self.dials.get_mut(target).and_then(|dials| dials.planned.take()) {
+            self.queues.entry(target.purpose).or_default().remove(target.peer, planned);
         }
     }
 
     /// Dials those whose time has come, as many as there are places for.
-    pub(crate) fn dial_due(&mut self, ctx: &mut Context<'_>, about: impl Fn(&PeerId) -> About) {
+    pub(crate) fn dial_due(&mut self, ctx: &mut Context<'_>, about: impl Fn(&Target) -> About) {
         let policy = &ctx.policy.dial;
         let rate = Rate::every(policy.burst, policy.token_ms);
-        while ctx.conditions.network_usable && !ctx.conditions.stopping && self.running < policy.concurrent {
-            let Some(peer) = self.next(ctx.now) else { return };
-            self.unplan(&peer);
-            let Some(dials) = self.peers.get_mut(&peer) else { continue };
-            let about = about(&peer);
+        while ctx.conditions.network_usable && !ctx.conditions.stopping && self.running() < policy.concurrent {
+            let Some(target) = self.next(ctx.now, policy) else { return };
+            self.unplan(&target);
+            let Some(dials) = self.dials.get_mut(&target) else { continue };
+            let about = about(&target);
             if dials.running || about.linked || !dials.wants(about.owes) {
                 continue;
             }
             if let Err(from) = dials.bucket.take(rate, 1, ctx.now.mono_ms) {
                 self.put_off += 1;
-                self.plan(peer, from);
+                self.plan(target, from);
                 continue;
             }
             let last_circuits = dials.circuits == Circuits::Next;
@@ -178,42 +206,43 @@ impl Dialling {
             }
             dials.running = true;
             dials.last_started = Some(ctx.now.mono_ms);
-            self.running += 1;
-            ctx.act(Effect::Network(NetworkEffect::Dial { peer, last_circuits }));
+            let Target { peer, purpose } = target;
+            self.queues.entry(purpose).or_default().running += 1;
+            ctx.act(Effect::Network(NetworkEffect::Dial { peer, purpose, last_circuits }));
         }
     }
 
     /// Of those whose time has come the one that has held the places least for nothing, then the one that has waited longest.
     /// By time alone, peers that drag their handshakes would have as much of the few places as they like.
-    fn next(&mut self, now: Now) -> Option<PeerId> {
-        while let Some(peer) = self.queue.misplaced(now.mono_ms) {
-            let Some(dials) = self.peers.get_mut(&peer) else { break };
-            let Some(before) = dials.planned else { break };
-            let planned = dials.due(now, before.at());
-            dials.planned = Some(planned);
-            self.queue.remove(peer, before);
-            self.queue.insert(peer, planned);
-        }
-        self.queue.due.first().map(|entry| entry.2)
+    fn next(&mut self, now: Now, policy: &DialPolicy) -> Option<Target> {
+        let Self { dials, queues, .. } = self;
+        let open = queues.iter_mut().filter(|(purpose, queue)| queue.running < policy.places(**purpose));
+        let firsts = open.filter_map(|(purpose, queue)| {
+            queue.settle(*purpose, dials, now);
+            let (burden, at, peer) = *queue.due.first()?;
+            Some((burden, at, Target { peer, purpose: *purpose }))
+        });
+        firsts.min().map(|(_, _, target)| target)
     }
 
     /// How many dials run.
     pub(crate) fn running(&self) -> usize {
-        self.running
+        self.queues.values().map(|queue| queue.running).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialling::tests::{NOW, USABLE, about, peer, turn};
+    use crate::dialling::tests::{NOW, USABLE, about, peer, target, turn};
     use crate::input::DialFailure;
+    use crate::op::{ContactOp, Op};
     use crate::turn::tests::{looks_of, peers};
 
     /// Looks at burdens for each dial that fails, when so many peers are due.
     fn looks(due: usize) -> u64 {
         let (mut dialling, peers) = (Dialling::default(), peers(due));
-        let wanted = peers.iter().copied().collect();
+        let wanted = peers.iter().copied().map(Target::chat).collect();
         turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.spread(ctx, wanted));
         // All are due, all places are taken.
         let mut now = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
@@ -223,7 +252,7 @@ mod tests {
                 now.mono_ms += 1;
                 let Effect::Network(NetworkEffect::Dial { peer, .. }) = running.remove(0) else { continue };
                 let failed = turn(&mut dialling, now, USABLE, |dialling, ctx| {
-                    dialling.failed(ctx, peer, DialFailure::PeerDown.into(), about(0, false));
+                    dialling.failed(ctx, Target::chat(peer), DialFailure::PeerDown.into(), about(0, false));
                 });
                 assert_eq!(failed.effects.len(), 1, "the next one has its place");
                 running.extend(failed.effects);
@@ -240,19 +269,22 @@ mod tests {
     fn the_place_goes_to_whom_held_it_least_and_that_is_forgotten_while_they_wait() {
         let (mut dialling, all) = (Dialling::default(), peers(3));
         let [a, b, c] = all[..] else { unreachable!() };
+        let [a, b, c] = [a, b, c].map(Target::chat);
+        let policy = DialPolicy::default();
         let at = |ms| Now { mono_ms: NOW.mono_ms + ms, ..NOW };
-        for (peer, held) in [(a, (60_000, NOW.mono_ms)), (b, (40_000, NOW.mono_ms + HELD_HALVES_MS - 2)), (c, (0, 0))] {
-            dialling.plan(peer, NOW.mono_ms);
-            dialling.peers.entry(peer).or_default().held = held;
+        for (target, held) in [(a, (60_000, NOW.mono_ms)), (b, (40_000, NOW.mono_ms + HELD_HALVES_MS - 2)), (c, (0, 0))]
+        {
+            dialling.plan(target, NOW.mono_ms);
+            dialling.dials.entry(target).or_default().held = held;
         }
-        assert_eq!(dialling.next(at(HELD_HALVES_MS - 1)), Some(c));
+        assert_eq!(dialling.next(at(HELD_HALVES_MS - 1), &policy), Some(c));
         dialling.unplan(&c);
-        assert_eq!(dialling.next(at(HELD_HALVES_MS - 1)), Some(b), "4 steps and not 6");
-        assert_eq!(dialling.next(at(HELD_HALVES_MS)), Some(a), "half of 6 is less than 4");
+        assert_eq!(dialling.next(at(HELD_HALVES_MS - 1), &policy), Some(b), "4 steps and not 6");
+        assert_eq!(dialling.next(at(HELD_HALVES_MS), &policy), Some(a), "half of 6 is less than 4");
         dialling.unplan(&a);
-        assert_eq!(dialling.next(at(10 * HELD_HALVES_MS)), Some(b));
+        assert_eq!(dialling.next(at(10 * HELD_HALVES_MS), &policy), Some(b));
         dialling.forget(&b);
-        let Queue { waiting, due, lighter } = &dialling.queue;
+        let Queue { running: 0, waiting, due, lighter } = &dialling.queues[&Purpose::CHAT] else { panic!("none ran") };
         assert!(waiting.is_empty() && due.is_empty() && lighter.is_empty(), "nothing is left of anybody");
     }
 
@@ -261,11 +293,92 @@ mod tests {
         let mut dialling = Dialling::default();
         let later = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
         let offline = Conditions { network_usable: false, ..USABLE };
-        turn(&mut dialling, NOW, offline, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
+        turn(&mut dialling, NOW, offline, |dialling, ctx| dialling.spread(ctx, [target()].into()));
         assert!(turn(&mut dialling, later, offline, |_, _| {}).effects.is_empty());
         let dialled = turn(&mut dialling, later, USABLE, |_, _| {});
-        assert_eq!(dialled.effects, [Effect::Network(NetworkEffect::Dial { peer: peer(), last_circuits: false })]);
-        let again = turn(&mut dialling, later, USABLE, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
+        let dial = NetworkEffect::Dial { peer: peer(), purpose: Purpose::CHAT, last_circuits: false };
+        assert_eq!(dialled.effects, [Effect::Network(dial)]);
+        let again = turn(&mut dialling, later, USABLE, |dialling, ctx| dialling.spread(ctx, [target()].into()));
         assert!(again.effects.is_empty(), "one dial at a time");
+    }
+    /// Whom the effects dial.
+    fn dialled(turn: &crate::turn::Turn) -> Vec<Target> {
+        let dial = |effect: &Effect| match effect {
+            Effect::Network(NetworkEffect::Dial { peer, purpose, .. }) => {
+                Some(Target { peer: *peer, purpose: *purpose })
+            }
+            _ => None,
+        };
+        turn.effects.iter().filter_map(dial).collect()
+    }
+
+    fn room(peer: PeerId) -> Target {
+        Target { peer, purpose: Purpose::ROOM }
+    }
+
+    #[test]
+    fn rooms_have_at_most_half_of_the_places_and_messages_all_of_them() {
+        let later = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
+        let run = |purposes: &[fn(PeerId) -> Target]| {
+            let (mut dialling, peers) = (Dialling::default(), peers(20));
+            let wanted = peers.iter().flat_map(|peer| purposes.iter().map(|of| of(*peer))).collect();
+            turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.spread(ctx, wanted));
+            let begun = dialled(&turn(&mut dialling, later, USABLE, |_, _| {}));
+            (dialling, begun)
+        };
+        let count = |begun: &[Target]| begun.iter().filter(|target| target.purpose == Purpose::ROOM).count();
+        let policy = DialPolicy::default();
+        let (dialling, begun) = run(&[Target::chat]);
+        assert_eq!((begun.len(), count(&begun)), (8, 0));
+        assert_eq!(dialling.deadline(&policy, USABLE), None, "until one ends");
+        let (dialling, begun) = run(&[room]);
+        assert_eq!((begun.len(), count(&begun)), (4, 4));
+        assert_eq!(dialling.deadline(&policy, USABLE), None, "although there are places for messages");
+        let (mut dialling, begun) = run(&[Target::chat, room]);
+        assert_eq!(begun.len(), 8);
+        assert!((1..=4).contains(&count(&begun)), "those that were due first, of either kind: {begun:?}");
+        // As soon as one ends, another one has its place; those for rooms are never too many.
+        let (mut running, mut most) = (begun, 0);
+        for _ in 0..30 {
+            let ended = running.remove(0);
+            let next = turn(&mut dialling, later, USABLE, |dialling, ctx| {
+                dialling.failed(ctx, ended, DialFailure::PeerDown.into(), about(0, false));
+            });
+            running.extend(dialled(&next));
+            most = most.max(count(&running));
+        }
+        assert_eq!(most, 4);
+        let one = DialPolicy { concurrent: 1, ..DialPolicy::default() };
+        assert_eq!((one.places(Purpose::CHAT), one.places(Purpose::ROOM)), (1, 1), "rooms are not locked out");
+    }
+
+    #[test]
+    fn what_befell_the_dials_for_rooms_says_nothing_of_those_for_messages() {
+        let (mut dialling, room) = (Dialling::default(), room(peer()));
+        let now = Now { mono_ms: NOW.mono_ms + 1_000, ..NOW };
+        let later = Now { mono_ms: NOW.mono_ms + 60_000, ..NOW };
+        turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.hurry(ctx, room, about(0, false)));
+        assert_eq!(dialled(&turn(&mut dialling, now, USABLE, |_, _| {})), [room]);
+        // One for messages may run beside it.
+        turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.hurry(ctx, target(), about(0, false)));
+        let beside = turn(&mut dialling, Now { mono_ms: now.mono_ms + 1_000, ..now }, USABLE, |_, _| {});
+        assert_eq!((dialled(&beside), dialling.running()), (vec![target()], 2));
+        // The one for the room worked: those for messages have no circuits of their own that did.
+        dialling.reached(&room, true);
+        let failed = turn(&mut dialling, later, USABLE, |dialling, ctx| {
+            dialling.failed(ctx, target(), DialFailure::PeerDown.into(), about(0, false));
+        });
+        assert!(matches!(failed.ops.as_slice(), [Op::Contacts(ContactOp::Retry { .. })]), "the pause is a contact's");
+        assert_eq!(
+            (dialling.attempts(&target()), dialling.attempts(&room)),
+            (1, 0),
+            "by its last circuits it would not count yet"
+        );
+        assert!(dialling.why(&target()).is_some() && dialling.why(&room).is_none());
+        // Nor is one for the room a contact's.
+        let failed = turn(&mut dialling, later, USABLE, |dialling, ctx| {
+            dialling.failed(ctx, room, DialFailure::Permanent.into(), about(0, false));
+        });
+        assert_eq!((failed.ops, dialling.attempts(&target())), (Vec::new(), 1));
     }
 }

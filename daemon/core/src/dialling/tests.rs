@@ -13,6 +13,11 @@ pub(super) fn peer() -> PeerId {
     parse_onion("pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd").expect("an onion")
 }
 
+/// The peer of these tests, for messages.
+pub(super) fn target() -> Target {
+    Target::chat(peer())
+}
+
 pub(super) fn about(ago: i64, waiting: bool) -> About {
     let at = Some(NOW.wall_ms - ago);
     About { linked: false, owes: true, waiting, seen_ms: at, added_ms: at }
@@ -37,9 +42,9 @@ fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
     let mut dialling = Dialling::default();
     let mut now = NOW;
     // It was reached before in this process.
-    turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.spread(ctx, [peer()].into()));
-    dialling.reached(&peer(), true);
-    turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.hurry(ctx, peer(), about(0, false)));
+    turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.spread(ctx, [target()].into()));
+    dialling.reached(&target(), true);
+    turn(&mut dialling, now, USABLE, |dialling, ctx| dialling.hurry(ctx, target(), about(0, false)));
     let mut last = Vec::new();
     for _ in 0..3 {
         loop {
@@ -51,7 +56,7 @@ fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
             }
         }
         let ops = turn(&mut dialling, now, USABLE, |dialling, ctx| {
-            dialling.failed(ctx, peer(), DialFailure::PeerDown.into(), about(0, false));
+            dialling.failed(ctx, target(), DialFailure::PeerDown.into(), about(0, false));
         })
         .ops;
         assert!(matches!(ops.as_slice(), [Op::Contacts(ContactOp::Retry { .. })]), "the pause is stored");
@@ -62,14 +67,14 @@ fn a_peer_that_is_down_is_tried_by_its_last_circuits_once() {
 #[test]
 fn a_wish_for_an_answer_outlives_the_link_and_one_for_presence_does_not() {
     let mut dialling = Dialling::default();
-    dialling.wish_presence(peer(), true);
-    dialling.reached(&peer(), false);
+    dialling.wish_presence(target(), true);
+    dialling.reached(&target(), false);
     assert_eq!(dialling.wished().count(), 0);
-    dialling.ask(peer());
-    dialling.wish_presence(peer(), false);
-    dialling.reached(&peer(), false);
-    assert!(dialling.is_asking(&peer()));
-    dialling.answered(&peer());
+    dialling.ask(target());
+    dialling.wish_presence(target(), false);
+    dialling.reached(&target(), false);
+    assert!(dialling.is_asking(&target()));
+    dialling.answered(&target());
     assert_eq!(dialling.wished().count(), 0);
 }
 
@@ -77,14 +82,14 @@ fn a_wish_for_an_answer_outlives_the_link_and_one_for_presence_does_not() {
 fn a_peer_that_does_not_want_us_is_left_alone_whoever_hurries() {
     let mut dialling = Dialling::default();
     let policy = DialPolicy::default();
-    dialling.unwanted(NOW, &policy, peer());
-    let hurry = |dialling: &mut Dialling, ctx: &mut Context<'_>| dialling.hurry(ctx, peer(), about(0, false));
+    dialling.unwanted(NOW, &policy, target());
+    let hurry = |dialling: &mut Dialling, ctx: &mut Context<'_>| dialling.hurry(ctx, target(), about(0, false));
     turn(&mut dialling, NOW, USABLE, hurry);
-    assert!(dialling.due_at(&peer()) >= Some(NOW.mono_ms + policy.unwanted_ms));
-    turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.lost(ctx, peer(), true, about(0, false)));
-    assert_eq!(dialling.attempts(&peer()), 1, "as good as down");
-    assert!(dialling.due_at(&peer()) >= Some(NOW.mono_ms + policy.unwanted_ms));
-    dialling.reached(&peer(), false);
+    assert!(dialling.due_at(&target()) >= Some(NOW.mono_ms + policy.unwanted_ms));
+    turn(&mut dialling, NOW, USABLE, |dialling, ctx| dialling.lost(ctx, target(), true, about(0, false)));
+    assert_eq!(dialling.attempts(&target()), 1, "as good as down");
+    assert!(dialling.due_at(&target()) >= Some(NOW.mono_ms + policy.unwanted_ms));
+    dialling.reached(&target(), false);
     turn(&mut dialling, NOW, USABLE, hurry);
-    assert!(dialling.due_at(&peer()) < Some(NOW.mono_ms + 1_000));
+    assert!(dialling.due_at(&target()) < Some(NOW.mono_ms + 1_000));
 }

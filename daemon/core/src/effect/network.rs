@@ -3,6 +3,7 @@
 #[cfg(doc)]
 use crate::input::{DialFailure, LinkInput, NetworkInput};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 /// A dial, or a mending of what carries dials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +12,9 @@ pub enum NetworkEffect {
     Dial {
         /// The peer.
         peer: PeerId,
-        /// Whether to use the circuits of the last dial that worked, once, after the peer was "not found".
+        /// What for.
+        purpose: Purpose,
+        /// Whether to use the circuits of the last dial for this purpose that worked, once, after the peer was "not found".
         last_circuits: bool,
     },
     /// Give up every dial that has proven no peer yet. Each ends in [`NetworkInput::DialFailed`] by [`DialFailure::GivenUp`].

@@ -2,6 +2,7 @@
 
 use super::{DialEnd, EndedBy};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 /// What a dial or the network's state tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum NetworkInput {
     DialFailed {
         /// Who was dialled.
         peer: PeerId,
+        /// What for.
+        purpose: Purpose,
         /// How.
         end: DialEnd,
     },

@@ -2,6 +2,7 @@
 
 use super::Parts;
 use crate::chat::sending::Text;
+use crate::dialling::Target;
 use crate::input::{Answer, ChatInput, ContactChange, ContactInput, Refused, RequestId};
 use crate::op::{ChatOp, Op};
 use crate::snapshot::Intro;
@@ -146,7 +147,7 @@ impl Parts {
         if open.iter().any(|id| self.chat.sending.is_accepted(*id)) {
             return false;
         }
-        self.dialling.ask(peer);
+        self.dialling.ask(Target::chat(peer));
         // On a link whose state is not known yet it is said when that comes.
         for id in open.into_iter().filter(|id| self.contacts.is_pending(*id)).collect::<Vec<_>>() {
             self.say_request(ctx, id, peer);
@@ -175,7 +176,7 @@ impl Parts {
     fn remove(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
         let was_contact = self.contacts.remove(ctx, &mut self.later, peer);
         self.presence.removed(peer);
-        self.dialling.removed(&peer);
+        self.dialling.removed(&Target::chat(peer));
         if was_contact {
             for link in self.links.of(&peer).to_vec() {
                 self.close(ctx, link, Some(ByeReason::Idle));
@@ -188,7 +189,7 @@ impl Parts {
     fn appear(&mut self, ctx: &mut Context<'_>, peer: PeerId, hidden: bool) {
         self.presence.appear(ctx, peer, hidden);
         if hidden {
-            self.dialling.wish_presence(peer, false);
+            self.dialling.wish_presence(Target::chat(peer), false);
             return;
         }
         self.links.unhide(&peer);

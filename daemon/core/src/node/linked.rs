@@ -4,7 +4,7 @@ use super::Parts;
 use crate::account::Kind;
 use crate::chat::sending::Sending;
 use crate::contacts::Contacts;
-use crate::dialling;
+use crate::dialling::{self, Target};
 use crate::effect::Notice;
 use crate::input::{DialEnd, LinkEnd, LinkId, LinkInput, NetworkInput};
 use crate::links::{self, Links, NewLink};
@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::limits;
 use torchat_protocol::message::{ByeReason, ContactRes, ContactState, Hello, Limits, PeerMessage};
+use torchat_protocol::purpose::Purpose;
 
 /// The program's name in HELLO.
 const APP: &str = "torchatd";
@@ -39,14 +40,15 @@ pub(super) fn about(
     }
 }
 
-/// What the others know of a peer that may be dialled.
-pub(super) fn about_peer(
+/// What the others know of a peer that may be dialled for a purpose. They know of messages only.
+pub(super) fn about_target(
     contacts: &Contacts,
     presence: &Presence,
     links: &Links,
     sending: &Sending,
-    peer: &PeerId,
+    target: &Target,
 ) -> dialling::About {
+    let Target { peer, purpose: Purpose::CHAT } = target else { return dialling::About::default() };
     #[cfg(test)]
     crate::turn::tests::LOOKS.set(crate::turn::tests::LOOKS.get() + 1);
     dialling::About {
@@ -59,8 +61,8 @@ pub(super) fn about_peer(
 }
 
 impl Parts {
-    fn about_peer(&self, peer: &PeerId) -> dialling::About {
-        about_peer(&self.contacts, &self.presence, &self.links, &self.chat.sending, peer)
+    fn about_target(&self, target: &Target) -> dialling::About {
+        about_target(&self.contacts, &self.presence, &self.links, &self.chat.sending, target)
     }
 
     pub(super) fn of_link(&mut self, ctx: &mut Context<'_>, input: LinkInput) {
@@ -78,7 +80,7 @@ impl Parts {
         match input {
             NetworkInput::State { usable } => self.network(ctx, usable),
             NetworkInput::Carries { carries } => self.supervision.note_carries(ctx.now, carries),
-            NetworkInput::DialFailed { peer, end } => self.dial_failed(ctx, peer, end),
+            NetworkInput::DialFailed { peer, purpose, end } => self.dial_failed(ctx, Target { peer, purpose }, end),
             NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
         }
     }
@@ -91,7 +93,7 @@ impl Parts {
         self.presence.link_up(id, peer);
         self.chat.sending.link_up(id);
         self.chat.receiving.link_up(id);
-        self.dialling.reached(&peer, outgoing);
+        self.dialling.reached(&Target::chat(peer), outgoing);
         if self.contacts.is_contact(&peer) {
             // A link that we dialled was paid for as a dial. Strangers' links are not written down.
             if !outgoing && !self.pay(ctx, peer, Kind::Links, 1) {
@@ -223,17 +225,18 @@ impl Parts {
         self.chat.sending.link_down(id);
         self.chat.receiving.link_down(id);
         self.presence.changed(peer);
-        self.dialling.link_down(peer, end);
+        let target = Target::chat(peer);
+        self.dialling.link_down(target, end);
         if gone.refused {
-            let about = self.about_peer(&peer);
-            self.dialling.again(ctx, peer, about);
+            let about = self.about_target(&target);
+            self.dialling.again(ctx, target, about);
         } else if gone.last {
             if self.contacts.is_contact(&peer) {
                 self.presence.heard_last(ctx, peer, gone.last_heard);
             }
             self.wish_presence(ctx, peer);
-            let about = self.about_peer(&peer);
-            self.dialling.lost(ctx, peer, gone.worth, about);
+            let about = self.about_target(&target);
+            self.dialling.lost(ctx, target, gone.worth, about);
         } else {
             self.chat.sending.wants_pump(peer);
         }
@@ -243,32 +246,33 @@ impl Parts {
     /// Whether a link to a contact is wanted although nothing is owed.
     pub(super) fn wish_presence(&mut self, ctx: &Context<'_>, peer: PeerId) {
         if self.contacts.is_contact(&peer) {
-            self.dialling.wish_presence(peer, self.presence.is_wished(ctx, &peer));
+            self.dialling.wish_presence(Target::chat(peer), self.presence.is_wished(ctx, &peer));
         }
     }
 
     /// A client wants this peer now.
     pub(super) fn hurry(&mut self, ctx: &mut Context<'_>, peer: PeerId) {
-        let about = self.about_peer(&peer);
-        self.dialling.hurry(ctx, peer, about);
+        let target = Target::chat(peer);
+        let about = self.about_target(&target);
+        self.dialling.hurry(ctx, target, about);
     }
 
-    fn dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerId, end: DialEnd) {
+    fn dial_failed(&mut self, ctx: &mut Context<'_>, target: Target, end: DialEnd) {
         self.supervision.judge_dial(ctx.now, end.failure);
-        let about = self.about_peer(&peer);
-        self.dialling.failed(ctx, peer, end, about);
-        self.forget_stranger(peer);
+        let about = self.about_target(&target);
+        self.dialling.failed(ctx, target, end, about);
+        self.forget_stranger(target.peer);
     }
 
-    /// The peers that a link is wanted to.
-    pub(super) fn wanted(&self) -> BTreeSet<PeerId> {
-        self.dialling.wished().chain(self.chat.sending.owed()).copied().collect()
+    /// Whom a link is wanted to.
+    pub(super) fn wanted(&self) -> BTreeSet<Target> {
+        self.dialling.wished().copied().chain(self.chat.sending.owed().copied().map(Target::chat)).collect()
     }
 
     /// Our way into the network came or went.
     fn network(&mut self, ctx: &mut Context<'_>, usable: bool) {
         if usable && !ctx.conditions.network_usable {
-            let wanted = self.wanted().into_iter().map(|peer| (peer, self.about_peer(&peer))).collect();
+            let wanted = self.wanted().into_iter().map(|target| (target, self.about_target(&target))).collect();
             self.dialling.network_is_back(ctx, wanted);
         }
         ctx.conditions.network_usable = usable;

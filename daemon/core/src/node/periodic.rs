@@ -73,7 +73,7 @@ impl Parts {
         self.links.ask_all(ctx);
         // Pauses of before the sleep say nothing now. Spread like at the start: no storm.
         let links = &self.links;
-        self.dialling.forgive(|peer| links.is_unlinked(peer));
+        self.dialling.forgive(|target| links.is_unlinked(&target.peer));
         self.spread_dials(ctx);
     }
 
@@ -127,7 +127,7 @@ impl Parts {
 
     pub(super) fn dial_due(&mut self, ctx: &mut Context<'_>) {
         let Self { contacts, presence, links, chat, dialling, .. } = self;
-        dialling.dial_due(ctx, |peer| linked::about_peer(contacts, presence, links, &chat.sending, peer));
+        dialling.dial_due(ctx, |target| linked::about_target(contacts, presence, links, &chat.sending, target));
     }
 
     /// Tells the event log of contacts whose links or standing have changed.

@@ -5,6 +5,7 @@ use crate::account::Kind;
 use crate::chat::receiving::{Received, Speaker};
 use crate::chat::sending::Judged;
 use crate::contacts;
+use crate::dialling::Target;
 use crate::effect::Notice;
 use crate::input::LinkId;
 use crate::op::{ChatOp, Op};
@@ -137,7 +138,7 @@ impl Parts {
         self.chat.sending.states(id, accepted);
         let stated = self.contacts.states(id, &peer, accepted);
         if stated.answered {
-            self.dialling.answered(&peer);
+            self.dialling.answered(&Target::chat(peer));
         }
         let contact = self.contacts.is_contact(&peer);
         if contact {
@@ -177,7 +178,7 @@ impl Parts {
             Judged::Taken => {}
             Judged::Moved => {
                 self.links.delivers(id);
-                self.dialling.succeeded(&peer);
+                self.dialling.succeeded(&Target::chat(peer));
             }
             Judged::Limit => self.misbehaved(ctx, id, ByeReason::Limit),
         }
@@ -215,7 +216,7 @@ impl Parts {
         // The peer is alive but does not want us now: the next dial comes later than after a loss.
         let unwanted = matches!(why, ByeReason::Full | ByeReason::Limit | ByeReason::Superseded);
         if unwanted {
-            self.dialling.unwanted(ctx.now, &ctx.policy.dial, peer);
+            self.dialling.unwanted(ctx.now, &ctx.policy.dial, Target::chat(peer));
         }
         // It does not want idle links, or it is gone and dials us when it is back.
         self.presence.ends(peer, why != ByeReason::Dup);

@@ -2,6 +2,7 @@
 
 use super::{Node, Parts};
 use crate::account::Kind;
+use crate::dialling::Target;
 use crate::time::Now;
 use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, QueueStatus, RequestView};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
@@ -43,7 +44,8 @@ impl Node {
 
     fn obstacle_of_owed(&self, peer: &PeerId) -> Obstacle {
         let Parts { contacts, dialling, links, .. } = &self.parts;
-        let (asking, linked) = (dialling.is_asking(peer), !links.is_unlinked(peer));
+        let target = Target::chat(*peer);
+        let (asking, linked) = (dialling.is_asking(&target), !links.is_unlinked(peer));
         if contacts.is_waiting(peer) && !asking {
             Obstacle::NotAccepted
         } else if asking && linked {
@@ -52,17 +54,17 @@ impl Node {
             Obstacle::NotConfirmed
         } else if !self.conditions.network_usable {
             Obstacle::NoNetwork
-        } else if dialling.is_running(peer) {
+        } else if dialling.is_running(&target) {
             Obstacle::Connecting
         } else {
-            Obstacle::NoConnection { why: dialling.why(peer).cloned(), tries: dialling.attempts(peer) }
+            Obstacle::NoConnection { why: dialling.why(&target).cloned(), tries: dialling.attempts(&target) }
         }
     }
 
     /// Milliseconds until the next dial of this peer, at the given time of the monotonic clock. `None`: none is planned.
     #[must_use]
     pub fn next_dial_in_ms(&self, peer: &PeerId, mono_ms: u64) -> Option<u64> {
-        Some(self.parts.dialling.due_at(peer)?.saturating_sub(mono_ms))
+        Some(self.parts.dialling.due_at(&Target::chat(*peer))?.saturating_sub(mono_ms))
     }
 
     /// The conversations that keep their messages only for a time, and before which moment, in milliseconds since 1970, a message

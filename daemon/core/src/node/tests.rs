@@ -109,8 +109,9 @@ impl Bench {
             let mut wanted = self.pass(SECOND);
             while !wanted.is_empty() {
                 let ended = wanted.iter().filter_map(|effect| match effect {
-                    Effect::Network(NetworkEffect::Dial { peer, .. }) => {
-                        Some(Input::Network(NetworkInput::DialFailed { peer: *peer, end: failure.into() }))
+                    Effect::Network(NetworkEffect::Dial { peer, purpose, .. }) => {
+                        let (peer, purpose, end) = (*peer, *purpose, failure.into());
+                        Some(Input::Network(NetworkInput::DialFailed { peer, purpose, end }))
                     }
                     Effect::Network(NetworkEffect::SelfCheck) => {
                         Some(Input::Network(NetworkInput::SelfChecked { failure: Some(failure.into()) }))

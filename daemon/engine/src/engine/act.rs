@@ -34,9 +34,9 @@ impl Engine {
                 Effect::Link(LinkEffect::Close { link, bye }) => {
                     self.tell(link, ToLink::Close(bye));
                 }
-                Effect::Network(NetworkEffect::Dial { peer, last_circuits }) => {
-                    let isolation =
-                        if last_circuits { Isolation::Last(Group::CHAT) } else { Isolation::Fresh(Group::CHAT) };
+                Effect::Network(NetworkEffect::Dial { peer, purpose, last_circuits }) => {
+                    let group = Group::first(purpose);
+                    let isolation = if last_circuits { Isolation::Last(group) } else { Isolation::Fresh(group) };
                     tokio::spawn(self.dialer.clone().dial(peer, isolation, self.dials.clone()));
                 }
                 Effect::Network(NetworkEffect::DropDials) => std::mem::take(&mut self.dials).cancel(),

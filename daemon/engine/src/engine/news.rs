@@ -4,12 +4,13 @@ use torchat_core::effect::{Effect, NetworkEffect};
 use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput};
 use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 /// What a turn has to tell programs that wait for news.
 #[derive(Debug, Default)]
 pub(super) struct News {
     pub(super) any: bool,
-    /// Dialled without success: news only where mail waits. A hundred absent contacts are dialled all day.
+    /// Dialled for messages without success: news only where mail waits. A hundred absent contacts are dialled all day.
     dialled: Vec<PeerId>,
 }
 
@@ -24,7 +25,9 @@ impl News {
                 | Input::Network(NetworkInput::State { .. } | NetworkInput::Carries { .. }) => {
                     news.any = true;
                 }
-                Input::Network(NetworkInput::DialFailed { peer, .. }) => news.dialled.push(*peer),
+                Input::Network(NetworkInput::DialFailed { peer, purpose: Purpose::CHAT, .. }) => {
+                    news.dialled.push(*peer)
+                }
                 _ => {}
             }
         }
@@ -34,7 +37,7 @@ impl News {
     /// What the turn made of it.
     pub(super) fn judge(&mut self, effects: &[Effect], node: &Node) {
         let begun = effects.iter().filter_map(|effect| match effect {
-            Effect::Network(NetworkEffect::Dial { peer, .. }) => Some(*peer),
+            Effect::Network(NetworkEffect::Dial { peer, purpose: Purpose::CHAT, .. }) => Some(*peer),
             _ => None,
         });
         self.any = self.any || self.dialled.iter().copied().chain(begun).any(|peer| node.obstacle(&peer).is_some());

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use torchat_core::input::{DialEnd, DialFailure, EndedBy, Input, LinkEnd, NetworkInput, PeerDid};
 use torchat_protocol::control::reason::NotReached;
 use torchat_protocol::id::PeerId;
-use torchat_protocol::purpose::Purpose;
 use torchat_transport::{BoxStream, DialError, Group, Isolation, Transport};
 
 /// The times of one dial.
@@ -52,14 +51,14 @@ impl Dialer {
         Self { transport, times, router, context }
     }
 
-    /// Dials for chat and serves the link. Always ends in [`Event::LinkUp`] or [`NetworkInput::DialFailed`], unless the
-    /// daemon stops.
+    /// Dials for the purpose of the group and hands the stream to its handler. Always ends in what the handler tells of its
+    /// link, for chat [`Event::LinkUp`], or in [`NetworkInput::DialFailed`], unless the daemon stops.
     pub(crate) async fn dial(self, peer: PeerId, isolation: Isolation, dropped: CancellationToken) {
         let result = tokio::select! {
             biased;
             () = self.context.stop.cancelled() => return,
             () = dropped.cancelled() => Err(DialFailure::GivenUp.into()),
-            result = self.open(peer, Purpose::CHAT, isolation) => result,
+            result = self.open(peer, isolation) => result,
         };
         let end = match result {
             Ok(proven) => {
@@ -72,13 +71,14 @@ impl Dialer {
         };
         // People are told a few words; these are for the search of a fault.
         tracing::debug!(peer = %peer.short(), why = codes::dial_end(&end), "a dial failed");
-        let input = Input::Network(NetworkInput::DialFailed { peer, end });
+        let purpose = isolation.group().purpose;
+        let input = Input::Network(NetworkInput::DialFailed { peer, purpose, end });
         // The engine is gone only when the daemon stops.
         let _ = self.context.mailbox.send(Event::Core { input, room: Vec::new() }).await;
     }
 
-    /// Opens a stream to a peer for a purpose, and proves who is at its other end.
-    pub(crate) async fn open(&self, peer: PeerId, purpose: Purpose, isolation: Isolation) -> Result<Proven, DialEnd> {
+    /// Opens a stream to a peer for the purpose of the group, and proves who is at its other end.
+    pub(crate) async fn open(&self, peer: PeerId, isolation: Isolation) -> Result<Proven, DialEnd> {
         let times = self.times;
         let mut stream =
             match tokio::time::timeout(times.attempt, hedged(&*self.transport, peer, isolation, times)).await {
@@ -86,7 +86,8 @@ impl Dialer {
                 Ok(Err(error)) => return Err(not_opened(error)),
                 Err(_) => return Err(DialFailure::Timeout.into()),
             };
-        let hands = shake_hands(&mut stream, Role::Dialled(peer, purpose), &[], &self.context, |_| ());
+        let hands =
+            shake_hands(&mut stream, Role::Dialled(peer, isolation.group().purpose), &[], &self.context, |_| ());
         let established = met(tokio::time::timeout(HANDSHAKE_TIME, hands).await)?;
         Ok(Proven { stream, established, outgoing: true })
     }
@@ -236,6 +237,37 @@ fn not_opened(error: DialError) -> DialEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+    use parking_lot::Mutex;
+    use tokio::sync::watch;
+    use torchat_core::handshake::LocalIdentity;
+    use torchat_protocol::purpose::Purpose;
+    use torchat_transport::NetworkStatus;
+
+    /// A network in which no dial ends.
+    #[derive(Default)]
+    struct Silent(Mutex<Vec<Isolation>>);
+
+    impl Transport for Silent {
+        fn dial(&self, _: PeerId, isolation: Isolation) -> BoxFuture<'_, Result<BoxStream, DialError>> {
+            self.0.lock().push(isolation);
+            std::future::pending().boxed()
+        }
+
+        fn status(&self) -> watch::Receiver<NetworkStatus> {
+            watch::channel(NetworkStatus::default()).1
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_ways_of_a_dial_belong_to_its_group() {
+        let (silent, group, times) = (Silent::default(), Group::first(Purpose::ROOM), DialTimes::default());
+        let peer = LocalIdentity::from_seeds(&[1; 32], &[2; 32], 1_790_000_000).map(|identity| identity.peer_id());
+        let dial = hedged(&silent, peer.expect("an identity"), Isolation::Last(group), times);
+        assert!(tokio::time::timeout(times.attempt, dial).await.is_err());
+        assert_eq!(*silent.0.lock(), [Isolation::Last(group), Isolation::Fresh(group)]);
+    }
 
     #[tokio::test]
     async fn a_service_that_drags_its_handshake_says_nothing_against_our_network() {

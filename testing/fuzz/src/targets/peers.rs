@@ -20,6 +20,7 @@ use torchat_core::input::{
 use torchat_core::time::Now;
 use torchat_protocol::id::{Chain, MessageId, PeerId};
 use torchat_protocol::message::{Body, LaneState, PeerMessage, Recv, Skip, SkipReason};
+use torchat_protocol::purpose::Purpose;
 
 /// The number of the hostile peer; the two honest ones are 0 and 1.
 const HOSTILE: usize = 2;
@@ -447,7 +448,7 @@ fn lose(ends: &mut [End; 2], at: usize) {
 }
 
 fn failed(peer: PeerId, failure: DialFailure) -> Input {
-    Input::Network(NetworkInput::DialFailed { peer, end: failure.into() })
+    Input::Network(NetworkInput::DialFailed { peer, purpose: Purpose::CHAT, end: failure.into() })
 }
 
 fn change(script: &mut Script<'_>) -> ContactChange {

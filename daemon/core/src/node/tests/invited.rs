@@ -1,12 +1,14 @@
 //! Asking to be accepted, and asking again: what is said, over which link, and when a peer is dialled for it.
 
 use super::*;
+use crate::dialling::Target;
 use crate::effect::{LinkEffect, NetworkEffect};
 use crate::input::{ContactInput, LinkInput, NetworkInput};
 use crate::op::ContactOp;
 use crate::view::Obstacle;
 use torchat_protocol::id::InviteSecret;
 use torchat_protocol::message::{ContactRes, ContactState};
+use torchat_protocol::purpose::Purpose;
 
 const SECRET: InviteSecret = InviteSecret([0xab; 16]);
 
@@ -99,7 +101,9 @@ fn whoever_is_added_again_is_dialled_at_once_until_it_has_answered() {
         bench.add(again.clone());
         assert_eq!(dials(&bench.pass(SECOND)), 1, "{again:?}");
         let peer = bench.peer;
-        let down = |failure: DialFailure| Input::Network(NetworkInput::DialFailed { peer, end: failure.into() });
+        let down = |failure: DialFailure| {
+            Input::Network(NetworkInput::DialFailed { peer, purpose: Purpose::CHAT, end: failure.into() })
+        };
         bench.turn([down(DialFailure::PeerDown)]);
         // Not heard of for hours, it is dialled all the same, and as often as one that is owed mail.
         let tries = dials(&bench.pass_with(HOUR / 2, DialFailure::PeerDown));
@@ -129,7 +133,7 @@ fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
     bench.add(invited());
     // This one is for the request before.
     bench.answered(1, ContactState::Pending);
-    assert!(bench.node.parts.dialling.is_asking(&bench.peer));
+    assert!(bench.node.parts.dialling.is_asking(&Target::chat(bench.peer)));
     let pinged = |effects: &[Effect]| {
         count(effects, |e| matches!(e, Effect::Link(LinkEffect::Say { message: PeerMessage::Ping(_), .. })))
     };
@@ -140,7 +144,7 @@ fn every_request_wants_its_own_answer_and_a_dead_link_is_noticed_soon() {
     assert_eq!(dials(&bench.pass(5 * SECOND)), 1);
     bench.pending(2);
     bench.answered(2, ContactState::Pending);
-    assert!(!bench.node.parts.dialling.is_asking(&bench.peer));
+    assert!(!bench.node.parts.dialling.is_asking(&Target::chat(bench.peer)));
     assert_eq!(pinged(&bench.pass(MINUTE)), 0, "nothing waits");
 }
 

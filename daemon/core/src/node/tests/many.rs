@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::turn::tests::{looks_of, peers};
+use torchat_protocol::purpose::Purpose;
 
 /// A node that wants to see all of so many contacts, of whom every second one must not see us, and dials as many at once as it may.
 fn away(count: usize) -> (Node, Now, Vec<PeerId>) {
@@ -36,7 +37,7 @@ fn looks_of_turns(count: usize) -> u64 {
         for _ in 0..16 {
             now = Now { wall_ms: now.wall_ms + 1, mono_ms: now.mono_ms + 1 };
             let (peer, end) = (running.remove(0), DialFailure::PeerDown.into());
-            let failed = [Input::Network(NetworkInput::DialFailed { peer, end })];
+            let failed = [Input::Network(NetworkInput::DialFailed { peer, purpose: Purpose::CHAT, end })];
             let turn = node.turn(now, &mut |out: &mut [u8]| out.fill(1), failed);
             assert_eq!(dials(&turn).len(), 1, "another one has its place");
             running.extend(dials(&turn));

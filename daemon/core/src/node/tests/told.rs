@@ -6,6 +6,7 @@ use crate::input::{ChatInput, ContactInput, DialEnd, LinkInput, NetworkInput, No
 use crate::op::{ChatOp, LogOp};
 use crate::view::Obstacle;
 use torchat_protocol::message::{ContactRes, ContactState, SkipReason};
+use torchat_protocol::purpose::Purpose;
 
 impl Bench {
     pub(super) fn send(&mut self, expire_ms: Option<i64>) -> Turn {
@@ -77,7 +78,11 @@ fn why_there_is_no_link_is_what_happened_last() {
     };
     assert_eq!(why(&bench), None, "nothing was tried");
     let failed = DialEnd { failure: DialFailure::PeerDown, detail: Some("its words".into()) };
-    bench.turn([Input::Network(NetworkInput::DialFailed { peer: bench.peer, end: failed.clone() })]);
+    bench.turn([Input::Network(NetworkInput::DialFailed {
+        peer: bench.peer,
+        purpose: Purpose::CHAT,
+        end: failed.clone(),
+    })]);
     assert_eq!(why(&bench), Some(NoLink::Dial(failed)));
     bench.link(1, 0);
     bench.turn([gone(1)]);

@@ -2,6 +2,7 @@
 use super::*;
 use crate::effect::NetworkEffect;
 use crate::input::{ContactInput, LinkInput, NetworkInput};
+use torchat_protocol::purpose::Purpose;
 
 fn owing() -> Bench {
     let mut bench = Bench::new(|_, _| {});
@@ -133,7 +134,7 @@ fn contacts_that_drag_their_handshakes_do_not_hold_the_places_for_dials() {
             running.remove(&peer);
             let failure =
                 if peer == *honest { DialFailure::PeerDown } else { DialFailure::Handshake(EndedBy::Network) };
-            inputs.push(Input::Network(NetworkInput::DialFailed { peer, end: failure.into() }));
+            inputs.push(Input::Network(NetworkInput::DialFailed { peer, purpose: Purpose::CHAT, end: failure.into() }));
         }
         let mut effects = bench.turn(inputs).effects;
         effects.extend(bench.pass(500));

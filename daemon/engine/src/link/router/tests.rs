@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use torchat_core::handshake::LocalIdentity;
+use torchat_core::input::{DialFailure, Input, NetworkInput};
 use torchat_transport::clock::Clock;
 use torchat_transport::memory::{SimulatedNetwork, Weather};
 use torchat_transport::randomness::Randomness;
@@ -77,8 +78,7 @@ impl Side {
     }
 
     async fn open(&self, peer: PeerId, purpose: Purpose) -> Proven {
-        let isolation = Isolation::Fresh(Group { purpose, number: 0 });
-        self.dialer.open(peer, purpose, isolation).await.unwrap_or_else(|end| panic!("{end:?}"))
+        self.dialer.open(peer, Isolation::Fresh(Group::first(purpose))).await.unwrap_or_else(|end| panic!("{end:?}"))
     }
 }
 
@@ -112,6 +112,23 @@ async fn a_stream_for_an_unknown_purpose_ends_without_a_word() {
     assert_eq!(unknown.stream.read(&mut [0; 64]).await.unwrap(), 0, "not a byte after the handshake");
     assert!(b.events.try_recv().is_err() && b.parcels.try_recv().is_err());
     assert_eq!(b.rejected.handshakes.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_comes_to_nothing_says_what_it_was_for() {
+    let network = calm();
+    let (mut a, b) = (Side::on(&network, 1, Limits::OF_THE_HANDLER), Side::on(&network, 2, Limits::OF_THE_HANDLER));
+    for (dialled, failure) in [(UNKNOWN, DialFailure::NoRoom), (Purpose::CHAT, DialFailure::PeerDown)] {
+        // Served at neither end; then nobody is there.
+        a.dialer.clone().dial(b.peer, Isolation::Fresh(Group::first(dialled)), CancellationToken::new()).await;
+        match a.events.recv().await {
+            Some(Event::Core { input: Input::Network(NetworkInput::DialFailed { peer, purpose, end }), .. }) => {
+                assert_eq!((peer, purpose, end.failure), (b.peer, dialled, failure));
+            }
+            _ => panic!("the dial failed"),
+        }
+        network.detach(b.peer);
+    }
 }
 
 #[tokio::test(start_paused = true)]
