@@ -39,6 +39,7 @@ use torchat_core::input::{Input, LinkId, LinkInput, NetworkInput, RequestId};
 use torchat_core::node::Node;
 use torchat_core::op::{LogOp, Op};
 use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::message::PeerMessage;
 use torchat_transport::{NetworkStatus, Transport};
 
 /// Events that one turn takes at most, so that a commit stays short.
@@ -89,7 +90,7 @@ pub struct Engine {
     dialer: Dialer,
     events: mpsc::Receiver<Event>,
     context: LinkContext,
-    links: BTreeMap<LinkId, LinkHandle>,
+    links: BTreeMap<LinkId, LinkHandle<PeerMessage>>,
     pending: BTreeMap<RequestId, Pending>,
     next_request: RequestId,
     waiters: HashMap<(PeerId, MessageId), Vec<Reply>>,

@@ -7,6 +7,7 @@ pub(crate) mod dialer;
 mod failure;
 pub(crate) mod handle;
 pub(crate) mod handshake;
+mod life;
 mod places;
 pub(crate) mod rejected;
 pub(crate) mod router;

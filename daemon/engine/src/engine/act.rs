@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use torchat_core::effect::{ChatEffect, Effect, LinkEffect, NetworkEffect};
 use torchat_core::input::LinkId;
 use torchat_protocol::id::{Chain, LaneId};
-use torchat_protocol::message::{Body, PeerMessage, Recv};
+use torchat_protocol::message::{Body, Bye, PeerMessage, Recv};
 use torchat_transport::{Group, Isolation};
 
 impl Engine {
@@ -32,7 +32,7 @@ impl Engine {
                     }
                 }
                 Effect::Link(LinkEffect::Close { link, bye }) => {
-                    self.tell(link, ToLink::Close(bye));
+                    self.tell(link, ToLink::Close(bye.map(|why| PeerMessage::Bye(Bye { why }))));
                 }
                 Effect::Network(NetworkEffect::Dial { peer, purpose, last_circuits }) => {
                     let group = Group::first(purpose);
@@ -84,7 +84,7 @@ impl Engine {
         }
     }
 
-    fn tell(&self, link: LinkId, message: ToLink) {
+    fn tell(&self, link: LinkId, message: ToLink<PeerMessage>) {
         if let Some(handle) = self.links.get(&link) {
             handle.tell(message);
         }

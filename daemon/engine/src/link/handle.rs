@@ -5,29 +5,28 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use torchat_protocol::message::{ByeReason, PeerMessage};
 
-/// What the engine says to a link.
+/// What the engine says to a link of whose purpose messages are `Said`.
 #[derive(Debug)]
-pub(crate) enum ToLink {
-    Say(PeerMessage),
+pub(crate) enum ToLink<Said> {
+    Say(Said),
     /// End, after everything before was written, with last words if there are any.
-    Close(Option<ByeReason>),
+    Close(Option<Said>),
 }
 
 /// The engine's end of a link.
 #[derive(Debug)]
-pub(crate) struct LinkHandle {
-    pub(super) queue: mpsc::Sender<ToLink>,
+pub(crate) struct LinkHandle<Said> {
+    pub(super) queue: mpsc::Sender<ToLink<Said>>,
     /// Cancelled when the end is queued.
     pub(super) closing: CancellationToken,
     pub(super) cancel: CancellationToken,
     pub(super) rejected: Arc<Rejected>,
 }
 
-impl LinkHandle {
+impl<Said> LinkHandle<Said> {
     /// Queues a message. A full queue ends the link: the peer reads nothing.
-    pub(crate) fn tell(&self, message: ToLink) {
+    pub(crate) fn tell(&self, message: ToLink<Said>) {
         if matches!(message, ToLink::Close(_)) {
             self.closing.cancel();
         }

@@ -4,7 +4,7 @@ use super::failure::{Failure, PeerFault};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use torchat_core::handshake::{Opener, Sealer};
-use torchat_protocol::frame::TYPE_JSON;
+use torchat_protocol::frame::Framed;
 use torchat_transport::BoxStream;
 
 /// One write must end within this time.
@@ -32,8 +32,8 @@ impl<'a> MessageReader<'a> {
     }
 
     /// The next message of the bytes that are here.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, PeerFault> {
-        Ok(self.opener.next_message()?)
+    pub(super) fn next(&mut self) -> Result<Option<Framed>, PeerFault> {
+        Ok(self.opener.next_frame()?)
     }
 
     /// Whether the peer is in the middle of something long.
@@ -67,8 +67,8 @@ impl<'a> MessageWriter<'a> {
     }
 
     /// Seals a message, for the next [`MessageWriter::flush`].
-    pub(super) fn seal(&mut self, message: &[u8]) {
-        self.sealer.seal(TYPE_JSON, 0, message, &mut self.sealed);
+    pub(super) fn seal(&mut self, kind: u8, channel: u16, message: &[u8]) {
+        self.sealer.seal(kind, channel, message, &mut self.sealed);
     }
 
     /// Sealed bytes that are not written.
