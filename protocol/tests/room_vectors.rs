@@ -4,6 +4,10 @@
 //! implementation, which knows nothing but what the protocol's page says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "room_vectors/bodies.rs"]
+mod bodies;
+#[path = "room_vectors/events.rs"]
+mod events;
 #[path = "room_vectors/ids.rs"]
 mod ids;
 

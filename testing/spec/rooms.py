@@ -3,8 +3,10 @@
 import crypto
 import handshake
 import messages
+import room_bodies
 import room_events
 import room_frames
+from handshake import Refused
 from room_frames import decoded
 
 SEED, BOX, IDENTITY = (bytes(range(at, at + 32)) for at in (0, 32, 64))
@@ -96,6 +98,100 @@ def check_ids(vectors, same, refused):
         same(room_frames.proof(key, room, *parts).hex(), row["proof"], "a proof")
 
 
+def check_event(row, room, seed, same):
+    body = row["body"].encode()
+    own = bytes(32) if row["name"] == "create" else room
+    header = room_events.make(row["kind"], own, row["author"], row["seq"], decoded(row["prev"]), row["acts"],
+                              row["lamport"], row["minute"], body)
+    same(header.hex(), row["header"], row["name"] + ": the header")
+    same(room_events.pack(room_events.unpack(header)), header, row["name"] + ": its fields")
+    same(room_events.event_id(header).hex(), row["id"], row["name"] + ": the id")
+    signature = room_events.sign(seed, header)
+    same(signature.hex(), row["signature"], row["name"] + ": the signature")
+    item = room_events.item(header, signature, body)
+    same(item.hex(), row["item"], row["name"] + ": as an item")
+    same(room_events.read_item(item, room), (header, signature, body, b""), row["name"] + ": back from it")
+    same(room_frames.compact(room_bodies.decode(row["kind"], body)), body, row["name"] + ": the body")
+
+
+def is_body(kind, body):
+    try:
+        room_bodies.decode(kind, body)
+    except Refused:
+        return False
+    return True
+
+
+def check_events(vectors, same, refused):
+    room, seed = decoded(vectors["room"]), decoded(vectors["seed"])
+    key = crypto.ed25519_public(seed)
+    for row in vectors["events"] + [vectors["first_text"]]:
+        check_event(row, room, seed, same)
+    samples = {row["name"]: row for row in vectors["events"]}
+    kinds = {row["kind"] for row in samples.values()}
+    same(kinds, set(room_bodies.SCHEMAS), "an event of every kind")
+    handover = vectors["handover"]
+    said = (b"torchatd/1 room handover\0" + room + decoded(handover["proposal"]) + handover["to"].to_bytes(4, "big"))
+    same(crypto.ed25519_sign(decoded(handover["seed"]), said).hex(), handover["accept"], "who agrees to own the room")
+
+    good, signature = decoded(vectors["first_text"]["header"]), decoded(vectors["first_text"]["signature"])
+    same(room_events.verify(key, good, signature), True, "the first text")
+    fields = room_events.unpack(good)
+    for row in vectors["changed"]:
+        header = decoded(row["header"])
+        found = room_events.unpack(header)
+        same([name for name in fields if found[name] != fields[name]], [row["field"]], "which field is another")
+        same(room_events.event_id(header).hex(), row["id"], row["field"] + ": the id")
+        same(room_events.verify(key, header, signature), False, row["field"] + ": the signature")
+    for row in vectors["ends"]:
+        header = decoded(row["header"])
+        same(room_events.pack(room_events.unpack(header)), header, row["what"])
+        same(room_events.event_id(header).hex(), row["id"], row["what"])
+    for row in vectors["broken"]:
+        refused(row["why"], room_events.unpack, decoded(row["header"]))
+        same(is_later(room_events.unpack, decoded(row["header"])), row["later"], row["why"])
+
+    for row in vectors["same"]:
+        sample = samples[row["name"]]
+        found = room_bodies.decode(sample["kind"], row["body"].encode())
+        expected = room_bodies.decode(sample["kind"], sample["body"].encode())
+        same(meaning(found), meaning(expected), row["body"])
+    for row in vectors["limits"]:
+        body = row["body"].replace("$", row["fill"] * row["times"], 1).encode()
+        same(is_body(row["kind"], body), row["valid"], f"kind {row['kind']}: {row['body']} with {row['times']}")
+    for row in vectors["judged"]:
+        body = row["body"].encode("utf-8", "surrogatepass")
+        same(is_body(row["kind"], body), row["valid"], f"kind {row['kind']}: {row['body']}")
+    for row in vectors["swapped"]:
+        sample = samples[row["name"]]
+        changed = {key: value for key, value in messages.strict(sample["body"].encode()).items() if key != row["key"]}
+        if "value" in row:
+            changed[row["key"]] = row["value"]
+        same(is_body(sample["kind"], room_frames.compact(changed)), row["valid"], f"{row['name']}: {row['key']}")
+    for kind in vectors["later_kinds"]:
+        same(room_bodies.decode(kind, b"\xff"), None, f"kind {kind}")
+
+
+def meaning(value):
+    """A body without what means the same as nothing: an empty list, and a chain up to number 0."""
+    if isinstance(value, dict):
+        return {key: meaning(inner) for key, inner in value.items() if inner != []}
+    if isinstance(value, list):
+        return [meaning(inner) for inner in value if not (isinstance(inner, list) and inner[1:] == [0])]
+    return value
+
+
+def is_later(function, *arguments):
+    try:
+        function(*arguments)
+    except room_events.Later:
+        return True
+    except Refused:
+        pass
+    return False
+
+
 def check(vectors, same, refused):
     check_example(same)
     check_ids(vectors["rooms-ids"], same, refused)
+    check_events(vectors["rooms-events"], same, refused)

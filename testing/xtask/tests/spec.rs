@@ -38,6 +38,7 @@ fn one_changed_value_in_any_file_is_noticed() {
         ("identities", r#""valid": false"#, r#""valid": true"#),
         ("messages", r#""valid": true"#, r#""valid": false"#),
         ("receiver", r#"\"ACK\",\"lane\":\"11"#, r#"\"ACK\",\"lane\":\"12"#),
+        ("rooms-events", r#""later": false"#, r#""later": true"#),
         ("rooms-ids", r#""tried": 34"#, r#""tried": 33"#),
         ("sender", r#""delivered": []"#, r#""delivered": [1]"#),
         ("talk", r#""delivered": []"#, r#""delivered": [1]"#),
