@@ -172,6 +172,52 @@ def check_events(vectors, same, refused):
         same(room_bodies.decode(kind, b"\xff"), None, f"kind {kind}")
 
 
+def is_frame(kind, data, room):
+    try:
+        return room_frames.decode(kind, data, room) is not None
+    except Refused:
+        return False
+
+
+def check_frames(vectors, same, refused):
+    room = decoded(vectors["room"])
+    for row in vectors["frames"]:
+        data, kind = decoded(row["bytes"]), row["kind"]
+        found = room_frames.decode(kind, data, room)
+        same(found, row["frame"], row["name"])
+        same(room_frames.encode(kind, row["frame"]).hex(), row["bytes"], row["name"] + ": its bytes")
+        cut = [end for end in range(len(data)) if is_frame(kind, data[:end], room)]
+        same(cut, row["valid_cut_at"], row["name"] + ": where it may be cut")
+        same(is_frame(kind, data + b"\0", room), row["valid_with_a_zero_more"], row["name"] + ": with a zero more")
+    for row in vectors["broken"]:
+        data = decoded(row["bytes"])
+        refused(row["why"], room_frames.decode, row["kind"], data, room)
+        same(is_later(room_frames.decode, row["kind"], data, room), row["later"], row["why"])
+    for row in vectors["objects"]:
+        same(is_frame(row["kind"], row["text"].encode(), room), row["valid"], row["text"])
+    for row in vectors["skipped"]:
+        same(room_frames.decode(row["kind"], decoded(row["bytes"]), room), None, "a frame that is skipped")
+    for row in vectors["packs"]:
+        same(room_frames.packed(row["sizes"]), row["frames"], "how events go together")
+    check_long_frames(vectors["long"], room, same)
+
+
+def check_long_frames(vectors, room, same):
+    for row in vectors["frontiers"]:
+        heads = [{"author": 255 + n if n else 0, "seq": 1, "tag": bytes(8).hex()} for n in range(row["heads"])]
+        data = room_frames.encode(room_frames.HAVE, {"heads": heads})
+        same(is_frame(room_frames.HAVE, data, room), row["valid"], f"{row['heads']} heads")
+    for row in vectors["bodies"]:
+        places = [{"author": 256, "seq": n + 1} for n in range(row["items"])]
+        data = room_frames.encode(room_frames.BODY, {"items": places})
+        same(is_frame(room_frames.BODY, data, room), row["valid"], f"{row['items']} events of BODY")
+    for row in vectors["together"]:
+        bodies = [b"x" * size for size in row["bodies"]]
+        headers = [room_events.make(16, room, 256, 1, room, 0, 1, 29_833_333, body) for body in bodies]
+        data = b"".join(room_events.item(header, bytes(64), body) for header, body in zip(headers, bodies))
+        same(is_frame(room_frames.EVENTS, data, room), row["valid"], f"events of {row['bodies']} together")
+
+
 def meaning(value):
     """A body without what means the same as nothing: an empty list, and a chain up to number 0."""
     if isinstance(value, dict):
@@ -195,3 +241,4 @@ def check(vectors, same, refused):
     check_example(same)
     check_ids(vectors["rooms-ids"], same, refused)
     check_events(vectors["rooms-events"], same, refused)
+    check_frames(vectors["rooms-frames"], same, refused)

@@ -39,6 +39,7 @@ fn one_changed_value_in_any_file_is_noticed() {
         ("messages", r#""valid": true"#, r#""valid": false"#),
         ("receiver", r#"\"ACK\",\"lane\":\"11"#, r#"\"ACK\",\"lane\":\"12"#),
         ("rooms-events", r#""later": false"#, r#""later": true"#),
+        ("rooms-frames", r#""valid_with_a_zero_more": false"#, r#""valid_with_a_zero_more": true"#),
         ("rooms-ids", r#""tried": 34"#, r#""tried": 33"#),
         ("sender", r#""delivered": []"#, r#""delivered": [1]"#),
         ("talk", r#""delivered": []"#, r#""delivered": [1]"#),
