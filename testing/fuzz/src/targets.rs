@@ -7,6 +7,7 @@ pub mod json;
 pub mod legacy;
 pub mod message;
 pub mod peers;
+pub mod room;
 pub mod text;
 pub mod wire;
 
@@ -87,6 +88,42 @@ const MESSAGE_WORDS: &[&str] = &[
     "\\u0074",
     "\\ud800",
     "\"",
+];
+
+/// Keys, numbers and words of the bodies and objects of rooms.
+const ROOM_WORDS: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"no\":1",
+    "\"keep\":[[0,1]]",
+    "\"keep\":[]",
+    "[255,9007199254740991]",
+    "[256,1]",
+    "[0,0]",
+    "\"role\":\"owner\"",
+    "\"role\":\"reader\"",
+    "\"why\":\"left\"",
+    "\"to\":[1]",
+    "\"of\":[256,1]",
+    "\"nick\":\"x\"",
+    "\"text\":\"\\ud83d\\ude00\"",
+    "\"st\":\"accepted\"",
+    "16777215",
+    "16777216",
+    "4294967295",
+    "9007199254740992",
+    "-0",
+    "1.0",
+    "null",
+    "true",
+    "\\u0074",
+    "\\ud800",
+    "\u{10}",
+    "\u{12}",
+    "\u{50}",
 ];
 
 const CONTROL_WORDS: &[&str] = &[
@@ -199,6 +236,11 @@ pub(crate) const ALL: &[Target] = &[
     parser("reply", control::reply, 400, &["\n", "\"", "\\", "\u{1f600}", "\u{7f}"]),
     parser("show", text::show, 300, TEXT_WORDS),
     parser("nick", text::nick, 80, TEXT_WORDS),
+    parser("room_header", room::header, 140, &["\x01\x00", "\x00\x00\x01\x00", "\x00\x1f", "\x01\x00\x01\x00"]),
+    parser("room_body", room::body, 900, ROOM_WORDS),
+    parser("room_frame", room::frame, 900, ROOM_WORDS),
+    parser("room_frontier", room::frontier, 400, &["\x00\x00\x01\x00", "\x00\x00\x00\x00\x00\x00\x00\x01", "\x00\x1f"]),
+    parser("room_invite", room::invite, 320, &["torchat-room:", "?d=", "&i=", ",", ".onion", "0", "F"]),
     Target { name: "peers", class: Class::Stateful, run: peers::script, words: &[], longest: 700 },
     Target { name: "handshake", class: Class::Handshake, run: handshake::tampered, words: &[], longest: 48 },
     Target { name: "handshake_lies", class: Class::Handshake, run: handshake::lies, words: &[], longest: 24 },
