@@ -56,6 +56,14 @@ pub enum HeaderError {
 }
 
 impl Header {
+    /// The header of an event with this body. The author's clocks are zeros, which only the create event's `acts` may be.
+    #[must_use]
+    pub fn of_body(kind: u8, room: Option<RoomId>, author: Author, seq: u64, prev: EventId, body: &[u8]) -> Self {
+        let body_len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let body_hash = Sha256::digest(body).into();
+        Self { kind, room, author, seq, prev, acts: 0, lamport: 0, minute: 0, body_len, body_hash }
+    }
+
     /// The bytes that the id covers.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER_LEN] {

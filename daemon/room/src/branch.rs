@@ -1,0 +1,371 @@
+//! The branch of acts that holds, acts that do not fit onto it, and when another branch holds instead.
+
+use crate::key::Incoming;
+use crate::roster::Roster;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use torchat_protocol::room::body::Body;
+use torchat_protocol::room::{Event, EventId, Header, MemberKey, RoomId};
+
+/// How many acts that do not fit are kept, and their bytes. Beyond it the oldest goes.
+const RIVALS: usize = 4_096;
+const RIVAL_BYTES: usize = 16 << 20;
+
+/// An act, with what it says.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    pub(crate) incoming: Incoming,
+    /// `None`: nothing that has an effect.
+    pub(crate) body: Option<Body>,
+}
+
+impl Act {
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        let body = incoming.event.read().ok().flatten();
+        Self { incoming, body }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.incoming.event.header()
+    }
+
+    pub(crate) fn id(&self) -> EventId {
+        self.incoming.event.id()
+    }
+
+    /// Whether it can decide between two branches.
+    pub(crate) fn decides(&self) -> bool {
+        matches!(self.body, Some(Body::Settle(_) | Body::Handover(_)))
+    }
+
+    fn bytes(&self) -> usize {
+        Header::encode(self.header()).len() + self.incoming.event.body().map_or(0, |body| body.len())
+    }
+}
+
+/// An act that does not fit onto the branch.
+#[derive(Debug, Clone)]
+struct Rival {
+    act: Act,
+    /// When it came, among all rivals.
+    number: u64,
+    /// A key that did not sign it, so that nobody makes us check it again and again.
+    not_by: Option<MemberKey>,
+}
+
+/// The acts of a room.
+#[derive(Debug, Clone)]
+pub(crate) struct Branch {
+    room: RoomId,
+    /// Those that hold, one after the other. Empty: the room is known by its id only.
+    acts: Vec<Act>,
+    ids: BTreeMap<EventId, u64>,
+    rivals: BTreeMap<EventId, Rival>,
+    rival_bytes: usize,
+    number: u64,
+    /// Acts that are in the log, on the branch or not, with their positions.
+    pub(crate) stored: BTreeMap<EventId, u64>,
+    /// Two acts with one number, both signed by who owned the room then.
+    proofs: BTreeMap<u64, (Arc<Event>, Arc<Event>)>,
+    /// What the branch says.
+    pub(crate) roster: Roster,
+}
+
+/// A branch that shall hold instead of ours, from an act of ours on.
+pub(crate) struct Better {
+    /// The number of the last common act.
+    pub(crate) fork: u64,
+    /// The acts behind it.
+    pub(crate) path: Vec<EventId>,
+}
+
+impl Branch {
+    /// Without an act.
+    pub(crate) fn new(room: RoomId) -> Self {
+        Self {
+            room,
+            acts: Vec::new(),
+            ids: BTreeMap::new(),
+            rivals: BTreeMap::new(),
+            rival_bytes: 0,
+            number: 0,
+            stored: BTreeMap::new(),
+            proofs: BTreeMap::new(),
+            roster: Roster::nobody(room),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.acts.len() as u64
+    }
+
+    pub(crate) fn acts(&self) -> &[Act] {
+        &self.acts
+    }
+
+    /// The act with a number.
+    pub(crate) fn at(&self, seq: u64) -> Option<&Act> {
+        self.acts.get(usize::try_from(seq.checked_sub(1)?).ok()?)
+    }
+
+    /// The id of the last act.
+    pub(crate) fn head(&self) -> EventId {
+        self.acts.last().map_or(self.room.as_event(), Act::id)
+    }
+
+    /// The number of an act that is on the branch.
+    pub(crate) fn seq_of(&self, id: EventId) -> Option<u64> {
+        self.ids.get(&id).copied()
+    }
+
+    pub(crate) fn is_rival(&self, id: EventId) -> bool {
+        self.rivals.contains_key(&id)
+    }
+
+    pub(crate) fn rivals(&self) -> impl Iterator<Item = &Act> {
+        self.rivals.values().map(|rival| &rival.act)
+    }
+
+    pub(crate) fn proofs(&self) -> impl Iterator<Item = &(Arc<Event>, Arc<Event>)> {
+        self.proofs.values()
+    }
+
+    /// What the acts up to a number say.
+    fn roster_at(&self, seq: u64) -> Option<Roster> {
+        let mut acts = self.acts.iter();
+        let mut roster = Roster::begin(self.room, acts.next()?.body.as_ref())?;
+        for act in acts.take(usize::try_from(seq.checked_sub(1)?).ok()?) {
+            roster.apply(act.header(), act.id(), act.body.as_ref());
+        }
+        Some(roster)
+    }
+
+    /// Whether somebody who is, was or by some branch can be the owner signed an act. Acts of others are not even kept apart:
+    /// they would push out those that matter.
+    pub(crate) fn could_be_by_an_owner(&self, act: &mut Act) -> bool {
+        let owners =
+            self.roster.members.values().filter(|member| {
+                member.roles.iter().any(|(role, _)| *role == torchat_protocol::room::body::Role::Owner)
+            });
+        let mut keys: Vec<_> = owners.map(|owner| owner.key.clone()).collect();
+        let named: BTreeSet<_> = self
+            .rivals()
+            .filter_map(|rival| match &rival.body {
+                Some(Body::Handover(handover)) => Some(handover.to),
+                _ => None,
+            })
+            .collect();
+        for to in named {
+            keys.extend(self.roster.members.get(&to).map(|member| member.key.clone()));
+            let entries = self.rivals().filter_map(|rival| match &rival.body {
+                Some(Body::Roster(roster)) => roster.add.iter().find(|entry| entry.no == to),
+                _ => None,
+            });
+            keys.extend(entries.take(4).map(|entry| crate::key::Key::new(entry.sign)));
+        }
+        keys.iter().any(|key| act.incoming.is_signed_by(key))
+    }
+
+    /// Whether an act continues the branch.
+    pub(crate) fn continues(&self, act: &mut Act) -> bool {
+        if self.acts.is_empty() {
+            return self.begins(act);
+        }
+        let next = act.header().seq == self.len() + 1 && act.header().prev == self.head();
+        next && (!self.is_frozen() || matches!(act.body, Some(Body::Settle(_))))
+            && self.roster.owner_key().is_some_and(|key| act.incoming.is_signed_by(key))
+    }
+
+    /// Whether an act is the room's first one: its id is the room's and has the shape of an identity, and its owner signed it.
+    fn begins(&self, act: &mut Act) -> bool {
+        let Some(roster) = Roster::begin(self.room, act.body.as_ref()) else { return false };
+        act.header().room.is_none()
+            && RoomId::of_create(act.id()) == Some(self.room)
+            && roster.owner_key().is_some_and(|key| act.incoming.is_signed_by(key))
+    }
+
+    /// The branch goes on with an act that continues it.
+    pub(crate) fn push(&mut self, act: Act) {
+        match Roster::begin(self.room, act.body.as_ref()) {
+            Some(roster) if self.acts.is_empty() => self.roster = roster,
+            _ => self.roster.apply(act.header(), act.id(), act.body.as_ref()),
+        }
+        self.forget_rival(act.id());
+        self.ids.insert(act.id(), self.len() + 1);
+        self.acts.push(act);
+    }
+
+    /// Keeps an act apart. Returns those that go for it.
+    pub(crate) fn keep_apart(&mut self, act: Act) -> Vec<EventId> {
+        self.number += 1;
+        self.rival_bytes += act.bytes();
+        self.rivals.insert(act.id(), Rival { act, number: self.number, not_by: None });
+        let mut gone = Vec::new();
+        while self.rivals.len() > RIVALS || self.rival_bytes > RIVAL_BYTES {
+            let oldest = self.rivals.iter().min_by_key(|(_, rival)| rival.number).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { break };
+            self.forget_rival(oldest);
+            gone.push(oldest);
+        }
+        gone
+    }
+
+    fn forget_rival(&mut self, id: EventId) {
+        if let Some(rival) = self.rivals.remove(&id) {
+            self.rival_bytes -= rival.act.bytes();
+        }
+    }
+
+    /// Takes a rival that continues the branch.
+    pub(crate) fn take_next(&mut self) -> Option<Act> {
+        let (seq, head, frozen) = (self.len() + 1, self.head(), self.is_frozen());
+        let key = self.roster.owner_key()?.clone();
+        let fits = |rival: &Rival| {
+            rival.act.header().seq == seq
+                && rival.act.header().prev == head
+                && rival.not_by != Some(key.bytes())
+                && (!frozen || matches!(rival.act.body, Some(Body::Settle(_))))
+        };
+        while let Some((id, rival)) = self.rivals.iter_mut().find(|(_, rival)| fits(rival)) {
+            if rival.act.incoming.is_signed_by(&key) {
+                let id = *id;
+                let rival = self.rivals.remove(&id)?;
+                self.rival_bytes -= rival.act.bytes();
+                return Some(rival.act);
+            }
+            rival.not_by = Some(key.bytes());
+        }
+        None
+    }
+
+    /// Whether an act proves, beside one of ours, that the owner signed two with one number. Noted once a number.
+    pub(crate) fn proves_fork(&mut self, act: &Act) -> Option<(Arc<Event>, Arc<Event>)> {
+        let seq = act.header().seq;
+        let mine = self.at(seq).filter(|mine| mine.header().prev == act.header().prev && mine.id() != act.id())?;
+        if self.proofs.contains_key(&seq) {
+            return None;
+        }
+        let mine = mine.incoming.event.clone();
+        let owner = self.roster_at(seq - 1)?.owner_key()?.clone();
+        if !act.incoming.clone().is_signed_by(&owner) {
+            return None;
+        }
+        let other = act.incoming.event.clone();
+        let proof = if mine.id() < other.id() { (mine, other) } else { (other, mine) };
+        self.proofs.insert(seq, proof.clone());
+        Some(proof)
+    }
+
+    pub(crate) fn load_proof(&mut self, proof: (Arc<Event>, Arc<Event>)) {
+        self.proofs.insert(proof.0.header().seq, proof);
+    }
+
+    /// The number before which the way from an act back to one of ours is broken. `None`: it is whole.
+    pub(crate) fn broken_before(&self, act: &Act) -> Option<u64> {
+        let mut header = act.header();
+        loop {
+            if self.ids.contains_key(&header.prev) {
+                return None;
+            }
+            match self.rivals.get(&header.prev).map(|rival| rival.act.header()) {
+                Some(before) if before.seq + 1 == header.seq => header = before,
+                _ => return Some(header.seq - 1),
+            }
+        }
+    }
+
+    /// The present owner's key signed two acts with one number, and nothing behind them settles it.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let settled = self.roster.settled.map_or(0, |(seq, _)| seq);
+        self.proofs.keys().any(|seq| *seq > self.roster.owner_since && *seq > settled)
+    }
+
+    /// What makes a branch the room's, from a fork on: that the owner handed the room over on it, then its last settlement, then
+    /// that settlement's smaller id.
+    fn score<'a>(
+        roster: &Roster,
+        fork: u64,
+        behind: impl DoubleEndedIterator<Item = &'a Act>,
+    ) -> (bool, u64, Reverse<EventId>) {
+        let settle = behind.rev().find(|act| matches!(act.body, Some(Body::Settle(_))));
+        let (seq, id) = settle.map_or((0, EventId([0; 32])), |act| (act.header().seq, act.id()));
+        (roster.owner_since > fork, seq, Reverse(id))
+    }
+
+    /// The way from a rival back to an act of ours: the number of that act, and the rivals behind it.
+    fn path(&self, to: EventId) -> Option<(u64, Vec<EventId>)> {
+        let mut path = vec![to];
+        let mut at = self.rivals.get(&to)?.act.header();
+        loop {
+            if let Some(fork) = self.seq_of(at.prev) {
+                // Somebody could number the acts of a rival branch as it likes.
+                path.reverse();
+                return (at.seq == fork + 1).then_some((fork, path));
+            }
+            let before = self.rivals.get(&at.prev)?.act.header();
+            if before.seq + 1 != at.seq {
+                return None;
+            }
+            path.push(at.prev);
+            at = before;
+        }
+    }
+
+    /// A whole, well-signed branch that holds rather than ours. Never from before the act that made the present owner the owner:
+    /// who has heard of a handover cannot be moved by the former owner.
+    pub(crate) fn better(&self) -> Option<Better> {
+        let ends = self.rivals.values().filter(|rival| rival.act.decides()).map(|rival| rival.act.id());
+        ends.filter_map(|end| self.path(end)).find_map(|(fork, path)| {
+            if fork < self.roster.owner_since {
+                return None;
+            }
+            let mut roster = self.roster_at(fork)?;
+            let rivals: Vec<&Act> = path.iter().filter_map(|id| Some(&self.rivals.get(id)?.act)).collect();
+            for act in &rivals {
+                if !act.incoming.clone().is_signed_by(roster.owner_key()?) {
+                    return None;
+                }
+                roster.apply(act.header(), act.id(), act.body.as_ref());
+            }
+            let from = usize::try_from(fork).ok()?;
+            let theirs = Self::score(&roster, fork, rivals.into_iter());
+            let ours = Self::score(&self.roster, fork, self.acts.iter().skip(from));
+            (theirs > ours).then_some(Better { fork, path })
+        })
+    }
+
+    /// The acts behind a number become rivals.
+    pub(crate) fn cut(&mut self, fork: u64) {
+        let Ok(from) = usize::try_from(fork) else { return };
+        for act in self.acts.split_off(from.min(self.acts.len())) {
+            self.ids.remove(&act.id());
+            self.keep_apart(act);
+        }
+        if let Some(roster) = self.roster_at(fork) {
+            self.roster = roster;
+        }
+    }
+
+    /// Takes a rival by its id.
+    pub(crate) fn take_rival(&mut self, id: EventId) -> Option<Act> {
+        let act = self.rivals.get(&id)?.act.clone();
+        self.forget_rival(id);
+        Some(act)
+    }
+
+    /// The end of the branch upon which the owner settles: of those that it signed itself, the one with more acts, of equal ones
+    /// the one with the smaller id. Its number and id.
+    pub(crate) fn to_settle_on(&self) -> (u64, EventId) {
+        let mut best = (self.len(), Reverse(self.head()));
+        let Some(owner) = self.roster.owner_key() else { return (best.0, best.1.0) };
+        for rival in self.rivals().filter(|rival| !matches!(rival.body, Some(Body::Handover(_)))) {
+            let reaches = self.path(rival.id()).is_some_and(|(fork, _)| fork >= self.roster.owner_since);
+            let end = (rival.header().seq, Reverse(rival.id()));
+            if reaches && end > best && rival.incoming.clone().is_signed_by(owner) {
+                best = end;
+            }
+        }
+        (best.0, best.1.0)
+    }
+}

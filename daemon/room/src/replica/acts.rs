@@ -1,0 +1,148 @@
+//! Acts that come: the branch goes on, an act is kept apart, or another branch holds.
+
+use super::Replica;
+use crate::branch::{Act, Better};
+use crate::key::Incoming;
+use crate::outcome::{ChannelId, Context, Notice, Op, Refusal};
+use crate::standing::Standing;
+use std::collections::BTreeSet;
+use torchat_protocol::room::body::{Body, Role};
+use torchat_protocol::room::{Author, Frame, MemberNo};
+
+impl Replica {
+    pub(super) fn take_act(&mut self, ctx: &mut Context<'_>, incoming: Incoming, from: Option<ChannelId>) {
+        let mut act = Act::new(incoming);
+        let (seq, id) = (act.header().seq, act.id());
+        if self.branch.seq_of(id).is_some() {
+            let pos = self.branch.stored.get(&id).copied();
+            self.came_back(pos, from);
+            return;
+        }
+        if self.branch.is_rival(id) || (seq < 2 && self.branch.len() > 0) {
+            return;
+        }
+        if act.incoming.event.body().is_none() {
+            // It would be an act that changes nothing, and for those who have the body it is another one.
+            self.put_off(from, true);
+            return self.refuse(from, Refusal::NoBody);
+        }
+        if self.branch.continues(&mut act) {
+            self.apply(ctx, act, from);
+            return self.advance(ctx, from);
+        }
+        if self.branch.len() == 0 || !self.branch.could_be_by_an_owner(&mut act) {
+            // The acts between may name the owner that signed it.
+            self.put_off(from, true);
+            self.refuse(from, Refusal::Signature);
+            if seq > self.branch.len() + 1 {
+                self.need(ctx, from, Author::ACTS, seq - 1);
+            }
+            return;
+        }
+        if let Some((one, other)) = self.branch.proves_fork(&act) {
+            self.write(Op::ActFork(one.clone(), other.clone()));
+            for channel in self.channels.keys().copied().collect::<Vec<_>>() {
+                // The acts themselves, because one without its body is none: FORK has only headers.
+                self.say_events(channel, vec![one.clone(), other.clone()]);
+            }
+        }
+        if let Some(before) = self.branch.broken_before(&act) {
+            self.put_off(from, false);
+            self.need(ctx, from, Author::ACTS, before);
+        }
+        self.write(Op::Rival(act.incoming.event.clone()));
+        for gone in self.branch.keep_apart(act) {
+            self.write(Op::DropRival(gone));
+        }
+        self.advance(ctx, from);
+    }
+
+    /// Goes on until no act fits and no other branch is better.
+    pub(super) fn advance(&mut self, ctx: &mut Context<'_>, from: Option<ChannelId>) {
+        loop {
+            let frozen = self.branch.is_frozen();
+            if frozen != self.frozen {
+                self.frozen = frozen;
+                self.tell(if frozen { Notice::Frozen } else { Notice::Settled });
+            }
+            if let Some(act) = self.branch.take_next() {
+                self.apply(ctx, act, from);
+            } else if let Some(better) = self.branch.better() {
+                self.switch(ctx, &better);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// The branch goes on with an act.
+    fn apply(&mut self, ctx: &mut Context<'_>, act: Act, from: Option<ChannelId>) {
+        let touched = self.append_act(act, from);
+        // Events that lay here of somebody who was no member begin to count: they were left out for others.
+        let lay_here = touched.1.iter().any(|member| self.chains.range(member.chains()).next().is_some());
+        self.restand(touched.0);
+        if lay_here {
+            self.restate(ctx);
+        }
+        self.after_acts(ctx);
+    }
+
+    /// An act stands on the branch. Returns those whom it concerns, and those whom it adds.
+    fn append_act(&mut self, act: Act, from: Option<ChannelId>) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
+        let event = act.incoming.event.clone();
+        let (touched, added) = self.concerned(&act);
+        self.branch.push(act);
+        if !self.branch.stored.contains_key(&event.id()) {
+            let pos = self.store(&event, from, Standing::As(Role::Owner));
+            self.branch.stored.insert(event.id(), pos);
+        }
+        self.write(Op::Act { seq: self.branch.len(), id: event.id() });
+        (touched, added)
+    }
+
+    fn concerned(&self, act: &Act) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
+        match &act.body {
+            Some(Body::Roster(roster)) => {
+                let added: Vec<_> = roster.add.iter().map(|entry| entry.no).collect();
+                let changed = roster.cut.iter().map(|cut| cut.no).chain(roster.role.iter().map(|role| role.no));
+                (changed.chain(added.iter().copied()).collect(), added)
+            }
+            Some(Body::Handover(handover)) => ([self.branch.roster.owner, handover.to].into(), Vec::new()),
+            _ => (BTreeSet::new(), Vec::new()),
+        }
+    }
+
+    /// Another branch holds from now on.
+    fn switch(&mut self, ctx: &mut Context<'_>, better: &Better) {
+        let path: Vec<Act> = better.path.iter().filter_map(|id| self.branch.take_rival(*id)).collect();
+        self.write(Op::CutBranch(better.fork + 1));
+        self.branch.cut(better.fork);
+        for act in path {
+            self.append_act(act, None);
+        }
+        self.tell(Notice::OtherBranch);
+        self.restand(self.branch.roster.members.keys().copied().collect::<Vec<_>>());
+        // Those who are members on the other branch only count as nothing.
+        let others: Vec<_> = self.chains.keys().filter_map(|author| author.member()).collect();
+        self.restand(others);
+        self.restate(ctx);
+        self.after_acts(ctx);
+    }
+
+    /// What waited for an act, or was put off, is looked at again.
+    fn after_acts(&mut self, ctx: &mut Context<'_>) {
+        self.own.find_number(&self.branch.roster);
+        if self.own.joins(&self.branch.roster) {
+            self.tell(Notice::Joined);
+        }
+        let heads = self.frontier();
+        let again: Vec<_> =
+            self.channels.iter_mut().filter_map(|(id, channel)| channel.ask_again().then_some(*id)).collect();
+        for channel in again {
+            self.say(channel, Frame::Have(heads.clone()));
+        }
+        self.take_early_forks();
+        self.queue.extend(self.pool.take_all());
+        self.say_what_waits(ctx);
+    }
+}

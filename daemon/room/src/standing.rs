@@ -1,0 +1,137 @@
+//! What an event counts as, chain by chain: by the acts, by proven forks, and by mutes.
+//!
+//! Along one chain the answer changes only behind the numbers that cuts, changes of role, forks, mutes and their ends
+//! name. So it is a short list of spans, and a change of a room's state is a few new spans, however long the log is.
+
+use crate::roster::Roster;
+use std::collections::{BTreeMap, BTreeSet};
+use torchat_protocol::room::body::said::{Mute, Unmute};
+use torchat_protocol::room::body::{Place, Role};
+use torchat_protocol::room::{Author, MemberNo};
+
+/// What an event counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It counts as nothing: its author is no member, or it is behind the end of what counts of the chain.
+    Void,
+    /// A muted member's: it counts, and is shown only to those who ask for it.
+    Hidden(Role),
+    /// That of somebody with this role.
+    As(Role),
+}
+
+impl Standing {
+    /// Whether an event for which somebody needs a role counts.
+    #[must_use]
+    pub fn allows(self, needed: Role) -> bool {
+        match self {
+            Self::Void => false,
+            Self::Hidden(role) | Self::As(role) => role >= needed,
+        }
+    }
+
+    /// Whether it is a muted member's.
+    #[must_use]
+    pub fn is_hidden(self) -> bool {
+        matches!(self, Self::Hidden(_))
+    }
+}
+
+/// What the events of one chain count as: from which number on which standing. The first begins at 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spans(Vec<(u64, Standing)>);
+
+impl Spans {
+    /// What the event with a number counts as.
+    #[must_use]
+    pub fn at(&self, seq: u64) -> Standing {
+        let before = self.0.partition_point(|(from, _)| *from <= seq);
+        before.checked_sub(1).and_then(|span| self.0.get(span)).map_or(Standing::Void, |(_, standing)| *standing)
+    }
+
+    /// From which number on which standing.
+    #[must_use]
+    pub fn list(&self) -> &[(u64, Standing)] {
+        &self.0
+    }
+}
+
+/// The mutes of a room and their ends, as they were said. Which of them count depends on who said them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mutes {
+    mutes: BTreeMap<Place, Mute>,
+    ends: BTreeMap<Place, Unmute>,
+}
+
+impl Mutes {
+    pub(crate) fn add(&mut self, place: Place, mute: Mute) {
+        self.mutes.insert(place, mute);
+    }
+
+    pub(crate) fn add_end(&mut self, place: Place, unmute: Unmute) {
+        self.ends.insert(place, unmute);
+    }
+
+    /// Whom the mutes and ends of an author concern.
+    pub(crate) fn touched_by(&self, author: Author) -> BTreeSet<MemberNo> {
+        let mutes = self.mutes.range(of(author)).map(|(_, mute)| mute.who);
+        let ends = self.ends.range(of(author)).filter_map(|(_, end)| self.mutes.get(&end.of));
+        mutes.chain(ends.map(|mute| mute.who)).collect()
+    }
+
+    /// Whom the end of a mute concerns.
+    pub(crate) fn whom(&self, mute: Place) -> Option<MemberNo> {
+        self.mutes.get(&mute).map(|mute| mute.who)
+    }
+
+    /// The counting mutes of a member, each with its counting ends.
+    fn of_member(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<(&Mute, Vec<&Unmute>)> {
+        let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));
+        mutes
+            .map(|(place, mute)| {
+                let ends = self.ends.iter().filter(|(end, unmute)| unmute.of == *place && counts(**end));
+                (mute, ends.map(|(_, unmute)| unmute).collect())
+            })
+            .collect()
+    }
+}
+
+fn of(author: Author) -> std::ops::RangeInclusive<Place> {
+    Place { author, seq: 0 }..=Place { author, seq: u64::MAX }
+}
+
+/// What the events of a chain count as. `line`: the last number that counts, of each chain.
+pub(crate) fn spans(roster: &Roster, mutes: &Mutes, line: impl Fn(Author) -> u64, author: Author) -> Spans {
+    let Some((who, member)) = author.member().and_then(|who| Some((who, roster.members.get(&who)?))) else {
+        return Spans(vec![(1, Standing::Void)]);
+    };
+    let chain = author.chain();
+    // A mute hides no moderator's event, so whether a mute counts does not depend on other mutes.
+    let by_moderator = |place: Place| {
+        place.seq <= line(place.author) && roster.power(place.author, place.seq) >= Some(Role::Moderator)
+    };
+    let mutes = mutes.of_member(who, &by_moderator);
+    let hidden = |seq: u64| {
+        mutes.iter().any(|(mute, ends)| seq > mute.keep.of(chain) && ends.iter().all(|end| seq <= end.resume.of(chain)))
+    };
+    let last = line(author);
+    let standing = |seq: u64| match roster.power(author, seq) {
+        Some(_) if seq > last => Standing::Void,
+        Some(role) if role <= Role::Member && hidden(seq) => Standing::Hidden(role),
+        Some(role) => Standing::As(role),
+        None => Standing::Void,
+    };
+    let roles = member.roles.iter().map(|(_, keep)| keep.of(chain));
+    let muted = mutes.iter().flat_map(|(mute, ends)| {
+        std::iter::once(mute.keep.of(chain)).chain(ends.iter().map(|end| end.resume.of(chain)))
+    });
+    let changes: BTreeSet<u64> = roles.chain(muted).chain([0, last]).filter_map(|seq| seq.checked_add(1)).collect();
+    let mut spans: Vec<(u64, Standing)> = Vec::new();
+    for from in changes {
+        let now = standing(from);
+        if spans.last().is_none_or(|(_, before)| *before != now) {
+            spans.push((from, now));
+        }
+    }
+    Spans(spans)
+}
