@@ -1,5 +1,6 @@
 //! The chains of members, and the events that were stored last.
 
+use crate::outcome::Proof;
 use crate::standing::Spans;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub(crate) struct Chain {
     /// Nothing is held up to this number.
     pub(crate) floor: u64,
     /// Two events that prove that the chain has two histories.
-    pub(crate) fork: Option<Box<(Event, Event)>>,
+    pub(crate) fork: Option<Proof>,
     /// What its events count as.
     pub(crate) spans: Spans,
 }

@@ -6,11 +6,13 @@
 
 mod branch;
 mod chain;
+pub mod counts;
 pub mod key;
 pub mod outcome;
 pub mod reading;
 pub mod replica;
 pub mod roster;
+pub mod signing;
 pub mod standing;
 
 pub use replica::Replica;

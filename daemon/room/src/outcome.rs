@@ -48,7 +48,7 @@ pub enum Op {
     /// A chain ends here now.
     Chain(Author, ChainRow),
     /// A chain is proven to have two histories. Replaces an older proof.
-    Fork(Author, Box<(Event, Event)>),
+    Fork(Author, Proof),
     /// Texts of a chain of ours are to be looked through, see [`Read::Own`]; `None`: it is done.
     Review(Author, Option<u64>),
     /// The events of a chain count as this from now on.
@@ -81,6 +81,9 @@ pub enum Op {
     /// The body of an event came later than the event.
     Body(Arc<Event>),
 }
+
+/// Two events, without their bodies, that prove that a chain has two histories; the one with the smaller id first.
+pub type Proof = Box<(Event, Event)>;
 
 /// The end of a chain, and where it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

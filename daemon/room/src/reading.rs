@@ -136,6 +136,9 @@ pub enum Report {
 /// What somebody who is told a log does not need, as it was when the reading was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// Where the log ended then. What is behind is left to the next reading: this filter does not know the acts and members among
+    /// it, and would leave them out for good.
+    pub end: u64,
     /// What the other side has.
     pub has: BTreeMap<Author, (u64, Tag)>,
     /// The last number that counts, of chains of which not everything does.
@@ -256,11 +259,15 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
             let mut from = *from;
             if let Some(begin) = begin {
                 let wanted = begin.want.map_or(Ok(1), |count| log.start_of_last(count))?;
-                from = from.max(begin.not_before).max(wanted);
+                // Never behind what the filter knows: where chains begin there would not be told.
+                from = from.max(begin.not_before).max(wanted).min(filter.end);
                 before(log, from, filter, begin, &mut out)?;
             }
             let (mut events, mut bytes, mut next) = (Vec::new(), 0, from);
             log.visit(from, &mut |pos, event| {
+                if pos >= filter.end {
+                    return false;
+                }
                 if filter.wants(pos, event.header(), event.id()) {
                     if bytes > 0 && bytes + wire_len(&event) > *most as usize {
                         return false;

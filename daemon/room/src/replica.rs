@@ -12,7 +12,7 @@ mod own;
 mod stored;
 mod sync;
 
-pub use own::{Cannot, Me};
+pub use own::{Cannot, MESH_MEMBERS, Me};
 pub use stored::Stored;
 
 use crate::branch::Branch;
@@ -149,6 +149,31 @@ impl Replica {
     pub fn forks(&self) -> impl Iterator<Item = (Author, u64)> {
         let forked = self.chains.iter().filter(|(_, chain)| chain.fork.is_some());
         forked.map(|(author, chain)| (*author, chain.fork_line()))
+    }
+
+    /// In one line, for whoever looks for a fault.
+    #[must_use]
+    pub fn state(&self) -> String {
+        let tags = |acts: &mut dyn Iterator<Item = &crate::branch::Act>| {
+            let tag = |act: &crate::branch::Act| {
+                let (id, prev) = (act.id().0, act.header().prev.0);
+                format!("{}:{:02x}{:02x}<{:02x}{:02x}", act.header().seq, id[0], id[1], prev[0], prev[1])
+            };
+            acts.map(tag).collect::<Vec<_>>().join(" ")
+        };
+        format!(
+            "{:?} next {} owner {} since {} settled {:?} frozen {} waiting {} acts [{}] rivals [{}] proofs {:?}",
+            self.channels.iter().map(|(id, c)| c.debug(id.0)).collect::<Vec<_>>(),
+            self.log.next,
+            self.branch.roster.owner,
+            self.branch.roster.owner_since,
+            self.branch.roster.settled.map(|(seq, _)| seq),
+            self.branch.is_frozen(),
+            self.pool.len(),
+            tags(&mut self.branch.acts().iter()),
+            tags(&mut self.branch.rivals()),
+            self.branch.proofs().map(|(one, _)| one.header().seq).collect::<Vec<_>>(),
+        )
     }
 
     /// How many events wait for others.

@@ -160,16 +160,12 @@ impl Replica {
     /// An event is the next one of its chain.
     fn append(&mut self, event: &Arc<Event>, from: Option<ChannelId>) {
         let place = place(event);
-        let (author, room) = (place.author, self.room.as_event());
-        if !self.chains.contains_key(&author) {
-            self.chains.insert(author, Chain::new(room));
-            let spans = self.spans(author);
-            if let Some(chain) = self.chains.get_mut(&author) {
-                chain.spans = spans;
-            }
-        }
+        let author = place.author;
         if let Some(chain) = self.chains.get_mut(&author) {
             (chain.head, chain.id) = (place.seq, event.id());
+        } else {
+            let spans = self.spans(author);
+            self.chains.insert(author, Chain { head: place.seq, spans, ..Chain::new(event.id()) });
         }
         let standing = self.standing(place);
         self.write_chain(author);

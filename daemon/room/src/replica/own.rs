@@ -4,14 +4,14 @@ use super::Replica;
 use crate::key::Incoming;
 use crate::outcome::{Context, Effect, Op};
 use crate::roster::Roster;
-use ed25519_dalek::{Signer as _, SigningKey};
+use crate::signing::{Clock, sign};
+use ed25519_dalek::SigningKey;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::{Entry, Roster as RosterAct, Settle};
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Role};
-use torchat_protocol::room::limits::MAX_NUMBER;
-use torchat_protocol::room::{Author, Event, EventId, Header, MemberKey, MemberNo, RoomId, Signature, TextId};
+use torchat_protocol::room::{Author, Event, EventId, MemberKey, MemberNo, TextId};
 
 /// Most members of a room that nobody hosts: each of them is linked with each.
 pub const MESH_MEMBERS: usize = 8;
@@ -343,36 +343,4 @@ impl Replica {
             self.act(Effect::Read(crate::reading::Read::Own { author, from }));
         }
     }
-}
-
-/// What an author knows when it says something.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    /// The number of the last act.
-    pub acts: u32,
-    /// The logical time.
-    pub lamport: u64,
-    /// Minutes since 1970.
-    pub minute: u32,
-}
-
-/// Makes and signs an event. `None`: a number or the body is beyond its limit.
-#[must_use]
-pub fn sign(
-    key: &SigningKey,
-    room: Option<RoomId>,
-    author: Author,
-    seq: u64,
-    prev: EventId,
-    clock: Clock,
-    body: &Body,
-) -> Option<Event> {
-    let bytes: Arc<[u8]> = body.encode().into();
-    if bytes.len() > torchat_protocol::room::limits::BODY_BYTES || seq > MAX_NUMBER || clock.lamport > MAX_NUMBER {
-        return None;
-    }
-    let header = Header::of_body(body.kind(), room, author, seq, prev, &bytes);
-    let header = Header { acts: clock.acts, lamport: clock.lamport, minute: clock.minute, ..header };
-    let signature = Signature(key.sign(&header.id().to_be_signed()).to_bytes());
-    Event::new(header, signature, bytes)
 }

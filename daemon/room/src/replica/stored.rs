@@ -4,15 +4,13 @@ use super::{Own, Position, Replica};
 use crate::branch::{Act, Branch};
 use crate::chain::{Chain, Pool, Recent, place};
 use crate::key::Incoming;
-use crate::outcome::{ChainRow, Context, Outcome};
-use crate::replica::own::{Clock, Me, sign};
-use ed25519_dalek::SigningKey;
+use crate::outcome::{ChainRow, Context, Outcome, Proof};
+use crate::replica::own::Me;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use torchat_protocol::room::body::acts::Create;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place};
-use torchat_protocol::room::{Author, Cookie, Event, EventId, Identity, LogDigest, LogId, RoomId, Salt};
+use torchat_protocol::room::{Author, Cookie, Event, EventId, Identity, LogDigest, LogId, RoomId};
 
 /// Everything of a replica that outlives the process, without the log itself.
 #[derive(Debug, Clone)]
@@ -38,7 +36,7 @@ pub struct Stored {
     /// Pairs of acts with one number.
     pub act_forks: Vec<(Arc<Event>, Arc<Event>)>,
     /// The chains, with the proofs that they have two histories.
-    pub chains: Vec<(Author, ChainRow, Option<Box<(Event, Event)>>)>,
+    pub chains: Vec<(Author, ChainRow, Option<Proof>)>,
     /// What is stored of what lies below floors.
     pub loose: Vec<Place>,
     /// Events without their bodies, which were not taken away on purpose.
@@ -78,20 +76,6 @@ impl Stored {
             cookies: Vec::new(),
             outbox: Vec::new(),
             reviews: Vec::new(),
-        }
-    }
-}
-
-/// Makes the first act of a room: draws salts until its id has the shape of an identity, on average 16. `None`: the body is
-/// beyond its limits.
-#[must_use]
-pub fn create(key: &SigningKey, mut create: Create, minute: u32, salt: &mut dyn FnMut() -> Salt) -> Option<Event> {
-    let clock = Clock { acts: 0, lamport: 1, minute };
-    loop {
-        create.salt = salt();
-        let event = sign(key, None, Author::ACTS, 1, EventId([0; 32]), clock, &Body::Create(create.clone()))?;
-        if RoomId::of_create(event.id()).is_some() {
-            return Some(event);
         }
     }
 }

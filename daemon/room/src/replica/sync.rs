@@ -126,6 +126,10 @@ impl Channel {
         }
     }
 
+    pub(super) fn debug(&self, id: u64) -> String {
+        format!("{id}>{:?} told {:?} credit {} allowed {} restart {} caught {} hole {} again {}", self.peer.0[0], self.told, self.credit, self.allowed, self.restart.is_some(), self.caught_up, self.hole, self.again)
+    }
+
     /// Whether what was put off is to be asked for again; once.
     pub(super) fn ask_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
@@ -209,7 +213,12 @@ impl Replica {
                 self.pump(channel);
             }
             // The desk's: who may open, join and be denied is not the replica's to decide.
-            Frame::Open(_) | Frame::Close(_) | Frame::Deny(_) | Frame::Join(_) | Frame::Told(_) => {}
+            Frame::Open(_)
+            | Frame::Close(_)
+            | Frame::Deny(_)
+            | Frame::Join(_)
+            | Frame::Told(_)
+            | Frame::Petition(_) => {}
         }
         self.drain(ctx);
     }
@@ -310,6 +319,7 @@ impl Replica {
             .get(&Author::ACTS)
             .filter(|(seq, tag)| self.branch.at(*seq).is_some_and(|act| act.id().tag() == *tag));
         Filter {
+            end: self.log.next,
             has: open.has.clone(),
             lines: self
                 .chains

@@ -1,0 +1,469 @@
+//! Replicas under chaos: however links come and go, whatever is restored, killed, decided and forged, in the end all see the
+//! same, and nothing of members in good standing is lost or seen twice.
+//!
+//! `ROOM_SEEDS` says how many seeds each test takes, `ROOM_FROM` the first.
+#![allow(clippy::unwrap_used)]
+
+#[path = "chaos/disk.rs"]
+mod disk;
+#[path = "chaos/net.rs"]
+mod net;
+#[path = "chaos/oracle.rs"]
+mod oracle;
+
+use net::{Net, number};
+use rand::RngExt as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use torchat_protocol::room::body::acts::{Cut, CutReason, Handover, Promotion, Roster, Settle};
+use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Text, Unmute};
+use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
+use torchat_protocol::room::{Author, Event, Signature, TextId};
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The seeds of a test, by default so many.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let first = from_environment("ROOM_FROM", 0);
+    first..first + from_environment("ROOM_SEEDS", default)
+}
+
+/// What happens in a run.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    nodes: usize,
+    /// 0: a mesh.
+    hosts: usize,
+    steps: usize,
+    restores: bool,
+    owner_restores: bool,
+    /// The owner acts only with a quorum.
+    quorum: bool,
+    acts: bool,
+}
+
+const ALL: Plan =
+    Plan { nodes: 12, hosts: 3, steps: 900, restores: true, owner_restores: false, quorum: true, acts: true };
+
+impl Plan {
+    fn rest(self, net: &mut Net) {
+        if self.hosts == 0 { net.rest_in_mesh() } else { net.rest(self.hosts) }
+    }
+}
+
+/// One run: the net at rest afterwards, and whether the room was handed over.
+fn chaos(seed: u64, plan: Plan) -> (Net, bool) {
+    let mut net = Net::new(plan.nodes, seed);
+    net.watch = true;
+    if plan.hosts > 0 {
+        net.name_hosts(1..=plan.hosts);
+    }
+    net.admit(1..plan.nodes - 2, 3);
+    net.connect(0, 1);
+    net.calm();
+    let mut handed = false;
+    let mut evil = false;
+    let mut muted: Vec<(Place, usize)> = Vec::new();
+    for step in 0..plan.steps {
+        let pause = net.rng.random_range(0..400);
+        net.now_ms += pause;
+        let dice = net.rng.random_range(0..1_000);
+        let owner = usize::from(handed);
+        let anybody = net.rng.random_range(0..plan.nodes);
+        match dice {
+            0..270 => drop(net.say(anybody)),
+            270..300 => said(&mut net, anybody),
+            300..360 if plan.hosts > 0 => {
+                let host = net.rng.random_range(1..=plan.hosts);
+                net.connect(host, host % plan.hosts + 1);
+            }
+            300..500 => {
+                let other = if plan.hosts > 0 {
+                    net.rng.random_range(1..=plan.hosts)
+                } else {
+                    net.rng.random_range(0..plan.nodes)
+                };
+                net.connect(anybody, other);
+            }
+            500..620 => {
+                let links = net.links();
+                if !links.is_empty() {
+                    let (a, b) = links[net.rng.random_range(0..links.len())];
+                    net.cut(a, b);
+                }
+            }
+            620..640 if plan.restores => net.back_up(anybody),
+            640..648 if plan.restores => {
+                if anybody != owner || plan.owner_restores {
+                    net.restore(anybody);
+                }
+            }
+            648..654 => net.kill(anybody),
+            654..658 if plan.acts => {
+                for host in 1..=plan.hosts {
+                    net.connect(owner, host);
+                }
+            }
+            658..666 if plan.acts => decide(&mut net, plan, owner),
+            666..674 if plan.acts => mute(&mut net, plan, &mut muted),
+            _ => drop(net.deliver()),
+        }
+        if plan.acts && seed.is_multiple_of(2) && step == plan.steps / 2 && !handed {
+            plan.rest(&mut net);
+            handed = hand_over(&mut net);
+            plan.rest(&mut net);
+        }
+        if handed && seed.is_multiple_of(4) && step > plan.steps * 3 / 4 && !evil {
+            evil = true;
+            rivals_of_the_former_owner(&mut net, plan);
+        }
+    }
+    plan.rest(&mut net);
+    (net, handed)
+}
+
+/// Somebody edits, reacts, redacts or takes another name.
+fn said(net: &mut Net, node: usize) {
+    let events: Vec<Arc<Event>> = net.nodes[node].disk.events().cloned().collect();
+    let pick = net.rng.random_range(0..events.len().max(1));
+    let Some(event) = events.get(pick) else { return };
+    let of = disk::place(event);
+    let body = match net.rng.random_range(0..4) {
+        0 if of.author.member() == Some(number(node)) => {
+            let (mid, text) = (TextId(net.rng.random()), BoundedText::new("edited").unwrap());
+            Body::Edit(Edit { of, mid, text })
+        }
+        1 => Body::Redact(Redact { of, why: None }),
+        2 => Body::Nick(Nick { nick: BoundedText::new(format!("nick{pick}")).unwrap() }),
+        n => {
+            let sign = if n == 3 && pick % 5 == 0 { "" } else { "+1" };
+            Body::Reaction(Reaction { of, sign: BoundedText::new(sign).unwrap() })
+        }
+    };
+    net.event(node, &body);
+}
+
+/// The owner adds, removes, promotes or demotes somebody.
+fn decide(net: &mut Net, plan: Plan, owner: usize) {
+    let node = net.rng.random_range(4..plan.nodes);
+    let (no, keep) = (number(node), net.nodes[owner].replica.keep(number(node)));
+    let dice = net.rng.random_range(0..4);
+    let member = net.nodes[owner].replica.roster().members.get(&no);
+    let roster = match member.map(|member| (member.is_in(), member.role())) {
+        None => Roster { add: vec![net.entry(node, Role::Member)], ..Roster::default() },
+        Some(_) if dice == 0 && node >= plan.nodes - 3 => {
+            Roster { cut: vec![Cut { no, keep, why: CutReason::Removed }], ..Roster::default() }
+        }
+        Some((_, role)) => {
+            let role = match role {
+                Role::Moderator => Role::Member,
+                Role::Member if node >= plan.nodes - 4 => Role::Reader,
+                _ => Role::Moderator,
+            };
+            Roster { role: vec![Promotion { no, role, keep }], ..Roster::default() }
+        }
+    };
+    let _ = net.act(owner, &Body::Roster(roster), !plan.quorum);
+}
+
+/// A moderator mutes somebody, or ends a mute.
+fn mute(net: &mut Net, plan: Plan, muted: &mut Vec<(Place, usize)>) {
+    let by = net.rng.random_range(1..4);
+    if muted.is_empty() || net.rng.random_range(0..2) == 0 {
+        let who = net.rng.random_range(4..plan.nodes);
+        let keep = net.nodes[by].replica.keep(number(who));
+        if net.event(by, &Body::Mute(Mute { who: number(who), keep, why: None })).is_some() {
+            muted.push((net.last_of(by), who));
+        }
+    } else {
+        let (of, who) = muted[net.rng.random_range(0..muted.len())];
+        let resume = net.nodes[by].replica.keep(number(who));
+        net.event(by, &Body::Unmute(Unmute { of, resume }));
+    }
+}
+
+/// The first node hands the room over to the second. False: it could not.
+fn hand_over(net: &mut Net) -> bool {
+    let Some(proposal) = net.event(0, &Body::Hand(Hand { to: number(1) })) else { return false };
+    let signed = Handover::to_be_signed(net.room, proposal, number(1));
+    let accept = Signature(ed25519_dalek::Signer::sign(&net.seed_of(1), &signed).to_bytes());
+    let replica = &net.nodes[0].replica;
+    let (old, new) = (replica.keep(number(0)), replica.keep(number(1)));
+    let act = Body::Handover(Handover { to: number(1), proposal, accept, old, new });
+    net.act(0, &act, true).is_ok() && net.nodes[0].replica.roster().owner == number(1)
+}
+
+/// The former owner, of ill will, signs rivals of old acts, and settles for them.
+fn rivals_of_the_former_owner(net: &mut Net, plan: Plan) {
+    let acts: Vec<Arc<Event>> = net.nodes[0].disk.branch();
+    let from = net.rng.random_range(1..acts.len().min(3));
+    let before = &acts[from - 1];
+    let seq = before.header().seq + 1;
+    let cut = Cut { no: number(2), keep: Keep::NOTHING, why: CutReason::Removed };
+    let rival = Body::Roster(Roster { cut: vec![cut], ..Roster::default() });
+    let rival = net.forge(0, Place { author: Author::ACTS, seq }, before.id(), 9, &rival);
+    let settle = Place { author: Author::ACTS, seq: seq + 1 };
+    let settle = net.forge(0, settle, rival.id(), 9, &Body::Settle(Settle::default()));
+    for host in 1..=plan.hosts.max(2) {
+        net.give_from(host, 0, &rival);
+        net.give_from(host, 0, &settle);
+    }
+}
+
+/// Runs a plan over many seeds.
+fn run(plan: Plan, count: u64) {
+    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in seeds(count) {
+        let (mut net, handed) = chaos(seed, plan);
+        let owner = usize::from(handed);
+        if net.nodes[owner].replica.is_frozen() {
+            *totals.entry("runs that needed a settlement").or_default() += 1;
+            net.turn(owner, |replica, ctx| replica.settle(ctx)).unwrap();
+            net.calm();
+            plan.rest(&mut net);
+        }
+        net.agree(&format!("seed {seed}"));
+        for node in 0..plan.nodes {
+            assert!(!net.nodes[node].replica.is_frozen(), "seed {seed}: node {node} is frozen");
+            net.compare(node);
+        }
+        let (lost, waiting) = net.lost();
+        assert_eq!(lost, [], "seed {seed}: texts of members in good standing are lost");
+        assert_eq!(waiting, 0, "seed {seed}: texts of members in good standing still wait");
+        assert_eq!(net.seen.ended, 0, "seed {seed}: an honest replica ended a link");
+        let forks = net.nodes[0].replica.forks().count() as u64;
+        for (what, count) in [
+            ("runs", 1),
+            ("texts", net.texts()),
+            ("restored backups", net.seen.backups),
+            ("noticed by the replica", net.seen.restored),
+            ("kills", net.seen.kills),
+            ("forked chains", forks),
+            ("handovers", u64::from(handed)),
+        ] {
+            *totals.entry(what).or_default() += count;
+        }
+        for (why, count) in &net.seen.refused {
+            *refused.entry(why.clone()).or_default() += count;
+        }
+    }
+    println!("{totals:?}, refused {refused:?}");
+}
+
+#[test]
+fn everything_at_once_ends_in_equal_views() {
+    run(ALL, 200);
+}
+
+#[test]
+fn a_mesh_of_friends_ends_in_equal_views() {
+    run(Plan { nodes: 7, hosts: 0, ..ALL }, 200);
+}
+
+#[test]
+fn an_owner_that_was_restored_acts_with_a_quorum_and_contradicts_nobody() {
+    run(Plan { owner_restores: true, ..ALL }, 50);
+}
+
+#[test]
+fn an_owner_that_was_restored_and_acts_at_once_settles_what_it_contradicts() {
+    run(Plan { owner_restores: true, quorum: false, ..ALL }, 50);
+}
+
+/// A branch of acts that the owner of ill will signs behind the acts that are there.
+fn branch(net: &Net, depth: u64, added: usize, cut: usize) -> Vec<Arc<Event>> {
+    let acts = net.nodes[0].disk.branch();
+    let (mut seq, mut prev) = (acts.len() as u64, acts.last().unwrap().id());
+    let mut branch = Vec::new();
+    for n in 0..depth {
+        let roster = if n == 0 {
+            Roster { add: vec![net.entry(added, Role::Member)], ..Roster::default() }
+        } else {
+            let cut = Cut { no: number(cut), keep: Keep::NOTHING, why: CutReason::Removed };
+            Roster { cut: vec![cut], ..Roster::default() }
+        };
+        seq += 1;
+        let act = net.forge(0, Place { author: Author::ACTS, seq }, prev, 50 + n, &Body::Roster(roster));
+        prev = act.id();
+        branch.push(act);
+    }
+    branch
+}
+
+#[test]
+fn two_stories_of_the_owner_freeze_the_acts_and_a_settlement_mends_them() {
+    for seed in seeds(60) {
+        let mut net = Net::new(14, seed);
+        net.watch = true;
+        net.name_hosts(1..=3);
+        net.admit(1..10, 3);
+        net.rest(3);
+        for _ in 0..40 {
+            let node = net.rng.random_range(0..10);
+            net.say(node);
+            net.deliver();
+        }
+        net.calm();
+        for (a, b) in net.links() {
+            net.cut(a, b);
+        }
+        let depth = 1 + seed % 3;
+        let (one, other) = (branch(&net, depth, 10, 8), branch(&net, depth, 11, 9));
+        for (host, story, clients) in [(1, &one, [4, 5, 10]), (2, &other, [6, 7, 11])] {
+            for client in clients {
+                net.connect(host, client);
+            }
+            for act in story {
+                net.give_from(host, clients[0], act);
+            }
+        }
+        net.calm();
+        for node in [4, 5, 10, 6, 7, 11] {
+            net.say(node);
+        }
+        net.calm();
+        net.rest(3);
+        // Talk goes on although the acts are frozen.
+        for node in 0..12 {
+            net.say(node);
+        }
+        net.calm();
+        for node in 0..12 {
+            assert!(net.nodes[node].replica.is_frozen(), "seed {seed}: node {node}");
+        }
+        assert!((0..12).any(|node| net.view(node) != net.view(0)), "seed {seed}: they see different rooms");
+        net.turn(0, |replica, ctx| replica.settle(ctx)).unwrap();
+        net.calm();
+        net.rest(3);
+        net.agree(&format!("seed {seed}"));
+        for node in &net.nodes {
+            assert!(!node.replica.is_frozen(), "seed {seed}");
+        }
+        assert_eq!(net.lost().0, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn three_stories_of_a_member_end_in_one_line_everywhere() {
+    for seed in seeds(60) {
+        let mut net = Net::new(12, seed);
+        net.watch = true;
+        net.name_hosts(1..=3);
+        net.admit(1..12, 3);
+        net.rest(3);
+        for _ in 0..60 {
+            let node = net.rng.random_range(0..12);
+            net.say(node);
+            net.deliver();
+        }
+        net.calm();
+        let author = number(11).chain(0);
+        let head = net.nodes[11].replica.keep(number(11)).of(0);
+        let id = |net: &Net, seq: u64| {
+            let of = |event: &&Arc<Event>| disk::place(event) == Place { author, seq };
+            net.nodes[0].disk.events().find(of).map_or(net.room.as_event(), |event| event.id())
+        };
+        let text = |mid: u64| {
+            let mut bytes = [0xee; 16];
+            bytes[..8].copy_from_slice(&mid.to_be_bytes());
+            Body::Text(Text { mid: TextId(bytes), text: BoundedText::new("story").unwrap(), re: None, to: vec![] })
+        };
+        for host in 1..=3 {
+            let mut prev = id(&net, head);
+            for n in 0..net.rng.random_range(1..6) {
+                let place = Place { author, seq: head + 1 + n };
+                let event = net.forge(11, place, prev, 1 << 52, &text(90_000 + host as u64 * 100 + n));
+                prev = event.id();
+                net.give_from(host, 11, &event);
+            }
+            for _ in 0..5 {
+                net.deliver();
+            }
+        }
+        for _ in 0..30 {
+            let node = net.rng.random_range(0..11);
+            net.say(node);
+            net.deliver();
+        }
+        if head > 0 && seed.is_multiple_of(2) {
+            // And a rival of something older still.
+            let at = net.rng.random_range(1..=head);
+            let event = net.forge(11, Place { author, seq: at }, id(&net, at - 1), 3, &text(80_000));
+            net.give_from(1 + usize::try_from(seed % 3).unwrap(), 11, &event);
+        }
+        net.calm();
+        net.rest(3);
+        net.agree(&format!("seed {seed}"));
+        let lines: BTreeSet<u64> = net.nodes.iter().map(|node| node.replica.line(author)).collect();
+        assert_eq!(lines.len(), 1, "seed {seed}: {lines:?}");
+        assert!(lines.iter().all(|line| *line < u64::MAX), "seed {seed}: the fork is proven");
+    }
+}
+
+#[test]
+fn newcomers_that_want_the_last_few_see_what_all_see_above_their_floors() {
+    for seed in seeds(60) {
+        let mut net = Net::new(16, seed);
+        net.watch = true;
+        net.name_hosts(1..=3);
+        net.admit(1..12, 3);
+        // The last four are not members yet, and reach nobody: whoever is none gets nothing.
+        net.absent = (12..16).collect();
+        net.rest(3);
+        talk(&mut net, 80);
+        net.calm();
+        for (node, want) in [(12, Some(0)), (13, Some(7)), (14, Some(20)), (15, None)] {
+            net.nodes[node].want = want;
+        }
+        net.admit(12..16, 3);
+        net.calm();
+        net.absent.clear();
+        net.rest(3);
+        talk(&mut net, 60);
+        net.rest(3);
+        for node in 12..16 {
+            assert!(net.say(node), "seed {seed}: node {node} is a member");
+        }
+        net.calm();
+        let all = net.view(0);
+        for node in 0..16 {
+            let floors: BTreeMap<Author, u64> = net.nodes[node].replica.floors().collect();
+            let above = |place: &Place| place.seq > floors.get(&place.author).copied().unwrap_or(0);
+            let wanted: BTreeSet<Place> = all.texts.keys().filter(|place| above(place)).copied().collect();
+            let view = net.view(node);
+            assert_eq!(view.acts, all.acts, "seed {seed}: node {node}");
+            assert_eq!(view.texts.into_keys().collect::<BTreeSet<_>>(), wanted, "seed {seed}: node {node}");
+            assert_eq!(view.nicks, all.nicks, "seed {seed}: node {node}");
+        }
+        assert_eq!(net.nodes[15].replica.floors().count(), 0, "who wants all has no floor");
+        let floor = |node: usize| net.nodes[node].replica.floors().map(|(_, floor)| floor).sum::<u64>();
+        assert!(floor(12) > floor(13) && floor(13) >= floor(14) && floor(14) > 0, "seed {seed}");
+    }
+}
+
+/// Members talk; a moderator mutes somebody now and then, and another one ends it.
+fn talk(net: &mut Net, texts: usize) {
+    for n in 0..texts {
+        let node = net.rng.random_range(0..12);
+        net.say(node);
+        if n % 17 == 3 {
+            let who = number(net.rng.random_range(5..12));
+            let keep = net.nodes[2].replica.keep(who);
+            net.event(2, &Body::Mute(Mute { who, keep, why: None }));
+            let of = net.last_of(2);
+            if n % 2 == 0 {
+                net.calm();
+                let resume = net.nodes[1].replica.keep(who);
+                net.event(1, &Body::Unmute(Unmute { of, resume }));
+            }
+        }
+        if n % 13 == 5 {
+            let node = net.rng.random_range(0..12);
+            net.event(node, &Body::Nick(Nick { nick: BoundedText::new(format!("nick{n}")).unwrap() }));
+        }
+        net.deliver();
+    }
+}

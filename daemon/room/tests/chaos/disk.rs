@@ -1,0 +1,331 @@
+//! A store in memory: what a replica's ops mean, written as simply as possible.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use torchat_protocol::room::body::said::Text;
+use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::{Author, Cookie, Event, EventId, Identity, LogDigest, LogId, MemberNo, RoomId, TextId};
+use torchat_room::counts::{Said, counting, edit_in_force, is_redacted, last_in_force};
+use torchat_room::outcome::{ChainRow, Op, Proof};
+use torchat_room::reading::Log;
+use torchat_room::replica::{Me, Stored};
+use torchat_room::standing::{Spans, Standing};
+
+pub(crate) fn place(event: &Event) -> Place {
+    Place { author: event.header().author, seq: event.header().seq }
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    event: Arc<Event>,
+    digest: LogDigest,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    room: RoomId,
+    me: Me,
+    log: LogId,
+    lamport: u64,
+    rows: Vec<Row>,
+    at: BTreeMap<Place, u64>,
+    branch: Vec<EventId>,
+    acts: BTreeMap<EventId, (Arc<Event>, Option<u64>)>,
+    rivals: Vec<EventId>,
+    act_forks: Vec<(Arc<Event>, Arc<Event>)>,
+    chains: BTreeMap<Author, (ChainRow, Option<Proof>)>,
+    cookies: BTreeMap<Identity, Cookie>,
+    outbox: Vec<Text>,
+    reviews: BTreeMap<Author, u64>,
+}
+
+/// What a room's members see, of one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Each text that counts: its id as an event, the edit in force, who reacted how.
+    pub(crate) texts: BTreeMap<Place, (EventId, Option<Place>, BTreeMap<MemberNo, String>)>,
+    pub(crate) nicks: BTreeMap<MemberNo, String>,
+    pub(crate) acts: Vec<EventId>,
+}
+
+impl Disk {
+    pub(crate) fn new(room: RoomId, me: Me, log: LogId) -> Self {
+        Self {
+            room,
+            me,
+            log,
+            lamport: 0,
+            rows: Vec::new(),
+            at: BTreeMap::new(),
+            branch: Vec::new(),
+            acts: BTreeMap::new(),
+            rivals: Vec::new(),
+            act_forks: Vec::new(),
+            chains: BTreeMap::new(),
+            cookies: BTreeMap::new(),
+            outbox: Vec::new(),
+            reviews: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn write(&mut self, op: Op) {
+        match op {
+            Op::Store { pos, event, digest, lamport, standing } => {
+                assert_eq!(pos, self.rows.len() as u64 + 1, "positions have no gap");
+                self.lamport = lamport;
+                if event.header().author == Author::ACTS {
+                    self.acts.insert(event.id(), (event.clone(), Some(pos)));
+                    self.rivals.retain(|id| *id != event.id());
+                } else {
+                    assert!(self.at.insert(place(&event), pos).is_none(), "each event is stored once");
+                }
+                self.rows.push(Row { event, digest, standing });
+            }
+            Op::Chain(author, row) => {
+                let fork = self.chains.remove(&author).and_then(|(_, fork)| fork);
+                self.chains.insert(author, (row, fork));
+            }
+            Op::Fork(author, proof) => {
+                let none = ChainRow { head: 0, id: self.room.as_event(), floor: 0 };
+                self.chains.entry(author).or_insert((none, None)).1 = Some(proof);
+            }
+            Op::Review(author, Some(from)) => drop(self.reviews.insert(author, from)),
+            Op::Review(author, None) => drop(self.reviews.remove(&author)),
+            Op::Spans(author, spans) => self.judge(author, &spans),
+            Op::Rival(event) => {
+                self.rivals.push(event.id());
+                self.acts.entry(event.id()).or_insert((event, None));
+            }
+            Op::DropRival(id) => self.rivals.retain(|rival| *rival != id),
+            Op::ActFork(one, other) => self.act_forks.push((one, other)),
+            Op::Act { seq, id } => {
+                assert_eq!(seq, self.branch.len() as u64 + 1, "the branch has no gap");
+                assert!(self.acts.contains_key(&id), "an act on the branch is there");
+                self.branch.push(id);
+                self.rivals.retain(|rival| *rival != id);
+            }
+            Op::CutBranch(seq) => {
+                let from = usize::try_from(seq - 1).unwrap();
+                self.rivals.extend(self.branch.split_off(from));
+            }
+            Op::Log(log) => {
+                self.log = log;
+                self.cookies.clear();
+            }
+            Op::Cookie(peer, Some(cookie)) => drop(self.cookies.insert(peer, cookie)),
+            Op::Cookie(peer, None) => drop(self.cookies.remove(&peer)),
+            Op::Own(chain) => self.me.chain = chain,
+            Op::Queue(text) => self.outbox.push(text),
+            Op::Unqueue(mid) => self.outbox.retain(|text| text.mid != mid),
+            Op::Body(event) => {
+                let pos = self.at[&place(&event)];
+                let row = self.row_mut(pos);
+                assert_eq!(row.event.id(), event.id());
+                row.event = event;
+            }
+        }
+    }
+
+    fn judge(&mut self, author: Author, spans: &Spans) {
+        for (place, pos) in self.at.clone() {
+            if place.author == author {
+                self.row_mut(pos).standing = spans.at(place.seq);
+            }
+        }
+    }
+
+    fn row_mut(&mut self, pos: u64) -> &mut Row {
+        &mut self.rows[usize::try_from(pos - 1).unwrap()]
+    }
+
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.rows.iter().map(|row| &row.event)
+    }
+
+    pub(crate) fn branch(&self) -> Vec<Arc<Event>> {
+        self.branch.iter().map(|id| self.acts[id].0.clone()).collect()
+    }
+
+    pub(crate) fn proofs(&self) -> impl Iterator<Item = (Author, u64)> {
+        self.chains.iter().filter_map(|(author, (_, proof))| Some((*author, proof.as_ref()?.0.header().seq)))
+    }
+
+    /// What is stored, as a daemon reads it at its start.
+    pub(crate) fn stored(&self) -> Stored {
+        let recent = self.rows.iter().enumerate().skip(self.rows.len().saturating_sub(256));
+        let of_kind = |kinds: [u8; 2]| {
+            self.rows.iter().map(|row| row.event.clone()).filter(move |event| kinds.contains(&event.header().kind))
+        };
+        let below = |author: Author| self.chains.get(&author).map_or(0, |(row, _)| row.floor);
+        Stored {
+            room: self.room,
+            log: self.log,
+            next: self.rows.len() as u64 + 1,
+            digest: self.rows.last().map_or(LogDigest::EMPTY, |row| row.digest),
+            lamport: self.lamport,
+            me: Some(self.me.clone()),
+            acts: self.branch(),
+            act_positions: self.acts.iter().filter_map(|(id, (_, pos))| Some((*id, (*pos)?))).collect(),
+            rivals: self.rivals.iter().map(|id| self.acts[id].0.clone()).collect(),
+            act_forks: self.act_forks.clone(),
+            chains: self.chains.iter().map(|(author, (row, fork))| (*author, *row, fork.clone())).collect(),
+            loose: self.at.keys().filter(|place| place.seq <= below(place.author)).copied().collect(),
+            missing: Vec::new(),
+            mutes: of_kind([20, 21]).collect(),
+            recent: recent.map(|(at, row)| (at as u64 + 1, row.event.clone(), row.digest)).collect(),
+            cookies: self.cookies.clone().into_iter().collect(),
+            outbox: self.outbox.clone(),
+            reviews: self.reviews.clone().into_iter().collect(),
+        }
+    }
+
+    fn said(&self) -> impl Iterator<Item = (Said, &Arc<Event>, Body)> {
+        self.rows.iter().filter(|row| row.event.header().author != Author::ACTS).filter_map(|row| {
+            let body = row.event.read().ok().flatten()?;
+            Some((Said { order: row.event.header().order(), standing: row.standing }, &row.event, body))
+        })
+    }
+
+    fn redacts(&self) -> BTreeMap<Place, Vec<Said>> {
+        let mut redacts: BTreeMap<Place, Vec<Said>> = BTreeMap::new();
+        for (said, _, body) in self.said() {
+            if let Body::Redact(redact) = body {
+                redacts.entry(redact.of).or_default().push(said);
+            }
+        }
+        redacts
+    }
+
+    /// Texts by their author and id, with whether each counts.
+    pub(crate) fn texts(&self) -> BTreeMap<(MemberNo, TextId), Option<Place>> {
+        let redacts = self.redacts();
+        let mut groups: BTreeMap<(MemberNo, TextId), Vec<(Said, bool)>> = BTreeMap::new();
+        for (said, event, body) in self.said() {
+            if let Body::Text(text) = body {
+                let redacted = is_redacted(&said, redacts.get(&place(event)).into_iter().flatten().copied());
+                groups.entry((said.member().unwrap(), text.mid)).or_default().push((said, redacted));
+            }
+        }
+        let place = |said: Said| Place { author: said.order.author, seq: said.order.seq };
+        groups.into_iter().map(|(key, texts)| (key, counting(texts).map(place))).collect()
+    }
+
+    /// What is seen of the room here, by the rows' standings.
+    pub(crate) fn view(&self) -> View {
+        let redacts = self.redacts();
+        let mut edits: BTreeMap<Place, Vec<Said>> = BTreeMap::new();
+        let mut signs: BTreeMap<(Place, MemberNo), Vec<(Said, String)>> = BTreeMap::new();
+        let mut nicks: BTreeMap<MemberNo, Vec<(Said, String)>> = BTreeMap::new();
+        for (said, _, body) in self.said() {
+            match body {
+                Body::Edit(edit) => edits.entry(edit.of).or_default().push(said),
+                Body::Reaction(sign) => {
+                    let sign_of = (sign.of, said.member().unwrap());
+                    signs.entry(sign_of).or_default().push((said, sign.sign.as_str().to_owned()));
+                }
+                Body::Nick(nick) => {
+                    nicks.entry(said.member().unwrap()).or_default().push((said, nick.nick.as_str().to_owned()));
+                }
+                _ => {}
+            }
+        }
+        let redacted = |said: &Said| {
+            let place = Place { author: said.order.author, seq: said.order.seq };
+            is_redacted(said, redacts.get(&place).into_iter().flatten().copied())
+        };
+        let last = |list: &[(Said, String)], role| {
+            let last = last_in_force(list.iter().map(|(said, _)| *said), role)?;
+            list.iter().find(|(said, _)| *said == last).map(|(_, text)| text.clone())
+        };
+        let standing: BTreeMap<Place, (Said, EventId)> =
+            self.said().map(|(said, event, _)| (place(event), (said, event.id()))).collect();
+        let mut view = View { acts: self.branch.clone(), ..View::default() };
+        for text in self.texts().into_values().flatten() {
+            let (said, id) = standing[&text];
+            let own = edits.get(&text).into_iter().flatten().map(|edit| (*edit, redacted(edit)));
+            let edit = edit_in_force(&said, own);
+            let edit = edit.map(|edit| Place { author: edit.order.author, seq: edit.order.seq });
+            let reacts = signs.iter().filter(|((of, _), _)| *of == text);
+            let reacts = reacts.filter_map(|((_, who), list)| {
+                Some((*who, last(list, torchat_protocol::room::body::Role::Member).filter(|sign| !sign.is_empty())?))
+            });
+            view.texts.insert(text, (id, edit, reacts.collect()));
+        }
+        for (who, list) in &nicks {
+            if let Some(nick) = last(list, torchat_protocol::room::body::Role::Reader) {
+                view.nicks.insert(*who, nick);
+            }
+        }
+        view
+    }
+
+    /// Each stored event of members, with what it counts as by the rows.
+    pub(crate) fn standings(&self) -> BTreeMap<Place, Standing> {
+        self.at.iter().map(|(place, pos)| (*place, self.rows[usize::try_from(pos - 1).unwrap()].standing)).collect()
+    }
+
+    pub(crate) fn muted(&self) -> BTreeSet<MemberNo> {
+        self.said().filter_map(|(_, _, body)| if let Body::Mute(mute) = body { Some(mute.who) } else { None }).collect()
+    }
+}
+
+impl Log for Disk {
+    type Error = std::convert::Infallible;
+
+    fn visit(&self, from: u64, visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool) -> Result<(), Self::Error> {
+        for (at, row) in self.rows.iter().enumerate().skip(usize::try_from(from - 1).unwrap()) {
+            if !visitor(at as u64 + 1, row.event.clone()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_chain(&self, from: Place, visitor: &mut dyn FnMut(Arc<Event>) -> bool) -> Result<(), Self::Error> {
+        let upto = Place { author: from.author, seq: u64::MAX };
+        for pos in self.at.range(from..=upto).map(|(_, pos)| *pos) {
+            if !visitor(self.rows[usize::try_from(pos - 1).unwrap()].event.clone()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn at(&self, place: Place) -> Result<Option<(u64, Arc<Event>)>, Self::Error> {
+        let row = |pos: u64| (pos, self.rows[usize::try_from(pos - 1).unwrap()].event.clone());
+        Ok(self.at.get(&place).map(|pos| row(*pos)))
+    }
+
+    fn digest(&self, next: u64) -> Result<Option<LogDigest>, Self::Error> {
+        let at = usize::try_from(next).unwrap();
+        Ok(match at {
+            0 => None,
+            1 => Some(LogDigest::EMPTY),
+            _ => self.rows.get(at - 2).map(|row| row.digest),
+        })
+    }
+
+    fn start_of_last(&self, count: u32) -> Result<u64, Self::Error> {
+        let of_members = self.rows.iter().enumerate().rev().filter(|(_, row)| row.event.header().author != Author::ACTS);
+        let first = of_members.take(count as usize).last();
+        Ok(first.map_or(self.rows.len() as u64 + 1, |(at, _)| at as u64 + 1))
+    }
+
+    fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error> {
+        let (counts, redacts) = (self.texts(), self.redacts());
+        let member = from.author.member().unwrap();
+        let texts = self.said().filter_map(|(said, event, body)| {
+            let place = place(event);
+            let mine = place.author == from.author && place.seq >= from.seq && said.standing == Standing::Void;
+            let redacted = is_redacted(&said, redacts.get(&place).into_iter().flatten().copied());
+            match body {
+                Body::Text(text) if mine && !redacted => Some((place.seq, text)),
+                _ => None,
+            }
+        });
+        let mut texts: Vec<_> = texts.filter(|(_, text)| counts[&(member, text.mid)].is_none()).collect();
+        texts.sort_by_key(|(seq, _)| *seq);
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
+    }
+}
