@@ -49,6 +49,15 @@ pub(crate) struct View {
     pub(crate) acts: Vec<EventId>,
 }
 
+impl View {
+    /// What is in one of two views and not, or otherwise, in the other.
+    pub(crate) fn difference(&self, other: &Self) -> String {
+        let texts = self.texts.iter().filter(|(place, text)| other.texts.get(place) != Some(text));
+        let nicks = self.nicks.iter().filter(|(no, nick)| other.nicks.get(no) != Some(nick));
+        format!("texts {:?} nicks {:?}", texts.collect::<Vec<_>>(), nicks.collect::<Vec<_>>())
+    }
+}
+
 impl Disk {
     pub(crate) fn new(room: RoomId, me: Me, log: LogId) -> Self {
         Self {

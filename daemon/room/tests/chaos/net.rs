@@ -472,11 +472,18 @@ impl Net {
     pub(crate) fn agree(&self, what: &str) {
         let first = self.view(0);
         let states = self.nodes.iter().map(|node| node.replica.state()).collect::<Vec<_>>().join("\n");
-        assert_eq!(self.oracle(0).view(), first, "{what}: the first node and the plain function");
+        let same = |view: &View, other: &View, whose: &str| {
+            assert!(
+                view == other,
+                "{what}: {whose}\n only here: {}\n only there: {}\n{states}",
+                view.difference(other),
+                other.difference(view)
+            );
+        };
+        same(&self.oracle(0).view(), &first, "the plain function, and the first node");
         for node in 1..self.nodes.len() {
             let view = self.view(node);
-            assert_eq!(view.acts, first.acts, "{what}: acts of node {node}\n{states}");
-            assert_eq!(view, first, "{what}: node {node}\n{states}");
+            same(&view, &first, &format!("node {node}, and the first one"));
         }
     }
 

@@ -154,7 +154,11 @@ impl Oracle {
         }
         let shown: Vec<_> = self
             .valid(Role::Member)
-            .filter(|(place, _, _)| !hidden(*place) && !redacted.contains(place))
+            // Only texts and edits can be redacted.
+            .filter(|(place, event, _)| {
+                let gone = matches!(event.header().kind, 16 | 17) && redacted.contains(place);
+                !hidden(*place) && !gone
+            })
             .map(|(place, event, body)| (place, event.clone(), body.clone()))
             .collect();
         let mut first: BTreeMap<(MemberNo, TextId), Place> = BTreeMap::new();
