@@ -257,6 +257,13 @@ impl Branch {
         Some(proof)
     }
 
+    /// Acts beside the last one, on the same act before.
+    pub(crate) fn beside_last(&self) -> Vec<Act> {
+        let Some(last) = self.acts.last().map(Act::header) else { return Vec::new() };
+        let beside = self.rivals().filter(|rival| rival.header().seq == last.seq && rival.header().prev == last.prev);
+        beside.cloned().collect()
+    }
+
     pub(crate) fn load_proof(&mut self, proof: (Arc<Event>, Arc<Event>)) {
         self.proofs.insert(proof.0.header().seq, proof);
     }

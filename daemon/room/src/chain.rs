@@ -5,7 +5,7 @@ use crate::standing::Spans;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
-use torchat_protocol::room::{Event, EventId, LogDigest};
+use torchat_protocol::room::{Author, Event, EventId};
 
 /// One chain of a member.
 #[derive(Debug, Clone)]
@@ -42,17 +42,17 @@ const RECENT: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recent {
     events: BTreeMap<Place, (u64, Arc<Event>)>,
-    /// In the order of their positions, with the digests after them.
-    order: VecDeque<(u64, Place, LogDigest)>,
+    /// In the order of their positions.
+    order: VecDeque<(u64, Place)>,
 }
 
 impl Recent {
-    pub(crate) fn add(&mut self, pos: u64, event: &Event, digest: LogDigest) {
+    pub(crate) fn add(&mut self, pos: u64, event: &Event) {
         let place = place(event);
         self.events.insert(place, (pos, Arc::new(event.stripped())));
-        self.order.push_back((pos, place, digest));
+        self.order.push_back((pos, place));
         if self.order.len() > RECENT
-            && let Some((pos, place, _)) = self.order.pop_front()
+            && let Some((pos, place)) = self.order.pop_front()
             && self.events.get(&place).is_some_and(|(newest, _)| *newest == pos)
         {
             self.events.remove(&place);
@@ -64,11 +64,9 @@ impl Recent {
         self.events.get(&place)
     }
 
-    /// The digest of everything before a position.
-    pub(crate) fn digest(&self, next: u64) -> Option<LogDigest> {
-        let (first, ..) = self.order.front()?;
-        let at = usize::try_from(next.checked_sub(first + 1)?).ok()?;
-        self.order.get(at).map(|(_, _, digest)| *digest)
+    /// Forgets the events of some authors.
+    pub(crate) fn forget(&mut self, authors: &std::ops::RangeInclusive<Author>) {
+        self.events.retain(|place, _| !authors.contains(&place.author));
     }
 }
 

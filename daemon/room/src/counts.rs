@@ -45,9 +45,8 @@ pub fn counting(texts: impl IntoIterator<Item = (Said, bool)>) -> Option<Said> {
 
 /// Of several edits of a text that counts, each with whether it was redacted: the one in force. Only its author's are.
 pub fn edit_in_force(text: &Said, edits: impl IntoIterator<Item = (Said, bool)>) -> Option<Said> {
-    let own = edits.into_iter().filter(|(edit, redacted)| {
-        edit.is_shown() && !redacted && edit.member() == text.member()
-    });
+    let own =
+        edits.into_iter().filter(|(edit, redacted)| edit.is_shown() && !redacted && edit.member() == text.member());
     own.map(|(edit, _)| edit).max_by_key(|edit| edit.order)
 }
 

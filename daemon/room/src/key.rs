@@ -28,6 +28,12 @@ impl Key {
         self.bytes
     }
 
+    /// Whether it can verify anything.
+    #[must_use]
+    pub fn is_key(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Whether its owner signed these bytes. Takes some 50 us.
     #[must_use]
     pub fn verifies(&self, bytes: &[u8], signature: &Signature) -> bool {

@@ -4,7 +4,9 @@ use crate::reading::Read;
 use crate::standing::{Spans, Standing};
 use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::{Author, CloseCode, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, TextId};
+use torchat_protocol::room::{
+    Author, CloseCode, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, MemberNo, TextId,
+};
 
 /// One room on one link, numbered by whoever opens it, and never used twice in a run of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +49,8 @@ pub enum Op {
     },
     /// A chain ends here now.
     Chain(Author, ChainRow),
+    /// A chain begins behind this event, whose body is not there and which is no part of the log.
+    Floor(Arc<Event>),
     /// A chain is proven to have two histories. Replaces an older proof.
     Fork(Author, Proof),
     /// Texts of a chain of ours are to be looked through, see [`Read::Own`]; `None`: it is done.
@@ -68,6 +72,9 @@ pub enum Op {
     },
     /// The branch of acts ends before this number; the acts behind it are rivals.
     CutBranch(u64),
+    /// Everything of a member's chains was somebody else's with the same number on another branch: their events keep their
+    /// positions and digests, and are found, told and counted no more.
+    Discard(MemberNo),
     /// The log gets another id, and all cookies are forgotten.
     Log(LogId),
     /// Up to where somebody's log is here.

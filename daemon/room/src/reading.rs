@@ -3,7 +3,6 @@
 //! The log is not in memory. A turn asks with an effect [`Read`]; whoever has the log answers it outside of the turn with
 //! [`answer`], says the frames on the channel, and gives the [`Report`] back as an input.
 
-use crate::chain::place;
 use crate::outcome::ChannelId;
 use crate::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,18 +14,29 @@ use torchat_protocol::room::{Author, Event, EventId, Frame, Head, Header, LogDig
 /// A question to the stored log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
+    /// Where the log begins for somebody who does not get all of it, and where the chains begin there. For a channel.
+    Begin {
+        /// To whom it is said.
+        channel: ChannelId,
+        /// It wants at most so many events of members; `None`: all that it gets.
+        want: Option<u32>,
+        /// It gets nothing before this position but acts, and what decides about later events.
+        not_before: u64,
+        /// What is left out.
+        filter: Arc<Filter>,
+    },
     /// The log from a position, for a channel.
     Log {
         /// To whom it is said.
         channel: ChannelId,
         /// The position.
         from: u64,
+        /// Only what decides about later events, up to this position; `None`: everything.
+        early: Option<u64>,
         /// About how many bytes are said; one event may always be.
         most: u32,
         /// What is left out.
         filter: Arc<Filter>,
-        /// The log does not begin with its first event for the other side.
-        begin: Option<Begin>,
     },
     /// A chain, for a channel.
     Chain {
@@ -38,6 +48,8 @@ pub enum Read {
         from: u64,
         /// Up to this number.
         upto: u64,
+        /// Nothing before this position.
+        not_before: u64,
         /// About how many bytes are said; one event may always be.
         most: u32,
     },
@@ -47,6 +59,8 @@ pub enum Read {
         channel: ChannelId,
         /// Which.
         places: Vec<Place>,
+        /// Nothing before this position.
+        not_before: u64,
     },
     /// One event, for a question of the replica.
     Find {
@@ -55,14 +69,16 @@ pub enum Read {
         /// Which event.
         place: Place,
     },
-    /// The digest of everything before a position, for a question of the replica.
+    /// The digest of everything before a position, and the last numbers of some chains before it, for a question of the replica.
     Digest {
         /// The question.
         ticket: u64,
         /// The position.
         next: u64,
+        /// The chains.
+        chains: Vec<Author>,
     },
-    /// Texts of a chain of ours, from a number on, of which no other counts.
+    /// Texts of a chain of ours, from a number on, that count as nothing and of which no other counts.
     Own {
         /// The chain.
         author: Author,
@@ -71,20 +87,16 @@ pub enum Read {
     },
 }
 
-/// How a log begins for somebody who does not get all of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begin {
-    /// It wants at most so many events of members; `None`: all that it gets.
-    pub want: Option<u32>,
-    /// It gets nothing before this position.
-    pub not_before: u64,
-    /// The acts of the branch, which it gets in any case.
-    pub acts: Vec<Arc<Event>>,
-}
-
 /// What came of a [`Read`], for the replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
+    /// Where the chains begin was said.
+    Begin {
+        /// On which channel.
+        channel: ChannelId,
+        /// The position with which the log begins there.
+        start: u64,
+    },
     /// The log was said up to a position.
     Log {
         /// On which channel.
@@ -123,6 +135,8 @@ pub enum Report {
         ticket: u64,
         /// The digest; `None`: the log is shorter.
         digest: Option<LogDigest>,
+        /// The last numbers of the chains that were asked for; without those that have none.
+        chains: Vec<(Author, u64)>,
     },
     /// Texts of ours of which none counts.
     Own {
@@ -193,13 +207,37 @@ pub trait Log {
     /// As the store has them.
     fn visit(&self, from: u64, visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool) -> Result<(), Self::Error>;
 
-    /// Visits the events of a chain from a number on, in order, until the visitor says false.
+    /// Visits the events of some kinds from a position on, in order, until the visitor says false.
     ///
     /// # Errors
     /// As the store has them.
-    fn visit_chain(&self, from: Place, visitor: &mut dyn FnMut(Arc<Event>) -> bool) -> Result<(), Self::Error>;
+    fn visit_kinds(
+        &self,
+        kinds: &[u8],
+        from: u64,
+        visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool,
+    ) -> Result<(), Self::Error>;
 
-    /// The event at a place, with its position: of those on the branch, if it is an act.
+    /// Visits the events of a chain from a number on, in order, with their positions, until the visitor says false.
+    ///
+    /// # Errors
+    /// As the store has them.
+    fn visit_chain(&self, from: Place, visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool) -> Result<(), Self::Error>;
+
+    /// The members' chains of which something is stored, or a floor known.
+    ///
+    /// # Errors
+    /// As the store has them.
+    fn chains(&self) -> Result<Vec<Author>, Self::Error>;
+
+    /// Of a chain, the last event up to a number that is stored before a position; else the event at its floor. Its body may
+    /// be missing.
+    ///
+    /// # Errors
+    /// As the store has them.
+    fn last_before(&self, upto: Place, before: u64) -> Result<Option<Arc<Event>>, Self::Error>;
+
+    /// The event of a member at a place, with its position.
     ///
     /// # Errors
     /// As the store has them.
@@ -248,68 +286,111 @@ pub fn pack(events: Vec<Arc<Event>>) -> impl Iterator<Item = Frame> {
     })
 }
 
+/// How many positions one reading looks at, at most: what is left out costs time, too.
+const POSITIONS: u64 = 4_096;
+/// The kinds of events that decide about later ones, or are in force until another comes: mutes and their ends, topics, offers
+/// and names.
+const DECIDING: [u8; 5] = [20, 21, 22, 25, 29];
+
+/// Whether events of a kind before somebody's start are said all the same, and taken below a floor.
+pub(crate) fn decides(kind: u8) -> bool {
+    DECIDING.contains(&kind)
+}
+
+/// Gathers events until they are enough.
+struct Page {
+    events: Vec<Arc<Event>>,
+    bytes: usize,
+    most: usize,
+}
+
+impl Page {
+    fn new(most: u32) -> Self {
+        Self { events: Vec::new(), bytes: 0, most: most as usize }
+    }
+
+    /// False: it is full, and the event is not on it. One event may always be.
+    fn add(&mut self, event: Arc<Event>) -> bool {
+        let len = wire_len(&event);
+        let fits = self.bytes == 0 || self.bytes + len <= self.most;
+        if fits {
+            self.bytes += len;
+            self.events.push(event);
+        }
+        fits
+    }
+}
+
 /// Answers a question: the frames to say on its channel, and the report for the replica.
 ///
 /// # Errors
 /// Those of the log.
 pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::Error> {
     match read {
-        Read::Log { channel, from, most, filter, begin } => {
-            let mut out = Vec::new();
-            let mut from = *from;
-            if let Some(begin) = begin {
-                let wanted = begin.want.map_or(Ok(1), |count| log.start_of_last(count))?;
-                // Never behind what the filter knows: where chains begin there would not be told.
-                from = from.max(begin.not_before).max(wanted).min(filter.end);
-                before(log, from, filter, begin, &mut out)?;
-            }
-            let (mut events, mut bytes, mut next) = (Vec::new(), 0, from);
-            log.visit(from, &mut |pos, event| {
-                if pos >= filter.end {
+        Read::Begin { channel, want, not_before, filter } => {
+            let wanted = want.map_or(Ok(1), |count| log.start_of_last(count))?;
+            // Never behind what the filter knows: where chains begin there would not be told.
+            let start = wanted.max(*not_before).min(filter.end);
+            let heads = heads(log, start, filter)?;
+            let frames = heads.chunks(BASE_ITEMS).map(|heads| Frame::Base(heads.to_vec())).collect();
+            Ok((frames, Report::Begin { channel: *channel, start }))
+        }
+        Read::Log { channel, from, early, most, filter } => {
+            let (mut page, mut next, mut stopped) = (Page::new(*most), *from, false);
+            let end = early.unwrap_or(filter.end).min(filter.end);
+            let mut visit = |pos: u64, event: Arc<Event>| {
+                if pos >= end {
                     return false;
                 }
-                if filter.wants(pos, event.header(), event.id()) {
-                    if bytes > 0 && bytes + wire_len(&event) > *most as usize {
-                        return false;
-                    }
-                    bytes += wire_len(&event);
-                    events.push(event);
+                let wanted = filter.wants(pos, event.header(), event.id());
+                stopped = pos >= from + POSITIONS || (wanted && !page.add(event));
+                if !stopped {
+                    next = pos + 1;
                 }
-                next = pos + 1;
-                true
-            })?;
-            out.extend(pack(events));
-            Ok((out, Report::Log { channel: *channel, next, bytes: bytes as u64 }))
+                !stopped
+            };
+            if early.is_some() {
+                log.visit_kinds(&DECIDING, *from, &mut visit)?;
+            } else {
+                log.visit(*from, &mut visit)?;
+            }
+            if !stopped {
+                // There is nothing more before the end.
+                next = next.max(end);
+            }
+            Ok((pack(page.events).collect(), Report::Log { channel: *channel, next, bytes: page.bytes as u64 }))
         }
-        Read::Chain { channel, author, from, upto, most } => {
-            let (mut events, mut bytes, mut next) = (Vec::new(), 0, None);
-            log.visit_chain(Place { author: *author, seq: *from }, &mut |event| {
+        Read::Chain { channel, author, from, upto, not_before, most } => {
+            let (mut page, mut next) = (Page::new(*most), None);
+            log.visit_chain(Place { author: *author, seq: *from }, &mut |pos, event| {
                 let seq = event.header().seq;
                 if seq > *upto {
                     return false;
                 }
-                if bytes > 0 && bytes + wire_len(&event) > *most as usize {
+                if seq >= from + POSITIONS || (pos >= *not_before && !page.add(event)) {
                     next = Some(seq);
-                    return false;
                 }
-                bytes += wire_len(&event);
-                events.push(event);
-                true
+                next.is_none()
             })?;
-            Ok((pack(events).collect(), Report::Chain { channel: *channel, next, bytes: bytes as u64 }))
+            Ok((pack(page.events).collect(), Report::Chain { channel: *channel, next, bytes: page.bytes as u64 }))
         }
-        Read::Bodies { channel, places } => {
+        Read::Bodies { channel, places, not_before } => {
             let mut events = Vec::new();
             for place in places {
-                let found = log.at(*place)?.map(|(_, event)| event);
-                events.extend(found.filter(|event| event.body().is_some()));
+                let found = log.at(*place)?.filter(|(pos, event)| pos >= not_before && event.body().is_some());
+                events.extend(found.map(|(_, event)| event));
             }
             let bytes = events.iter().map(|event| wire_len(event) as u64).sum();
             Ok((pack(events).collect(), Report::Bodies { channel: *channel, bytes }))
         }
         Read::Find { ticket, place } => Ok((Vec::new(), Report::Find { ticket: *ticket, found: log.at(*place)? })),
-        Read::Digest { ticket, next } => {
-            Ok((Vec::new(), Report::Digest { ticket: *ticket, digest: log.digest(*next)? }))
+        Read::Digest { ticket, next, chains } => {
+            let mut last = Vec::new();
+            for author in chains {
+                let upto = Place { author: *author, seq: u64::MAX };
+                last.extend(log.last_before(upto, *next)?.map(|event| (*author, event.header().seq)));
+            }
+            Ok((Vec::new(), Report::Digest { ticket: *ticket, digest: log.digest(*next)?, chains: last }))
         }
         Read::Own { author, from } => {
             let texts = log.uncounted(Place { author: *author, seq: *from })?;
@@ -318,44 +399,18 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
     }
 }
 
-/// What somebody is told of the log before the position with which it begins for it: the acts, where the chains begin, and
-/// what of the earlier events is in force.
-fn before<L: Log>(log: &L, start: u64, filter: &Filter, begin: &Begin, out: &mut Vec<Frame>) -> Result<(), L::Error> {
-    let mut acts = begin.acts.clone();
-    acts.retain(|act| !filter.is_known(act.header(), act.id()));
-    let mut heads: BTreeMap<Author, Arc<Event>> = BTreeMap::new();
-    let mut in_force: BTreeMap<(u8, Place), Arc<Event>> = BTreeMap::new();
-    log.visit(1, &mut |pos, event| {
-        let header = event.header();
-        if pos >= start {
-            return false;
+/// The last event of each chain before a position, of chains of which the other side has nothing.
+fn heads<L: Log>(log: &L, start: u64, filter: &Filter) -> Result<Vec<Event>, L::Error> {
+    let mut heads = Vec::new();
+    for author in log.chains()? {
+        let known = author.member().is_some_and(|member| filter.members.contains(&member));
+        if !known || filter.has.contains_key(&author) {
+            continue;
         }
-        if header.author == Author::ACTS || !filter.counts(header, event.id()) {
-            return true;
-        }
-        if !filter.has.contains_key(&header.author)
-            && heads.get(&header.author).is_none_or(|head| head.header().seq < header.seq)
-        {
-            heads.insert(header.author, event.clone());
-        }
-        // Each mute and its end; of topics, offers and names the last of each author: what was before is not in force.
-        let of = match header.kind {
-            20 | 21 => place(&event),
-            22 | 25 | 29 => Place { author: header.author, seq: 0 },
-            _ => return true,
-        };
-        if !filter.is_known(header, event.id()) {
-            in_force.insert((header.kind, of), event);
-        }
-        true
-    })?;
-    let mut in_force: Vec<_> = in_force.into_values().collect();
-    in_force.sort_by_key(|event| event.header().order());
-    out.extend(pack(acts));
-    let heads: Vec<Event> = heads.values().map(|head| head.stripped()).collect();
-    out.extend(heads.chunks(BASE_ITEMS).map(|heads| Frame::Base(heads.to_vec())));
-    out.extend(pack(in_force));
-    Ok(())
+        let line = filter.lines.get(&author).copied().unwrap_or(u64::MAX);
+        heads.extend(log.last_before(Place { author, seq: line }, start)?.map(|head| head.stripped()));
+    }
+    Ok(heads)
 }
 
 /// Most heads in one BASE: what fits into the largest record.

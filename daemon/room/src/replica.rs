@@ -151,31 +151,6 @@ impl Replica {
         forked.map(|(author, chain)| (*author, chain.fork_line()))
     }
 
-    /// In one line, for whoever looks for a fault.
-    #[must_use]
-    pub fn state(&self) -> String {
-        let tags = |acts: &mut dyn Iterator<Item = &crate::branch::Act>| {
-            let tag = |act: &crate::branch::Act| {
-                let (id, prev) = (act.id().0, act.header().prev.0);
-                format!("{}:{:02x}{:02x}<{:02x}{:02x}", act.header().seq, id[0], id[1], prev[0], prev[1])
-            };
-            acts.map(tag).collect::<Vec<_>>().join(" ")
-        };
-        format!(
-            "{:?} next {} owner {} since {} settled {:?} frozen {} waiting {} acts [{}] rivals [{}] proofs {:?}",
-            self.channels.iter().map(|(id, c)| c.debug(id.0)).collect::<Vec<_>>(),
-            self.log.next,
-            self.branch.roster.owner,
-            self.branch.roster.owner_since,
-            self.branch.roster.settled.map(|(seq, _)| seq),
-            self.branch.is_frozen(),
-            self.pool.len(),
-            tags(&mut self.branch.acts().iter()),
-            tags(&mut self.branch.rivals()),
-            self.branch.proofs().map(|(one, _)| one.header().seq).collect::<Vec<_>>(),
-        )
-    }
-
     /// How many events wait for others.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -278,7 +253,7 @@ impl Replica {
         if lamport <= self.lamport + LAMPORT_AHEAD {
             self.lamport = self.lamport.max(lamport);
         }
-        self.recent.add(pos, event, digest);
+        self.recent.add(pos, event);
         self.write(Op::Store { pos, event: event.clone(), digest, lamport: self.lamport, standing });
         self.pass_on(pos, event, from);
         pos

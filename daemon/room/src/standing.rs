@@ -79,6 +79,16 @@ impl Mutes {
         mutes.chain(ends.map(|mute| mute.who)).collect()
     }
 
+    /// Forgets what some authors said. Returns whom it concerned.
+    pub(crate) fn forget(&mut self, authors: &std::ops::RangeInclusive<Author>) -> BTreeSet<MemberNo> {
+        let of: BTreeSet<Author> = self.mutes.keys().chain(self.ends.keys()).map(|place| place.author).collect();
+        let muted = of.into_iter().filter(|author| authors.contains(author)).flat_map(|author| self.touched_by(author));
+        let muted = muted.collect();
+        self.mutes.retain(|place, _| !authors.contains(&place.author));
+        self.ends.retain(|place, _| !authors.contains(&place.author));
+        muted
+    }
+
     /// Whom the end of a mute concerns.
     pub(crate) fn whom(&self, mute: Place) -> Option<MemberNo> {
         self.mutes.get(&mute).map(|mute| mute.who)

@@ -5,9 +5,10 @@ use crate::branch::{Act, Better};
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Notice, Op, Refusal};
 use crate::standing::Standing;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use torchat_protocol::room::body::{Body, Role};
-use torchat_protocol::room::{Author, Frame, MemberNo};
+use torchat_protocol::room::{Author, Event, MemberKey, MemberNo};
 
 impl Replica {
     pub(super) fn take_act(&mut self, ctx: &mut Context<'_>, incoming: Incoming, from: Option<ChannelId>) {
@@ -39,12 +40,8 @@ impl Replica {
             }
             return;
         }
-        if let Some((one, other)) = self.branch.proves_fork(&act) {
-            self.write(Op::ActFork(one.clone(), other.clone()));
-            for channel in self.channels.keys().copied().collect::<Vec<_>>() {
-                // The acts themselves, because one without its body is none: FORK has only headers.
-                self.say_events(channel, vec![one.clone(), other.clone()]);
-            }
+        if let Some(proof) = self.branch.proves_fork(&act) {
+            self.two_acts(proof);
         }
         if let Some(before) = self.branch.broken_before(&act) {
             self.put_off(from, false);
@@ -55,6 +52,15 @@ impl Replica {
             self.write(Op::DropRival(gone));
         }
         self.advance(ctx, from);
+    }
+
+    /// The owner's key signed two acts with one number: everybody is told.
+    fn two_acts(&mut self, (one, other): (Arc<Event>, Arc<Event>)) {
+        self.write(Op::ActFork(one.clone(), other.clone()));
+        for channel in self.channels.keys().copied().collect::<Vec<_>>() {
+            // The acts themselves, because one without its body is none: FORK has only headers.
+            self.say_events(channel, vec![one.clone(), other.clone()]);
+        }
     }
 
     /// Goes on until no act fits and no other branch is better.
@@ -92,6 +98,12 @@ impl Replica {
         let event = act.incoming.event.clone();
         let (touched, added) = self.concerned(&act);
         self.branch.push(act);
+        // Two that came before the act on which both stand.
+        for rival in self.branch.beside_last() {
+            if let Some(proof) = self.branch.proves_fork(&rival) {
+                self.two_acts(proof);
+            }
+        }
         if !self.branch.stored.contains_key(&event.id()) {
             let pos = self.store(&event, from, Standing::As(Role::Owner));
             self.branch.stored.insert(event.id(), pos);
@@ -114,6 +126,7 @@ impl Replica {
 
     /// Another branch holds from now on.
     fn switch(&mut self, ctx: &mut Context<'_>, better: &Better) {
+        let keys = self.keys();
         let path: Vec<Act> = better.path.iter().filter_map(|id| self.branch.take_rival(*id)).collect();
         self.write(Op::CutBranch(better.fork + 1));
         self.branch.cut(better.fork);
@@ -121,6 +134,7 @@ impl Replica {
             self.append_act(act, None);
         }
         self.tell(Notice::OtherBranch);
+        self.discard_others(&keys);
         self.restand(self.branch.roster.members.keys().copied().collect::<Vec<_>>());
         // Those who are members on the other branch only count as nothing.
         let others: Vec<_> = self.chains.keys().filter_map(|author| author.member()).collect();
@@ -129,18 +143,39 @@ impl Replica {
         self.after_acts(ctx);
     }
 
+    /// The keys of those of whom events are stored.
+    fn keys(&self) -> BTreeMap<MemberNo, MemberKey> {
+        let members = self.chains.keys().filter_map(|author| author.member());
+        members.filter_map(|no| Some((no, self.branch.roster.members.get(&no)?.key.bytes()))).collect()
+    }
+
+    /// An owner that was restored from a backup gives the next number twice, on two branches. What the one said that has it no
+    /// more stands in the way of the other's events, and counts as nothing.
+    fn discard_others(&mut self, before: &BTreeMap<MemberNo, MemberKey>) {
+        for (no, key) in before {
+            let now = self.branch.roster.members.get(no).map(|member| member.key.bytes());
+            if now.is_none_or(|now| now == *key) {
+                continue;
+            }
+            let authors = no.chains();
+            self.chains.retain(|author, _| !authors.contains(author));
+            self.loose.retain(|place| !authors.contains(&place.author));
+            self.missing.retain(|place| !authors.contains(&place.author));
+            self.recent.forget(&authors);
+            let muted = self.mutes.forget(&authors);
+            self.write(Op::Discard(*no));
+            self.restand(muted);
+        }
+    }
+
     /// What waited for an act, or was put off, is looked at again.
     fn after_acts(&mut self, ctx: &mut Context<'_>) {
         self.own.find_number(&self.branch.roster);
         if self.own.joins(&self.branch.roster) {
             self.tell(Notice::Joined);
         }
-        let heads = self.frontier();
-        let again: Vec<_> =
-            self.channels.iter_mut().filter_map(|(id, channel)| channel.ask_again().then_some(*id)).collect();
-        for channel in again {
-            self.say(channel, Frame::Have(heads.clone()));
-        }
+        // The turn's end asks for it, once for each channel.
+        self.channels.values_mut().for_each(super::Channel::act_came);
         self.take_early_forks();
         self.queue.extend(self.pool.take_all());
         self.say_what_waits(ctx);

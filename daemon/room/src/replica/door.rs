@@ -102,7 +102,7 @@ impl Replica {
         let (head, head_id, floor) = self.end(header.author);
         let line = self.line(header.author);
         if header.seq <= floor {
-            let in_force = matches!(header.kind, 20 | 21 | 22 | 25 | 29) && header.seq <= line;
+            let in_force = crate::reading::decides(header.kind) && header.seq <= line;
             return if self.loose.contains(&place) || !in_force || self.loose.len() >= LOOSE {
                 Verdict::Had(self.recent.get(place).map(|(pos, _)| *pos))
             } else if incoming.is_signed_by(&member.key) {

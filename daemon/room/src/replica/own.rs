@@ -53,6 +53,9 @@ pub enum Cannot {
     /// Without hosts there is no room for more.
     #[error("a room without hosts has at most {MESH_MEMBERS} members")]
     NeedsHosts,
+    /// All our chains were forked.
+    #[error("too many backups were restored: the owner must give you a new number")]
+    NoChain,
     /// A number, a list or a text is beyond its limit.
     #[error("a limit of the room is passed")]
     Limit,
@@ -198,8 +201,8 @@ impl Replica {
             if !self.has_more_to_say() {
                 return;
             }
-            let Some(text) = self.own.outbox.pop_front() else { return };
-            self.write(Op::Unqueue(text.mid));
+            let Some(text) = self.own.outbox.front().cloned() else { return };
+            // In the log it waits no more.
             if self.publish(ctx, &Body::Text(text)).is_err() {
                 return;
             }
@@ -228,6 +231,10 @@ impl Replica {
     fn publish(&mut self, ctx: &mut Context<'_>, body: &Body) -> Result<EventId, Cannot> {
         let author = self.own.no.ok_or(Cannot::NotJoined)?.chain(self.own.chain);
         let (head, prev, _) = self.end(author);
+        if head >= self.line(author) {
+            // The last chain was forked: only a new number helps.
+            return Err(Cannot::NoChain);
+        }
         let event = self.sign(ctx, author, head + 1, prev, body)?;
         let id = event.id();
         // At once: the next one follows it.

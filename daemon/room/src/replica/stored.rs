@@ -43,8 +43,8 @@ pub struct Stored {
     pub missing: Vec<Place>,
     /// Mutes and their ends.
     pub mutes: Vec<Arc<Event>>,
-    /// The last events of the log, with their positions and the digests after them.
-    pub recent: Vec<(u64, Arc<Event>, LogDigest)>,
+    /// The last 256 events of the log, in order, with their positions.
+    pub recent: Vec<(u64, Arc<Event>)>,
     /// Up to where others' logs are here.
     pub cookies: Vec<(Identity, Cookie)>,
     /// Texts of ours that wait to become events.
@@ -98,8 +98,8 @@ impl Replica {
         }
         branch.stored = stored.act_positions.into_iter().collect();
         let mut recent = Recent::default();
-        for (pos, event, digest) in &stored.recent {
-            recent.add(*pos, event, *digest);
+        for (pos, event) in &stored.recent {
+            recent.add(*pos, event);
         }
         let chain = |(author, row, fork): (Author, ChainRow, _)| {
             (author, Chain { head: row.head, id: row.id, floor: row.floor, fork, ..Chain::new(row.id) })

@@ -7,12 +7,13 @@ use super::{Question, Replica};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
 use crate::outcome::{ChainRow, ChannelId, Context, Effect, Notice, Op};
-use crate::reading::{self, Begin, Filter, Read, Report, pack, wire_len};
+use crate::reading::{self, Filter, Read, Report, pack, wire_len};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
 use torchat_protocol::room::{
-    Author, CloseCode, Cookie, Event, Frame, Has, Head, Hello, Identity, LogId, LogPlace, MemberKey, MemberNo, Tag,
+    Author, CloseCode, Cookie, Event, Frame, Has, Head, Hello, Identity, LogDigest, LogId, LogPlace, MemberKey,
+    MemberNo, Tag,
 };
 
 /// Bytes of events that the other side may send without our grant.
@@ -25,6 +26,8 @@ const READING: u32 = 65_536;
 const MARK_PAUSE_MS: u64 = 1_000;
 /// Pause between two NEEDs about one chain on a channel, in milliseconds.
 const NEED_PAUSE_MS: u64 = 60_000;
+/// Pause between two HAVEs on a channel, and between two beginnings of our log because of them, in milliseconds.
+const HAVE_PAUSE_MS: u64 = 10_000;
 /// A NEED about the same chain is dropped if it comes sooner: less than the pause, because the way takes time.
 const NEED_DROP_MS: u64 = 30_000;
 /// Most answers that a channel waits for.
@@ -42,8 +45,12 @@ pub(super) struct Channel {
     log: Option<LogId>,
     /// How far the other side is told our log.
     told: Told,
-    /// It said anew what it has, while a reading was on.
+    /// It said anew what it has, while a reading was on, or too soon after the last time.
     restart: Option<Vec<Head>>,
+    /// When the log was begun for it last, because it said anew what it has.
+    begun_ms: Option<u64>,
+    /// When we said anew what we have.
+    asked_again_ms: Option<u64>,
     /// What it had when it said so; empty when it was told everything once.
     has: BTreeMap<Author, (u64, Tag)>,
     /// Positions of what came from there, behind what it was told.
@@ -60,8 +67,9 @@ pub(super) struct Channel {
     caught_up: bool,
     /// Something was put off: no cookie in this session.
     hole: bool,
-    /// It will be asked for again when an act has come.
+    /// It will be asked for again when an act has come; and one has.
     again: bool,
+    again_due: bool,
     /// How many events are being looked up, and the MARK that came meanwhile.
     looking_up: u32,
     mark: Option<LogPlace>,
@@ -77,8 +85,14 @@ pub(super) struct Channel {
 enum Told {
     /// It has not said what it has.
     Nothing,
-    /// A reading says what is behind this position.
+    /// A reading is on.
     Reading,
+    /// The acts up to a number: the first thing for those who do not get the whole log. What they want comes after.
+    Acts(u64, Option<u32>),
+    /// What before the start decides about later events, up to a position; then the log from the start.
+    Early(u64, u64),
+    /// A reading of that is on.
+    ReadingEarly(u64),
     /// Everything before this position.
     Before(u64),
 }
@@ -107,6 +121,8 @@ impl Channel {
             log: None,
             told: Told::Nothing,
             restart: None,
+            begun_ms: None,
+            asked_again_ms: None,
             has: BTreeMap::new(),
             from_there: BTreeSet::new(),
             credit: 0,
@@ -117,6 +133,7 @@ impl Channel {
             caught_up: false,
             hole: false,
             again: false,
+            again_due: false,
             looking_up: 0,
             mark: None,
             wrong_signatures: 0,
@@ -126,13 +143,18 @@ impl Channel {
         }
     }
 
-    pub(super) fn debug(&self, id: u64) -> String {
-        format!("{id}>{:?} told {:?} credit {} allowed {} restart {} caught {} hole {} again {}", self.peer.0[0], self.told, self.credit, self.allowed, self.restart.is_some(), self.caught_up, self.hole, self.again)
+    /// Whether what was put off is asked for again now: once, and not too often.
+    pub(super) fn ask_again(&mut self, now_ms: u64) -> bool {
+        let now = self.again_due && self.asked_again_ms.is_none_or(|at| now_ms >= at + HAVE_PAUSE_MS);
+        if now {
+            (self.again, self.again_due, self.asked_again_ms) = (false, false, Some(now_ms));
+        }
+        now
     }
 
-    /// Whether what was put off is to be asked for again; once.
-    pub(super) fn ask_again(&mut self) -> bool {
-        std::mem::take(&mut self.again)
+    /// An act has come: what was put off may be taken now.
+    pub(super) fn act_came(&mut self) {
+        self.again_due |= self.again;
     }
 }
 
@@ -185,7 +207,7 @@ impl Replica {
                     self.say(channel, Frame::Have(heads));
                 }
             }
-            Frame::Have(heads) => self.begin(channel, &heads, None),
+            Frame::Have(heads) => self.heard_have(ctx, channel, heads),
             Frame::Base(heads) => self.heard_base(channel, heads, checked),
             Frame::Events(events) => self.heard_events(ctx, channel, events, checked),
             Frame::Mark(place) => self.heard_mark(ctx, channel, place),
@@ -204,7 +226,8 @@ impl Replica {
             Frame::Need(author, upto) => self.heard_need(ctx, channel, author, upto),
             Frame::Body(places) => {
                 let places = places.into_iter().map(Place::from).collect();
-                self.act(Effect::Read(Read::Bodies { channel, places }));
+                let not_before = self.first_for(channel);
+                self.act(Effect::Read(Read::Bodies { channel, places, not_before }));
             }
             Frame::Credit(bytes) => {
                 if let Some(open) = self.channels.get_mut(&channel) {
@@ -236,17 +259,19 @@ impl Replica {
             self.forget_cookie(peer);
         }
         match hello.has {
-            Has::Heads(heads) => self.begin(channel, &heads, hello.want),
+            Has::Heads(heads) => {
+                self.delivered_heads(channel, &heads);
+                self.begin(channel, &heads, hello.want);
+            }
             Has::Upto(cookie) if cookie.log != self.log.id => self.say(channel, Frame::Reset),
             Has::Upto(Cookie { place, .. }) => {
-                let known =
-                    if place.next == self.log.next { Some(self.log.digest) } else { self.recent.digest(place.next) };
-                match known {
-                    Some(digest) => self.check_cookie(channel, place, Some(digest)),
-                    None => {
-                        let ticket = self.ask(Question::Cookie(place, channel));
-                        self.act(Effect::Read(Read::Digest { ticket, next: place.next }));
-                    }
+                if place == (LogPlace { next: self.log.next, digest: self.log.digest }) {
+                    let own = self.own_heads();
+                    self.check_cookie(channel, place, Some(place.digest), own);
+                } else {
+                    let ticket = self.ask(Question::Cookie(place, channel));
+                    let chains = self.own_heads().into_iter().map(|(author, _)| author).collect();
+                    self.act(Effect::Read(Read::Digest { ticket, next: place.next, chains }));
                 }
             }
         }
@@ -257,14 +282,43 @@ impl Replica {
         }
     }
 
-    fn check_cookie(&mut self, channel: ChannelId, place: LogPlace, digest: Option<torchat_protocol::room::LogDigest>) {
-        if digest == Some(place.digest) {
-            if let Some(open) = self.channels.get_mut(&channel) {
-                open.told = Told::Before(place.next);
+    /// The other side claims to have our log up to a place. `own`: the last numbers of our own chains before it.
+    fn check_cookie(
+        &mut self,
+        channel: ChannelId,
+        place: LogPlace,
+        digest: Option<LogDigest>,
+        own: Vec<(Author, u64)>,
+    ) {
+        if digest != Some(place.digest) {
+            return self.say(channel, Frame::Reset);
+        }
+        for (author, seq) in own {
+            self.tell(Notice::Delivered(channel, author, seq));
+        }
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.told = Told::Before(place.next);
+        }
+        self.pump(channel);
+    }
+
+    /// The last numbers of our own chains.
+    fn own_heads(&self) -> Vec<(Author, u64)> {
+        let Some(me) = self.me() else { return Vec::new() };
+        self.chains.range(me.chains()).map(|(author, chain)| (*author, chain.head)).collect()
+    }
+
+    /// What the other side has of our own chains is delivered: a STORED may have been lost with its link.
+    fn delivered_heads(&mut self, channel: ChannelId, heads: &[Head]) {
+        let Some(me) = self.me() else { return };
+        for head in heads.iter().filter(|head| head.author.member() == Some(me)) {
+            let ours = self.chains.get(&head.author);
+            let is_last = ours.is_some_and(|chain| chain.head == head.seq && chain.id.tag() == head.tag);
+            let place = Place { author: head.author, seq: head.seq };
+            let is_recent = self.recent.get(place).is_some_and(|(_, event)| event.id().tag() == head.tag);
+            if is_last || is_recent {
+                self.tell(Notice::Delivered(channel, head.author, head.seq));
             }
-            self.pump(channel);
-        } else {
-            self.say(channel, Frame::Reset);
         }
     }
 
@@ -274,25 +328,40 @@ impl Replica {
         }
     }
 
-    /// Our log is told from its beginning, without what the other side has.
-    fn begin(&mut self, channel: ChannelId, heads: &[Head], want: Option<u32>) {
+    /// The other side says anew what it has: it asks for what it was told already and did not take.
+    fn heard_have(&mut self, ctx: &Context<'_>, channel: ChannelId, heads: Vec<Head>) {
+        self.delivered_heads(channel, &heads);
         let Some(open) = self.channels.get_mut(&channel) else { return };
-        if open.told == Told::Reading {
-            // It asks for what it was told already and did not take: the log begins anew, when the reading is over.
-            open.restart = Some(heads.to_vec());
+        let soon = open.begun_ms.is_some_and(|at| ctx.now_ms < at + HAVE_PAUSE_MS);
+        if soon || matches!(open.told, Told::Reading | Told::ReadingEarly(_)) {
+            open.restart = Some(heads);
             return;
         }
+        open.begun_ms = Some(ctx.now_ms);
+        self.begin(channel, &heads, None);
+    }
+
+    /// Our log is told from its beginning, without what the other side has.
+    fn begin(&mut self, channel: ChannelId, heads: &[Head], want: Option<u32>) {
+        let not_before = self.first_for(channel);
+        let acts_upto =
+            heads.iter().filter(|head| head.author == Author::ACTS && self.has_act(head)).map(|head| head.seq);
+        let acts_upto = acts_upto.max().unwrap_or(0);
+        let Some(open) = self.channels.get_mut(&channel) else { return };
         open.has = reading::frontier(heads);
-        open.told = Told::Reading;
         let is_new = heads.iter().all(|head| head.author != Author::ACTS || head.seq == 0);
         let want = want.filter(|_| is_new);
-        let not_before = self.first_for(channel);
-        let begin = (want.is_some() || not_before > 1).then(|| Begin {
-            want,
-            not_before,
-            acts: self.branch.acts().iter().map(|act| act.incoming.event.clone()).collect(),
-        });
-        self.read_log(channel, 1, begin);
+        if want.is_some() || not_before > 1 {
+            open.told = Told::Acts(acts_upto, want);
+            self.pump(channel);
+        } else {
+            self.read_log(channel, 1, None);
+        }
+    }
+
+    /// Whether a head is an act of our branch.
+    fn has_act(&self, head: &Head) -> bool {
+        self.branch.at(head.seq).is_some_and(|act| act.id().tag() == head.tag)
     }
 
     /// The first position that the other side of a channel may have: that of its entry less what the policy gives to newcomers.
@@ -303,12 +372,28 @@ impl Replica {
         entry.map_or(1, |pos| pos.saturating_sub(self.branch.roster.policy.history).max(1))
     }
 
-    fn read_log(&mut self, channel: ChannelId, from: u64, begin: Option<Begin>) {
+    fn read_log(&mut self, channel: ChannelId, from: u64, early: Option<u64>) {
         let filter = Arc::new(self.filter(channel));
         let Some(open) = self.channels.get_mut(&channel) else { return };
-        open.told = Told::Reading;
+        open.told = early.map_or(Told::Reading, Told::ReadingEarly);
         let most = u32::try_from(open.credit.clamp(1, i64::from(READING))).unwrap_or(READING);
-        self.act(Effect::Read(Read::Log { channel, from, most, filter, begin }));
+        self.act(Effect::Read(Read::Log { channel, from, early, most, filter }));
+    }
+
+    /// Tells acts, as far as the credit goes. Returns up to which number.
+    fn tell_acts(&mut self, channel: ChannelId, after: u64, upto: u64) -> u64 {
+        let Some(open) = self.channels.get(&channel) else { return after };
+        let most = usize::try_from(open.credit.clamp(0, i64::from(READING))).unwrap_or(0);
+        let (mut events, mut bytes, mut told) = (Vec::new(), 0, after);
+        while told < upto.min(self.branch.len()) && bytes < most {
+            told += 1;
+            if let Some(act) = self.branch.at(told) {
+                bytes += wire_len(&act.incoming.event);
+                events.push(act.incoming.event.clone());
+            }
+        }
+        self.say_events(channel, events);
+        told
     }
 
     fn filter(&self, channel: ChannelId) -> Filter {
@@ -338,13 +423,21 @@ impl Replica {
     /// What was looked up in the log.
     pub fn report(&mut self, ctx: &mut Context<'_>, report: Report) {
         match report {
+            Report::Begin { channel, start } => {
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.told = Told::Early(1, start);
+                }
+                self.pump(channel);
+            }
             Report::Log { channel, next, bytes } => {
                 if let Some(open) = self.channels.get_mut(&channel) {
                     open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
-                    open.told = Told::Before(next);
-                    open.from_there = open.from_there.split_off(&next);
-                    if let Some(heads) = open.restart.take() {
-                        self.begin(channel, &heads, None);
+                    open.told = match open.told {
+                        Told::ReadingEarly(start) if next < start => Told::Early(next, start),
+                        _ => Told::Before(next),
+                    };
+                    if let Told::Before(next) = open.told {
+                        open.from_there = open.from_there.split_off(&next);
                     }
                 }
                 self.pump(channel);
@@ -366,9 +459,9 @@ impl Replica {
                 }
             }
             Report::Find { ticket, found } => self.found(ctx, ticket, found),
-            Report::Digest { ticket, digest } => {
+            Report::Digest { ticket, digest, chains } => {
                 if let Some(Question::Cookie(place, channel)) = self.questions.remove(&ticket) {
-                    self.check_cookie(channel, place, digest);
+                    self.check_cookie(channel, place, digest, chains);
                 }
             }
             Report::Own { author, texts } => self.say_again(ctx, author, texts),
@@ -437,6 +530,7 @@ impl Replica {
             let id = incoming.event.id();
             let chain = Chain { head: header.seq, id, floor: header.seq, ..Chain::new(id) };
             self.chains.insert(header.author, chain);
+            self.write(Op::Floor(incoming.event.clone()));
             self.write(Op::Chain(header.author, ChainRow { head: header.seq, id, floor: header.seq }));
             self.restand(header.author.member());
             let next = Place { author: header.author, seq: header.seq + 1 };
@@ -545,18 +639,34 @@ impl Replica {
 
     /// Goes on telling our log on a channel.
     fn pump(&mut self, channel: ChannelId) {
+        let (end, acts) = (self.log.next, self.branch.len());
         let Some(open) = self.channels.get_mut(&channel) else { return };
-        if let Told::Before(next) = open.told
-            && next < self.log.next
-        {
-            if open.credit > 0 {
-                self.read_log(channel, next, None);
-            }
-        } else if open.told == Told::Before(self.log.next) {
+        let may = open.credit > 0;
+        match open.told {
             // Everything was told once: what it had is no use any more.
-            open.has.clear();
+            Told::Before(next) if next == end => open.has.clear(),
+            Told::Before(next) if may => self.read_log(channel, next, None),
+            Told::Early(from, start) if may => self.read_log(channel, from, Some(start)),
+            Told::Acts(after, want) if may => {
+                let told = self.tell_acts(channel, after, acts);
+                let head = Head { author: Author::ACTS, seq: told, tag: self.tag_of_act(told) };
+                let (not_before, done) = (self.first_for(channel), told == acts);
+                let Some(open) = self.channels.get_mut(&channel) else { return };
+                open.told = if done { Told::Reading } else { Told::Acts(told, want) };
+                // They are not told again with the log.
+                open.has.insert(head.author, (head.seq, head.tag));
+                if done {
+                    let filter = Arc::new(self.filter(channel));
+                    self.act(Effect::Read(Read::Begin { channel, want, not_before, filter }));
+                }
+            }
+            _ => {}
         }
         self.answer_needs(channel);
+    }
+
+    fn tag_of_act(&self, seq: u64) -> Tag {
+        self.branch.at(seq).map_or(Tag::NONE, |act| act.id().tag())
     }
 
     /// Says events that are no part of the log's telling.
@@ -587,16 +697,12 @@ impl Replica {
         }
     }
 
-    fn heard_need(&mut self, ctx: &mut Context<'_>, channel: ChannelId, author: Author, upto: u64) {
-        if author == Author::ACTS {
-            let upto = usize::try_from(upto).unwrap_or(usize::MAX);
-            let acts = self.branch.acts().iter().take(upto).map(|act| act.incoming.event.clone()).collect();
-            return self.say_events(channel, acts);
-        }
+    fn heard_need(&mut self, ctx: &Context<'_>, channel: ChannelId, author: Author, upto: u64) {
+        let known = author == Author::ACTS || self.chains.contains_key(&author);
         let Some(open) = self.channels.get_mut(&channel) else { return };
         let answers = &mut open.answers;
         let soon = answers.answered_ms.get(&author).is_some_and(|at| ctx.now_ms < at + NEED_DROP_MS);
-        if soon || answers.waiting.len() >= NEEDS || !self.chains.contains_key(&author) {
+        if soon || answers.waiting.len() >= NEEDS || !known {
             return;
         }
         if answers.answered_ms.len() >= NEEDS {
@@ -608,13 +714,26 @@ impl Replica {
     }
 
     fn answer_needs(&mut self, channel: ChannelId) {
+        let not_before = self.first_for(channel);
         let Some(open) = self.channels.get_mut(&channel) else { return };
         if open.answers.reading || open.credit <= 0 {
             return;
         }
-        if let Some((author, from, upto)) = open.answers.waiting.front().copied() {
+        let Some((author, from, upto)) = open.answers.waiting.front().copied() else { return };
+        if author != Author::ACTS {
             open.answers.reading = true;
-            self.act(Effect::Read(Read::Chain { channel, author, from, upto, most: READING }));
+            self.act(Effect::Read(Read::Chain { channel, author, from, upto, not_before, most: READING }));
+            return;
+        }
+        let upto = upto.min(self.branch.len());
+        let told = self.tell_acts(channel, from - 1, upto);
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        match open.answers.waiting.front_mut() {
+            Some((_, from, _)) if told < upto => *from = told + 1,
+            _ => {
+                open.answers.waiting.pop_front();
+                self.answer_needs(channel);
+            }
         }
     }
 
@@ -628,6 +747,7 @@ impl Replica {
     /// Ends a turn: says what gathered during it, once for each channel. After the commit, like everything.
     pub fn flush(&mut self, ctx: &mut Context<'_>) {
         for id in self.channels.keys().copied().collect::<Vec<_>>() {
+            self.begin_again(ctx, id);
             self.pump(id);
             let Some(open) = self.channels.get_mut(&id) else { continue };
             let events = std::mem::take(&mut open.pending);
@@ -666,6 +786,25 @@ impl Replica {
         }
     }
 
+    /// What waited for its time about what is told anew.
+    fn begin_again(&mut self, ctx: &Context<'_>, channel: ChannelId) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let due = open.begun_ms.is_none_or(|at| ctx.now_ms >= at + HAVE_PAUSE_MS);
+        let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
+        let again = open.ask_again(ctx.now_ms);
+        if due
+            && !busy
+            && let Some(heads) = open.restart.take()
+        {
+            open.begun_ms = Some(ctx.now_ms);
+            self.begin(channel, &heads, None);
+        }
+        if again {
+            let heads = self.frontier();
+            self.say(channel, Frame::Have(heads));
+        }
+    }
+
     /// When [`Replica::flush`] has something to say although nothing happened, in milliseconds; `None`: not before something
     /// happens.
     #[must_use]
@@ -677,14 +816,24 @@ impl Replica {
                 }
                 _ => None,
             };
-            let asked = open.needs.values().filter(|need| need.again.is_some());
-            mark.into_iter().chain(asked.map(|need| need.asked_ms + NEED_PAUSE_MS)).min()
+            let asked =
+                open.needs.values().filter(|need| need.again.is_some()).map(|need| need.asked_ms + NEED_PAUSE_MS);
+            let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
+            let restart = open.restart.as_ref().filter(|_| !busy).and(open.begun_ms).map(|at| at + HAVE_PAUSE_MS);
+            let again = open.asked_again_ms.filter(|_| open.again_due).map(|at| at + HAVE_PAUSE_MS);
+            mark.into_iter().chain(asked).chain(restart).chain(again).min()
         };
         self.channels.values().filter_map(of).min()
     }
 
     /// Ends a channel whose other side signs too much wrongly.
+    ///
+    /// Not while the acts contradict each other: on the other branch a number may be somebody else's, and who passes that one's
+    /// events on does nothing wrong.
     pub(super) fn count_wrong_signature(&mut self, channel: ChannelId) {
+        if self.branch.is_frozen() {
+            return;
+        }
         if let Some(open) = self.channels.get_mut(&channel) {
             open.wrong_signatures += 1;
             if open.wrong_signatures > WRONG_SIGNATURES {

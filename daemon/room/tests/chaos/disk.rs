@@ -35,16 +35,21 @@ pub(crate) struct Disk {
     rivals: Vec<EventId>,
     act_forks: Vec<(Arc<Event>, Arc<Event>)>,
     chains: BTreeMap<Author, (ChainRow, Option<Proof>)>,
+    floors: BTreeMap<Author, Arc<Event>>,
+    /// Positions of what counts as nothing for good.
+    discarded: BTreeSet<u64>,
     cookies: BTreeMap<Identity, Cookie>,
     outbox: Vec<Text>,
     reviews: BTreeMap<Author, u64>,
 }
 
+/// A text that counts: its id as an event, the edit in force, who reacted how.
+pub(crate) type Shown = (EventId, Option<Place>, BTreeMap<MemberNo, String>);
+
 /// What a room's members see, of one of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct View {
-    /// Each text that counts: its id as an event, the edit in force, who reacted how.
-    pub(crate) texts: BTreeMap<Place, (EventId, Option<Place>, BTreeMap<MemberNo, String>)>,
+    pub(crate) texts: BTreeMap<Place, Shown>,
     pub(crate) nicks: BTreeMap<MemberNo, String>,
     pub(crate) acts: Vec<EventId>,
 }
@@ -72,6 +77,8 @@ impl Disk {
             rivals: Vec::new(),
             act_forks: Vec::new(),
             chains: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            discarded: BTreeSet::new(),
             cookies: BTreeMap::new(),
             outbox: Vec::new(),
             reviews: BTreeMap::new(),
@@ -94,6 +101,24 @@ impl Disk {
             Op::Chain(author, row) => {
                 let fork = self.chains.remove(&author).and_then(|(_, fork)| fork);
                 self.chains.insert(author, (row, fork));
+            }
+            Op::Floor(event) => drop(self.floors.insert(event.header().author, event)),
+            Op::Discard(member) => {
+                for author in
+                    self.at.keys().map(|place| place.author).chain(self.chains.keys().copied()).collect::<Vec<_>>()
+                {
+                    if author.member() == Some(member) {
+                        self.at.retain(|place, pos| {
+                            if place.author == author {
+                                self.discarded.insert(*pos);
+                            }
+                            place.author != author
+                        });
+                        self.chains.remove(&author);
+                        self.floors.remove(&author);
+                        self.reviews.remove(&author);
+                    }
+                }
             }
             Op::Fork(author, proof) => {
                 let none = ChainRow { head: 0, id: self.room.as_event(), floor: 0 };
@@ -148,8 +173,14 @@ impl Disk {
         &mut self.rows[usize::try_from(pos - 1).unwrap()]
     }
 
+    /// The rows that are found, with their positions.
+    fn found(&self) -> impl Iterator<Item = (u64, &Row)> {
+        let rows = self.rows.iter().enumerate().map(|(at, row)| (at as u64 + 1, row));
+        rows.filter(|(pos, _)| !self.discarded.contains(pos))
+    }
+
     pub(crate) fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
-        self.rows.iter().map(|row| &row.event)
+        self.found().map(|(_, row)| &row.event)
     }
 
     pub(crate) fn branch(&self) -> Vec<Arc<Event>> {
@@ -162,10 +193,8 @@ impl Disk {
 
     /// What is stored, as a daemon reads it at its start.
     pub(crate) fn stored(&self) -> Stored {
-        let recent = self.rows.iter().enumerate().skip(self.rows.len().saturating_sub(256));
-        let of_kind = |kinds: [u8; 2]| {
-            self.rows.iter().map(|row| row.event.clone()).filter(move |event| kinds.contains(&event.header().kind))
-        };
+        let recent: Vec<_> = self.found().map(|(pos, row)| (pos, row.event.clone())).collect();
+        let of_kind = |kinds: [u8; 2]| self.events().filter(move |event| kinds.contains(&event.header().kind)).cloned();
         let below = |author: Author| self.chains.get(&author).map_or(0, |(row, _)| row.floor);
         Stored {
             room: self.room,
@@ -182,7 +211,7 @@ impl Disk {
             loose: self.at.keys().filter(|place| place.seq <= below(place.author)).copied().collect(),
             missing: Vec::new(),
             mutes: of_kind([20, 21]).collect(),
-            recent: recent.map(|(at, row)| (at as u64 + 1, row.event.clone(), row.digest)).collect(),
+            recent: recent.into_iter().rev().take(256).rev().collect(),
             cookies: self.cookies.clone().into_iter().collect(),
             outbox: self.outbox.clone(),
             reviews: self.reviews.clone().into_iter().collect(),
@@ -190,7 +219,7 @@ impl Disk {
     }
 
     fn said(&self) -> impl Iterator<Item = (Said, &Arc<Event>, Body)> {
-        self.rows.iter().filter(|row| row.event.header().author != Author::ACTS).filter_map(|row| {
+        self.found().filter(|(_, row)| row.event.header().author != Author::ACTS).filter_map(|(_, row)| {
             let body = row.event.read().ok().flatten()?;
             Some((Said { order: row.event.header().order(), standing: row.standing }, &row.event, body))
         })
@@ -283,22 +312,47 @@ impl Log for Disk {
     type Error = std::convert::Infallible;
 
     fn visit(&self, from: u64, visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool) -> Result<(), Self::Error> {
-        for (at, row) in self.rows.iter().enumerate().skip(usize::try_from(from - 1).unwrap()) {
-            if !visitor(at as u64 + 1, row.event.clone()) {
+        for (pos, row) in self.found().filter(|(pos, _)| *pos >= from) {
+            if !visitor(pos, row.event.clone()) {
                 break;
             }
         }
         Ok(())
     }
 
-    fn visit_chain(&self, from: Place, visitor: &mut dyn FnMut(Arc<Event>) -> bool) -> Result<(), Self::Error> {
+    fn visit_kinds(
+        &self,
+        kinds: &[u8],
+        from: u64,
+        visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool,
+    ) -> Result<(), Self::Error> {
+        self.visit(from, &mut |pos, event| !kinds.contains(&event.header().kind) || visitor(pos, event))
+    }
+
+    fn visit_chain(&self, from: Place, visitor: &mut dyn FnMut(u64, Arc<Event>) -> bool) -> Result<(), Self::Error> {
         let upto = Place { author: from.author, seq: u64::MAX };
         for pos in self.at.range(from..=upto).map(|(_, pos)| *pos) {
-            if !visitor(self.rows[usize::try_from(pos - 1).unwrap()].event.clone()) {
+            if !visitor(pos, self.rows[usize::try_from(pos - 1).unwrap()].event.clone()) {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn chains(&self) -> Result<Vec<Author>, Self::Error> {
+        Ok(self.chains.keys().copied().collect())
+    }
+
+    fn last_before(&self, upto: Place, before: u64) -> Result<Option<Arc<Event>>, Self::Error> {
+        let first = Place { author: upto.author, seq: 0 };
+        let floor = self.floors.get(&upto.author);
+        let stored = self
+            .at
+            .range(first..=upto)
+            .rev()
+            .find(|(place, pos)| **pos < before && floor.is_none_or(|floor| place.seq > floor.header().seq));
+        let event = |pos: u64| self.rows[usize::try_from(pos - 1).unwrap()].event.clone();
+        Ok(stored.map(|(_, pos)| event(*pos)).or_else(|| floor.filter(|floor| floor.header().seq <= upto.seq).cloned()))
     }
 
     fn at(&self, place: Place) -> Result<Option<(u64, Arc<Event>)>, Self::Error> {
@@ -316,7 +370,8 @@ impl Log for Disk {
     }
 
     fn start_of_last(&self, count: u32) -> Result<u64, Self::Error> {
-        let of_members = self.rows.iter().enumerate().rev().filter(|(_, row)| row.event.header().author != Author::ACTS);
+        let of_members =
+            self.rows.iter().enumerate().rev().filter(|(_, row)| row.event.header().author != Author::ACTS);
         let first = of_members.take(count as usize).last();
         Ok(first.map_or(self.rows.len() as u64 + 1, |(at, _)| at as u64 + 1))
     }

@@ -22,6 +22,9 @@ use torchat_room::reading::{Read, Report, answer};
 use torchat_room::replica::{Cannot, Me, Stored};
 use torchat_room::signing::create;
 
+/// What events say, by their ids and whether their bodies are there: each is read once.
+type Bodies = HashMap<(EventId, bool), Option<Arc<Body>>>;
+
 pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) disk: Disk,
@@ -58,7 +61,7 @@ pub(crate) struct Net {
     texts: u64,
     backups: BTreeMap<usize, (Disk, Vec<TextId>)>,
     checked: HashMap<(EventId, MemberKey), bool>,
-    bodies: RefCell<HashMap<(EventId, bool), Option<Arc<Body>>>>,
+    bodies: RefCell<Bodies>,
     keys: HashMap<MemberKey, Key>,
     /// Nodes that reach nobody.
     pub(crate) absent: BTreeSet<usize>,
@@ -309,7 +312,10 @@ impl Net {
         let Some(read) = self.nodes[node].reads.pop_front() else { return };
         let Ok((frames, report)) = answer(&self.nodes[node].disk, &read);
         let channel = match report {
-            Report::Log { channel, .. } | Report::Chain { channel, .. } | Report::Bodies { channel, .. } => Some(channel),
+            Report::Begin { channel, .. }
+            | Report::Log { channel, .. }
+            | Report::Chain { channel, .. }
+            | Report::Bodies { channel, .. } => Some(channel),
             _ => None,
         };
         if let Some((channel, (a, b))) = channel.and_then(|channel| Some((channel, *self.channels.get(&channel)?))) {
@@ -471,11 +477,10 @@ impl Net {
     #[track_caller]
     pub(crate) fn agree(&self, what: &str) {
         let first = self.view(0);
-        let states = self.nodes.iter().map(|node| node.replica.state()).collect::<Vec<_>>().join("\n");
         let same = |view: &View, other: &View, whose: &str| {
             assert!(
                 view == other,
-                "{what}: {whose}\n only here: {}\n only there: {}\n{states}",
+                "{what}: {whose}\n only here: {}\n only there: {}",
                 view.difference(other),
                 other.difference(view)
             );

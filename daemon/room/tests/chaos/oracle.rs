@@ -51,7 +51,8 @@ impl Oracle {
             }
             Some(Body::Roster(roster)) => {
                 for entry in roster.add {
-                    if entry.role != Role::Owner && !self.members.contains_key(&entry.no) {
+                    let is_key = Key::new(entry.sign).is_key();
+                    if is_key && entry.role != Role::Owner && !self.members.contains_key(&entry.no) {
                         let roles = vec![(entry.role, Keep::NOTHING)];
                         self.members.insert(entry.no, Member { key: entry.sign, roles, cuts: vec![] });
                     }
@@ -177,10 +178,12 @@ impl Oracle {
             let mut signs: BTreeMap<MemberNo, (Place, String)> = BTreeMap::new();
             for (place, _, body) in &shown {
                 match body {
-                    Body::Edit(form) if form.of == *text && of(*place) == of(*text) => {
-                        if edit.is_none_or(|before| order(before) < order(*place)) {
-                            edit = Some(*place);
-                        }
+                    Body::Edit(form)
+                        if form.of == *text
+                            && of(*place) == of(*text)
+                            && edit.is_none_or(|before| order(before) < order(*place)) =>
+                    {
+                        edit = Some(*place);
                     }
                     Body::Reaction(form) if form.of == *text => {
                         let sign = (*place, form.sign.as_str().to_owned());
