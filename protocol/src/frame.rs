@@ -77,6 +77,14 @@ impl Takes {
     /// Messages between two peers: JSON on channel 0.
     pub const CHAT: Self = Self(&[Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 }]);
 
+    /// Rooms: JSON on channel 0, and the frames of ROOM-PROTOCOL.md's table on all other channels. Which of those are open, the
+    /// reader of a message judges.
+    pub const ROOM: Self = Self(&[
+        Taken { kinds: TYPE_JSON..=TYPE_JSON, channels: 0..=0 },
+        Taken { kinds: 0x40..=0x4e, channels: 1..=u16::MAX },
+        Taken { kinds: 0x50..=0x52, channels: 1..=u16::MAX },
+    ]);
+
     /// Whether the link takes such a frame. False: it skips the frame.
     ///
     /// # Errors
@@ -233,6 +241,7 @@ impl RecordDecoder {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::room;
     use proptest::prelude::*;
 
     /// A link as it may be beside chat: JSON on channel 0, two types on all others, and one of them on channel 0 too.
@@ -313,6 +322,33 @@ mod tests {
         for (kind, channel, expected) in cases {
             let plain = split(kind, channel, b"{}").next().unwrap();
             assert_eq!(Reassembler::new(SEVERAL).push(&plain), expected, "{kind:#04x} on {channel}");
+        }
+    }
+
+    #[test]
+    fn a_link_for_rooms_takes_every_frame_that_rooms_have_and_no_others() {
+        for kind in 0..=u8::MAX {
+            let known = !matches!(
+                room::Frame::decode(kind, &[], room::RoomId([0; 32])),
+                Ok(None) | Err(room::FrameError::Type(_))
+            );
+            let on = |channel| Takes::ROOM.judge(kind, channel);
+            match kind {
+                TYPE_JSON => assert_eq!((on(0), on(1)), (Ok(true), Err(FrameError::Channel(1)))),
+                _ if known => {
+                    assert_eq!(
+                        (on(0), on(1), on(u16::MAX)),
+                        (Err(FrameError::Channel(0)), Ok(true), Ok(true)),
+                        "{kind:#04x}"
+                    );
+                }
+                0..0x80 => assert_eq!((on(0), on(1)), (Ok(false), Ok(false)), "{kind:#04x}"),
+                _ => assert_eq!(
+                    (on(0), on(1)),
+                    (Err(FrameError::Type(kind)), Err(FrameError::Type(kind))),
+                    "{kind:#04x}"
+                ),
+            }
         }
     }
 
