@@ -73,35 +73,16 @@ mod tests {
     use super::*;
     use crate::link::handle::{LinkHandle, ToLink};
     use crate::link::handshake::{Role, shake_hands};
+    use crate::link::life::tests::{NOW_S, context};
     use crate::link::life::{CLOSING_TIME, QUEUE};
-    use crate::mailbox::Mailbox;
-    use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio::sync::{Semaphore, mpsc};
-    use tokio_util::sync::CancellationToken;
-    use torchat_core::handshake::{Handshake, LocalIdentity};
+    use tokio::sync::mpsc;
+    use torchat_core::handshake::Handshake;
     use torchat_core::input::{EndedBy, PeerDid};
     use torchat_protocol::message::{Bye, ByeReason, Nonce};
     use torchat_protocol::purpose::Purpose;
     use torchat_transport::BoxStream;
-    use torchat_transport::clock::Clock;
-    use torchat_transport::randomness::Randomness;
-
-    const NOW_S: u64 = 1_790_000_000;
-
-    fn context(n: u8, mailbox: Mailbox) -> LinkContext {
-        LinkContext {
-            identity: Arc::new(LocalIdentity::from_seeds(&[n; 32], &[n + 100; 32], NOW_S).unwrap()),
-            clock: Clock::simulated(1_790_000_000_000),
-            randomness: Randomness::seeded(u64::from(n)),
-            mailbox,
-            next_link: Arc::default(),
-            waiting: Arc::new(Semaphore::new(1024)),
-            rejected: Arc::default(),
-            stop: CancellationToken::new(),
-        }
-    }
 
     /// A link whose peer has shaken hands and reads nothing from then on, with the engine's end of it.
     async fn link_to_a_peer_that_does_not_read()

@@ -243,3 +243,6 @@ async fn write<T: Talk>(
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;
