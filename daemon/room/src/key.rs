@@ -1,7 +1,7 @@
 //! Keys of members, and events with what is known of their signatures.
 
 use ed25519_dalek::{Signature as DalekSignature, VerifyingKey};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::{Event, MemberKey, Signature};
 
@@ -11,15 +11,15 @@ use torchat_protocol::room::{Event, MemberKey, Signature};
 #[derive(Debug, Clone)]
 pub struct Key {
     bytes: MemberKey,
-    key: Option<VerifyingKey>,
+    /// Read when it is needed first, because that takes some 50 us and most keys of a branch that is computed anew never are.
+    key: OnceLock<Option<VerifyingKey>>,
 }
 
 impl Key {
-    /// The key with these bytes. Takes some 50 us.
+    /// The key with these bytes, which may be none.
     #[must_use]
     pub fn new(bytes: MemberKey) -> Self {
-        let key = PeerId::from_key(bytes.0).ok().and_then(|_| VerifyingKey::from_bytes(&bytes.0).ok());
-        Self { bytes, key }
+        Self { bytes, key: OnceLock::new() }
     }
 
     /// Its bytes.
@@ -28,17 +28,14 @@ impl Key {
         self.bytes
     }
 
-    /// Whether it can verify anything.
-    #[must_use]
-    pub fn is_key(&self) -> bool {
-        self.key.is_some()
-    }
-
-    /// Whether its owner signed these bytes. Takes some 50 us.
+    /// Whether its owner signed these bytes. Takes some 50 us, and as much more the first time.
     #[must_use]
     pub fn verifies(&self, bytes: &[u8], signature: &Signature) -> bool {
         let signature = DalekSignature::from_bytes(&signature.0);
-        self.key.as_ref().is_some_and(|key| key.verify_strict(bytes, &signature).is_ok())
+        let key = self.key.get_or_init(|| {
+            PeerId::from_key(self.bytes.0).ok().and_then(|_| VerifyingKey::from_bytes(&self.bytes.0).ok())
+        });
+        key.as_ref().is_some_and(|key| key.verify_strict(bytes, &signature).is_ok())
     }
 }
 

@@ -142,11 +142,7 @@ impl Roster {
 
     fn change_members(&mut self, act: &RosterAct, seq: u64) {
         for entry in act.add.iter().filter(|entry| entry.role != Role::Owner) {
-            let member = Member::new(entry, seq);
-            // Who could never sign anything would only use up a number.
-            if member.key.is_key() {
-                self.members.entry(entry.no).or_insert(member);
-            }
+            self.members.entry(entry.no).or_insert_with(|| Member::new(entry, seq));
         }
         let owner = self.owner;
         for cut in act.cut.iter().filter(|cut| cut.no != owner) {

@@ -51,8 +51,7 @@ impl Oracle {
             }
             Some(Body::Roster(roster)) => {
                 for entry in roster.add {
-                    let is_key = Key::new(entry.sign).is_key();
-                    if is_key && entry.role != Role::Owner && !self.members.contains_key(&entry.no) {
+                    if entry.role != Role::Owner && !self.members.contains_key(&entry.no) {
                         let roles = vec![(entry.role, Keep::NOTHING)];
                         self.members.insert(entry.no, Member { key: entry.sign, roles, cuts: vec![] });
                     }
