@@ -6,6 +6,8 @@
 
 #[path = "room_vectors/bodies.rs"]
 mod bodies;
+#[path = "room_vectors/counts.rs"]
+mod counts;
 #[path = "room_vectors/events.rs"]
 mod events;
 #[path = "room_vectors/frames.rs"]

@@ -108,10 +108,13 @@ class Members:
 class Counts:
     """What counts of these events under these members."""
 
-    def __init__(self, members, events):
+    def __init__(self, members, events, proven=()):
+        """`proven`: author and number of forks of which the proof is known and not both events."""
         self.members = members
         self.events = {event.id: event for event in events}
         self.forks = self.proven()
+        for author, seq in proven:
+            self.forks[author] = min(seq, self.forks.get(author, INFINITE))
         self.valid = {event.id: event for event in self.events.values() if self.is_valid(event)}
         moderated = [event for event in self.valid.values() if RANK[self.power(event)] >= RANK["moderator"]]
         self.mutes = [event for event in moderated if event.kind == 20]

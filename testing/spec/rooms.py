@@ -4,6 +4,7 @@ import crypto
 import handshake
 import messages
 import room_bodies
+import room_counts
 import room_events
 import room_frames
 from handshake import Refused
@@ -218,6 +219,35 @@ def check_long_frames(vectors, room, same):
         same(is_frame(room_frames.EVENTS, data, room), row["valid"], f"events of {row['bodies']} together")
 
 
+def check_counts(vectors, same):
+    room = decoded(vectors["room"])
+
+    def read(item):
+        header, signature, body, rest = room_events.read_item(decoded(item), room)
+        same(rest, b"", "one event")
+        return room_counts.Event(header, signature, body)
+
+    for case in vectors["cases"]:
+        acts = [read(item) for item in case["acts"]]
+        members = room_counts.Members(room, acts)
+        labels = {read(row["item"]).id: row["label"] for row in case["events"]}
+        events = [read(row["item"]) for row in case["events"]]
+        # The same set in several orders, and with everything twice.
+        for order in (events, events[::-1], sorted(events, key=lambda event: event.id), events + events[::-1]):
+            counts = room_counts.Counts(members, order)
+            found = [{"label": labels[text.id], "edit": counts.edits.get(text.place()),
+                      "reactions": sorted([who, sign] for (who, of), sign in counts.reactions.items()
+                                          if of == text.place())}
+                     for text in counts.texts]
+            same(found, case["texts"], case["what"])
+            for name, ids in (("hidden", counts.hidden), ("redacted", counts.redacted),
+                              ("void", counts.events.keys() - counts.valid.keys())):
+                same(sorted(labels[one] for one in ids), sorted(case[name]), f"{case['what']}: {name}")
+            given = {no: entry.get("nick", "") for no, entry in members.entries.items()}
+            same(counts.nicks, {**given, **dict(case["nicks"])}, case["what"] + ": names")
+            same(counts.topic, case["topic"], case["what"] + ": the topic")
+
+
 def meaning(value):
     """A body without what means the same as nothing: an empty list, and a chain up to number 0."""
     if isinstance(value, dict):
@@ -242,3 +272,4 @@ def check(vectors, same, refused):
     check_ids(vectors["rooms-ids"], same, refused)
     check_events(vectors["rooms-events"], same, refused)
     check_frames(vectors["rooms-frames"], same, refused)
+    check_counts(vectors["rooms-counts"], same)

@@ -10,6 +10,8 @@ mod disk;
 mod net;
 #[path = "chaos/oracle.rs"]
 mod oracle;
+#[path = "chaos/vectors.rs"]
+mod vectors;
 
 use net::{Net, number};
 use rand::RngExt as _;

@@ -38,6 +38,7 @@ fn one_changed_value_in_any_file_is_noticed() {
         ("identities", r#""valid": false"#, r#""valid": true"#),
         ("messages", r#""valid": true"#, r#""valid": false"#),
         ("receiver", r#"\"ACK\",\"lane\":\"11"#, r#"\"ACK\",\"lane\":\"12"#),
+        ("rooms-counts", r#""topic": "by the owner""#, r#""topic": "by nobody""#),
         ("rooms-events", r#""later": false"#, r#""later": true"#),
         ("rooms-frames", r#""valid_with_a_zero_more": false"#, r#""valid_with_a_zero_more": true"#),
         ("rooms-ids", r#""tried": 34"#, r#""tried": 33"#),
