@@ -10,6 +10,8 @@ mod bodies;
 mod counts;
 #[path = "room_vectors/events.rs"]
 mod events;
+#[path = "room_vectors/frame_rules.rs"]
+mod frame_rules;
 #[path = "room_vectors/frames.rs"]
 mod frames;
 #[path = "room_vectors/ids.rs"]

@@ -74,6 +74,14 @@ fn unmute(of: Place, upto: &[(u8, u64)]) -> Body {
     Body::Unmute(Unmute { of, resume: keep(upto) })
 }
 
+/// A text that counts: the words of the edit in force, and who reacted how.
+#[derive(Default)]
+struct Seen {
+    label: &'static str,
+    edit: Option<&'static str>,
+    signs: Vec<(u32, &'static str)>,
+}
+
 /// A branch of acts and events, and what is meant to be seen.
 struct Story {
     what: &'static str,
@@ -82,7 +90,7 @@ struct Story {
     acts: Vec<Event>,
     events: Vec<(String, Event)>,
     heads: BTreeMap<Author, (u64, EventId)>,
-    texts: Vec<(&'static str, Option<&'static str>, Vec<(u32, &'static str)>)>,
+    texts: Vec<Seen>,
     hidden: Vec<&'static str>,
     redacted: Vec<&'static str>,
     void: Vec<&'static str>,
@@ -159,17 +167,17 @@ impl Story {
     }
 
     fn sees(&mut self, label: &'static str) -> &mut Self {
-        self.texts.push((label, None, vec![]));
+        self.texts.push(Seen { label, ..Seen::default() });
         self
     }
 
     fn sees_edited(&mut self, label: &'static str, edit: &'static str) -> &mut Self {
-        self.texts.push((label, Some(edit), vec![]));
+        self.texts.push(Seen { label, edit: Some(edit), ..Seen::default() });
         self
     }
 
     fn sees_signs(&mut self, label: &'static str, signs: &[(u32, &'static str)]) -> &mut Self {
-        self.texts.push((label, None, signs.to_vec()));
+        self.texts.push(Seen { label, edit: None, signs: signs.to_vec() });
         self
     }
 
@@ -178,9 +186,9 @@ impl Story {
         let labels: std::collections::BTreeSet<_> = self.events.iter().map(|(label, _)| label.as_str()).collect();
         assert_eq!(labels.len(), self.events.len(), "{}: a label twice", self.what);
         let said = [&self.hidden, &self.redacted, &self.void].into_iter().flatten();
-        assert!(said.chain(self.texts.iter().map(|(label, ..)| label)).all(|label| labels.contains(label)));
+        assert!(said.chain(self.texts.iter().map(|seen| &seen.label)).all(|label| labels.contains(label)));
         let texts =
-            self.texts.iter().map(|(label, edit, signs)| json!({ "label": label, "edit": edit, "reactions": signs }));
+            self.texts.iter().map(|seen| json!({ "label": seen.label, "edit": seen.edit, "reactions": seen.signs }));
         json!({
             "what": self.what,
             "acts": self.acts.iter().map(item).collect::<Vec<_>>(),
