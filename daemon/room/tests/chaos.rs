@@ -44,10 +44,20 @@ struct Plan {
     /// The owner acts only with a quorum.
     quorum: bool,
     acts: bool,
+    /// The bodies of what is redacted are dropped.
+    drops: bool,
 }
 
-const ALL: Plan =
-    Plan { nodes: 12, hosts: 3, steps: 900, restores: true, owner_restores: false, quorum: true, acts: true };
+const ALL: Plan = Plan {
+    nodes: 12,
+    hosts: 3,
+    steps: 900,
+    restores: true,
+    owner_restores: false,
+    quorum: true,
+    acts: true,
+    drops: false,
+};
 
 impl Plan {
     fn rest(self, net: &mut Net) {
@@ -59,6 +69,9 @@ impl Plan {
 fn chaos(seed: u64, plan: Plan) -> (Net, bool) {
     let mut net = Net::new(plan.nodes, seed);
     net.watch = true;
+    for node in &mut net.nodes {
+        node.disk.drops = plan.drops;
+    }
     if plan.hosts > 0 {
         net.name_hosts(1..=plan.hosts);
     }
@@ -137,7 +150,12 @@ fn said(net: &mut Net, node: usize) {
             let (mid, text) = (TextId(net.rng.random()), BoundedText::new("edited").unwrap());
             Body::Edit(Edit { of, mid, text })
         }
-        1 => Body::Redact(Redact { of, why: None }),
+        1 => {
+            if let (Some(member), Ok(Some(Body::Text(text)))) = (of.author.member(), event.read()) {
+                net.redacted.insert((member, text.mid));
+            }
+            Body::Redact(Redact { of, why: None })
+        }
         2 => Body::Nick(Nick { nick: BoundedText::new(format!("nick{pick}")).unwrap() }),
         n => {
             let sign = if n == 3 && pick % 5 == 0 { "" } else { "+1" };
@@ -227,6 +245,13 @@ fn run(plan: Plan, count: u64) {
             net.calm();
             plan.rest(&mut net);
         }
+        if plan.drops {
+            // A redact that counts no more leaves a body that is missing: it is asked for from the next start on.
+            for node in 0..plan.nodes {
+                net.kill(node);
+            }
+            plan.rest(&mut net);
+        }
         net.agree(&format!("seed {seed}"));
         for node in 0..plan.nodes {
             assert!(!net.nodes[node].replica.is_frozen(), "seed {seed}: node {node} is frozen");
@@ -273,6 +298,11 @@ fn an_owner_that_was_restored_acts_with_a_quorum_and_contradicts_nobody() {
 #[test]
 fn an_owner_that_was_restored_and_acts_at_once_settles_what_it_contradicts() {
     run(Plan { owner_restores: true, quorum: false, ..ALL }, 50);
+}
+
+#[test]
+fn what_is_redacted_is_gone_everywhere_and_nothing_else_is() {
+    run(Plan { nodes: 7, hosts: 0, drops: true, ..ALL }, 40);
 }
 
 /// A branch of acts that the owner of ill will signs behind the acts that are there.

@@ -32,6 +32,8 @@ const HAVE_PAUSE_MS: u64 = 10_000;
 const NEED_DROP_MS: u64 = 30_000;
 /// Most answers that a channel waits for.
 const NEEDS: usize = 64;
+/// Most bodies that are asked for at once.
+const BODIES: usize = 256;
 /// Most wrong signatures on a channel.
 const WRONG_SIGNATURES: u32 = 64;
 
@@ -274,6 +276,11 @@ impl Replica {
                     self.act(Effect::Read(Read::Digest { ticket, next: place.next, chains }));
                 }
             }
+        }
+        // Bodies that did not come with their events: somebody may have them.
+        let missing: Vec<_> = self.missing.iter().take(BODIES).map(|place| (*place).into()).collect();
+        if !missing.is_empty() {
+            self.say(channel, Frame::Body(missing));
         }
         // Acts that contradict each other, for those who do not know.
         let proofs: Vec<_> = self.branch.proofs().cloned().collect();

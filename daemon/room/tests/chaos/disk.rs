@@ -41,6 +41,8 @@ pub(crate) struct Disk {
     cookies: BTreeMap<Identity, Cookie>,
     outbox: Vec<Text>,
     reviews: BTreeMap<Author, u64>,
+    /// Whether the bodies of what is redacted are dropped.
+    pub(crate) drops: bool,
 }
 
 /// A text that counts: its id as an event, the edit in force, who reacted how.
@@ -82,6 +84,7 @@ impl Disk {
             cookies: BTreeMap::new(),
             outbox: Vec::new(),
             reviews: BTreeMap::new(),
+            drops: false,
         }
     }
 
@@ -161,6 +164,36 @@ impl Disk {
         }
     }
 
+    /// Drops the bodies of what is redacted: the end of each transaction.
+    pub(crate) fn drop_redacted(&mut self) {
+        if !self.drops {
+            return;
+        }
+        let redacts = self.redacts();
+        let said = |row: &Row| Said { order: row.event.header().order(), standing: row.standing };
+        let mut gone: BTreeSet<Place> = BTreeSet::new();
+        for (_, row) in self.found().filter(|(_, row)| matches!(row.event.header().kind, 16 | 17)) {
+            let place = place(&row.event);
+            if is_redacted(&said(row), redacts.get(&place).into_iter().flatten().copied()) {
+                gone.insert(place);
+            }
+        }
+        // With a text go its author's edits of it.
+        let edits: Vec<Place> = self
+            .said()
+            .filter_map(|(said, event, body)| match body {
+                Body::Edit(edit) if gone.contains(&edit.of) && edit.of.author.member() == said.member() => {
+                    Some(place(event))
+                }
+                _ => None,
+            })
+            .collect();
+        for place in gone.into_iter().chain(edits) {
+            let row = self.row_mut(self.at[&place]);
+            row.event = Arc::new(row.event.stripped());
+        }
+    }
+
     fn judge(&mut self, author: Author, spans: &Spans) {
         for (place, pos) in self.at.clone() {
             if place.author == author {
@@ -209,13 +242,24 @@ impl Disk {
             act_forks: self.act_forks.clone(),
             chains: self.chains.iter().map(|(author, (row, fork))| (*author, *row, fork.clone())).collect(),
             loose: self.at.keys().filter(|place| place.seq <= below(place.author)).copied().collect(),
-            missing: Vec::new(),
+            missing: self.missing(),
             mutes: of_kind([20, 21]).collect(),
             recent: recent.into_iter().rev().take(256).rev().collect(),
             cookies: self.cookies.clone().into_iter().collect(),
             outbox: self.outbox.clone(),
             reviews: self.reviews.clone().into_iter().collect(),
         }
+    }
+
+    /// Events without bodies that were not redacted.
+    fn missing(&self) -> Vec<Place> {
+        let redacts = self.redacts();
+        let missing = self.found().filter(|(_, row)| row.event.body().is_none());
+        let missing = missing.filter(|(_, row)| {
+            let said = Said { order: row.event.header().order(), standing: row.standing };
+            !is_redacted(&said, redacts.get(&place(&row.event)).into_iter().flatten().copied())
+        });
+        missing.map(|(_, row)| place(&row.event)).collect()
     }
 
     fn said(&self) -> impl Iterator<Item = (Said, &Arc<Event>, Body)> {

@@ -63,6 +63,8 @@ pub(crate) struct Net {
     checked: HashMap<(EventId, MemberKey), bool>,
     bodies: RefCell<Bodies>,
     keys: HashMap<MemberKey, Key>,
+    /// Texts that somebody took away on purpose.
+    pub(crate) redacted: BTreeSet<(MemberNo, TextId)>,
     /// Nodes that reach nobody.
     pub(crate) absent: BTreeSet<usize>,
     /// After each step of a replica, what it counts is compared with the oracle.
@@ -131,6 +133,7 @@ impl Net {
             checked: HashMap::new(),
             bodies: RefCell::default(),
             keys: HashMap::new(),
+            redacted: BTreeSet::new(),
             absent: BTreeSet::new(),
             watch: false,
             rng,
@@ -167,6 +170,9 @@ impl Net {
         let written = !outcome.ops.is_empty();
         for op in outcome.ops {
             disk.write(op);
+        }
+        if written {
+            disk.drop_redacted();
         }
         let mut closing = Vec::new();
         for effect in outcome.effects {
@@ -500,7 +506,6 @@ impl Net {
         let replica = &self.nodes[0].replica;
         let muted: BTreeSet<MemberNo> = self.nodes.iter().flat_map(|node| node.disk.muted()).collect();
         let texts = self.nodes[0].disk.texts();
-        let redacted = self.redacted();
         let (mut lost, mut waiting) = (Vec::new(), 0);
         for (n, node) in self.nodes.iter().enumerate() {
             let Some(member) = replica.roster().members.get(&number(n)) else { continue };
@@ -511,33 +516,13 @@ impl Net {
                 if node.replica.outbox().any(|text| text.mid == *mid) {
                     waiting += 1;
                 } else if texts.get(&(number(n), *mid)).copied().flatten().is_none()
-                    && !redacted.contains(&(number(n), *mid))
+                    && !self.redacted.contains(&(number(n), *mid))
                 {
                     lost.push((n, *mid));
                 }
             }
         }
         (lost, waiting)
-    }
-
-    /// Texts of which somebody took a copy away on purpose.
-    fn redacted(&self) -> BTreeSet<(MemberNo, TextId)> {
-        let bodies: Vec<(Place, Body)> = self.nodes[0]
-            .disk
-            .events()
-            .filter_map(|event| Some((crate::disk::place(event), event.read().ok().flatten()?)))
-            .collect();
-        let of: BTreeSet<Place> = bodies
-            .iter()
-            .filter_map(|(_, body)| if let Body::Redact(redact) = body { Some(redact.of) } else { None })
-            .collect();
-        let texts = bodies.iter().filter(|(place, _)| of.contains(place));
-        texts
-            .filter_map(|(place, body)| match body {
-                Body::Text(text) => Some((place.author.member()?, text.mid)),
-                _ => None,
-            })
-            .collect()
     }
 
     /// An event as a member of ill will makes it, at any place of its chain.
