@@ -6,11 +6,14 @@
 //! replicas, `own` what we say ourselves.
 
 mod acts;
+mod asking;
+mod channel;
 mod door;
 mod forks;
 mod own;
 mod stored;
 mod sync;
+mod telling;
 
 pub use own::{Cannot, MESH_MEMBERS, Me};
 pub use stored::Stored;
@@ -21,10 +24,10 @@ use crate::key::Incoming;
 use crate::outcome::{ChainRow, ChannelId, Context, Effect, Notice, Op, Outcome, Refusal};
 use crate::roster::Roster;
 use crate::standing::{Mutes, Spans, Standing, spans};
+use channel::Channel;
 use own::Own;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use sync::Channel;
 use torchat_protocol::room::body::{Body, Keep, Place};
 use torchat_protocol::room::{
     Author, Cookie, Event, EventId, Frame, Head, Identity, LogDigest, LogId, MemberNo, RoomId, Tag,

@@ -1,0 +1,172 @@
+//! Questions: to the other side of a channel, and to our own disk; and their answers.
+
+use super::channel::{NEED_DROP_MS, NEED_PAUSE_MS, NEEDS, Need, READING, Told};
+use super::{Question, Replica};
+use crate::key::Incoming;
+use crate::outcome::{ChannelId, Context, Effect};
+use crate::reading::{Read, Report};
+use std::sync::Arc;
+use torchat_protocol::room::body::Place;
+use torchat_protocol::room::{Author, Event, Frame};
+
+impl Replica {
+    /// What was looked up in the log.
+    pub fn report(&mut self, ctx: &mut Context<'_>, report: Report) {
+        match report {
+            Report::Begin { channel, start } => {
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.told = Told::Early(1, start);
+                }
+                self.pump(channel);
+            }
+            Report::Log { channel, next, bytes } => {
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
+                    open.told = match open.told {
+                        Told::ReadingEarly(start) if next < start => Told::Early(next, start),
+                        _ => Told::Before(next),
+                    };
+                    if let Told::Before(next) = open.told {
+                        open.from_there = open.from_there.split_off(&next);
+                    }
+                }
+                self.pump(channel);
+            }
+            Report::Chain { channel, next, bytes } => {
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
+                    open.answers.reading = false;
+                    match (next, open.answers.waiting.front_mut()) {
+                        (Some(next), Some((_, from, _))) => *from = next,
+                        _ => drop(open.answers.waiting.pop_front()),
+                    }
+                }
+                self.answer_needs(channel);
+            }
+            Report::Bodies { channel, bytes } => {
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
+                }
+            }
+            Report::Find { ticket, found } => self.found(ctx, ticket, found),
+            Report::Digest { ticket, digest, chains } => {
+                if let Some(Question::Cookie(place, channel)) = self.questions.remove(&ticket) {
+                    self.check_cookie(channel, place, digest, chains);
+                }
+            }
+            Report::Own { author, texts } => self.say_again(ctx, author, texts),
+        }
+        self.drain(ctx);
+    }
+
+    pub(super) fn found(&mut self, ctx: &mut Context<'_>, ticket: u64, found: Option<(u64, Arc<Event>)>) {
+        match self.questions.remove(&ticket) {
+            Some(Question::IsItOurs(mut incoming, channel)) => {
+                let signed = |incoming: &mut Incoming| {
+                    let member = self.branch.roster.member(incoming.event.header().author);
+                    member.is_some_and(|member| incoming.is_signed_by(&member.key))
+                };
+                match found {
+                    Some((pos, ours)) if ours.id() == incoming.event.id() => {
+                        self.came_back(Some(pos), Some(channel));
+                        self.note_stored(&incoming.event, Some(channel));
+                    }
+                    Some((_, ours)) if signed(&mut incoming) => {
+                        self.two_at_one_place(ctx, &Incoming::unchecked(ours), &incoming, Some(channel));
+                    }
+                    _ => self.put_off(Some(channel), true),
+                }
+                if let Some(open) = self.channels.get_mut(&channel) {
+                    open.looking_up -= 1;
+                    if open.looking_up == 0
+                        && let Some(place) = open.mark.take()
+                    {
+                        self.keep_cookie(channel, place);
+                    }
+                }
+            }
+            Some(Question::At(head, channel)) => {
+                if let Some((_, ours)) = found {
+                    self.compare(ctx, channel, head, &ours);
+                }
+            }
+            Some(Question::SayAt(channel)) => {
+                if let Some((_, ours)) = found {
+                    self.say(channel, Frame::At(ours.head()));
+                }
+            }
+            Some(Question::Cookie(..)) | None => {}
+        }
+    }
+
+    /// An event of the other side is looked up before it is known whether we have it.
+    pub(super) fn looking_up(&mut self, channel: ChannelId) {
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.looking_up += 1;
+        }
+    }
+
+    /// Asks the other side for a chain up to a number: it has another history, or what is between is missing.
+    pub(super) fn need(&mut self, ctx: &mut Context<'_>, from: Option<ChannelId>, author: Author, upto: u64) {
+        let Some(channel) = from.filter(|_| upto > 0) else { return };
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let full = open.needs.len() >= NEEDS;
+        match open.needs.get_mut(&author) {
+            Some(need) if ctx.now_ms < need.asked_ms + NEED_PAUSE_MS => {
+                need.again = Some(need.again.unwrap_or(0).max(upto));
+            }
+            None if full => {}
+            _ => {
+                open.needs.insert(author, Need { asked_ms: ctx.now_ms, again: None });
+                self.say(channel, Frame::Need(author, upto));
+            }
+        }
+    }
+
+    pub(super) fn heard_need(&mut self, ctx: &Context<'_>, channel: ChannelId, author: Author, upto: u64) {
+        let known = author == Author::ACTS || self.chains.contains_key(&author);
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let answers = &mut open.answers;
+        let soon = answers.answered_ms.get(&author).is_some_and(|at| ctx.now_ms < at + NEED_DROP_MS);
+        if soon || answers.waiting.len() >= NEEDS || !known {
+            return;
+        }
+        if answers.answered_ms.len() >= NEEDS {
+            answers.answered_ms.retain(|_, at| ctx.now_ms < *at + NEED_DROP_MS);
+        }
+        answers.answered_ms.insert(author, ctx.now_ms);
+        answers.waiting.push_back((author, 1, upto));
+        self.answer_needs(channel);
+    }
+
+    pub(super) fn answer_needs(&mut self, channel: ChannelId) {
+        let not_before = self.first_for(channel);
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        if open.answers.reading || open.credit <= 0 {
+            return;
+        }
+        let Some((author, from, upto)) = open.answers.waiting.front().copied() else { return };
+        if author != Author::ACTS {
+            open.answers.reading = true;
+            self.act(Effect::Read(Read::Chain { channel, author, from, upto, not_before, most: READING }));
+            return;
+        }
+        let upto = upto.min(self.branch.len());
+        let told = self.tell_acts(channel, from - 1, upto);
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        match open.answers.waiting.front_mut() {
+            Some((_, from, _)) if told < upto => *from = told + 1,
+            _ => {
+                open.answers.waiting.pop_front();
+                self.answer_needs(channel);
+            }
+        }
+    }
+
+    /// Asks all others for the body of an event that came without it.
+    pub(super) fn ask_for_body(&mut self, place: Place, from: Option<ChannelId>) {
+        for channel in self.channels.keys().copied().filter(|id| Some(*id) != from).collect::<Vec<_>>() {
+            self.say(channel, Frame::Body(vec![place.into()]));
+        }
+    }
+}
