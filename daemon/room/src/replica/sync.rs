@@ -3,7 +3,7 @@
 //! Each side tells its own log from a start; at its end it says MARK, which the other side keeps as a cookie for the next
 //! time. What comes over a channel does not go back on it.
 
-use super::channel::{BODIES, CREDIT, Channel, Need, Told, WRONG_SIGNATURES};
+use super::channel::{BODIES, CREDIT, Channel, Told, WRONG_SIGNATURES};
 use super::{Question, Replica};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;

@@ -1,7 +1,7 @@
 //! Our log, told to another replica: from where, without what, how fast. ROOM-PROTOCOL.md, "Synchronising" and "Floors".
 
 use super::Replica;
-use super::channel::{Channel, GRANT_FROM, HAVE_PAUSE_MS, MARK_PAUSE_MS, NEED_PAUSE_MS, Need, READING, Told};
+use super::channel::{Channel, GRANT_FROM, HAVE_PAUSE_MS, MARK_PAUSE_MS, NEED_PAUSE_MS, READING, Told};
 use crate::outcome::{ChannelId, Context, Effect};
 use crate::reading::{self, Filter, Read, pack, wire_len};
 use std::sync::Arc;
