@@ -1,5 +1,5 @@
-//! `cargo xtask long`: as many fresh storms of the simulation as fit into some minutes, and millions of mutated inputs, on
-//! all processors.
+//! `cargo xtask long`: as many fresh storms of the simulation as fit into some minutes, rooms under chaos, and millions of
+//! mutated inputs, on all processors.
 
 use crate::{built, cargo, longfuzz, run};
 use std::process::Command;
@@ -11,26 +11,44 @@ pub(crate) struct Long {
     minutes: f64,
     #[command(flatten)]
     counts: longfuzz::Counts,
-    /// Leaves the other half out.
+    /// Fresh seeds for each of the tests of rooms under chaos; 0 leaves them out
+    #[arg(long, default_value_t = 1_000)]
+    rooms: u64,
+    /// Leaves the other parts out.
     #[arg(long)]
-    only: Option<Half>,
+    only: Option<Part>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Half {
+enum Part {
     Storms,
+    Rooms,
     Fuzz,
 }
 
-/// Both halves, or one. The second runs only if the first found nothing.
+/// All parts, or one. Each runs only if those before it found nothing.
 pub(crate) fn run_long(long: &Long) -> anyhow::Result<()> {
-    if long.only != Some(Half::Fuzz) {
+    let wanted = |part| long.only.is_none_or(|only| only == part);
+    if wanted(Part::Storms) {
         run_storms(long.minutes)?;
     }
-    if long.only != Some(Half::Storms) {
+    if wanted(Part::Rooms) && long.rooms > 0 {
+        run_rooms(long.rooms)?;
+    }
+    if wanted(Part::Fuzz) {
         longfuzz::run_fuzz(&long.counts)?;
     }
     Ok(())
+}
+
+/// Prints what was seen in the runs of each test, and the seed of a run that failed: `ROOM_FROM=SEED ROOM_SEEDS=1` repeats it.
+fn run_rooms(seeds: u64) -> anyhow::Result<()> {
+    // Far from the seeds of the short form, and other ones each time.
+    let from = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() * 1_000_000;
+    let mut command = cargo();
+    command.args(["test", "--release", "-p", "torchat-room", "--test", "chaos", "--", "--nocapture"]);
+    println!("rooms under chaos: {seeds} seeds for each test, from {from} on");
+    run(command.env("ROOM_SEEDS", seeds.to_string()).env("ROOM_FROM", from.to_string()))
 }
 
 /// Prints seeds, seeds per second, counters, and failures, each with the line that repeats it; writes nothing. Fails when
