@@ -112,7 +112,7 @@ fn is_arti(name: &str) -> bool {
 #[test]
 fn the_pure_crates_stay_pure() {
     let tree = tree();
-    for pure in ["torchat-protocol", "torchat-core"] {
+    for pure in ["torchat-protocol", "torchat-core", "torchat-room"] {
         let below = tree.below(pure);
         for forbidden in
             ["tokio", "mio", "rusqlite", "libsqlite3-sys", "rustix", "rand", "getrandom", "tracing", "jiff"]
@@ -128,7 +128,7 @@ fn the_pure_crates_stay_pure() {
 #[test]
 fn the_pure_crates_name_no_clock_file_or_socket() {
     let mut read = 0;
-    for path in ["protocol/src", "daemon/core/src"].iter().flat_map(|folder| sources(&top().join(folder))) {
+    for path in ["protocol/src", "daemon/core/src", "daemon/room/src"].iter().flat_map(|folder| sources(&top().join(folder))) {
         // Tests may read golden files, and be told how long to try.
         if path.iter().any(|part| part == "tests.rs" || part == "tests") {
             continue;
@@ -181,6 +181,15 @@ fn each_crate_of_the_daemon_keeps_its_borders() {
         }
     }
     assert!(!tree.below("torchat-transport").iter().any(|name| is_arti(name)), "the transport builds arti");
+}
+
+#[test]
+fn a_replica_of_a_room_knows_neither_links_nor_noise_nor_the_core() {
+    let tree = tree();
+    let room = tree.ours().find(|package| package["name"] == "torchat-room").unwrap();
+    let named = room["dependencies"].as_array().unwrap().iter().filter(|one| one["kind"].is_null());
+    let named: BTreeSet<_> = named.map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(named, BTreeSet::from(["ed25519-dalek", "thiserror", "torchat-protocol"]));
 }
 
 #[test]
