@@ -155,4 +155,6 @@ pub enum Refusal {
     NoBody,
     /// Too many events wait.
     PoolFull,
+    /// Too many old events are being looked up.
+    TooManyOld,
 }

@@ -454,3 +454,22 @@ fn a_mute_by_somebody_who_is_no_moderator_hides_nothing() {
     assert_eq!(honest.replica.standing(Place { author: chain(3), seq: 9 }), Standing::As(Role::Moderator));
     assert_eq!(honest.texts(), 0);
 }
+
+#[test]
+fn old_events_are_looked_up_a_few_at_a_time() {
+    let mut honest = Honest::new(Policy::default());
+    let events = honest.chain_of(4, chain(4), (0..700).map(|n| text(n, "old")));
+    for events in events.chunks(100) {
+        honest.hear_events(events);
+    }
+    // The first ones are not in memory any more. All in one turn, so that no answer comes meanwhile.
+    let mut random = |bytes: &mut [u8]| bytes.fill(7);
+    let mut ctx = Context { now_ms: honest.now_ms, minute: 1, random: &mut random };
+    for _ in 0..3 {
+        honest.replica.hear(&mut ctx, CHANNEL, Frame::Events(events[..300].to_vec()), &[]);
+    }
+    let effects = honest.replica.take().effects;
+    let looks = effects.iter().filter(|effect| matches!(effect, Effect::Read(Read::Find { .. }))).count();
+    assert_eq!(looks, 256);
+    assert!(effects.contains(&Effect::Notice(Notice::Refused(CHANNEL, Refusal::TooManyOld))));
+}

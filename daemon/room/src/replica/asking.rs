@@ -1,6 +1,6 @@
 //! Questions: to the other side of a channel, and to our own disk; and their answers.
 
-use super::channel::{NEED_DROP_MS, NEED_PAUSE_MS, NEEDS, Need, READING, Told};
+use super::channel::{LOOKS, NEED_DROP_MS, NEED_PAUSE_MS, NEEDS, Need, READING, Told};
 use super::{Question, Replica};
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Effect};
@@ -99,11 +99,11 @@ impl Replica {
         }
     }
 
-    /// An event of the other side is looked up before it is known whether we have it.
-    pub(super) fn looking_up(&mut self, channel: ChannelId) {
-        if let Some(open) = self.channels.get_mut(&channel) {
-            open.looking_up += 1;
-        }
+    /// An event of the other side is to be looked up before it is known whether we have it. False: too many are.
+    pub(super) fn looks_up(&mut self, channel: ChannelId) -> bool {
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| open.looking_up < LOOKS) else { return false };
+        open.looking_up += 1;
+        true
     }
 
     /// Asks the other side for a chain up to a number: it has another history, or what is between is missing.

@@ -18,6 +18,8 @@ pub(super) const NEED_PAUSE_MS: u64 = 60_000;
 pub(super) const HAVE_PAUSE_MS: u64 = 10_000;
 /// A NEED about the same chain is dropped if it comes sooner: less than the pause, because the way takes time.
 pub(super) const NEED_DROP_MS: u64 = 30_000;
+/// Most events that are looked up at a time.
+pub(super) const LOOKS: u32 = 256;
 /// Most answers that a channel waits for.
 pub(super) const NEEDS: usize = 64;
 /// Most bodies that are asked for at once.

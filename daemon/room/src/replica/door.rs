@@ -69,10 +69,13 @@ impl Replica {
                 self.need(ctx, from, place.author, place.seq - 1);
             }
             Verdict::LookUp => {
-                if let Some(channel) = from {
-                    self.looking_up(channel);
+                let Some(channel) = from else { return };
+                if self.looks_up(channel) {
                     let ticket = self.ask(Question::IsItOurs(incoming, channel));
                     self.act(Effect::Read(Read::Find { ticket, place }));
+                } else {
+                    self.put_off(from, true);
+                    self.refuse(from, Refusal::TooManyOld);
                 }
             }
             Verdict::BelowFloor => {
