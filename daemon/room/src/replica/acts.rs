@@ -64,7 +64,7 @@ impl Replica {
     }
 
     /// Goes on until no act fits and no other branch is better.
-    pub(super) fn advance(&mut self, ctx: &mut Context<'_>, from: Option<ChannelId>) {
+    fn advance(&mut self, ctx: &mut Context<'_>, from: Option<ChannelId>) {
         loop {
             let frozen = self.branch.is_frozen();
             if frozen != self.frozen {

@@ -59,7 +59,7 @@ impl Replica {
         self.drain(ctx);
     }
 
-    pub(super) fn found(&mut self, ctx: &mut Context<'_>, ticket: u64, found: Option<(u64, Arc<Event>)>) {
+    fn found(&mut self, ctx: &mut Context<'_>, ticket: u64, found: Option<(u64, Arc<Event>)>) {
         match self.questions.remove(&ticket) {
             Some(Question::IsItOurs(mut incoming, channel)) => {
                 let signed = |incoming: &mut Incoming| {

@@ -103,7 +103,7 @@ impl Replica {
         self.drain(ctx);
     }
 
-    pub(super) fn heard_hello(&mut self, channel: ChannelId, hello: Hello) {
+    fn heard_hello(&mut self, channel: ChannelId, hello: Hello) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         if open.log.is_some() {
             return self.act(Effect::EndLink(channel));
@@ -165,7 +165,7 @@ impl Replica {
     }
 
     /// The last numbers of our own chains.
-    pub(super) fn own_heads(&self) -> Vec<(Author, u64)> {
+    fn own_heads(&self) -> Vec<(Author, u64)> {
         let Some(me) = self.me() else { return Vec::new() };
         self.chains.range(me.chains()).map(|(author, chain)| (*author, chain.head)).collect()
     }
@@ -184,13 +184,13 @@ impl Replica {
         }
     }
 
-    pub(super) fn forget_cookie(&mut self, peer: Identity) {
+    fn forget_cookie(&mut self, peer: Identity) {
         if self.cookies.remove(&peer).is_some() {
             self.write(Op::Cookie(peer, None));
         }
     }
 
-    pub(super) fn heard_base(&mut self, channel: ChannelId, heads: Vec<Event>, checked: &[Option<MemberKey>]) {
+    fn heard_base(&mut self, channel: ChannelId, heads: Vec<Event>, checked: &[Option<MemberKey>]) {
         // A chain begins where somebody says only until that one has told everything, and never for the room's maker, who has had
         // everything from the first event on.
         let late = self.channels.get(&channel).is_none_or(|open| open.caught_up);
@@ -219,7 +219,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn heard_events(
+    fn heard_events(
         &mut self,
         ctx: &mut Context<'_>,
         channel: ChannelId,
@@ -242,7 +242,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn heard_mark(&mut self, ctx: &mut Context<'_>, channel: ChannelId, place: LogPlace) {
+    fn heard_mark(&mut self, ctx: &mut Context<'_>, channel: ChannelId, place: LogPlace) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         let first = !std::mem::replace(&mut open.caught_up, true);
         if open.looking_up > 0 {

@@ -40,7 +40,7 @@ impl Replica {
     }
 
     /// Whether a head is an act of our branch.
-    pub(super) fn has_act(&self, head: &Head) -> bool {
+    fn has_act(&self, head: &Head) -> bool {
         self.branch.at(head.seq).is_some_and(|act| act.id().tag() == head.tag)
     }
 
@@ -52,7 +52,7 @@ impl Replica {
         entry.map_or(1, |pos| pos.saturating_sub(self.branch.roster.policy.history).max(1))
     }
 
-    pub(super) fn read_log(&mut self, channel: ChannelId, from: u64, early: Option<u64>) {
+    fn read_log(&mut self, channel: ChannelId, from: u64, early: Option<u64>) {
         let filter = Arc::new(self.filter(channel));
         let Some(open) = self.channels.get_mut(&channel) else { return };
         open.told = early.map_or(Told::Reading, Told::ReadingEarly);
@@ -146,7 +146,7 @@ impl Replica {
         self.answer_needs(channel);
     }
 
-    pub(super) fn tag_of_act(&self, seq: u64) -> Tag {
+    fn tag_of_act(&self, seq: u64) -> Tag {
         self.branch.at(seq).map_or(Tag::NONE, |act| act.id().tag())
     }
 
@@ -204,7 +204,7 @@ impl Replica {
     }
 
     /// What waited for its time about what is told anew.
-    pub(super) fn begin_again(&mut self, ctx: &Context<'_>, channel: ChannelId) {
+    fn begin_again(&mut self, ctx: &Context<'_>, channel: ChannelId) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         let due = open.begun_ms.is_none_or(|at| ctx.now_ms >= at + HAVE_PAUSE_MS);
         let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
