@@ -4,11 +4,13 @@ mod chat;
 mod link;
 mod network;
 mod notice;
+mod rooms;
 
 pub use chat::ChatEffect;
 pub use link::LinkEffect;
 pub use network::NetworkEffect;
 pub use notice::Notice;
+pub use rooms::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
 
 use crate::input::{Answer, RequestId};
 

@@ -6,6 +6,7 @@ mod ended;
 mod legacy;
 mod link;
 mod network;
+mod rooms;
 
 pub use chat::ChatInput;
 pub use contacts::{ContactChange, ContactInput};
@@ -13,6 +14,7 @@ pub use ended::{DialEnd, EndedBy, LinkEnd, NoLink, PeerDid};
 pub use legacy::LegacyInput;
 pub use link::LinkInput;
 pub use network::{DialFailure, NetworkInput};
+pub use rooms::{NewInvite, NewRoom, RoomAct, RoomCommand, RoomInput, RoomWish};
 
 use torchat_protocol::id::{InviteSecret, MessageId};
 

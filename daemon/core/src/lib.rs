@@ -22,6 +22,7 @@ pub mod piece;
 pub mod policy;
 mod presence;
 pub mod rate;
+pub mod rooms;
 pub mod snapshot;
 mod supervision;
 mod tariff;

@@ -5,11 +5,13 @@ mod chat;
 mod contacts;
 mod legacy;
 mod log;
+mod rooms;
 
 pub use chat::ChatOp;
 pub use contacts::ContactOp;
 pub use legacy::LegacyOp;
 pub use log::LogOp;
+pub use rooms::RoomOp;
 
 /// One change of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What the store knows at the start, and what a turn asks it to load.
 
+pub mod rooms;
+
 use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId};
 use torchat_protocol::message::{LaneState, SkipReason};
 

@@ -116,6 +116,23 @@ impl Replica {
         self.branch.acts().iter().map(crate::branch::Act::id)
     }
 
+    /// The acts that hold, in order, each with its position in the log.
+    pub fn branch(&self) -> impl Iterator<Item = (&Arc<Event>, Option<u64>)> {
+        let acts = self.branch.acts().iter();
+        acts.map(|act| (&act.incoming.event, self.branch.stored.get(&act.id()).copied()))
+    }
+
+    /// The mutes of a member that count and have no end that does.
+    #[must_use]
+    pub fn mutes_of(&self, member: MemberNo) -> Vec<Place> {
+        let counts = |place: Place| {
+            place.seq <= self.line(place.author)
+                && self.branch.roster.power(place.author, place.seq)
+                    >= Some(torchat_protocol::room::body::Role::Moderator)
+        };
+        self.mutes.open_of(member, &counts)
+    }
+
     /// The owner's key signed two acts with one number, and nothing settles it.
     #[must_use]
     pub fn is_frozen(&self) -> bool {

@@ -94,6 +94,13 @@ impl Mutes {
         self.mutes.get(&mute).map(|mute| mute.who)
     }
 
+    /// The counting mutes of a member without a counting end.
+    pub(crate) fn open_of(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<Place> {
+        let ended = |mute: Place| self.ends.iter().any(|(end, unmute)| unmute.of == mute && counts(*end));
+        let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));
+        mutes.map(|(place, _)| *place).filter(|place| !ended(*place)).collect()
+    }
+
     /// The counting mutes of a member, each with its counting ends.
     fn of_member(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<(&Mute, Vec<&Unmute>)> {
         let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));

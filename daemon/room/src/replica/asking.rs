@@ -139,6 +139,15 @@ impl Replica {
         self.answer_needs(channel);
     }
 
+    /// Tells a channel a chain of ours from a number on once more: the other side did not take it then.
+    pub fn tell_chain(&mut self, channel: ChannelId, author: Author, from: u64) {
+        let line = self.line(author);
+        if let Some(open) = self.channels.get_mut(&channel).filter(|open| open.answers.waiting.len() < NEEDS) {
+            open.answers.waiting.push_back((author, from, line));
+            self.answer_needs(channel);
+        }
+    }
+
     pub(super) fn answer_needs(&mut self, channel: ChannelId) {
         let not_before = self.first_for(channel);
         let Some(open) = self.channels.get_mut(&channel) else { return };

@@ -192,7 +192,18 @@ impl Replica {
     /// Whether texts wait that could be said now: the next turn goes on with them.
     #[must_use]
     pub fn has_more_to_say(&self) -> bool {
-        !self.own.outbox.is_empty() && self.may_speak() && self.role() >= Some(Role::Member)
+        let has_chain = self.own.no.is_some_and(|no| {
+            let author = no.chain(self.own.chain);
+            self.end(author).0 < self.line(author)
+        });
+        !self.own.outbox.is_empty() && has_chain && self.may_speak() && self.role() >= Some(Role::Member)
+    }
+
+    /// Ends a turn: makes events of texts that wait, and says what gathered, as [`Replica::flush`].
+    pub fn go_on(&mut self, ctx: &mut Context<'_>) {
+        self.say_what_waits(ctx);
+        self.drain(ctx);
+        self.flush(ctx);
     }
 
     /// Makes events of texts that wait.
@@ -277,8 +288,9 @@ impl Replica {
     /// [`Cannot`]. [`Cannot::NotCaughtUp`]: without a quorum and without `force`.
     pub fn say_act(&mut self, ctx: &mut Context<'_>, body: &Body, force: bool) -> Result<EventId, Cannot> {
         self.may_act(force)?;
-        if let Body::Roster(RosterAct { add, .. }) = body {
-            self.is_room_for(add)?;
+        if let Body::Roster(RosterAct { add, cut, .. }) = body {
+            let gone = cut.iter().filter(|cut| self.branch.roster.members.get(&cut.no).is_some_and(|one| one.is_in()));
+            self.is_room_for(add, gone.count())?;
         }
         let id = self.publish_act(ctx, self.branch.len() + 1, self.branch.head(), body)?;
         self.drain(ctx);
@@ -297,10 +309,10 @@ impl Replica {
         }
     }
 
-    fn is_room_for(&self, add: &[Entry]) -> Result<(), Cannot> {
+    fn is_room_for(&self, add: &[Entry], gone: usize) -> Result<(), Cannot> {
         let roster = &self.branch.roster;
         let new = add.iter().filter(|entry| !roster.members.contains_key(&entry.no)).count();
-        let fits = !roster.hosts.is_empty() || roster.present().count() + new <= MESH_MEMBERS;
+        let fits = !roster.hosts.is_empty() || roster.present().count() + new <= MESH_MEMBERS + gone;
         if fits { Ok(()) } else { Err(Cannot::NeedsHosts) }
     }
 

@@ -1,0 +1,106 @@
+//! What is written of rooms.
+
+use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomKeys, RoomState, Tomb, Way};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::room::{Identity, InviteId, LogId, MemberNo, RoomId};
+
+/// A change of what is stored of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomOp {
+    /// A room begins here: we make it, or want to get in. Whatever was stored of it before goes.
+    Begin {
+        /// The room.
+        room: RoomId,
+        /// Our keys in it.
+        keys: RoomKeys,
+        /// The replica's log.
+        log: LogId,
+        /// How we get in. `None`: we made it.
+        way: Option<Way>,
+    },
+    /// The replica of a newcomer begins anew: everything goes that it has stored, but the texts that wait.
+    Anew {
+        /// The room.
+        room: RoomId,
+        /// The replica's new log.
+        log: LogId,
+    },
+    /// A change of the replica.
+    Replica {
+        /// The room.
+        room: RoomId,
+        /// The change.
+        op: torchat_room::outcome::Op,
+    },
+    /// How far we are in the room. Our keys go with a state in which we have nothing more to do.
+    State {
+        /// The room.
+        room: RoomId,
+        /// How far.
+        state: RoomState,
+    },
+    /// Everything of a room goes, but this.
+    Bury(Tomb),
+    /// That goes, too.
+    Unbury(RoomId),
+    /// An invite was made.
+    Invite {
+        /// The room.
+        room: RoomId,
+        /// The invite.
+        invite: InviteRow,
+    },
+    /// An invite is over.
+    InviteGone {
+        /// The room.
+        room: RoomId,
+        /// Which.
+        id: InviteId,
+    },
+    /// Somebody asks to become a member. It replaces what the same identity said before.
+    Petition {
+        /// The room.
+        room: RoomId,
+        /// Who, and how.
+        petition: PetitionRow,
+    },
+    /// A petition is settled or too old.
+    PetitionGone {
+        /// The room.
+        room: RoomId,
+        /// Whose.
+        id: Identity,
+    },
+    /// Whether invites let somebody in.
+    Ban {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        id: Identity,
+        /// They do not.
+        banned: bool,
+    },
+    /// A member has said that it leaves, or is cut since.
+    Leaver {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        member: MemberNo,
+        /// It is not cut yet.
+        leaves: bool,
+    },
+    /// The last proposal to hand the room over; `None`: it is settled.
+    Hand {
+        /// The room.
+        room: RoomId,
+        /// The proposal.
+        hand: Option<HandRow>,
+    },
+    /// The highest epoch of the certificates of a member.
+    Epoch {
+        /// The member's identity.
+        peer: PeerId,
+        /// The epoch.
+        epoch: u32,
+    },
+}

@@ -1,0 +1,375 @@
+//! The desk of rooms: which rooms we are in, whom to link with, who may open a room and who may join it.
+//!
+//! What is said and what counts in a room is decided by its replica (the crate `torchat-room`). The desk holds the replicas of
+//! all rooms, gives each what comes on its channels, and takes from it what is to be written and said. It is a part of the
+//! node: it has its own state, names no other part, and decides one turn as a pure function. ROOM-PROTOCOL.md has the rules.
+
+mod acts;
+mod asked;
+mod dials;
+mod door;
+mod invites;
+mod life;
+mod links;
+mod outbox;
+mod restored;
+mod status;
+
+pub use status::RoomStatus;
+
+use crate::effect::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
+use crate::entropy::{self, Entropy};
+use crate::input::{LinkId, RequestId, RoomAct, RoomInput};
+use crate::op::RoomOp;
+use crate::policy::Policy;
+use crate::rate::Bucket;
+use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState, Tomb, Way};
+use crate::time::Now;
+use dials::Dials;
+use links::{Channel, Link};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId};
+use torchat_room::Replica;
+use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op};
+use torchat_room::reading::Read;
+
+/// Most rooms that we are in, or want to be in.
+pub const ROOMS: usize = 100;
+
+/// What a turn of the desk is given, and what it has decided so far.
+pub struct Context<'a> {
+    now: Now,
+    policy: &'a Policy,
+    /// Dials make sense.
+    network_usable: bool,
+    entropy: &'a mut dyn Entropy,
+    turn: RoomTurn,
+}
+
+/// What a turn of the desk yields: first everything of `ops` in one durable transaction, then the effects in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RoomTurn {
+    /// The transaction.
+    pub ops: Vec<RoomOp>,
+    /// What happens after it, and not at all if it failed.
+    pub effects: Vec<RoomEffect>,
+}
+
+impl<'a> Context<'a> {
+    /// A turn begins.
+    pub fn new(now: Now, policy: &'a Policy, network_usable: bool, entropy: &'a mut dyn Entropy) -> Self {
+        Self { now, policy, network_usable, entropy, turn: RoomTurn::default() }
+    }
+
+    /// What was decided.
+    #[must_use]
+    pub fn finish(self) -> RoomTurn {
+        self.turn
+    }
+
+    fn write(&mut self, op: RoomOp) {
+        self.turn.ops.push(op);
+    }
+
+    fn act(&mut self, effect: RoomEffect) {
+        self.turn.effects.push(effect);
+    }
+
+    fn answer(&mut self, request: RequestId, answer: RoomAnswer) {
+        self.act(RoomEffect::Answer { request, answer });
+    }
+
+    fn tell(&mut self, room: RoomId, notice: RoomNotice) {
+        self.act(RoomEffect::Notice { room, notice });
+    }
+
+    fn mono_ms(&self) -> u64 {
+        self.now.mono_ms
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        entropy::bytes(self.entropy)
+    }
+
+    fn up_to(&mut self, max: u64) -> u64 {
+        entropy::up_to(self.entropy, max)
+    }
+
+    /// What a replica is given.
+    fn with<T>(&mut self, input: impl FnOnce(&mut ReplicaContext<'_>) -> T) -> T {
+        let minute = u32::try_from(self.now.wall_ms.max(0) / 60_000).unwrap_or(u32::MAX);
+        let entropy = &mut *self.entropy;
+        let mut random = |out: &mut [u8]| entropy.fill(out);
+        input(&mut ReplicaContext { now_ms: self.now.mono_ms, minute, random: &mut random })
+    }
+}
+
+/// The desk's state. See the module's description.
+pub struct Rooms {
+    own: PeerId,
+    /// Those in which we have something to do.
+    rooms: BTreeMap<RoomId, Room>,
+    /// How it ended with others.
+    past: BTreeMap<RoomId, RoomState>,
+    tombs: BTreeMap<RoomId, Tomb>,
+    links: BTreeMap<LinkId, Link>,
+    channels: BTreeMap<ChannelId, Channel>,
+    /// The next channel's number among all.
+    next_channel: u64,
+    dials: Dials,
+    /// The highest epoch of each member's certificates.
+    epochs: BTreeMap<PeerId, u32>,
+    /// How often each peer may open channels.
+    opens: BTreeMap<PeerId, Bucket>,
+}
+
+/// A room in which we have something to do.
+struct Room {
+    state: RoomState,
+    replica: Replica,
+    /// The seed of our key: what we sign beside events.
+    seed: [u8; 32],
+    sealing: BoxKey,
+    way: Option<Way>,
+    entry: Entry,
+    /// The other members that are in, as far as their identities are some.
+    peers: BTreeMap<PeerId, MemberNo>,
+    /// The acts have changed since that was looked up.
+    acts_changed: bool,
+    invites: BTreeMap<InviteId, InviteRow>,
+    petitions: BTreeMap<Identity, PetitionRow>,
+    /// How many petitions may come.
+    petition_flow: Bucket,
+    bans: BTreeSet<Identity>,
+    leavers: BTreeSet<MemberNo>,
+    hand: Option<HandRow>,
+    /// What the owner has decided, and waits until another member is reached.
+    waiting: VecDeque<(RequestId, RoomAct)>,
+    /// The number of our event that says that we leave.
+    left_at: Option<(torchat_protocol::room::Author, u64)>,
+    /// Peers at which the room is not opened now.
+    pauses: BTreeMap<PeerId, Pause>,
+}
+
+/// How far our joining has come, in this run of the daemon.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    /// How often we were told that it is pending.
+    pending: u32,
+    /// Not before.
+    next_ms: u64,
+    /// The next thing to do is to open the room, not to ask.
+    opens: bool,
+}
+
+/// A peer at which a room is not opened now.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    /// Not before; [`u64::MAX`]: not in this run.
+    until_ms: u64,
+    times: u32,
+}
+
+impl Rooms {
+    /// Takes what happened.
+    pub fn turn(&mut self, ctx: &mut Context<'_>, inputs: impl IntoIterator<Item = RoomInput>) {
+        self.restart_newcomers(ctx);
+        for input in inputs {
+            self.take(ctx, input);
+        }
+        self.end(ctx);
+    }
+
+    fn take(&mut self, ctx: &mut Context<'_>, input: RoomInput) {
+        match input {
+            RoomInput::LinkUp { link, peer, outgoing, binding, epoch } => {
+                self.link_up(ctx, link, links::New { peer, outgoing, binding, epoch });
+            }
+            RoomInput::LinkDown { link } => self.link_down(ctx, link),
+            RoomInput::DialFailed { peer, end } => self.dials.failed(ctx, peer, end.failure),
+            RoomInput::Message { link, message } => self.heard_message(ctx, link, message),
+            RoomInput::Frame { link, channel, frame, checked } => {
+                self.heard_frame(ctx, link, channel, frame, &checked);
+            }
+            RoomInput::Heard { link } => self.heard(ctx, link),
+            RoomInput::Report { room, report } => {
+                if let Some(found) = self.rooms.get_mut(&room) {
+                    ctx.with(|now| found.replica.report(now, report));
+                    self.settle(ctx, room);
+                }
+            }
+            RoomInput::Do { request, command } => self.asked(ctx, request, command),
+        }
+    }
+
+    /// What follows from the inputs of a turn, and from the time.
+    fn end(&mut self, ctx: &mut Context<'_>) {
+        for room in self.rooms.keys().copied().collect::<Vec<_>>() {
+            self.decide(ctx, room);
+            if let Some(found) = self.rooms.get_mut(&room) {
+                ctx.with(|now| found.replica.go_on(now));
+                self.settle(ctx, room);
+            }
+            self.follow_acts(ctx, room);
+        }
+        self.dig_up(ctx);
+        self.say_denied(ctx);
+        self.watch_links(ctx);
+        self.open_rooms(ctx);
+        self.dial(ctx);
+        for room in self.rooms.keys().copied().collect::<Vec<_>>() {
+            self.settle(ctx, room);
+        }
+    }
+
+    /// When [`Rooms::turn`] must be called next although nothing happened, in milliseconds of the clock that never goes back.
+    #[must_use]
+    pub fn deadline(&self, network_usable: bool) -> Option<u64> {
+        let rooms = self
+            .rooms
+            .values()
+            .filter_map(|room| if room.replica.has_more_to_say() { Some(0) } else { room.replica.due_ms() });
+        rooms
+            .chain(self.links_due())
+            .chain(self.denied_due())
+            .chain(self.opening_due())
+            .chain(network_usable.then(|| self.dials_due()).flatten())
+            .min()
+    }
+
+    /// Takes what a replica has decided: writes it, says it, and notes what it means to the desk.
+    fn settle(&mut self, ctx: &mut Context<'_>, id: RoomId) {
+        loop {
+            let Some(room) = self.rooms.get_mut(&id) else { return };
+            let outcome = room.replica.take();
+            if outcome.ops.is_empty() && outcome.effects.is_empty() {
+                return;
+            }
+            for op in outcome.ops {
+                room.note(ctx, id, &op);
+                ctx.write(RoomOp::Replica { room: id, op });
+            }
+            for effect in outcome.effects {
+                self.do_for_replica(ctx, id, effect);
+            }
+        }
+    }
+
+    fn do_for_replica(&mut self, ctx: &mut Context<'_>, room: RoomId, effect: Effect) {
+        match effect {
+            Effect::Send(channel, frame) => self.say(ctx, channel, frame),
+            Effect::Read(read) => {
+                let channel = match &read {
+                    Read::Begin { channel, .. }
+                    | Read::Log { channel, .. }
+                    | Read::Chain { channel, .. }
+                    | Read::Bodies { channel, .. } => Some(*channel),
+                    Read::Find { .. } | Read::Digest { .. } | Read::Own { .. } => None,
+                };
+                let to = channel.and_then(|channel| self.channels.get(&channel)).map(|open| (open.link, open.number));
+                if to.is_some() || channel.is_none() {
+                    ctx.act(RoomEffect::Read { room, read, to });
+                }
+            }
+            Effect::Close(channel, code) => self.close_channel(ctx, channel, code),
+            Effect::EndLink(channel) => {
+                if let Some(link) = self.channels.get(&channel).map(|open| open.link) {
+                    self.end_link(ctx, link, None);
+                }
+            }
+            Effect::Notice(notice) => self.noticed(ctx, room, notice),
+        }
+    }
+
+    fn noticed(&mut self, ctx: &mut Context<'_>, room: RoomId, notice: Notice) {
+        match notice {
+            // Told when the newcomer has everything.
+            Notice::Joined | Notice::Refused(..) => {}
+            Notice::Restored => ctx.tell(room, RoomNotice::Restored),
+            Notice::Forked(author) => ctx.tell(room, RoomNotice::Forked(author)),
+            Notice::Frozen => ctx.tell(room, RoomNotice::Frozen),
+            Notice::Settled => ctx.tell(room, RoomNotice::Settled),
+            Notice::OtherBranch => ctx.tell(room, RoomNotice::OtherBranch),
+            Notice::CaughtUp(channel) => self.caught_up(ctx, room, channel),
+            Notice::Delivered(channel, author, upto) => {
+                if let Some(at) = self.channels.get(&channel).and_then(|open| self.links.get(&open.link)) {
+                    ctx.tell(room, RoomNotice::Delivered { at: at.peer(), author, upto });
+                }
+                self.delivered(ctx, room, channel, author, upto);
+            }
+        }
+    }
+
+    /// A channel brought everything that the other side has.
+    fn caught_up(&mut self, ctx: &mut Context<'_>, id: RoomId, _channel: ChannelId) {
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.state == RoomState::Joining) else { return };
+        if room.replica.role().is_some() {
+            room.way = None;
+            room.state = RoomState::Member;
+            ctx.write(RoomOp::State { room: id, state: RoomState::Member });
+            ctx.tell(id, RoomNotice::Joined);
+        }
+    }
+
+    /// Says something on a channel.
+    fn say(&mut self, ctx: &mut Context<'_>, channel: ChannelId, frame: Frame) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        if let Frame::Events(events) = &frame {
+            let me = self.rooms.get(&open.room).and_then(|room| room.replica.me());
+            let ours = events.iter().map(torchat_protocol::room::Event::header);
+            open.said(ours.filter(|header| me.is_some() && header.author.member() == me));
+        }
+        ctx.act(RoomEffect::Say { link: open.link, channel: open.number, frame });
+    }
+
+    /// The last words on a channel, from us.
+    fn close_channel(&mut self, ctx: &mut Context<'_>, channel: ChannelId, code: CloseCode) {
+        self.say(ctx, channel, links::close(code));
+        self.drop_channel(ctx, channel);
+    }
+
+    /// It is over with a room.
+    fn end_room(&mut self, ctx: &mut Context<'_>, id: RoomId, state: RoomState, code: CloseCode) {
+        self.settle(ctx, id);
+        for channel in self.channels_of(id) {
+            self.close_channel(ctx, channel, code);
+        }
+        let Some(room) = self.rooms.remove(&id) else { return };
+        for (request, _) in room.waiting {
+            ctx.answer(request, RoomAnswer::Refused(RoomRefused::NoRoom));
+        }
+        self.past.insert(id, state);
+        if state != RoomState::Destroyed {
+            ctx.write(RoomOp::State { room: id, state });
+        }
+        let notice = match state {
+            RoomState::Removed => RoomNotice::Removed,
+            RoomState::Destroyed => RoomNotice::Destroyed,
+            RoomState::Ended => RoomNotice::Ended,
+            RoomState::NotServed => RoomNotice::NeedsNewer,
+            _ => RoomNotice::Left,
+        };
+        ctx.tell(id, notice);
+    }
+
+    fn channels_of(&self, room: RoomId) -> Vec<ChannelId> {
+        self.channels.iter().filter(|(_, open)| open.room == room).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Room {
+    /// What a change of the replica means to the desk.
+    fn note(&mut self, ctx: &mut Context<'_>, id: RoomId, op: &Op) {
+        match op {
+            Op::Act { .. } | Op::CutBranch(_) => self.acts_changed = true,
+            Op::Store { event, standing, .. } => self.note_event(ctx, id, event, *standing),
+            _ => {}
+        }
+    }
+}
+
+/// A link's other end, as acts name it.
+fn identity(peer: &PeerId) -> Identity {
+    Identity(*peer.as_bytes())
+}

@@ -1,0 +1,223 @@
+//! What clients want of rooms.
+
+use super::{Context, Entry, ROOMS, Room, Rooms, identity};
+use crate::effect::{RoomAnswer, RoomRefused};
+use crate::input::{NewRoom, RequestId, RoomCommand, RoomWish};
+use crate::op::RoomOp;
+use crate::rate::Bucket;
+use crate::snapshot::rooms::{HandRow, RoomKeys, RoomState, Way};
+use curve25519_dalek::MontgomeryPoint;
+use ed25519_dalek::{Signer as _, SigningKey};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use torchat_protocol::room::body::acts::{Create, Entry as Member, Handover, Replicas};
+use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Take, Topic, Unmute};
+use torchat_protocol::room::body::{Body, BoundedText, Role};
+use torchat_protocol::room::{
+    BoxKey, CloseCode, LogId, MemberKey, MemberNo, RoomId, RoomInvite, Salt, Signature, TextId,
+};
+use torchat_room::Replica;
+use torchat_room::replica::{Cannot, Me, Stored};
+use torchat_room::signing::create;
+
+/// The public part of our signing key.
+pub(super) fn public(seed: &[u8; 32]) -> MemberKey {
+    MemberKey(SigningKey::from_bytes(seed).verifying_key().to_bytes())
+}
+
+/// The public part of our key for sealed bodies.
+pub(super) fn sealing(secret: [u8; 32]) -> BoxKey {
+    BoxKey(MontgomeryPoint::mul_base_clamped(secret).0)
+}
+
+impl Rooms {
+    pub(super) fn asked(&mut self, ctx: &mut Context<'_>, request: RequestId, command: RoomCommand) {
+        let answer = match command {
+            RoomCommand::Make(new) => self.make(ctx, &new),
+            RoomCommand::Join { invite, nick, text, want } => {
+                let doors: Vec<_> = invite.doors().iter().copied().filter(|door| *door != self.own).collect();
+                self.join(ctx, &invite, Way { doors, pass: invite.pass, nick, text, want })
+            }
+            RoomCommand::In { room, wish: RoomWish::Act { act, force } } => {
+                return self.decided(ctx, request, room, act, force);
+            }
+            RoomCommand::In { room, wish } => {
+                let done = self.wish(ctx, room, wish);
+                self.settle(ctx, room);
+                done
+            }
+        };
+        ctx.answer(request, answer.unwrap_or_else(RoomAnswer::Refused));
+    }
+
+    fn make(&mut self, ctx: &mut Context<'_>, new: &NewRoom) -> Result<RoomAnswer, RoomRefused> {
+        if self.rooms.len() >= ROOMS {
+            return Err(RoomRefused::TooManyRooms);
+        }
+        if new.policy.replicas != Replicas::Members {
+            return Err(RoomRefused::NotServed);
+        }
+        let keys = RoomKeys { sign: ctx.random(), sealing: ctx.random() };
+        let owner = Member {
+            no: MemberNo::MAKER,
+            sign: public(&keys.sign),
+            sealing: sealing(keys.sealing),
+            role: Role::Owner,
+            id: Some(identity(&self.own)),
+            nick: new.nick.as_ref().and_then(|nick| BoundedText::new(nick.as_str())),
+            via: None,
+        };
+        let first =
+            Create { owner, name: new.name.clone(), topic: new.topic.clone(), policy: new.policy, salt: Salt([0; 16]) };
+        let minute = ctx.with(|now| now.minute);
+        let key = SigningKey::from_bytes(&keys.sign);
+        let first = create(&key, first, minute, &mut || Salt(ctx.random())).ok_or(RoomRefused::Limit)?;
+        let id = RoomId(first.id().0);
+        self.begin(ctx, id, keys, None);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            ctx.with(|now| room.replica.found_room(now, first));
+        }
+        self.settle(ctx, id);
+        Ok(RoomAnswer::Room(id))
+    }
+
+    fn join(&mut self, ctx: &mut Context<'_>, invite: &RoomInvite, way: Way) -> Result<RoomAnswer, RoomRefused> {
+        let id = invite.room;
+        if self.rooms.contains_key(&id) {
+            return Err(RoomRefused::AlreadyIn);
+        }
+        if self.rooms.len() >= ROOMS {
+            return Err(RoomRefused::TooManyRooms);
+        }
+        if way.doors.is_empty() {
+            return Err(RoomRefused::ToSelf);
+        }
+        let keys = RoomKeys { sign: ctx.random(), sealing: ctx.random() };
+        self.begin(ctx, id, keys, Some(way));
+        Ok(RoomAnswer::Room(id))
+    }
+
+    fn begin(&mut self, ctx: &mut Context<'_>, id: RoomId, keys: RoomKeys, way: Option<Way>) {
+        let log = LogId(ctx.random());
+        let stored = Stored::new(id, log, Some(Me { seed: keys.sign, chain: 0 }));
+        let room = Room {
+            state: if way.is_some() { RoomState::Joining } else { RoomState::Member },
+            replica: Replica::load(stored),
+            seed: keys.sign,
+            sealing: sealing(keys.sealing),
+            way: way.clone(),
+            entry: Entry::default(),
+            peers: BTreeMap::new(),
+            acts_changed: true,
+            invites: BTreeMap::new(),
+            petitions: BTreeMap::new(),
+            petition_flow: Bucket::default(),
+            bans: BTreeSet::new(),
+            leavers: BTreeSet::new(),
+            hand: None,
+            waiting: VecDeque::new(),
+            left_at: None,
+            pauses: BTreeMap::new(),
+        };
+        self.past.remove(&id);
+        self.rooms.insert(id, room);
+        ctx.write(RoomOp::Begin { room: id, keys, log, way });
+    }
+
+    fn wish(&mut self, ctx: &mut Context<'_>, id: RoomId, wish: RoomWish) -> Result<RoomAnswer, RoomRefused> {
+        let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
+        let body = match wish {
+            RoomWish::Say { text, re, to } => return room.say_text(ctx, text, re, to),
+            RoomWish::TakeBack(mid) => {
+                return if room.replica.take_back(mid) { Ok(RoomAnswer::Done) } else { Err(RoomRefused::NotPending) };
+            }
+            RoomWish::Leave => return self.leave(ctx, id),
+            RoomWish::Invite(new) => return self.invite(ctx, id, new),
+            RoomWish::Uninvite(invite) => return room.uninvite(ctx, id, invite),
+            RoomWish::Deny(who) => {
+                room.petitions.remove(&who).ok_or(RoomRefused::NoPetition)?;
+                ctx.write(RoomOp::PetitionGone { room: id, id: who });
+                return Ok(RoomAnswer::Done);
+            }
+            RoomWish::Pardon(who) => {
+                if room.bans.remove(&who) {
+                    ctx.write(RoomOp::Ban { room: id, id: who, banned: false });
+                }
+                return Ok(RoomAnswer::Done);
+            }
+            // The desk sends these another way.
+            RoomWish::Act { .. } => return Err(RoomRefused::NoRoom),
+            RoomWish::Unmute(who) => return room.unmute(ctx, who),
+            RoomWish::Edit { of, text } => Body::Edit(Edit { of, mid: TextId(ctx.random()), text }),
+            RoomWish::React { of, sign } => Body::Reaction(Reaction { of, sign }),
+            RoomWish::Redact { of, why } => Body::Redact(Redact { of, why }),
+            RoomWish::Topic(topic) => Body::Topic(Topic { topic }),
+            RoomWish::Nick(nick) => {
+                Body::Nick(Nick { nick: BoundedText::new(nick.as_str()).ok_or(RoomRefused::Limit)? })
+            }
+            RoomWish::Mute { who, why } => {
+                room.is_member(who)?;
+                Body::Mute(Mute { who, keep: room.replica.keep(who), why })
+            }
+            RoomWish::Hand(to) => {
+                room.is_member(to)?;
+                Body::Hand(Hand { to })
+            }
+            RoomWish::Take => Body::Take(room.accept(id)?),
+        };
+        room.say(ctx, &body)
+    }
+
+    fn leave(&mut self, ctx: &mut Context<'_>, id: RoomId) -> Result<RoomAnswer, RoomRefused> {
+        let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
+        if room.state == RoomState::Joining {
+            self.end_room(ctx, id, RoomState::Left, CloseCode::Done);
+        } else if room.replica.role() == Some(Role::Owner) {
+            return Err(RoomRefused::OwnerLeaves);
+        } else if room.state == RoomState::Member {
+            room.state = RoomState::Leaving(ctx.now.wall_ms);
+            ctx.write(RoomOp::State { room: id, state: room.state });
+        }
+        Ok(RoomAnswer::Done)
+    }
+}
+
+impl Room {
+    /// Says an event of ours.
+    fn say(&mut self, ctx: &mut Context<'_>, body: &Body) -> Result<RoomAnswer, RoomRefused> {
+        let said = ctx.with(|now| self.replica.say_event(now, body));
+        said.map(|_| RoomAnswer::Done).map_err(RoomRefused::Cannot)
+    }
+
+    fn is_member(&self, who: MemberNo) -> Result<(), RoomRefused> {
+        let found = self.replica.roster().members.get(&who);
+        if found.is_some_and(|member| member.is_in()) { Ok(()) } else { Err(RoomRefused::NoMember) }
+    }
+
+    /// Ends each mute of a member that counts and has no end.
+    fn unmute(&mut self, ctx: &mut Context<'_>, who: MemberNo) -> Result<RoomAnswer, RoomRefused> {
+        let mutes = self.replica.mutes_of(who);
+        if mutes.is_empty() {
+            return Err(RoomRefused::NotMuted);
+        }
+        for of in mutes {
+            let body = Body::Unmute(Unmute { of, resume: self.replica.keep(who) });
+            self.say(ctx, &body)?;
+        }
+        Ok(RoomAnswer::Done)
+    }
+
+    /// Our signature under the owner's proposal to hand the room over to us.
+    fn accept(&self, id: RoomId) -> Result<Take, RoomRefused> {
+        let (Some(me), Some(hand)) = (self.replica.me(), self.hand) else { return Err(RoomRefused::NoHand) };
+        let HandRow { proposal, by, to, .. } = hand;
+        if to != me || by != self.replica.roster().owner {
+            return Err(RoomRefused::NoHand);
+        }
+        if self.replica.role().is_none() {
+            return Err(RoomRefused::Cannot(Cannot::NotJoined));
+        }
+        let key = SigningKey::from_bytes(&self.seed);
+        let accept = Signature(key.sign(&Handover::to_be_signed(id, proposal, me)).to_bytes());
+        Ok(Take { proposal, accept })
+    }
+}

@@ -1,0 +1,262 @@
+//! Who is let in: petitions at the owner's door, and our own at the doors of others. ROOM-PROTOCOL.md, "Joining".
+
+use super::links::Phase;
+use super::{Context, Room, Rooms, identity};
+use crate::effect::RoomNotice;
+use crate::input::LinkId;
+use crate::op::RoomOp;
+use crate::rate::Rate;
+use crate::snapshot::rooms::{PetitionRow, RoomState};
+use std::sync::Arc;
+use torchat_protocol::id::PeerId;
+use torchat_protocol::room::body::acts::{Cut, CutReason, Entry, Roster};
+use torchat_protocol::room::body::{Body, BoundedText, Role};
+use torchat_protocol::room::{
+    Author, CloseCode, Event, Frame, Has, Hello, Identity, InviteKey, Join, MemberNo, RoomId, Told,
+};
+use torchat_room::key::verifies;
+use torchat_room::outcome::ChannelId;
+use torchat_room::reading::pack;
+use torchat_room::replica::Cannot;
+
+/// How long a petition's channel stays after `pending`: the same for all, so that its end tells nothing.
+const ASKED_MS: u64 = 10_000;
+/// Petitions of a room that wait for its owner's user.
+const PETITIONS: usize = 100;
+/// How many may come at once, and then one in a minute.
+const FLOW: Rate = Rate::every(20, 60_000);
+/// How long one is kept.
+const KEPT_MS: i64 = 7 * 24 * 3_600_000;
+/// First pause of a joiner after `pending`, and the longest; it doubles.
+const PENDING_MS: u64 = 60_000;
+const PENDING_CAP_MS: u64 = 4 * 3_600_000;
+
+impl Rooms {
+    /// Somebody asks to become a member. The answer is always the same, and comes first.
+    pub(super) fn heard_join(&mut self, ctx: &mut Context<'_>, link: LinkId, number: u16, join: Join) {
+        let until = ctx.mono_ms() + ASKED_MS;
+        let room = join.room;
+        let Some(channel) = self.add_channel(link, number, room, Phase::Asked(until), false) else { return };
+        self.say(ctx, channel, Frame::Told(Told::Pending));
+        let Some(peer) = self.links.get(&link).map(super::links::Link::peer) else { return };
+        let id = identity(&peer);
+        let Some(found) = self.rooms.get_mut(&room).filter(|room| room.is_ours()) else { return };
+        let roster = found.replica.roster();
+        let had = roster.present().find(|(_, member)| member.id == Some(id) && member.key.bytes() == join.sign);
+        if let Some((no, _)) = had {
+            return self.accept(ctx, room, id, no);
+        }
+        found.petition(ctx, room, id, join);
+    }
+
+    /// The wish is granted, and durable with this turn.
+    fn accept(&mut self, ctx: &mut Context<'_>, room: RoomId, id: Identity, no: MemberNo) {
+        let asked = |(_, open): &(&ChannelId, &super::Channel)| {
+            let by = self.links.get(&open.link).map(|link| identity(&link.peer()));
+            open.room == room && matches!(open.phase, Phase::Asked(_)) && by == Some(id)
+        };
+        for channel in self.channels.iter().filter(asked).map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.say(ctx, channel, Frame::Told(Told::Accepted(no)));
+            self.close_channel(ctx, channel, CloseCode::Done);
+        }
+    }
+
+    /// Lets in those who need not wait for the user, if the owner's daemon may act.
+    pub(super) fn admit_the_invited(&mut self, ctx: &mut Context<'_>, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.drop_old_petitions(ctx, id);
+        for who in room.petitions.keys().copied().collect::<Vec<_>>() {
+            let Some(room) = self.rooms.get(&id) else { return };
+            if let Some(role) = room.petitions.get(&who).and_then(|petition| room.role_for(petition, ctx.now.wall_ms)) {
+                // What is not done now is tried again when another member is reached, or one has left.
+                let _ = self.admit(ctx, id, who, role, false);
+            }
+        }
+    }
+
+    /// Makes somebody who asks a member.
+    pub(super) fn admit(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: RoomId,
+        who: Identity,
+        role: Role,
+        force: bool,
+    ) -> Result<(), Cannot> {
+        let Some(room) = self.rooms.get_mut(&id) else { return Err(Cannot::NotJoined) };
+        let Some(petition) = room.petitions.get(&who).cloned() else { return Err(Cannot::NotJoined) };
+        let no = room.replica.roster().next_number().ok_or(Cannot::Limit)?;
+        let before = room.replica.roster().present().filter(|(_, member)| member.id == Some(who));
+        let cut = before.map(|(no, _)| Cut { no, keep: room.replica.keep(no), why: CutReason::Replaced }).collect();
+        let entry = Entry {
+            no,
+            sign: petition.sign,
+            sealing: petition.sealing,
+            role,
+            id: Some(who),
+            nick: petition.nick.as_ref().and_then(|nick| BoundedText::new(nick.as_str())),
+            via: petition.via,
+        };
+        let body = Body::Roster(Roster { add: vec![entry], cut, role: Vec::new() });
+        ctx.with(|now| room.replica.say_act(now, &body, force))?;
+        room.petitions.remove(&who);
+        ctx.write(RoomOp::PetitionGone { room: id, id: who });
+        self.settle(ctx, id);
+        self.accept(ctx, id, who, no);
+        Ok(())
+    }
+
+    /// Says our JOIN.
+    pub(super) fn ask_to_join(&mut self, ctx: &mut Context<'_>, link: LinkId, id: RoomId) {
+        let Some(number) = self.own_number(link) else { return };
+        let own = identity(&self.own);
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(way) = &room.way else { return };
+        let sign = super::asked::public(&room.seed);
+        let proof = |pass: &torchat_protocol::room::Pass| {
+            (pass.id, InviteKey::new(id, pass.secret).proof(id, own, sign, room.sealing))
+        };
+        let join = Join {
+            room: id,
+            sign,
+            sealing: room.sealing,
+            invite: way.pass.as_ref().map(proof),
+            nick: way.nick.clone(),
+            text: way.text.clone(),
+        };
+        room.entry.next_ms = ctx.now.mono_ms + PENDING_MS;
+        if let Some(channel) = self.add_channel(link, number, id, Phase::Asking, true) {
+            self.say(ctx, channel, Frame::Join(join));
+        }
+    }
+
+    /// The answer to it.
+    pub(super) fn heard_told(&mut self, ctx: &mut Context<'_>, channel: ChannelId, told: Told) {
+        let Some(open) = self.channels.get(&channel) else { return };
+        let Some(room) = self.rooms.get_mut(&open.room) else { return };
+        let now = ctx.mono_ms();
+        room.entry.opens = true;
+        match told {
+            Told::Pending => {
+                room.entry.next_ms = now + (PENDING_MS << room.entry.pending.min(10)).min(PENDING_CAP_MS);
+                room.entry.pending += 1;
+            }
+            Told::Accepted(_) => {
+                room.entry.pending = 0;
+                room.entry.next_ms = now;
+                self.close_channel(ctx, channel, CloseCode::Done);
+            }
+        }
+    }
+
+    /// Shows somebody who was cut the acts up to that, as far as its HELLO does not name them.
+    pub(super) fn show_cut(&mut self, ctx: &mut Context<'_>, channel: ChannelId, no: MemberNo, hello: &Hello) {
+        let room = self.channels.get(&channel).and_then(|open| self.rooms.get(&open.room));
+        let acts = room.map(|room| room.acts_up_to_the_cut_of(no, hello)).unwrap_or_default();
+        for frame in pack(acts) {
+            self.say(ctx, channel, frame);
+        }
+        self.close_channel(ctx, channel, CloseCode::Removed);
+    }
+}
+
+impl Room {
+    /// Whether we own it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.state == RoomState::Member && self.replica.role() == Some(Role::Owner) && self.is_mesh()
+    }
+
+    /// Notes a wish. What is wrong with it, and what there is no room for, leaves no trace.
+    fn petition(&mut self, ctx: &mut Context<'_>, id: RoomId, who: Identity, join: Join) {
+        // A key that is none could never sign.
+        if PeerId::from_key(join.sign.0).is_err() {
+            return;
+        }
+        let banned = self.bans.contains(&who);
+        let via = join.invite.filter(|_| !banned).and_then(|(invite, proof)| {
+            let row = self.invites.get(&invite)?;
+            row.key.proves(&proof, id, who, join.sign, join.sealing).then_some(invite)
+        });
+        let petition = PetitionRow {
+            id: who,
+            sign: join.sign,
+            sealing: join.sealing,
+            nick: join.nick,
+            text: join.text,
+            via,
+            at_ms: ctx.now.wall_ms,
+        };
+        let waits = self.role_for(&petition, ctx.now.wall_ms).is_none();
+        let known = self.petitions.contains_key(&who);
+        if !known && self.petitions.len() >= PETITIONS
+            || waits && self.petition_flow.take(FLOW, 1, ctx.now.mono_ms).is_err()
+        {
+            return;
+        }
+        if waits && !known {
+            ctx.tell(id, RoomNotice::Petition(who));
+        }
+        self.petitions.insert(who, petition.clone());
+        ctx.write(RoomOp::Petition { room: id, petition });
+    }
+
+    /// As what somebody is let in without the user. `None`: the user decides.
+    fn role_for(&self, petition: &PetitionRow, wall_ms: i64) -> Option<Role> {
+        let roster = self.replica.roster();
+        let mut own = roster.present().filter(|(_, member)| member.id == Some(petition.id));
+        if let Some((no, member)) = own.next() {
+            // It has lost its store, and is replaced by itself. The owner is us.
+            return (no != roster.owner).then(|| member.role());
+        }
+        if self.bans.contains(&petition.id) {
+            return None;
+        }
+        let invite = self.invites.get(&petition.via?)?;
+        let used = self.uses_of(invite);
+        let good = wall_ms < invite.until_ms
+            && invite.uses.is_none_or(|uses| used < uses as usize)
+            && invite.whom.is_none_or(|whom| whom == petition.id);
+        good.then_some(invite.role)
+    }
+
+    fn drop_old_petitions(&mut self, ctx: &mut Context<'_>, id: RoomId) {
+        let old = |(_, row): &(&Identity, &PetitionRow)| ctx.now.wall_ms.saturating_sub(row.at_ms) > KEPT_MS;
+        for who in self.petitions.iter().filter(old).map(|(who, _)| *who).collect::<Vec<_>>() {
+            self.petitions.remove(&who);
+            ctx.write(RoomOp::PetitionGone { room: id, id: who });
+        }
+    }
+
+    fn acts_up_to_the_cut_of(&self, no: MemberNo, hello: &Hello) -> Vec<Arc<Event>> {
+        let acts: Vec<_> = self.replica.branch().collect();
+        let known = match &hello.has {
+            Has::Upto(cookie) if cookie.log == self.replica.log() => {
+                let before = |(_, pos): &&(&Arc<Event>, Option<u64>)| pos.is_some_and(|pos| pos < cookie.place.next);
+                acts.iter().take_while(before).count()
+            }
+            Has::Upto(_) => 0,
+            Has::Heads(heads) => {
+                let head = heads.iter().find(|head| head.author == Author::ACTS);
+                let named = |head: &&torchat_protocol::room::Head| {
+                    let at = usize::try_from(head.seq).ok().and_then(|seq| acts.get(seq.checked_sub(1)?));
+                    at.is_some_and(|(act, _)| act.id().tag() == head.tag)
+                };
+                head.filter(named).map_or(0, |head| usize::try_from(head.seq).unwrap_or(0))
+            }
+        };
+        let cuts = |act: &Event| matches!(act.read(), Ok(Some(Body::Roster(roster))) if roster.cut.iter().any(|cut| cut.no == no));
+        let upto = acts.iter().position(|(act, _)| cuts(act)).map_or(0, |at| at + 1);
+        acts.into_iter().take(upto).skip(known).map(|(act, _)| act.clone()).collect()
+    }
+
+    /// Whether events have the end of the room in them, by the owner whom we know.
+    pub(super) fn says_the_end(&self, events: &[Event]) -> bool {
+        let roster = self.replica.roster();
+        let Some(owner) = roster.members.get(&roster.owner) else { return false };
+        events.iter().any(|event| {
+            event.header().author == Author::ACTS
+                && matches!(event.read(), Ok(Some(Body::Destroy(_))))
+                && verifies(&owner.key, event)
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! The life of a room link: signs of life, and the end of one on which no room is open. ROOM-PROTOCOL.md, "Time".
+
+use super::links::Phase;
+use super::{Context, Rooms};
+use crate::effect::RoomEffect;
+use crate::input::LinkId;
+use torchat_protocol::message::{ByeReason, Nonce, PeerMessage};
+use torchat_protocol::room::CloseCode;
+
+/// Silence before the side that dialled asks, if nothing of it waits to be stored; and the greatest random part of it.
+const IDLE_MS: u64 = 120_000;
+const JITTER_MS: u64 = 15_000;
+/// Silence before it asks if something does.
+const UNSTORED_MS: u64 = 15_000;
+/// Silence before the other side asks.
+const ACCEPTED_MS: u64 = 300_000;
+/// How long a link without an open channel is kept.
+const UNUSED_MS: u64 = 30_000;
+/// Most of these links.
+const UNUSED: usize = 32;
+
+/// How a link lives.
+pub(super) struct Life {
+    last_heard: u64,
+    /// The silence before a question.
+    patience: u64,
+    outgoing: bool,
+    /// A question waits for any answer until then.
+    asked_until: Option<u64>,
+    questions: u64,
+    /// Since when no channel is open.
+    unused_since: Option<u64>,
+    over: bool,
+}
+
+impl Life {
+    pub(super) fn new(ctx: &mut Context<'_>, outgoing: bool) -> Self {
+        let now = ctx.mono_ms();
+        Self {
+            last_heard: now,
+            patience: if outgoing { IDLE_MS + ctx.up_to(JITTER_MS) } else { ACCEPTED_MS },
+            outgoing,
+            asked_until: None,
+            questions: 0,
+            unused_since: Some(now),
+            over: false,
+        }
+    }
+
+    /// The end was asked for; the engine reports it.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn end(&mut self) {
+        self.over = true;
+    }
+
+    /// A channel is open.
+    pub(super) fn serves(&mut self) {
+        self.unused_since = None;
+    }
+
+    /// None is open any more.
+    pub(super) fn idles(&mut self, now: u64) {
+        self.unused_since.get_or_insert(now);
+    }
+
+    fn asks_at(&self, unstored: bool) -> u64 {
+        self.last_heard + if unstored && self.outgoing { UNSTORED_MS } else { self.patience }
+    }
+
+    /// When the next thing is to be done.
+    fn due(&self, unstored: bool) -> u64 {
+        let unused = self.unused_since.map_or(u64::MAX, |since| since + UNUSED_MS);
+        self.asked_until.unwrap_or_else(|| self.asks_at(unstored)).min(unused)
+    }
+}
+
+impl Rooms {
+    /// Something came over a link.
+    pub(super) fn heard(&mut self, ctx: &Context<'_>, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.life.last_heard = ctx.now.mono_ms;
+            link.life.asked_until = None;
+        }
+    }
+
+    /// Whether events of ours on a link are not durable at the other side.
+    fn has_unstored(&self, id: LinkId) -> bool {
+        self.channels.values().any(|channel| channel.link == id && !channel.unstored.is_empty())
+    }
+
+    /// What follows from the time for links.
+    pub(super) fn watch_links(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.mono_ms();
+        let asked_out =
+            self.channels.iter().filter(|(_, one)| matches!(one.phase, Phase::Asked(until) if until <= now));
+        for channel in asked_out.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close_channel(ctx, channel, CloseCode::Done);
+        }
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            let unstored = self.has_unstored(id);
+            let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) else { continue };
+            if link.life.due(unstored) > now {
+                continue;
+            }
+            if link.life.asked_until.is_some_and(|until| until <= now) {
+                self.end_link(ctx, id, None);
+            } else if link.life.unused_since.is_some_and(|since| since + UNUSED_MS <= now) {
+                self.end_link(ctx, id, Some(ByeReason::Idle));
+            } else if link.life.asked_until.is_none() {
+                link.life.questions += 1;
+                link.life.asked_until = Some(now + ctx.policy.liveness.answer_ms);
+                let message = PeerMessage::Ping(Nonce { n: link.life.questions });
+                ctx.act(RoomEffect::Tell { link: id, message });
+            }
+        }
+    }
+
+    /// Of too many links on which nothing is open, the oldest go.
+    pub(super) fn limit_idle(&mut self, ctx: &mut Context<'_>) {
+        let unused = self.links.iter().filter(|(_, link)| link.is_usable());
+        let mut unused: Vec<_> =
+            unused.filter_map(|(id, link)| link.life.unused_since.map(|since| (since, *id))).collect();
+        unused.sort_unstable();
+        for (_, id) in unused.iter().take(unused.len().saturating_sub(UNUSED)) {
+            self.end_link(ctx, *id, Some(ByeReason::Idle));
+        }
+    }
+
+    /// When the next thing is to be done about links and petitions on them.
+    pub(super) fn links_due(&self) -> impl Iterator<Item = u64> {
+        let links = self.links.iter().filter(|(_, link)| link.is_usable());
+        let links = links.map(|(id, link)| link.life.due(self.has_unstored(*id)));
+        let asked = self.channels.values().filter_map(|channel| match channel.phase {
+            Phase::Asked(until) => Some(until),
+            _ => None,
+        });
+        links.chain(asked)
+    }
+}

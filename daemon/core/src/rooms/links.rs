@@ -1,0 +1,545 @@
+//! Room links and their channels: who is at the other end, and what may be said on each.
+//!
+//! All rooms that we share with a daemon use one link. Whoever dialled it opens channels with odd numbers, the other side even
+//! ones. ROOM-PROTOCOL.md, "Room links and frames".
+
+use super::life::Life;
+use super::{Context, Pause, Rooms, identity};
+use crate::effect::RoomEffect;
+use crate::input::LinkId;
+use crate::op::RoomOp;
+use crate::rate::Rate;
+use crate::snapshot::rooms::RoomState;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use torchat_protocol::id::PeerId;
+use torchat_protocol::message::{Bye, ByeReason, PeerMessage};
+use torchat_protocol::room::body::BoundedText;
+use torchat_protocol::room::{
+    Author, Close, CloseCode, Frame, Header, Identity, MemberKey, MemberNo, Open, OpenAs, RoomId,
+};
+use torchat_room::outcome::ChannelId;
+
+/// Most channels of a link.
+const CHANNELS: usize = 64;
+/// The side that was dialled leaves the opening to the other side for so long, so that not both open each room.
+const LEAVE_MS: u64 = 2_000;
+/// How often a peer may open channels.
+const OPENS: Rate = Rate::every(200, 5_000);
+/// Peers whose openings are counted. Beyond it all counts begin anew.
+const COUNTED: usize = 4_096;
+/// First pause after somebody had nothing for us; it doubles.
+const NONE_MS: u64 = 30_000;
+/// The longest of these pauses.
+const NONE_CAP_MS: u64 = 3_600_000;
+
+/// A link that came up.
+pub(super) struct New {
+    pub(super) peer: PeerId,
+    pub(super) outgoing: bool,
+    pub(super) binding: [u8; 32],
+    pub(super) epoch: u32,
+}
+
+/// A live, authenticated stream of purpose 2.
+pub(super) struct Link {
+    peer: PeerId,
+    outgoing: bool,
+    /// Orders the links of one peer in the same way at both ends.
+    tie: [u8; 32],
+    /// From when on we open rooms.
+    opens_from: u64,
+    /// Something was opened on it.
+    served: bool,
+    /// The channels that are open, by their numbers.
+    open: BTreeMap<u16, ChannelId>,
+    /// Numbers that the other side has used.
+    used: BTreeSet<u16>,
+    /// The number of the next channel that we open.
+    next: Option<u16>,
+    pub(super) life: Life,
+}
+
+/// A room, or a petition, on a link.
+pub(super) struct Channel {
+    pub(super) link: LinkId,
+    pub(super) number: u16,
+    pub(super) room: RoomId,
+    pub(super) phase: Phase,
+    /// We opened it.
+    pub(super) ours: bool,
+    /// Events of ours that were said on it and are not durable at the other side.
+    pub(super) unstored: BTreeMap<Author, u64>,
+    /// Chains of ours that the other side does not take now: from which number on, and when they are said again.
+    pub(super) denied: BTreeMap<Author, (u64, u64)>,
+}
+
+/// How far a channel has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The replica has it; the other side has not said HELLO.
+    Opened,
+    /// Both have said HELLO.
+    Open,
+    /// The other side was cut as this member: it hears the acts up to that behind its HELLO.
+    Cut(MemberNo),
+    /// The room was destroyed. The other side's HELLO is not waited for.
+    Doomed,
+    /// We have asked to become a member.
+    Asking,
+    /// The other side has; it ends then.
+    Asked(u64),
+}
+
+impl Link {
+    pub(super) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        !self.life.is_over()
+    }
+}
+
+impl Channel {
+    /// Events of ours were said on it.
+    pub(super) fn said<'a>(&mut self, ours: impl Iterator<Item = &'a Header>) {
+        for header in ours {
+            let upto = self.unstored.entry(header.author).or_default();
+            *upto = header.seq.max(*upto);
+        }
+    }
+
+    /// Whether it belongs to the replica.
+    fn is_replicas(&self) -> bool {
+        matches!(self.phase, Phase::Opened | Phase::Open)
+    }
+}
+
+/// The last words on a channel.
+pub(super) fn close(code: CloseCode) -> Frame {
+    Frame::Close(Close { code, retry_s: 0, words: BoundedText::default() })
+}
+
+impl Rooms {
+    pub(super) fn link_up(&mut self, ctx: &mut Context<'_>, id: LinkId, new: New) {
+        let New { peer, outgoing, binding, epoch } = new;
+        let now = ctx.mono_ms();
+        self.dials.reached(peer, outgoing);
+        let link = Link {
+            peer,
+            outgoing,
+            tie: Sha256::new().chain_update(b"tie").chain_update(binding).finalize().into(),
+            opens_from: now + if outgoing { 0 } else { LEAVE_MS },
+            served: false,
+            open: BTreeMap::new(),
+            used: BTreeSet::new(),
+            next: Some(if outgoing { 1 } else { 2 }),
+            life: Life::new(ctx, outgoing),
+        };
+        self.links.insert(id, link);
+        let known = self.epochs.get(&peer).copied();
+        if known.is_some_and(|known| epoch < known) {
+            return self.end_link(ctx, id, Some(ByeReason::Superseded));
+        }
+        if known.is_none_or(|known| epoch > known) && self.rooms.values().any(|room| room.peers.contains_key(&peer)) {
+            self.epochs.insert(peer, epoch);
+            ctx.write(RoomOp::Epoch { peer, epoch });
+        }
+        for loser in self.doubles(id) {
+            self.end_link(ctx, loser, Some(ByeReason::Dup));
+        }
+        self.limit_idle(ctx);
+    }
+
+    /// Of two links to one peer in the same direction the new one stays. Of two in opposite directions both ends keep the one with
+    /// the smaller hash; the side that dialled the other one closes it.
+    fn doubles(&self, new: LinkId) -> Vec<LinkId> {
+        let Some(link) = self.links.get(&new) else { return Vec::new() };
+        let others = self.links.iter().filter(|(id, old)| **id != new && old.peer == link.peer && old.is_usable());
+        let judged = others.filter_map(|(id, old)| {
+            if old.outgoing == link.outgoing {
+                return Some(*id);
+            }
+            let (loser, ours) = if old.tie < link.tie { (new, link.outgoing) } else { (*id, old.outgoing) };
+            ours.then_some(loser)
+        });
+        judged.collect()
+    }
+
+    pub(super) fn link_down(&mut self, ctx: &mut Context<'_>, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        for channel in link.open.values().copied().collect::<Vec<_>>() {
+            self.drop_channel(ctx, channel);
+        }
+        let Some(link) = self.links.remove(&id) else { return };
+        if self.links.values().all(|other| other.peer != link.peer) {
+            self.dials.lost(ctx, link.peer, link.served);
+        }
+    }
+
+    /// Ends a link; what comes on it from now on is nothing.
+    pub(super) fn end_link(&mut self, ctx: &mut Context<'_>, id: LinkId, bye: Option<ByeReason>) {
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) else { return };
+        link.life.end();
+        let channels: Vec<_> = link.open.values().copied().collect();
+        ctx.act(RoomEffect::Close { link: id, bye });
+        for channel in channels {
+            self.drop_channel(ctx, channel);
+        }
+    }
+
+    /// A channel is over, whoever has closed it.
+    pub(super) fn drop_channel(&mut self, ctx: &mut Context<'_>, id: ChannelId) {
+        let Some(channel) = self.channels.remove(&id) else { return };
+        if let Some(link) = self.links.get_mut(&channel.link) {
+            link.open.remove(&channel.number);
+            if link.open.is_empty() {
+                link.life.idles(ctx.mono_ms());
+            }
+        }
+        if let Some(room) = self.rooms.get_mut(&channel.room).filter(|_| channel.is_replicas()) {
+            room.replica.closed(id);
+            if room.state == RoomState::Joining {
+                // What a newcomer has is of one log: with another one it begins anew.
+                self.begin_anew(ctx, channel.room);
+            }
+        }
+    }
+
+    pub(super) fn heard_message(&mut self, ctx: &mut Context<'_>, id: LinkId, message: PeerMessage) {
+        self.heard(ctx, id);
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) else { return };
+        match message {
+            PeerMessage::Ping(nonce) => ctx.act(RoomEffect::Tell { link: id, message: PeerMessage::Pong(nonce) }),
+            PeerMessage::Pong(_) => {}
+            PeerMessage::Bye(Bye { why, .. }) => {
+                let unwanted =
+                    matches!(why, ByeReason::Limit | ByeReason::Full | ByeReason::Protocol | ByeReason::Superseded);
+                let peer = link.peer;
+                self.end_link(ctx, id, None);
+                if unwanted {
+                    self.dials.unwanted(ctx, peer);
+                }
+            }
+            // Nothing else has a place on channel 0.
+            _ => self.end_link(ctx, id, None),
+        }
+    }
+
+    pub(super) fn heard_frame(
+        &mut self,
+        ctx: &mut Context<'_>,
+        id: LinkId,
+        number: u16,
+        frame: Frame,
+        checked: &[Option<MemberKey>],
+    ) {
+        self.heard(ctx, id);
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) else { return };
+        if let Some(channel) = link.open.get(&number).copied() {
+            return self.heard_on(ctx, channel, frame, checked);
+        }
+        let theirs = number > 0 && (number % 2 == 1) != link.outgoing;
+        let known = if theirs { link.used.contains(&number) } else { link.next.is_none_or(|next| number < next) };
+        match frame {
+            // The channel is over.
+            _ if known && number > 0 => {}
+            Frame::Open(open) if theirs => {
+                if self.may_open(ctx, id, number) {
+                    self.heard_open(ctx, id, number, open);
+                }
+            }
+            Frame::Join(join) if theirs => {
+                if self.may_open(ctx, id, number) {
+                    self.heard_join(ctx, id, number, join);
+                }
+            }
+            _ => self.end_link(ctx, id, None),
+        }
+    }
+
+    /// Whether the other side may open one more channel.
+    fn may_open(&mut self, ctx: &mut Context<'_>, id: LinkId, number: u16) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        link.used.insert(number);
+        if link.open.len() >= CHANNELS {
+            ctx.act(RoomEffect::Say { link: id, channel: number, frame: close(CloseCode::Limit) });
+            return false;
+        }
+        if self.opens.len() >= COUNTED && !self.opens.contains_key(&link.peer) {
+            self.opens.clear();
+        }
+        let paid = self.opens.entry(link.peer).or_default().take(OPENS, 1, ctx.now.mono_ms).is_ok();
+        if !paid {
+            self.end_link(ctx, id, Some(ByeReason::Limit));
+        }
+        paid
+    }
+
+    fn heard_open(&mut self, ctx: &mut Context<'_>, id: LinkId, number: u16, open: Open) {
+        let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
+        let refuse = |ctx: &mut Context<'_>, code| {
+            ctx.act(RoomEffect::Say { link: id, channel: number, frame: close(code) });
+        };
+        let OpenAs::Member(as_member) = open.role else { return refuse(ctx, CloseCode::None) };
+        match self.who_opens(identity(&peer), open.room, as_member) {
+            Opener::Nobody => refuse(ctx, CloseCode::None),
+            Opener::OfHosted => refuse(ctx, CloseCode::NoHost),
+            Opener::OfTomb => {
+                if let Some(act) = self.tombs.get(&open.room).and_then(|tomb| tomb.acts.last()) {
+                    let frame = Frame::Events(vec![(**act).clone()]);
+                    ctx.act(RoomEffect::Say { link: id, channel: number, frame });
+                }
+                refuse(ctx, CloseCode::Destroyed);
+            }
+            Opener::Cut(no) => drop(self.add_channel(id, number, open.room, Phase::Cut(no), false)),
+            Opener::Member(no) => {
+                if let Some(other) = self.other_channel(id, open.room) {
+                    let odd = number % 2 == 1;
+                    let (ours, other_odd) =
+                        self.channels.get(&other).map_or((false, false), |one| (one.ours, one.number % 2 == 1));
+                    if ours && other_odd && !odd {
+                        // Ours stays, and the other side closes its own when it hears of it.
+                        let _ = self.add_channel(id, number, open.room, Phase::Doomed, false);
+                        return;
+                    }
+                    self.close_channel(ctx, other, CloseCode::Done);
+                }
+                if let Some(channel) = self.add_channel(id, number, open.room, Phase::Opened, false)
+                    && let Some(room) = self.rooms.get_mut(&open.room)
+                {
+                    room.replica.open(channel, identity(&peer), Some(no), None);
+                    self.settle(ctx, open.room);
+                }
+            }
+        }
+    }
+
+    /// As whom somebody opens a room. Answered from memory, in this turn.
+    fn who_opens(&self, id: Identity, room: RoomId, no: Option<MemberNo>) -> Opener {
+        if let Some(tomb) = self.tombs.get(&room) {
+            return if tomb.members.contains(&id) { Opener::OfTomb } else { Opener::Nobody };
+        }
+        let is_served = |state| matches!(state, RoomState::Member | RoomState::Leaving(_));
+        let Some(room) = self.rooms.get(&room).filter(|room| is_served(room.state)) else { return Opener::Nobody };
+        let roster = room.replica.roster();
+        let mut own = roster.members.iter().rev().filter(|(_, member)| member.id == Some(id));
+        let found = match no {
+            Some(no) => own.clone().find(|(number, member)| **number == no && member.is_in()),
+            None => own.clone().find(|(_, member)| member.is_in()),
+        };
+        let is_in = own.clone().any(|(_, member)| member.is_in());
+        match (found, own.next()) {
+            (Some(_), _) if !roster.hosts.is_empty() => Opener::OfHosted,
+            (Some((no, _)), _) => Opener::Member(*no),
+            // With another number, which it will hear of from its own replica.
+            (None, _) if is_in => Opener::Nobody,
+            (None, Some((no, _))) => Opener::Cut(no.to_owned()),
+            (None, None) => Opener::Nobody,
+        }
+    }
+
+    /// The channel for a room on a link, if there is one.
+    fn other_channel(&self, link: LinkId, room: RoomId) -> Option<ChannelId> {
+        let of_room = |(_, open): &(&ChannelId, &Channel)| open.link == link && open.room == room && open.is_replicas();
+        self.channels.iter().find(of_room).map(|(id, _)| *id)
+    }
+
+    pub(super) fn add_channel(
+        &mut self,
+        link: LinkId,
+        number: u16,
+        room: RoomId,
+        phase: Phase,
+        ours: bool,
+    ) -> Option<ChannelId> {
+        let id = ChannelId(self.next_channel);
+        let on = self.links.get_mut(&link)?;
+        self.next_channel += 1;
+        on.open.insert(number, id);
+        on.served |= phase == Phase::Opened;
+        on.life.serves();
+        let (unstored, denied) = (BTreeMap::new(), BTreeMap::new());
+        self.channels.insert(id, Channel { link, number, room, phase, ours, unstored, denied });
+        Some(id)
+    }
+
+    /// A number for a channel of ours.
+    pub(super) fn own_number(&mut self, link: LinkId) -> Option<u16> {
+        let link = self.links.get_mut(&link)?;
+        let number = link.next.filter(|_| link.open.len() < CHANNELS)?;
+        link.next = number.checked_add(2);
+        Some(number)
+    }
+
+    /// Something came on a channel that is open.
+    fn heard_on(&mut self, ctx: &mut Context<'_>, id: ChannelId, frame: Frame, checked: &[Option<MemberKey>]) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let (link, room, phase, ours) = (channel.link, channel.room, channel.phase, channel.ours);
+        match (frame, phase) {
+            (Frame::Close(close), _) => self.heard_close(ctx, id, &close),
+            (Frame::Hello(hello), Phase::Opened) => {
+                channel.phase = Phase::Open;
+                if ours {
+                    self.unpause(room, link);
+                }
+                self.give_replica(ctx, id, Frame::Hello(hello), checked);
+            }
+            (Frame::Hello(hello), Phase::Cut(no)) => {
+                self.show_cut(ctx, id, no, &hello);
+            }
+            (_, Phase::Doomed) => {}
+            // What comes before CLOSE `removed` and `destroyed`.
+            (Frame::Events(events), Phase::Opened) if ours => {
+                let ends = self.rooms.get(&room).is_some_and(|room| room.says_the_end(&events));
+                self.give_replica(ctx, id, Frame::Events(events), checked);
+                self.follow_acts(ctx, room);
+                if ends && self.rooms.contains_key(&room) {
+                    // The acts before are not here: it cannot be judged by its way.
+                    self.end_room(ctx, room, RoomState::Ended, CloseCode::Done);
+                }
+            }
+            (Frame::Told(told), Phase::Asking) => self.heard_told(ctx, id, told),
+            (Frame::Open(_) | Frame::Join(_) | Frame::Told(_) | Frame::Hello(_), _)
+            | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked(_)) => self.end_link(ctx, link, None),
+            // Its form is checked; nothing follows from it in this version.
+            (Frame::Petition(_), Phase::Open) => {}
+            (Frame::Deny(deny), Phase::Open) => self.heard_deny(ctx, id, deny),
+            (frame, Phase::Open) => self.give_replica(ctx, id, frame, checked),
+        }
+    }
+
+    fn give_replica(&mut self, ctx: &mut Context<'_>, id: ChannelId, frame: Frame, checked: &[Option<MemberKey>]) {
+        let Some(room) = self.channels.get(&id).map(|channel| channel.room) else { return };
+        let Some(found) = self.rooms.get_mut(&room) else { return };
+        ctx.with(|now| found.replica.hear(now, id, frame, checked));
+        self.settle(ctx, room);
+    }
+
+    /// The other side has said its last words on a channel.
+    fn heard_close(&mut self, ctx: &mut Context<'_>, id: ChannelId, close: &Close) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        let (link, room, phase, ours) = (channel.link, channel.room, channel.phase, channel.ours);
+        let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return };
+        self.drop_channel(ctx, id);
+        if phase == Phase::Asking || phase == Phase::Doomed {
+            return;
+        }
+        let now = ctx.mono_ms();
+        let Some(found) = self.rooms.get_mut(&room) else { return };
+        if found.state == RoomState::Joining {
+            // It does not know us yet, or only as somebody who was removed: we ask again.
+            if ours && matches!(close.code, CloseCode::None | CloseCode::Removed) {
+                found.entry.opens = false;
+            } else {
+                found.entry.next_ms = found.entry.next_ms.max(now + NONE_MS);
+            }
+            return;
+        }
+        let pause = found.pauses.entry(peer).or_insert(Pause { until_ms: 0, times: 0 });
+        let retry = now.saturating_add(u64::from(close.retry_s) * 1_000);
+        let least = match close.code {
+            CloseCode::Again => 0,
+            CloseCode::Done if !ours => 0,
+            CloseCode::Limit | CloseCode::Protocol | CloseCode::NoHost => u64::MAX,
+            _ => {
+                pause.times = pause.times.saturating_add(1);
+                now + (NONE_MS << (pause.times - 1).min(10)).min(NONE_CAP_MS)
+            }
+        };
+        pause.until_ms = retry.max(least);
+    }
+
+    fn unpause(&mut self, room: RoomId, link: LinkId) {
+        if let (Some(room), Some(link)) = (self.rooms.get_mut(&room), self.links.get(&link)) {
+            room.pauses.remove(&link.peer);
+        }
+    }
+
+    /// Opens the rooms that we share with whoever is at the other end of a link.
+    pub(super) fn open_rooms(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.mono_ms();
+        let ready = self.links.iter().filter(|(_, link)| link.is_usable() && link.opens_from <= now);
+        for (link, peer) in ready.map(|(id, link)| (*id, link.peer)).collect::<Vec<_>>() {
+            for room in self.to_open(peer, now) {
+                self.open_room(ctx, link, peer, room);
+            }
+        }
+    }
+
+    /// The rooms that are to be opened at a peer.
+    fn to_open(&self, peer: PeerId, now: u64) -> Vec<RoomId> {
+        let is_wanted = |(id, room): &(&RoomId, &super::Room)| {
+            let wanted = match room.state {
+                RoomState::Joining => {
+                    let door = room.way.as_ref().is_some_and(|way| way.doors.contains(&peer));
+                    // A newcomer reads one log only.
+                    door && room.entry.next_ms <= now && !self.is_open_anywhere(**id)
+                }
+                _ => room.peers.contains_key(&peer) && room.is_mesh(),
+            };
+            let paused = room.pauses.get(&peer).is_some_and(|pause| pause.until_ms > now);
+            wanted && !paused && !self.is_open_at(**id, peer)
+        };
+        self.rooms.iter().filter(is_wanted).map(|(id, _)| *id).collect()
+    }
+
+    fn is_open_at(&self, room: RoomId, peer: PeerId) -> bool {
+        let mut of_room = self.channels.values().filter(|open| open.room == room && open.phase != Phase::Doomed);
+        of_room.any(|open| self.links.get(&open.link).is_some_and(|link| link.peer == peer && link.is_usable()))
+    }
+
+    pub(super) fn is_open_anywhere(&self, room: RoomId) -> bool {
+        self.channels.values().any(|open| open.room == room && open.phase != Phase::Doomed)
+    }
+
+    fn open_room(&mut self, ctx: &mut Context<'_>, link: LinkId, peer: PeerId, id: RoomId) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        let joining = room.state == RoomState::Joining;
+        if joining && !room.entry.opens {
+            return self.ask_to_join(ctx, link, id);
+        }
+        let Some(number) = self.own_number(link) else { return };
+        let Some(channel) = self.add_channel(link, number, id, Phase::Opened, true) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let (me, want) =
+            if joining { (None, room.way.as_ref().and_then(|way| way.want)) } else { (room.replica.me(), None) };
+        let open = Open { room: id, role: OpenAs::Member(me) };
+        ctx.act(RoomEffect::Say { link, channel: number, frame: Frame::Open(open) });
+        let member = room.peers.get(&peer).copied();
+        room.replica.open(channel, identity(&peer), member, want);
+        self.settle(ctx, id);
+    }
+
+    /// When rooms are to be opened next.
+    pub(super) fn opening_due(&self) -> impl Iterator<Item = u64> {
+        self.links.values().filter(|link| link.is_usable()).flat_map(move |link| {
+            let rooms = self.rooms.iter().filter_map(move |(id, room)| {
+                let joining = room.state == RoomState::Joining;
+                let shared = match &room.way {
+                    Some(way) if joining => way.doors.contains(&link.peer) && !self.is_open_anywhere(*id),
+                    _ => room.peers.contains_key(&link.peer) && room.is_mesh(),
+                };
+                let open = self.is_open_at(*id, link.peer) || link.open.len() >= CHANNELS || link.next.is_none();
+                let until = room.pauses.get(&link.peer).map_or(0, |pause| pause.until_ms);
+                let until = if joining { until.max(room.entry.next_ms) } else { until };
+                (shared && !open && until < u64::MAX).then(|| until.max(link.opens_from))
+            });
+            rooms.collect::<Vec<_>>()
+        })
+    }
+}
+
+/// Who opens a room.
+enum Opener {
+    /// Nobody here, or the room is not known.
+    Nobody,
+    Member(MemberNo),
+    /// Who was a member with this number at last.
+    Cut(MemberNo),
+    /// A member of a room that has hosts.
+    OfHosted,
+    /// A member of a room that was destroyed.
+    OfTomb,
+}

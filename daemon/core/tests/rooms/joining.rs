@@ -1,0 +1,166 @@
+//! Who gets in, and who does not.
+
+use crate::net::{Net, identity, invite, peer};
+use torchat_core::effect::{RoomAnswer, RoomNotice, RoomRefused};
+use torchat_core::input::{NewInvite, RoomAct, RoomWish};
+use torchat_core::snapshot::rooms::RoomState;
+use torchat_protocol::room::RoomInvite;
+use torchat_protocol::room::body::Role;
+
+const HOUR: u64 = 3_600_000;
+
+#[test]
+fn an_invite_lets_somebody_in_and_both_hear_each_other() {
+    let mut net = Net::new(2, 1);
+    let room = net.make(0);
+    let said = net.say(0, room, "before");
+    let invite = net.invite(0, room, invite());
+    net.join(1, &invite);
+    net.pass(10_000);
+    assert_eq!(net.state(1, room), Some(RoomState::Member));
+    let answer = net.say(1, room, "here I am");
+    net.pass(5_000);
+    for n in 0..2 {
+        assert_eq!(net.texts(n, room), [said, answer].into(), "desk {n}");
+    }
+    assert_eq!(net.told(1, &RoomNotice::Joined), 1);
+}
+
+#[test]
+fn an_invite_lets_in_as_many_as_it_says_and_gives_its_role() {
+    let mut net = Net::new(4, 2);
+    let room = net.make(0);
+    let invite = net.invite(0, room, NewInvite { uses: Some(2), role: Role::Reader, ..invite() });
+    for n in 1..4 {
+        net.join(n, &invite);
+        net.pass(10_000);
+    }
+    assert_eq!([1, 2].map(|n| net.role(n, room)), [Some(Role::Reader); 2]);
+    assert_eq!(net.state(3, room), Some(RoomState::Joining));
+    assert_eq!(net.desks[0].rooms.petitions(room).count(), 1, "the third one waits for the user");
+    assert_eq!(net.desks[0].rooms.invites(room).next().unwrap().1, 2);
+}
+
+#[test]
+fn an_invite_ends_with_its_time_and_when_it_is_taken_back() {
+    let mut net = Net::new(3, 3);
+    let room = net.make(0);
+    let late = net.invite(0, room, NewInvite { hours: 1, ..invite() });
+    let revoked = net.invite(0, room, invite());
+    let id = revoked.pass.unwrap().id;
+    assert_eq!(net.wish(0, room, RoomWish::Uninvite(id)), RoomAnswer::Done);
+    assert_eq!(net.wish(0, room, RoomWish::Uninvite(id)), RoomAnswer::Refused(RoomRefused::NoInvite));
+    net.pass(HOUR + 1);
+    net.join(1, &late);
+    net.join(2, &revoked);
+    net.pass(10_000);
+    assert_eq!([1, 2].map(|n| net.state(n, room)), [Some(RoomState::Joining); 2]);
+}
+
+#[test]
+fn an_invite_for_one_lets_in_nobody_else() {
+    let mut net = Net::new(3, 4);
+    let room = net.make(0);
+    let invite = net.invite(0, room, NewInvite { whom: Some(peer(2)), ..invite() });
+    net.join(1, &invite);
+    net.pass(10_000);
+    net.join(2, &invite);
+    net.pass(10_000);
+    assert_eq!([1, 2].map(|n| net.state(n, room)), [Some(RoomState::Joining), Some(RoomState::Member)]);
+}
+
+#[test]
+fn a_wrong_secret_is_like_none() {
+    let mut net = Net::new(2, 5);
+    let room = net.make(0);
+    let invite = net.invite(0, room, invite());
+    let mut pass = invite.pass.unwrap();
+    pass.secret.0[15] ^= 1;
+    net.join(1, &RoomInvite::new(room, vec![peer(0)], Some(pass)).unwrap());
+    net.pass(10_000);
+    assert_eq!(net.state(1, room), Some(RoomState::Joining));
+    let petition = net.desks[0].rooms.petitions(room).next().unwrap();
+    assert_eq!((petition.id, petition.via), (identity(1), None));
+}
+
+#[test]
+fn without_an_invite_the_owner_decides() {
+    let mut net = Net::new(3, 6);
+    let room = net.make(0);
+    let door = RoomInvite::new(room, vec![peer(0)], None).unwrap();
+    net.join(1, &door);
+    net.join(2, &door);
+    net.pass(20_000);
+    assert_eq!(net.desks[0].rooms.petitions(room).count(), 2);
+    assert_eq!(net.told(0, &RoomNotice::Petition(identity(1))), 1, "once, however often it asks");
+    let nobody = RoomAct::Admit { id: identity(7), role: None };
+    assert_eq!(net.act(0, room, nobody), RoomAnswer::Refused(RoomRefused::NoPetition));
+    assert_eq!(net.act(0, room, RoomAct::Admit { id: identity(1), role: None }), RoomAnswer::Done);
+    assert_eq!(net.wish(0, room, RoomWish::Deny(identity(2))), RoomAnswer::Done);
+    // It dials again by itself.
+    net.pass(120_000);
+    assert_eq!(net.state(1, room), Some(RoomState::Member));
+    assert_eq!(net.state(2, room), Some(RoomState::Joining));
+    let said = net.say(1, room, "thanks");
+    net.pass(5_000);
+    assert!(net.texts(0, room).contains(&said));
+}
+
+#[test]
+fn who_lost_its_store_is_replaced_by_itself() {
+    let mut net = Net::new(3, 7);
+    let room = net.room_of_all();
+    net.desks[1].store = crate::net::Store::default();
+    net.kill(1);
+    net.join(1, &RoomInvite::new(room, vec![peer(0)], None).unwrap());
+    net.pass(180_000);
+    assert_eq!(net.state(1, room), Some(RoomState::Member));
+    assert_eq!(net.number(1, room).get(), 4, "a number is never given twice");
+    for n in 0..3 {
+        assert_eq!(net.desks[n].rooms.status(room).unwrap().members, 3, "desk {n}");
+    }
+    let said = net.say(1, room, "here again");
+    net.pass(5_000);
+    assert!(net.texts(2, room).contains(&said));
+}
+
+#[test]
+fn a_ninth_member_is_not_let_in() {
+    let mut net = Net::new(9, 8);
+    let room = net.make(0);
+    let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
+    for n in 1..9 {
+        net.join(n, &invite);
+        net.pass(20_000);
+    }
+    assert_eq!(net.state(7, room), Some(RoomState::Member));
+    assert_eq!(net.state(8, room), Some(RoomState::Joining));
+    let seventh = net.number(7, room);
+    assert_eq!(net.act(0, room, RoomAct::Remove { member: seventh, ban: true }), RoomAnswer::Done);
+    net.pass(600_000);
+    assert_eq!(net.state(8, room), Some(RoomState::Member), "there is a place now");
+}
+
+#[test]
+fn what_is_no_invite_of_a_room_is_not_made() {
+    let mut net = Net::new(1, 9);
+    let room = net.make(0);
+    let limit = RoomAnswer::Refused(RoomRefused::Limit);
+    for new in [
+        NewInvite { uses: Some(0), ..invite() },
+        NewInvite { uses: Some(1_001), ..invite() },
+        NewInvite { hours: 0, ..invite() },
+        NewInvite { hours: 2_161, ..invite() },
+        NewInvite { role: Role::Owner, ..invite() },
+        NewInvite { note: Some("x".repeat(201)), ..invite() },
+    ] {
+        assert_eq!(net.wish(0, room, RoomWish::Invite(new.clone())), limit, "{new:?}");
+    }
+    for _ in 0..1_000 {
+        net.invite(0, room, NewInvite { hours: 1, ..invite() });
+    }
+    assert_eq!(net.wish(0, room, RoomWish::Invite(invite())), RoomAnswer::Refused(RoomRefused::TooManyInvites));
+    net.pass(HOUR + 1);
+    net.invite(0, room, invite());
+    assert_eq!(net.desks[0].rooms.invites(room).count(), 1, "old ones go");
+}

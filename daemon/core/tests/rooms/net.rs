@@ -1,0 +1,575 @@
+//! Several desks of rooms in one process: links and stores in memory, and a clock that leaps to the next thing to do.
+
+use crate::disk::Disk;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use torchat_core::effect::{RoomAnswer, RoomEffect, RoomNotice};
+use torchat_core::input::{
+    DialEnd, DialFailure, LinkId, NewInvite, NewRoom, RoomAct, RoomCommand, RoomInput, RoomWish,
+};
+use torchat_core::op::RoomOp;
+use torchat_core::policy::Policy;
+use torchat_core::rooms::{Context, Rooms};
+use torchat_core::snapshot::rooms::{
+    HandRow, InviteRow, PetitionRow, RoomKeys, RoomSnapshot, RoomState, RoomsSnapshot, Tomb, Way,
+};
+use torchat_core::time::Now;
+use torchat_protocol::id::PeerId;
+use torchat_protocol::message::{Bye, PeerMessage};
+use torchat_protocol::room::body::acts::Policy as Rules;
+use torchat_protocol::room::body::{BoundedText, Role};
+use torchat_protocol::room::{BoxKey, Frame, Identity, InviteId, MemberNo, RoomId, RoomInvite, TextId};
+use torchat_room::reading::{Read, Report, answer};
+use torchat_room::replica::Me;
+
+/// What is stored of a room.
+#[derive(Clone)]
+struct Row {
+    disk: Disk,
+    keys: RoomKeys,
+    state: RoomState,
+    way: Option<Way>,
+    invites: BTreeMap<InviteId, InviteRow>,
+    petitions: BTreeMap<Identity, PetitionRow>,
+    bans: BTreeSet<Identity>,
+    leavers: BTreeSet<MemberNo>,
+    hand: Option<HandRow>,
+}
+
+/// What is stored.
+#[derive(Default, Clone)]
+pub(crate) struct Store {
+    rooms: BTreeMap<RoomId, Row>,
+    past: BTreeMap<RoomId, RoomState>,
+    tombs: BTreeMap<RoomId, Tomb>,
+    epochs: BTreeMap<PeerId, u32>,
+}
+
+impl Row {
+    fn new(room: RoomId, keys: RoomKeys, log: torchat_protocol::room::LogId, way: Option<Way>) -> Self {
+        Self {
+            disk: Disk::new(room, Me { seed: keys.sign, chain: 0 }, log),
+            keys,
+            state: if way.is_some() { RoomState::Joining } else { RoomState::Member },
+            way,
+            invites: BTreeMap::new(),
+            petitions: BTreeMap::new(),
+            bans: BTreeSet::new(),
+            leavers: BTreeSet::new(),
+            hand: None,
+        }
+    }
+}
+
+impl Store {
+    fn write(&mut self, op: RoomOp) {
+        match op {
+            RoomOp::Begin { room, keys, log, way } => {
+                self.past.remove(&room);
+                self.rooms.insert(room, Row::new(room, keys, log, way));
+            }
+            RoomOp::Anew { room, log } => {
+                let row = self.row(room);
+                let outbox = row.disk.stored().outbox;
+                row.disk = Disk::new(room, Me { seed: row.keys.sign, chain: 0 }, log);
+                outbox.into_iter().for_each(|text| row.disk.write(torchat_room::outcome::Op::Queue(text)));
+            }
+            RoomOp::Replica { room, op } => self.row(room).disk.write(op),
+            RoomOp::State { room, state } => {
+                if state.is_active() {
+                    let row = self.row(room);
+                    row.state = state;
+                    row.way = None;
+                } else {
+                    self.rooms.remove(&room);
+                    self.past.insert(room, state);
+                }
+            }
+            RoomOp::Bury(tomb) => {
+                self.rooms.remove(&tomb.room);
+                self.past.insert(tomb.room, RoomState::Destroyed);
+                self.tombs.insert(tomb.room, tomb);
+            }
+            RoomOp::Unbury(room) => drop(self.tombs.remove(&room)),
+            RoomOp::Invite { room, invite } => drop(self.row(room).invites.insert(invite.id, invite)),
+            RoomOp::InviteGone { room, id } => drop(self.row(room).invites.remove(&id)),
+            RoomOp::Petition { room, petition } => drop(self.row(room).petitions.insert(petition.id, petition)),
+            RoomOp::PetitionGone { room, id } => drop(self.row(room).petitions.remove(&id)),
+            RoomOp::Ban { room, id, banned } => {
+                let bans = &mut self.row(room).bans;
+                let changed = if banned { bans.insert(id) } else { bans.remove(&id) };
+                assert!(changed, "a ban is written when it changes");
+            }
+            RoomOp::Leaver { room, member, leaves } => {
+                let leavers = &mut self.row(room).leavers;
+                let changed = if leaves { leavers.insert(member) } else { leavers.remove(&member) };
+                assert!(changed, "a leaver is written when it changes");
+            }
+            RoomOp::Hand { room, hand } => self.row(room).hand = hand,
+            RoomOp::Epoch { peer, epoch } => drop(self.epochs.insert(peer, epoch)),
+        }
+    }
+
+    /// How many rooms that were destroyed are remembered.
+    pub(crate) fn buried(&self) -> usize {
+        self.tombs.len()
+    }
+
+    fn row(&mut self, room: RoomId) -> &mut Row {
+        self.rooms.get_mut(&room).expect("only rooms that are there are written")
+    }
+
+    fn snapshot(&self) -> RoomsSnapshot {
+        let rooms = self.rooms.values().map(|row| RoomSnapshot {
+            stored: row.disk.stored(),
+            state: row.state,
+            sealing: BoxKey(curve25519_dalek::MontgomeryPoint::mul_base_clamped(row.keys.sealing).0),
+            way: row.way.clone(),
+            invites: row.invites.values().cloned().collect(),
+            petitions: row.petitions.values().cloned().collect(),
+            bans: row.bans.iter().copied().collect(),
+            leavers: row.leavers.iter().copied().collect(),
+            hand: row.hand,
+        });
+        RoomsSnapshot {
+            rooms: rooms.collect(),
+            past: self.past.iter().map(|(room, state)| (*room, *state)).collect(),
+            tombs: self.tombs.values().cloned().collect(),
+            epochs: self.epochs.iter().map(|(peer, epoch)| (*peer, *epoch)).collect(),
+        }
+    }
+}
+
+/// What is on the way over a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Frame(u16, Frame),
+    Message(PeerMessage),
+    End,
+}
+
+/// A look at the disk, and where what is found is said.
+type Asked = (RoomId, Read, Option<(LinkId, u16)>);
+
+pub(crate) struct Desk {
+    pub(crate) rooms: Rooms,
+    pub(crate) store: Store,
+    pub(crate) notices: Vec<(RoomId, RoomNotice)>,
+    answers: BTreeMap<u64, RoomAnswer>,
+    reads: VecDeque<Asked>,
+    /// How often each was dialled.
+    pub(crate) dialled: BTreeMap<usize, u32>,
+}
+
+/// Desks that are linked by a network.
+pub(crate) struct Net {
+    pub(crate) desks: Vec<Desk>,
+    pub(crate) now_ms: u64,
+    seed: u64,
+    policy: Policy,
+    /// Links: who has dialled whom.
+    pub(crate) links: BTreeMap<LinkId, (usize, usize)>,
+    wires: BTreeMap<(LinkId, usize), VecDeque<Wire>>,
+    dials: VecDeque<(usize, PeerId)>,
+    downs: VecDeque<(usize, LinkId)>,
+    next_link: u64,
+    next_request: u64,
+    /// Who reaches nobody.
+    pub(crate) absent: BTreeSet<usize>,
+    /// Who hears nothing and whom nobody hears, without the end of a link.
+    pub(crate) silent: BTreeSet<usize>,
+    /// Everything that was said to somebody whom no desk serves.
+    pub(crate) heard: Vec<(LinkId, Wire)>,
+    /// Of so many turns one ends with the death of its process; 0: none.
+    pub(crate) deaths: u64,
+    pub(crate) died: u64,
+}
+
+const WALL_MS: i64 = 1_790_000_000_000;
+
+pub(crate) fn peer(n: usize) -> PeerId {
+    let scalar = curve25519_dalek::Scalar::from(n as u64 + 2);
+    let key = curve25519_dalek::constants::ED25519_BASEPOINT_POINT * scalar;
+    PeerId::from_key(key.compress().0).unwrap()
+}
+
+pub(crate) fn identity(n: usize) -> Identity {
+    Identity(*peer(n).as_bytes())
+}
+
+/// Numbers that look random.
+fn draw(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+impl Net {
+    pub(crate) fn new(count: usize, seed: u64) -> Self {
+        let policy = Policy::default();
+        let mut net = Self {
+            desks: Vec::new(),
+            now_ms: 1_000_000,
+            seed,
+            policy,
+            links: BTreeMap::new(),
+            wires: BTreeMap::new(),
+            dials: VecDeque::new(),
+            downs: VecDeque::new(),
+            next_link: 0,
+            next_request: 0,
+            absent: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            heard: Vec::new(),
+            deaths: 0,
+            died: 0,
+        };
+        for n in 0..count {
+            let rooms = net.restored(n, RoomsSnapshot::default());
+            net.desks.push(Desk {
+                rooms,
+                store: Store::default(),
+                notices: Vec::new(),
+                answers: BTreeMap::new(),
+                reads: VecDeque::new(),
+                dialled: BTreeMap::new(),
+            });
+        }
+        net
+    }
+
+    fn now(&self) -> Now {
+        Now { wall_ms: WALL_MS + i64::try_from(self.now_ms).unwrap(), mono_ms: self.now_ms }
+    }
+
+    pub(crate) fn draw(&mut self, below: u64) -> u64 {
+        draw(&mut self.seed) % below
+    }
+
+    fn restored(&mut self, n: usize, snapshot: RoomsSnapshot) -> Rooms {
+        let now = self.now();
+        let seed = &mut self.seed;
+        let mut entropy = |out: &mut [u8]| out.fill_with(|| draw(seed) as u8);
+        let mut ctx = Context::new(now, &self.policy, true, &mut entropy);
+        Rooms::restore(&mut ctx, peer(n), snapshot)
+    }
+
+    /// One turn of a desk: decided, committed, done.
+    pub(crate) fn turn(&mut self, n: usize, inputs: Vec<RoomInput>) {
+        let now = self.now();
+        let seed = &mut self.seed;
+        let mut entropy = |out: &mut [u8]| out.fill_with(|| draw(seed) as u8);
+        let mut ctx = Context::new(now, &self.policy, true, &mut entropy);
+        let desk = &mut self.desks[n];
+        desk.rooms.turn(&mut ctx, inputs);
+        let turn = ctx.finish();
+        for op in turn.ops {
+            desk.store.write(op);
+        }
+        // The process may die between the commit and what follows from it.
+        if self.deaths > 0 && self.draw(self.deaths) == 0 {
+            self.died += 1;
+            return self.kill(n);
+        }
+        for effect in turn.effects {
+            self.effect(n, effect);
+        }
+    }
+
+    fn effect(&mut self, n: usize, effect: RoomEffect) {
+        match effect {
+            RoomEffect::Dial(to) => self.dials.push_back((n, to)),
+            RoomEffect::Say { link, channel, frame } => self.send(n, link, Wire::Frame(channel, frame)),
+            RoomEffect::Tell { link, message } => self.send(n, link, Wire::Message(message)),
+            RoomEffect::Close { link, bye } => {
+                if let Some(why) = bye {
+                    self.send(n, link, Wire::Message(PeerMessage::Bye(Bye { why })));
+                }
+                self.send(n, link, Wire::End);
+                self.downs.push_back((n, link));
+            }
+            RoomEffect::Read { room, read, to } => self.desks[n].reads.push_back((room, read, to)),
+            RoomEffect::Answer { request, answer } => {
+                let before = self.desks[n].answers.insert(request, answer);
+                assert_eq!(before, None, "a request is answered once");
+            }
+            RoomEffect::Notice { room, notice } => self.desks[n].notices.push((room, notice)),
+        }
+    }
+
+    fn send(&mut self, from: usize, link: LinkId, wire: Wire) {
+        let Some((a, b)) = self.links.get(&link).copied() else { return };
+        let to = if a == from { b } else { a };
+        if to >= self.desks.len() {
+            return self.heard.push((link, wire));
+        }
+        if wire != Wire::End && (self.silent.contains(&to) || self.silent.contains(&from)) {
+            return;
+        }
+        self.wires.entry((link, to)).or_default().push_back(wire);
+    }
+
+    /// A link comes up. One end may be nobody of ours.
+    pub(crate) fn link(&mut self, from: usize, to: usize) -> LinkId {
+        self.next_link += 1;
+        let link = LinkId(self.next_link);
+        self.links.insert(link, (from, to));
+        let binding = [self.draw(256) as u8; 32];
+        for (n, other, outgoing) in [(from, to, true), (to, from, false)] {
+            if n < self.desks.len() {
+                self.turn(n, vec![RoomInput::LinkUp { link, peer: peer(other), outgoing, binding, epoch: 1 }]);
+            }
+        }
+        link
+    }
+
+    /// Somebody of no desk says something.
+    pub(crate) fn say_to(&mut self, n: usize, link: LinkId, channel: u16, frame: Frame) {
+        self.turn(n, vec![RoomInput::Frame { link, channel, frame, checked: Vec::new() }]);
+    }
+
+    /// A link is gone without a word.
+    pub(crate) fn cut(&mut self, link: LinkId) {
+        let Some((a, b)) = self.links.remove(&link) else { return };
+        for end in [a, b] {
+            self.wires.remove(&(link, end));
+            if end < self.desks.len() {
+                self.turn(end, vec![RoomInput::LinkDown { link }]);
+            }
+        }
+    }
+
+    fn links_of(&self, n: usize) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, (a, b))| *a == n || *b == n).map(|(link, _)| *link).collect()
+    }
+
+    /// Somebody reaches nobody from now on.
+    pub(crate) fn away(&mut self, n: usize) {
+        self.absent.insert(n);
+        for link in self.links_of(n) {
+            self.cut(link);
+        }
+    }
+
+    pub(crate) fn back(&mut self, n: usize) {
+        self.absent.remove(&n);
+    }
+
+    /// The process ends, and begins again with what is stored.
+    pub(crate) fn kill(&mut self, n: usize) {
+        self.desks[n].reads.clear();
+        self.dials.retain(|(from, _)| *from != n);
+        self.downs.retain(|(of, _)| *of != n);
+        let snapshot = self.desks[n].store.snapshot();
+        self.desks[n].rooms = self.restored(n, snapshot);
+        for link in self.links_of(n) {
+            let Some((a, b)) = self.links.remove(&link) else { continue };
+            let other = if a == n { b } else { a };
+            self.wires.remove(&(link, a));
+            self.wires.remove(&(link, b));
+            if other < self.desks.len() {
+                self.downs.push_back((other, link));
+            }
+        }
+        let deaths = std::mem::take(&mut self.deaths);
+        self.turn(n, Vec::new());
+        self.deaths = deaths;
+    }
+
+    /// One thing happens. False: nothing is on the way.
+    fn step(&mut self) -> bool {
+        if let Some((n, link)) = self.downs.pop_front() {
+            self.turn(n, vec![RoomInput::LinkDown { link }]);
+            return true;
+        }
+        if let Some((from, to)) = self.dials.pop_front() {
+            let found = (0..self.desks.len()).find(|n| peer(*n) == to && !self.absent.contains(n));
+            let reaches = !self.absent.contains(&from);
+            match found.filter(|_| reaches) {
+                Some(to) => {
+                    *self.desks[from].dialled.entry(to).or_default() += 1;
+                    self.link(from, to);
+                }
+                None => {
+                    let end = DialEnd::from(DialFailure::PeerDown);
+                    self.turn(from, vec![RoomInput::DialFailed { peer: to, end }]);
+                }
+            }
+            return true;
+        }
+        let reading: Vec<usize> = (0..self.desks.len()).filter(|n| !self.desks[*n].reads.is_empty()).collect();
+        let busy: Vec<_> = self.wires.iter().filter(|(_, wire)| !wire.is_empty()).map(|(key, _)| *key).collect();
+        let all = reading.len() + busy.len();
+        if all == 0 {
+            return false;
+        }
+        let pick = usize::try_from(self.draw(all as u64)).unwrap();
+        match reading.get(pick) {
+            Some(n) => self.read(*n),
+            None => self.deliver(busy[pick - reading.len()]),
+        }
+        true
+    }
+
+    fn read(&mut self, n: usize) {
+        let Some((room, read, to)) = self.desks[n].reads.pop_front() else { return };
+        let Some(row) = self.desks[n].store.rooms.get(&room) else { return };
+        let Ok((frames, report)): Result<(Vec<Frame>, Report), _> = answer(&row.disk, &read);
+        if let Some((link, channel)) = to {
+            for frame in frames {
+                self.send(n, link, Wire::Frame(channel, frame));
+            }
+        }
+        self.turn(n, vec![RoomInput::Report { room, report }]);
+    }
+
+    fn deliver(&mut self, (link, to): (LinkId, usize)) {
+        let Some(wire) = self.wires.get_mut(&(link, to)).and_then(VecDeque::pop_front) else { return };
+        let input = match wire {
+            Wire::Frame(channel, frame) => RoomInput::Frame { link, channel, frame, checked: Vec::new() },
+            Wire::Message(message) => RoomInput::Message { link, message },
+            Wire::End => {
+                self.links.remove(&link);
+                self.wires.remove(&(link, to));
+                RoomInput::LinkDown { link }
+            }
+        };
+        self.turn(to, vec![input]);
+    }
+
+    /// Everything happens that is on the way, without time.
+    pub(crate) fn calm(&mut self) {
+        for steps in 0.. {
+            assert!(steps < 200_000, "the exchange does not end");
+            if !self.step() {
+                return;
+            }
+        }
+    }
+
+    /// A while passes.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        let mut turns = 0;
+        loop {
+            self.calm();
+            let due = (0..self.desks.len()).filter_map(|n| Some((self.desks[n].rooms.deadline(true)?, n))).min();
+            match due.filter(|(at, _)| *at <= end) {
+                Some((at, n)) => {
+                    turns = if at > self.now_ms { 0 } else { turns + 1 };
+                    assert!(turns < 10_000, "desk {n} wants a turn at once, again and again");
+                    self.now_ms = self.now_ms.max(at);
+                    self.turn(n, Vec::new());
+                }
+                None => break,
+            }
+        }
+        self.now_ms = end;
+    }
+
+    pub(crate) fn ask(&mut self, n: usize, command: RoomCommand) -> u64 {
+        self.next_request += 1;
+        let request = self.next_request;
+        self.turn(n, vec![RoomInput::Do { request, command }]);
+        request
+    }
+
+    pub(crate) fn answer(&self, n: usize, request: u64) -> Option<&RoomAnswer> {
+        self.desks[n].answers.get(&request)
+    }
+
+    pub(crate) fn ask_now(&mut self, n: usize, command: RoomCommand) -> RoomAnswer {
+        let request = self.ask(n, command);
+        self.answer(n, request).expect("it is answered at once").clone()
+    }
+
+    pub(crate) fn wish(&mut self, n: usize, room: RoomId, wish: RoomWish) -> RoomAnswer {
+        self.ask_now(n, RoomCommand::In { room, wish })
+    }
+
+    pub(crate) fn act(&mut self, n: usize, room: RoomId, act: RoomAct) -> RoomAnswer {
+        self.wish(n, room, RoomWish::Act { act, force: false })
+    }
+
+    pub(crate) fn make(&mut self, n: usize) -> RoomId {
+        let new = NewRoom {
+            name: BoundedText::new("lab").unwrap(),
+            topic: BoundedText::default(),
+            policy: Rules::default(),
+            nick: None,
+        };
+        match self.ask_now(n, RoomCommand::Make(new)) {
+            RoomAnswer::Room(room) => room,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn invite(&mut self, n: usize, room: RoomId, new: NewInvite) -> RoomInvite {
+        match self.wish(n, room, RoomWish::Invite(new)) {
+            RoomAnswer::Invited(invite) => invite,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn join(&mut self, n: usize, invite: &RoomInvite) {
+        let join = RoomCommand::Join { invite: invite.clone(), nick: None, text: BoundedText::default(), want: None };
+        assert_eq!(self.ask_now(n, join), RoomAnswer::Room(invite.room));
+    }
+
+    /// A room of all desks, made by the first.
+    pub(crate) fn room_of_all(&mut self) -> RoomId {
+        let room = self.make(0);
+        let invite = self.invite(0, room, NewInvite { uses: None, ..invite() });
+        for n in 1..self.desks.len() {
+            self.join(n, &invite);
+            self.pass(30_000);
+            assert_eq!(self.state(n, room), Some(RoomState::Member), "desk {n}");
+        }
+        self.pass(60_000);
+        room
+    }
+
+    pub(crate) fn say(&mut self, n: usize, room: RoomId, text: &str) -> TextId {
+        let say = RoomWish::Say { text: BoundedText::new(text).unwrap(), re: None, to: Vec::new() };
+        match self.wish(n, room, say) {
+            RoomAnswer::Queued(mid) => mid,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn state(&self, n: usize, room: RoomId) -> Option<RoomState> {
+        let rooms = &self.desks[n].rooms;
+        rooms.status(room).map(|status| status.state).or_else(|| rooms.ended(room))
+    }
+
+    /// The texts that count, as a desk has them.
+    pub(crate) fn texts(&self, n: usize, room: RoomId) -> BTreeSet<TextId> {
+        let texts = self.desks[n].store.rooms.get(&room).map(|row| row.disk.texts()).unwrap_or_default();
+        texts.into_iter().filter(|(_, place)| place.is_some()).map(|((_, mid), _)| mid).collect()
+    }
+
+    /// What each stored event of members counts as.
+    pub(crate) fn standings(&self, n: usize, room: RoomId) -> Vec<torchat_room::standing::Standing> {
+        self.desks[n].store.rooms[&room].disk.standings().into_values().collect()
+    }
+
+    /// The acts that hold.
+    pub(crate) fn branch(&self, n: usize, room: RoomId) -> Vec<torchat_protocol::room::EventId> {
+        self.desks[n].store.rooms[&room].disk.branch().iter().map(|act| act.id()).collect()
+    }
+
+    pub(crate) fn told(&self, n: usize, notice: &RoomNotice) -> usize {
+        self.desks[n].notices.iter().filter(|(_, one)| one == notice).count()
+    }
+
+    pub(crate) fn number(&self, n: usize, room: RoomId) -> MemberNo {
+        self.desks[n].rooms.status(room).unwrap().me.unwrap().0
+    }
+
+    pub(crate) fn role(&self, n: usize, room: RoomId) -> Option<Role> {
+        Some(self.desks[n].rooms.status(room)?.me?.1)
+    }
+}
+
+/// An invite for anybody, once.
+pub(crate) fn invite() -> NewInvite {
+    NewInvite { role: Role::Member, uses: Some(1), hours: 48, whom: None, note: None }
+}

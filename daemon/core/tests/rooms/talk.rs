@@ -1,0 +1,175 @@
+//! Texts, roles, mutes, and decisions that wait.
+
+use crate::net::{Net, invite};
+use torchat_core::effect::{RoomAnswer, RoomNotice, RoomRefused};
+use torchat_core::input::{RoomAct, RoomWish};
+use torchat_protocol::room::body::acts::Set;
+use torchat_protocol::room::body::{BoundedText, Role};
+use torchat_room::replica::Cannot;
+use torchat_room::standing::Standing;
+
+#[test]
+fn a_room_of_five_is_a_mesh_of_one_link_each() {
+    let mut net = Net::new(5, 11);
+    let room = net.room_of_all();
+    let other = net.make(0);
+    for n in 0..5 {
+        let status = net.desks[n].rooms.status(room).unwrap();
+        assert_eq!((status.members, status.open.len()), (5, 4), "desk {n}");
+    }
+    assert_eq!(net.links.len(), 10);
+    // A second room of two of them uses the same link.
+    let invite = net.invite(0, other, invite());
+    net.join(1, &invite);
+    net.pass(10_000);
+    assert_eq!(net.links.len(), 10);
+    let said: std::collections::BTreeSet<_> = (0..5).map(|n| net.say(n, room, "hello")).collect();
+    let aside = net.say(1, other, "aside");
+    net.pass(5_000);
+    for n in 0..5 {
+        assert!(net.texts(n, room).is_superset(&said), "desk {n}");
+        assert_eq!(net.texts(n, other).contains(&aside), n < 2, "desk {n}");
+    }
+}
+
+#[test]
+fn who_was_away_hears_all_when_it_is_back_and_its_own_texts_waited() {
+    let mut net = Net::new(3, 12);
+    let room = net.room_of_all();
+    net.away(2);
+    let said: Vec<_> = (0..40).map(|n| net.say(n % 2, room, "while you were away")).collect();
+    let own = net.say(2, room, "from afar");
+    net.pass(3_600_000);
+    assert!(!net.texts(0, room).contains(&own));
+    net.back(2);
+    net.pass(7_200_000);
+    for n in 0..3 {
+        assert!(said.iter().chain([&own]).all(|mid| net.texts(n, room).contains(mid)), "desk {n}");
+    }
+}
+
+#[test]
+fn only_the_greater_number_waits_before_it_dials() {
+    let mut net = Net::new(3, 13);
+    net.room_of_all();
+    let before: Vec<_> = net.desks.iter().map(|desk| desk.dialled.clone()).collect();
+    for link in net.links.keys().copied().collect::<Vec<_>>() {
+        net.cut(link);
+    }
+    net.pass(20_000);
+    assert_eq!(net.links.len(), 3);
+    let dials = |n: usize, to: usize| net.desks[n].dialled.get(&to).unwrap_or(&0) - before[n].get(&to).unwrap_or(&0);
+    assert_eq!([(0, 1), (0, 2), (1, 2)].map(|(n, to)| dials(n, to)), [1; 3]);
+    assert_eq!([(1, 0), (2, 0), (2, 1)].map(|(n, to)| dials(n, to)), [0; 3]);
+}
+
+#[test]
+fn a_room_without_anybody_else_needs_nobody() {
+    let mut net = Net::new(1, 14);
+    let room = net.make(0);
+    let said: std::collections::BTreeSet<_> = (0..100).map(|_| net.say(0, room, "note")).collect();
+    net.kill(0);
+    assert_eq!(net.texts(0, room), said);
+    assert_eq!(
+        net.act(0, room, RoomAct::Set(Set { name: BoundedText::new("notes"), ..Set::default() })),
+        RoomAnswer::Done
+    );
+    assert_eq!(net.desks[0].rooms.roster(room).unwrap().name, "notes");
+}
+
+#[test]
+fn roles_are_given_and_kept_to() {
+    let mut net = Net::new(3, 15);
+    let room = net.room_of_all();
+    let (one, two) = (net.number(1, room), net.number(2, room));
+    let no_role = RoomAnswer::Refused(RoomRefused::Cannot(Cannot::NoRole));
+    let topic = || RoomWish::Topic(BoundedText::new("cats").unwrap());
+    assert_eq!(net.wish(1, room, topic()), no_role);
+    assert_eq!(net.act(1, room, RoomAct::Role { member: two, role: Role::Reader }), no_role);
+    assert_eq!(net.act(0, room, RoomAct::Role { member: one, role: Role::Moderator }), RoomAnswer::Done);
+    assert_eq!(net.act(0, room, RoomAct::Role { member: two, role: Role::Reader }), RoomAnswer::Done);
+    let owner = net.number(0, room);
+    assert_eq!(
+        net.act(0, room, RoomAct::Role { member: owner, role: Role::Reader }),
+        RoomAnswer::Refused(RoomRefused::NoMember)
+    );
+    assert_eq!(
+        net.act(0, room, RoomAct::Role { member: one, role: Role::Owner }),
+        RoomAnswer::Refused(RoomRefused::Limit)
+    );
+    net.pass(5_000);
+    assert_eq!([1, 2].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Reader)]);
+    assert_eq!(net.wish(1, room, topic()), RoomAnswer::Done);
+    let say = RoomWish::Say { text: BoundedText::new("no").unwrap(), re: None, to: Vec::new() };
+    assert_eq!(net.wish(2, room, say), no_role);
+}
+
+#[test]
+fn a_moderator_mutes_and_another_ends_it() {
+    let mut net = Net::new(4, 16);
+    let room = net.room_of_all();
+    let numbers: Vec<_> = (0..4).map(|n| net.number(n, room)).collect();
+    for n in [1, 2] {
+        net.act(0, room, RoomAct::Role { member: numbers[n], role: Role::Moderator });
+    }
+    net.pass(5_000);
+    let before = net.say(3, room, "before");
+    net.pass(5_000);
+    assert_eq!(net.wish(1, room, RoomWish::Mute { who: numbers[3], why: None }), RoomAnswer::Done);
+    net.pass(5_000);
+    let muted = net.say(3, room, "muted");
+    net.pass(5_000);
+    assert_eq!(net.wish(2, room, RoomWish::Unmute(numbers[3])), RoomAnswer::Done);
+    net.pass(5_000);
+    assert_eq!(net.wish(2, room, RoomWish::Unmute(numbers[3])), RoomAnswer::Refused(RoomRefused::NotMuted));
+    let after = net.say(3, room, "after");
+    net.pass(5_000);
+    for n in 0..4 {
+        let texts = net.texts(n, room);
+        assert!(texts.contains(&before) && texts.contains(&after) && !texts.contains(&muted), "desk {n}");
+        let hidden = net.standings(n, room).into_iter().filter(|one| matches!(one, Standing::Hidden(_))).count();
+        assert_eq!(hidden, 1, "desk {n}");
+    }
+}
+
+#[test]
+fn a_decision_waits_for_another_member_and_is_answered_then() {
+    let mut net = Net::new(3, 17);
+    let room = net.room_of_all();
+    let two = net.number(2, room);
+    for n in [1, 2] {
+        net.away(n);
+    }
+    // In this run of the daemon nobody has told the owner what there is.
+    net.kill(0);
+    let act = RoomAct::Role { member: two, role: Role::Moderator };
+    let wish = RoomWish::Act { act: act.clone(), force: false };
+    let request = net.ask(0, torchat_core::input::RoomCommand::In { room, wish });
+    assert_eq!(net.answer(0, request), None);
+    assert_eq!(net.told(0, &RoomNotice::ActsWait), 1);
+    assert_eq!(net.desks[0].rooms.status(room).unwrap().waiting, 1);
+    let forced =
+        RoomWish::Act { act: RoomAct::Set(Set { name: BoundedText::new("x"), ..Set::default() }), force: true };
+    assert_eq!(net.wish(0, room, forced), RoomAnswer::Done);
+    for n in [1, 2] {
+        net.back(n);
+    }
+    net.pass(3_600_000);
+    assert_eq!(net.answer(0, request), Some(&RoomAnswer::Done));
+    assert_eq!(net.role(2, room), Some(Role::Moderator));
+}
+
+#[test]
+fn a_text_that_waits_can_be_taken_back() {
+    let mut net = Net::new(2, 18);
+    let room = net.room_of_all();
+    net.away(1);
+    net.kill(1);
+    let waits = net.say(1, room, "no");
+    assert_eq!(net.wish(1, room, RoomWish::TakeBack(waits)), RoomAnswer::Done);
+    assert_eq!(net.wish(1, room, RoomWish::TakeBack(waits)), RoomAnswer::Refused(RoomRefused::NotPending));
+    let stays = net.say(1, room, "yes");
+    net.back(1);
+    net.pass(600_000);
+    assert_eq!(net.texts(0, room), [stays].into());
+}
