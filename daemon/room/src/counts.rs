@@ -4,7 +4,7 @@
 
 use crate::standing::Standing;
 use torchat_protocol::room::body::Role;
-use torchat_protocol::room::{MemberNo, Order};
+use torchat_protocol::room::{Author, MemberNo, Order};
 
 /// An event whose body is there and follows the rules of its kind, as far as it matters what it counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,16 @@ impl Said {
     }
 }
 
-/// Whether one of these redacts takes away a text or an edit: one by a moderator, or one by its author.
+/// Whether one of these redacts takes away a text or an edit.
 pub fn is_redacted(of: &Said, redacts: impl IntoIterator<Item = Said>) -> bool {
-    redacts.into_iter().any(|redact| {
-        redact.standing.allows(Role::Moderator)
-            || (redact.standing.allows(Role::Member) && redact.member() == of.member())
-    })
+    redacts.into_iter().any(|redact| takes_away(redact.order.author, redact.standing, of.order.author))
+}
+
+/// Whether a redact of this author that counts as this takes away a text or an edit of an author: one by a moderator does, or one
+/// by the same member.
+#[must_use]
+pub fn takes_away(by: Author, standing: Standing, of: Author) -> bool {
+    standing.allows(Role::Moderator) || (standing.allows(Role::Member) && by.member() == of.member())
 }
 
 /// Of several texts of one member with one id, each with whether it was redacted: the one that counts.

@@ -137,7 +137,7 @@ fn run() -> anyhow::Result<()> {
             }
             println!("{}", powercut::run(&daemon, powercut::Disks::Honest, messages, images, sample.max(1), seed)?);
             println!("{}", migration::first_start(&own, MIGRATION_CUTS, seed)?);
-            for version in [9, 10] {
+            for version in [9, 10, 11] {
                 let store = torchat_harness::stores::fixture(version)?.0;
                 println!("{}", migration::run(&own, &store, MIGRATION_CUTS, seed)?);
             }

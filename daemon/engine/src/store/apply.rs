@@ -6,6 +6,7 @@ mod lanes;
 mod legacy;
 mod log;
 mod receiving;
+pub(super) mod replica;
 mod sending;
 
 use super::marks::Gap;

@@ -33,3 +33,8 @@ number! {
     /// `lane.num`
     LaneNum
 }
+
+number! {
+    /// `room.num`
+    RoomNum
+}

@@ -2,6 +2,7 @@
 
 pub(super) mod erasable;
 pub(super) mod messages;
+mod replica;
 mod snapshot;
 mod threads;
 

@@ -43,6 +43,9 @@ pub(crate) struct Disk {
     reviews: BTreeMap<Author, u64>,
     /// Whether the bodies of what is redacted are dropped.
     pub(crate) drops: bool,
+    /// The redacts of each event, and the text of each edit.
+    redacted_by: BTreeMap<Place, BTreeSet<Place>>,
+    edits: BTreeMap<Place, Place>,
 }
 
 /// A text that counts: its id as an event, the edit in force, who reacted how.
@@ -85,10 +88,25 @@ impl Disk {
             outbox: Vec::new(),
             reviews: BTreeMap::new(),
             drops: false,
+            redacted_by: BTreeMap::new(),
+            edits: BTreeMap::new(),
         }
     }
 
     pub(crate) fn write(&mut self, op: Op) {
+        if let Op::Store { event, .. } | Op::Body(event) = &op
+            && event.header().author != Author::ACTS
+        {
+            match event.read().ok().flatten() {
+                Some(Body::Redact(redact)) => drop(self.redacted_by.entry(redact.of).or_default().insert(place(event))),
+                Some(Body::Edit(edit)) => drop(self.edits.insert(place(event), edit.of)),
+                _ => {}
+            }
+        }
+        self.write_op(op);
+    }
+
+    fn write_op(&mut self, op: Op) {
         match op {
             Op::Store { pos, event, digest, lamport, standing } => {
                 assert_eq!(pos, self.rows.len() as u64 + 1, "positions have no gap");
@@ -120,6 +138,10 @@ impl Disk {
                         self.chains.remove(&author);
                         self.floors.remove(&author);
                         self.reviews.remove(&author);
+                        self.edits.retain(|edit, _| edit.author != author);
+                        for redacts in self.redacted_by.values_mut() {
+                            redacts.retain(|redact| redact.author != author);
+                        }
                     }
                 }
             }
@@ -166,31 +188,37 @@ impl Disk {
 
     /// Drops the bodies of what is redacted: the end of each transaction.
     pub(crate) fn drop_redacted(&mut self) {
-        if !self.drops {
-            return;
-        }
-        let redacts = self.redacts();
-        let said = |row: &Row| Said { order: row.event.header().order(), standing: row.standing };
-        let mut gone: BTreeSet<Place> = BTreeSet::new();
-        for (_, row) in self.found().filter(|(_, row)| matches!(row.event.header().kind, 16 | 17)) {
-            let place = place(&row.event);
-            if is_redacted(&said(row), redacts.get(&place).into_iter().flatten().copied()) {
-                gone.insert(place);
+        if self.drops {
+            let gone: Vec<u64> = self.at.iter().filter(|(at, _)| self.is_redacted(**at)).map(|(_, pos)| *pos).collect();
+            for pos in gone {
+                let event = &mut self.row_mut(pos).event;
+                *event = Arc::new(event.stripped());
             }
         }
-        // With a text go its author's edits of it.
-        let edits: Vec<Place> = self
-            .said()
-            .filter_map(|(said, event, body)| match body {
-                Body::Edit(edit) if gone.contains(&edit.of) && edit.of.author.member() == said.member() => {
-                    Some(place(event))
-                }
-                _ => None,
-            })
-            .collect();
-        for place in gone.into_iter().chain(edits) {
-            let row = self.row_mut(self.at[&place]);
-            row.event = Arc::new(row.event.stripped());
+    }
+
+    /// The number of the kind of an event that is found.
+    fn kind(&self, place: Place) -> Option<u8> {
+        self.at.get(&place).map(|pos| self.rows[usize::try_from(pos - 1).unwrap()].event.header().kind)
+    }
+
+    /// Whether an event is redacted, by itself or, if it is an edit, with its text.
+    fn is_redacted(&self, at: Place) -> bool {
+        let said = |at: &Place| {
+            let row = &self.rows[usize::try_from(self.at.get(at)? - 1).unwrap()];
+            Some(Said { order: row.event.header().order(), standing: row.standing })
+        };
+        let directly = |at: Place| {
+            let redacts = self.redacted_by.get(&at).into_iter().flatten().filter_map(said);
+            said(&at).is_some_and(|of| is_redacted(&of, redacts))
+        };
+        match self.kind(at) {
+            Some(16) => directly(at),
+            Some(17) => {
+                let text = self.edits.get(&at).filter(|text| text.author.member() == at.author.member());
+                directly(at) || text.is_some_and(|text| self.kind(*text) == Some(16) && directly(*text))
+            }
+            _ => false,
         }
     }
 
@@ -253,13 +281,8 @@ impl Disk {
 
     /// Events without bodies that were not redacted.
     fn missing(&self) -> Vec<Place> {
-        let redacts = self.redacts();
-        let missing = self.found().filter(|(_, row)| row.event.body().is_none());
-        let missing = missing.filter(|(_, row)| {
-            let said = Said { order: row.event.header().order(), standing: row.standing };
-            !is_redacted(&said, redacts.get(&place(&row.event)).into_iter().flatten().copied())
-        });
-        missing.map(|(_, row)| place(&row.event)).collect()
+        let bare = self.events().filter(|event| event.body().is_none()).map(|event| place(event));
+        bare.filter(|place| !self.is_redacted(*place)).collect()
     }
 
     fn said(&self) -> impl Iterator<Item = (Said, &Arc<Event>, Body)> {
@@ -342,9 +365,15 @@ impl Disk {
         view
     }
 
+    /// The log: positions, events, what they count as.
+    pub(crate) fn log(&self) -> impl Iterator<Item = (u64, &Arc<Event>, Standing)> {
+        self.found().map(|(pos, row)| (pos, &row.event, row.standing))
+    }
+
     /// Each stored event of members, with what it counts as by the rows.
     pub(crate) fn standings(&self) -> BTreeMap<Place, Standing> {
-        self.at.iter().map(|(place, pos)| (*place, self.rows[usize::try_from(pos - 1).unwrap()].standing)).collect()
+        let of_members = self.log().filter(|(_, event, _)| event.header().author != Author::ACTS);
+        of_members.map(|(_, event, standing)| (place(event), standing)).collect()
     }
 
     pub(crate) fn muted(&self) -> BTreeSet<MemberNo> {
@@ -414,10 +443,10 @@ impl Log for Disk {
     }
 
     fn start_of_last(&self, count: u32) -> Result<u64, Self::Error> {
-        let of_members =
-            self.rows.iter().enumerate().rev().filter(|(_, row)| row.event.header().author != Author::ACTS);
-        let first = of_members.take(count as usize).last();
-        Ok(first.map_or(self.rows.len() as u64 + 1, |(at, _)| at as u64 + 1))
+        let of_members = self.found().filter(|(_, row)| row.event.header().author != Author::ACTS);
+        let of_members: Vec<u64> = of_members.map(|(pos, _)| pos).collect();
+        let first = of_members.iter().rev().take(count as usize).last();
+        Ok(first.copied().unwrap_or(self.rows.len() as u64 + 1))
     }
 
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error> {

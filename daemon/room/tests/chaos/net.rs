@@ -17,17 +17,33 @@ use torchat_protocol::room::{
 };
 use torchat_room::Replica;
 use torchat_room::key::{Key, verifies};
-use torchat_room::outcome::{ChannelId, Context, Effect, Notice};
+use torchat_room::outcome::{ChannelId, Context, Effect, Notice, Op};
 use torchat_room::reading::{Read, Report, answer};
 use torchat_room::replica::{Cannot, Me, Stored};
 use torchat_room::signing::create;
 
+/// What a backup has of a node.
+type Backup = (Disk, Vec<TextId>, Option<Box<dyn Beside>>);
+
 /// What events say, by their ids and whether their bodies are there: each is read once.
 type Bodies = HashMap<(EventId, bool), Option<Arc<Body>>>;
+
+/// Another store beside a node's disk, which must say the same.
+pub(crate) trait Beside {
+    /// What a turn wrote; the disk has it.
+    fn commit(&mut self, ops: &[Op], disk: &Disk);
+    /// What the disk answers.
+    fn answer(&self, read: &Read, frames: &[Frame], report: &Report);
+    /// The process ends, and begins again.
+    fn kill(&mut self, disk: &Disk);
+    /// A backup.
+    fn copy(&self) -> Box<dyn Beside>;
+}
 
 pub(crate) struct Node {
     pub(crate) replica: Replica,
     pub(crate) disk: Disk,
+    beside: Option<Box<dyn Beside>>,
     /// Texts whose acceptance is durable.
     pub(crate) accepted: Vec<TextId>,
     seed: [u8; 32],
@@ -59,7 +75,7 @@ pub(crate) struct Net {
     wires: BTreeMap<(ChannelId, usize), VecDeque<Frame>>,
     next_channel: u64,
     texts: u64,
-    backups: BTreeMap<usize, (Disk, Vec<TextId>)>,
+    backups: BTreeMap<usize, Backup>,
     checked: HashMap<(EventId, MemberKey), bool>,
     bodies: RefCell<Bodies>,
     keys: HashMap<MemberKey, Key>,
@@ -88,6 +104,11 @@ pub(crate) fn key_of(seed: &[u8; 32]) -> MemberKey {
 impl Net {
     /// Nodes of a room that the first has made. The others know its id.
     pub(crate) fn new(count: usize, seed: u64) -> Self {
+        Self::beside(count, seed, |_| None)
+    }
+
+    /// The same, with other stores beside the disks.
+    pub(crate) fn beside(count: usize, seed: u64, mut beside: impl FnMut(&Disk) -> Option<Box<dyn Beside>>) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let seeds: Vec<[u8; 32]> = (0..count).map(|_| rng.random()).collect();
         let owner = Entry {
@@ -111,14 +132,9 @@ impl Net {
         let nodes = seeds.iter().map(|seed| {
             let (me, log) = (Me { seed: *seed, chain: 0 }, LogId(rng.random()));
             let replica = Replica::load(Stored::new(room, log, Some(me.clone())));
-            Node {
-                replica,
-                disk: Disk::new(room, me, log),
-                accepted: Vec::new(),
-                seed: *seed,
-                want: None,
-                reads: VecDeque::new(),
-            }
+            let disk = Disk::new(room, me, log);
+            let beside = beside(&disk);
+            Node { replica, disk, beside, accepted: Vec::new(), seed: *seed, want: None, reads: VecDeque::new() }
         });
         let mut net = Self {
             nodes: nodes.collect(),
@@ -163,16 +179,19 @@ impl Net {
         let Self { nodes, rng, now_ms, .. } = self;
         let mut random = |bytes: &mut [u8]| bytes.fill_with(|| rng.random());
         let mut ctx = Context { now_ms: *now_ms, minute: 1, random: &mut random };
-        let Node { replica, disk, reads, .. } = &mut nodes[node];
+        let Node { replica, disk, reads, beside, .. } = &mut nodes[node];
         let result = input(replica, &mut ctx);
         replica.flush(&mut ctx);
         let outcome = replica.take();
-        let written = !outcome.ops.is_empty();
-        for op in outcome.ops {
-            disk.write(op);
+        for op in &outcome.ops {
+            disk.write(op.clone());
         }
+        let written = !outcome.ops.is_empty();
         if written {
             disk.drop_redacted();
+            if let Some(beside) = beside {
+                beside.commit(&outcome.ops, disk);
+            }
         }
         let mut closing = Vec::new();
         for effect in outcome.effects {
@@ -318,6 +337,9 @@ impl Net {
     fn read(&mut self, node: usize) {
         let Some(read) = self.nodes[node].reads.pop_front() else { return };
         let Ok((frames, report)) = answer(&self.nodes[node].disk, &read);
+        if let Some(beside) = &self.nodes[node].beside {
+            beside.answer(&read, &frames, &report);
+        }
         let channel = match report {
             Report::Begin { channel, .. }
             | Report::Log { channel, .. }
@@ -416,17 +438,19 @@ impl Net {
     }
 
     pub(crate) fn back_up(&mut self, node: usize) {
-        let Node { disk, accepted, .. } = &self.nodes[node];
-        self.backups.insert(node, (disk.clone(), accepted.clone()));
+        let Node { disk, accepted, beside, .. } = &self.nodes[node];
+        let beside = beside.as_ref().map(|beside| beside.copy());
+        self.backups.insert(node, (disk.clone(), accepted.clone(), beside));
     }
 
     /// An old copy of a node's disk takes the place of its disk.
     pub(crate) fn restore(&mut self, node: usize) {
-        if let Some((disk, accepted)) = self.backups.remove(&node) {
+        if let Some((disk, accepted, beside)) = self.backups.remove(&node) {
             self.seen.backups += 1;
             self.cut_off(node);
             self.nodes[node].disk = disk;
             self.nodes[node].accepted = accepted;
+            self.nodes[node].beside = beside;
             self.start(node);
         }
     }
@@ -445,7 +469,10 @@ impl Net {
     }
 
     fn start(&mut self, node: usize) {
-        let Node { replica, disk, reads, .. } = &mut self.nodes[node];
+        let Node { replica, disk, reads, beside, .. } = &mut self.nodes[node];
+        if let Some(beside) = beside {
+            beside.kill(disk);
+        }
         reads.clear();
         *replica = Replica::load(disk.stored());
         self.turn(node, |_, _| ());

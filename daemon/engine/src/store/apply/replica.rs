@@ -1,0 +1,237 @@
+//! What a replica of a room decided, as SQL. [`torchat_room::outcome::Op`] says what each operation means.
+
+mod acts;
+mod redacting;
+
+use crate::store::StoreError;
+use crate::store::replica::{LogRow, RoomKey, damaged, head, number, standing_number};
+use redacting::{named, redact_of};
+use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
+use torchat_protocol::room::body::said::Text;
+use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::{Author, Cookie, Event, Identity, LogDigest, LogId, MemberNo, RoomId, TextId};
+use torchat_room::outcome::{ChainRow, Op, Proof};
+use torchat_room::replica::Me;
+use torchat_room::standing::{Spans, Standing};
+
+/// Makes a room of which nothing is known but its id.
+pub(in crate::store) fn make(db: &Connection, room: RoomId, log: LogId, me: Option<&Me>) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO room (room, log, next, digest, lamport, seed, chain) VALUES (?1, ?2, 1, ?3, 0, ?4, ?5)",
+    )?
+    .execute(params![room.0, log.0, LogDigest::EMPTY.0, me.map(|me| me.seed), me.map_or(0, |me| me.chain)])?;
+    Ok(())
+}
+
+/// A room in a transaction that is being made.
+#[derive(Debug)]
+pub(in crate::store) struct Changes<'a> {
+    db: &'a Connection,
+    room: RoomKey,
+    /// When what came arrived.
+    at_ms: i64,
+    /// Texts and edits that may be redacted since this transaction.
+    touched: BTreeSet<Place>,
+}
+
+/// An event that joins the log.
+#[derive(Clone, Copy)]
+struct Joining<'a> {
+    pos: u64,
+    event: &'a Event,
+    digest: LogDigest,
+    standing: Standing,
+}
+
+impl<'a> Changes<'a> {
+    /// Nothing yet, of a room, at a moment in milliseconds since 1970.
+    pub(in crate::store) fn new(db: &'a Connection, room: RoomKey, at_ms: i64) -> Self {
+        Self { db, room, at_ms, touched: BTreeSet::new() }
+    }
+
+    /// One operation, after those before it. Behind the last one comes [`Changes::finish`].
+    pub(in crate::store) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
+        match op {
+            Op::Store { pos, event, digest, lamport, standing } => {
+                self.log_goes_on(*pos, *digest, *lamport)?;
+                self.store(Joining { pos: *pos, event, digest: *digest, standing: *standing })
+            }
+            Op::Chain(author, row) => self.chain(*author, row),
+            Op::Floor(event) => self.floor(event),
+            Op::Discard(member) => self.discard(*member),
+            Op::Fork(author, proof) => self.fork(*author, proof),
+            Op::Review(author, from) => self.review(*author, *from),
+            Op::Spans(author, spans) => self.spans(*author, spans),
+            Op::Rival(event) => self.rival(event),
+            Op::DropRival(id) => self.drop_rival(*id),
+            Op::ActFork(one, other) => self.act_fork(one, other),
+            Op::Act { seq, id } => self.act(*seq, *id),
+            Op::CutBranch(seq) => self.cut_branch(*seq),
+            Op::Log(log) => self.log(*log),
+            Op::Cookie(peer, cookie) => self.cookie(*peer, cookie.as_ref()),
+            Op::Own(chain) => self.own(*chain),
+            Op::Queue(text) => self.queue(text),
+            Op::Unqueue(mid) => self.unqueue(*mid),
+            Op::Body(event) => self.body(event),
+        }
+    }
+
+    fn log_goes_on(&self, pos: u64, digest: LogDigest, lamport: u64) -> Result<(), StoreError> {
+        let (pos, lamport) = (number(pos)?, number(lamport)?);
+        let mut update = self
+            .db
+            .prepare_cached("UPDATE room SET next = ?2 + 1, digest = ?3, lamport = ?4 WHERE num = ?1 AND next = ?2")?;
+        let follows = update.execute(params![self.room.num, pos, digest.0, lamport])? == 1;
+        if follows { Ok(()) } else { Err(damaged("position")) }
+    }
+
+    fn store(&mut self, new: Joining<'_>) -> Result<(), StoreError> {
+        let row = self.room.row(new.pos);
+        if new.event.header().author == Author::ACTS {
+            self.insert(row, new, None)?;
+            return self.act_is_in_log(row, new.event);
+        }
+        let names = named(new.event);
+        self.insert(row, new, names)?;
+        self.touch(new.event, names);
+        Ok(())
+    }
+
+    fn insert(&self, row: LogRow, new: Joining<'_>, names: Option<Place>) -> Result<(), StoreError> {
+        let header = new.event.header();
+        // A member's event is stored once; acts of two branches may have one number.
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO room_event (place, chain, seq, kind, standing, at_ms, of_chain, of_seq, digest, head, body)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+             WHERE ?12 OR NOT EXISTS (SELECT 1 FROM room_event WHERE chain = ?2 AND seq = ?3)",
+        )?;
+        let inserted = insert.execute(params![
+            row,
+            self.room.chain(header.author),
+            number(header.seq)?,
+            header.kind,
+            standing_number(new.standing),
+            self.at_ms,
+            names.map(|names| self.room.chain(names.author)),
+            names.map(|names| number(names.seq)).transpose()?,
+            new.digest.0,
+            head(new.event),
+            new.event.body(),
+            header.author == Author::ACTS,
+        ])?;
+        if inserted == 1 { Ok(()) } else { Err(damaged("event that is there twice")) }
+    }
+
+    /// Of each span only the events change that count as something else until now.
+    fn spans(&mut self, author: Author, spans: &Spans) -> Result<(), StoreError> {
+        let chain = self.room.chain(author);
+        let mut update = self.db.prepare_cached(
+            "UPDATE room_event SET standing = ?1 WHERE chain = ?2 AND seq >= ?3 AND seq < ?4 AND standing <> ?1
+             RETURNING kind, of_chain, of_seq",
+        )?;
+        let list = spans.list();
+        for (n, (from, standing)) in list.iter().enumerate() {
+            let end = list.get(n + 1).map_or(Ok(i64::MAX), |(end, _)| number(*end))?;
+            let mut rows = update.query(params![standing_number(*standing), chain, number(*from)?, end])?;
+            while let Some(row) = rows.next()? {
+                self.touched.extend(redact_of(row)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn chain(&self, author: Author, row: &ChainRow) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO room_chain (chain, head, id, floor) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (chain) DO UPDATE SET head = excluded.head, id = excluded.id, floor = excluded.floor",
+            )?
+            .execute(params![self.room.chain(author), number(row.head)?, row.id.0, number(row.floor)?])?;
+        Ok(())
+    }
+
+    fn floor(&self, event: &Event) -> Result<(), StoreError> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO room_chain (chain, head, id, floor, base) VALUES (?1, 0, ?2, 0, ?3)
+                 ON CONFLICT (chain) DO UPDATE SET base = excluded.base",
+            )?
+            .execute(params![self.room.chain(event.header().author), self.room.id.0, head(event)])?;
+        Ok(())
+    }
+
+    /// Only the digests of a member's events stay.
+    fn discard(&self, member: MemberNo) -> Result<(), StoreError> {
+        let (first, last) = self.room.chains(member);
+        self.db
+            .prepare_cached(
+                "UPDATE room_event SET chain = NULL, seq = NULL, kind = 0, standing = 0, of_chain = NULL, of_seq = NULL,
+                 head = NULL, body = NULL WHERE chain BETWEEN ?1 AND ?2",
+            )?
+            .execute([first, last])?;
+        self.db.prepare_cached("DELETE FROM room_chain WHERE chain BETWEEN ?1 AND ?2")?.execute([first, last])?;
+        Ok(())
+    }
+
+    fn fork(&self, author: Author, proof: &Proof) -> Result<(), StoreError> {
+        let both = [head(&proof.0), head(&proof.1)].concat();
+        self.db
+            .prepare_cached(
+                "INSERT INTO room_chain (chain, head, id, floor, proof) VALUES (?1, 0, ?2, 0, ?3)
+                 ON CONFLICT (chain) DO UPDATE SET proof = excluded.proof",
+            )?
+            .execute(params![self.room.chain(author), self.room.id.0, both])?;
+        Ok(())
+    }
+
+    fn review(&self, author: Author, from: Option<u64>) -> Result<(), StoreError> {
+        let from = from.map(number).transpose()?;
+        let mut update = self.db.prepare_cached("UPDATE room_chain SET review = ?2 WHERE chain = ?1")?;
+        // A chain that is to be looked through has a proof, and so a row.
+        let there = update.execute(params![self.room.chain(author), from])? == 1;
+        if there || from.is_none() { Ok(()) } else { Err(damaged("chain")) }
+    }
+
+    fn log(&self, log: LogId) -> Result<(), StoreError> {
+        self.db.prepare_cached("UPDATE room SET log = ?2 WHERE num = ?1")?.execute(params![self.room.num, log.0])?;
+        self.db.prepare_cached("DELETE FROM room_cookie WHERE room = ?1")?.execute([self.room.num])?;
+        Ok(())
+    }
+
+    fn cookie(&self, peer: Identity, cookie: Option<&Cookie>) -> Result<(), StoreError> {
+        let Some(Cookie { log, place }) = cookie else {
+            let mut delete = self.db.prepare_cached("DELETE FROM room_cookie WHERE room = ?1 AND peer = ?2")?;
+            delete.execute(params![self.room.num, peer.0])?;
+            return Ok(());
+        };
+        self.db
+            .prepare_cached(
+                "INSERT INTO room_cookie (room, peer, log, next, digest) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (room, peer) DO UPDATE SET log = excluded.log, next = excluded.next, digest = excluded.digest",
+            )?
+            .execute(params![self.room.num, peer.0, log.0, number(place.next)?, place.digest.0])?;
+        Ok(())
+    }
+
+    fn own(&self, chain: u8) -> Result<(), StoreError> {
+        self.db.prepare_cached("UPDATE room SET chain = ?2 WHERE num = ?1")?.execute(params![self.room.num, chain])?;
+        Ok(())
+    }
+
+    fn queue(&self, text: &Text) -> Result<(), StoreError> {
+        let body = Body::Text(text.clone()).encode();
+        self.db.prepare_cached("INSERT INTO room_outbox (room, mid, body) VALUES (?1, ?2, ?3)")?.execute(params![
+            self.room.num,
+            text.mid.0,
+            body
+        ])?;
+        Ok(())
+    }
+
+    fn unqueue(&self, mid: TextId) -> Result<(), StoreError> {
+        let mut delete = self.db.prepare_cached("DELETE FROM room_outbox WHERE room = ?1 AND mid = ?2")?;
+        delete.execute(params![self.room.num, mid.0])?;
+        Ok(())
+    }
+}

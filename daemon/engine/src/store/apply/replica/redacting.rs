@@ -1,0 +1,97 @@
+//! A text that is taken away loses its body in the transaction in which that is decided: ROOM-PROTOCOL.md, "What counts", 5.
+//!
+//! Whether it is taken away depends on the redacts that name it and on what they count as. So it is looked at, at the end of the
+//! transaction, when a redact came or counts as something else now, and when a text or an edit came. Each is a look at the index of
+//! what events name.
+
+use super::Changes;
+use crate::store::StoreError;
+use crate::store::replica::{EDIT, LogRow, REACTION, REDACT, TEXT, damaged, head, is_redacted, number, target};
+use rusqlite::{Row, params};
+use torchat_protocol::room::Event;
+use torchat_protocol::room::body::{Body, Place};
+
+/// What an edit, a reaction or a redact names. `None`: the event names nothing, or its body is not there or breaks its rules.
+pub(super) fn named(event: &Event) -> Option<Place> {
+    // Most events are texts, and a body takes longer to read than all else here.
+    if !matches!(event.header().kind, EDIT | REACTION | REDACT) {
+        return None;
+    }
+    match event.read().ok().flatten()? {
+        Body::Edit(edit) => Some(edit.of),
+        Body::Reaction(reaction) => Some(reaction.of),
+        Body::Redact(redact) => Some(redact.of),
+        _ => None,
+    }
+}
+
+/// What a row of `kind`, `of_chain` and `of_seq` names, if it is a redact.
+pub(super) fn redact_of(row: &Row<'_>) -> Result<Option<Place>, StoreError> {
+    let names = target(row, 1)?;
+    Ok(names.filter(|_| row.get(0) == Ok(REDACT)))
+}
+
+impl Changes<'_> {
+    /// An event, or its body, is here since now.
+    pub(super) fn touch(&mut self, event: &Event, names: Option<Place>) {
+        let header = event.header();
+        match header.kind {
+            TEXT | EDIT => drop(self.touched.insert(Place { author: header.author, seq: header.seq })),
+            REDACT => self.touched.extend(names),
+            _ => {}
+        }
+    }
+
+    /// A body that was missing is here.
+    pub(super) fn body(&mut self, event: &Event) -> Result<(), StoreError> {
+        let header = event.header();
+        let names = named(event);
+        let mut update = self.db.prepare_cached(
+            "UPDATE room_event SET of_chain = ?4, of_seq = ?5, body = ?6 WHERE chain = ?1 AND seq = ?2 AND head = ?3",
+        )?;
+        let there = update.execute(params![
+            self.room.chain(header.author),
+            number(header.seq)?,
+            head(event),
+            names.map(|names| self.room.chain(names.author)),
+            names.map(|names| number(names.seq)).transpose()?,
+            event.body(),
+        ])? == 1;
+        self.touch(event, names);
+        if there { Ok(()) } else { Err(damaged("event of a body")) }
+    }
+
+    /// The end of the transaction: drops what is redacted since it.
+    pub(in crate::store) fn finish(self) -> Result<(), StoreError> {
+        let mut query = self
+            .db
+            .prepare_cached("SELECT place, kind, of_chain, of_seq FROM room_event WHERE chain = ?1 AND seq = ?2")?;
+        for place in &self.touched {
+            let mut rows = query.query(params![self.room.chain(place.author), number(place.seq)?])?;
+            let Some(row) = rows.next()? else { continue };
+            let (log_row, kind): (LogRow, u8) = (row.get(0)?, row.get(1)?);
+            if is_redacted(self.db, self.room, *place, kind, target(row, 2)?)? {
+                self.db
+                    .prepare_cached("UPDATE room_event SET body = NULL WHERE place = ?1 AND body IS NOT NULL")?
+                    .execute([log_row])?;
+                if kind == TEXT {
+                    self.drop_edits(*place)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the edits of a text that was taken away. Others cannot edit it, so theirs are none.
+    fn drop_edits(&self, text: Place) -> Result<(), StoreError> {
+        let Some(member) = text.author.member() else { return Ok(()) };
+        let (first, last) = self.room.chains(member);
+        self.db
+            .prepare_cached(
+                "UPDATE room_event SET body = NULL
+                 WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 17 AND chain BETWEEN ?3 AND ?4 AND body IS NOT NULL",
+            )?
+            .execute(params![self.room.chain(text.author), number(text.seq)?, first, last])?;
+        Ok(())
+    }
+}

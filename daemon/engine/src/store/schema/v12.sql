@@ -1,0 +1,83 @@
+-- From version 11 to version 12: replicas of rooms (docs/ROOM-PROTOCOL.md, "What must be durable, and when").
+--
+-- A room has a small number. What belongs to it is named by one integer, so that no table and no index says the room twice:
+-- a place in its log is `room * 2^40 + position`, a chain of its events is `room * 2^32 + author`. Author 0 are the acts.
+CREATE TABLE room (
+    num         INTEGER NOT NULL PRIMARY KEY,
+    room        BLOB    NOT NULL UNIQUE CHECK (length(room) = 32),
+    state       INTEGER NOT NULL DEFAULT 0,  -- 0: the daemon takes part in it
+    log         BLOB    NOT NULL,            -- 8 bytes
+    next        INTEGER NOT NULL,            -- the position of the next event
+    digest      BLOB    NOT NULL,            -- of all before it
+    lamport     INTEGER NOT NULL,
+    seed        BLOB,                        -- of our key in the room; NULL: we have none
+    chain       INTEGER NOT NULL DEFAULT 0   -- our events go on in this chain of ours
+) STRICT;
+
+-- The log of each room: rows of one room stand one after the other, so a page of the log is a few pages of the file.
+CREATE TABLE room_event (
+    place       INTEGER NOT NULL PRIMARY KEY, -- room * 2^40 + position
+    chain       INTEGER,                     -- room * 2^32 + author; NULL: the event was discarded, its digest stays
+    seq         INTEGER,
+    kind        INTEGER NOT NULL,
+    standing    INTEGER NOT NULL,            -- 0 nothing, 1 to 4 a role from reader to owner, 5 to 8 the same and hidden
+    at_ms       INTEGER NOT NULL,            -- arrival
+    of_chain    INTEGER,                     -- what an edit, a reaction or a redact names; stays when the body goes
+    of_seq      INTEGER,
+    digest      BLOB    NOT NULL,            -- of the log up to here
+    head        BLOB,                        -- the header without the room, and the signature
+    body        BLOB                         -- NULL: it was redacted, or never came
+) STRICT;
+-- With kind and standing, so that a change of what a long chain counts as reads the rows that change, and no others.
+CREATE INDEX room_event_chain ON room_event (chain, seq, kind, standing) WHERE chain IS NOT NULL;
+CREATE INDEX room_event_of    ON room_event (of_chain, of_seq, kind, standing, chain) WHERE of_chain IS NOT NULL;
+-- What decides about later events, or is in force until another comes: mutes and their ends, topics, offers, names.
+CREATE INDEX room_event_deciding ON room_event (place) WHERE kind IN (20, 21, 22, 25, 29);
+-- Those whose bodies may be missing.
+CREATE INDEX room_event_bare  ON room_event (place) WHERE body IS NULL AND chain IS NOT NULL;
+
+-- Where each chain ends and begins.
+CREATE TABLE room_chain (
+    chain       INTEGER NOT NULL PRIMARY KEY, -- room * 2^32 + author
+    head        INTEGER NOT NULL,
+    id          BLOB    NOT NULL,            -- of the event `head`
+    floor       INTEGER NOT NULL,            -- nothing is held up to it
+    base        BLOB,                        -- the event at the floor: header and signature; it is no part of the log
+    proof       BLOB,                        -- two headers with signatures: the chain has two histories
+    review      INTEGER                      -- texts of ours from here on may have to be said again
+) STRICT;
+
+-- Acts: those that hold, and those that do not fit. One that is in the log stands there, others stand here.
+CREATE TABLE room_act (
+    room        INTEGER NOT NULL,
+    id          BLOB    NOT NULL,
+    seq         INTEGER NOT NULL,
+    branch      INTEGER NOT NULL DEFAULT 0,  -- 1: it holds
+    rival       INTEGER,                     -- it does not fit; a larger number came later
+    proof       INTEGER,                     -- 1, 2: with the other act of this number a proof that the owner said two things
+    place       INTEGER,                     -- `room_event.place`; NULL: it is not in the log
+    head        BLOB,
+    body        BLOB,
+    PRIMARY KEY (room, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX room_act_branch ON room_act (room, seq) WHERE branch = 1;
+CREATE INDEX room_act_rival ON room_act (room, rival) WHERE rival IS NOT NULL;
+
+-- Up to where the logs of others are here.
+CREATE TABLE room_cookie (
+    room        INTEGER NOT NULL,
+    peer        BLOB    NOT NULL,            -- 32 bytes of its identity
+    log         BLOB    NOT NULL,
+    next        INTEGER NOT NULL,
+    digest      BLOB    NOT NULL,
+    PRIMARY KEY (room, peer)
+) STRICT, WITHOUT ROWID;
+
+-- Texts of ours that wait to become events, in their order.
+CREATE TABLE room_outbox (
+    num         INTEGER NOT NULL PRIMARY KEY,
+    room        INTEGER NOT NULL,
+    mid         BLOB    NOT NULL,
+    body        BLOB    NOT NULL             -- as the event will have it
+) STRICT;
+CREATE INDEX room_outbox_mid ON room_outbox (room, mid);
