@@ -85,7 +85,7 @@ pub struct Timeline {
     lookalike: bool,
     last: Option<Message>,
     unread: Unread,
-    /// The list may have been counted before or after an event: it is counted again.
+    /// The list may have been counted before or after an event: what is unread is counted again.
     doubtful: bool,
     /// Messages of it were erased: only a list that was read since says how it is.
     erased: bool,
@@ -263,7 +263,7 @@ impl Timeline {
         self.window.erase(from, upto, kept);
     }
 
-    /// A received message was seen by one of the user's programs. Whether there are fewer unread ones now.
+    /// A received message was seen by one of the user's programs. Whether it is doubtful now what is unread.
     fn read(&mut self, id: i64) -> bool {
         self.set_state(id, MessageState::Read);
         self.unread.read(id)

@@ -35,13 +35,9 @@ pub struct ConversationList {
     requests: Vec<ContactRequest>,
     loaded: bool,
     listing: Inquiry<Event>,
-    /// The newest message of the list that was counted last.
-    newest: i64,
-    /// An event of a newer message has come: what follows is not in the list's counts.
-    passed: bool,
     /// The list is wanted, and asked for when no answer is under way.
     wanted: bool,
-    /// A list that only erased messages want is not asked for before this moment, in milliseconds since 1970.
+    /// A list that only messages want which were erased or read is not asked for before this moment, in milliseconds since 1970.
     rest_until: i64,
     /// And it is wanted then.
     rested: bool,

@@ -69,6 +69,7 @@ pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: Mess
 fn step() -> impl Strategy<Value = Step> {
     let dir = prop::sample::select(vec![Direction::In, Direction::In, Direction::Out, Direction::Mark]);
     let many = prop_oneof![8 => 1usize..4, 2 => 20usize..60, 1 => 150usize..200];
+    let on_the_way = prop_oneof![Just(0), 1usize..50, Just(usize::MAX)];
     prop_oneof![
         6 => (0usize..2, dir, many).prop_map(|(at, dir, count)| Step::Add(at, dir, count)),
         8 => (0usize..600, any::<u8>()).prop_map(|(at, way)| Step::Progress(at, way)),
@@ -82,8 +83,10 @@ fn step() -> impl Strategy<Value = Step> {
         9 => (0usize..8).prop_map(Step::Read),
         9 => (0usize..8).prop_map(Step::Answer),
         3 => (0usize..2).prop_map(Step::Seen),
+        1 => (0usize..2).prop_map(Step::SeenHere),
         1 => (0usize..2).prop_map(Step::Close),
-        1 => (0usize..2, 1i64..300, 1usize..300).prop_map(|(at, from, count)| Step::Erase(at, from, count)),
+        1 => (0usize..2, 1i64..300, 1usize..300, on_the_way)
+            .prop_map(|(at, from, count, on_the_way)| Step::Erase(at, from, count, on_the_way)),
         1 => any::<bool>().prop_map(Step::Reconnect),
         1 => Just(Step::Gap),
     ]
@@ -95,13 +98,7 @@ proptest! {
         before in 0usize..300,
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut play = Play::new();
-        (0..before).for_each(|n| {
-            let dir = if n % 3 == 0 { Direction::Out } else { Direction::In };
-            play.daemon.add(play.peers[n % 7 / 6], dir);
-        });
-        // What was before the subscription is no event of it.
-        play.daemon.told = play.daemon.log.len();
+        let mut play = Play::after(before);
         for step in steps {
             play.take(step);
             for peer in play.peers {
@@ -112,6 +109,63 @@ proptest! {
         play.settle();
         play.compare();
     }
+}
+
+/// Plays steps to their end, in a daemon that had messages before.
+fn played(before: usize, steps: Vec<Step>) {
+    let mut play = Play::after(before);
+    steps.into_iter().for_each(|step| play.take(step));
+    play.settle();
+    play.compare();
+}
+
+#[test]
+fn what_was_read_before_the_list_is_not_subtracted_because_of_a_newer_message_that_was_erased_before_it() {
+    use Direction::In;
+    // The list is read last, and has not got the newest message, whose event is told before that of the one which was read.
+    let (newest, read) = (Step::Add(1, In, 1), Step::ReadElsewhere(1, false));
+    let erased = Step::Erase(1, 1, 1, usize::MAX);
+    played(3, vec![Step::Add(0, In, 160), newest.clone(), read.clone(), erased.clone()]);
+    // The same if the event of the erased one comes before the other's.
+    played(3, vec![Step::Add(0, In, 160), newest, erased, read]);
+}
+
+#[test]
+fn a_message_that_was_read_before_a_second_list_is_not_subtracted_when_it_is_seen_here() {
+    use Step::{Answer, Read};
+    let list = [Read(0), Read(0), Answer(0)];
+    let mut steps = list.to_vec();
+    // There are requests to answer, too. Then a page is shown, but for its end.
+    steps.extend([Read(0), Answer(0), Step::Want(0), Read(0), Answer(0), Step::Scroll(0, 15)]);
+    // One is read elsewhere, and so the list is asked for again. Before it is read, another one is read.
+    steps.extend([Step::ReadElsewhere(1, false), Step::Tell(1), Step::ReadElsewhere(2, false)]);
+    steps.extend(list);
+    // It is seen here, and its event comes after that.
+    steps.push(Step::Seen(0));
+    played(20, steps);
+}
+
+#[test]
+fn what_was_read_between_two_pages_of_the_list_is_not_subtracted_because_of_a_message_newer_than_the_first_page() {
+    let (newer, read) = (Step::Add(0, Direction::In, 1), Step::ReadElsewhere(13, false));
+    played(22, vec![Step::Read(0), newer, read, Step::Read(0), Step::Answer(0)]);
+}
+
+#[test]
+fn a_conversation_that_moves_between_two_pages_of_the_list_is_counted_by_the_next_list() {
+    use Step::{Answer, Read};
+    // It was read after the list was asked for, so the list is asked for again, behind the requests.
+    let mut steps = vec![Step::ReadElsewhere(1, false), Read(0), Read(0), Step::Tell(1), Answer(0)];
+    steps.extend([Read(1), Step::Add(0, Direction::In, 1), Read(1), Answer(1)]);
+    played(14, steps);
+}
+
+#[test]
+fn what_is_shown_before_its_event_comes_stays_unread_if_the_daemon_is_not_told() {
+    use Step::{Answer, Read};
+    let mut steps = vec![Read(0), Read(0), Answer(0), Read(0), Answer(0)];
+    steps.extend([Step::Add(0, Direction::In, 1), Step::Want(0), Read(0), Answer(0), Step::SeenHere(0)]);
+    played(20, steps);
 }
 
 #[test]
@@ -152,7 +206,7 @@ fn a_refused_page_is_not_asked_for_again_before_another_connection() {
     let mut play = Play::new();
     play.daemon.add(with(2), Direction::In);
     play.daemon.told = 1;
-    play.read(0);
+    play.read_all();
     play.answer(0);
     let window = &mut play.list.get_mut(with(2)).unwrap().window;
     let request = window.ask(Anchor::Newest);
@@ -188,7 +242,7 @@ fn messages_that_are_erased_in_a_hundred_conversations_cost_a_few_lists() {
     let before = daemon.log.len();
     // A piece of each, 5 ms apart, and the daemon answers each list before the next piece.
     for peer in &peers {
-        daemon.erase(*peer, 1, 2);
+        daemon.erase(*peer, 1, 2, usize::MAX);
     }
     let (mut count, mut now) = (0, NOW);
     for event in daemon.log.get(before..).unwrap().to_vec() {
@@ -227,7 +281,7 @@ fn messages_that_are_erased_in_a_hundred_conversations_cost_a_few_lists() {
 #[test]
 fn a_list_that_a_flood_overtakes_is_read_and_counted_again() {
     let mut play = Play::new();
-    play.read(0);
+    play.read_all();
     (0..1_500).for_each(|_| play.daemon.add(with(2), Direction::In));
     while play.tell() {}
     play.settle();

@@ -1,7 +1,8 @@
 //! How many messages of a conversation are unread.
 //!
-//! The list of conversations gives a number and the last message; events give numbers of messages. Together they are exact,
-//! because the numbers grow: what comes after the list's last message was not in its count.
+//! The list of conversations gives a number and the last message; events give numbers of messages. For what came after the
+//! list's last message they are exact, because the numbers grow: it was not in the count. What is read of the others may have
+//! been read before the daemon counted, so it is subtracted for the moment, and counted again.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +15,16 @@ pub(super) struct Unread {
     counted: i64,
     /// Of those, what was read since.
     read: BTreeSet<i64>,
+    /// It was counted again: the messages that the window holds may be older than the count.
+    recounted: bool,
+    /// Of `read`, what was unread in such a window, and of which no event has told yet.
+    guessed: BTreeSet<i64>,
     /// Unread messages after `counted`.
     newer: BTreeSet<i64>,
-    /// Everything up to here was seen by this client.
+    /// Everything up to here was seen by this client, and the daemon knows it.
     seen: i64,
+    /// Everything up to here was seen by this client, and the daemon was not told.
+    seen_here: i64,
 }
 
 impl Unread {
@@ -29,7 +36,8 @@ impl Unread {
     /// Counted again, while the events went on.
     pub(super) fn recount(&mut self, count: u64, last: i64) {
         let newer = self.newer.split_off(&last.saturating_add(1));
-        *self = Self { count, counted: last, newer, read: BTreeSet::new(), seen: self.seen };
+        let (seen, seen_here) = (self.seen, self.seen_here);
+        *self = Self { count, counted: last, newer, seen, seen_here, recounted: true, ..Self::default() };
     }
 
     /// How many there are.
@@ -37,19 +45,14 @@ impl Unread {
         self.count.saturating_sub(self.read.len() as u64).saturating_add(self.newer.len() as u64)
     }
 
-    /// Whether the daemon counted this message itself.
-    pub(super) fn is_counted(&self, id: i64) -> bool {
-        id <= self.counted
-    }
-
     /// Up to where this client has seen everything.
     pub(super) fn seen_upto(&self) -> i64 {
-        self.seen
+        self.seen.max(self.seen_here)
     }
 
     /// As [`Unread::seen`], when the daemon was not told of it: what is unread stays unread.
     pub(super) fn seen_here(&mut self, upto: i64) {
-        self.seen = self.seen.max(upto);
+        self.seen_here = self.seen_here.max(upto);
     }
 
     /// An unread message came.
@@ -59,13 +62,19 @@ impl Unread {
         }
     }
 
-    /// A message was read. Whether that has changed anything.
+    /// A message was read, as an event tells. Whether it may have been read before the daemon counted: then it is not certain that
+    /// there is one unread message less.
     pub(super) fn read(&mut self, id: i64) -> bool {
-        if self.is_counted(id) {
-            (self.read.len() as u64) < self.count && self.read.insert(id)
-        } else {
-            self.newer.remove(&id)
+        if id > self.counted {
+            self.newer.remove(&id);
+            return false;
         }
+        self.subtract(id) | self.guessed.remove(&id)
+    }
+
+    /// Subtracts a message that the daemon counted, once.
+    fn subtract(&mut self, id: i64) -> bool {
+        (self.read.len() as u64) < self.count && self.read.insert(id)
     }
 
     /// Everything up to a message is seen; `known` are the unread ones among it that this client holds. The events tell of
@@ -74,10 +83,12 @@ impl Unread {
         self.seen = self.seen.max(upto);
         self.newer = self.newer.split_off(&upto.saturating_add(1));
         if upto >= self.counted {
-            (self.count, self.read) = (0, BTreeSet::new());
+            (self.count, self.read, self.guessed) = (0, BTreeSet::new(), BTreeSet::new());
         } else {
             for id in known {
-                self.read(id);
+                if self.subtract(id) && self.recounted {
+                    self.guessed.insert(id);
+                }
             }
         }
     }
@@ -115,6 +126,34 @@ mod tests {
         assert_eq!(unread.count(), 1);
         unread.seen(20, std::iter::empty());
         assert_eq!(unread.count(), 0);
+    }
+
+    #[test]
+    fn what_was_read_may_have_been_read_before_the_daemon_counted() {
+        let mut unread = Unread::new(2, 20);
+        assert!(unread.read(19));
+        assert!(!unread.read(19), "told twice");
+        unread.received(21);
+        assert!(!unread.read(21), "it came after the count");
+        // The window holds what came after that count, so what is seen of it is certain.
+        unread.seen(15, [14].into_iter());
+        assert!(!unread.read(14));
+        unread.recount(2, 21);
+        unread.seen(15, [13].into_iter());
+        assert!(unread.read(13), "it may have been read before it was counted again");
+        assert!(!unread.read(13));
+        assert_eq!(unread.count(), 1);
+    }
+
+    #[test]
+    fn what_is_seen_without_the_daemons_knowledge_stays_unread_even_if_it_is_told_later() {
+        let mut unread = Unread::new(1, 20);
+        unread.seen_here(21);
+        unread.received(21);
+        assert_eq!((unread.count(), unread.seen_upto()), (2, 21));
+        unread.seen(22, std::iter::empty());
+        unread.received(22);
+        assert_eq!((unread.count(), unread.seen_upto()), (0, 22));
     }
 
     #[test]

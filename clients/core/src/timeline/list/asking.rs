@@ -8,8 +8,8 @@ use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::control::api::record::{ContactRequest, Conversation};
 
-/// Between two lists that only erased messages want, in milliseconds: a RETAIN erases in many conversations one after the other,
-/// and each list is one of all.
+/// Between two lists that only messages want which were erased or read, in milliseconds: a RETAIN erases in many conversations one
+/// after the other, somebody reads much elsewhere, and each list is one of all.
 const REST: i64 = 1_000;
 
 /// What must be asked from the daemon. Each answer goes back to the list, with what came along.
@@ -49,8 +49,8 @@ impl ConversationList {
         self.wanted().collect()
     }
 
-    /// Messages of a conversation were erased: the first time the list is read at once, later ones share one.
-    pub(super) fn want_after_erasing(&mut self, now: i64) {
+    /// What is unread of a conversation, only the daemon knows: the first time the list is read at once, later ones share one.
+    pub(super) fn want_soon(&mut self, now: i64) {
         // A clock that was set back must not make it wait for long.
         if now >= self.rest_until || now < self.rest_until.saturating_sub(REST) {
             self.wanted = true;
@@ -70,13 +70,13 @@ impl ConversationList {
     pub fn expire(&mut self, now: i64) -> Vec<Need> {
         if self.rested && now >= self.rest_until {
             self.rested = false;
-            self.want_after_erasing(now);
+            self.want_soon(now);
         }
         self.wanted().collect()
     }
 
     pub(super) fn ask(&mut self) -> Need {
-        // What was erased until now is not in the answer.
+        // What was erased or read until now is not in the answer's counts.
         (self.wanted, self.rested) = (false, false);
         self.fresh = std::mem::take(&mut self.missed) || !self.loaded;
         let fresh = self.fresh;
@@ -114,9 +114,6 @@ impl ConversationList {
             let listed: HashSet<ConversationId> = list.iter().map(Conversation::id).collect();
             self.timelines.retain(|id, timeline| listed.contains(id) || !(request.fresh || timeline.erased));
         }
-        let last = |conversation: &Conversation| conversation.last.as_ref().map_or(0, |message| message.id);
-        self.newest = list.iter().map(last).max().unwrap_or(0).max(self.newest);
-        self.passed = false;
         for conversation in list {
             let id = conversation.id();
             match self.timelines.get_mut(&id) {
@@ -138,9 +135,12 @@ impl ConversationList {
         self.sort();
         if !complete {
             self.timelines.values_mut().for_each(|timeline| timeline.doubtful = true);
+            self.wanted = true;
         }
-        let doubtful = self.timelines.values().any(|timeline| timeline.doubtful);
-        self.wanted |= doubtful;
+        // A list in pages misses a conversation that a new message has moved to the pages which were read before.
+        if self.timelines.values().any(|timeline| timeline.doubtful) {
+            self.want_soon(now);
+        }
         self.wanted().collect()
     }
 

@@ -40,7 +40,7 @@ impl ConversationList {
             }
             What::Withdrawn(message) => self.set_state(message, MessageState::Withdrawn),
             What::Failed(message) => self.set_state(message, MessageState::Failed),
-            What::Read(message) => self.read(message),
+            What::Read(message) => self.read(message, now),
             What::Request { .. } | What::RequestGone { .. } => self.request_event(event),
             What::Contact { contact } => self.contact(contact.clone(), now),
             What::Link { peer, up } => {
@@ -53,7 +53,7 @@ impl ConversationList {
             What::Erased { peer, from, upto, kept } => {
                 if let Some(timeline) = self.timelines.get_mut(peer) {
                     timeline.erase(*from, *upto, kept);
-                    self.want_after_erasing(now);
+                    self.want_soon(now);
                     self.sort();
                 }
             }
@@ -63,7 +63,6 @@ impl ConversationList {
     }
 
     pub(super) fn put(&mut self, message: Message, at: i64) {
-        self.passed |= message.id > self.newest;
         match self.timelines.get_mut(&message.peer) {
             Some(timeline) => {
                 timeline.put(message, at);
@@ -74,14 +73,14 @@ impl ConversationList {
         }
     }
 
-    /// A message was read. If the daemon counted it itself, only another count tells whether it was read before that.
-    pub(super) fn read(&mut self, message: &MessageRef) {
-        let passed = self.passed;
+    /// A message was read. If the daemon counted it itself, only another count tells whether it was read before that: answers
+    /// overtake events, and no number of a message says which of the two is older, because what came may be erased before
+    /// the list is read, and a long list is read in pages.
+    pub(super) fn read(&mut self, message: &MessageRef, now: i64) {
         let Some(timeline) = self.timelines.get_mut(&message.peer) else { return };
-        let changed = timeline.read(message.id);
-        if changed && !passed && timeline.unread.is_counted(message.id) {
+        if timeline.read(message.id) {
             timeline.doubtful = true;
-            self.wanted = true;
+            self.want_soon(now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{contact, message, onion};
 use crate::timeline::*;
+use std::cmp::Reverse;
 use torchat_protocol::control::api::command::{History, MessagesAnswer};
 use torchat_protocol::control::api::event::{Event, MessageRef, What};
 use torchat_protocol::control::api::record::ContactRequest;
@@ -64,20 +65,31 @@ impl Daemon {
 
     /// The user reads with another program: up to a message, or that one only.
     pub(super) fn read(&mut self, at: usize, upto: bool) {
-        let Some(last) = self.messages.get(at % self.messages.len().max(1)).cloned() else { return };
+        let Some(last) = self.messages.get(at % self.messages.len().max(1)) else { return };
+        let (peer, id) = (last.peer, last.id);
+        self.read_piece(peer, if upto { 0 } else { id }, id);
+    }
+
+    /// SEEN, whether the message is still there or not.
+    pub(super) fn read_upto(&mut self, peer: ConversationId, upto: i64) {
+        self.read_piece(peer, 0, upto);
+    }
+
+    fn read_piece(&mut self, peer: ConversationId, from: i64, upto: i64) {
         let mut told = Vec::new();
         for message in &mut self.messages {
-            let meant = message.peer == last.peer && (message.id == last.id || upto && message.id < last.id);
+            let meant = message.peer == peer && (from..=upto).contains(&message.id);
             if meant && message.state == MessageState::Unread {
                 message.state = MessageState::Read;
-                told.push(What::Read(MessageRef { peer: message.peer, id: message.id, mid: message.mid }));
+                told.push(What::Read(MessageRef { peer, id: message.id, mid: message.mid }));
             }
         }
         told.into_iter().for_each(|what| self.tell(what));
     }
 
-    /// A piece of a conversation is erased: up to this many messages from a number on.
-    pub(super) fn erase(&mut self, peer: ConversationId, from: i64, count: usize) {
+    /// A piece of a conversation is erased: up to this many messages from a number on. Their events are gaps from now on,
+    /// except those that the client has, and this many more that are on their way to it.
+    pub(super) fn erase(&mut self, peer: ConversationId, from: i64, count: usize, on_the_way: usize) {
         let waits = |message: &Message| matches!(message.state, MessageState::Queued | MessageState::Sent);
         let piece: Vec<Message> = self.all(peer).into_iter().filter(|message| message.id >= from).take(count).collect();
         let gone: Vec<i64> = piece.iter().filter(|message| !waits(message)).map(|message| message.id).collect();
@@ -85,12 +97,12 @@ impl Daemon {
         let kept = piece.iter().map(|message| message.id).filter(|id| (from..upto).contains(id) && !gone.contains(id));
         let kept: Vec<i64> = kept.collect();
         self.messages.retain(|message| !gone.contains(&message.id));
+        for event in self.log.iter_mut().skip(self.told.saturating_add(on_the_way)) {
+            if about(&event.what).is_some_and(|id| gone.contains(&id)) {
+                event.what = What::Gap { from: event.seq, to: event.seq };
+            }
+        }
         self.tell(What::Erased { peer, from, upto, kept });
-    }
-
-    /// Where a message is, by its number.
-    pub(super) fn place(&self, id: i64) -> Option<usize> {
-        self.messages.iter().position(|message| message.id == id)
     }
 
     pub(super) fn ask_request(&mut self, number: u8) {
@@ -127,6 +139,27 @@ impl Daemon {
         self.all(peer).iter().filter(|message| message.state == MessageState::Unread).count() as u64
     }
 
+    /// The next conversation of a list: each page has one. The one with the newest message is first.
+    pub(super) fn conversation_after(
+        &self,
+        peers: &[ConversationId],
+        before: Option<&Conversation>,
+    ) -> Option<Conversation> {
+        // Those without any message are last, and follow each other by their peer.
+        let place = |known: &Conversation| {
+            (
+                Reverse(known.last.as_ref().map_or(0, |last| last.id)),
+                match &known.last {
+                    Some(_) => None,
+                    None => Some(known.id()),
+                },
+            )
+        };
+        let mut rest = self.conversations(peers);
+        rest.retain(|next| before.is_none_or(|before| place(next) > place(before)));
+        rest.into_iter().min_by_key(place)
+    }
+
     pub(super) fn conversations(&self, peers: &[ConversationId]) -> Vec<Conversation> {
         let conversation = |peer: &ConversationId| Conversation {
             contact: contact(peer.as_peer().map(Onion).unwrap()),
@@ -134,5 +167,18 @@ impl Daemon {
             last: self.all(*peer).pop(),
         };
         peers.iter().map(conversation).collect()
+    }
+}
+
+/// Which message an event is about.
+fn about(what: &What) -> Option<i64> {
+    match what {
+        What::Received { message } | What::Queued { message } | What::Lost { message } => Some(message.id),
+        What::Sent(message)
+        | What::Delivered(message)
+        | What::Withdrawn(message)
+        | What::Failed(message)
+        | What::Read(message) => Some(message.id),
+        _ => None,
     }
 }

@@ -10,7 +10,8 @@ use torchat_protocol::control::api::record::ContactRequest;
 /// A question on its way: asked, then read by the daemon, then answered.
 pub(super) enum Question {
     Page(ConversationId, PageRequest, Option<(MessagesAnswer, Option<MessagesAnswer>)>),
-    List(ListRequest, Option<Vec<Conversation>>),
+    /// Page by page: what was read, and whether that is all.
+    List(ListRequest, Vec<Conversation>, bool),
     Requests(Ticket, Option<Vec<ContactRequest>>),
 }
 
@@ -34,10 +35,21 @@ impl Play {
         play
     }
 
+    /// With messages in the daemon that came before the subscription, so that they are no events of it.
+    pub(super) fn after(before: usize) -> Self {
+        let mut play = Self::new();
+        for n in 0..before {
+            let dir = if n % 3 == 0 { Direction::Out } else { Direction::In };
+            play.daemon.add(play.peers[n % 7 / 6], dir);
+        }
+        play.daemon.told = play.daemon.log.len();
+        play
+    }
+
     pub(super) fn need(&mut self, needs: Vec<Need>) {
         for need in needs {
             match need {
-                Need::Conversations(request) => self.questions.push(Question::List(request, None)),
+                Need::Conversations(request) => self.questions.push(Question::List(request, Vec::new(), false)),
                 Need::Requests(ticket) => self.questions.push(Question::Requests(ticket, None)),
                 Need::Message(peer, id) => self.questions.push(Question::Page(peer, PageRequest::one(id), None)),
             }
@@ -80,10 +92,18 @@ impl Play {
                 let (first, second) = request.anchor.commands(*peer, PAGE);
                 *answer = Some((self.daemon.history(&first), second.map(|second| self.daemon.history(&second))));
             }
-            Question::List(_, answer @ None) => *answer = Some(self.daemon.conversations(&self.peers)),
+            Question::List(_, list, all @ false) => {
+                list.extend(self.daemon.conversation_after(&self.peers, list.last()));
+                *all = self.daemon.conversation_after(&self.peers, list.last()).is_none();
+            }
             Question::Requests(_, answer @ None) => *answer = Some(self.daemon.requests.clone()),
             _ => {}
         }
+    }
+
+    /// All pages of the first question.
+    pub(super) fn read_all(&mut self) {
+        (0..self.peers.len()).for_each(|_| self.read(0));
     }
 
     /// The client gets an answer, if it was read.
@@ -91,7 +111,7 @@ impl Play {
         let at = at % self.questions.len().max(1);
         let read = match self.questions.get(at) {
             Some(Question::Page(_, _, answer)) => answer.is_some(),
-            Some(Question::List(_, answer)) => answer.is_some(),
+            Some(Question::List(_, _, all)) => *all,
             Some(Question::Requests(_, answer)) => answer.is_some(),
             None => false,
         };
@@ -109,7 +129,7 @@ impl Play {
                     }
                 }
             }
-            Question::List(request, Some(list)) => {
+            Question::List(request, list, true) => {
                 let needs = self.list.conversations(request, list, NOW);
                 for peer in self.peers {
                     if let Some(timeline) = self.list.get_mut(peer) {
@@ -156,7 +176,14 @@ impl Play {
             Step::Read(at) => self.read(at),
             Step::Answer(at) => self.answer(at),
             Step::Seen(at) => self.seen(at),
-            Step::Erase(at, from, count) => self.daemon.erase(peer(at), from, count),
+            Step::SeenHere(at) => {
+                if let Some(timeline) = self.list.get_mut(peer(at))
+                    && let Some(lowest) = timeline.window.before(None).map(|entry| entry.message.id)
+                {
+                    timeline.seen_here(lowest);
+                }
+            }
+            Step::Erase(at, from, count, on_the_way) => self.daemon.erase(peer(at), from, count, on_the_way),
             Step::Close(at) => {
                 if let Some(timeline) = self.list.get_mut(peer(at)) {
                     timeline.close();
@@ -187,11 +214,8 @@ impl Play {
         let Some(timeline) = self.list.get_mut(peer) else { return };
         let lowest = timeline.window.bottom.map_or(i64::MAX, |bottom| bottom.id);
         let Some(id) = timeline.window.entries().range(..=lowest).next_back().map(|(id, _)| *id) else { return };
-        // An erased one is seen by nobody any more, and what is before it is.
-        match self.daemon.place(id) {
-            Some(place) => self.daemon.read(place, true),
-            None => return,
-        }
+        // It may be erased already; what is before it is seen all the same.
+        self.daemon.read_upto(peer, id);
         self.list.get_mut(peer).unwrap().seen(id);
     }
 
@@ -260,8 +284,10 @@ pub(super) enum Step {
     Read(usize),
     Answer(usize),
     Seen(usize),
+    SeenHere(usize),
     Close(usize),
-    Erase(usize, i64, usize),
+    /// A conversation, a number, how many from there on, and how many events are on their way to the client already.
+    Erase(usize, i64, usize, usize),
     Reconnect(bool),
     Gap,
 }
