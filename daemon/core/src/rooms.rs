@@ -12,6 +12,7 @@ mod invites;
 mod life;
 mod links;
 mod outbox;
+mod quota;
 mod restored;
 mod status;
 
@@ -29,6 +30,7 @@ use dials::Dials;
 use links::{Channel, Link};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::id::PeerId;
+use torchat_protocol::message::ByeReason;
 use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId};
 use torchat_room::Replica;
 use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op};
@@ -122,6 +124,8 @@ pub struct Rooms {
     epochs: BTreeMap<PeerId, u32>,
     /// How often each peer may open channels.
     opens: BTreeMap<PeerId, Bucket>,
+    /// The daemon stops.
+    stopping: bool,
 }
 
 /// A room in which we have something to do.
@@ -144,6 +148,8 @@ struct Room {
     bans: BTreeSet<Identity>,
     leavers: BTreeSet<MemberNo>,
     hand: Option<HandRow>,
+    /// What each member has said on its own link.
+    quotas: BTreeMap<MemberNo, quota::Quota>,
     /// What the owner has decided, and waits until another member is reached.
     waiting: VecDeque<(RequestId, RoomAct)>,
     /// The number of our event that says that we leave.
@@ -169,6 +175,8 @@ struct Pause {
     /// Not before; [`u64::MAX`]: not in this run.
     until_ms: u64,
     times: u32,
+    /// As long as the acts say the same.
+    by_acts: bool,
 }
 
 impl Rooms {
@@ -200,6 +208,26 @@ impl Rooms {
                 }
             }
             RoomInput::Do { request, command } => self.asked(ctx, request, command),
+            RoomInput::Stop => self.stop(ctx),
+        }
+    }
+
+    /// The daemon stops: there is no turn after this one.
+    fn stop(&mut self, ctx: &mut Context<'_>) {
+        self.stopping = true;
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.end_link(ctx, link, Some(ByeReason::Shutdown));
+        }
+    }
+
+    /// What no store knows survives a rebuild from it: a peer that could make a commit fail would have full purses by it.
+    pub fn keep_unstored(&mut self, before: &mut Self) {
+        self.opens = std::mem::take(&mut before.opens);
+        for (id, room) in &mut self.rooms {
+            if let Some(before) = before.rooms.get_mut(id) {
+                room.petition_flow = before.petition_flow;
+                room.quotas = std::mem::take(&mut before.quotas);
+            }
         }
     }
 
@@ -216,8 +244,10 @@ impl Rooms {
         self.dig_up(ctx);
         self.say_denied(ctx);
         self.watch_links(ctx);
-        self.open_rooms(ctx);
-        self.dial(ctx);
+        if !self.stopping {
+            self.open_rooms(ctx);
+            self.dial(ctx);
+        }
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.settle(ctx, room);
         }
@@ -226,6 +256,9 @@ impl Rooms {
     /// When [`Rooms::turn`] must be called next although nothing happened, in milliseconds of the clock that never goes back.
     #[must_use]
     pub fn deadline(&self, network_usable: bool) -> Option<u64> {
+        if self.stopping {
+            return None;
+        }
         let rooms = self
             .rooms
             .values()
@@ -302,7 +335,10 @@ impl Rooms {
     }
 
     /// A channel brought everything that the other side has.
-    fn caught_up(&mut self, ctx: &mut Context<'_>, id: RoomId, _channel: ChannelId) {
+    fn caught_up(&mut self, ctx: &mut Context<'_>, id: RoomId, channel: ChannelId) {
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.live = true;
+        }
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.state == RoomState::Joining) else { return };
         if room.replica.role().is_some() {
             room.way = None;

@@ -75,6 +75,8 @@ pub enum RoomInput {
         /// What.
         command: RoomCommand,
     },
+    /// The daemon stops: say good-bye.
+    Stop,
 }
 
 /// What a client wants.

@@ -185,6 +185,7 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.acts_changed) else { return };
         room.acts_changed = false;
         room.find_peers(self.own);
+        room.pauses.retain(|_, pause| !pause.by_acts);
         room.forget_cut_leavers(ctx, id);
         let roster = room.replica.roster();
         if roster.destroyed {

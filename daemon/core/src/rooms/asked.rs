@@ -114,6 +114,7 @@ impl Rooms {
             bans: BTreeSet::new(),
             leavers: BTreeSet::new(),
             hand: None,
+            quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
             left_at: None,
             pauses: BTreeMap::new(),
@@ -134,8 +135,9 @@ impl Rooms {
             RoomWish::Invite(new) => return self.invite(ctx, id, new),
             RoomWish::Uninvite(invite) => return room.uninvite(ctx, id, invite),
             RoomWish::Deny(who) => {
-                room.petitions.remove(&who).ok_or(RoomRefused::NoPetition)?;
-                ctx.write(RoomOp::PetitionGone { room: id, id: who });
+                let petition = room.petitions.get_mut(&who).ok_or(RoomRefused::NoPetition)?;
+                petition.refused = true;
+                ctx.write(RoomOp::Petition { room: id, petition: petition.clone() });
                 return Ok(RoomAnswer::Done);
             }
             RoomWish::Pardon(who) => {

@@ -185,10 +185,14 @@ impl Room {
             text: join.text,
             via,
             at_ms: ctx.now.wall_ms,
+            refused: false,
         };
         let waits = self.role_for(&petition, ctx.now.wall_ms).is_none();
-        let known = self.petitions.contains_key(&who);
-        if !known && self.petitions.len() >= PETITIONS
+        let before = self.petitions.get(&who);
+        let (known, refused) = (before.is_some(), before.is_some_and(|before| before.refused));
+        if !known && self.petitions.len() >= PETITIONS && !self.drop_a_refused_one(ctx, id)
+            // What the user has refused is not shown again.
+            || waits && refused
             || waits && self.petition_flow.take(FLOW, 1, ctx.now.mono_ms).is_err()
         {
             return;
@@ -217,6 +221,15 @@ impl Room {
             && invite.uses.is_none_or(|uses| used < uses as usize)
             && invite.whom.is_none_or(|whom| whom == petition.id);
         good.then_some(invite.role)
+    }
+
+    /// Makes room for another petition: one that was refused goes. False: there is none.
+    fn drop_a_refused_one(&mut self, ctx: &mut Context<'_>, id: RoomId) -> bool {
+        let refused = self.petitions.values().filter(|row| row.refused).min_by_key(|row| row.at_ms);
+        let Some(who) = refused.map(|row| row.id) else { return false };
+        self.petitions.remove(&who);
+        ctx.write(RoomOp::PetitionGone { room: id, id: who });
+        true
     }
 
     fn drop_old_petitions(&mut self, ctx: &mut Context<'_>, id: RoomId) {

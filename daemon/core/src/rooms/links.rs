@@ -4,6 +4,7 @@
 //! ones. ROOM-PROTOCOL.md, "Room links and frames".
 
 use super::life::Life;
+use super::quota::NotNow;
 use super::{Context, Pause, Rooms, identity};
 use crate::effect::RoomEffect;
 use crate::input::LinkId;
@@ -72,6 +73,10 @@ pub(super) struct Channel {
     pub(super) unstored: BTreeMap<Author, u64>,
     /// Chains of ours that the other side does not take now: from which number on, and when they are said again.
     pub(super) denied: BTreeMap<Author, (u64, u64)>,
+    /// Chains of the other side that we do not take now.
+    pub(super) not_now: NotNow,
+    /// The other side has said everything that it had when the channel was opened.
+    pub(super) live: bool,
 }
 
 /// How far a channel has come.
@@ -360,8 +365,9 @@ impl Rooms {
         on.open.insert(number, id);
         on.served |= phase == Phase::Opened;
         on.life.serves();
-        let (unstored, denied) = (BTreeMap::new(), BTreeMap::new());
-        self.channels.insert(id, Channel { link, number, room, phase, ours, unstored, denied });
+        let (unstored, denied, not_now) = (BTreeMap::new(), BTreeMap::new(), NotNow::new());
+        let channel = Channel { link, number, room, phase, ours, unstored, denied, not_now, live: false };
+        self.channels.insert(id, channel);
         Some(id)
     }
 
@@ -406,6 +412,12 @@ impl Rooms {
             // Its form is checked; nothing follows from it in this version.
             (Frame::Petition(_), Phase::Open) => {}
             (Frame::Deny(deny), Phase::Open) => self.heard_deny(ctx, id, deny),
+            (Frame::Events(events), Phase::Open) => {
+                let (events, checked) = self.within_quota(ctx, id, events, checked);
+                if !events.is_empty() {
+                    self.give_replica(ctx, id, Frame::Events(events), &checked);
+                }
+            }
             (frame, Phase::Open) => self.give_replica(ctx, id, frame, checked),
         }
     }
@@ -437,7 +449,7 @@ impl Rooms {
             }
             return;
         }
-        let pause = found.pauses.entry(peer).or_insert(Pause { until_ms: 0, times: 0 });
+        let pause = found.pauses.entry(peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
         let retry = now.saturating_add(u64::from(close.retry_s) * 1_000);
         let least = match close.code {
             CloseCode::Again => 0,
@@ -449,6 +461,7 @@ impl Rooms {
             }
         };
         pause.until_ms = retry.max(least);
+        pause.by_acts = close.code == CloseCode::NoHost;
     }
 
     fn unpause(&mut self, room: RoomId, link: LinkId) {

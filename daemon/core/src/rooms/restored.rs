@@ -26,6 +26,7 @@ impl Rooms {
             dials: super::Dials::default(),
             epochs: snapshot.epochs.into_iter().collect(),
             opens: BTreeMap::new(),
+            stopping: false,
         };
         let peers = restored.rooms.values().flat_map(|room| room.peers.keys().copied());
         let peers: std::collections::BTreeSet<_> = peers.collect();
@@ -79,6 +80,7 @@ impl Room {
             bans: row.bans.into_iter().collect(),
             leavers: row.leavers.into_iter().collect(),
             hand: row.hand,
+            quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
             left_at: None,
             pauses: BTreeMap::new(),

@@ -73,7 +73,7 @@ impl Rooms {
 
     /// Who asks to become a member of a room.
     pub fn petitions(&self, room: RoomId) -> impl Iterator<Item = &PetitionRow> {
-        self.rooms.get(&room).into_iter().flat_map(|room| room.petitions.values())
+        self.rooms.get(&room).into_iter().flat_map(|room| room.petitions.values().filter(|row| !row.refused))
     }
 }
 

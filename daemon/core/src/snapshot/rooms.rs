@@ -151,6 +151,8 @@ pub struct PetitionRow {
     pub via: Option<InviteId>,
     /// When it came, in milliseconds since 1970.
     pub at_ms: i64,
+    /// The user has refused it. Kept, so that the same identity is not shown again at once.
+    pub refused: bool,
 }
 
 /// The owner's proposal to hand the room over.

@@ -101,6 +101,8 @@ fn without_an_invite_the_owner_decides() {
     net.pass(120_000);
     assert_eq!(net.state(1, room), Some(RoomState::Member));
     assert_eq!(net.state(2, room), Some(RoomState::Joining));
+    assert_eq!(net.desks[0].rooms.petitions(room).count(), 0, "what was refused is not shown again");
+    assert_eq!(net.told(0, &RoomNotice::Petition(identity(2))), 1);
     let said = net.say(1, room, "thanks");
     net.pass(5_000);
     assert!(net.texts(0, room).contains(&said));

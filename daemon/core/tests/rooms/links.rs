@@ -216,3 +216,13 @@ fn on_channel_0_there_is_life_and_nothing_else() {
     net.turn(0, vec![RoomInput::Message { link, message: stray }]);
     assert!(has_ended(&net, link));
 }
+
+#[test]
+fn a_daemon_that_stops_says_good_bye_and_nothing_more() {
+    let mut net = Net::new(1, 41);
+    let link = net.link(STRANGER, 0);
+    net.turn(0, vec![RoomInput::Stop]);
+    let bye = Wire::Message(PeerMessage::Bye(Bye { why: ByeReason::Shutdown }));
+    assert_eq!(net.heard, [(link, bye), (link, Wire::End)]);
+    assert_eq!(net.desks[0].rooms.deadline(true), None);
+}

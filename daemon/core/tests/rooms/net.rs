@@ -182,6 +182,8 @@ pub(crate) struct Net {
     /// Of so many turns one ends with the death of its process; 0: none.
     pub(crate) deaths: u64,
     pub(crate) died: u64,
+    /// How often something was denied.
+    pub(crate) denials: u64,
 }
 
 const WALL_MS: i64 = 1_790_000_000_000;
@@ -221,6 +223,7 @@ impl Net {
             heard: Vec::new(),
             deaths: 0,
             died: 0,
+            denials: 0,
         };
         for n in 0..count {
             let rooms = net.restored(n, RoomsSnapshot::default());
@@ -277,7 +280,10 @@ impl Net {
     fn effect(&mut self, n: usize, effect: RoomEffect) {
         match effect {
             RoomEffect::Dial(to) => self.dials.push_back((n, to)),
-            RoomEffect::Say { link, channel, frame } => self.send(n, link, Wire::Frame(channel, frame)),
+            RoomEffect::Say { link, channel, frame } => {
+                self.denials += u64::from(matches!(frame, Frame::Deny(_)));
+                self.send(n, link, Wire::Frame(channel, frame));
+            }
             RoomEffect::Tell { link, message } => self.send(n, link, Wire::Message(message)),
             RoomEffect::Close { link, bye } => {
                 if let Some(why) = bye {

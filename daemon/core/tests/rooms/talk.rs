@@ -173,3 +173,40 @@ fn a_text_that_waits_can_be_taken_back() {
     net.pass(600_000);
     assert_eq!(net.texts(0, room), [stays].into());
 }
+
+#[test]
+fn who_says_too_much_at_once_is_denied_for_a_while_and_nothing_of_it_is_lost() {
+    let mut net = Net::new(3, 19);
+    let room = net.room_of_all();
+    let said: std::collections::BTreeSet<_> = (0..100).map(|_| net.say(1, room, "and another thing")).collect();
+    net.calm();
+    assert_eq!([0, 2].map(|n| net.texts(n, room).len()), [20; 2]);
+    net.pass(60_000);
+    let some = net.texts(0, room).len();
+    assert!((60..=80).contains(&some), "{some}");
+    // A link that breaks meanwhile loses nothing either.
+    for link in net.links.keys().copied().collect::<Vec<_>>() {
+        net.cut(link);
+    }
+    net.pass(600_000);
+    for n in 0..3 {
+        assert_eq!(net.texts(n, room), said, "desk {n}");
+    }
+}
+
+#[test]
+fn what_was_said_while_somebody_was_away_is_no_flood() {
+    let mut net = Net::new(3, 20);
+    let room = net.room_of_all();
+    net.away(2);
+    for _ in 0..100 {
+        net.say(1, room, "meanwhile");
+        net.pass(1_000);
+    }
+    // The only one from whom it can hear it is the one who has said it.
+    net.away(0);
+    net.back(2);
+    net.pass(600_000);
+    assert_eq!(net.texts(2, room).len(), 100);
+    assert!(net.denials == 0, "{}", net.denials);
+}

@@ -226,20 +226,35 @@ impl Replica {
         events: Vec<Event>,
         checked: &[Option<MemberKey>],
     ) {
-        let bytes: usize = events.iter().map(wire_len).sum();
-        if let Some(open) = self.channels.get_mut(&channel) {
-            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-            open.allowed -= i64::from(bytes);
-            open.committed = open.committed.saturating_add(bytes);
-            if open.allowed < -i64::from(CREDIT) {
-                return self.act(Effect::EndLink(channel));
-            }
+        if !self.count_bytes(channel, &events) {
+            return;
         }
         for (n, event) in events.into_iter().enumerate() {
             let checked = checked.get(n).copied().flatten();
             self.queue.push_back((Incoming { event: Arc::new(event), checked }, Some(channel)));
             self.drain(ctx);
         }
+    }
+
+    /// Events of the other side that are not taken now, although they may be good: it is asked to say them again. They cost it
+    /// what they would have cost, and there is no cookie for what comes behind them.
+    pub fn deny(&mut self, channel: ChannelId, events: &[Event]) {
+        self.count_bytes(channel, events);
+        self.put_off(Some(channel), false);
+    }
+
+    /// Counts what the other side has said against its credit. False: it has said far too much.
+    fn count_bytes(&mut self, channel: ChannelId, events: &[Event]) -> bool {
+        let bytes: usize = events.iter().map(wire_len).sum();
+        let Some(open) = self.channels.get_mut(&channel) else { return true };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        open.allowed -= i64::from(bytes);
+        open.committed = open.committed.saturating_add(bytes);
+        let fair = open.allowed >= -i64::from(CREDIT);
+        if !fair {
+            self.act(Effect::EndLink(channel));
+        }
+        fair
     }
 
     fn heard_mark(&mut self, ctx: &mut Context<'_>, channel: ChannelId, place: LogPlace) {
