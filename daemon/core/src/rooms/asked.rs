@@ -223,3 +223,18 @@ impl Room {
         Ok(Take { proposal, accept })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is public of our keys is that of the example in ROOM-PROTOCOL.md.
+    #[test]
+    fn our_public_keys_are_those_of_the_worked_example() {
+        let bytes = |from: u8| std::array::from_fn(|n| from + u8::try_from(n).unwrap_or(0));
+        let sign = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8";
+        let sealed = "358072d6365880d1aeea329adf9121383851ed21a28e3b75e965d0d2cd166254";
+        assert_eq!(public(&bytes(0)).to_string(), sign);
+        assert_eq!(sealing(bytes(32)).to_string(), sealed);
+    }
+}

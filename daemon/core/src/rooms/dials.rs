@@ -189,3 +189,62 @@ impl Rooms {
         self.wanted().into_iter().filter(|(peer, _)| idle(peer)).map(|(_, at)| at).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::time::Now;
+    use crate::turn::tests::peer;
+
+    const NOW: u64 = 1_000_000;
+
+    fn at<T>(ms: u64, asked: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let (policy, mut entropy) = (Policy::default(), |out: &mut [u8]| out.fill(0x5a));
+        let now = Now { wall_ms: 0, mono_ms: NOW + ms };
+        asked(&mut Context::new(now, &policy, true, &mut entropy))
+    }
+
+    fn pause(dials: &Dials, n: u8) -> u64 {
+        dials.0.get(&peer(n)).map_or(0, |dial| dial.not_before.saturating_sub(NOW))
+    }
+
+    #[test]
+    fn a_peer_that_is_down_is_left_alone_for_longer_and_longer() {
+        let (mut dials, policy) = (Dials::default(), Policy::default().dial);
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            at(0, |ctx| dials.failed(ctx, peer(1), DialFailure::PeerDown));
+            pauses.push(pause(&dials, 1));
+        }
+        assert!(pauses.first().is_some_and(|first| *first <= policy.backoff_ms), "{pauses:?}");
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert!(pauses.last().is_some_and(|last| *last > policy.cap_day_ms / 2 && *last <= policy.cap_day_ms));
+    }
+
+    #[test]
+    fn timeouts_are_forgiven_three_times_and_our_own_network_always() {
+        let mut dials = Dials::default();
+        for _ in 0..TIMEOUTS {
+            at(0, |ctx| dials.failed(ctx, peer(1), DialFailure::Timeout));
+        }
+        at(0, |ctx| dials.failed(ctx, peer(2), DialFailure::NoNetwork));
+        let attempts = |dials: &Dials, n| dials.0.get(&peer(n)).map(|dial| dial.attempts);
+        assert_eq!((attempts(&dials, 1), attempts(&dials, 2)), (Some(0), Some(0)));
+        at(0, |ctx| dials.failed(ctx, peer(1), DialFailure::Timeout));
+        assert_eq!(attempts(&dials, 1), Some(1));
+    }
+
+    #[test]
+    fn a_link_that_served_is_dialled_again_soon_and_one_that_did_not_is_a_failure() {
+        let (mut dials, policy) = (Dials::default(), Policy::default().dial);
+        at(0, |ctx| dials.lost(ctx, peer(1), true));
+        assert!((policy.loss_min_ms..=policy.loss_max_ms).contains(&pause(&dials, 1)));
+        for _ in 0..10 {
+            at(0, |ctx| dials.lost(ctx, peer(2), false));
+        }
+        assert!(pause(&dials, 2) > policy.loss_max_ms * 4, "{}", pause(&dials, 2));
+        at(0, |ctx| dials.unwanted(ctx, peer(3)));
+        assert_eq!(pause(&dials, 3), policy.unwanted_ms);
+    }
+}

@@ -140,3 +140,38 @@ impl Rooms {
         links.chain(asked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+    use crate::time::Now;
+
+    fn life(outgoing: bool) -> Life {
+        let (policy, mut entropy) = (Policy::default(), |out: &mut [u8]| out.fill(0xff));
+        Life::new(&mut Context::new(Now { wall_ms: 0, mono_ms: 1_000 }, &policy, true, &mut entropy), outgoing)
+    }
+
+    #[test]
+    fn the_side_that_dialled_asks_first_and_sooner_if_something_is_not_stored() {
+        let mut ours = life(true);
+        ours.serves();
+        assert!((121_000..=136_000).contains(&ours.due(false)), "{}", ours.due(false));
+        assert_eq!(ours.due(true), 16_000);
+        let mut theirs = life(false);
+        theirs.serves();
+        assert_eq!((theirs.due(false), theirs.due(true)), (301_000, 301_000));
+        theirs.asked_until = Some(11_000);
+        assert_eq!(theirs.due(false), 11_000);
+    }
+
+    #[test]
+    fn a_link_without_a_channel_lives_30_seconds() {
+        let mut life = life(false);
+        assert_eq!(life.due(false), 31_000);
+        life.serves();
+        life.idles(50_000);
+        life.idles(60_000);
+        assert_eq!(life.due(false), 80_000);
+    }
+}

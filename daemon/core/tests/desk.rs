@@ -4,15 +4,15 @@
 #[path = "../../room/tests/chaos/disk.rs"]
 #[allow(dead_code, reason = "the replica's own tests ask more of a store")]
 mod disk;
-#[path = "rooms/ends.rs"]
+#[path = "desk/ends.rs"]
 mod ends;
-#[path = "rooms/joining.rs"]
+#[path = "desk/joining.rs"]
 mod joining;
-#[path = "rooms/links.rs"]
+#[path = "desk/links.rs"]
 mod links;
-#[path = "rooms/net.rs"]
+#[path = "desk/net.rs"]
 mod net;
-#[path = "rooms/storms.rs"]
+#[path = "desk/storms.rs"]
 mod storms;
-#[path = "rooms/talk.rs"]
+#[path = "desk/talk.rs"]
 mod talk;

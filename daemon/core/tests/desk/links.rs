@@ -226,3 +226,20 @@ fn a_daemon_that_stops_says_good_bye_and_nothing_more() {
     assert_eq!(net.heard, [(link, bye), (link, Wire::End)]);
     assert_eq!(net.desks[0].rooms.deadline(true), None);
 }
+
+#[test]
+fn of_two_links_to_one_daemon_both_ends_keep_the_same_one() {
+    for seed in 0..8 {
+        let mut net = Net::new(2, 60 + seed);
+        let room = net.room_of_all();
+        for _ in 0..2 {
+            net.link(0, 1);
+            net.link(1, 0);
+        }
+        net.pass(10_000);
+        assert_eq!(net.links.len(), 1, "seed {seed}");
+        let said = net.say(0, room, "still here");
+        net.pass(5_000);
+        assert!(net.texts(1, room).contains(&said), "seed {seed}");
+    }
+}

@@ -210,3 +210,20 @@ fn what_was_said_while_somebody_was_away_is_no_flood() {
     assert_eq!(net.texts(2, room).len(), 100);
     assert!(net.denials == 0, "{}", net.denials);
 }
+
+#[test]
+fn only_members_and_doors_are_dialled() {
+    let mut net = Net::new(4, 43);
+    let room = net.make(0);
+    let invite = net.invite(0, room, invite());
+    net.join(1, &invite);
+    net.pass(3_600_000);
+    assert_eq!(net.desks[0].dialled.get(&1).or(net.desks[1].dialled.get(&0)), Some(&1));
+    assert!(net.desks.iter().all(|desk| desk.dialled.keys().all(|to| *to < 2)));
+    let one = net.number(1, room);
+    net.act(0, room, RoomAct::Remove { member: one, ban: false });
+    net.pass(5_000);
+    let before = [0, 1].map(|n| net.desks[n].dialled.clone());
+    net.pass(3_600_000);
+    assert_eq!([0, 1].map(|n| net.desks[n].dialled.clone()), before, "nor who is a member no more");
+}
