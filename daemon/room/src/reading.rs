@@ -262,28 +262,10 @@ pub trait Log {
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error>;
 }
 
-/// Bytes of events in one frame, of those that share it: what fits into the largest record.
-const FRAME_BYTES: usize = torchat_protocol::frame::MAX_BODY;
-
-/// Bytes of an event in a frame.
-#[must_use]
-pub fn wire_len(event: &Event) -> usize {
-    1 + torchat_protocol::room::WIRE_HEADER_LEN + 64 + event.body().map_or(0, |body| body.len())
-}
-
-/// Events as frames: those that fit share one.
-pub fn pack(events: Vec<Arc<Event>>) -> impl Iterator<Item = Frame> {
-    let mut events = events.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let first = events.next()?;
-        let mut bytes = wire_len(&first);
-        let mut list = vec![Arc::unwrap_or_clone(first)];
-        while let Some(next) = events.next_if(|next| bytes + wire_len(next) <= FRAME_BYTES) {
-            bytes += wire_len(&next);
-            list.push(Arc::unwrap_or_clone(next));
-        }
-        Some(Frame::Events(list))
-    })
+/// Events as frames, as the protocol puts them together. Only here are they taken out of what they share with others: what
+/// waits for a channel is held once, however many channels it waits for.
+pub fn pack(events: Vec<Arc<Event>>) -> Vec<Frame> {
+    Frame::Events(events.into_iter().map(Arc::unwrap_or_clone).collect()).parts()
 }
 
 /// How many positions one reading looks at, at most: what is left out costs time, too.
@@ -311,7 +293,7 @@ impl Page {
 
     /// False: it is full, and the event is not on it. One event may always be.
     fn add(&mut self, event: Arc<Event>) -> bool {
-        let len = wire_len(&event);
+        let len = Frame::event_len(&event);
         let fits = self.bytes == 0 || self.bytes + len <= self.most;
         if fits {
             self.bytes += len;
@@ -332,8 +314,7 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
             // Never behind what the filter knows: where chains begin there would not be told.
             let start = wanted.max(*not_before).min(filter.end);
             let heads = heads(log, start, filter)?;
-            let frames = heads.chunks(BASE_ITEMS).map(|heads| Frame::Base(heads.to_vec())).collect();
-            Ok((frames, Report::Begin { channel: *channel, start }))
+            Ok((Frame::Base(heads).parts(), Report::Begin { channel: *channel, start }))
         }
         Read::Log { channel, from, early, most, filter } => {
             let (mut page, mut next, mut stopped) = (Page::new(*most), *from, false);
@@ -358,7 +339,7 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
                 // There is nothing more before the end.
                 next = next.max(end);
             }
-            Ok((pack(page.events).collect(), Report::Log { channel: *channel, next, bytes: page.bytes as u64 }))
+            Ok((pack(page.events), Report::Log { channel: *channel, next, bytes: page.bytes as u64 }))
         }
         Read::Chain { channel, author, from, upto, not_before, most } => {
             let (mut page, mut next) = (Page::new(*most), None);
@@ -372,7 +353,7 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
                 }
                 next.is_none()
             })?;
-            Ok((pack(page.events).collect(), Report::Chain { channel: *channel, next, bytes: page.bytes as u64 }))
+            Ok((pack(page.events), Report::Chain { channel: *channel, next, bytes: page.bytes as u64 }))
         }
         Read::Bodies { channel, places, not_before } => {
             let mut events = Vec::new();
@@ -380,8 +361,8 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
                 let found = log.at(*place)?.filter(|(pos, event)| pos >= not_before && event.body().is_some());
                 events.extend(found.map(|(_, event)| event));
             }
-            let bytes = events.iter().map(|event| wire_len(event) as u64).sum();
-            Ok((pack(events).collect(), Report::Bodies { channel: *channel, bytes }))
+            let bytes = events.iter().map(|event| Frame::event_len(event) as u64).sum();
+            Ok((pack(events), Report::Bodies { channel: *channel, bytes }))
         }
         Read::Find { ticket, place } => Ok((Vec::new(), Report::Find { ticket: *ticket, found: log.at(*place)? })),
         Read::Digest { ticket, next, chains } => {
@@ -412,9 +393,6 @@ fn heads<L: Log>(log: &L, start: u64, filter: &Filter) -> Result<Vec<Event>, L::
     }
     Ok(heads)
 }
-
-/// Most heads in one BASE: what fits into the largest record.
-const BASE_ITEMS: usize = FRAME_BYTES / (torchat_protocol::room::WIRE_HEADER_LEN + 64);
 
 /// A frontier, as a filter has it.
 #[must_use]

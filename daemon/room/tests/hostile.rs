@@ -226,7 +226,7 @@ fn who_says_twice_what_it_was_granted_loses_the_link() {
     let filling = "x".repeat(16_000);
     let place = Place { author: chain(4), seq: 500 };
     let event = honest.event(4, place, EventId([3; 32]), &text(1, &filling));
-    let bytes = torchat_room::reading::wire_len(&event);
+    let bytes = Frame::event_len(&event);
     let mut say = |times: usize| {
         ends(&honest.turn(|replica, ctx| {
             // What one turn takes is granted again at its end; these come before.

@@ -8,7 +8,6 @@ use crate::rate::{Bucket, Rate};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::room::{Author, Deny, DenyCode, Event, Frame, MemberKey};
 use torchat_room::outcome::ChannelId;
-use torchat_room::reading::wire_len;
 
 /// Events of a member at once, and then one a second.
 const BURST: Rate = Rate::every(20, 1_000);
@@ -73,7 +72,7 @@ impl Rooms {
                 refused.push(event);
                 continue;
             }
-            let paid = if own { quota.take(wire_len(&event) as u64, open.live, now) } else { Ok(()) };
+            let paid = if own { quota.take(Frame::event_len(&event) as u64, open.live, now) } else { Ok(()) };
             if let Err(ready) = paid {
                 let pause = (ready - now).max(PAUSE_MS);
                 open.not_now.insert(author, (seq, now + pause));

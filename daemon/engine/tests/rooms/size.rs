@@ -6,9 +6,8 @@ use std::sync::Arc;
 use torchat_engine::store::Store;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, BoundedText, Role};
-use torchat_protocol::room::{LogDigest, LogId, MemberNo, RoomId, TextId};
+use torchat_protocol::room::{Frame, LogDigest, LogId, MemberNo, RoomId, TextId};
 use torchat_room::outcome::{ChainRow, Op};
-use torchat_room::reading::wire_len;
 use torchat_room::signing::{Clock, sign};
 use torchat_room::standing::Standing;
 
@@ -41,7 +40,7 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
         let clock = Clock { acts: 1, lamport: n + 1, minute: 29_833_333 };
         let event = sign(&key, Some(room), author, seq, heads[member], clock, &body).unwrap();
         heads[member] = event.id();
-        length = wire_len(&event);
+        length = Frame::event_len(&event);
         digest = digest.next(event.id());
         let ops = [
             Op::Chain(author, ChainRow { head: seq, id: event.id(), floor: 0 }),

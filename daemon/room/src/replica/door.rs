@@ -7,10 +7,10 @@ use super::{LOOSE, Question, Replica};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Effect, Notice, Op, Refusal};
-use crate::reading::{Read, wire_len};
+use crate::reading::Read;
 use std::sync::Arc;
 use torchat_protocol::room::body::{Body, Place};
-use torchat_protocol::room::{Author, Event};
+use torchat_protocol::room::{Author, Event, Frame};
 
 /// What becomes of an event.
 enum Verdict {
@@ -52,7 +52,7 @@ impl Replica {
             Verdict::Had(pos) => self.had(&incoming, pos, from),
             Verdict::Wait => {
                 self.put_off(from, false);
-                let bytes = wire_len(&incoming.event);
+                let bytes = Frame::event_len(&incoming.event);
                 for (_, from) in self.pool.add(place, bytes, (incoming, from)) {
                     self.put_off(from, true);
                     self.refuse(from, Refusal::PoolFull);

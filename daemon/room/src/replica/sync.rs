@@ -8,7 +8,7 @@ use super::{Question, Replica};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
 use crate::outcome::{ChainRow, ChannelId, Context, Effect, Notice, Op};
-use crate::reading::{Read, wire_len};
+use crate::reading::Read;
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
 use torchat_protocol::room::{
@@ -245,7 +245,7 @@ impl Replica {
 
     /// Counts what the other side has said against its credit. False: it has said far too much.
     fn count_bytes(&mut self, channel: ChannelId, events: &[Event]) -> bool {
-        let bytes: usize = events.iter().map(wire_len).sum();
+        let bytes: usize = events.iter().map(Frame::event_len).sum();
         let Some(open) = self.channels.get_mut(&channel) else { return true };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         open.allowed -= i64::from(bytes);

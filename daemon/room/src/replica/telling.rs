@@ -3,7 +3,7 @@
 use super::Replica;
 use super::channel::{Channel, GRANT_FROM, HAVE_PAUSE_MS, MARK_PAUSE_MS, NEED_PAUSE_MS, READING, Told};
 use crate::outcome::{ChannelId, Context, Effect};
-use crate::reading::{self, Filter, Read, pack, wire_len};
+use crate::reading::{self, Filter, Read, pack};
 use std::sync::Arc;
 use torchat_protocol::room::{Author, Event, Frame, Head, LogPlace, Tag};
 
@@ -68,7 +68,7 @@ impl Replica {
         while told < upto.min(self.branch.len()) && bytes < most {
             told += 1;
             if let Some(act) = self.branch.at(told) {
-                bytes += wire_len(&act.incoming.event);
+                bytes += Frame::event_len(&act.incoming.event);
                 events.push(act.incoming.event.clone());
             }
         }
@@ -113,7 +113,7 @@ impl Replica {
             if open.from_there.remove(&pos) {
                 continue;
             }
-            open.credit -= i64::try_from(wire_len(event)).unwrap_or(i64::MAX);
+            open.credit -= i64::try_from(Frame::event_len(event)).unwrap_or(i64::MAX);
             open.pending.push(event.clone());
         }
     }
@@ -152,7 +152,7 @@ impl Replica {
 
     /// Says events that are no part of the log's telling.
     pub(super) fn say_events(&mut self, channel: ChannelId, events: Vec<Arc<Event>>) {
-        let bytes: usize = events.iter().map(|event| wire_len(event)).sum();
+        let bytes: usize = events.iter().map(|event| Frame::event_len(event)).sum();
         if let Some(open) = self.channels.get_mut(&channel) {
             open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
         }

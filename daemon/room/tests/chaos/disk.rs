@@ -445,7 +445,7 @@ impl Log for Disk {
     fn start_of_last(&self, count: u32) -> Result<u64, Self::Error> {
         let of_members = self.found().filter(|(_, row)| row.event.header().author != Author::ACTS);
         let of_members: Vec<u64> = of_members.map(|(pos, _)| pos).collect();
-        let first = of_members.iter().rev().take(count as usize).last();
+        let first = of_members.iter().rev().take(count as usize).next_back();
         Ok(first.copied().unwrap_or(self.rows.len() as u64 + 1))
     }
 
