@@ -278,7 +278,8 @@ def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "vectors"
     vectors = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     names = ["certificates", "compare", "frames", "handshake", "identities", "life", "messages", "receiver",
-             "rooms-counts", "rooms-events", "rooms-frames", "rooms-ids", "sender", "talk"]
+             "rooms-acts", "rooms-counts", "rooms-events", "rooms-frames", "rooms-ids", "rooms-talk", "sender",
+             "talk"]
     same(sorted(vectors), names, "the files of vectors")
     check_primitives()
     check_identities(vectors["identities"])

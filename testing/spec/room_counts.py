@@ -42,7 +42,8 @@ class Members:
 
     def __init__(self, room, acts):
         """`acts`: those of the branch in their order, the first of them create."""
-        self.room, self.owner = room, 1
+        # `since`: the number of the act that made the owner the owner.
+        self.room, self.owner, self.since = room, 1, 1
         # The topics that acts gave, each with the act's place in the order.
         self.name, self.policy, self.topics = None, None, []
         self.hosts, self.ended, self.proposals = [], False, set()
@@ -89,11 +90,11 @@ class Members:
         elif act.kind == 4:
             self.hosts = keys["hosts"]
         elif act.kind == 5:
-            self.hand_over(keys)
+            self.hand_over(keys, act.seq)
         elif act.kind == 7:
             self.ended = True
 
-    def hand_over(self, keys):
+    def hand_over(self, keys, seq):
         to, proposal = keys["to"], keys["proposal"]
         if to not in self.entries or self.cuts[to] or to == self.owner or proposal in self.proposals:
             return
@@ -103,7 +104,7 @@ class Members:
         self.proposals.add(proposal)
         self.roles[self.owner].append(("moderator", keys["old"]))
         self.roles[to].append(("owner", keys["new"]))
-        self.owner = to
+        self.owner, self.since = to, seq
 
 
 class Counts:

@@ -3,10 +3,12 @@
 import crypto
 import handshake
 import messages
+import room_acts
 import room_bodies
 import room_counts
 import room_events
 import room_frames
+import room_talk
 from handshake import Refused
 from room_frames import decoded
 
@@ -219,19 +221,21 @@ def check_long_frames(vectors, room, same):
         same(is_frame(room_frames.EVENTS, data, room), row["valid"], f"events of {row['bodies']} together")
 
 
+def read_event(item, room):
+    """The one event of an item of EVENTS."""
+    header, signature, body, rest = room_events.read_item(decoded(item), room)
+    if rest:
+        raise Refused("more than one event")
+    return room_counts.Event(header, signature, body)
+
+
 def check_counts(vectors, same):
     room = decoded(vectors["room"])
-
-    def read(item):
-        header, signature, body, rest = room_events.read_item(decoded(item), room)
-        same(rest, b"", "one event")
-        return room_counts.Event(header, signature, body)
-
     for case in vectors["cases"]:
-        acts = [read(item) for item in case["acts"]]
+        acts = [read_event(item, room) for item in case["acts"]]
         members = room_counts.Members(room, acts)
-        labels = {read(row["item"]).id: row["label"] for row in case["events"]}
-        events = [read(row["item"]) for row in case["events"]]
+        labels = {read_event(row["item"], room).id: row["label"] for row in case["events"]}
+        events = [read_event(row["item"], room) for row in case["events"]]
         # The same set in several orders, and with everything twice.
         for order in (events, events[::-1], sorted(events, key=lambda event: event.id), events + events[::-1]):
             counts = room_counts.Counts(members, order)
@@ -246,6 +250,27 @@ def check_counts(vectors, same):
             given = {no: entry.get("nick", "") for no, entry in members.entries.items()}
             same(counts.nicks, {**given, **dict(case["nicks"])}, case["what"] + ": names")
             same(counts.topic, case["topic"], case["what"] + ": the topic")
+
+
+def check_acts(vectors, same):
+    room = decoded(vectors["room"])
+    for case in vectors["cases"]:
+        acts = {label: read_event(item, room) for label, item in case["acts"].items()}
+        labels = {act.id: label for label, act in acts.items()}
+        for row in case["orders"]:
+            same(sorted(row["arrive"]), sorted(acts), case["what"] + ": all of them come")
+            branch = room_acts.arrive(room, [acts[label] for label in row["arrive"]])
+            members = branch.members()
+            end = {
+                "branch": [labels[act.id] for act in branch.acts],
+                "rivals": sorted(labels[one] for one in branch.rivals),
+                "proofs": [[labels[act.id] for act in pair] for _, pair in sorted(branch.proofs.items())],
+                "frozen": branch.is_frozen(), "owner": members.owner, "since": members.since, "name": members.name,
+                "destroyed": members.ended,
+                "members": [{"no": no, "in": not members.cuts[no], "role": members.roles[no][-1][0],
+                             "sign": entry["sign"]} for no, entry in sorted(members.entries.items())],
+            }
+            same(end, row["end"], f"{case['what']}: {' '.join(row['arrive'])}")
 
 
 def meaning(value):
@@ -273,3 +298,5 @@ def check(vectors, same, refused):
     check_events(vectors["rooms-events"], same, refused)
     check_frames(vectors["rooms-frames"], same, refused)
     check_counts(vectors["rooms-counts"], same)
+    check_acts(vectors["rooms-acts"], same)
+    room_talk.check(vectors["rooms-talk"], same)

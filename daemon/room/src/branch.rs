@@ -172,6 +172,9 @@ impl Branch {
         if self.acts.is_empty() {
             return self.begins(act);
         }
+        if self.roster.destroyed {
+            return false;
+        }
         let next = act.header().seq == self.len() + 1 && act.header().prev == self.head();
         next && (!self.is_frozen() || matches!(act.body, Some(Body::Settle(_))))
             && self.roster.owner_key().is_some_and(|key| act.incoming.is_signed_by(key))
@@ -220,6 +223,9 @@ impl Branch {
     /// Takes a rival that continues the branch.
     pub(crate) fn take_next(&mut self) -> Option<Act> {
         let (seq, head, frozen) = (self.len() + 1, self.head(), self.is_frozen());
+        if self.roster.destroyed {
+            return None;
+        }
         let key = self.roster.owner_key()?.clone();
         let fits = |rival: &Rival| {
             rival.act.header().seq == seq
@@ -321,7 +327,11 @@ impl Branch {
 
     /// A whole, well-signed branch that holds rather than ours. Never from before the act that made the present owner the owner:
     /// who has heard of a handover cannot be moved by the former owner.
+    /// And never where the room has ended.
     pub(crate) fn better(&self) -> Option<Better> {
+        if self.roster.destroyed {
+            return None;
+        }
         let ends = self.rivals.values().filter(|rival| rival.act.decides()).map(|rival| rival.act.id());
         ends.filter_map(|end| self.path(end)).find_map(|(fork, path)| {
             if fork < self.roster.owner_since {
@@ -334,6 +344,11 @@ impl Branch {
                     return None;
                 }
                 roster.apply(act.header(), act.id(), act.body.as_ref());
+            }
+            // A handover without effect decides nothing, and must not carry with it what a freeze behind a settle holds back.
+            let end = rivals.last()?;
+            if roster.owner_since != end.header().seq && !matches!(end.body, Some(Body::Settle(_))) {
+                return None;
             }
             let from = usize::try_from(fork).ok()?;
             let theirs = Self::score(&roster, fork, rivals.into_iter());

@@ -38,10 +38,12 @@ fn one_changed_value_in_any_file_is_noticed() {
         ("identities", r#""valid": false"#, r#""valid": true"#),
         ("messages", r#""valid": true"#, r#""valid": false"#),
         ("receiver", r#"\"ACK\",\"lane\":\"11"#, r#"\"ACK\",\"lane\":\"12"#),
+        ("rooms-acts", r#""frozen": true"#, r#""frozen": false"#),
         ("rooms-counts", r#""topic": "by the owner""#, r#""topic": "by nobody""#),
         ("rooms-events", r#""later": false"#, r#""later": true"#),
         ("rooms-frames", r#""valid_with_a_zero_more": false"#, r#""valid_with_a_zero_more": true"#),
         ("rooms-ids", r#""tried": 34"#, r#""tried": 33"#),
+        ("rooms-talk", r#""by": "a""#, r#""by": "b""#),
         ("sender", r#""delivered": []"#, r#""delivered": [1]"#),
         ("talk", r#""delivered": []"#, r#""delivered": [1]"#),
     ];
