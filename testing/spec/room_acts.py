@@ -45,15 +45,15 @@ class Branch:
                 and not members.ended and (not self.is_frozen() or act.kind == SETTLE and act.keys is not None))
 
     def could_be_by_an_owner(self, act):
-        """By somebody who is or was the owner, or whom a handover among the rivals names."""
+        """By the owner, or by one of the first four members whom handovers among the rivals name."""
         members = self.members()
-        keys = [members.key(no) for no, roles in members.roles.items() if any(role == "owner" for role, _ in roles)]
+        keys = [members.key(members.owner)]
         rivals = [rival for rival in self.rivals.values() if rival.keys is not None]
-        for handover in (rival for rival in rivals if rival.kind == HANDOVER):
-            to = handover.keys["to"]
+        for to in sorted({rival.keys["to"] for rival in rivals if rival.kind == HANDOVER})[:4]:
             keys += [members.key(to)] if to in members.entries else []
-            keys += [bytes.fromhex(entry["sign"]) for rival in rivals if rival.kind == ROSTER
+            named = [bytes.fromhex(entry["sign"]) for rival in rivals if rival.kind == ROSTER
                      for entry in rival.keys.get("add", []) if entry["no"] == to]
+            keys += named[:1]
         return any(signed_by(key, act) for key in keys)
 
     def take(self, act):
@@ -87,6 +87,9 @@ class Branch:
     def prove(self, one, other):
         """Two acts with one number on the same act, both by the owner at that number."""
         members = self.members(one.seq - 1)
+        if one.seq <= self.members().since:
+            # What a former owner says twice decides nothing.
+            return
         if one.seq not in self.proofs and all(signed_by(members.key(members.owner), act) for act in (one, other)):
             self.proofs[one.seq] = sorted([one, other], key=lambda act: act.id)
 

@@ -1,6 +1,6 @@
 //! The branch of acts that holds, acts that do not fit onto it, and when another branch holds instead.
 
-use crate::key::Incoming;
+use crate::key::{Incoming, Key};
 use crate::roster::Roster;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,9 +8,15 @@ use std::sync::Arc;
 use torchat_protocol::room::body::Body;
 use torchat_protocol::room::{Event, EventId, Header, MemberKey, RoomId};
 
-/// How many acts that do not fit are kept, and their bytes. Beyond it the oldest goes.
-const RIVALS: usize = 4_096;
+/// Most acts of a room.
+pub(crate) const ACTS: u64 = 100_000;
+/// How many acts that do not fit are kept, and their bytes. Beyond it the oldest goes. Few, because each that comes is compared with
+/// all ways that the others make; an owner who was restored from a backup makes a handful.
+const RIVALS: usize = 512;
 const RIVAL_BYTES: usize = 16 << 20;
+
+/// To how many members the kept acts may hand the room over.
+const HEIRS: usize = 4;
 
 /// An act, with what it says.
 #[derive(Debug, Clone)]
@@ -127,8 +133,10 @@ impl Branch {
         self.rivals.values().map(|rival| &rival.act)
     }
 
-    pub(crate) fn proofs(&self) -> impl Iterator<Item = &(Arc<Event>, Arc<Event>)> {
-        self.proofs.values()
+    /// The proof with the lowest number that freezes the branch.
+    pub(crate) fn freezing_proof(&self) -> Option<&(Arc<Event>, Arc<Event>)> {
+        let after = self.roster.owner_since.max(self.roster.settled.map_or(0, |(seq, _)| seq));
+        self.proofs.range(after + 1..).next().map(|(_, proof)| proof)
     }
 
     /// What the acts up to a number say.
@@ -141,28 +149,22 @@ impl Branch {
         Some(roster)
     }
 
-    /// Whether somebody who is, was or by some branch can be the owner signed an act. Acts of others are not even kept apart:
-    /// they would push out those that matter.
+    /// Whether the owner, or somebody to whom a kept act hands the room over, signed an act. Acts of others are not even kept
+    /// apart: they would push out those that matter. A former owner's can never hold.
     pub(crate) fn could_be_by_an_owner(&self, act: &mut Act) -> bool {
-        let owners =
-            self.roster.members.values().filter(|member| {
-                member.roles.iter().any(|(role, _)| *role == torchat_protocol::room::body::Role::Owner)
-            });
-        let mut keys: Vec<_> = owners.map(|owner| owner.key.clone()).collect();
-        let named: BTreeSet<_> = self
-            .rivals()
-            .filter_map(|rival| match &rival.body {
-                Some(Body::Handover(handover)) => Some(handover.to),
-                _ => None,
-            })
-            .collect();
-        for to in named {
+        let mut keys: Vec<Key> = self.roster.owner_key().into_iter().cloned().collect();
+        let handovers = self.rivals().filter_map(|rival| match &rival.body {
+            Some(Body::Handover(handover)) => Some(handover.to),
+            _ => None,
+        });
+        let named: BTreeSet<_> = handovers.collect();
+        for to in named.into_iter().take(HEIRS) {
             keys.extend(self.roster.members.get(&to).map(|member| member.key.clone()));
             let entries = self.rivals().filter_map(|rival| match &rival.body {
                 Some(Body::Roster(roster)) => roster.add.iter().find(|entry| entry.no == to),
                 _ => None,
             });
-            keys.extend(entries.take(4).map(|entry| crate::key::Key::new(entry.sign)));
+            keys.extend(entries.take(1).map(|entry| Key::new(entry.sign)));
         }
         keys.iter().any(|key| act.incoming.is_signed_by(key))
     }
@@ -172,10 +174,7 @@ impl Branch {
         if self.acts.is_empty() {
             return self.begins(act);
         }
-        if self.roster.destroyed {
-            return false;
-        }
-        let next = act.header().seq == self.len() + 1 && act.header().prev == self.head();
+        let next = act.header().seq == self.len() + 1 && act.header().prev == self.head() && self.may_go_on();
         next && (!self.is_frozen() || matches!(act.body, Some(Body::Settle(_))))
             && self.roster.owner_key().is_some_and(|key| act.incoming.is_signed_by(key))
     }
@@ -220,12 +219,17 @@ impl Branch {
         }
     }
 
+    /// The room has not ended, and has room for an act.
+    fn may_go_on(&self) -> bool {
+        !self.roster.destroyed && self.len() < ACTS
+    }
+
     /// Takes a rival that continues the branch.
     pub(crate) fn take_next(&mut self) -> Option<Act> {
-        let (seq, head, frozen) = (self.len() + 1, self.head(), self.is_frozen());
-        if self.roster.destroyed {
+        if !self.may_go_on() {
             return None;
         }
+        let (seq, head, frozen) = (self.len() + 1, self.head(), self.is_frozen());
         let key = self.roster.owner_key()?.clone();
         let fits = |rival: &Rival| {
             rival.act.header().seq == seq
@@ -249,7 +253,8 @@ impl Branch {
     pub(crate) fn proves_fork(&mut self, act: &Act) -> Option<(Arc<Event>, Arc<Event>)> {
         let seq = act.header().seq;
         let mine = self.at(seq).filter(|mine| mine.header().prev == act.header().prev && mine.id() != act.id())?;
-        if self.proofs.contains_key(&seq) {
+        // What a former owner says twice decides nothing.
+        if self.proofs.contains_key(&seq) || seq <= self.roster.owner_since {
             return None;
         }
         let mine = mine.incoming.event.clone();
@@ -290,8 +295,7 @@ impl Branch {
 
     /// The present owner's key signed two acts with one number, and nothing behind them settles it.
     pub(crate) fn is_frozen(&self) -> bool {
-        let settled = self.roster.settled.map_or(0, |(seq, _)| seq);
-        self.proofs.keys().any(|seq| *seq > self.roster.owner_since && *seq > settled)
+        self.freezing_proof().is_some()
     }
 
     /// What makes a branch the room's, from a fork on: that the owner handed the room over on it, then its last settlement, then
@@ -327,17 +331,22 @@ impl Branch {
 
     /// A whole, well-signed branch that holds rather than ours. Never from before the act that made the present owner the owner:
     /// who has heard of a handover cannot be moved by the former owner.
-    /// And never where the room has ended.
     pub(crate) fn better(&self) -> Option<Better> {
+        // What has ended has ended: its members have forgotten what was said.
         if self.roster.destroyed {
             return None;
         }
         let ends = self.rivals.values().filter(|rival| rival.act.decides()).map(|rival| rival.act.id());
+        let mut rosters: BTreeMap<u64, Roster> = BTreeMap::new();
         ends.filter_map(|end| self.path(end)).find_map(|(fork, path)| {
             if fork < self.roster.owner_since {
                 return None;
             }
-            let mut roster = self.roster_at(fork)?;
+            // Most rivals stand on the same act of ours.
+            if let std::collections::btree_map::Entry::Vacant(place) = rosters.entry(fork) {
+                place.insert(self.roster_at(fork)?);
+            }
+            let mut roster = rosters.get(&fork)?.clone();
             let rivals: Vec<&Act> = path.iter().filter_map(|id| Some(&self.rivals.get(id)?.act)).collect();
             for act in &rivals {
                 if !act.incoming.clone().is_signed_by(roster.owner_key()?) {

@@ -5,7 +5,7 @@ use crate::standing::Spans;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
-use torchat_protocol::room::{Author, Event, EventId};
+use torchat_protocol::room::{Author, Event, EventId, MemberKey};
 
 /// One chain of a member.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(crate) struct Chain {
     pub(crate) id: EventId,
     /// Nothing is held up to this number.
     pub(crate) floor: u64,
+    /// Whose events they are.
+    pub(crate) key: MemberKey,
     /// Two events that prove that the chain has two histories.
     pub(crate) fork: Option<Proof>,
     /// What its events count as.
@@ -24,8 +26,8 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// A chain without an event.
-    pub(crate) fn new(id: EventId) -> Self {
-        Self { head: 0, id, floor: 0, fork: None, spans: Spans::default() }
+    pub(crate) fn new(id: EventId, key: MemberKey) -> Self {
+        Self { head: 0, id, floor: 0, key, fork: None, spans: Spans::default() }
     }
 
     /// The last number before the difference of its two histories.

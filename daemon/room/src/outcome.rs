@@ -5,7 +5,7 @@ use crate::standing::{Spans, Standing};
 use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::{
-    Author, CloseCode, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, MemberNo, TextId,
+    Author, CloseCode, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, MemberKey, MemberNo, TextId,
 };
 
 /// One room on one link, numbered by whoever opens it, and never used twice in a run of the daemon.
@@ -75,6 +75,10 @@ pub enum Op {
     /// Everything of a member's chains was somebody else's with the same number on another branch: their events keep their
     /// positions and digests, and are found, told and counted no more.
     Discard(MemberNo),
+    /// Somebody has told us everything: we are no newcomer any more.
+    Complete,
+    /// Everything that was told a newcomer is forgotten, and the log gets another id. Our key, and texts that wait, stay.
+    Anew(LogId),
     /// The log gets another id, and all cookies are forgotten.
     Log(LogId),
     /// Up to where somebody's log is here.
@@ -101,6 +105,8 @@ pub struct ChainRow {
     pub id: EventId,
     /// Nothing is held up to this number.
     pub floor: u64,
+    /// Whose events they are: on another branch the number may be somebody else's.
+    pub key: MemberKey,
 }
 
 /// Something to do after the commit.

@@ -61,6 +61,8 @@ pub enum Read {
         places: Vec<Place>,
         /// Nothing before this position.
         not_before: u64,
+        /// About how many bytes are said; one event may always be.
+        most: u32,
     },
     /// One event, for a question of the replica.
     Find {
@@ -119,6 +121,8 @@ pub enum Report {
     Bodies {
         /// On which channel.
         channel: ChannelId,
+        /// Those for which there was no place.
+        left: Vec<Place>,
         /// How many bytes of events were said.
         bytes: u64,
     },
@@ -355,14 +359,18 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
             })?;
             Ok((pack(page.events), Report::Chain { channel: *channel, next, bytes: page.bytes as u64 }))
         }
-        Read::Bodies { channel, places, not_before } => {
-            let mut events = Vec::new();
-            for place in places {
-                let found = log.at(*place)?.filter(|(pos, event)| pos >= not_before && event.body().is_some());
-                events.extend(found.map(|(_, event)| event));
+        Read::Bodies { channel, places, not_before, most } => {
+            let (mut page, mut left) = (Page::new(*most), places.iter().copied());
+            let mut full = None;
+            for place in left.by_ref() {
+                let found = log.at(place)?.filter(|(pos, event)| pos >= not_before && event.body().is_some());
+                if found.is_some_and(|(_, event)| !page.add(event)) {
+                    full = Some(place);
+                    break;
+                }
             }
-            let bytes = events.iter().map(|event| Frame::event_len(event) as u64).sum();
-            Ok((pack(events), Report::Bodies { channel: *channel, bytes }))
+            let (bytes, left) = (page.bytes as u64, full.into_iter().chain(left).collect());
+            Ok((pack(page.events), Report::Bodies { channel: *channel, left, bytes }))
         }
         Read::Find { ticket, place } => Ok((Vec::new(), Report::Find { ticket: *ticket, found: log.at(*place)? })),
         Read::Digest { ticket, next, chains } => {

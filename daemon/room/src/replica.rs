@@ -43,11 +43,14 @@ pub struct Replica {
     chains: BTreeMap<Author, Chain>,
     /// What is stored of what lies below floors.
     loose: BTreeSet<Place>,
-    /// Events that came without their bodies.
+    /// Events that came without their bodies, and up to which of them was asked.
     missing: BTreeSet<Place>,
+    asked_upto: Option<Place>,
     mutes: Mutes,
     /// Proofs of forks of chains of people who are no members as far as we know.
-    early: Vec<(Incoming, Incoming)>,
+    early: Vec<(Incoming, Incoming, Option<ChannelId>)>,
+    /// Nobody has told us everything yet.
+    fresh: bool,
     pool: Pool<(Incoming, Option<ChannelId>)>,
     recent: Recent,
     own: Own,
@@ -87,10 +90,14 @@ enum Question {
 /// How far a logical time may be ahead and still move ours. One that is further is stored and moves nothing, so nobody can
 /// use up all numbers for the others.
 const LAMPORT_AHEAD: u64 = 10_000;
-/// Most proofs about people who are no members as far as we know.
+/// Most proofs about people who are no members as far as we know, and most of them from one channel.
 const EARLY: usize = 64;
-/// Most events below floors, and most events whose bodies are missing.
-const LOOSE: usize = 4_096;
+const EARLY_OF_ONE: usize = 8;
+/// Most events below floors, and most of them of one chain.
+const LOOSE: usize = 65_536;
+const LOOSE_OF_ONE: usize = 1_024;
+/// Most events whose bodies are known to be missing.
+const MISSING: usize = 4_096;
 
 impl Replica {
     /// The room's id.
@@ -281,7 +288,7 @@ impl Replica {
 
     fn write_chain(&mut self, author: Author) {
         if let Some(chain) = self.chains.get(&author) {
-            let row = ChainRow { head: chain.head, id: chain.id, floor: chain.floor };
+            let row = ChainRow { head: chain.head, id: chain.id, floor: chain.floor, key: chain.key };
             self.write(Op::Chain(author, row));
         }
     }

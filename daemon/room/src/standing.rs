@@ -101,15 +101,19 @@ impl Mutes {
         mutes.map(|(place, _)| *place).filter(|place| !ended(*place)).collect()
     }
 
-    /// The counting mutes of a member, each with its counting ends.
-    fn of_member(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<(&Mute, Vec<&Unmute>)> {
+    /// What the counting mutes of a member hide of a chain, each: behind a number, up to a number.
+    fn hide(&self, who: MemberNo, chain: u8, counts: &impl Fn(Place) -> bool) -> Vec<(u64, u64)> {
         let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));
-        mutes
-            .map(|(place, mute)| {
-                let ends = self.ends.iter().filter(|(end, unmute)| unmute.of == *place && counts(**end));
-                (mute, ends.map(|(_, unmute)| unmute).collect())
-            })
-            .collect()
+        let mut hide: BTreeMap<Place, (u64, u64)> =
+            mutes.map(|(place, mute)| (*place, (mute.keep.of(chain), u64::MAX))).collect();
+        for (place, end) in &self.ends {
+            if let Some((_, upto)) = hide.get_mut(&end.of)
+                && counts(*place)
+            {
+                *upto = end.resume.of(chain).min(*upto);
+            }
+        }
+        hide.into_values().filter(|(behind, upto)| behind < upto).collect()
     }
 }
 
@@ -127,9 +131,19 @@ pub(crate) fn spans(roster: &Roster, mutes: &Mutes, line: impl Fn(Author) -> u64
     let by_moderator = |place: Place| {
         place.seq <= line(place.author) && roster.power(place.author, place.seq) >= Some(Role::Moderator)
     };
-    let mutes = mutes.of_member(who, &by_moderator);
+    let mut hide = mutes.hide(who, chain, &by_moderator);
+    hide.sort_unstable();
+    // As few as there can be, one behind the other: a moderator may say thousands.
+    hide.dedup_by(|next, before| {
+        let meets = next.0 <= before.1;
+        if meets {
+            before.1 = before.1.max(next.1);
+        }
+        meets
+    });
     let hidden = |seq: u64| {
-        mutes.iter().any(|(mute, ends)| seq > mute.keep.of(chain) && ends.iter().all(|end| seq <= end.resume.of(chain)))
+        let before = hide.partition_point(|(behind, _)| *behind < seq);
+        before.checked_sub(1).and_then(|at| hide.get(at)).is_some_and(|(_, upto)| seq <= *upto)
     };
     let last = line(author);
     let standing = |seq: u64| match roster.power(author, seq) {
@@ -139,9 +153,7 @@ pub(crate) fn spans(roster: &Roster, mutes: &Mutes, line: impl Fn(Author) -> u64
         None => Standing::Void,
     };
     let roles = member.roles.iter().map(|(_, keep)| keep.of(chain));
-    let muted = mutes.iter().flat_map(|(mute, ends)| {
-        std::iter::once(mute.keep.of(chain)).chain(ends.iter().map(|end| end.resume.of(chain)))
-    });
+    let muted = hide.iter().flat_map(|(behind, upto)| [*behind, *upto]);
     let changes: BTreeSet<u64> = roles.chain(muted).chain([0, last]).filter_map(|seq| seq.checked_add(1)).collect();
     let mut spans: Vec<(u64, Standing)> = Vec::new();
     for from in changes {

@@ -9,12 +9,14 @@ mod disk;
 use disk::Disk;
 use ed25519_dalek::SigningKey;
 use std::sync::Arc;
-use torchat_protocol::room::body::acts::{Create, Cut, CutReason, Entry, Policy, Roster, Settle};
-use torchat_protocol::room::body::said::{Mute, Text};
+use torchat_protocol::room::body::acts::{
+    Create, Cut, CutReason, Destroy, Entry, Handover, Policy, Roster, Set, Settle,
+};
+use torchat_protocol::room::body::said::{Mute, Nick, Text};
 use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
 use torchat_protocol::room::{
-    Author, BoxKey, Cookie, Event, EventId, Frame, Has, Head, Hello, Identity, LogDigest, LogId, LogPlace, MemberKey,
-    MemberNo, RoomId, Salt, Tag, TextId,
+    Author, BoxKey, CloseCode, Cookie, Event, EventId, Frame, Has, Head, Hello, Identity, LogDigest, LogId, LogPlace,
+    MemberKey, MemberNo, RoomId, Salt, Tag, TextId,
 };
 use torchat_room::Replica;
 use torchat_room::outcome::{ChannelId, Context, Effect, Notice, Refusal};
@@ -64,6 +66,11 @@ struct Honest {
 
 impl Honest {
     fn new(policy: Policy) -> Self {
+        Self::told(policy, true)
+    }
+
+    /// `whole`: somebody has told it everything once.
+    fn told(policy: Policy, whole: bool) -> Self {
         let first = Create {
             owner: entry(1, 1, Role::Owner),
             name: BoundedText::new("lab").unwrap(),
@@ -82,13 +89,15 @@ impl Honest {
         let replica = Replica::load(Stored::new(room, log, Some(me.clone())));
         let disk = Disk::new(room, me, log);
         let mut honest = Self { replica, disk, room, now_ms: 0, acts: vec![Arc::new(first.clone())], reads: vec![] };
-        honest.turn(|replica, ctx| replica.found_room(ctx, first));
+        if whole {
+            honest.turn(|replica, ctx| replica.found_room(ctx, first.clone()));
+        }
         let roles = [(2, Role::Member), (3, Role::Moderator), (4, Role::Member)];
         let add = roles.map(|(no, role)| entry(no, u8::try_from(no).unwrap(), role)).to_vec();
         let act = honest.next_act(&Body::Roster(Roster { add, ..Roster::default() }));
-        honest.turn(|replica, _| replica.open(CHANNEL, PEER, Some(number(1)), None));
-        honest.hello(Has::Heads(vec![]));
-        honest.hear(Frame::Events(vec![(*act).clone()]));
+        honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, PEER, Some(number(1)), None));
+        honest.hello(Has::Heads(vec![Head { author: Author::ACTS, seq: 2, tag: act.id().tag() }]));
+        honest.hear(Frame::Events(vec![first, (*act).clone()]));
         assert_eq!(honest.replica.acts(), 2);
         honest
     }
@@ -274,7 +283,7 @@ fn a_chain_begins_only_at_an_event_of_its_author_and_only_before_the_first_mark(
     let long = |honest: &Honest| honest.chain_of(4, chain(4), (0..6).map(|n| text(n, "long")));
     let forged = |honest: &Honest| honest.chain_of(9, chain(4), (0..6).map(|n| text(n, "forged")));
     let base = |events: &[Event]| Frame::Base(vec![events[3].stripped()]);
-    let mut honest = Honest::new(Policy::default());
+    let mut honest = Honest::told(Policy::default(), false);
     honest.hear(base(&forged(&honest)));
     assert_eq!(honest.replica.floors().count(), 0, "nobody signed it");
     honest.hear(Frame::Base(vec![{
@@ -291,7 +300,7 @@ fn a_chain_begins_only_at_an_event_of_its_author_and_only_before_the_first_mark(
     honest.hear(Frame::Base(vec![long(&honest)[5].stripped()]));
     assert_eq!(honest.replica.floors().collect::<Vec<_>>(), [(chain(4), 4)]);
 
-    let mut honest = Honest::new(Policy::default());
+    let mut honest = Honest::told(Policy::default(), false);
     honest.hear(Frame::Mark(LogPlace { next: 1, digest: LogDigest::EMPTY }));
     honest.hear(base(&long(&honest)));
     assert_eq!(honest.replica.floors().count(), 0, "everything was told, so nothing begins later");
@@ -307,7 +316,7 @@ fn a_newcomer_gets_nothing_from_before_its_start_whatever_it_says() {
     honest.hear_events(&[(*act).clone()]);
     // It comes on a channel of its own.
     honest.turn(|replica, _| replica.closed(CHANNEL));
-    honest.turn(|replica, _| replica.open(CHANNEL, Identity([5; 32]), Some(number(5)), None));
+    honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, Identity([5; 32]), Some(number(5)), None));
     let nothing = vec![Head { author: Author::ACTS, seq: 0, tag: Tag::NONE }];
     let invented = vec![Head { author: chain(4), seq: 1, tag: Tag([1; 8]) }];
     let mut heard = honest.hello(Has::Heads(nothing.clone()));
@@ -326,7 +335,7 @@ fn a_newcomer_gets_nothing_from_before_its_start_whatever_it_says() {
     // What is said from now on is for it.
     let place = Place { author: chain(4), seq: 6 };
     let later = honest.event(4, place, early[4].id(), &text(6, "for all"));
-    honest.turn(|replica, _| replica.open(ChannelId(2), PEER, Some(number(1)), None));
+    honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), PEER, Some(number(1)), None));
     let effects = honest.turn(|replica, ctx| {
         replica.hear(ctx, ChannelId(2), Frame::Events(vec![(*later).clone()]), &[]);
     });
@@ -373,7 +382,7 @@ fn a_cookie_that_is_not_of_this_log_is_answered_by_reset() {
     let good = LogPlace { next, digest };
     let mut reset = |cookie: Cookie| {
         honest.turn(|replica, _| replica.closed(CHANNEL));
-        honest.turn(|replica, _| replica.open(CHANNEL, PEER, Some(number(1)), None));
+        honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, PEER, Some(number(1)), None));
         let effects = honest.hello(Has::Upto(cookie));
         said(&effects).contains(&&Frame::Reset)
     };
@@ -427,7 +436,7 @@ fn a_number_that_gets_another_key_on_another_branch_begins_anew() {
     let effects = honest.hear_events(&[(*settle).clone()]);
     assert!(effects.contains(&Effect::Notice(Notice::OtherBranch)) && !honest.replica.is_frozen());
     assert_eq!(honest.texts(), 0, "they were somebody else's");
-    honest.turn(|replica, _| replica.open(ChannelId(2), PEER, Some(number(1)), None));
+    honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), PEER, Some(number(1)), None));
     let second = honest.chain_of(6, chain(5), [text(1, "of the second")]);
     honest.turn(|replica, ctx| replica.hear(ctx, ChannelId(2), Frame::Events(second.clone()), &[]));
     assert_eq!(honest.texts(), 1);
@@ -472,4 +481,236 @@ fn old_events_are_looked_up_a_few_at_a_time() {
     let looks = effects.iter().filter(|effect| matches!(effect, Effect::Read(Read::Find { .. }))).count();
     assert_eq!(looks, 256);
     assert!(effects.contains(&Effect::Notice(Notice::Refused(CHANNEL, Refusal::TooManyOld))));
+}
+
+fn set(name: &str) -> Body {
+    Body::Set(Set { name: BoundedText::new(name), topic: None, policy: None })
+}
+
+fn mute(who: u32) -> Body {
+    Body::Mute(Mute { who: number(who), keep: Keep::NOTHING, why: None })
+}
+
+#[test]
+fn a_number_that_is_given_again_later_begins_anew_too() {
+    let mut honest = Honest::new(Policy::default());
+    let add = |signs: u8| Body::Roster(Roster { add: vec![entry(5, signs, Role::Member)], ..Roster::default() });
+    let (place, prev) = (Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id());
+    let (one, other) = (honest.event(1, place, prev, &add(5)), honest.event(1, place, prev, &set("x")));
+    honest.hear_events(&[(*one).clone()]);
+    honest.hear_events(&honest.chain_of(5, chain(5), [text(1, "of the first"), text(2, "of the first")]));
+    honest.hear_events(&[(*other).clone()]);
+    let settle = Body::Settle(Settle::default());
+    let settle = honest.event(1, Place { author: Author::ACTS, seq: 4 }, other.id(), &settle);
+    honest.hear_events(&[(*settle).clone()]);
+    let again = honest.event(1, Place { author: Author::ACTS, seq: 5 }, settle.id(), &add(6));
+    let second = honest.chain_of(6, chain(5), (1..=3).map(|n| text(n, "of the second")));
+    for (channel, events) in [(2, vec![(*again).clone()]), (3, second)] {
+        honest.turn(|replica, ctx| replica.open(ctx, ChannelId(channel), PEER, Some(number(1)), None));
+        honest.turn(|replica, ctx| replica.hear(ctx, ChannelId(channel), Frame::Events(events), &[]));
+    }
+    assert_eq!(honest.texts(), 3, "only those of who has the number now");
+}
+
+#[test]
+fn a_proof_that_comes_before_the_beginning_of_a_chain_is_kept() {
+    let mut honest = Honest::told(Policy::default(), false);
+    let long = honest.chain_of(4, chain(4), (0..12).map(|n| text(n, "long")));
+    let rival = honest.event(4, Place { author: chain(4), seq: 10 }, long[8].id(), &text(99, "rival"));
+    honest.hear(Frame::Fork(Box::new((long[9].stripped(), rival.stripped()))));
+    honest.hear(Frame::Base(vec![long[4].stripped()]));
+    honest.hear_events(&long[5..]);
+    assert_eq!(honest.replica.floors().collect::<Vec<_>>(), [(chain(4), 5)]);
+    assert_eq!(honest.replica.forks().collect::<Vec<_>>(), [(chain(4), 9)]);
+    assert_eq!(honest.texts(), 4, "what is between the floor and the fork");
+}
+
+#[test]
+fn a_newcomer_has_one_channel_and_begins_again_if_it_ends_too_early() {
+    let mut honest = Honest::told(Policy::default(), false);
+    let long = honest.chain_of(4, chain(4), (0..6).map(|n| text(n, "long")));
+    honest.hear(Frame::Base(vec![long[3].stripped()]));
+    let second = honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), Identity([4; 32]), Some(number(4)), None));
+    assert!(second.contains(&Effect::Close(ChannelId(2), CloseCode::Busy)), "{second:?}");
+    honest.turn(|replica, _| replica.closed(CHANNEL));
+    let effects = honest.turn(|replica, ctx| replica.open(ctx, ChannelId(3), PEER, Some(number(1)), None));
+    let nothing = Has::Heads(vec![Head { author: Author::ACTS, seq: 0, tag: Tag::NONE }]);
+    assert!(said(&effects).iter().any(|frame| matches!(frame, Frame::Hello(hello) if hello.has == nothing)));
+    assert_eq!((honest.replica.acts(), honest.replica.floors().count(), honest.replica.next()), (0, 0, 1));
+    let again = Replica::load(honest.disk.stored());
+    assert_eq!((again.acts(), again.next()), (0, 1), "on the disk, too");
+}
+
+#[test]
+fn a_body_that_comes_late_is_taken_wherever_its_event_is() {
+    let mut honest = Honest::new(Policy::default());
+    let one = honest.chain_of(4, chain(4), [text(1, "x")]);
+    honest.hear_events(&[one[0].stripped()]);
+    // So many that it is not in memory any more.
+    honest.hear_events(&honest.chain_of(3, chain(3), (0..300).map(|n| text(n, "y"))));
+    assert_eq!(honest.texts(), 300);
+    honest.hear_events(&one);
+    assert_eq!(honest.texts(), 301);
+    let mut honest = Honest::told(Policy::default(), false);
+    let early = honest.chain_of(3, chain(3), [mute(4), text(2, "b"), text(3, "c")]);
+    honest.hear(Frame::Base(vec![early[2].stripped()]));
+    honest.hear_events(&[early[0].stripped()]);
+    honest.hear_events(&early[..1]);
+    assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 1 }), Standing::Hidden(Role::Member));
+}
+
+#[test]
+fn a_member_that_says_much_takes_nobodys_places_below_the_floors() {
+    let mut honest = Honest::told(Policy::default(), false);
+    let nick = |n: usize| Body::Nick(Nick { nick: BoundedText::new(format!("n{n}")).unwrap() });
+    let nicks = honest.chain_of(4, chain(4), (0..4_100).map(nick));
+    let moderator = honest.chain_of(3, chain(3), [mute(4), text(2, "b"), text(3, "c")]);
+    honest.hear(Frame::Base(vec![moderator[2].stripped(), nicks[4_099].stripped()]));
+    for part in nicks[..4_099].chunks(50) {
+        honest.hear_events(part);
+    }
+    honest.hear_events(&moderator[..1]);
+    assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 4_101 }), Standing::Hidden(Role::Member));
+    assert_eq!(honest.disk.stored().loose.len(), 1_024 + 1);
+}
+
+#[test]
+fn questions_for_bodies_are_paced_by_the_credit_and_the_minute() {
+    let mut honest = Honest::new(Policy::default());
+    let big = "x".repeat(16_000);
+    for one in honest.chain_of(4, chain(4), (0..400).map(|n| text(n, &big))) {
+        honest.hear_events(&[one]);
+    }
+    let ask = |honest: &mut Honest| {
+        let effects = honest.hear(Frame::Body((1..=400).map(|seq| (chain(4), seq)).collect()));
+        events_said(&effects).iter().map(|event| Frame::event_len(event)).sum::<usize>()
+    };
+    let first = ask(&mut honest);
+    assert!(first > 200_000 && first < 2 * 262_144, "{first}");
+    assert_eq!(ask(&mut honest), 0, "nothing more is granted");
+    // Whoever grants more gets what it asked for, and no more in this minute.
+    let mut events = 0;
+    for _ in 0..40 {
+        events += events_said(&honest.hear(Frame::Credit(262_144))).len();
+    }
+    assert!(events < 256, "{events}");
+    honest.now_ms += 60_000;
+    assert!(ask(&mut honest) > 0);
+}
+
+#[test]
+fn only_acts_that_freeze_are_told_to_everybody_and_behind_the_log() {
+    let mut honest = Honest::new(Policy::default());
+    let adds = |from: u32, signs: u8| {
+        let add = (from..from + 250).map(|no| Entry { no: number(no), ..entry(9, signs, Role::Member) }).collect();
+        Body::Roster(Roster { add, ..Roster::default() })
+    };
+    let (mut seq, mut prev) = (3, honest.acts[1].id());
+    for n in 0..7 {
+        let place = Place { author: Author::ACTS, seq };
+        let one = honest.event(1, place, prev, &adds(100 + n * 300, 7));
+        let other = honest.event(1, place, prev, &adds(100 + n * 300, 8));
+        let place = Place { author: Author::ACTS, seq: seq + 1 };
+        let settle = honest.event(1, place, one.id(), &Body::Settle(Settle::default()));
+        for act in [&one, &other, &settle] {
+            honest.hear_events(&[(**act).clone()]);
+        }
+        (seq, prev) = (seq + 2, settle.id());
+    }
+    let heads = honest.heads();
+    honest.turn(|replica, _| replica.closed(CHANNEL));
+    honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, PEER, Some(number(1)), None));
+    assert!(events_said(&honest.hello(Has::Heads(heads.clone()))).is_empty(), "all of it is settled");
+    // One that is not.
+    let place = Place { author: Author::ACTS, seq };
+    let (one, other) = (honest.event(1, place, prev, &set("one")), honest.event(1, place, prev, &set("other")));
+    honest.hear_events(&[(*one).clone(), (*other).clone()]);
+    assert!(honest.replica.is_frozen());
+    let heads = honest.heads();
+    honest.turn(|replica, _| replica.closed(CHANNEL));
+    honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, PEER, Some(number(1)), None));
+    let effects = honest.hello(Has::Heads(heads));
+    let frames = said(&effects);
+    let mark = frames.iter().position(|frame| matches!(frame, Frame::Mark(_))).unwrap();
+    let events = frames.iter().position(|frame| matches!(frame, Frame::Events(_))).unwrap();
+    assert!(mark < events && events_said(&effects).len() == 2);
+}
+
+#[test]
+fn a_newcomer_without_acts_counts_no_act_as_wrongly_signed() {
+    let mut honest = Honest::told(Policy::default(), false);
+    let acts = honest.acts.clone();
+    // As if it knew nothing yet.
+    honest.turn(|replica, _| replica.closed(CHANNEL));
+    honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), PEER, Some(number(1)), None));
+    let effects = honest.turn(|replica, ctx| {
+        for _ in 0..100 {
+            replica.hear(ctx, ChannelId(2), Frame::Events(vec![(*acts[1]).clone()]), &[]);
+        }
+    });
+    assert!(!effects.contains(&Effect::EndLink(ChannelId(2))), "{effects:?}");
+}
+
+#[test]
+fn nothing_is_decided_in_a_room_that_has_ended() {
+    let mut honest = Honest::new(Policy::default());
+    let end = honest.next_act(&Body::Destroy(Destroy { why: None }));
+    honest.hear_events(&[(*end).clone()]);
+    let more = honest.next_act(&set("after"));
+    honest.hear_events(&[(*more).clone()]);
+    assert!(honest.replica.roster().destroyed);
+    assert_eq!((honest.replica.acts(), honest.replica.roster().name.as_str()), (3, "lab"));
+}
+
+#[test]
+fn a_former_owner_has_nothing_kept() {
+    let mut honest = Honest::new(Policy::default());
+    let proposal = EventId([3; 32]);
+    let signed = Handover::to_be_signed(honest.room, proposal, number(3));
+    let accept = torchat_protocol::room::Signature(ed25519_dalek::Signer::sign(&key(3), &signed).to_bytes());
+    let (old, new) = (Keep::NOTHING, Keep::NOTHING);
+    let act = honest.next_act(&Body::Handover(Handover { to: number(3), proposal, accept, old, new }));
+    honest.hear_events(&[(*act).clone()]);
+    assert_eq!(honest.replica.roster().owner, number(3));
+    let settle = Body::Settle(Settle::default());
+    let beside = honest.event(1, Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id(), &settle);
+    let behind = honest.event(1, Place { author: Author::ACTS, seq: 4 }, act.id(), &settle);
+    honest.hear_events(&[(*beside).clone(), (*behind).clone()]);
+    let stored = honest.disk.stored();
+    assert_eq!((stored.rivals.len(), stored.act_forks.len()), (0, 0));
+    assert!(!honest.replica.is_frozen() && honest.replica.acts() == 3);
+}
+
+#[test]
+fn junk_proofs_of_one_take_nobodys_places() {
+    let mut honest = Honest::new(Policy::default());
+    let fork = |honest: &Honest, no: u32, signs: u8| {
+        let place = Place { author: chain(no), seq: 1 };
+        let [one, other] = [1, 2].map(|n| honest.event(signs, place, honest.room.as_event(), &text(n, "two")));
+        Frame::Fork(Box::new((one.stripped(), other.stripped())))
+    };
+    honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), Identity([4; 32]), Some(number(4)), None));
+    for n in 0..200 {
+        let junk = fork(&honest, 1_000 + n, 9);
+        honest.turn(|replica, ctx| replica.hear(ctx, ChannelId(2), junk, &[]));
+    }
+    let real = fork(&honest, 5, 5);
+    honest.hear(real);
+    let act = honest.next_act(&Body::Roster(Roster { add: vec![entry(5, 5, Role::Member)], ..Roster::default() }));
+    honest.hear_events(&[(*act).clone()]);
+    assert_eq!(honest.replica.forks().collect::<Vec<_>>(), [(chain(5), 0)]);
+}
+
+#[test]
+fn whoever_is_no_member_is_told_nothing() {
+    let mut honest = Honest::new(Policy::default());
+    for member in [None, Some(number(77))] {
+        honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), Identity([77; 32]), member, None));
+        let effects = honest.turn(|replica, ctx| {
+            let hello = Hello { log: LogId([9; 8]), has: Has::Heads(vec![]), want: None, credit: 262_144 };
+            replica.hear(ctx, ChannelId(2), Frame::Hello(hello), &[]);
+        });
+        assert!(effects.contains(&Effect::Close(ChannelId(2), CloseCode::None)), "{effects:?}");
+        assert!(said(&effects).is_empty(), "{effects:?}");
+    }
 }

@@ -2,13 +2,14 @@
 
 use super::Replica;
 use crate::branch::{Act, Better};
+use crate::chain::Chain;
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Notice, Op, Refusal};
 use crate::standing::Standing;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use torchat_protocol::room::body::{Body, Role};
-use torchat_protocol::room::{Author, Event, MemberKey, MemberNo};
+use torchat_protocol::room::{Author, Event, MemberNo};
 
 impl Replica {
     pub(super) fn take_act(&mut self, ctx: &mut Context<'_>, incoming: Incoming, from: Option<ChannelId>) {
@@ -31,7 +32,11 @@ impl Replica {
             self.apply(ctx, act, from);
             return self.advance(ctx, from);
         }
-        if self.branch.len() == 0 || !self.branch.could_be_by_an_owner(&mut act) {
+        if self.branch.len() == 0 {
+            // Whose it is, only the acts before it can say.
+            return self.put_off(from, true);
+        }
+        if !self.branch.could_be_by_an_owner(&mut act) {
             // The acts between may name the owner that signed it.
             self.put_off(from, true);
             self.refuse(from, Refusal::Signature);
@@ -54,12 +59,20 @@ impl Replica {
         self.advance(ctx, from);
     }
 
-    /// The owner's key signed two acts with one number: everybody is told.
+    /// The owner's key signed two acts with one number: all are told who were told our log. The others are behind it.
     fn two_acts(&mut self, (one, other): (Arc<Event>, Arc<Event>)) {
-        self.write(Op::ActFork(one.clone(), other.clone()));
-        for channel in self.channels.keys().copied().collect::<Vec<_>>() {
-            // The acts themselves, because one without its body is none: FORK has only headers.
-            self.say_events(channel, vec![one.clone(), other.clone()]);
+        self.write(Op::ActFork(one, other));
+        let told: Vec<_> = self.channels.iter().filter(|(_, open)| open.marked.is_some()).map(|(id, _)| *id).collect();
+        for channel in told {
+            self.say_act_fork(channel);
+        }
+    }
+
+    /// Tells the other side of a channel the first two acts that contradict each other, if they freeze ours: the acts themselves,
+    /// because one without its body is none, and FORK has only headers.
+    pub(super) fn say_act_fork(&mut self, channel: ChannelId) {
+        if let Some((one, other)) = self.branch.freezing_proof().cloned() {
+            self.say_events(channel, vec![one, other]);
         }
     }
 
@@ -86,6 +99,9 @@ impl Replica {
         let touched = self.append_act(act, from);
         // Events that lay here of somebody who was no member begin to count: they were left out for others.
         let lay_here = touched.1.iter().any(|member| self.chains.range(member.chains()).next().is_some());
+        if lay_here {
+            self.discard_others();
+        }
         self.restand(touched.0);
         if lay_here {
             self.restate(ctx);
@@ -126,7 +142,6 @@ impl Replica {
 
     /// Another branch holds from now on.
     fn switch(&mut self, ctx: &mut Context<'_>, better: &Better) {
-        let keys = self.keys();
         let path: Vec<Act> = better.path.iter().filter_map(|id| self.branch.take_rival(*id)).collect();
         self.write(Op::CutBranch(better.fork + 1));
         self.branch.cut(better.fork);
@@ -134,7 +149,7 @@ impl Replica {
             self.append_act(act, None);
         }
         self.tell(Notice::OtherBranch);
-        self.discard_others(&keys);
+        self.discard_others();
         self.restand(self.branch.roster.members.keys().copied().collect::<Vec<_>>());
         // Those who are members on the other branch only count as nothing.
         let others: Vec<_> = self.chains.keys().filter_map(|author| author.member()).collect();
@@ -143,27 +158,22 @@ impl Replica {
         self.after_acts(ctx);
     }
 
-    /// The keys of those of whom events are stored.
-    fn keys(&self) -> BTreeMap<MemberNo, MemberKey> {
-        let members = self.chains.keys().filter_map(|author| author.member());
-        members.filter_map(|no| Some((no, self.branch.roster.members.get(&no)?.key.bytes()))).collect()
-    }
-
     /// An owner that was restored from a backup gives the next number twice, on two branches. What the one said that has it no
     /// more stands in the way of the other's events, and counts as nothing.
-    fn discard_others(&mut self, before: &BTreeMap<MemberNo, MemberKey>) {
-        for (no, key) in before {
-            let now = self.branch.roster.members.get(no).map(|member| member.key.bytes());
-            if now.is_none_or(|now| now == *key) {
-                continue;
-            }
+    fn discard_others(&mut self) {
+        let is_anothers = |(author, chain): (&Author, &Chain)| {
+            let now = self.branch.roster.member(*author)?.key.bytes();
+            author.member().filter(|_| now != chain.key)
+        };
+        let others: BTreeSet<MemberNo> = self.chains.iter().filter_map(is_anothers).collect();
+        for no in others {
             let authors = no.chains();
             self.chains.retain(|author, _| !authors.contains(author));
             self.loose.retain(|place| !authors.contains(&place.author));
             self.missing.retain(|place| !authors.contains(&place.author));
             self.recent.forget(&authors);
             let muted = self.mutes.forget(&authors);
-            self.write(Op::Discard(*no));
+            self.write(Op::Discard(no));
             self.restand(muted);
         }
     }

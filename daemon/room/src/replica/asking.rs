@@ -1,9 +1,9 @@
 //! Questions: to the other side of a channel, and to our own disk; and their answers.
 
-use super::channel::{LOOKS, NEED_DROP_MS, NEED_PAUSE_MS, NEEDS, Need, READING, Told};
+use super::channel::{BODIES, LOOKS, NEED_DROP_MS, NEED_PAUSE_MS, NEEDS, Need, READING, Told};
 use super::{Question, Replica};
 use crate::key::Incoming;
-use crate::outcome::{ChannelId, Context, Effect};
+use crate::outcome::{ChannelId, Context, Effect, Refusal};
 use crate::reading::{Read, Report};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
@@ -43,10 +43,14 @@ impl Replica {
                 }
                 self.answer_needs(channel);
             }
-            Report::Bodies { channel, bytes } => {
+            Report::Bodies { channel, mut left, bytes } => {
                 if let Some(open) = self.channels.get_mut(&channel) {
                     open.credit -= i64::try_from(bytes).unwrap_or(i64::MAX);
+                    open.answers.reading = false;
+                    left.append(&mut open.answers.bodies);
+                    open.answers.bodies = left;
                 }
+                self.answer_needs(channel);
             }
             Report::Find { ticket, found } => self.found(ctx, ticket, found),
             Report::Digest { ticket, digest, chains } => {
@@ -68,27 +72,23 @@ impl Replica {
                 };
                 match found {
                     Some((pos, ours)) if ours.id() == incoming.event.id() => {
-                        self.came_back(Some(pos), Some(channel));
-                        self.note_stored(&incoming.event, Some(channel));
+                        self.had(&incoming, Some(pos), Some(channel));
                     }
                     Some((_, ours)) if signed(&mut incoming) => {
                         self.two_at_one_place(ctx, &Incoming::unchecked(ours), &incoming, Some(channel));
                     }
-                    _ => self.put_off(Some(channel), true),
-                }
-                if let Some(open) = self.channels.get_mut(&channel) {
-                    open.looking_up -= 1;
-                    if open.looking_up == 0
-                        && let Some(place) = open.mark.take()
-                    {
-                        self.keep_cookie(channel, place);
+                    _ => {
+                        self.put_off(Some(channel), true);
+                        self.refuse(Some(channel), Refusal::Signature);
                     }
                 }
+                self.looked_up(channel);
             }
             Some(Question::At(head, channel)) => {
                 if let Some((_, ours)) = found {
                     self.compare(ctx, channel, head, &ours);
                 }
+                self.looked_up(channel);
             }
             Some(Question::SayAt(channel)) => {
                 if let Some((_, ours)) = found {
@@ -96,6 +96,17 @@ impl Replica {
                 }
             }
             Some(Question::Cookie(..)) | None => {}
+        }
+    }
+
+    /// A look at the disk for a channel is over.
+    fn looked_up(&mut self, channel: ChannelId) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        open.looking_up -= 1;
+        if open.looking_up == 0
+            && let Some(place) = open.mark.take()
+        {
+            self.keep_cookie(channel, place);
         }
     }
 
@@ -110,7 +121,12 @@ impl Replica {
     pub(super) fn need(&mut self, ctx: &mut Context<'_>, from: Option<ChannelId>, author: Author, upto: u64) {
         let Some(channel) = from.filter(|_| upto > 0) else { return };
         let Some(open) = self.channels.get_mut(&channel) else { return };
-        let full = open.needs.len() >= NEEDS;
+        if open.needs.len() >= NEEDS {
+            // Those whose time is over are no use but to pace the next question about the same chain.
+            open.needs.retain(|_, need| need.again.is_some() || ctx.now_ms < need.asked_ms + NEED_PAUSE_MS);
+        }
+        // The acts are asked for in any case: without them nothing else can be judged.
+        let full = open.needs.len() >= NEEDS && author != Author::ACTS;
         match open.needs.get_mut(&author) {
             Some(need) if ctx.now_ms < need.asked_ms + NEED_PAUSE_MS => {
                 need.again = Some(need.again.unwrap_or(0).max(upto));
@@ -154,6 +170,12 @@ impl Replica {
         if open.answers.reading || open.credit <= 0 {
             return;
         }
+        if !open.answers.bodies.is_empty() {
+            open.answers.reading = true;
+            let places = std::mem::take(&mut open.answers.bodies);
+            self.act(Effect::Read(Read::Bodies { channel, places, not_before, most: READING }));
+            return;
+        }
         let Some((author, from, upto)) = open.answers.waiting.front().copied() else { return };
         if author != Author::ACTS {
             open.answers.reading = true;
@@ -170,6 +192,33 @@ impl Replica {
                 self.answer_needs(channel);
             }
         }
+    }
+
+    /// Asks the other side for bodies that are missing, a part each time.
+    pub(super) fn ask_for_bodies(&mut self, channel: ChannelId) {
+        let after = self.asked_upto.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let mut part: Vec<Place> =
+            self.missing.range((after, std::ops::Bound::Unbounded)).take(BODIES).copied().collect();
+        if part.is_empty() {
+            part = self.missing.iter().take(BODIES).copied().collect();
+        }
+        self.asked_upto = part.last().copied();
+        if !part.is_empty() {
+            self.say(channel, Frame::Body(part.into_iter().map(Into::into).collect()));
+        }
+    }
+
+    /// The other side asks for bodies: so many in a minute.
+    pub(super) fn heard_body(&mut self, ctx: &Context<'_>, channel: ChannelId, places: impl Iterator<Item = Place>) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let answers = &mut open.answers;
+        if ctx.now_ms >= answers.bodies_ms + NEED_PAUSE_MS {
+            (answers.bodies_ms, answers.bodies_asked) = (ctx.now_ms, 0);
+        }
+        let places: Vec<_> = places.take(BODIES - answers.bodies_asked).collect();
+        answers.bodies_asked += places.len();
+        answers.bodies.extend(places);
+        self.answer_needs(channel);
     }
 
     /// Asks all others for the body of an event that came without it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use torchat_protocol::room::body::Place;
 use torchat_protocol::room::{Author, Event, Head, Identity, LogId, LogPlace, MemberNo, Tag};
 
 /// Bytes of events that the other side may send without our grant.
@@ -22,7 +23,7 @@ pub(super) const NEED_DROP_MS: u64 = 30_000;
 pub(super) const LOOKS: u32 = 256;
 /// Most answers that a channel waits for.
 pub(super) const NEEDS: usize = 64;
-/// Most bodies that are asked for at once.
+/// Most bodies that are asked for at once, and in a minute.
 pub(super) const BODIES: usize = 256;
 /// Most wrong signatures on a channel.
 pub(super) const WRONG_SIGNATURES: u32 = 64;
@@ -101,6 +102,10 @@ pub(super) struct Need {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answers {
     pub(super) waiting: VecDeque<(Author, u64, u64)>,
+    /// Events whose bodies it asked for; how many in this minute, which began then.
+    pub(super) bodies: Vec<Place>,
+    pub(super) bodies_asked: usize,
+    pub(super) bodies_ms: u64,
     pub(super) reading: bool,
     pub(super) answered_ms: BTreeMap<Author, u64>,
 }

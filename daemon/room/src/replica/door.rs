@@ -3,7 +3,7 @@
 //! Nothing is refused for good because of what we happen to know: whoever knows more has stored it already, and two replicas
 //! would never agree again.
 
-use super::{LOOSE, Question, Replica};
+use super::{LOOSE, LOOSE_OF_ONE, MISSING, Question, Replica};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Effect, Notice, Op, Refusal};
@@ -82,6 +82,7 @@ impl Replica {
                 self.loose.insert(place);
                 let standing = self.standing(place);
                 self.store(&incoming.event, from, standing);
+                self.note_missing(&incoming.event, from);
                 self.note_mute(place, incoming.event.read().ok().flatten());
             }
             Verdict::Next => {
@@ -106,7 +107,7 @@ impl Replica {
         let line = self.line(header.author);
         if header.seq <= floor {
             let in_force = crate::reading::decides(header.kind) && header.seq <= line;
-            return if self.loose.contains(&place) || !in_force || self.loose.len() >= LOOSE {
+            return if self.loose.contains(&place) || !in_force || !self.has_room_below_floor(place.author) {
                 Verdict::Had(self.recent.get(place).map(|(pos, _)| *pos))
             } else if incoming.is_signed_by(&member.key) {
                 Verdict::BelowFloor
@@ -136,17 +137,35 @@ impl Replica {
         if header.prev == head_id { Verdict::Next } else { Verdict::Torn }
     }
 
+    /// Whether more of a chain may be stored below its floor: a member that says much may not take the places of others.
+    fn has_room_below_floor(&self, author: Author) -> bool {
+        let of_one = Place { author, seq: 0 }..=Place { author, seq: u64::MAX };
+        self.loose.len() < LOOSE && self.loose.range(of_one).count() < LOOSE_OF_ONE
+    }
+
     /// The last number of a chain, the id that the next event names as the one before, and the floor.
     pub(super) fn end(&self, author: Author) -> (u64, torchat_protocol::room::EventId, u64) {
         let chain = self.chains.get(&author);
         chain.map_or((0, self.room.as_event(), 0), |chain| (chain.head, chain.id, chain.floor))
     }
 
+    /// An event came without its body: all others are asked for it.
+    fn note_missing(&mut self, event: &Event, from: Option<ChannelId>) {
+        if event.body().is_none() && self.missing.len() < MISSING {
+            self.missing.insert(place(event));
+            self.ask_for_body(place(event), from);
+        }
+    }
+
     /// The other side has an event that is here.
-    fn had(&mut self, incoming: &Incoming, pos: Option<u64>, from: Option<ChannelId>) {
+    pub(super) fn had(&mut self, incoming: &Incoming, pos: Option<u64>, from: Option<ChannelId>) {
+        let place = place(&incoming.event);
         self.came_back(pos, from);
-        self.note_stored(&incoming.event, from);
-        if self.missing.contains(&place(&incoming.event)) && incoming.event.body().is_some() {
+        // What lies below a floor is not here.
+        if place.seq > self.end(place.author).2 {
+            self.note_stored(&incoming.event, from);
+        }
+        if self.missing.contains(&place) && incoming.event.body().is_some() {
             self.add_body(&incoming.event);
         }
     }
@@ -167,17 +186,15 @@ impl Replica {
         if let Some(chain) = self.chains.get_mut(&author) {
             (chain.head, chain.id) = (place.seq, event.id());
         } else {
+            let Some(key) = self.branch.roster.member(author).map(|member| member.key.bytes()) else { return };
             let spans = self.spans(author);
-            self.chains.insert(author, Chain { head: place.seq, spans, ..Chain::new(event.id()) });
+            self.chains.insert(author, Chain { head: place.seq, spans, ..Chain::new(event.id(), key) });
         }
         let standing = self.standing(place);
         self.write_chain(author);
         self.store(event, from, standing);
         self.note_stored(event, from);
-        if event.body().is_none() && self.missing.len() < LOOSE {
-            self.missing.insert(place);
-            self.ask_for_body(place, from);
-        }
+        self.note_missing(event, from);
         let body = event.read().ok().flatten();
         if author.member() == self.own.no() {
             self.own_event(body.as_ref(), author, from);

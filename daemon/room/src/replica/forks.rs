@@ -1,9 +1,9 @@
 //! Two histories of one chain: the proof, and what it costs. A fork costs the chain, not the member.
 
-use super::{EARLY, Question, Replica};
+use super::{EARLY, EARLY_OF_ONE, Question, Replica};
 use crate::chain::Chain;
 use crate::key::Incoming;
-use crate::outcome::{ChannelId, Context, Effect, Notice, Op};
+use crate::outcome::{ChannelId, Context, Effect, Notice, Op, Refusal};
 use crate::reading::Read;
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
@@ -24,14 +24,14 @@ impl Replica {
             return;
         }
         if ours.event.header().prev == header.prev {
-            self.take_fork(ours.clone(), theirs.clone());
+            self.take_fork(ours.clone(), theirs.clone(), from);
         } else {
             self.need(ctx, from, header.author, header.seq - 1);
         }
     }
 
     /// Two events that may prove that a chain has two histories.
-    pub(super) fn take_fork(&mut self, mut one: Incoming, mut other: Incoming) {
+    pub(super) fn take_fork(&mut self, mut one: Incoming, mut other: Incoming, from: Option<ChannelId>) {
         let (a, b) = (*one.event.header(), *other.event.header());
         let author = a.author;
         let proves = author == b.author && a.seq == b.seq && a.prev == b.prev && one.event.id() != other.event.id();
@@ -40,18 +40,16 @@ impl Replica {
             return;
         }
         let Some(member) = self.branch.roster.member(author) else {
-            if self.early.len() < EARLY {
-                self.early.push((one, other));
-            }
-            return;
+            return self.keep_early(one, other, from);
         };
         if !one.is_signed_by(&member.key) || !other.is_signed_by(&member.key) {
-            return;
+            return self.refuse(from, Refusal::Signature);
         }
         let (first, second) = if one.event.id() < other.event.id() { (one, other) } else { (other, one) };
         let proof = Box::new((first.event.stripped(), second.event.stripped()));
-        let room = self.room.as_event();
-        self.chains.entry(author).or_insert_with(|| Chain::new(room)).fork = Some(proof.clone());
+        let (room, key) = (self.room.as_event(), member.key.bytes());
+        self.chains.entry(author).or_insert_with(|| Chain::new(room, key)).fork = Some(proof.clone());
+        self.write_chain(author);
         self.write(Op::Fork(author, proof));
         self.tell(Notice::Forked(author));
         self.restand(author.member());
@@ -66,10 +64,24 @@ impl Replica {
         }
     }
 
+    /// Keeps a proof about somebody who is no member as far as we know. A few of each channel, so that nobody's junk takes the
+    /// places of others' proofs.
+    fn keep_early(&mut self, one: Incoming, other: Incoming, from: Option<ChannelId>) {
+        let of_one = self.early.iter().filter(|(_, _, channel)| *channel == from).count();
+        if of_one >= EARLY_OF_ONE
+            && let Some(oldest) = self.early.iter().position(|(_, _, channel)| *channel == from)
+        {
+            self.early.remove(oldest);
+        }
+        if self.early.len() < EARLY {
+            self.early.push((one, other, from));
+        }
+    }
+
     /// Proofs about people who are members now.
     pub(super) fn take_early_forks(&mut self) {
-        for (one, other) in std::mem::take(&mut self.early) {
-            self.take_fork(one, other);
+        for (one, other, from) in std::mem::take(&mut self.early) {
+            self.take_fork(one, other, from);
         }
     }
 
@@ -100,10 +112,11 @@ impl Replica {
         }
         match self.recent.get(place).map(|(_, event)| event.clone()) {
             Some(ours) => self.compare(ctx, channel, head, &ours),
-            None => {
+            None if self.looks_up(channel) => {
                 let ticket = self.ask(Question::At(head, channel));
                 self.act(Effect::Read(Read::Find { ticket, place }));
             }
+            None => {}
         }
     }
 

@@ -17,8 +17,6 @@ use torchat_protocol::room::{Author, Event, EventId, MemberKey, MemberNo, TextId
 pub const MESH_MEMBERS: usize = 8;
 /// Most texts that become events in one turn.
 const TEXTS_A_TURN: usize = 16;
-/// Most acts of a room.
-const ACTS: u64 = 100_000;
 
 /// Our key in a room, as it is stored.
 #[derive(Clone)]
@@ -65,6 +63,7 @@ pub enum Cannot {
 }
 
 /// Our own end of a room.
+#[derive(Default)]
 pub(super) struct Own {
     key: Option<SigningKey>,
     no: Option<MemberNo>,
@@ -79,6 +78,11 @@ impl Own {
     pub(super) fn new(me: Option<&Me>, outbox: Vec<Text>) -> Self {
         let key = me.map(|me| SigningKey::from_bytes(&me.seed));
         Self { key, no: None, joined: false, chain: me.map_or(0, |me| me.chain), outbox: outbox.into() }
+    }
+
+    /// Of one who begins anew as a newcomer.
+    pub(super) fn anew(self) -> Self {
+        Self { no: None, joined: false, ..self }
     }
 
     /// Our number.
@@ -304,7 +308,7 @@ impl Replica {
             Some(_) if self.branch.roster.destroyed => Err(Cannot::Destroyed),
             Some(_) if self.branch.is_frozen() => Err(Cannot::Frozen),
             Some(_) if !force && !self.has_quorum() => Err(Cannot::NotCaughtUp),
-            Some(_) if self.branch.len() >= ACTS => Err(Cannot::Limit),
+            Some(_) if self.branch.len() >= crate::branch::ACTS => Err(Cannot::Limit),
             Some(_) => Ok(()),
         }
     }
@@ -326,6 +330,9 @@ impl Replica {
             return Err(Cannot::NoRole);
         }
         let (seq, on) = self.branch.to_settle_on();
+        if seq >= crate::branch::ACTS {
+            return Err(Cannot::Limit);
+        }
         let lost = if self.branch.seq_of(on).is_some() {
             self.branch.rivals().count() as u64
         } else {

@@ -4,7 +4,7 @@ use super::{Own, Position, Replica};
 use crate::branch::{Act, Branch};
 use crate::chain::{Chain, Pool, Recent, place};
 use crate::key::Incoming;
-use crate::outcome::{ChainRow, Context, Outcome, Proof};
+use crate::outcome::{ChainRow, Context, Op, Outcome, Proof};
 use crate::replica::own::Me;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub struct Stored {
     pub outbox: Vec<Text>,
     /// Chains of ours whose texts are to be looked through.
     pub reviews: Vec<(Author, u64)>,
+    /// Nobody has told us everything yet.
+    pub fresh: bool,
 }
 
 impl Stored {
@@ -76,6 +78,7 @@ impl Stored {
             cookies: Vec::new(),
             outbox: Vec::new(),
             reviews: Vec::new(),
+            fresh: true,
         }
     }
 }
@@ -102,7 +105,7 @@ impl Replica {
             recent.add(*pos, event);
         }
         let chain = |(author, row, fork): (Author, ChainRow, _)| {
-            (author, Chain { head: row.head, id: row.id, floor: row.floor, fork, ..Chain::new(row.id) })
+            (author, Chain { head: row.head, id: row.id, floor: row.floor, fork, ..Chain::new(row.id, row.key) })
         };
         let frozen = branch.is_frozen();
         let mut own = Own::new(stored.me.as_ref(), stored.outbox);
@@ -117,7 +120,9 @@ impl Replica {
             loose: stored.loose.into_iter().collect(),
             missing: stored.missing.into_iter().collect(),
             mutes: crate::standing::Mutes::default(),
+            asked_upto: None,
             early: Vec::new(),
+            fresh: stored.fresh,
             pool: Pool::default(),
             recent,
             own,
@@ -148,5 +153,8 @@ impl Replica {
     pub fn found_room(&mut self, ctx: &mut Context<'_>, create: Event) {
         self.queue.push_back((Incoming::unchecked(Arc::new(create)), None));
         self.drain(ctx);
+        if std::mem::take(&mut self.fresh) {
+            self.write(Op::Complete);
+        }
     }
 }

@@ -3,16 +3,17 @@
 //! Each side tells its own log from a start; at its end it says MARK, which the other side keeps as a cookie for the next
 //! time. What comes over a channel does not go back on it.
 
-use super::channel::{BODIES, CREDIT, Channel, Told, WRONG_SIGNATURES};
-use super::{Question, Replica};
+use super::channel::{CREDIT, Channel, Told, WRONG_SIGNATURES};
+use super::{Question, Replica, Stored};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
-use crate::outcome::{ChainRow, ChannelId, Context, Effect, Notice, Op};
+use crate::outcome::{ChannelId, Context, Effect, Notice, Op};
 use crate::reading::Read;
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
 use torchat_protocol::room::{
-    Author, CloseCode, Cookie, Event, Frame, Has, Head, Hello, Identity, LogDigest, LogPlace, MemberKey, MemberNo,
+    Author, CloseCode, Cookie, Event, Frame, Has, Head, Hello, Identity, LogDigest, LogId, LogPlace, MemberKey,
+    MemberNo,
 };
 
 impl Replica {
@@ -32,9 +33,25 @@ impl Replica {
         self.channels.iter().map(|(id, channel)| (*id, channel.peer))
     }
 
-    /// A channel is open at both sides. `member`: as whom the other side came, or was dialled. `want`: how many events we want at
-    /// most, if we have none; `None`: all.
-    pub fn open(&mut self, channel: ChannelId, peer: Identity, member: Option<MemberNo>, want: Option<u32>) {
+    /// A channel is open at both sides. `member`: as whom the other side came, or was dialled; `None`: we know no acts, so nobody.
+    /// `want`: how many events we want at most, if we have none; `None`: all.
+    ///
+    /// A newcomer has one channel until it was told everything there, and begins again if that ends before. So all that it has
+    /// comes from one log, and its floors fit.
+    pub fn open(
+        &mut self,
+        ctx: &mut Context<'_>,
+        channel: ChannelId,
+        peer: Identity,
+        member: Option<MemberNo>,
+        want: Option<u32>,
+    ) {
+        if self.fresh && !self.channels.is_empty() {
+            return self.act(Effect::Close(channel, CloseCode::Busy));
+        }
+        if self.fresh && (self.log.next > 1 || !self.chains.is_empty()) {
+            self.begin_anew(ctx);
+        }
         let cookie = self.cookies.get(&peer).copied();
         let has = cookie.map_or_else(|| Has::Heads(self.frontier()), Has::Upto);
         self.channels.insert(channel, Channel::new(peer, member));
@@ -43,6 +60,16 @@ impl Replica {
         for author in forked {
             self.say_fork(channel, author);
         }
+    }
+
+    /// A newcomer drops what it was told on a channel that has ended too early.
+    fn begin_anew(&mut self, ctx: &mut Context<'_>) {
+        let mut id = [0; 8];
+        (ctx.random)(&mut id);
+        let own = std::mem::take(&mut self.own);
+        let out = std::mem::take(&mut self.out);
+        *self = Self { own: own.anew(), out, ..Self::load(Stored::new(self.room, LogId(id), None)) };
+        self.write(Op::Anew(LogId(id)));
     }
 
     /// A channel has ended.
@@ -77,14 +104,12 @@ impl Replica {
             }
             Frame::Fork(events) => {
                 let [one, other] = [events.0, events.1].map(|event| Incoming::unchecked(Arc::new(event)));
-                self.take_fork(one, other);
+                self.take_fork(one, other, Some(channel));
             }
             Frame::At(head) => self.heard_at(ctx, channel, head),
             Frame::Need(author, upto) => self.heard_need(ctx, channel, author, upto),
             Frame::Body(places) => {
-                let places = places.into_iter().map(Place::from).collect();
-                let not_before = self.first_for(channel);
-                self.act(Effect::Read(Read::Bodies { channel, places, not_before }));
+                self.heard_body(ctx, channel, places.into_iter().map(Place::from));
             }
             Frame::Credit(bytes) => {
                 if let Some(open) = self.channels.get_mut(&channel) {
@@ -107,6 +132,16 @@ impl Replica {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         if open.log.is_some() {
             return self.act(Effect::EndLink(channel));
+        }
+        let is_member = open.member.is_some_and(|no| self.branch.roster.members.contains_key(&no));
+        if self.branch.len() > 0 && !is_member {
+            // Whoever opens channels lets nobody else in; here nobody else is told anything.
+            return self.close(channel, CloseCode::None);
+        }
+        let nothing = |heads: &[Head]| heads.iter().all(|head| head.author != Author::ACTS || head.seq == 0);
+        if self.fresh && matches!(&hello.has, Has::Heads(heads) if nothing(heads)) {
+            // Two newcomers have nothing to tell each other, and one may have only one channel.
+            return self.close(channel, CloseCode::Busy);
         }
         open.log = Some(hello.log);
         open.credit = i64::from(hello.credit.min(CREDIT));
@@ -133,15 +168,7 @@ impl Replica {
             }
         }
         // Bodies that did not come with their events: somebody may have them.
-        let missing: Vec<_> = self.missing.iter().take(BODIES).map(|place| (*place).into()).collect();
-        if !missing.is_empty() {
-            self.say(channel, Frame::Body(missing));
-        }
-        // Acts that contradict each other, for those who do not know.
-        let proofs: Vec<_> = self.branch.proofs().cloned().collect();
-        for (one, other) in proofs {
-            self.say_events(channel, vec![one, other]);
-        }
+        self.ask_for_bodies(channel);
     }
 
     /// The other side claims to have our log up to a place. `own`: the last numbers of our own chains before it.
@@ -191,17 +218,16 @@ impl Replica {
     }
 
     fn heard_base(&mut self, channel: ChannelId, heads: Vec<Event>, checked: &[Option<MemberKey>]) {
-        // A chain begins where somebody says only until that one has told everything, and never for the room's maker, who has had
-        // everything from the first event on.
-        let late = self.channels.get(&channel).is_none_or(|open| open.caught_up);
-        if late || self.me() == Some(MemberNo::MAKER) {
+        // A chain begins where somebody says only for a newcomer. Later, a lie would begin it where others have it already.
+        if !self.fresh {
             return;
         }
         for (n, head) in heads.into_iter().enumerate() {
             let header = *head.header();
             let mut incoming = Incoming { event: Arc::new(head), checked: checked.get(n).copied().flatten() };
             let Some(member) = self.branch.roster.member(header.author) else { continue };
-            if self.chains.contains_key(&header.author) || header.seq > self.line(header.author) {
+            // A proof that it is forked may have come before; that is no event.
+            if self.end(header.author).0 > 0 || header.seq > self.line(header.author) {
                 continue;
             }
             if !incoming.is_signed_by(&member.key) {
@@ -209,10 +235,11 @@ impl Replica {
                 continue;
             }
             let id = incoming.event.id();
-            let chain = Chain { head: header.seq, id, floor: header.seq, ..Chain::new(id) };
+            let fork = self.chains.get(&header.author).and_then(|chain| chain.fork.clone());
+            let chain = Chain { head: header.seq, floor: header.seq, fork, ..Chain::new(id, member.key.bytes()) };
             self.chains.insert(header.author, chain);
             self.write(Op::Floor(incoming.event.clone()));
-            self.write(Op::Chain(header.author, ChainRow { head: header.seq, id, floor: header.seq }));
+            self.write_chain(header.author);
             self.restand(header.author.member());
             let next = Place { author: header.author, seq: header.seq + 1 };
             self.queue.extend(self.pool.take(next));
@@ -259,7 +286,15 @@ impl Replica {
 
     fn heard_mark(&mut self, ctx: &mut Context<'_>, channel: ChannelId, place: LogPlace) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
+        if self.branch.len() == 0 {
+            // Somebody who has no acts has not told us everything.
+            return;
+        }
         let first = !std::mem::replace(&mut open.caught_up, true);
+        if std::mem::take(&mut self.fresh) {
+            self.write(Op::Complete);
+        }
+        let Some(open) = self.channels.get_mut(&channel) else { return };
         if open.looking_up > 0 {
             open.mark = Some(place);
         } else {

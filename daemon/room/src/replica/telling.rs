@@ -182,6 +182,7 @@ impl Replica {
             let next = self.log.next;
             let mark = open.told == Told::Before(next)
                 && open.marked.is_none_or(|(said, at)| said != next && ctx.now_ms >= at + MARK_PAUSE_MS);
+            let first = mark && open.marked.is_none();
             if mark {
                 open.marked = Some((next, ctx.now_ms));
             }
@@ -200,6 +201,10 @@ impl Replica {
             if mark {
                 self.say(id, Frame::Mark(LogPlace { next, digest: self.log.digest }));
             }
+            if first {
+                // Behind the log: who signed them, the acts say.
+                self.say_act_fork(id);
+            }
         }
     }
 
@@ -208,7 +213,8 @@ impl Replica {
         let Some(open) = self.channels.get_mut(&channel) else { return };
         let due = open.begun_ms.is_none_or(|at| ctx.now_ms >= at + HAVE_PAUSE_MS);
         let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
-        let again = open.ask_again(ctx.now_ms);
+        // A newcomer asks for nothing again before it was told everything once: what it has until then is no frontier.
+        let again = !self.fresh && open.ask_again(ctx.now_ms);
         if due
             && !busy
             && let Some(heads) = open.restart.take()
@@ -237,7 +243,7 @@ impl Replica {
                 open.needs.values().filter(|need| need.again.is_some()).map(|need| need.asked_ms + NEED_PAUSE_MS);
             let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
             let restart = open.restart.as_ref().filter(|_| !busy).and(open.begun_ms).map(|at| at + HAVE_PAUSE_MS);
-            let again = open.asked_again_ms.filter(|_| open.again_due).map(|at| at + HAVE_PAUSE_MS);
+            let again = open.asked_again_ms.filter(|_| open.again_due && !self.fresh).map(|at| at + HAVE_PAUSE_MS);
             mark.into_iter().chain(asked).chain(restart).chain(again).min()
         };
         self.channels.values().filter_map(of).min()

@@ -41,6 +41,7 @@ pub(crate) struct Disk {
     cookies: BTreeMap<Identity, Cookie>,
     outbox: Vec<Text>,
     reviews: BTreeMap<Author, u64>,
+    fresh: bool,
     /// Whether the bodies of what is redacted are dropped.
     pub(crate) drops: bool,
     /// The redacts of each event, and the text of each edit.
@@ -87,6 +88,7 @@ impl Disk {
             cookies: BTreeMap::new(),
             outbox: Vec::new(),
             reviews: BTreeMap::new(),
+            fresh: true,
             drops: false,
             redacted_by: BTreeMap::new(),
             edits: BTreeMap::new(),
@@ -146,8 +148,8 @@ impl Disk {
                 }
             }
             Op::Fork(author, proof) => {
-                let none = ChainRow { head: 0, id: self.room.as_event(), floor: 0 };
-                self.chains.entry(author).or_insert((none, None)).1 = Some(proof);
+                let chain = self.chains.get_mut(&author);
+                chain.expect("a chain with a proof has a row").1 = Some(proof);
             }
             Op::Review(author, Some(from)) => drop(self.reviews.insert(author, from)),
             Op::Review(author, None) => drop(self.reviews.remove(&author)),
@@ -167,6 +169,12 @@ impl Disk {
             Op::CutBranch(seq) => {
                 let from = usize::try_from(seq - 1).unwrap();
                 self.rivals.extend(self.branch.split_off(from));
+            }
+            Op::Complete => self.fresh = false,
+            Op::Anew(log) => {
+                let mut anew = Self::new(self.room, self.me.clone(), log);
+                (anew.outbox, anew.drops) = (std::mem::take(&mut self.outbox), self.drops);
+                *self = anew;
             }
             Op::Log(log) => {
                 self.log = log;
@@ -276,6 +284,7 @@ impl Disk {
             cookies: self.cookies.clone().into_iter().collect(),
             outbox: self.outbox.clone(),
             reviews: self.reviews.clone().into_iter().collect(),
+            fresh: self.fresh,
         }
     }
 
@@ -445,8 +454,8 @@ impl Log for Disk {
     fn start_of_last(&self, count: u32) -> Result<u64, Self::Error> {
         let of_members = self.found().filter(|(_, row)| row.event.header().author != Author::ACTS);
         let of_members: Vec<u64> = of_members.map(|(pos, _)| pos).collect();
-        let first = of_members.iter().rev().take(count as usize).next_back();
-        Ok(first.copied().unwrap_or(self.rows.len() as u64 + 1))
+        let before = of_members.len().saturating_sub(count as usize);
+        Ok(of_members.get(before).copied().unwrap_or(self.rows.len() as u64 + 1))
     }
 
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error> {

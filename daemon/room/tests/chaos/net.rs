@@ -271,6 +271,11 @@ impl Net {
     }
 
     pub(crate) fn connect(&mut self, a: usize, b: usize) {
+        // Newcomers dial those who know the room.
+        let new = |node: usize| self.nodes[node].replica.acts() == 0;
+        if new(a) && new(b) {
+            return;
+        }
         if a == b || self.is_connected(a, b) || self.absent.contains(&a) || self.absent.contains(&b) {
             return;
         }
@@ -278,8 +283,12 @@ impl Net {
         let channel = ChannelId(self.next_channel);
         self.channels.insert(channel, (a, b));
         for (here, other) in [(a, b), (b, a)] {
+            if !self.channels.contains_key(&channel) {
+                // The other one did not want it.
+                return;
+            }
             let (member, want) = (self.member_of(here, other), self.nodes[here].want);
-            self.turn(here, |replica, _| replica.open(channel, identity(other), member, want));
+            self.turn(here, |replica, ctx| replica.open(ctx, channel, identity(other), member, want));
         }
     }
 
@@ -483,13 +492,16 @@ impl Net {
         for (a, b) in self.links() {
             self.cut(a, b);
         }
-        for host in 1..=hosts {
-            self.connect(host, host % hosts + 1);
+        // Newcomers have one link at first, and hosts that are some have nothing for others: who is not let in comes again.
+        for _ in 0..4 {
+            for host in 1..=hosts {
+                self.connect(host, host % hosts + 1);
+            }
+            for node in (0..self.nodes.len()).filter(|node| !(1..=hosts).contains(node)) {
+                self.connect(node, 1 + node % hosts);
+            }
+            self.calm();
         }
-        for node in (0..self.nodes.len()).filter(|node| !(1..=hosts).contains(node)) {
-            self.connect(node, 1 + node % hosts);
-        }
-        self.calm();
     }
 
     /// Links as they are in a room without hosts on a quiet day: each with each.
@@ -497,12 +509,14 @@ impl Net {
         for (a, b) in self.links() {
             self.cut(a, b);
         }
-        for a in 0..self.nodes.len() {
-            for b in 0..a {
-                self.connect(a, b);
+        for _ in 0..4 {
+            for a in 0..self.nodes.len() {
+                for b in 0..a {
+                    self.connect(a, b);
+                }
             }
+            self.calm();
         }
-        self.calm();
     }
 
     pub(crate) fn view(&self, node: usize) -> View {
@@ -522,7 +536,8 @@ impl Net {
             );
         };
         same(&self.oracle(0).view(), &first, "the plain function, and the first node");
-        for node in 1..self.nodes.len() {
+        // Who never was a member is told nothing.
+        for node in (1..self.nodes.len()).filter(|node| self.member_of(0, *node).is_some()) {
             let view = self.view(node);
             same(&view, &first, &format!("node {node}, and the first one"));
         }

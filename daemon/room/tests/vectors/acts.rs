@@ -127,7 +127,9 @@ impl Acts {
     /// now is asked for again.
     fn arrive(&self, order: &[usize]) -> Value {
         let (me, log) = (Me { seed: [99; 32], chain: 0 }, LogId([5; 8]));
-        let mut replica = Replica::load(Stored::new(self.room, log, Some(me.clone())));
+        // Not a newcomer, which would begin again with each channel.
+        let stored = Stored { fresh: false, ..Stored::new(self.room, log, Some(me.clone())) };
+        let mut replica = Replica::load(stored);
         let mut disk = Disk::new(self.room, me, log);
         let mut channel = 0;
         loop {
@@ -137,7 +139,7 @@ impl Acts {
                 let mut ctx = Context { now_ms: 0, minute: 1, random: &mut random };
                 if replica.channels().count() == 0 {
                     channel += 1;
-                    replica.open(ChannelId(channel), Identity([1; 32]), None, None);
+                    replica.open(&mut ctx, ChannelId(channel), Identity([1; 32]), None, None);
                 }
                 replica.hear(&mut ctx, ChannelId(channel), Frame::Events(vec![(*self.acts[*n].1).clone()]), &[]);
                 let outcome = replica.take();

@@ -176,8 +176,8 @@ impl Talk {
             let no = u8::try_from(peer).unwrap() + 1;
             let known = self.ends[end].replica.roster().members.contains_key(&number(no));
             let channel = ChannelId(self.channel);
-            self.turn(end, |replica, _| {
-                replica.open(channel, Identity([no; 32]), known.then_some(number(no)), want);
+            self.turn(end, |replica, ctx| {
+                replica.open(ctx, channel, Identity([no; 32]), known.then_some(number(no)), want);
             });
         }
         self.step(what);
@@ -228,8 +228,10 @@ impl Talk {
     fn give(&mut self, end: usize, event: &Event) {
         let channel = ChannelId(1_000);
         self.turn(end, |replica, ctx| {
-            replica.open(channel, Identity([9; 32]), None, None);
+            replica.open(ctx, channel, Identity([9; 32]), None, None);
             replica.hear(ctx, channel, Frame::Events(vec![event.clone()]), &[]);
+            // That was everything: it is no newcomer any more.
+            replica.hear(ctx, channel, Frame::Mark(LogPlace { next: 1, digest: LogDigest::EMPTY }), &[]);
             replica.closed(channel);
         });
     }
