@@ -314,7 +314,7 @@ impl Rooms {
                 if let Some(channel) = self.add_channel(id, number, open.room, Phase::Opened, false)
                     && let Some(room) = self.rooms.get_mut(&open.room)
                 {
-                    room.replica.open(channel, identity(&peer), Some(no), None);
+                    ctx.with(|ctx| room.replica.open(ctx, channel, identity(&peer), Some(no), None));
                     self.settle(ctx, open.room);
                 }
             }
@@ -521,7 +521,7 @@ impl Rooms {
         let open = Open { room: id, role: OpenAs::Member(me) };
         ctx.act(RoomEffect::Say { link, channel: number, frame: Frame::Open(open) });
         let member = room.peers.get(&peer).copied();
-        room.replica.open(channel, identity(&peer), member, want);
+        ctx.with(|ctx| room.replica.open(ctx, channel, identity(&peer), member, want));
         self.settle(ctx, id);
     }
 

@@ -238,8 +238,8 @@ impl Replica {
             let fork = self.chains.get(&header.author).and_then(|chain| chain.fork.clone());
             let chain = Chain { head: header.seq, floor: header.seq, fork, ..Chain::new(id, member.key.bytes()) };
             self.chains.insert(header.author, chain);
-            self.write(Op::Floor(incoming.event.clone()));
             self.write_chain(header.author);
+            self.write(Op::Floor(incoming.event.clone()));
             self.restand(header.author.member());
             let next = Place { author: header.author, seq: header.seq + 1 };
             self.queue.extend(self.pool.take(next));

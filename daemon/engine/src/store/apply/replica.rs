@@ -68,6 +68,8 @@ impl<'a> Changes<'a> {
             Op::ActFork(one, other) => self.act_fork(one, other),
             Op::Act { seq, id } => self.act(*seq, *id),
             Op::CutBranch(seq) => self.cut_branch(*seq),
+            Op::Complete => self.complete(),
+            Op::Anew(log) => self.anew(*log),
             Op::Log(log) => self.log(*log),
             Op::Cookie(peer, cookie) => self.cookie(*peer, cookie.as_ref()),
             Op::Own(chain) => self.own(*chain),
@@ -144,21 +146,22 @@ impl<'a> Changes<'a> {
     fn chain(&self, author: Author, row: &ChainRow) -> Result<(), StoreError> {
         self.db
             .prepare_cached(
-                "INSERT INTO room_chain (chain, head, id, floor) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (chain) DO UPDATE SET head = excluded.head, id = excluded.id, floor = excluded.floor",
+                "INSERT INTO room_chain (chain, head, id, floor, key) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (chain) DO UPDATE SET
+                 head = excluded.head, id = excluded.id, floor = excluded.floor, key = excluded.key",
             )?
-            .execute(params![self.room.chain(author), number(row.head)?, row.id.0, number(row.floor)?])?;
+            .execute(params![self.room.chain(author), number(row.head)?, row.id.0, number(row.floor)?, row.key.0])?;
         Ok(())
     }
 
+    /// A chain has a row before anything else is said of it.
+    fn of_chain(&self, sql: &str, values: impl rusqlite::Params) -> Result<(), StoreError> {
+        if self.db.prepare_cached(sql)?.execute(values)? == 1 { Ok(()) } else { Err(damaged("chain")) }
+    }
+
     fn floor(&self, event: &Event) -> Result<(), StoreError> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO room_chain (chain, head, id, floor, base) VALUES (?1, 0, ?2, 0, ?3)
-                 ON CONFLICT (chain) DO UPDATE SET base = excluded.base",
-            )?
-            .execute(params![self.room.chain(event.header().author), self.room.id.0, head(event)])?;
-        Ok(())
+        let chain = self.room.chain(event.header().author);
+        self.of_chain("UPDATE room_chain SET base = ?2 WHERE chain = ?1", params![chain, head(event)])
     }
 
     /// Only the digests of a member's events stay.
@@ -176,21 +179,37 @@ impl<'a> Changes<'a> {
 
     fn fork(&self, author: Author, proof: &Proof) -> Result<(), StoreError> {
         let both = [head(&proof.0), head(&proof.1)].concat();
-        self.db
-            .prepare_cached(
-                "INSERT INTO room_chain (chain, head, id, floor, proof) VALUES (?1, 0, ?2, 0, ?3)
-                 ON CONFLICT (chain) DO UPDATE SET proof = excluded.proof",
-            )?
-            .execute(params![self.room.chain(author), self.room.id.0, both])?;
-        Ok(())
+        self.of_chain("UPDATE room_chain SET proof = ?2 WHERE chain = ?1", params![self.room.chain(author), both])
     }
 
     fn review(&self, author: Author, from: Option<u64>) -> Result<(), StoreError> {
-        let from = from.map(number).transpose()?;
-        let mut update = self.db.prepare_cached("UPDATE room_chain SET review = ?2 WHERE chain = ?1")?;
-        // A chain that is to be looked through has a proof, and so a row.
-        let there = update.execute(params![self.room.chain(author), from])? == 1;
-        if there || from.is_none() { Ok(()) } else { Err(damaged("chain")) }
+        let values = params![self.room.chain(author), from.map(number).transpose()?];
+        match from {
+            Some(_) => self.of_chain("UPDATE room_chain SET review = ?2 WHERE chain = ?1", values),
+            // The chain may have been discarded meanwhile.
+            None => {
+                self.db.prepare_cached("UPDATE room_chain SET review = ?2 WHERE chain = ?1")?.execute(values)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn complete(&self) -> Result<(), StoreError> {
+        self.db.prepare_cached("UPDATE room SET fresh = 0 WHERE num = ?1")?.execute([self.room.num])?;
+        Ok(())
+    }
+
+    /// What a newcomer was told goes; its key and its texts stay.
+    fn anew(&self, log: LogId) -> Result<(), StoreError> {
+        let (first, end) = self.room.all_chains();
+        let rows = [self.room.row(0), self.room.row(u64::MAX)];
+        self.db.prepare_cached("DELETE FROM room_event WHERE place >= ?1 AND place < ?2")?.execute(rows)?;
+        self.db.prepare_cached("DELETE FROM room_chain WHERE chain >= ?1 AND chain < ?2")?.execute([first, end])?;
+        self.db.prepare_cached("DELETE FROM room_act WHERE room = ?1")?.execute([self.room.num])?;
+        self.db
+            .prepare_cached("UPDATE room SET next = 1, digest = ?2, lamport = 0, fresh = 1 WHERE num = ?1")?
+            .execute(params![self.room.num, LogDigest::EMPTY.0])?;
+        self.log(log)
     }
 
     fn log(&self, log: LogId) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place};
 use torchat_protocol::room::{
-    Author, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, LogPlace, RoomId, TextId,
+    Author, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, LogPlace, MemberKey, RoomId, TextId,
 };
 use torchat_room::outcome::ChainRow;
 use torchat_room::reading::{self, Log, Read, Report};
@@ -248,7 +248,8 @@ impl Log for RoomLog<'_> {
 
 /// What the replica of a room begins with.
 fn stored(db: &Connection, room: RoomKey) -> Result<Stored, StoreError> {
-    let mut query = db.prepare_cached("SELECT log, next, digest, lamport, seed, chain FROM room WHERE num = ?1")?;
+    let mut query =
+        db.prepare_cached("SELECT log, next, digest, lamport, seed, chain, fresh FROM room WHERE num = ?1")?;
     let mut stored = query.query_row([room.num], |row| {
         let chain = row.get(5)?;
         let me = row.get::<_, Option<[u8; 32]>>(4)?.map(|seed| Me { seed, chain });
@@ -256,6 +257,7 @@ fn stored(db: &Connection, room: RoomKey) -> Result<Stored, StoreError> {
             next: row.get::<_, i64>(1)?.unsigned_abs(),
             digest: LogDigest(blob(row, 2)?),
             lamport: row.get::<_, i64>(3)?.unsigned_abs(),
+            fresh: row.get(6)?,
             ..Stored::new(room.id, LogId(blob(row, 0)?), me)
         })
     })?;
@@ -335,7 +337,7 @@ fn acts(db: &Connection, room: RoomKey, stored: &mut Stored) -> Result<(), Store
 /// The chains, what is stored of what lies below their floors, and which are to be looked through.
 fn chains(db: &Connection, room: RoomKey, stored: &mut Stored) -> Result<(), StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT chain, head, id, floor, proof, review FROM room_chain WHERE chain >= ?1 AND chain < ?2 ORDER BY chain",
+        "SELECT chain, head, id, floor, proof, review, key FROM room_chain WHERE chain >= ?1 AND chain < ?2 ORDER BY chain",
     )?;
     let mut below = db.prepare_cached("SELECT seq FROM room_event WHERE chain = ?1 AND seq <= ?2 ORDER BY seq")?;
     let (first, end) = room.all_chains();
@@ -351,6 +353,7 @@ fn chains(db: &Connection, room: RoomKey, stored: &mut Stored) -> Result<(), Sto
             head: row.get::<_, i64>(1)?.unsigned_abs(),
             id: EventId(blob(row, 2)?),
             floor: floor.unsigned_abs(),
+            key: MemberKey(blob(row, 6)?),
         };
         stored.chains.push((author, ends, proof));
         stored.reviews.extend(row.get::<_, Option<i64>>(5)?.map(|from| (author, from.unsigned_abs())));

@@ -11,7 +11,8 @@ CREATE TABLE room (
     digest      BLOB    NOT NULL,            -- of all before it
     lamport     INTEGER NOT NULL,
     seed        BLOB,                        -- of our key in the room; NULL: we have none
-    chain       INTEGER NOT NULL DEFAULT 0   -- our events go on in this chain of ours
+    chain       INTEGER NOT NULL DEFAULT 0,  -- our events go on in this chain of ours
+    fresh       INTEGER NOT NULL DEFAULT 1   -- 1: nobody has told us everything yet
 ) STRICT;
 
 -- The log of each room: rows of one room stand one after the other, so a page of the log is a few pages of the file.
@@ -42,6 +43,7 @@ CREATE TABLE room_chain (
     head        INTEGER NOT NULL,
     id          BLOB    NOT NULL,            -- of the event `head`
     floor       INTEGER NOT NULL,            -- nothing is held up to it
+    key         BLOB    NOT NULL,            -- whose events they are: on another branch the number may be somebody else's
     base        BLOB,                        -- the event at the floor: header and signature; it is no part of the log
     proof       BLOB,                        -- two headers with signatures: the chain has two histories
     review      INTEGER                      -- texts of ours from here on may have to be said again
