@@ -6,7 +6,7 @@ use std::sync::Arc;
 use torchat_engine::store::Store;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, BoundedText, Role};
-use torchat_protocol::room::{Frame, LogDigest, LogId, MemberNo, RoomId, TextId};
+use torchat_protocol::room::{Frame, LogDigest, LogId, MemberKey, MemberNo, RoomId, TextId};
 use torchat_room::outcome::{ChainRow, Op};
 use torchat_room::signing::{Clock, sign};
 use torchat_room::standing::Standing;
@@ -28,6 +28,7 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
     let key = SigningKey::from_bytes(&[3; 32]);
     let mut heads = vec![room.as_event(); usize::try_from(MEMBERS).unwrap()];
     let (mut digest, mut length) = (LogDigest::EMPTY, 0);
+    let member_key = MemberKey(key.verifying_key().to_bytes());
     for n in 0..TEXTS {
         let member = usize::try_from(n % MEMBERS).unwrap();
         let author = MemberNo::new(u32::try_from(member).unwrap() + 1).unwrap().chain(0);
@@ -43,7 +44,7 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
         length = Frame::event_len(&event);
         digest = digest.next(event.id());
         let ops = [
-            Op::Chain(author, ChainRow { head: seq, id: event.id(), floor: 0 }),
+            Op::Chain(author, ChainRow { head: seq, id: event.id(), floor: 0, key: member_key }),
             Op::Store {
                 pos: n + 1,
                 event: Arc::new(event),
