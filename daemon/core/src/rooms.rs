@@ -182,7 +182,6 @@ struct Pause {
 impl Rooms {
     /// Takes what happened.
     pub fn turn(&mut self, ctx: &mut Context<'_>, inputs: impl IntoIterator<Item = RoomInput>) {
-        self.restart_newcomers(ctx);
         for input in inputs {
             self.take(ctx, input);
         }
@@ -244,6 +243,7 @@ impl Rooms {
         self.dig_up(ctx);
         self.say_denied(ctx);
         self.watch_links(ctx);
+        self.restart_newcomers(ctx);
         if !self.stopping {
             self.open_rooms(ctx);
             self.dial(ctx);

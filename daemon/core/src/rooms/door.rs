@@ -172,8 +172,7 @@ impl Room {
         if PeerId::from_key(join.sign.0).is_err() {
             return;
         }
-        let banned = self.bans.contains(&who);
-        let via = join.invite.filter(|_| !banned).and_then(|(invite, proof)| {
+        let via = join.invite.and_then(|(invite, proof)| {
             let row = self.invites.get(&invite)?;
             row.key.proves(&proof, id, who, join.sign, join.sealing).then_some(invite)
         });

@@ -205,10 +205,6 @@ impl Rooms {
         }
         if let Some(room) = self.rooms.get_mut(&channel.room).filter(|_| channel.is_replicas()) {
             room.replica.closed(id);
-            if room.state == RoomState::Joining {
-                // What a newcomer has is of one log: with another one it begins anew.
-                self.begin_anew(ctx, channel.room);
-            }
         }
     }
 

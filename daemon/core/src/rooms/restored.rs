@@ -34,7 +34,7 @@ impl Rooms {
         restored
     }
 
-    /// A newcomer whose process ended before it had everything begins anew, because the channel has ended.
+    /// A newcomer whose channel, or process, has ended before it had everything begins anew.
     pub(super) fn restart_newcomers(&mut self, ctx: &mut Context<'_>) {
         let begun = |(id, room): &(&RoomId, &Room)| {
             room.state == RoomState::Joining && room.replica.next() > 1 && !self.is_open_anywhere(**id)

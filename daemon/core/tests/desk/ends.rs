@@ -173,3 +173,34 @@ fn who_cannot_judge_the_end_of_a_room_keeps_what_it_has() {
     assert_eq!(net.told(2, &RoomNotice::Ended), 1);
     assert_eq!(net.links.len(), 0);
 }
+
+#[test]
+fn everybody_closes_the_channels_of_who_is_removed_whatever_that_one_does() {
+    let mut net = Net::new(3, 29);
+    let room = net.room_of_all();
+    // It neither hears nor says anything, and its links stay.
+    net.silent.insert(2);
+    let two = net.number(2, room);
+    assert_eq!(net.act(0, room, RoomAct::Remove { member: two, ban: true }), RoomAnswer::Done);
+    net.calm();
+    for n in 0..2 {
+        assert_eq!(net.desks[n].rooms.status(room).unwrap().open.len(), 1, "desk {n}");
+    }
+}
+
+#[test]
+fn what_was_taken_of_an_older_proposal_hands_nothing_over() {
+    let mut net = Net::new(2, 30);
+    let room = net.room_of_all();
+    let one = net.number(1, room);
+    net.wish(0, room, RoomWish::Hand(one));
+    net.pass(5_000);
+    net.wish(0, room, RoomWish::Hand(one));
+    // It has not heard of the second one yet.
+    assert_eq!(net.wish(1, room, RoomWish::Take), RoomAnswer::Done);
+    net.pass(5_000);
+    assert_eq!([0, 1].map(|n| net.role(n, room)), [Some(Role::Owner), Some(Role::Member)]);
+    assert_eq!(net.wish(1, room, RoomWish::Take), RoomAnswer::Done);
+    net.pass(5_000);
+    assert_eq!([0, 1].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Owner)]);
+}

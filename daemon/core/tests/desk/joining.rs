@@ -166,3 +166,34 @@ fn what_is_no_invite_of_a_room_is_not_made() {
     net.invite(0, room, invite());
     assert_eq!(net.desks[0].rooms.invites(room).count(), 1, "old ones go");
 }
+
+#[test]
+fn a_newcomer_whose_link_breaks_begins_anew_and_has_everything() {
+    let mut broken = 0;
+    for steps in 0..60 {
+        let mut net = Net::new(2, 70);
+        let room = net.make(0);
+        let said: std::collections::BTreeSet<_> = (0..300).map(|_| net.say(0, room, "long ago")).collect();
+        let invite = net.invite(0, room, invite());
+        net.join(1, &invite);
+        for _ in 0..steps {
+            net.step();
+        }
+        let had = net.texts(1, room).len();
+        broken += usize::from(had > 0 && had < 300);
+        for link in net.links.keys().copied().collect::<Vec<_>>() {
+            net.cut(link);
+        }
+        let waits = net.say(1, room, "when I am in");
+        if steps % 2 == 0 {
+            net.kill(1);
+        }
+        net.pass(600_000);
+        assert_eq!(net.state(1, room), Some(RoomState::Member), "after {steps}");
+        for n in 0..2 {
+            let texts = net.texts(n, room);
+            assert!(texts.is_superset(&said) && texts.contains(&waits), "after {steps}, desk {n}: {}", texts.len());
+        }
+    }
+    assert!(broken > 3, "{broken} links broke in the middle");
+}

@@ -381,7 +381,7 @@ impl Net {
     }
 
     /// One thing happens. False: nothing is on the way.
-    fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         if let Some((n, link)) = self.downs.pop_front() {
             self.turn(n, vec![RoomInput::LinkDown { link }]);
             return true;
@@ -568,6 +568,21 @@ impl Net {
 
     pub(crate) fn number(&self, n: usize, room: RoomId) -> MemberNo {
         self.desks[n].rooms.status(room).unwrap().me.unwrap().0
+    }
+
+    /// The desks that are members, as one of them has it.
+    pub(crate) fn present(&self, n: usize, room: RoomId) -> Vec<usize> {
+        let roster = self.desks[n].rooms.roster(room).unwrap();
+        let desk = |id| (0..self.desks.len()).find(|n| Some(identity(*n)) == id);
+        roster.present().filter_map(|(_, member)| desk(member.id)).collect()
+    }
+
+    /// The other members that are in, as one of the desks has it.
+    pub(crate) fn members(&self, n: Option<usize>, room: RoomId) -> Vec<MemberNo> {
+        let roster = n.and_then(|n| self.desks[n].rooms.roster(room));
+        let owner = roster.map(|roster| roster.owner);
+        let all = roster.into_iter().flat_map(|roster| roster.present().map(|(no, _)| no));
+        all.filter(|no| Some(*no) != owner).collect()
     }
 
     pub(crate) fn role(&self, n: usize, room: RoomId) -> Option<Role> {
