@@ -24,4 +24,12 @@ pub enum Op {
     Legacy(LegacyOp),
     /// Something that the daemon notes of itself, or an event that is nothing else.
     Log(LogOp),
+    /// A change of a room.
+    Room(Box<RoomOp>),
+}
+
+impl From<RoomOp> for Op {
+    fn from(op: RoomOp) -> Self {
+        Self::Room(Box::new(op))
+    }
 }

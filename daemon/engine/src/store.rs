@@ -46,19 +46,16 @@ pub use writer::{Jobs, Wanted, Writer, WriterGone, Written};
 use order::Order;
 use parking_lot::Mutex;
 use query::messages;
-use replica::RoomKey;
 use room::Room;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use scrub::Traces;
 use share::Shares;
+use std::collections::BTreeMap;
 use std::path::Path;
 use torchat_core::op::{ChatOp, Op};
 use torchat_core::time::Believed;
 use torchat_protocol::id::PeerId;
-use torchat_protocol::room::{LogId, RoomId};
-use torchat_room::outcome::Op as RoomOp;
-use torchat_room::replica::Me;
 
 /// Messages that are not indexed for the search, before the writer's thread indexes some while nothing else is written.
 const INDEX_AT: i64 = 64;
@@ -356,6 +353,7 @@ impl Store {
             indexed: if matches!(self.index, Index::Whole | Index::Anew) { self.indexed } else { 0 },
             last_event: self.log.last,
             words: None,
+            rooms: BTreeMap::new(),
             out: &mut applied,
         };
         for alike in ops
@@ -363,6 +361,7 @@ impl Store {
         {
             changes.apply_all(alike)?;
         }
+        changes.finish_rooms()?;
         changes.write_events()?;
         let last_message = changes.last_message;
         drop(changes);
@@ -392,40 +391,6 @@ impl Store {
             self.distrust_search();
         }
         Ok(applied)
-    }
-
-    /// Makes a room of which nothing is known but its id, with the key that we have in it.
-    ///
-    /// # Errors
-    /// As [`Store::commit`]; also when there is one with this id.
-    pub fn make_room(&mut self, room: RoomId, log: LogId, me: Option<&Me>) -> Result<(), StoreError> {
-        self.in_transaction(|db| apply::replica::make(db, room, log, me))
-    }
-
-    /// Writes what the replica of a room decided as one durable transaction: all of it or nothing. `at_ms`: when what came
-    /// arrived, in milliseconds since 1970.
-    ///
-    /// # Errors
-    /// As [`Store::commit`]; [`StoreError::Damaged`] when the operations do not fit to what is stored.
-    pub fn commit_room(&mut self, at_ms: i64, room: RoomId, ops: &[RoomOp]) -> Result<(), StoreError> {
-        self.in_transaction(|db| {
-            let room = RoomKey::find(db, room)?.ok_or_else(|| replica::damaged("id"))?;
-            let mut changes = apply::replica::Changes::new(db, room, at_ms);
-            ops.iter().try_for_each(|op| changes.apply(op))?;
-            changes.finish()
-        })
-    }
-
-    fn in_transaction(&mut self, write: impl FnOnce(&Connection) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        if let Some(why) = &self.condemned {
-            return Err(StoreError::Damaged(why.clone()));
-        }
-        if let Some(room) = &mut self.room {
-            room.admit(&self.db, room::Rank::Mail)?;
-        }
-        let transaction = self.db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        write(&transaction)?;
-        transaction.commit().map_err(StoreError::unsure)
     }
 
     /// Removes old events in a transaction of its own, at most `step`. `believed`: the clock, if what is too old by it may

@@ -42,6 +42,12 @@ impl Standing {
 pub struct Spans(Vec<(u64, Standing)>);
 
 impl Spans {
+    /// From which number on which standing, in ascending order.
+    #[must_use]
+    pub fn new(list: Vec<(u64, Standing)>) -> Self {
+        Self(list)
+    }
+
     /// What the event with a number counts as.
     #[must_use]
     pub fn at(&self, seq: u64) -> Standing {

@@ -6,15 +6,12 @@ use crate::input::{NewRoom, RequestId, RoomCommand, RoomWish};
 use crate::op::RoomOp;
 use crate::rate::Bucket;
 use crate::snapshot::rooms::{HandRow, RoomKeys, RoomState, Way};
-use curve25519_dalek::MontgomeryPoint;
 use ed25519_dalek::{Signer as _, SigningKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::room::body::acts::{Create, Entry as Member, Handover, Replicas};
 use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Take, Topic, Unmute};
 use torchat_protocol::room::body::{Body, BoundedText, Role};
-use torchat_protocol::room::{
-    BoxKey, CloseCode, LogId, MemberKey, MemberNo, RoomId, RoomInvite, Salt, Signature, TextId,
-};
+use torchat_protocol::room::{CloseCode, LogId, MemberKey, MemberNo, RoomId, RoomInvite, Salt, Signature, TextId};
 use torchat_room::Replica;
 use torchat_room::replica::{Cannot, Me, Stored};
 use torchat_room::signing::create;
@@ -22,11 +19,6 @@ use torchat_room::signing::create;
 /// The public part of our signing key.
 pub(super) fn public(seed: &[u8; 32]) -> MemberKey {
     MemberKey(SigningKey::from_bytes(seed).verifying_key().to_bytes())
-}
-
-/// The public part of our key for sealed bodies.
-pub(super) fn sealing(secret: [u8; 32]) -> BoxKey {
-    BoxKey(MontgomeryPoint::mul_base_clamped(secret).0)
 }
 
 impl Rooms {
@@ -60,7 +52,7 @@ impl Rooms {
         let owner = Member {
             no: MemberNo::MAKER,
             sign: public(&keys.sign),
-            sealing: sealing(keys.sealing),
+            sealing: keys.public_sealing(),
             role: Role::Owner,
             id: Some(identity(&self.own)),
             nick: new.nick.as_ref().and_then(|nick| BoundedText::new(nick.as_str())),
@@ -103,7 +95,7 @@ impl Rooms {
             state: if way.is_some() { RoomState::Joining } else { RoomState::Member },
             replica: Replica::load(stored),
             seed: keys.sign,
-            sealing: sealing(keys.sealing),
+            sealing: keys.public_sealing(),
             way: way.clone(),
             entry: Entry::default(),
             peers: BTreeMap::new(),

@@ -1,12 +1,13 @@
 //! Operations of a turn as SQL, by family.
 
 mod contacts;
+mod desk;
 mod erasing;
 mod lanes;
 mod legacy;
 mod log;
 mod receiving;
-pub(super) mod replica;
+mod replica;
 mod sending;
 
 use super::marks::Gap;
@@ -16,10 +17,11 @@ pub use erasing::Erased;
 use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
 use sending::Acked;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op};
 use torchat_protocol::control::api::event::Event;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::room::RoomId;
 
 /// What a commit did, for those who act on it.
 #[derive(Debug, Default)]
@@ -75,6 +77,8 @@ pub(super) struct Changes<'a> {
     pub(super) last_event: u64,
     /// A moment, and how it is written.
     pub(super) words: Option<(i64, String)>,
+    /// The rooms whose replicas have written something.
+    pub(super) rooms: BTreeMap<RoomId, replica::Changes<'a>>,
     pub(super) out: &'a mut Applied,
 }
 
@@ -93,6 +97,7 @@ impl Changes<'_> {
             Op::Chat(chat) => self.of_chat(chat, op),
             Op::Legacy(op) => self.of_legacy(op),
             Op::Log(op) => self.of_log(op),
+            Op::Room(op) => self.of_room(op),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is read from the store, beside the writes.
 
+mod desk;
 pub(super) mod erasable;
 pub(super) mod messages;
 mod replica;

@@ -148,18 +148,33 @@ fn split(head: &[u8], room: RoomId) -> Result<(Header, Signature), StoreError> {
     Ok((header, Signature(signature)))
 }
 
-/// What an event counts as, as the store writes it.
-pub(super) fn standing_number(standing: Standing) -> i64 {
-    let role = |role| match role {
+/// A role, as the store writes it.
+pub(super) fn role_number(role: Role) -> i64 {
+    match role {
         Role::Reader => 1,
         Role::Member => 2,
         Role::Moderator => 3,
         Role::Owner => 4,
-    };
+    }
+}
+
+/// The same, read.
+pub(super) fn role(number: i64) -> Result<Role, StoreError> {
+    match number {
+        1 => Ok(Role::Reader),
+        2 => Ok(Role::Member),
+        3 => Ok(Role::Moderator),
+        4 => Ok(Role::Owner),
+        _ => Err(damaged("role")),
+    }
+}
+
+/// What an event counts as, as the store writes it.
+pub(super) fn standing_number(standing: Standing) -> i64 {
     match standing {
         Standing::Void => 0,
-        Standing::As(as_role) => role(as_role),
-        Standing::Hidden(as_role) => role(as_role) + HIDDEN,
+        Standing::As(role) => role_number(role),
+        Standing::Hidden(role) => role_number(role) + HIDDEN,
     }
 }
 
@@ -168,13 +183,6 @@ const HIDDEN: i64 = 4;
 
 /// The same, read.
 pub(super) fn standing(number: i64) -> Result<Standing, StoreError> {
-    let role = |number| match number {
-        1 => Ok(Role::Reader),
-        2 => Ok(Role::Member),
-        3 => Ok(Role::Moderator),
-        4 => Ok(Role::Owner),
-        _ => Err(damaged("standing")),
-    };
     match number {
         0 => Ok(Standing::Void),
         1..=HIDDEN => role(number).map(Standing::As),

@@ -3,7 +3,7 @@
 
 use super::StoreError;
 use rusqlite::Connection;
-use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op};
+use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op, RoomOp};
 
 /// The reserve in bytes. A block takes some hundred bytes, its event included.
 const RESERVE_BYTES: u64 = 1 << 20;
@@ -35,6 +35,7 @@ pub(super) fn rank(ops: &[Op]) -> Rank {
             | ContactOp::Retain { .. },
         )
         | Op::Chat(ChatOp::TakeBack { .. } | ChatOp::Erase { .. }) => Some(Rank::Decision),
+        Op::Room(op) if of_user(op) => Some(Rank::Decision),
         Op::Contacts(ContactOp::Request { request: Some(request), .. }) if request.refused => Some(Rank::Decision),
         Op::Chat(ChatOp::Read { .. } | ChatOp::ReadUpto { .. }) | Op::Legacy(LegacyOp::Taken { .. }) => {
             Some(Rank::Reading)
@@ -43,6 +44,20 @@ pub(super) fn rank(ops: &[Op]) -> Rank {
         _ => Some(Rank::Mail),
     };
     ops.iter().filter_map(one).min().unwrap_or(Rank::Mail)
+}
+
+/// What the user decides of a room, or what only removes something.
+fn of_user(op: &RoomOp) -> bool {
+    match op {
+        RoomOp::State { .. }
+        | RoomOp::Bury(_)
+        | RoomOp::Unbury(_)
+        | RoomOp::InviteGone { .. }
+        | RoomOp::PetitionGone { .. }
+        | RoomOp::Ban { .. } => true,
+        RoomOp::Petition { petition, .. } => petition.refused,
+        _ => false,
+    }
 }
 
 /// The limits in pages.

@@ -10,19 +10,9 @@ use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place};
-use torchat_protocol::room::{Author, Cookie, Event, Identity, LogDigest, LogId, MemberNo, RoomId, TextId};
+use torchat_protocol::room::{Author, Cookie, Event, Identity, LogDigest, LogId, MemberNo, TextId};
 use torchat_room::outcome::{ChainRow, Op, Proof};
-use torchat_room::replica::Me;
 use torchat_room::standing::{Spans, Standing};
-
-/// Makes a room of which nothing is known but its id.
-pub(in crate::store) fn make(db: &Connection, room: RoomId, log: LogId, me: Option<&Me>) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO room (room, log, next, digest, lamport, seed, chain) VALUES (?1, ?2, 1, ?3, 0, ?4, ?5)",
-    )?
-    .execute(params![room.0, log.0, LogDigest::EMPTY.0, me.map(|me| me.seed), me.map_or(0, |me| me.chain)])?;
-    Ok(())
-}
 
 /// A room in a transaction that is being made.
 #[derive(Debug)]
@@ -46,12 +36,12 @@ struct Joining<'a> {
 
 impl<'a> Changes<'a> {
     /// Nothing yet, of a room, at a moment in milliseconds since 1970.
-    pub(in crate::store) fn new(db: &'a Connection, room: RoomKey, at_ms: i64) -> Self {
+    pub(super) fn new(db: &'a Connection, room: RoomKey, at_ms: i64) -> Self {
         Self { db, room, at_ms, touched: BTreeSet::new() }
     }
 
     /// One operation, after those before it. Behind the last one comes [`Changes::finish`].
-    pub(in crate::store) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), StoreError> {
         match op {
             Op::Store { pos, event, digest, lamport, standing } => {
                 self.log_goes_on(*pos, *digest, *lamport)?;

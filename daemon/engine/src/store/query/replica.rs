@@ -24,26 +24,6 @@ const RECENT: i64 = 256;
 const MISSING: usize = 4_096;
 
 impl Reader {
-    /// The rooms, in the order in which they were made.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn rooms(&self) -> Result<Vec<RoomId>, StoreError> {
-        self.with(|db| {
-            let mut query = db.prepare("SELECT room FROM room ORDER BY num")?;
-            let rooms = query.query_map([], |row| Ok(RoomId(blob(row, 0)?)))?;
-            Ok(rooms.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// What a room's replica begins with. `None`: there is no such room.
-    ///
-    /// # Errors
-    /// When SQLite fails or a row is damaged.
-    pub fn room(&self, room: RoomId) -> Result<Option<Stored>, StoreError> {
-        self.in_room(room, stored)
-    }
-
     /// Answers a question to a room's log, as [`torchat_room::reading::answer`] does. `None`: there is no such room.
     ///
     /// # Errors
@@ -247,7 +227,7 @@ impl Log for RoomLog<'_> {
 }
 
 /// What the replica of a room begins with.
-fn stored(db: &Connection, room: RoomKey) -> Result<Stored, StoreError> {
+pub(super) fn stored(db: &Connection, room: RoomKey) -> Result<Stored, StoreError> {
     let mut query =
         db.prepare_cached("SELECT log, next, digest, lamport, seed, chain, fresh FROM room WHERE num = ?1")?;
     let mut stored = query.query_row([room.num], |row| {

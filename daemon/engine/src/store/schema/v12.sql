@@ -5,14 +5,28 @@
 CREATE TABLE room (
     num         INTEGER NOT NULL PRIMARY KEY,
     room        BLOB    NOT NULL UNIQUE CHECK (length(room) = 32),
-    state       INTEGER NOT NULL DEFAULT 0,  -- 0: the daemon takes part in it
+    -- 0 joining, 1 member, 2 leaving, 3 left, 4 removed, 5 destroyed, 6 ended, 7 not served
+    state       INTEGER NOT NULL,
+    since_ms    INTEGER,                     -- leaving since then
     log         BLOB    NOT NULL,            -- 8 bytes
     next        INTEGER NOT NULL,            -- the position of the next event
     digest      BLOB    NOT NULL,            -- of all before it
     lamport     INTEGER NOT NULL,
-    seed        BLOB,                        -- of our key in the room; NULL: we have none
-    chain       INTEGER NOT NULL DEFAULT 0,  -- our events go on in this chain of ours
-    fresh       INTEGER NOT NULL DEFAULT 1   -- 1: nobody has told us everything yet
+    seed        BLOB,                        -- of our key in the room; NULL: we have nothing more to do there
+    sealing     BLOB,                        -- the secret of our key for sealed bodies; as `seed`
+    chain       INTEGER NOT NULL,            -- our events go on in this chain of ours
+    fresh       INTEGER NOT NULL DEFAULT 1,  -- 1: nobody has told us everything yet
+    -- How we get in, as long as we are joining; NULL in `doors`: we are in.
+    doors       BLOB,                        -- 32 bytes each
+    pass        BLOB,                        -- the id and the secret of an invite
+    nick        TEXT,
+    intro       TEXT,
+    want        INTEGER,                     -- so many events at most; NULL: all
+    -- The last proposal to hand the room over; NULL in `hand`: there is none.
+    hand        BLOB,                        -- the event's id
+    hand_by     INTEGER,
+    hand_to     INTEGER,
+    hand_accept BLOB                         -- the signature of who takes it
 ) STRICT;
 
 -- The log of each room: rows of one room stand one after the other, so a page of the log is a few pages of the file.
@@ -83,3 +97,61 @@ CREATE TABLE room_outbox (
     body        BLOB    NOT NULL             -- as the event will have it
 ) STRICT;
 CREATE INDEX room_outbox_mid ON room_outbox (room, mid);
+
+-- Invites of ours to rooms. The secret is stored nowhere.
+CREATE TABLE room_invite (
+    room        INTEGER NOT NULL,
+    id          BLOB    NOT NULL,
+    key         BLOB    NOT NULL,            -- what proves the secret
+    role        INTEGER NOT NULL,            -- 1 reader to 4 owner
+    uses        INTEGER,                     -- NULL: without end
+    until_ms    INTEGER NOT NULL,
+    whom        BLOB,                        -- NULL: anybody
+    note        TEXT,
+    PRIMARY KEY (room, id)
+) STRICT, WITHOUT ROWID;
+
+-- Who asks to become a member.
+CREATE TABLE room_petition (
+    room        INTEGER NOT NULL,
+    id          BLOB    NOT NULL,            -- the identity
+    sign        BLOB    NOT NULL,
+    sealing     BLOB    NOT NULL,
+    nick        TEXT,
+    text        TEXT    NOT NULL,
+    via         BLOB,                        -- the invite that was proven
+    at_ms       INTEGER NOT NULL,
+    refused     INTEGER NOT NULL,            -- the user has refused it
+    PRIMARY KEY (room, id)
+) STRICT, WITHOUT ROWID;
+
+-- Whom no invite lets in.
+CREATE TABLE room_ban (
+    room        INTEGER NOT NULL,
+    id          BLOB    NOT NULL,
+    PRIMARY KEY (room, id)
+) STRICT, WITHOUT ROWID;
+
+-- Members that have said that they leave, and are not cut.
+CREATE TABLE room_leaver (
+    room        INTEGER NOT NULL,
+    member      INTEGER NOT NULL,
+    PRIMARY KEY (room, member)
+) STRICT, WITHOUT ROWID;
+
+-- Rooms that were destroyed, for those who come late: the create and the destroy act.
+CREATE TABLE room_tomb (
+    room        BLOB    NOT NULL PRIMARY KEY CHECK (length(room) = 32),
+    members     BLOB    NOT NULL,            -- 32 bytes of the identity of each
+    at_ms       INTEGER NOT NULL,
+    first_head  BLOB,
+    first_body  BLOB,
+    last_head   BLOB,
+    last_body   BLOB
+) STRICT;
+
+-- The highest epoch of the certificates of members that were met.
+CREATE TABLE room_epoch (
+    peer        BLOB    NOT NULL PRIMARY KEY CHECK (length(peer) = 32),
+    epoch       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

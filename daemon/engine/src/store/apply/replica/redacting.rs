@@ -62,7 +62,7 @@ impl Changes<'_> {
     }
 
     /// The end of the transaction: drops what is redacted since it.
-    pub(in crate::store) fn finish(self) -> Result<(), StoreError> {
+    pub(in crate::store::apply) fn finish(&self) -> Result<(), StoreError> {
         let mut query = self
             .db
             .prepare_cached("SELECT place, kind, of_chain, of_seq FROM room_event WHERE chain = ?1 AND seq = ?2")?;

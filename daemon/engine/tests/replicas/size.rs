@@ -3,11 +3,13 @@
 use crate::beside::fast_dir;
 use ed25519_dalek::SigningKey;
 use std::sync::Arc;
+use torchat_core::op::{Op, RoomOp};
+use torchat_core::snapshot::rooms::RoomKeys;
 use torchat_engine::store::Store;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, BoundedText, Role};
 use torchat_protocol::room::{Frame, LogDigest, LogId, MemberKey, MemberNo, RoomId, TextId};
-use torchat_room::outcome::{ChainRow, Op};
+use torchat_room::outcome::{ChainRow, Op as ReplicaOp};
 use torchat_room::signing::{Clock, sign};
 use torchat_room::standing::Standing;
 
@@ -22,7 +24,8 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
     let path = dir.path().join("torchat.db");
     let mut store = Store::open(&path).unwrap();
     let room = RoomId([5; 32]);
-    store.make_room(room, LogId([1; 8]), None).unwrap();
+    let keys = RoomKeys { sign: [3; 32], sealing: [2; 32] };
+    store.commit(0, &[Op::from(RoomOp::Begin { room, keys, log: LogId([1; 8]), way: None })]).unwrap();
     store.checkpoint().unwrap();
     let before = path.metadata().unwrap().len();
     let key = SigningKey::from_bytes(&[3; 32]);
@@ -44,8 +47,8 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
         length = Frame::event_len(&event);
         digest = digest.next(event.id());
         let ops = [
-            Op::Chain(author, ChainRow { head: seq, id: event.id(), floor: 0, key: member_key }),
-            Op::Store {
+            ReplicaOp::Chain(author, ChainRow { head: seq, id: event.id(), floor: 0, key: member_key }),
+            ReplicaOp::Store {
                 pos: n + 1,
                 event: Arc::new(event),
                 digest,
@@ -53,7 +56,7 @@ fn a_text_of_118_characters_takes_less_than_480_bytes() {
                 standing: Standing::As(Role::Member),
             },
         ];
-        store.commit_room(1_790_000_000_000, room, &ops).unwrap();
+        store.commit(1_790_000_000_000, &ops.map(|op| Op::from(RoomOp::Replica { room, op }))).unwrap();
     }
     store.checkpoint().unwrap();
     let bytes = (path.metadata().unwrap().len() - before) as f64 / TEXTS as f64;

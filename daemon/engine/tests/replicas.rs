@@ -4,8 +4,12 @@
 //! `ROOM_SEEDS` says how many seeds each test takes, `ROOM_FROM` the first.
 #![allow(clippy::unwrap_used)]
 
-#[path = "rooms/beside.rs"]
+#[path = "replicas/beside.rs"]
 mod beside;
+#[path = "replicas/dense.rs"]
+mod dense;
+#[path = "replicas/desk.rs"]
+mod desk;
 // The replica's own tests have the network and the model.
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/disk.rs"]
@@ -16,7 +20,7 @@ mod net;
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/oracle.rs"]
 mod oracle;
-#[path = "rooms/size.rs"]
+#[path = "replicas/size.rs"]
 mod size;
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/story.rs"]

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use tempfile::TempDir;
+use torchat_core::op::{Op, RoomOp};
+use torchat_core::snapshot::rooms::RoomKeys;
 use torchat_engine::store::{Reader, Store};
 use torchat_protocol::room::body::Role;
 use torchat_protocol::room::{Author, Event, Frame, RoomId};
-use torchat_room::outcome::{ChannelId, Op};
+use torchat_room::outcome::{ChannelId, Op as ReplicaOp};
 use torchat_room::reading::{Filter, Read, Report, answer};
 use torchat_room::replica::Stored;
 use torchat_room::standing::Standing;
@@ -61,10 +63,11 @@ impl SqlStore {
         let dir = fast_dir();
         let mut store = Store::open(&file(&dir)).unwrap();
         let Stored { room, log, me, .. } = disk.stored();
-        // Another room in the same store, which nothing concerns.
-        let other = RoomId([7; 32]);
-        store.make_room(other, log, None).unwrap();
-        store.make_room(room, log, me.as_ref()).unwrap();
+        let keys = RoomKeys { sign: me.unwrap().seed, sealing: [2; 32] };
+        // Others in the same store, which nothing concerns.
+        let rooms = [RoomId([7; 32]), room, RoomId([8; 32])];
+        let begin = |room| Op::from(RoomOp::Begin { room, keys: keys.clone(), log, way: None });
+        store.commit(0, &rooms.map(begin)).unwrap();
         drop(store);
         Self::open(dir, room, counts)
     }
@@ -76,8 +79,14 @@ impl SqlStore {
         Self { store, reader: Reader::of_file(path), rows, dir, room, counts }
     }
 
+    fn stored(&self) -> Stored {
+        let rooms = self.reader.rooms().unwrap().rooms;
+        assert_eq!(rooms.len(), 3);
+        rooms.into_iter().map(|room| room.stored).find(|stored| stored.room == self.room).unwrap()
+    }
+
     fn compare(&self, disk: &Disk) {
-        same(&self.reader.room(self.room).unwrap().unwrap(), &disk.stored());
+        same(&self.stored(), &disk.stored());
         let model = disk.log().map(|(pos, event, standing)| {
             let body = event.body().map(|body| body.len() as i64);
             (pos as i64, place(event).author.get(), place(event).seq as i64, number(standing), body)
@@ -124,9 +133,11 @@ impl SqlStore {
 }
 
 impl Beside for SqlStore {
-    fn commit(&mut self, ops: &[Op], disk: &Disk) {
+    fn commit(&mut self, ops: &[ReplicaOp], disk: &Disk) {
         self.counts.commits.set(self.counts.commits.get() + 1);
-        self.store.commit_room(1_790_000_000_000, self.room, ops).unwrap();
+        let room = self.room;
+        let ops: Vec<Op> = ops.iter().map(|op| Op::from(RoomOp::Replica { room, op: op.clone() })).collect();
+        self.store.commit(1_790_000_000_000, &ops).unwrap();
         self.compare(disk);
     }
 
@@ -158,7 +169,7 @@ fn number(standing: Standing) -> i64 {
 
 fn same(ours: &Stored, model: &Stored) {
     assert_eq!((ours.room, ours.log, ours.next), (model.room, model.log, model.next));
-    assert_eq!((ours.digest, ours.lamport), (model.digest, model.lamport));
+    assert_eq!((ours.digest, ours.lamport, ours.fresh), (model.digest, model.lamport, model.fresh));
     let me = |stored: &Stored| stored.me.as_ref().map(|me| (me.seed, me.chain));
     assert_eq!(me(ours), me(model));
     assert_eq!(ours.acts, model.acts);
