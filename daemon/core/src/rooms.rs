@@ -243,7 +243,6 @@ impl Rooms {
         self.dig_up(ctx);
         self.say_denied(ctx);
         self.watch_links(ctx);
-        self.restart_newcomers(ctx);
         if !self.stopping {
             self.open_rooms(ctx);
             self.dial(ctx);
@@ -345,6 +344,10 @@ impl Rooms {
             room.state = RoomState::Member;
             ctx.write(RoomOp::State { room: id, state: RoomState::Member });
             ctx.tell(id, RoomNotice::Joined);
+        } else {
+            // The other side knows us by a number of before, whose key we do not have any more. We ask for another one.
+            room.ask_later(ctx);
+            self.close_channel(ctx, channel, CloseCode::Done);
         }
     }
 
@@ -399,6 +402,7 @@ impl Room {
     fn note(&mut self, ctx: &mut Context<'_>, id: RoomId, op: &Op) {
         match op {
             Op::Act { .. } | Op::CutBranch(_) => self.acts_changed = true,
+            Op::Anew(_) => self.forget_what_was_told(ctx, id),
             Op::Store { event, standing, .. } => self.note_event(ctx, id, event, *standing),
             _ => {}
         }

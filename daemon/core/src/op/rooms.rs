@@ -18,13 +18,6 @@ pub enum RoomOp {
         /// How we get in. `None`: we made it.
         way: Option<Way>,
     },
-    /// The replica of a newcomer begins anew: everything goes that it has stored, but the texts that wait.
-    Anew {
-        /// The room.
-        room: RoomId,
-        /// The replica's new log.
-        log: LogId,
-    },
     /// A change of the replica.
     Replica {
         /// The room.

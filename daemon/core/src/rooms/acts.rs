@@ -270,6 +270,17 @@ impl Room {
         self.peers = others.collect();
     }
 
+    /// The replica of a newcomer begins anew, so nobody has said anything.
+    pub(super) fn forget_what_was_told(&mut self, ctx: &mut Context<'_>, id: RoomId) {
+        self.acts_changed = true;
+        for member in std::mem::take(&mut self.leavers) {
+            ctx.write(RoomOp::Leaver { room: id, member, leaves: false });
+        }
+        if self.hand.take().is_some() {
+            ctx.write(RoomOp::Hand { room: id, hand: None });
+        }
+    }
+
     fn forget_cut_leavers(&mut self, ctx: &mut Context<'_>, id: RoomId) {
         let roster = self.replica.roster();
         let gone = self.leavers.iter().filter(|no| roster.members.get(no).is_none_or(|one| !one.is_in()));

@@ -166,6 +166,12 @@ impl Room {
         self.state == RoomState::Member && self.replica.role() == Some(Role::Owner) && self.is_mesh()
     }
 
+    /// The next thing to do is to ask, after a pause.
+    pub(super) fn ask_later(&mut self, ctx: &Context<'_>) {
+        self.entry.opens = false;
+        self.entry.next_ms = self.entry.next_ms.max(ctx.now.mono_ms + PENDING_MS);
+    }
+
     /// Notes a wish. What is wrong with it, and what there is no room for, leaves no trace.
     fn petition(&mut self, ctx: &mut Context<'_>, id: RoomId, who: Identity, join: Join) {
         // A key that is none could never sign.

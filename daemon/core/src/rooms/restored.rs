@@ -1,14 +1,11 @@
 //! The desk as the store has it.
 
 use super::{Context, Entry, Room, Rooms};
-use crate::op::RoomOp;
 use crate::rate::Bucket;
-use crate::snapshot::rooms::{RoomSnapshot, RoomState, RoomsSnapshot};
+use crate::snapshot::rooms::{RoomSnapshot, RoomsSnapshot};
 use std::collections::{BTreeMap, VecDeque};
 use torchat_protocol::id::PeerId;
-use torchat_protocol::room::{LogId, RoomId};
 use torchat_room::Replica;
-use torchat_room::replica::{Me, Stored};
 
 impl Rooms {
     /// A desk that goes on where the store says that the last process stopped.
@@ -32,33 +29,6 @@ impl Rooms {
         let peers: std::collections::BTreeSet<_> = peers.collect();
         restored.dials.spread(ctx, peers);
         restored
-    }
-
-    /// A newcomer whose channel, or process, has ended before it had everything begins anew.
-    pub(super) fn restart_newcomers(&mut self, ctx: &mut Context<'_>) {
-        let begun = |(id, room): &(&RoomId, &Room)| {
-            room.state == RoomState::Joining && room.replica.next() > 1 && !self.is_open_anywhere(**id)
-        };
-        for id in self.rooms.iter().filter(begun).map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.begin_anew(ctx, id);
-        }
-    }
-
-    /// A newcomer drops what it has got: its floors would not fit another log.
-    pub(super) fn begin_anew(&mut self, ctx: &mut Context<'_>, id: RoomId) {
-        self.settle(ctx, id);
-        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.replica.next() > 1) else { return };
-        let log = LogId(ctx.random());
-        let outbox = room.replica.outbox().cloned().collect();
-        let me = Me { seed: room.seed, chain: 0 };
-        room.replica = Replica::load(Stored { outbox, ..Stored::new(id, log, Some(me)) });
-        room.acts_changed = true;
-        room.hand = None;
-        for member in std::mem::take(&mut room.leavers) {
-            ctx.write(RoomOp::Leaver { room: id, member, leaves: false });
-        }
-        ctx.write(RoomOp::Hand { room: id, hand: None });
-        ctx.write(RoomOp::Anew { room: id, log });
     }
 }
 

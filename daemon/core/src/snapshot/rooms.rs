@@ -5,7 +5,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::{BoundedText, Role};
 use torchat_protocol::room::{
-    BoxKey, Event, EventId, Identity, InviteId, InviteKey, LogId, MemberKey, MemberNo, Pass, RoomId, Signature,
+    BoxKey, Event, EventId, Identity, InviteId, InviteKey, MemberKey, MemberNo, Pass, RoomId, Signature,
 };
 use torchat_room::replica::Stored;
 
@@ -187,13 +187,4 @@ pub struct Tomb {
     pub members: Vec<Identity>,
     /// When it was destroyed, in milliseconds since 1970.
     pub at_ms: i64,
-}
-
-/// A replica that begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beginning {
-    /// The room.
-    pub room: RoomId,
-    /// The replica's log.
-    pub log: LogId,
 }

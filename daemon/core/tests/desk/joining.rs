@@ -197,3 +197,27 @@ fn a_newcomer_whose_link_breaks_begins_anew_and_has_everything() {
     }
     assert!(broken > 3, "{broken} links broke in the middle");
 }
+
+#[test]
+fn who_left_unheard_and_comes_again_gets_a_number_for_its_new_key() {
+    let mut net = Net::new(3, 71);
+    let room = net.room_of_all();
+    // Only another member hears that it leaves, and is away when the owner is back.
+    net.away(0);
+    assert_eq!(net.wish(2, room, RoomWish::Leave), RoomAnswer::Done);
+    net.pass(5_000);
+    assert_eq!(net.state(2, room), Some(RoomState::Left));
+    net.away(1);
+    net.back(0);
+    // In this run nobody has told the owner what there is, so it lets nobody in yet.
+    net.kill(0);
+    net.join(2, &RoomInvite::new(room, vec![peer(0)], None).unwrap());
+    net.pass(600_000);
+    assert_eq!(net.state(2, room), Some(RoomState::Member));
+    net.back(1);
+    net.pass(3_600_000);
+    for n in 0..3 {
+        assert_eq!(net.desks[n].rooms.status(room).unwrap().members, 3, "desk {n}");
+        assert_eq!(net.desks[n].rooms.status(room).unwrap().open.len(), 2, "desk {n}");
+    }
+}

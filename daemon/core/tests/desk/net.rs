@@ -67,12 +67,6 @@ impl Store {
                 self.past.remove(&room);
                 self.rooms.insert(room, Row::new(room, keys, log, way));
             }
-            RoomOp::Anew { room, log } => {
-                let row = self.row(room);
-                let outbox = row.disk.stored().outbox;
-                row.disk = Disk::new(room, Me { seed: row.keys.sign, chain: 0 }, log);
-                outbox.into_iter().for_each(|text| row.disk.write(torchat_room::outcome::Op::Queue(text)));
-            }
             RoomOp::Replica { room, op } => self.row(room).disk.write(op),
             RoomOp::State { room, state } => {
                 if state.is_active() {
