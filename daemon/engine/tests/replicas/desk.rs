@@ -100,16 +100,21 @@ fn a_room_says_how_it_is_entered_until_it_is() {
     assert_eq!(room.state, RoomState::Leaving(77));
 }
 
+/// The replica of a newcomer begins anew.
+fn anew(log: u8) -> RoomOp {
+    RoomOp::Replica { room: ROOM, op: torchat_room::outcome::Op::Anew(LogId([log; 8])) }
+}
+
 #[test]
 fn a_replica_that_begins_anew_keeps_the_texts_that_wait_and_nothing_else() {
     let mut desk = Desk::new();
     desk.write([begin(None), queued(1), stored(), queued(2)]);
-    let room = desk.room(RoomOp::Anew { room: ROOM, log: LogId([9; 8]) });
+    let room = desk.room(anew(9));
     assert_eq!((room.stored.log, room.stored.next, room.stored.digest), (LogId([9; 8]), 1, LogDigest::EMPTY));
     assert!(room.stored.recent.is_empty() && room.stored.act_positions.is_empty());
     assert_eq!(room.stored.outbox.iter().map(|text| text.mid.0[0]).collect::<Vec<_>>(), [1, 2]);
     // The same again in one transaction with what follows.
-    let snapshot = desk.write([stored(), RoomOp::Anew { room: ROOM, log: LogId([8; 8]) }, stored()]);
+    let snapshot = desk.write([stored(), anew(8), stored()]);
     assert_eq!(snapshot.rooms[0].stored.next, 2);
     // And a room that begins has nothing.
     let room = desk.room(begin(None));

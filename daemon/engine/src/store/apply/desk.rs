@@ -26,7 +26,6 @@ impl Changes<'_> {
     pub(super) fn of_room(&mut self, op: &RoomOp) -> Result<(), StoreError> {
         match op {
             RoomOp::Begin { room, keys, log, way } => self.begin(*room, keys, *log, way.as_ref()),
-            RoomOp::Anew { room, log } => self.anew(*room, *log),
             RoomOp::Replica { room, op } => self.of_replica(*room, op),
             RoomOp::State { room, state } => self.state(*room, *state),
             RoomOp::Bury(tomb) => self.bury(tomb),
@@ -127,15 +126,6 @@ impl Changes<'_> {
                 way.and_then(|way| way.want),
             ])?;
         Ok(())
-    }
-
-    fn anew(&mut self, id: RoomId, log: LogId) -> Result<(), StoreError> {
-        let room = self.room(id)?;
-        self.clear(room, &OF_REPLICA)?;
-        self.write(
-            "UPDATE room SET log = ?2, next = 1, digest = ?3, lamport = 0, chain = 0, fresh = 1 WHERE num = ?1",
-            &[&room.num, &log.0, &LogDigest::EMPTY.0],
-        )
     }
 
     /// Of a room in which we have nothing more to do only what was said in it stays.
