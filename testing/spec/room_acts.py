@@ -51,7 +51,8 @@ class Branch:
         rivals = [rival for rival in self.rivals.values() if rival.keys is not None]
         for to in sorted({rival.keys["to"] for rival in rivals if rival.kind == HANDOVER})[:4]:
             keys += [members.key(to)] if to in members.entries else []
-            named = [bytes.fromhex(entry["sign"]) for rival in rivals if rival.kind == ROSTER
+            by_id = sorted((rival for rival in rivals if rival.kind == ROSTER), key=lambda rival: rival.id)
+            named = [bytes.fromhex(entry["sign"]) for rival in by_id
                      for entry in rival.keys.get("add", []) if entry["no"] == to]
             keys += named[:1]
         return any(signed_by(key, act) for key in keys)

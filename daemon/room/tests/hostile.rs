@@ -663,6 +663,19 @@ fn nothing_is_decided_in_a_room_that_has_ended() {
 }
 
 #[test]
+fn acts_behind_the_last_number_are_never_kept() {
+    let mut honest = Honest::new(Policy::default());
+    let acts = [100_000, 100_001].map(|seq| {
+        let place = Place { author: Author::ACTS, seq };
+        (*honest.event(1, place, EventId([7; 32]), &set("late"))).clone()
+    });
+    honest.hear_events(&acts[..1]);
+    assert_eq!(honest.disk.stored().rivals.len(), 1, "the last one may be on some branch");
+    honest.hear_events(&acts[1..]);
+    assert_eq!(honest.disk.stored().rivals.len(), 1);
+}
+
+#[test]
 fn a_former_owner_has_nothing_kept() {
     let mut honest = Honest::new(Policy::default());
     let proposal = EventId([3; 32]);

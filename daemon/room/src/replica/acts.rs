@@ -1,7 +1,7 @@
 //! Acts that come: the branch goes on, an act is kept apart, or another branch holds.
 
 use super::Replica;
-use crate::branch::{Act, Better};
+use crate::branch::{ACTS, Act, Better};
 use crate::chain::Chain;
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Notice, Op, Refusal};
@@ -20,7 +20,8 @@ impl Replica {
             self.came_back(pos, from);
             return;
         }
-        if self.branch.is_rival(id) || (seq < 2 && self.branch.len() > 0) {
+        // Acts behind the last number never hold, and as rivals they would make a branch longer than any may be.
+        if self.branch.is_rival(id) || (seq < 2 && self.branch.len() > 0) || seq > ACTS {
             return;
         }
         if act.incoming.event.body().is_none() {
