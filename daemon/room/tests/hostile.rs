@@ -723,7 +723,22 @@ fn whoever_is_no_member_is_told_nothing() {
             let hello = Hello { log: LogId([9; 8]), has: Has::Heads(vec![]), want: None, credit: 262_144 };
             replica.hear(ctx, ChannelId(2), Frame::Hello(hello), &[]);
         });
-        assert!(effects.contains(&Effect::Close(ChannelId(2), CloseCode::None)), "{effects:?}");
         assert!(said(&effects).is_empty(), "{effects:?}");
+        let effects = honest.turn(|replica, ctx| {
+            for frame in [
+                Frame::Have(vec![]),
+                Frame::Need(Author::ACTS, 2),
+                Frame::Need(chain(4), 1),
+                Frame::Body(vec![(chain(4), 1)]),
+                Frame::Credit(262_144),
+            ] {
+                replica.hear(ctx, ChannelId(2), frame, &[]);
+            }
+        });
+        assert!(said(&effects).is_empty(), "{effects:?}");
+        // But it may tell: a branch on which it is none may be a lie.
+        let event = honest.chain_of(4, chain(4), [text(1, "told")]);
+        honest.turn(|replica, ctx| replica.hear(ctx, ChannelId(2), Frame::Events(event), &[]));
+        assert_eq!(honest.texts(), 1);
     }
 }

@@ -185,6 +185,16 @@ impl Replica {
         if self.own.joins(&self.branch.roster) {
             self.tell(Notice::Joined);
         }
+        // Who was nobody when the channel was opened may be a member now.
+        let members = &self.branch.roster.members;
+        for open in self.channels.values_mut().filter(|open| open.member.is_none()) {
+            let found = members.iter().rev().find(|(_, member)| member.id == Some(open.peer));
+            open.member = found.map(|(no, _)| *no);
+        }
+        let untold = self.channels.iter_mut().filter_map(|(id, open)| Some((*id, open.untold.take()?)));
+        for (channel, hello) in untold.collect::<Vec<_>>() {
+            self.tell_since_hello(channel, hello);
+        }
         // The turn's end asks for it, once for each channel.
         self.channels.values_mut().for_each(super::Channel::act_came);
         self.take_early_forks();

@@ -141,7 +141,7 @@ impl Replica {
 
     pub(super) fn heard_need(&mut self, ctx: &Context<'_>, channel: ChannelId, author: Author, upto: u64) {
         let known = author == Author::ACTS || self.chains.contains_key(&author);
-        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| open.untold.is_none()) else { return };
         let answers = &mut open.answers;
         let soon = answers.answered_ms.get(&author).is_some_and(|at| ctx.now_ms < at + NEED_DROP_MS);
         if soon || answers.waiting.len() >= NEEDS || !known {

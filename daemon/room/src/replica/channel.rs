@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
-use torchat_protocol::room::{Author, Event, Head, Identity, LogId, LogPlace, MemberNo, Tag};
+use torchat_protocol::room::{Author, Event, Head, Hello, Identity, LogId, LogPlace, MemberNo, Tag};
 
 /// Bytes of events that the other side may send without our grant.
 pub(super) const CREDIT: u32 = 262_144;
@@ -38,6 +38,8 @@ pub(super) struct Channel {
     pub(super) log: Option<LogId>,
     /// How far the other side is told our log.
     pub(super) told: Told,
+    /// Its HELLO, while it is no member by our acts: it is told nothing.
+    pub(super) untold: Option<Hello>,
     /// It said anew what it has, while a reading was on, or too soon after the last time.
     pub(super) restart: Option<Vec<Head>>,
     /// When the log was begun for it last, because it said anew what it has.
@@ -117,6 +119,7 @@ impl Channel {
             member,
             log: None,
             told: Told::Nothing,
+            untold: None,
             restart: None,
             begun_ms: None,
             asked_again_ms: None,

@@ -133,11 +133,6 @@ impl Replica {
         if open.log.is_some() {
             return self.act(Effect::EndLink(channel));
         }
-        let is_member = open.member.is_some_and(|no| self.branch.roster.members.contains_key(&no));
-        if self.branch.len() > 0 && !is_member {
-            // Whoever opens channels lets nobody else in; here nobody else is told anything.
-            return self.close(channel, CloseCode::None);
-        }
         let nothing = |heads: &[Head]| heads.iter().all(|head| head.author != Author::ACTS || head.seq == 0);
         if self.fresh && matches!(&hello.has, Has::Heads(heads) if nothing(heads)) {
             // Two newcomers have nothing to tell each other, and one may have only one channel.
@@ -149,6 +144,22 @@ impl Replica {
         if self.cookies.get(&peer).is_some_and(|cookie| cookie.log != hello.log) {
             // Its log began anew: what we know of the old one is of no use.
             self.forget_cookie(peer);
+        }
+        self.tell_since_hello(channel, hello);
+        // Bodies that did not come with their events: somebody may have them.
+        self.ask_for_bodies(channel);
+    }
+
+    /// Begins to tell our log to the other side of a channel, if it is a member by our acts.
+    ///
+    /// Who is none is told nothing, but may tell us: if a former owner has moved us to a branch on which nobody else is a member,
+    /// only the others can bring us back.
+    pub(super) fn tell_since_hello(&mut self, channel: ChannelId, hello: Hello) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let is_member = open.member.is_some_and(|no| self.branch.roster.members.contains_key(&no));
+        if self.branch.len() > 0 && !is_member {
+            open.untold = Some(hello);
+            return;
         }
         match hello.has {
             Has::Heads(heads) => {
@@ -167,8 +178,6 @@ impl Replica {
                 }
             }
         }
-        // Bodies that did not come with their events: somebody may have them.
-        self.ask_for_bodies(channel);
     }
 
     /// The other side claims to have our log up to a place. `own`: the last numbers of our own chains before it.

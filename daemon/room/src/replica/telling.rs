@@ -12,6 +12,9 @@ impl Replica {
     pub(super) fn heard_have(&mut self, ctx: &Context<'_>, channel: ChannelId, heads: Vec<Head>) {
         self.delivered_heads(channel, &heads);
         let Some(open) = self.channels.get_mut(&channel) else { return };
+        if open.untold.is_some() {
+            return;
+        }
         let soon = open.begun_ms.is_some_and(|at| ctx.now_ms < at + HAVE_PAUSE_MS);
         if soon || matches!(open.told, Told::Reading | Told::ReadingEarly(_)) {
             open.restart = Some(heads);
@@ -46,8 +49,8 @@ impl Replica {
 
     /// The first position that the other side of a channel may have: that of its entry less what the policy gives to newcomers.
     pub(super) fn first_for(&self, channel: ChannelId) -> u64 {
-        let member = self.channels.get(&channel).and_then(|open| open.member);
-        let since = member.and_then(|no| Some(self.branch.roster.members.get(&no)?.since));
+        let Some(open) = self.channels.get(&channel).filter(|open| open.untold.is_none()) else { return u64::MAX };
+        let since = open.member.and_then(|no| Some(self.branch.roster.members.get(&no)?.since));
         let entry = since.and_then(|seq| self.branch.stored.get(&self.branch.at(seq)?.id()).copied());
         entry.map_or(1, |pos| pos.saturating_sub(self.branch.roster.policy.history).max(1))
     }

@@ -581,7 +581,9 @@ impl Net {
     pub(crate) fn give_from(&mut self, node: usize, other: usize, event: &Arc<Event>) {
         self.connect(node, other);
         let of = |ends: &(usize, usize)| *ends == (node, other) || *ends == (other, node);
-        let channel = *self.channels.iter().find(|(_, ends)| of(ends)).unwrap().0;
+        // A newcomer that has another link takes no second one.
+        let found = self.channels.iter().find(|(_, ends)| of(ends)).map(|(id, _)| *id);
+        let Some(channel) = found else { return };
         self.hear(node, channel, Frame::Events(vec![(**event).clone()]));
     }
 }
