@@ -132,7 +132,10 @@ impl Replica {
     fn concerned(&self, act: &Act) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
         match &act.body {
             Some(Body::Roster(roster)) => {
-                let added: Vec<_> = roster.add.iter().map(|entry| entry.no).collect();
+                // A number that was given before is passed over: channels that begin anew because of it would do so for ever
+                // where somebody is told the whole log.
+                let new = |no: &MemberNo| !self.branch.roster.members.contains_key(no);
+                let added: Vec<_> = roster.add.iter().map(|entry| entry.no).filter(new).collect();
                 let changed = roster.cut.iter().map(|cut| cut.no).chain(roster.role.iter().map(|role| role.no));
                 (changed.chain(added.iter().copied()).collect(), added)
             }
