@@ -46,6 +46,9 @@ class Link:
         self.hello, self.reset, self.said_heads = {}, set(), {}
         # Bytes that each side may still say, and that it has heard and not granted again.
         self.credit, self.heard = {"a": 0, "b": 0}, {"a": 0, "b": 0}
+        # What each side named in its frontier, what it asked for, what it said; and where chains are known to be forked.
+        self.named, self.asked = {"a": {}, "b": {}}, {"a": set(), "b": set()}
+        self.said, self.forks, self.floors = {"a": set(), "b": set()}, {}, set()
         self.frames = [(step["what"], frame) for step in link["steps"] for frame in step["frames"]]
 
     def check(self):
@@ -81,6 +84,18 @@ class Link:
             self.same(side in self.hello, False, what + ": once")
             self.hello[side] = found
             self.credit[other] = found["credit"]
+        if kind in (HELLO, HAVE):
+            self.named[side] = {head["author"]: (head["seq"], head["tag"]) for head in found["heads"]}
+            self.said[other] = set()
+        elif kind == NEED:
+            self.asked[side].add(found["author"])
+        elif kind == BODY:
+            self.asked[side] |= {one["author"] for one in found["items"]}
+        elif kind == BASE:
+            self.floors.add(side)
+        elif kind == FORK:
+            fields = room_events.unpack(decoded(found["events"][0]["header"]))
+            self.forks[fields["author"]] = min(fields["seq"], self.forks.get(fields["author"], fields["seq"]))
         if kind in (BASE, EVENTS, FORK):
             for one in found["events"]:
                 event = room_counts.Event(decoded(one["header"]), decoded(one["signature"]), decoded(one.get("body")))
@@ -106,6 +121,7 @@ class Link:
             self.reset.add(side)
         elif kind == MARK:
             self.same(found["digest"], self.digest(side, found["next"]), what + ": the digest")
+            self.everything(what, side, other, found["next"])
             self.talk.marks[side].append(found)
         elif kind == STORED:
             for one in found["items"]:
@@ -116,7 +132,28 @@ class Link:
             self.same(found["bytes"] >= GRANT, True, what + ": not before they are enough")
             self.heard[side] = 0
 
+    def names(self, side, event):
+        """Whether a side's frontier names an event."""
+        seq, tag = self.named[side].get(event.author, (0, None))
+        return event.seq < seq or (event.seq, event.id[:8].hex()) == (seq, tag)
+
+    def everything(self, what, side, other, upto):
+        """With MARK the other side has what members said before a place, unless it lies before the start of a newcomer."""
+        cookie = self.hello[other]["cookie"]
+        since = cookie["next"] if cookie and side not in self.reset else 1
+        if side in self.floors:
+            return
+        for event in self.logs[side][since - 1:upto - 1]:
+            if event.author != 0 and event.seq < self.forks.get(event.author, event.seq + 1):
+                had = self.names(other, event) or event.id in self.said[side] | self.said[other]
+                self.same(had, True, what + ": everything before it")
+
     def event(self, what, side, event, item):
+        other = "ba"["ab".index(side)]
+        if event.author != 0 and side in self.logs and event.author not in self.asked[other]:
+            self.same(self.names(other, event), False, what + ": nothing that the other has")
+            self.same(event.id in self.said[side], False, what + ": nothing twice")
+        self.said[side].add(event.id)
         if side not in self.logs:
             return
         # A rival is in no log.

@@ -36,7 +36,7 @@ impl Seen {
 pub enum Class {
     /// Bytes from a stream, a file or a person.
     Parser,
-    /// Two daemons and a hostile third, for a while.
+    /// Two daemons and a hostile third, or two replicas of a room, for a while.
     Stateful,
     /// A handshake that somebody tampers with.
     Handshake,

@@ -8,6 +8,7 @@ pub mod legacy;
 pub mod message;
 pub mod peers;
 pub mod room;
+pub mod room_pair;
 pub mod text;
 pub mod wire;
 
@@ -242,6 +243,7 @@ pub(crate) const ALL: &[Target] = &[
     parser("room_frontier", room::frontier, 400, &["\x00\x00\x01\x00", "\x00\x00\x00\x00\x00\x00\x00\x01", "\x00\x1f"]),
     parser("room_invite", room::invite, 320, &["torchat-room:", "?d=", "&i=", ",", ".onion", "0", "F"]),
     Target { name: "peers", class: Class::Stateful, run: peers::script, words: &[], longest: 700 },
+    Target { name: "room_pair", class: Class::Stateful, run: room_pair::script, words: &[], longest: 500 },
     Target { name: "handshake", class: Class::Handshake, run: handshake::tampered, words: &[], longest: 48 },
     Target { name: "handshake_lies", class: Class::Handshake, run: handshake::lies, words: &[], longest: 24 },
     Target {

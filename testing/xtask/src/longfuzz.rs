@@ -8,7 +8,7 @@ pub(crate) struct Counts {
     /// Inputs for parsers; 0 leaves them out.
     #[arg(long, default_value_t = 10_000_000)]
     parsers: u64,
-    /// Scripts for two peers and a hostile third; 0 leaves them out.
+    /// Scripts for two peers and a hostile third, and for two replicas of a room; 0 leaves them out.
     #[arg(long, default_value_t = 100_000)]
     stateful: u64,
     /// Handshakes that somebody tampers with; 0 leaves them out.

@@ -13,7 +13,7 @@ struct Cli {
     /// Inputs for parsers.
     #[arg(long, default_value_t = 10_000_000)]
     parsers: u64,
-    /// Scripts for two peers and a hostile third.
+    /// Scripts for two peers and a hostile third, and for two replicas of a room.
     #[arg(long, default_value_t = 100_000)]
     stateful: u64,
     /// Handshakes that somebody tampers with.
