@@ -79,8 +79,10 @@ pub(crate) struct Net {
     checked: HashMap<(EventId, MemberKey), bool>,
     bodies: RefCell<Bodies>,
     keys: HashMap<MemberKey, Key>,
-    /// Texts that somebody took away on purpose.
-    pub(crate) redacted: BTreeSet<(MemberNo, TextId)>,
+    /// What somebody took away on purpose. A redact names a place: where a chain has two histories, it takes what each has there.
+    pub(crate) redacted: BTreeSet<Place>,
+    /// The texts at each place, in whatever history.
+    texts_at: BTreeMap<Place, BTreeSet<(MemberNo, TextId)>>,
     /// Nodes that reach nobody.
     pub(crate) absent: BTreeSet<usize>,
     /// After each step of a replica, what it counts is compared with the oracle.
@@ -150,6 +152,7 @@ impl Net {
             bodies: RefCell::default(),
             keys: HashMap::new(),
             redacted: BTreeSet::new(),
+            texts_at: BTreeMap::new(),
             absent: BTreeSet::new(),
             watch: false,
             rng,
@@ -176,7 +179,7 @@ impl Net {
 
     /// One input of a replica: decided, committed, done.
     pub(crate) fn turn<T>(&mut self, node: usize, input: impl FnOnce(&mut Replica, &mut Context<'_>) -> T) -> T {
-        let Self { nodes, rng, now_ms, .. } = self;
+        let Self { nodes, rng, now_ms, texts_at, .. } = self;
         let mut random = |bytes: &mut [u8]| bytes.fill_with(|| rng.random());
         let mut ctx = Context { now_ms: *now_ms, minute: 1, random: &mut random };
         let Node { replica, disk, reads, beside, .. } = &mut nodes[node];
@@ -184,6 +187,11 @@ impl Net {
         replica.flush(&mut ctx);
         let outcome = replica.take();
         for op in &outcome.ops {
+            if let Op::Store { event, .. } = op
+                && let (Some(member), Ok(Some(Body::Text(text)))) = (event.header().author.member(), event.read())
+            {
+                texts_at.entry(crate::disk::place(event)).or_default().insert((member, text.mid));
+            }
             disk.write(op.clone());
         }
         let written = !outcome.ops.is_empty();
@@ -548,6 +556,8 @@ impl Net {
         let replica = &self.nodes[0].replica;
         let muted: BTreeSet<MemberNo> = self.nodes.iter().flat_map(|node| node.disk.muted()).collect();
         let texts = self.nodes[0].disk.texts();
+        let redacted: BTreeSet<_> =
+            self.redacted.iter().filter_map(|place| self.texts_at.get(place)).flatten().collect();
         let (mut lost, mut waiting) = (Vec::new(), 0);
         for (n, node) in self.nodes.iter().enumerate() {
             let Some(member) = replica.roster().members.get(&number(n)) else { continue };
@@ -558,7 +568,7 @@ impl Net {
                 if node.replica.outbox().any(|text| text.mid == *mid) {
                     waiting += 1;
                 } else if texts.get(&(number(n), *mid)).copied().flatten().is_none()
-                    && !self.redacted.contains(&(number(n), *mid))
+                    && !redacted.contains(&(number(n), *mid))
                 {
                     lost.push((n, *mid));
                 }

@@ -127,9 +127,7 @@ fn said(net: &mut Net, node: usize) {
             Body::Edit(Edit { of, mid, text })
         }
         1 => {
-            if let (Some(member), Ok(Some(Body::Text(text)))) = (of.author.member(), event.read()) {
-                net.redacted.insert((member, text.mid));
-            }
+            net.redacted.insert(of);
             Body::Redact(Redact { of, why: None })
         }
         2 => Body::Nick(Nick { nick: BoundedText::new(format!("nick{pick}")).unwrap() }),
