@@ -250,7 +250,7 @@ impl Replica {
             // The last chain was forked: only a new number helps.
             return Err(Cannot::NoChain);
         }
-        let event = self.sign(ctx, author, head + 1, prev, body)?;
+        let event = self.make(ctx, author, head + 1, prev, body)?;
         let id = event.id();
         // At once: the next one follows it.
         self.take_event(ctx, self.as_ours(event), None);
@@ -262,7 +262,7 @@ impl Replica {
         Incoming { event: Arc::new(event), checked }
     }
 
-    fn sign(&self, ctx: &Context<'_>, author: Author, seq: u64, prev: EventId, body: &Body) -> Result<Event, Cannot> {
+    fn make(&self, ctx: &Context<'_>, author: Author, seq: u64, prev: EventId, body: &Body) -> Result<Event, Cannot> {
         let key = self.own.key.as_ref().ok_or(Cannot::NotJoined)?;
         let acts = u32::try_from(self.branch.len()).map_err(|_| Cannot::Limit)?;
         let clock = Clock { acts, lamport: self.lamport + 1, minute: ctx.minute };
@@ -344,7 +344,7 @@ impl Replica {
     }
 
     fn publish_act(&mut self, ctx: &mut Context<'_>, seq: u64, prev: EventId, body: &Body) -> Result<EventId, Cannot> {
-        let event = self.sign(ctx, Author::ACTS, seq, prev, body)?;
+        let event = self.make(ctx, Author::ACTS, seq, prev, body)?;
         let id = event.id();
         let incoming = self.as_ours(event);
         self.take_act(ctx, incoming, None);
