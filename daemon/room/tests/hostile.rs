@@ -742,3 +742,44 @@ fn whoever_is_no_member_is_told_nothing() {
         assert_eq!(honest.texts(), 1);
     }
 }
+
+/// A handover of the room to a member, who agrees.
+fn handover(honest: &Honest, to: u8, proposal: u8) -> Body {
+    let (no, proposal) = (number(u32::from(to)), EventId([proposal; 32]));
+    let signed = Handover::to_be_signed(honest.room, proposal, no);
+    let accept = torchat_protocol::room::Signature(ed25519_dalek::Signer::sign(&key(to), &signed).to_bytes());
+    Body::Handover(Handover { to: no, proposal, accept, old: Keep::NOTHING, new: Keep::NOTHING })
+}
+
+#[test]
+fn who_knows_a_handover_is_not_moved_by_another_one() {
+    let mut honest = Honest::new(Policy::default());
+    let third = honest.next_act(&set("x"));
+    let place = Place { author: Author::ACTS, seq: 4 };
+    let [to_3, to_4] = [3, 4].map(|to| honest.event(1, place, third.id(), &handover(&honest, to, to)));
+    // Both come before the act on which they stand; then the one with the smaller id holds.
+    let (other, heir) = if to_3.id() < to_4.id() { (&to_4, 4) } else { (&to_3, 3) };
+    let settle = Body::Settle(Settle::default());
+    let settle = honest.event(heir, Place { author: Author::ACTS, seq: 5 }, other.id(), &settle);
+    honest.hear_events(&[(*to_3).clone(), (*to_4).clone(), (*settle).clone()]);
+    honest.hear_events(&[(*third).clone()]);
+    assert_eq!(honest.replica.acts(), 4);
+    assert_ne!(honest.replica.roster().owner, number(u32::from(heir)), "the settlement is on the other branch");
+}
+
+#[test]
+fn who_is_on_another_branch_is_told_what_decides_whatever_its_frontier_says() {
+    let mut honest = Honest::new(Policy::default());
+    let place = Place { author: Author::ACTS, seq: 3 };
+    let [one, other] = ["one", "other"].map(|name| honest.event(1, place, honest.acts[1].id(), &set(name)));
+    let settle = Body::Settle(Settle::default());
+    let settle = honest.event(1, Place { author: Author::ACTS, seq: 4 }, one.id(), &settle);
+    honest.hear_events(&[(*one).clone(), (*other).clone(), (*settle).clone()]);
+    assert_eq!(honest.replica.acts(), 4);
+    honest.turn(|replica, _| replica.closed(CHANNEL));
+    honest.turn(|replica, ctx| replica.open(ctx, CHANNEL, PEER, Some(number(1)), None));
+    // Nine acts, the last of which is none of ours.
+    let effects = honest.hello(Has::Heads(vec![Head { author: Author::ACTS, seq: 9, tag: Tag([9; 8]) }]));
+    let told: Vec<_> = events_said(&effects).into_iter().map(Event::id).collect();
+    assert_eq!(told, [settle.id()], "not the other acts: those are asked for");
+}
