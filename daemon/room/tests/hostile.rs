@@ -10,7 +10,7 @@ use disk::Disk;
 use ed25519_dalek::SigningKey;
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::{
-    Create, Cut, CutReason, Destroy, Entry, Handover, Policy, Roster, Set, Settle,
+    Create, Cut, CutReason, Destroy, Entry, Handover, Policy, Promotion, Roster, Set, Settle,
 };
 use torchat_protocol::room::body::said::{Mute, Nick, Text};
 use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
@@ -782,4 +782,17 @@ fn who_is_on_another_branch_is_told_what_decides_whatever_its_frontier_says() {
     let effects = honest.hello(Has::Heads(vec![Head { author: Author::ACTS, seq: 9, tag: Tag([9; 8]) }]));
     let told: Vec<_> = events_said(&effects).into_iter().map(Event::id).collect();
     assert_eq!(told, [settle.id()], "not the other acts: those are asked for");
+}
+
+#[test]
+fn a_mute_ends_with_the_role_of_its_moderator() {
+    let mut honest = Honest::new(Policy::default());
+    honest.hear_events(&honest.chain_of(4, chain(4), [text(1, "hello")]));
+    honest.hear_events(&honest.chain_of(3, chain(3), [mute(4)]));
+    assert_eq!(honest.texts(), 0);
+    let role = vec![Promotion { no: number(3), role: Role::Member, keep: Keep::NOTHING }];
+    let act = honest.next_act(&Body::Roster(Roster { role, ..Roster::default() }));
+    honest.hear_events(&[(*act).clone()]);
+    assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 1 }), Standing::As(Role::Member));
+    assert_eq!(honest.texts(), 1);
 }
