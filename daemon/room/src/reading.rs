@@ -4,7 +4,6 @@
 //! [`answer`], says the frames on the channel, and gives the [`Report`] back as an input.
 
 use crate::outcome::ChannelId;
-use crate::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::Place;
@@ -406,10 +405,4 @@ fn heads<L: Log>(log: &L, start: u64, filter: &Filter) -> Result<Vec<Event>, L::
 #[must_use]
 pub(crate) fn frontier(heads: &[Head]) -> BTreeMap<Author, (u64, Tag)> {
     heads.iter().map(|head| (head.author, (head.seq, head.tag))).collect()
-}
-
-/// Whether an event that counts as something means something, by what its kind needs.
-#[must_use]
-pub fn is_valid(kind: u8, standing: Standing) -> bool {
-    crate::roster::needed(kind).is_some_and(|role| standing.allows(role))
 }

@@ -4,12 +4,9 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
-macro_rules! number {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub(super) struct $name(pub(super) i64);
-
+/// A type of one integer is written and read as that integer.
+macro_rules! integer {
+    ($name:ident) => {
         impl ToSql for $name {
             fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
                 self.0.to_sql()
@@ -21,6 +18,17 @@ macro_rules! number {
                 i64::column_result(value).map(Self)
             }
         }
+    };
+}
+pub(super) use integer;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(super) struct $name(pub(super) i64);
+
+        integer!($name);
     };
 }
 

@@ -3,7 +3,7 @@
 //! `room.rs` is about something else: the room that the file may take on the disk.
 
 use super::StoreError;
-use super::numbers::RoomNum;
+use super::numbers::{RoomNum, integer};
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use std::sync::Arc;
@@ -86,22 +86,6 @@ impl ChainKey {
     pub(super) fn at(self, seq: i64) -> Result<Place, StoreError> {
         Ok(Place { author: self.author()?, seq: seq.unsigned_abs() })
     }
-}
-
-macro_rules! integer {
-    ($name:ident) => {
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                self.0.to_sql()
-            }
-        }
-
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                i64::column_result(value).map(Self)
-            }
-        }
-    };
 }
 
 integer!(LogRow);
