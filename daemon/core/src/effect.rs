@@ -32,4 +32,6 @@ pub enum Effect {
     },
     /// Something that the user should know, once.
     Notice(Notice),
+    /// Something to do for a room. Never [`RoomEffect::Dial`]: a dial is one of all, [`NetworkEffect::Dial`].
+    Room(RoomEffect),
 }

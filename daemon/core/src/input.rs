@@ -39,6 +39,8 @@ pub enum Input {
     Network(NetworkInput),
     /// Something that happened to a link, or came over it.
     Link(LinkInput),
+    /// Something of rooms: on a room link, of the disk, or that a client wants.
+    Room(RoomInput),
     /// The store takes writes again, or does not.
     Storage {
         /// Whether mail can be accepted.

@@ -13,6 +13,7 @@
 mod asked;
 mod linked;
 mod periodic;
+mod rooms;
 mod said;
 mod status;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use crate::links::Links;
 use crate::notices::Notices;
 use crate::policy::Policy;
 use crate::presence::Presence;
+use crate::rooms::Rooms;
 use crate::snapshot::Snapshot;
 use crate::supervision::Supervision;
 use crate::time::{Believed, Now};
@@ -62,6 +64,7 @@ struct Parts {
     /// What the peers' inputs may cost.
     account: Account,
     later: Later,
+    rooms: rooms::Desk,
 }
 
 impl Node {
@@ -86,6 +89,7 @@ impl Node {
             supervision: Supervision::new(now),
             account: Account::new(policy.tariff.clone()),
             later: Later::default(),
+            rooms: rooms::Desk::restore(own, snapshot.rooms, now, &policy, entropy),
             chat: Chat {
                 receiving: Receiving::restore(&peers),
                 sending: Sending::restore(peers.into_iter().filter_map(|row| Some((row.peer, row.out?)))),
@@ -130,6 +134,7 @@ impl Node {
             parts.chat.sending.deadline(self.conditions.writable),
             parts.later.deadline(),
             parts.account.deadline(),
+            parts.rooms.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -150,11 +155,18 @@ impl Node {
         chat.receiving.freed(&self.policy, peer, bytes, |id| links.is_open(id));
     }
 
+    /// The rooms, to be looked at.
+    #[must_use]
+    pub fn rooms(&self) -> &Rooms {
+        self.parts.rooms.rooms()
+    }
+
     /// What no store knows survives a rebuild from it. What the peers have paid: a peer that could make a commit fail would have
     /// full purses by it. And that the network carries nothing: the transport says so only when it changes.
     pub fn keep_unstored(&mut self, before: &mut Self) {
         self.parts.account = std::mem::take(&mut before.parts.account);
         self.parts.supervision.keep_trouble(&before.parts.supervision);
+        self.parts.rooms.keep_unstored(&mut before.parts.rooms);
     }
 
     /// What the clock and the network said last survives a rebuild from the store.
@@ -181,6 +193,7 @@ impl Parts {
         self.expire(ctx);
         self.acknowledge(ctx);
         self.pump(ctx);
+        self.turn_of_rooms(ctx);
         self.dial_due(ctx);
         self.supervision.supervise(ctx);
         self.show_links(ctx);
@@ -197,6 +210,7 @@ impl Parts {
             }
             Input::Link(input) => self.of_link(ctx, input),
             Input::Network(input) => self.of_network(ctx, input),
+            Input::Room(input) => self.rooms.take(input),
             Input::Storage { writable } => self.storage(ctx, writable),
             Input::Stop => self.stop(ctx),
         }

@@ -6,7 +6,7 @@ use torchat_protocol::id::{Chain, InviteSecret, LaneId, MessageId, PeerId, RunId
 use torchat_protocol::message::{LaneState, SkipReason};
 
 /// All that the core must know to go on where the last process stopped.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// Every peer with a row.
     pub peers: Vec<PeerSnapshot>,
@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub legacy: Vec<LegacyRow>,
     /// When the wall clock leapt last, in milliseconds since 1970.
     pub clock_set_ms: Option<i64>,
+    /// The rooms.
+    pub rooms: rooms::RoomsSnapshot,
 }
 
 /// The row of an old daemon's message, from 1 on. A type of its own: rows of messages between peers and moments are numbers of

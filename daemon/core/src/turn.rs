@@ -69,6 +69,11 @@ impl<'a> Context<'a> {
         self.act(Effect::Answer { request, answer });
     }
 
+    /// Where random bytes come from.
+    pub(crate) fn entropy(&mut self) -> &mut dyn Entropy {
+        self.entropy
+    }
+
     /// Random bytes.
     pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
         entropy::bytes(self.entropy)

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The parts, with the one struct of each that the node holds, or will hold: it does not have the rooms yet.
+/// The parts, with the one struct of each that the node holds.
 const PARTS: [(&str, &str); 14] = [
     ("account", "Account"),
     ("chat/legacy", "Legacy"),

@@ -10,6 +10,7 @@ mod commit;
 mod config;
 mod news;
 mod pending;
+mod rooms;
 mod start;
 #[cfg(test)]
 mod tests;

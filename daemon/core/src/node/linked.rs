@@ -6,7 +6,7 @@ use crate::chat::sending::Sending;
 use crate::contacts::Contacts;
 use crate::dialling::{self, Target};
 use crate::effect::Notice;
-use crate::input::{DialEnd, LinkEnd, LinkId, LinkInput, NetworkInput};
+use crate::input::{DialEnd, LinkEnd, LinkId, LinkInput, NetworkInput, RoomInput};
 use crate::links::{self, Links, NewLink};
 use crate::presence::{CopyAge, Presence, Telling};
 use crate::turn::Context;
@@ -80,6 +80,7 @@ impl Parts {
         match input {
             NetworkInput::State { usable } => self.network(ctx, usable),
             NetworkInput::Carries { carries } => self.supervision.note_carries(ctx.now, carries),
+            NetworkInput::DialFailed { peer, purpose: Purpose::ROOM, end } => self.room_dial_failed(ctx, peer, end),
             NetworkInput::DialFailed { peer, purpose, end } => self.dial_failed(ctx, Target { peer, purpose }, end),
             NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
         }
@@ -297,5 +298,6 @@ impl Parts {
         for id in self.links.ids() {
             self.close(ctx, id, Some(ByeReason::Shutdown));
         }
+        self.rooms.take(RoomInput::Stop);
     }
 }

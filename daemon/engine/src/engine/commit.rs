@@ -5,7 +5,7 @@ use super::pending::Facts;
 use super::{Due, Engine, StoreLost, upkeep};
 use crate::refusal::not_written;
 use crate::store::{Applied, Moment, StoreError, Trouble, Wanted, WriterGone, Written};
-use torchat_core::effect::{Effect, LinkEffect};
+use torchat_core::effect::{Effect, LinkEffect, RoomEffect};
 use torchat_core::input::Input;
 use torchat_core::node::Node;
 use torchat_core::op::{ChatOp, LegacyOp, LogOp, Op};
@@ -133,7 +133,11 @@ impl Engine {
 
     /// What is to be sent cannot be read, so the node is made anew and its links end. What is durable is told before.
     fn tell_without_links(&mut self, mut effects: Vec<Effect>, facts: Facts) {
-        effects.retain(|effect| matches!(effect, Effect::Answer { .. } | Effect::Chat(_) | Effect::Notice(_)));
+        effects.retain(|effect| match effect {
+            Effect::Answer { .. } | Effect::Chat(_) | Effect::Notice(_) => true,
+            Effect::Room(effect) => matches!(effect, RoomEffect::Answer { .. } | RoomEffect::Notice { .. }),
+            Effect::Link(_) | Effect::Network(_) => false,
+        });
         self.act(effects, Vec::new(), facts);
     }
 

@@ -141,7 +141,7 @@ impl Reader {
     /// # Errors
     /// When SQLite fails or a row is damaged.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.with(snapshot)
+        self.with(|db| snapshot(&*db.unchecked_transaction()?))
     }
 
     /// Whose messages nobody has read, and the first of each. Before version 0.2 UPDATE had a place of its own, so `untaken` of

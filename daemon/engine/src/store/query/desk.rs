@@ -27,7 +27,7 @@ impl Reader {
     }
 }
 
-fn rooms(db: &Connection) -> Result<RoomsSnapshot, StoreError> {
+pub(super) fn rooms(db: &Connection) -> Result<RoomsSnapshot, StoreError> {
     let mut snapshot = RoomsSnapshot::default();
     let mut query = db.prepare_cached(
         "SELECT num, room, state, since_ms, seed, sealing, doors, pass, nick, intro, want, hand, hand_by, hand_to, hand_accept

@@ -70,7 +70,7 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
         .collect::<Result<_, _>>()?;
     let clock_set_ms =
         db.prepare("SELECT value FROM meta WHERE name = 'clock_set'")?.query_row([], |row| row.get(0)).optional()?;
-    Ok(Snapshot { peers, invites, runs, legacy, clock_set_ms })
+    Ok(Snapshot { peers, invites, runs, legacy, clock_set_ms, rooms: super::desk::rooms(db)? })
 }
 
 fn out_lane(db: &Connection, peer: PeerNum) -> Result<Option<OutSnapshot>, StoreError> {

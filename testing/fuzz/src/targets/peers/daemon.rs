@@ -278,6 +278,7 @@ impl Daemon {
             | Effect::Network(NetworkEffect::Renew)
             | Effect::Network(NetworkEffect::Replace)
             | Effect::Notice(_) => {}
+            Effect::Room(effect) => panic!("a daemon without rooms does something for one: {effect:?}"),
         }
         Vec::new()
     }
