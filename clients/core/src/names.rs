@@ -12,6 +12,12 @@
 //! are an error. Then a request whose onion begins like a contact's name makes that name useless, and a name that was
 //! changed reaches the stranger.
 
+mod rooms;
+
+pub use rooms::{
+    KnownMember, KnownRoom, ROOM_SIGN, RoomNameError, is_room_word, resolve_member, resolve_room, shown_room,
+};
+
 use crate::show::{shown_line, shown_name};
 use torchat_protocol::control::api::{ConversationId, Onion};
 use torchat_protocol::id::{ONION_CHARS, OnionError, parse_onion};
