@@ -86,7 +86,7 @@ fn with_numbers(path: &str, expression: &str) -> String {
     expression.split(' ').map(number).collect::<Vec<_>>().join(" ")
 }
 
-/// What a name stands for in the source: `CONSTANT`, `CONSTANT.0` of a pair, or `Type.field` of a `Default`.
+/// What a name stands for in the source: `CONSTANT`, `CONSTANT.0` of a pair or a rate, or `Type.field` of a `Default`.
 fn in_code(path: &str, name: &str) -> u64 {
     let source = read(path);
     let (head, part) = name.split_once('.').map_or((name, None), |(head, part)| (head, Some(part)));
@@ -111,7 +111,11 @@ fn in_code(path: &str, name: &str) -> u64 {
         let value = found[0].1.split_once(" = ").unwrap().1.trim_end_matches(';');
         match part {
             None => value.to_owned(),
-            Some(place) => value.trim_matches(['(', ')']).split(',').nth(place.parse().unwrap()).unwrap().to_owned(),
+            // Of a pair, or of the arguments of a `Rate`.
+            Some(place) => {
+                let inner = value.split_once('(').unwrap_or_else(|| panic!("{path}: {name} has no parts")).1;
+                inner.trim_end_matches(')').split(',').nth(place.parse().unwrap()).unwrap().to_owned()
+            }
         }
     };
     let value = evaluate(&expression).or_else(|| evaluate(&with_numbers(path, &expression)));
