@@ -6,7 +6,10 @@
 use crate::refusal::Refusal;
 use crate::store::Erased;
 use tokio::sync::oneshot;
-use torchat_core::input::{ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId};
+use torchat_core::effect::RoomAnswer;
+use torchat_core::input::{
+    ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId, RoomCommand, RoomInput,
+};
 use torchat_core::piece::Piece;
 use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::reason::Reason;
@@ -83,6 +86,8 @@ pub enum Request {
         /// When it came, in milliseconds since 1970.
         at_ms: i64,
     },
+    /// Something about rooms. [`Answer::Room`]. An owner's decision that waits until another member is reached is answered then.
+    Room(RoomCommand),
 }
 
 /// The answer to a [`Request`].
@@ -119,6 +124,8 @@ pub enum Answer {
     Seen(u64),
     /// What was erased, and what was not.
     Erased(Erased),
+    /// What came of a wish about rooms; that it was refused, too.
+    Room(RoomAnswer),
 }
 
 /// Where an answer goes. A client that left does not need it.
@@ -143,6 +150,7 @@ impl Request {
             Self::Seen { peer, upto, limit } => Input::Chat(ChatInput::ReadUpto { request, peer, upto, limit }),
             Self::Erase { peer, piece } => Input::Chat(ChatInput::Erase { request, peer, piece }),
             Self::LegacyTaken { row, at_ms } => Input::Legacy(LegacyInput::Taken { request, row, at_ms }),
+            Self::Room(command) => Input::Room(RoomInput::Do { request, command }),
         })
     }
 }

@@ -6,6 +6,7 @@ use crate::refusal::{NotStored, Refusal, not_written};
 use crate::request::{Answer, Reply, Request};
 use crate::store::{Erased, StoreError, Trouble};
 use std::collections::{HashMap, VecDeque};
+use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{self, Input, Refused};
 use torchat_protocol::id::{MessageId, PeerId};
 
@@ -57,7 +58,7 @@ impl Engine {
                 }
                 Kind::Send { client: Some(client.clone()) }
             }
-            Request::Contact { .. } | Request::Invite { .. } | Request::Cancel { .. } => Kind::Plain,
+            Request::Contact { .. } | Request::Invite { .. } | Request::Cancel { .. } | Request::Room(_) => Kind::Plain,
             Request::Read { .. } | Request::LegacyTaken { .. } => Kind::Read,
             Request::Seen { .. } => Kind::Seen,
             Request::Erase { .. } => Kind::Erase,
@@ -118,6 +119,11 @@ impl Pending {
             (_, input::Answer::Invited(secret)) => Ok(Answer::Invited(*secret)),
         };
         self.end(result, clients);
+    }
+
+    /// The core has answered a wish about rooms, and its turn is durable.
+    pub(super) fn answer_room(self, answer: RoomAnswer, clients: &mut ClientIds) {
+        self.end(Ok(Answer::Room(answer)), clients);
     }
 
     /// The store took nothing of the request's turn.

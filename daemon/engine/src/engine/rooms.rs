@@ -6,7 +6,14 @@ use torchat_core::effect::RoomEffect;
 impl Engine {
     /// Does one thing for a room.
     pub(super) fn room_effect(&mut self, effect: RoomEffect) {
-        // No link task carries rooms yet, and no client asks of them, so nothing comes of it.
-        tracing::debug!(writable = self.writable, ?effect, "for a room");
+        match effect {
+            RoomEffect::Answer { request, answer } => {
+                if let Some(pending) = self.pending.remove(&request) {
+                    pending.answer_room(answer, &mut self.clients);
+                }
+            }
+            // No link task carries rooms yet.
+            effect => tracing::debug!(writable = self.writable, ?effect, "for a room"),
+        }
     }
 }
