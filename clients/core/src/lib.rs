@@ -9,6 +9,7 @@
 pub mod api;
 mod classic;
 pub mod compare;
+pub mod invitation;
 pub mod lookalike;
 pub mod names;
 pub mod reason;

@@ -56,6 +56,7 @@ mod drafts;
 mod inquiry;
 mod list;
 mod news;
+pub mod room;
 mod unread;
 mod window;
 
