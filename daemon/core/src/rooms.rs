@@ -152,6 +152,8 @@ struct Room {
     quotas: BTreeMap<MemberNo, quota::Quota>,
     /// What the owner has decided, and waits until another member is reached.
     waiting: VecDeque<(RequestId, RoomAct)>,
+    /// Up to where our chains are known to be durable at another member, in this run of the daemon.
+    stored: BTreeMap<torchat_protocol::room::Author, u64>,
     /// The number of our event that says that we leave.
     left_at: Option<(torchat_protocol::room::Author, u64)>,
     /// Peers at which the room is not opened now.

@@ -1,6 +1,7 @@
 //! What happens to the rooms of a daemon.
 
 use super::{DialEnd, LinkId, RequestId};
+use crate::snapshot::rooms::Notify;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
 use torchat_protocol::nick::Nick;
@@ -128,6 +129,8 @@ pub enum RoomWish {
         re: Option<Place>,
         /// Whom it mentions.
         to: Vec<MemberNo>,
+        /// The key that the program gave it.
+        client: Option<String>,
     },
     /// Take back a text that is no event yet.
     TakeBack(TextId),
@@ -163,6 +166,10 @@ pub enum RoomWish {
         /// Why.
         why: Option<BoundedText<REASON_BYTES>>,
     },
+    /// Call the room otherwise, here only; `None`: as its owner does.
+    Alias(Option<BoundedText<NAME_BYTES>>),
+    /// Of which texts the user is told.
+    Notify(Notify),
     /// End all mutes of a member.
     Unmute(MemberNo),
     /// Leave the room.

@@ -1,8 +1,8 @@
 //! What is written of rooms.
 
-use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomKeys, RoomState, Tomb, Way};
+use crate::snapshot::rooms::{HandRow, InviteRow, Notify, PetitionRow, RoomKeys, RoomState, Tomb, Way};
 use torchat_protocol::id::PeerId;
-use torchat_protocol::room::{Identity, InviteId, LogId, MemberNo, RoomId};
+use torchat_protocol::room::{Author, Identity, InviteId, LogId, MemberNo, RoomId, TextId};
 
 /// A change of what is stored of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,38 @@ pub enum RoomOp {
         room: RoomId,
         /// How far.
         state: RoomState,
+    },
+    /// Events of ours up to a number of a chain are durable at another member.
+    Delivered {
+        /// The room.
+        room: RoomId,
+        /// The chain.
+        author: Author,
+        /// The last number.
+        upto: u64,
+    },
+    /// The key that a program gave a text of ours, which waits or became an event in this turn.
+    Client {
+        /// The room.
+        room: RoomId,
+        /// The text.
+        text: TextId,
+        /// The key.
+        client: String,
+    },
+    /// What the user calls a room; `None`: as its owner does.
+    Alias {
+        /// The room.
+        room: RoomId,
+        /// The name.
+        alias: Option<String>,
+    },
+    /// Of which texts of a room the user is told.
+    Notify {
+        /// The room.
+        room: RoomId,
+        /// Of which.
+        notify: Notify,
     },
     /// Everything of a room goes, but this.
     Bury(Tomb),

@@ -21,6 +21,12 @@ pub(super) fn public(seed: &[u8; 32]) -> MemberKey {
     MemberKey(SigningKey::from_bytes(seed).verifying_key().to_bytes())
 }
 
+/// Writes down what a user has set.
+fn set(ctx: &mut Context<'_>, op: RoomOp) -> Result<RoomAnswer, RoomRefused> {
+    ctx.write(op);
+    Ok(RoomAnswer::Done)
+}
+
 impl Rooms {
     pub(super) fn asked(&mut self, ctx: &mut Context<'_>, request: RequestId, command: RoomCommand) {
         let answer = match command {
@@ -108,6 +114,7 @@ impl Rooms {
             hand: None,
             quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
+            stored: BTreeMap::new(),
             left_at: None,
             pauses: BTreeMap::new(),
         };
@@ -117,9 +124,26 @@ impl Rooms {
     }
 
     fn wish(&mut self, ctx: &mut Context<'_>, id: RoomId, wish: RoomWish) -> Result<RoomAnswer, RoomRefused> {
+        // What the user sets for themselves they may set of a room that is over, too.
+        if self.past.contains_key(&id) || self.rooms.contains_key(&id) {
+            match wish {
+                RoomWish::Alias(alias) => {
+                    let alias = alias.map(|alias| alias.as_str().to_owned());
+                    return set(ctx, RoomOp::Alias { room: id, alias });
+                }
+                RoomWish::Notify(notify) => return set(ctx, RoomOp::Notify { room: id, notify }),
+                _ => {}
+            }
+        }
         let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
         let body = match wish {
-            RoomWish::Say { text, re, to } => return room.say_text(ctx, text, re, to),
+            RoomWish::Say { text, re, to, client } => {
+                let said = room.say_text(ctx, text, re, to);
+                if let (Ok(RoomAnswer::Queued(text)), Some(client)) = (&said, client) {
+                    ctx.write(RoomOp::Client { room: id, text: *text, client });
+                }
+                return said;
+            }
             RoomWish::TakeBack(mid) => {
                 return if room.replica.take_back(mid) { Ok(RoomAnswer::Done) } else { Err(RoomRefused::NotPending) };
             }
@@ -139,7 +163,7 @@ impl Rooms {
                 return Ok(RoomAnswer::Done);
             }
             // The desk sends these another way.
-            RoomWish::Act { .. } => return Err(RoomRefused::NoRoom),
+            RoomWish::Act { .. } | RoomWish::Alias(_) | RoomWish::Notify(_) => return Err(RoomRefused::NoRoom),
             RoomWish::Unmute(who) => return room.unmute(ctx, who),
             RoomWish::Edit { of, text } => Body::Edit(Edit { of, mid: TextId(ctx.random()), text }),
             RoomWish::React { of, sign } => Body::Reaction(Reaction { of, sign }),

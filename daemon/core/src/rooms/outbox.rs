@@ -2,6 +2,7 @@
 
 use super::{Context, Room, Rooms};
 use crate::effect::{RoomAnswer, RoomRefused};
+use crate::op::RoomOp;
 use crate::snapshot::rooms::RoomState;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{BoundedText, Place};
@@ -52,7 +53,13 @@ impl Rooms {
         {
             open.unstored.remove(&author);
         }
-        let Some(room) = self.rooms.get(&id) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        // Each of the others says it, and one is enough.
+        let before = room.stored.get(&author).copied().unwrap_or(0);
+        if author.member().is_some() && author.member() == room.replica.me() && upto > before {
+            room.stored.insert(author, upto);
+            ctx.write(RoomOp::Delivered { room: id, author, upto });
+        }
         let left = room.left_at.is_some_and(|(chain, seq)| chain == author && seq <= upto);
         if left && matches!(room.state, RoomState::Leaving(_)) {
             self.end_room(ctx, id, RoomState::Left, CloseCode::Done);

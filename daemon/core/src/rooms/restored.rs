@@ -52,6 +52,7 @@ impl Room {
             hand: row.hand,
             quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
+            stored: BTreeMap::new(),
             left_at: None,
             pauses: BTreeMap::new(),
         };

@@ -75,6 +75,18 @@ impl RoomState {
     }
 }
 
+/// Of which texts of a room the user is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Notify {
+    /// Of all.
+    All,
+    /// Of those that mention us.
+    #[default]
+    Mentions,
+    /// Of none.
+    None,
+}
+
 /// Our private keys in a room.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoomKeys {

@@ -42,6 +42,8 @@ pub(crate) struct Store {
     past: BTreeMap<RoomId, RoomState>,
     tombs: BTreeMap<RoomId, Tomb>,
     epochs: BTreeMap<PeerId, u32>,
+    /// What programs are told of, and what the user has set.
+    pub(crate) told: Vec<RoomOp>,
 }
 
 impl Row {
@@ -100,6 +102,9 @@ impl Store {
             }
             RoomOp::Hand { room, hand } => self.row(room).hand = hand,
             RoomOp::Epoch { peer, epoch } => drop(self.epochs.insert(peer, epoch)),
+            op @ (RoomOp::Delivered { .. } | RoomOp::Client { .. } | RoomOp::Alias { .. } | RoomOp::Notify { .. }) => {
+                self.told.push(op)
+            }
         }
     }
 
@@ -528,7 +533,7 @@ impl Net {
     }
 
     pub(crate) fn say(&mut self, n: usize, room: RoomId, text: &str) -> TextId {
-        let say = RoomWish::Say { text: BoundedText::new(text).unwrap(), re: None, to: Vec::new() };
+        let say = RoomWish::Say { text: BoundedText::new(text).unwrap(), re: None, to: Vec::new(), client: None };
         match self.wish(n, room, say) {
             RoomAnswer::Queued(mid) => mid,
             other => panic!("{other:?}"),

@@ -46,7 +46,7 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
                 3 | 4 => net.pass(5_000),
                 _ => {
                     let text = BoundedText::new(format!("{step}")).unwrap();
-                    let wish = RoomWish::Say { text, re: None, to: Vec::new() };
+                    let wish = RoomWish::Say { text, re: None, to: Vec::new(), client: None };
                     let request = net.ask(n, RoomCommand::In { room, wish });
                     if let Some(RoomAnswer::Queued(mid)) = net.answer(n, request) {
                         said[n].insert(*mid);
@@ -129,7 +129,7 @@ fn members_come_and_go_and_those_who_stay_agree() {
                 7 | 8 => net.pass(10_000),
                 _ => {
                     let text = BoundedText::new(format!("{step}")).unwrap();
-                    ask(&mut net, n, RoomWish::Say { text, re: None, to: Vec::new() });
+                    ask(&mut net, n, RoomWish::Say { text, re: None, to: Vec::new(), client: None });
                 }
             }
         }

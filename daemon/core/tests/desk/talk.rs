@@ -3,6 +3,8 @@
 use crate::net::{Net, invite};
 use torchat_core::effect::{RoomAnswer, RoomNotice, RoomRefused};
 use torchat_core::input::{RoomAct, RoomWish};
+use torchat_core::op::RoomOp;
+use torchat_core::snapshot::rooms::Notify;
 use torchat_protocol::room::body::acts::Set;
 use torchat_protocol::room::body::{BoundedText, Role};
 use torchat_room::replica::Cannot;
@@ -46,6 +48,51 @@ fn who_was_away_hears_all_when_it_is_back_and_its_own_texts_waited() {
     for n in 0..3 {
         assert!(said.iter().chain([&own]).all(|mid| net.texts(n, room).contains(mid)), "desk {n}");
     }
+}
+
+#[test]
+fn that_a_text_is_at_another_member_is_written_once_whoever_says_it() {
+    let mut net = Net::new(4, 17);
+    let room = net.room_of_all();
+    net.desks[2].store.told.clear();
+    let text = net.say(2, room, "hello");
+    net.pass(10_000);
+    let author = net.number(2, room).chain(0);
+    let delivered = RoomOp::Delivered { room, author, upto: 1 };
+    assert_eq!(net.desks[2].store.told, [delivered.clone()], "three others have it");
+    // What others said is theirs to know.
+    assert!(
+        net.desks[1].store.told.iter().all(|op| !matches!(op, RoomOp::Delivered { author: of, .. } if *of == author))
+    );
+    // The key of a program goes with its text.
+    let say = RoomWish::Say {
+        text: BoundedText::new("again").unwrap(),
+        re: None,
+        to: Vec::new(),
+        client: Some("cat-17".into()),
+    };
+    let RoomAnswer::Queued(again) = net.wish(2, room, say) else { panic!("not queued") };
+    assert_ne!(again, text);
+    assert!(net.desks[2].store.told.contains(&RoomOp::Client { room, text: again, client: "cat-17".into() }));
+}
+
+#[test]
+fn what_the_user_sets_for_themselves_is_written_also_when_the_room_is_over() {
+    let mut net = Net::new(2, 18);
+    let room = net.room_of_all();
+    for over in [false, true] {
+        let alias = RoomWish::Alias(BoundedText::new("cats"));
+        assert_eq!(net.wish(1, room, alias), RoomAnswer::Done);
+        assert_eq!(net.wish(1, room, RoomWish::Notify(Notify::All)), RoomAnswer::Done);
+        let told = std::mem::take(&mut net.desks[1].store.told);
+        assert!(told.contains(&RoomOp::Alias { room, alias: Some("cats".into()) }), "over: {over}");
+        assert!(told.contains(&RoomOp::Notify { room, notify: Notify::All }));
+        net.wish(1, room, RoomWish::Leave);
+        net.pass(600_000);
+        assert!(net.desks[1].rooms.status(room).is_none());
+    }
+    let nowhere = RoomWish::Alias(None);
+    assert_eq!(net.wish(1, torchat_protocol::room::RoomId([9; 32]), nowhere), RoomAnswer::Refused(RoomRefused::NoRoom));
 }
 
 #[test]
@@ -100,7 +147,7 @@ fn roles_are_given_and_kept_to() {
     net.pass(5_000);
     assert_eq!([1, 2].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Reader)]);
     assert_eq!(net.wish(1, room, topic()), RoomAnswer::Done);
-    let say = RoomWish::Say { text: BoundedText::new("no").unwrap(), re: None, to: Vec::new() };
+    let say = RoomWish::Say { text: BoundedText::new("no").unwrap(), re: None, to: Vec::new(), client: None };
     assert_eq!(net.wish(2, room, say), no_role);
 }
 
