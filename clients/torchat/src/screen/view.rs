@@ -2,22 +2,23 @@
 //!
 //! Texts of others come in only as `torchat_client::show` makes them, and each has an area of its own that it cannot leave.
 
+mod asking;
 mod body;
 mod lines;
+mod list;
 mod overlay;
 
-use super::areas::{LEAST, PROMPT, list_offset};
+use super::areas::{LEAST, PROMPT};
 use super::model::{Focus, Link, Model, Open, Overlay};
-use super::rows::timeline_name;
 use super::theme::Role;
-use super::wrap::{cut, fill};
+use super::wrap::cut;
 use crate::standing;
 use crate::times::age;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::ContactState;
-use torchat_client::timeline::{Item, Timeline};
+use torchat_client::timeline::Timeline;
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -31,7 +32,7 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
         return;
     }
     let areas = model.areas();
-    list(model, buffer, areas.list);
+    list::draw(model, buffer, areas.list);
     for n in 0..usize::from(areas.edge.height) {
         put(model, buffer, areas.edge, n, 0, "│", Role::Dim);
     }
@@ -72,68 +73,6 @@ fn paint(model: &Model, buffer: &mut Buffer, area: Rect, row: usize, role: Role)
     if row < area.height {
         let row = Rect::new(area.x, area.y + row, area.width, 1).intersection(buffer.area);
         buffer.set_style(row, model.theme.style(role));
-    }
-}
-
-fn list(model: &Model, buffer: &mut Buffer, area: Rect) {
-    if area.is_empty() {
-        return;
-    }
-    let items = model.list.items();
-    if items.is_empty() && model.list.is_loaded() {
-        put(model, buffer, area, 0, 0, "nobody yet", Role::Dim);
-        put(model, buffer, area, 1, 0, "/add ONION", Role::Dim);
-    }
-    let columns = usize::from(area.width);
-    for (n, item) in
-        items.iter().skip(list_offset(model.list_at, area.height)).take(usize::from(area.height)).enumerate()
-    {
-        let (mut sign, sign_role, name, name_role, right, right_role) = match item {
-            Item::Request(peer) => {
-                let request = model.list.request(*peer);
-                let nick = request.map(|request| Model::name_of_request(request, columns)).unwrap_or_default();
-                ("?", Role::Warning, nick, Role::Warning, "asks".to_owned(), Role::Warning)
-            }
-            Item::Conversation(peer) => {
-                let Some(timeline) = model.list.get(*peer) else { continue };
-                // While the daemon is away nobody knows who is here.
-                let sign = if timeline.contact().link && model.link == Link::Up { "●" } else { " " };
-                let unread = timeline.unread();
-                let muted = model.is_muted(*peer);
-                let (right, right_role) = match (unread, timeline.contact().link, timeline.heard_at) {
-                    (1.., _, _) if model.is_mentioned(*peer) => (format!("! {}", unread.min(999)), Role::Warning),
-                    (1.., _, _) if muted => (format!("m {}", unread.min(999)), Role::Dim),
-                    (1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
-                    _ if muted => ("muted".into(), Role::Dim),
-                    (_, false, Some(at)) => (age(model.now - at), Role::Dim),
-                    _ => (String::new(), Role::Dim),
-                };
-                let role = match timeline.contact().state {
-                    ContactState::Contact | ContactState::Waiting => Role::Contact(*peer),
-                    _ => Role::Dim,
-                };
-                (sign, Role::Good, timeline_name(timeline, columns), role, right, right_role)
-            }
-        };
-        let is_open = match item {
-            Item::Request(peer) => model.open == Open::Request(*peer),
-            Item::Conversation(peer) => model.open == Open::Conversation(*peer),
-        };
-        if is_open && sign == " " {
-            sign = "›";
-        }
-        let at = n + list_offset(model.list_at, area.height);
-        // The numbers of Alt+1 to 9 and of /win.
-        let number = if model.shows_numbers() { format!("{} ", at + 1) } else { String::new() };
-        let before = 2 + number.len();
-        let name_columns = columns.saturating_sub(before + 5);
-        put(model, buffer, area, n, 0, sign, sign_role);
-        put(model, buffer, area, n, 2, &number, Role::Dim);
-        put(model, buffer, area, n, before, &fill(&name, name_columns), name_role);
-        put(model, buffer, area, n, before + name_columns, &format!("{right:>5}"), right_role);
-        if at == model.list_at && (model.focus == Focus::List || is_open) {
-            paint(model, buffer, area, n, Role::Chosen);
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is beside the list: a conversation, a request, or the first run.
 
-use super::put;
+use super::{asking, put};
 use crate::screen::model::{Focus, Link, Model, Open};
 use crate::screen::qr;
 use crate::screen::rows::row_width;
@@ -8,7 +8,6 @@ use crate::screen::theme::{Role, Theme};
 use crate::screen::wrap::{width, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use torchat_client::show;
 use torchat_client::timeline::Tor;
 
 /// Draws what is open.
@@ -18,7 +17,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     match model.open {
         Open::Conversation(peer) if model.list.get(peer).is_some() => messages(model, buffer, area),
-        Open::Request(peer) => request(model, peer, buffer, area),
+        Open::Request(peer) => asking::request(model, peer, buffer, area),
         _ if model.is_first_run() => first_run(model, buffer, area),
         _ => nothing(model, buffer, area),
     }
@@ -71,63 +70,6 @@ fn messages(model: &Model, buffer: &mut Buffer, area: Rect) {
         };
         let text = text.as_str();
         put(model, buffer, area, usize::from(area.height) - 1, columns.saturating_sub(width(text)), text, Role::Bar);
-    }
-}
-
-fn request(model: &Model, peer: torchat_client::api::Onion, buffer: &mut Buffer, area: Rect) {
-    let Some(request) = model.list.request(peer) else { return };
-    let columns = usize::from(area.width).saturating_sub(4);
-    let height = usize::from(area.height);
-    let part = |text: &str, role: Role| wrap(text, columns).into_iter().map(move |row| (row, role)).collect::<Vec<_>>();
-    let roomy = height >= 14;
-    let blank = if roomy { part("", Role::Text) } else { Vec::new() };
-    let name = part(&Model::name_of_request(request, columns), Role::Contact(peer.conversation()));
-    let how = part(
-        if request.nick.is_empty() {
-            "asks to become a contact."
-        } else {
-            "asks to become a contact. This is the name they chose."
-        },
-        Role::Text,
-    );
-    let like = model.list.looks_like(peer, &request.nick).map(|like| like.name(20));
-    let like = like.map(|like| format!("The name reads like your contact {like}: this is somebody else."));
-    let like = like.map_or_else(Vec::new, |like| part(&like, Role::Warning));
-    let onion = part(&peer.0.onion(), Role::Dim);
-    let keys = part("/accept  /refuse  /block", Role::Strong);
-    let quiet = part("If you refuse, they are not told.", Role::Dim);
-    // A sign before every row, so that the words cannot pretend to be ours.
-    let mut words = wrap(&show::shown_rows(&request.text), columns.saturating_sub(2));
-    words.retain(|_| !request.text.is_empty());
-    // The onion is what tells one stranger from another, so it is always there; the words of a stranger are cut before it, and what is
-    // only for comfort is left out before they are.
-    let needed = name.len() + like.len() + onion.len() + keys.len() + 3 * blank.len();
-    let mut room = height.saturating_sub(needed + words.len());
-    let mut comfort = |part: &[(String, Role)]| {
-        let fits = part.len() <= room;
-        room -= if fits { part.len() } else { 0 };
-        fits
-    };
-    let (shows_how, shows_quiet) = (comfort(&how), comfort(&quiet));
-    let taken = needed + if shows_how { how.len() } else { 0 } + if shows_quiet { quiet.len() } else { 0 };
-    let room = height.saturating_sub(taken);
-    let cut = words.len() > room;
-    words.truncate(if cut { room.saturating_sub(1) } else { room });
-    let mut lines = blank.clone();
-    lines.extend(name);
-    lines.extend(how.into_iter().filter(|_| shows_how));
-    lines.extend(like);
-    lines.extend(onion);
-    lines.extend(blank.clone());
-    lines.extend(words.iter().map(|row| (format!("│ {row}"), Role::Text)));
-    if cut && room > 0 {
-        lines.push(("│ ... more, in a larger window".into(), Role::Dim));
-    }
-    lines.extend(blank);
-    lines.extend(keys);
-    lines.extend(quiet.into_iter().filter(|_| shows_quiet));
-    for (n, (text, role)) in lines.iter().enumerate() {
-        put(model, buffer, area, n, 2, text, *role);
     }
 }
 
