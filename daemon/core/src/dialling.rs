@@ -27,6 +27,11 @@ impl Target {
     pub(crate) fn chat(peer: PeerId) -> Self {
         Self { peer, purpose: Purpose::CHAT }
     }
+
+    /// A peer, for rooms.
+    pub(crate) fn room(peer: PeerId) -> Self {
+        Self { peer, purpose: Purpose::ROOM }
+    }
 }
 
 /// The dials of all peers.
@@ -51,6 +56,8 @@ struct Dials {
     /// Its place in the queue. It may have one while a dial runs: a machine that wakes plans anew.
     planned: Option<Planned>,
     last_started: Option<u64>,
+    /// Until when its last pause lasts, for [`Dialling::want`].
+    paused_until: u64,
     /// What it may cost, see [`crate::policy::DialPolicy::token_ms`].
     bucket: Bucket,
     circuits: Circuits,
@@ -153,6 +160,7 @@ impl Dials {
         self.attempts = 0;
         self.timeouts = 0;
         self.outages = 0;
+        self.paused_until = 0;
     }
 }
 
@@ -335,7 +343,8 @@ impl Dialling {
     }
 
     fn retry_in(&mut self, ctx: &mut Context<'_>, target: Target, pause: u64, about: About) {
-        let Some(dials) = self.dials.get(&target).filter(|dials| dials.wants(about.owes)) else { return };
+        let Some(dials) = self.dials.get_mut(&target).filter(|dials| dials.wants(about.owes)) else { return };
+        dials.paused_until = ctx.now.mono_ms + pause;
         // The store keeps the pauses of contacts, and of what is owed to them.
         if target.purpose == Purpose::CHAT && about.owes && ctx.conditions.writable {
             let next_ms = ctx.now.wall_ms.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX));

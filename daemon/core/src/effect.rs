@@ -32,6 +32,6 @@ pub enum Effect {
     },
     /// Something that the user should know, once.
     Notice(Notice),
-    /// Something to do for a room. Never [`RoomEffect::Dial`]: a dial is one of all, [`NetworkEffect::Dial`].
+    /// Something to do for a room. Its dials are [`NetworkEffect::Dial`], as all are.
     Room(RoomEffect),
 }

@@ -16,6 +16,7 @@ mod quota;
 mod restored;
 mod status;
 
+pub use dials::{LinkNews, Wish};
 pub use status::RoomStatus;
 
 use crate::effect::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
@@ -26,7 +27,6 @@ use crate::policy::Policy;
 use crate::rate::Bucket;
 use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState, Tomb, Way};
 use crate::time::Now;
-use dials::Dials;
 use links::{Channel, Link};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::id::PeerId;
@@ -34,8 +34,10 @@ use torchat_protocol::message::ByeReason;
 use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId};
 use torchat_room::Replica;
 use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op};
-use torchat_room::reading::Read;
+use torchat_room::reading::{Read, Report};
 
+/// How long a channel stays on which a newcomer has learnt that it must ask once more.
+const ANSWER_MS: u64 = 5_000;
 /// Most rooms that we are in, or want to be in.
 pub const ROOMS: usize = 100;
 
@@ -43,8 +45,8 @@ pub const ROOMS: usize = 100;
 pub struct Context<'a> {
     now: Now,
     policy: &'a Policy,
-    /// Dials make sense.
-    network_usable: bool,
+    /// The store takes writes.
+    writable: bool,
     entropy: &'a mut dyn Entropy,
     turn: RoomTurn,
 }
@@ -56,12 +58,14 @@ pub struct RoomTurn {
     pub ops: Vec<RoomOp>,
     /// What happens after it, and not at all if it failed.
     pub effects: Vec<RoomEffect>,
+    /// What became of links in this turn, in order, for whoever dials: with [`Rooms::wishes`] it is all that they need.
+    pub links: Vec<LinkNews>,
 }
 
 impl<'a> Context<'a> {
-    /// A turn begins.
-    pub fn new(now: Now, policy: &'a Policy, network_usable: bool, entropy: &'a mut dyn Entropy) -> Self {
-        Self { now, policy, network_usable, entropy, turn: RoomTurn::default() }
+    /// A turn begins. `writable`: the store takes writes. Else nothing is written in the turn.
+    pub fn new(now: Now, policy: &'a Policy, writable: bool, entropy: &'a mut dyn Entropy) -> Self {
+        Self { now, policy, writable, entropy, turn: RoomTurn::default() }
     }
 
     /// What was decided.
@@ -84,6 +88,10 @@ impl<'a> Context<'a> {
 
     fn tell(&mut self, room: RoomId, notice: RoomNotice) {
         self.act(RoomEffect::Notice { room, notice });
+    }
+
+    fn tell_of_link(&mut self, news: LinkNews) {
+        self.turn.links.push(news);
     }
 
     fn mono_ms(&self) -> u64 {
@@ -119,7 +127,10 @@ pub struct Rooms {
     channels: BTreeMap<ChannelId, Channel>,
     /// The next channel's number among all.
     next_channel: u64,
-    dials: Dials,
+    /// With whom a link is wanted, and there is none.
+    wishes: BTreeMap<PeerId, Wish>,
+    /// What looks at the disk have found while the store took no writes.
+    found: Vec<(RoomId, Report)>,
     /// The highest epoch of each member's certificates.
     epochs: BTreeMap<PeerId, u32>,
     /// How often each peer may open channels.
@@ -184,10 +195,25 @@ struct Pause {
 impl Rooms {
     /// Takes what happened.
     pub fn turn(&mut self, ctx: &mut Context<'_>, inputs: impl IntoIterator<Item = RoomInput>) {
+        if ctx.writable {
+            for (room, report) in std::mem::take(&mut self.found) {
+                self.report(ctx, room, report);
+            }
+        } else {
+            self.close_rooms(ctx);
+        }
         for input in inputs {
             self.take(ctx, input);
         }
         self.end(ctx);
+    }
+
+    /// While the store takes no writes no room is open, so nothing is said that would have to be written.
+    fn close_rooms(&mut self, ctx: &mut Context<'_>) {
+        let open = self.channels.iter().filter(|(_, open)| !matches!(open.phase, links::Phase::Asked));
+        for channel in open.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close_channel(ctx, channel, CloseCode::Busy);
+        }
     }
 
     fn take(&mut self, ctx: &mut Context<'_>, input: RoomInput) {
@@ -196,20 +222,24 @@ impl Rooms {
                 self.link_up(ctx, link, links::New { peer, outgoing, binding, epoch });
             }
             RoomInput::LinkDown { link } => self.link_down(ctx, link),
-            RoomInput::DialFailed { peer, end } => self.dials.failed(ctx, peer, end.failure),
             RoomInput::Message { link, message } => self.heard_message(ctx, link, message),
             RoomInput::Frame { link, channel, frame, checked } => {
                 self.heard_frame(ctx, link, channel, frame, &checked);
             }
             RoomInput::Heard { link } => self.heard(ctx, link),
-            RoomInput::Report { room, report } => {
-                if let Some(found) = self.rooms.get_mut(&room) {
-                    ctx.with(|now| found.replica.report(now, report));
-                    self.settle(ctx, room);
-                }
-            }
-            RoomInput::Do { request, command } => self.asked(ctx, request, command),
+            RoomInput::Report { room, report } if ctx.writable => self.report(ctx, room, report),
+            RoomInput::Report { room, report } => self.found.push((room, report)),
+            RoomInput::Do { request, command } if ctx.writable => self.asked(ctx, request, command),
+            RoomInput::Do { request, .. } => ctx.answer(request, RoomAnswer::Refused(RoomRefused::Storage)),
+            RoomInput::Woke => self.ask_all(ctx),
             RoomInput::Stop => self.stop(ctx),
+        }
+    }
+
+    fn report(&mut self, ctx: &mut Context<'_>, room: RoomId, report: Report) {
+        if let Some(found) = self.rooms.get_mut(&room) {
+            ctx.with(|now| found.replica.report(now, report));
+            self.settle(ctx, room);
         }
     }
 
@@ -234,6 +264,21 @@ impl Rooms {
 
     /// What follows from the inputs of a turn, and from the time.
     fn end(&mut self, ctx: &mut Context<'_>) {
+        if ctx.writable {
+            self.go_on(ctx);
+        }
+        self.watch_links(ctx);
+        if ctx.writable && !self.stopping {
+            self.open_rooms(ctx);
+        }
+        self.find_wishes(ctx);
+        for room in self.rooms.keys().copied().collect::<Vec<_>>() {
+            self.settle(ctx, room);
+        }
+    }
+
+    /// What the rooms do without anybody's wish.
+    fn go_on(&mut self, ctx: &mut Context<'_>) {
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.decide(ctx, room);
             if let Some(found) = self.rooms.get_mut(&room) {
@@ -244,32 +289,22 @@ impl Rooms {
         }
         self.dig_up(ctx);
         self.say_denied(ctx);
-        self.watch_links(ctx);
-        if !self.stopping {
-            self.open_rooms(ctx);
-            self.dial(ctx);
-        }
-        for room in self.rooms.keys().copied().collect::<Vec<_>>() {
-            self.settle(ctx, room);
-        }
     }
 
     /// When [`Rooms::turn`] must be called next although nothing happened, in milliseconds of the clock that never goes back.
     #[must_use]
-    pub fn deadline(&self, network_usable: bool) -> Option<u64> {
+    pub fn deadline(&self, writable: bool) -> Option<u64> {
         if self.stopping {
             return None;
+        }
+        if !writable {
+            return self.links_due().min();
         }
         let rooms = self
             .rooms
             .values()
             .filter_map(|room| if room.replica.has_more_to_say() { Some(0) } else { room.replica.due_ms() });
-        rooms
-            .chain(self.links_due())
-            .chain(self.denied_due())
-            .chain(self.opening_due())
-            .chain(network_usable.then(|| self.dials_due()).flatten())
-            .min()
+        rooms.chain(self.links_due()).chain(self.denied_due()).chain(self.opening_due()).min()
     }
 
     /// Takes what a replica has decided: writes it, says it, and notes what it means to the desk.
@@ -349,7 +384,10 @@ impl Rooms {
         } else {
             // The other side knows us by a number of before, whose key we do not have any more. We ask for another one.
             room.ask_later(ctx);
-            self.close_channel(ctx, channel, CloseCode::Done);
+            // Not at once: an owner whom nobody else reaches lets us in when it has heard from us that we have nothing more.
+            if let Some(open) = self.channels.get_mut(&channel) {
+                open.ends_at = Some(ctx.mono_ms() + ANSWER_MS);
+            }
         }
     }
 

@@ -149,6 +149,7 @@ impl Dialling {
         let spread = ctx.policy.dial.start_spread_ms.min((wanted.len() as u64).saturating_mul(SPREAD_MS));
         for target in wanted {
             let at = ctx.now.mono_ms + ctx.up_to(spread);
+            self.dials.entry(target).or_default().paused_until = at;
             self.plan(target, at);
         }
     }
@@ -164,6 +165,16 @@ impl Dialling {
         let at = dials.last_started.map_or(now, |last| now.max(last + HURRY_GAP_MS));
         let at = at.max(dials.rest.until()) + ctx.up_to(HURRY_SPREAD_MS);
         if dials.planned.is_none_or(|planned| at < planned.at()) {
+            self.dials.entry(target).or_default().paused_until = at;
+            self.plan(target, at);
+        }
+    }
+
+    /// A link is wanted from a moment on: the dial is planned for then, or for the end of the pause after the last one.
+    pub(crate) fn want(&mut self, target: Target, from: u64) {
+        let dials = self.dials.entry(target).or_default();
+        let at = from.max(dials.paused_until).max(dials.rest.until());
+        if !dials.running && dials.planned.is_none_or(|planned| planned.at() != at) {
             self.plan(target, at);
         }
     }
@@ -197,6 +208,7 @@ impl Dialling {
             }
             if let Err(from) = dials.bucket.take(rate, 1, ctx.now.mono_ms) {
                 self.put_off += 1;
+                dials.paused_until = from;
                 self.plan(target, from);
                 continue;
             }

@@ -10,8 +10,6 @@ use torchat_room::replica::Cannot;
 /// One thing to do for a room, after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomEffect {
-    /// Dial a peer for purpose 2.
-    Dial(PeerId),
     /// Say something on a channel of a link.
     Say {
         /// The link.
@@ -80,6 +78,8 @@ pub enum RoomAnswer {
 /// Why something is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomRefused {
+    /// The store takes no writes now.
+    Storage,
     /// We have no such room.
     NoRoom,
     /// We are in it, or want to be.

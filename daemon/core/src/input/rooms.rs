@@ -1,6 +1,6 @@
 //! What happens to the rooms of a daemon.
 
-use super::{DialEnd, LinkId, RequestId};
+use super::{LinkId, RequestId};
 use crate::snapshot::rooms::Notify;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
@@ -31,13 +31,6 @@ pub enum RoomInput {
     LinkDown {
         /// The link.
         link: LinkId,
-    },
-    /// A dial for purpose 2 ended without a link.
-    DialFailed {
-        /// Who was dialled.
-        peer: PeerId,
-        /// How.
-        end: DialEnd,
     },
     /// A message came on channel 0 of a room link.
     Message {
@@ -76,7 +69,9 @@ pub enum RoomInput {
         /// What.
         command: RoomCommand,
     },
-    /// The daemon stops: say good-bye.
+    /// The machine slept: links may be dead and not know it. The node says so itself.
+    Woke,
+    /// The daemon stops: say good-bye. The node says so itself.
     Stop,
 }
 

@@ -1,6 +1,7 @@
 //! Links that come and go, and what is said on a new one.
 
 use super::Parts;
+use super::rooms::Desk;
 use crate::account::Kind;
 use crate::chat::sending::Sending;
 use crate::contacts::Contacts;
@@ -40,15 +41,19 @@ pub(super) fn about(
     }
 }
 
-/// What the others know of a peer that may be dialled for a purpose. They know of messages only.
+/// What the others know of a peer that may be dialled for a purpose.
 pub(super) fn about_target(
     contacts: &Contacts,
     presence: &Presence,
     links: &Links,
     sending: &Sending,
+    rooms: &Desk,
     target: &Target,
 ) -> dialling::About {
-    let Target { peer, purpose: Purpose::CHAT } = target else { return dialling::About::default() };
+    let peer = &target.peer;
+    if target.purpose == Purpose::ROOM {
+        return rooms.about(peer);
+    }
     #[cfg(test)]
     crate::turn::tests::LOOKS.set(crate::turn::tests::LOOKS.get() + 1);
     dialling::About {
@@ -62,7 +67,7 @@ pub(super) fn about_target(
 
 impl Parts {
     fn about_target(&self, target: &Target) -> dialling::About {
-        about_target(&self.contacts, &self.presence, &self.links, &self.chat.sending, target)
+        about_target(&self.contacts, &self.presence, &self.links, &self.chat.sending, &self.rooms, target)
     }
 
     pub(super) fn of_link(&mut self, ctx: &mut Context<'_>, input: LinkInput) {
@@ -80,7 +85,6 @@ impl Parts {
         match input {
             NetworkInput::State { usable } => self.network(ctx, usable),
             NetworkInput::Carries { carries } => self.supervision.note_carries(ctx.now, carries),
-            NetworkInput::DialFailed { peer, purpose: Purpose::ROOM, end } => self.room_dial_failed(ctx, peer, end),
             NetworkInput::DialFailed { peer, purpose, end } => self.dial_failed(ctx, Target { peer, purpose }, end),
             NetworkInput::SelfChecked { failure } => self.supervision.checked(ctx, failure),
         }
@@ -262,12 +266,16 @@ impl Parts {
         self.supervision.judge_dial(ctx.now, end.failure);
         let about = self.about_target(&target);
         self.dialling.failed(ctx, target, end, about);
-        self.forget_stranger(target.peer);
+        match target.purpose {
+            Purpose::ROOM => self.plan_for_rooms(),
+            _ => self.forget_stranger(target.peer),
+        }
     }
 
     /// Whom a link is wanted to.
     pub(super) fn wanted(&self) -> BTreeSet<Target> {
-        self.dialling.wished().copied().chain(self.chat.sending.owed().copied().map(Target::chat)).collect()
+        let owed = self.chat.sending.owed().copied().map(Target::chat);
+        self.dialling.wished().copied().chain(owed).chain(self.rooms.wanted()).collect()
     }
 
     /// Our way into the network came or went.

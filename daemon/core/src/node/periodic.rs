@@ -3,11 +3,14 @@
 use super::Parts;
 use super::linked;
 use crate::clock::{CALM_MS, Moved};
+use crate::dialling::Target;
 use crate::effect::{Effect, NetworkEffect, Notice};
+use crate::input::RoomInput;
 use crate::op::{ContactOp, LogOp, Op};
 use crate::turn::Context;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::purpose::Purpose;
 
 impl Parts {
     /// Writes down what earlier turns did not, see [`crate::later`].
@@ -72,8 +75,12 @@ impl Parts {
         // Those that answer are still there. The others are dialled when their link is given up, after its own pause.
         self.links.ask_all(ctx);
         // Pauses of before the sleep say nothing now. Spread like at the start: no storm.
-        let links = &self.links;
-        self.dialling.forgive(|target| links.is_unlinked(&target.peer));
+        self.rooms.take(RoomInput::Woke);
+        let Self { links, rooms, dialling, .. } = self;
+        dialling.forgive(|Target { peer, purpose }| match *purpose {
+            Purpose::ROOM => !rooms.rooms().is_linked(peer),
+            _ => links.is_unlinked(peer),
+        });
         self.spread_dials(ctx);
     }
 
@@ -126,8 +133,9 @@ impl Parts {
     }
 
     pub(super) fn dial_due(&mut self, ctx: &mut Context<'_>) {
-        let Self { contacts, presence, links, chat, dialling, .. } = self;
-        dialling.dial_due(ctx, |target| linked::about_target(contacts, presence, links, &chat.sending, target));
+        let Self { contacts, presence, links, chat, rooms, dialling, .. } = self;
+        let sending = &chat.sending;
+        dialling.dial_due(ctx, |target| linked::about_target(contacts, presence, links, sending, rooms, target));
     }
 
     /// Tells the event log of contacts whose links or standing have changed.

@@ -39,8 +39,12 @@ impl Rooms {
                 return self.decided(ctx, request, room, act, force);
             }
             RoomCommand::In { room, wish } => {
+                let said = matches!(wish, RoomWish::Say { .. });
                 let done = self.wish(ctx, room, wish);
                 self.settle(ctx, room);
+                if said && done.is_ok() {
+                    self.hurry(ctx, room);
+                }
                 done
             }
         };

@@ -36,11 +36,14 @@ impl Rooms {
     pub(super) fn heard_join(&mut self, ctx: &mut Context<'_>, link: LinkId, number: u16, join: Join) {
         let until = ctx.mono_ms() + ASKED_MS;
         let room = join.room;
-        let Some(channel) = self.add_channel(link, number, room, Phase::Asked(until), false) else { return };
+        let Some(channel) = self.add_channel(link, number, room, Phase::Asked, false) else { return };
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.ends_at = Some(until);
+        }
         self.say(ctx, channel, Frame::Told(Told::Pending));
         let Some(peer) = self.links.get(&link).map(super::links::Link::peer) else { return };
         let id = identity(&peer);
-        let Some(found) = self.rooms.get_mut(&room).filter(|room| room.is_ours()) else { return };
+        let Some(found) = self.rooms.get_mut(&room).filter(|room| ctx.writable && room.is_ours()) else { return };
         let roster = found.replica.roster();
         let had = roster.present().find(|(_, member)| member.id == Some(id) && member.key.bytes() == join.sign);
         if let Some((no, _)) = had {
@@ -53,7 +56,7 @@ impl Rooms {
     fn accept(&mut self, ctx: &mut Context<'_>, room: RoomId, id: Identity, no: MemberNo) {
         let asked = |(_, open): &(&ChannelId, &super::Channel)| {
             let by = self.links.get(&open.link).map(|link| identity(&link.peer()));
-            open.room == room && matches!(open.phase, Phase::Asked(_)) && by == Some(id)
+            open.room == room && matches!(open.phase, Phase::Asked) && by == Some(id)
         };
         for channel in self.channels.iter().filter(asked).map(|(id, _)| *id).collect::<Vec<_>>() {
             self.say(ctx, channel, Frame::Told(Told::Accepted(no)));

@@ -1,6 +1,5 @@
 //! The life of a room link: signs of life, and the end of one on which no room is open. ROOM-PROTOCOL.md, "Time".
 
-use super::links::Phase;
 use super::{Context, Rooms};
 use crate::effect::RoomEffect;
 use crate::input::LinkId;
@@ -66,6 +65,15 @@ impl Life {
         self.unused_since.get_or_insert(now);
     }
 
+    /// Asks whether the other side is still there, unless a question waits for its answer.
+    fn ask(&mut self, ctx: &mut Context<'_>, id: LinkId) {
+        if self.asked_until.is_none() {
+            self.questions += 1;
+            self.asked_until = Some(ctx.mono_ms() + ctx.policy.liveness.answer_ms);
+            ctx.act(RoomEffect::Tell { link: id, message: PeerMessage::Ping(Nonce { n: self.questions }) });
+        }
+    }
+
     fn asks_at(&self, unstored: bool) -> u64 {
         self.last_heard + if unstored && self.outgoing { UNSTORED_MS } else { self.patience }
     }
@@ -94,9 +102,8 @@ impl Rooms {
     /// What follows from the time for links.
     pub(super) fn watch_links(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.mono_ms();
-        let asked_out =
-            self.channels.iter().filter(|(_, one)| matches!(one.phase, Phase::Asked(until) if until <= now));
-        for channel in asked_out.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let over = self.channels.iter().filter(|(_, one)| one.ends_at.is_some_and(|at| at <= now));
+        for channel in over.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.close_channel(ctx, channel, CloseCode::Done);
         }
         for id in self.links.keys().copied().collect::<Vec<_>>() {
@@ -109,11 +116,19 @@ impl Rooms {
                 self.end_link(ctx, id, None);
             } else if link.life.unused_since.is_some_and(|since| since + UNUSED_MS <= now) {
                 self.end_link(ctx, id, Some(ByeReason::Idle));
-            } else if link.life.asked_until.is_none() {
-                link.life.questions += 1;
-                link.life.asked_until = Some(now + ctx.policy.liveness.answer_ms);
-                let message = PeerMessage::Ping(Nonce { n: link.life.questions });
-                ctx.act(RoomEffect::Tell { link: id, message });
+            } else {
+                link.life.ask(ctx, id);
+            }
+        }
+    }
+
+    /// Asks all links whether they are still there.
+    pub(super) fn ask_all(&mut self, ctx: &mut Context<'_>) {
+        for id in self.links.keys().copied().collect::<Vec<_>>() {
+            if let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) {
+                // A question of before had no time to be answered.
+                link.life.asked_until = None;
+                link.life.ask(ctx, id);
             }
         }
     }
@@ -129,15 +144,11 @@ impl Rooms {
         }
     }
 
-    /// When the next thing is to be done about links and petitions on them.
+    /// When the next thing is to be done about links, and channels that end by themselves.
     pub(super) fn links_due(&self) -> impl Iterator<Item = u64> {
         let links = self.links.iter().filter(|(_, link)| link.is_usable());
         let links = links.map(|(id, link)| link.life.due(self.has_unstored(*id)));
-        let asked = self.channels.values().filter_map(|channel| match channel.phase {
-            Phase::Asked(until) => Some(until),
-            _ => None,
-        });
-        links.chain(asked)
+        links.chain(self.channels.values().filter_map(|channel| channel.ends_at))
     }
 }
 

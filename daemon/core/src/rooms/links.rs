@@ -5,7 +5,7 @@
 
 use super::life::Life;
 use super::quota::NotNow;
-use super::{Context, Pause, Rooms, identity};
+use super::{Context, LinkNews, Pause, Rooms, identity};
 use crate::effect::RoomEffect;
 use crate::input::LinkId;
 use crate::op::RoomOp;
@@ -77,6 +77,8 @@ pub(super) struct Channel {
     pub(super) not_now: NotNow,
     /// The other side has said everything that it had when the channel was opened.
     pub(super) live: bool,
+    /// It is closed then.
+    pub(super) ends_at: Option<u64>,
 }
 
 /// How far a channel has come.
@@ -92,8 +94,8 @@ pub(super) enum Phase {
     Doomed,
     /// We have asked to become a member.
     Asking,
-    /// The other side has; it ends then.
-    Asked(u64),
+    /// The other side has.
+    Asked,
 }
 
 impl Link {
@@ -130,7 +132,7 @@ impl Rooms {
     pub(super) fn link_up(&mut self, ctx: &mut Context<'_>, id: LinkId, new: New) {
         let New { peer, outgoing, binding, epoch } = new;
         let now = ctx.mono_ms();
-        self.dials.reached(peer, outgoing);
+        ctx.tell_of_link(LinkNews::Up { peer, outgoing });
         let link = Link {
             peer,
             outgoing,
@@ -147,7 +149,10 @@ impl Rooms {
         if known.is_some_and(|known| epoch < known) {
             return self.end_link(ctx, id, Some(ByeReason::Superseded));
         }
-        if known.is_none_or(|known| epoch > known) && self.rooms.values().any(|room| room.peers.contains_key(&peer)) {
+        if ctx.writable
+            && known.is_none_or(|known| epoch > known)
+            && self.rooms.values().any(|room| room.peers.contains_key(&peer))
+        {
             self.epochs.insert(peer, epoch);
             ctx.write(RoomOp::Epoch { peer, epoch });
         }
@@ -179,7 +184,7 @@ impl Rooms {
         }
         let Some(link) = self.links.remove(&id) else { return };
         if self.links.values().all(|other| other.peer != link.peer) {
-            self.dials.lost(ctx, link.peer, link.served);
+            ctx.tell_of_link(LinkNews::Lost { peer: link.peer, served: link.served });
         }
     }
 
@@ -220,7 +225,7 @@ impl Rooms {
                 let peer = link.peer;
                 self.end_link(ctx, id, None);
                 if unwanted {
-                    self.dials.unwanted(ctx, peer);
+                    ctx.tell_of_link(LinkNews::Unwanted(peer));
                 }
             }
             // Nothing else has a place on channel 0.
@@ -283,6 +288,10 @@ impl Rooms {
         let refuse = |ctx: &mut Context<'_>, code| {
             ctx.act(RoomEffect::Say { link: id, channel: number, frame: close(code) });
         };
+        if !ctx.writable {
+            // The same for all rooms, so that it tells nothing.
+            return refuse(ctx, CloseCode::Busy);
+        }
         let OpenAs::Member(as_member) = open.role else { return refuse(ctx, CloseCode::None) };
         match self.who_opens(identity(&peer), open.room, as_member) {
             Opener::Nobody => refuse(ctx, CloseCode::None),
@@ -362,7 +371,8 @@ impl Rooms {
         on.served |= phase == Phase::Opened;
         on.life.serves();
         let (unstored, denied, not_now) = (BTreeMap::new(), BTreeMap::new(), NotNow::new());
-        let channel = Channel { link, number, room, phase, ours, unstored, denied, not_now, live: false };
+        let channel =
+            Channel { link, number, room, phase, ours, unstored, denied, not_now, live: false, ends_at: None };
         self.channels.insert(id, channel);
         Some(id)
     }
@@ -404,7 +414,7 @@ impl Rooms {
             }
             (Frame::Told(told), Phase::Asking) => self.heard_told(ctx, id, told),
             (Frame::Open(_) | Frame::Join(_) | Frame::Told(_) | Frame::Hello(_), _)
-            | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked(_)) => self.end_link(ctx, link, None),
+            | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked) => self.end_link(ctx, link, None),
             // Its form is checked; nothing follows from it in this version.
             (Frame::Petition(_), Phase::Open) => {}
             (Frame::Deny(deny), Phase::Open) => self.heard_deny(ctx, id, deny),

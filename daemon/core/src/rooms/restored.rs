@@ -10,7 +10,7 @@ use torchat_room::Replica;
 impl Rooms {
     /// A desk that goes on where the store says that the last process stopped.
     #[must_use]
-    pub fn restore(ctx: &mut Context<'_>, own: PeerId, snapshot: RoomsSnapshot) -> Self {
+    pub fn restore(ctx: &Context<'_>, own: PeerId, snapshot: RoomsSnapshot) -> Self {
         let rooms = snapshot.rooms.into_iter().map(|row| (row.stored.room, Room::restore(row, own)));
         let mut restored = Self {
             own,
@@ -20,14 +20,13 @@ impl Rooms {
             links: BTreeMap::new(),
             channels: BTreeMap::new(),
             next_channel: 1,
-            dials: super::Dials::default(),
+            wishes: BTreeMap::new(),
+            found: Vec::new(),
             epochs: snapshot.epochs.into_iter().collect(),
             opens: BTreeMap::new(),
             stopping: false,
         };
-        let peers = restored.rooms.values().flat_map(|room| room.peers.keys().copied());
-        let peers: std::collections::BTreeSet<_> = peers.collect();
-        restored.dials.spread(ctx, peers);
+        restored.find_wishes(ctx);
         restored
     }
 }

@@ -3,12 +3,10 @@
 use crate::disk::Disk;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_core::effect::{RoomAnswer, RoomEffect, RoomNotice};
-use torchat_core::input::{
-    DialEnd, DialFailure, LinkId, NewInvite, NewRoom, RoomAct, RoomCommand, RoomInput, RoomWish,
-};
+use torchat_core::input::{LinkId, NewInvite, NewRoom, RoomAct, RoomCommand, RoomInput, RoomWish};
 use torchat_core::op::RoomOp;
 use torchat_core::policy::Policy;
-use torchat_core::rooms::{Context, Rooms};
+use torchat_core::rooms::{Context, LinkNews, Rooms};
 use torchat_core::snapshot::rooms::{
     HandRow, InviteRow, PetitionRow, RoomKeys, RoomSnapshot, RoomState, RoomsSnapshot, Tomb, Way,
 };
@@ -155,8 +153,31 @@ pub(crate) struct Desk {
     pub(crate) notices: Vec<(RoomId, RoomNotice)>,
     answers: BTreeMap<u64, RoomAnswer>,
     reads: VecDeque<Asked>,
+    calls: BTreeMap<PeerId, Call>,
     /// How often each was dialled.
     pub(crate) dialled: BTreeMap<usize, u32>,
+}
+
+/// The dials of a peer. Who decides them in a daemon is no part of the desk.
+#[derive(Default)]
+struct Call {
+    running: bool,
+    not_before: u64,
+    /// In a row.
+    failures: u32,
+}
+
+impl Call {
+    fn pause(&mut self, now: u64, ms: u64) {
+        self.not_before = self.not_before.max(now + ms);
+    }
+
+    /// The pause after a failure: doubling, up to eight minutes.
+    fn failed(&mut self, now: u64) {
+        self.running = false;
+        self.failures += 1;
+        self.pause(now, (2_000 << self.failures.min(10)).min(480_000));
+    }
 }
 
 /// Desks that are linked by a network.
@@ -232,6 +253,7 @@ impl Net {
                 notices: Vec::new(),
                 answers: BTreeMap::new(),
                 reads: VecDeque::new(),
+                calls: BTreeMap::new(),
                 dialled: BTreeMap::new(),
             });
         }
@@ -250,8 +272,7 @@ impl Net {
         let now = self.now();
         let seed = &mut self.seed;
         let mut entropy = |out: &mut [u8]| out.fill_with(|| draw(seed) as u8);
-        let mut ctx = Context::new(now, &self.policy, true, &mut entropy);
-        Rooms::restore(&mut ctx, peer(n), snapshot)
+        Rooms::restore(&Context::new(now, &self.policy, true, &mut entropy), peer(n), snapshot)
     }
 
     /// One turn of a desk: decided, committed, done.
@@ -271,14 +292,53 @@ impl Net {
             self.died += 1;
             return self.kill(n);
         }
+        for news in turn.links {
+            self.link_news(n, news);
+        }
         for effect in turn.effects {
             self.effect(n, effect);
         }
+        self.dial(n);
+    }
+
+    fn link_news(&mut self, n: usize, news: LinkNews) {
+        let (now, pause) = (self.now_ms, 1_000 + self.draw(4_000));
+        let unwanted_ms = self.policy.dial.unwanted_ms;
+        let calls = &mut self.desks[n].calls;
+        match news {
+            LinkNews::Up { peer, outgoing } => calls.entry(peer).or_default().running &= !outgoing,
+            LinkNews::Lost { peer, served: false } => calls.entry(peer).or_default().failed(now),
+            LinkNews::Lost { peer, served: true } => {
+                let call = calls.entry(peer).or_default();
+                call.failures = 0;
+                call.pause(now, pause);
+            }
+            LinkNews::Unwanted(peer) => calls.entry(peer).or_default().pause(now, unwanted_ms),
+            LinkNews::Hurry(peer) => calls.entry(peer).or_default().not_before = now,
+        }
+    }
+
+    /// Dials those who are due.
+    fn dial(&mut self, n: usize) {
+        for peer in self.due_calls(n).into_iter().filter(|(at, _)| *at <= self.now_ms).map(|(_, peer)| peer) {
+            self.desks[n].calls.entry(peer).or_default().running = true;
+            self.dials.push_back((n, peer));
+        }
+    }
+
+    /// When who is to be dialled next.
+    fn due_calls(&self, n: usize) -> Vec<(u64, PeerId)> {
+        let Desk { rooms, calls, .. } = &self.desks[n];
+        let due = rooms.wishes().iter().filter_map(|(peer, wish)| match calls.get(peer) {
+            Some(call) if call.running => None,
+            Some(call) => Some((wish.from_ms.max(call.not_before), *peer)),
+            None => Some((wish.from_ms, *peer)),
+        });
+        due.collect()
     }
 
     fn effect(&mut self, n: usize, effect: RoomEffect) {
         match effect {
-            RoomEffect::Dial(to) => self.dials.push_back((n, to)),
             RoomEffect::Say { link, channel, frame } => {
                 self.denials += u64::from(matches!(frame, Frame::Deny(_)));
                 self.send(n, link, Wire::Frame(channel, frame));
@@ -361,6 +421,7 @@ impl Net {
     /// The process ends, and begins again with what is stored.
     pub(crate) fn kill(&mut self, n: usize) {
         self.desks[n].reads.clear();
+        self.desks[n].calls.clear();
         self.dials.retain(|(from, _)| *from != n);
         self.downs.retain(|(of, _)| *of != n);
         let snapshot = self.desks[n].store.snapshot();
@@ -394,8 +455,8 @@ impl Net {
                     self.link(from, to);
                 }
                 None => {
-                    let end = DialEnd::from(DialFailure::PeerDown);
-                    self.turn(from, vec![RoomInput::DialFailed { peer: to, end }]);
+                    let now = self.now_ms;
+                    self.desks[from].calls.entry(to).or_default().failed(now);
                 }
             }
             return true;
@@ -456,7 +517,11 @@ impl Net {
         let mut turns = 0;
         loop {
             self.calm();
-            let due = (0..self.desks.len()).filter_map(|n| Some((self.desks[n].rooms.deadline(true)?, n))).min();
+            let due = (0..self.desks.len()).filter_map(|n| {
+                let dial = self.due_calls(n).into_iter().map(|(at, _)| at).min();
+                Some((self.desks[n].rooms.deadline(true).into_iter().chain(dial).min()?, n))
+            });
+            let due = due.min();
             match due.filter(|(at, _)| *at <= end) {
                 Some((at, n)) => {
                     turns = if at > self.now_ms { 0 } else { turns + 1 };
