@@ -22,14 +22,16 @@
 //! #     heard_s: None, hidden: false, queued: 0, verified: None, retain_days: None };
 //! # let message = |id| Message { id, mid: MessageId([0; 16]), peer: ann, dir: Direction::In, text: format!("no. {id}"),
 //! #     state: MessageState::Unread, at: "2026-11-21T09:30:00.000Z".into(), sent_at: None, done_at: None,
-//! #     client_id: None, reason: None, why: None, next_try_at: None };
+//! #     client_id: None, reason: None, why: None, next_try_at: None, from: None, order: None, re: None, mention: false,
+//! #     edited_at: None, reacts: Default::default(), stored: None, flags: vec![] };
 //! let now = 1_795_253_400_000;
 //! let mut list = ConversationList::default();
 //!
 //! // A daemon is connected: the list says what it needs. A real client asks the daemon; here is the answer.
 //! for need in list.connected(false) {
 //!     if let Need::Conversations(request) = need {
-//!         let answer = vec![Conversation { contact: contact.clone(), unread: 1, last: Some(message(7)) }];
+//!         let answer = vec![Conversation { contact: contact.clone(), unread: 1, last: Some(message(7)),
+//!             room: None, mentions: None }];
 //!         list.conversations(request, answer, now);
 //!     }
 //! }
@@ -100,7 +102,7 @@ impl Timeline {
     /// A conversation of the list. `now`: milliseconds since 1970, as in all that follows.
     #[must_use]
     pub fn new(conversation: Conversation, now: i64) -> Self {
-        let Conversation { contact, unread, last } = conversation;
+        let Conversation { contact, unread, last, .. } = conversation;
         let mut timeline = Self {
             contact: contact.clone(),
             heard_at: None,

@@ -154,6 +154,8 @@ fn refusals_and_silence_are_told_apart() {
         wait: None,
         timeout: None,
         expire: None,
+        re: None,
+        to: Vec::new(),
     };
     let refused = connection.call(&send).unwrap_err();
     assert_eq!(refused.code(), Some(&Code::TooLong));
@@ -164,7 +166,7 @@ fn refusals_and_silence_are_told_apart() {
     done.send(()).unwrap();
     // The late answer is nobody's, and one that cannot be read hurts only its own call.
     assert!(matches!(connection.call(&Host {}), Err(ApiClientError::Protocol(_))));
-    let history = History { peer: peer().conversation(), before: None, after: None, limit: None };
+    let history = History { peer: peer().conversation(), before: None, after: None, limit: None, hidden: false };
     assert!(connection.call(&history).unwrap().messages.is_empty());
     // Never sent: the daemon would end the connection.
     let huge = Send { text: "\u{1}".repeat(300_000), ..send };
@@ -189,7 +191,7 @@ fn a_call_that_is_no_request_is_refused_here_and_ends_nobodys_connection() {
     });
     let connection = fake.open().unwrap();
     let mut subscription = connection.subscribe(all()).unwrap();
-    let history = |before, after| History { peer: peer().conversation(), before, after, limit: None };
+    let history = |before, after| History { peer: peer().conversation(), before, after, limit: None, hidden: false };
     for wrong in [history(Some(i64::MAX), None), history(None, Some(1 << 53)), history(Some(i64::MIN), None)] {
         let error = connection.call(&wrong).unwrap_err();
         assert_eq!(error.code(), Some(&Code::BadRequest), "{error}");

@@ -50,6 +50,25 @@ NO_REQUEST = "no-request"
 BLOCKED = "blocked"
 NOT_BLOCKED = "not-blocked"
 TOO_MANY_INVITES = "too-many-invites"
+IS_ROOM = "is-room"
+NO_ROOM = "no-room"
+ALREADY_JOINED = "already-joined"
+NOT_JOINED = "not-joined"
+NO_ROLE = "no-role"
+NO_MEMBER = "no-member"
+NOT_MUTED = "not-muted"
+NO_MESSAGE = "no-message"
+NO_PETITION = "no-petition"
+NO_INVITE = "no-invite"
+NO_HANDOVER = "no-handover"
+NOT_FROZEN = "not-frozen"
+ROOM_FROZEN = "room-frozen"
+NEEDS_HOSTS = "needs-hosts"
+NEEDS_QUORUM = "needs-quorum"
+NOT_CAUGHT_UP = "not-caught-up"
+NO_CHAIN = "no-chain"
+OWNER_LEAVES = "owner-leaves"
+TOO_MANY_ROOMS = "too-many-rooms"
 STORAGE = "storage"
 STORAGE_LOCKED = "storage-locked"
 STORAGE_DAMAGED = "storage-damaged"
@@ -207,6 +226,101 @@ CODES: Dict[str, Info] = {
         "daemon", "user", "after-change", (),
         "Too many invites are outstanding.",
         "wait until some are used or have expired",
+    ),
+    IS_ROOM: Info(
+        "daemon", "program", "never", (),
+        "What is named is a room, and the command is for persons.",
+        "look at the commands for rooms in docs/CONTROL-API.md",
+    ),
+    NO_ROOM: Info(
+        "daemon", "user", "after-change", (),
+        "There is no such room, or it is over for us.",
+        "ROOMS lists the rooms",
+    ),
+    ALREADY_JOINED: Info(
+        "daemon", "user", "never", (),
+        "We are in the room already, or have asked to become a member.",
+        "ROOM tells how far we are",
+    ),
+    NOT_JOINED: Info(
+        "daemon", "user", "after-change", (),
+        "We are not a member of the room, or not yet.",
+        "ROOM tells how far we are; ROOM_JOIN with an invite asks to become a member",
+    ),
+    NO_ROLE: Info(
+        "daemon", "user", "after-change", (),
+        "Our role in the room does not allow it.",
+        "ask the owner of the room: ROOM tells our role and who owns it",
+    ),
+    NO_MEMBER: Info(
+        "daemon", "program", "after-change", (),
+        "The room has no such member, or they are not in it any more.",
+        "ROOM_MEMBERS lists them",
+    ),
+    NOT_MUTED: Info(
+        "api", "user", "never", (),
+        "The member is not muted.",
+        "ROOM_MEMBERS tells who is",
+    ),
+    NO_MESSAGE: Info(
+        "api", "program", "never", (),
+        "The room has no such message, or it is none of a member that is published.",
+        "HISTORY lists the messages; what is not published yet, CANCEL takes back",
+    ),
+    NO_PETITION: Info(
+        "api", "user", "after-change", (),
+        "Nobody with this onion asks to become a member of the room.",
+        "ROOM_PETITIONS lists who does",
+    ),
+    NO_INVITE: Info(
+        "api", "user", "never", (),
+        "The room has no such invite: it was used up, was taken back or has expired.",
+        "ROOM_INVITES lists those that are good",
+    ),
+    NO_HANDOVER: Info(
+        "api", "user", "after-change", (),
+        "The owner does not want to hand the room over to us.",
+        "the owner says ROOM_TRANSFER with our number first: ROOM tells under handover",
+    ),
+    NOT_FROZEN: Info(
+        "api", "user", "never", (),
+        "There is nothing to settle in the room.",
+        "ROOM tells under frozen whether there is",
+    ),
+    ROOM_FROZEN: Info(
+        "daemon", "user", "after-change", (),
+        "The owner's daemon has made decisions that contradict each other, so no further ones are taken.",
+        "the owner settles it with ROOM_SETTLE; messages, mutes and redactions go on",
+    ),
+    NEEDS_HOSTS: Info(
+        "daemon", "user", "after-change", ("limit",),
+        "A room whose members link with each other is full.",
+        "remove somebody, or make another room",
+    ),
+    NEEDS_QUORUM: Info(
+        "daemon", "peer", "later", (),
+        "Too many decisions wait until another member is reached.",
+        "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist",
+    ),
+    NOT_CAUGHT_UP: Info(
+        "daemon", "peer", "later", (),
+        "No other member was reached since the daemon started, so it does not know yet what was said meanwhile.",
+        "repeat it when another member is online: ROOM tells under linked",
+    ),
+    NO_CHAIN: Info(
+        "daemon", "user", "after-change", (),
+        "Too many backups of this daemon were restored: it cannot write in the room under this number any more.",
+        "leave the room and join it again",
+    ),
+    OWNER_LEAVES: Info(
+        "daemon", "user", "after-change", (),
+        "The owner of a room cannot leave it.",
+        "hand it over with ROOM_TRANSFER, or end it with ROOM_DESTROY",
+    ),
+    TOO_MANY_ROOMS: Info(
+        "daemon", "user", "after-change", ("limit",),
+        "We are in as many rooms as the daemon keeps.",
+        "leave one",
     ),
     STORAGE: Info(
         "daemon", "daemon", "later", (),

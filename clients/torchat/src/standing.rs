@@ -9,6 +9,7 @@ pub(crate) fn words(state: ContactState) -> &'static str {
         ContactState::Waiting => "has not accepted you yet",
         ContactState::Stranger => "not a contact",
         ContactState::Blocked => "blocked",
+        ContactState::Room => "a room",
         ContactState::Unknown => "in a state that this torchat does not know",
     }
 }
@@ -19,7 +20,9 @@ pub(crate) fn sentence(name: &str, state: ContactState) -> String {
     match state {
         ContactState::Contact => format!("{name} is a contact"),
         ContactState::Waiting => format!("{name} {words}"),
-        ContactState::Stranger | ContactState::Blocked | ContactState::Unknown => format!("{name} is {words}"),
+        ContactState::Stranger | ContactState::Blocked | ContactState::Room | ContactState::Unknown => {
+            format!("{name} is {words}")
+        }
     }
 }
 
@@ -35,6 +38,7 @@ mod tests {
         assert_eq!(said(ContactState::Waiting), "bob has not accepted you yet");
         assert_eq!(said(ContactState::Stranger), "bob is not a contact");
         assert_eq!(said(ContactState::Blocked), "bob is blocked");
+        assert_eq!(said(ContactState::Room), "bob is a room");
         assert_eq!(said(ContactState::Unknown), "bob is in a state that this torchat does not know");
     }
 

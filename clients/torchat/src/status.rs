@@ -1,7 +1,7 @@
 //! What STATUS says, in lines for people: the same for `torchat status` and for `/status`.
 
 use crate::times::span;
-use torchat_client::api::Onion;
+use torchat_client::api::ConversationId;
 use torchat_client::api::command::StatusAnswer;
 use torchat_client::api::status::NoticePart;
 use torchat_client::api::words::count;
@@ -9,7 +9,7 @@ use torchat_client::reason;
 use torchat_client::show::shown_line;
 
 /// The lines, harmless. `verbose`: also what Tor itself says of a trouble. `name`: what a peer is called.
-pub(crate) fn lines(answer: &StatusAnswer, verbose: bool, name: impl Fn(Onion) -> String) -> Vec<String> {
+pub(crate) fn lines(answer: &StatusAnswer, verbose: bool, name: impl Fn(ConversationId) -> String) -> Vec<String> {
     let status = &answer.status;
     let mut lines = vec![shown_line(&answer.sentence)];
     if let Some(tor) = status.tor.as_ref().filter(|tor| !tor.usable) {
@@ -37,7 +37,7 @@ pub(crate) fn lines(answer: &StatusAnswer, verbose: bool, name: impl Fn(Onion) -
 }
 
 /// A notice on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.
-pub(crate) fn notice(notice: &NoticePart, name: impl Fn(Onion) -> String) -> String {
+pub(crate) fn notice(notice: &NoticePart, name: impl Fn(ConversationId) -> String) -> String {
     let who = notice.peer.map_or_else(String::new, |peer| format!("{}: ", name(peer)));
     format!("{who}{}", shown_line(&notice.sentence))
 }

@@ -243,7 +243,16 @@ fn a_reader_that_has_enough_is_no_error_and_a_full_disk_is_one() {
     // More than a pipe holds.
     for n in 0..40 {
         let text = format!("{n} {}", "x".repeat(8_000));
-        let send = command::Send { peer, text, client_id: None, wait: None, timeout: None, expire: None };
+        let send = command::Send {
+            peer,
+            text,
+            client_id: None,
+            wait: None,
+            timeout: None,
+            expire: None,
+            re: None,
+            to: Vec::new(),
+        };
         api.call(&send).unwrap();
     }
     for arguments in [&["history", "bob", "-n", "40"][..], &["export", "bob", "--json"], &["tail", "--from", "start"]] {
@@ -276,7 +285,16 @@ fn a_consumer_that_is_killed_loses_nothing_and_repeats_nothing_that_was_acknowle
     let sending = std::thread::spawn(move || {
         for n in 0..total {
             let text = n.to_string();
-            let send = command::Send { peer: alice, text, client_id: None, wait: None, timeout: None, expire: None };
+            let send = command::Send {
+                peer: alice,
+                text,
+                client_id: None,
+                wait: None,
+                timeout: None,
+                expire: None,
+                re: None,
+                to: Vec::new(),
+            };
             sender.call(&send).unwrap();
         }
     });

@@ -45,6 +45,8 @@ pub enum Right {
     Send,
     /// Decide who is a contact.
     Contacts,
+    /// Make, join and leave rooms, and decide in them what our role allows.
+    Rooms,
     /// Everything, tokens and the end of the daemon among it.
     Admin,
 }

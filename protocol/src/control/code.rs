@@ -201,6 +201,63 @@ codes! {
     TooManyInvites "too-many-invites": Daemon, User, AfterChange, {},
         "Too many invites are outstanding.",
         "wait until some are used or have expired";
+    IsRoom "is-room": Daemon, Program, Never, {},
+        "What is named is a room, and the command is for persons.",
+        "look at the commands for rooms in docs/CONTROL-API.md";
+    NoRoom "no-room": Daemon, User, AfterChange, {},
+        "There is no such room, or it is over for us.",
+        "ROOMS lists the rooms";
+    AlreadyJoined "already-joined": Daemon, User, Never, {},
+        "We are in the room already, or have asked to become a member.",
+        "ROOM tells how far we are";
+    NotJoined "not-joined": Daemon, User, AfterChange, {},
+        "We are not a member of the room, or not yet.",
+        "ROOM tells how far we are; ROOM_JOIN with an invite asks to become a member";
+    NoRole "no-role": Daemon, User, AfterChange, {},
+        "Our role in the room does not allow it.",
+        "ask the owner of the room: ROOM tells our role and who owns it";
+    NoMember "no-member": Daemon, Program, AfterChange, {},
+        "The room has no such member, or they are not in it any more.",
+        "ROOM_MEMBERS lists them";
+    NotMuted "not-muted": Api, User, Never, {},
+        "The member is not muted.",
+        "ROOM_MEMBERS tells who is";
+    NoMessage "no-message": Api, Program, Never, {},
+        "The room has no such message, or it is none of a member that is published.",
+        "HISTORY lists the messages; what is not published yet, CANCEL takes back";
+    NoPetition "no-petition": Api, User, AfterChange, {},
+        "Nobody with this onion asks to become a member of the room.",
+        "ROOM_PETITIONS lists who does";
+    NoInvite "no-invite": Api, User, Never, {},
+        "The room has no such invite: it was used up, was taken back or has expired.",
+        "ROOM_INVITES lists those that are good";
+    NoHandover "no-handover": Api, User, AfterChange, {},
+        "The owner does not want to hand the room over to us.",
+        "the owner says ROOM_TRANSFER with our number first: ROOM tells under handover";
+    NotFrozen "not-frozen": Api, User, Never, {},
+        "There is nothing to settle in the room.",
+        "ROOM tells under frozen whether there is";
+    RoomFrozen "room-frozen": Daemon, User, AfterChange, {},
+        "The owner's daemon has made decisions that contradict each other, so no further ones are taken.",
+        "the owner settles it with ROOM_SETTLE; messages, mutes and redactions go on";
+    NeedsHosts "needs-hosts": Daemon, User, AfterChange, { "limit": "How many members such a room may have." },
+        "A room whose members link with each other is full.",
+        "remove somebody, or make another room";
+    NeedsQuorum "needs-quorum": Daemon, Peer, Later, {},
+        "Too many decisions wait until another member is reached.",
+        "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist";
+    NotCaughtUp "not-caught-up": Daemon, Peer, Later, {},
+        "No other member was reached since the daemon started, so it does not know yet what was said meanwhile.",
+        "repeat it when another member is online: ROOM tells under linked";
+    NoChain "no-chain": Daemon, User, AfterChange, {},
+        "Too many backups of this daemon were restored: it cannot write in the room under this number any more.",
+        "leave the room and join it again";
+    OwnerLeaves "owner-leaves": Daemon, User, AfterChange, {},
+        "The owner of a room cannot leave it.",
+        "hand it over with ROOM_TRANSFER, or end it with ROOM_DESTROY";
+    TooManyRooms "too-many-rooms": Daemon, User, AfterChange, { "limit": "How many there may be." },
+        "We are in as many rooms as the daemon keeps.",
+        "leave one";
     Storage "storage": Daemon, Daemon, Later, {},
         "The disk or the store's limit is full. Nothing was stored.",
         "make room on the disk and try again";
@@ -358,7 +415,8 @@ mod tests {
     #[test]
     fn what_passes_by_itself_is_told() {
         let passing: Vec<_> = CODES.iter().filter(|row| row.again == Again::Later).map(|row| row.text).collect();
-        let daemon = ["storage", "storage-locked", "traces-left", "storage-unsure", "stopping"];
+        let daemon =
+            ["needs-quorum", "not-caught-up", "storage", "storage-locked", "traces-left", "storage-unsure", "stopping"];
         assert_eq!(passing, [&daemon[..], &["not-running", "lost", "timeout"]].concat());
     }
 }

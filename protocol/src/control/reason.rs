@@ -140,6 +140,18 @@ pub enum Reason {
     },
     /// It has left the queue, and what came of it is about to be known.
     Ending,
+    /// A room: we are not a member of it yet.
+    Joining,
+    /// A room: there is no link to any other member.
+    NobodyReached,
+    /// A room: the daemons of members take no more of ours for now.
+    Denied {
+        /// Why.
+        denial: Denial,
+        /// For how many seconds; absent: they did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
     /// The daemon is stopping.
     Stopping,
     /// Only when reading: of a later version of the API.
@@ -186,8 +198,118 @@ impl Reason {
             Self::Expired { seconds: Some(seconds) } => format!("not delivered in {}", span(*seconds)),
             Self::Expired { seconds: None } => "it waited too long".to_owned(),
             Self::Ending => "it is being confirmed".to_owned(),
+            Self::Joining => format!("you are not a member of {name} yet"),
+            Self::NobodyReached => format!("not connected to any member of {name}"),
+            Self::Denied { denial, seconds } => {
+                let until = seconds.map_or_else(String::new, |seconds| format!(" for {}", span(seconds)));
+                format!("the members of {name} take no more of you{until}: {}", denial.sentence())
+            }
             Self::Stopping => "the daemon is stopping".to_owned(),
             Self::Unknown => "for a reason that this program does not know".to_owned(),
+        }
+    }
+}
+
+/// Why the daemon of another member of a room does not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Denial {
+    /// We have said too much in a time.
+    Quota,
+    /// It is too long.
+    Size,
+    /// Their disk is full.
+    Disk,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl Denial {
+    /// In words.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Quota => "you have said too much in a short time",
+            Self::Size => "it is too long for them",
+            Self::Disk => "their disk is full",
+            Self::Unknown => "for a reason that this program does not know",
+        }
+    }
+}
+
+/// What is wrong with a room, or to be decided in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "kebab-case")]
+pub enum RoomTrouble {
+    /// We have asked to become a member, and nobody has let us in yet.
+    Pending,
+    /// The owner's daemon has made decisions that contradict each other.
+    Frozen {
+        /// The owner is this daemon's user, who can settle it.
+        ours: bool,
+    },
+    /// Decisions of ours wait until another member is reached.
+    ActsWait {
+        /// How many.
+        decisions: u64,
+    },
+    /// No other member has been reached for long.
+    NobodyReached {
+        /// For how many milliseconds; absent: never since the daemon started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ms: Option<u64>,
+    },
+    /// Our store is a restored backup, or another daemon has our keys.
+    Restored,
+    /// The owner wants to hand the room over to us.
+    Offered,
+    /// Too many backups were restored: the owner must give us a new number.
+    NoChain,
+    /// The room needs what this version of the daemon does not have.
+    NeedsNewer,
+    /// Only when reading: of a later version of the API.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
+}
+
+impl RoomTrouble {
+    /// In words: what is wrong, and what to do.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Pending => "you have asked to become a member; the owner's daemon has not let you in yet".to_owned(),
+            Self::Frozen { ours: true } => {
+                "your daemon has made decisions in this room that contradict each other, as after \
+                                            a restored backup: settle the room"
+                    .to_owned()
+            }
+            Self::Frozen { ours: false } => {
+                "the owner's daemon has made decisions that contradict each other: until the owner \
+                                             settles the room, nobody is added or removed; messages go on"
+                    .to_owned()
+            }
+            Self::ActsWait { decisions } => {
+                let wait = if *decisions == 1 { "waits" } else { "wait" };
+                format!("{} of yours {wait} until another member is reached", count(*decisions, "decision"))
+            }
+            Self::NobodyReached { ms: Some(ms) } => {
+                format!("no other member has been reached for {}", lasting(*ms))
+            }
+            Self::NobodyReached { ms: None } => "no other member has been reached since the daemon started".to_owned(),
+            Self::Restored => {
+                "messages of yours came that this daemon did not know: its store was restored from a backup, or \
+                               another daemon has your keys"
+                    .to_owned()
+            }
+            Self::Offered => "the owner wants to hand this room over to you: take it, or do nothing".to_owned(),
+            Self::NoChain => "too many backups were restored here: leave the room and join it again".to_owned(),
+            Self::NeedsNewer => "this room needs a newer version of torchatd".to_owned(),
+            Self::Unknown => "something that this program does not know".to_owned(),
         }
     }
 }

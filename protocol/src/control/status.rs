@@ -61,12 +61,14 @@ sections! {
     queue: QueuePart,
     /// Whether others can reach this daemon.
     reachable: ReachablePart,
-    /// The peers whose messages wait, and why.
+    /// The peers and rooms whose messages wait, and why.
     reasons: Vec<WaitingPart>,
     /// How often limits were met and strangers turned away.
     refused: RefusedPart,
     /// How many strangers ask to become contacts.
     requests: u64,
+    /// Rooms.
+    rooms: RoomsPart,
     /// What the kernel refuses to the daemon: begins with `on`, `partly` or `none`.
     sandbox: String,
     /// How the search's index is.
@@ -86,9 +88,8 @@ impl DaemonStatus {
     /// that is not named here counts all of them. The sentence is Tor's alone, because the daemon's counts all.
     #[must_use]
     pub fn of_some(self, sees: impl Fn(ConversationId) -> bool) -> Self {
-        let sees = |peer: Onion| sees(peer.conversation());
         let Self { mut notices, onion, reachable, mut reasons, storage, tor, .. } = self;
-        notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.is_some_and(sees)));
+        notices.iter_mut().for_each(|rows| rows.retain(|row| row.peer.is_some_and(&sees)));
         reasons.iter_mut().for_each(|rows| rows.retain(|row| sees(row.peer)));
         let sentence = tor.as_ref().map(|tor| tor.sentence.clone());
         Self { notices, onion, reachable, reasons, sentence, storage, tor, ..Self::default() }
@@ -126,9 +127,9 @@ parts! {
         /// When: milliseconds since 1970.
         #[serde(default)]
         at_ms: i64,
-        /// The peer that it is about; show it with what a contact says.
+        /// The peer or the room that it is about; show it with what a contact says.
         #[serde(default)]
-        peer: Option<Onion>,
+        peer: Option<ConversationId>,
         /// In words.
         sentence: String,
         /// The same for programs; absent: there are only words.
@@ -160,13 +161,13 @@ parts! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Trouble>,
     }
-    /// A peer whose messages wait.
+    /// A peer or a room whose messages wait.
     WaitingPart {
-        /// In how many seconds it is dialled next; null: no dial is planned.
+        /// In how many seconds it is dialled next, of a room one of its members; null: no dial is planned.
         #[serde(default)]
         next_try_s: Option<u64>,
-        /// Who.
-        peer: Onion,
+        /// Who, or which room.
+        peer: ConversationId,
         /// How many messages wait.
         #[serde(default)]
         queued: u64,
@@ -175,6 +176,19 @@ parts! {
         /// The same for programs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Reason>,
+    }
+    /// Rooms.
+    RoomsPart {
+        /// Open channels: rooms on links, each counted once for each link.
+        channels: u64,
+        /// Rooms that we are a member of, or joining.
+        joined: u64,
+        /// Links for rooms.
+        links: u64,
+        /// How many ask to become members of rooms of ours.
+        petitions: u64,
+        /// Messages of ours that no other member has.
+        queued: u64,
     }
     /// The way into the Tor network.
     TorPart {
@@ -365,9 +379,19 @@ mod tests {
     }
 
     fn status() -> DaemonStatus {
-        let notice = |peer| NoticePart { at_ms: 1, peer, sentence: "x".into(), why: None };
-        let waiting =
-            |peer| WaitingPart { next_try_s: None, peer, queued: 1, reason: "y".into(), why: Some(Reason::Asking) };
+        let notice = |peer: Option<Onion>| NoticePart {
+            at_ms: 1,
+            peer: peer.map(Onion::conversation),
+            sentence: "x".into(),
+            why: None,
+        };
+        let waiting = |peer: Onion| WaitingPart {
+            next_try_s: None,
+            peer: peer.conversation(),
+            queued: 1,
+            reason: "y".into(),
+            why: Some(Reason::Asking),
+        };
         DaemonStatus {
             contacts: Some(2),
             events: Some(EventsPart { consumers: 0, last: 9, oldest: 1 }),
@@ -380,6 +404,7 @@ mod tests {
             reasons: Some(vec![waiting(a()), waiting(b())]),
             refused: Some(RefusedPart::default()),
             requests: Some(0),
+            rooms: Some(RoomsPart { channels: 2, joined: 1, links: 2, petitions: 0, queued: 3 }),
             sandbox: Some("on".into()),
             search: Some(SearchState::Ok),
             sentence: Some("all of it".into()),
@@ -424,7 +449,7 @@ mod tests {
     #[test]
     fn what_a_later_daemon_adds_or_an_older_one_lacks_does_not_stop_a_client() {
         let mut value = serde_json::to_value(status()).unwrap();
-        value["rooms"] = json!({"joined": 1});
+        value["boxes"] = json!({"joined": 1});
         value["storage"] = json!("on-the-moon");
         value["refused"] = json!({"dials": 3, "new": 4});
         value["tor"]["cause"] = json!("moon");

@@ -63,6 +63,16 @@ impl EventId {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for InviteId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "InviteId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
+    }
+}
+
 /// The first 8 bytes of an event's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub [u8; 8]);

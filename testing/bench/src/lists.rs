@@ -74,7 +74,10 @@ impl Side {
         let peers = || self.peers.iter().enumerate().skip(which.start).take(which.len());
         let add = |peer: &Onion| Add { peer: peer.0.onion(), text: String::new() };
         all(&self.connection, peers().map(|(_, peer)| add(peer)))?;
-        all(&self.connection, peers().map(|(n, peer)| Rename { peer: *peer, name: format!("contact {n}") }))
+        all(
+            &self.connection,
+            peers().map(|(n, peer)| Rename { peer: peer.conversation(), name: format!("contact {n}") }),
+        )
     }
 }
 
@@ -103,6 +106,8 @@ pub(crate) fn run(setup: &Setup<'_>, sizes: &Sizes, report: &mut Report) -> anyh
             text: "a message that waits".to_owned(),
             client_id: None,
             expire: None,
+            re: None,
+            to: Vec::new(),
             wait: None,
             timeout: None,
         };

@@ -214,7 +214,7 @@ fn moment(n: usize) -> anyhow::Result<i64> {
 fn name(port: u16, conversations: usize) -> anyhow::Result<()> {
     let connection = Connection::open(&Address::tcp(port))?;
     for (n, peer) in onions().take(conversations).enumerate() {
-        connection.call(&command::Rename { peer, name: format!("friend no. {n}") })?;
+        connection.call(&command::Rename { peer: peer.into(), name: format!("friend no. {n}") })?;
     }
     Ok(())
 }

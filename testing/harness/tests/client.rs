@@ -28,7 +28,16 @@ fn open(daemon: &Daemon) -> Connection {
 }
 
 fn text(peer: &str, text: &str) -> Send {
-    Send { peer: peer.parse().unwrap(), text: text.into(), client_id: None, wait: None, timeout: None, expire: None }
+    Send {
+        peer: peer.parse().unwrap(),
+        text: text.into(),
+        client_id: None,
+        wait: None,
+        timeout: None,
+        expire: None,
+        re: None,
+        to: Vec::new(),
+    }
 }
 
 fn delivered(peer: &str, words: &str) -> Send {
@@ -36,7 +45,7 @@ fn delivered(peer: &str, words: &str) -> Send {
 }
 
 fn history(connection: &Connection, peer: &str) -> Vec<String> {
-    let history = History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000) };
+    let history = History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000), hidden: false };
     connection.call(&history).unwrap().messages.into_iter().map(|message| message.text).collect()
 }
 
@@ -226,8 +235,14 @@ fn a_token_gives_what_it_says_and_no_more() {
         assert_eq!(cron.welcome().rights, [Right::Send]);
         cron.call_within(&delivered(&onion_b, "a report"), LONG).unwrap();
         for refused in [
-            cron.call(&History { peer: onion(&onion_b).conversation(), before: None, after: None, limit: None })
-                .unwrap_err(),
+            cron.call(&History {
+                peer: onion(&onion_b).conversation(),
+                before: None,
+                after: None,
+                limit: None,
+                hidden: false,
+            })
+            .unwrap_err(),
             cron.call(&text(&onion_a, "to another peer")).unwrap_err(),
             cron.subscribe(received(None)).unwrap_err(),
         ] {

@@ -117,7 +117,8 @@ impl Kitchen {
     }
 
     fn messages(connection: &Connection, peer: &str) -> Vec<Message> {
-        let history = History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000) };
+        let history =
+            History { peer: peer.parse().unwrap(), before: None, after: None, limit: Some(1000), hidden: false };
         connection.call(&history).unwrap().messages
     }
 
@@ -134,8 +135,16 @@ impl Kitchen {
 
     fn send(connection: &Connection, peer: &str, text: &str) {
         let (wait, timeout) = (Some(Wait::Delivered), Some(30));
-        let send =
-            Send { peer: peer.parse().unwrap(), text: text.into(), client_id: None, wait, timeout, expire: None };
+        let send = Send {
+            peer: peer.parse().unwrap(),
+            text: text.into(),
+            client_id: None,
+            wait,
+            timeout,
+            expire: None,
+            re: None,
+            to: Vec::new(),
+        };
         connection.call(&send).unwrap();
     }
 
@@ -200,8 +209,13 @@ impl Kitchen {
                 assert_eq!(mode & 0o777, 0o600);
                 let token: Token = self.read("token").trim().parse().unwrap();
                 let cron = Connection::open(&Address::unix(self.friends.a.socket()).with_token(token)).unwrap();
-                let history =
-                    History { peer: self.friends.onion_b.parse().unwrap(), before: None, after: None, limit: None };
+                let history = History {
+                    peer: self.friends.onion_b.parse().unwrap(),
+                    before: None,
+                    after: None,
+                    limit: None,
+                    hidden: false,
+                };
                 assert_eq!(cron.call(&history).unwrap_err().code(), Some(&Code::NotAllowed));
             }
             ("Cron report with a send-only token", _) => {

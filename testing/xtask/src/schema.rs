@@ -16,11 +16,22 @@ const DOCUMENT: &str = "docs/CONTROL-API.md";
 /// The Python module of the codes.
 const PYTHON: &str = "clients/python/torchat/codes.py";
 /// What answers and events are made of, as the document shows it.
-const RECORDS: [&str; 10] = [
+const RECORDS: [&str; 21] = [
     "Message",
     "Contact",
     "ContactRequest",
     "Conversation",
+    "Sender",
+    "StoredAt",
+    "MessageFlag",
+    "Room",
+    "RoomPolicy",
+    "Handover",
+    "RoomProblem",
+    "Member",
+    "Petition",
+    "OutstandingInvite",
+    "PolicyParts",
     "OldMessage",
     "Cursor",
     "Token",

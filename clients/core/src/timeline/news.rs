@@ -105,7 +105,7 @@ impl Waiting {
         answer.status.reasons.iter().flatten().map(move |row| {
             let seconds = row.next_try_s.and_then(|s| i64::try_from(s).ok());
             let next_try = seconds.map(|s| now.saturating_add(s.saturating_mul(1_000)));
-            (row.peer.conversation(), Self { reason: row.reason.clone(), why: row.why.clone(), next_try })
+            (row.peer, Self { reason: row.reason.clone(), why: row.why.clone(), next_try })
         })
     }
 }

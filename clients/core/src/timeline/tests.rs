@@ -63,6 +63,14 @@ pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: Mess
         reason: None,
         why: None,
         next_try_at: None,
+        from: None,
+        order: None,
+        re: None,
+        mention: false,
+        edited_at: None,
+        reacts: Default::default(),
+        stored: None,
+        flags: Vec::new(),
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) enum Allowed {
     Send,
     /// Decide who is a contact
     Contacts,
+    /// Make, join and leave rooms, and decide in them
+    Rooms,
     /// Everything
     Admin,
 }

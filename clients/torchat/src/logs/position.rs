@@ -41,7 +41,7 @@ pub(super) fn position(
         Mark::Since(at) => return Ok(Some(until(messages, peer, *at)?)),
         Mark::Last(last) => last,
     };
-    let before = History { peer, before: Some(last.id.saturating_add(1)), after: None, limit: Some(1) };
+    let before = History { peer, before: Some(last.id.saturating_add(1)), after: None, limit: Some(1), hidden: false };
     let newest = messages.page(&before)?.messages.pop();
     Ok(Some(match newest {
         Some(message) if message.id == last.id && message.mid == last.mid => last.id,
@@ -57,7 +57,7 @@ pub(super) fn position(
 fn until(messages: &impl Messages, peer: ConversationId, at: i64) -> Result<i64, ApiClientError> {
     let mut before = None;
     loop {
-        let page = messages.page(&History { peer, before, after: None, limit: Some(PAGE) })?;
+        let page = messages.page(&History { peer, before, after: None, limit: Some(PAGE), hidden: false })?;
         let early = page.messages.iter().rev().find(|message| millis(&message.at).unwrap_or(0) <= at);
         match (early, page.messages.first()) {
             (Some(message), _) => return Ok(message.id),

@@ -146,7 +146,8 @@ impl<D: Disk> Logs<'_, D> {
         loop {
             let Some(progress) = self.settled(conversation)? else { return Ok(count) };
             let Some(after) = position(messages, conversation, &progress.mark)? else { return Ok(count) };
-            let wanted = History { peer: conversation, before: None, after: Some(after), limit: Some(PAGE) };
+            let wanted =
+                History { peer: conversation, before: None, after: Some(after), limit: Some(PAGE), hidden: false };
             let page = messages.page(&wanted)?;
             if page.messages.is_empty() {
                 return Ok(count);

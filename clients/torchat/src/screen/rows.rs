@@ -120,7 +120,14 @@ pub(crate) fn tick(state: MessageState) -> (&'static str, Role) {
         MessageState::Delivered => ("✓✓", Role::Good),
         MessageState::Failed => ("✗ ", Role::Warning),
         MessageState::Withdrawn => ("- ", Role::Dim),
-        MessageState::Unread | MessageState::Read | MessageState::Lost | MessageState::Unknown => ("  ", Role::Dim),
+        MessageState::Unread
+        | MessageState::Read
+        | MessageState::Lost
+        | MessageState::Void
+        | MessageState::Hidden
+        | MessageState::Redacted
+        | MessageState::System
+        | MessageState::Unknown => ("  ", Role::Dim),
     }
 }
 

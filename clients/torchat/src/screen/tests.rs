@@ -110,6 +110,14 @@ fn message(
         reason: None,
         why: None,
         next_try_at: None,
+        from: None,
+        order: None,
+        re: None,
+        mention: false,
+        edited_at: None,
+        reacts: Default::default(),
+        stored: None,
+        flags: Vec::new(),
     }
 }
 
@@ -188,7 +196,14 @@ impl Play {
 
     /// The daemon with this identity is connected.
     fn connect_to(&mut self, identity: u8, continued: bool) {
-        let limits = Limits { object_bytes: 1, text_bytes: 65_536, requests: 1, subscriptions: 1, page: 1_000 };
+        let limits = Limits {
+            object_bytes: 1,
+            text_bytes: 65_536,
+            requests: 1,
+            subscriptions: 1,
+            page: 1_000,
+            room_text_bytes: 1,
+        };
         let onion = onion(identity);
         let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
         self.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued }));
@@ -329,9 +344,15 @@ fn people() -> Vec<Conversation> {
         Some(message(id, onion(peer), dir, MessageState::Delivered, NOW - 60_000, text))
     };
     vec![
-        Conversation { contact: ann, unread: 0, last: last(30, 2, "see you") },
-        Conversation { contact: contact(3, None, Some("bob")), unread: 2, last: last(20, 3, "are you there?") },
-        Conversation { contact: carl, unread: 0, last: None },
+        Conversation { contact: ann, unread: 0, last: last(30, 2, "see you"), room: None, mentions: None },
+        Conversation {
+            contact: contact(3, None, Some("bob")),
+            unread: 2,
+            last: last(20, 3, "are you there?"),
+            room: None,
+            mentions: None,
+        },
+        Conversation { contact: carl, unread: 0, last: None, room: None, mentions: None },
     ]
 }
 

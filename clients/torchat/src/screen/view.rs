@@ -87,7 +87,9 @@ fn presence(model: &Model, timeline: &Timeline) -> String {
     match timeline.contact().state {
         ContactState::Contact if timeline.contact().hidden => format!("{heard}, you are hidden"),
         ContactState::Contact => heard,
-        state @ (ContactState::Waiting | ContactState::Unknown) => format!("{heard}, {}", standing::words(state)),
+        state @ (ContactState::Waiting | ContactState::Room | ContactState::Unknown) => {
+            format!("{heard}, {}", standing::words(state))
+        }
         // Nothing is heard of them.
         state @ (ContactState::Blocked | ContactState::Stranger) => standing::words(state).into(),
     }

@@ -49,7 +49,7 @@ pub(super) fn status(shell: &Shell<'_>, verbose: bool) -> Done {
         out.record(&answer)?;
         return out.flush();
     }
-    for line in status::lines(&answer, verbose, |peer| peer.0.onion()) {
+    for line in status::lines(&answer, verbose, |peer| peer.onion()) {
         out.line(&line)?;
     }
     out.flush()
@@ -124,6 +124,7 @@ fn right(allowed: Allowed) -> Right {
         Allowed::Read => Right::Read,
         Allowed::Send => Right::Send,
         Allowed::Contacts => Right::Contacts,
+        Allowed::Rooms => Right::Rooms,
         Allowed::Admin => Right::Admin,
     }
 }
@@ -133,6 +134,7 @@ pub(super) fn right_name(right: Right) -> &'static str {
         Right::Read => "read",
         Right::Send => "send",
         Right::Contacts => "contacts",
+        Right::Rooms => "rooms",
         Right::Admin => "admin",
     }
 }

@@ -57,12 +57,12 @@ pub(super) fn run(shell: &Shell<'_>, action: Option<ContactAction>) -> Done {
         ContactAction::Unblock { peer } => {
             one_of(Purpose::Unblock, &peer, &|connection, peer| connection.call(&Unblock { peer }))
         }
-        ContactAction::Remove { peer } => {
-            one(&peer, &|connection, peer| losing(shell, connection, peer, &|| connection.call(&Remove { peer })))
-        }
+        ContactAction::Remove { peer } => one(&peer, &|connection, peer| {
+            losing(shell, connection, peer, &|| connection.call(&Remove { peer: peer.into() }))
+        }),
         ContactAction::Rename { peer, name } => {
             let peer = shell.peer(&connection, &peer, Purpose::Act)?;
-            connection.call(&Rename { peer, name: name.clone() })?;
+            connection.call(&Rename { peer: peer.into(), name: name.clone() })?;
             warn_of_twins(shell, &connection, peer, &name)?;
             if shell.form.json { shell.answer(&json!({ "peer": peer }), "") } else { Ok(()) }
         }
@@ -161,7 +161,7 @@ fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) 
         });
     }
     match connection.call(&Add { peer, text: words }) {
-        Ok(answer) => shell.answer(&answer, &answer.peer.0.onion()),
+        Ok(answer) => shell.answer(&answer, &answer.peer.onion()),
         Err(ApiClientError::Refused(error)) if error.code == Code::BadRequest => {
             Err(Failure::input(refusal::message(&error)))
         }

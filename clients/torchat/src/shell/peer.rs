@@ -93,7 +93,7 @@ pub(crate) fn standing(state: ContactState) -> Standing {
         ContactState::Waiting | ContactState::Contact => Standing::Contact,
         ContactState::Blocked => Standing::Blocked,
         // One that a later daemon may have: nothing is sent to it by a name.
-        ContactState::Stranger | ContactState::Unknown => Standing::Former,
+        ContactState::Stranger | ContactState::Room | ContactState::Unknown => Standing::Former,
     }
 }
 

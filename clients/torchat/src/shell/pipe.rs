@@ -96,7 +96,16 @@ fn send_lines(handle: &Handle, peer: ConversationId, flush: Option<u64>, json: b
                 continue;
             }
         };
-        let send = Send { peer, text, client_id: Some(client_id()?), wait: None, timeout: None, expire: None };
+        let send = Send {
+            peer,
+            text,
+            client_id: Some(client_id()?),
+            wait: None,
+            timeout: None,
+            expire: None,
+            re: None,
+            to: Vec::new(),
+        };
         send_surely(handle, &send, Duration::from_secs(60))?;
         last = Some(send);
     }

@@ -74,7 +74,7 @@ pub(super) fn backward(
     let (mut before, mut pages) = (before, Vec::new());
     let mut left = count;
     while left > 0 {
-        let answer = connection.call(&History { peer, before, after: None, limit: Some(page(left)) })?;
+        let answer = connection.call(&History { peer, before, after: None, limit: Some(page(left)), hidden: false })?;
         let Some(first) = answer.messages.first() else { break };
         before = Some(first.id);
         left = left.saturating_sub(answer.messages.len() as u64);
@@ -90,7 +90,13 @@ fn forward(connection: &Connection, peer: ConversationId, after: i64, count: u64
     let (mut after, mut messages) = (after, Vec::new());
     while (messages.len() as u64) < count {
         let left = count - messages.len() as u64;
-        let answer = connection.call(&History { peer, before: None, after: Some(after), limit: Some(page(left)) })?;
+        let answer = connection.call(&History {
+            peer,
+            before: None,
+            after: Some(after),
+            limit: Some(page(left)),
+            hidden: false,
+        })?;
         let Some(last) = answer.messages.last() else { break };
         after = last.id;
         messages.extend(answer.messages);
@@ -170,7 +176,8 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     }
     let (mut after, mut total) = (0, 0);
     loop {
-        let answer = connection.call(&History { peer, before: None, after: Some(after), limit: Some(PAGE) })?;
+        let answer =
+            connection.call(&History { peer, before: None, after: Some(after), limit: Some(PAGE), hidden: false })?;
         let Some(last) = answer.messages.last() else { break };
         after = last.id;
         total += answer.messages.len() as u64;

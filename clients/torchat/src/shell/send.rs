@@ -25,7 +25,8 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     // Our own key, if the user has none: then it can be repeated when the daemon leaves in the middle.
     let key = arguments.id.clone().map_or_else(client_id, Ok)?;
     let timeout = wait.map(|_| arguments.timeout);
-    let send = Send { peer, text, client_id: Some(key), wait, timeout, expire: arguments.expire };
+    let send =
+        Send { peer, text, client_id: Some(key), wait, timeout, expire: arguments.expire, re: None, to: Vec::new() };
     if wait.is_some() {
         let words = format!("waiting until the peer has it, at most {} s (Ctrl-C: it stays queued)", arguments.timeout);
         progress(shell.form.json, &words);

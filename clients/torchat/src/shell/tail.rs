@@ -181,6 +181,30 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
         What::Erased { peer, from, upto, .. } => {
             format!("{time} . {}: messages {from} to {upto} were erased here", names.of(*peer))
         }
+        What::Room { room } => format!("{time} . {}: the room has changed", names.of(room.peer)),
+        What::Member { peer, member, change } => {
+            let change = serde_json::to_value(change).unwrap_or_default();
+            let change = change.as_str().unwrap_or_default();
+            format!("{time} . {}: member {} ({}): {change}", names.of(*peer), member.no, shown_line(&member.name))
+        }
+        What::Petition { petition } => {
+            let asks = format!("{time} ? {} asks to join {}", petition.onion.0.onion(), names.of(petition.peer));
+            format!("{asks}{}", format::says_of_themselves(out, &petition.name, &petition.text))
+        }
+        What::PetitionGone { peer, onion } => {
+            format!("{time} . {}: {} does not ask any more", names.of(*peer), onion.0.onion())
+        }
+        What::Edited { peer, id, text, .. } => {
+            format!("{time} . {}: message {id} now says: {}", names.of(*peer), shown_line(text))
+        }
+        What::Redacted { peer, id, .. } => format!("{time} . {}: message {id} was redacted", names.of(*peer)),
+        What::Reacted { peer, id, member, sign, .. } => {
+            format!("{time} . {}: member {member} reacts to message {id}: {}", names.of(*peer), shown_line(sign))
+        }
+        What::Voided { peer, messages } => {
+            let told = messages.iter().map(|one| format!("message {} is {}", one.id, one.state.name()));
+            format!("{time} . {}: {}", names.of(*peer), told.collect::<Vec<_>>().join(", "))
+        }
         What::Gap { from, to } => format!("{time} ! the events {from} to {to} are no longer in the log"),
     }
 }

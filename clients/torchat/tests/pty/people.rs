@@ -34,7 +34,18 @@ impl Friend {
         let peer = to.parse().unwrap();
         connection.call(&command::Add { peer: to.to_owned(), text: String::new() }).unwrap();
         let (client_id, wait, timeout, expire) = (None, None, None, None);
-        connection.call(&command::Send { peer, text: text.into(), client_id, wait, timeout, expire }).unwrap();
+        connection
+            .call(&command::Send {
+                peer,
+                text: text.into(),
+                client_id,
+                wait,
+                timeout,
+                expire,
+                re: None,
+                to: Vec::new(),
+            })
+            .unwrap();
     }
 }
 

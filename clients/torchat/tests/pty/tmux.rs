@@ -92,7 +92,8 @@ fn ann(test: &str, dir: &Path, seed: u8, configuration: &str) -> Option<(Home, F
 fn state(ann: &Home, friend: &Friend, text: &str) -> Option<MessageState> {
     let connection = Connection::open(&Address::tcp(ann.daemon.port().unwrap())).unwrap();
     let peer = friend.onion.conversation();
-    let page = connection.call(&command::History { peer, before: None, after: None, limit: Some(20) }).unwrap();
+    let page =
+        connection.call(&command::History { peer, before: None, after: None, limit: Some(20), hidden: false }).unwrap();
     page.messages.iter().rev().find(|message| message.text == text).map(|message| message.state)
 }
 

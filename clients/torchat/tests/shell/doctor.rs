@@ -94,7 +94,16 @@ fn a_store_that_takes_nothing_is_code_14() {
     house.bob.stop().unwrap();
     let refused = (0..200).find_map(|_| {
         let text = "x".repeat(60_000);
-        let send = command::Send { peer, text, client_id: None, wait: None, timeout: None, expire: None };
+        let send = command::Send {
+            peer,
+            text,
+            client_id: None,
+            wait: None,
+            timeout: None,
+            expire: None,
+            re: None,
+            to: Vec::new(),
+        };
         api.call(&send).err()
     });
     assert!(matches!(refused, Some(ApiClientError::Refused(ref error)) if error.code == Code::Storage), "{refused:?}");

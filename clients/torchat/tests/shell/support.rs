@@ -57,7 +57,7 @@ impl House {
         let (a, b) = (house.api(&house.alice), house.api(&house.bob));
         a.call(&command::Add { peer: bob.0.onion(), text: String::new() }).unwrap();
         b.call(&command::Add { peer: alice.0.onion(), text: String::new() }).unwrap();
-        a.call(&command::Rename { peer: bob, name: "bob".into() }).unwrap();
+        a.call(&command::Rename { peer: bob.into(), name: "bob".into() }).unwrap();
         house
     }
 
@@ -84,6 +84,8 @@ impl House {
                 wait: Some(command::Wait::Delivered),
                 timeout: Some(60),
                 expire: None,
+                re: None,
+                to: Vec::new(),
             };
             assert_eq!(bob.call_within(&send, PATIENCE).unwrap().state, MessageState::Delivered);
         }

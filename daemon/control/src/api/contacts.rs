@@ -6,11 +6,12 @@ use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::{List, PAGE_BYTES, held};
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
+use torchat_engine::handle::Refusal;
 use torchat_protocol::control::api::command::{
     Accept, Add, AddAnswer, Appear, Block, Contacts, ContactsAnswer, Invite, InviteAnswer, Nothing, Refuse, Remove,
     Rename, Requests, RequestsAnswer, Unblock, Verify,
 };
-use torchat_protocol::control::api::{ApiError, Onion};
+use torchat_protocol::control::api::{ApiError, ConversationId, Onion};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::limits;
@@ -48,6 +49,13 @@ async fn change(caller: Caller, peer: Onion, change: ContactChange) -> Done<Noth
     Ok(Nothing {})
 }
 
+/// The same of a conversation, which may be nobody's.
+async fn change_in(caller: Caller, conversation: ConversationId, how: ContactChange) -> Done<Nothing> {
+    let conversation = caller.conversation(conversation)?;
+    let peer = conversation.as_peer().ok_or_else(|| refused(&Refusal::NoContact))?;
+    change(caller, Onion(peer), how).await
+}
+
 /// Commands that change what a peer is to us and answer nothing: each says how.
 macro_rules! changes {
     ($($command:ident: $change:expr;)+) => {
@@ -69,7 +77,6 @@ changes! {
     Refuse: |_| ContactChange::Refuse;
     Block: |_| ContactChange::Block;
     Unblock: |_| ContactChange::Unblock;
-    Remove: |_| ContactChange::Remove;
     Appear: |appear| ContactChange::Appear { hidden: appear.hidden };
     Verify: |verify| ContactChange::Verify { verified: verify.verified };
 }
@@ -117,19 +124,29 @@ impl Execute for Add {
         };
         Course::later(async move {
             change(caller, Onion(peer), add).await?;
-            Ok(AddAnswer { peer: Onion(peer) })
+            Ok(AddAnswer { peer: peer.into() })
         })
+    }
+}
+
+impl Execute for Remove {
+    fn subject(&self) -> Option<PeerId> {
+        self.peer.as_peer()
+    }
+
+    fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
+        Course::later(change_in(caller, self.peer, ContactChange::Remove))
     }
 }
 
 impl Execute for Rename {
     fn subject(&self) -> Option<PeerId> {
-        Some(self.peer.0)
+        self.peer.as_peer()
     }
 
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
         match verbs::rename(&self.name) {
-            Ok(rename) => Course::later(change(caller, self.peer, rename)),
+            Ok(rename) => Course::later(change_in(caller, self.peer, rename)),
             Err(error) => Course::Now(Err(invalid(error))),
         }
     }

@@ -77,6 +77,7 @@ fn welcome(access: &Access, connection: &Connection) -> Welcome {
             requests: IN_WORK as u64,
             subscriptions: SUBSCRIPTIONS as u64,
             page: PAGE.into(),
+            room_text_bytes: torchat_protocol::room::limits::TEXT_BYTES as u64,
         },
     }
 }

@@ -70,6 +70,14 @@ impl Shown {
             reason: reason.as_ref().map(Reason::sentence),
             why: reason,
             next_try_at: next_try_ms.map(time),
+            from: None,
+            order: None,
+            re: None,
+            mention: false,
+            edited_at: None,
+            reacts: BTreeMap::new(),
+            stored: None,
+            flags: Vec::new(),
         }
     }
 
@@ -327,6 +335,8 @@ impl Handle {
             contact: contact_record(node.contact(&peer, now)),
             unread,
             last: if with_message { shown.next() } else { None },
+            room: None,
+            mentions: None,
         });
         conversations.collect()
     }

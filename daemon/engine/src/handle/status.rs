@@ -70,6 +70,7 @@ impl Handle {
             reasons: Some(status.waiting.iter().map(waiting).collect()),
             refused: Some(self.refused(&status.counters)),
             requests: Some(status.requests as u64),
+            rooms: None,
             sandbox: Some((*self.sandbox).to_string()),
             sentence: Some(sentence(&network, &status, trouble)),
             search: Some(self.store.search().state()),
@@ -85,7 +86,12 @@ impl Handle {
         let found = found.map(|sentence| NoticePart { at_ms: self.started_ms, peer: None, sentence, why: None });
         let told = status.notices.iter().map(|n| {
             let why = codes::notice(&n.notice);
-            NoticePart { at_ms: n.wall_ms, peer: n.notice.peer().map(Onion), sentence: why.sentence(), why: Some(why) }
+            NoticePart {
+                at_ms: n.wall_ms,
+                peer: n.notice.peer().map(Into::into),
+                sentence: why.sentence(),
+                why: Some(why),
+            }
         });
         let of_network = network.notices.iter().map(|n| NoticePart {
             at_ms: i64::try_from(n.wall_ms).unwrap_or(i64::MAX),
@@ -165,7 +171,7 @@ fn waiting(waiting: &PeerStatus) -> WaitingPart {
     let why = codes::reason(waiting.obstacle.clone());
     WaitingPart {
         next_try_s: waiting.next_dial_in_ms.map(|ms| ms / 1000),
-        peer: Onion(waiting.peer),
+        peer: waiting.peer.into(),
         queued: waiting.queued as u64,
         reason: why.sentence(),
         why: Some(why),

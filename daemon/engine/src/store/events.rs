@@ -115,6 +115,14 @@ fn number(kind: Kind) -> i64 {
         Kind::Notice => 14,
         Kind::Legacy => 15,
         Kind::Erased => 16,
+        Kind::Room => 17,
+        Kind::Member => 18,
+        Kind::Petition => 19,
+        Kind::PetitionGone => 20,
+        Kind::Edited => 21,
+        Kind::Redacted => 22,
+        Kind::Reacted => 23,
+        Kind::Voided => 24,
         // Never stored.
         Kind::Gap => 0,
     }
@@ -147,6 +155,14 @@ impl NewMessage {
             reason: None,
             why: None,
             next_try_at: None,
+            from: None,
+            order: None,
+            re: None,
+            mention: false,
+            edited_at: None,
+            reacts: Default::default(),
+            stored: None,
+            flags: Vec::new(),
         }
     }
 
@@ -433,7 +449,7 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         }
         Kind::Notice => {
             let (sentence, why) = NoticeData::read(data);
-            Some(What::Notice { peer, sentence, why })
+            Some(What::Notice { peer: peer.map(Onion::conversation), sentence, why })
         }
         Kind::Legacy => serde_json::from_str(data).ok().map(|LegacyData { id, claims }| What::Legacy { id, claims }),
         Kind::Erased => {
@@ -443,6 +459,14 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
                 What::Erased { peer, from, upto, kept }
             })
         }
-        Kind::Gap => None,
+        Kind::Room
+        | Kind::Member
+        | Kind::Petition
+        | Kind::PetitionGone
+        | Kind::Edited
+        | Kind::Redacted
+        | Kind::Reacted
+        | Kind::Voided
+        | Kind::Gap => None,
     })
 }

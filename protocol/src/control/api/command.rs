@@ -47,12 +47,14 @@ mod admin;
 mod contacts;
 mod events;
 mod messages;
+mod rooms;
 mod session;
 
 pub use admin::*;
 pub use contacts::*;
 pub use events::*;
 pub use messages::*;
+pub use rooms::*;
 pub use session::*;
 
 records! {
@@ -63,6 +65,9 @@ records! {
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[CommandInfo]] =
     &[session::COMMANDS, messages::COMMANDS, contacts::COMMANDS, events::COMMANDS, admin::COMMANDS];
+
+// Not offered before the daemon serves rooms.
+const _: &[CommandInfo] = rooms::COMMANDS;
 
 /// All commands, in the order of the documentation.
 pub const COMMANDS: &[CommandInfo] = &all::<{ count() }>();

@@ -1,6 +1,6 @@
 //! The event log: every change of state, numbered, committed together with the change.
 
-use super::record::{Contact, Message, Time};
+use super::record::{Contact, Member, MemberChange, Message, MessageState, Petition, Room, Time};
 use super::{ConversationId, Onion};
 use crate::control::reason::{Network, Notice};
 use crate::id::MessageId;
@@ -29,6 +29,18 @@ pub struct MessageRef {
     pub id: i64,
     /// Its id, the same at both ends. Drawn by its writer: unique only together with the peer and the direction.
     pub mid: MessageId,
+}
+
+/// A message that counts otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Recounted {
+    /// Its number in this daemon.
+    pub id: i64,
+    /// Its id.
+    pub mid: MessageId,
+    /// How it is now.
+    pub state: MessageState,
 }
 
 /// What happened.
@@ -119,14 +131,82 @@ pub enum What {
     },
     /// Something that the user should know.
     Notice {
-        /// The peer that it is about.
+        /// The peer or the room that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        peer: Option<Onion>,
+        peer: Option<ConversationId>,
         /// In words.
         sentence: String,
         /// The same for programs; absent: it was stored before there were codes, or there are only words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         why: Option<Notice>,
+    },
+    /// A room has changed, or our place in it: made, joined, named, with other rules, frozen, settled, left, ended.
+    Room {
+        /// The room as it was after the change.
+        room: Box<Room>,
+    },
+    /// A member of a room has changed.
+    Member {
+        /// The room.
+        peer: ConversationId,
+        /// The member as it was after the change.
+        member: Member,
+        /// What has happened.
+        change: MemberChange,
+    },
+    /// Somebody asks to become a member of a room of ours.
+    Petition {
+        /// Who, and what they say.
+        petition: Petition,
+    },
+    /// That was decided, or is too old.
+    PetitionGone {
+        /// The room.
+        peer: ConversationId,
+        /// Who had asked.
+        onion: Onion,
+    },
+    /// The writer of a message in a room has changed its text.
+    Edited {
+        /// The room.
+        peer: ConversationId,
+        /// The message's number in this daemon.
+        id: i64,
+        /// Its id.
+        mid: MessageId,
+        /// The new text as it was written: make it harmless before you show it.
+        text: String,
+        /// When, by the writer's own clock, rounded down to the minute.
+        edited_at: Time,
+    },
+    /// The text of a message in a room was taken away.
+    Redacted {
+        /// The room.
+        peer: ConversationId,
+        /// The message's number in this daemon.
+        id: i64,
+        /// Its id.
+        mid: MessageId,
+    },
+    /// A member has reacted to a message of a room, or has taken that back.
+    Reacted {
+        /// The room.
+        peer: ConversationId,
+        /// The message's number in this daemon.
+        id: i64,
+        /// Its id.
+        mid: MessageId,
+        /// The member's number.
+        member: u32,
+        /// The sign; empty: the reaction is taken back.
+        sign: String,
+    },
+    /// Messages of a room count otherwise than before: no more, or again.
+    Voided {
+        /// The room.
+        peer: ConversationId,
+        /// Which, and how they are now.
+        messages: Vec<Recounted>,
     },
     /// Not stored: here were events that the log no longer holds. Its `seq` is the last of them.
     Gap {
@@ -174,13 +254,29 @@ pub enum Kind {
     Legacy,
     /// [`What::Erased`].
     Erased,
+    /// [`What::Room`].
+    Room,
+    /// [`What::Member`].
+    Member,
+    /// [`What::Petition`].
+    Petition,
+    /// [`What::PetitionGone`].
+    PetitionGone,
+    /// [`What::Edited`].
+    Edited,
+    /// [`What::Redacted`].
+    Redacted,
+    /// [`What::Reacted`].
+    Reacted,
+    /// [`What::Voided`].
+    Voided,
     /// [`What::Gap`]: passes every filter.
     Gap,
 }
 
 impl Kind {
     /// All kinds that are stored.
-    pub const STORED: [Self; 16] = [
+    pub const STORED: [Self; 24] = [
         Self::Received,
         Self::Queued,
         Self::Sent,
@@ -197,6 +293,14 @@ impl Kind {
         Self::Notice,
         Self::Legacy,
         Self::Erased,
+        Self::Room,
+        Self::Member,
+        Self::Petition,
+        Self::PetitionGone,
+        Self::Edited,
+        Self::Redacted,
+        Self::Reacted,
+        Self::Voided,
     ];
 }
 
@@ -221,6 +325,14 @@ impl What {
             Self::Notice { .. } => Kind::Notice,
             Self::Legacy { .. } => Kind::Legacy,
             Self::Erased { .. } => Kind::Erased,
+            Self::Room { .. } => Kind::Room,
+            Self::Member { .. } => Kind::Member,
+            Self::Petition { .. } => Kind::Petition,
+            Self::PetitionGone { .. } => Kind::PetitionGone,
+            Self::Edited { .. } => Kind::Edited,
+            Self::Redacted { .. } => Kind::Redacted,
+            Self::Reacted { .. } => Kind::Reacted,
+            Self::Voided { .. } => Kind::Voided,
             Self::Gap { .. } => Kind::Gap,
         }
     }
@@ -239,8 +351,16 @@ impl What {
                 Some(peer.conversation())
             }
             Self::Contact { contact } => Some(contact.peer.conversation()),
-            Self::Erased { peer, .. } => Some(*peer),
-            Self::Notice { peer, .. } => peer.map(Onion::conversation),
+            Self::Erased { peer, .. }
+            | Self::Member { peer, .. }
+            | Self::PetitionGone { peer, .. }
+            | Self::Edited { peer, .. }
+            | Self::Redacted { peer, .. }
+            | Self::Reacted { peer, .. }
+            | Self::Voided { peer, .. } => Some(*peer),
+            Self::Room { room } => Some(room.peer),
+            Self::Petition { petition } => Some(petition.peer),
+            Self::Notice { peer, .. } => *peer,
             // A claim is no peer.
             Self::Tor { .. } | Self::Legacy { .. } | Self::Gap { .. } => None,
         }

@@ -1,9 +1,14 @@
 //! What answers and events are made of.
 
+mod rooms;
+
 use super::{ConversationId, Onion, Right};
 use crate::control::reason::Reason;
 use crate::id::MessageId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub use rooms::*;
 
 /// A moment: RFC 3339, UTC, with milliseconds.
 pub type Time = String;
@@ -17,7 +22,8 @@ pub enum Direction {
     In,
     /// Sent.
     Out,
-    /// A mark of the daemon's own: messages were lost here, the peer says.
+    /// A mark of the daemon's own: messages were lost here, the peer says. In a room also what the daemon tells of it, and messages
+    /// that do not count.
     Mark,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
@@ -48,6 +54,14 @@ pub enum MessageState {
     Failed,
     /// A mark for messages that a restored backup forgot.
     Lost,
+    /// In a room: it does not count, because its writer was not a member there or had no right to write it.
+    Void,
+    /// In a room: its writer was muted, or is blocked by the user.
+    Hidden,
+    /// In a room: its text was taken away.
+    Redacted,
+    /// In a room: the daemon tells what was decided.
+    System,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -68,6 +82,10 @@ impl MessageState {
             Self::Withdrawn => "withdrawn",
             Self::Failed => "failed",
             Self::Lost => "lost",
+            Self::Void => "void",
+            Self::Hidden => "hidden",
+            Self::Redacted => "redacted",
+            Self::System => "system",
             Self::Unknown => "unknown",
         }
     }
@@ -109,6 +127,30 @@ pub struct Message {
     /// When the peer is dialled next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Time>,
+    /// In a room: who wrote it; absent: the daemon did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
+    /// In a room: its place in the order that is the same at all members; absent: it is not published yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// In a room: the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub re: Option<MessageId>,
+    /// In a room: it mentions the user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mention: bool,
+    /// In a room: when its writer last changed its text, by their own clock, rounded down to the minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
+    /// In a room: the signs with which members have reacted, and their numbers. Make the signs harmless before you show them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reacts: BTreeMap<String, Vec<u32>>,
+    /// In a room, of a message of ours that is published: at how many others it is durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredAt>,
+    /// In a room: all that is noted of it, where `state` has one word only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<MessageFlag>,
 }
 
 /// What a peer is to us.
@@ -124,6 +166,8 @@ pub enum ContactState {
     Contact,
     /// Blocked.
     Blocked,
+    /// It is a room: see the conversation's `room`.
+    Room,
     /// Only when reading: of a later version of the API.
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -187,6 +231,12 @@ pub struct Conversation {
     /// The last message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Message>,
+    /// The room, if it is one. Its `contact` has the room's id and name, and the state `room`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Box<Room>>,
+    /// In a room: how many of the unread messages mention the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mentions: Option<u64>,
 }
 
 impl Conversation {

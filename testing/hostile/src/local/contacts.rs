@@ -113,7 +113,7 @@ pub fn run(program: &Path, contacts: usize) -> anyhow::Result<Cost> {
     let begun = Instant::now();
     all(&connection, peers.iter().map(|peer| Add { peer: peer.0.onion(), text: String::new() }))?;
     let name = |n: usize| format!("contact {}", n / 2);
-    all(&connection, peers.iter().enumerate().map(|(n, peer)| Rename { peer: *peer, name: name(n) }))?;
+    all(&connection, peers.iter().enumerate().map(|(n, peer)| Rename { peer: peer.conversation(), name: name(n) }))?;
     let added = begun.elapsed();
 
     let first = connection.call(&Contacts { after: None, limit: None })?.contacts.len();

@@ -58,7 +58,17 @@ impl ConversationList {
                 }
             }
             What::Gap { .. } => (self.missed, self.wanted) = (true, true),
-            What::Tor { .. } | What::Legacy { .. } | What::Notice { .. } => {}
+            What::Room { .. }
+            | What::Member { .. }
+            | What::Petition { .. }
+            | What::PetitionGone { .. }
+            | What::Edited { .. }
+            | What::Redacted { .. }
+            | What::Reacted { .. }
+            | What::Voided { .. }
+            | What::Tor { .. }
+            | What::Legacy { .. }
+            | What::Notice { .. } => {}
         }
     }
 
@@ -101,7 +111,7 @@ impl ConversationList {
         match self.timelines.get_mut(&id) {
             Some(timeline) => timeline.set_contact(contact, now),
             None => {
-                let conversation = Conversation { contact, unread: 0, last: None };
+                let conversation = Conversation { contact, unread: 0, last: None, room: None, mentions: None };
                 self.timelines.insert(id, Timeline::new(conversation, now));
             }
         }

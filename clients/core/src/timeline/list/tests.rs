@@ -16,7 +16,13 @@ fn listed(contacts: Vec<Contact>) -> ConversationList {
     let mut list = ConversationList::default();
     for need in list.connected(false) {
         if let Need::Conversations(request) = need {
-            let all = contacts.iter().cloned().map(|contact| Conversation { contact, unread: 0, last: None });
+            let all = contacts.iter().cloned().map(|contact| Conversation {
+                contact,
+                unread: 0,
+                last: None,
+                room: None,
+                mentions: None,
+            });
             list.conversations(request, all.collect(), NOW);
         }
     }

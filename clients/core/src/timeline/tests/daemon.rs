@@ -165,6 +165,8 @@ impl Daemon {
             contact: contact(peer.as_peer().map(Onion).unwrap()),
             unread: self.unread(*peer),
             last: self.all(*peer).pop(),
+            room: None,
+            mentions: None,
         };
         peers.iter().map(conversation).collect()
     }

@@ -48,7 +48,13 @@ pub(super) fn progress(state: MessageState) -> u8 {
         MessageState::Queued | MessageState::Unread | MessageState::Lost => 1,
         MessageState::Waiting => 2,
         MessageState::Sent => 3,
-        MessageState::Failed | MessageState::Withdrawn | MessageState::Read => 4,
+        MessageState::Failed
+        | MessageState::Withdrawn
+        | MessageState::Read
+        | MessageState::Void
+        | MessageState::Hidden
+        | MessageState::Redacted
+        | MessageState::System => 4,
         MessageState::Delivered => 5,
     }
 }

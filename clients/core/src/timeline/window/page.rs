@@ -32,7 +32,7 @@ impl Anchor {
     /// `limit`: messages of a page, 1 to 1,000.
     #[must_use]
     pub fn commands(self, peer: ConversationId, limit: u32) -> (History, Option<History>) {
-        let history = |before, after, limit| History { peer, before, after, limit: Some(limit) };
+        let history = |before, after, limit| History { peer, before, after, limit: Some(limit), hidden: false };
         let half = (limit / 2).max(1);
         match self {
             Self::Newest => (history(None, None, limit), None),

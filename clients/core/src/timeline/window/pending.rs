@@ -2,6 +2,7 @@
 
 use super::entry::PENDING;
 use super::{Entry, Window};
+use std::collections::BTreeMap;
 use torchat_protocol::control::api::ConversationId;
 use torchat_protocol::control::api::record::{Direction, Message, MessageState};
 use torchat_protocol::id::MessageId;
@@ -24,6 +25,14 @@ impl Window {
             reason: None,
             why: None,
             next_try_at: None,
+            from: None,
+            order: None,
+            re: None,
+            mention: false,
+            edited_at: None,
+            reacts: BTreeMap::new(),
+            stored: None,
+            flags: Vec::new(),
         };
         self.insert(Entry { message, at });
     }

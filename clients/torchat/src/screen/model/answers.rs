@@ -58,10 +58,11 @@ impl Model {
                     timeline.seen(upto);
                 }
             }
-            (Ask::Add { peer: text, .. }, Answer::Added(peer)) => {
-                self.invite_shown(&text, peer);
+            (Ask::Add { peer: text, .. }, Answer::Added(id)) => {
+                if let Some(peer) = id.as_peer() {
+                    self.invite_shown(&text, Onion(peer));
+                }
                 self.invite = None;
-                let id = peer.conversation();
                 if self.list.get(id).is_none() {
                     // Its event may still be under way.
                     self.change_list(ConversationList::look);

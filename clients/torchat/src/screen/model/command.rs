@@ -366,7 +366,7 @@ impl Model {
             standing: match timeline.contact().state {
                 ContactState::Waiting | ContactState::Contact => Standing::Contact,
                 ContactState::Blocked => Standing::Blocked,
-                ContactState::Stranger | ContactState::Unknown => Standing::Former,
+                ContactState::Stranger | ContactState::Room | ContactState::Unknown => Standing::Former,
             },
         });
         asking.chain(conversations).collect()

@@ -5,11 +5,11 @@ use super::{Confirm, Effect, Link, Model, Notify, Open, Overlay, one_line};
 use crate::screen::editor::Editor;
 use crate::screen::settings::mentions;
 use crate::screen::wrap::cut;
-use torchat_client::api::ConversationId;
 use torchat_client::api::event::{Event, What};
 use torchat_client::api::events::State;
 use torchat_client::api::reason::Notice as DaemonNotice;
 use torchat_client::api::record::{Message, MessageState};
+use torchat_client::api::{ConversationId, Onion};
 use torchat_client::show;
 use torchat_client::timeline::{Tor, Wish, millis};
 
@@ -128,7 +128,9 @@ impl Model {
             What::Link { peer, up } => self.link_of(peer, up),
             What::Tor { usable, sentence, .. } => self.tor_is(Tor { usable, sentence, since: None }),
             What::Notice { peer: Some(peer), why: Some(DaemonNotice::CameWithInvite), .. } => {
-                self.came_with_invite(peer);
+                if let Some(peer) = peer.as_peer() {
+                    self.came_with_invite(Onion(peer));
+                }
             }
             What::Notice { peer, sentence, .. } => {
                 let who = peer.map(|peer| format!("{}: ", self.name_of(peer, 20))).unwrap_or_default();
@@ -151,6 +153,14 @@ impl Model {
             | What::Withdrawn(_)
             | What::Contact { .. }
             | What::Erased { .. }
+            | What::Room { .. }
+            | What::Member { .. }
+            | What::Petition { .. }
+            | What::PetitionGone { .. }
+            | What::Edited { .. }
+            | What::Redacted { .. }
+            | What::Reacted { .. }
+            | What::Voided { .. }
             | What::Gap { .. } => {}
         }
     }

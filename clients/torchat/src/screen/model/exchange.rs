@@ -189,7 +189,7 @@ pub(crate) enum Answer {
     Cancelled(bool),
     /// The same of [`Ask::TakeBack`]; `None`: the daemon never had it.
     TakenBack(Option<bool>),
-    Added(Onion),
+    Added(ConversationId),
     Invite(String),
     Erasable(EraseCountAnswer),
     /// How many messages, and how many stay because they wait.

@@ -198,14 +198,23 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
                 wait: None,
                 timeout: None,
                 expire: None,
+                re: None,
+                to: Vec::new(),
             })?)
         }
         Ask::Cancel(peer, mid) => {
             Answer::Cancelled(connection.call(&command::Cancel { peer: *peer, mid: *mid })?.certain)
         }
         Ask::TakeBack { peer, key, typed } => {
-            let newest =
-                |before| connection.call(&command::History { peer: *peer, before, after: None, limit: Some(PAGE) });
+            let newest = |before| {
+                connection.call(&command::History {
+                    peer: *peer,
+                    before,
+                    after: None,
+                    limit: Some(PAGE),
+                    hidden: false,
+                })
+            };
             let found = locate::by_key(key, typed - CLOCK, newest)?;
             let mid = found.map(|message| message.mid);
             let cancel = mid.map(|mid| connection.call(&command::Cancel { peer: *peer, mid })).transpose()?;
@@ -223,7 +232,7 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
             Answer::Done
         }
         Ask::Rename(peer, name) => {
-            connection.call(&command::Rename { peer: *peer, name: name.clone() })?;
+            connection.call(&command::Rename { peer: peer.conversation(), name: name.clone() })?;
             Answer::Done
         }
         Ask::Retain(peer, days) => {
@@ -256,7 +265,7 @@ fn decide(connection: &Connection, decision: Decision, peer: Onion) -> Result<()
         Decision::Refuse => connection.call(&command::Refuse { peer }).map(drop),
         Decision::Block => connection.call(&command::Block { peer }).map(drop),
         Decision::Unblock => connection.call(&command::Unblock { peer }).map(drop),
-        Decision::Remove => connection.call(&command::Remove { peer }).map(drop),
+        Decision::Remove => connection.call(&command::Remove { peer: peer.into() }).map(drop),
         Decision::Hide => connection.call(&command::Appear { peer, hidden: true }).map(drop),
         Decision::Verify => connection.call(&command::Verify { peer, verified: true }).map(drop),
         Decision::Doubt => connection.call(&command::Verify { peer, verified: false }).map(drop),
@@ -273,12 +282,18 @@ fn page(connection: &Connection, peer: ConversationId, anchor: Anchor) -> Result
 fn located(connection: &Connection, peer: ConversationId, past: Past) -> Result<Option<i64>, ApiClientError> {
     match past {
         Past::Since(ms) => locate::since(ms, |after| {
-            let found =
-                connection.call(&command::History { peer, before: None, after: Some(after), limit: Some(1) })?;
+            let found = connection.call(&command::History {
+                peer,
+                before: None,
+                after: Some(after),
+                limit: Some(1),
+                hidden: false,
+            })?;
             Ok(found.messages.first().map(|message| (message.id, millis(&message.at).unwrap_or(0))))
         }),
         Past::Back(count) => locate::back(count, |before, limit| {
-            let page = connection.call(&command::History { peer, before, after: None, limit: Some(limit) })?;
+            let page =
+                connection.call(&command::History { peer, before, after: None, limit: Some(limit), hidden: false })?;
             Ok((page.messages.iter().map(|message| message.id).collect(), page.more))
         }),
     }

@@ -38,7 +38,13 @@ fn write_all(handle: &Handle, peer: ConversationId, file: File, name: &str) -> a
     let mut file = BufWriter::new(file);
     let (mut after, mut count) = (0, 0);
     loop {
-        let page = handle.call(&command::History { peer, before: None, after: Some(after), limit: Some(PAGE) })?;
+        let page = handle.call(&command::History {
+            peer,
+            before: None,
+            after: Some(after),
+            limit: Some(PAGE),
+            hidden: false,
+        })?;
         for message in &page.messages {
             writeln!(file, "{}", lines(message, name))?;
             (after, count) = (message.id, count + 1);

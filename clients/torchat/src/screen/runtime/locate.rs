@@ -133,6 +133,14 @@ mod tests {
                 reason: None,
                 why: None,
                 next_try_at: None,
+                from: None,
+                order: None,
+                re: None,
+                mention: false,
+                edited_at: None,
+                reacts: Default::default(),
+                stored: None,
+                flags: Vec::new(),
             });
             Ok(MessagesAnswer { messages: messages.collect(), more: end > 11 })
         };

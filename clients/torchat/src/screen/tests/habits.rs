@@ -57,7 +57,7 @@ fn what_was_sent_to_one_is_not_offered_to_another() {
     }
     input(&play, "/notify bell");
     // Nor to another identity.
-    let limits = Limits { object_bytes: 1, text_bytes: 1, requests: 1, subscriptions: 1, page: 1 };
+    let limits = Limits { object_bytes: 1, text_bytes: 1, requests: 1, subscriptions: 1, page: 1, room_text_bytes: 1 };
     let onion = onion(6);
     let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
     play.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued: false }));

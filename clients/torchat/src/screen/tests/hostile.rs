@@ -125,7 +125,7 @@ fn names_and_notices_are_harmless_everywhere() {
         let mut play = Play::with((80, 24), Theme::Dark, Stored::default());
         play.start(list, vec![request]);
         check_cells(&play.drawn().0, &text);
-        play.event(What::Notice { peer: Some(onion(2)), sentence: text.clone(), why: None });
+        play.event(What::Notice { peer: Some(with(2)), sentence: text.clone(), why: None });
         check_cells(&play.drawn().0, &text);
         play.event(What::Tor { usable: false, sentence: text.clone(), why: None });
         play.key(KeyCode::Tab);

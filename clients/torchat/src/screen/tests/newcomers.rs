@@ -56,7 +56,7 @@ fn a_wide_window_shows_the_invite_in_one_row_and_every_window_another_way() {
 pub(super) fn comes(play: &mut Play, peer: u8, nick: &str) {
     play.event(What::Contact { contact: contact(peer, None, Some(nick)) });
     play.event(What::Notice {
-        peer: Some(onion(peer)),
+        peer: Some(with(peer)),
         sentence: "a new contact came with your invite".into(),
         why: Some(DaemonNotice::CameWithInvite),
     });
@@ -106,9 +106,9 @@ fn who_has_asked_or_was_added_has_not_come_with_an_invite() {
         let ask = play.asked(|ask| matches!(ask, Ask::Add { .. }));
         if event_first {
             play.event(What::Contact { contact: contact(peer, None, None) });
-            play.answer(ask, Answer::Added(onion(peer)));
+            play.answer(ask, Answer::Added(with(peer)));
         } else {
-            play.answer(ask, Answer::Added(onion(peer)));
+            play.answer(ask, Answer::Added(with(peer)));
             play.event(What::Contact { contact: contact(peer, None, None) });
         }
         play.see_not("came with your invite");
@@ -208,7 +208,7 @@ fn an_invite_that_is_used_up_is_told_to_the_one_who_used_it() {
     let mut waiting = contact(9, None, None);
     waiting.state = ContactState::Waiting;
     play.event(What::Contact { contact: waiting });
-    play.answer(ask, Answer::Added(onion(9)));
+    play.answer(ask, Answer::Added(with(9)));
     play.now += 60_000;
     play.input(Input::Tick);
     play.see_not("used up");
@@ -226,7 +226,7 @@ fn an_invite_that_is_used_up_is_told_to_the_one_who_used_it() {
     let mut waiting = contact(9, None, None);
     waiting.state = ContactState::Waiting;
     play.event(What::Contact { contact: waiting });
-    play.answer(ask, Answer::Added(onion(9)));
+    play.answer(ask, Answer::Added(with(9)));
     play.event(What::Link { peer: onion(9), up: true });
     play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
     play.see("Zoe has accepted you");

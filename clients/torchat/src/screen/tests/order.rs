@@ -187,7 +187,7 @@ fn who_is_added_is_opened_only_if_nothing_is_typed_meanwhile() {
         if event_first {
             play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
         }
-        play.answer(ask, Answer::Added(onion(9)));
+        play.answer(ask, Answer::Added(with(9)));
         if !event_first {
             play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
         }
@@ -203,7 +203,7 @@ fn who_is_added_is_opened_only_if_nothing_is_typed_meanwhile() {
     play.event(What::Contact { contact: contact(9, None, Some("Zoe")) });
     alt(&mut play, '3');
     let open = play.model.open;
-    play.answer(ask, Answer::Added(onion(9)));
+    play.answer(ask, Answer::Added(with(9)));
     assert_eq!(play.model.open, open);
 }
 
@@ -257,7 +257,7 @@ fn what_goes_along_to_a_new_contact_joins_its_draft() {
     ));
     let ask = play.asked(|ask| matches!(ask, Ask::Add { .. }));
     play.keys("and now");
-    play.answer(ask, Answer::Added(onion(4)));
+    play.answer(ask, Answer::Added(with(4)));
     assert_eq!((play.model.open, typed(&play)), (Open::Conversation(with(4)), "a draft\nand now"));
 }
 
@@ -449,10 +449,10 @@ fn an_answer_of_a_search_is_that_of_its_question() {
 #[test]
 fn another_identity_has_no_notices_of_the_first() {
     let mut play = talking((80, 24));
-    play.event(What::Notice { peer: Some(onion(2)), sentence: "a secret of the first".into(), why: None });
+    play.event(What::Notice { peer: Some(with(2)), sentence: "a secret of the first".into(), why: None });
     play.line(&format!("/add {}", onion(9).0.onion()));
     let ask = play.asked(|ask| matches!(ask, Ask::Add { .. }));
-    play.answer(ask, Answer::Added(onion(9)));
+    play.answer(ask, Answer::Added(with(9)));
     play.start_as(6, people(), vec![]);
     play.line("/status");
     play.status(true, 100, "fine");

@@ -207,7 +207,7 @@ fn it_says_that_a_peer_is_added_when_what_is_typed_goes_to_it() {
     play.input(Input::Paste(onion(8).0.onion()));
     play.key(KeyCode::Enter);
     let ask = play.asked(|ask| matches!(ask, Ask::Add { .. }));
-    play.answer(ask, Answer::Added(onion(8)));
+    play.answer(ask, Answer::Added(with(8)));
     play.see_not("is a contact");
     play.event(What::Contact { contact: contact(8, None, None) });
     play.see("is a contact");

@@ -169,7 +169,7 @@ fn answer(ask: &Ask) -> Answer {
         }
         Ask::Cancel(..) => Answer::Cancelled(true),
         Ask::TakeBack { .. } => Answer::TakenBack(None),
-        Ask::Add { .. } => Answer::Added(onion(3)),
+        Ask::Add { .. } => Answer::Added(with(3)),
         Ask::Invite { .. } => Answer::Invite("torchat:x?i=y".into()),
         Ask::Seen(..) | Ask::Decide(..) | Ask::Rename(..) | Ask::Exit => Answer::Done,
     }

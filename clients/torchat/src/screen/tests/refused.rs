@@ -11,7 +11,7 @@ fn somebody() -> Play {
     let mut list = people();
     let mut dan = contact(5, Some("dan"), None);
     dan.state = ContactState::Blocked;
-    list.push(Conversation { contact: dan, unread: 0, last: None });
+    list.push(Conversation { contact: dan, unread: 0, last: None, room: None, mentions: None });
     let request = ContactRequest { peer: onion(8), nick: String::new(), text: String::new(), at: time(NOW) };
     let mut play = Play::new((120, 24));
     play.start(list, vec![request]);

@@ -172,7 +172,7 @@ fn an_invite_as_a_code() {
 fn the_state_of_the_daemon() {
     screens("status", |size| {
         let mut play = talking(size);
-        play.event(What::Notice { peer: Some(onion(3)), sentence: "an old program writes to you".into(), why: None });
+        play.event(What::Notice { peer: Some(with(3)), sentence: "an old program writes to you".into(), why: None });
         play.line("/status");
         play.status(true, 100, "everything works");
         play

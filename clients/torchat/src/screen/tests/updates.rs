@@ -392,7 +392,7 @@ fn the_daemon_is_started_only_after_a_question() {
 #[test]
 fn another_daemon_shows_nothing_of_the_old_one() {
     let mut play = talking((80, 24));
-    let limits = Limits { object_bytes: 1, text_bytes: 1, requests: 1, subscriptions: 1, page: 1 };
+    let limits = Limits { object_bytes: 1, text_bytes: 1, requests: 1, subscriptions: 1, page: 1, room_text_bytes: 1 };
     let onion = onion(6);
     let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
     play.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued: false }));

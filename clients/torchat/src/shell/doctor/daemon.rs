@@ -100,7 +100,7 @@ fn recent(connection: &Connection) -> Done<Vec<Message>> {
     let first = Conversations { before: None, after: None, limit: Some(conversations) };
     for row in connection.call(&first)?.conversations {
         if row.last.is_some() {
-            let page = History { peer: row.id(), before: None, after: None, limit: Some(limit) };
+            let page = History { peer: row.id(), before: None, after: None, limit: Some(limit), hidden: false };
             messages.extend(connection.call(&page)?.messages);
         }
     }

@@ -45,6 +45,6 @@ impl Changes<'_> {
     }
 
     pub(super) fn notice(&mut self, peer: Option<PeerId>, sentence: &str, why: Option<&reason::Notice>) {
-        self.tell(What::Notice { peer: peer.map(Onion), sentence: sentence.to_owned(), why: why.cloned() });
+        self.tell(What::Notice { peer: peer.map(Into::into), sentence: sentence.to_owned(), why: why.cloned() });
     }
 }

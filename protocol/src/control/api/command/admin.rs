@@ -69,7 +69,7 @@ records! {
         /// `create`: what it may do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rights: Option<Vec<Right>>,
-        /// `create`: good for these conversations only. Not with `contacts` or `admin`.
+        /// `create`: good for these conversations only. Not with `contacts` or `admin`; with `rooms` if all of them are rooms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         peers: Option<Vec<ConversationId>>,
         /// `create`: ends after this number of days; absent: never.

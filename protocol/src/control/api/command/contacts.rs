@@ -2,7 +2,7 @@
 
 use super::Nothing;
 use crate::control::api::record::{Contact, ContactRequest};
-use crate::control::api::{Onion, Right};
+use crate::control::api::{ConversationId, Onion, Right};
 use serde::{Deserialize, Serialize};
 
 commands! {
@@ -10,7 +10,8 @@ commands! {
     Contacts "CONTACTS" Some(Right::Read) => ContactsAnswer;
     /// Strangers who ask to become contacts, oldest first.
     Requests "REQUESTS" Some(Right::Read) => RequestsAnswer;
-    /// Makes a peer a contact, or the peer that an invite is from.
+    /// Makes a peer a contact, or the peer that an invite is from. With an invite to a room it is ROOM_JOIN, and needs the right
+    /// `rooms` too.
     Add "ADD" Some(Right::Contacts) => AddAnswer;
     /// Accepts a stranger's request: the stranger becomes a contact.
     Accept "ACCEPT" Some(Right::Contacts) => Nothing;
@@ -20,9 +21,10 @@ commands! {
     Block "BLOCK" Some(Right::Contacts) => Nothing;
     /// Unblocks a peer, who becomes a stranger.
     Unblock "UNBLOCK" Some(Right::Contacts) => Nothing;
-    /// Gives a contact a name of the user's, which wins over their own nickname; an empty one removes it.
+    /// Gives a contact a name of the user's, which wins over their own nickname; an empty one removes it. Of a room it is the alias.
     Rename "RENAME" Some(Right::Contacts) => Nothing;
-    /// Removes a contact, who becomes a stranger. The daemon takes back what waits for them; the history stays.
+    /// Removes a contact, who becomes a stranger. The daemon takes back what waits for them; the history stays. Of a room it is
+    /// ROOM_LEAVE, and needs the right `rooms` too.
     Remove "REMOVE" Some(Right::Contacts) => Nothing;
     /// Makes an invite: the first peer that uses it, in time, becomes a contact at once.
     Invite "INVITE" Some(Right::Contacts) => InviteAnswer;
@@ -60,7 +62,7 @@ records! {
     }
     /// Parameters of ADD.
     Add {
-        /// An onion, or an invite (`torchat:...?i=...`).
+        /// An onion, or an invite (`torchat:...?i=...`, or `torchat-room:...` to a room).
         peer: String,
         /// What to say, at most 500 bytes.
         #[serde(default)]
@@ -68,8 +70,8 @@ records! {
     }
     /// What ADD answers.
     AddAnswer {
-        /// Who is a contact now.
-        peer: Onion,
+        /// Who is a contact now, or which room we are joining.
+        peer: ConversationId,
     }
     /// Parameters of ACCEPT.
     Accept {
@@ -93,15 +95,15 @@ records! {
     }
     /// Parameters of RENAME.
     Rename {
-        /// The peer.
-        peer: Onion,
+        /// The peer, or a room.
+        peer: ConversationId,
         /// The name.
         name: String,
     }
     /// Parameters of REMOVE.
     Remove {
-        /// The peer.
-        peer: Onion,
+        /// The peer, or a room.
+        peer: ConversationId,
     }
     /// Parameters of INVITE.
     Invite {

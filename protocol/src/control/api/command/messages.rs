@@ -75,6 +75,9 @@ records! {
         /// How many at most: 1 to 1,000; 50 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
+        /// In a room: with those that are hidden here.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
     }
     /// What HISTORY answers.
     MessagesAnswer {
@@ -129,21 +132,28 @@ records! {
     Send {
         /// The conversation that it is for.
         peer: ConversationId,
-        /// At most 65,536 bytes.
+        /// At most 65,536 bytes; in a room 16,384.
         text: String,
         /// A key that the program chooses, 1 to 64 bytes, not beginning with `token:` or `uid:`: the same key again, within 30
         /// days, is the same message.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_id: Option<String>,
-        /// `delivered`: answer when the peer has stored it.
+        /// `delivered`: answer when the peer has stored it; in a room, when another member has.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait: Option<Wait>,
         /// For `wait`: seconds, at most 3,600; 120 if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<u64>,
-        /// Fails if it is not delivered within this number of seconds: 60 to the daemon's limit, which is the default.
+        /// Fails if it is not delivered within this number of seconds: 60 to the daemon's limit, which is the default. In a room: it
+        /// is taken back if it is not published by then, and waits without end if this is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
+        /// In a room: the message that it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        re: Option<MessageId>,
+        /// In a room: the numbers of the members that it mentions, at most 16.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<u32>,
     }
     /// What SEND answers.
     SendAnswer {

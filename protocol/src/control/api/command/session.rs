@@ -73,6 +73,9 @@ records! {
         subscriptions: u64,
         /// Messages or events in an answer.
         page: u64,
+        /// Bytes of a message's text in a room; 0: an older daemon, which has no rooms.
+        #[serde(default)]
+        room_text_bytes: u64,
     }
     /// Parameters of AUTH.
     Auth {

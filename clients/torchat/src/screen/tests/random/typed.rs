@@ -236,9 +236,7 @@ impl World {
                     let state = MessageState::Queued;
                     Answer::Sent(torchat_client::api::command::SendAnswer { id, mid, state, duplicate: false })
                 }
-                Ask::Add { peer, .. } => {
-                    Answer::Added((2..10).map(onion).find(|onion| onion.0.onion() == *peer).unwrap())
-                }
+                Ask::Add { peer, .. } => Answer::Added((2..10).map(with).find(|with| with.onion() == *peer).unwrap()),
                 ask => answer(ask),
             }),
             How::Refused => Err(ApiClientError::Refused(ApiError::new(Code::OutboxFull, "no"))),
