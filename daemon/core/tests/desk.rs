@@ -6,6 +6,8 @@
 mod disk;
 #[path = "desk/ends.rs"]
 mod ends;
+#[path = "desk/full.rs"]
+mod full;
 #[path = "desk/joining.rs"]
 mod joining;
 #[path = "desk/links.rs"]

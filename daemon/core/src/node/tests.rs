@@ -11,6 +11,7 @@ mod legacy;
 mod life;
 mod limits;
 mod many;
+mod rooms;
 mod settings;
 mod told;
 mod wanted;

@@ -197,6 +197,8 @@ pub(crate) struct Net {
     pub(crate) absent: BTreeSet<usize>,
     /// Who hears nothing and whom nobody hears, without the end of a link.
     pub(crate) silent: BTreeSet<usize>,
+    /// Whose store takes no writes.
+    pub(crate) full: BTreeSet<usize>,
     /// Everything that was said to somebody whom no desk serves.
     pub(crate) heard: Vec<(LinkId, Wire)>,
     /// Of so many turns one ends with the death of its process; 0: none.
@@ -240,6 +242,7 @@ impl Net {
             next_request: 0,
             absent: BTreeSet::new(),
             silent: BTreeSet::new(),
+            full: BTreeSet::new(),
             heard: Vec::new(),
             deaths: 0,
             died: 0,
@@ -280,10 +283,12 @@ impl Net {
         let now = self.now();
         let seed = &mut self.seed;
         let mut entropy = |out: &mut [u8]| out.fill_with(|| draw(seed) as u8);
-        let mut ctx = Context::new(now, &self.policy, true, &mut entropy);
+        let writable = !self.full.contains(&n);
+        let mut ctx = Context::new(now, &self.policy, writable, &mut entropy);
         let desk = &mut self.desks[n];
         desk.rooms.turn(&mut ctx, inputs);
         let turn = ctx.finish();
+        assert!(writable || turn.ops.is_empty(), "desk {n} writes to a full store: {:?}", turn.ops);
         for op in turn.ops {
             desk.store.write(op);
         }
@@ -519,7 +524,7 @@ impl Net {
             self.calm();
             let due = (0..self.desks.len()).filter_map(|n| {
                 let dial = self.due_calls(n).into_iter().map(|(at, _)| at).min();
-                Some((self.desks[n].rooms.deadline(true).into_iter().chain(dial).min()?, n))
+                Some((self.desks[n].rooms.deadline(!self.full.contains(&n)).into_iter().chain(dial).min()?, n))
             });
             let due = due.min();
             match due.filter(|(at, _)| *at <= end) {

@@ -27,7 +27,7 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
         let mut said: Vec<BTreeSet<_>> = vec![BTreeSet::new(); 4];
         for step in 0..150 {
             let n = usize::try_from(net.draw(4)).unwrap();
-            match net.draw(12) {
+            match net.draw(14) {
                 0 => {
                     let links: Vec<_> = net.links.keys().copied().collect();
                     if !links.is_empty() {
@@ -36,14 +36,17 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
                     }
                 }
                 1 => net.kill(n),
-                2 => {
+                // A commit fails, or only what a client has read could not be written.
+                2 if net.full.insert(n) && net.draw(2) == 0 => net.kill(n),
+                2 => drop(net.full.remove(&n)),
+                3 => {
                     let members: Vec<_> = net.desks[0].rooms.roster(room).unwrap().members.keys().copied().collect();
                     let at = usize::try_from(net.draw(members.len() as u64)).unwrap();
                     let role = if net.draw(2) == 0 { Role::Moderator } else { Role::Member };
                     let act = RoomAct::Role { member: members[at], role };
                     net.ask(0, RoomCommand::In { room, wish: RoomWish::Act { act, force: false } });
                 }
-                3 | 4 => net.pass(5_000),
+                4 | 5 => net.pass(5_000),
                 _ => {
                     let text = BoundedText::new(format!("{step}")).unwrap();
                     let wish = RoomWish::Say { text, re: None, to: Vec::new(), client: None };
@@ -55,6 +58,7 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
             }
         }
         net.deaths = 0;
+        net.full.clear();
         net.pass(6 * 3_600_000);
         died += net.died;
         let all: BTreeSet<_> = said.iter().flatten().copied().collect();
