@@ -17,7 +17,7 @@ mod restored;
 mod status;
 
 pub use dials::{LinkNews, Wish};
-pub use status::RoomStatus;
+pub use status::{RoomObstacle, RoomStatus};
 
 use crate::effect::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
 use crate::entropy::{self, Entropy};
@@ -31,7 +31,7 @@ use links::{Channel, Link};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::ByeReason;
-use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId};
+use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId, TextId};
 use torchat_room::Replica;
 use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op};
 use torchat_room::reading::{Read, Report};
@@ -131,6 +131,8 @@ pub struct Rooms {
     wishes: BTreeMap<PeerId, Wish>,
     /// What looks at the disk have found while the store took no writes.
     found: Vec<(RoomId, Report)>,
+    /// The rooms that programs have made or joined under a key of theirs.
+    clients: BTreeMap<String, RoomId>,
     /// The highest epoch of each member's certificates.
     epochs: BTreeMap<PeerId, u32>,
     /// How often each peer may open channels.
@@ -167,8 +169,28 @@ struct Room {
     stored: BTreeMap<torchat_protocol::room::Author, u64>,
     /// The number of our event that says that we leave.
     left_at: Option<(torchat_protocol::room::Author, u64)>,
+    /// When texts of ours are taken back if they still wait, in milliseconds of the clock that never goes back.
+    expiring: BTreeMap<TextId, u64>,
+    alone: Alone,
+    /// Events of ours came, in this run of the daemon, that were not here.
+    restored: bool,
     /// Peers at which the room is not opened now.
     pauses: BTreeMap<PeerId, Pause>,
+}
+
+/// Since when no other member is reached.
+#[derive(Debug, Clone, Copy)]
+struct Alone {
+    /// In milliseconds of the clock that never goes back.
+    since_ms: u64,
+    /// One was reached before that, in this run of the daemon.
+    after_talk: bool,
+}
+
+impl Alone {
+    fn since(now: Now) -> Self {
+        Self { since_ms: now.mono_ms, after_talk: false }
+    }
 }
 
 /// How far our joining has come, in this run of the daemon.
@@ -258,6 +280,7 @@ impl Rooms {
             if let Some(before) = before.rooms.get_mut(id) {
                 room.petition_flow = before.petition_flow;
                 room.quotas = std::mem::take(&mut before.quotas);
+                (room.alone, room.restored) = (before.alone, before.restored);
             }
         }
     }
@@ -279,6 +302,7 @@ impl Rooms {
 
     /// What the rooms do without anybody's wish.
     fn go_on(&mut self, ctx: &mut Context<'_>) {
+        self.expire(ctx);
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.decide(ctx, room);
             if let Some(found) = self.rooms.get_mut(&room) {
@@ -304,6 +328,7 @@ impl Rooms {
             .rooms
             .values()
             .filter_map(|room| if room.replica.has_more_to_say() { Some(0) } else { room.replica.due_ms() });
+        let rooms = rooms.chain(self.expiry_due());
         rooms.chain(self.links_due()).chain(self.denied_due()).chain(self.opening_due()).min()
     }
 
@@ -355,7 +380,12 @@ impl Rooms {
         match notice {
             // Told when the newcomer has everything.
             Notice::Joined | Notice::Refused(..) => {}
-            Notice::Restored => ctx.tell(room, RoomNotice::Restored),
+            Notice::Restored => {
+                if let Some(found) = self.rooms.get_mut(&room) {
+                    found.restored = true;
+                }
+                ctx.tell(room, RoomNotice::Restored);
+            }
             Notice::Forked(author) => ctx.tell(room, RoomNotice::Forked(author)),
             Notice::Frozen => ctx.tell(room, RoomNotice::Frozen),
             Notice::Settled => ctx.tell(room, RoomNotice::Settled),

@@ -86,6 +86,8 @@ pub enum RoomRefused {
     AlreadyIn,
     /// We are a member of too many rooms.
     TooManyRooms,
+    /// The program has used its key for another room.
+    ClientReused,
     /// The only door is our own.
     ToSelf,
     /// The rules are for rooms that this version does not have.

@@ -90,6 +90,8 @@ pub enum RoomCommand {
         text: BoundedText<{ torchat_protocol::limits::REQUEST_TEXT_BYTES }>,
         /// How many events we want at most; `None`: all that a newcomer gets.
         want: Option<u32>,
+        /// The key that the program gave its wish: the same key again is the same room.
+        client: Option<String>,
     },
     /// Something in a room that we have.
     In {
@@ -111,6 +113,8 @@ pub struct NewRoom {
     pub policy: Policy,
     /// What we would like to be called.
     pub nick: Option<Nick>,
+    /// The key that the program gave its wish: the same key again is the same room.
+    pub client: Option<String>,
 }
 
 /// Something that a client wants in a room.
@@ -126,6 +130,8 @@ pub enum RoomWish {
         to: Vec<MemberNo>,
         /// The key that the program gave it.
         client: Option<String>,
+        /// It is taken back if it is no event after so many milliseconds.
+        expire_ms: Option<i64>,
     },
     /// Take back a text that is no event yet.
     TakeBack(TextId),

@@ -6,6 +6,7 @@ use crate::dialling::Target;
 use crate::time::Now;
 use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, QueueStatus, RequestView};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
+use torchat_protocol::room::RoomId;
 
 impl Node {
     /// The state, at the given time of the monotonic clock.
@@ -65,6 +66,25 @@ impl Node {
     #[must_use]
     pub fn next_dial_in_ms(&self, peer: &PeerId, mono_ms: u64) -> Option<u64> {
         Some(self.parts.dialling.due_at(&Target::chat(*peer))?.saturating_sub(mono_ms))
+    }
+
+    /// Milliseconds until the next dial of somebody who can pass on what we say in a room, at the given time of the monotonic
+    /// clock. `None`: none is planned.
+    #[must_use]
+    pub fn next_room_dial_in_ms(&self, room: RoomId, mono_ms: u64) -> Option<u64> {
+        let due = self.rooms().others(room).filter_map(|peer| self.parts.dialling.due_at(&Target::room(peer)));
+        Some(due.min()?.saturating_sub(mono_ms))
+    }
+
+    /// What keeps our messages in a room from the others, besides the room itself: there is no way into the network, or somebody is
+    /// being dialled.
+    #[must_use]
+    pub fn room_obstacle(&self, room: RoomId) -> Option<Obstacle> {
+        if !self.conditions.network_usable {
+            return Some(Obstacle::NoNetwork);
+        }
+        let dialled = self.rooms().others(room).any(|peer| self.parts.dialling.is_running(&Target::room(peer)));
+        dialled.then_some(Obstacle::Connecting)
     }
 
     /// The conversations that keep their messages only for a time, and before which moment, in milliseconds since 1970, a message

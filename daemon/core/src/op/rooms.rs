@@ -50,6 +50,29 @@ pub enum RoomOp {
         /// The key.
         client: String,
     },
+    /// A text of ours that waits is taken back at this moment, in milliseconds since 1970.
+    Expires {
+        /// The room.
+        room: RoomId,
+        /// The text.
+        text: TextId,
+        /// When.
+        until_ms: i64,
+    },
+    /// A text of ours has waited too long: it is taken back in this turn.
+    Expired {
+        /// The room.
+        room: RoomId,
+        /// The text.
+        text: TextId,
+    },
+    /// The key that a program gave its wish to make or join a room, which begins in this turn.
+    AskedBy {
+        /// The room.
+        room: RoomId,
+        /// The key.
+        client: String,
+    },
     /// What the user calls a room; `None`: as its owner does.
     Alias {
         /// The room.

@@ -1,6 +1,6 @@
 //! What clients want of rooms.
 
-use super::{Context, Entry, ROOMS, Room, Rooms, identity};
+use super::{Alone, Context, Entry, ROOMS, Room, Rooms, identity};
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::input::{NewRoom, RequestId, RoomCommand, RoomWish};
 use crate::op::RoomOp;
@@ -31,9 +31,9 @@ impl Rooms {
     pub(super) fn asked(&mut self, ctx: &mut Context<'_>, request: RequestId, command: RoomCommand) {
         let answer = match command {
             RoomCommand::Make(new) => self.make(ctx, &new),
-            RoomCommand::Join { invite, nick, text, want } => {
+            RoomCommand::Join { invite, nick, text, want, client } => {
                 let doors: Vec<_> = invite.doors().iter().copied().filter(|door| *door != self.own).collect();
-                self.join(ctx, &invite, Way { doors, pass: invite.pass, nick, text, want })
+                self.join(ctx, &invite, Way { doors, pass: invite.pass, nick, text, want }, client)
             }
             RoomCommand::In { room, wish: RoomWish::Act { act, force } } => {
                 return self.decided(ctx, request, room, act, force);
@@ -52,6 +52,9 @@ impl Rooms {
     }
 
     fn make(&mut self, ctx: &mut Context<'_>, new: &NewRoom) -> Result<RoomAnswer, RoomRefused> {
+        if let Some(before) = self.asked_by(new.client.as_deref()) {
+            return Ok(RoomAnswer::Room(before));
+        }
         if self.rooms.len() >= ROOMS {
             return Err(RoomRefused::TooManyRooms);
         }
@@ -75,6 +78,7 @@ impl Rooms {
         let first = create(&key, first, minute, &mut || Salt(ctx.random())).ok_or(RoomRefused::Limit)?;
         let id = RoomId(first.id().0);
         self.begin(ctx, id, keys, None);
+        self.remember(ctx, id, new.client.clone());
         if let Some(room) = self.rooms.get_mut(&id) {
             ctx.with(|now| room.replica.found_room(now, first));
         }
@@ -82,8 +86,31 @@ impl Rooms {
         Ok(RoomAnswer::Room(id))
     }
 
-    fn join(&mut self, ctx: &mut Context<'_>, invite: &RoomInvite, way: Way) -> Result<RoomAnswer, RoomRefused> {
+    /// The room that a program has made or joined under a key.
+    fn asked_by(&self, client: Option<&str>) -> Option<RoomId> {
+        self.clients.get(client?).copied()
+    }
+
+    fn remember(&mut self, ctx: &mut Context<'_>, room: RoomId, client: Option<String>) {
+        if let Some(client) = client {
+            self.clients.insert(client.clone(), room);
+            ctx.write(RoomOp::AskedBy { room, client });
+        }
+    }
+
+    fn join(
+        &mut self,
+        ctx: &mut Context<'_>,
+        invite: &RoomInvite,
+        way: Way,
+        client: Option<String>,
+    ) -> Result<RoomAnswer, RoomRefused> {
         let id = invite.room;
+        match self.asked_by(client.as_deref()) {
+            Some(before) if before == id => return Ok(RoomAnswer::Room(id)),
+            Some(_) => return Err(RoomRefused::ClientReused),
+            None => {}
+        }
         if self.rooms.contains_key(&id) {
             return Err(RoomRefused::AlreadyIn);
         }
@@ -95,6 +122,7 @@ impl Rooms {
         }
         let keys = RoomKeys { sign: ctx.random(), sealing: ctx.random() };
         self.begin(ctx, id, keys, Some(way));
+        self.remember(ctx, id, client);
         Ok(RoomAnswer::Room(id))
     }
 
@@ -120,6 +148,9 @@ impl Rooms {
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
             left_at: None,
+            expiring: BTreeMap::new(),
+            alone: Alone::since(ctx.now),
+            restored: false,
             pauses: BTreeMap::new(),
         };
         self.past.remove(&id);
@@ -141,10 +172,13 @@ impl Rooms {
         }
         let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
         let body = match wish {
-            RoomWish::Say { text, re, to, client } => {
+            RoomWish::Say { text, re, to, client, expire_ms } => {
                 let said = room.say_text(ctx, text, re, to);
                 if let (Ok(RoomAnswer::Queued(text)), Some(client)) = (&said, client) {
                     ctx.write(RoomOp::Client { room: id, text: *text, client });
+                }
+                if let (Ok(RoomAnswer::Queued(text)), Some(expire_ms)) = (&said, expire_ms) {
+                    room.expires(ctx, id, *text, expire_ms);
                 }
                 return said;
             }

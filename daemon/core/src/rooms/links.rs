@@ -5,7 +5,7 @@
 
 use super::life::Life;
 use super::quota::NotNow;
-use super::{Context, LinkNews, Pause, Rooms, identity};
+use super::{Alone, Context, LinkNews, Pause, Rooms, identity};
 use crate::effect::RoomEffect;
 use crate::input::LinkId;
 use crate::op::RoomOp;
@@ -17,7 +17,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{Bye, ByeReason, PeerMessage};
 use torchat_protocol::room::body::BoundedText;
 use torchat_protocol::room::{
-    Author, Close, CloseCode, Frame, Header, Identity, MemberKey, MemberNo, Open, OpenAs, RoomId,
+    Author, Close, CloseCode, DenyCode, Frame, Header, Identity, MemberKey, MemberNo, Open, OpenAs, RoomId,
 };
 use torchat_room::outcome::ChannelId;
 
@@ -71,14 +71,25 @@ pub(super) struct Channel {
     pub(super) ours: bool,
     /// Events of ours that were said on it and are not durable at the other side.
     pub(super) unstored: BTreeMap<Author, u64>,
-    /// Chains of ours that the other side does not take now: from which number on, and when they are said again.
-    pub(super) denied: BTreeMap<Author, (u64, u64)>,
+    /// Chains of ours that the other side does not take now.
+    pub(super) denied: BTreeMap<Author, Denied>,
     /// Chains of the other side that we do not take now.
     pub(super) not_now: NotNow,
     /// The other side has said everything that it had when the channel was opened.
     pub(super) live: bool,
     /// It is closed then.
     pub(super) ends_at: Option<u64>,
+}
+
+/// A chain of ours that the other side of a channel does not take now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Denied {
+    /// From which number on.
+    pub(super) from: u64,
+    /// When it is said again.
+    pub(super) until_ms: u64,
+    /// Why it is not taken.
+    pub(super) code: DenyCode,
 }
 
 /// How far a channel has come.
@@ -209,6 +220,9 @@ impl Rooms {
             }
         }
         if let Some(room) = self.rooms.get_mut(&channel.room).filter(|_| channel.is_replicas()) {
+            if channel.phase == Phase::Open {
+                room.alone = Alone { since_ms: ctx.mono_ms(), after_talk: true };
+            }
             room.replica.closed(id);
         }
     }

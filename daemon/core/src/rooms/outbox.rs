@@ -1,9 +1,13 @@
 //! Texts of ours, and what becomes of our events at others.
 
+use super::links::Denied;
 use super::{Context, Room, Rooms};
+use crate::clock::CALM_MS;
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::op::RoomOp;
 use crate::snapshot::rooms::RoomState;
+use crate::time::Now;
+use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{BoundedText, Place};
 use torchat_protocol::room::limits::{MENTIONS, TEXT_BYTES};
@@ -12,6 +16,13 @@ use torchat_room::outcome::ChannelId;
 
 /// Most texts that wait in a room.
 const OUTBOX: usize = 10_000;
+
+/// When texts that wait since an earlier run are taken back, in milliseconds of the clock that never goes back. Not soon after a
+/// start: the wall clock may be wrong until somebody sets it.
+pub(super) fn expiring(rows: &[(TextId, i64)], now: Now) -> BTreeMap<TextId, u64> {
+    let left = |until_ms: i64| u64::try_from(until_ms.saturating_sub(now.wall_ms)).unwrap_or(0).max(CALM_MS);
+    rows.iter().map(|(text, until_ms)| (*text, now.mono_ms.saturating_add(left(*until_ms)))).collect()
+}
 
 impl Room {
     /// Keeps a text of ours until it is an event, which may be at once.
@@ -35,6 +46,16 @@ impl Room {
         let text = Text { mid, text, re, to };
         ctx.with(|now| self.replica.say_text(now, text)).map_err(RoomRefused::Cannot)?;
         Ok(RoomAnswer::Queued(mid))
+    }
+
+    /// A text of ours is taken back if it is no event after so many milliseconds.
+    pub(super) fn expires(&mut self, ctx: &mut Context<'_>, id: RoomId, text: TextId, expire_ms: i64) {
+        if self.replica.outbox().all(|waiting| waiting.mid != text) {
+            return;
+        }
+        let expire_ms = expire_ms.max(0);
+        self.expiring.insert(text, ctx.mono_ms().saturating_add(expire_ms.unsigned_abs()));
+        ctx.write(RoomOp::Expires { room: id, text, until_ms: ctx.now.wall_ms.saturating_add(expire_ms) });
     }
 }
 
@@ -66,6 +87,29 @@ impl Rooms {
         }
     }
 
+    /// Takes back what has waited too long.
+    pub(super) fn expire(&mut self, ctx: &mut Context<'_>) {
+        let now = ctx.mono_ms();
+        for (id, room) in &mut self.rooms {
+            // What is an event does not end any more.
+            if !room.expiring.is_empty() {
+                let waiting: BTreeSet<_> = room.replica.outbox().map(|text| text.mid).collect();
+                room.expiring.retain(|text, _| waiting.contains(text));
+            }
+            let due: Vec<_> = room.expiring.iter().filter(|(_, at)| **at <= now).map(|(text, _)| *text).collect();
+            for text in due {
+                room.expiring.remove(&text);
+                ctx.write(RoomOp::Expired { room: *id, text });
+                room.replica.take_back(text);
+            }
+        }
+    }
+
+    /// When a text of ours has waited too long next.
+    pub(super) fn expiry_due(&self) -> impl Iterator<Item = u64> {
+        self.rooms.values().flat_map(|room| room.expiring.values().copied())
+    }
+
     /// The other side of a channel does not take an event of ours now. What it has of the chain behind it waits there.
     pub(super) fn heard_deny(&mut self, ctx: &Context<'_>, channel: ChannelId, deny: Deny) {
         let Some(open) = self.channels.get_mut(&channel) else { return };
@@ -74,8 +118,9 @@ impl Rooms {
             return;
         }
         let at = ctx.now.mono_ms.saturating_add(u64::from(deny.retry_s.max(1)) * 1_000);
-        let (from, until) = open.denied.entry(deny.author).or_insert((deny.seq, at));
-        (*from, *until) = (deny.seq.min(*from), at.max(*until));
+        let Deny { seq, code, .. } = deny;
+        let denied = open.denied.entry(deny.author).or_insert(Denied { from: seq, until_ms: at, code });
+        *denied = Denied { from: seq.min(denied.from), until_ms: at.max(denied.until_ms), code };
     }
 
     /// Says denied events again when their time has come.
@@ -84,8 +129,8 @@ impl Rooms {
         for id in self.channels.keys().copied().collect::<Vec<_>>() {
             let Some(open) = self.channels.get_mut(&id) else { continue };
             let due: Vec<_> =
-                open.denied.iter().filter(|(_, (_, at))| *at <= now).map(|(one, (from, _))| (*one, *from)).collect();
-            open.denied.retain(|_, (_, at)| *at > now);
+                open.denied.iter().filter(|(_, it)| it.until_ms <= now).map(|(one, it)| (*one, it.from)).collect();
+            open.denied.retain(|_, it| it.until_ms > now);
             let room = open.room;
             for (author, from) in due {
                 if let Some(found) = self.rooms.get_mut(&room) {
@@ -98,6 +143,6 @@ impl Rooms {
 
     /// When denied events are said again next.
     pub(super) fn denied_due(&self) -> impl Iterator<Item = u64> {
-        self.channels.values().flat_map(|open| open.denied.values().map(|(_, at)| *at))
+        self.channels.values().flat_map(|open| open.denied.values().map(|it| it.until_ms))
     }
 }

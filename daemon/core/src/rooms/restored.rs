@@ -1,8 +1,9 @@
 //! The desk as the store has it.
 
-use super::{Context, Entry, Room, Rooms};
+use super::{Alone, Context, Entry, Room, Rooms, outbox};
 use crate::rate::Bucket;
 use crate::snapshot::rooms::{RoomSnapshot, RoomsSnapshot};
+use crate::time::Now;
 use std::collections::{BTreeMap, VecDeque};
 use torchat_protocol::id::PeerId;
 use torchat_room::Replica;
@@ -11,7 +12,7 @@ impl Rooms {
     /// A desk that goes on where the store says that the last process stopped.
     #[must_use]
     pub fn restore(ctx: &Context<'_>, own: PeerId, snapshot: RoomsSnapshot) -> Self {
-        let rooms = snapshot.rooms.into_iter().map(|row| (row.stored.room, Room::restore(row, own)));
+        let rooms = snapshot.rooms.into_iter().map(|row| (row.stored.room, Room::restore(row, own, ctx.now)));
         let mut restored = Self {
             own,
             rooms: rooms.collect(),
@@ -22,6 +23,7 @@ impl Rooms {
             next_channel: 1,
             wishes: BTreeMap::new(),
             found: Vec::new(),
+            clients: snapshot.clients.into_iter().collect(),
             epochs: snapshot.epochs.into_iter().collect(),
             opens: BTreeMap::new(),
             stopping: false,
@@ -32,7 +34,7 @@ impl Rooms {
 }
 
 impl Room {
-    fn restore(row: RoomSnapshot, own: PeerId) -> Self {
+    fn restore(row: RoomSnapshot, own: PeerId, now: Now) -> Self {
         let seed = row.stored.me.as_ref().map_or([0; 32], |me| me.seed);
         let mut room = Self {
             state: row.state,
@@ -53,6 +55,9 @@ impl Room {
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
             left_at: None,
+            expiring: outbox::expiring(&row.expiring, now),
+            alone: Alone::since(now),
+            restored: false,
             pauses: BTreeMap::new(),
         };
         room.find_peers(own);

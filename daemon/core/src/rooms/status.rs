@@ -2,10 +2,10 @@
 
 use super::links::Phase;
 use super::{Room, Rooms};
-use crate::snapshot::rooms::{InviteRow, PetitionRow, RoomState};
+use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::body::Role;
-use torchat_protocol::room::{MemberNo, RoomId};
+use torchat_protocol::room::{DenyCode, Identity, MemberNo, RoomId};
 use torchat_room::roster::Roster;
 
 /// A room, as far as the desk knows it.
@@ -25,6 +25,30 @@ pub struct RoomStatus {
     pub frozen: bool,
     /// Decisions of ours that wait until another member is reached.
     pub waiting: usize,
+    /// Since when no other member is reached, in milliseconds of the clock that never goes back, and whether one was before, in
+    /// this run of the daemon. `None`: one is, or there is no other.
+    pub alone: Option<(u64, bool)>,
+    /// Events of ours came, in this run of the daemon, that were not here.
+    pub restored: bool,
+    /// All our chains were forked: we can say nothing under our number.
+    pub no_chain: bool,
+    /// The owner has proposed to hand the room over, and it is not done.
+    pub hand: Option<HandRow>,
+    /// What keeps texts of ours from the others. Means nothing if none waits.
+    pub obstacle: RoomObstacle,
+}
+
+/// What keeps texts of ours in a room from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomObstacle {
+    /// We are no member yet.
+    NotJoined,
+    /// The room is open with nobody.
+    Alone,
+    /// All with whom the room is open deny them until a moment of the clock that never goes back, in milliseconds.
+    Denied(DenyCode, u64),
+    /// Nobody has confirmed them yet.
+    Unconfirmed,
 }
 
 impl Rooms {
@@ -44,17 +68,80 @@ impl Rooms {
     pub fn status(&self, id: RoomId) -> Option<RoomStatus> {
         let room = self.rooms.get(&id)?;
         let replica = &room.replica;
-        let open = self.channels.values().filter(|open| open.room == id && open.phase == Phase::Open);
-        let open = open.filter_map(|open| self.links.get(&open.link)).map(super::Link::peer);
+        let channels = self.channels.values().filter(|open| open.room == id && open.phase == Phase::Open);
+        let open: Vec<_> =
+            channels.clone().filter_map(|open| self.links.get(&open.link)).map(super::Link::peer).collect();
+        let others = replica.roster().present().any(|(no, _)| Some(no) != replica.me());
+        let alone = (open.is_empty() && others).then_some((room.alone.since_ms, room.alone.after_talk));
+        let no_chain = replica.me().is_some_and(|me| {
+            let chain = replica.own_chain();
+            replica.keep(me).of(chain) >= replica.line(me.chain(chain))
+        });
+        // As long as one of them takes it, it gets out.
+        let denied: Option<Vec<_>> = channels.map(|open| open.denied.values().max_by_key(|it| it.until_ms)).collect();
+        let denied = denied.unwrap_or_default().into_iter().min_by_key(|it| it.until_ms);
+        let obstacle = match denied {
+            _ if replica.role().is_none() => RoomObstacle::NotJoined,
+            _ if open.is_empty() => RoomObstacle::Alone,
+            Some(denied) => RoomObstacle::Denied(denied.code, denied.until_ms),
+            None => RoomObstacle::Unconfirmed,
+        };
         Some(RoomStatus {
             state: room.state,
             me: replica.me().zip(replica.role()),
             members: replica.roster().present().count(),
-            open: open.collect(),
+            open,
             queued: replica.outbox().count(),
             frozen: replica.is_frozen(),
             waiting: room.waiting.len(),
+            alone,
+            restored: room.restored,
+            no_chain,
+            hand: room.hand,
+            obstacle,
         })
+    }
+
+    /// Whether this is a room that we have or had, and not a peer.
+    #[must_use]
+    pub fn is_known(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room) || self.past.contains_key(&room) || self.tombs.contains_key(&room)
+    }
+
+    /// The rooms that are over for us.
+    pub fn past(&self) -> impl Iterator<Item = (RoomId, RoomState)> {
+        self.past.iter().map(|(room, state)| (*room, *state))
+    }
+
+    /// How many links for rooms there are, and how many rooms are open on them.
+    #[must_use]
+    pub fn links(&self) -> (usize, usize) {
+        (self.links.len(), self.channels.values().filter(|open| open.phase == Phase::Open).count())
+    }
+
+    /// Whom no invite lets into a room of ours.
+    #[must_use]
+    pub fn is_banned(&self, room: RoomId, who: Identity) -> bool {
+        self.rooms.get(&room).is_some_and(|room| room.bans.contains(&who))
+    }
+
+    /// Whether a member's identity was proven by a link to us, in any run of the daemon.
+    #[must_use]
+    pub fn is_proven(&self, peer: &PeerId) -> bool {
+        self.epochs.contains_key(peer)
+    }
+
+    /// Whether what a member says is hidden from now on.
+    #[must_use]
+    pub fn is_muted(&self, room: RoomId, member: MemberNo) -> bool {
+        self.rooms.get(&room).is_some_and(|room| !room.replica.mutes_of(member).is_empty())
+    }
+
+    /// Whom a link is wanted with for a room: its other members, or the doors while we are joining.
+    pub fn others(&self, room: RoomId) -> impl Iterator<Item = PeerId> {
+        let found = self.rooms.get(&room);
+        let doors = found.and_then(|room| room.way.as_ref()).into_iter().flat_map(|way| way.doors.iter().copied());
+        found.into_iter().flat_map(|room| room.peers.keys().copied()).chain(doors)
     }
 
     /// What the acts of a room say.

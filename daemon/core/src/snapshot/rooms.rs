@@ -5,7 +5,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::{BoundedText, Role};
 use torchat_protocol::room::{
-    BoxKey, Event, EventId, Identity, InviteId, InviteKey, MemberKey, MemberNo, Pass, RoomId, Signature,
+    BoxKey, Event, EventId, Identity, InviteId, InviteKey, MemberKey, MemberNo, Pass, RoomId, Signature, TextId,
 };
 use torchat_room::replica::Stored;
 
@@ -18,6 +18,8 @@ pub struct RoomsSnapshot {
     pub past: Vec<(RoomId, RoomState)>,
     /// Rooms that were destroyed.
     pub tombs: Vec<Tomb>,
+    /// The rooms that programs have made or joined under a key of theirs.
+    pub clients: Vec<(String, RoomId)>,
     /// The highest epoch of the certificates of each member that was met.
     pub epochs: Vec<(PeerId, u32)>,
 }
@@ -43,6 +45,8 @@ pub struct RoomSnapshot {
     pub leavers: Vec<MemberNo>,
     /// The last proposal to hand the room over.
     pub hand: Option<HandRow>,
+    /// Texts of ours that are taken back if they still wait at a moment, in milliseconds since 1970.
+    pub expiring: Vec<(TextId, i64)>,
 }
 
 /// How far we are in a room.

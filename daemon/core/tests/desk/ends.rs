@@ -53,7 +53,13 @@ fn who_is_removed_hears_of_it_and_no_invite_lets_it_in_again() {
     net.pass(5_000);
     assert_eq!(net.state(2, room), Some(RoomState::Removed));
     assert_eq!(net.told(2, &RoomNotice::Removed), 1);
-    let say = RoomWish::Say { text: BoundedText::new("no").unwrap(), re: None, to: Vec::new(), client: None };
+    let say = RoomWish::Say {
+        text: BoundedText::new("no").unwrap(),
+        re: None,
+        to: Vec::new(),
+        client: None,
+        expire_ms: None,
+    };
     assert_eq!(net.wish(2, room, say), RoomAnswer::Refused(RoomRefused::NoRoom));
     let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
     net.join(2, &invite);

@@ -31,6 +31,7 @@ struct Row {
     bans: BTreeSet<Identity>,
     leavers: BTreeSet<MemberNo>,
     hand: Option<HandRow>,
+    expiring: BTreeMap<TextId, i64>,
 }
 
 /// What is stored.
@@ -40,6 +41,7 @@ pub(crate) struct Store {
     past: BTreeMap<RoomId, RoomState>,
     tombs: BTreeMap<RoomId, Tomb>,
     epochs: BTreeMap<PeerId, u32>,
+    clients: BTreeMap<String, RoomId>,
     /// What programs are told of, and what the user has set.
     pub(crate) told: Vec<RoomOp>,
 }
@@ -56,6 +58,7 @@ impl Row {
             bans: BTreeSet::new(),
             leavers: BTreeSet::new(),
             hand: None,
+            expiring: BTreeMap::new(),
         }
     }
 }
@@ -100,6 +103,12 @@ impl Store {
             }
             RoomOp::Hand { room, hand } => self.row(room).hand = hand,
             RoomOp::Epoch { peer, epoch } => drop(self.epochs.insert(peer, epoch)),
+            RoomOp::Expires { room, text, until_ms } => drop(self.row(room).expiring.insert(text, until_ms)),
+            RoomOp::AskedBy { room, client } => drop(self.clients.insert(client, room)),
+            op @ RoomOp::Expired { room, text } => {
+                self.row(room).expiring.remove(&text);
+                self.told.push(op);
+            }
             op @ (RoomOp::Delivered { .. } | RoomOp::Client { .. } | RoomOp::Alias { .. } | RoomOp::Notify { .. }) => {
                 self.told.push(op)
             }
@@ -126,11 +135,13 @@ impl Store {
             bans: row.bans.iter().copied().collect(),
             leavers: row.leavers.iter().copied().collect(),
             hand: row.hand,
+            expiring: row.expiring.iter().map(|(text, until_ms)| (*text, *until_ms)).collect(),
         });
         RoomsSnapshot {
             rooms: rooms.collect(),
             past: self.past.iter().map(|(room, state)| (*room, *state)).collect(),
             tombs: self.tombs.values().cloned().collect(),
+            clients: self.clients.iter().map(|(client, room)| (client.clone(), *room)).collect(),
             epochs: self.epochs.iter().map(|(peer, epoch)| (*peer, *epoch)).collect(),
         }
     }
@@ -570,6 +581,7 @@ impl Net {
             topic: BoundedText::default(),
             policy: Rules::default(),
             nick: None,
+            client: None,
         };
         match self.ask_now(n, RoomCommand::Make(new)) {
             RoomAnswer::Room(room) => room,
@@ -585,7 +597,13 @@ impl Net {
     }
 
     pub(crate) fn join(&mut self, n: usize, invite: &RoomInvite) {
-        let join = RoomCommand::Join { invite: invite.clone(), nick: None, text: BoundedText::default(), want: None };
+        let join = RoomCommand::Join {
+            invite: invite.clone(),
+            nick: None,
+            text: BoundedText::default(),
+            want: None,
+            client: None,
+        };
         assert_eq!(self.ask_now(n, join), RoomAnswer::Room(invite.room));
     }
 
@@ -603,7 +621,13 @@ impl Net {
     }
 
     pub(crate) fn say(&mut self, n: usize, room: RoomId, text: &str) -> TextId {
-        let say = RoomWish::Say { text: BoundedText::new(text).unwrap(), re: None, to: Vec::new(), client: None };
+        let say = RoomWish::Say {
+            text: BoundedText::new(text).unwrap(),
+            re: None,
+            to: Vec::new(),
+            client: None,
+            expire_ms: None,
+        };
         match self.wish(n, room, say) {
             RoomAnswer::Queued(mid) => mid,
             other => panic!("{other:?}"),

@@ -16,8 +16,13 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
         let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
         net.deaths = 40;
         for n in 1..4 {
-            let join =
-                RoomCommand::Join { invite: invite.clone(), nick: None, text: BoundedText::default(), want: None };
+            let join = RoomCommand::Join {
+                invite: invite.clone(),
+                nick: None,
+                text: BoundedText::default(),
+                want: None,
+                client: None,
+            };
             // Its process may have died before the answer.
             while net.state(n, room).is_none() {
                 net.ask(n, join.clone());
@@ -49,7 +54,7 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
                 4 | 5 => net.pass(5_000),
                 _ => {
                     let text = BoundedText::new(format!("{step}")).unwrap();
-                    let wish = RoomWish::Say { text, re: None, to: Vec::new(), client: None };
+                    let wish = RoomWish::Say { text, re: None, to: Vec::new(), client: None, expire_ms: None };
                     let request = net.ask(n, RoomCommand::In { room, wish });
                     if let Some(RoomAnswer::Queued(mid)) = net.answer(n, request) {
                         said[n].insert(*mid);
@@ -92,7 +97,10 @@ fn members_come_and_go_and_those_who_stay_agree() {
             match net.draw(14) {
                 0 | 1 => {
                     let text = BoundedText::new("let me in").unwrap();
-                    net.ask(n, RoomCommand::Join { invite: invite_of.clone(), nick: None, text, want: Some(20) });
+                    net.ask(
+                        n,
+                        RoomCommand::Join { invite: invite_of.clone(), nick: None, text, want: Some(20), client: None },
+                    );
                     net.pass(30_000);
                 }
                 2 => drop(ask(&mut net, n, RoomWish::Leave)),
@@ -133,7 +141,7 @@ fn members_come_and_go_and_those_who_stay_agree() {
                 7 | 8 => net.pass(10_000),
                 _ => {
                     let text = BoundedText::new(format!("{step}")).unwrap();
-                    ask(&mut net, n, RoomWish::Say { text, re: None, to: Vec::new(), client: None });
+                    ask(&mut net, n, RoomWish::Say { text, re: None, to: Vec::new(), client: None, expire_ms: None });
                 }
             }
         }

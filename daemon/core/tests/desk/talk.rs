@@ -2,10 +2,11 @@
 
 use crate::net::{Net, invite};
 use torchat_core::effect::{RoomAnswer, RoomNotice, RoomRefused};
-use torchat_core::input::{RoomAct, RoomWish};
+use torchat_core::input::{NewRoom, RoomAct, RoomCommand, RoomWish};
 use torchat_core::op::RoomOp;
+use torchat_core::rooms::RoomObstacle;
 use torchat_core::snapshot::rooms::Notify;
-use torchat_protocol::room::body::acts::Set;
+use torchat_protocol::room::body::acts::{Policy, Set};
 use torchat_protocol::room::body::{BoundedText, Role};
 use torchat_room::replica::Cannot;
 use torchat_room::standing::Standing;
@@ -70,6 +71,7 @@ fn that_a_text_is_at_another_member_is_written_once_whoever_says_it() {
         re: None,
         to: Vec::new(),
         client: Some("cat-17".into()),
+        expire_ms: None,
     };
     let RoomAnswer::Queued(again) = net.wish(2, room, say) else { panic!("not queued") };
     assert_ne!(again, text);
@@ -93,6 +95,84 @@ fn what_the_user_sets_for_themselves_is_written_also_when_the_room_is_over() {
     }
     let nowhere = RoomWish::Alias(None);
     assert_eq!(net.wish(1, torchat_protocol::room::RoomId([9; 32]), nowhere), RoomAnswer::Refused(RoomRefused::NoRoom));
+}
+
+#[test]
+fn a_text_that_is_no_event_in_its_time_is_taken_back_also_after_a_restart() {
+    for restarts in [false, true] {
+        let mut net = Net::new(2, 19);
+        let room = net.room_of_all();
+        let say = |expire_ms| RoomWish::Say {
+            text: BoundedText::new("soon").unwrap(),
+            re: None,
+            to: Vec::new(),
+            client: None,
+            expire_ms,
+        };
+        // What is an event at once does not end.
+        net.wish(1, room, say(Some(60_000)));
+        net.away(1);
+        net.kill(1);
+        let RoomAnswer::Queued(late) = net.wish(1, room, say(Some(60_000))) else { panic!("not queued") };
+        let RoomAnswer::Queued(stays) = net.wish(1, room, say(None)) else { panic!("not queued") };
+        net.desks[1].store.told.clear();
+        net.pass(50_000);
+        assert_eq!(net.desks[1].store.told, []);
+        if restarts {
+            net.kill(1);
+            net.pass(500_000);
+            assert_eq!(net.desks[1].store.told, [], "the clock may be wrong at a start");
+        }
+        net.pass(120_000);
+        assert_eq!(net.desks[1].store.told, [RoomOp::Expired { room, text: late }]);
+        net.back(1);
+        net.pass(3_600_000);
+        let texts = net.texts(0, room);
+        assert!(texts.contains(&stays) && !texts.contains(&late) && texts.len() == 2, "restarts: {restarts}");
+    }
+}
+
+#[test]
+fn a_key_of_a_program_is_one_room_also_after_a_restart() {
+    let mut net = Net::new(2, 20);
+    let new = |name: &str, client: &str| {
+        let (name, topic) = (BoundedText::new(name).unwrap(), BoundedText::default());
+        RoomCommand::Make(NewRoom { name, topic, policy: Policy::default(), nick: None, client: Some(client.into()) })
+    };
+    let RoomAnswer::Room(room) = net.ask_now(0, new("lab", "a")) else { panic!("not made") };
+    let invite = net.invite(0, room, invite());
+    let join = |client: &str| RoomCommand::Join {
+        invite: invite.clone(),
+        nick: None,
+        text: BoundedText::default(),
+        want: None,
+        client: Some(client.into()),
+    };
+    for _ in 0..2 {
+        assert_eq!(net.ask_now(0, new("lab", "a")), RoomAnswer::Room(room));
+        assert_eq!(net.ask_now(1, join("b")), RoomAnswer::Room(room));
+        assert_eq!(net.ask_now(1, join("c")), RoomAnswer::Refused(RoomRefused::AlreadyIn));
+        net.kill(0);
+        net.kill(1);
+    }
+    let RoomAnswer::Room(other) = net.ask_now(1, new("lab", "c")) else { panic!("not made") };
+    assert_ne!(other, room);
+    assert_eq!(net.ask_now(1, join("c")), RoomAnswer::Refused(RoomRefused::ClientReused));
+}
+
+#[test]
+fn why_a_text_waits_and_how_long_nobody_is_reached_is_told() {
+    let mut net = Net::new(2, 21);
+    let room = net.room_of_all();
+    let of = |net: &Net, n: usize| net.desks[n].rooms.status(room).unwrap();
+    assert_eq!((of(&net, 1).obstacle, of(&net, 1).alone), (RoomObstacle::Unconfirmed, None));
+    net.away(1);
+    let told = of(&net, 1);
+    assert_eq!((told.obstacle, told.alone), (RoomObstacle::Alone, Some((net.now_ms, true))));
+    net.kill(1);
+    assert_eq!(of(&net, 1).alone, Some((net.now_ms, false)), "nobody was reached in this run");
+    let alone = net.make(0);
+    assert_eq!(net.desks[0].rooms.status(alone).unwrap().alone, None, "there is no other");
 }
 
 #[test]
@@ -147,7 +227,13 @@ fn roles_are_given_and_kept_to() {
     net.pass(5_000);
     assert_eq!([1, 2].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Reader)]);
     assert_eq!(net.wish(1, room, topic()), RoomAnswer::Done);
-    let say = RoomWish::Say { text: BoundedText::new("no").unwrap(), re: None, to: Vec::new(), client: None };
+    let say = RoomWish::Say {
+        text: BoundedText::new("no").unwrap(),
+        re: None,
+        to: Vec::new(),
+        client: None,
+        expire_ms: None,
+    };
     assert_eq!(net.wish(2, room, say), no_role);
 }
 

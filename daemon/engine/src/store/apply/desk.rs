@@ -29,6 +29,7 @@ impl Changes<'_> {
             RoomOp::Replica { room, op } => self.of_replica(*room, op),
             RoomOp::State { room, state } => self.state(*room, *state),
             RoomOp::Delivered { .. } | RoomOp::Client { .. } | RoomOp::Alias { .. } | RoomOp::Notify { .. } => Ok(()),
+            RoomOp::Expires { .. } | RoomOp::Expired { .. } | RoomOp::AskedBy { .. } => Ok(()),
             RoomOp::Bury(tomb) => self.bury(tomb),
             RoomOp::Unbury(room) => self.write("DELETE FROM room_tomb WHERE room = ?1", &[&room.0]),
             RoomOp::Invite { room, invite } => self.room_invite(*room, invite),

@@ -52,6 +52,7 @@ pub(super) fn rooms(db: &Connection) -> Result<RoomsSnapshot, StoreError> {
             bans: list(db, "SELECT id FROM room_ban WHERE room = ?1 ORDER BY id", room, |id| Some(Identity(id)))?,
             leavers: list(db, "SELECT member FROM room_leaver WHERE room = ?1 ORDER BY member", room, MemberNo::new)?,
             hand: hand(row)?,
+            expiring: Vec::new(),
         });
     }
     snapshot.tombs = tombs(db)?;
