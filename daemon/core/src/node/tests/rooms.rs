@@ -14,7 +14,7 @@ fn room(n: u8) -> RoomId {
 /// A client wants to get into a room, by these doors.
 fn join(n: u8, doors: &[PeerId]) -> Input {
     let invite = RoomInvite::new(room(n), doors.to_vec(), None).unwrap();
-    let command = RoomCommand::Join { invite, nick: None, text: BoundedText::default(), want: None };
+    let command = RoomCommand::Join { invite, nick: None, text: BoundedText::default(), want: None, client: None };
     Input::Room(RoomInput::Do { request: u64::from(n), command })
 }
 
