@@ -27,7 +27,7 @@ use crate::policy::Policy;
 use crate::rate::Bucket;
 use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState, Tomb, Way};
 use crate::time::Now;
-use links::{Channel, Link};
+use links::{Channel, Link, Phase};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::ByeReason;
@@ -462,8 +462,10 @@ impl Rooms {
         ctx.tell(id, notice);
     }
 
+    /// The channels of members. Those of petitions end in their own time, whatever becomes of the room: their end tells nothing.
     fn channels_of(&self, room: RoomId) -> Vec<ChannelId> {
-        self.channels.iter().filter(|(_, open)| open.room == room).map(|(id, _)| *id).collect()
+        let of_room = |(_, open): &(&ChannelId, &Channel)| open.room == room && !matches!(open.phase, Phase::Asked(_));
+        self.channels.iter().filter(of_room).map(|(id, _)| *id).collect()
     }
 }
 

@@ -8,6 +8,8 @@ mod disk;
 mod ends;
 #[path = "desk/full.rs"]
 mod full;
+#[path = "desk/hostile.rs"]
+mod hostile;
 #[path = "desk/joining.rs"]
 mod joining;
 #[path = "desk/links.rs"]

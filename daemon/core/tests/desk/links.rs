@@ -9,13 +9,13 @@ use torchat_protocol::room::{
 };
 
 /// Nobody's number among the desks.
-const STRANGER: usize = 50;
+pub(crate) const STRANGER: usize = 50;
 
 fn none() -> Frame {
     Frame::Close(Close { code: CloseCode::None, retry_s: 0, words: BoundedText::default() })
 }
 
-fn frames(net: &Net, link: LinkId) -> Vec<(u16, Frame)> {
+pub(crate) fn frames(net: &Net, link: LinkId) -> Vec<(u16, Frame)> {
     let of_link = net.heard.iter().filter(|(of, _)| *of == link);
     of_link
         .filter_map(
@@ -24,11 +24,11 @@ fn frames(net: &Net, link: LinkId) -> Vec<(u16, Frame)> {
         .collect()
 }
 
-fn has_ended(net: &Net, link: LinkId) -> bool {
+pub(crate) fn has_ended(net: &Net, link: LinkId) -> bool {
     net.heard.contains(&(link, Wire::End))
 }
 
-fn join(room: RoomId, n: u8) -> Frame {
+pub(crate) fn join(room: RoomId, n: u8) -> Frame {
     let invite = Some((InviteId([n; 8]), Proof([n; 32])));
     let text = BoundedText::default();
     Frame::Join(Join { room, sign: MemberKey(identity(3).0), sealing: BoxKey([5; 32]), invite, nick: None, text })
