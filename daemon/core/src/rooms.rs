@@ -464,7 +464,7 @@ impl Rooms {
 
     /// The channels of members. Those of petitions end in their own time, whatever becomes of the room: their end tells nothing.
     fn channels_of(&self, room: RoomId) -> Vec<ChannelId> {
-        let of_room = |(_, open): &(&ChannelId, &Channel)| open.room == room && !matches!(open.phase, Phase::Asked(_));
+        let of_room = |(_, open): &(&ChannelId, &Channel)| open.room == room && open.phase != Phase::Asked;
         self.channels.iter().filter(of_room).map(|(id, _)| *id).collect()
     }
 }

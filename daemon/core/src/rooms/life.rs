@@ -133,13 +133,16 @@ impl Rooms {
         }
     }
 
-    /// Of too many links on which nothing is open, the oldest go.
+    /// Of too many links on which nothing is open, the oldest go; those of members last, so that no flood of strangers takes the
+    /// place of one that is about to open a room.
     pub(super) fn limit_idle(&mut self, ctx: &mut Context<'_>) {
         let unused = self.links.iter().filter(|(_, link)| link.is_usable());
-        let mut unused: Vec<_> =
-            unused.filter_map(|(id, link)| link.life.unused_since.map(|since| (since, *id))).collect();
+        let shares = |peer| self.rooms.values().any(|room| room.peers.contains_key(&peer));
+        let mut unused: Vec<_> = unused
+            .filter_map(|(id, link)| link.life.unused_since.map(|since| (shares(link.peer()), since, *id)))
+            .collect();
         unused.sort_unstable();
-        for (_, id) in unused.iter().take(unused.len().saturating_sub(UNUSED)) {
+        for (_, _, id) in unused.iter().take(unused.len().saturating_sub(UNUSED)) {
             self.end_link(ctx, *id, Some(ByeReason::Idle));
         }
     }

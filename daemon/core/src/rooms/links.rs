@@ -132,6 +132,12 @@ impl Channel {
     fn is_replicas(&self) -> bool {
         matches!(self.phase, Phase::Opened | Phase::Open)
     }
+
+    /// Whether we have what we want of the other side by it: the room is open there, or we ask. What anybody can begin, like a
+    /// petition, is none of these: it keeps neither a link nor us from opening the room.
+    fn serves(&self) -> bool {
+        self.is_replicas() || self.phase == Phase::Asking
+    }
 }
 
 /// The last words on a channel.
@@ -215,7 +221,8 @@ impl Rooms {
         let Some(channel) = self.channels.remove(&id) else { return };
         if let Some(link) = self.links.get_mut(&channel.link) {
             link.open.remove(&channel.number);
-            if link.open.is_empty() {
+            let serves = |id: &ChannelId| self.channels.get(id).is_some_and(Channel::serves);
+            if !link.open.values().any(serves) {
                 link.life.idles(ctx.mono_ms());
             }
         }
@@ -383,10 +390,12 @@ impl Rooms {
         self.next_channel += 1;
         on.open.insert(number, id);
         on.served |= phase == Phase::Opened;
-        on.life.serves();
         let (unstored, denied, not_now) = (BTreeMap::new(), BTreeMap::new(), NotNow::new());
         let channel =
             Channel { link, number, room, phase, ours, unstored, denied, not_now, live: false, ends_at: None };
+        if channel.serves() {
+            on.life.serves();
+        }
         self.channels.insert(id, channel);
         Some(id)
     }
@@ -455,7 +464,7 @@ impl Rooms {
         let (link, room, phase, ours) = (channel.link, channel.room, channel.phase, channel.ours);
         let Some(peer) = self.links.get(&link).map(|link| link.peer) else { return };
         self.drop_channel(ctx, id);
-        if phase == Phase::Asking || phase == Phase::Doomed {
+        if !matches!(phase, Phase::Opened | Phase::Open) {
             return;
         }
         let now = ctx.mono_ms();
@@ -519,12 +528,12 @@ impl Rooms {
     }
 
     fn is_open_at(&self, room: RoomId, peer: PeerId) -> bool {
-        let mut of_room = self.channels.values().filter(|open| open.room == room && open.phase != Phase::Doomed);
+        let mut of_room = self.channels.values().filter(|open| open.room == room && open.serves());
         of_room.any(|open| self.links.get(&open.link).is_some_and(|link| link.peer == peer && link.is_usable()))
     }
 
     pub(super) fn is_open_anywhere(&self, room: RoomId) -> bool {
-        self.channels.values().any(|open| open.room == room && open.phase != Phase::Doomed)
+        self.channels.values().any(|open| open.room == room && open.serves())
     }
 
     fn open_room(&mut self, ctx: &mut Context<'_>, link: LinkId, peer: PeerId, id: RoomId) {
