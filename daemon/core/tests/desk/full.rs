@@ -14,7 +14,8 @@ fn rooms_are_closed_while_the_store_takes_no_writes_and_nothing_is_lost() {
     net.full.insert(1);
     net.turn(1, Vec::new());
     assert_eq!(net.desks[1].rooms.status(room).unwrap().open, []);
-    let say = RoomWish::Say { text: BoundedText::new("x").unwrap(), re: None, to: Vec::new(), client: None };
+    let say =
+        RoomWish::Say { text: BoundedText::new("x").unwrap(), re: None, to: Vec::new(), client: None, expire_ms: None };
     let refused = RoomAnswer::Refused(RoomRefused::Storage);
     assert_eq!(net.wish(1, room, say), refused);
     let first = net.say(0, room, "while one is full");
