@@ -251,6 +251,8 @@ impl Rooms {
             RoomInput::Heard { link } => self.heard(ctx, link),
             RoomInput::Report { room, report } if ctx.writable => self.report(ctx, room, report),
             RoomInput::Report { room, report } => self.found.push((room, report)),
+            RoomInput::Newer { link, channel } => self.heard_newer(ctx, link, channel),
+            RoomInput::Unread { room, read } => self.unread(ctx, room, &read),
             RoomInput::Do { request, command } if ctx.writable => self.asked(ctx, request, command),
             RoomInput::Do { request, .. } => ctx.answer(request, RoomAnswer::Refused(RoomRefused::Storage)),
             RoomInput::Woke => self.ask_all(ctx),
@@ -445,6 +447,7 @@ impl Rooms {
             self.close_channel(ctx, channel, code);
         }
         let Some(room) = self.rooms.remove(&id) else { return };
+        ctx.act(RoomEffect::Acts(id));
         for (request, _) in room.waiting {
             ctx.answer(request, RoomAnswer::Refused(RoomRefused::NoRoom));
         }

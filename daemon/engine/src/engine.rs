@@ -92,6 +92,7 @@ pub struct Engine {
     events: mpsc::Receiver<Event>,
     context: LinkContext,
     links: BTreeMap<LinkId, LinkHandle<PeerMessage>>,
+    rooms: rooms::RoomLinks,
     pending: BTreeMap<RequestId, Pending>,
     next_request: RequestId,
     waiters: HashMap<(PeerId, MessageId), Vec<Reply>>,
@@ -216,6 +217,7 @@ impl Engine {
                 self.links.insert(link, handle);
                 inputs.push(Input::Link(LinkInput::Up { link, peer, outgoing, binding, epoch }));
             }
+            Event::Room(event) => self.room_event(event, inputs),
             Event::Request { request, reply } => self.take_request(request, reply, inputs),
             Event::Condemned(why) => self.condemned = Some(why),
         }
@@ -256,8 +258,9 @@ impl Engine {
             // A link ends by itself once its last words are written. What else comes now is not answered, which its
             // sender takes for what it is: not accepted.
             let said = async {
-                while !self.links.is_empty() {
+                while !(self.links.is_empty() && self.rooms.is_empty()) {
                     match self.events.recv().await {
+                        Some(Event::Room(event)) => self.rooms.note_end(&event),
                         Some(Event::Core { input: Input::Link(LinkInput::Down { link, .. }), .. }) => {
                             drop(self.links.remove(&link))
                         }

@@ -10,5 +10,6 @@ pub(crate) mod handshake;
 mod life;
 mod places;
 pub(crate) mod rejected;
+pub(crate) mod room;
 pub(crate) mod router;
 mod stream;

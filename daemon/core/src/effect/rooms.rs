@@ -42,6 +42,9 @@ pub enum RoomEffect {
         /// Where the frames are said, if the question is for a channel: the link and the channel's number on it.
         to: Option<(LinkId, u16)>,
     },
+    /// The acts of a room are others than before, or the room is over for us: who its members are, and with which keys, is to be
+    /// looked up anew by whoever checks signatures.
+    Acts(RoomId),
     /// Answer a client.
     Answer {
         /// Its request.

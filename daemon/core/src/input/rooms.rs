@@ -9,7 +9,7 @@ use torchat_protocol::room::body::acts::{Policy, Set};
 use torchat_protocol::room::body::{BoundedText, Place, Role};
 use torchat_protocol::room::limits::{NAME_BYTES, REASON_BYTES, SIGN_BYTES, TEXT_BYTES, TOPIC_BYTES};
 use torchat_protocol::room::{Frame, Identity, InviteId, MemberKey, MemberNo, RoomId, RoomInvite, TextId};
-use torchat_room::reading::Report;
+use torchat_room::reading::{Read, Report};
 
 /// Something that happened on a room link, that a look at the disk has found, or that a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,13 @@ pub enum RoomInput {
         /// Of each event in it, under which key its signature is known to be good.
         checked: Vec<Option<MemberKey>>,
     },
+    /// Something came on a channel that only a later version of this program understands: the channel is to end.
+    Newer {
+        /// The link.
+        link: LinkId,
+        /// The channel's number on the link.
+        channel: u16,
+    },
     /// Bytes came over a link in which nothing became whole. Said at most once a second for each link.
     Heard {
         /// The link.
@@ -61,6 +68,13 @@ pub enum RoomInput {
         room: RoomId,
         /// What was found.
         report: Report,
+    },
+    /// A look at the stored log failed, and nothing was said of it.
+    Unread {
+        /// The room.
+        room: RoomId,
+        /// What was to be looked up.
+        read: Read,
     },
     /// A client wants something.
     Do {

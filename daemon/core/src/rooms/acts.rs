@@ -2,7 +2,7 @@
 //! end, and how it ends with a room.
 
 use super::{Context, Room, Rooms, identity};
-use crate::effect::{RoomAnswer, RoomNotice, RoomRefused};
+use crate::effect::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
 use crate::input::{RequestId, RoomAct};
 use crate::op::RoomOp;
 use crate::snapshot::rooms::{HandRow, RoomState, Tomb};
@@ -184,6 +184,7 @@ impl Rooms {
     pub(super) fn follow_acts(&mut self, ctx: &mut Context<'_>, id: RoomId) {
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.acts_changed) else { return };
         room.acts_changed = false;
+        ctx.act(RoomEffect::Acts(id));
         room.find_peers(self.own);
         room.pauses.retain(|_, pause| !pause.by_acts);
         room.forget_cut_leavers(ctx, id);

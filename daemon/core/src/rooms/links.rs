@@ -6,7 +6,7 @@
 use super::life::Life;
 use super::quota::NotNow;
 use super::{Alone, Context, LinkNews, Pause, Rooms, identity};
-use crate::effect::RoomEffect;
+use crate::effect::{RoomEffect, RoomNotice};
 use crate::input::LinkId;
 use crate::op::RoomOp;
 use crate::rate::Rate;
@@ -20,6 +20,7 @@ use torchat_protocol::room::{
     Author, Close, CloseCode, DenyCode, Frame, Header, Identity, MemberKey, MemberNo, Open, OpenAs, RoomId,
 };
 use torchat_room::outcome::ChannelId;
+use torchat_room::reading::Read;
 
 /// Most channels of a link.
 const CHANNELS: usize = 64;
@@ -284,6 +285,49 @@ impl Rooms {
             }
             _ => self.end_link(ctx, id, None),
         }
+    }
+
+    /// Something came that only a later version understands. It cannot be checked, so it cannot be stored.
+    pub(super) fn heard_newer(&mut self, ctx: &mut Context<'_>, id: LinkId, number: u16) {
+        self.heard(ctx, id);
+        let Some(link) = self.links.get(&id).filter(|link| link.is_usable()) else { return };
+        let (peer, Some(channel)) = (link.peer, link.open.get(&number).copied()) else { return };
+        let Some(room) = self.channels.get(&channel).map(|open| open.room) else { return };
+        self.close_channel(ctx, channel, CloseCode::Limit);
+        if let Some(found) = self.rooms.get_mut(&room) {
+            found.pauses.insert(peer, Pause { until_ms: u64::MAX, times: 0, by_acts: false });
+            ctx.tell(room, RoomNotice::NeedsNewer);
+        }
+    }
+
+    /// The stored log could not be read: nothing more can be said on the channel that it was for. Not opened again at once, because
+    /// the disk is not better by then.
+    pub(super) fn unread(&mut self, ctx: &mut Context<'_>, id: RoomId, read: &Read) {
+        let now = ctx.mono_ms();
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let channel = match read {
+            Read::Begin { channel, .. }
+            | Read::Log { channel, .. }
+            | Read::Chain { channel, .. }
+            | Read::Bodies { channel, .. } => Some(*channel),
+            Read::Find { ticket, .. } | Read::Digest { ticket, .. } => room.replica.unread(*ticket),
+            // The next start asks again.
+            Read::Own { .. } => None,
+        };
+        let Some(open) = channel.and_then(|channel| self.channels.get(&channel)) else { return };
+        if let Some(link) = self.links.get(&open.link) {
+            let pause = room.pauses.entry(link.peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+            pause.until_ms = pause.until_ms.max(now + NONE_MS);
+        }
+        if let Some(channel) = channel {
+            self.close_channel(ctx, channel, CloseCode::Busy);
+        }
+    }
+
+    /// Whether a channel is open, by its number on its link.
+    #[must_use]
+    pub fn is_open(&self, link: LinkId, number: u16) -> bool {
+        self.links.get(&link).is_some_and(|link| link.open.contains_key(&number))
     }
 
     /// Whether the other side may open one more channel.

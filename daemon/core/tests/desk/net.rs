@@ -372,6 +372,7 @@ impl Net {
                 let before = self.desks[n].answers.insert(request, answer);
                 assert_eq!(before, None, "a request is answered once");
             }
+            RoomEffect::Acts(_) => {}
             RoomEffect::Notice { room, notice } => self.desks[n].notices.push((room, notice)),
         }
     }

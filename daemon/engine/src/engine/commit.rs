@@ -215,6 +215,7 @@ impl Engine {
         for link in std::mem::take(&mut self.links).into_values() {
             link.cancel();
         }
+        self.rooms.cancel();
         let snapshot = match self.reader.snapshot() {
             Ok(snapshot) => snapshot,
             Err(unreadable) => {

@@ -1,7 +1,7 @@
 //! Whether a turn changes what STATUS says of the network, of links, and of mail that waits.
 
 use torchat_core::effect::{Effect, NetworkEffect};
-use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput};
+use torchat_core::input::{ChatInput, Input, LinkInput, NetworkInput, RoomInput};
 use torchat_core::node::Node;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::purpose::Purpose;
@@ -22,6 +22,7 @@ impl News {
             match input {
                 Input::Chat(ChatInput::Send { .. })
                 | Input::Link(LinkInput::Up { .. } | LinkInput::Down { .. })
+                | Input::Room(RoomInput::LinkUp { .. } | RoomInput::LinkDown { .. })
                 | Input::Network(NetworkInput::State { .. } | NetworkInput::Carries { .. }) => {
                     news.any = true;
                 }

@@ -1,5 +1,6 @@
 //! How an engine is put together.
 
+use super::rooms::RoomLinks;
 use super::{Engine, EngineConfig, Running, Storage, World, upkeep};
 use crate::client_ids::ClientIds;
 use crate::handle::{Consumers, Handle, LogWriter, keep_to_age};
@@ -9,6 +10,7 @@ use crate::link::chat::Chat;
 use crate::link::context::LinkContext;
 use crate::link::dialer::{Checker, Dialer};
 use crate::link::rejected::Rejected;
+use crate::link::room;
 use crate::link::router::{Limits, Router};
 use crate::store::{Reader, Retention, Store, StoreError, Writer};
 use crate::unread::UnreadBuffers;
@@ -80,7 +82,12 @@ impl Engine {
             stop: CancellationToken::new(),
         };
         let end = context.stop.clone().drop_guard();
-        let router = Router::default().with(Purpose::CHAT, Limits::OF_THE_HANDLER, Chat::new(context.clone()));
+        let rooms = RoomLinks::default();
+        let router = Router::default().with(Purpose::CHAT, Limits::OF_THE_HANDLER, Chat::new(context.clone())).with(
+            Purpose::ROOM,
+            room::LIMITS,
+            room::Rooms::new(context.clone(), rooms.keys()),
+        );
         let router = Arc::new(router);
         let replace = Arc::<AtomicBool>::default();
         let legacy_rejected = Arc::<LegacyRejected>::default();
@@ -146,6 +153,7 @@ impl Engine {
             events,
             context,
             links: BTreeMap::new(),
+            rooms,
             pending: BTreeMap::new(),
             next_request: 0,
             waiters: HashMap::new(),

@@ -2,7 +2,7 @@
 
 use super::context::LinkContext;
 use super::failure::PeerFault;
-use super::life::{self, Life, Talk};
+use super::life::{self, Life, Talk, WaitingRoom};
 use super::router::{Handler, Proven};
 use super::stream::MessageWriter;
 use crate::mailbox::Event;
@@ -13,6 +13,9 @@ use torchat_core::handshake::Established;
 use torchat_core::input::{Input, LinkId, LinkInput};
 use torchat_protocol::frame::{Framed, TYPE_JSON};
 use torchat_protocol::message::PeerMessage;
+
+/// Bytes of received messages that wait for the engine, of one link, in KiB.
+const WAITING_KIB: u32 = 1024;
 
 /// Serves streams for chat: each is a link, of which the core knows.
 pub(crate) struct Chat(LinkContext);
@@ -39,9 +42,9 @@ impl Talk for Messages {
         out.seal(TYPE_JSON, 0, &said.encode());
     }
 
-    fn hear(&self, framed: Framed) -> Result<Input, PeerFault> {
+    async fn hear(&self, framed: Framed) -> Result<Option<Input>, PeerFault> {
         let message = PeerMessage::decode(&framed.bytes)?;
-        Ok(Input::Link(LinkInput::Message { link: self.0, message }))
+        Ok(Some(Input::Link(LinkInput::Message { link: self.0, message })))
     }
 
     fn hear_bytes(&self, unfinished: bool) -> Input {
@@ -59,7 +62,8 @@ async fn serve(proven: Proven, context: LinkContext) {
     if context.mailbox.send(up).await.is_err() {
         return;
     }
-    let life = Life { talk: Messages(id), ears, waiting: &context.waiting, context: &context };
+    let all = WaitingRoom::of(context.waiting.clone(), WAITING_KIB);
+    let life = Life { talk: Messages(id), ears, waiting: &[WaitingRoom::new(WAITING_KIB), all], context: &context };
     let (mut reader, mut writer) = tokio::io::split(stream);
     let ended = life.live(&mut reader, &mut writer, opener, sealer).await;
     let down = Input::Link(LinkInput::Down { link: id, end: ended.end() });

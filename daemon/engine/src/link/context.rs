@@ -18,7 +18,7 @@ pub(crate) struct LinkContext {
     pub(crate) randomness: Randomness,
     pub(crate) mailbox: Mailbox,
     pub(crate) next_link: Arc<AtomicU64>,
-    /// Bytes of received messages that wait for the engine, of all links, in KiB.
+    /// Bytes of received messages that wait for the engine, of all chat links, in KiB.
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) rejected: Arc<Rejected>,
     pub(crate) stop: CancellationToken,

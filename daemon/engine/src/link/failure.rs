@@ -6,6 +6,7 @@ use std::io;
 use torchat_core::handshake::{HandshakeError, LinkError};
 use torchat_core::input::{EndedBy, LinkEnd, PeerDid};
 use torchat_protocol::message::MessageError;
+use torchat_protocol::room::FrameError;
 
 /// Why a stream came to nothing.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) enum PeerFault {
     Records(LinkError),
     /// It said what means nothing.
     Message(MessageError),
+    /// It said on a channel of a room what is no frame.
+    Frame(FrameError),
     /// It did not read what was said to it.
     NotRead,
     /// It ended the link.
@@ -60,6 +63,7 @@ impl PeerFault {
             Self::Left => (PeerDid::Leave, None),
             Self::Records(error) => (PeerDid::BreakProtocol, Some(error.to_string())),
             Self::Message(error) => (PeerDid::BreakProtocol, Some(error.to_string())),
+            Self::Frame(error) => (PeerDid::BreakProtocol, Some(error.to_string())),
             Self::NotRead => (PeerDid::NotRead, None),
             Self::Ended => (PeerDid::End, None),
         }
@@ -94,5 +98,11 @@ impl From<LinkError> for PeerFault {
 impl From<MessageError> for PeerFault {
     fn from(error: MessageError) -> Self {
         Self::Message(error)
+    }
+}
+
+impl From<FrameError> for PeerFault {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
     }
 }

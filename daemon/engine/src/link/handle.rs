@@ -38,6 +38,12 @@ impl<Said> LinkHandle<Said> {
         }
     }
 
+    /// The peer does not read: the link ends at once.
+    pub(super) fn stalled(&self) {
+        self.rejected.not_read.fetch_add(u64::from(!self.cancel.is_cancelled()), Ordering::Relaxed);
+        self.cancel.cancel();
+    }
+
     /// Ends the link at once.
     pub(crate) fn cancel(&self) {
         self.cancel.cancel();

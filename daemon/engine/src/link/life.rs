@@ -32,8 +32,6 @@ pub(super) const CLOSING_TIME: Duration = Duration::from_secs(5);
 pub(super) const QUEUE: usize = 4096;
 /// Bytes that make no whole message are told to the core as often as this.
 const HEARD_STEP: Duration = Duration::from_secs(1);
-/// Bytes of received messages that wait for the engine, of one link, in KiB.
-const WAITING_KIB: u32 = 1024;
 /// Sealed bytes from which on they are written before more is sealed.
 const SEALED_BYTES: usize = 256 * 1024;
 
@@ -45,15 +43,47 @@ pub(super) trait Talk: Sync {
     /// Seals it.
     fn seal(&self, said: &Self::Said, out: &mut MessageWriter<'_>);
 
-    /// What the engine is told of a message that came.
+    /// What the engine is told of a message that came; `None`: nothing but that bytes came.
     ///
     /// # Errors
     /// A [`PeerFault`]: the link ends.
-    fn hear(&self, framed: Framed) -> Result<Input, PeerFault>;
+    fn hear(&self, framed: Framed) -> impl Future<Output = Result<Option<Input>, PeerFault>> + Send;
 
     /// What the engine is told of bytes in which no message became whole, at most once a second. `unfinished`: the peer is in
     /// the middle of something long.
     fn hear_bytes(&self, unfinished: bool) -> Input;
+
+    /// Pays for what was heard since the last payment. The link is read on when it is paid.
+    ///
+    /// # Errors
+    /// When to try again.
+    fn pay(&self) -> Result<(), Duration> {
+        Ok(())
+    }
+}
+
+/// Room for received messages that wait for the engine.
+#[derive(Debug, Clone)]
+pub(super) struct WaitingRoom {
+    free: Arc<Semaphore>,
+    kib: u32,
+}
+
+impl WaitingRoom {
+    /// For so many KiB.
+    pub(super) fn new(kib: u32) -> Self {
+        Self::of(Arc::new(Semaphore::new(kib as usize)), kib)
+    }
+
+    /// This room, of so many KiB.
+    pub(super) fn of(free: Arc<Semaphore>, kib: u32) -> Self {
+        Self { free, kib }
+    }
+
+    /// Waits for as much room, at most for all of it. `None`: the daemon stops.
+    async fn take(&self, kib: u32) -> Option<OwnedSemaphorePermit> {
+        self.free.clone().acquire_many_owned(kib.min(self.kib)).await.ok()
+    }
 }
 
 /// The link's end of its [`LinkHandle`].
@@ -80,8 +110,8 @@ pub(super) fn handle<Said>(context: &LinkContext) -> (LinkHandle<Said>, Ears<Sai
 pub(super) struct Life<'a, T: Talk> {
     pub(super) talk: T,
     pub(super) ears: Ears<T::Said>,
-    /// Bytes of received messages that wait for the engine, of all links that share this room, in KiB.
-    pub(super) waiting: &'a Arc<Semaphore>,
+    /// Where a received message waits for the engine: in each of these, in this order.
+    pub(super) waiting: &'a [WaitingRoom],
     pub(super) context: &'a LinkContext,
 }
 
@@ -152,15 +182,14 @@ async fn close(closed: Closed, reader: &mut ReadHalf<BoxStream>, writer: &mut Wr
 async fn read<T: Talk>(
     talk: &T,
     mut messages: MessageReader<'_>,
-    waiting: &Arc<Semaphore>,
+    waiting: &[WaitingRoom],
     context: &LinkContext,
 ) -> Failure {
-    let own_waiting = Arc::new(Semaphore::new(WAITING_KIB as usize));
     let mut told = Instant::now();
     let mut heard = false;
     loop {
         loop {
-            let (input, kib) = match next(talk, &mut messages) {
+            let heard = match next(talk, &mut messages).await {
                 Ok(Some(next)) => next,
                 Ok(None) => break,
                 Err(fault) => {
@@ -168,11 +197,24 @@ async fn read<T: Talk>(
                     return fault.into();
                 }
             };
-            let Some(room) = take_room([&own_waiting, waiting], kib).await else { return Failure::Ours };
-            if context.mailbox.send(Event::Core { input, room }).await.is_err() {
-                return Failure::Ours;
+            if let (Some(input), kib) = heard {
+                let Some(room) = take_room(waiting, kib).await else { return Failure::Ours };
+                if context.mailbox.send(Event::Core { input, room }).await.is_err() {
+                    return Failure::Ours;
+                }
+                told = Instant::now();
             }
-            told = Instant::now();
+            while let Err(wait) = talk.pay() {
+                tokio::time::sleep(wait.min(HEARD_STEP)).await;
+                // What makes it wait has come: the peer is there, although it is not listened to.
+                if told.elapsed() >= HEARD_STEP {
+                    let input = talk.hear_bytes(messages.is_unfinished());
+                    if context.mailbox.send(Event::Core { input, room: Vec::new() }).await.is_err() {
+                        return Failure::Ours;
+                    }
+                    told = Instant::now();
+                }
+            }
         }
         // Bytes without a message in them are a sign of life as well: a long text needs minutes on a slow line.
         if told.elapsed() >= HEARD_STEP && heard {
@@ -190,16 +232,16 @@ async fn read<T: Talk>(
 }
 
 /// What the engine is told of the next message, and the KiB of room that it takes.
-fn next<T: Talk>(talk: &T, messages: &mut MessageReader<'_>) -> Result<Option<(Input, u32)>, PeerFault> {
+async fn next<T: Talk>(talk: &T, messages: &mut MessageReader<'_>) -> Result<Option<(Option<Input>, u32)>, PeerFault> {
     let Some(framed) = messages.next()? else { return Ok(None) };
-    let kib = u32::try_from(framed.bytes.len() / 1024 + 1).unwrap_or(WAITING_KIB).min(WAITING_KIB);
-    Ok(Some((talk.hear(framed)?, kib)))
+    let kib = u32::try_from(framed.bytes.len() / 1024 + 1).unwrap_or(u32::MAX);
+    Ok(Some((talk.hear(framed).await?, kib)))
 }
 
-async fn take_room(semaphores: [&Arc<Semaphore>; 2], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {
-    let mut room = Vec::with_capacity(2);
-    for semaphore in semaphores {
-        room.push(semaphore.clone().acquire_many_owned(kib).await.ok()?);
+async fn take_room(waiting: &[WaitingRoom], kib: u32) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut room = Vec::with_capacity(waiting.len());
+    for part in waiting {
+        room.push(part.take(kib).await?);
     }
     Some(room)
 }

@@ -99,6 +99,16 @@ impl Replica {
         }
     }
 
+    /// What was asked for cannot be looked up. Returns the channel that the question was for, which must end.
+    pub fn unread(&mut self, ticket: u64) -> Option<ChannelId> {
+        match self.questions.remove(&ticket)? {
+            Question::IsItOurs(_, channel)
+            | Question::At(_, channel)
+            | Question::SayAt(channel)
+            | Question::Cookie(_, channel) => Some(channel),
+        }
+    }
+
     /// A look at the disk for a channel is over.
     fn looked_up(&mut self, channel: ChannelId) {
         let Some(open) = self.channels.get_mut(&channel) else { return };

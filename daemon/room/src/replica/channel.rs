@@ -40,6 +40,8 @@ pub(super) struct Channel {
     pub(super) told: Told,
     /// Its HELLO, while it is no member by our acts: it is told nothing.
     pub(super) untold: Option<Hello>,
+    /// Our cookie was not of its log, and it heard what we have.
+    pub(super) was_reset: bool,
     /// It said anew what it has, while a reading was on, or too soon after the last time.
     pub(super) restart: Option<Vec<Head>>,
     /// When the log was begun for it last, because it said anew what it has.
@@ -120,6 +122,7 @@ impl Channel {
             log: None,
             told: Told::Nothing,
             untold: None,
+            was_reset: false,
             restart: None,
             begun_ms: None,
             asked_again_ms: None,

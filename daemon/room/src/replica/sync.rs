@@ -84,13 +84,7 @@ impl Replica {
         }
         match frame {
             Frame::Hello(hello) => self.heard_hello(channel, hello),
-            Frame::Reset => {
-                if let Some(peer) = self.channels.get(&channel).map(|channel| channel.peer) {
-                    self.forget_cookie(peer);
-                    let heads = self.frontier();
-                    self.say(channel, Frame::Have(heads));
-                }
-            }
+            Frame::Reset => self.heard_reset(channel),
             Frame::Have(heads) => self.heard_have(ctx, channel, heads),
             Frame::Base(heads) => self.heard_base(channel, heads, checked),
             Frame::Events(events) => self.heard_events(ctx, channel, events, checked),
@@ -103,7 +97,9 @@ impl Replica {
                 }
             }
             Frame::Fork(events) => {
-                let [one, other] = [events.0, events.1].map(|event| Incoming::unchecked(Arc::new(event)));
+                let key = |n: usize| checked.get(n).copied().flatten();
+                let one = Incoming { event: Arc::new(events.0), checked: key(0) };
+                let other = Incoming { event: Arc::new(events.1), checked: key(1) };
                 self.take_fork(one, other, Some(channel));
             }
             Frame::At(head) => self.heard_at(ctx, channel, head),
@@ -218,6 +214,17 @@ impl Replica {
                 self.tell(Notice::Delivered(channel, head.author, head.seq));
             }
         }
+    }
+
+    /// Our cookie is not of the other side's log. There is one on a channel, so there is one answer: a frontier is long, and whoever
+    /// asks for it again and again and reads nothing would fill our memory.
+    fn heard_reset(&mut self, channel: ChannelId) {
+        let Some(open) = self.channels.get_mut(&channel).filter(|open| !open.was_reset) else { return };
+        open.was_reset = true;
+        let peer = open.peer;
+        self.forget_cookie(peer);
+        let heads = self.frontier();
+        self.say(channel, Frame::Have(heads));
     }
 
     fn forget_cookie(&mut self, peer: Identity) {

@@ -40,8 +40,8 @@ impl Talk for Frames {
         out.seal(said.kind, said.channel, &said.bytes);
     }
 
-    fn hear(&self, framed: Framed) -> Result<Input, PeerFault> {
-        Ok(told(&framed))
+    async fn hear(&self, framed: Framed) -> Result<Option<Input>, PeerFault> {
+        Ok(Some(told(&framed)))
     }
 
     fn hear_bytes(&self, unfinished: bool) -> Input {
@@ -73,7 +73,7 @@ impl End {
         let lived = context.clone();
         let ended = tokio::spawn(async move {
             // As much as three of the messages below, whatever there is for mail.
-            let waiting = Arc::new(Semaphore::new(64));
+            let waiting = [WaitingRoom::new(64)];
             let life = Life { talk: Frames, ears, waiting: &waiting, context: &lived };
             let (mut reader, mut writer) = tokio::io::split(stream);
             let opener = established.opener.taking(Takes::ROOM);
