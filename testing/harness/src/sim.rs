@@ -9,6 +9,7 @@
 pub mod checker;
 pub mod crowd;
 pub mod disk;
+pub mod rooms;
 pub mod storm;
 pub mod world;
 
