@@ -21,7 +21,7 @@ use torchat_tornet::{Config, Network};
 
 /// The tests that need the private network: they run one at a time, after everything else, never beside compilation.
 /// Their manifest says `test = false`, so that a plain `cargo test` passes without a network.
-const TOR_TESTS: [&str; 4] = ["tor", "tor_screen", "tor_away", "tor_chaos"];
+const TOR_TESTS: [&str; 5] = ["tor", "tor_rooms", "tor_screen", "tor_away", "tor_chaos"];
 
 /// The variable that names the file to which a test appends that it could not try something (torchat-testkit writes it).
 const SKIPPED: &str = "TORCHAT_SKIPPED";
