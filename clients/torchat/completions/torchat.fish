@@ -40,6 +40,7 @@ complete -c torchat -n "__fish_torchat_needs_command" -f -a "history" -d 'Print 
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "search" -d 'Find messages that hold all the words, newest first'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "peers" -d 'Print who has sent unread messages'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "contacts" -d 'Print your contacts, or change them'
+complete -c torchat -n "__fish_torchat_needs_command" -f -a "room" -d 'Print your rooms, or do something in one: make, invite, join, say, moderate'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "conversations" -d 'Print the conversations, the one with the newest message first'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "status" -d 'Print what works, what does not, and what the daemon does about it'
 complete -c torchat -n "__fish_torchat_needs_command" -f -a "tail" -d 'Print events as they come: messages, deliveries, links, requests'
@@ -76,7 +77,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand send" -l start -d 'Start
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'Of this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand recv" -s p -l peer -d 'Of this peer only; may be given several times' -r -f -a "(torchat complete-peers peer 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -s c -l consumer -d 'The daemon remembers under this name how far you have read, independent of read marks; begins now' -r
 complete -c torchat -n "__fish_torchat_using_subcommand recv" -l from -d 'Where a new consumer begins' -r -f -a "now\t'After the last event'
 start\t'At the oldest event that the daemon still knows'"
@@ -108,7 +109,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand history" -l start -d 'St
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand history" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 'In the conversation with this peer only' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand search" -s p -l peer -d 'In the conversation with this peer only' -r -f -a "(torchat complete-peers peer 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand search" -s n -l count -d 'How many messages at most' -r
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l before -d 'Messages before the one with this number' -r
 complete -c torchat -n "__fish_torchat_using_subcommand search" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
@@ -232,6 +233,261 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_see
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "list" -d 'Print your rooms; the same as no action'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "show" -d 'Print what is known about one of them'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "members" -d 'Print who is in a room'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "invites" -d 'Print the invites of a room that are outstanding'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "petitions" -d 'Print who asks to become a member'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "new" -d 'Make a room, which you own'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "invite" -d 'Make an invite: the first people who use it in time become members at once'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "uninvite" -d 'End an invite'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "join" -d 'Become a member; returns when the owner\'s daemon has let you in'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "leave" -d 'Leave a room; what was said stays here'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "say" -d 'Say a text in a room'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "tail" -d 'Print the last messages of a room, and what comes'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "role" -d 'Give a member another role'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "remove" -d 'Remove a member'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "mute" -d 'Hide what a member says from now on'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "unmute" -d 'End the mutes of a member'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "redact" -d 'Take a message away from everybody: one of your own, or as a moderator any'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "edit" -d 'Change a message of yours'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "react" -d 'React to a message'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "topic" -d 'Change the topic, as the owner or a moderator'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "set" -d 'Change what a room is called, here or for all, and its rules'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "admit" -d 'Let somebody in who asks'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "deny" -d 'Do not let somebody in who asks; they are not told'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "pardon" -d 'Let invites work again for somebody who was removed'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "transfer" -d 'Hand the room over to a member, who must take it'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "take" -d 'Take a room that its owner hands over to you'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "settle" -d 'Say which of two contradicting lists of your decisions holds, after a backup was restored'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and not __fish_seen_subcommand_from list show members invites petitions new invite uninvite join leave say tail role remove mute unmute redact edit react topic set admit deny pardon transfer take settle destroy" -f -a "destroy" -d 'End a room for everybody, and erase it'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -s a -l all -d 'Those, too, who have left or were removed'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l topic -d 'What it is about' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l nick -d 'What you want to be called in it' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l last -d 'How many of the last messages and decisions newcomers get [default: 1000]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l joins -d 'What those become who join' -r -f -a "member\t'They read and write'
+reader\t'They read'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l id -d 'A key that you choose: the same key within 30 days means the same room' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l role -d 'What those become who use it [default: member]' -r -f -a "moderator\t'Reads, writes, mutes, redacts, and changes the topic'
+member\t'Reads and writes'
+reader\t'Reads'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l uses -d 'For how many people; 0: without end' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l hours -d 'How long it is valid' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l for -d 'Good for this contact, or this onion, only' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l note -d 'What it is for; `room invites` prints it' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l send -d 'Send it to that contact as a message'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l invite-file -d 'The file with the invite, instead of INVITE' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l nick -d 'What you want to be called in it' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l last -d 'How many of the last messages and decisions to get at most [default: as the room\'s rules say]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l wait -d 'How long to wait until you are a member; then the daemon goes on asking, and the command ends with 5' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from join" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l forget -d 'Erase what was said here, too'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l wait -d 'Return only when another member\'s daemon has it, not just yours' -r -f -a "delivered\t'The peer has stored the message'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l timeout -d 'How long to wait for that' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l expire -d 'Give up if it was not said to anybody within this number of seconds' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l id -d 'A key that you choose: the same key within 30 days means the same message, which is not said twice' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l re -d 'Answer this message: its number, or last' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l to -d 'Mention this member; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -s q -l quiet -d 'Say nothing if the same message was said before under this --id'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -s n -l count -d 'How many of the last messages' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -s c -l consumer -d 'The daemon remembers under this name how far you have read; printed messages never come again' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l no-follow -d 'End after the last message that there is now'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l numbers -d 'Print the number of each message, for edit, redact, react and --re'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l may-return -d 'An invite lets them in again'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l why -d 'A reason, which all members read' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l why -d 'A reason, which all members read' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l alias -d 'Your name for the room, here only; an empty one removes it' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l nick -d 'What you want to be called in it' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l notify -d 'Of which messages programs tell you, here only' -r -f -a "all\t'Of all'
+mentions\t'Of those that mention you'
+none\t'Of none'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l name -d 'Its name for all, as the owner' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l last -d 'How many of the last messages and decisions newcomers get, as the owner' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l joins -d 'What those become who join, as the owner' -r -f -a "member\t'They read and write'
+reader\t'They read'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l role -d 'As what [default: as the room\'s rules say]' -r -f -a "moderator\t'Reads, writes, mutes, redacts, and changes the topic'
+member\t'Reads and writes'
+reader\t'Reads'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l why -d 'A reason, which all members read' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l start -d 'Start torchatd without asking if it does not run'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand conversations" -l start -d 'Start torchatd without asking if it does not run'
@@ -245,8 +501,8 @@ complete -c torchat -n "__fish_torchat_using_subcommand status" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand status" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice, legacy or erased; may be given several times' -r
-complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s e -l event -d 'Of this kind only: received, queued, sent, delivered, failed, withdrawn, read, lost, request, request-gone, contact, link, tor, notice, legacy, erased, room, member, petition, petition-gone, edited, redacted, reacted or voided; may be given several times' -r
+complete -c torchat -n "__fish_torchat_using_subcommand tail" -s p -l peer -d 'About this peer only; may be given several times' -r -f -a "(torchat complete-peers peer 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -l from -d 'Begin after the event with this number, at `start`, or `now`' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s c -l consumer -d 'The daemon remembers under this name how far you have read; printed events never come again' -r
 complete -c torchat -n "__fish_torchat_using_subcommand tail" -s n -l count -d 'End after this number of events' -r
@@ -269,8 +525,9 @@ complete -c torchat -n "__fish_torchat_using_subcommand token; and not __fish_se
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s r -l right -d 'A right of the token; may be given several times' -r -f -a "read\t'See conversations, contacts, events, the state of the daemon'
 send\t'Write to contacts, take back, mark as read'
 contacts\t'Decide who is a contact'
+rooms\t'Make, join and leave rooms, and decide in them'
 admin\t'Everything'"
-complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s p -l peer -d 'Good for the conversation with this peer only; may be given several times' -r -f -a "(torchat complete-peers peer 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l days -d 'Ends after this number of days' -r
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -s o -l output -d 'A new file for the token, which only you can read [default: standard output]' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand token; and __fish_seen_subcommand_from create" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
@@ -356,8 +613,8 @@ complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l start -d 'Sta
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand doctor" -s h -l help -d 'Print help'
-complete -c torchat -n "__fish_torchat_using_subcommand send" -f -a "(torchat complete-peers contact 2>/dev/null)"
-complete -c torchat -n "__fish_torchat_using_subcommand history" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand send" -f -a "(torchat complete-peers peer 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand history" -f -a "(torchat complete-peers peer 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from show" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from accept" -f -a "(torchat complete-peers asking 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from refuse" -f -a "(torchat complete-peers asking 2>/dev/null)"
@@ -368,6 +625,31 @@ complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_see
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from verify" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from retain" -f -a "(torchat complete-peers contact 2>/dev/null)"
 complete -c torchat -n "__fish_torchat_using_subcommand contacts; and __fish_seen_subcommand_from appear" -f -a "(torchat complete-peers contact 2>/dev/null)"
-complete -c torchat -n "__fish_torchat_using_subcommand export" -f -a "(torchat complete-peers contact 2>/dev/null)"
-complete -c torchat -n "__fish_torchat_using_subcommand erase" -f -a "(torchat complete-peers contact 2>/dev/null)"
-complete -c torchat -n "__fish_torchat_using_subcommand pipe" -f -a "(torchat complete-peers contact 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from show" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from members" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invites" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from petitions" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from invite" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from uninvite" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from leave" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from say" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from unmute" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from redact" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from edit" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from react" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from topic" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from deny" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from pardon" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from transfer" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -f -a "(torchat complete-peers room 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand export" -f -a "(torchat complete-peers peer 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand erase" -f -a "(torchat complete-peers peer 2>/dev/null)"
+complete -c torchat -n "__fish_torchat_using_subcommand pipe" -f -a "(torchat complete-peers peer 2>/dev/null)"

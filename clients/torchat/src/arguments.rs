@@ -9,11 +9,16 @@ pub(crate) mod exit;
 mod messages;
 #[path = "arguments/number.rs"]
 mod number;
+#[path = "arguments/room.rs"]
+mod room;
 #[path = "arguments/token.rs"]
 mod token;
 
 pub(crate) use contacts::{Appearance, ContactAction, Contacts};
 pub(crate) use messages::{Beginning, Erase, Export, History, Legacy, Logs, Pipe, Recv, Search, Send};
+pub(crate) use room::{
+    JoinRoom, Joining, MemberRole, NewRoom, Notify, Room, RoomAction, RoomInvite, Say, SetRoom, TailRoom,
+};
 pub(crate) use token::{Allowed, Token};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -99,6 +104,8 @@ pub(crate) enum Command {
     Peers,
     /// Print your contacts, or change them
     Contacts(Contacts),
+    /// Print your rooms, or do something in one: make, invite, join, say, moderate
+    Room(Room),
     /// Print the conversations, the one with the newest message first
     Conversations,
     /// Print what works, what does not, and what the daemon does about it
@@ -199,6 +206,10 @@ pub(crate) struct ImportLog {
 pub(crate) enum Completed {
     /// Contacts and blocked peers
     Contact,
+    /// Those, and rooms
+    Peer,
+    /// Rooms
+    Room,
     /// Strangers who ask
     Asking,
     /// Blocked peers

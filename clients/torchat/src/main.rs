@@ -6,6 +6,7 @@ mod arguments;
 mod counts;
 mod daemon;
 mod logs;
+mod membership;
 mod names;
 mod refusal;
 mod screen;

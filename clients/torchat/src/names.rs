@@ -1,8 +1,10 @@
 //! The names that the user gave, as the shell and the text logs write them.
 
 use std::collections::HashMap;
-use torchat_client::api::record::Contact;
+use torchat_client::api::command::Rooms;
+use torchat_client::api::record::{Contact, Room};
 use torchat_client::api::{ApiClientError, Connection, ConversationId, rows};
+use torchat_client::names::shown_room;
 use torchat_client::show::{VERIFIED, unmarked_name};
 
 /// Columns of a name.
@@ -25,6 +27,7 @@ pub(crate) struct Names(HashMap<ConversationId, Named>);
 struct Named {
     name: Option<String>,
     is_verified: bool,
+    is_room: bool,
 }
 
 /// A name that the user gave, harmless and without the sign that only we put before it.
@@ -51,14 +54,33 @@ impl Names {
         for contact in connection.contact_pages().flat_map(rows) {
             names.changed(&contact?);
         }
+        connection.call(&Rooms {})?.rooms.iter().for_each(|room| names.room_changed(room));
         Ok(names)
+    }
+
+    /// A room was made, joined, or is called otherwise. Its name is the user's own for it, or that of its owner behind a `#`.
+    pub(crate) fn room_changed(&mut self, room: &Room) {
+        let shown = shown_room(&room.name, room.alias.as_deref(), NAME_COLUMNS);
+        // A colon ends the name wherever a message is printed.
+        let name = Some(shown.replace(':', "\\u{3a}")).filter(|name| name.len() > 1);
+        self.0.insert(room.peer, Named { name, is_verified: false, is_room: true });
+    }
+
+    /// Whether a conversation is a room.
+    pub(crate) fn is_room(&self, id: ConversationId) -> bool {
+        self.0.get(&id).is_some_and(|named| named.is_room)
+    }
+
+    /// Whether the user has a name for somebody, or has compared their key.
+    pub(crate) fn has(&self, conversation: impl Into<ConversationId>) -> bool {
+        self.0.contains_key(&conversation.into())
     }
 
     /// A contact was renamed, added, removed or verified.
     pub(crate) fn changed(&mut self, contact: &Contact) {
         let (id, name, is_verified) = (contact.peer.conversation(), named(contact), contact.verified.is_some());
         if name.is_some() || is_verified {
-            self.0.insert(id, Named { name, is_verified });
+            self.0.insert(id, Named { name, is_verified, is_room: false });
         } else {
             self.0.remove(&id);
         }

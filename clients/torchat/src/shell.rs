@@ -18,12 +18,13 @@ mod peer;
 mod pipe;
 mod read;
 mod receive;
+mod room;
 mod send;
 mod tail;
 mod verify;
 
 use crate::arguments::exit::Exit;
-use crate::arguments::{Command, ContactAction, Form, Token};
+use crate::arguments::{Command, ContactAction, Form, RoomAction, Token};
 use crate::daemon::Place;
 use crate::streams::is_closed;
 pub(crate) use failure::line;
@@ -59,6 +60,11 @@ fn writable(command: &Command) -> Done {
         Command::Export(export) => export.output.is_none(),
         Command::Token(Token::Create { output, .. }) => output.is_none(),
         Command::Contacts(contacts) => matches!(contacts.action, Some(ContactAction::Invite { .. })),
+        Command::Room(room) => match &room.action {
+            Some(RoomAction::Invite(invite)) => !invite.send,
+            Some(RoomAction::Tail(tail)) => tail.consumer.is_some(),
+            _ => false,
+        },
         Command::Pipe(_) => true,
         _ => false,
     };
@@ -99,6 +105,7 @@ impl Shell<'_> {
             Command::Search(arguments) => read::search(self, &arguments),
             Command::Peers => read::peers(self),
             Command::Contacts(arguments) => contacts::run(self, arguments.action),
+            Command::Room(arguments) => room::run(self, arguments.action),
             Command::Conversations => read::conversations(self),
             Command::Status(depth) => admin::status(self, depth.verbose),
             Command::Tail(arguments) => tail::run(self, &arguments),

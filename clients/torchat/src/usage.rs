@@ -83,7 +83,7 @@ mod tests {
             ("torchat invite", "'contacts invite'"),
             ("torchat block bob", "'contacts block'"),
             ("torchat revoke cron", "'token revoke'"),
-            ("torchat list", "'contacts list', 'token list'"),
+            ("torchat list", "'contacts list', 'room list', 'token list'"),
             ("torchat histroy bob", "'history'"),
         ] {
             let said = error(line).to_string();
@@ -138,7 +138,7 @@ mod tests {
 
     /// Values that are not numbers; what is neither here nor takes only certain words must be one. `SEQ|start|now` and `DATE` are read by
     /// their commands, which name what is right.
-    const TEXTS: [&str; 13] = [
+    const TEXTS: [&str; 21] = [
         "PATH|PORT",
         "FILE",
         "DIR",
@@ -152,6 +152,14 @@ mod tests {
         "DATE",
         "SEQ|start|now",
         "INVITE_FILE",
+        "ROOM",
+        "MEMBER",
+        "MESSAGE",
+        "INVITE",
+        "WHO",
+        "SIGN",
+        "TOPIC",
+        "ACTION",
     ];
 
     #[test]

@@ -27,8 +27,8 @@ codes! {
     NotRunning 3 "no daemon: it does not run, cannot be reached, or stopped meanwhile";
     /// The daemon said no.
     Refused 4 "refused: the daemon said no; the message says why";
-    /// `send --wait delivered`.
-    NotDelivered 5 "not delivered in time; unless the message says otherwise, the daemon goes on trying";
+    /// `send --wait delivered`, `room join`.
+    NotDelivered 5 "not delivered in time, or not let into a room; unless the message says otherwise, the daemon goes on trying";
     /// What was given cannot be used.
     BadInput 6 "bad input: a PEER that is unknown or ambiguous, a text that is too long, a file that cannot be read";
     /// `doctor`.

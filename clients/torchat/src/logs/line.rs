@@ -12,6 +12,7 @@
 //! A message begins with a digit, and nothing else does: the further lines of a text begin with blanks and `|`, so a text
 //! forges neither a message nor a remark. Texts and names are as harmless as on the screen.
 
+use crate::membership;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -49,12 +50,20 @@ impl Here {
     pub(super) fn message(&mut self, message: &Message, who: &str, lines: &mut String) {
         let at = millis(&message.at).unwrap_or(0);
         let time = self.local(at, lines).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        let text = show::shown_rows(&message.text).replace('\n', &format!("\n{FURTHER}"));
-        let who = match message.dir {
-            Direction::In => format!("<{}>", other(who, message.peer)),
-            Direction::Out => format!("<{ME}>"),
-            Direction::Mark => "-!-".into(),
-            Direction::Unknown => "-?-".into(),
+        let text = match membership::instead(message) {
+            Some(words) => words.to_owned(),
+            None => show::shown_rows(&message.text).replace('\n', &format!("\n{FURTHER}")),
+        };
+        // In a room somebody else for each message. They choose their names, and nobody's name ends before its end.
+        let member =
+            message.from.as_ref().map(|from| membership::speaker(&from.name, from.member).replace('>', "\\u{3e}"));
+        let who = match (message.dir, &member) {
+            (Direction::In, Some(member)) => format!("<{member}>"),
+            (Direction::In, None) => format!("<{}>", other(who, message.peer)),
+            (Direction::Out, _) => format!("<{ME}>"),
+            (Direction::Mark, Some(member)) => format!("-!- {member}:"),
+            (Direction::Mark, None) => "-!-".into(),
+            (Direction::Unknown, _) => "-?-".into(),
         };
         lines.push_str(&format!("{time} {who} {text}\n"));
     }

@@ -194,6 +194,25 @@ fn hint(code: &Code) -> Hint {
         }
         Code::TakenOver => "run one program for each consumer, or give each a name of its own",
         Code::Stopping => "try again when torchatd runs",
+        Code::IsRoom => "name a person, or use `torchat room`",
+        Code::NoRoom => "`torchat room` lists yours",
+        Code::AlreadyJoined | Code::NotJoined => "`torchat room` tells how far it is",
+        Code::NoRole => "`torchat room show` tells your role and who owns the room",
+        Code::NoMember | Code::NotMuted => "`torchat room members` lists them",
+        Code::NoMessage => {
+            "`torchat room tail --numbers` prints the numbers; what is not said yet can still be taken back"
+        }
+        Code::NoPetition => "`torchat room petitions` lists who asks",
+        Code::NoInvite => "`torchat room invites` lists those that are good",
+        Code::NoHandover => "the owner runs `torchat room transfer` first",
+        Code::NotFrozen => "`torchat room show` tells whether there is",
+        Code::RoomFrozen => "the owner settles it: `torchat room settle`; messages, mutes and redactions go on",
+        Code::NeedsHosts => "remove somebody, or make another room",
+        Code::NeedsQuorum => "wait until another member is online; --force decides at once",
+        Code::NotCaughtUp => "repeat it when another member is online",
+        Code::NoChain => "leave the room and join it again",
+        Code::OwnerLeaves => "hand it over with `torchat room transfer`, or end it with `torchat room destroy`",
+        Code::TooManyRooms => "leave one",
         Code::UnknownCommand => "use torchat and torchatd of the same version",
         // The message says it all.
         Code::BadRequest | Code::BadValue | Code::TooManyInvites | Code::ToSelf => return Hint::Nothing,

@@ -1,6 +1,7 @@
 //! How things look to people.
 
 use super::out::Out;
+use crate::membership::{instead, speaker};
 pub(crate) use crate::names::{NAME_COLUMNS, Names, named, sign};
 pub(crate) use crate::status::notice;
 use jiff::Timestamp;
@@ -8,7 +9,10 @@ use jiff::tz::TimeZone;
 use torchat_client::api::record::{Direction, Message, MessageState};
 pub(crate) use torchat_client::api::words::{count, took};
 use torchat_client::reason;
-use torchat_client::show::{shown_line, unmarked_name};
+use torchat_client::show::{shown_line, shown_name, unmarked_name};
+
+/// Columns of the sign of a reaction.
+const SIGN_COLUMNS: usize = 8;
 
 /// A moment in the user's time zone, to the minute: 16 columns.
 pub(crate) fn time(at: &str) -> String {
@@ -43,13 +47,40 @@ pub(crate) fn says_of_themselves(out: &Out, nick: &str, text: &str) -> String {
 
 /// A message on a line, and on further lines where it has them.
 pub(crate) fn message(out: &Out, names: &Names, message: &Message) -> String {
-    let (time, who, text) = (time(&message.at), names.of(message.peer), out.text(&message.text));
+    let (time, who, text) = (time(&message.at), names.of(message.peer), said(out, message));
     match message.dir {
         Direction::In => format!("{time} < {who}: {text}"),
         Direction::Out => format!("{time} > {who}: {text}{}", progress(message, &names.bare(message.peer))),
         Direction::Mark => format!("{time} ! {who}: {text}"),
         Direction::Unknown => format!("{time} ? {who}: {text}"),
     }
+}
+
+/// A message of the one room that is printed: `TIME NAME: text`, and what the daemon tells as `TIME -- text`.
+pub(crate) fn room_message(out: &Out, message: &Message) -> String {
+    let (time, text) = (time(&message.at), said(out, message));
+    match (&message.from, message.dir) {
+        (None, _) => format!("{time} -- {text}"),
+        (Some(_), Direction::Out) => format!("{time} {text}{}", progress(message, "this room")),
+        (Some(_), _) => format!("{time} {text}"),
+    }
+}
+
+/// The text of a message, harmless. In a room with its writer before it, and with what became of it.
+fn said(out: &Out, message: &Message) -> String {
+    let Some(from) = &message.from else { return out.text(&message.text) };
+    let text = instead(message).map_or_else(|| out.text(&message.text), str::to_owned);
+    let void = if message.state == MessageState::Void { "(does not count) " } else { "" };
+    let edited = if message.edited_at.is_some() { " (edited)" } else { "" };
+    format!("{}: {void}{text}{edited}{}", speaker(&from.name, from.member), reactions(message))
+}
+
+/// ` [👍 2, ❤ 1]`, harmless.
+fn reactions(message: &Message) -> String {
+    let sign = |sign: &str| shown_name(sign, SIGN_COLUMNS).replace([',', ']'], "");
+    let each = message.reacts.iter().map(|(text, members)| format!("{} {}", sign(text), members.len()));
+    let each: Vec<_> = each.collect();
+    if each.is_empty() { String::new() } else { format!(" [{}]", each.join(", ")) }
 }
 
 /// How far a sent message is; nothing if it is delivered.

@@ -29,13 +29,15 @@ impl NoText {
     pub(crate) fn of(self, what: &str) -> Failure {
         match self {
             Self::NotUtf8 => Failure::input(format!("{what} is not in UTF-8: send text")),
-            Self::TooLong => {
-                let mut failure =
-                    Failure::input(format!("{what} is too long: a message has at most {TEXT_BYTES} bytes: split it"));
-                failure.code = Some(Code::TooLong);
-                failure
-            }
+            Self::TooLong => Self::beyond(what, TEXT_BYTES),
         }
+    }
+
+    /// A text that is too long where it goes.
+    pub(crate) fn beyond(what: &str, bytes: usize) -> Failure {
+        let mut failure = Failure::input(format!("{what} is too long: a message has at most {bytes} bytes: split it"));
+        failure.code = Some(Code::TooLong);
+        failure
     }
 }
 

@@ -7,7 +7,7 @@ use crate::arguments::Completed;
 use torchat_client::api::command::Requests;
 use torchat_client::api::record::{Contact, ContactState, Conversation};
 use torchat_client::api::{Connection, ConversationId, Onion, rows};
-use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, onion, resolve, whole};
+use torchat_client::names::{Known, NameError, Purpose, Standing, is_beginning, is_room_word, onion, resolve, whole};
 use torchat_client::show::shown_name;
 
 /// Finds the one peer that a word means.
@@ -35,13 +35,14 @@ pub(crate) fn find(connection: &Connection, word: &str, purpose: Purpose) -> Don
     }
 }
 
-/// Finds the one conversation that a word means: its whole id, or whatever means the peer whose it is.
+/// Finds the one conversation that a word means: its whole id, a room's name behind a `#`, or what means the peer whose it is.
 ///
 /// # Errors
 /// As [`find`].
 pub(crate) fn find_conversation(connection: &Connection, word: &str, purpose: Purpose) -> Done<ConversationId> {
     match whole(word)? {
         Some(id) => Ok(id),
+        None if is_room_word(word) => super::room::find(connection, word),
         None => Ok(find(connection, word, purpose)?.conversation()),
     }
 }
@@ -75,8 +76,17 @@ fn former(connection: &Connection) -> Done<Vec<Known>> {
 /// wants to read one in the middle of a command line.
 pub(crate) fn complete(shell: &Shell<'_>, who: Completed) -> Done {
     let Ok(connection) = shell.place.connect_running() else { return Ok(()) };
-    let known = if who == Completed::Asking { requests(&connection) } else { contacts(&connection) };
+    let known = match who {
+        Completed::Asking => requests(&connection),
+        Completed::Room => Ok(Vec::new()),
+        Completed::Contact | Completed::Peer | Completed::Blocked => contacts(&connection),
+    };
     let mut out = shell.out();
+    if matches!(who, Completed::Room | Completed::Peer) {
+        for word in super::room::words(&connection) {
+            out.line(&word)?;
+        }
+    }
     for row in known.unwrap_or_default() {
         if who != Completed::Blocked || row.standing == Standing::Blocked {
             // What is written out on a screen cannot be typed.

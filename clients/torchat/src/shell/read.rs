@@ -5,10 +5,11 @@ use super::failure::{Done, note, warn};
 use super::format::{self, count};
 use super::out::{Out, whole};
 use crate::arguments;
+use crate::membership::{instead, speaker};
 use torchat_client::api::command::{History, Search};
 use torchat_client::api::record::{Conversation, Direction, Message};
 use torchat_client::api::{Connection, ConversationId, rows};
-use torchat_client::names::Purpose;
+use torchat_client::names::{Purpose, shown_room};
 
 /// Messages of a page: the daemon's limit.
 const PAGE: u32 = 1_000;
@@ -126,7 +127,10 @@ pub(super) fn peers(shell: &Shell<'_>) -> Done {
             }
             out.record(&record)?;
         } else {
-            let (sign, name) = (format::sign(&row.contact), format::named(&row.contact).unwrap_or_default());
+            let (sign, mut name) = (format::sign(&row.contact), format::named(&row.contact).unwrap_or_default());
+            if let Some(room) = &row.room {
+                name = shown_room(&room.name, room.alias.as_deref(), format::NAME_COLUMNS);
+            }
             let name = if sign.is_empty() && name.is_empty() { name } else { format!("\t{sign}{name}") };
             out.line(&format!("{}\t{}{name}", id.onion(), row.unread))?;
         }
@@ -150,13 +154,20 @@ pub(super) fn conversations(shell: &Shell<'_>) -> Done {
 }
 
 fn glance(out: &Out, row: &Conversation) -> String {
-    let who = format::Names::new([&row.contact]).of(row.id());
+    let mut names = format::Names::new([&row.contact]);
+    if let Some(room) = &row.room {
+        names.room_changed(room);
+    }
+    let who = names.of(row.id());
     let unread = if row.unread == 0 { String::new() } else { format!("  [{} unread]", row.unread) };
     match &row.last {
         None => format!("{:16}  {who}{unread}", "-"),
         Some(last) => {
             let arrow = if last.dir == Direction::Out { ">" } else { "<" };
-            format!("{}  {who}{unread} {arrow} {}", format::time(&last.at), out.one_line(&last.text))
+            let from = last.from.as_ref().filter(|from| !from.me);
+            let from = from.map_or_else(String::new, |from| format!("{}: ", speaker(&from.name, from.member)));
+            let text = instead(last).map_or_else(|| out.one_line(&last.text), str::to_owned);
+            format!("{}  {who}{unread} {arrow} {from}{text}", format::time(&last.at))
         }
     }
 }
@@ -172,7 +183,11 @@ pub(super) fn export(shell: &Shell<'_>, wanted: &arguments::Export) -> Done {
     if !out.is_json() {
         let (own, other) = (connection.welcome().onion.0.onion(), peer.onion());
         let sign = if names.is_verified(peer) { ", ✓ verified" } else { "" };
-        out.line(&format!("# conversation of {own} (>) with {other} (<){sign}"))?;
+        out.line(&if names.is_room(peer) {
+            format!("# the room {} {other}, as {own} (>) has it", names.bare(peer))
+        } else {
+            format!("# conversation of {own} (>) with {other} (<){sign}")
+        })?;
     }
     let (mut after, mut total) = (0, 0);
     loop {

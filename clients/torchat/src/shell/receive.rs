@@ -27,7 +27,7 @@ const BATCH: usize = 64;
 /// Between two looks for a daemon that does not run yet.
 const LOOK: Duration = Duration::from_millis(300);
 /// What is written of the events, and what keeps the names right.
-const KINDS: [Kind; 3] = [Kind::Received, Kind::Lost, Kind::Contact];
+const KINDS: [Kind; 4] = [Kind::Received, Kind::Lost, Kind::Contact, Kind::Room];
 
 pub(super) fn run(shell: &Shell<'_>, wanted: &Recv) -> Done {
     let connection = if wanted.follow && !wanted.no_wait { wait_for_daemon(shell)? } else { shell.connect()? };
@@ -283,6 +283,10 @@ impl Sink {
             What::Received { message } | What::Lost { message } => self.message(message),
             What::Contact { contact } => {
                 self.names.changed(contact);
+                Ok(())
+            }
+            What::Room { room } => {
+                self.names.room_changed(room);
                 Ok(())
             }
             What::Gap { from, to } if self.out.is_json() => {

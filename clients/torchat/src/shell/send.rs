@@ -27,15 +27,34 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Arguments) -> Done {
     let timeout = wait.map(|_| arguments.timeout);
     let send =
         Send { peer, text, client_id: Some(key), wait, timeout, expire: arguments.expire, re: None, to: Vec::new() };
-    if wait.is_some() {
-        let words = format!("waiting until the peer has it, at most {} s (Ctrl-C: it stays queued)", arguments.timeout);
-        progress(shell.form.json, &words);
+    let manner = Manner { who: "the peer", keyed: arguments.id.is_some(), quiet: arguments.quiet };
+    accepted(shell, connection, &send, &manner)
+}
+
+/// What the user is told of a message that is sent.
+pub(super) struct Manner {
+    /// For whom it waits.
+    pub(super) who: &'static str,
+    /// The user has given it a key.
+    pub(super) keyed: bool,
+    /// Nothing is said of a message that was sent before.
+    pub(super) quiet: bool,
+}
+
+/// Sends a message, and tells what came of it.
+pub(super) fn accepted(shell: &Shell<'_>, connection: Connection, send: &Send, manner: &Manner) -> Done {
+    if send.wait.is_some() {
+        let (who, seconds) = (manner.who, send.timeout.unwrap_or_default());
+        progress(
+            shell.form.json,
+            &format!("waiting until {who} has it, at most {seconds} s (Ctrl-C: it stays queued)"),
+        );
     }
-    let answer = send_surely(shell, connection, &send)?;
+    let answer = send_surely(shell, connection, send)?;
     if shell.form.json {
         return shell.answer(&answer, "");
     }
-    if arguments.id.is_some() && answer.duplicate && !arguments.quiet {
+    if manner.keyed && answer.duplicate && !manner.quiet {
         note(false, &format!("torchat: a message with this --id was accepted before; it is {}", answer.state.name()));
     }
     Ok(())
@@ -61,7 +80,7 @@ fn send_surely(shell: &Shell<'_>, mut connection: Connection, send: &Send) -> Do
 }
 
 /// The text of the command line or of standard input.
-fn text(json: bool, given: Option<&str>) -> Done<String> {
+pub(super) fn text(json: bool, given: Option<&str>) -> Done<String> {
     let text = match given {
         Some(text) if text != "-" || literal(std::env::args_os()) > 0 => text.to_owned(),
         _ => {

@@ -6,6 +6,7 @@ use super::out::Out;
 use super::receive::{Kept, follower};
 use super::{Shell, peer};
 use crate::arguments::Tail;
+use crate::membership::{self, speaker};
 use crate::standing;
 use crate::streams::when_gone;
 use std::time::Duration;
@@ -118,8 +119,10 @@ fn until_now(
 }
 
 fn write(out: &mut Out, names: &mut Names, event: &Event) -> Done {
-    if let What::Contact { contact } = &event.what {
-        names.changed(contact);
+    match &event.what {
+        What::Contact { contact } => names.changed(contact),
+        What::Room { room } => names.room_changed(room),
+        _ => {}
     }
     if out.is_json() {
         return out.record(event);
@@ -181,11 +184,13 @@ fn line(out: &Out, names: &Names, event: &Event) -> String {
         What::Erased { peer, from, upto, .. } => {
             format!("{time} . {}: messages {from} to {upto} were erased here", names.of(*peer))
         }
-        What::Room { room } => format!("{time} . {}: the room has changed", names.of(room.peer)),
+        What::Room { room } => {
+            let state = membership::state(room.state).unwrap_or("the room has changed");
+            format!("{time} . {}: {state}", names.of(room.peer))
+        }
         What::Member { peer, member, change } => {
-            let change = serde_json::to_value(change).unwrap_or_default();
-            let change = change.as_str().unwrap_or_default();
-            format!("{time} . {}: member {} ({}): {change}", names.of(*peer), member.no, shown_line(&member.name))
+            let who = speaker(&member.name, member.no);
+            format!("{time} . {}: {who} {}", names.of(*peer), membership::change(*change, member))
         }
         What::Petition { petition } => {
             let asks = format!("{time} ? {} asks to join {}", petition.onion.0.onion(), names.of(petition.peer));

@@ -1,4 +1,4 @@
-//! The completion of a PEER: clap knows where one is wanted, and torchat itself knows who there is (`torchat complete-peers`).
+//! The completion of a PEER and of a ROOM: clap knows where one is wanted, and torchat itself knows who there is (`torchat complete-peers`).
 //!
 //! Rejected: clap's own dynamic completion, which is behind a feature that says that it is not stable, and starts the program for
 //! every word.
@@ -8,8 +8,10 @@ use clap_complete::Shell;
 
 /// The argument that is a PEER.
 const PEER: &str = "peer";
+/// The argument that is a ROOM, and the command whose actions have it.
+const ROOM: &str = "room";
 
-/// A command whose first word is a PEER.
+/// A command whose first word is a PEER or a ROOM.
 struct Place {
     name: String,
     /// The command that it is an action of.
@@ -35,34 +37,45 @@ fn places(command: &Command, inside: Option<&str>) -> Vec<Place> {
     for sub in command.get_subcommands() {
         let name = sub.get_name();
         found.extend(places(sub, Some(name)));
-        // Whom somebody adds is not known here.
-        if name != "add" && sub.get_positionals().next().is_some_and(|first| first.get_id() == PEER) {
-            let who = match name {
-                "accept" | "refuse" => "asking",
-                "unblock" => "blocked",
-                _ => "contact",
-            };
-            found.push(Place { name: name.to_owned(), inside: inside.map(str::to_owned), who });
-        }
+        let first = sub.get_positionals().next().map(|first| first.get_id().as_str());
+        let who = match (first, name, inside) {
+            // Whom somebody adds is not known here.
+            (_, "add", _) => continue,
+            (Some(ROOM), ..) => "room",
+            (Some(PEER), "accept" | "refuse", _) => "asking",
+            (Some(PEER), "unblock", _) => "blocked",
+            (Some(PEER), _, Some(_)) => "contact",
+            (Some(PEER), _, None) => "peer",
+            _ => continue,
+        };
+        found.push(Place { name: name.to_owned(), inside: inside.map(str::to_owned), who });
     }
     found
 }
 
-/// Around clap's function: behind a command that wants a PEER, and behind `--peer`, the names are offered instead.
+/// Around clap's function: behind a command that wants a PEER or a ROOM, and behind `--peer`, the names are offered instead.
 fn bash(places: &[Place]) -> String {
     let case = |who: &str, also: &[&str]| {
         let names = places.iter().filter(|place| place.who == who).map(|place| place.name.as_str());
-        format!("        {}) who={who} ;;\n", names.chain(also.iter().copied()).collect::<Vec<_>>().join("|"))
+        format!("            {}) who={who} ;;\n", names.chain(also.iter().copied()).collect::<Vec<_>>().join("|"))
     };
-    let cases = [case("contact", &["-p", "--peer"]), case("asking", &[]), case("blocked", &[])].concat();
+    let cases =
+        [case("contact", &[]), case("peer", &["-p", "--peer"]), case("asking", &[]), case("blocked", &[])].concat();
+    let rooms = [case("room", &[]), case("none", &["--for"]).replace("who=none", "who=contact")].concat();
     format!(
         r#"
 _torchat_peers() {{
     local who name word="${{COMP_WORDS[COMP_CWORD]}}"
     _torchat "$@"
-    case "$3" in
-{cases}        *) return 0 ;;
-    esac
+    if [[ " ${{COMP_WORDS[*]:0:COMP_CWORD}} " == *" room "* ]]; then
+        case "$3" in
+{rooms}            *) return 0 ;;
+        esac
+    else
+        case "$3" in
+{cases}            *) return 0 ;;
+        esac
+    fi
     [[ $word == -* ]] && return 0
     word="${{word//\\/}}"
     COMPREPLY=()
@@ -89,6 +102,8 @@ _torchat_peers() {
     compadd "$@" -a names
 }
 _torchat_contact() { _torchat_peers contact "$@" }
+_torchat_peer() { _torchat_peers peer "$@" }
+_torchat_room() { _torchat_peers room "$@" }
 _torchat_asking() { _torchat_peers asking "$@" }
 _torchat_blocked() { _torchat_peers blocked "$@" }
 
@@ -98,10 +113,12 @@ if [ "$funcstack[1]" ="#;
         if let Some(name) = line.strip_prefix('(').and_then(|line| line.strip_suffix(')')) {
             command = name.to_owned();
         }
-        let place = places.iter().find(|place| place.name == command);
+        let place = places.iter().find(|place| place.name == command && place.who != ROOM);
         let completes = match place {
+            _ if line.starts_with("':room -- ") || line.starts_with("'::room -- ") => Some(ROOM),
             Some(place) if line.starts_with("':peer -- ") => Some(place.who),
-            _ if line.contains("]:PEER:") => Some("contact"),
+            _ if line.contains("'--for=[") => Some("contact"),
+            _ if line.contains("]:PEER:") => Some("peer"),
             _ => None,
         };
         match (completes, line.split_once(ANY)) {
@@ -120,6 +137,8 @@ fn fish(places: &[Place], text: &str) -> String {
     for line in text.lines() {
         out.push_str(line);
         if line.contains(" -l peer ") {
+            out.push_str(&format!(" {}", names("peer")));
+        } else if line.contains(" -l for ") {
             out.push_str(&format!(" {}", names("contact")));
         }
         out.push('\n');
@@ -147,10 +166,14 @@ mod tests {
         let made = completions(&mut torchat::Arguments::command()).unwrap();
         let [bash, zsh, fish] = made.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>()[..] else { panic!() };
         assert!(bash.contains("|history|") && bash.contains("accept|refuse) who=asking"), "{bash}");
-        assert!(zsh.contains(":peer -- The receiver:_torchat_contact'") && zsh.contains("_torchat_peers() {"));
+        assert!(bash.contains("            show|members|") && bash.contains("|destroy) who=room ;;"), "{bash}");
+        assert!(zsh.contains(":peer -- The receiver:_torchat_peer'") && zsh.contains("_torchat_peers() {"));
+        assert!(zsh.contains("':room -- The room:_torchat_room'") && !zsh.contains(":room -- The room:_default'"));
+        assert!(zsh.contains("':peer -- The contact:_torchat_contact'"));
         assert_eq!((zsh.matches(":_torchat_asking'").count(), zsh.matches(":_torchat_blocked'").count()), (2, 1));
         assert!(!zsh.contains("':peer -- The peer:_default'") && !zsh.contains(":PEER:_default'"));
-        assert!(fish.contains("subcommand send\" -f -a \"(torchat complete-peers contact"));
+        assert!(fish.contains("subcommand send\" -f -a \"(torchat complete-peers peer"));
+        assert!(fish.contains("__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from mute\" -f -a"));
         assert!(fish.contains("__fish_seen_subcommand_from accept\" -f -a \"(torchat complete-peers asking"));
         for (file, text) in completions(&mut torchatd::Args::command()).unwrap() {
             assert!(!text.contains("complete-peers"), "{file}");
