@@ -47,6 +47,8 @@ pub struct Context<'a> {
     policy: &'a Policy,
     /// The store takes writes.
     writable: bool,
+    /// Whom the user does not want to hear of.
+    blocked: &'a dyn Fn(&PeerId) -> bool,
     entropy: &'a mut dyn Entropy,
     turn: RoomTurn,
 }
@@ -65,7 +67,15 @@ pub struct RoomTurn {
 impl<'a> Context<'a> {
     /// A turn begins. `writable`: the store takes writes. Else nothing is written in the turn.
     pub fn new(now: Now, policy: &'a Policy, writable: bool, entropy: &'a mut dyn Entropy) -> Self {
-        Self { now, policy, writable, entropy, turn: RoomTurn::default() }
+        Self { now, policy, writable, blocked: &|_| false, entropy, turn: RoomTurn::default() }
+    }
+
+    /// The user does not want to hear of these peers. That ends no link with them: what they say in a room is a part of it for
+    /// all others, and what others say comes by them.
+    #[must_use]
+    pub fn without(mut self, blocked: &'a dyn Fn(&PeerId) -> bool) -> Self {
+        self.blocked = blocked;
+        self
     }
 
     /// What was decided.

@@ -77,7 +77,7 @@ impl Desk {
 impl Parts {
     /// The turn of the rooms, if anything has happened to them or is due.
     pub(super) fn turn_of_rooms(&mut self, ctx: &mut Context<'_>) {
-        let desk = &mut self.rooms;
+        let Self { rooms: desk, contacts, .. } = &mut *self;
         let writable = ctx.conditions.writable;
         let due = desk.due_ms.is_some_and(|at| at <= ctx.now.mono_ms);
         if desk.inputs.is_empty() && !due && writable == desk.writable {
@@ -85,7 +85,8 @@ impl Parts {
         }
         desk.writable = writable;
         let inputs = std::mem::take(&mut desk.inputs);
-        let mut rooms = RoomContext::new(ctx.now, ctx.policy, writable, ctx.entropy());
+        let blocked = |peer: &PeerId| contacts.is_blocked(peer);
+        let mut rooms = RoomContext::new(ctx.now, ctx.policy, writable, ctx.entropy()).without(&blocked);
         desk.rooms.turn(&mut rooms, inputs);
         desk.due_ms = desk.rooms.deadline(writable);
         let turn = rooms.finish();

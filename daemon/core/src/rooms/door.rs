@@ -49,7 +49,7 @@ impl Rooms {
         if let Some((no, _)) = had {
             return self.accept(ctx, room, id, no);
         }
-        found.petition(ctx, room, id, join);
+        found.petition(ctx, room, peer, join);
     }
 
     /// The wish is granted, and durable with this turn.
@@ -176,7 +176,8 @@ impl Room {
     }
 
     /// Notes a wish. What is wrong with it, and what there is no room for, leaves no trace.
-    fn petition(&mut self, ctx: &mut Context<'_>, id: RoomId, who: Identity, join: Join) {
+    fn petition(&mut self, ctx: &mut Context<'_>, id: RoomId, peer: PeerId, join: Join) {
+        let who = identity(&peer);
         // A key that is none could never sign.
         if PeerId::from_key(join.sign.0).is_err() {
             return;
@@ -199,8 +200,8 @@ impl Room {
         let before = self.petitions.get(&who);
         let (known, refused) = (before.is_some(), before.is_some_and(|before| before.refused));
         if !known && self.petitions.len() >= PETITIONS && !self.drop_a_refused_one(ctx, id)
-            // What the user has refused is not shown again.
-            || waits && refused
+            // What the user has refused is not shown again, nor whom the user has blocked.
+            || waits && (refused || (ctx.blocked)(&peer))
             || waits && self.petition_flow.take(FLOW, 1, ctx.now.mono_ms).is_err()
         {
             return;

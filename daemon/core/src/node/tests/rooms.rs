@@ -5,7 +5,7 @@ use crate::input::{RoomCommand, RoomInput};
 use crate::turn::tests::peers;
 use torchat_protocol::purpose::Purpose;
 use torchat_protocol::room::body::BoundedText;
-use torchat_protocol::room::{Frame, Open, OpenAs, RoomId, RoomInvite};
+use torchat_protocol::room::{Frame, Join, Open, OpenAs, RoomId, RoomInvite};
 
 fn room(n: u8) -> RoomId {
     RoomId(*peers(200)[100 + usize::from(n)].as_bytes())
@@ -222,4 +222,45 @@ fn of_doors_that_nobody_wants_any_more_nothing_is_remembered() {
     }
     assert_eq!(bench.node.parts.dialling.len(), 1, "only what is known of the bench's peer");
     assert_eq!(until_dial(&mut bench, HOUR), None);
+}
+
+#[test]
+fn a_blocked_peer_keeps_its_room_links_and_its_petitions_are_not_shown() {
+    let petitions = |block: bool| {
+        let mut bench = Bench::new(|_, _| {});
+        let peer = bench.peer;
+        let new = crate::input::NewRoom {
+            name: BoundedText::new("lab").unwrap(),
+            topic: BoundedText::default(),
+            policy: torchat_protocol::room::body::acts::Policy::default(),
+            nick: None,
+        };
+        // A room's id is drawn until it has its shape, so not every byte may be the same.
+        let mut n = 1_u64;
+        let mut entropy = |out: &mut [u8]| {
+            out.fill_with(|| {
+                n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                n.to_be_bytes()[0]
+            });
+        };
+        let make = Input::Room(RoomInput::Do { request: 1, command: RoomCommand::Make(new) });
+        let made = bench.node.turn(bench.now, &mut entropy, [make]);
+        let [RoomAnswer::Room(room)] = answers(&made.effects)[..] else { panic!("{made:?}") };
+        bench.turn([up(1, peer, false)]);
+        if block {
+            let change = ContactChange::Block;
+            let blocked = bench.turn([Input::Contacts(ContactInput::Change { request: 2, peer, change })]);
+            assert_eq!(count(&blocked.effects, |effect| matches!(effect, Effect::Room(_))), 0, "the link goes on");
+        }
+        let sign = torchat_protocol::room::MemberKey(*peer.as_bytes());
+        let sealing = torchat_protocol::room::BoxKey([1; 32]);
+        let join = Join { room, sign, sealing, invite: None, nick: None, text: BoundedText::default() };
+        let frame = Frame::Join(join);
+        let asked =
+            bench.turn([Input::Room(RoomInput::Frame { link: LinkId(1), channel: 1, frame, checked: Vec::new() })]);
+        let said = count(&asked.effects, |effect| matches!(effect, Effect::Room(RoomEffect::Say { .. })));
+        assert_eq!(said, 1, "it hears what everybody hears");
+        bench.node.rooms().petitions(room).count()
+    };
+    assert_eq!((petitions(false), petitions(true)), (1, 0));
 }
