@@ -36,8 +36,11 @@ use torchat_protocol::message::PeerMessage;
 use torchat_protocol::room::Frame;
 
 /// How many room links there are at most. More than members of all rooms that we may be in: which of them are strangers' the desk
-/// knows, and it keeps few of those. Of one peer there are two while the tie between them is open, and some that are ending.
-pub(crate) const LIMITS: Limits = Limits { all: 1_024, of_one: 4 };
+/// knows, and it keeps few of those.
+const LINKS: usize = 1_024;
+/// How many there are of one peer: two while the tie between them is open, and some that are ending.
+const LINKS_OF_ONE: usize = 4;
+pub(crate) const LIMITS: Limits = Limits { all: LINKS, of_one: LINKS_OF_ONE };
 /// Bytes of received frames that wait for the engine, of one link and of all, in KiB.
 const WAITING_KIB: u32 = 1024;
 const ALL_WAITING_KIB: u32 = 8 * 1024;
