@@ -11,6 +11,7 @@ mod door;
 mod invites;
 mod life;
 mod links;
+mod opening;
 mod outbox;
 mod quota;
 mod restored;
@@ -134,6 +135,8 @@ pub struct Rooms {
     past: BTreeMap<RoomId, RoomState>,
     tombs: BTreeMap<RoomId, Tomb>,
     links: BTreeMap<LinkId, Link>,
+    /// Of each peer those to it.
+    by_peer: BTreeMap<PeerId, BTreeSet<LinkId>>,
     channels: BTreeMap<ChannelId, Channel>,
     /// The next channel's number among all.
     next_channel: u64,

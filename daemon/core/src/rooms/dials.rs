@@ -79,7 +79,7 @@ impl Rooms {
     /// Whether there is a link to a peer, or one that is being closed.
     #[must_use]
     pub fn is_linked(&self, peer: &PeerId) -> bool {
-        self.links.values().any(|link| link.peer() == *peer)
+        self.by_peer.contains_key(peer)
     }
 
     /// Looks up with whom a link is wanted. While the store takes no writes no room is open, so nobody is wanted.

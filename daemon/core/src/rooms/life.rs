@@ -96,7 +96,8 @@ impl Rooms {
 
     /// Whether events of ours on a link are not durable at the other side.
     fn has_unstored(&self, id: LinkId) -> bool {
-        self.channels.values().any(|channel| channel.link == id && !channel.unstored.is_empty())
+        let channels = self.links.get(&id).into_iter().flat_map(|link| link.open.values());
+        channels.filter_map(|id| self.channels.get(id)).any(|channel| !channel.unstored.is_empty())
     }
 
     /// What follows from the time for links.

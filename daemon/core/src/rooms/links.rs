@@ -23,7 +23,7 @@ use torchat_room::outcome::ChannelId;
 use torchat_room::reading::Read;
 
 /// Most channels of a link.
-const CHANNELS: usize = 64;
+pub(super) const CHANNELS: usize = 64;
 /// The side that was dialled leaves the opening to the other side for so long, so that not both open each room.
 const LEAVE_MS: u64 = 2_000;
 /// How often a peer may open channels.
@@ -50,15 +50,15 @@ pub(super) struct Link {
     /// Orders the links of one peer in the same way at both ends.
     tie: [u8; 32],
     /// From when on we open rooms.
-    opens_from: u64,
+    pub(super) opens_from: u64,
     /// Something was opened on it.
     served: bool,
     /// The channels that are open, by their numbers.
-    open: BTreeMap<u16, ChannelId>,
+    pub(super) open: BTreeMap<u16, ChannelId>,
     /// Numbers that the other side has used.
     used: BTreeSet<u16>,
     /// The number of the next channel that we open.
-    next: Option<u16>,
+    pub(super) next: Option<u16>,
     pub(super) life: Life,
 }
 
@@ -118,6 +118,11 @@ impl Link {
     pub(super) fn is_usable(&self) -> bool {
         !self.life.is_over()
     }
+
+    /// Whether one more channel may be opened.
+    pub(super) fn has_place(&self) -> bool {
+        self.open.len() < CHANNELS
+    }
 }
 
 impl Channel {
@@ -136,7 +141,7 @@ impl Channel {
 
     /// Whether we have what we want of the other side by it: the room is open there, or we ask. What anybody can begin, like a
     /// petition, is none of these: it keeps neither a link nor us from opening the room.
-    fn serves(&self) -> bool {
+    pub(super) fn serves(&self) -> bool {
         self.is_replicas() || self.phase == Phase::Asking
     }
 }
@@ -163,6 +168,7 @@ impl Rooms {
             life: Life::new(ctx, outgoing),
         };
         self.links.insert(id, link);
+        self.by_peer.entry(peer).or_default().insert(id);
         let known = self.epochs.get(&peer).copied();
         if known.is_some_and(|known| epoch < known) {
             return self.end_link(ctx, id, Some(ByeReason::Superseded));
@@ -184,12 +190,11 @@ impl Rooms {
     /// the smaller hash; the side that dialled the other one closes it.
     fn doubles(&self, new: LinkId) -> Vec<LinkId> {
         let Some(link) = self.links.get(&new) else { return Vec::new() };
-        let others = self.links.iter().filter(|(id, old)| **id != new && old.peer == link.peer && old.is_usable());
-        let judged = others.filter_map(|(id, old)| {
+        let judged = self.usable_links(link.peer).filter(|(id, _)| *id != new).filter_map(|(id, old)| {
             if old.outgoing == link.outgoing {
-                return Some(*id);
+                return Some(id);
             }
-            let (loser, ours) = if old.tie < link.tie { (new, link.outgoing) } else { (*id, old.outgoing) };
+            let (loser, ours) = if old.tie < link.tie { (new, link.outgoing) } else { (id, old.outgoing) };
             ours.then_some(loser)
         });
         judged.collect()
@@ -201,7 +206,10 @@ impl Rooms {
             self.drop_channel(ctx, channel);
         }
         let Some(link) = self.links.remove(&id) else { return };
-        if self.links.values().all(|other| other.peer != link.peer) {
+        let others = self.by_peer.entry(link.peer).or_default();
+        others.remove(&id);
+        if others.is_empty() {
+            self.by_peer.remove(&link.peer);
             ctx.tell_of_link(LinkNews::Lost { peer: link.peer, served: link.served });
         }
     }
@@ -334,7 +342,7 @@ impl Rooms {
     fn may_open(&mut self, ctx: &mut Context<'_>, id: LinkId, number: u16) -> bool {
         let Some(link) = self.links.get_mut(&id) else { return false };
         link.used.insert(number);
-        if link.open.len() >= CHANNELS {
+        if !link.has_place() {
             ctx.act(RoomEffect::Say { link: id, channel: number, frame: close(CloseCode::Limit) });
             return false;
         }
@@ -417,8 +425,9 @@ impl Rooms {
 
     /// The channel for a room on a link, if there is one.
     fn other_channel(&self, link: LinkId, room: RoomId) -> Option<ChannelId> {
-        let of_room = |(_, open): &(&ChannelId, &Channel)| open.link == link && open.room == room && open.is_replicas();
-        self.channels.iter().find(of_room).map(|(id, _)| *id)
+        let of_room =
+            |id: &&ChannelId| self.channels.get(id).is_some_and(|open| open.room == room && open.is_replicas());
+        self.links.get(&link)?.open.values().find(of_room).copied()
     }
 
     pub(super) fn add_channel(
@@ -447,7 +456,7 @@ impl Rooms {
     /// A number for a channel of ours.
     pub(super) fn own_number(&mut self, link: LinkId) -> Option<u16> {
         let link = self.links.get_mut(&link)?;
-        let number = link.next.filter(|_| link.open.len() < CHANNELS)?;
+        let number = link.next.filter(|_| link.has_place())?;
         link.next = number.checked_add(2);
         Some(number)
     }
@@ -541,79 +550,6 @@ impl Rooms {
         if let (Some(room), Some(link)) = (self.rooms.get_mut(&room), self.links.get(&link)) {
             room.pauses.remove(&link.peer);
         }
-    }
-
-    /// Opens the rooms that we share with whoever is at the other end of a link.
-    pub(super) fn open_rooms(&mut self, ctx: &mut Context<'_>) {
-        let now = ctx.mono_ms();
-        let ready = self.links.iter().filter(|(_, link)| link.is_usable() && link.opens_from <= now);
-        for (link, peer) in ready.map(|(id, link)| (*id, link.peer)).collect::<Vec<_>>() {
-            for room in self.to_open(peer, now) {
-                self.open_room(ctx, link, peer, room);
-            }
-        }
-    }
-
-    /// The rooms that are to be opened at a peer.
-    fn to_open(&self, peer: PeerId, now: u64) -> Vec<RoomId> {
-        let is_wanted = |(id, room): &(&RoomId, &super::Room)| {
-            let wanted = match room.state {
-                RoomState::Joining => {
-                    let door = room.way.as_ref().is_some_and(|way| way.doors.contains(&peer));
-                    // A newcomer reads one log only.
-                    door && room.entry.next_ms <= now && !self.is_open_anywhere(**id)
-                }
-                _ => room.peers.contains_key(&peer) && room.is_mesh(),
-            };
-            let paused = room.pauses.get(&peer).is_some_and(|pause| pause.until_ms > now);
-            wanted && !paused && !self.is_open_at(**id, peer)
-        };
-        self.rooms.iter().filter(is_wanted).map(|(id, _)| *id).collect()
-    }
-
-    fn is_open_at(&self, room: RoomId, peer: PeerId) -> bool {
-        let mut of_room = self.channels.values().filter(|open| open.room == room && open.serves());
-        of_room.any(|open| self.links.get(&open.link).is_some_and(|link| link.peer == peer && link.is_usable()))
-    }
-
-    pub(super) fn is_open_anywhere(&self, room: RoomId) -> bool {
-        self.channels.values().any(|open| open.room == room && open.serves())
-    }
-
-    fn open_room(&mut self, ctx: &mut Context<'_>, link: LinkId, peer: PeerId, id: RoomId) {
-        let Some(room) = self.rooms.get(&id) else { return };
-        let joining = room.state == RoomState::Joining;
-        if joining && !room.entry.opens {
-            return self.ask_to_join(ctx, link, id);
-        }
-        let Some(number) = self.own_number(link) else { return };
-        let Some(channel) = self.add_channel(link, number, id, Phase::Opened, true) else { return };
-        let Some(room) = self.rooms.get_mut(&id) else { return };
-        let (me, want) =
-            if joining { (None, room.way.as_ref().and_then(|way| way.want)) } else { (room.replica.me(), None) };
-        let open = Open { room: id, role: OpenAs::Member(me) };
-        ctx.act(RoomEffect::Say { link, channel: number, frame: Frame::Open(open) });
-        let member = room.peers.get(&peer).copied();
-        ctx.with(|ctx| room.replica.open(ctx, channel, identity(&peer), member, want));
-        self.settle(ctx, id);
-    }
-
-    /// When rooms are to be opened next.
-    pub(super) fn opening_due(&self) -> impl Iterator<Item = u64> {
-        self.links.values().filter(|link| link.is_usable()).flat_map(move |link| {
-            let rooms = self.rooms.iter().filter_map(move |(id, room)| {
-                let joining = room.state == RoomState::Joining;
-                let shared = match &room.way {
-                    Some(way) if joining => way.doors.contains(&link.peer) && !self.is_open_anywhere(*id),
-                    _ => room.peers.contains_key(&link.peer) && room.is_mesh(),
-                };
-                let open = self.is_open_at(*id, link.peer) || link.open.len() >= CHANNELS || link.next.is_none();
-                let until = room.pauses.get(&link.peer).map_or(0, |pause| pause.until_ms);
-                let until = if joining { until.max(room.entry.next_ms) } else { until };
-                (shared && !open && until < u64::MAX).then(|| until.max(link.opens_from))
-            });
-            rooms.collect::<Vec<_>>()
-        })
     }
 }
 

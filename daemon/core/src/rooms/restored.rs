@@ -19,6 +19,7 @@ impl Rooms {
             past: snapshot.past.into_iter().collect(),
             tombs: snapshot.tombs.into_iter().map(|tomb| (tomb.room, tomb)).collect(),
             links: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
             channels: BTreeMap::new(),
             next_channel: 1,
             wishes: BTreeMap::new(),

@@ -1,11 +1,15 @@
 //! What strangers, members and former members can do to a room, and cannot.
 
 use crate::links::{STRANGER, frames, has_ended, join};
-use crate::net::{Net, invite};
-use torchat_core::input::{LinkId, RoomAct, RoomWish};
+use crate::net::{Net, identity, invite};
+use ed25519_dalek::SigningKey;
+use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomInput, RoomWish};
 use torchat_core::snapshot::rooms::RoomState;
 use torchat_protocol::room::body::BoundedText;
-use torchat_protocol::room::{Close, CloseCode, Frame, RoomId, Told};
+use torchat_protocol::room::{
+    BoxKey, Close, CloseCode, Frame, Has, Head, Hello, InviteKey, Join, LogDigest, LogId, LogPlace, MemberKey, Open,
+    OpenAs, RoomId, RoomInvite, Told,
+};
 
 fn close(code: CloseCode) -> Frame {
     Frame::Close(Close { code, retry_s: 0, words: BoundedText::default() })
@@ -97,4 +101,81 @@ fn strangers_push_out_no_member_that_is_about_to_open_a_room() {
     }
     net.calm();
     assert_eq!(net.desks[0].rooms.status(room).unwrap().open.len(), 1);
+}
+/// A room key of somebody of no desk.
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+/// The JOIN of somebody of no desk who has an invite.
+fn join_by(n: usize, signs: u8, invite: &RoomInvite) -> Frame {
+    let (sign, sealing) = (MemberKey(key(signs).verifying_key().to_bytes()), BoxKey([5; 32]));
+    let proof = |pass: torchat_protocol::room::Pass| {
+        (pass.id, InviteKey::new(invite.room, pass.secret).proof(invite.room, identity(n), sign, sealing))
+    };
+    let (room, invite, text) = (invite.room, invite.pass.map(proof), BoundedText::default());
+    Frame::Join(Join { room, sign, sealing, invite, nick: None, text })
+}
+
+/// The HELLO of somebody who has nothing.
+fn hello() -> Frame {
+    let has = Has::Heads(vec![Head {
+        author: torchat_protocol::room::Author::ACTS,
+        seq: 0,
+        tag: torchat_protocol::room::Tag::NONE,
+    }]);
+    Frame::Hello(Hello { log: LogId([7; 8]), has, want: None, credit: 262_144 })
+}
+
+fn open(room: RoomId) -> Frame {
+    Frame::Open(Open { room, role: OpenAs::Member(None) })
+}
+
+/// Makes so many rooms, each with seven members of no desk, who are linked and have them open. Their links, room by room.
+fn rooms_of_strangers(net: &mut Net, rooms: usize) -> Vec<(RoomId, Vec<LinkId>)> {
+    let mut n = STRANGER;
+    let mut made = Vec::new();
+    for _ in 0..rooms {
+        let room = net.make(0);
+        let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
+        let mut links = Vec::new();
+        for _ in 0..7 {
+            n += 1;
+            links.push(enter(net, n, 9, &invite));
+        }
+        net.heard.clear();
+        made.push((room, links));
+    }
+    made
+}
+
+/// Somebody of no desk becomes a member, opens the room on channel 3 and has everything.
+fn enter(net: &mut Net, n: usize, signs: u8, invite: &RoomInvite) -> LinkId {
+    let link = net.link(n, 0);
+    net.say_to(0, link, 1, join_by(n, signs, invite));
+    net.say_to(0, link, 3, open(invite.room));
+    net.say_to(0, link, 3, hello());
+    net.calm();
+    net.say_to(0, link, 3, Frame::Mark(LogPlace { next: 1, digest: LogDigest([0; 16]) }));
+    net.calm();
+    link
+}
+
+#[test]
+fn a_turn_with_four_times_the_rooms_takes_about_four_times_as_long() {
+    let [few, many] = [10, 40].map(|count| {
+        let mut net = Net::new(1, 84);
+        let rooms = rooms_of_strangers(&mut net, count);
+        let (room, links) = rooms.last().unwrap();
+        assert_eq!(net.desks[0].rooms.status(*room).unwrap().open.len(), 7);
+        let times = (0..50).map(|_| {
+            let start = std::time::Instant::now();
+            net.turn(0, vec![RoomInput::Heard { link: links[0] }]);
+            assert!(net.desks[0].rooms.deadline(true).is_some());
+            start.elapsed()
+        });
+        times.min().unwrap()
+    });
+    // Of all rooms, all links and all channels nothing is compared with each other: that would be 64 times.
+    assert!(many < few * 16, "{few:?}, {many:?}");
 }
