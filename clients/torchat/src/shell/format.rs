@@ -127,6 +127,44 @@ mod tests {
         assert_eq!(progress(&message, "bob"), " (sent, and not confirmed by bob yet)");
     }
 
+    fn said(more: serde_json::Value) -> Message {
+        let mut message = serde_json::json!({
+            "id": 1, "mid": "0".repeat(32), "peer": "52sfije2rhkqqibiuxx2dj5olxew2ajppimi4o5bnxe6axygijwrooid.onion", "dir": "in",
+            "text": "hello", "state": "read", "at": "no time",
+            "from": {"member": 5, "name": "bob", "me": false, "role": "member"},
+        });
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(message).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_in_a_room_has_its_writer_and_what_became_of_it() {
+        use serde_json::json;
+        let out = Out::new(crate::arguments::Form { json: false, raw: false });
+        for (more, line) in [
+            (json!({}), "no time bob: hello"),
+            (
+                json!({"edited_at": "x", "reacts": {"+1": [2, 3], "a]\u{1b}": [4]}}),
+                "no time bob: hello (edited) [+1 2, a\\u{1b} 1]",
+            ),
+            (json!({"state": "redacted", "dir": "mark", "text": ""}), "no time bob: (redacted)"),
+            (json!({"state": "hidden", "dir": "mark"}), "no time bob: (hidden)"),
+            (json!({"state": "void", "dir": "mark"}), "no time bob: (does not count) hello"),
+            (json!({"flags": ["missing"], "text": ""}), "no time bob: (not here yet)"),
+            (json!({"text": "two\nlines"}), "no time bob: two\n                 | lines"),
+            (
+                json!({"from": null, "state": "system", "dir": "mark", "text": "bob has joined"}),
+                "no time -- bob has joined",
+            ),
+            (json!({"dir": "out", "state": "queued"}), "no time bob: hello (queued)"),
+        ] {
+            assert_eq!(room_message(&out, &said(more.clone())), line, "{more}");
+        }
+        // In a list of several conversations the room comes first.
+        let line = message(&out, &Names::default(), &said(json!({})));
+        assert_eq!(line, "no time < 52sfije2rh: bob: hello");
+    }
+
     #[test]
     fn what_is_no_time_is_shown_harmlessly() {
         assert_eq!(time("\u{1b}[2J"), "\\u{1b}[2J");

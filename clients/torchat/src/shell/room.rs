@@ -157,3 +157,35 @@ impl From<RoomNameError> for Failure {
         failure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    pub(super) fn member(no: u32, name: &str, more: serde_json::Value) -> Member {
+        let mut whole = json!({"no": no, "name": name, "proven": "owner", "role": "member", "state": "in"});
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_two_members_have_means_neither_and_both_are_told() {
+        const ONION: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+        let plain = || json!({});
+        let members =
+            [member(1, "anna", json!({"onion": ONION})), member(5, "Bob", plain()), member(7, "bob", plain())];
+        let known = members.map(|member| known(&member));
+        let among = |word: &str| resolve_member(word, &known).map_err(Failure::from);
+        assert_eq!((among("ANNA"), among(ONION), among("no:7")), (Ok(1), Ok(1), Ok(7)));
+        assert_eq!(
+            among("bob").unwrap_err().message,
+            "\"bob\" is ambiguous: no:5 (Bob), no:7 (bob); write no: and the number"
+        );
+        for word in ["carol", "no:9", "\u{1b}[2J", "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid"] {
+            let failure = among(word).unwrap_err();
+            assert!(failure.message.contains("is not in this room"), "{failure:?}");
+            assert!(!failure.message.contains('\u{1b}'), "{failure:?}");
+        }
+    }
+}

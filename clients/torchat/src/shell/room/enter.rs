@@ -166,11 +166,11 @@ fn news(connection: &Connection, peer: ConversationId, after: u64, left: Duratio
     let wait = u32::try_from(left.as_secs()).unwrap_or(NEWS_S).clamp(1, NEWS_S);
     let events = Events { after: Some(after), consumer: None, wait: Some(wait), limit: Some(100), filter };
     let answer = connection.call_within(&events, Duration::from_secs(wait.into()) + BEYOND)?;
-    let rooms = answer.events.into_iter().filter_map(|event| match event.what {
+    let mut rooms = answer.events.into_iter().filter_map(|event| match event.what {
         What::Room { room } if room.peer == peer => Some(*room),
         _ => None,
     });
-    Ok((rooms.last(), answer.next))
+    Ok((rooms.next_back(), answer.next))
 }
 
 fn pending() -> Failure {

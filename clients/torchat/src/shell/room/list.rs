@@ -225,3 +225,73 @@ pub(super) fn joined(connection: &Connection, room: &Room) -> Done<String> {
     }
     Ok(line)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::tests::member;
+    use super::*;
+    use crate::arguments::Form;
+    use serde_json::json;
+
+    const ROOM: &str = "52sfije2rhkqqibiuxx2dj5olxew2ajppimi4o5bnxe6axygijwrooid.onion";
+    const ONION: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
+
+    fn room(more: serde_json::Value) -> Room {
+        let mut whole = json!({
+            "peer": ROOM, "name": "lab", "topic": "", "state": "member", "form": "mesh", "me": {"member": 1, "role": "owner"},
+            "owner": 1, "members": 3, "linked": 2, "policy": {"joins": "member", "history": 1000}, "queued": 0, "notify": "all",
+        });
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_room_is_told_on_a_line_and_its_name_forges_no_part_of_it() {
+        assert_eq!(row(&room(json!({}))), format!("#lab  {ROOM}  owner, 3 members, 2 linked"));
+        let waits = room(json!({"alias": "work", "queued": 2, "frozen": true}));
+        assert_eq!(row(&waits), format!("#work  {ROOM}  owner, 3 members, 2 linked, 2 queued, frozen"));
+        let left = row(&room(json!({"state": "removed", "me": null})));
+        assert_eq!(left, format!("#lab  {ROOM}  the owner has removed you"));
+        let hostile = row(&room(json!({"name": "a  b\n\u{1b}[2J"})));
+        assert_eq!(hostile.matches("  ").count(), 2, "{hostile}");
+        assert!(!hostile.contains(['\n', '\u{1b}']), "{hostile}");
+    }
+
+    #[test]
+    fn a_room_is_told_in_facts_and_what_others_chose_comes_behind_our_words() {
+        let out = Out::new(Form { json: false, raw: false });
+        let members = [member(1, "anna", json!({"me": true})), member(2, "owner: x", json!({}))];
+        let told = room(json!({
+            "topic": "a\nb", "owner": 2, "me": {"member": 1, "role": "reader"}, "handover": {"by": 2, "to": 1},
+            "policy": {"joins": "reader", "history": 0}, "problems": [{"sentence": "so", "why": {"code": "pending"}}],
+        }));
+        let lines = facts(&out, &told, &members);
+        let expected = [
+            "#lab",
+            ROOM,
+            "topic: a\\u{a}b",
+            "you are a reader: anna (no:1)",
+            "3 members, 2 linked with you now",
+            "owner: owner\\u{3a} x (no:2)",
+            "people who join read only, and get no older messages",
+            "programs tell you of all messages",
+            "owner\\u{3a} x (no:2) wants to hand it over to anna (no:1)",
+            "! so",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn the_name_of_a_contact_stands_only_beside_a_proof_of_our_own() {
+        let contact =
+            json!({"peer": ONION, "state": "contact", "name": "carol", "link": true, "hidden": false, "queued": 0});
+        let contact = serde_json::from_value(contact).unwrap();
+        let names = Names::new([&contact]);
+        let said = member(5, "bob", json!({"onion": ONION}));
+        assert_eq!(member_row(&names, &said, 5), format!("  5  bob    member     {ONION}  as the owner says"));
+        let proven = member(5, "bob", json!({"onion": ONION, "proven": "link", "state": "muted", "link": true}));
+        let row = member_row(&names, &proven, 3);
+        assert_eq!(row, format!("  5  bob  member     {ONION}  proven by link, muted, linked, your contact carol"));
+    }
+}
