@@ -13,6 +13,7 @@ mod life;
 mod links;
 mod opening;
 mod outbox;
+mod petitions;
 mod quota;
 mod restored;
 mod status;
@@ -170,7 +171,7 @@ struct Room {
     invites: BTreeMap<InviteId, InviteRow>,
     petitions: BTreeMap<Identity, PetitionRow>,
     /// How many petitions may come.
-    petition_flow: Bucket,
+    purses: petitions::Purses,
     bans: BTreeSet<Identity>,
     leavers: BTreeSet<MemberNo>,
     hand: Option<HandRow>,
@@ -293,7 +294,7 @@ impl Rooms {
         self.opens = std::mem::take(&mut before.opens);
         for (id, room) in &mut self.rooms {
             if let Some(before) = before.rooms.get_mut(id) {
-                room.petition_flow = before.petition_flow;
+                room.purses = std::mem::take(&mut before.purses);
                 room.quotas = std::mem::take(&mut before.quotas);
                 (room.alone, room.restored) = (before.alone, before.restored);
             }

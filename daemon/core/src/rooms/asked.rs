@@ -1,10 +1,10 @@
 //! What clients want of rooms.
 
+use super::petitions::Purses;
 use super::{Alone, Context, Entry, ROOMS, Room, Rooms, identity};
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::input::{NewRoom, RequestId, RoomCommand, RoomWish};
 use crate::op::RoomOp;
-use crate::rate::Bucket;
 use crate::snapshot::rooms::{HandRow, RoomKeys, RoomState, Way};
 use ed25519_dalek::{Signer as _, SigningKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -140,7 +140,7 @@ impl Rooms {
             acts_changed: true,
             invites: BTreeMap::new(),
             petitions: BTreeMap::new(),
-            petition_flow: Bucket::default(),
+            purses: Purses::default(),
             bans: BTreeSet::new(),
             leavers: BTreeSet::new(),
             hand: None,

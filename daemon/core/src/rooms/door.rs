@@ -2,13 +2,10 @@
 
 use super::links::Phase;
 use super::{Context, Room, Rooms, identity};
-use crate::effect::RoomNotice;
 use crate::input::LinkId;
 use crate::op::RoomOp;
-use crate::rate::Rate;
-use crate::snapshot::rooms::{PetitionRow, RoomState};
+use crate::snapshot::rooms::RoomState;
 use std::sync::Arc;
-use torchat_protocol::id::PeerId;
 use torchat_protocol::room::body::acts::{Cut, CutReason, Entry, Roster};
 use torchat_protocol::room::body::{Body, BoundedText, Role};
 use torchat_protocol::room::{
@@ -21,12 +18,6 @@ use torchat_room::replica::Cannot;
 
 /// How long a petition's channel stays after `pending`: the same for all, so that its end tells nothing.
 const ASKED_MS: u64 = 10_000;
-/// Petitions of a room that wait for its owner's user.
-const PETITIONS: usize = 100;
-/// How many may come at once, and then one in a minute.
-const FLOW: Rate = Rate::every(20, 60_000);
-/// How long one is kept.
-const KEPT_MS: i64 = 7 * 24 * 3_600_000;
 /// First pause of a joiner after `pending`, and the longest; it doubles.
 const PENDING_MS: u64 = 60_000;
 const PENDING_CAP_MS: u64 = 4 * 3_600_000;
@@ -173,80 +164,6 @@ impl Room {
     pub(super) fn ask_later(&mut self, ctx: &Context<'_>) {
         self.entry.opens = false;
         self.entry.next_ms = self.entry.next_ms.max(ctx.now.mono_ms + PENDING_MS);
-    }
-
-    /// Notes a wish. What is wrong with it, and what there is no room for, leaves no trace.
-    fn petition(&mut self, ctx: &mut Context<'_>, id: RoomId, peer: PeerId, join: Join) {
-        let who = identity(&peer);
-        // A key that is none could never sign.
-        if PeerId::from_key(join.sign.0).is_err() {
-            return;
-        }
-        let via = join.invite.and_then(|(invite, proof)| {
-            let row = self.invites.get(&invite)?;
-            row.key.proves(&proof, id, who, join.sign, join.sealing).then_some(invite)
-        });
-        let petition = PetitionRow {
-            id: who,
-            sign: join.sign,
-            sealing: join.sealing,
-            nick: join.nick,
-            text: join.text,
-            via,
-            at_ms: ctx.now.wall_ms,
-            refused: false,
-        };
-        let waits = self.role_for(&petition, ctx.now.wall_ms).is_none();
-        let before = self.petitions.get(&who);
-        let (known, refused) = (before.is_some(), before.is_some_and(|before| before.refused));
-        if !known && self.petitions.len() >= PETITIONS && !self.drop_a_refused_one(ctx, id)
-            // What the user has refused is not shown again, nor whom the user has blocked.
-            || waits && (refused || (ctx.blocked)(&peer))
-            || waits && self.petition_flow.take(FLOW, 1, ctx.now.mono_ms).is_err()
-        {
-            return;
-        }
-        if waits && !known {
-            ctx.tell(id, RoomNotice::Petition(who));
-        }
-        self.petitions.insert(who, petition.clone());
-        ctx.write(RoomOp::Petition { room: id, petition });
-    }
-
-    /// As what somebody is let in without the user. `None`: the user decides.
-    fn role_for(&self, petition: &PetitionRow, wall_ms: i64) -> Option<Role> {
-        let roster = self.replica.roster();
-        let mut own = roster.present().filter(|(_, member)| member.id == Some(petition.id));
-        if let Some((no, member)) = own.next() {
-            // It has lost its store, and is replaced by itself. The owner is us.
-            return (no != roster.owner).then(|| member.role());
-        }
-        if self.bans.contains(&petition.id) {
-            return None;
-        }
-        let invite = self.invites.get(&petition.via?)?;
-        let used = self.uses_of(invite);
-        let good = wall_ms < invite.until_ms
-            && invite.uses.is_none_or(|uses| used < uses as usize)
-            && invite.whom.is_none_or(|whom| whom == petition.id);
-        good.then_some(invite.role)
-    }
-
-    /// Makes room for another petition: one that was refused goes. False: there is none.
-    fn drop_a_refused_one(&mut self, ctx: &mut Context<'_>, id: RoomId) -> bool {
-        let refused = self.petitions.values().filter(|row| row.refused).min_by_key(|row| row.at_ms);
-        let Some(who) = refused.map(|row| row.id) else { return false };
-        self.petitions.remove(&who);
-        ctx.write(RoomOp::PetitionGone { room: id, id: who });
-        true
-    }
-
-    fn drop_old_petitions(&mut self, ctx: &mut Context<'_>, id: RoomId) {
-        let old = |(_, row): &(&Identity, &PetitionRow)| ctx.now.wall_ms.saturating_sub(row.at_ms) > KEPT_MS;
-        for who in self.petitions.iter().filter(old).map(|(who, _)| *who).collect::<Vec<_>>() {
-            self.petitions.remove(&who);
-            ctx.write(RoomOp::PetitionGone { room: id, id: who });
-        }
     }
 
     fn acts_up_to_the_cut_of(&self, no: MemberNo, hello: &Hello) -> Vec<Arc<Event>> {

@@ -1,7 +1,7 @@
 //! The desk as the store has it.
 
+use super::petitions::Purses;
 use super::{Alone, Context, Entry, Room, Rooms, outbox};
-use crate::rate::Bucket;
 use crate::snapshot::rooms::{RoomSnapshot, RoomsSnapshot};
 use crate::time::Now;
 use std::collections::{BTreeMap, VecDeque};
@@ -48,7 +48,7 @@ impl Room {
             acts_changed: true,
             invites: row.invites.into_iter().map(|invite| (invite.id, invite)).collect(),
             petitions: row.petitions.into_iter().map(|petition| (petition.id, petition)).collect(),
-            petition_flow: Bucket::default(),
+            purses: Purses::default(),
             bans: row.bans.into_iter().collect(),
             leavers: row.leavers.into_iter().collect(),
             hand: row.hand,

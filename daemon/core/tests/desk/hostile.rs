@@ -3,9 +3,10 @@
 use crate::links::{STRANGER, frames, has_ended, join};
 use crate::net::{Net, identity, invite};
 use ed25519_dalek::SigningKey;
+use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomInput, RoomWish};
 use torchat_core::snapshot::rooms::RoomState;
-use torchat_protocol::room::body::BoundedText;
+use torchat_protocol::room::body::{BoundedText, Role};
 use torchat_protocol::room::{
     BoxKey, Close, CloseCode, Frame, Has, Head, Hello, InviteKey, Join, LogDigest, LogId, LogPlace, MemberKey, Open,
     OpenAs, RoomId, RoomInvite, Told,
@@ -178,4 +179,88 @@ fn a_turn_with_four_times_the_rooms_takes_about_four_times_as_long() {
     });
     // Of all rooms, all links and all channels nothing is compared with each other: that would be 64 times.
     assert!(many < few * 16, "{few:?}, {many:?}");
+}
+
+#[test]
+fn a_member_that_loses_its_store_again_and_again_does_not_use_up_the_acts() {
+    let mut net = Net::new(1, 85);
+    let room = net.make(0);
+    let invite = net.invite(0, room, invite());
+    let link = enter(&mut net, STRANGER, 9, &invite);
+    let before = net.branch(0, room).len();
+    let door = RoomInvite::new(room, invite.doors().to_vec(), None).unwrap();
+    for n in 10..110 {
+        net.say_to(0, link, 2 * u16::from(n) + 3, join_by(STRANGER, n, &door));
+    }
+    assert_eq!(net.branch(0, room).len() - before, 3);
+    assert_eq!(net.desks[0].rooms.status(room).unwrap().members, 2);
+}
+
+#[test]
+fn who_comes_and_goes_by_one_invite_does_not_use_up_the_acts() {
+    let mut net = Net::new(1, 86);
+    let room = net.make(0);
+    let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
+    for n in 0..60 {
+        let who = STRANGER + n;
+        let link = net.link(who, 0);
+        net.say_to(0, link, 1, join_by(who, 9, &invite));
+        if let Some(member) = net.members(Some(0), room).pop() {
+            let act = RoomAct::Remove { member, ban: false };
+            net.wish(0, room, RoomWish::Act { act, force: true });
+        }
+    }
+    assert_eq!(net.branch(0, room).len(), 41, "twenty come and go");
+}
+
+#[test]
+fn strangers_that_ask_do_not_keep_out_who_is_invited() {
+    let mut net = Net::new(2, 87);
+    let room = net.make(0);
+    for n in 0..120 {
+        let link = net.link(STRANGER + n, 0);
+        net.say_to(0, link, 1, join(room, 1));
+        net.pass(60_000);
+    }
+    assert_eq!(net.desks[0].rooms.petitions(room).count(), 100);
+    let invite = net.invite(0, room, invite());
+    net.join(1, &invite);
+    net.pass(10_000);
+    assert_eq!(net.state(1, room), Some(RoomState::Member));
+}
+
+#[test]
+fn a_mute_or_a_lower_role_does_not_end_with_a_new_number() {
+    for (muted, leaves) in [(true, false), (true, true), (false, true)] {
+        let mut net = Net::new(3, 88);
+        let room = net.make(0);
+        let everybody = net.invite(0, room, NewInvite { uses: None, ..invite() });
+        for n in 1..3 {
+            net.join(n, &everybody);
+            net.pass(10_000);
+        }
+        let one = net.number(1, room);
+        if muted {
+            net.wish(0, room, RoomWish::Mute { who: one, why: None });
+        } else {
+            net.act(0, room, RoomAct::Role { member: one, role: Role::Reader });
+        }
+        net.pass(10_000);
+        if leaves {
+            net.wish(1, room, RoomWish::Leave);
+            net.pass(10_000);
+        } else {
+            net.desks[1].store = crate::net::Store::default();
+            net.kill(1);
+        }
+        net.join(1, &everybody);
+        net.pass(600_000);
+        assert_eq!(net.state(1, room), Some(RoomState::Joining), "{muted} {leaves}");
+        let asks: Vec<_> = net.desks[0].rooms.petitions(room).map(|row| row.id).collect();
+        assert_eq!(asks, [identity(1)], "{muted} {leaves}");
+        // The user may give it one.
+        assert_eq!(net.act(0, room, RoomAct::Admit { id: identity(1), role: None }), RoomAnswer::Done);
+        net.pass(3_600_000);
+        assert_eq!(net.state(1, room), Some(RoomState::Member), "{muted} {leaves}");
+    }
 }
