@@ -40,7 +40,8 @@ pub(crate) struct Arguments {
 /// What stands below the options.
 fn after_help() -> String {
     let peer = "PEER is an onion, the name you gave a contact, or the first characters (at least 4) of a contact's onion. \
-                Name strangers by their whole onions; accept and refuse look only among those who ask.\n\n\
+                Name strangers by their whole onions; accept and refuse look only among those who ask. \
+                Where you write to a conversation or read one, PEER may be a room: '#lab'.\n\n\
                 Every user of this machine can read a command line while it runs: pass texts and invites on \
                 standard input.";
     let examples = "Examples:\n  \
@@ -49,6 +50,7 @@ fn after_help() -> String {
                     torchat contacts add torchat:...     use an invite that a friend gave you\n  \
                     echo 'lunch?' | torchat send bob     send a message\n  \
                     torchat recv --follow                print messages as they come\n  \
+                    torchat room new lab                 make a group; torchat room invite '#lab' lets friends in\n  \
                     torchat doctor                       find out what is wrong";
     format!("{examples}\n\n{peer}\n\n{}", exit::help())
 }

@@ -98,6 +98,7 @@ const THINGS: [&str; 14] = [
 #[test]
 fn people_are_not_things() {
     let documents = [
+        "docs/ROOMS.md",
         "docs/CLIENT.md",
         "docs/SHELL.md",
         "docs/OPERATIONS.md",

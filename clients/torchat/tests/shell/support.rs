@@ -103,7 +103,16 @@ impl House {
 
     /// A line of a shell, with Alice's daemon, and torchat in PATH. What hangs is killed, which is exit 124.
     pub(crate) fn shell(&self, line: &str) -> Ran {
-        self.run(self.command("timeout").args(["30", "bash", "-c", line]), b"")
+        self.shell_of("", line)
+    }
+
+    /// The same, with the daemon of somebody: `bob`, or nothing for Alice.
+    pub(crate) fn shell_of(&self, who: &str, line: &str) -> Ran {
+        let mut command = self.command("timeout");
+        if who == "bob" {
+            command.env("TORCHAT_SOCKET", self.bob.socket());
+        }
+        self.run(command.args(["30", "bash", "-c", line]), b"")
     }
 
     /// A program in Alice's place, at a terminal.

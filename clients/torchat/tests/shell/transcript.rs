@@ -1,4 +1,4 @@
-//! Transcripts: `$ line` of a shell, what it prints, and `[exit N]` if that is not 0.
+//! Transcripts: `$ line` of a shell, what it prints, and `[exit N]` if that is not 0. `bob$ line` is typed at Bob's machine.
 //!
 //! What differs from run to run (times, ids, secrets, durations) is compared as what it is; `...` stands for anything on
 //! a line, and a line `...` for any lines. `TORCHAT_TRANSCRIPTS=write` puts what really came into the files that belong to the
@@ -10,6 +10,8 @@ use std::path::Path;
 
 /// A line of a shell and what must come.
 struct Case {
+    /// Whose daemon it is: nothing before the `$` is Alice's.
+    who: &'static str,
     line: String,
     expected: String,
 }
@@ -22,8 +24,10 @@ fn cases(text: &str, fenced: bool) -> Vec<Case> {
         if fenced && line.starts_with("```") {
             inside = line == "```console";
         } else if inside {
-            match (line.strip_prefix("$ "), cases.last_mut()) {
-                (Some(line), _) => cases.push(Case { line: line.to_owned(), expected: String::new() }),
+            let typed =
+                ["", "bob"].into_iter().find_map(|who| Some((who, line.strip_prefix(who)?.strip_prefix("$ ")?)));
+            match (typed, cases.last_mut()) {
+                (Some((who, line)), _) => cases.push(Case { who, line: line.to_owned(), expected: String::new() }),
                 (None, Some(case)) => {
                     case.expected.push_str(line);
                     case.expected.push('\n');
@@ -60,6 +64,7 @@ fn plain(text: &str, house: &House) -> String {
         (r"next try at \d\d:\d\d", "next try at TIME"),
         (r"torchat-token:([\w.-]+):[a-z2-7]{52}", "torchat-token:$1:SECRET"),
         (r"(torchat:[a-z2-7]{56})\?i=[\w-]+", "$1?i=SECRET"),
+        (r"torchat-room:[a-z2-7]{56}(\?d=[a-z2-7]{56})&i=[0-9a-f]{48}", "torchat-room:ROOM$1&i=SECRET"),
         (r#""mid":"[0-9a-f]{32}""#, r#""mid":"MID""#),
         (r#""queued":"[0-9a-f]{32}""#, r#""queued":"MID""#),
         (r"\d+(\.\d+)? ms", "N ms"),
@@ -103,10 +108,10 @@ fn run(house: &House, path: &Path, lines: usize, fenced: bool) -> Vec<String> {
     assert!(cases.len() >= lines, "only {} lines in {}", cases.len(), path.display());
     let (mut wrong, mut written) = (String::new(), String::new());
     for case in &cases {
-        let came = seen(&house.shell(&case.line));
-        written.push_str(&format!("$ {}\n{}\n", case.line, plain(&came, house)));
+        let came = seen(&house.shell_of(case.who, &case.line));
+        written.push_str(&format!("{}$ {}\n{}\n", case.who, case.line, plain(&came, house)));
         if !fits(&plain(case.expected.trim_end_matches('\n'), house), plain(&came, house).as_str()) {
-            wrong.push_str(&format!("$ {}\n--- expected\n{}--- came\n{came}\n", case.line, case.expected));
+            wrong.push_str(&format!("{}$ {}\n--- expected\n{}--- came\n{came}\n", case.who, case.line, case.expected));
         }
     }
     if std::env::var_os("TORCHAT_TRANSCRIPTS").is_some_and(|value| value == "write") {
