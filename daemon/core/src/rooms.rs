@@ -190,6 +190,8 @@ struct Room {
     restored: bool,
     /// Peers at which the room is not opened now.
     pauses: BTreeMap<PeerId, Pause>,
+    /// When each peer has begun its log anew last.
+    begun_anew: BTreeMap<PeerId, u64>,
 }
 
 /// Since when no other member is reached.

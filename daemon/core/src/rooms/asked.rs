@@ -152,6 +152,7 @@ impl Rooms {
             alone: Alone::since(ctx.now),
             restored: false,
             pauses: BTreeMap::new(),
+            begun_anew: BTreeMap::new(),
         };
         self.past.remove(&id);
         self.rooms.insert(id, room);

@@ -34,6 +34,8 @@ const COUNTED: usize = 4_096;
 const NONE_MS: u64 = 30_000;
 /// The longest of these pauses.
 const NONE_CAP_MS: u64 = 3_600_000;
+/// Somebody who begins anew twice within this time is not opened again before it is over.
+const AGAIN_MS: u64 = 10_000;
 
 /// A link that came up.
 pub(super) struct New {
@@ -478,8 +480,10 @@ impl Rooms {
                 self.show_cut(ctx, id, no, &hello);
             }
             (_, Phase::Doomed) => {}
-            // What comes before CLOSE `removed` and `destroyed`.
-            (Frame::Events(events), Phase::Opened) if ours => {
+            // What comes before CLOSE `removed` and `destroyed`: acts, and nothing that a member could be denied.
+            (Frame::Events(events), Phase::Opened)
+                if ours && events.iter().all(|event| event.header().author == Author::ACTS) =>
+            {
                 let ends = self.rooms.get(&room).is_some_and(|room| room.says_the_end(&events));
                 self.give_replica(ctx, id, Frame::Events(events), checked);
                 self.follow_acts(ctx, room);
@@ -522,19 +526,16 @@ impl Rooms {
         }
         let now = ctx.mono_ms();
         let Some(found) = self.rooms.get_mut(&room) else { return };
-        if found.state == RoomState::Joining {
+        if found.state == RoomState::Joining && ours && matches!(close.code, CloseCode::None | CloseCode::Removed) {
             // It does not know us yet, or only as somebody who was removed: we ask again.
-            if ours && matches!(close.code, CloseCode::None | CloseCode::Removed) {
-                found.entry.opens = false;
-            } else {
-                found.entry.next_ms = found.entry.next_ms.max(now + NONE_MS);
-            }
+            found.entry.opens = false;
             return;
         }
         let pause = found.pauses.entry(peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
         let retry = now.saturating_add(u64::from(close.retry_s) * 1_000);
         let least = match close.code {
-            CloseCode::Again => 0,
+            // At once; but who says nothing else is not asked all the time.
+            CloseCode::Again => found.begun_anew.insert(peer, now).map_or(0, |before| before + AGAIN_MS),
             CloseCode::Done if !ours => 0,
             CloseCode::Limit | CloseCode::Protocol | CloseCode::NoHost => u64::MAX,
             _ => {
@@ -544,6 +545,11 @@ impl Rooms {
         };
         pause.until_ms = retry.max(least);
         pause.by_acts = close.code == CloseCode::NoHost;
+        if close.code == CloseCode::Again {
+            // Its log began anew, and it has forgotten what it knew of ours.
+            found.replica.forget(identity(&peer));
+            self.settle(ctx, room);
+        }
     }
 
     fn unpause(&mut self, room: RoomId, link: LinkId) {

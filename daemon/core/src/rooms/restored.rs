@@ -60,6 +60,7 @@ impl Room {
             alone: Alone::since(now),
             restored: false,
             pauses: BTreeMap::new(),
+            begun_anew: BTreeMap::new(),
         };
         room.find_peers(own);
         room

@@ -1,16 +1,18 @@
 //! What strangers, members and former members can do to a room, and cannot.
 
 use crate::links::{STRANGER, frames, has_ended, join};
-use crate::net::{Net, identity, invite};
+use crate::net::{Net, Wire, identity, invite, peer};
 use ed25519_dalek::SigningKey;
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomInput, RoomWish};
 use torchat_core::snapshot::rooms::RoomState;
-use torchat_protocol::room::body::{BoundedText, Role};
+use torchat_protocol::room::body::said::Leave;
+use torchat_protocol::room::body::{Body, BoundedText, Role};
 use torchat_protocol::room::{
     BoxKey, Close, CloseCode, Frame, Has, Head, Hello, InviteKey, Join, LogDigest, LogId, LogPlace, MemberKey, Open,
     OpenAs, RoomId, RoomInvite, Told,
 };
+use torchat_room::signing::{Clock, sign};
 
 fn close(code: CloseCode) -> Frame {
     Frame::Close(Close { code, retry_s: 0, words: BoundedText::default() })
@@ -262,5 +264,80 @@ fn a_mute_or_a_lower_role_does_not_end_with_a_new_number() {
         assert_eq!(net.act(0, room, RoomAct::Admit { id: identity(1), role: None }), RoomAnswer::Done);
         net.pass(3_600_000);
         assert_eq!(net.state(1, room), Some(RoomState::Member), "{muted} {leaves}");
+    }
+}
+
+#[test]
+fn nobody_says_more_than_it_may_before_its_hello() {
+    let mut net = Net::new(1, 89);
+    let room = net.make(0);
+    let invite = net.invite(0, room, invite());
+    let link = enter(&mut net, STRANGER, 9, &invite);
+    net.pass(2_000);
+    // It ends its channel, so the desk opens another one.
+    net.say_to(0, link, 3, close(CloseCode::Again));
+    assert!(matches!(frames(&net, link).pop(), Some((2, Frame::Hello(_)))));
+    let me = net.members(Some(0), room)[0].chain(0);
+    let clock = Clock { acts: 2, lamport: 5, minute: 1 };
+    let mut prev = room.as_event();
+    for seq in 1..100 {
+        let event = sign(&key(9), Some(room), me, seq, prev, clock, &Body::Leave(Leave {})).unwrap();
+        prev = event.id();
+        net.say_to(0, link, 2, Frame::Events(vec![event]));
+    }
+    assert_eq!(net.standings(0, room).len(), 0);
+    assert!(has_ended(&net, link));
+}
+
+#[test]
+fn who_begins_anew_is_opened_again_at_once_but_not_all_the_time() {
+    let mut net = Net::new(1, 90);
+    let room = net.make(0);
+    let invite = net.invite(0, room, invite());
+    let link = enter(&mut net, STRANGER, 9, &invite);
+    net.pass(2_000);
+    net.say_to(0, link, 3, close(CloseCode::Again));
+    let opened = |net: &Net| {
+        let hellos = frames(net, link).into_iter().filter_map(|(number, frame)| match frame {
+            Frame::Hello(hello) if number % 2 == 0 => Some((number, hello)),
+            _ => None,
+        });
+        hellos.collect::<Vec<_>>()
+    };
+    let [(2, hello)] = &opened(&net)[..] else { panic!("{:?}", opened(&net)) };
+    assert!(matches!(hello.has, Has::Heads(_)), "what was known of its old log is of no use");
+    for n in 1..200 {
+        net.say_to(0, link, 2 * n, close(CloseCode::Again));
+        net.pass(100);
+    }
+    assert!(opened(&net).len() < 6, "{}", opened(&net).len());
+}
+
+#[test]
+fn a_newcomer_leaves_a_door_alone_that_has_nothing_for_it() {
+    for code in [CloseCode::Destroyed, CloseCode::Busy, CloseCode::Full, CloseCode::Limit] {
+        let mut net = Net::new(1, 91);
+        let room = RoomId(*peer(70).as_bytes());
+        net.join(0, &RoomInvite::new(room, vec![peer(STRANGER)], None).unwrap());
+        let mut opened = 0;
+        // A day, in which the door is reached whenever it is wanted.
+        for _ in 0..24 * 60 {
+            net.pass(60_000);
+            let link = net.link(0, STRANGER);
+            for (of, wire) in std::mem::take(&mut net.heard) {
+                match wire {
+                    Wire::Frame(number, Frame::Join(_)) if of == link => {
+                        net.say_to(0, link, number, Frame::Told(Told::Pending));
+                    }
+                    Wire::Frame(number, Frame::Open(_)) if of == link => {
+                        opened += 1;
+                        net.say_to(0, link, number, close(code));
+                    }
+                    _ => {}
+                }
+            }
+            net.cut(link);
+        }
+        assert!((1..40).contains(&opened), "{code:?}: {opened}");
     }
 }

@@ -227,6 +227,11 @@ impl Replica {
         self.say(channel, Frame::Have(heads));
     }
 
+    /// Somebody's log began anew: up to where it is here means nothing any more.
+    pub fn forget(&mut self, peer: Identity) {
+        self.forget_cookie(peer);
+    }
+
     fn forget_cookie(&mut self, peer: Identity) {
         if self.cookies.remove(&peer).is_some() {
             self.write(Op::Cookie(peer, None));
