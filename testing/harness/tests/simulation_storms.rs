@@ -29,6 +29,7 @@
 
 use torchat_harness::sim::checker::Limits;
 use torchat_harness::sim::crowd::{Run, run_storm, run_storms};
+use torchat_harness::sim::storm::Kind;
 
 /// Seeds that every run repeats, so that a failure is the commit's. A seed that ever found something goes to [`FOUND`].
 const FIXED: std::ops::RangeInclusive<u64> = 1..=50;
@@ -68,7 +69,7 @@ const FRESH: usize = 200;
 fn storms_break_no_promise() {
     if let Ok(seed) = std::env::var("TORCHAT_SEED") {
         let seed = seed.parse().expect("TORCHAT_SEED is a number");
-        let run = Run { seed, hostile: false, outcome: run_storm(seed, false, true) };
+        let run = Run { seed, kind: Kind::Plain, outcome: run_storm(seed, Kind::Plain, true) };
         println!("{:#?}", run.outcome);
         assert!(run.is_clean(), "{}", run.report());
         return;
@@ -76,7 +77,7 @@ fn storms_break_no_promise() {
     let randomness = torchat_transport::randomness::Randomness::system();
     let fresh = (0..FRESH).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
     let mut runs = Vec::new();
-    run_storms(FIXED.chain(FOUND).chain(fresh).map(|seed| (seed, false)), |run| {
+    run_storms(FIXED.chain(FOUND).chain(fresh).map(|seed| (seed, Kind::Plain)), |run| {
         runs.push(run);
         true
     });
@@ -110,7 +111,7 @@ fn storms_break_no_promise() {
 fn storms_with_a_hostile_member_break_no_promise_and_no_bound() {
     if let Ok(seed) = std::env::var("TORCHAT_SEED") {
         let seed = seed.parse().expect("TORCHAT_SEED is a number");
-        let run = Run { seed, hostile: true, outcome: run_storm(seed, true, true) };
+        let run = Run { seed, kind: Kind::Hostile, outcome: run_storm(seed, Kind::Hostile, true) };
         println!("{:#?}", run.outcome);
         assert!(run.is_clean(), "{}", run.report());
         return;
@@ -119,7 +120,7 @@ fn storms_with_a_hostile_member_break_no_promise_and_no_bound() {
     let randomness = torchat_transport::randomness::Randomness::system();
     let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
     let mut runs = Vec::new();
-    run_storms((1..=HOSTILE_FIXED).chain(HOSTILE_FOUND).chain(fresh).map(|seed| (seed, true)), |run| {
+    run_storms((1..=HOSTILE_FIXED).chain(HOSTILE_FOUND).chain(fresh).map(|seed| (seed, Kind::Hostile)), |run| {
         runs.push(run);
         true
     });
@@ -139,7 +140,8 @@ fn a_seed_tells_the_same_story_twice() {
     // Or a failing seed could not be repeated.
     for seed in 1..=6 {
         let tell = || {
-            let outcome = run_storm(seed, seed.is_multiple_of(3), false);
+            let outcome =
+                run_storm(seed, [Kind::Hostile, Kind::Plain, Kind::Room][usize::try_from(seed % 3).unwrap()], false);
             (
                 outcome.violations,
                 outcome.lasted_ms,

@@ -5,7 +5,9 @@
 //! held is noted right before it is replaced. With these two, a loss by a backup and a bug can be told apart exactly.
 
 mod marks;
+mod rooms;
 
+use super::disk::rooms::Said;
 use super::disk::{Image, Lane, Text};
 use marks::marked_numbers;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +66,20 @@ pub enum Violation {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A client was told that a text is accepted in a room, and the store does not hold it.
+    RoomTextNotKept(Said),
+    /// A client was told that a text was not accepted in a room, and it is there.
+    RoomTextRefused(Said),
+    /// A text in a room counts twice at a member.
+    RoomTextTwice(Said, usize),
+    /// A member has a text that nobody wrote, or that was never durable at its writer.
+    RoomTextUnknown(Said, usize),
+    /// A text in a room stands before one that its writer said earlier.
+    RoomTextReordered(Said, usize),
+    /// A text that was accepted does not count at a member.
+    RoomTextLost(Said, usize),
+    /// The members of a room do not agree, or something still waits.
+    RoomNotSettled(String),
     /// Messages still wait although nothing has stood in their way for the stated time.
     Stuck(String),
     /// An engine ended that nobody stopped, or a task panicked.
@@ -73,7 +89,7 @@ pub enum Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Stuck(what) | Self::Broken(what) => write!(f, "{what}"),
+            Self::Stuck(what) | Self::Broken(what) | Self::RoomNotSettled(what) => write!(f, "{what}"),
             other => write!(f, "{other:?}"),
         }
     }
@@ -107,6 +123,8 @@ pub struct Promises {
     contacts: BTreeSet<usize>,
     /// Which peers it hides from, and which it shows itself to, where that is not just being changed.
     hidden: BTreeMap<usize, bool>,
+    /// Texts that are accepted in rooms.
+    said: BTreeSet<Said>,
 }
 
 /// What daemons that were restored from backups, or whose copies alternate, cannot know: how often each was met. Known
@@ -181,6 +199,7 @@ pub struct Checker {
     overcounted: BTreeSet<(usize, Lane, u64)>,
     /// See [`Limits::repeated`].
     repeated: BTreeSet<(usize, Lane, u64)>,
+    book: rooms::Book,
     /// What was found.
     pub violations: Vec<Violation>,
     next_no: u32,
@@ -300,6 +319,7 @@ impl Checker {
                 *fate = Fate::Unknown;
             }
         }
+        self.said_died(at);
         self.waits.retain(|text| text.from != at);
         self.appearing.retain(|(of, _)| *of != at);
     }
@@ -338,6 +358,7 @@ impl Checker {
             self.audit_received(at, image);
             self.audit_marks(at, image);
         }
+        self.audit_rooms(images);
     }
 
     fn audit_sent(&mut self, at: usize, image: &Image) {

@@ -1,7 +1,7 @@
 //! Many seeds on all processors.
 
 use super::checker::Violation;
-use super::storm::{Outcome, storm};
+use super::storm::{Kind, Outcome, storm};
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Run {
     /// The seed.
     pub seed: u64,
-    /// Whether one of its members kept no rule.
-    pub hostile: bool,
+    /// What it was beside mail.
+    pub kind: Kind,
     /// What it came to.
     pub outcome: Outcome,
 }
@@ -27,8 +27,7 @@ impl Run {
     /// The failure, with the line that repeats it.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut report =
-            format!("seed {} failed; to repeat it: {}\n", self.seed, reproduction(self.seed, self.hostile));
+        let mut report = format!("seed {} failed; to repeat it: {}\n", self.seed, reproduction(self.seed, self.kind));
         for violation in self.outcome.violations.iter().take(10) {
             report.push_str(&format!("    {violation}\n"));
         }
@@ -38,15 +37,19 @@ impl Run {
 
 /// The command that repeats a seed and tells its story.
 #[must_use]
-pub fn reproduction(seed: u64, hostile: bool) -> String {
-    let test = if hostile { "storms_with" } else { "storms_break" };
-    format!("TORCHAT_SEED={seed} cargo test -p torchat-harness --test simulation_storms -- --nocapture {test}")
+pub fn reproduction(seed: u64, kind: Kind) -> String {
+    let (file, test) = match kind {
+        Kind::Plain => ("simulation_storms", "storms_break"),
+        Kind::Hostile => ("simulation_storms", "storms_with"),
+        Kind::Room => ("simulation_room_storms", "storms"),
+    };
+    format!("TORCHAT_SEED={seed} cargo test -p torchat-harness --test {file} -- --nocapture {test}")
 }
 
 /// Runs the storms of the seeds, in parallel, and gives each to `seen` as it ends, which says whether to go on.
 ///
-/// Each seed comes with whether one of the storm's members keeps no rule.
-pub fn run_storms(seeds: impl Iterator<Item = (u64, bool)> + Send, seen: impl FnMut(Run) -> bool + Send) {
+/// Each seed comes with the storm's kind.
+pub fn run_storms(seeds: impl Iterator<Item = (u64, Kind)> + Send, seen: impl FnMut(Run) -> bool + Send) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (seeds, seen) = (Mutex::new(seeds), Mutex::new(seen));
     let over = AtomicBool::new(false);
@@ -55,8 +58,8 @@ pub fn run_storms(seeds: impl Iterator<Item = (u64, bool)> + Send, seen: impl Fn
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let next = seeds.lock().expect("no panic").next();
-                    let Some((seed, hostile)) = next else { return };
-                    let run = Run { seed, hostile, outcome: run_storm(seed, hostile, false) };
+                    let Some((seed, kind)) = next else { return };
+                    let run = Run { seed, kind, outcome: run_storm(seed, kind, false) };
                     if !(seen.lock().expect("no panic"))(run) {
                         over.store(true, Ordering::Relaxed);
                     }
@@ -68,8 +71,8 @@ pub fn run_storms(seeds: impl Iterator<Item = (u64, bool)> + Send, seen: impl Fn
 
 /// Runs one storm. What it panics with is a violation.
 #[must_use]
-pub fn run_storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
-    std::panic::catch_unwind(AssertUnwindSafe(|| storm(seed, hostile, trace))).unwrap_or_else(|panic| {
+pub fn run_storm(seed: u64, kind: Kind, trace: bool) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(|| storm(seed, kind, trace))).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         let what = words.unwrap_or_else(|| "a panic without words".to_owned());

@@ -4,7 +4,10 @@
 //! ones, as two processes would have. The checker reads with SQL of its own: what the engine's queries hide, it sees.
 //! What a power cut leaves of a real file is not simulated here; a commit is whole or absent.
 
+pub mod rooms;
+
 use parking_lot::Mutex;
+use rooms::RoomImage;
 use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -122,6 +125,8 @@ pub struct Image {
     pub met: BTreeMap<usize, Run>,
     /// All runs of the daemon that this disk knows.
     pub runs: BTreeSet<Run>,
+    /// The rooms, by their ids.
+    pub rooms: BTreeMap<[u8; 32], RoomImage>,
 }
 
 /// See the module's description.
@@ -219,6 +224,7 @@ impl Disk {
                 _ => image.marks.push(Mark { peer, lane, to: seq, text: words }),
             }
         }
+        image.rooms = rooms::read(&self.checker)?;
         Ok(image)
     }
 }

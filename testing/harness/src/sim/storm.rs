@@ -4,17 +4,21 @@ mod calm;
 mod faults;
 mod hostile;
 mod mood;
+mod rooms;
 mod talk;
 
 use super::checker::{Checker, Limits, Promises, Violation};
+use super::disk::rooms::Said;
 use super::disk::{Disk, Text};
 use super::world::{World, take_panics};
 use hostile::Hostile;
 use mood::{Deed, MOODS, Mood};
+pub use rooms::ROOM_SETTLE_LIMIT_MS;
+use rooms::Room;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use torchat_core::policy::Strangers;
 use torchat_engine::EngineConfig;
-use torchat_engine::handle::{DeliveryWait, Refusal};
+use torchat_engine::handle::{Answer, DeliveryWait, Refusal};
 use torchat_protocol::id::MessageId;
 
 /// When everybody is up, connected and has accepted everybody, and clients read, nothing may wait longer than this: one
@@ -23,6 +27,17 @@ pub const SETTLE_LIMIT_MS: u64 = 15 * 60_000;
 
 /// How long a message is tried in the storms in which it can fail, in milliseconds.
 const EXPIRY_MS: i64 = 6 * 3_600_000;
+
+/// Who is in a storm beside the daemons, and what they do beside mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nobody and nothing.
+    Plain,
+    /// A member that keeps no rule.
+    Hostile,
+    /// All daemons are members of a room.
+    Room,
+}
 
 /// What a storm came to.
 #[derive(Debug, Default)]
@@ -48,6 +63,10 @@ pub struct Outcome {
     pub faults: u64,
     /// How often the account of the hostile member held something up. 0 without one.
     pub held_up: u64,
+    /// Texts that were accepted in the room.
+    pub said: u64,
+    /// Simulated milliseconds until nothing waited in the room, as [`Outcome::settled_ms`].
+    pub room_settled_ms: u64,
     /// A digest of what stands on all disks at the end.
     pub digest: u64,
 }
@@ -62,6 +81,7 @@ enum Told {
     Added { at: usize, peer: usize },
     Leased { at: usize, text: Option<Text> },
     Taken { at: usize, text: Text },
+    Said { said: Said, answer: Result<Answer, Refusal> },
 }
 
 struct Storm {
@@ -85,12 +105,12 @@ struct Storm {
     outcome: Outcome,
     trace: bool,
     hostile: Option<Hostile>,
+    room: Option<Room>,
 }
 
-/// Runs the storm of a seed, with a member that keeps no rule if `hostile`. With `trace`, it says on the standard output what happens
-/// when.
+/// Runs the storm of a seed. With `trace`, it says on the standard output what happens when.
 #[must_use]
-pub fn storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
+pub fn storm(seed: u64, kind: Kind, trace: bool) -> Outcome {
     take_panics();
     let dice = torchat_transport::randomness::Randomness::seeded(!seed);
     let (mood, most, short_lived) = MOODS[dice.below(MOODS.len())];
@@ -107,7 +127,7 @@ pub fn storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
     if expires {
         config.policy.expiry_ms = EXPIRY_MS;
     }
-    if hostile {
+    if kind == Kind::Hostile {
         config.policy.tariff = hostile::tariff();
     }
     let (tell, told) = channel();
@@ -127,12 +147,16 @@ pub fn storm(seed: u64, hostile: bool, trace: bool) -> Outcome {
         outcome: Outcome::default(),
         trace,
         hostile: None,
+        room: None,
     };
-    if hostile {
+    if kind == Kind::Hostile {
         storm.hostile = Some(Hostile::enter(&storm.world, seed, config.policy.tariff.clone()));
     }
     storm.say(|| format!("{count} daemons, {config:?}, texts of {} bytes", storm.padding));
     storm.begin();
+    if kind == Kind::Room {
+        storm.open_room();
+    }
     for _ in 0..40 + dice.below(40) {
         storm.step();
         if !storm.checker.violations.is_empty() {
@@ -180,6 +204,7 @@ impl Storm {
 
     fn step(&mut self) {
         self.provoke();
+        self.talk_in_room();
         let nodes = self.world.count();
         let a = self.die(nodes);
         let b = (a + 1 + self.die(nodes - 1)) % nodes;
@@ -288,6 +313,7 @@ impl Storm {
                 Told::Added { at, peer } => self.checker.added(at, peer),
                 Told::Leased { at, text: Some(text) } => self.checker.leased(at, text),
                 Told::Leased { at, text: None } => self.checker.violations.push(Violation::WrongHead(at, None)),
+                Told::Said { said, answer } => self.heard_of_said(said, &answer),
                 Told::Taken { at, text } => {
                     if self.unsure_until[at] <= self.world.now_ms() && !self.world.is_full(at) {
                         self.checker.taken(at, text);

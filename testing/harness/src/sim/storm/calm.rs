@@ -83,7 +83,7 @@ impl Storm {
         }
         let images = self.world.images();
         self.checker.finish(&images);
-        self.checker.violations.is_empty()
+        self.checker.violations.is_empty() && self.settle_room()
     }
 
     /// The copies that do not run are settled too, and then the others again: each has what its clients were told, and

@@ -1,0 +1,52 @@
+//! Storms with a room beside mail: the same faults and the same checker as in `simulation_storms.rs`, and all daemons are
+//! members of a room in which they talk, edit, redact, and in which the owner decides. Two promises are added: of what was
+//! accepted in the room nothing is lost and nothing counts twice, and at the end all members have the same.
+//!
+//! `TORCHAT_SEED=n cargo test -p torchat-harness --test simulation_room_storms -- --nocapture storms` repeats one seed and tells
+//! its story; more seeds: `TORCHAT_SEEDS=2000`; for longer: `cargo xtask long --minutes N`.
+#![allow(clippy::unwrap_used)]
+
+use torchat_harness::sim::crowd::{Run, run_storm, run_storms};
+use torchat_harness::sim::storm::Kind;
+
+/// Seeds that every run repeats, so that a failure is the commit's.
+const FIXED: u64 = 8;
+/// Seeds that found something once.
+const FOUND: [u64; 0] = [];
+/// Seeds that no run had before.
+const FRESH: usize = 24;
+
+#[test]
+fn storms_with_a_room_break_no_promise() {
+    if let Ok(seed) = std::env::var("TORCHAT_SEED") {
+        let seed = seed.parse().expect("TORCHAT_SEED is a number");
+        let run = Run { seed, kind: Kind::Room, outcome: run_storm(seed, Kind::Room, true) };
+        println!("{:#?}", run.outcome);
+        assert!(run.is_clean(), "{}", run.report());
+        return;
+    }
+    let count: usize = std::env::var("TORCHAT_SEEDS").map_or(FRESH, |count| count.parse().expect("a number"));
+    let randomness = torchat_transport::randomness::Randomness::system();
+    let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
+    let mut runs = Vec::new();
+    run_storms((1..=FIXED).chain(FOUND).chain(fresh).map(|seed| (seed, Kind::Room)), |run| {
+        runs.push(run);
+        true
+    });
+    runs.sort_by_key(|run| run.seed);
+    let failed: Vec<_> = runs.iter().filter(|run| !run.is_clean()).map(Run::report).collect();
+    let first = failed.iter().take(5).map(String::as_str).collect::<String>();
+    assert!(failed.is_empty(), "{} of {} storms failed\n{first}", failed.len(), runs.len());
+    let said: u64 = runs.iter().map(|run| run.outcome.said).sum();
+    let faults: u64 = runs.iter().map(|run| run.outcome.faults).sum();
+    let mut settled: Vec<_> = runs.iter().map(|run| run.outcome.room_settled_ms).collect();
+    settled.sort_unstable();
+    println!(
+        "{} storms, {said} texts in rooms, {faults} faults; settled after p50 {} ms, worst {} ms",
+        runs.len(),
+        settled[settled.len() / 2],
+        settled[settled.len() - 1]
+    );
+    // A storm without faults or talk would pass without having shown anything.
+    assert!(said > 20 * runs.len() as u64 && faults > 5 * runs.len() as u64, "{said} texts, {faults} faults");
+}
