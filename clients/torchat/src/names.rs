@@ -54,7 +54,10 @@ impl Names {
         for contact in connection.contact_pages().flat_map(rows) {
             names.changed(&contact?);
         }
-        connection.call(&Rooms {})?.rooms.iter().for_each(|room| names.room_changed(room));
+        // A daemon from before rooms has none.
+        if connection.welcome().commands.iter().any(|name| name == "ROOMS") {
+            connection.call(&Rooms {})?.rooms.iter().for_each(|room| names.room_changed(room));
+        }
         Ok(names)
     }
 
