@@ -110,7 +110,7 @@ impl Sim {
         let deadline = tokio::time::Instant::now() + limit;
         while self.said(n, room).len() < count {
             assert!(tokio::time::Instant::now() < deadline, "daemon {n} has not {count} texts within {limit:?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 }
