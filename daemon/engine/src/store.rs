@@ -37,6 +37,7 @@ pub use events::{LogEdges, Retention};
 pub use legacy::LegacyLine;
 pub use order::ListFrom;
 pub use query::messages::{MessageRow, Page, PageLimit, Preview};
+pub use query::rooms::{RoomPart, RoomTarget};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};
 pub use tokens::TokenRow;
@@ -55,7 +56,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use torchat_core::op::{ChatOp, Op};
 use torchat_core::time::Believed;
-use torchat_protocol::id::PeerId;
+use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::room::{RoomId, TextId};
 
 /// Messages that are not indexed for the search, before the writer's thread indexes some while nothing else is written.
 const INDEX_AT: i64 = 64;
@@ -76,6 +78,19 @@ pub struct Stored {
     pub peer: PeerId,
     /// The message.
     pub head: Head,
+}
+
+/// A text of ours that was accepted for a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoomSaid {
+    /// The room.
+    pub room: RoomId,
+    /// What its author calls it: ours.
+    pub text: TextId,
+    /// Its row.
+    pub row: i64,
+    /// Its id in this daemon. That of a newcomer changes when it becomes a member.
+    pub mid: MessageId,
 }
 
 /// Up to where a peer's messages were read by a commit, for the unread buffers.
@@ -215,6 +230,7 @@ impl Store {
         db.set_prepared_statement_cache_capacity(64);
         keep_plans(&db)?;
         schema::migrate(&mut db, version, path)?;
+        apply::write_messages(&mut db)?;
         let log = events::edges(&db)?;
         let shares = Shares::read(&db, log)?;
         let (indexed, last_message) = search::state(&db)?;
@@ -354,6 +370,7 @@ impl Store {
             last_event: self.log.last,
             words: None,
             rooms: BTreeMap::new(),
+            touched: BTreeMap::new(),
             out: &mut applied,
         };
         for alike in ops
@@ -384,7 +401,7 @@ impl Store {
         (self.log, self.trimmed_at, self.last_message, self.indexed) = (log, trimmed_at, last_message, indexed);
         self.shares = Some(shares);
         applied.log = log;
-        if applied.erased.iter().any(|erased| !erased.rows.is_empty()) {
+        if applied.wiped || applied.erased.iter().any(|erased| !erased.rows.is_empty()) {
             self.traces = Traces::File;
         }
         if applied.index_damaged {

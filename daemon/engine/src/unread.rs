@@ -240,6 +240,30 @@ impl UnreadBuffers {
         self.released.notify_waiters();
     }
 
+    /// Something unread of a conversation is another one now, or is not unread any more, as a commit did it: what is here may not be
+    /// what the store has, and is read from it again. `first`: the first message that nobody has read.
+    pub(crate) fn renew(&self, peer: PeerId, first: Option<i64>) {
+        let mut bytes = 0;
+        if let Some(mut buffer) = self.peers.get_mut(&peer) {
+            buffer.erasings += 1;
+            buffer.leased = false;
+            bytes = buffer.heads.drain(..).map(|head| head.text.len()).sum();
+            buffer.more = first.is_some();
+            buffer.last = 0;
+            if let Some(first) = first {
+                buffer.first = first;
+                // It may have been void when a later one was taken.
+                buffer.taken = buffer.taken.min(first - 1);
+            }
+        } else if let Some(first) = first {
+            let (heads, taken) = (VecDeque::new(), first - 1);
+            self.peers.insert(peer, Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0 });
+        }
+        self.head_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.peers.remove_if(&peer, |_, buffer| buffer.is_empty());
+        self.released.notify_waiters();
+    }
+
     /// Takes up that another program has seen messages, as a commit stored it.
     pub(crate) fn read(&self, read: &ReadMark) {
         if let Some(mut buffer) = self.peers.get_mut(&read.peer) {
@@ -393,6 +417,26 @@ mod tests {
         buffers.forget(&erased(peer, &[3], None));
         assert_eq!((buffers.try_lease(&peer), buffers.peers()), (Lease::Nothing, vec![]));
         assert_eq!(buffers.head_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_another_one_now_is_read_from_the_store_again() {
+        let (buffers, peer) = of(1..=4);
+        assert_eq!(row(buffers.try_lease(&peer)), 1);
+        // The second one is hidden, and the fifth counts again.
+        buffers.renew(peer, Some(1));
+        assert_eq!((buffers.take(&peer, 1), buffers.head_bytes.load(Ordering::Relaxed)), (None, 0));
+        load(&buffers, peer, &[1, 3, 4, 5]);
+        for wanted in [1, 3, 4, 5] {
+            assert_eq!(row(buffers.try_lease(&peer)), wanted);
+            buffers.take(&peer, wanted);
+        }
+        assert!(buffers.peers().is_empty());
+        // One that nobody has read counts again, and then no more.
+        buffers.renew(peer, Some(2));
+        assert_eq!(buffers.peers(), [peer]);
+        buffers.renew(peer, None);
+        assert!(buffers.peers().is_empty());
     }
 
     #[test]

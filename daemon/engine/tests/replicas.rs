@@ -10,6 +10,8 @@ mod beside;
 mod dense;
 #[path = "replicas/desk.rs"]
 mod desk;
+#[path = "replicas/messages.rs"]
+mod messages;
 // The replica's own tests have the network and the model.
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/disk.rs"]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::acts::{CutReason, Entry, Handover, Host, Policy, Roster as RosterAct};
 use torchat_protocol::room::body::{Body, Keep, Role};
-use torchat_protocol::room::{Author, BoxKey, EventId, Header, Identity, InviteId, MemberNo, RoomId};
+use torchat_protocol::room::{Author, BoxKey, Event, EventId, Header, Identity, InviteId, MemberKey, MemberNo, RoomId};
 
 /// A member, or one that was.
 #[derive(Debug, Clone)]
@@ -88,6 +88,29 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// What acts say that stand on each other, the first one first.
+    #[must_use]
+    pub fn of<'a>(room: RoomId, acts: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut roster = Self::nobody(room);
+        acts.into_iter().for_each(|act| roster.take(act));
+        roster
+    }
+
+    /// The act that comes next.
+    pub fn take(&mut self, act: &Event) {
+        let body = act.read().ok().flatten();
+        match Self::begin(self.room, body.as_ref()) {
+            Some(begun) if act.header().seq == 1 => *self = begun,
+            _ => self.apply(act.header(), act.id(), body.as_ref()),
+        }
+    }
+
+    /// The member with a key: the newest, if somebody gave two.
+    #[must_use]
+    pub fn with_key(&self, key: MemberKey) -> Option<MemberNo> {
+        self.members.iter().rev().find(|(_, member)| member.key.bytes() == key).map(|(no, _)| *no)
+    }
+
     /// Before the first act.
     pub(crate) fn nobody(room: RoomId) -> Self {
         Self {

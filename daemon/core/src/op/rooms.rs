@@ -152,3 +152,31 @@ pub enum RoomOp {
         epoch: u32,
     },
 }
+
+impl RoomOp {
+    /// The room that it changes. `None`: none, or one that is nobody's any more.
+    #[must_use]
+    pub fn room(&self) -> Option<RoomId> {
+        match self {
+            Self::Begin { room, .. }
+            | Self::Replica { room, .. }
+            | Self::State { room, .. }
+            | Self::Delivered { room, .. }
+            | Self::Client { room, .. }
+            | Self::Alias { room, .. }
+            | Self::Notify { room, .. }
+            | Self::Expires { room, .. }
+            | Self::Expired { room, .. }
+            | Self::AskedBy { room, .. }
+            | Self::Bury(Tomb { room, .. })
+            | Self::Invite { room, .. }
+            | Self::InviteGone { room, .. }
+            | Self::Petition { room, .. }
+            | Self::PetitionGone { room, .. }
+            | Self::Ban { room, .. }
+            | Self::Leaver { room, .. }
+            | Self::Hand { room, .. } => Some(*room),
+            Self::Unbury(_) | Self::Epoch { .. } => None,
+        }
+    }
+}

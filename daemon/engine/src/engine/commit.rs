@@ -146,6 +146,11 @@ impl Engine {
         for stored in applied.stored {
             self.unread.add(stored);
         }
+        for (conversation, first) in applied.renewed {
+            if let Some(peer) = conversation.as_peer() {
+                self.unread.renew(peer, first);
+            }
+        }
         for read in applied.read {
             self.unread.read(&read);
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState};
+use torchat_protocol::control::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
@@ -56,7 +56,7 @@ pub(super) struct Shown {
 impl Shown {
     fn record(self) -> Message {
         let Self { row, state, reason, next_try_ms } = self;
-        Message {
+        let mut message = Message {
             id: row.id,
             mid: row.mid,
             peer: row.conversation,
@@ -78,7 +78,11 @@ impl Shown {
             reacts: BTreeMap::new(),
             stored: None,
             flags: Vec::new(),
+        };
+        if let Some(room) = row.room {
+            room.fill(&mut message, true);
         }
+        message
     }
 
     fn line(self) -> HistoryLine {
@@ -326,17 +330,29 @@ impl Handle {
     }
 
     fn conversations_of(&self, found: Vec<Preview>) -> Vec<Conversation> {
-        let (heads, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|g| ((g.peer, g.unread), g.last)).unzip();
+        let (heads, rows): (Vec<_>, Vec<_>) = found.into_iter().map(|g| ((g.peer, g.unread, g.room), g.last)).unzip();
         let with_message = rows.iter().map(Option::is_some).collect::<Vec<_>>();
         let mut shown = self.show(rows.into_iter().flatten().collect()).into_iter().map(Shown::record);
         let now = self.clock.now();
         let node = self.node.lock();
-        let conversations = heads.into_iter().zip(with_message).map(|((peer, unread), with_message)| Conversation {
-            contact: contact_record(node.contact(&peer, now)),
-            unread,
-            last: if with_message { shown.next() } else { None },
-            room: None,
-            mentions: None,
+        let conversations = heads.into_iter().zip(with_message).filter_map(|((id, unread, room), with_message)| {
+            let last = if with_message { shown.next() } else { None };
+            let (room, mentions) = room.unzip();
+            // The ids of rooms have the shape of an onion.
+            let contact = node.contact(&id.as_peer()?, now);
+            let contact = match &room {
+                None => contact_record(contact),
+                Some(room) => Contact {
+                    state: ContactState::Room,
+                    name: room.alias.clone(),
+                    nick: Some(room.name.clone()),
+                    link: false,
+                    heard_s: None,
+                    queued: room.queued,
+                    ..contact_record(contact)
+                },
+            };
+            Some(Conversation { contact, unread, last, room, mentions })
         });
         conversations.collect()
     }
@@ -421,6 +437,7 @@ mod tests {
             client,
             text,
             erased: false,
+            room: None,
         };
         let reason = Some(Reason::Unreachable {
             tries: u32::MAX,

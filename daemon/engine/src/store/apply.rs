@@ -6,28 +6,36 @@ mod erasing;
 mod lanes;
 mod legacy;
 mod log;
+mod messages;
 mod receiving;
 mod replica;
 mod sending;
 
 use super::marks::Gap;
+use super::numbers::RoomNum;
 use super::numbers::{LaneNum, PeerNum};
-use super::{LogEdges, Moment, ReadMark, StoreError, Stored};
+use super::{LogEdges, Moment, ReadMark, RoomSaid, StoreError, Stored};
 pub use erasing::Erased;
+pub(super) use messages::{People, flags, write_messages};
 use receiving::Incoming;
 use rusqlite::{Connection, OptionalExtension as _};
 use sending::Acked;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use torchat_core::op::{ChatOp, ContactOp, LegacyOp, LogOp, Op};
 use torchat_protocol::control::api::event::Event;
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
-use torchat_protocol::room::RoomId;
+use torchat_protocol::room::{MemberNo, RoomId};
 
 /// What a commit did, for those who act on it.
 #[derive(Debug, Default)]
 pub struct Applied {
     /// Received messages that were new.
     pub stored: Vec<Stored>,
+    /// Texts of ours that were accepted for rooms.
+    pub said: Vec<RoomSaid>,
+    /// Conversations of which something unread is another one now, or is not unread any more, with their first unread message.
+    pub renewed: Vec<(ConversationId, Option<i64>)>,
     /// The rows of messages that were accepted.
     pub queued: Vec<(MessageId, i64)>,
     /// What was unread and is read now: bytes of texts, and [`ROW_BYTES`](torchat_core::account::ROW_BYTES) for each message and mark.
@@ -36,6 +44,8 @@ pub struct Applied {
     pub seen: Vec<u64>,
     /// For each [`ChatOp::Erase`], what it did.
     pub erased: Vec<Erased>,
+    /// A text was taken away for good: traces of it may be left in the file.
+    pub wiped: bool,
     /// An erased text could not be taken out of the search's index, which is damaged.
     pub index_damaged: bool,
     /// Up to where peers' messages are read now, for each [`ChatOp::ReadUpto`].
@@ -62,6 +72,12 @@ pub(super) struct Known {
     out: HashMap<PeerNum, (LaneId, LaneNum)>,
     /// How many marks of each peer, by its number, nobody has read.
     pub(super) marks: HashMap<PeerNum, u64>,
+    /// Which conversation is that of a room.
+    rooms: HashMap<PeerNum, Option<RoomNum>>,
+    /// Who is in a room.
+    people: HashMap<RoomNum, People>,
+    /// And who is muted there.
+    muted: HashMap<RoomNum, BTreeSet<MemberNo>>,
 }
 
 /// A transaction that is being made.
@@ -79,6 +95,8 @@ pub(super) struct Changes<'a> {
     pub(super) words: Option<(i64, String)>,
     /// The rooms whose replicas have written something.
     pub(super) rooms: BTreeMap<RoomId, replica::Changes<'a>>,
+    /// What that may have changed of messages.
+    pub(super) touched: BTreeMap<RoomId, messages::Touched>,
     pub(super) out: &'a mut Applied,
 }
 
@@ -105,7 +123,10 @@ impl Changes<'_> {
         match op {
             ContactOp::Add { peer, at_ms } => self.contact(peer, *at_ms),
             ContactOp::Remove { peer } => self.remove(peer),
-            ContactOp::Block { peer, blocked } => self.block(peer, *blocked),
+            ContactOp::Block { peer, blocked } => {
+                self.block(peer, *blocked)?;
+                self.block_in_rooms(peer.as_bytes())
+            }
             ContactOp::Petname { peer, name } => self.petname(peer, name.as_deref()),
             ContactOp::Nick { peer, nick } => self.nick(peer, nick),
             ContactOp::Intro { peer, intro } => self.intro(peer, intro),
@@ -165,6 +186,17 @@ impl Changes<'_> {
             LogOp::Notice { peer, sentence, why } => self.notice(*peer, sentence, why.as_ref()),
         }
         Ok(())
+    }
+
+    /// The room of a conversation.
+    pub(super) fn room_of(&mut self, num: PeerNum) -> Result<Option<RoomNum>, StoreError> {
+        if let Some(room) = self.known.rooms.get(&num) {
+            return Ok(*room);
+        }
+        let mut query = self.db.prepare_cached("SELECT room FROM peer WHERE num = ?1")?;
+        let room = query.query_row([num], |row| row.get(0)).optional()?.flatten();
+        self.known.rooms.insert(num, room);
+        Ok(room)
     }
 
     /// A peer's number; it gets one if it has none.

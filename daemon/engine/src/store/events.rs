@@ -4,6 +4,7 @@
 //! and after a restart; how a message is now, HISTORY says. Only a mark of lost messages grows, and its earlier events with it.
 
 use super::messages::{blob, peer_id};
+use super::query::rooms::{self, RoomPart, room_part};
 use super::rows::Rows;
 use super::share::Shares;
 use super::{StoreError, apply::Changes};
@@ -15,7 +16,7 @@ use std::sync::LazyLock;
 use torchat_core::time::Believed;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::event::{Event, Kind, MessageRef, What};
-use torchat_protocol::control::api::record::{Direction, Message, MessageState};
+use torchat_protocol::control::api::record::{Direction, Member, MemberChange, Message, MessageState};
 use torchat_protocol::control::reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::MessageId;
@@ -137,11 +138,12 @@ pub(super) struct NewMessage {
     pub(super) sent_s: Option<i64>,
     pub(super) client_id: Option<String>,
     pub(super) text: String,
+    pub(super) room: Option<RoomPart>,
 }
 
 impl NewMessage {
     fn record(self, dir: Direction, state: MessageState, at: String) -> Message {
-        Message {
+        let mut message = Message {
             id: self.id,
             mid: self.mid,
             peer: self.conversation,
@@ -163,7 +165,11 @@ impl NewMessage {
             reacts: Default::default(),
             stored: None,
             flags: Vec::new(),
+        };
+        if let Some(room) = self.room {
+            room.fill(&mut message, false);
         }
+        message
     }
 
     /// As an event of a kind that shows the whole message. `at` is its `at_ms` in words.
@@ -223,6 +229,18 @@ struct ErasedData {
     kept: Vec<i64>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct MemberData {
+    member: Member,
+    change: MemberChange,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReactionData {
+    member: u32,
+    sign: String,
+}
+
 /// What stands in `event.data`: what neither a message nor a peer's key says.
 fn data(what: &What) -> Option<String> {
     let json = |value: serde_json::Result<String>| Some(value.unwrap_or_default());
@@ -242,6 +260,18 @@ fn data(what: &What) -> Option<String> {
         What::Erased { from, upto, kept, .. } => {
             json(serde_json::to_string(&ErasedData { from: *from, upto: *upto, kept: kept.clone() }))
         }
+        What::Room { room } => json(serde_json::to_string(room)),
+        What::Member { member, change, .. } => {
+            json(serde_json::to_string(&MemberData { member: member.clone(), change: *change }))
+        }
+        What::Petition { petition } => json(serde_json::to_string(petition)),
+        What::PetitionGone { onion, .. } => json(serde_json::to_string(onion)),
+        // The text stands in the message: it must go with it.
+        What::Edited { edited_at, .. } => Some(edited_at.clone()),
+        What::Reacted { member, sign, .. } => {
+            json(serde_json::to_string(&ReactionData { member: *member, sign: sign.clone() }))
+        }
+        What::Voided { messages, .. } => json(serde_json::to_string(messages)),
         What::Legacy { id, claims } => json(serde_json::to_string(&LegacyData { id: *id, claims: claims.clone() })),
         _ => None,
     }
@@ -251,6 +281,7 @@ fn data(what: &What) -> Option<String> {
 fn message(what: &What) -> Option<i64> {
     match what {
         What::Received { message } | What::Queued { message } | What::Lost { message } => Some(message.id),
+        What::Edited { id, .. } | What::Redacted { id, .. } | What::Reacted { id, .. } => Some(*id),
         What::Sent(m) | What::Delivered(m) | What::Failed(m) | What::Withdrawn(m) | What::Read(m) => Some(m.id),
         _ => None,
     }
@@ -348,11 +379,15 @@ pub(super) fn trim(
 }
 
 /// The query of [`read`], also for a test that looks at its plan.
-pub(super) const READ: &str = "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.id, p.peer, m.mid, m.at_ms, m.sent_s,
-        CASE WHEN e.kind IN (1, 2, 8) THEN m.text END, c.client
-     FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN peer p ON p.num = m.peer
+pub(super) const READ: &str = concat!(
+    "SELECT e.seq, e.at_ms, e.kind, e.peer, e.data, m.id, p.peer, m.mid, m.at_ms, m.sent_s,
+        CASE WHEN e.kind IN (1, 2, 8, 21) THEN m.text END, c.client, ",
+    room_part!(),
+    " FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN peer p ON p.num = m.peer
      LEFT JOIN client_id c ON c.message = e.message
-     WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3";
+     LEFT JOIN room_message r ON r.message = m.id AND e.kind IN (1, 2)
+     WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq LIMIT ?3"
+);
 
 /// The events after a number and up to another one, in order: at most `limit`, and no more when they have `most` bytes.
 /// Between two of them stands a gap where some were removed; before the first and after the last one the caller sees it.
@@ -400,6 +435,10 @@ pub(crate) fn size(what: &What) -> usize {
         What::Request { nick, text, .. } => nick.len() + text.len(),
         What::Tor { sentence, .. } | What::Notice { sentence, .. } => sentence.len(),
         What::Legacy { claims, .. } => claims.len(),
+        What::Room { room } => size_of_val(&**room) + room.name.len() + room.topic.len(),
+        What::Edited { text, .. } => text.len(),
+        What::Petition { petition } => petition.text.len(),
+        What::Voided { messages, .. } => size_of_val(messages.as_slice()),
         What::Erased { kept, .. } => size_of_val(kept.as_slice()),
         _ => 0,
     };
@@ -409,8 +448,9 @@ pub(crate) fn size(what: &What) -> usize {
 fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
     let kind: i64 = row.get(2)?;
     let Some(kind) = Kind::STORED.into_iter().find(|known| number(*known) == kind) else { return Ok(None) };
-    let peer = match row.get::<_, Option<[u8; 32]>>(3)? {
-        Some(key) => Some(Onion(peer_id(key)?)),
+    let conversation = row.get::<_, Option<[u8; 32]>>(3)?.map(ConversationId::from_bytes);
+    let peer = match conversation.filter(|_| matches!(kind, Kind::Request | Kind::RequestGone | Kind::Link)) {
+        Some(id) => Some(Onion(peer_id(*id.as_bytes())?)),
         None => None,
     };
     let message = match row.get::<_, Option<i64>>(5)? {
@@ -422,6 +462,7 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
             sent_s: row.get(9)?,
             client_id: row.get(11)?,
             text: row.get::<_, Option<String>>(10)?.unwrap_or_default(),
+            room: rooms::part(row, 12)?.map(|(part, _)| part),
         }),
         None => None,
     };
@@ -449,24 +490,50 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
         }
         Kind::Notice => {
             let (sentence, why) = NoticeData::read(data);
-            Some(What::Notice { peer: peer.map(Onion::conversation), sentence, why })
+            Some(What::Notice { peer: conversation, sentence, why })
         }
         Kind::Legacy => serde_json::from_str(data).ok().map(|LegacyData { id, claims }| What::Legacy { id, claims }),
         Kind::Erased => {
             let said = serde_json::from_str(data).ok();
-            peer.zip(said).map(|(peer, ErasedData { from, upto, kept })| {
-                let peer = peer.conversation();
-                What::Erased { peer, from, upto, kept }
+            conversation.zip(said).map(|(peer, ErasedData { from, upto, kept })| What::Erased {
+                peer,
+                from,
+                upto,
+                kept,
             })
         }
-        Kind::Room
-        | Kind::Member
-        | Kind::Petition
-        | Kind::PetitionGone
-        | Kind::Edited
-        | Kind::Redacted
-        | Kind::Reacted
-        | Kind::Voided
-        | Kind::Gap => None,
+        Kind::Room => serde_json::from_str(data).ok().map(|room| What::Room { room }),
+        Kind::Member => {
+            let said = serde_json::from_str(data).ok();
+            conversation.zip(said).map(|(peer, MemberData { member, change })| What::Member { peer, member, change })
+        }
+        Kind::Petition => serde_json::from_str(data).ok().map(|petition| What::Petition { petition }),
+        Kind::PetitionGone => {
+            let said = serde_json::from_str(data).ok();
+            conversation.zip(said).map(|(peer, onion)| What::PetitionGone { peer, onion })
+        }
+        Kind::Edited => message.map(|m| What::Edited {
+            peer: m.conversation,
+            id: m.id,
+            mid: m.mid,
+            text: m.text,
+            edited_at: data.to_owned(),
+        }),
+        Kind::Redacted => message.map(|m| What::Redacted { peer: m.conversation, id: m.id, mid: m.mid }),
+        Kind::Reacted => {
+            let said = serde_json::from_str(data).ok();
+            message.zip(said).map(|(m, ReactionData { member, sign })| What::Reacted {
+                peer: m.conversation,
+                id: m.id,
+                mid: m.mid,
+                member,
+                sign,
+            })
+        }
+        Kind::Voided => {
+            let said = serde_json::from_str(data).ok();
+            conversation.zip(said).map(|(peer, messages)| What::Voided { peer, messages })
+        }
+        Kind::Gap => None,
     })
 }

@@ -99,7 +99,10 @@ impl Changes<'_> {
 
     fn tell_mark(&mut self, id: i64, mid: MessageId, gap: &Gap, text: String) {
         let (conversation, at_ms) = (gap.peer.into(), gap.at_ms);
-        self.tell_new(NewMessage { id, mid, conversation, at_ms, sent_s: None, client_id: None, text }, Kind::Lost);
+        self.tell_new(
+            NewMessage { id, mid, conversation, at_ms, sent_s: None, client_id: None, text, room: None },
+            Kind::Lost,
+        );
     }
 
     /// The mark that ends where this gap begins: its row, whether it is read, what it says. Marks of a store of before have the
@@ -138,7 +141,9 @@ impl Changes<'_> {
             .execute(params![num, upto])? as u64;
         if read > 0 {
             self.known.marks.insert(num, unread.saturating_sub(read));
-            self.out.freed.push((*peer, read * ROW_BYTES));
+            if self.room_of(num)?.is_none() {
+                self.out.freed.push((*peer, read * ROW_BYTES));
+            }
         }
         Ok(())
     }

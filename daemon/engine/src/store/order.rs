@@ -19,6 +19,7 @@ use std::time::Duration;
 use torchat_core::op::{ChatOp, ContactOp, Op};
 use torchat_protocol::control::api::event::{Event, What};
 use torchat_protocol::conversation::ConversationId;
+use torchat_protocol::room::RoomId;
 
 /// How long a reader waits for the order to follow a commit that it sees. It takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ impl ListFrom {
         match (self, &preview.last) {
             (Self::Newest, _) | (Self::Before(_), None) => true,
             (Self::Before(id), Some(last)) => last.id < id,
-            (Self::After(id), last) => last.is_none() && ConversationId::from(preview.peer) > id,
+            (Self::After(id), last) => last.is_none() && preview.peer > id,
         }
     }
 }
@@ -73,16 +74,29 @@ struct Place {
     listed: bool,
 }
 
-/// Every peer, whether it is listed without a message, and its last message.
-pub(super) const PLACES: &str =
-    "SELECT peer, contact OR blocked, (SELECT max(id) FROM (SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir <> 1
-     ORDER BY id DESC LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir = 1
-     ORDER BY id DESC LIMIT 1))) FROM peer p";
-/// The same of one.
-pub(super) const PLACE: &str =
-    "SELECT peer, contact OR blocked, (SELECT max(id) FROM (SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir <> 1
-     ORDER BY id DESC LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir = 1
-     ORDER BY id DESC LIMIT 1))) FROM peer p WHERE peer = ?1";
+/// A conversation, whether it is listed without a message, and its last message; of a room only what a page shows.
+macro_rules! place {
+    ($rest:literal) => {
+        concat!(
+            "SELECT peer, contact OR blocked OR EXISTS (SELECT 1 FROM room WHERE num = p.room AND state < 3),
+             CASE WHEN p.room IS NULL THEN
+             (SELECT max(id) FROM (SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir <> 1
+             ORDER BY id DESC LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir = 1
+             ORDER BY id DESC LIMIT 1)))
+             ELSE
+             (SELECT max(id) FROM (SELECT * FROM (SELECT m.id FROM message m JOIN room_message r ON r.message = m.id
+             WHERE m.peer = p.num AND m.dir <> 1 AND r.flags & 68 = 0 AND r.flags & 34 <> 34 ORDER BY m.id DESC LIMIT 1)
+             UNION ALL SELECT * FROM (SELECT id FROM message WHERE peer = p.num AND dir = 1 ORDER BY id DESC LIMIT 1)))
+             END FROM peer p",
+            $rest
+        )
+    };
+}
+
+/// Every conversation.
+pub(super) const PLACES: &str = place!("");
+/// One of them.
+pub(super) const PLACE: &str = place!(" WHERE peer = ?1");
 
 impl Lists {
     fn read(db: &Connection) -> Result<Self, StoreError> {
@@ -192,9 +206,7 @@ impl Order {
             };
             let mut found = messages::previews(db, &found)?;
             found.retain(|preview| from.has(preview));
-            found.sort_by_cached_key(|preview| {
-                (Reverse(preview.last.as_ref().map(|last| last.id)), ConversationId::from(preview.peer))
-            });
+            found.sort_by_cached_key(|preview| (Reverse(preview.last.as_ref().map(|last| last.id)), preview.peer));
             // One that is elsewhere to this reader may be behind the others.
             if behind.is_some() {
                 found.truncate(step.max(1));
@@ -204,7 +216,7 @@ impl Order {
                 (None, Some(behind)) => behind,
                 (Some(preview), _) => {
                     let last = preview.last.as_ref();
-                    last.map_or(ListFrom::After(preview.peer.into()), |last| ListFrom::Before(last.id))
+                    last.map_or(ListFrom::After(preview.peer), |last| ListFrom::Before(last.id))
                 }
             };
             if !take(found) || behind.is_none() {
@@ -238,16 +250,30 @@ fn follow(lists: &mut Lists, db: &Connection, ops: &[Op], events: &[Event]) -> R
         let listed = lists.known.get(&id).is_some_and(|place| place.listed);
         lists.put(id, Place { last: Some(last), listed });
     }
+    let blocks = |op: &Op| matches!(op, Op::Contacts(ContactOp::Block { .. }));
+    if ops.iter().any(blocks) && db.prepare_cached("SELECT 1 FROM room")?.exists([])? {
+        // It hides what somebody said in any room.
+        *lists = Lists { upto: lists.upto, ..Lists::read(db)? };
+        return Ok(());
+    }
     for op in ops {
         if let Op::Contacts(ContactOp::Add { peer, .. } | ContactOp::Remove { peer } | ContactOp::Block { peer, .. })
         | Op::Chat(ChatOp::Erase { peer, .. }) = op
         {
-            let mut query = db.prepare_cached(PLACE)?;
-            let mut rows = query.query([peer.as_bytes()])?;
-            if let Some(row) = rows.next()? {
-                lists.put((*peer).into(), Place { listed: row.get(1)?, last: row.get(2)? });
-            }
+            look(lists, db, peer.as_bytes())?;
         }
+    }
+    let of_rooms = |op: &Op| if let Op::Room(op) = op { op.room() } else { None };
+    let rooms: BTreeSet<RoomId> = ops.iter().filter_map(of_rooms).collect();
+    rooms.iter().try_for_each(|room| look(lists, db, &room.0))
+}
+
+/// Looks where a conversation is.
+fn look(lists: &mut Lists, db: &Connection, id: &[u8; 32]) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached(PLACE)?;
+    let mut rows = query.query([id])?;
+    if let Some(row) = rows.next()? {
+        lists.put(ConversationId::from_bytes(*id), Place { listed: row.get(1)?, last: row.get(2)? });
     }
     Ok(())
 }

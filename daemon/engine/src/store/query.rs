@@ -4,6 +4,7 @@ mod desk;
 pub(super) mod erasable;
 pub(super) mod messages;
 mod replica;
+pub(super) mod rooms;
 mod snapshot;
 mod threads;
 
@@ -194,7 +195,21 @@ impl Reader {
         page: Page,
         most: PageLimit,
     ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-        self.with(|db| messages::page(db, conversation, page, most))
+        self.page_with(conversation, page, most, false)
+    }
+
+    /// As [`Reader::page`]; `hidden`: with what is hidden in a room.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn page_with(
+        &self,
+        conversation: ConversationId,
+        page: Page,
+        most: PageLimit,
+        hidden: bool,
+    ) -> Result<(Vec<MessageRow>, bool), StoreError> {
+        self.with(|db| messages::page(db, conversation, page, most, hidden))
     }
 
     /// A message by its row.

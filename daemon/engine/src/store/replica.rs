@@ -77,6 +77,11 @@ impl LogRow {
 }
 
 impl ChainKey {
+    /// The next one.
+    pub(super) fn after(self) -> Self {
+        Self(self.0 + 1)
+    }
+
     /// Whose chain it is.
     pub(super) fn author(self) -> Result<Author, StoreError> {
         u32::try_from(self.0 & i64::from(u32::MAX)).ok().and_then(Author::new).ok_or_else(|| damaged("author"))

@@ -138,6 +138,16 @@ pub(super) fn forget(
     Ok(())
 }
 
+/// Puts texts into the index whose rows are behind those that were indexed before.
+pub(super) fn learn(db: &Connection, id: ConversationId, texts: &[(i64, String)]) -> Result<(), StoreError> {
+    let conversation = conversation(&id);
+    let mut insert = db.prepare_cached("INSERT INTO search (rowid, text, conversation) VALUES (?1, ?2, ?3)")?;
+    for (row, text) in texts {
+        insert.execute(params![row, text, conversation])?;
+    }
+    Ok(())
+}
+
 /// Makes a new, empty index in the place of the one that is there: what is in it follows from the messages.
 pub(super) fn make_anew(db: &mut Connection) -> Result<(), StoreError> {
     let create = "CREATE VIRTUAL TABLE search USING fts5 (

@@ -1,6 +1,7 @@
 //! A store beside a model, compared after every commit.
 
 use crate::disk::{Disk, place};
+use crate::messages::Model;
 use crate::net::Beside;
 use rusqlite::Connection;
 use std::cell::Cell;
@@ -34,6 +35,7 @@ pub(crate) struct SqlStore {
     rows: Connection,
     room: RoomId,
     counts: Counts,
+    messages: Model,
 }
 
 /// A directory in memory, if there is one: each commit is synced.
@@ -69,14 +71,14 @@ impl SqlStore {
         let begin = |room| Op::from(RoomOp::Begin { room, keys: keys.clone(), log, way: None });
         store.commit(0, &rooms.map(begin)).unwrap();
         drop(store);
-        Self::open(dir, room, counts)
+        Self::open(dir, room, counts, Model::default())
     }
 
-    fn open(dir: TempDir, room: RoomId, counts: Counts) -> Self {
+    fn open(dir: TempDir, room: RoomId, counts: Counts, messages: Model) -> Self {
         let path = file(&dir);
         let store = Store::open(&path).unwrap();
         let rows = Connection::open(&path).unwrap();
-        Self { store, reader: Reader::of_file(path), rows, dir, room, counts }
+        Self { store, reader: Reader::of_file(path), rows, dir, room, counts, messages }
     }
 
     fn stored(&self) -> Stored {
@@ -99,6 +101,7 @@ impl SqlStore {
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)));
         let rows: Vec<(i64, u32, i64, i64, Option<i64>)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(rows, model.collect::<Vec<_>>());
+        self.messages.compare(&self.rows, disk);
     }
 
     /// The whole log, and what looks at all of it.
@@ -135,9 +138,14 @@ impl SqlStore {
 impl Beside for SqlStore {
     fn commit(&mut self, ops: &[ReplicaOp], disk: &Disk) {
         self.counts.commits.set(self.counts.commits.get() + 1);
+        self.messages.note(ops);
         let room = self.room;
         let ops: Vec<Op> = ops.iter().map(|op| Op::from(RoomOp::Replica { room, op: op.clone() })).collect();
         self.store.commit(1_790_000_000_000, &ops).unwrap();
+        // The user reads now and then, and the search is kept up.
+        if self.counts.commits.get().is_multiple_of(7) {
+            while self.store.index(100).unwrap() {}
+        }
         self.compare(disk);
     }
 
@@ -148,12 +156,12 @@ impl Beside for SqlStore {
     }
 
     fn kill(&mut self, disk: &Disk) {
-        *self = Self::open(copied(&self.dir), self.room, self.counts.clone());
+        *self = Self::open(copied(&self.dir), self.room, self.counts.clone(), self.messages.clone());
         self.compare_all(disk);
     }
 
     fn copy(&self) -> Box<dyn Beside> {
-        Box::new(Self::open(copied(&self.dir), self.room, self.counts.clone()))
+        Box::new(Self::open(copied(&self.dir), self.room, self.counts.clone(), self.messages.clone()))
     }
 }
 

@@ -69,7 +69,8 @@ impl Writer {
 
     fn text(&mut self) -> Text {
         let mid = TextId([self.rng.random_range(0..12); 16]);
-        Text { mid, text: BoundedText::new("a text").unwrap(), re: None, to: Vec::new() }
+        let to = if self.draw(3) == 0 { vec![MemberNo::MAKER] } else { Vec::new() };
+        Text { mid, text: BoundedText::new(format!("a text {}", self.next)).unwrap(), re: None, to }
     }
 
     fn body(&mut self) -> Body {

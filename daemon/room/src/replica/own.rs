@@ -27,6 +27,14 @@ pub struct Me {
     pub chain: u8,
 }
 
+impl Me {
+    /// The public part of the key.
+    #[must_use]
+    pub fn key(&self) -> MemberKey {
+        MemberKey(SigningKey::from_bytes(&self.seed).verifying_key().to_bytes())
+    }
+}
+
 impl std::fmt::Debug for Me {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Me").field("chain", &self.chain).finish_non_exhaustive()
@@ -113,9 +121,7 @@ impl Own {
     /// Looks for our number: that of our key.
     pub(super) fn find_number(&mut self, roster: &Roster) {
         let Some(key) = self.key.as_ref().map(|key| MemberKey(key.verifying_key().to_bytes())) else { return };
-        // The newest, if somebody gave two.
-        let found = roster.members.iter().rev().find(|(_, member)| member.key.bytes() == key);
-        self.no = found.map(|(no, _)| *no);
+        self.no = roster.with_key(key);
     }
 
     /// Whether we are a member since now.

@@ -234,6 +234,7 @@ fn a_blocked_peer_keeps_its_room_links_and_its_petitions_are_not_shown() {
             topic: BoundedText::default(),
             policy: torchat_protocol::room::body::acts::Policy::default(),
             nick: None,
+            client: None,
         };
         // A room's id is drawn until it has its shape, so not every byte may be the same.
         let mut n = 1_u64;

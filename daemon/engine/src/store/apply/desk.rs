@@ -1,15 +1,20 @@
 //! What the desk of rooms decided, as SQL: which rooms there are, how far we are in each, and who may join.
 
 use super::{Changes, replica};
-use crate::store::StoreError;
+use crate::store::query::messages::peer_id;
 use crate::store::replica::{RoomKey, damaged, head, role_number};
+use crate::store::{StoreError, time};
 use rusqlite::{ToSql, params};
 use torchat_core::op::RoomOp;
-use torchat_core::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomKeys, RoomState, Tomb, Way};
-use torchat_protocol::room::{LogDigest, LogId, RoomId};
+use torchat_core::snapshot::rooms::{HandRow, InviteRow, Notify, PetitionRow, RoomKeys, RoomState, Tomb, Way};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::event::What;
+use torchat_protocol::control::api::record::Petition;
+use torchat_protocol::room::{Identity, LogDigest, LogId, RoomId};
 
 /// Tables of a room's log, by chain or place, and those that have its number.
-const OF_REPLICA: [&str; 4] = [
+const OF_REPLICA: [&str; 5] = [
+    "DELETE FROM room_member WHERE member >= ?1 << 32 AND member < (?1 + 1) << 32",
     "DELETE FROM room_event WHERE place >= ?1 << 40 AND place < (?1 + 1) << 40",
     "DELETE FROM room_chain WHERE chain >= ?1 << 32 AND chain < (?1 + 1) << 32",
     "DELETE FROM room_act WHERE room = ?1",
@@ -28,8 +33,21 @@ impl Changes<'_> {
             RoomOp::Begin { room, keys, log, way } => self.begin(*room, keys, *log, way.as_ref()),
             RoomOp::Replica { room, op } => self.of_replica(*room, op),
             RoomOp::State { room, state } => self.state(*room, *state),
-            RoomOp::Delivered { .. } | RoomOp::Client { .. } | RoomOp::Alias { .. } | RoomOp::Notify { .. } => Ok(()),
-            RoomOp::Expires { .. } | RoomOp::Expired { .. } | RoomOp::AskedBy { .. } => Ok(()),
+            RoomOp::Delivered { room, author, upto } => self.delivered_in(*room, *author, *upto),
+            RoomOp::Expires { room, text, until_ms } => self.expires(*room, *text, *until_ms),
+            RoomOp::Expired { room, text } => self.expired(*room, *text),
+            RoomOp::AskedBy { room, client } => {
+                self.write("INSERT OR REPLACE INTO room_client (client, room) VALUES (?1, ?2)", &[client, &room.0])
+            }
+            RoomOp::Client { room, text, client } => self.client_of(*room, *text, client),
+            RoomOp::Alias { room, alias } => {
+                self.write("UPDATE room SET alias = ?2 WHERE room = ?1", &[&room.0, alias])?;
+                self.tell_room(*room)
+            }
+            RoomOp::Notify { room, notify } => {
+                self.write("UPDATE room SET notify = ?2 WHERE room = ?1", &[&room.0, &notify_number(*notify)])?;
+                self.tell_room(*room)
+            }
             RoomOp::Bury(tomb) => self.bury(tomb),
             RoomOp::Unbury(room) => self.write("DELETE FROM room_tomb WHERE room = ?1", &[&room.0]),
             RoomOp::Invite { room, invite } => self.room_invite(*room, invite),
@@ -40,6 +58,7 @@ impl Changes<'_> {
             RoomOp::Petition { room, petition } => self.petition(*room, petition),
             RoomOp::PetitionGone { room, id } => {
                 let room = self.room(*room)?;
+                self.petition_gone(room, *id)?;
                 self.write("DELETE FROM room_petition WHERE room = ?1 AND id = ?2", &[&room.num, &id.0])
             }
             RoomOp::Ban { room, id, banned } => {
@@ -69,21 +88,25 @@ impl Changes<'_> {
     }
 
     /// The end of the transaction: what follows from all that the replicas have written.
-    pub(in crate::store) fn finish_rooms(&self) -> Result<(), StoreError> {
-        self.rooms.values().try_for_each(replica::Changes::finish)
+    pub(in crate::store) fn finish_rooms(&mut self) -> Result<(), StoreError> {
+        self.rooms.values().try_for_each(replica::Changes::finish)?;
+        self.finish_touched()
     }
 
     fn of_replica(&mut self, id: RoomId, op: &torchat_room::outcome::Op) -> Result<(), StoreError> {
-        if let Some(changes) = self.rooms.get_mut(&id) {
-            return changes.apply(op);
+        self.before_replica(id, op)?;
+        if !self.rooms.contains_key(&id) {
+            self.rooms.insert(id, replica::Changes::new(self.db, self.room(id)?, self.moment.at_ms));
         }
-        let mut changes = replica::Changes::new(self.db, self.room(id)?, self.moment.at_ms);
-        changes.apply(op)?;
-        self.rooms.insert(id, changes);
-        Ok(())
+        let mut restood = Vec::new();
+        if let Some(changes) = self.rooms.get_mut(&id) {
+            changes.apply(op)?;
+            restood = changes.take_restood();
+        }
+        self.after_replica(id, op, &restood)
     }
 
-    fn room(&self, id: RoomId) -> Result<RoomKey, StoreError> {
+    pub(super) fn room(&self, id: RoomId) -> Result<RoomKey, StoreError> {
         RoomKey::find(self.db, id)?.ok_or_else(|| damaged("id"))
     }
 
@@ -93,20 +116,18 @@ impl Changes<'_> {
     }
 
     /// Removes what stands in some tables of a room.
-    fn clear(&mut self, room: RoomKey, tables: &[&str]) -> Result<(), StoreError> {
-        self.rooms.remove(&room.id);
+    fn clear(&self, room: RoomKey, tables: &[&str]) -> Result<(), StoreError> {
         tables.iter().try_for_each(|sql| self.write(sql, &[&room.num]))
     }
 
     fn clear_all(&mut self, room: RoomKey) -> Result<(), StoreError> {
+        self.rooms.remove(&room.id);
+        self.known.people.remove(&room.num);
         self.clear(room, &[&OF_REPLICA[..], &OF_MEMBERSHIP, &OF_PEOPLE].concat())
     }
 
     fn begin(&mut self, id: RoomId, keys: &RoomKeys, log: LogId, way: Option<&Way>) -> Result<(), StoreError> {
-        if let Some(before) = RoomKey::find(self.db, id)? {
-            self.clear_all(before)?;
-            self.write("DELETE FROM room WHERE num = ?1", &[&before.num])?;
-        }
+        let before = self.forget_room(id)?;
         let doors = way.map(|way| way.doors.iter().flat_map(|door| *door.as_bytes()).collect::<Vec<u8>>());
         let pass = way.and_then(|way| way.pass).map(|pass| [&pass.id.0[..], &pass.secret.0].concat());
         self.db
@@ -127,7 +148,44 @@ impl Changes<'_> {
                 way.map(|way| way.text.as_str()),
                 way.and_then(|way| way.want),
             ])?;
-        Ok(())
+        self.is_conversation(id, before)
+    }
+
+    /// What was stored of a room before goes. What was said in it stays, and what the user has set.
+    fn forget_room(&mut self, id: RoomId) -> Result<Option<RoomKey>, StoreError> {
+        let Some(before) = RoomKey::find(self.db, id)? else { return Ok(None) };
+        // First what this transaction has written, while its events are there.
+        self.finish_rooms()?;
+        self.outbox_ends(id)?;
+        self.write("DELETE FROM room_outbox WHERE room = ?1", &[&before.num])?;
+        self.finish_touched()?;
+        self.clear_all(before)?;
+        self.with_room(id, |changes, touched| changes.unplace(touched, before.all_chains(), false))?;
+        self.touched.remove(&id);
+        // Its number is somebody else's, or the new one's.
+        self.write("UPDATE room SET room = zeroblob(32), num = -1 WHERE num = ?1", &[&before.num])?;
+        Ok(Some(before))
+    }
+
+    /// A room that begins is a conversation.
+    fn is_conversation(&mut self, id: RoomId, before: Option<RoomKey>) -> Result<(), StoreError> {
+        let room = self.room(id)?;
+        self.write(
+            "INSERT INTO peer (peer, room) VALUES (?1, ?2) ON CONFLICT (peer) DO UPDATE SET room = excluded.room",
+            &[&id.0, &room.num],
+        )?;
+        if before.is_some() {
+            self.write(
+                "UPDATE room SET (alias, notify, mentions, name, topic)
+                 = (SELECT alias, notify, mentions, name, topic FROM room WHERE num = -1) WHERE num = ?1",
+                &[&room.num],
+            )?;
+            self.write("DELETE FROM room WHERE num = -1", &[])?;
+        }
+        self.known.rooms.clear();
+        self.known.people.remove(&room.num);
+        self.known.muted.remove(&room.num);
+        self.tell_room(id)
     }
 
     /// Of a room in which we have nothing more to do only what was said in it stays.
@@ -139,15 +197,19 @@ impl Changes<'_> {
              WHERE num = ?1",
             &[&room.num, &state_number(state), &since],
         )?;
+        self.tell_room(id)?;
         if state.is_active() {
             return Ok(());
         }
         self.write("UPDATE room SET seed = NULL, sealing = NULL, hand = NULL WHERE num = ?1", &[&room.num])?;
+        self.outbox_ends(id)?;
         self.clear(room, &[&OF_MEMBERSHIP[..], &OF_PEOPLE].concat())
     }
 
     fn bury(&mut self, tomb: &Tomb) -> Result<(), StoreError> {
         let room = self.room(tomb.room)?;
+        self.touched.remove(&tomb.room);
+        self.erase_room(tomb)?;
         self.clear_all(room)?;
         self.state(tomb.room, RoomState::Destroyed)?;
         let members: Vec<u8> = tomb.members.iter().flat_map(|member| member.0).collect();
@@ -188,7 +250,33 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn petition(&self, room: RoomId, petition: &PetitionRow) -> Result<(), StoreError> {
+    /// Somebody of whom programs were told asks no more.
+    fn petition_gone(&mut self, room: RoomKey, id: Identity) -> Result<(), StoreError> {
+        let mut query =
+            self.db.prepare_cached("SELECT 1 FROM room_petition WHERE room = ?1 AND id = ?2 AND refused = 0")?;
+        if query.exists(params![room.num, id.0])?
+            && let Ok(onion) = peer_id(id.0)
+        {
+            self.tell(What::PetitionGone { peer: room.id.conversation(), onion: Onion(onion) });
+        }
+        Ok(())
+    }
+
+    fn petition(&mut self, room: RoomId, petition: &PetitionRow) -> Result<(), StoreError> {
+        if petition.refused {
+            self.petition_gone(self.room(room)?, petition.id)?;
+        } else if let Ok(onion) = peer_id(petition.id.0) {
+            self.tell(What::Petition {
+                petition: Petition {
+                    peer: room.conversation(),
+                    onion: Onion(onion),
+                    name: petition.nick.as_ref().map(|nick| nick.as_str().to_owned()).unwrap_or_default(),
+                    text: petition.text.as_str().to_owned(),
+                    invite: petition.via,
+                    at: time(petition.at_ms),
+                },
+            });
+        }
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO room_petition (room, id, sign, sealing, nick, text, via, at_ms, refused)
@@ -208,7 +296,7 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn hand(&self, room: RoomId, hand: Option<&HandRow>) -> Result<(), StoreError> {
+    fn hand(&mut self, room: RoomId, hand: Option<&HandRow>) -> Result<(), StoreError> {
         self.db
             .prepare_cached("UPDATE room SET hand = ?2, hand_by = ?3, hand_to = ?4, hand_accept = ?5 WHERE num = ?1")?
             .execute(params![
@@ -218,7 +306,15 @@ impl Changes<'_> {
                 hand.map(|hand| hand.to.get()),
                 hand.and_then(|hand| hand.accept).map(|accept| accept.0),
             ])?;
-        Ok(())
+        self.tell_room(room)
+    }
+}
+
+fn notify_number(notify: Notify) -> i64 {
+    match notify {
+        Notify::All => 0,
+        Notify::Mentions => 1,
+        Notify::None => 2,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Messages that are erased, as SQL: in pieces, so that nobody waits for long. Each piece is whole: after a kill the next one goes on
 //! where the last one ended, because what is erased is found by nobody any more.
 
+use super::messages::Words;
 use super::{Changes, number};
 use crate::store::messages::blob;
 use crate::store::numbers::PeerNum;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use torchat_core::account::ROW_BYTES;
 use torchat_core::piece::Piece;
 use torchat_protocol::control::api::event::What;
+use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::PeerId;
 
 /// How far SQLite looks for neighbours of a page that has become too empty: the page itself and two others, of 4 KiB.
@@ -142,7 +144,7 @@ impl Changes<'_> {
     /// Removes rows so that no text of theirs, nor of others, is left in a page. When a page becomes empty enough, SQLite moves the
     /// rows of its neighbours, and what it does not use of a page afterwards keeps its old bytes, whatever `secure_delete` says. So
     /// while rows are removed, blanks stand in the places of all texts that may be moved.
-    fn remove_rows(&self, num: PeerNum, gone: &[Found], beside: Beside) -> Result<(), StoreError> {
+    fn remove_rows(&mut self, num: PeerNum, gone: &[Found], beside: Beside) -> Result<(), StoreError> {
         let mut blank =
             self.db.prepare_cached("UPDATE message SET text = printf('%*s', octet_length(text), '') WHERE id = ?1")?;
         let mut read = self.db.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
@@ -158,6 +160,12 @@ impl Changes<'_> {
             .db
             .prepare_cached("INSERT OR IGNORE INTO erased (id, peer, dir, state, mid) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         let mut delete = self.db.prepare_cached("DELETE FROM message WHERE id = ?1")?;
+        if self.room_of(num)?.is_some() {
+            for one in gone {
+                self.db.prepare_cached("DELETE FROM room_message WHERE message = ?1")?.execute([one.id])?;
+                self.db.prepare_cached("DELETE FROM room_double WHERE message = ?1")?.execute([one.id])?;
+            }
+        }
         for one in gone {
             note.execute(params![one.id, num, one.dir, one.state, one.mid])?;
             delete.execute([one.id])?;
@@ -200,8 +208,23 @@ impl Changes<'_> {
             .iter()
             .filter(|one| one.dir != 2 && one.id <= self.indexed)
             .map(|one| Ok((one.id, read.query_row([one.id], |row| row.get(0))?)));
+        self.in_index(|db| search::forget(db, (*peer).into(), texts))
+    }
+
+    /// Takes texts out of the search's index, and puts others into it. `false`: it is damaged, and is to be made anew.
+    pub(super) fn change_words(&self, conversation: ConversationId, words: Words) -> Result<bool, StoreError> {
+        if words.gone.is_empty() && words.new.is_empty() {
+            return Ok(true);
+        }
+        self.in_index(|db| {
+            search::forget(db, conversation, words.gone.into_iter().map(Ok))?;
+            search::learn(db, conversation, &words.new)
+        })
+    }
+
+    fn in_index(&self, work: impl FnOnce(&Connection) -> Result<(), StoreError>) -> Result<bool, StoreError> {
         self.db.execute_batch("SAVEPOINT words")?;
-        let done = search::forget(self.db, (*peer).into(), texts);
+        let done = work(self.db);
         let damaged = done.is_err();
         if damaged {
             self.db.execute_batch("ROLLBACK TO words")?;
@@ -215,8 +238,13 @@ impl Changes<'_> {
 
     /// What was unread is not any more.
     fn count_out(&mut self, peer: &PeerId, num: PeerNum, gone: &[Found]) -> Result<(), StoreError> {
+        let room = self.room_of(num)?;
         let unread = gone.iter().filter(|one| one.is_unread());
-        let (count, bytes) = unread.fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
+        let (count, bytes) = unread.clone().fold((0, 0), |(count, bytes), one| (count + 1, bytes + one.bytes));
+        let bytes = if room.is_some() { 0 } else { bytes };
+        if let Some(room) = room {
+            self.mentions_gone(room, unread.map(|one| one.id))?;
+        }
         let marks = gone.iter().filter(|one| one.dir == 2 && one.state == 0).count() as u64;
         if count > 0 {
             self.db
@@ -229,7 +257,7 @@ impl Changes<'_> {
             let unread = self.unread_marks(num)?;
             self.known.marks.insert(num, unread.saturating_sub(marks));
         }
-        if count + marks > 0 {
+        if count + marks > 0 && room.is_none() {
             self.out.freed.push((*peer, bytes + (count + marks) * ROW_BYTES));
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::{Changes, number};
 use crate::store::events::NewMessage;
 use crate::store::marks::Gap;
 use crate::store::messages::blob;
+use crate::store::numbers::{PeerNum, RoomNum};
 use crate::store::{Head, ReadMark, StoreError, Stored};
 use rusqlite::{OptionalExtension as _, params};
 use torchat_core::account::ROW_BYTES;
@@ -56,7 +57,7 @@ impl Changes<'_> {
         let head = Head { row: id, arrived_ms: at_ms, text: text.to_owned() };
         self.out.stored.push(Stored { peer: *peer, head });
         let (sent_s, client_id, text) = (Some(sent_s), None, text.to_owned());
-        let message = NewMessage { id, mid, conversation: (*peer).into(), at_ms, sent_s, client_id, text };
+        let message = NewMessage { id, mid, conversation: (*peer).into(), at_ms, sent_s, client_id, text, room: None };
         self.tell_new(message, Kind::Received);
         Ok(())
     }
@@ -93,6 +94,10 @@ impl Changes<'_> {
     /// Notes the first message of a peer that nobody has read, where a start and UPDATE look for it.
     fn first_unread(&mut self, peer: &PeerId) -> Result<Option<i64>, StoreError> {
         let num = self.peer(peer)?;
+        self.first_unread_of(num)
+    }
+
+    pub(super) fn first_unread_of(&self, num: PeerNum) -> Result<Option<i64>, StoreError> {
         let first = self
             .db
             .prepare_cached("SELECT id FROM message WHERE peer = ?1 AND dir = 0 AND state = 0 ORDER BY id LIMIT 1")?
@@ -120,7 +125,13 @@ impl Changes<'_> {
         if found.is_empty() {
             return Ok(0);
         }
-        let (count, bytes) = (found.len() as u64, found.iter().map(|(_, bytes)| *bytes).sum::<i64>());
+        let room = self.room_of(num)?;
+        let count = found.len() as u64;
+        // What is said in rooms does not count towards what mail may take.
+        let bytes = if room.is_some() { 0 } else { found.iter().map(|(_, bytes)| *bytes).sum::<i64>() };
+        if let Some(room) = room {
+            self.mentions_gone(room, found.iter().map(|(message, _)| message.id))?;
+        }
         let mut mark = self.db.prepare_cached("UPDATE message SET state = 1 WHERE id = ?1")?;
         for (message, _) in found {
             mark.execute([message.id])?;
@@ -129,7 +140,24 @@ impl Changes<'_> {
         self.db
             .prepare_cached("UPDATE peer SET unread = unread - ?2, unread_bytes = unread_bytes - ?3 WHERE num = ?1")?
             .execute(params![num, number(count)?, bytes])?;
-        self.out.freed.push((*peer, bytes.unsigned_abs() + count * ROW_BYTES));
+        if room.is_none() {
+            self.out.freed.push((*peer, bytes.unsigned_abs() + count * ROW_BYTES));
+        }
         Ok(count)
+    }
+
+    /// Messages of a room that were unread are not any more: some may mention us.
+    pub(super) fn mentions_gone(&self, room: RoomNum, rows: impl Iterator<Item = i64>) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached("SELECT 1 FROM room_message WHERE message = ?1 AND flags & 1")?;
+        let mut mentions = 0;
+        for row in rows {
+            mentions += i64::from(query.exists([row])?);
+        }
+        if mentions > 0 {
+            self.db
+                .prepare_cached("UPDATE room SET mentions = mentions - ?2 WHERE num = ?1")?
+                .execute(params![room, mentions])?;
+        }
+        Ok(())
     }
 }

@@ -3,9 +3,10 @@
 mod acts;
 mod redacting;
 
+use super::messages::Restood;
 use crate::store::StoreError;
-use crate::store::replica::{LogRow, RoomKey, damaged, head, number, standing_number};
-use redacting::{named, redact_of};
+use crate::store::replica::{LogRow, REDACT, RoomKey, damaged, head, number, standing_number, target};
+use redacting::named;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 use torchat_protocol::room::body::said::Text;
@@ -23,6 +24,8 @@ pub(in crate::store) struct Changes<'a> {
     at_ms: i64,
     /// Texts and edits that may be redacted since this transaction.
     touched: BTreeSet<Place>,
+    /// Events that count as something else by the last operation.
+    restood: Vec<Restood>,
 }
 
 /// An event that joins the log.
@@ -37,7 +40,7 @@ struct Joining<'a> {
 impl<'a> Changes<'a> {
     /// Nothing yet, of a room, at a moment in milliseconds since 1970.
     pub(super) fn new(db: &'a Connection, room: RoomKey, at_ms: i64) -> Self {
-        Self { db, room, at_ms, touched: BTreeSet::new() }
+        Self { db, room, at_ms, touched: BTreeSet::new(), restood: Vec::new() }
     }
 
     /// One operation, after those before it. Behind the last one comes [`Changes::finish`].
@@ -67,6 +70,11 @@ impl<'a> Changes<'a> {
             Op::Unqueue(mid) => self.unqueue(*mid),
             Op::Body(event) => self.body(event),
         }
+    }
+
+    /// The events that count as something else by the last operation.
+    pub(super) fn take_restood(&mut self) -> Vec<Restood> {
+        std::mem::take(&mut self.restood)
     }
 
     fn log_goes_on(&self, pos: u64, digest: LogDigest, lamport: u64) -> Result<(), StoreError> {
@@ -120,14 +128,16 @@ impl<'a> Changes<'a> {
         let chain = self.room.chain(author);
         let mut update = self.db.prepare_cached(
             "UPDATE room_event SET standing = ?1 WHERE chain = ?2 AND seq >= ?3 AND seq < ?4 AND standing <> ?1
-             RETURNING kind, of_chain, of_seq",
+             RETURNING kind, of_chain, of_seq, seq",
         )?;
         let list = spans.list();
         for (n, (from, standing)) in list.iter().enumerate() {
             let end = list.get(n + 1).map_or(Ok(i64::MAX), |(end, _)| number(*end))?;
             let mut rows = update.query(params![standing_number(*standing), chain, number(*from)?, end])?;
             while let Some(row) = rows.next()? {
-                self.touched.extend(redact_of(row)?);
+                let (kind, of): (u8, _) = (row.get(0)?, target(row, 1)?);
+                self.touched.extend(of.filter(|_| kind == REDACT));
+                self.restood.push(Restood { place: chain.at(row.get(3)?)?, kind, of });
             }
         }
         Ok(())

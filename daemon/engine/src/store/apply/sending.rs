@@ -81,6 +81,7 @@ impl Changes<'_> {
                 sent_s: None,
                 client_id,
                 text,
+                room: None,
             };
             self.tell_new(message, Kind::Queued);
         }

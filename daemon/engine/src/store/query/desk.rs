@@ -14,7 +14,7 @@ use torchat_protocol::id::InviteSecret;
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::BoundedText;
 use torchat_protocol::room::{
-    BoxKey, EventId, Identity, InviteId, InviteKey, MemberKey, MemberNo, Pass, RoomId, Signature,
+    BoxKey, EventId, Identity, InviteId, InviteKey, MemberKey, MemberNo, Pass, RoomId, Signature, TextId,
 };
 
 impl Reader {
@@ -52,16 +52,28 @@ pub(super) fn rooms(db: &Connection) -> Result<RoomsSnapshot, StoreError> {
             bans: list(db, "SELECT id FROM room_ban WHERE room = ?1 ORDER BY id", room, |id| Some(Identity(id)))?,
             leavers: list(db, "SELECT member FROM room_leaver WHERE room = ?1 ORDER BY member", room, MemberNo::new)?,
             hand: hand(row)?,
-            expiring: Vec::new(),
+            expiring: expiring(db, room)?,
         });
     }
     snapshot.tombs = tombs(db)?;
+    let mut query = db.prepare_cached("SELECT client, room FROM room_client ORDER BY client")?;
+    let clients = query.query_map([], |row| Ok((row.get(0)?, RoomId(blob(row, 1)?))))?;
+    snapshot.clients = clients.collect::<Result<_, _>>()?;
     let mut query = db.prepare_cached("SELECT peer, epoch FROM room_epoch ORDER BY peer")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         snapshot.epochs.push((peer_id(blob(row, 0)?)?, row.get(1)?));
     }
     Ok(snapshot)
+}
+
+/// Texts of ours that wait until a moment.
+fn expiring(db: &Connection, room: RoomKey) -> Result<Vec<(TextId, i64)>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT mid, until_ms FROM room_outbox WHERE room = ?1 AND until_ms IS NOT NULL ORDER BY num",
+    )?;
+    let rows = query.query_map([room.num], |row| Ok((TextId(blob(row, 0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn state(number: i64, since_ms: Option<i64>) -> Result<RoomState, StoreError> {

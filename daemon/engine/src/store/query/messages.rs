@@ -1,10 +1,12 @@
 //! Messages as conversations show them.
 
+use super::rooms::{self, RoomPart, room_part};
 use crate::store::StoreError;
+use crate::store::numbers::RoomNum;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::BTreeMap;
-use torchat_protocol::control::api::record::{Direction, MessageState};
+use torchat_protocol::control::api::record::{Direction, MessageState, Room};
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
 
@@ -39,6 +41,8 @@ pub struct MessageRow {
     pub text: String,
     /// It is erased: only its numbers, its peer and its state are known.
     pub erased: bool,
+    /// What a message of a room has more.
+    pub room: Option<RoomPart>,
 }
 
 /// Which part of a conversation is read.
@@ -93,10 +97,12 @@ macro_rules! select {
     ($from:literal, $rest:literal) => {
         concat!(
             "SELECT m.id, p.peer, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, l.lane, m.seq,
-             c.client, m.text FROM ",
+             c.client, m.text, ",
+            room_part!(),
+            " FROM ",
             $from,
             " CROSS JOIN peer p ON p.num = m.peer LEFT JOIN lane l ON l.num = m.lane
-             LEFT JOIN client_id c ON c.message = m.id ",
+             LEFT JOIN client_id c ON c.message = m.id LEFT JOIN room_message r ON r.message = m.id ",
             $rest
         )
     };
@@ -140,8 +146,11 @@ pub(in crate::store) const FOUND: &str = select!(
     "search s CROSS JOIN message m ON m.id = s.rowid",
     "WHERE search MATCH ?1 AND s.rowid < ?2 ORDER BY s.rowid DESC"
 );
-/// How much of a peer is unread, and whether it is listed without a message.
-pub(in crate::store) const UNREAD_OF: &str = "SELECT unread, contact OR blocked FROM peer WHERE peer = ?1";
+/// How much of a peer is unread, whether it is listed without a message, and which room it is.
+pub(in crate::store) const UNREAD_OF: &str = "SELECT unread, contact OR blocked
+     OR EXISTS (SELECT 1 FROM room WHERE num = peer.room AND state < 3), room FROM peer WHERE peer = ?1";
+/// Which room a conversation is.
+const ROOM_OF: &str = "SELECT room FROM peer WHERE peer = ?1";
 
 /// A page, oldest first, and whether there is more in the direction that was asked for.
 pub(in crate::store) fn page(
@@ -149,18 +158,26 @@ pub(in crate::store) fn page(
     conversation: ConversationId,
     page: Page,
     most: PageLimit,
+    hidden: bool,
 ) -> Result<(Vec<MessageRow>, bool), StoreError> {
-    let (sql, place) = match page {
-        Page::Last => (BEFORE, i64::MAX),
-        Page::Before(id) => (BEFORE, id),
-        Page::After(id) => (AFTER, id),
+    let (before, place) = match page {
+        Page::Last => (true, i64::MAX),
+        Page::Before(id) => (true, id),
+        Page::After(id) => (false, id),
     };
-    let mut query = db.prepare_cached(sql)?;
     // One more than wanted: it is not given back, but tells that there is more.
-    let rows = query.query_map(params![conversation.as_bytes(), place, i64::from(most.rows) + 1], |row| {
-        of_conversation(row, conversation)
-    })?;
-    let (mut found, more) = most.take(rows)?;
+    let limit = i64::from(most.rows) + 1;
+    let room: Option<RoomNum> =
+        db.prepare_cached(ROOM_OF)?.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.flatten();
+    let (mut found, more) = if room.is_some() {
+        let mut query = db.prepare_cached(if before { rooms::BEFORE } else { rooms::AFTER })?;
+        let bound = params![conversation.as_bytes(), place, limit, hidden];
+        most.take(query.query_map(bound, |row| of_conversation(row, conversation, Some(PART_AT)))?)?
+    } else {
+        let mut query = db.prepare_cached(if before { BEFORE } else { AFTER })?;
+        let bound = params![conversation.as_bytes(), place, limit];
+        most.take(query.query_map(bound, |row| of_conversation(row, conversation, None))?)?
+    };
     if !matches!(page, Page::After(_)) {
         found.reverse();
     }
@@ -180,12 +197,14 @@ pub(in crate::store) fn sent(
 /// A peer's conversation at a glance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// The other side.
-    pub peer: PeerId,
+    /// Which conversation.
+    pub peer: ConversationId,
     /// Received messages that nobody has seen.
     pub unread: u64,
     /// The last message.
     pub last: Option<MessageRow>,
+    /// The room that it is, and how many of its unread messages mention us.
+    pub room: Option<(Box<Room>, u64)>,
 }
 
 /// These conversations at a glance, as far as they are of contacts or blocked peers, or have a message.
@@ -193,12 +212,20 @@ pub(in crate::store) fn previews(db: &Connection, of: &[ConversationId]) -> Resu
     let mut found = Vec::with_capacity(of.len());
     let mut unread = db.prepare_cached(UNREAD_OF)?;
     let mut last = db.prepare_cached(BEFORE)?;
+    let mut last_of_room = db.prepare_cached(rooms::BEFORE)?;
     for id in of {
-        let told = unread.query_row([id.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
-        let Some((unread, listed)) = told else { continue };
-        let last = last.query_row(params![id.as_bytes(), i64::MAX, 1], |row| of_conversation(row, *id)).optional()?;
+        let told = unread.query_row([id.as_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)));
+        let told: Option<(i64, bool, Option<RoomNum>)> = told.optional()?;
+        let Some((unread, listed, room)) = told else { continue };
+        let last = match room {
+            Some(_) => last_of_room
+                .query_row(params![id.as_bytes(), i64::MAX, 1, false], |row| of_conversation(row, *id, Some(PART_AT))),
+            None => last.query_row(params![id.as_bytes(), i64::MAX, 1], |row| of_conversation(row, *id, None)),
+        };
+        let last = last.optional()?;
         if last.is_some() || listed {
-            found.push(Preview { peer: peer_id(*id.as_bytes())?, unread: unread.unsigned_abs(), last });
+            let room = room.map(|room| rooms::glance(db, *id, room)).transpose()?;
+            found.push(Preview { peer: *id, unread: unread.unsigned_abs(), last, room });
         }
     }
     Ok(found)
@@ -206,11 +233,15 @@ pub(in crate::store) fn previews(db: &Connection, of: &[ConversationId]) -> Resu
 
 /// Reads what `select!` selects.
 pub(in crate::store) fn row(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
-    of_conversation(row, ConversationId::from_bytes(blob(row, 1)?))
+    of_conversation(row, ConversationId::from_bytes(blob(row, 1)?), Some(PART_AT))
 }
 
+/// The column at which the part of a message of a room begins.
+const PART_AT: usize = 13;
+
 /// Reads what `conversation!` selects. Which conversation it is, is known, and is not looked up for each row.
-fn of_conversation(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Result<MessageRow> {
+fn of_conversation(row: &Row<'_>, conversation: ConversationId, part: Option<usize>) -> rusqlite::Result<MessageRow> {
+    let (room, noted) = part.map(|at| rooms::part(row, at)).transpose()?.flatten().unzip();
     let (dir, state): (i64, i64) = (row.get(2)?, row.get(3)?);
     let place = match (row.get::<_, Option<[u8; 8]>>(9)?, row.get::<_, Option<i64>>(10)?) {
         (Some(lane), Some(seq)) if dir == 1 && state == 0 => Some((LaneId(lane), seq.unsigned_abs())),
@@ -224,7 +255,7 @@ fn of_conversation(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Res
             1 => Direction::Out,
             _ => Direction::Mark,
         },
-        state: state_of(dir, state),
+        state: noted.filter(|_| dir == 2).map_or_else(|| state_of(dir, state), rooms::mark_state),
         mid: MessageId(blob(row, 4)?),
         at_ms: row.get(5)?,
         sent_s: row.get(6)?,
@@ -236,6 +267,7 @@ fn of_conversation(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Res
         client: row.get(11)?,
         text: row.get(12)?,
         erased: false,
+        room,
     })
 }
 
@@ -245,12 +277,13 @@ pub(in crate::store) fn erased(db: &Connection, id: i64) -> Result<Option<Messag
         "SELECT x.id, p.peer, x.dir, x.state, x.mid, 0, NULL, NULL, NULL, NULL, NULL, NULL, ''
          FROM erased x JOIN peer p ON p.num = x.peer WHERE x.id = ?1",
     )?;
-    let found = query.query_row([id], row).optional()?;
+    let found = query.query_row([id], |row| of_conversation(row, ConversationId::from_bytes(blob(row, 1)?), None));
+    let found = found.optional()?;
     Ok(found.map(|found| MessageRow { erased: true, ..found }))
 }
 
 /// What `message.state` says of a message that goes this way, see the schema.
-fn state_of(dir: i64, state: i64) -> MessageState {
+pub(in crate::store) fn state_of(dir: i64, state: i64) -> MessageState {
     match (dir, state) {
         (0, 0) => MessageState::Unread,
         (0, _) => MessageState::Read,

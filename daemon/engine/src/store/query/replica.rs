@@ -33,7 +33,7 @@ impl Reader {
     }
 
     /// Reads one state of a room, whatever is written meanwhile.
-    fn in_room<T>(
+    pub(super) fn in_room<T>(
         &self,
         room: RoomId,
         read: impl FnOnce(&Connection, RoomKey) -> Result<T, StoreError>,

@@ -17,7 +17,7 @@ pub(in crate::store) fn snapshot(db: &Connection) -> Result<Snapshot, StoreError
         "SELECT p.peer, p.contact, p.waiting, p.added_ms, p.seen_ms, p.attempts, p.hidden, p.epoch, p.met,
                 p.blocked, p.petname, p.nick, p.intro, p.intro_invite, r.nick, r.text, r.at_ms, r.refused,
                 p.unread_bytes, p.linked, p.num, p.unread, p.verified_ms, p.retain_days
-         FROM peer p LEFT JOIN request r USING (peer)
+         FROM peer p LEFT JOIN request r USING (peer) WHERE p.room IS NULL
          UNION ALL
          SELECT r.peer, 0, 0, NULL, NULL, 0, 0, 0, NULL, 0, NULL, NULL, '', NULL, r.nick, r.text, r.at_ms, r.refused,
                 0, 0, NULL, 0, NULL, NULL

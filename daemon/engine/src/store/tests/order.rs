@@ -16,7 +16,7 @@ fn many(count: u16) -> Vec<PeerId> {
 fn listed(store: &Store, db: &Connection, from: ListFrom, step: usize) -> Vec<(PeerId, Option<i64>)> {
     let mut all = Vec::new();
     let take = |found: Vec<Preview>| {
-        all.extend(found.into_iter().map(|one| (one.peer, one.last.map(|last| last.id))));
+        all.extend(found.into_iter().map(|one| (one.peer.as_peer().unwrap(), one.last.map(|last| last.id))));
         true
     };
     store.order.list(db, from, None, step, take).unwrap();
@@ -130,7 +130,7 @@ fn a_reader_that_sees_less_than_the_order_shows_what_it_sees() {
     let (mut shown, order) = (Vec::new(), store.order());
     let mut news = vec![receive(a, 2, "again"), receive(c, 1, "c")];
     let take = |found: Vec<Preview>| {
-        shown.extend(found.into_iter().map(|one| (one.peer, one.last.map(|last| last.id))));
+        shown.extend(found.into_iter().map(|one| (one.peer.as_peer().unwrap(), one.last.map(|last| last.id))));
         // Between two steps of one list others write, and move what it has not shown yet.
         if !news.is_empty() {
             store.commit(0, &std::mem::take(&mut news)).unwrap();

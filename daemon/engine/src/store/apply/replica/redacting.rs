@@ -7,7 +7,7 @@
 use super::Changes;
 use crate::store::StoreError;
 use crate::store::replica::{EDIT, LogRow, REACTION, REDACT, TEXT, damaged, head, is_redacted, number, target};
-use rusqlite::{Row, params};
+use rusqlite::params;
 use torchat_protocol::room::Event;
 use torchat_protocol::room::body::{Body, Place};
 
@@ -23,12 +23,6 @@ pub(super) fn named(event: &Event) -> Option<Place> {
         Body::Redact(redact) => Some(redact.of),
         _ => None,
     }
-}
-
-/// What a row of `kind`, `of_chain` and `of_seq` names, if it is a redact.
-pub(super) fn redact_of(row: &Row<'_>) -> Result<Option<Place>, StoreError> {
-    let names = target(row, 1)?;
-    Ok(names.filter(|_| row.get(0) == Ok(REDACT)))
 }
 
 impl Changes<'_> {

@@ -1,0 +1,71 @@
+//! The messages of a room that was destroyed: all of them go, with their words in the search, and one line says so.
+
+use super::write::Words;
+use super::{Changes, Touched};
+use crate::store::StoreError;
+use crate::store::scrub::Traces;
+use rusqlite::params;
+use torchat_core::snapshot::rooms::Tomb;
+use torchat_protocol::control::api::event::What;
+
+/// Rows that are read at once.
+const STEP: i64 = 1_024;
+
+impl Changes<'_> {
+    pub(in crate::store::apply) fn erase_room(&mut self, tomb: &Tomb) -> Result<(), StoreError> {
+        self.with_room(tomb.room, |changes, touched| {
+            changes.erase_rows(touched)?;
+            match tomb.acts.last() {
+                Some(act) => {
+                    changes.line(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn erase_rows(&mut self, touched: &Touched) -> Result<(), StoreError> {
+        let (num, conversation) = (touched.num, touched.room.id.conversation());
+        let (mut after, mut from) = (0, None);
+        loop {
+            let found = self.step(touched, after)?;
+            let Some((last, ..)) = found.last() else { break };
+            (after, from) = (*last, from.or(found.first().map(|(id, ..)| *id)));
+            let indexed = found.into_iter().filter(|(id, dir, _)| *dir != 2 && *id <= self.indexed);
+            let gone = indexed.map(|(id, _, text)| (id, text)).collect();
+            self.out.index_damaged |= !self.change_words(conversation, Words { gone, new: Vec::new() })?;
+        }
+        let Some(from) = from else { return Ok(()) };
+        Traces::leave(self.db)?;
+        self.out.wiped = true;
+        for sql in [
+            "DELETE FROM room_double WHERE message IN (SELECT id FROM message WHERE peer = ?1)",
+            "UPDATE room_message SET name = '', reacts = NULL WHERE message IN (SELECT id FROM message WHERE peer = ?1)",
+            "DELETE FROM room_message WHERE message IN (SELECT id FROM message WHERE peer = ?1)",
+            // In their places first: a row that SQLite moves while others are removed leaves a copy.
+            "UPDATE message SET text = printf('%*s', octet_length(text), '') WHERE peer = ?1",
+            "INSERT OR IGNORE INTO erased (id, peer, dir, state, mid) SELECT id, peer, dir, state, mid FROM message WHERE peer = ?1",
+            "DELETE FROM message WHERE peer = ?1",
+            "UPDATE peer SET unread = 0, unread_bytes = 0, untaken = NULL WHERE num = ?1",
+        ] {
+            self.db.prepare_cached(sql)?.execute([num])?;
+        }
+        self.db
+            .prepare_cached("UPDATE room SET mentions = 0, topic = '' WHERE num = ?1")?
+            .execute(params![touched.room.num])?;
+        self.known.marks.remove(&num);
+        self.out.renewed.push((conversation, None));
+        self.tell(What::Erased { peer: conversation, from, upto: after, kept: Vec::new() });
+        Ok(())
+    }
+
+    fn step(&self, touched: &Touched, after: i64) -> Result<Vec<(i64, i64, String)>, StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT id, dir, text FROM message WHERE peer = ?1 AND dir <> 1 AND id > ?2
+             UNION ALL SELECT id, dir, text FROM message WHERE peer = ?1 AND dir = 1 AND id > ?2 ORDER BY 1 LIMIT ?3",
+        )?;
+        let rows =
+            query.query_map(params![touched.num, after, STEP], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

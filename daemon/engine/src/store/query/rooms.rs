@@ -1,0 +1,387 @@
+//! Rooms as conversations: what a message of one has more than others, and a room and its members as records show them.
+
+use super::Reader;
+use super::messages::{blob, peer_id};
+use crate::store::apply::{People, flags};
+use crate::store::numbers::RoomNum;
+use crate::store::replica::{ChainKey, RoomKey, TEXT, damaged, standing, target};
+use crate::store::{StoreError, time};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::collections::{BTreeMap, BTreeSet};
+use torchat_protocol::control::api::Onion;
+use torchat_protocol::control::api::record::{
+    Handover, Me, Member, MemberState, Message, MessageFlag, MessageState, Notify, Order, Proof, Role, Room, RoomForm,
+    RoomPolicy, RoomState, Sender,
+};
+use torchat_protocol::conversation::ConversationId;
+use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::room::body::acts::CutReason;
+use torchat_protocol::room::body::{self, Body, Place};
+use torchat_protocol::room::{Identity, MemberNo, RoomId, TextId};
+use torchat_room::standing::Standing;
+
+/// Behind the last act.
+const ALL_ACTS: u64 = i64::MAX.unsigned_abs();
+
+/// What a message of a room has more than one of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomPart {
+    /// Who wrote it; `None`: the daemon, or somebody whose place in the room is somebody else's now.
+    pub from: Option<Sender>,
+    /// Its place in the order that is the same at all members.
+    pub order: Option<Order>,
+    /// The event that it shows.
+    pub place: Option<Place>,
+    /// The message that it answers.
+    pub re: Option<MessageId>,
+    /// When its writer last changed its text, by their clock: milliseconds since 1970.
+    pub edited_ms: Option<i64>,
+    /// Signs, and the numbers of those who reacted so.
+    pub reacts: BTreeMap<String, Vec<u32>>,
+    /// All that is noted of it.
+    pub flags: Vec<MessageFlag>,
+}
+
+/// The columns of a [`RoomPart`], of `message m` and `room_message r`.
+macro_rules! room_part {
+    () => {
+        "r.flags, m.lane, m.seq, r.lamport, r.name, r.own IS NOT NULL, r.edited_ms, r.reacts,
+         (SELECT standing FROM room_event e WHERE e.chain = m.lane AND e.seq = m.seq),
+         (SELECT x.id FROM room_member x WHERE x.member = m.lane - m.lane % 256),
+         (SELECT a.mid FROM message a WHERE a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq),
+         (SELECT o.me FROM room o JOIN peer q ON q.room = o.num WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL)"
+    };
+}
+pub(in crate::store) use room_part;
+
+/// The part of one message.
+const PART: &str =
+    concat!("SELECT ", room_part!(), " FROM message m JOIN room_message r ON r.message = m.id WHERE m.id = ?1");
+
+/// Reads what `room_part!` selects, from a column on. `None`: it is no message of a room.
+pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<(RoomPart, i64)>> {
+    let Some(flags) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
+    let is = |flag: i64| flags & flag > 0;
+    let place = target(row, at + 1).ok().flatten();
+    let lamport = row.get::<_, Option<i64>>(at + 3)?.map(i64::unsigned_abs);
+    let own: bool = row.get(at + 5)?;
+    let role = match row.get::<_, Option<i64>>(at + 8)?.map(standing) {
+        Some(Ok(Standing::As(role) | Standing::Hidden(role))) => role_word(role),
+        // Nobody knows as what they wrote it: it does not count, or is not published.
+        _ if own => Role::Member,
+        _ => Role::Reader,
+    };
+    let member = place.and_then(|place| place.author.member()).map(MemberNo::get);
+    let member = member.or(row.get::<_, Option<u32>>(at + 11)?).or(own.then_some(0));
+    let onion = row.get::<_, Option<[u8; 32]>>(at + 9)?.and_then(|id| peer_id(id).ok()).map(Onion);
+    let name: String = row.get(at + 4)?;
+    let reacts = row.get_ref(at + 7)?.as_str_or_null()?.and_then(|json| serde_json::from_str(json).ok());
+    let noted = [
+        (flags::MENTION, MessageFlag::Mention),
+        (flags::VOID, MessageFlag::Void),
+        (flags::HIDDEN | flags::BLOCKED, MessageFlag::Hidden),
+        (flags::REDACTED, MessageFlag::Redacted),
+        (flags::EDITED, MessageFlag::Edited),
+        (flags::LINE, MessageFlag::System),
+    ];
+    let found = RoomPart {
+        from: member.filter(|_| !is(flags::LINE)).map(|member| Sender { member, name, onion, me: own, role }),
+        order: place.zip(lamport).map(|(place, lamport)| Order { lamport, author: place.author.get(), seq: place.seq }),
+        place,
+        re: row.get::<_, Option<[u8; 16]>>(at + 10)?.map(MessageId),
+        edited_ms: row.get(at + 6)?,
+        reacts: reacts.unwrap_or_default(),
+        flags: noted.into_iter().filter(|(flag, _)| is(*flag)).map(|(_, word)| word).collect(),
+    };
+    Ok(Some((found, flags)))
+}
+
+/// The part of a message by its row.
+pub(in crate::store) fn part_of(db: &Connection, id: i64) -> Result<Option<RoomPart>, StoreError> {
+    let mut query = db.prepare_cached(PART)?;
+    Ok(query.query_row([id], |row| part(row, 0)).optional()?.flatten().map(|(part, _)| part))
+}
+
+/// The state of a message of a room that is a mark: why it does not count.
+pub(in crate::store) fn mark_state(noted: i64) -> MessageState {
+    match noted {
+        noted if noted & (flags::HIDDEN | flags::BLOCKED) > 0 => MessageState::Hidden,
+        noted if noted & flags::REDACTED > 0 => MessageState::Redacted,
+        noted if noted & flags::VOID > 0 => MessageState::Void,
+        _ => MessageState::System,
+    }
+}
+
+impl RoomPart {
+    /// Writes it into a record. `now`: also what came to the message later.
+    pub(crate) fn fill(self, message: &mut Message, now: bool) {
+        message.mention = self.flags.contains(&MessageFlag::Mention);
+        (message.from, message.order, message.re) = (self.from, self.order, self.re);
+        if now {
+            message.edited_at = self.edited_ms.map(time);
+            message.reacts = self.reacts;
+            message.flags = self.flags;
+        }
+    }
+}
+
+/// A role's word in records.
+pub(in crate::store) fn role_word(role: body::Role) -> Role {
+    match role {
+        body::Role::Reader => Role::Reader,
+        body::Role::Member => Role::Member,
+        body::Role::Moderator => Role::Moderator,
+        body::Role::Owner => Role::Owner,
+    }
+}
+
+/// A message of a room, for what is said about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomTarget {
+    /// It is an event; `own`: of ours.
+    Said {
+        /// Which.
+        place: Place,
+        /// Whether it is ours.
+        own: bool,
+    },
+    /// It is ours and waits to become one.
+    Waits(TextId),
+}
+
+impl Reader {
+    /// A room as records show it, without what only the node knows. `None`: there is no such room.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn room(&self, id: RoomId) -> Result<Option<Room>, StoreError> {
+        self.in_room(id, |db, room| record(db, room, &People::read(db, room, ALL_ACTS)?))
+    }
+
+    /// All rooms by their ids, as [`Reader::room`].
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn room_records(&self) -> Result<Vec<Room>, StoreError> {
+        self.with(|db| {
+            let transaction = db.unchecked_transaction()?;
+            let mut query = transaction.prepare_cached("SELECT num, room FROM room WHERE num > 0 ORDER BY room")?;
+            let rooms = query.query_map([], |row| Ok(RoomKey { num: row.get(0)?, id: RoomId(blob(row, 1)?) }))?;
+            let show = |room| record(&transaction, room, &People::read(&transaction, room, ALL_ACTS)?);
+            rooms.map(|room| show(room?)).collect()
+        })
+    }
+
+    /// Members of a room after a number, by their numbers, at most `limit`, those who are not in any more included; and whether
+    /// there are more. `None`: there is no such room.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn room_members(
+        &self,
+        id: RoomId,
+        after: Option<MemberNo>,
+        limit: usize,
+    ) -> Result<Option<(Vec<Member>, bool)>, StoreError> {
+        self.in_room(id, |db, room| {
+            let mut people = People::read(db, room, ALL_ACTS)?;
+            let muted = muted(db, room)?;
+            let all: Vec<MemberNo> = people.members().filter(|no| after.is_none_or(|after| *no > after)).collect();
+            let found = all.iter().take(limit).map(|no| member(db, room, &mut people, &muted, *no));
+            Ok((found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(), all.len() > limit))
+        })
+    }
+
+    /// What a message of a room is to the room. `None`: there is no such message there, or it is a line of the daemon's, or its event
+    /// is forgotten.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn room_target(&self, room: RoomId, message: i64) -> Result<Option<RoomTarget>, StoreError> {
+        self.in_room(room, |db, room| {
+            let mut query = db.prepare_cached(
+                "SELECT m.lane, m.seq, r.own IS NOT NULL,
+                    (SELECT o.mid FROM room_outbox o WHERE o.room = ?2 AND o.message = m.id)
+                 FROM message m JOIN room_message r ON r.message = m.id JOIN peer p ON p.num = m.peer
+                 WHERE m.id = ?1 AND p.room = ?2",
+            )?;
+            let mut rows = query.query(params![message, room.num])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            if let Some(place) = target(row, 0)? {
+                return Ok(Some(RoomTarget::Said { place, own: row.get(2)? }));
+            }
+            Ok(row.get::<_, Option<[u8; 16]>>(3)?.map(|mid| RoomTarget::Waits(TextId(mid))))
+        })
+        .map(Option::flatten)
+    }
+}
+
+/// A room, as far as the store knows it.
+pub(in crate::store) fn record(db: &Connection, room: RoomKey, people: &People) -> Result<Room, StoreError> {
+    let roster = people.roster();
+    let me = people.me().and_then(|me| roster.members.get(&me).map(|member| (me, member)));
+    let last = roster.owner_since.max(roster.settled.map_or(0, |(settled, _)| settled));
+    let mut frozen = db.prepare_cached("SELECT 1 FROM room_act WHERE room = ?1 AND proof IS NOT NULL AND seq > ?2")?;
+    let mut query = db.prepare_cached(
+        "SELECT state, alias, notify, hand_by, hand_to, hand IS NOT NULL AND hand_accept IS NULL,
+            (SELECT count(*) FROM message m JOIN peer p ON p.num = m.peer
+             WHERE p.room = room.num AND m.dir = 1 AND m.state IN (0, 4, 5)), name
+         FROM room WHERE num = ?1",
+    )?;
+    let mut rows = query.query([room.num])?;
+    let row = rows.next()?.ok_or_else(|| damaged("number"))?;
+    let begun = !roster.members.is_empty();
+    Ok(Room {
+        peer: room.id.conversation(),
+        // Of a room that was destroyed the name is left.
+        name: if begun { roster.name.clone() } else { row.get(7)? },
+        alias: row.get(1)?,
+        topic: people.topic(db, room)?,
+        state: state_word(row.get(0)?)?,
+        form: RoomForm::Mesh,
+        me: me
+            .filter(|(_, member)| member.is_in())
+            .map(|(me, member)| Me { member: me.get(), role: role_word(member.role()) }),
+        owner: begun.then_some(roster.owner.get()),
+        members: roster.present().count() as u64,
+        linked: None,
+        policy: RoomPolicy { joins: role_word(roster.policy.joins), history: roster.policy.history },
+        frozen: frozen.exists(params![room.num, i64::try_from(last).unwrap_or(i64::MAX)])?,
+        handover: if row.get(5)? { Some(Handover { by: row.get(3)?, to: row.get(4)? }) } else { None },
+        queued: row.get::<_, i64>(6)?.unsigned_abs(),
+        notify: match row.get(2)? {
+            0 => Notify::All,
+            1 => Notify::Mentions,
+            _ => Notify::None,
+        },
+        problems: Vec::new(),
+    })
+}
+
+fn state_word(number: i64) -> Result<RoomState, StoreError> {
+    Ok(match number {
+        0 => RoomState::Joining,
+        1 => RoomState::Member,
+        2 => RoomState::Leaving,
+        3 => RoomState::Left,
+        4 => RoomState::Removed,
+        5 => RoomState::Destroyed,
+        6 => RoomState::Ended,
+        7 => RoomState::NeedsNewer,
+        _ => return Err(damaged("state")),
+    })
+}
+
+/// A member, as far as the store knows them; `muted`: who is.
+pub(in crate::store) fn member(
+    db: &Connection,
+    room: RoomKey,
+    people: &mut People,
+    muted: &BTreeSet<MemberNo>,
+    no: MemberNo,
+) -> Result<Option<Member>, StoreError> {
+    let name = people.name(db, room, no)?;
+    let Some(found) = people.roster().members.get(&no) else { return Ok(None) };
+    Ok(Some(Member {
+        no: no.get(),
+        name,
+        onion: found.id.and_then(onion).map(Onion),
+        proven: Proof::Owner,
+        role: role_word(found.role()),
+        state: match found.cuts.first() {
+            None if muted.contains(&no) && found.role() <= body::Role::Member => MemberState::Muted,
+            None => MemberState::In,
+            Some((CutReason::Left, _)) => MemberState::Left,
+            Some((CutReason::Removed, _)) => MemberState::Removed,
+            Some((CutReason::Replaced, _)) => MemberState::Replaced,
+        },
+        me: people.me() == Some(no),
+        link: false,
+        banned: false,
+        said_at: said_ms(db, room, no)?.map(time),
+    }))
+}
+
+/// An identity that somebody can have.
+fn onion(id: Identity) -> Option<PeerId> {
+    peer_id(id.0).ok()
+}
+
+/// When the last text of a member arrived.
+fn said_ms(db: &Connection, room: RoomKey, no: MemberNo) -> Result<Option<i64>, StoreError> {
+    let (first, last) = room.chains(no);
+    let mut chains = db.prepare_cached("SELECT chain FROM room_chain WHERE chain BETWEEN ?1 AND ?2")?;
+    let mut text =
+        db.prepare_cached("SELECT at_ms FROM room_event WHERE chain = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT 1")?;
+    let mut latest = None;
+    for chain in chains.query_map([first, last], |row| row.get::<_, ChainKey>(0))? {
+        latest = latest.max(text.query_row(params![chain?, TEXT], |row| row.get(0)).optional()?);
+    }
+    Ok(latest)
+}
+
+/// Who is muted: by a mute that counts and has no end that does.
+pub(in crate::store) fn muted(db: &Connection, room: RoomKey) -> Result<BTreeSet<MemberNo>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT head, body, standing FROM room_event WHERE kind IN (20, 21, 22, 25, 29) AND kind IN (20, 21)
+         AND place >= ?1 AND place < ?2 AND chain IS NOT NULL AND body IS NOT NULL",
+    )?;
+    let mut rows = query.query([room.row(0), room.row(u64::MAX)])?;
+    let (mut mutes, mut ended) = (BTreeMap::new(), BTreeSet::new());
+    while let Some(row) = rows.next()? {
+        if !standing(row.get(2)?)?.allows(body::Role::Moderator) {
+            continue;
+        }
+        let event = crate::store::replica::event(row, 0, room.id)?;
+        let place = Place { author: event.header().author, seq: event.header().seq };
+        match event.read() {
+            Ok(Some(Body::Mute(mute))) => drop(mutes.insert(place, mute.who)),
+            Ok(Some(Body::Unmute(unmute))) => drop(ended.insert(unmute.of)),
+            _ => {}
+        }
+    }
+    Ok(mutes.into_iter().filter(|(place, _)| !ended.contains(place)).map(|(_, who)| who).collect())
+}
+
+/// What a list of conversations shows of a room.
+pub(in crate::store) fn glance(
+    db: &Connection,
+    id: ConversationId,
+    num: RoomNum,
+) -> Result<(Box<Room>, u64), StoreError> {
+    let room = RoomKey { num, id: RoomId(*id.as_bytes()) };
+    let mentions: i64 =
+        db.prepare_cached("SELECT mentions FROM room WHERE num = ?1")?.query_row([num], |row| row.get(0))?;
+    let record = record(db, room, &People::read(db, room, ALL_ACTS)?)?;
+    Ok((Box::new(record), mentions.unsigned_abs()))
+}
+
+macro_rules! page {
+    ($place:literal, $order:literal) => {
+        concat!(
+            "SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, NULL, NULL, m.text, ",
+            room_part!(),
+            " FROM message m JOIN room_message r ON r.message = m.id
+             WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND ",
+            $place,
+            " AND (?4 OR (r.flags & 68 = 0 AND r.flags & 34 <> 34))
+             UNION ALL
+             SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, NULL, c.client, m.text, ",
+            room_part!(),
+            " FROM message m JOIN room_message r ON r.message = m.id LEFT JOIN client_id c ON c.message = m.id
+             WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND ",
+            $place,
+            " ORDER BY ",
+            $order,
+            " LIMIT ?3"
+        )
+    };
+}
+
+// A page shows no message that is hidden, and no line that is void, but to those who ask for them.
+const _: () = assert!(flags::HIDDEN | flags::BLOCKED == 68 && flags::VOID | flags::LINE == 34);
+
+/// As the same of a peer, of a room.
+pub(in crate::store) const BEFORE: &str = page!("m.id < ?2", "1 DESC");
+/// As the same of a peer, of a room.
+pub(in crate::store) const AFTER: &str = page!("m.id > ?2", "1");
