@@ -482,9 +482,9 @@ class Place:
         return delay
 
 
-def send_parameters(peer: str, text: str, key: Optional[str], wait: Optional[float],
-                    expire: Optional[int]) -> Json:
-    parameters: Json = {"peer": peer, "text": text, "client_id": key or client_id(), "expire": expire}
+def send_parameters(peer: str, text: str, key: Optional[str], wait: Optional[float], expire: Optional[int],
+                    re: Optional[int], to: Optional[List[int]]) -> Json:
+    parameters: Json = {"peer": peer, "text": text, "client_id": key or client_id(), "expire": expire, "re": re, "to": to}
     if wait is not None:
         # Forever is as long as the daemon waits.
         parameters.update(wait="delivered", timeout=max(1, int(seconds(wait) or WAIT_MAX)))

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type, U
 
 from . import _core, _owner, names
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
+from ._rooms import RoomCalls
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import (
     Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome, WhoAmI,
@@ -295,7 +296,7 @@ class Follower(Following):
         self.close()
 
 
-class Client:
+class Client(RoomCalls):
     """A daemon. Connects at the first call, and again when the connection was lost.
 
     `address` is the path of a socket, a port, or 127.0.0.1:PORT; without it TORCHAT_SOCKET and the default data directory
@@ -337,13 +338,14 @@ class Client:
         return answer  # type: ignore[no-any-return]
 
     def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
-             expire: Optional[int] = None) -> SendAnswer:
+             expire: Optional[int] = None, re: Optional[int] = None, to: Optional[List[int]] = None) -> SendAnswer:
         """Sends a text: once, also when the daemon restarts meanwhile. Returns when it is durable here; with `wait`, when it
         is durable at the peer, and raises Refused (not-delivered) when that took more than this many seconds.
 
-        Give it a `client_id` to make it once even over a restart of this program: the same one is the same message.
+        Give it a `client_id` to make it once even over a restart of this program: the same one is the same message. In a room, `re`
+        is the `id` of the message that it answers, and `to` are the numbers of the members that it mentions.
         """
-        parameters = _core.send_parameters(peer, text, client_id, wait, expire)
+        parameters = _core.send_parameters(peer, text, client_id, wait, expire, re, to)
         attempts = Attempts(self.timeout)
         while True:
             try:

@@ -12,6 +12,23 @@ Start = Union[int, str]
 Json = Dict[str, Any]
 
 
+class _Sender(TypedDict):
+    member: int
+    name: str
+    me: bool
+    role: str
+
+
+class Sender(_Sender, total=False):
+    """Who wrote a message of a room: `message["from"]`. `name` is what they chose, and not proven."""
+
+    onion: str
+
+
+# `from` is a word of Python's, so it cannot stand in a class.
+_From = TypedDict("_From", {"from": Sender}, total=False)
+
+
 class _Message(TypedDict):
     id: int
     mid: str
@@ -22,7 +39,7 @@ class _Message(TypedDict):
     at: str
 
 
-class Message(_Message, total=False):
+class Message(_Message, _From, total=False):
     """A message. `text` is as its writer wrote it: see `torchat.harmless`."""
 
     sent_at: str
@@ -31,6 +48,70 @@ class Message(_Message, total=False):
     reason: str
     why: Json
     next_try_at: str
+    # In a room; and there is `message["from"]`, which is a Sender.
+    order: List[int]
+    re: str
+    mention: bool
+    edited_at: str
+    reacts: Dict[str, List[int]]
+    stored: Dict[str, int]
+    flags: List[str]
+
+
+class _Room(TypedDict):
+    peer: str
+    name: str
+    topic: str
+    state: str
+    form: str
+    members: int
+    queued: int
+    notify: str
+
+
+class Room(_Room, total=False):
+    """A room. `peer` is its id, which every method takes where a peer's onion stands."""
+
+    alias: str
+    me: Json
+    owner: int
+    linked: int
+    policy: Json
+    frozen: bool
+    handover: Dict[str, int]
+    problems: List[Json]
+
+
+class _Member(TypedDict):
+    no: int
+    name: str
+    proven: str
+    role: str
+    state: str
+
+
+class Member(_Member, total=False):
+    """A member of a room, or somebody who was one."""
+
+    onion: str
+    me: bool
+    link: bool
+    banned: bool
+    said_at: str
+
+
+class _Petition(TypedDict):
+    peer: str
+    onion: str
+    name: str
+    text: str
+    at: str
+
+
+class Petition(_Petition, total=False):
+    """Somebody who asks to become a member of a room of the user's."""
+
+    invite: str
 
 
 class OldMessage(TypedDict):
@@ -70,6 +151,8 @@ class Conversation(_Conversation, total=False):
     """A conversation at a glance."""
 
     last: Message
+    room: Room
+    mentions: int
 
 
 class _Event(TypedDict):
@@ -94,6 +177,15 @@ class Event(_Event, total=False):
     why: Json
     claims: str
     to: int
+    # About rooms.
+    room: Room
+    member: Any
+    change: str
+    petition: Petition
+    onion: str
+    edited_at: str
+    sign: str
+    messages: List[Json]
 
 
 class _WhoAmI(TypedDict):

@@ -17,6 +17,7 @@ from typing import Any, AsyncIterator, Callable, Dict, List, Optional, Tuple, Un
 
 from . import _core, _owner, names
 from ._core import Address, Answer, Error, Item, Route, Token, Wire
+from ._aio_rooms import RoomCalls
 from ._follow import Attempts, Deadline, Following, Receiving, State
 from ._types import (
     Contact, Conversation, Event, Json, Message, MessagesAnswer, OldMessage, SendAnswer, Start, Welcome, WhoAmI,
@@ -290,7 +291,7 @@ class Follower(Following):
         await self.close()
 
 
-class Client:
+class Client(RoomCalls):
     """A daemon: see `torchat.Client`."""
 
     def __init__(self, address: Optional[str] = None, *, token: Union[None, str, Token] = None,
@@ -327,9 +328,9 @@ class Client:
         return answer  # type: ignore[no-any-return]
 
     async def send(self, peer: str, text: str, *, client_id: Optional[str] = None, wait: Optional[float] = None,
-                   expire: Optional[int] = None) -> SendAnswer:
+                   expire: Optional[int] = None, re: Optional[int] = None, to: Optional[List[int]] = None) -> SendAnswer:
         """Sends a text, once: see `torchat.Client.send`."""
-        parameters = _core.send_parameters(peer, text, client_id, wait, expire)
+        parameters = _core.send_parameters(peer, text, client_id, wait, expire, re, to)
         attempts = Attempts(self.timeout)
         while True:
             try:
