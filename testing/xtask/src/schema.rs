@@ -16,14 +16,13 @@ const DOCUMENT: &str = "docs/CONTROL-API.md";
 /// The Python module of the codes.
 const PYTHON: &str = "clients/python/torchat/codes.py";
 /// What answers and events are made of, as the document shows it.
-const RECORDS: [&str; 21] = [
+const RECORDS: [&str; 20] = [
     "Message",
     "Contact",
     "ContactRequest",
     "Conversation",
     "Sender",
     "StoredAt",
-    "MessageFlag",
     "Room",
     "RoomPolicy",
     "Handover",
@@ -39,6 +38,9 @@ const RECORDS: [&str; 21] = [
     "Limits",
     "ApiError",
 ];
+/// Their words, after them.
+const WORDS: [&str; 9] =
+    ["MessageState", "MessageFlag", "Role", "RoomState", "RoomForm", "Notify", "MemberState", "Proof", "MemberChange"];
 /// After a table's begin mark.
 const MARK: &str = "written by `cargo xtask schema`";
 
@@ -269,14 +271,15 @@ fn records_table(schema: &Value) -> String {
         let about = cell(record["description"].as_str().unwrap_or_default());
         table.push_str(&format!("| **{name}** {about} | {} |\n", fields(schema, record)));
     }
-    let states = schema["$defs"]["MessageState"]["oneOf"].as_array().into_iter().flatten();
-    let states: Vec<_> = states
-        .map(|state| {
-            let name = state["const"].as_str().unwrap_or_default();
-            format!("`{name}` {}", cell(state["description"].as_str().unwrap_or_default()))
-        })
-        .collect();
-    table.push_str(&format!("| **MessageState** How far it is. | {} |\n", states.join("<br>")));
+    for name in WORDS {
+        let kind = &schema["$defs"][name];
+        let words = kind["oneOf"].as_array().into_iter().flatten().map(|word| {
+            let name = word["const"].as_str().unwrap_or_default();
+            format!("`{name}` {}", cell(word["description"].as_str().unwrap_or_default()))
+        });
+        let about = cell(kind["description"].as_str().unwrap_or_default());
+        table.push_str(&format!("| **{name}** {about} | {} |\n", words.collect::<Vec<_>>().join("<br>")));
+    }
     table
 }
 
