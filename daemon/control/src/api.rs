@@ -16,6 +16,7 @@ mod hello;
 mod messages;
 mod outgoing;
 mod page;
+mod rooms;
 mod subscription;
 mod subscriptions;
 mod tokens;

@@ -5,5 +5,6 @@ mod connection;
 mod contacts;
 mod execute;
 mod legacy;
+mod rooms;
 
 pub(crate) use connection::run;

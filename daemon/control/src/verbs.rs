@@ -3,12 +3,13 @@
 use std::time::Duration;
 use torchat_core::input::ContactChange;
 use torchat_core::snapshot::Intro;
-use torchat_engine::handle::{DeliveryWait, Handle};
+use torchat_engine::handle::{Accepted, DeliveryWait, Handle};
 use torchat_protocol::control::reason::Reason;
-use torchat_protocol::id::{InviteSecret, MessageId, OnionError, PeerId, parse_local_onion};
+use torchat_protocol::id::{InviteSecret, OnionError, PeerId, parse_local_onion};
 use torchat_protocol::invite::{Invite, InviteError};
 use torchat_protocol::limits::REQUEST_TEXT_BYTES;
 use torchat_protocol::nick::{Nick, NickError};
+use torchat_protocol::room::{RoomInvite, RoomInviteError};
 
 /// How long an invite is good when no number is given, in hours.
 pub(crate) const INVITE_DEFAULT_H: u32 = 7 * 24;
@@ -26,6 +27,8 @@ pub(crate) enum Invalid {
     Onion(OnionError),
     #[error("no invite: {0}")]
     Invite(InviteError),
+    #[error("no invite: {0}")]
+    RoomInvite(RoomInviteError),
     #[error("no name: {0}")]
     Name(NickError),
     #[error("the message is empty")]
@@ -52,6 +55,14 @@ pub(crate) fn add(whom: &str, text: String) -> Result<(PeerId, ContactChange), I
     }
     let (peer, invite) = contact_named(whom)?;
     Ok((peer, ContactChange::Add(Intro { text, invite })))
+}
+
+/// ADD with an invite to a room: `text` is for its owner.
+pub(crate) fn join(invite: &str, text: String) -> Result<(RoomInvite, String), Invalid> {
+    if text.len() > REQUEST_TEXT_BYTES {
+        return Err(Invalid::RequestTooLong(text.len()));
+    }
+    Ok((invite.parse().map_err(Invalid::RoomInvite)?, text))
 }
 
 /// SEND: a text that somebody can read. Peers may send others, and what is stored is shown.
@@ -104,8 +115,8 @@ impl NotDelivered {
 ///
 /// # Errors
 /// [`NotDelivered`].
-pub(crate) async fn delivered(handle: &Handle, peer: PeerId, mid: MessageId, seconds: u64) -> Result<(), NotDelivered> {
-    match handle.wait_delivered(peer, mid, Duration::from_secs(seconds)).await {
+pub(crate) async fn delivered(handle: &Handle, accepted: &Accepted, seconds: u64) -> Result<(), NotDelivered> {
+    match handle.wait_accepted(accepted, Duration::from_secs(seconds)).await {
         DeliveryWait::Delivered => Ok(()),
         DeliveryWait::NotYet { reason } => Err(NotDelivered { why: reason, seconds, queued: true }),
         DeliveryWait::Failed { reason } => Err(NotDelivered { why: reason, seconds, queued: false }),

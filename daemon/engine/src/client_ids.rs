@@ -10,7 +10,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::conversation::ConversationId;
+use torchat_protocol::id::MessageId;
 
 /// Committed keys that are remembered.
 const KEPT: usize = 4096;
@@ -28,7 +29,7 @@ pub(crate) struct ClientIds {
 
 #[derive(Debug)]
 struct Entry {
-    /// Of the peer and the text. Local programs that sought two texts with one digest would only fool themselves.
+    /// Of the conversation and the text. Local programs that sought two texts with one digest would only fool themselves.
     digest: u64,
     state: State,
 }
@@ -54,12 +55,12 @@ impl ClientIds {
     pub(crate) fn begin(
         &mut self,
         client: &str,
-        peer: &PeerId,
+        conversation: ConversationId,
         text: &str,
         looked_at: u64,
         reply: Reply,
     ) -> Option<Reply> {
-        let digest = self.hasher.hash_one((peer.as_bytes(), text));
+        let digest = self.hasher.hash_one((conversation.as_bytes(), text));
         match self.entries.get_mut(client) {
             // A client that left does not need its answer.
             Some(entry) if entry.digest != digest => drop(reply.send(Err(Refusal::ClientIdReused))),
@@ -111,8 +112,8 @@ mod tests {
     use super::*;
     use tokio::sync::oneshot;
 
-    fn peer() -> PeerId {
-        torchat_protocol::id::parse_onion("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid").unwrap()
+    fn peer() -> ConversationId {
+        "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid".parse().unwrap()
     }
 
     #[test]
@@ -120,7 +121,7 @@ mod tests {
         let mut ids = ClientIds::default();
         let ask = |ids: &mut ClientIds, client: &str, text: &str, looked_at| {
             let (reply, answer) = oneshot::channel();
-            (ids.begin(client, &peer(), text, looked_at, reply), answer)
+            (ids.begin(client, peer(), text, looked_at, reply), answer)
         };
         let (first, _) = ask(&mut ids, "a", "x", 0);
         assert!(first.is_some());

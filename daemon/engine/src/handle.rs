@@ -9,6 +9,7 @@ mod conversation;
 mod erasing;
 mod legacy;
 mod log;
+mod rooms;
 mod sending;
 mod status;
 mod tokens;

@@ -1,6 +1,9 @@
 //! Why a request was refused.
 
+mod rooms;
+
 use crate::store::{StoreError, Trouble};
+use torchat_core::effect::RoomRefused;
 use torchat_protocol::control::api::Params;
 use torchat_protocol::control::code::Code;
 use torchat_protocol::limits;
@@ -84,6 +87,18 @@ pub enum Refusal {
     /// As many consumers have a cursor as may have one.
     #[error("there are {0} consumers with a cursor, which is the limit: forget one that you no longer use")]
     TooManyConsumers(usize),
+    /// What is named is a room, and the wish is for persons.
+    #[error("this is a room, and not a person")]
+    IsRoom,
+    /// A text is longer than a room takes.
+    #[error("the text has {0} bytes, the limit in a room is 16384: split it")]
+    RoomTextTooLong(usize),
+    /// The room has no such message, or it is none of a member that is published.
+    #[error("the room has no such message of a member, or it is not published yet")]
+    NoMessage,
+    /// The desk of rooms, or the room's replica, does not do it.
+    #[error("{}", rooms::sentence(*.0))]
+    Room(RoomRefused),
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
@@ -110,6 +125,10 @@ impl Refusal {
             Self::BadValue(_) => Code::BadValue,
             Self::ClientIdReused => Code::ClientIdReused,
             Self::TooManyConsumers(_) => Code::TooManyConsumers,
+            Self::IsRoom => Code::IsRoom,
+            Self::RoomTextTooLong(_) => Code::TooLong,
+            Self::NoMessage => Code::NoMessage,
+            Self::Room(refused) => rooms::code(*refused),
             Self::Stopping => Code::Stopping,
         }
     }
@@ -119,7 +138,9 @@ impl Refusal {
     pub fn params(&self) -> Params {
         let pairs: &[(&str, usize)] = match self {
             Self::TextTooLong(bytes) => &[("bytes", *bytes), ("limit", limits::TEXT_BYTES)],
+            Self::RoomTextTooLong(bytes) => &[("bytes", *bytes), ("limit", torchat_protocol::room::limits::TEXT_BYTES)],
             Self::TooManyConsumers(limit) => &[("limit", *limit)],
+            Self::Room(refused) => rooms::params(*refused),
             _ => &[],
         };
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect()

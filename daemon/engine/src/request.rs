@@ -8,12 +8,15 @@ use crate::store::Erased;
 use tokio::sync::oneshot;
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{
-    ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId, RoomCommand, RoomInput,
+    ChatInput, ContactChange, ContactInput, Input, LegacyInput, RequestId, RoomCommand, RoomInput, RoomWish,
 };
 use torchat_core::piece::Piece;
 use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
+use torchat_protocol::room::body::{BoundedText, Place};
+use torchat_protocol::room::limits::TEXT_BYTES;
+use torchat_protocol::room::{MemberNo, RoomId};
 
 /// What a client asks. Everything that it changes is durable before it is answered, if nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +89,21 @@ pub enum Request {
         /// When it came, in milliseconds since 1970.
         at_ms: i64,
     },
+    /// Accepts a text for a room. [`Answer::Accepted`], or [`Answer::LookAgain`].
+    Say {
+        /// The room.
+        room: RoomId,
+        /// The text.
+        text: BoundedText<TEXT_BYTES>,
+        /// The text that it answers.
+        re: Option<Place>,
+        /// Whom it mentions.
+        to: Vec<MemberNo>,
+        /// As for [`Request::Send`].
+        client: Option<(String, u64)>,
+        /// It is taken back if it is not published within this time in milliseconds.
+        expire_ms: Option<i64>,
+    },
     /// Something about rooms. [`Answer::Room`]. An owner's decision that waits until another member is reached is answered then.
     Room(RoomCommand),
 }
@@ -150,6 +168,11 @@ impl Request {
             Self::Seen { peer, upto, limit } => Input::Chat(ChatInput::ReadUpto { request, peer, upto, limit }),
             Self::Erase { peer, piece } => Input::Chat(ChatInput::Erase { request, peer, piece }),
             Self::LegacyTaken { row, at_ms } => Input::Legacy(LegacyInput::Taken { request, row, at_ms }),
+            Self::Say { room, text, re, to, client, expire_ms } => {
+                let client = client.map(|(client, _)| client);
+                let wish = RoomWish::Say { text, re, to, client, expire_ms };
+                Input::Room(RoomInput::Do { request, command: RoomCommand::In { room, wish } })
+            }
             Self::Room(command) => Input::Room(RoomInput::Do { request, command }),
         })
     }

@@ -37,6 +37,7 @@ pub use events::{LogEdges, Retention};
 pub use legacy::LegacyLine;
 pub use order::ListFrom;
 pub use query::messages::{MessageRow, Page, PageLimit, Preview};
+pub(crate) use query::rooms::role_word;
 pub use query::rooms::{RoomPart, RoomTarget};
 pub use query::{Head, Outgoing, Reader, Unread};
 pub use search::{QUERY_BYTES, QUERY_TERMS, query as search_query};

@@ -48,7 +48,7 @@ fn a_conversation_is_erased_but_for_what_waits_and_no_event_shows_it() {
         }
         tell(&a, sim.id(1), "secret answer").await;
         tell(&a, sim.id(2), "to somebody else").await;
-        let options = SendOptions { client_id: Some("key".into()), expire_ms: None };
+        let options = SendOptions { client_id: Some("key".into()), ..SendOptions::default() };
         let keyed = a.send_with(sim.id(1), "secret with a key".into(), options.clone()).await.unwrap();
         assert_eq!(a.wait_delivered(sim.id(1), keyed.mid, HOUR).await, DeliveryWait::Delivered);
         sim.kill(1).await;

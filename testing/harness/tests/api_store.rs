@@ -348,7 +348,7 @@ fn one_key_is_one_message() {
         sim.befriend_all().await;
         sim.kill(1).await;
         let a = sim.handle(0);
-        let key = |key: &str| SendOptions { client_id: Some(key.into()), expire_ms: None };
+        let key = |key: &str| SendOptions { client_id: Some(key.into()), ..SendOptions::default() };
         let five = futures::future::join_all((0..5).map(|_| a.send_with(sim.id(1), "once".into(), key("k")))).await;
         let five: Vec<_> = five.into_iter().map(Result::unwrap).collect();
         assert_eq!(five.iter().filter(|accepted| !accepted.duplicate).count(), 1);
@@ -392,7 +392,7 @@ fn a_message_ends_when_its_sender_said() {
         sim.befriend_all().await;
         sim.kill(1).await;
         let a = sim.handle(0);
-        let expire = |seconds: i64| SendOptions { client_id: None, expire_ms: Some(seconds * 1_000) };
+        let expire = |seconds: i64| SendOptions { expire_ms: Some(seconds * 1_000), ..SendOptions::default() };
         let short = a.send_with(sim.id(1), "short".into(), expire(90)).await.unwrap();
         let long = a.send_with(sim.id(1), "long".into(), expire(7_200)).await.unwrap();
         let ended = a.wait_delivered(sim.id(1), short.mid, Duration::from_secs(95)).await;

@@ -95,7 +95,7 @@ fn a_clock_that_is_wrong_at_a_start_removes_nothing() {
         assert!(sim.settled(HOUR).await);
         let a = sim.handle(0);
         a.acknowledge("archive", 0).await.unwrap();
-        let keyed = || SendOptions { client_id: Some("once".into()), expire_ms: None };
+        let keyed = || SendOptions { client_id: Some("once".into()), ..SendOptions::default() };
         let first = a.send_with(sim.id(1), "once".into(), keyed()).await.unwrap();
         let invite = a.invite(DAY_MS).await.unwrap();
         assert!(sim.settled(HOUR).await);

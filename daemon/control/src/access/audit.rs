@@ -1,4 +1,4 @@
-//! The audit: who used a command that needs the right `contacts` or `admin`.
+//! The audit: who used a command that needs the right `contacts`, `rooms` or `admin`.
 //!
 //! A command leaves a line when it is accepted, before anything is done, and another one with what came of it. It is carried out by
 //! a task of its own, so a client that resets its connection right behind its words changes nothing about either. The second
@@ -11,7 +11,7 @@ use torchat_protocol::id::PeerId;
 
 /// Whether a command leaves lines in the audit.
 pub(crate) fn is_audited(right: Option<Right>) -> bool {
-    matches!(right, Some(Right::Contacts | Right::Admin))
+    matches!(right, Some(Right::Contacts | Right::Rooms | Right::Admin))
 }
 
 /// One line: who, what, the first four characters of the peer that it was about, and `begun`, `ok`, the error's code, or `unseen`.

@@ -93,6 +93,10 @@ mod tests {
             BadValue(text()),
             ClientIdReused,
             TooManyConsumers(1),
+            IsRoom,
+            RoomTextTooLong(1),
+            NoMessage,
+            Room(torchat_core::effect::RoomRefused::NoRoom),
             Stopping,
         ];
         for refusal in &all {
@@ -100,7 +104,9 @@ mod tests {
             match refusal {
                 ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
                 | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused
-                | TooManyConsumers(_) | SearchDamaged | Traces(_) | Stopping => {}
+                | TooManyConsumers(_) | SearchDamaged | Traces(_) | IsRoom | RoomTextTooLong(_) | NoMessage
+                // Each of them has a test in the engine.
+                | Room(_) | Stopping => {}
             }
             assert!(refused(refusal).hint.is_some(), "{refusal:?}");
         }

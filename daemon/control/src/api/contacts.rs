@@ -4,6 +4,7 @@ use super::answer::{Done, answer_line, fail, refused};
 use super::connection::Connection;
 use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::page::{List, PAGE_BYTES, held};
+use super::rooms;
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H, Invalid};
 use torchat_core::input::ContactChange;
 use torchat_engine::handle::Refusal;
@@ -11,10 +12,11 @@ use torchat_protocol::control::api::command::{
     Accept, Add, AddAnswer, Appear, Block, Contacts, ContactsAnswer, Invite, InviteAnswer, Nothing, Refuse, Remove,
     Rename, Requests, RequestsAnswer, Unblock, Verify,
 };
-use torchat_protocol::control::api::{ApiError, ConversationId, Onion};
+use torchat_protocol::control::api::{ApiError, ConversationId, Onion, Right};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::limits;
+use torchat_protocol::room::RoomInvite;
 
 pub(crate) const ROWS: &[Row] = &[
     row::<Contacts>(),
@@ -31,10 +33,13 @@ pub(crate) const ROWS: &[Row] = &[
     row::<Verify>(),
 ];
 
-fn invalid(invalid: Invalid) -> ApiError {
+/// What is wrong with a wish, as a refusal.
+pub(super) fn invalid(invalid: Invalid) -> ApiError {
     let code = match invalid {
         Invalid::RequestTooLong(_) => Code::TooLong,
-        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::Name(_) | Invalid::NoText => Code::BadRequest,
+        Invalid::Onion(_) | Invalid::Invite(_) | Invalid::RoomInvite(_) | Invalid::Name(_) | Invalid::NoText => {
+            Code::BadRequest
+        }
     };
     let error = fail(code, invalid.to_string());
     match invalid {
@@ -114,10 +119,19 @@ impl Execute for Requests {
 
 impl Execute for Add {
     fn subject(&self) -> Option<PeerId> {
+        if let Ok(invite) = self.peer.parse::<RoomInvite>() {
+            return invite.room.conversation().as_peer();
+        }
         verbs::contact_named(&self.peer).ok().map(|(peer, _)| peer)
     }
 
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<AddAnswer> {
+        if RoomInvite::is_meant(&self.peer) {
+            return Course::later(async move {
+                let peer = rooms::add(caller, self.peer, self.text).await?;
+                Ok(AddAnswer { peer })
+            });
+        }
         let (peer, add) = match verbs::add(&self.peer, self.text) {
             Ok(add) => add,
             Err(error) => return Course::Now(Err(invalid(error))),
@@ -135,6 +149,10 @@ impl Execute for Remove {
     }
 
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
+        if caller.handle().room_of(self.peer).is_some() && !caller.access.allows(Some(Right::Rooms)) {
+            let error = fail(Code::NotAllowed, "to leave a room needs the right \"rooms\"");
+            return Course::Now(Err(error.with("right", "rooms")));
+        }
         Course::later(change_in(caller, self.peer, ContactChange::Remove))
     }
 }

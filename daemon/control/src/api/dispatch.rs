@@ -8,7 +8,7 @@ use super::Consumers;
 use super::answer::{Done, answer_line, code_of, error_line, fail, refused};
 use super::connection::Connection;
 use super::page::Page;
-use super::{admin, contacts, erasing, events, hello, messages};
+use super::{admin, contacts, erasing, events, hello, messages, rooms};
 use crate::access::{Access, Audited, is_audited};
 use crate::carrier::Kind;
 use crate::page_budget::PageShare;
@@ -16,10 +16,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use torchat_core::effect::RoomRefused;
 use torchat_engine::handle::{Handle, Refusal};
 use torchat_protocol::control::api::{Call, ConversationId, Envelope, Onion, Ref, Right};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::room::RoomId;
 
 /// Characters of an unknown command's name that go back.
 const NAME_CHARS: usize = 32;
@@ -63,6 +65,12 @@ impl Caller {
     /// A peer that this connection may know of.
     pub(crate) fn peer(&self, peer: Onion) -> Done<PeerId> {
         self.conversation(peer.conversation()).map(|_| peer.0)
+    }
+
+    /// A room of ours that this connection may know of.
+    pub(crate) fn room(&self, id: ConversationId) -> Done<RoomId> {
+        let id = self.conversation(id)?;
+        self.handle().room_of(id).ok_or_else(|| refused(&Refusal::Room(RoomRefused::NoRoom)))
     }
 
     /// A conversation that this connection may know of.
@@ -123,7 +131,8 @@ pub(crate) const fn row<C: Execute>() -> Row {
 }
 
 /// All commands but HELLO and AUTH, which come before any right. The most frequent ones first.
-const TABLE: [&[Row]; 6] = [hello::ROWS, messages::ROWS, events::ROWS, contacts::ROWS, erasing::ROWS, admin::ROWS];
+const TABLE: [&[Row]; 7] =
+    [hello::ROWS, messages::ROWS, events::ROWS, contacts::ROWS, rooms::ROWS, erasing::ROWS, admin::ROWS];
 
 /// Begins a request of somebody who has proven what was to be proven.
 pub(crate) fn dispatch(envelope: &Envelope<'_>, access: Arc<Access>, connection: &mut Connection) {

@@ -8,7 +8,7 @@ use crate::access::is_in_namespace;
 use crate::verbs::{self, NotDelivered};
 use torchat_core::snapshot::LegacyNum;
 use torchat_engine::LegacyLine;
-use torchat_engine::handle::{ListFrom, Page as Part, Refusal, SendOptions, Sending, time};
+use torchat_engine::handle::{Accepted, ListFrom, Page as Part, Refusal, SendOptions, Sending, time};
 use torchat_protocol::control::api::command::{
     Cancel, CancelAnswer, Conversations, ConversationsAnswer, History, Legacy, LegacyAnswer, LegacyTake,
     LegacyTakeAnswer, MessagesAnswer, Search, SearchAnswer, Seen, SeenAnswer, Send, SendAnswer, Wait,
@@ -17,7 +17,8 @@ use torchat_protocol::control::api::record::{Conversation, MessageState, OldMess
 use torchat_protocol::control::api::{ApiError, ConversationId};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::reason::Reason;
-use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::id::MessageId;
+use torchat_protocol::room::limits::MENTIONS;
 
 /// Messages of a page when no number is given.
 const MESSAGES_DEFAULT: u32 = 50;
@@ -82,10 +83,11 @@ async fn history(wanted: History, caller: Caller) -> Done<Page> {
     };
     let Caller { access, context, reference } = caller;
     let permit = context.share.page(PAGE_BYTES).await;
-    let line = context.handle.page_as(conversation, part, limit, permit.bytes(), move |mut messages, more| {
-        scrub_all(&mut messages, &access);
-        answer_line::<History>(reference, Ok(MessagesAnswer { messages, more }))
-    });
+    let line =
+        context.handle.page_as(conversation, part, limit, wanted.hidden, permit.bytes(), move |mut messages, more| {
+            scrub_all(&mut messages, &access);
+            answer_line::<History>(reference, Ok(MessagesAnswer { messages, more }))
+        });
     Ok(held(permit, line.await.map_err(|error| refused(&error))?))
 }
 
@@ -194,21 +196,30 @@ impl Execute for Send {
     }
 }
 
-fn check(wanted: &Send, caller: &Caller) -> Done<(ConversationId, SendOptions)> {
-    let key = wanted.client_id.as_ref();
-    let conversation = caller.conversation(wanted.peer)?;
-    verbs::check_text(&wanted.text).map_err(|invalid| fail(Code::BadRequest, invalid.to_string()))?;
-    if key.is_some_and(|key| !(1..=CLIENT_ID_BYTES).contains(&key.len())) {
+/// The key of a program, with whose it is before it.
+pub(super) fn client_key(caller: &Caller, key: Option<String>) -> Done<Option<String>> {
+    let Some(key) = key else { return Ok(None) };
+    if !(1..=CLIENT_ID_BYTES).contains(&key.len()) {
         return Err(fail(Code::BadRequest, format!("a \"client_id\" has 1 to {CLIENT_ID_BYTES} bytes")));
     }
-    if key.is_some_and(|key| is_in_namespace(key)) {
+    if is_in_namespace(&key) {
         return Err(fail(Code::BadRequest, "a \"client_id\" does not begin with \"token:\" or \"uid:\""));
+    }
+    Ok(Some(format!("{}{key}", caller.access.namespace)))
+}
+
+fn check(wanted: &Send, caller: &Caller) -> Done<(ConversationId, SendOptions)> {
+    let conversation = caller.conversation(wanted.peer)?;
+    verbs::check_text(&wanted.text).map_err(|invalid| fail(Code::BadRequest, invalid.to_string()))?;
+    let client_id = client_key(caller, wanted.client_id.clone())?;
+    if wanted.to.len() > MENTIONS {
+        return Err(fail(Code::BadRequest, format!("\"to\" has at most {MENTIONS} members")));
     }
     if wanted.expire.is_some_and(|seconds| seconds < EXPIRE_MIN_S) {
         return Err(fail(Code::BadRequest, format!("\"expire\" is at least {EXPIRE_MIN_S} seconds")));
     }
     let expire_ms = wanted.expire.map(|seconds| seconds.saturating_mul(1000).try_into().unwrap_or(i64::MAX));
-    Ok((conversation, SendOptions { client_id: key.map(|key| format!("{}{key}", caller.access.namespace)), expire_ms }))
+    Ok((conversation, SendOptions { client_id, expire_ms, re: wanted.re, to: wanted.to.clone() }))
 }
 
 /// A SEND that the engine has, or has refused to take.
@@ -244,7 +255,7 @@ async fn accepted(caller: &Caller, wait: Option<u64>, sending: Result<Sending, R
             }
             // The store is not asked once more, which would look for an old message among all newer ones.
             MessageState::Delivered => {}
-            _ => delivered(caller, accepted.peer, answer.mid, seconds).await?,
+            _ => delivered(caller, &accepted, seconds).await?,
         }
         answer.state = MessageState::Delivered;
     }
@@ -252,10 +263,11 @@ async fn accepted(caller: &Caller, wait: Option<u64>, sending: Result<Sending, R
 }
 
 /// Waits for the delivery of a message that was accepted, now or before.
-async fn delivered(caller: &Caller, peer: PeerId, mid: MessageId, seconds: u64) -> Done<()> {
+async fn delivered(caller: &Caller, accepted: &Accepted, seconds: u64) -> Done<()> {
+    let mid = accepted.mid;
     tokio::select! {
         biased;
-        end = verbs::delivered(caller.handle(), peer, mid, seconds) => end.map_err(|end| not_delivered(&end, mid)),
+        end = verbs::delivered(caller.handle(), accepted, seconds) => end.map_err(|end| not_delivered(&end, mid)),
         () = caller.context.cut.cancelled() => {
             let why = "the connection ended before the message was delivered; the daemon goes on trying";
             Err(ApiError { queued: Some(mid), ..fail(Code::NotDelivered, why) })

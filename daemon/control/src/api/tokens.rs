@@ -51,7 +51,8 @@ async fn create(gate: &Gate, access: &Access, name: &str, request: &Tokens) -> D
     let bad = |message: String| fail(Code::BadRequest, message);
     let secret = Zeroizing::new(gate.random());
     let token = token::Token::new(name, *secret).map_err(|error| bad(error.to_string()))?;
-    let (rights, peers) = scope(access, request)?;
+    let is_room = |id| gate.handle().room_of(id).is_some();
+    let (rights, peers) = scope(access, request, is_room)?;
     let created_ms = gate.wall_ms();
     let expires_ms = match request.days {
         None => None,
@@ -87,10 +88,14 @@ async fn create(gate: &Gate, access: &Access, name: &str, request: &Tokens) -> D
 }
 
 /// What a new token is good for, checked.
-fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTreeSet<ConversationId>>)> {
+fn scope(
+    access: &Access,
+    request: &Tokens,
+    is_room: impl Fn(ConversationId) -> bool,
+) -> Done<(BTreeSet<Right>, Option<BTreeSet<ConversationId>>)> {
     let rights: BTreeSet<Right> = request.rights.iter().flatten().copied().collect();
     if rights.is_empty() {
-        return Err(fail(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts or admin"));
+        return Err(fail(Code::BadRequest, "\"rights\" is missing or empty: read, send, contacts, rooms or admin"));
     }
     if rights.iter().any(|right| !access.allows(Some(*right))) {
         return Err(fail(Code::NotAllowed, "you cannot give a token a right that you do not have"));
@@ -103,6 +108,12 @@ fn scope(access: &Access, request: &Tokens) -> Done<(BTreeSet<Right>, Option<BTr
         None => {}
         Some(peers) if peers.is_empty() || peers.len() > PEERS => {
             return Err(fail(Code::BadRequest, format!("\"peers\" has 1 to {PEERS} onions, or is absent for all")));
+        }
+        Some(peers) if rights.contains(&Right::Rooms) && !peers.iter().all(|peer| is_room(*peer)) => {
+            return Err(fail(
+                Code::BadRequest,
+                "with the right rooms, all of \"peers\" must be rooms that this daemon has",
+            ));
         }
         Some(_) if rights.contains(&Right::Contacts) || rights.contains(&Right::Admin) => {
             // Both decide about everybody: "only these peers" would be a promise that nobody keeps.

@@ -7,6 +7,7 @@ use torchat_engine::handle::Refusal;
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
+use torchat_protocol::room::RoomInvite;
 
 /// Messages that HISTORY shows when no number is given.
 const HISTORY_DEFAULT: u32 = 20;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     Cancel(PeerId, MessageId),
     Contacts,
     Requests,
+    /// ADD with an invite to a room: the invite, and what to say to its owner.
+    Join(RoomInvite, String),
+    Rooms,
     /// ADD, ACCEPT, REFUSE, BLOCK, UNBLOCK, REMOVE, RENAME, APPEAR.
     Change(PeerId, ContactChange),
     Invite {
@@ -72,7 +76,11 @@ impl From<Invalid> for Rejected {
     fn from(invalid: Invalid) -> Self {
         let code = match invalid {
             Invalid::Onion(_) => Code::BadOnion,
-            Invalid::Invite(_) | Invalid::Name(_) | Invalid::RequestTooLong(_) | Invalid::NoText => Code::BadValue,
+            Invalid::Invite(_)
+            | Invalid::RoomInvite(_)
+            | Invalid::Name(_)
+            | Invalid::RequestTooLong(_)
+            | Invalid::NoText => Code::BadValue,
         };
         let hint = if matches!(invalid, Invalid::NoText) { ": \"msg\" is its text" } else { "" };
         Self::new(code, format!("{invalid}{hint}"))
@@ -132,6 +140,11 @@ impl Command {
             "CANCEL" => Ok(Self::Cancel(peer(id)?, message(&msg)?)),
             "CONTACTS" => Ok(Self::Contacts),
             "ADD" if id.is_empty() => Err(missing("id", "the peer's onion, or an invite")),
+            "ADD" if RoomInvite::is_meant(id) => {
+                let (invite, text) = verbs::join(id, msg)?;
+                Ok(Self::Join(invite, text))
+            }
+            "ROOMS" => Ok(Self::Rooms),
             "ADD" => {
                 let (peer, add) = verbs::add(id, msg)?;
                 Ok(Self::Change(peer, add))
@@ -162,6 +175,7 @@ impl Command {
     pub(crate) fn subject(&self) -> Option<PeerId> {
         match self {
             Self::Change(peer, _) => Some(*peer),
+            Self::Join(invite, _) => invite.room.conversation().as_peer(),
             _ => None,
         }
     }
@@ -228,7 +242,7 @@ fn unknown(cmd: &str) -> Rejected {
             let name: String = other.chars().take(NAME_CHARS).collect();
             let text = format!(
                 "unknown command {name:?}: the commands are HOST SEND GET_PEERS UPDATE HISTORY CANCEL CONTACTS ADD REQUESTS ACCEPT \
-                 REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR LEGACY STATUS EXIT"
+                 REFUSE INVITE RENAME REMOVE BLOCK UNBLOCK APPEAR ROOMS LEGACY STATUS EXIT"
             );
             Rejected::new(Code::UnknownCommand, text)
         }
@@ -252,7 +266,7 @@ mod tests {
         let sentence = unknown("X").text;
         let (_, names) = sentence.split_once("commands are ").unwrap();
         let names: Vec<_> = names.split(' ').collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 21);
         for name in &names {
             assert_ne!(parse(name, PEER, ""), Err(Code::UnknownCommand), "{name}");
         }
@@ -303,6 +317,7 @@ mod tests {
             ("INVITE", "", "2161", "bad-value"),
             ("APPEAR", PEER, "away", "bad-value"),
             ("ADD", "torchat:x", "", "bad-value"),
+            ("ADD", "torchat-room:x", "", "bad-value"),
             ("ADD", "x", "", "bad-onion"),
         ] {
             assert_eq!(parse(cmd, id, msg), Err(Code::of(code)), "{cmd} {id} {msg}");

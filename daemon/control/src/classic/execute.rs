@@ -1,7 +1,7 @@
 //! What each command of the classic contract does.
 
 use super::command::{Command, Echo, Rejected};
-use super::{contacts, legacy};
+use super::{contacts, legacy, rooms};
 use crate::access::{Access, Audited, Gate, is_audited};
 use crate::page_budget::{PagePermit, PageShare};
 use crate::verbs;
@@ -9,8 +9,8 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use torchat_core::input::ContactChange;
 use torchat_engine::LegacyLease;
-use torchat_engine::handle::{Handle, HistoryLine, Lease, Refusal};
-use torchat_protocol::control::api::COMMANDS;
+use torchat_engine::handle::{Handle, HistoryLine, Lease, Refusal, SendOptions};
+use torchat_protocol::control::api::{COMMANDS, Onion};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::control::{Reply, Request};
 use torchat_protocol::id::{MessageId, PeerId, parse_local_onion};
@@ -126,6 +126,8 @@ async fn carry_out(context: &Context, echo: &Echo, command: Command) -> Result<O
         }
         Command::Contacts => contacts::contacts(handle, echo).into(),
         Command::Requests => contacts::requests(handle, echo).into(),
+        Command::Join(invite, text) => rooms::join(handle, echo, invite, text).await?.into(),
+        Command::Rooms => rooms::rooms(handle, echo).await?.into(),
         Command::Change(whom, how) => change(handle, echo, whom, how).await?.into(),
         Command::Invite { lifetime_ms } => {
             let invite = handle.invite(lifetime_ms).await.map_err(|refusal| Rejected::from(&refusal))?;
@@ -148,10 +150,12 @@ async fn change(handle: &Handle, echo: &Echo, whom: PeerId, how: ContactChange) 
 }
 
 async fn send(context: &Context, echo: &Echo, to: PeerId, text: String, wait: Option<u64>) -> Result<Reply, Rejected> {
-    let mid = context.handle.send(to, text).await.map_err(|refusal| Rejected::from(&refusal))?;
+    let accepted = context.handle.send_with(to, text, SendOptions::default()).await;
+    let accepted = accepted.map_err(|refusal| Rejected::from(&refusal))?;
     if let Some(seconds) = wait
-        && let Err(end) = verbs::delivered(&context.handle, to, mid, seconds).await
+        && let Err(end) = verbs::delivered(&context.handle, &accepted, seconds).await
     {
+        let mid = accepted.mid;
         let reply = Reply::error(Code::NotDelivered, to.onion(), end.sentence(), echo.portno.clone());
         return Ok(reply.with("mid", mid.to_string()).with("queued", end.queued));
     }
@@ -163,7 +167,15 @@ async fn update(handle: &Handle, echo: &Echo, from: PeerId) -> Outcome {
     match handle.lease(from).await {
         None => echo.reply_about(&onion, "END", &onion).into(),
         Some(lease) => {
-            let reply = echo.reply_about(&onion, "UPDATE", &lease.text).with("date", date(lease.arrived_ms));
+            let reply = match handle.room_text(&lease).await {
+                None => echo.reply_about(&onion, "UPDATE", &lease.text),
+                Some((room, from)) => {
+                    let reply = echo.reply_about(&onion, "UPDATE", rooms::told(from.as_ref(), &lease.text));
+                    let reply = reply.with("room", room).with("text", lease.text.as_str());
+                    rooms::with_writer(reply, from.as_ref())
+                }
+            };
+            let reply = reply.with("date", date(lease.arrived_ms));
             Outcome { lease: Some(HandedOut::Mail(lease)), ..reply.into() }
         }
     }
@@ -180,14 +192,19 @@ async fn history(context: &Context, echo: &Echo, with: PeerId, count: u32) -> Re
         for line in lines {
             let date = date(line.at_ms);
             let who = if line.dir == "out" { &own } else { &onion };
-            let _ = writeln!(text, "{date} {who} {}", line.text.replace('\n', "\n  "));
+            let words = if line.in_room { rooms::told(line.from.as_ref(), &line.text) } else { line.text.clone() };
+            let _ = writeln!(text, "{date} {who} {}", words.replace('\n', "\n  "));
             if list.len() > 1 {
                 list.push(b',');
             }
             let next_try = line.next_try_ms.map(self::date);
-            let HistoryLine { dir, mid, text: msg, reason, state, .. } = line;
+            let HistoryLine { dir, mid, text: msg, reason, state, from, .. } = line;
+            let (member, from) = from.map(|from| (from.member, from.onion)).unzip();
             // Records with text keys cannot fail to serialise, and a Vec takes every byte.
-            let _ = serde_json::to_writer(&mut list, &Entry { date, dir, mid, msg, next_try, reason, state });
+            let _ = serde_json::to_writer(
+                &mut list,
+                &Entry { date, dir, from: from.flatten(), member, mid, msg, next_try, reason, state },
+            );
         }
         list.push(b']');
         let size = text.len() + list.len();
@@ -204,6 +221,10 @@ async fn history(context: &Context, echo: &Echo, with: PeerId, count: u32) -> Re
 struct Entry {
     date: String,
     dir: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Onion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<u32>,
     mid: MessageId,
     msg: String,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -195,6 +195,7 @@ impl Rooms {
                 ctx.write(RoomOp::Petition { room: id, petition: petition.clone() });
                 return Ok(RoomAnswer::Done);
             }
+            RoomWish::Pardon(_) if !room.is_ours() => return Err(RoomRefused::Cannot(Cannot::NoRole)),
             RoomWish::Pardon(who) => {
                 if room.bans.remove(&who) {
                     ctx.write(RoomOp::Ban { room: id, id: who, banned: false });
@@ -213,6 +214,10 @@ impl Rooms {
             }
             RoomWish::Mute { who, why } => {
                 room.is_member(who)?;
+                // A mute of those who may mute hides nothing.
+                if room.replica.roster().members.get(&who).is_some_and(|found| found.role() > Role::Member) {
+                    return Err(RoomRefused::Cannot(Cannot::NoRole));
+                }
                 Body::Mute(Mute { who, keep: room.replica.keep(who), why })
             }
             RoomWish::Hand(to) => {

@@ -50,7 +50,7 @@ impl Engine {
                     tokio::spawn(async move { drop(dialer::check(transport, own, times, context).await) });
                 }
                 Effect::Network(NetworkEffect::Replace) => self.ask_for_replacement(),
-                Effect::Room(effect) => self.room_effect(effect),
+                Effect::Room(effect) => self.room_effect(effect, &facts),
                 Effect::Notice(notice) if notice.is_warning() => {
                     tracing::warn!("{}", crate::codes::notice(&notice).sentence())
                 }

@@ -166,6 +166,7 @@ impl Engine {
         self.log.publish(applied.events, applied.log);
         Facts {
             rows: applied.queued.into_iter().collect(),
+            said: applied.said.into_iter().map(|said| (said.text, (said.mid, said.row))).collect(),
             seen: applied.seen.into(),
             erased: applied.erased.into(),
             trouble: None,

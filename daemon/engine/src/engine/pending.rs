@@ -6,9 +6,10 @@ use crate::refusal::{NotStored, Refusal, not_written};
 use crate::request::{Answer, Reply, Request};
 use crate::store::{Erased, StoreError, Trouble};
 use std::collections::{HashMap, VecDeque};
-use torchat_core::effect::RoomAnswer;
+use torchat_core::effect::{RoomAnswer, RoomRefused};
 use torchat_core::input::{self, Input, Refused};
 use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::room::TextId;
 
 /// A client's request between its input and its answer.
 pub(super) struct Pending {
@@ -37,6 +38,8 @@ enum Kind {
 pub(super) struct Facts {
     /// The rows of the messages that were accepted.
     pub(super) rows: HashMap<MessageId, i64>,
+    /// The ids and rows of the texts that were accepted for rooms.
+    pub(super) said: HashMap<TextId, (MessageId, i64)>,
     /// How many messages each SEEN found unread, in order.
     pub(super) seen: VecDeque<u64>,
     /// What each piece that was erased was, in order.
@@ -52,7 +55,15 @@ impl Engine {
             Request::Wait { peer, mid } => return self.wait(*peer, *mid, reply),
             Request::Send { client: None, .. } => Kind::Send { client: None },
             Request::Send { peer, text, client: Some((client, looked_at)), .. } => {
-                match self.clients.begin(client, peer, text, *looked_at, reply) {
+                match self.clients.begin(client, (*peer).into(), text, *looked_at, reply) {
+                    Some(back) => reply = back,
+                    None => return,
+                }
+                Kind::Send { client: Some(client.clone()) }
+            }
+            Request::Say { client: None, .. } => Kind::Send { client: None },
+            Request::Say { room, text, client: Some((client, looked_at)), .. } => {
+                match self.clients.begin(client, room.conversation(), text.as_str(), *looked_at, reply) {
                     Some(back) => reply = back,
                     None => return,
                 }
@@ -122,8 +133,17 @@ impl Pending {
     }
 
     /// The core has answered a wish about rooms, and its turn is durable.
-    pub(super) fn answer_room(self, answer: RoomAnswer, clients: &mut ClientIds) {
-        self.end(Ok(Answer::Room(answer)), clients);
+    pub(super) fn answer_room(self, answer: RoomAnswer, facts: &Facts, clients: &mut ClientIds) {
+        let result = match answer {
+            RoomAnswer::Refused(RoomRefused::Storage) => Err(Refusal::Storage(not_written_now(facts.trouble))),
+            RoomAnswer::Refused(refused) => Err(Refusal::Room(refused)),
+            RoomAnswer::Queued(text) => {
+                let (mid, row) = facts.said.get(&text).copied().unwrap_or((MessageId(text.0), 0));
+                Ok(Answer::Accepted { mid, row, duplicate: false })
+            }
+            answer => Ok(Answer::Room(answer)),
+        };
+        self.end(result, clients);
     }
 
     /// The store took nothing of the request's turn.
@@ -177,6 +197,10 @@ fn refusal(refused: &Refused, trouble: Option<Trouble>) -> Refusal {
         Refused::Blocked => Refusal::Blocked,
         Refused::NotBlocked => Refusal::NotBlocked,
         Refused::TooManyInvites => Refusal::TooManyInvites,
-        Refused::Storage => Refusal::Storage(NotStored::of(trouble.unwrap_or(Trouble::Failing))),
+        Refused::Storage => Refusal::Storage(not_written_now(trouble)),
     }
+}
+
+fn not_written_now(trouble: Option<Trouble>) -> NotStored {
+    NotStored::of(trouble.unwrap_or(Trouble::Failing))
 }

@@ -1,6 +1,7 @@
 //! Rooms beside the turns: their links, who may be reading for them, and what is done for them once a turn is durable.
 
 use super::Engine;
+use super::pending::Facts;
 use crate::link::handle::ToLink;
 use crate::link::room::{Encoded, PublishedKeys, Purses, RoomHandle, RoomSaid};
 use crate::mailbox::{Event, Looked, RoomEvent};
@@ -139,7 +140,7 @@ impl Engine {
     }
 
     /// Does one thing for a room.
-    pub(super) fn room_effect(&mut self, effect: RoomEffect) {
+    pub(super) fn room_effect(&mut self, effect: RoomEffect, facts: &Facts) {
         match effect {
             RoomEffect::Say { link, channel, frame } => self.rooms.say(link, channel, frame),
             RoomEffect::Tell { link, message } => self.rooms.tell(link, ToLink::Say(RoomSaid::Message(message))),
@@ -151,7 +152,7 @@ impl Engine {
             RoomEffect::Acts(room) => self.rooms.keys.publish(room, self.node.lock().rooms().roster(room)),
             RoomEffect::Answer { request, answer } => {
                 if let Some(pending) = self.pending.remove(&request) {
-                    pending.answer_room(answer, &mut self.clients);
+                    pending.answer_room(answer, facts, &mut self.clients);
                 }
             }
             RoomEffect::Notice { room, notice } => self.room_notice(room, notice),

@@ -76,7 +76,7 @@ async fn who_waits_for_a_message_that_has_ended_is_told_how() {
     let place = place();
     let (handle, peer) = (place.handle(), place.peer);
     let taken_back = handle.send(peer, "taken back".into()).await.unwrap();
-    let short = SendOptions { client_id: None, expire_ms: Some(60_000) };
+    let short = SendOptions { expire_ms: Some(60_000), ..SendOptions::default() };
     let expired = handle.send_with(peer, "too late".into(), short).await.unwrap().mid;
     let waits = handle.send(peer, "waits".into()).await.unwrap();
     handle.cancel(peer, taken_back).await.unwrap();

@@ -23,11 +23,15 @@ impl Handle {
         self.change(peer, ContactChange::Add(Intro::default())).await
     }
 
-    /// Changes what a peer is to us. Returns when that is durable.
+    /// Changes what a peer is to us. Returns when that is durable. Of a room, RENAME is its alias and REMOVE leaves it; else it is
+    /// [`Refusal::IsRoom`].
     ///
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn change(&self, peer: PeerId, change: ContactChange) -> Result<(), Refusal> {
+        if let Some(room) = self.room_of(peer.into()) {
+            return self.change_room(room, change).await;
+        }
         self.ask(Request::Contact { peer, change }).await?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Conversations: pages of them, the search in them, what of them was seen.
 
-use super::{Handle, Refusal, read};
+use super::{Handle, Refusal, read, rooms};
 use crate::codes;
 use crate::request::{Answer, Request};
 use crate::store::{
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
+use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState, Sender};
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
@@ -43,6 +43,10 @@ pub struct HistoryLine {
     pub reason: Option<String>,
     /// When the peer is dialled next: milliseconds since 1970.
     pub next_try_ms: Option<i64>,
+    /// In a room: who wrote it.
+    pub from: Option<Sender>,
+    /// It is of a room.
+    pub in_room: bool,
 }
 
 /// A message with what only the node knows of it.
@@ -95,12 +99,16 @@ impl Shown {
             state: state.name(),
             reason: reason.as_ref().map(Reason::sentence),
             next_try_ms,
+            in_room: row.room.is_some(),
+            from: row.room.and_then(|room| room.from),
         }
     }
 }
 
 /// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason with its words.
 const RECORD_BYTES: usize = 1024;
+/// What a message of a room has more, without the writer's name and the reactions.
+const ROOM_BYTES: usize = 512;
 /// The same of a line of classic HISTORY and of its entry, without a reason and the time of the next dial.
 const LINE_BYTES: usize = 256;
 /// These two, at most.
@@ -108,16 +116,28 @@ const REASON_BYTES: usize = 384;
 
 /// What a record takes of an answer, at most.
 fn record_bytes(row: &MessageRow) -> usize {
-    RECORD_BYTES + json_bytes(&row.text) + row.client.as_deref().map_or(0, json_bytes)
+    let room = row.room.as_ref().map_or(0, |room| {
+        let reacts = room.reacts.iter().map(|(sign, members)| json_bytes(sign) + 8 + 12 * members.len());
+        ROOM_BYTES + room.from.as_ref().map_or(0, |from| json_bytes(&from.name)) + reacts.sum::<usize>()
+    });
+    RECORD_BYTES + room + json_bytes(&row.text) + row.client.as_deref().map_or(0, json_bytes)
 }
 
 /// What a message takes of a reply of classic HISTORY, at most: its text stands there twice, once with its line breaks
 /// indented.
 fn line_bytes(row: &MessageRow) -> usize {
     let indents = row.text.bytes().filter(|byte| *byte == b'\n').count() * 2;
-    let reason =
-        if row.place.is_some() || row.fate_open || row.state == MessageState::Failed { REASON_BYTES } else { 0 };
-    LINE_BYTES + reason + 2 * json_bytes(&row.text) + indents
+    let reason = if row.place.is_some() || row.room.is_some() || row.fate_open || row.state == MessageState::Failed {
+        REASON_BYTES
+    } else {
+        0
+    };
+    // Before each line stands who wrote it.
+    let room = row.room.as_ref().map_or(0, |room| {
+        let name = room.from.as_ref().map_or(0, |from| json_bytes(&from.name)) + 16;
+        ROOM_BYTES + name + (name + 2) * row.text.split('\n').count()
+    });
+    LINE_BYTES + reason + room + 2 * json_bytes(&row.text) + indents
 }
 
 /// Bytes of a text within JSON's quotes, at most: a control character may become six.
@@ -170,10 +190,11 @@ impl Handle {
         page: Page,
         limit: u32,
     ) -> Result<(Vec<Message>, bool), Refusal> {
-        self.page_as(conversation.into(), page, limit, usize::MAX, |messages, more| (messages, more)).await
+        self.page_as(conversation.into(), page, limit, false, usize::MAX, |messages, more| (messages, more)).await
     }
 
-    /// As [`Handle::page`], with fewer messages when their records have more than `bytes`; a single one may. `make` gets
+    /// As [`Handle::page`]; `hidden`: with what is hidden in a room. With fewer messages when their records have more than `bytes`; a
+    /// single one may. `make` gets
     /// them in the thread that reads: to write them into an answer there keeps the runtime's threads free.
     ///
     /// # Errors
@@ -183,12 +204,13 @@ impl Handle {
         conversation: ConversationId,
         page: Page,
         limit: u32,
+        hidden: bool,
         bytes: usize,
         make: impl FnOnce(Vec<Message>, bool) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let (handle, most) = (self.clone(), PageLimit { rows: limit.clamp(1, PAGE), bytes, cost: record_bytes });
         read(self.reader.clone(), move |reader| {
-            let (rows, more) = reader.page(conversation, page, most)?;
+            let (rows, more) = reader.page_with(conversation, page, most, hidden)?;
             Ok(make(handle.records(rows), more))
         })
         .await
@@ -338,19 +360,12 @@ impl Handle {
         let conversations = heads.into_iter().zip(with_message).filter_map(|((id, unread, room), with_message)| {
             let last = if with_message { shown.next() } else { None };
             let (room, mentions) = room.unzip();
+            let room = room.map(|room| Box::new(rooms::live_room(&node, *room, now)));
             // The ids of rooms have the shape of an onion.
-            let contact = node.contact(&id.as_peer()?, now);
+            let peer = id.as_peer()?;
             let contact = match &room {
-                None => contact_record(contact),
-                Some(room) => Contact {
-                    state: ContactState::Room,
-                    name: room.alias.clone(),
-                    nick: Some(room.name.clone()),
-                    link: false,
-                    heard_s: None,
-                    queued: room.queued,
-                    ..contact_record(contact)
-                },
+                None => contact_record(node.contact(&peer, now)),
+                Some(room) => rooms::room_contact(room, peer),
             };
             Some(Conversation { contact, unread, last, room, mentions })
         });
@@ -387,6 +402,16 @@ impl Handle {
                     } else if waiting.sent_below.is_some_and(|(sent, below)| sent == lane && seq < below) {
                         shown.state = MessageState::Sent;
                     }
+                    shown.reason.clone_from(&waiting.reason);
+                    shown.next_try_ms = waiting.next_try_ms;
+                }
+            } else if shown.row.room.is_some() && shown.state == MessageState::Queued {
+                let conversation = shown.row.conversation;
+                let waiting = waiting_in.entry(conversation).or_insert_with(|| {
+                    let (reason, next_try_ms) = rooms::waiting(&node, conversation.into(), now);
+                    Some(Waiting { sent_below: None, held_back: false, reason, next_try_ms })
+                });
+                if let Some(waiting) = waiting {
                     shown.reason.clone_from(&waiting.reason);
                     shown.next_try_ms = waiting.next_try_ms;
                 }

@@ -11,6 +11,8 @@ use torchat_protocol::control::api::record::MessageState;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{MessageId, PeerId};
+use torchat_protocol::room::body::BoundedText;
+use torchat_protocol::room::limits::TEXT_BYTES;
 
 /// Bytes of a client's key, with what the caller puts before it.
 const CLIENT_ID_BYTES: usize = 256;
@@ -20,8 +22,13 @@ const CLIENT_ID_BYTES: usize = 256;
 pub struct SendOptions {
     /// The same key again, within 30 days, is the same message. Keys of different programs must differ already.
     pub client_id: Option<String>,
-    /// Fails if it is not delivered within this time in milliseconds; at most what the policy says, which is the default.
+    /// Fails if it is not delivered within this time in milliseconds; at most what the policy says, which is the default. In a room
+    /// it is taken back if it is not published by then; without this it waits without end.
     pub expire_ms: Option<i64>,
+    /// In a room: the number of the message that it answers.
+    pub re: Option<i64>,
+    /// In a room: the numbers of the members that it mentions.
+    pub to: Vec<u32>,
 }
 
 /// A message that was accepted.
@@ -31,8 +38,8 @@ pub struct Accepted {
     pub id: i64,
     /// Its id, the same at both ends.
     pub mid: MessageId,
-    /// Who gets it.
-    pub peer: PeerId,
+    /// The conversation that it is in.
+    pub conversation: ConversationId,
     /// How far it is.
     pub state: MessageState,
     /// A message with this `client_id` was accepted before; nothing was sent now.
@@ -63,7 +70,7 @@ enum State {
     /// The message is there already, under the same key.
     Before(Accepted),
     Asked {
-        peer: PeerId,
+        conversation: ConversationId,
         answer: oneshot::Receiver<Result<Answer, Refusal>>,
         again: Option<Box<Again>>,
     },
@@ -72,7 +79,7 @@ enum State {
 /// What is asked once more when the look into the store was too long ago.
 struct Again {
     handle: Handle,
-    peer: PeerId,
+    conversation: ConversationId,
     text: String,
     options: SendOptions,
 }
@@ -85,25 +92,25 @@ impl Sending {
     pub async fn accepted(self) -> Result<Accepted, Refusal> {
         let mut state = self.0;
         loop {
-            let (peer, answer, again) = match state {
+            let (conversation, answer, again) = match state {
                 State::Before(accepted) => return Ok(accepted),
-                State::Asked { peer, answer, again } => (peer, answer, again),
+                State::Asked { conversation, answer, again } => (conversation, answer, again),
             };
             let answer = answer.await.map_err(|_| Refusal::Stopping)??;
             match (answer, again) {
                 (Answer::Accepted { mid, row: id, duplicate: true }, Some(again)) => {
                     let reader = again.handle.reader.clone();
                     return Ok(match read(reader, move |reader| reader.message(id)).await? {
-                        Some(row) => again.handle.accepted_before(peer, row),
-                        None => Accepted { id, mid, peer, state: MessageState::Queued, duplicate: true },
+                        Some(row) => again.handle.accepted_before(conversation, row),
+                        None => Accepted { id, mid, conversation, state: MessageState::Queued, duplicate: true },
                     });
                 }
                 (Answer::Accepted { mid, row: id, duplicate }, _) => {
-                    return Ok(Accepted { id, mid, peer, state: MessageState::Queued, duplicate });
+                    return Ok(Accepted { id, mid, conversation, state: MessageState::Queued, duplicate });
                 }
                 (Answer::LookAgain, Some(again)) => {
-                    let Again { handle, peer, text, options } = *again;
-                    state = handle.begin_send(peer.into(), text, options).await?.0;
+                    let Again { handle, conversation, text, options } = *again;
+                    state = handle.begin_send(conversation, text, options).await?.0;
                 }
                 // Only what has a key is sent to look again, and nothing else answers a SEND.
                 (_, _) => return Err(Refusal::Stopping),
@@ -143,8 +150,15 @@ impl Handle {
         text: String,
         options: SendOptions,
     ) -> Result<Sending, Refusal> {
+        let room = self.room_of(conversation);
         let peer = addressee(conversation)?;
-        let SendOptions { client_id, expire_ms } = options;
+        if room.is_some() && text.len() > TEXT_BYTES {
+            return Err(Refusal::RoomTextTooLong(text.len()));
+        }
+        if room.is_none() && (options.re.is_some() || !options.to.is_empty()) {
+            return Err(Refusal::BadValue("\"re\" and \"to\" are for rooms, and this is a person".to_owned()));
+        }
+        let client_id = options.client_id.clone();
         if client_id.as_ref().is_some_and(|client| client.is_empty() || client.len() > CLIENT_ID_BYTES) {
             return Err(Refusal::BadValue(format!("a client_id has 1 to {CLIENT_ID_BYTES} bytes")));
         }
@@ -157,23 +171,41 @@ impl Handle {
                 if row.conversation != conversation || (row.text != text && !row.erased) {
                     return Err(Refusal::ClientIdReused);
                 }
-                return Ok(Sending(State::Before(self.accepted_before(peer, row))));
+                return Ok(Sending(State::Before(self.accepted_before(conversation, row))));
             }
         }
-        let client = client_id.clone().map(|client| (client, looked_at));
+        let client = client_id.map(|client| (client, looked_at));
         // Kept only for a client that may be sent to look again.
-        let again = client_id.map(|client| {
-            let options = SendOptions { client_id: Some(client), expire_ms };
-            Box::new(Again { handle: self.clone(), peer, text: text.clone(), options })
+        let again = client.is_some().then(|| {
+            Box::new(Again { handle: self.clone(), conversation, text: text.clone(), options: options.clone() })
         });
-        let answer = self.begin(Request::Send { peer, text, client, expire_ms }).await?;
-        Ok(Sending(State::Asked { peer, answer, again }))
+        let expire_ms = options.expire_ms;
+        let request = match room {
+            None => Request::Send { peer, text, client, expire_ms },
+            Some(room) => {
+                let (re, to) = self.said_to(room, options.re, &options.to).await?;
+                let text = BoundedText::new(text).ok_or(Refusal::RoomTextTooLong(TEXT_BYTES))?;
+                Request::Say { room, text, re, to, client, expire_ms }
+            }
+        };
+        let answer = self.begin(request).await?;
+        Ok(Sending(State::Asked { conversation, answer, again }))
     }
 
-    fn accepted_before(&self, peer: PeerId, row: MessageRow) -> Accepted {
+    fn accepted_before(&self, conversation: ConversationId, row: MessageRow) -> Accepted {
         let (id, mid, state) = (row.id, row.mid, row.state);
         let state = self.show(vec![row]).first().map_or(state, |shown| shown.state);
-        Accepted { id, mid, peer, state, duplicate: true }
+        Accepted { id, mid, conversation, state, duplicate: true }
+    }
+
+    /// As [`Handle::wait_delivered`], of a message that was accepted; in a room, until another member has it durably.
+    pub async fn wait_accepted(&self, accepted: &Accepted, timeout: Duration) -> DeliveryWait {
+        match (self.room_of(accepted.conversation), accepted.conversation.as_peer()) {
+            (Some(room), _) => self.wait_in_room(room, accepted.id, timeout).await,
+            (None, Some(peer)) => self.wait_delivered(peer, accepted.mid, timeout).await,
+            // Nothing is accepted for nobody.
+            (None, None) => DeliveryWait::NotYet { reason: Reason::Ending },
+        }
     }
 
     /// Waits until the peer has a message durably, at most for `timeout`. Of a message that has ended before, the store is
@@ -202,7 +234,11 @@ impl Handle {
     /// # Errors
     /// [`Refusal::NotPending`] when it is delivered, or no such message was sent; [`Refusal::Storage`].
     pub async fn cancel(&self, conversation: impl Into<ConversationId>, mid: MessageId) -> Result<bool, Refusal> {
-        let peer = conversation.into().as_peer().ok_or(Refusal::NotPending)?;
+        let conversation = conversation.into();
+        if let Some(room) = self.room_of(conversation) {
+            return self.take_back(room, mid).await.map(|()| true);
+        }
+        let peer = conversation.as_peer().ok_or(Refusal::NotPending)?;
         match self.ask(Request::Cancel { peer, mid }).await? {
             Answer::TakenBack { certain } => Ok(certain),
             _ => Err(Refusal::Stopping),
@@ -211,7 +247,7 @@ impl Handle {
 }
 
 /// How a message of ours that waits no more has ended.
-fn ended(state: MessageState) -> DeliveryWait {
+pub(super) fn ended(state: MessageState) -> DeliveryWait {
     match state {
         MessageState::Delivered => DeliveryWait::Delivered,
         MessageState::Withdrawn => DeliveryWait::Failed { reason: Reason::TakenBack },
@@ -220,7 +256,7 @@ fn ended(state: MessageState) -> DeliveryWait {
     }
 }
 
-/// Who gets what is sent to a conversation. So far that is one peer always, who becomes a contact by it.
+/// The peer whose conversation this is, who becomes a contact by what is sent. A room's id has the shape of a peer's.
 fn addressee(conversation: ConversationId) -> Result<PeerId, Refusal> {
     let nobody = "there is no such conversation, and the id is not a valid key, so no peer can have it: copy it again";
     conversation.as_peer().ok_or_else(|| Refusal::BadValue(nobody.to_owned()))

@@ -64,10 +64,7 @@ records! {
 
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[CommandInfo]] =
-    &[session::COMMANDS, messages::COMMANDS, contacts::COMMANDS, events::COMMANDS, admin::COMMANDS];
-
-// Not offered before the daemon serves rooms.
-const _: &[CommandInfo] = rooms::COMMANDS;
+    &[session::COMMANDS, messages::COMMANDS, contacts::COMMANDS, rooms::COMMANDS, events::COMMANDS, admin::COMMANDS];
 
 /// All commands, in the order of the documentation.
 pub const COMMANDS: &[CommandInfo] = &all::<{ count() }>();

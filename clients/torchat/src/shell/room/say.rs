@@ -30,7 +30,7 @@ pub(super) fn say(shell: &Shell<'_>, said: &Say) -> Done {
         wait,
         timeout: wait.map(|_| said.timeout),
         expire: said.expire,
-        re: answered.map(|message| message.mid),
+        re: answered.map(|message| message.id),
         to,
     };
     let manner = send::Manner { who: "another member", keyed: said.id.is_some(), quiet: said.quiet };

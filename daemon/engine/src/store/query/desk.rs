@@ -6,11 +6,11 @@ use super::replica::stored;
 use crate::store::StoreError;
 use crate::store::replica::{RoomKey, damaged, event, role};
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use torchat_core::snapshot::rooms::{
     HandRow, InviteRow, PetitionRow, RoomKeys, RoomSnapshot, RoomState, RoomsSnapshot, Tomb, Way,
 };
-use torchat_protocol::id::InviteSecret;
+use torchat_protocol::id::{InviteSecret, MessageId};
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::BoundedText;
 use torchat_protocol::room::{
@@ -24,6 +24,22 @@ impl Reader {
     /// When SQLite fails or a row is damaged.
     pub fn rooms(&self) -> Result<RoomsSnapshot, StoreError> {
         self.with(|db| rooms(&*db.unchecked_transaction()?))
+    }
+}
+
+impl Reader {
+    /// The text of ours that waits in a room under a message's id. `None`: none does.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn room_waiting(&self, room: RoomId, mid: MessageId) -> Result<Option<TextId>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT o.mid FROM room_outbox o JOIN message m ON m.id = o.message
+                 WHERE o.room = (SELECT num FROM room WHERE room = ?1) AND m.mid = ?2",
+            )?;
+            Ok(query.query_row((room.0, mid.0), |row| row.get(0)).optional()?.map(TextId))
+        })
     }
 }
 

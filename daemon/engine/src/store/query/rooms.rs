@@ -126,7 +126,7 @@ impl RoomPart {
 }
 
 /// A role's word in records.
-pub(in crate::store) fn role_word(role: body::Role) -> Role {
+pub(crate) fn role_word(role: body::Role) -> Role {
     match role {
         body::Role::Reader => Role::Reader,
         body::Role::Member => Role::Member,

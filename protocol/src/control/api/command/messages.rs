@@ -148,9 +148,9 @@ records! {
         /// is taken back if it is not published by then, and waits without end if this is absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expire: Option<u64>,
-        /// In a room: the message that it answers.
+        /// In a room: the number, in this daemon, of the message that it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        re: Option<MessageId>,
+        re: Option<i64>,
         /// In a room: the numbers of the members that it mentions, at most 16.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         to: Vec<u32>,
