@@ -1,6 +1,7 @@
 //! What the owner's daemon decides by itself, and what follows from acts at every member's: who is linked with, whose channels
 //! end, and how it ends with a room.
 
+use super::links::Phase;
 use super::{Context, Room, Rooms, identity};
 use crate::effect::{RoomAnswer, RoomEffect, RoomNotice, RoomRefused};
 use crate::input::{RequestId, RoomAct};
@@ -215,14 +216,23 @@ impl Rooms {
     fn close_those_who_are_cut(&mut self, ctx: &mut Context<'_>, id: RoomId) {
         let Some(room) = self.rooms.get(&id) else { return };
         let roster = room.replica.roster();
-        let mut cut = Vec::new();
+        let (mut cut, mut again) = (Vec::new(), Vec::new());
         for (channel, peer) in room.replica.channels() {
+            let heard = self.channels.get(&channel).is_some_and(|open| matches!(open.phase, Phase::Hears(..)));
             let mut own = roster.members.iter().filter(|(_, member)| member.id == Some(peer));
-            if own.clone().any(|(_, member)| member.is_in()) || room.state == RoomState::Joining {
+            let is_in = own.clone().any(|(_, member)| member.is_in());
+            if heard && is_in {
+                again.push(channel);
+            }
+            if heard || is_in || room.state == RoomState::Joining {
                 continue;
             }
             let act = own.next().and_then(|(no, _)| room.cut_of(*no));
             cut.push((channel, act));
+        }
+        for channel in again {
+            // It was heard only, and is a member now.
+            self.close_channel(ctx, channel, CloseCode::Again);
         }
         for (channel, act) in cut {
             if let Some(act) = act {

@@ -18,6 +18,8 @@ use torchat_room::replica::Cannot;
 
 /// How long a petition's channel stays after `pending`: the same for all, so that its end tells nothing.
 const ASKED_MS: u64 = 10_000;
+/// How long somebody who was cut is heard before it is shown that, if it does not come to an end.
+const HEARS_MS: u64 = 25_000;
 /// First pause of a joiner after `pending`, and the longest; it doubles.
 const PENDING_MS: u64 = 60_000;
 const PENDING_CAP_MS: u64 = 4 * 3_600_000;
@@ -143,10 +145,31 @@ impl Rooms {
         }
     }
 
-    /// Shows somebody who was cut the acts up to that, as far as its HELLO does not name them.
-    pub(super) fn show_cut(&mut self, ctx: &mut Context<'_>, channel: ChannelId, no: MemberNo, hello: &Hello) {
+    /// Somebody who was cut has said HELLO. If a former owner has moved us to a branch on which the others are no members, only they
+    /// can bring us back: so it is heard first.
+    pub(super) fn hear_who_is_cut(&mut self, ctx: &mut Context<'_>, channel: ChannelId, no: MemberNo, hello: Hello) {
+        let Some(open) = self.channels.get_mut(&channel) else { return };
+        let peer = self.links.get(&open.link).map(|link| identity(&link.peer()));
+        let (Some(room), Some(peer)) = (self.rooms.get_mut(&open.room), peer) else { return };
+        let known = room.acts_known_by(&hello);
+        let has_nothing = matches!(&hello.has, Has::Heads(heads) if heads.iter().all(|head| head.seq == 0));
+        if has_nothing {
+            return self.show_cut(ctx, channel, no, known);
+        }
+        open.phase = Phase::Hears(no, known);
+        open.ends_at = Some(ctx.now.mono_ms + HEARS_MS);
+        let id = open.room;
+        room.replica.open_to_hear(channel, peer);
+        // What it has is of no use to somebody who tells it nothing, and may be long.
+        let hello = Hello { has: Has::Heads(Vec::new()), ..hello };
+        ctx.with(|now| room.replica.hear(now, channel, Frame::Hello(hello), &[]));
+        self.settle(ctx, id);
+    }
+
+    /// Shows somebody who was cut the acts up to that, but for the first ones, which it knows.
+    pub(super) fn show_cut(&mut self, ctx: &mut Context<'_>, channel: ChannelId, no: MemberNo, known: usize) {
         let room = self.channels.get(&channel).and_then(|open| self.rooms.get(&open.room));
-        let acts = room.map(|room| room.acts_up_to_the_cut_of(no, hello)).unwrap_or_default();
+        let acts = room.map(|room| room.acts_up_to_the_cut_of(no, known)).unwrap_or_default();
         for frame in pack(acts) {
             self.say(ctx, channel, frame);
         }
@@ -166,9 +189,10 @@ impl Room {
         self.entry.next_ms = self.entry.next_ms.max(ctx.now.mono_ms + PENDING_MS);
     }
 
-    fn acts_up_to_the_cut_of(&self, no: MemberNo, hello: &Hello) -> Vec<Arc<Event>> {
+    /// How many of our acts somebody knows by its HELLO.
+    fn acts_known_by(&self, hello: &Hello) -> usize {
         let acts: Vec<_> = self.replica.branch().collect();
-        let known = match &hello.has {
+        match &hello.has {
             Has::Upto(cookie) if cookie.log == self.replica.log() => {
                 let before = |(_, pos): &&(&Arc<Event>, Option<u64>)| pos.is_some_and(|pos| pos < cookie.place.next);
                 acts.iter().take_while(before).count()
@@ -182,10 +206,14 @@ impl Room {
                 };
                 head.filter(named).map_or(0, |head| usize::try_from(head.seq).unwrap_or(0))
             }
-        };
+        }
+    }
+
+    fn acts_up_to_the_cut_of(&self, no: MemberNo, known: usize) -> Vec<Arc<Event>> {
         let cuts = |act: &Event| matches!(act.read(), Ok(Some(Body::Roster(roster))) if roster.cut.iter().any(|cut| cut.no == no));
-        let upto = acts.iter().position(|(act, _)| cuts(act)).map_or(0, |at| at + 1);
-        acts.into_iter().take(upto).skip(known).map(|(act, _)| act.clone()).collect()
+        let acts = || self.replica.branch().map(|(act, _)| act);
+        let upto = acts().position(|act| cuts(act)).map_or(0, |at| at + 1);
+        acts().take(upto).skip(known).cloned().collect()
     }
 
     /// Whether events have the end of the room in them, by the owner whom we know.

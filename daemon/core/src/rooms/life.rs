@@ -1,5 +1,6 @@
 //! The life of a room link: signs of life, and the end of one on which no room is open. ROOM-PROTOCOL.md, "Time".
 
+use super::links::Phase;
 use super::{Context, Rooms};
 use crate::effect::RoomEffect;
 use crate::input::LinkId;
@@ -104,8 +105,11 @@ impl Rooms {
     pub(super) fn watch_links(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.mono_ms();
         let over = self.channels.iter().filter(|(_, one)| one.ends_at.is_some_and(|at| at <= now));
-        for channel in over.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.close_channel(ctx, channel, CloseCode::Done);
+        for (channel, phase) in over.map(|(id, one)| (*id, one.phase)).collect::<Vec<_>>() {
+            match phase {
+                Phase::Hears(no, known) => self.show_cut(ctx, channel, no, known),
+                _ => self.close_channel(ctx, channel, CloseCode::Done),
+            }
         }
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             let unstored = self.has_unstored(id);

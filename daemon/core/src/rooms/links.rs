@@ -102,8 +102,11 @@ pub(super) enum Phase {
     Opened,
     /// Both have said HELLO.
     Open,
-    /// The other side was cut as this member: it hears the acts up to that behind its HELLO.
+    /// The other side was cut as this member, and has not said HELLO.
     Cut(MemberNo),
+    /// The same, and it has. First it says what it has, of which the replica hears: it may be our acts that lie. Then it hears the
+    /// acts up to that, as far as it does not know them: as many as this.
+    Hears(MemberNo, usize),
     /// The room was destroyed. The other side's HELLO is not waited for.
     Doomed,
     /// We have asked to become a member.
@@ -136,15 +139,20 @@ impl Channel {
         }
     }
 
-    /// Whether it belongs to the replica.
+    /// Whether the replica knows of it.
     fn is_replicas(&self) -> bool {
+        matches!(self.phase, Phase::Opened | Phase::Open | Phase::Hears(..))
+    }
+
+    /// Whether the room is open there, or about to be.
+    fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Opened | Phase::Open)
     }
 
     /// Whether we have what we want of the other side by it: the room is open there, or we ask. What anybody can begin, like a
     /// petition, is none of these: it keeps neither a link nor us from opening the room.
     pub(super) fn serves(&self) -> bool {
-        self.is_replicas() || self.phase == Phase::Asking
+        self.is_open() || self.phase == Phase::Asking
     }
 }
 
@@ -476,9 +484,9 @@ impl Rooms {
                 }
                 self.give_replica(ctx, id, Frame::Hello(hello), checked);
             }
-            (Frame::Hello(hello), Phase::Cut(no)) => {
-                self.show_cut(ctx, id, no, &hello);
-            }
+            (Frame::Hello(hello), Phase::Cut(no)) => self.hear_who_is_cut(ctx, id, no, hello),
+            (Frame::Mark(_), Phase::Hears(no, known)) => self.show_cut(ctx, id, no, known),
+            (Frame::Events(events), Phase::Hears(..)) => self.give_replica(ctx, id, Frame::Events(events), checked),
             (_, Phase::Doomed) => {}
             // What comes before CLOSE `removed` and `destroyed`: acts, and nothing that a member could be denied.
             (Frame::Events(events), Phase::Opened)
@@ -495,6 +503,7 @@ impl Rooms {
             (Frame::Told(told), Phase::Asking) => self.heard_told(ctx, id, told),
             (Frame::Open(_) | Frame::Join(_) | Frame::Told(_) | Frame::Hello(_), _)
             | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked) => self.end_link(ctx, link, None),
+            (_, Phase::Hears(..)) => {}
             // Its form is checked; nothing follows from it in this version.
             (Frame::Petition(_), Phase::Open) => {}
             (Frame::Deny(deny), Phase::Open) => self.heard_deny(ctx, id, deny),

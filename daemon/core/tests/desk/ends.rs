@@ -210,3 +210,48 @@ fn what_was_taken_of_an_older_proposal_hands_nothing_over() {
     net.pass(5_000);
     assert_eq!([0, 1].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Owner)]);
 }
+
+/// A former owner, as a backup of before has it, removes everybody on its own branch, and whoever has not heard of the handover
+/// believes it. The others are no members there, and bring it back all the same.
+#[test]
+fn who_was_led_astray_by_a_former_owner_is_brought_back_by_those_whom_that_one_removed() {
+    for more in [0, 100] {
+        let mut net = Net::new(4, 32);
+        let room = net.room_of_all();
+        let numbers: Vec<_> = (0..4).map(|n| net.number(n, room)).collect();
+        let old = net.desks[0].store.clone();
+        net.away(2);
+        net.wish(0, room, RoomWish::Hand(numbers[1]));
+        net.pass(5_000);
+        net.wish(1, room, RoomWish::Take);
+        net.pass(5_000);
+        assert_eq!(net.role(1, room), Some(Role::Owner));
+        net.away(1);
+        net.away(3);
+        net.desks[0].store = old;
+        net.kill(0);
+        net.back(2);
+        net.pass(600_000);
+        for n in [1, 3] {
+            assert_eq!(net.act(0, room, RoomAct::Remove { member: numbers[n], ban: false }), RoomAnswer::Done);
+        }
+        for n in 0..more {
+            let name = BoundedText::new(format!("mine {n}")).unwrap();
+            let set = torchat_protocol::room::body::acts::Set { name: Some(name), ..Default::default() };
+            assert_eq!(net.act(0, room, RoomAct::Set(set)), RoomAnswer::Done);
+        }
+        net.pass(60_000);
+        assert_eq!(net.desks[2].rooms.status(room).unwrap().members, 2, "{more}");
+        net.away(0);
+        net.back(1);
+        net.back(3);
+        net.pass(3_600_000);
+        assert_eq!(net.desks[2].rooms.roster(room).unwrap().owner, numbers[1], "{more}");
+        let said = net.say(2, room, "I was astray");
+        net.pass(60_000);
+        for n in 1..4 {
+            assert!(net.texts(n, room).contains(&said), "{more}: desk {n}");
+            assert_eq!(net.branch(n, room), net.branch(1, room), "{more}: desk {n}");
+        }
+    }
+}

@@ -191,7 +191,7 @@ impl Replica {
         // Who was nobody when the channel was opened may be a member now.
         let members = &self.branch.roster.members;
         for open in self.channels.values_mut().filter(|open| open.member.is_none()) {
-            let found = members.iter().rev().find(|(_, member)| member.id == Some(open.peer));
+            let found = members.iter().rev().find(|(_, member)| member.id == Some(open.peer) && member.is_in());
             open.member = found.map(|(no, _)| *no);
         }
         let untold = self.channels.iter_mut().filter_map(|(id, open)| Some((*id, open.untold.take()?)));

@@ -233,7 +233,8 @@ impl Replica {
 
     /// Asks all others for the body of an event that came without it.
     pub(super) fn ask_for_body(&mut self, place: Place, from: Option<ChannelId>) {
-        for channel in self.channels.keys().copied().filter(|id| Some(*id) != from).collect::<Vec<_>>() {
+        let asked = self.channels.iter().filter(|(id, open)| Some(**id) != from && open.untold.is_none());
+        for channel in asked.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.say(channel, Frame::Body(vec![place.into()]));
         }
     }

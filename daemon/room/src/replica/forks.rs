@@ -59,7 +59,8 @@ impl Replica {
             self.write(Op::Review(author, Some(a.seq)));
             self.act(Effect::Read(Read::Own { author, from: a.seq }));
         }
-        for channel in self.channels.keys().copied().collect::<Vec<_>>() {
+        let told = self.channels.iter().filter(|(_, open)| open.untold.is_none()).map(|(id, _)| *id);
+        for channel in told.collect::<Vec<_>>() {
             self.say_fork(channel, author);
         }
     }

@@ -3,7 +3,7 @@
 //! Each side tells its own log from a start; at its end it says MARK, which the other side keeps as a cookie for the next
 //! time. What comes over a channel does not go back on it.
 
-use super::channel::{CREDIT, Channel, Told, WRONG_SIGNATURES};
+use super::channel::{CREDIT, Channel, GRANT_FROM, Told, WRONG_SIGNATURES};
 use super::{Question, Replica, Stored};
 use crate::chain::{Chain, place};
 use crate::key::Incoming;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use torchat_protocol::room::body::Place;
 use torchat_protocol::room::{
     Author, CloseCode, Cookie, Event, Frame, Has, Head, Hello, Identity, LogDigest, LogId, LogPlace, MemberKey,
-    MemberNo,
+    MemberNo, Tag,
 };
 
 impl Replica {
@@ -60,6 +60,15 @@ impl Replica {
         for author in forked {
             self.say_fork(channel, author);
         }
+    }
+
+    /// A channel is open at both sides, and the other side is no member by our acts, which may be a lie. It is told nothing, not even
+    /// what we have: it hears that we have nothing and want nothing, so that it says its acts first, and little else.
+    pub fn open_to_hear(&mut self, channel: ChannelId, peer: Identity) {
+        let nothing = Head { author: Author::ACTS, seq: 0, tag: Tag::NONE };
+        let hello = Hello { log: self.log.id, has: Has::Heads(vec![nothing]), want: Some(0), credit: GRANT_FROM };
+        self.channels.insert(channel, Channel { allowed: i64::from(GRANT_FROM), ..Channel::new(peer, None) });
+        self.say(channel, Frame::Hello(hello));
     }
 
     /// A newcomer drops what it was told on a channel that has ended too early.
@@ -143,7 +152,9 @@ impl Replica {
         }
         self.tell_since_hello(channel, hello);
         // Bodies that did not come with their events: somebody may have them.
-        self.ask_for_bodies(channel);
+        if self.channels.get(&channel).is_some_and(|open| open.untold.is_none()) {
+            self.ask_for_bodies(channel);
+        }
     }
 
     /// Begins to tell our log to the other side of a channel, if it is a member by our acts.

@@ -217,7 +217,8 @@ impl Replica {
         let due = open.begun_ms.is_none_or(|at| ctx.now_ms >= at + HAVE_PAUSE_MS);
         let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
         // A newcomer asks for nothing again before it was told everything once: what it has until then is no frontier.
-        let again = !self.fresh && open.ask_again(ctx.now_ms);
+        // And who is told nothing hears nothing of what we have.
+        let again = !self.fresh && open.untold.is_none() && open.ask_again(ctx.now_ms);
         if due
             && !busy
             && let Some(heads) = open.restart.take()
@@ -246,7 +247,8 @@ impl Replica {
                 open.needs.values().filter(|need| need.again.is_some()).map(|need| need.asked_ms + NEED_PAUSE_MS);
             let busy = matches!(open.told, Told::Reading | Told::ReadingEarly(_));
             let restart = open.restart.as_ref().filter(|_| !busy).and(open.begun_ms).map(|at| at + HAVE_PAUSE_MS);
-            let again = open.asked_again_ms.filter(|_| open.again_due && !self.fresh).map(|at| at + HAVE_PAUSE_MS);
+            let asks = open.again_due && !self.fresh && open.untold.is_none();
+            let again = open.asked_again_ms.filter(|_| asks).map(|at| at + HAVE_PAUSE_MS);
             mark.into_iter().chain(asked).chain(restart).chain(again).min()
         };
         self.channels.values().filter_map(of).min()
