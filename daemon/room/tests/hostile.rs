@@ -5,6 +5,8 @@
 #[path = "chaos/disk.rs"]
 #[allow(dead_code, reason = "the chaos tests use the rest")]
 mod disk;
+#[path = "hostile/forks.rs"]
+mod forks;
 
 use disk::Disk;
 use ed25519_dalek::SigningKey;

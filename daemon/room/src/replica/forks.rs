@@ -59,7 +59,8 @@ impl Replica {
             self.write(Op::Review(author, Some(a.seq)));
             self.act(Effect::Read(Read::Own { author, from: a.seq }));
         }
-        let told = self.channels.iter().filter(|(_, open)| open.untold.is_none()).map(|(id, _)| *id);
+        let decides = self.fork_decides(author);
+        let told = self.channels.iter().filter(|(_, open)| decides && open.untold.is_none()).map(|(id, _)| *id);
         for channel in told.collect::<Vec<_>>() {
             self.say_fork(channel, author);
         }
@@ -84,6 +85,12 @@ impl Replica {
         for (one, other, from) in std::mem::take(&mut self.early) {
             self.take_fork(one, other, from);
         }
+    }
+
+    /// Whether less counts of a chain because it is forked. What a member was cut for it need not be told of: who may have forked
+    /// hundreds of chains would cost each channel as many frames, for ever.
+    pub(super) fn fork_decides(&self, author: Author) -> bool {
+        self.chains.get(&author).is_some_and(|chain| chain.fork_line() < self.branch.roster.cut(author))
     }
 
     /// Tells one side of a channel of a fork, and with which event our chain counts last.

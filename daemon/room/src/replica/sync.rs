@@ -56,8 +56,8 @@ impl Replica {
         let has = cookie.map_or_else(|| Has::Heads(self.frontier()), Has::Upto);
         self.channels.insert(channel, Channel::new(peer, member));
         self.say(channel, Frame::Hello(Hello { log: self.log.id, has, want, credit: CREDIT }));
-        let forked: Vec<_> = self.forks().map(|(author, _)| author).collect();
-        for author in forked {
+        let forked = self.forks().map(|(author, _)| author).filter(|author| self.fork_decides(*author));
+        for author in forked.collect::<Vec<_>>() {
             self.say_fork(channel, author);
         }
     }
