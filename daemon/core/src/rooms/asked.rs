@@ -171,8 +171,10 @@ impl Rooms {
                 _ => {}
             }
         }
+        let may_wait = !matches!(&wish, RoomWish::Say { text, .. } if !self.may_wait(text.as_str().len()));
         let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
         let body = match wish {
+            RoomWish::Say { .. } if !may_wait => return Err(RoomRefused::OutboxFull),
             RoomWish::Say { text, re, to, client, expire_ms } => {
                 let said = room.say_text(ctx, text, re, to);
                 if let (Ok(RoomAnswer::Queued(text)), Some(client)) = (&said, client) {

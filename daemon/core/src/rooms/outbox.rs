@@ -7,7 +7,7 @@ use crate::effect::{RoomAnswer, RoomRefused};
 use crate::op::RoomOp;
 use crate::snapshot::rooms::RoomState;
 use crate::time::Now;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{BoundedText, Place};
 use torchat_protocol::room::limits::{MENTIONS, TEXT_BYTES};
@@ -16,6 +16,8 @@ use torchat_room::outcome::ChannelId;
 
 /// Most texts that wait in a room.
 const OUTBOX: usize = 10_000;
+/// Most bytes of the texts that wait in all rooms, apart from those of mail.
+const OUTBOX_BYTES: usize = 64 << 20;
 
 /// When texts that wait since an earlier run are taken back, in milliseconds of the clock that never goes back. Not soon after a
 /// start: the wall clock may be wrong until somebody sets it.
@@ -60,6 +62,11 @@ impl Room {
 }
 
 impl Rooms {
+    /// Whether as many bytes more may wait.
+    pub(super) fn may_wait(&self, bytes: usize) -> bool {
+        self.rooms.values().map(|room| room.replica.outbox_bytes()).sum::<usize>() + bytes <= OUTBOX_BYTES
+    }
+
     /// Events of ours are durable at the other side of a channel.
     pub(super) fn delivered(
         &mut self,
@@ -91,16 +98,14 @@ impl Rooms {
     pub(super) fn expire(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.mono_ms();
         for (id, room) in &mut self.rooms {
-            // What is an event does not end any more.
-            if !room.expiring.is_empty() {
-                let waiting: BTreeSet<_> = room.replica.outbox().map(|text| text.mid).collect();
-                room.expiring.retain(|text, _| waiting.contains(text));
-            }
             let due: Vec<_> = room.expiring.iter().filter(|(_, at)| **at <= now).map(|(text, _)| *text).collect();
             for text in due {
                 room.expiring.remove(&text);
-                ctx.write(RoomOp::Expired { room: *id, text });
-                room.replica.take_back(text);
+                // What is an event does not end any more. That is not looked up before: ten thousand may wait.
+                if room.replica.outbox().any(|waiting| waiting.mid == text) {
+                    ctx.write(RoomOp::Expired { room: *id, text });
+                    room.replica.take_back(text);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::net::{Net, Wire, identity, invite, peer};
 use ed25519_dalek::SigningKey;
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomInput, RoomWish};
+use torchat_core::op::RoomOp;
 use torchat_core::snapshot::rooms::RoomState;
 use torchat_protocol::room::body::said::Leave;
 use torchat_protocol::room::body::{Body, BoundedText, Role};
@@ -340,4 +341,20 @@ fn a_newcomer_leaves_a_door_alone_that_has_nothing_for_it() {
         }
         assert!((1..40).contains(&opened), "{code:?}: {opened}");
     }
+}
+
+#[test]
+fn nobody_has_what_was_never_said() {
+    let mut net = Net::new(2, 92);
+    let room = net.make(0);
+    let everybody = net.invite(0, room, NewInvite { uses: None, ..invite() });
+    let link = enter(&mut net, STRANGER, 9, &everybody);
+    net.join(1, &everybody);
+    net.pass(10_000);
+    let author = net.number(0, room).chain(0);
+    net.say_to(0, link, 3, Frame::Stored(vec![(author, (1 << 53) - 1)]));
+    net.desks[0].store.told.clear();
+    net.say(0, room, "hello");
+    net.pass(5_000);
+    assert_eq!(net.desks[0].store.told, [RoomOp::Delivered { room, author, upto: 1 }]);
 }

@@ -360,3 +360,33 @@ fn only_members_and_doors_are_dialled() {
     net.pass(3_600_000);
     assert_eq!([0, 1].map(|n| net.desks[n].dialled.clone()), before, "nor who is a member no more");
 }
+
+#[test]
+fn texts_that_wait_in_all_rooms_have_one_limit() {
+    let mut net = Net::new(1, 44);
+    let doors = vec![crate::net::peer(9)];
+    let rooms: Vec<_> = (60..64).map(|n| torchat_protocol::room::RoomId(*crate::net::peer(n).as_bytes())).collect();
+    for room in &rooms {
+        net.join(0, &torchat_protocol::room::RoomInvite::new(*room, doors.clone(), None).unwrap());
+    }
+    let long = BoundedText::new("x".repeat(16_384)).unwrap();
+    let say = RoomWish::Say { text: long, re: None, to: Vec::new(), client: None, expire_ms: None };
+    let mut waiting = Vec::new();
+    'full: for _ in 0..2_000 {
+        for room in &rooms {
+            match net.wish(0, *room, say.clone()) {
+                RoomAnswer::Queued(mid) => waiting.push((*room, mid)),
+                other => {
+                    assert_eq!(other, RoomAnswer::Refused(RoomRefused::OutboxFull));
+                    break 'full;
+                }
+            }
+        }
+    }
+    assert_eq!(waiting.len(), (64 << 20) / 16_384);
+    net.kill(0);
+    assert_eq!(net.wish(0, rooms[0], say.clone()), RoomAnswer::Refused(RoomRefused::OutboxFull));
+    let (room, mid) = waiting.pop().unwrap();
+    assert_eq!(net.wish(0, room, RoomWish::TakeBack(mid)), RoomAnswer::Done);
+    assert!(matches!(net.wish(0, rooms[0], say), RoomAnswer::Queued(_)));
+}

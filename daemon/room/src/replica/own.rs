@@ -70,6 +70,11 @@ pub enum Cannot {
     Destroyed,
 }
 
+/// What a text costs while it waits.
+fn bytes(text: &Text) -> usize {
+    text.text.as_str().len()
+}
+
 /// Our own end of a room.
 #[derive(Default)]
 pub(super) struct Own {
@@ -78,14 +83,16 @@ pub(super) struct Own {
     /// That we are a member was told.
     joined: bool,
     chain: u8,
-    /// Texts that wait to become events, the oldest first.
+    /// Texts that wait to become events, the oldest first, and their bytes.
     outbox: VecDeque<Text>,
+    bytes: usize,
 }
 
 impl Own {
     pub(super) fn new(me: Option<&Me>, outbox: Vec<Text>) -> Self {
         let key = me.map(|me| SigningKey::from_bytes(&me.seed));
-        Self { key, no: None, joined: false, chain: me.map_or(0, |me| me.chain), outbox: outbox.into() }
+        let bytes = outbox.iter().map(bytes).sum();
+        Self { key, no: None, joined: false, chain: me.map_or(0, |me| me.chain), outbox: outbox.into(), bytes }
     }
 
     /// Of one who begins anew as a newcomer.
@@ -113,9 +120,14 @@ impl Own {
 
     /// A text of ours is in the log, and does not wait any more. Whether it did.
     pub(super) fn said(&mut self, mid: TextId) -> bool {
-        let before = self.outbox.len();
-        self.outbox.retain(|text| text.mid != mid);
-        before != self.outbox.len()
+        let Some(at) = self.outbox.iter().position(|text| text.mid == mid) else { return false };
+        self.bytes -= self.outbox.remove(at).as_ref().map_or(0, bytes);
+        true
+    }
+
+    fn wait(&mut self, text: Text) {
+        self.bytes += bytes(&text);
+        self.outbox.push_back(text);
     }
 
     /// Looks for our number: that of our key.
@@ -158,6 +170,12 @@ impl Replica {
         self.own.outbox.iter()
     }
 
+    /// The bytes of their words.
+    #[must_use]
+    pub fn outbox_bytes(&self) -> usize {
+        self.own.bytes
+    }
+
     /// Whether we may say something now: as a member who was told by another one in this run of the daemon what there is, or
     /// who is alone.
     ///
@@ -184,7 +202,7 @@ impl Replica {
             _ => {}
         }
         self.write(Op::Queue(text.clone()));
-        self.own.outbox.push_back(text);
+        self.own.wait(text);
         self.say_what_waits(ctx);
         self.drain(ctx);
         Ok(())
@@ -363,7 +381,7 @@ impl Replica {
         for text in texts {
             if self.own.outbox.iter().all(|waiting| waiting.mid != text.mid) {
                 self.write(Op::Queue(text.clone()));
-                self.own.outbox.push_back(text);
+                self.own.wait(text);
             }
         }
         self.say_what_waits(ctx);

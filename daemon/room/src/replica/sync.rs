@@ -100,7 +100,9 @@ impl Replica {
             Frame::Mark(place) => self.heard_mark(ctx, channel, place),
             Frame::Stored(list) => {
                 for (author, seq) in list {
-                    if author.member().is_some() && author.member() == self.me() {
+                    // Numbers that were never said would be delivered for good, whoever has them.
+                    let is_said = seq <= self.end(author).0;
+                    if author.member().is_some() && author.member() == self.me() && is_said {
                         self.tell(Notice::Delivered(channel, author, seq));
                     }
                 }
