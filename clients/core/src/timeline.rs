@@ -9,6 +9,7 @@
 //! - [`Timeline`]: one conversation: who it is with, what is unread, and its [`Window`].
 //! - [`Window`]: the messages that are held, without a hole, and which page is [wanted](Window::wanted) next.
 //! - [`News`]: how far Tor is and why mail waits, which no event tells.
+//! - [`room::RoomSide`]: what a conversation has that is a room: the room, who is in it, how often the user was mentioned.
 //! - [`Drafts`]: what was typed and is not with the daemon yet.
 //!
 //! ```
@@ -69,10 +70,13 @@ pub use drafts::{Drafts, Unsent, Wish};
 pub use inquiry::Ticket;
 pub use list::{ConversationList, Item, ListRequest, Need};
 pub use news::{News, Tor, Waiting};
-pub use window::{Anchor, Bottom, Entry, HELD_BYTES, HELD_MESSAGES, PageRequest, Window, millis};
+pub use window::{Anchor, Bottom, Entry, HELD_BYTES, HELD_MESSAGES, PageRequest, RoomChange, Window, millis};
 
-use crate::show;
-use torchat_protocol::control::api::record::{Contact, ContactState, Conversation, Direction, Message, MessageState};
+use crate::{names, show};
+use room::RoomSide;
+use torchat_protocol::control::api::record::{
+    Contact, ContactState, Conversation, Direction, Message, MessageState, Room,
+};
 use torchat_protocol::control::api::{ConversationId, Onion};
 use torchat_protocol::id::MessageId;
 use unread::Unread;
@@ -81,6 +85,8 @@ use unread::Unread;
 #[derive(Debug, Clone)]
 pub struct Timeline {
     contact: Contact,
+    /// It is a room.
+    room: Option<Box<RoomSide>>,
     /// When the contact was heard last, in milliseconds since 1970.
     pub heard_at: Option<i64>,
     /// Why what is under way to it is not there yet.
@@ -102,13 +108,15 @@ impl Timeline {
     /// A conversation of the list. `now`: milliseconds since 1970, as in all that follows.
     #[must_use]
     pub fn new(conversation: Conversation, now: i64) -> Self {
-        let Conversation { contact, unread, last, .. } = conversation;
+        let Conversation { contact, unread, last, room, mentions } = conversation;
+        let newest = last.as_ref().map_or(0, |message| message.id);
         let mut timeline = Self {
             contact: contact.clone(),
+            room: room.map(|room| Box::new(RoomSide::new(*room, mentions.unwrap_or(0), newest))),
             heard_at: None,
             waiting: None,
             lookalike: false,
-            unread: Unread::new(unread, last.as_ref().map_or(0, |message| message.id)),
+            unread: Unread::new(unread, newest),
             last,
             doubtful: false,
             erased: false,
@@ -130,14 +138,31 @@ impl Timeline {
     fn renew(&mut self, conversation: Conversation, now: i64) {
         let (mut window, new_from) = (std::mem::take(&mut self.window), self.new_from);
         window.renew();
+        let members = self.room.take().map(|room| room.members);
         *self = Self { window, new_from, ..Self::new(conversation, now) };
+        if let (Some(room), Some(mut members)) = (&mut self.room, members) {
+            members.forget();
+            room.members = members;
+        }
     }
 
-    /// Takes the list's count, and its last message if it is a newer one.
-    fn recount(&mut self, unread: u64, last: Option<Message>) {
+    /// What the room is now, as a list or an event tells it.
+    fn set_room(&mut self, room: Room, is_event: bool) {
+        match &mut self.room {
+            Some(side) => side.set(room, is_event),
+            None => self.room = Some(Box::new(RoomSide::new(room, 0, self.order()))),
+        }
+    }
+
+    /// Takes the list's counts, and its last message if it is a newer one.
+    fn recount(&mut self, unread: u64, mentions: u64, last: Option<Message>) {
         self.doubtful = false;
-        self.unread.recount(unread, last.as_ref().map_or(0, |message| message.id));
-        if self.order() < last.as_ref().map_or(0, |message| message.id) {
+        let newest = last.as_ref().map_or(0, |message| message.id);
+        self.unread.recount(unread, newest);
+        if let Some(room) = &mut self.room {
+            room.mentions.recount(mentions, newest);
+        }
+        if self.order() < newest {
             self.last = last;
         }
     }
@@ -160,10 +185,33 @@ impl Timeline {
         &self.contact
     }
 
+    /// The room, if it is one.
+    #[must_use]
+    pub fn room(&self) -> Option<&RoomSide> {
+        self.room.as_deref()
+    }
+
+    /// The same, for what its view does.
+    pub fn room_mut(&mut self) -> Option<&mut RoomSide> {
+        self.room.as_deref_mut()
+    }
+
+    /// Whether it is a room, also one of which the daemon tells nothing else.
+    #[must_use]
+    pub fn is_room(&self) -> bool {
+        self.room.is_some() || self.contact.state == ContactState::Room
+    }
+
     /// The name, harmless and in at most this many columns: the user's own one, else the contact's own, else the beginning
-    /// of its onion.
+    /// of its onion. A room's begins with `#`.
     #[must_use]
     pub fn name(&self, columns: usize) -> String {
+        if self.is_room() {
+            let left = columns.saturating_sub(names::ROOM_SIGN.len_utf8());
+            let name = self.raw_name().map(|name| show::unmarked_name(name, left)).filter(|name| !name.is_empty());
+            let name = name.unwrap_or_else(|| show::shown_name(&format!("{}..", self.peer().0.short()), left));
+            return format!("{}{name}", names::ROOM_SIGN);
+        }
         match self.raw_name().map(|name| show::unmarked_name(name, columns)).filter(|name| !name.is_empty()) {
             Some(name) => name,
             None => show::shown_name(&format!("{}..", self.peer().0.short()), columns),
@@ -173,6 +221,10 @@ impl Timeline {
     /// The name as it was given, for comparing. Not harmless.
     #[must_use]
     pub fn raw_name(&self) -> Option<&str> {
+        if let Some(room) = &self.room {
+            let room = room.room();
+            return room.alias.as_deref().filter(|alias| !alias.is_empty()).or(Some(&room.name));
+        }
         self.contact.name.as_deref().or(self.contact.nick.as_deref())
     }
 
@@ -200,6 +252,12 @@ impl Timeline {
         self.unread.count()
     }
 
+    /// Unread messages of a room that mention the user.
+    #[must_use]
+    pub fn mentions(&self) -> u64 {
+        self.room.as_ref().map_or(0, |room| room.mentions())
+    }
+
     /// Up to which message the user has seen everything here. 0: nothing yet.
     #[must_use]
     pub fn seen_upto(&self) -> i64 {
@@ -211,9 +269,10 @@ impl Timeline {
         self.last.as_ref().map_or(0, |message| message.id)
     }
 
-    /// No contact, and nothing was ever said: not worth a row.
+    /// No contact, or a room that is over, and nothing was ever said: not worth a row.
     fn is_nothing(&self) -> bool {
-        matches!(self.contact.state, ContactState::Stranger | ContactState::Blocked)
+        let is_over = self.room().is_some_and(RoomSide::is_over);
+        (is_over || matches!(self.contact.state, ContactState::Stranger | ContactState::Blocked))
             && self.last.is_none()
             && self.window.entries().is_empty()
     }
@@ -227,6 +286,9 @@ impl Timeline {
             self.heard_at = self.heard_at.max(Some(at));
             if message.state == MessageState::Unread {
                 self.unread.received(message.id);
+                if let Some(room) = self.room.as_mut().filter(|_| message.mention) {
+                    room.mentions.received(message.id);
+                }
             }
         }
         let is_last = self.last.as_ref().is_none_or(|last| {
@@ -269,23 +331,55 @@ impl Timeline {
     /// A received message was seen by one of the user's programs. Whether it is doubtful now what is unread.
     fn read(&mut self, id: i64) -> bool {
         self.set_state(id, MessageState::Read);
-        self.unread.read(id)
+        self.unread_no_more(id)
+    }
+
+    /// The same of the counts alone.
+    fn unread_no_more(&mut self, id: i64) -> bool {
+        let mentions = self.window.entry(id).is_none_or(|entry| entry.message.mention);
+        let mention = self.room.as_mut().is_some_and(|room| mentions && room.mentions.read(id));
+        self.unread.read(id) | mention
+    }
+
+    /// What has become of a message of the room. Whether it is doubtful now what is unread.
+    fn change(&mut self, id: i64, change: &RoomChange) -> bool {
+        let own = |message: &Message| message.from.as_ref().is_some_and(|from| from.me);
+        let is_own = self.window.entry(id).is_some_and(|entry| own(&entry.message));
+        self.window.change(id, change);
+        if let Some(last) = self.last.as_mut().filter(|last| last.id == id) {
+            change.apply(last);
+        }
+        match change {
+            // It counts again, and nobody has seen it: the daemon says how many there are.
+            RoomChange::Counts(MessageState::Unread) => true,
+            // Whether it was unread when the daemon counted, the window does not tell: a page may be newer than the count.
+            _ => change.is_end_of_unread() && !is_own && self.unread_no_more(id),
+        }
     }
 
     /// The daemon was told that everything up to a message was seen here.
     pub fn seen(&mut self, upto: i64) {
         self.unread.seen(upto, self.window.unread_upto(upto));
+        if let Some(room) = &mut self.room {
+            room.mentions.seen(upto, self.window.mentions_upto(upto));
+        }
         self.window.set_read(upto);
     }
 
     /// The daemon does not want to be told what is seen, so it is not told again: this client's own place moves only.
     pub fn seen_here(&mut self, upto: i64) {
         self.unread.seen_here(upto);
+        if let Some(room) = &mut self.room {
+            room.mentions.seen_here(upto);
+        }
     }
 
     /// Nobody looks at it: the messages that are held, and where the view was, are forgotten.
     pub fn close(&mut self) {
         self.window.forget();
+        if let Some(room) = &mut self.room {
+            room.members.forget();
+        }
         self.new_from = None;
     }
 }

@@ -3,6 +3,7 @@
 mod asking;
 mod events;
 mod lookalikes;
+mod rooms;
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ pub use asking::{ListRequest, Need};
 use super::Timeline;
 use super::inquiry::Inquiry;
 use lookalikes::Names;
+use rooms::Petitions;
 use std::collections::HashMap;
 use torchat_protocol::control::api::command::SendAnswer;
 use torchat_protocol::control::api::event::Event;
@@ -23,6 +25,8 @@ use torchat_protocol::control::api::{ConversationId, Onion};
 pub enum Item {
     /// A stranger that asks to become a contact.
     Request(Onion),
+    /// Somebody who asks to become a member of a room of ours.
+    Petition(ConversationId, Onion),
     /// A conversation.
     Conversation(ConversationId),
 }
@@ -46,6 +50,7 @@ pub struct ConversationList {
     /// What is under way is a fresh list.
     fresh: bool,
     requesting: Inquiry<Event>,
+    petitions: Petitions,
     kept: Option<ConversationId>,
     /// Taken out of the rows by the user, up to their last message then.
     closed: HashMap<ConversationId, i64>,
@@ -62,7 +67,8 @@ impl ConversationList {
     /// The list was read, and nobody is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.requests.is_empty() && self.closed.is_empty()
+        let nobody_asks = self.requests.is_empty() && self.petition_list().is_empty();
+        self.order.is_empty() && nobody_asks && self.closed.is_empty()
     }
 
     /// A conversation.
@@ -99,11 +105,12 @@ impl ConversationList {
         self.requests.iter().find(|request| request.peer == peer)
     }
 
-    /// The rows: requests first.
+    /// The rows: requests first, then who asks to become a member of a room.
     #[must_use]
     pub fn items(&self) -> Vec<Item> {
         let requests = self.requests.iter().map(|request| Item::Request(request.peer));
-        requests.chain(self.order.iter().map(|id| Item::Conversation(*id))).collect()
+        let petitions = self.petition_list().iter().map(|asks| Item::Petition(asks.peer, asks.onion));
+        requests.chain(petitions).chain(self.order.iter().map(|id| Item::Conversation(*id))).collect()
     }
 
     /// The conversation that is open has a row even if nothing was ever said.

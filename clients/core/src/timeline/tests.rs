@@ -5,6 +5,7 @@
 
 mod daemon;
 mod play;
+mod rooms;
 
 use super::*;
 use play::{Play, Step};
@@ -74,26 +75,27 @@ pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: Mess
     }
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// Steps of this many conversations.
+fn step(peers: usize) -> impl Strategy<Value = Step> {
     let dir = prop::sample::select(vec![Direction::In, Direction::In, Direction::Out, Direction::Mark]);
     let many = prop_oneof![8 => 1usize..4, 2 => 20usize..60, 1 => 150usize..200];
     let on_the_way = prop_oneof![Just(0), 1usize..50, Just(usize::MAX)];
     prop_oneof![
-        6 => (0usize..2, dir, many).prop_map(|(at, dir, count)| Step::Add(at, dir, count)),
+        6 => (0usize..peers, dir, many).prop_map(|(at, dir, count)| Step::Add(at, dir, count)),
         8 => (0usize..600, any::<u8>()).prop_map(|(at, way)| Step::Progress(at, way)),
         4 => (0usize..600, any::<bool>()).prop_map(|(at, upto)| Step::ReadElsewhere(at, upto)),
         2 => (10u8..14).prop_map(Step::Request),
         10 => (1usize..12).prop_map(Step::Tell),
         2 => (50usize..300).prop_map(Step::Tell),
-        8 => (0usize..2).prop_map(Step::Want),
-        2 => (0usize..2, 1i64..600).prop_map(|(at, id)| Step::Jump(at, id)),
-        3 => (0usize..2, 1i64..600).prop_map(|(at, id)| Step::Scroll(at, id)),
+        8 => (0usize..peers).prop_map(Step::Want),
+        2 => (0usize..peers, 1i64..600).prop_map(|(at, id)| Step::Jump(at, id)),
+        3 => (0usize..peers, 1i64..600).prop_map(|(at, id)| Step::Scroll(at, id)),
         9 => (0usize..8).prop_map(Step::Read),
         9 => (0usize..8).prop_map(Step::Answer),
-        3 => (0usize..2).prop_map(Step::Seen),
-        1 => (0usize..2).prop_map(Step::SeenHere),
-        1 => (0usize..2).prop_map(Step::Close),
-        1 => (0usize..2, 1i64..300, 1usize..300, on_the_way)
+        3 => (0usize..peers).prop_map(Step::Seen),
+        1 => (0usize..peers).prop_map(Step::SeenHere),
+        1 => (0usize..peers).prop_map(Step::Close),
+        1 => (0usize..peers, 1i64..300, 1usize..300, on_the_way)
             .prop_map(|(at, from, count, on_the_way)| Step::Erase(at, from, count, on_the_way)),
         1 => any::<bool>().prop_map(Step::Reconnect),
         1 => Just(Step::Gap),
@@ -104,12 +106,12 @@ proptest! {
     #[test]
     fn any_order_of_pages_and_events_ends_in_what_the_daemon_says(
         before in 0usize..300,
-        steps in prop::collection::vec(step(), 1..120),
+        steps in prop::collection::vec(step(2), 1..120),
     ) {
         let mut play = Play::after(before);
         for step in steps {
             play.take(step);
-            for peer in play.peers {
+            for peer in play.peers.iter().copied() {
                 let held = play.list.get(peer).map_or(0, |timeline| timeline.window.entries().len());
                 prop_assert!(held <= HELD, "{held} messages are held");
             }

@@ -3,6 +3,7 @@
 mod entry;
 mod page;
 mod pending;
+mod room;
 
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use entry::{Entry, millis};
 pub(super) use entry::{advance, follows};
 pub use page::{Anchor, PageRequest};
+pub use room::RoomChange;
 
 use super::inquiry::Inquiry;
 use entry::{PENDING, size};
@@ -58,6 +60,7 @@ enum Change {
     Put(Box<Message>),
     State(i64, MessageState),
     Erased(i64, i64, Vec<i64>),
+    Room(i64, RoomChange),
 }
 
 impl Default for Window {
@@ -253,9 +256,31 @@ impl Window {
         }
     }
 
+    /// What has become of a room's message, as an event tells it.
+    pub(super) fn change(&mut self, id: i64, change: &RoomChange) {
+        self.inquiry.note(|| Change::Room(id, change.clone()));
+        self.change_now(id, change);
+    }
+
+    fn change_now(&mut self, id: i64, change: &RoomChange) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = size(entry);
+        change.apply(&mut entry.message);
+        self.bytes = self.bytes + size(entry) - before;
+    }
+
     /// The unread messages up to a number that are held.
     pub(super) fn unread_upto(&self, upto: i64) -> impl Iterator<Item = i64> {
-        let held = self.entries.range(..=upto).filter(|(_, entry)| entry.message.state == MessageState::Unread);
-        held.map(|(id, _)| *id)
+        self.unread_messages(upto).map(|message| message.id)
+    }
+
+    /// Those of them that mention the user.
+    pub(super) fn mentions_upto(&self, upto: i64) -> impl Iterator<Item = i64> {
+        self.unread_messages(upto).filter(|message| message.mention).map(|message| message.id)
+    }
+
+    fn unread_messages(&self, upto: i64) -> impl Iterator<Item = &Message> {
+        let held = self.entries.range(..=upto).map(|(_, entry)| &entry.message);
+        held.filter(|message| message.state == MessageState::Unread)
     }
 }

@@ -19,6 +19,9 @@ pub enum Need {
     Conversations(ListRequest),
     /// REQUESTS; then [`ConversationList::requests`] or [`ConversationList::requests_failed`].
     Requests(Ticket),
+    /// ROOM_PETITIONS, if the daemon [has rooms](ConversationList::set_rooms); then [`ConversationList::petitions`] or
+    /// [`ConversationList::petitions_failed`].
+    Petitions(Ticket),
     /// One message of a conversation ([`crate::timeline::Anchor::One`]), because HISTORY says more of it than its event; then
     /// [`crate::timeline::Window::answer`]. May be left out.
     Message(ConversationId, i64),
@@ -37,10 +40,14 @@ impl ConversationList {
     pub fn connected(&mut self, continued: bool) -> Vec<Need> {
         for timeline in self.timelines.values_mut() {
             timeline.window.reconnected();
+            if let Some(room) = &mut timeline.room {
+                room.members.reconnected();
+            }
         }
         // A list that was under way is lost.
         self.missed |= !continued || self.fresh;
-        vec![self.ask(), Need::Requests(self.requesting.ask())]
+        let petitions = self.petitions.ask();
+        [self.ask(), Need::Requests(self.requesting.ask())].into_iter().chain(petitions).collect()
     }
 
     /// Reads the list, because it may hold a peer of which no event will tell.
@@ -120,9 +127,12 @@ impl ConversationList {
                 Some(known) if request.fresh || known.erased => known.renew(conversation, now),
                 Some(known) => {
                     if known.doubtful {
-                        known.recount(conversation.unread, conversation.last);
+                        known.recount(conversation.unread, conversation.mentions.unwrap_or(0), conversation.last);
                     }
                     known.set_contact(conversation.contact, now);
+                    if let Some(room) = conversation.room {
+                        known.set_room(*room, false);
+                    }
                 }
                 None => drop(self.timelines.insert(id, Timeline::new(conversation, now))),
             }
@@ -148,7 +158,11 @@ impl ConversationList {
     pub(super) fn replay(&mut self, event: &Event, now: i64) {
         match &event.what {
             // Requests have an answer of their own, and of a hole the list knows already.
-            What::Request { .. } | What::RequestGone { .. } | What::Gap { .. } => {}
+            What::Request { .. }
+            | What::RequestGone { .. }
+            | What::Petition { .. }
+            | What::PetitionGone { .. }
+            | What::Gap { .. } => {}
             // Somebody unknown is asked for again when the next event of it comes.
             _ => self.apply(event, now),
         }

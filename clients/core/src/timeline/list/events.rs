@@ -13,6 +13,7 @@ impl ConversationList {
         if matches!(event.what, What::Request { .. } | What::RequestGone { .. }) {
             self.requesting.note(|| event.clone());
         }
+        self.petitions.note(&event.what);
         self.apply(event, now);
         let mut needs: Vec<Need> = self.wanted().collect();
         match &event.what {
@@ -21,7 +22,10 @@ impl ConversationList {
             {
                 needs.push(Need::Message(*peer, *id));
             }
-            What::Gap { .. } => needs.push(Need::Requests(self.requesting.ask())),
+            What::Gap { .. } => {
+                needs.push(Need::Requests(self.requesting.ask()));
+                needs.extend(self.petitions.ask());
+            }
             _ => {}
         }
         needs
@@ -65,10 +69,8 @@ impl ConversationList {
             | What::Edited { .. }
             | What::Redacted { .. }
             | What::Reacted { .. }
-            | What::Voided { .. }
-            | What::Tor { .. }
-            | What::Legacy { .. }
-            | What::Notice { .. } => {}
+            | What::Voided { .. } => self.room_event(&event.what, now),
+            What::Tor { .. } | What::Legacy { .. } | What::Notice { .. } => {}
         }
     }
 

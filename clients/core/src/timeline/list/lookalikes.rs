@@ -40,7 +40,12 @@ struct Alike {
 impl Names {
     /// What a peer is called now; an empty name is none.
     fn set(&mut self, timeline: &Timeline) {
-        let (id, own) = (timeline.id(), timeline.contact.name.is_some());
+        // A room's name is its owner's choice, unless the user has given it another one.
+        let own = match timeline.room() {
+            Some(side) => side.room().alias.is_some(),
+            None => timeline.contact.name.is_some() && !timeline.is_room(),
+        };
+        let id = timeline.id();
         let name = timeline.raw_name().unwrap_or_default();
         let verified = timeline.contact.verified.is_some();
         let same = |known: &Known| known.name == name && known.own == own && known.verified == verified;
@@ -118,6 +123,15 @@ impl ConversationList {
         shown.max_by_key(|other| (other.order(), std::cmp::Reverse(other.id())))
     }
 
+    /// Whether a look is that of somebody whom the user has named or verified, and who has another onion: a member of a room could be
+    /// taken for them.
+    pub(super) fn is_somebody_else(&self, look: &Look, onion: Option<Onion>) -> bool {
+        let own = onion.map(Onion::conversation);
+        let is_meant = |id: &ConversationId| self.names.known.get(id).is_some_and(|known| known.own || known.verified);
+        let is_person = |id: &ConversationId| self.timelines.get(id).is_some_and(|timeline| !timeline.is_room());
+        self.names.like(look).any(|id| Some(id) != own && is_meant(&id) && is_person(&id))
+    }
+
     /// Marks the names that read like others, after the list has changed.
     pub(super) fn mark_lookalikes(&mut self) {
         let gone: Vec<ConversationId> =
@@ -127,6 +141,7 @@ impl ConversationList {
         for (id, timeline) in &mut self.timelines {
             timeline.lookalike = self.names.is_marked(*id);
         }
+        self.mark_all_members();
     }
 
     /// Marks one contact whose name may have changed, and those that it was or is alike.
@@ -140,5 +155,6 @@ impl ConversationList {
                 timeline.lookalike = self.names.is_marked(id);
             }
         }
+        self.mark_all_members();
     }
 }

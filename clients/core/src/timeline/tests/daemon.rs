@@ -1,6 +1,6 @@
 //! The daemon that is played: what it has, and what it answers.
 
-use super::{contact, message, onion};
+use super::{contact, message, onion, rooms};
 use crate::timeline::*;
 use std::cmp::Reverse;
 use torchat_protocol::control::api::command::{History, MessagesAnswer};
@@ -12,6 +12,8 @@ use torchat_protocol::control::api::record::ContactRequest;
 pub(super) struct Daemon {
     pub(super) messages: Vec<Message>,
     pub(super) requests: Vec<ContactRequest>,
+    /// The room, if it has one, with its members and those who ask.
+    pub(super) room: Option<rooms::Kept>,
     pub(super) log: Vec<Event>,
     pub(super) told: usize,
     /// Messages that ever were.
@@ -32,7 +34,10 @@ impl Daemon {
             Direction::Out => MessageState::Queued,
             _ => MessageState::Lost,
         };
-        let message = message(id, peer, dir, state);
+        let mut message = message(id, peer, dir, state);
+        if self.room.as_ref().is_some_and(|room| room.id() == peer) {
+            rooms::in_room(&mut message);
+        }
         self.messages.push(message.clone());
         self.tell(match dir {
             Direction::In => What::Received { message },
@@ -139,6 +144,11 @@ impl Daemon {
         self.all(peer).iter().filter(|message| message.state == MessageState::Unread).count() as u64
     }
 
+    pub(super) fn mentions(&self, peer: ConversationId) -> u64 {
+        let all = self.all(peer).into_iter();
+        all.filter(|message| message.state == MessageState::Unread && message.mention).count() as u64
+    }
+
     /// The next conversation of a list: each page has one. The one with the newest message is first.
     pub(super) fn conversation_after(
         &self,
@@ -161,12 +171,13 @@ impl Daemon {
     }
 
     pub(super) fn conversations(&self, peers: &[ConversationId]) -> Vec<Conversation> {
-        let conversation = |peer: &ConversationId| Conversation {
-            contact: contact(peer.as_peer().map(Onion).unwrap()),
-            unread: self.unread(*peer),
-            last: self.all(*peer).pop(),
-            room: None,
-            mentions: None,
+        let conversation = |peer: &ConversationId| {
+            let (contact, last) = (contact(peer.as_peer().map(Onion).unwrap()), self.all(*peer).pop());
+            let plain = Conversation { contact, unread: self.unread(*peer), last, room: None, mentions: None };
+            match self.room.as_ref().filter(|room| room.id() == *peer) {
+                Some(room) => room.conversation(plain, self.mentions(*peer)),
+                None => plain,
+            }
         };
         peers.iter().map(conversation).collect()
     }
@@ -181,6 +192,7 @@ fn about(what: &What) -> Option<i64> {
         | What::Withdrawn(message)
         | What::Failed(message)
         | What::Read(message) => Some(message.id),
+        What::Edited { id, .. } | What::Redacted { id, .. } | What::Reacted { id, .. } => Some(*id),
         _ => None,
     }
 }

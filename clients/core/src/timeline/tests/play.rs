@@ -1,11 +1,13 @@
 //! A client and its daemon, step by step: in any order, as a connection may bring it.
 
 use super::daemon::Daemon;
+use super::rooms::{InRoom, Kept};
 use super::{HELD, NOW, PAGE, VIEW, with};
+use crate::timeline::room::MembersRequest;
 use crate::timeline::*;
 use torchat_protocol::control::api::command::MessagesAnswer;
 use torchat_protocol::control::api::event::{Event, What};
-use torchat_protocol::control::api::record::ContactRequest;
+use torchat_protocol::control::api::record::{ContactRequest, Member, Petition};
 
 /// A question on its way: asked, then read by the daemon, then answered.
 pub(super) enum Question {
@@ -13,13 +15,15 @@ pub(super) enum Question {
     /// Page by page: what was read, and whether that is all.
     List(ListRequest, Vec<Conversation>, bool),
     Requests(Ticket, Option<Vec<ContactRequest>>),
+    Petitions(Ticket, Option<Vec<Petition>>),
+    Members(MembersRequest, Option<Vec<Member>>),
 }
 
 pub(super) struct Play {
     pub(super) daemon: Daemon,
     pub(super) list: ConversationList,
     pub(super) questions: Vec<Question>,
-    pub(super) peers: [ConversationId; 2],
+    pub(super) peers: Vec<ConversationId>,
 }
 
 impl Play {
@@ -28,11 +32,29 @@ impl Play {
             daemon: Daemon::default(),
             list: ConversationList::default(),
             questions: Vec::new(),
-            peers: [with(2), with(3)],
+            peers: vec![with(2), with(3)],
         };
-        let needs = play.list.connected(false);
-        play.need(needs);
+        play.connect(false);
         play
+    }
+
+    /// With a room as the last conversation.
+    pub(super) fn with_room() -> Self {
+        let room = Kept::default();
+        let mut play = Self {
+            peers: vec![with(2), with(3), room.id()],
+            daemon: Daemon { room: Some(room), ..Daemon::default() },
+            list: ConversationList::default(),
+            questions: Vec::new(),
+        };
+        play.connect(false);
+        play
+    }
+
+    fn connect(&mut self, continued: bool) {
+        self.list.set_rooms(self.daemon.room.is_some());
+        let needs = self.list.connected(continued);
+        self.need(needs);
     }
 
     /// With messages in the daemon that came before the subscription, so that they are no events of it.
@@ -51,6 +73,7 @@ impl Play {
             match need {
                 Need::Conversations(request) => self.questions.push(Question::List(request, Vec::new(), false)),
                 Need::Requests(ticket) => self.questions.push(Question::Requests(ticket, None)),
+                Need::Petitions(ticket) => self.questions.push(Question::Petitions(ticket, None)),
                 Need::Message(peer, id) => self.questions.push(Question::Page(peer, PageRequest::one(id), None)),
             }
         }
@@ -74,6 +97,9 @@ impl Play {
     /// The page that a view would ask for now.
     pub(super) fn want(&mut self, peer: ConversationId) -> bool {
         let Some(timeline) = self.list.get_mut(peer) else { return false };
+        if let Some(side) = timeline.room_mut().filter(|side| side.members.wanted()) {
+            self.questions.push(Question::Members(side.members.ask(), None));
+        }
         let window = &timeline.window;
         let lowest = window.bottom.map_or(i64::MAX, |bottom| bottom.id);
         let shown: Vec<i64> = window.entries().range(..=lowest).rev().take(VIEW).map(|(id, _)| *id).collect();
@@ -97,6 +123,10 @@ impl Play {
                 *all = self.daemon.conversation_after(&self.peers, list.last()).is_none();
             }
             Question::Requests(_, answer @ None) => *answer = Some(self.daemon.requests.clone()),
+            Question::Petitions(_, answer @ None) => {
+                *answer = self.daemon.room.as_ref().map(|room| room.petitions.clone())
+            }
+            Question::Members(_, answer @ None) => *answer = self.daemon.room.as_ref().map(Kept::members),
             _ => {}
         }
     }
@@ -113,6 +143,8 @@ impl Play {
             Some(Question::Page(_, _, answer)) => answer.is_some(),
             Some(Question::List(_, _, all)) => *all,
             Some(Question::Requests(_, answer)) => answer.is_some(),
+            Some(Question::Petitions(_, answer)) => answer.is_some(),
+            Some(Question::Members(_, answer)) => answer.is_some(),
             None => false,
         };
         if !read {
@@ -129,9 +161,17 @@ impl Play {
                     }
                 }
             }
+            Question::Petitions(ticket, Some(petitions)) => {
+                let needs = self.list.petitions(ticket, petitions);
+                self.need(needs);
+            }
+            Question::Members(request, Some(members)) => {
+                let room = self.daemon.room.as_ref().unwrap().id();
+                self.list.members(room, request, members);
+            }
             Question::List(request, list, true) => {
                 let needs = self.list.conversations(request, list, NOW);
-                for peer in self.peers {
+                for peer in self.peers.clone() {
                     if let Some(timeline) = self.list.get_mut(peer) {
                         timeline.window.limit_to(HELD);
                     }
@@ -147,9 +187,10 @@ impl Play {
     }
 
     pub(super) fn take(&mut self, step: Step) {
-        let peer = |at: usize| self.peers[at % 2];
+        let peer = |at: usize| self.peers[at % self.peers.len()];
         match step {
-            Step::Add(at, dir, count) => (0..count).for_each(|_| self.daemon.add(self.peers[at % 2], dir)),
+            Step::Add(at, dir, count) => (0..count).for_each(|_| self.daemon.add(peer(at), dir)),
+            Step::Room(step) => self.daemon.in_room(step),
             Step::Progress(at, way) => self.daemon.step(at, way),
             Step::ReadElsewhere(at, upto) => self.daemon.read(at, upto),
             Step::Request(number) => self.daemon.ask_request(number),
@@ -193,8 +234,7 @@ impl Play {
                 if !continued {
                     self.daemon.told = self.daemon.log.len();
                 }
-                let needs = self.list.connected(continued);
-                self.need(needs);
+                self.connect(continued);
             }
             Step::Gap => {
                 let (from, to) = (self.daemon.told as u64 + 1, self.daemon.log.len() as u64);
@@ -210,7 +250,7 @@ impl Play {
 
     /// This client shows a message, tells the daemon so, and gets its answer before the events.
     pub(super) fn seen(&mut self, at: usize) {
-        let peer = self.peers[at % 2];
+        let peer = self.peers[at % self.peers.len()];
         let Some(timeline) = self.list.get_mut(peer) else { return };
         let lowest = timeline.window.bottom.map_or(i64::MAX, |bottom| bottom.id);
         let Some(id) = timeline.window.entries().range(..=lowest).next_back().map(|(id, _)| *id) else { return };
@@ -228,7 +268,7 @@ impl Play {
                 self.answer(0);
                 busy = true;
             }
-            for peer in self.peers {
+            for peer in self.peers.clone() {
                 busy |= self.want(peer);
             }
             if let Some(due) = self.list.due() {
@@ -244,10 +284,11 @@ impl Play {
     }
 
     pub(super) fn compare(&self) {
-        for peer in self.peers {
+        for peer in self.peers.iter().copied() {
             let timeline = self.list.get(peer).unwrap();
             let window = &timeline.window;
-            let facts = |message: &Message| (message.id, message.state, message.text.clone());
+            let said = |message: &Message| (message.text.clone(), message.edited_at.clone(), message.reacts.clone());
+            let facts = |message: &Message| (message.id, message.dir, message.state, said(message));
             let held: Vec<_> = window.entries().values().map(|entry| facts(&entry.message)).collect();
             let all = self.daemon.all(peer);
             let (first, last) = window.span().unwrap_or((i64::MAX, i64::MAX));
@@ -260,11 +301,18 @@ impl Play {
             assert!(window.is_loaded() && held.len() <= HELD);
             assert_eq!(timeline.unread(), self.daemon.unread(peer), "unread");
             assert_eq!(timeline.last().map(facts), all.last().map(facts), "the last one");
+            assert_eq!(timeline.mentions(), self.daemon.mentions(peer), "mentions");
+        }
+        if let Some(room) = &self.daemon.room {
+            let side = self.list.get(room.id()).and_then(Timeline::room).unwrap();
+            assert_eq!(side.members.all().cloned().collect::<Vec<_>>(), room.members(), "members");
+            assert_eq!(side.room(), &room.room(), "the room");
+            assert_eq!(self.list.petition_list(), room.petitions, "petitions");
         }
         let requests: Vec<_> = self.list.request_list().iter().map(|request| request.peer).collect();
         let expected: Vec<_> = self.daemon.requests.iter().map(|request| request.peer).collect();
         assert_eq!(requests, expected);
-        let mut order: Vec<_> = self.peers.to_vec();
+        let mut order = self.peers.clone();
         let newest = |peer: &ConversationId| self.daemon.all(*peer).last().map_or(0, |message| message.id);
         order.sort_by(|a, b| newest(b).cmp(&newest(a)).then_with(|| a.cmp(b)));
         assert_eq!(self.list.order(), order);
@@ -274,6 +322,7 @@ impl Play {
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Add(usize, Direction, usize),
+    Room(InRoom),
     Progress(usize, u8),
     ReadElsewhere(usize, bool),
     Request(u8),

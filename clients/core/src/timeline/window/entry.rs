@@ -48,14 +48,10 @@ pub(super) fn progress(state: MessageState) -> u8 {
         MessageState::Queued | MessageState::Unread | MessageState::Lost => 1,
         MessageState::Waiting => 2,
         MessageState::Sent => 3,
-        MessageState::Failed
-        | MessageState::Withdrawn
-        | MessageState::Read
-        | MessageState::Void
-        | MessageState::Hidden
-        | MessageState::Redacted
-        | MessageState::System => 4,
+        MessageState::Failed | MessageState::Withdrawn | MessageState::Read | MessageState::System => 4,
         MessageState::Delivered => 5,
+        // Whatever becomes of it: only an event that says so makes it count again.
+        MessageState::Void | MessageState::Hidden | MessageState::Redacted => 6,
     }
 }
 
@@ -74,5 +70,7 @@ pub(in crate::timeline) fn advance(message: &mut Message, state: MessageState) {
 
 /// What an entry costs.
 pub(super) fn size(entry: &Entry) -> usize {
-    entry.message.text.len() + entry.message.reason.as_ref().map_or(0, String::len)
+    let message = &entry.message;
+    let reacts: usize = message.reacts.iter().map(|(sign, members)| sign.len() + size_of_val(members.as_slice())).sum();
+    message.text.len() + message.reason.as_ref().map_or(0, String::len) + reacts
 }

@@ -29,10 +29,11 @@ pub enum Anchor {
 
 impl Anchor {
     /// What is to be asked for it: one command, for [`Anchor::Around`] two, the second one when the first was answered.
-    /// `limit`: messages of a page, 1 to 1,000.
+    /// `limit`: messages of a page, 1 to 1,000. In a room the pages have hidden messages, too: events that hide one, or show it again,
+    /// find it in its place.
     #[must_use]
     pub fn commands(self, peer: ConversationId, limit: u32) -> (History, Option<History>) {
-        let history = |before, after, limit| History { peer, before, after, limit: Some(limit), hidden: false };
+        let history = |before, after, limit| History { peer, before, after, limit: Some(limit), hidden: true };
         let half = (limit / 2).max(1);
         match self {
             Self::Newest => (history(None, None, limit), None),
@@ -128,6 +129,7 @@ impl Window {
                 Change::Put(message) => self.put_now(*message),
                 Change::State(id, state) => self.set_state_now(id, state),
                 Change::Erased(from, upto, kept) => self.erase_now(from, upto, &kept),
+                Change::Room(id, change) => self.change_now(id, &change),
             }
         }
         true
