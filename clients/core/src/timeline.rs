@@ -66,7 +66,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use drafts::{Drafts, Unsent, Wish};
+pub use drafts::{Addressed, Drafts, Unsent, Wish};
 pub use inquiry::Ticket;
 pub use list::{ConversationList, Item, ListRequest, Need};
 pub use news::{News, Tor, Waiting};
@@ -351,7 +351,10 @@ impl Timeline {
         }
         match change {
             // It counts again, and nobody has seen it: the daemon says how many there are.
-            RoomChange::Counts(MessageState::Unread) => true,
+            RoomChange::Counts(MessageState::Unread) => {
+                self.unread.again(id);
+                true
+            }
             // Whether it was unread when the daemon counted, the window does not tell: a page may be newer than the count.
             _ => change.is_end_of_unread() && !is_own && self.unread_no_more(id),
         }

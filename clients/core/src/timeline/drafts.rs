@@ -38,6 +38,26 @@ pub struct Unsent {
     pub handed: bool,
     /// What is to become of it.
     pub wish: Wish,
+    /// In a room: which message it answers, and whom it mentions.
+    #[serde(skip_serializing_if = "Addressed::is_nothing")]
+    pub addressed: Addressed,
+}
+
+/// In a room: which message a text answers, and whom it mentions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addressed {
+    /// The number of the message that it answers, in the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub re: Option<i64>,
+    /// The numbers of the members whom it mentions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<u32>,
+}
+
+impl Addressed {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is to become of a message that the daemon has not got.
@@ -74,6 +94,8 @@ struct KeptUnsent {
     handed: bool,
     #[serde(default)]
     wish: Wish,
+    #[serde(default)]
+    addressed: Addressed,
 }
 
 impl From<Kept> for Drafts {
@@ -81,9 +103,9 @@ impl From<Kept> for Drafts {
     /// that two identities are one person. It becomes a draft of its conversation, which costs its user one Enter.
     fn from(Kept { drafts: mut texts, unsent: kept }: Kept) -> Self {
         let mut unsent = VecDeque::new();
-        for KeptUnsent { own, peer, text, key, at, handed, wish } in kept {
+        for KeptUnsent { own, peer, text, key, at, handed, wish, addressed } in kept {
             match own {
-                Some(own) => unsent.push_back(Unsent { own, peer, text, key, at, handed, wish }),
+                Some(own) => unsent.push_back(Unsent { own, peer, text, key, at, handed, wish, addressed }),
                 None => {
                     let draft = texts.entry(Self::key(None, Some(peer))).or_default();
                     if !draft.is_empty() {
@@ -190,7 +212,8 @@ mod tests {
 
     fn unsent(key: &str) -> Unsent {
         let (own, peer, handed, wish) = (onion(1), with(2), false, Wish::Send);
-        Unsent { own, peer, text: key.into(), key: key.into(), at: 0, handed, wish }
+        let addressed = Addressed { re: None, to: vec![3] };
+        Unsent { own, peer, text: key.into(), key: key.into(), at: 0, handed, wish, addressed }
     }
 
     #[test]

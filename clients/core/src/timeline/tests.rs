@@ -185,8 +185,8 @@ fn a_pending_message_becomes_the_daemons_in_either_order() {
         play.settle();
         let peer = play.peers[0];
         let timeline = play.list.get_mut(peer).unwrap();
-        timeline.window.put_pending(peer, "key", "hello", NOW);
-        timeline.window.put_pending(peer, "other", "world", NOW);
+        timeline.window.put_pending(peer, "key", "hello", NOW, None);
+        timeline.window.put_pending(peer, "other", "world", NOW, None);
         let mut queued = message(1, peer, Direction::Out, MessageState::Queued);
         queued.client_id = Some("key".into());
         let event = Event { seq: 1, at: String::new(), what: What::Queued { message: queued.clone() } };

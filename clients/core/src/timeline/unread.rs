@@ -55,6 +55,12 @@ impl Unread {
         self.seen_here = self.seen_here.max(upto);
     }
 
+    /// A message that was unread once is unread again: it is to be seen again, too.
+    pub(super) fn again(&mut self, id: i64) {
+        self.seen = self.seen.min(id.saturating_sub(1));
+        self.seen_here = self.seen_here.min(id.saturating_sub(1));
+    }
+
     /// An unread message came.
     pub(super) fn received(&mut self, id: i64) {
         if id > self.counted.max(self.seen) {

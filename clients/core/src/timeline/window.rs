@@ -36,7 +36,7 @@ pub struct Bottom {
 /// got. At most [`HELD_MESSAGES`] and [`HELD_BYTES`].
 ///
 /// Pages and events may come in any order between each other: when all events are told and no page is under way, the window
-/// is what HISTORY would answer for its messages. Two things no event tells, so the last page counts: whether a message
+/// is what HISTORY would answer for its messages. In a room, what is hidden when it comes is shown at the next page. Two things no event tells, so the last page counts: whether a message
 /// waits for the peer to accept us, and that one which was sent is queued again because the daemon started anew.
 #[derive(Debug, Clone)]
 pub struct Window {
@@ -47,6 +47,10 @@ pub struct Window {
     loaded: bool,
     more_before: bool,
     more_after: bool,
+    /// Up to here nothing is missing between the messages that are held: behind it, what events have not told may be.
+    whole_to: i64,
+    /// Events of a room do not tell the lines that the daemon writes into it: what is behind [`Self::whole_to`] is to be read.
+    lines_wanted: bool,
     inquiry: Inquiry<Change>,
     /// The page was refused: not again until the daemon is connected anew.
     refused: bool,
@@ -72,6 +76,8 @@ impl Default for Window {
             loaded: false,
             more_before: false,
             more_after: false,
+            whole_to: 0,
+            lines_wanted: false,
             inquiry: Inquiry::default(),
             refused: false,
             bottom: None,
@@ -254,6 +260,11 @@ impl Window {
                 entry.message.state = MessageState::Read;
             }
         }
+    }
+
+    /// Something was decided in a room: the daemon may have written a line about it.
+    pub(super) fn want_lines(&mut self) {
+        self.lines_wanted = self.loaded;
     }
 
     /// What has become of a room's message, as an event tells it.

@@ -124,7 +124,7 @@ impl Members {
             |one: &Member, other: &Member| one.no != other.no && (one.onion.is_none() || one.onion != other.onion);
         let is_marked = |(member, look): &&(&Member, Look)| {
             let mut others = look.parts().iter().filter_map(|part| alike.get(part)).flatten();
-            looks_like_our_word(&member.name)
+            !member.me && looks_like_our_word(&member.name)
                 || others.any(|other| is_other(member, other))
                 || elsewhere(look, member.onion)
         };

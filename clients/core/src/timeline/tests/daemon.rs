@@ -39,6 +39,10 @@ impl Daemon {
             rooms::in_room(&mut message);
         }
         self.messages.push(message.clone());
+        if message.state == MessageState::System {
+            // A line of a room is told by nothing but what was decided.
+            return self.tell_room();
+        }
         self.tell(match dir {
             Direction::In => What::Received { message },
             Direction::Out => What::Queued { message },
@@ -144,6 +148,11 @@ impl Daemon {
         self.all(peer).iter().filter(|message| message.state == MessageState::Unread).count() as u64
     }
 
+    /// The last message, but no line of a room.
+    pub(super) fn last(&self, peer: ConversationId) -> Option<Message> {
+        self.all(peer).into_iter().rev().find(|message| message.state != MessageState::System)
+    }
+
     pub(super) fn mentions(&self, peer: ConversationId) -> u64 {
         let all = self.all(peer).into_iter();
         all.filter(|message| message.state == MessageState::Unread && message.mention).count() as u64
@@ -172,7 +181,7 @@ impl Daemon {
 
     pub(super) fn conversations(&self, peers: &[ConversationId]) -> Vec<Conversation> {
         let conversation = |peer: &ConversationId| {
-            let (contact, last) = (contact(peer.as_peer().map(Onion).unwrap()), self.all(*peer).pop());
+            let (contact, last) = (contact(peer.as_peer().map(Onion).unwrap()), self.last(*peer));
             let plain = Conversation { contact, unread: self.unread(*peer), last, room: None, mentions: None };
             match self.room.as_ref().filter(|room| room.id() == *peer) {
                 Some(room) => room.conversation(plain, self.mentions(*peer)),

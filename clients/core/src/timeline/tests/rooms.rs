@@ -125,13 +125,19 @@ impl Daemon {
                 let Some(message) = self.said(at) else { return };
                 (message.text, message.edited_at) = (format!("changed {at}"), Some(edited_at.clone()));
                 let (id, mid, text) = (message.id, message.mid, message.text.clone());
-                self.tell(What::Edited { peer: room, id, mid, text, edited_at });
+                // Of what does not count nothing is told.
+                if counts(message) {
+                    self.tell(What::Edited { peer: room, id, mid, text, edited_at });
+                }
             }
             InRoom::Redact(at) => {
                 let Some(message) = self.said(at) else { return };
-                (message.text, message.dir, message.state) = (String::new(), Direction::Mark, MessageState::Redacted);
-                let (id, mid) = (message.id, message.mid);
-                self.tell(What::Redacted { peer: room, id, mid });
+                if counts(message) {
+                    message.text.clear();
+                    (message.dir, message.state) = (Direction::Mark, MessageState::Redacted);
+                    let (id, mid) = (message.id, message.mid);
+                    self.tell(What::Redacted { peer: room, id, mid });
+                }
             }
             InRoom::React(at, member, sign) => {
                 let Some(message) = self.said(at) else { return };
@@ -145,7 +151,9 @@ impl Daemon {
                 }
                 message.reacts.retain(|_, members| !members.is_empty());
                 let (id, mid, sign) = (message.id, message.mid, sign.to_owned());
-                self.tell(What::Reacted { peer: room, id, mid, member, sign });
+                if counts(message) {
+                    self.tell(What::Reacted { peer: room, id, mid, member, sign });
+                }
             }
             InRoom::Count(at, count, wanted) => self.count(room, (at, count), wanted),
             InRoom::Name(no, name) => self.member(no, MemberChange::Nick, |member| member.name = name.into()),
@@ -160,8 +168,7 @@ impl Daemon {
             InRoom::Topic(n) => {
                 let kept = self.room.as_mut().unwrap();
                 kept.topic = format!("topic {n}");
-                let room = Box::new(Room { linked: None, ..kept.room() });
-                self.tell(What::Room { room });
+                self.add(room, Direction::Mark);
             }
             InRoom::Petition(number) => {
                 let (kept, onion) = (self.room.as_mut().unwrap(), known(number));
@@ -191,16 +198,16 @@ impl Daemon {
         let mut told = Vec::new();
         let all = self.messages.iter_mut().filter(|message| message.peer == room && message.from.is_some());
         for message in all.skip(at).take(count) {
-            let counts = !matches!(message.state, MessageState::Void | MessageState::Hidden);
             let again = wanted == MessageState::Read;
-            if message.state == MessageState::Redacted || again == counts {
+            if message.state == MessageState::Redacted || again == counts(message) {
                 continue;
             }
             let me = message.from.as_ref().unwrap().me;
-            // What counts again was seen, or was sent.
+            // What counts again is as unread as it was; some were seen.
+            let state = if message.id % 5 == 0 { MessageState::Unread } else { MessageState::Read };
             (message.dir, message.state) = match (again, me) {
                 (true, true) => (Direction::Out, MessageState::Delivered),
-                (true, false) => (Direction::In, MessageState::Read),
+                (true, false) => (Direction::In, state),
                 (false, _) => (Direction::Mark, wanted),
             };
             told.push(Recounted { id: message.id, mid: message.mid, state: message.state });
@@ -224,9 +231,18 @@ impl Daemon {
         how(&mut kept.members[at]);
         let member = kept.members[at].clone();
         self.tell(What::Member { peer, member, change });
+        self.add(peer, Direction::Mark);
+    }
+
+    /// What was decided; the line about it is in the messages.
+    pub(super) fn tell_room(&mut self) {
         let room = Box::new(Room { linked: None, ..self.room.as_ref().unwrap().room() });
         self.tell(What::Room { room });
     }
+}
+
+fn counts(message: &Message) -> bool {
+    !matches!(message.state, MessageState::Void | MessageState::Hidden)
 }
 
 fn in_room_step() -> impl Strategy<Value = InRoom> {

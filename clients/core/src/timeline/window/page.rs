@@ -73,6 +73,12 @@ impl Window {
         if !self.loaded {
             return Some(Anchor::Newest);
         }
+        if self.lines_wanted && !self.more_after {
+            return Some(match self.span() {
+                Some((first, last)) => Anchor::After(self.whole_to.clamp(first, last)),
+                None => Anchor::Newest,
+            });
+        }
         let (first, last) = self.span()?;
         let (top, bottom) = shown.unwrap_or((first, last));
         let older = self.entries.range(first..top.max(first)).take(AHEAD).count();
@@ -91,7 +97,8 @@ impl Window {
         if let Anchor::One(id) = anchor {
             return PageRequest::one(id);
         }
-        self.refused = false;
+        // What is decided from now on may not be in the answer.
+        (self.refused, self.lines_wanted) = (false, false);
         PageRequest { anchor, ticket: Some(self.inquiry.ask()) }
     }
 
@@ -153,6 +160,7 @@ impl Window {
         self.entries = self.entries.split_off(&PENDING);
         self.bytes = self.entries.values().map(size).sum();
         (self.loaded, self.more_before, self.more_after) = (false, false, false);
+        (self.whole_to, self.lines_wanted) = (0, false);
         self.reconnected();
     }
 
@@ -164,7 +172,10 @@ impl Window {
 
     /// A page in the place of the window.
     fn replace(&mut self, messages: Vec<Message>, more_before: bool, more_after: bool) {
+        let lines_wanted = self.lines_wanted;
         self.renew();
+        self.whole_to = messages.last().map_or(0, |last| last.id);
+        self.lines_wanted = lines_wanted;
         self.extend(messages);
         (self.loaded, self.more_before, self.more_after) = (true, more_before, more_after);
         if self.bottom.is_some_and(|bottom| !self.entries.contains_key(&bottom.id)) {
@@ -181,19 +192,27 @@ impl Window {
         }
     }
 
-    /// A newer page. Only what joins the window without a hole is taken.
+    /// A newer page. Only what joins the window without a hole is taken. It may begin at a message before the last one: then it has
+    /// what events have not told.
     fn append(&mut self, asked: i64, messages: Vec<Message>, more: bool) {
-        if self.span().is_some_and(|(_, last)| last == asked) {
-            self.extend(messages);
-            self.more_after = more;
-            self.drop_oldest();
-        }
+        let Some((_, last)) = self.span().filter(|(first, last)| (*first..=*last).contains(&asked)) else { return };
+        self.whole_to = messages.last().map_or(last.max(asked), |last| last.id);
+        // Messages came by events which are newer than the page: what is between the two is read next.
+        let is_behind = more && self.whole_to < last;
+        self.lines_wanted |= is_behind;
+        self.extend(messages);
+        self.more_after = more && !is_behind;
+        self.drop_oldest();
     }
 
     /// A held message as HISTORY tells it now.
     fn refresh(&mut self, message: Message) {
         let held = self.entries.get(&message.id).map(|held| progress(held.message.state));
         // The answer may be older than an event; only what no event tells is taken from a state that is not the last.
+        let edited = self.entries.get(&message.id).and_then(|held| held.message.edited_at.clone());
+        if edited > message.edited_at {
+            return;
+        }
         if held.is_some_and(|held| held <= progress(message.state) || held < progress(MessageState::Failed)) {
             self.insert(Entry::new(message));
         }

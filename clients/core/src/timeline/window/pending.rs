@@ -8,8 +8,10 @@ use torchat_protocol::control::api::record::{Direction, Message, MessageState};
 use torchat_protocol::id::MessageId;
 
 impl Window {
-    /// A message that the daemon has not got yet, at the end. `key`: its `client_id`; `at`: milliseconds since 1970.
-    pub fn put_pending(&mut self, peer: ConversationId, key: &str, text: &str, at: i64) {
+    /// A message that the daemon has not got yet, at the end. `key`: its `client_id`; `at`: milliseconds since 1970; `re`: in a room,
+    /// the number of the message that it answers.
+    pub fn put_pending(&mut self, peer: ConversationId, key: &str, text: &str, at: i64, re: Option<i64>) {
+        let re = re.and_then(|re| self.entry(re)).map(|answered| answered.message.mid);
         let id = self.entries.keys().next_back().map_or(PENDING, |last| last.saturating_add(1).max(PENDING));
         let message = Message {
             id,
@@ -27,7 +29,7 @@ impl Window {
             next_try_at: None,
             from: None,
             order: None,
-            re: None,
+            re,
             mention: false,
             edited_at: None,
             reacts: BTreeMap::new(),
