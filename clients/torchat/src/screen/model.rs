@@ -21,6 +21,7 @@ mod notice;
 mod overlay;
 mod recall;
 mod remarks;
+pub(crate) mod room;
 mod scroll;
 mod send;
 mod stored;
@@ -47,7 +48,7 @@ use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, 
 pub(crate) use super::notify::Notify;
 use attention::Attention;
 pub(crate) use attention::Between;
-pub(crate) use command::{ALIASES, COMMANDS};
+pub(crate) use command::{ALIASES, COMMANDS, role_words, state_words};
 use covers::About;
 pub(crate) use elsewhere::TorSign;
 pub(crate) use exchange::{Answer, Ask, Decision, Effect, Erasing, Input, Past};
@@ -55,6 +56,7 @@ pub(crate) use keys::KEYS;
 pub(crate) use notice::Notice;
 pub(crate) use overlay::{Confirm, Overlay, Search};
 pub(crate) use remarks::Remark;
+pub(crate) use room::{RoomAnswer, RoomAsk, RoomWish};
 pub(crate) use stored::Stored;
 
 /// Rows of the list whose names are measured.
@@ -66,6 +68,8 @@ pub(crate) enum Open {
     Nothing,
     Conversation(ConversationId),
     Request(Onion),
+    /// Somebody who asks to become a member of a room.
+    Petition(ConversationId, Onion),
 }
 
 /// A conversation that is to be opened as soon as it is in the list: its event may come after the answer.
@@ -179,6 +183,7 @@ pub(crate) struct Model {
     /// What was copied last, in words.
     copied: &'static str,
     remarks: Remarks,
+    rooms: room::Rooms,
     /// Columns of the longest name in the list.
     names: u16,
     mouse: bool,
@@ -250,6 +255,7 @@ impl Model {
             ran: VecDeque::new(),
             copied: "",
             remarks: Remarks::default(),
+            rooms: room::Rooms::default(),
             names: 0,
             mouse: settings.mouse.unwrap_or(false),
             recall: recall::Recall::default(),
@@ -318,6 +324,7 @@ impl Model {
         self.typing = false;
         self.take_next_back();
         self.send_next();
+        self.target_settles();
         self.load();
         self.see();
         self.focus_settles();
@@ -334,6 +341,10 @@ impl Model {
             self.ask(match need {
                 Need::Conversations(request) => Ask::Conversations(request),
                 Need::Requests(ticket) => Ask::Requests(ticket),
+                Need::Petitions(ticket) => {
+                    self.ask_petitions(ticket);
+                    continue;
+                }
                 Need::Message(peer, id) => Ask::Page(peer, PageRequest::one(id)),
             });
         }
@@ -347,6 +358,7 @@ impl Model {
     fn measure_names(&mut self, items: &[Item]) {
         let columns = items.iter().take(MEASURED).map(|item| match item {
             Item::Request(peer) => self.list.request(*peer).map_or(0, |asks| width(&Self::name_of_request(asks, 30))),
+            Item::Petition(room, peer) => width(&self.name_of_petition(*room, *peer, 30)),
             Item::Conversation(peer) => {
                 self.list.get(*peer).map_or(0, |timeline| width(&super::rows::timeline_name(timeline, 30)))
             }
@@ -440,6 +452,19 @@ impl Model {
         }
     }
 
+    /// Who asks to become a member, and of which room, harmless.
+    pub(crate) fn name_of_petition(&self, room: ConversationId, peer: Onion, columns: usize) -> String {
+        let name = self.list.petition(room, peer).map(|petition| room::petition_name(petition, columns));
+        format!("{} {}", name.unwrap_or_default(), self.name_of(room, columns))
+    }
+
+    /// Whether somebody is a contact.
+    pub(crate) fn is_contact(&self, peer: Onion) -> bool {
+        use torchat_client::api::record::ContactState::{Contact, Waiting};
+        let timeline = self.list.get(peer.conversation());
+        timeline.is_some_and(|timeline| matches!(timeline.contact().state, Contact | Waiting))
+    }
+
     /// Nobody is here yet.
     pub(crate) fn is_first_run(&self) -> bool {
         self.list.is_loaded() && self.list.is_empty()
@@ -457,6 +482,7 @@ impl Model {
         let nobody = |open: Open| match open {
             Open::Nothing => true,
             Open::Request(peer) => peer.conversation() == conversation,
+            Open::Petition(room, _) => room == conversation,
             Open::Conversation(_) => false,
         };
         // Of a request that is decided, nothing is open any more.
@@ -529,6 +555,7 @@ impl Model {
         let item = match open {
             Open::Conversation(id) => Some(Item::Conversation(id)),
             Open::Request(peer) => Some(Item::Request(peer)),
+            Open::Petition(room, peer) => Some(Item::Petition(room, peer)),
             Open::Nothing => None,
         };
         if let Some(at) = self.list.items().iter().position(|other| Some(*other) == item) {

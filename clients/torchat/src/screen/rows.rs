@@ -1,6 +1,11 @@
 //! The rows of messages: what a text, its sender, its state and its day look like in a number of columns.
 
+mod room;
+
+pub(crate) use room::{beginning, sender_name, signed_name};
+
 use super::model::Remark;
+use super::model::room::with_invitation;
 use super::settings::mentions;
 use super::theme::Role;
 use super::wrap::{fill, width, wrap};
@@ -9,10 +14,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use torchat_client::api::reason::Reason;
-use torchat_client::api::record::{Direction, MessageState};
+use torchat_client::api::record::{Direction, Message, MessageState};
 use torchat_client::timeline::{Entry, Timeline, millis};
 use torchat_client::{reason, show};
 
+/// Columns of a contact's name before a text at most.
+const NAME: usize = 14;
 /// From this many columns on, names stand before the texts instead of above them.
 const NAMES_BESIDE: usize = 50;
 /// After this many milliseconds a name is written again, though nobody else wrote.
@@ -79,18 +86,22 @@ impl Wrapped {
         if kept.len() > KEPT {
             kept.clear();
         }
-        let rows = Rc::new(wrap(&show::shown_rows(text), columns));
+        let invitation = with_invitation(text);
+        let rows = Rc::new(wrap(&show::shown_rows(invitation.as_deref().unwrap_or(text)), columns));
         kept.insert(id, (columns, rows.clone()));
         rows
     }
 }
+
+/// Texts beside each other, each with what it is.
+type Parts = Vec<(String, Role)>;
 
 /// A row of the messages.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
     /// Whose row it is.
     pub(crate) id: i64,
-    pub(crate) parts: Vec<(String, Role)>,
+    pub(crate) parts: Parts,
     /// A line from side to side with the text in the middle.
     pub(crate) is_line: bool,
 }
@@ -101,10 +112,10 @@ struct Gutter {
     name: usize,
 }
 
-fn gutter(columns: usize) -> Gutter {
+fn gutter(columns: usize, most: usize) -> Gutter {
     // The time, the sign of the state, blanks; with the name there is one blank more.
     if columns >= NAMES_BESIDE {
-        let name = (columns / 7).clamp(8, 14);
+        let name = (columns / 7).clamp(8, most);
         Gutter { columns: 5 + 1 + name + 1 + 2 + 1, name }
     } else {
         Gutter { columns: 5 + 1 + 2 + 1, name: 0 }
@@ -165,32 +176,43 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
     if timeline.new_from == Some(id) {
         push(true, vec![(" new ".into(), Role::Warning)]);
     }
-    if message.dir == Direction::Mark {
+    let time = (format!("{} ", here.clock(entry.at)), Role::Dim);
+    if message.state == MessageState::System {
+        room::system(look, time, message).into_iter().for_each(|parts| push(false, parts));
+        return rows;
+    }
+    if message.dir == Direction::Mark && message.from.is_none() {
         for text in wrap(&show::shown_rows(&message.text), columns.saturating_sub(4)) {
             push(false, vec![("  ! ".into(), Role::Warning), (text, Role::Warning)]);
         }
         return rows;
     }
-    let gutter = gutter(columns);
+    let gutter = gutter(columns, if timeline.is_room() { room::NAME } else { NAME });
     let text_columns = columns.saturating_sub(gutter.columns + 1).max(1);
     let out = message.dir == Direction::Out;
-    let (name, name_role) = match out {
-        true => ("you".to_owned(), Role::You),
-        false => (timeline.name(if gutter.name > 0 { gutter.name } else { columns }), Role::Contact(timeline.id())),
+    let name_columns = if gutter.name > 0 { gutter.name } else { columns };
+    let (name, name_role) = match room::sender(timeline, message, name_columns) {
+        Some(sender) => sender,
+        None if out => ("you".to_owned(), Role::You),
+        None => (timeline.name(name_columns), Role::Contact(timeline.id())),
     };
     let same_sender = !new_day
         && timeline.new_from != Some(id)
-        && before.is_some_and(|before| before.message.dir == message.dir && entry.at - before.at < NAME_AGAIN);
+        && before.is_some_and(|before| is_same_sender(&before.message, message) && entry.at - before.at < NAME_AGAIN);
     if gutter.name == 0 && !same_sender {
         push(false, vec![(name.clone(), name_role)]);
     }
-    let time = (format!("{} ", here.clock(entry.at)), Role::Dim);
+    if let Some(quote) = room::quote(timeline, message, &gutter, text_columns) {
+        push(false, quote);
+    }
     let mentions = !out && look.wrapped.mentions(id, &message.text, look.words);
     let (sign, sign_role) = match (entry.is_pending(), mentions) {
         (true, _) => ("..", Role::Warning),
+        _ if message.mention => ("@ ", Role::Mention),
         (_, true) => ("! ", Role::Warning),
         _ => tick(message.state),
     };
+    let instead = room::instead(message);
     let mut head = vec![time];
     if gutter.name > 0 {
         head.push((fill(if same_sender { "" } else { &name }, gutter.name), name_role));
@@ -199,20 +221,31 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
     head.push((format!("{sign} "), sign_role));
     let role = match message.state {
         MessageState::Withdrawn | MessageState::Failed => Role::Dim,
-        _ if mentions => Role::Strong,
+        _ if instead.is_some() => Role::Dim,
+        _ if mentions || message.mention => Role::Strong,
         _ => Role::Text,
     };
     // The number of one that waits is given again when it is gone.
-    let texts = if entry.is_pending() {
+    let texts = if let Some(word) = instead {
+        Rc::new(vec![word.to_owned()])
+    } else if entry.is_pending() {
         Rc::new(wrap(&show::shown_rows(&message.text), text_columns))
     } else {
         look.wrapped.rows(id, &message.text, text_columns)
     };
+    let before_text = || (" ".repeat(gutter.columns), Role::Text);
+    let mut behind = room::behind(message).filter(|_| instead.is_none());
     for (n, text) in texts.iter().enumerate() {
         // Something stands before every row of a text, so that none can pretend to be another message.
-        let mut parts = if n == 0 { std::mem::take(&mut head) } else { vec![(" ".repeat(gutter.columns), Role::Text)] };
+        let mut parts = if n == 0 { std::mem::take(&mut head) } else { vec![before_text()] };
         parts.push((text.clone(), role));
+        let fits = |behind: &mut String| n + 1 == texts.len() && width(text) + 2 + width(behind) <= text_columns;
+        parts.extend(behind.take_if(fits).map(|behind| (format!("  {behind}"), Role::Dim)));
         push(false, parts);
+    }
+    // Under the text, if there was no room beside it.
+    for text in behind.iter().flat_map(|behind| wrap(behind, text_columns)) {
+        push(false, vec![before_text(), (text, Role::Dim)]);
     }
     if let Some(detail) = detail(look, timeline, entry) {
         for text in wrap(&detail, text_columns) {
@@ -220,6 +253,14 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
         }
     }
     rows
+}
+
+/// Whether the name need not be written again.
+fn is_same_sender(before: &Message, message: &Message) -> bool {
+    let member = |message: &Message| message.from.as_ref().map(|from| from.member);
+    // A pending message of ours has no number yet.
+    let is_ours = |message: &Message| message.dir == Direction::Out;
+    is_ours(before) && is_ours(message) || before.dir == message.dir && member(before) == member(message)
 }
 
 /// What the screen itself says, in lines from side to side, so that no message can look like it.
@@ -263,7 +304,11 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
         MessageState::Withdrawn => Some("taken back".into()),
         MessageState::Delivered if chosen => {
             let done = message.done_at.as_deref().and_then(millis);
-            Some(done.map_or("delivered".into(), |at| format!("delivered {}", here.near(at))))
+            let done = done.map_or("delivered".into(), |at| format!("delivered {}", here.near(at)));
+            Some(match message.stored {
+                Some(stored) => format!("{done}; at {} of {} others", stored.at, stored.of),
+                None => done,
+            })
         }
         MessageState::Queued | MessageState::Sent | MessageState::Waiting if chosen || is_last_waiting() => {
             let words = match message.state {

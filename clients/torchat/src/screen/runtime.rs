@@ -7,6 +7,7 @@ mod locate;
 mod logs;
 mod multiplexer;
 mod rewrite;
+mod rooms;
 pub(super) mod settings;
 mod stored;
 pub(super) mod terminal;

@@ -14,6 +14,7 @@ mod order;
 mod places;
 mod random;
 mod refused;
+mod rooms;
 mod settings;
 mod snapshots;
 mod terminal;
@@ -128,6 +129,8 @@ struct Play {
     /// What was not looked at yet.
     effects: Vec<Effect>,
     seq: u64,
+    /// The daemon has rooms.
+    rooms: bool,
 }
 
 impl Play {
@@ -154,7 +157,7 @@ impl Play {
         let (now, trouble) = (NOW, None);
         let logs = Some(Place::below(Path::new("/home/me/.local/state/torchat")));
         let start = Start { now, zone, theme, size, session, stored, between, settings, settings_path, logs, trouble };
-        Self { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 }
+        Self { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0, rooms: false }
     }
 
     fn input(&mut self, input: Input) {
@@ -202,10 +205,11 @@ impl Play {
             requests: 1,
             subscriptions: 1,
             page: 1_000,
-            room_text_bytes: 1,
+            room_text_bytes: 16_384,
         };
         let onion = onion(identity);
-        let welcome = Welcome { onion, rights: vec![], peers: None, commands: vec![], seq: 0, oldest: 0, limits };
+        let commands = if self.rooms { vec!["ROOMS".to_owned()] } else { vec![] };
+        let welcome = Welcome { onion, rights: vec![], peers: None, commands, seq: 0, oldest: 0, limits };
         self.input(Input::Link(State::Connected { welcome: Arc::new(welcome), continued }));
     }
 

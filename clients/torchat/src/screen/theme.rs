@@ -28,6 +28,10 @@ pub(crate) enum Role {
     Good,
     /// One of a contact's own colours.
     Contact(ConversationId),
+    /// One of a member's own colours: of which room, and their number.
+    Member(ConversationId, u32),
+    /// Somebody has named the user.
+    Mention,
     /// Of the user's own messages.
     You,
     /// Where the cursor of a list is.
@@ -84,7 +88,9 @@ impl Theme {
             return match role {
                 Role::Text | Role::Paper | Role::Good => style,
                 Role::Dim => style.add_modifier(Modifier::DIM),
-                Role::Strong | Role::Warning | Role::Contact(_) | Role::You => strong,
+                Role::Strong | Role::Warning | Role::Contact(_) | Role::Member(..) | Role::Mention | Role::You => {
+                    strong
+                }
                 Role::Chosen | Role::Bar => style.add_modifier(Modifier::REVERSED),
             };
         }
@@ -95,7 +101,9 @@ impl Theme {
             Role::Strong => strong,
             Role::Warning => colour(214, 130).add_modifier(Modifier::BOLD),
             Role::Good => colour(114, 28),
-            Role::Contact(id) => self.contact(id).add_modifier(Modifier::BOLD),
+            Role::Contact(id) => self.contact(id, 0).add_modifier(Modifier::BOLD),
+            Role::Member(room, no) => self.contact(room, no).add_modifier(Modifier::BOLD),
+            Role::Mention => colour(213, 126).add_modifier(Modifier::BOLD),
             Role::You => colour(252, 238).add_modifier(Modifier::BOLD),
             Role::Chosen => style.bg(Color::Indexed(if dark { 238 } else { 253 })),
             Role::Bar => colour(252, 238).bg(Color::Indexed(if dark { 236 } else { 254 })),
@@ -104,10 +112,12 @@ impl Theme {
     }
 
     /// The contact's colour: it comes from its key, so it is the same on every screen and after every start. It proves nothing:
-    /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like.
-    fn contact(self, id: ConversationId) -> Style {
+    /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like. A member's comes from the room and the
+    /// number, which stand for the member's key there: numbers are given once. So the first twelve of a room differ.
+    fn contact(self, id: ConversationId, member: u32) -> Style {
         // All bytes, because the first ones are what is made to look alike.
         let sum = id.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let sum = sum.wrapping_add(u64::from(member));
         let colours = if self == Self::Dark { DARK } else { LIGHT };
         let place = usize::try_from(sum % colours.len() as u64).unwrap_or(0);
         Style::new().fg(Color::Indexed(colours.get(place).copied().unwrap_or(7)))
@@ -133,6 +143,20 @@ mod tests {
             assert_eq!(Theme::Light.style(role).fg, Some(Color::Indexed(light)), "{onion}");
             assert_eq!(Theme::Plain.style(role).fg, None);
         }
+    }
+
+    #[test]
+    fn the_first_members_of_a_room_have_colours_of_their_own() {
+        let room: ConversationId = "52sfije2rhkqqibiuxx2dj5olxew2ajppimi4o5bnxe6axygijwrooid".parse().unwrap();
+        for theme in [Theme::Dark, Theme::Light] {
+            let colour = |no| theme.style(Role::Member(room, no)).fg.unwrap();
+            let colours: std::collections::HashSet<_> = (1..=12).map(colour).collect();
+            assert_eq!(colours.len(), 12);
+            assert_eq!(colour(1), colour(13));
+        }
+        // Frozen, as a contact's.
+        assert_eq!(Theme::Dark.style(Role::Member(room, 1)).fg, Some(Color::Indexed(176)));
+        assert_eq!(Theme::Plain.style(Role::Member(room, 1)).fg, None);
     }
 
     #[test]

@@ -6,10 +6,12 @@ mod asking;
 mod body;
 mod lines;
 mod list;
+mod members;
 mod overlay;
 
 use super::areas::{LEAST, PROMPT};
-use super::model::{Focus, Link, Model, Open, Overlay};
+use super::model::{Focus, Link, Model, Open, Overlay, state_words};
+use super::rows::timeline_name;
 use super::theme::Role;
 use super::wrap::cut;
 use crate::standing;
@@ -17,7 +19,9 @@ use crate::times::age;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use torchat_client::api::record::ContactState;
+use torchat_client::api::record::{ContactState, RoomState};
+use torchat_client::api::words::count;
+use torchat_client::show;
 use torchat_client::timeline::Timeline;
 
 /// Draws everything.
@@ -95,6 +99,24 @@ fn presence(model: &Model, timeline: &Timeline) -> String {
     }
 }
 
+/// `#lab  12 members  who feeds the cat`; on a small screen `#lab 12`.
+fn room_bar(model: &Model, timeline: &Timeline, columns: usize) -> (String, String) {
+    let name = timeline_name(timeline, columns / 2);
+    let Some(side) = timeline.room() else { return (name, String::new()) };
+    let room = side.room();
+    let topic = match show::shown_line(&room.topic) {
+        topic if topic.is_empty() => topic,
+        topic => format!("  {topic}"),
+    };
+    let state = match (room.state, model.is_wide()) {
+        (RoomState::Member, true) => format!("  {}", count(room.members, "member")),
+        (RoomState::Member, false) => format!(" {}", room.members),
+        (other, _) => format!("  {}", state_words(other)),
+    };
+    let frozen = if room.frozen { "  frozen" } else { "" };
+    (name, format!("{state}{frozen}{}", if model.is_wide() { topic } else { String::new() }))
+}
+
 fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
@@ -105,6 +127,7 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
         (Some(overlay), _) => (overlay::title(overlay), String::new()),
         (None, _) if model.focus == Focus::List && !model.is_wide() => ("Conversations".into(), String::new()),
         (None, Open::Conversation(peer)) => match model.list.get(peer) {
+            Some(timeline) if timeline.is_room() => room_bar(model, timeline, columns),
             Some(timeline) => {
                 let like = if timeline.is_lookalike() { ", reads like another name" } else { "" };
                 let short = format!("{}..", peer.short());
@@ -115,6 +138,9 @@ fn bar(model: &Model, buffer: &mut Buffer, area: Rect) {
             }
             None => (format!("{}..", peer.short()), String::new()),
         },
+        (None, Open::Petition(room, peer)) => {
+            ("Asks to become a member".into(), format!(" of {}: {}..", model.name_of(room, 20), peer.0.short()))
+        }
         (None, Open::Request(peer)) => ("A request".into(), format!(" of {}..", peer.0.short())),
         (None, Open::Nothing) => ("torchat".into(), String::new()),
     };

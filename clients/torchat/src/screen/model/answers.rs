@@ -83,6 +83,7 @@ impl Model {
             (Ask::Retain(peer, days), _) => self.retained(peer, days),
             (Ask::CountErasable(id, what), Answer::Erasable(found)) => self.erasable(id, what, found),
             (Ask::Erase(id, _), Answer::Erased(erased, kept)) => self.erased(id, erased, kept),
+            (Ask::Room(ask), Answer::Room(answer)) => self.room_answered(ask, answer, from),
             (Ask::Exit, _) => self.leave(),
             _ => {}
         }
@@ -111,6 +112,8 @@ impl Model {
                 return;
             }
             Ask::CountErasable(id, what) => self.not_counted(*id, *what),
+            // Like a page: what is missing is seen, and asked for at the next connection.
+            Ask::Room(ask) if self.room_failed(ask) => return,
             // The daemon stops faster than it answers.
             Ask::Exit if matches!(error, ApiClientError::Lost { .. }) => return self.leave(),
             Ask::Invite { show: false, .. } => return,

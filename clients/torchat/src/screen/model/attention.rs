@@ -124,7 +124,7 @@ impl Model {
         if let Some((first, message)) = attention.unsure.take()
             && looks == Looks::No
         {
-            self.unseen(message.peer, first, &message.text);
+            self.unseen(&message, first);
         }
     }
 

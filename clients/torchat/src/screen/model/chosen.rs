@@ -14,7 +14,10 @@ impl Model {
         match key.code {
             KeyCode::Up => self.choose(true),
             KeyCode::Down => self.choose(false),
+            KeyCode::Enter if self.join_from(id) => {}
+            KeyCode::Char('r') | KeyCode::Enter if self.open_room().is_some() => self.reply_in_room(Some(id)),
             KeyCode::Char('r') | KeyCode::Enter => self.reply(Some(id)),
+            KeyCode::Char(key @ ('e' | 'x' | '+')) if self.room_message_key(key, id) => {}
             KeyCode::Char('c') | KeyCode::Delete => self.cancel(Some(id)),
             KeyCode::Char('y') => {
                 if let Some(entry) = self.timeline().and_then(|timeline| timeline.window.entry(id)) {

@@ -3,7 +3,9 @@
 mod aliases;
 mod names;
 mod people;
+mod rooms;
 mod setting;
+mod table;
 mod talk;
 
 use super::{Ask, Confirm, Decision, Effect, Link, Model, Open, Overlay, Past};
@@ -22,103 +24,12 @@ use torchat_protocol::id::parse_onion;
 
 pub(crate) use aliases::ALIASES;
 use aliases::{Meaning, meaning, unclear};
+pub(crate) use rooms::{role_words, state_words};
+pub(crate) use table::{COMMANDS, Command};
+use table::{takes_member, takes_peer, words_of};
 
 /// Characters of an onion that stand for it where it has no name.
 const ONION_BEGINNING: usize = 10;
-
-/// A command: its name, what follows it, what it does.
-pub(crate) struct Command {
-    pub(crate) name: &'static str,
-    pub(crate) usage: &'static str,
-    pub(crate) about: &'static str,
-}
-
-/// All commands, in the order of the help.
-pub(crate) const COMMANDS: &[Command] = &[
-    command("add", "ONION|INVITE [WORDS]", "make a peer a contact, and send them a few words"),
-    command("accept", "[PEER]", "accept a contact request"),
-    command("refuse", "[PEER]", "do not show a request again for 30 days; the stranger is not told"),
-    command("block", "[PEER]", "block a peer, after a question; they see what every stranger sees"),
-    command("unblock", "PEER", "unblock a peer, who becomes a stranger"),
-    command("remove", "[PEER]", "remove a contact, after a question; they become a stranger; the history stays"),
-    command("rename", "NAME", "name the contact; without NAME, show the contact's own nickname"),
-    command("hide", "[on|off]", "show yourself to the contact only while there is something to deliver"),
-    command(
-        "verify",
-        "[yes|no|WORDS]",
-        "words and a code to compare with the contact; yes: they are the same; WORDS: compare these",
-    ),
-    command(
-        "retain",
-        "[DAYS|off]",
-        "erase the conversation's messages here when they are older than this, after a question",
-    ),
-    command("erase", "", "erase the conversation here, after a question"),
-    command(
-        "peer",
-        "PEER",
-        "open a conversation: a name that you gave, the beginning of a contact's onion, or an onion",
-    ),
-    command("query", "PEER [TEXT]", "the same, and send a text there"),
-    command("msg", "PEER TEXT", "send a text without going there"),
-    command("me", "TEXT", "send what you do: `* waves`"),
-    command("win", "N", "go to the conversation in row N of the list"),
-    command("close", "", "take the conversation out of the list until something new comes"),
-    command("clear", "", "empty the view; nothing is erased"),
-    command("peers", "", "all contacts with their onions"),
-    command("whois", "[PEER]", "what is known here about a peer"),
-    command("nick", "", "who you are"),
-    command(
-        "history",
-        "start|end|DATE|COUNT",
-        "go to the first or the last message, to a day (2026-11-21), or COUNT messages back",
-    ),
-    command("search", "[WORDS]", "search here, or with Tab everywhere: all words, wor*, \"two words\""),
-    command("reply", "", "quote the other side's last message"),
-    command("cancel", "", "take back your last undelivered message"),
-    command("invite", "[HOURS]", "make an invite, good once, for 168 hours or HOURS"),
-    command("qr", "", "your onion as a QR code"),
-    command("copy", "", "copy your invite, or else your onion, to the clipboard"),
-    command("status", "", "what the daemon and Tor are doing"),
-    command("export", "[FILE]", "write the conversation to a new file"),
-    command(
-        "log",
-        "[on|off]",
-        "write the conversation's messages to a text file as they come; or say whether, and where",
-    ),
-    command(
-        "notify",
-        "[off|bell|desktop|content]",
-        "notify you of messages that are not on the screen; content shows their text",
-    ),
-    command("mute", "[PEER] [on|off]", "no bell and no notification from them; what comes is unread all the same"),
-    command("highlight", "[WORD|-WORD]", "mark messages with a word, or no longer; it comes through a mute"),
-    command("mouse", "[on|off]", "wheel and clicks; while it is on, hold Shift to select text"),
-    command("theme", "[dark|light|plain]", "the colours"),
-    command("set", "", "all settings, and where each comes from"),
-    command("keys", "", "all keys"),
-    command("help", "", "all commands"),
-    command("start", "", "start torchatd if none runs"),
-    command("quit", "", "leave; torchatd goes on"),
-    command("exit", "", "stop torchatd, after a question, and leave"),
-];
-
-const fn command(name: &'static str, usage: &'static str, about: &'static str) -> Command {
-    Command { name, usage, about }
-}
-
-/// What may follow a command, where it is one of a few words.
-fn words_of(command: &str) -> &'static [&'static str] {
-    match command {
-        "notify" => &["off", "bell", "desktop", "content"],
-        "mouse" | "hide" | "log" => &["on", "off"],
-        "theme" => &["dark", "light", "plain"],
-        "verify" => &["yes", "no"],
-        "retain" => &["off"],
-        "history" => &["start", "end"],
-        _ => &[],
-    }
-}
 
 /// Where the peer behind a command is looked for.
 fn purpose_of(command: &str) -> Purpose {
@@ -134,13 +45,6 @@ fn full_name(word: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == word).map_or(word, |(_, name)| name)
 }
 
-fn takes_peer(command: &str) -> bool {
-    matches!(
-        command,
-        "peer" | "query" | "msg" | "mute" | "whois" | "win" | "accept" | "refuse" | "block" | "unblock" | "remove"
-    )
-}
-
 impl Model {
     /// Runs what was typed behind the slash.
     pub(super) fn run(&mut self, line: &str) {
@@ -151,6 +55,9 @@ impl Model {
             Meaning::Many(names) => return self.warn(unclear(name, &names)),
             Meaning::Nothing => return self.warn(unclear(name, &[])),
         };
+        if self.run_in_rooms(command, name, rest) {
+            return;
+        }
         match command.name {
             "add" => self.add(rest),
             "accept" => self.decide(Decision::Accept, rest),
@@ -303,7 +210,10 @@ impl Model {
     /// Whose conversation is open.
     pub(super) fn open_peer(&self) -> Result<Onion, String> {
         let timeline = self.timeline().ok_or("no conversation is open")?;
-        Ok(timeline.peer())
+        match timeline.is_room() {
+            true => Err("this is a room, and not a person: /members shows who is in it".into()),
+            false => Ok(timeline.peer()),
+        }
     }
 
     /// Decides about a peer that is named, or about what is open.
@@ -318,6 +228,7 @@ impl Model {
             },
             (true, Open::Conversation(_)) => self.open_peer(),
             (true, Open::Nothing) => Err("no conversation is open".to_owned()),
+            (true, Open::Petition(..)) => Err("/admit lets them into the room, /refuse does not".to_owned()),
             (false, _) => self.peer_of(
                 name,
                 purpose_of(match decision {
@@ -360,7 +271,8 @@ impl Model {
             name: None,
             standing: Standing::Asking,
         });
-        let conversations = self.list.timelines().map(|timeline| Known {
+        let people = self.list.timelines().filter(|timeline| !timeline.is_room());
+        let conversations = people.map(|timeline| Known {
             peer: timeline.peer(),
             name: timeline.contact().name.clone(),
             standing: match timeline.contact().state {
@@ -395,7 +307,7 @@ impl Model {
 
     fn peers(&mut self) {
         let mut lines = Vec::new();
-        let mut timelines: Vec<_> = self.list.timelines().collect();
+        let mut timelines: Vec<_> = self.list.timelines().filter(|timeline| !timeline.is_room()).collect();
         timelines.sort_by_key(|timeline| timeline.name(40));
         for timeline in timelines {
             // That they are contacts is in the title.
@@ -459,10 +371,13 @@ impl Model {
                 let names = COMMANDS.iter().map(|command| command.name.to_owned());
                 (line.to_owned(), names.filter(|name| name.starts_with(line)).collect())
             }
+            Some((command, part)) if takes_member(full_name(command)) && self.open_room().is_some() => {
+                (part.to_owned(), self.member_words(part).unwrap_or_default())
+            }
             Some((command, part)) if takes_peer(full_name(command)) => {
                 let command = full_name(command);
                 let lower = part.to_lowercase();
-                let names = self.words_for(command).into_iter();
+                let names = self.words_for(command).into_iter().chain(self.room_words(command));
                 (part.to_owned(), names.filter(|name| name.to_lowercase().starts_with(&lower)).collect())
             }
             Some((command, part)) => {

@@ -114,6 +114,7 @@ pub(crate) fn lines(
                     let what = "They can no longer write to you. Messages that wait for them are taken back; the history stays.";
                     (format!("Remove {}? {what}{}", about.name, loses(&about)), "y removes, any other key does not")
                 }
+                Confirm::Room(question) => (question.text.clone(), question.keys),
                 Confirm::Erase { id, what, found } => {
                     let keys = if found.is_some() { "y erases, any other key does not" } else { "Esc closes" };
                     (question(*what, *found, &about(*id).name), keys)
@@ -124,7 +125,7 @@ pub(crate) fn lines(
             lines.push((String::new(), Role::Text));
             lines.extend(wrap(keys, columns).into_iter().map(|row| (row, Role::Strong)));
         }
-        Overlay::Code { .. } | Overlay::Search(_) => {}
+        Overlay::Code { .. } | Overlay::Search(_) | Overlay::Members(_) => {}
     }
     lines
 }

@@ -2,7 +2,8 @@
 
 use super::{Focus, Link, Model, Open, one_line};
 use torchat_client::api::ConversationId;
-use torchat_client::timeline::Tor;
+use torchat_client::api::record::Notify;
+use torchat_client::timeline::{Timeline, Tor};
 
 const MINUTE: i64 = 60_000;
 
@@ -38,10 +39,18 @@ impl Model {
     pub(crate) fn active_elsewhere(&self) -> impl Iterator<Item = (ConversationId, u64)> {
         let open = self.overlay.is_none() && (self.is_wide() || self.focus != Focus::List);
         let here = move |peer: ConversationId| open && self.open == Open::Conversation(peer);
-        let unread = |peer: ConversationId| self.list.get(peer).map_or(0, torchat_client::timeline::Timeline::unread);
-        let counts = |peer: &ConversationId| !self.is_muted(*peer) || self.is_mentioned(*peer);
+        let unread = |peer: ConversationId| self.list.get(peer).map_or(0, Timeline::unread);
+        let counts = |peer: &ConversationId| self.list.get(*peer).is_some_and(|timeline| self.is_active(timeline));
         let all = self.list.order().iter().filter(move |peer| !here(**peer) && counts(peer));
         all.map(move |peer| (*peer, unread(*peer))).filter(|(_, count)| *count > 0)
+    }
+
+    /// Whether what is unread of a conversation counts as activity: not where it is muted, or a room of which the user wants to know
+    /// nothing, unless they are mentioned there.
+    pub(super) fn is_active(&self, timeline: &Timeline) -> bool {
+        let id = timeline.id();
+        let is_quiet = timeline.room().is_some_and(|side| side.room().notify == Notify::None);
+        self.is_mentioned(id) || !self.is_muted(id) && !is_quiet
     }
 
     /// When the clock, and the age of what it stands beside, is to be drawn again.

@@ -54,7 +54,7 @@ impl Model {
     /// What is waited for, if it is this question.
     fn waits_for(&self, id: ConversationId, what: Erasing) -> bool {
         let waiting = Confirm::Erase { id, what, found: None };
-        matches!(self.overlay, Some(Overlay::Confirm(confirm)) if confirm == waiting)
+        matches!(self.overlay, Some(Overlay::Confirm(ref confirm)) if *confirm == waiting)
     }
 
     /// The number for a question. If there is nothing to erase, nothing needs an answer.

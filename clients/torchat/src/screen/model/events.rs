@@ -51,6 +51,7 @@ impl Model {
                 if matches!(self.overlay, Some(Overlay::Confirm(Confirm::Start))) {
                     self.overlay = None;
                 }
+                self.rooms_of(&welcome);
                 self.change_list(|list| list.connected(continued));
                 self.news.connected(self.now);
                 self.ask_news();
@@ -102,8 +103,12 @@ impl Model {
         if let What::Contact { contact } = &event.what {
             self.contact_changes(contact);
         }
+        if let What::Room { room } = &event.what {
+            self.room_changes(room);
+        }
         self.change_list(|list| list.event(&event, now));
         let at = millis(&event.at).unwrap_or(now);
+        self.room_event(&event.what);
         match event.what {
             What::Received { message } => self.received(&message),
             What::Queued { message } | What::Lost { message } => {
@@ -181,12 +186,13 @@ impl Model {
         match self.attention.looks(self.now) {
             Looks::Yes if on_screen => {}
             Looks::Unknown if on_screen => self.unsure_of(message),
-            _ => self.unseen(peer, id, &message.text),
+            _ => self.unseen(message, id),
         }
     }
 
-    /// A message came, and the user has not seen it.
-    pub(super) fn unseen(&mut self, peer: ConversationId, id: i64, text: &str) {
+    /// A message came, and the user has not seen it. `id`: the first one that they have not.
+    pub(super) fn unseen(&mut self, message: &Message, id: i64) {
+        let (peer, text) = (message.peer, message.text.as_str());
         if self.open == Open::Conversation(peer)
             && let Some(timeline) = self.timeline_mut()
             && timeline.new_from.is_none_or(|from| from <= timeline.seen_upto())
@@ -197,9 +203,14 @@ impl Model {
         if mentions && self.open != Open::Conversation(peer) {
             self.mentioned.insert(peer, id);
         }
-        // A highlight word comes through a mute: that is what it is for.
-        if mentions || !self.settings.muted.contains(&peer) {
-            self.tell(format!("a message from {}", self.name_of(peer, 20)), text);
+        let told = match self.room_notice(message, mentions) {
+            Some(told) => told,
+            // A highlight word comes through a mute: that is what it is for.
+            None => (mentions || !self.settings.muted.contains(&peer))
+                .then(|| format!("a message from {}", self.name_of(peer, 20))),
+        };
+        if let Some(about) = told {
+            self.tell(about, text);
         }
     }
 

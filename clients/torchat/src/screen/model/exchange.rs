@@ -1,6 +1,7 @@
 //! What comes in and what goes out: inputs, effects, questions to the daemon and its answers.
 
 use super::Stored;
+use super::room::{RoomAnswer, RoomAsk};
 use crate::screen::settings::{Change, Settings};
 use crossterm::event::{KeyEvent, MouseEvent};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use torchat_client::api::event::Event;
 use torchat_client::api::events::State;
 use torchat_client::api::record::{ContactRequest, Conversation};
 use torchat_client::api::{ApiClientError, ConversationId, Onion};
-use torchat_client::timeline::{ListRequest, PageRequest, Ticket};
+use torchat_client::timeline::{Addressed, ListRequest, PageRequest, Ticket};
 use torchat_protocol::id::MessageId;
 
 /// What comes from outside.
@@ -111,6 +112,7 @@ pub(crate) enum Ask {
         peer: ConversationId,
         text: String,
         key: String,
+        addressed: Addressed,
     },
     Cancel(ConversationId, MessageId),
     /// Takes a message back that the daemon may have, by its key.
@@ -137,6 +139,7 @@ pub(crate) enum Ask {
         /// The user wants to see it now.
         show: bool,
     },
+    Room(RoomAsk),
     Exit,
 }
 
@@ -194,5 +197,6 @@ pub(crate) enum Answer {
     Erasable(EraseCountAnswer),
     /// How many messages, and how many stay because they wait.
     Erased(u64, u64),
+    Room(RoomAnswer),
     Done,
 }

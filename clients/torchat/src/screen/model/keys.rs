@@ -18,6 +18,8 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("Alt+Home End", "the first, the last message"),
     ("↑", "with nothing typed, or at the beginning of the text: choose a message"),
     ("  r  c  y", "the chosen message: reply, take back, copy"),
+    ("  e  x  +", "in a room: change it, take it away at all members, react"),
+    ("  Enter", "on an invitation to a room: join it"),
     ("Alt+P N, Ctrl+↑ ↓", "what you sent and ran before: older, newer"),
     ("Ctrl+R", "search what you sent and ran before"),
     ("Ctrl+F", "search; Enter jumps to the result"),
@@ -202,9 +204,13 @@ impl Model {
                 if address::read(text).is_some() {
                     let command = format!("add {text}");
                     self.run_line(&command);
+                } else if address::read_room(text).is_some() {
+                    let command = format!("join {text}");
+                    self.run_line(&command);
                 } else {
                     self.warn(match self.open {
                         Open::Request(_) => "accept the request first: /accept",
+                        Open::Petition(..) => "/admit lets them into the room, /refuse does not",
                         _ => "no conversation is open: paste an onion or an invite, or choose a conversation with Tab",
                     });
                 }
@@ -213,7 +219,8 @@ impl Model {
     }
 
     fn escape(&mut self) {
-        if !self.is_wide() && self.focus == Focus::Input {
+        if self.forget_reply() {
+        } else if !self.is_wide() && self.focus == Focus::Input {
             self.focus = Focus::List;
         } else {
             self.go_to_end();

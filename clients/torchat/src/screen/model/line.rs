@@ -1,5 +1,6 @@
 //! The line of a command: it stays when the command is wrong, and comes back when the daemon refuses what it asked.
 
+use super::room::RoomAsk;
 use super::{Ask, Effect, Model, Open};
 use crate::screen::editor::Editor;
 use std::path::Path;
@@ -81,6 +82,7 @@ fn may_be_refused(effect: &Effect) -> bool {
             | Ask::Status
             | Ask::Exit => true,
             Ask::Invite { show, .. } => *show,
+            Ask::Room(ask) => !matches!(ask, RoomAsk::Petitions(_) | RoomAsk::Members(..)),
             Ask::Conversations(_)
             | Ask::Requests(_)
             | Ask::News { .. }

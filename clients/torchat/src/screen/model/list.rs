@@ -15,7 +15,8 @@ impl Model {
         self.open_item(at);
     }
 
-    /// Goes to what is new, the oldest first; after the last one back to where the user was before the first.
+    /// Goes to what is new, where the user was mentioned first, and else the oldest first; after the last one back to where the user was
+    /// before the first.
     pub(super) fn next_new(&mut self) {
         let from = match self.jumped {
             Some((from, to)) if to == self.open => from,
@@ -24,16 +25,22 @@ impl Model {
         let news = self.list.items().into_iter().enumerate().filter_map(|(at, item)| match item {
             Item::Request(peer) => {
                 let request = self.list.request(peer).filter(|_| self.open != Open::Request(peer))?;
-                Some((millis(&request.at).unwrap_or(0), at))
+                Some((false, millis(&request.at).unwrap_or(0), at))
+            }
+            Item::Petition(room, peer) => {
+                let petition = self.list.petition(room, peer).filter(|_| self.open != Open::Petition(room, peer))?;
+                Some((false, millis(&petition.at).unwrap_or(0), at))
             }
             Item::Conversation(peer) => {
-                let counts = self.mentioned.contains_key(&peer) || !self.settings.muted.contains(&peer);
-                let timeline = self.list.get(peer).filter(|timeline| timeline.unread() > 0 && counts)?;
-                Some((timeline.last().and_then(|last| millis(&last.at)).unwrap_or(0), at))
+                let timeline =
+                    self.list.get(peer).filter(|timeline| timeline.unread() > 0 && self.is_active(timeline))?;
+                // Where the user was mentioned comes first.
+                let others = !(timeline.mentions() > 0 || self.mentioned.contains_key(&peer));
+                Some((others, timeline.last().and_then(|last| millis(&last.at)).unwrap_or(0), at))
             }
         });
         match news.min() {
-            Some((_, at)) => {
+            Some((.., at)) => {
                 self.open_item(at);
                 self.jumped = Some((from, self.open));
             }
@@ -51,6 +58,7 @@ impl Model {
         match self.list.items().get(at).copied() {
             Some(Item::Conversation(peer)) => self.open(Open::Conversation(peer)),
             Some(Item::Request(peer)) => self.open(Open::Request(peer)),
+            Some(Item::Petition(room, peer)) => self.open(Open::Petition(room, peer)),
             None => return,
         }
         self.focus = Focus::Input;

@@ -3,6 +3,7 @@
 use super::covers;
 use super::erase::Found;
 use super::keys::edit;
+use super::room::{MembersPage, Question};
 use super::{Ask, Decision, Effect, Erasing, Link, Model, Open};
 use crate::screen::editor::Editor;
 use crossterm::event::{KeyCode, KeyEvent};
@@ -37,6 +38,8 @@ pub(crate) enum Overlay {
         scroll: usize,
     },
     Search(Search),
+    /// Who is in a room.
+    Members(MembersPage),
     Confirm(Confirm),
 }
 
@@ -57,7 +60,7 @@ pub(crate) struct Search {
 }
 
 /// What is done only after a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Confirm {
     /// Stop the daemon.
     Exit,
@@ -71,6 +74,7 @@ pub(crate) enum Confirm {
         what: Erasing,
         found: Option<Found>,
     },
+    Room(Box<Question>),
 }
 
 impl Model {
@@ -112,13 +116,14 @@ impl Model {
             Overlay::Code { text, .. } => match key.code {
                 KeyCode::Char('y') => {
                     let text = text.clone();
-                    self.copy(if text.starts_with("torchat:") { "the invite" } else { "the onion" }, text);
+                    self.copy(if text.starts_with("torchat") { "the invite" } else { "the onion" }, text);
                 }
                 _ => self.overlay = None,
             },
             Overlay::Search(_) => self.search_key(key),
+            Overlay::Members(_) => self.members_key(key),
             Overlay::Confirm(confirm) => {
-                let confirm = *confirm;
+                let confirm = confirm.clone();
                 match key.code {
                     // There is no question yet: it is being counted.
                     KeyCode::Char(_) if matches!(confirm, Confirm::Erase { found: None, .. }) => {}
@@ -144,6 +149,7 @@ impl Model {
             Confirm::Remove(peer) => self.ask(Ask::Decide(Decision::Remove, peer)),
             Confirm::Erase { id, what, found: Some(found) } => self.erase_confirmed(id, what, found),
             Confirm::Erase { found: None, .. } => {}
+            Confirm::Room(question) => self.ask_room(question.ask),
         }
     }
 

@@ -210,6 +210,7 @@ impl Model {
         if self.link != Link::Up || !self.list.is_loaded() {
             return;
         }
+        self.load_members();
         let Some(timeline) = self.timeline() else { return };
         // Nothing is to be shown above.
         if self.cleared_upto().is_some() && timeline.window.is_loaded() {

@@ -22,19 +22,23 @@ impl Model {
             self.warn(format!("a message has at most {TEXT_LIMIT} bytes"));
             return false;
         }
+        if let Some(error) = self.too_long(peer, text) {
+            self.warn(error);
+            return false;
+        }
         let Some(own) = self.own else {
             self.warn("torchatd has not told your onion yet");
             return false;
         };
-        self.sent += 1;
-        let key = format!("{}-{}", self.session, self.sent);
+        let key = self.next_key();
         let at = self.now;
+        let addressed = self.addressed(peer, text);
         if let Some(timeline) = self.list.get_mut(peer) {
-            timeline.window.put_pending(peer, &key, text, at);
+            timeline.window.put_pending(peer, &key, text, at, addressed.re);
             timeline.new_from = None;
         }
         let text = text.to_owned();
-        self.stored.drafts.send(Unsent { own, peer, text, key, at, handed: false, wish: Wish::Send });
+        self.stored.drafts.send(Unsent { own, peer, text, key, at, handed: false, wish: Wish::Send, addressed });
         self.save_soon();
         if self.conversation() == Some(peer) {
             self.go_to_end();
@@ -42,12 +46,19 @@ impl Model {
         true
     }
 
+    /// A key that nothing else has: the same again is the same message, or the same room.
+    pub(super) fn next_key(&mut self) -> String {
+        self.sent += 1;
+        format!("{}-{}", self.session, self.sent)
+    }
+
     /// Puts what is kept from before on the screen of its conversation.
     pub(super) fn show_unsent(&mut self) {
         for unsent in self.stored.drafts.unsent_of(self.own, Wish::Send) {
             if let Some(timeline) = self.list.get_mut(unsent.peer) {
                 timeline.window.take_pending(&unsent.key);
-                timeline.window.put_pending(unsent.peer, &unsent.key, &unsent.text, unsent.at);
+                let re = unsent.addressed.re;
+                timeline.window.put_pending(unsent.peer, &unsent.key, &unsent.text, unsent.at, re);
             }
         }
     }
@@ -63,13 +74,13 @@ impl Model {
             return;
         }
         let next = self.stored.drafts.unsent_of(self.own, Wish::Send).next();
-        let Some(Unsent { peer, text, key, .. }) = next.cloned() else { return };
+        let Some(Unsent { peer, text, key, addressed, .. }) = next.cloned() else { return };
         if let Some(unsent) = self.stored.drafts.unsent_mut(&key).filter(|unsent| !unsent.handed) {
             unsent.handed = true;
             self.save_soon();
         }
         self.sending = Some(key.clone());
-        self.ask(Ask::Send { peer, text, key });
+        self.ask(Ask::Send { peer, text, key, addressed });
     }
 
     /// What became of it.

@@ -3,10 +3,10 @@
 //! One hands its events on. Three ask it: one for what changes something, in order; one for what only reads, so that a long
 //! search holds no message up; and one waits for news.
 
-use super::{Wake, export, locate, logs, settings};
+use super::{Wake, export, locate, logs, rooms, settings};
 use crate::daemon::{Place, PlaceError, STOP};
 use crate::logs::Waking;
-use crate::screen::model::{Answer, Ask, Decision, Erasing, Input, Past};
+use crate::screen::model::{Answer, Ask, Decision, Erasing, Input, Past, RoomAsk};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -102,6 +102,7 @@ impl Daemon {
             | Ask::Page(..)
             | Ask::Locate(..)
             | Ask::CountErasable(..)
+            | Ask::Room(RoomAsk::Petitions(_) | RoomAsk::Members(..))
             | Ask::Search { .. } => &self.looks,
             _ => &self.changes,
         };
@@ -189,7 +190,7 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
             let search = command::Search { text: text.clone(), peer: *peer, before: *before, limit: Some(FOUND) };
             Answer::Found(connection.call(&search)?)
         }
-        Ask::Send { peer, text, key } => {
+        Ask::Send { peer, text, key, addressed } => {
             let (peer, text, client_id) = (*peer, text.clone(), Some(key.clone()));
             Answer::Sent(connection.call(&command::Send {
                 peer,
@@ -198,8 +199,8 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
                 wait: None,
                 timeout: None,
                 expire: None,
-                re: None,
-                to: Vec::new(),
+                re: addressed.re,
+                to: addressed.to.clone(),
             })?)
         }
         Ask::Cancel(peer, mid) => {
@@ -252,6 +253,7 @@ fn perform(connection: &Connection, ask: &Ask) -> Result<Answer, ApiClientError>
             Answer::Erased(erased.erased, erased.kept)
         }
         Ask::Invite { hours, .. } => Answer::Invite(connection.call(&command::Invite { hours: Some(*hours) })?.invite),
+        Ask::Room(ask) => Answer::Room(rooms::perform(connection, ask)?),
         Ask::Exit => {
             connection.call(&command::Exit {})?;
             Answer::Done

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
     use torchat_client::api::{ConversationId, Onion};
-    use torchat_client::timeline::{Unsent, Wish};
+    use torchat_client::timeline::{Addressed, Unsent, Wish};
     use torchat_protocol::id::PeerId;
 
     const ANN: u8 = 2;
@@ -111,7 +111,8 @@ mod tests {
 
     fn unsent(stored: &mut Stored, key: &str) {
         let (text, key) = (key.into(), key.into());
-        stored.drafts.send(Unsent { own: own(), peer: id(1), text, key, at: 0, handed: false, wish: Wish::Send });
+        let (handed, wish, addressed) = (false, Wish::Send, Addressed::default());
+        stored.drafts.send(Unsent { own: own(), peer: id(1), text, key, at: 0, handed, wish, addressed });
     }
 
     #[test]

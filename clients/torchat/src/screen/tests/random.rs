@@ -7,6 +7,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use torchat_client::api::command::EraseCountAnswer;
 use torchat_client::api::event::MessageRef;
+use torchat_client::api::record::Role;
 use torchat_client::api::{ApiClientError, ApiError, Code};
 
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ enum Step {
     State(u8, i64, u8),
     Request(u8, String),
     Contact(u8, Option<String>, u8),
+    /// Something in the room: to which message, what, and a text that others have chosen.
+    Room(i64, u8, String),
     Away,
     Back(bool),
     /// The daemon answers what it was asked, or refuses it.
@@ -42,7 +45,7 @@ fn key() -> impl Strategy<Value = KeyCode> {
     use KeyCode::{BackTab, Backspace, Delete, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
     prop_oneof![
         4 => prop::sample::select(vec![Up, Down, Left, Right, PageUp, PageDown, Home, End, Enter, Tab, Esc, Backspace, Delete, BackTab]),
-        2 => prop::sample::select(vec!['a', 'b', 'c', 'f', 'j', 'k', 'n', 'p', 'r', 'u', 'w', 'y', '/', '?', ' ', '_', '日', '\u{301}']).prop_map(KeyCode::Char),
+        2 => prop::sample::select(vec!['a', 'b', 'c', 'f', 'j', 'k', 'n', 'p', 'r', 'u', 'w', 'x', 'e', '+', 'y', '/', '?', ' ', '_', '日', '\u{301}']).prop_map(KeyCode::Char),
     ]
 }
 
@@ -80,6 +83,16 @@ fn step() -> impl Strategy<Value = Step> {
         "/peer a\n",
         "hello\n",
         "/mouse on\n",
+        "/query #lab\n",
+        "/members\n",
+        "/react +\n",
+        "/edit\n",
+        "/redact\n",
+        "/leave\n",
+        "/destroy lab\n",
+        "/admit\n",
+        "/room list\n",
+        "@anna hello\n",
     ]);
     let kinds = prop::sample::select(vec![
         MouseEventKind::ScrollUp,
@@ -99,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (2u8..6, 1i64..300, 0u8..6).prop_map(|(peer, id, state)| Step::State(peer, id, state)),
         1 => (6u8..9, text()).prop_map(|(peer, nick)| Step::Request(peer, nick)),
         1 => (2u8..9, proptest::option::of(text()), 0u8..4).prop_map(|(peer, nick, state)| Step::Contact(peer, nick, state)),
+        6 => (1i64..300, any::<u8>(), text()).prop_map(|(id, what, text)| Step::Room(id, what, text)),
         1 => Just(Step::Away),
         1 => any::<bool>().prop_map(Step::Back),
         8 => proptest::bool::weighted(0.9).prop_map(Step::Answer),
@@ -118,10 +132,17 @@ fn history(peer: ConversationId, range: std::ops::Range<i64>) -> MessagesAnswer 
                 _ => (Direction::In, MessageState::Read),
             };
             let text = format!("number {id} {}", "words ".repeat(usize::try_from(id % 50).unwrap()));
-            message(id, peer, dir, state, NOW - (300 - id) * 3_000_000, &text)
+            let message = message(id, peer, dir, state, NOW - (300 - id) * 3_000_000, &text);
+            if peer == with(rooms::ROOM) { rooms::of_the_room(message) } else { message }
         })
         .collect();
     MessagesAnswer { messages, more: range.start > 1 }
+}
+
+/// People, and a room below them.
+fn with_the_room() -> Vec<Conversation> {
+    let last = rooms::said(10, 2, 3, "hello");
+    people().into_iter().chain([rooms::glance(rooms::room(Role::Owner), 1, 1, Some(last))]).collect()
 }
 
 fn answer(ask: &Ask) -> Answer {
@@ -133,7 +154,7 @@ fn answer(ask: &Ask) -> Answer {
             Answer::Erasable(found)
         }
         Ask::Erase(..) => Answer::Erased(3, 1),
-        Ask::Conversations { .. } => Answer::Conversations(people()),
+        Ask::Conversations { .. } => Answer::Conversations(with_the_room()),
         Ask::Requests(_) => Answer::Requests(vec![]),
         Ask::Status | Ask::News { .. } => {
             // Of another version, which tells nothing that is known here.
@@ -171,6 +192,7 @@ fn answer(ask: &Ask) -> Answer {
         Ask::TakeBack { .. } => Answer::TakenBack(None),
         Ask::Add { .. } => Answer::Added(with(3)),
         Ask::Invite { .. } => Answer::Invite("torchat:x?i=y".into()),
+        Ask::Room(ask) => Answer::Room(super::rooms::answer(ask)),
         Ask::Seen(..) | Ask::Decide(..) | Ask::Rename(..) | Ask::Exit => Answer::Done,
     }
 }
@@ -215,6 +237,7 @@ fn take(play: &mut Play, step: Step) {
             contact.state = [Friend, Stranger, Waiting, Blocked][usize::from(state)];
             play.event(What::Contact { contact });
         }
+        Step::Room(id, what, text) => play.event(rooms::happens(id, what, text)),
         Step::Away => {
             let reason = ApiClientError::Lost { reason: "gone".into() };
             play.input(Input::Link(State::Gone { reason, retry: std::time::Duration::ZERO }));
@@ -242,7 +265,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..50),
     ) {
         let mut play = Play::with(size, Theme::Dark, Stored::default());
-        play.start(people(), vec![]);
+        play.rooms = true;
+        play.start(with_the_room(), vec![]);
         take(&mut play, Step::Answer(true));
         for step in steps {
             take(&mut play, step);

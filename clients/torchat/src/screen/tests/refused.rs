@@ -44,6 +44,9 @@ fn lines(command: &str) -> Vec<String> {
         // They ask the daemon nothing.
         "peer" | "win" | "close" | "clear" | "peers" | "whois" | "nick" | "reply" | "qr" | "copy" | "notify"
         | "mute" => vec![],
+        // Of rooms: rooms/commands.rs.
+        "room" | "join" | "leave" | "members" | "topic" | "edit" | "redact" | "react" | "kick" | "unmute" | "admit"
+        | "transfer" | "take" | "settle" | "destroy" => vec![],
         "highlight" | "log" | "mouse" | "theme" | "set" | "keys" | "help" | "start" | "quit" => vec![],
         other => panic!("/{other} has no row here"),
     }

@@ -123,7 +123,7 @@ fn a_file_with_an_error_is_told_at_the_start() {
         logs: None,
         trouble: Some("client.toml: line 3: no".into()),
     };
-    let play = Play { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0 };
+    let play = Play { model: Model::new(start), now: NOW, effects: Vec::new(), seq: 0, rooms: false };
     play.see("client.toml: line 3: no");
 }
 

@@ -33,7 +33,9 @@ fn lost() -> ApiClientError {
 #[track_caller]
 fn sending(play: &mut Play) -> (Ask, String, String) {
     match play.asked(|ask| matches!(ask, Ask::Send { .. })) {
-        Ask::Send { peer, text, key } => (Ask::Send { peer, text: text.clone(), key: key.clone() }, text, key),
+        Ask::Send { peer, text, key, addressed } => {
+            (Ask::Send { peer, text: text.clone(), key: key.clone(), addressed }, text, key)
+        }
         _ => unreachable!(),
     }
 }

@@ -1,12 +1,13 @@
-//! Somebody who asks: a stranger for a contact.
+//! Somebody who asks: a stranger to become a contact, or anybody to become a member of a room.
 
 use super::put;
 use crate::screen::model::Model;
+use crate::screen::model::room::petition_name;
 use crate::screen::theme::Role;
 use crate::screen::wrap::wrap;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use torchat_client::api::Onion;
+use torchat_client::api::{ConversationId, Onion};
 use torchat_client::show;
 
 /// What is said of somebody who asks. All of it is harmless but the words, which are made so here.
@@ -38,6 +39,27 @@ pub(super) fn request(model: &Model, peer: Onion, buffer: &mut Buffer, area: Rec
         peer,
         words: &request.text,
         keys: "/accept  /refuse  /block",
+        quiet: "If you refuse, they are not told.",
+    };
+    draw(model, &asking, buffer, area);
+}
+
+/// Somebody who asks to become a member of a room of ours.
+pub(super) fn petition(model: &Model, room: ConversationId, peer: Onion, buffer: &mut Buffer, area: Rect) {
+    let Some(petition) = model.list.petition(room, peer) else { return };
+    let columns = usize::from(area.width).saturating_sub(4);
+    let like = model.list.looks_like(peer, &petition.name).map(|like| like.name(20));
+    let asking = Asking {
+        name: petition_name(petition, columns),
+        how: match (petition.name.as_str(), &petition.invite) {
+            (_, Some(_)) => "asks to become a member, and has shown an invite of yours.",
+            ("", None) => "asks to become a member of your room.",
+            _ => "asks to become a member of your room. This is the name they chose.",
+        },
+        like: like.map(|like| format!("The name reads like your contact {like}: this is somebody else.")),
+        peer,
+        words: &petition.text,
+        keys: "/admit  /refuse",
         quiet: "If you refuse, they are not told.",
     };
     draw(model, &asking, buffer, area);

@@ -17,6 +17,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     }
     match model.open {
         Open::Conversation(peer) if model.list.get(peer).is_some() => messages(model, buffer, area),
+        Open::Petition(room, peer) => asking::petition(model, room, peer, buffer, area),
         Open::Request(peer) => asking::request(model, peer, buffer, area),
         _ if model.is_first_run() => first_run(model, buffer, area),
         _ => nothing(model, buffer, area),

@@ -52,9 +52,9 @@ fn tor(model: &Model, sign: &TorSign) -> String {
 
 /// `ann:2 bob:1 +3`, as far as it fits; the last is how many others have something new.
 fn elsewhere(model: &Model, columns: usize) -> String {
-    let requests = model.list.request_list().len();
+    let requests = model.list.request_list().len() + model.list.petition_list().len();
     let mut parts = Vec::new();
-    if requests > 0 && !matches!(model.open, Open::Request(_)) {
+    if requests > 0 && !matches!(model.open, Open::Request(_) | Open::Petition(..)) {
         parts.push(format!("?:{requests}"));
     }
     let count = parts.len() + model.active_elsewhere().count();
@@ -119,6 +119,9 @@ fn text(model: &Model) -> (String, Role) {
     if let Some(hint) = model.command_hint() {
         return (hint, Role::Dim);
     }
+    if let Some(reply) = model.reply_to() {
+        return (format!("reply to {}  Esc: no reply", reply.about), Role::Strong);
+    }
     let unsent = model.waiting_to_be_sent();
     let waiting = if unsent > 0 { format!("; {unsent} waiting to be sent") } else { String::new() };
     match &model.link {
@@ -136,11 +139,15 @@ fn text(model: &Model) -> (String, Role) {
         let words = if requests == 1 { "1 contact request".to_owned() } else { format!("{requests} contact requests") };
         return (format!("{words}: Esc shows the list"), Role::Warning);
     }
+    let in_room = model.open_room().is_some();
     let hint = match (model.focus, model.open) {
         (Focus::List, _) => "Enter opens  Tab back  /add ONION  ? keys",
+        (Focus::Message(_), _) if in_room => "r reply  + react  e edit  x take away  y copy  Esc back",
         (Focus::Message(_), _) => "r reply  c take back  y copy  Esc back",
         (Focus::Input, _) if !model.editor.text().is_empty() => "Enter sends  Alt+Enter new line",
         (Focus::Input, Open::Request(_)) => "/accept  /refuse  /block  Tab list",
+        (Focus::Input, Open::Petition(..)) => "/admit  /refuse  Tab list",
+        (Focus::Input, _) if in_room => "/members  @ and Tab mention  ? keys  /help commands",
         (Focus::Input, _) => "? keys  /help commands  Tab list  ↑ choose",
     };
     (hint.into(), Role::Dim)

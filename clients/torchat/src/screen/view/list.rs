@@ -63,6 +63,7 @@ fn row(model: &Model, item: Item, columns: usize) -> Option<Row> {
             let nick = request.map(|request| Model::name_of_request(request, columns)).unwrap_or_default();
             asks(nick, Open::Request(peer))
         }
+        Item::Petition(room, peer) => asks(model.name_of_petition(room, peer, columns), Open::Petition(room, peer)),
         Item::Conversation(id) => conversation(model, model.list.get(id)?, columns),
     })
 }
@@ -70,13 +71,18 @@ fn row(model: &Model, item: Item, columns: usize) -> Option<Row> {
 fn conversation(model: &Model, timeline: &Timeline, columns: usize) -> Row {
     let id = timeline.id();
     // While the daemon is away nobody knows who is here.
-    let sign = if timeline.contact().link && model.link == Link::Up { "●" } else { " " };
+    let sign = match timeline.room() {
+        Some(side) if side.room().frozen || timeline.waiting.is_some() => ("!", Role::Warning),
+        _ if timeline.contact().link && model.link == Link::Up => ("●", Role::Good),
+        _ => (" ", Role::Good),
+    };
     let role = match timeline.contact().state {
         ContactState::Contact | ContactState::Waiting => Role::Contact(id),
+        ContactState::Room if timeline.room().is_none_or(|side| !side.is_over()) => Role::Contact(id),
         _ => Role::Dim,
     };
     Row {
-        sign: (sign, Role::Good),
+        sign,
         name: (timeline_name(timeline, columns), role),
         right: right(model, timeline),
         is_open: model.open == Open::Conversation(id),
@@ -88,10 +94,13 @@ fn right(model: &Model, timeline: &Timeline) -> (String, Role) {
     let id = timeline.id();
     let muted = model.is_muted(id);
     match (timeline.unread(), timeline.contact().link, timeline.heard_at) {
+        (1.., _, _) if timeline.mentions() > 0 => (format!("@{}", timeline.mentions().min(999)), Role::Mention),
         (unread @ 1.., _, _) if model.is_mentioned(id) => (format!("! {}", unread.min(999)), Role::Warning),
         (unread @ 1.., _, _) if muted => (format!("m {}", unread.min(999)), Role::Dim),
         (unread @ 1.., _, _) => (if unread > 999 { "999+".into() } else { unread.to_string() }, Role::Strong),
         _ if muted => ("muted".into(), Role::Dim),
+        // A room has not been heard: its members have.
+        _ if timeline.is_room() => (String::new(), Role::Dim),
         (_, false, Some(at)) => (age(model.now - at), Role::Dim),
         _ => (String::new(), Role::Dim),
     }

@@ -1,6 +1,6 @@
 //! What covers the body: help, codes, the search, questions.
 
-use super::put;
+use super::{members, put};
 use crate::screen::model::{Confirm, Model, Overlay, Search, covers};
 use crate::screen::qr;
 use crate::screen::theme::{Role, Theme};
@@ -10,6 +10,7 @@ use ratatui::layout::{Position, Rect};
 use torchat_client::api::record::Direction;
 use torchat_client::show;
 use torchat_client::timeline::millis;
+use torchat_client::timeline::room::member_name;
 
 /// The prompt of the search.
 const SEARCH: &str = " / ";
@@ -23,6 +24,7 @@ pub(super) fn title(overlay: &Overlay) -> String {
         Overlay::Compare { .. } => "Compare words".into(),
         Overlay::Search(search) if search.peer.is_some() => "Search in this conversation (Tab: everywhere)".into(),
         Overlay::Search(_) => "Search everywhere (Tab: in this conversation)".into(),
+        Overlay::Members(page) => members::title(page),
         Overlay::Confirm(_) => "Please confirm".into(),
     }
 }
@@ -35,6 +37,7 @@ pub(super) fn hint(overlay: &Overlay) -> &'static str {
         }
         Overlay::Code { .. } => "y copies, any other key closes",
         Overlay::Search(_) => "Enter searches, goes there  Esc closes",
+        Overlay::Members(page) => members::hint(page),
         Overlay::Confirm(Confirm::Erase { found: None, .. }) => "Esc closes",
         Overlay::Confirm(Confirm::Start) => "Enter or y: yes, any other key: no",
         Overlay::Confirm(_) => "y: yes, any other key: no",
@@ -46,6 +49,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, area: 
     match overlay {
         Overlay::Code { title, text } => code(model, title, text, buffer, area),
         Overlay::Search(search) => results(model, search, buffer, area),
+        Overlay::Members(page) => members::draw(model, page, buffer, area),
         Overlay::Keys { scroll } | Overlay::Help { scroll } | Overlay::Text { scroll, .. } => {
             scrolled(model, overlay, *scroll, buffer, area);
         }
@@ -159,12 +163,14 @@ fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
     for (n, message) in search.found.iter().skip(from).take(room).enumerate() {
         let at = message.at.as_str();
         let when = millis(at).map(|at| model.here().moment(at)).unwrap_or_default();
-        let (name, role) = match message.dir {
-            Direction::Out => ("you".to_owned(), Role::You),
+        let (name, role) = match (message.dir, &message.from) {
+            (Direction::Out, _) => ("you".to_owned(), Role::You),
+            (_, Some(from)) => (member_name(&from.name, from.member, 12), Role::Member(message.peer, from.member)),
             _ => (model.name_of(message.peer, 12), Role::Contact(message.peer)),
         };
         let name = match (message.dir, search.peer) {
             (Direction::Out, None) => format!("→{}", model.name_of(message.peer, 11)),
+            (_, None) if message.from.is_some() => model.name_of(message.peer, 12),
             _ => name,
         };
         put(model, buffer, area, n + 2, 1, &fill(&when, 7), Role::Dim);

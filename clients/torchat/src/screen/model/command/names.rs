@@ -18,6 +18,11 @@ impl Model {
             None if begin == 0 && !word.is_empty() => (word.to_owned(), ": "),
             None => return false,
         };
+        if let Some(words) = self.member_words(&part) {
+            // Only with its sign a name mentions its bearer.
+            let (sign, end) = if word.starts_with('@') { ("", " ") } else { ("@", ", ") };
+            return self.complete_member(&part, &words, sign, end);
+        }
         let lower = part.to_lowercase();
         let mut names: Vec<String> = self
             .list
@@ -31,6 +36,17 @@ impl Model {
         match names.as_slice() {
             [] => return false,
             [only] => self.editor.complete(part.len(), &format!("{only}{end}")),
+            many => self.say(wrap::cut(&many.join("  "), 200)),
+        }
+        self.save_soon();
+        true
+    }
+
+    /// The same of a member of the open room.
+    fn complete_member(&mut self, part: &str, words: &[String], sign: &str, end: &str) -> bool {
+        match words {
+            [] => return false,
+            [only] => self.editor.complete(part.len(), &format!("{sign}{only}{end}")),
             many => self.say(wrap::cut(&many.join("  "), 200)),
         }
         self.save_soon();

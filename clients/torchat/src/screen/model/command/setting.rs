@@ -63,7 +63,13 @@ impl Model {
 
     /// `/mute [PEER] [on|off]`: no bell, no notification, no activity (the bar, Alt+A); what comes is unread all the same.
     pub(super) fn mute(&mut self, rest: &str) {
-        let Some((peer, on)) = self.peer_and_switch(rest) else { return };
+        if let Some((peer, on)) = self.peer_and_switch(rest) {
+            self.mute_conversation(peer, on);
+        }
+    }
+
+    /// The same of one that is known. `None`: says whether it is muted.
+    pub(super) fn mute_conversation(&mut self, peer: ConversationId, on: Option<bool>) {
         let name = self.name_of(peer, 20);
         let Some(on) = on else {
             let is = if self.settings.muted.contains(&peer) { "muted" } else { "not muted" };

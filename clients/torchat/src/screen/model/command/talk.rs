@@ -98,6 +98,7 @@ impl Model {
                     false => format!("{name} is out of the list until something new comes; /query brings it back"),
                 });
             }
+            Open::Petition(..) => self.warn("somebody who asks stays until you /admit or /refuse them"),
             Open::Request(_) => self.warn("a request stays until you /accept, /refuse or /block it"),
             Open::Nothing => self.warn("no conversation is open"),
         }
