@@ -83,7 +83,7 @@ pub struct Stored {
 
 /// A text of ours that was accepted for a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoomSaid {
+pub struct RoomText {
     /// The room.
     pub room: RoomId,
     /// What its author calls it: ours.

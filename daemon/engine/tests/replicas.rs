@@ -27,6 +27,8 @@ mod size;
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/story.rs"]
 mod story;
+#[path = "replicas/talk.rs"]
+mod talk;
 
 use beside::SqlStore;
 use net::{Beside, Net};

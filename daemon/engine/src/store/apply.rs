@@ -14,7 +14,7 @@ mod sending;
 use super::marks::Gap;
 use super::numbers::RoomNum;
 use super::numbers::{LaneNum, PeerNum};
-use super::{LogEdges, Moment, ReadMark, RoomSaid, StoreError, Stored};
+use super::{LogEdges, Moment, ReadMark, RoomText, StoreError, Stored};
 pub use erasing::Erased;
 pub(super) use messages::{People, flags, write_messages};
 use receiving::Incoming;
@@ -33,7 +33,7 @@ pub struct Applied {
     /// Received messages that were new.
     pub stored: Vec<Stored>,
     /// Texts of ours that were accepted for rooms.
-    pub said: Vec<RoomSaid>,
+    pub said: Vec<RoomText>,
     /// Conversations of which something unread is another one now, or is not unread any more, with their first unread message.
     pub renewed: Vec<(ConversationId, Option<i64>)>,
     /// The rows of messages that were accepted.

@@ -167,9 +167,7 @@ pub(in crate::store) fn page(
     };
     // One more than wanted: it is not given back, but tells that there is more.
     let limit = i64::from(most.rows) + 1;
-    let room: Option<RoomNum> =
-        db.prepare_cached(ROOM_OF)?.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.flatten();
-    let (mut found, more) = if room.is_some() {
+    let (mut found, more) = if is_room(db, conversation)? {
         let mut query = db.prepare_cached(if before { rooms::BEFORE } else { rooms::AFTER })?;
         let bound = params![conversation.as_bytes(), place, limit, hidden];
         most.take(query.query_map(bound, |row| of_conversation(row, conversation, Some(PART_AT)))?)?
@@ -182,6 +180,13 @@ pub(in crate::store) fn page(
         found.reverse();
     }
     Ok((found, more))
+}
+
+/// Whether a conversation is a room.
+pub(in crate::store) fn is_room(db: &Connection, conversation: ConversationId) -> Result<bool, StoreError> {
+    let mut query = db.prepare_cached(ROOM_OF)?;
+    let room: Option<Option<i64>> = query.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(room.flatten().is_some())
 }
 
 /// How far a message of ours is, see [`Reader::sent`](super::Reader::sent).

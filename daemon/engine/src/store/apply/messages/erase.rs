@@ -1,5 +1,6 @@
 //! The messages of a room that was destroyed: all of them go, with their words in the search, and one line says so.
 
+use super::lines::line_id;
 use super::write::Words;
 use super::{Changes, Touched};
 use crate::store::StoreError;
@@ -15,12 +16,13 @@ impl Changes<'_> {
     pub(in crate::store::apply) fn erase_room(&mut self, tomb: &Tomb) -> Result<(), StoreError> {
         self.with_room(tomb.room, |changes, touched| {
             changes.erase_rows(touched)?;
-            match tomb.acts.last() {
-                Some(act) => {
-                    changes.line(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
-                }
-                None => Ok(()),
-            }
+            let Some(act) = tomb.acts.last() else { return Ok(()) };
+            // The line of the act itself is among those that went.
+            changes
+                .db
+                .prepare_cached("DELETE FROM erased WHERE peer = ?1 AND mid = ?2 AND dir = 2 AND dir <> 1")?
+                .execute(params![touched.num, line_id(act.id())])?;
+            changes.line(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
         })
     }
 

@@ -12,7 +12,7 @@ use torchat_protocol::room::body::{Body, Place, Role};
 use torchat_protocol::room::{Event, EventId, MemberNo};
 
 /// The id of a line: that of its event, shortened.
-fn line_id(event: EventId) -> [u8; 16] {
+pub(super) fn line_id(event: EventId) -> [u8; 16] {
     let mut id = [0; 16];
     id.iter_mut().zip(event.0).for_each(|(to, from)| *to = from);
     id

@@ -8,7 +8,7 @@ use crate::store::query::messages::{peer_id, state_of};
 use crate::store::query::rooms;
 use crate::store::replica::{RoomKey, number};
 use crate::store::scrub::Traces;
-use crate::store::{Head, RoomSaid, StoreError, Stored, records, time};
+use crate::store::{Head, RoomText, StoreError, Stored, records, time};
 use rusqlite::{OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::event::{Kind, MessageRef, Recounted, What};
@@ -291,7 +291,7 @@ impl Changes<'_> {
             let mid =
                 self.db.prepare_cached("SELECT mid FROM message WHERE id = ?1")?.query_row([row], |row| row.get(0));
             if let Some(mid) = mid.optional()? {
-                self.out.said.push(RoomSaid { room: touched.room.id, text: *text, row: *row, mid: MessageId(mid) });
+                self.out.said.push(RoomText { room: touched.room.id, text: *text, row: *row, mid: MessageId(mid) });
             }
         }
         for (text, until_ms) in &touched.expires {
