@@ -3,7 +3,7 @@
 use crate::times::span;
 use torchat_client::api::ConversationId;
 use torchat_client::api::command::StatusAnswer;
-use torchat_client::api::status::NoticePart;
+use torchat_client::api::status::{NoticePart, RoomsPart};
 use torchat_client::api::words::count;
 use torchat_client::reason;
 use torchat_client::show::shown_line;
@@ -26,6 +26,7 @@ pub(crate) fn lines(answer: &StatusAnswer, verbose: bool, name: impl Fn(Conversa
     if let Some(seconds) = status.reachable.as_ref().and_then(|reachable| reachable.reached_s_ago) {
         lines.push(format!("reached from outside {} ago", span(seconds)));
     }
+    lines.extend(status.rooms.as_ref().and_then(rooms));
     for row in status.reasons.iter().flatten() {
         let next = row.next_try_s.map_or_else(String::new, |s| format!("; next try in {}", span(s)));
         let waiting = count(row.queued, "message");
@@ -34,6 +35,17 @@ pub(crate) fn lines(answer: &StatusAnswer, verbose: bool, name: impl Fn(Conversa
     }
     lines.extend(status.notices.iter().flatten().map(|told| format!("notice: {}", notice(told, &name))));
     lines
+}
+
+/// The rooms on a line; `None`: there are none.
+fn rooms(rooms: &RoomsPart) -> Option<String> {
+    let asks = match rooms.petitions {
+        0 => String::new(),
+        1 => "; somebody asks to become a member".to_owned(),
+        people => format!("; {people} ask to become members"),
+    };
+    let links = count(rooms.links, "other daemon");
+    (rooms.joined > 0).then(|| format!("in {}, linked with {links}{asks}", count(rooms.joined, "room")))
 }
 
 /// A notice on a line: which peer it is about, and what it says. Half of them are what a contact says, so it is told which one.

@@ -148,6 +148,9 @@ fn addressed(json: bool, peer: Option<&str>, words: Option<&str>, file: Option<&
 
 /// A stranger becomes a contact only by their whole onion or by their invite. Names and beginnings are for those that are one.
 fn add(shell: &Shell<'_>, connection: &Connection, peer: String, words: String) -> Done {
+    if torchat_protocol::room::RoomInvite::is_meant(&peer) {
+        return Err(Failure::input("this is an invite to a room, and not of a contact: `torchat room join` uses it"));
+    }
     if !peer.starts_with("torchat:") && onion(&peer)?.is_none() {
         let shown = shown_line(&peer);
         return Err(match shell.peer(connection, &peer, Purpose::Act) {
