@@ -57,14 +57,14 @@ pub(crate) fn proof(proof: Proof) -> &'static str {
     }
 }
 
-/// What happened to a member, behind their name: "bob has left".
+/// What happened to a member, behind their name: "bob left". As in the lines that the daemon writes into the history.
 pub(crate) fn change(change: MemberChange, member: &Member) -> String {
     match change {
-        MemberChange::Joined => "has joined".to_owned(),
-        MemberChange::Left => "has left".to_owned(),
-        MemberChange::Removed => "was removed".to_owned(),
-        MemberChange::Replaced => "has joined again, with new keys".to_owned(),
-        MemberChange::Role => format!("is now {}", with_article(member.role)),
+        MemberChange::Joined => "joined".to_owned(),
+        MemberChange::Left => "left".to_owned(),
+        MemberChange::Removed => "removed by the owner".to_owned(),
+        MemberChange::Replaced => "here with a new number".to_owned(),
+        MemberChange::Role => format!("is {} now", with_article(member.role)),
         MemberChange::Muted => "is muted".to_owned(),
         MemberChange::Unmuted => "is not muted any more".to_owned(),
         MemberChange::Nick => format!("is no:{}, under a new name", member.no),
@@ -138,8 +138,8 @@ mod tests {
         let member = serde_json::json!({"no": 5, "name": "bob", "proven": "owner", "role": "moderator", "state": "in"});
         let member: Member = serde_json::from_value(member).unwrap();
         let said = |what| format!("bob {}", change(what, &member));
-        assert_eq!(said(MemberChange::Joined), "bob has joined");
-        assert_eq!(said(MemberChange::Role), "bob is now a moderator");
+        assert_eq!(said(MemberChange::Joined), "bob joined");
+        assert_eq!(said(MemberChange::Role), "bob is a moderator now");
         assert_eq!(said(MemberChange::Nick), "bob is no:5, under a new name");
     }
 }

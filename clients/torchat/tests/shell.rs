@@ -62,6 +62,12 @@ fn the_examples_of_the_reference_are_true() {
 }
 
 #[test]
+fn the_examples_of_the_page_about_rooms_are_true() {
+    let house = House::friends();
+    transcript::document(&house, &source("../../docs/ROOMS.md"), 5);
+}
+
+#[test]
 fn the_readmes_lines_work() {
     let house = House::friends();
     house.bob_says(&["for the README"]);
@@ -82,7 +88,7 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     let mut house = House::strangers();
     house.alice.stop().unwrap();
     let peer = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd";
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 20] = [
         &["host"],
         &["whoami"],
         &["legacy"],
@@ -92,6 +98,9 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
         &["search", "x"],
         &["peers"],
         &["contacts"],
+        &["room"],
+        &["room", "new", "lab"],
+        &["room", "tail", "#lab"],
         &["conversations"],
         &["status"],
         &["tail"],

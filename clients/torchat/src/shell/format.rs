@@ -153,8 +153,8 @@ mod tests {
             (json!({"flags": ["missing"], "text": ""}), "no time bob: (not here yet)"),
             (json!({"text": "two\nlines"}), "no time bob: two\n                 | lines"),
             (
-                json!({"from": null, "state": "system", "dir": "mark", "text": "bob has joined"}),
-                "no time -- bob has joined",
+                json!({"from": null, "state": "system", "dir": "mark", "text": "bob joined"}),
+                "no time -- bob joined",
             ),
             (json!({"dir": "out", "state": "queued"}), "no time bob: hello (queued)"),
         ] {

@@ -441,7 +441,7 @@ impl Execute for RoomDestroy {
             let why = reason(self.why)?;
             let called = caller.handle().is_room_called(room, &self.name).await;
             if !called.map_err(|error| refused(&error))? {
-                let error = "\"name\" is not the name of this room: nothing was ended. ROOM tells its name";
+                let error = "\"name\" is not the name of this room: nothing was ended";
                 return Err(fail(Code::BadRequest, error));
             }
             wish(&caller, room, act(RoomAct::Destroy(why), self.force)).await?;
