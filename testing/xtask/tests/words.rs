@@ -48,9 +48,10 @@ const COUNTED: &str = "messages days hours minutes seconds lines rows contacts e
                        consumers links strangers requests words invites programs connections conversations";
 
 /// Places where the number is never 1: what the line holds, and why.
-const NEVER_ONE: [(&str, &str); 5] = [
+const NEVER_ONE: [(&str, &str); 6] = [
     ("(false, number) => format!(\"{number} conversations\")", "one has words of its own"),
     ("{} people ask to become contacts", "one is meant without a question"),
+    ("{} people ask to become members", "one is meant without a question"),
     ("highlight has more than {} words", "a constant"),
     ("=> format!(\"{} days\", seconds / 86_400)", "from two days on"),
     ("{say} of {all} peers say in their messages", "at least three"),
