@@ -8,6 +8,7 @@ mod frames;
 mod handshake;
 mod lanes;
 mod local;
+mod rooms;
 mod slow;
 mod text;
 mod unproven;
@@ -77,6 +78,7 @@ pub fn table() -> Vec<Attack> {
         dialled::rows(),
         slow::rows(),
         floods::rows(),
+        rooms::rows(),
     ];
     tables.into_iter().flatten().collect()
 }

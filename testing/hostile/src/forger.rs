@@ -27,6 +27,8 @@ pub const PAYLOAD_LEN: usize = 448;
 pub const ANSWERS_LEN: usize = hello::SERVER_HELLO_LEN + 2 + 544;
 /// The purpose of a link that chats.
 pub const CHAT: u8 = 0;
+/// The purpose of a link for rooms.
+pub const ROOM: u8 = 2;
 
 /// Points of X25519 of small order, as RFC 7748 6.1 warns of them: an end that uses one makes the shared secret zero.
 pub const SMALL_ORDER: [[u8; 32]; 7] = [
@@ -183,6 +185,13 @@ impl Forger {
         self.weak = Some(point);
         let cert = self.signed(self.cert());
         self.showing(&cert, CHAT)
+    }
+
+    /// The same identity with links for rooms.
+    #[must_use]
+    pub fn for_rooms(self) -> Self {
+        let cert = self.signed(self.cert());
+        self.showing(&cert, ROOM)
     }
 
     /// The same identity with this epoch in its certificate.

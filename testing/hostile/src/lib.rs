@@ -17,6 +17,7 @@ pub mod line;
 pub mod link;
 pub mod local;
 pub mod process;
+pub mod room;
 pub mod slow_line;
 pub mod target;
 pub mod tor;

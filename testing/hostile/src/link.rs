@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail, ensure};
 use snow::TransportState;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use torchat_protocol::frame::{self, Reassembler, RecordDecoder, TYPE_JSON, Takes};
+use torchat_protocol::frame::{self, Framed, Reassembler, RecordDecoder, TYPE_JSON, Takes};
 use torchat_protocol::id::{Chain, LaneId, MessageId};
 use torchat_protocol::message::{Body, ContactRes, ContactState, Hello, LaneState, Limits, Nonce, PeerMessage, Recv};
 
@@ -89,13 +89,28 @@ impl Link {
         Ok(record)
     }
 
+    /// Understands what is said for rooms, from now on.
+    #[must_use]
+    pub fn for_rooms(mut self) -> Self {
+        self.reassembler = Reassembler::new(Takes::ROOM);
+        self
+    }
+
     /// The records of a message.
     ///
     /// # Errors
     /// As [`Link::seal`].
     pub fn records(&mut self, message: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.records_of(TYPE_JSON, 0, message)
+    }
+
+    /// The records of a message of any type on any channel.
+    ///
+    /// # Errors
+    /// As [`Link::seal`].
+    pub fn records_of(&mut self, kind: u8, channel: u16, message: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut out = Vec::new();
-        for plaintext in frame::split(TYPE_JSON, 0, message) {
+        for plaintext in frame::split(kind, channel, message) {
             out.extend(self.seal(&plaintext)?);
         }
         Ok(out)
@@ -156,6 +171,11 @@ impl Link {
     }
 
     async fn hear_next(&mut self) -> anyhow::Result<Option<PeerMessage>> {
+        Ok(self.framed_next().await?.map(|framed| PeerMessage::decode(&framed.bytes)).transpose()?)
+    }
+
+    /// The next frame, whatever its type and channel; `None`: the daemon ended the link.
+    pub(crate) async fn framed_next(&mut self) -> anyhow::Result<Option<Framed>> {
         let mut plaintext = vec![0; frame::MAX_CIPHERTEXT];
         loop {
             while let Some(record) = self.decoder.next_record()? {
@@ -165,7 +185,7 @@ impl Link {
                     self.transport.rekey_incoming();
                 }
                 if let Some(framed) = self.reassembler.push(plaintext.get(..len).unwrap_or_default())? {
-                    return Ok(Some(PeerMessage::decode(&framed.bytes)?));
+                    return Ok(Some(framed));
                 }
             }
             let mut chunk = [0; 8192];

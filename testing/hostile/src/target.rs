@@ -2,14 +2,16 @@
 
 use crate::forger::Forger;
 use crate::link::Link;
+use crate::room::{Member, Stage};
 use crate::way::{BoxStream, Way};
 use anyhow::{Context as _, ensure};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use torchat_client::Client;
+use torchat_client::api::{Address, Call, Connection};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_protocol::message::ContactState;
 
@@ -35,6 +37,8 @@ pub struct Target {
     contacts: Mutex<Vec<Forger>>,
     circuits: AtomicU64,
     letters: AtomicU64,
+    /// A room of the attacked daemon's with the honest one and an attacker in it, when it was needed first.
+    stage: OnceCell<(Stage, Mutex<Member>)>,
 }
 
 impl Target {
@@ -49,7 +53,7 @@ impl Target {
             Way::Socks(_) => Duration::from_secs(60),
         };
         let (contacts, circuits, letters) = (Mutex::default(), AtomicU64::default(), AtomicU64::default());
-        Ok(Self { peer, way, patience, control, honest, contacts, circuits, letters })
+        Ok(Self { peer, way, patience, control, honest, contacts, circuits, letters, stage: OnceCell::new() })
     }
 
     /// Opens a stream, on circuits of its own.
@@ -83,6 +87,19 @@ impl Target {
         let mut link = self.knock(forger).await?;
         let (_, state) = link.welcomed(self.patience).await?;
         Ok((link, state))
+    }
+
+    /// A room for many attacks, with an attacker that is a member.
+    ///
+    /// # Errors
+    /// When one of the daemons does not do what it must.
+    pub async fn stage(&self) -> anyhow::Result<&(Stage, Mutex<Member>)> {
+        let made = self.stage.get_or_try_init(|| async {
+            let stage = Stage::new(self).await?;
+            let (member, _, _) = Member::join(self, &stage.invite).await?;
+            anyhow::Ok((stage, Mutex::new(member)))
+        });
+        made.await
     }
 
     /// A link of somebody that the daemon has never met.
@@ -138,6 +155,28 @@ impl Target {
         question: impl FnOnce(&mut Client) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
         ask(self.control, question).await
+    }
+
+    /// Calls a command of API 1.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub async fn call<C: Call + Send + 'static>(&self, command: C) -> anyhow::Result<C::Answer>
+    where
+        C::Answer: Send + 'static,
+    {
+        call(self.control, command).await
+    }
+
+    /// Calls a command of the honest contact's.
+    ///
+    /// # Errors
+    /// Those of the command, or there is no honest contact.
+    pub async fn call_honest<C: Call + Send + 'static>(&self, command: C) -> anyhow::Result<C::Answer>
+    where
+        C::Answer: Send + 'static,
+    {
+        call(self.honest.context("no honest contact")?, command).await
     }
 
     /// A counter of STATUS that says how often a limit was met.
@@ -240,5 +279,13 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&mut Client) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     let work = move || question(&mut Client::connect_tcp(port, CONTROL_TIME).context("the control port")?);
+    tokio::task::spawn_blocking(work).await?
+}
+
+async fn call<C: Call + Send + 'static>(port: u16, command: C) -> anyhow::Result<C::Answer>
+where
+    C::Answer: Send + 'static,
+{
+    let work = move || anyhow::Ok(Connection::open(&Address::tcp(port))?.call_within(&command, CONTROL_TIME)?);
     tokio::task::spawn_blocking(work).await?
 }

@@ -21,8 +21,8 @@ const FIRST_WORDS: usize = 6 + 2 + 32;
 /// How long a daemon waits for each flight of a service that has taken the stream.
 const FLIGHT: Duration = Duration::from_secs(20);
 
-/// A service of the attacker's, which the daemon's user has been talked into adding.
-struct Service {
+/// A service of the attacker's, which the daemon's user has been talked into adding, or whose invite they took.
+pub(super) struct Service {
     target: Arc<Target>,
     peer: PeerId,
     listener: TcpListener,
@@ -31,18 +31,29 @@ struct Service {
 
 impl Service {
     async fn open(target: &Arc<Target>, peer: PeerId) -> anyhow::Result<Self> {
+        let service = Self::listen(target, peer).await?;
+        target.ask(move |client| Ok(client.add(&peer.onion())?)).await?;
+        Ok(service)
+    }
+
+    /// Waits for the daemon, which knows nothing of it yet.
+    pub(super) async fn listen(target: &Arc<Target>, peer: PeerId) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let file = directory(target)?.join(peer.onion());
         std::fs::write(&file, listener.local_addr()?.port().to_string())?;
-        target.ask(move |client| Ok(client.add(&peer.onion())?)).await?;
         Ok(Self { target: target.clone(), peer, listener, file })
     }
 
-    async fn accept(&self) -> anyhow::Result<BoxStream> {
+    pub(super) async fn accept(&self) -> anyhow::Result<BoxStream> {
         let accepted = tokio::time::timeout(3 * self.target.patience, self.listener.accept());
         let (stream, _) = accepted.await.context("the daemon does not dial")??;
         stream.set_nodelay(true)?;
         Ok(Box::new(stream))
+    }
+
+    /// Nobody can dial it any more.
+    pub(super) fn gone(self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(&self.file)?)
     }
 
     async fn close(self) -> anyhow::Result<()> {
