@@ -8,11 +8,9 @@
 
 use crate::op::{LogOp, Op};
 use crate::policy::Liveness;
-use crate::time::{Believed, Now};
+use crate::time::{Believed, CALM_MS, Now};
 use crate::turn::Context;
 
-/// How long the wall clock must have stood still before it is believed.
-pub(crate) const CALM_MS: u64 = 600_000;
 /// A leap after which what was noted before counts from it on.
 const LEAP_MS: u64 = 7 * 24 * 3_600_000;
 

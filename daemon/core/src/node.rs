@@ -24,7 +24,7 @@ use crate::chat::Chat;
 use crate::chat::legacy::Legacy;
 use crate::chat::receiving::Receiving;
 use crate::chat::sending::Sending;
-use crate::clock::{CALM_MS, Clock};
+use crate::clock::Clock;
 use crate::contacts::Contacts;
 use crate::dialling::{Dialling, Target};
 use crate::entropy::{self, Entropy};
@@ -37,7 +37,7 @@ use crate::presence::Presence;
 use crate::rooms::Rooms;
 use crate::snapshot::Snapshot;
 use crate::supervision::Supervision;
-use crate::time::{Believed, Now};
+use crate::time::{Believed, CALM_MS, Now};
 use crate::turn::{Conditions, Context, Turn};
 use torchat_protocol::id::{PeerId, RunId};
 

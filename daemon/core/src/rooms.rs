@@ -28,7 +28,7 @@ use crate::op::RoomOp;
 use crate::policy::Policy;
 use crate::rate::Bucket;
 use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState, Tomb, Way};
-use crate::time::Now;
+use crate::time::{Believed, Now};
 use links::{Channel, Link, Phase};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::id::PeerId;
@@ -49,6 +49,8 @@ pub struct Context<'a> {
     policy: &'a Policy,
     /// The store takes writes.
     writable: bool,
+    /// The wall clock, if what is too old by it may go.
+    believed: Option<Believed>,
     /// Whom the user does not want to hear of.
     blocked: &'a dyn Fn(&PeerId) -> bool,
     entropy: &'a mut dyn Entropy,
@@ -69,7 +71,14 @@ pub struct RoomTurn {
 impl<'a> Context<'a> {
     /// A turn begins. `writable`: the store takes writes. Else nothing is written in the turn.
     pub fn new(now: Now, policy: &'a Policy, writable: bool, entropy: &'a mut dyn Entropy) -> Self {
-        Self { now, policy, writable, blocked: &|_| false, entropy, turn: RoomTurn::default() }
+        Self { now, policy, writable, believed: None, blocked: &|_| false, entropy, turn: RoomTurn::default() }
+    }
+
+    /// What is too old by this wall clock may go. `None`: nothing may.
+    #[must_use]
+    pub fn believing(mut self, believed: Option<Believed>) -> Self {
+        self.believed = believed;
+        self
     }
 
     /// The user does not want to hear of these peers. That ends no link with them: what they say in a room is a part of it for

@@ -9,6 +9,9 @@ pub struct Now {
     pub mono_ms: u64,
 }
 
+/// How long the wall clock must have stood still before it is believed.
+pub(crate) const CALM_MS: u64 = 600_000;
+
 /// A wall clock that may be believed for what cannot be undone, see `clock.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Believed {

@@ -2,11 +2,12 @@
 
 use super::Parts;
 use super::linked;
-use crate::clock::{CALM_MS, Moved};
+use crate::clock::Moved;
 use crate::dialling::Target;
 use crate::effect::{Effect, NetworkEffect, Notice};
 use crate::input::RoomInput;
 use crate::op::{ContactOp, LogOp, Op};
+use crate::time::CALM_MS;
 use crate::turn::Context;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;

@@ -77,6 +77,7 @@ impl Desk {
 impl Parts {
     /// The turn of the rooms, if anything has happened to them or is due.
     pub(super) fn turn_of_rooms(&mut self, ctx: &mut Context<'_>) {
+        let believed = self.believed(ctx);
         let Self { rooms: desk, contacts, .. } = &mut *self;
         let writable = ctx.conditions.writable;
         let due = desk.due_ms.is_some_and(|at| at <= ctx.now.mono_ms);
@@ -86,7 +87,8 @@ impl Parts {
         desk.writable = writable;
         let inputs = std::mem::take(&mut desk.inputs);
         let blocked = |peer: &PeerId| contacts.is_blocked(peer);
-        let mut rooms = RoomContext::new(ctx.now, ctx.policy, writable, ctx.entropy()).without(&blocked);
+        let rooms = RoomContext::new(ctx.now, ctx.policy, writable, ctx.entropy());
+        let mut rooms = rooms.believing(believed).without(&blocked);
         desk.rooms.turn(&mut rooms, inputs);
         desk.due_ms = desk.rooms.deadline(writable);
         let turn = rooms.finish();

@@ -47,7 +47,7 @@ impl Rooms {
     fn leave_on(&mut self, ctx: &mut Context<'_>, id: RoomId) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let RoomState::Leaving(since_ms) = room.state else { return };
-        if ctx.now.wall_ms.saturating_sub(since_ms) > LEAVING_MS {
+        if ctx.believed.and_then(|believed| believed.born_before(LEAVING_MS)).is_some_and(|born| since_ms < born) {
             return self.end_room(ctx, id, RoomState::Left, CloseCode::Done);
         }
         if room.left_at.is_none() && ctx.with(|now| room.replica.say_event(now, &Body::Leave(Leave {}))).is_ok() {
@@ -263,7 +263,8 @@ impl Rooms {
 
     /// Forgets rooms that were destroyed long ago.
     pub(super) fn dig_up(&mut self, ctx: &mut Context<'_>) {
-        let old = |tomb: &&Tomb| ctx.now.wall_ms.saturating_sub(tomb.at_ms) > BURIED_MS;
+        let Some(born) = ctx.believed.and_then(|believed| believed.born_before(BURIED_MS)) else { return };
+        let old = |tomb: &&Tomb| tomb.at_ms < born;
         for room in self.tombs.values().filter(old).map(|tomb| tomb.room).collect::<Vec<_>>() {
             self.tombs.remove(&room);
             ctx.write(RoomOp::Unbury(room));

@@ -70,7 +70,9 @@ impl Room {
     }
 
     fn drop_old_invites(&mut self, ctx: &mut Context<'_>, id: RoomId) {
-        let old = |(_, row): &(&InviteId, &InviteRow)| row.until_ms <= ctx.now.wall_ms;
+        let Some(believed) = ctx.believed else { return };
+        let grace_ms = ctx.policy.requests.kept_ms;
+        let old = |(_, row): &(&InviteId, &InviteRow)| believed.is_over(row.until_ms, grace_ms);
         for invite in self.invites.iter().filter(old).map(|(invite, _)| *invite).collect::<Vec<_>>() {
             self.invites.remove(&invite);
             ctx.write(RoomOp::InviteGone { room: id, id: invite });

@@ -2,11 +2,10 @@
 
 use super::links::Denied;
 use super::{Context, Room, Rooms};
-use crate::clock::CALM_MS;
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::op::RoomOp;
 use crate::snapshot::rooms::RoomState;
-use crate::time::Now;
+use crate::time::{CALM_MS, Now};
 use std::collections::BTreeMap;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{BoundedText, Place};

@@ -137,7 +137,8 @@ impl Room {
     }
 
     pub(super) fn drop_old_petitions(&mut self, ctx: &mut Context<'_>, id: RoomId) {
-        let old = |(_, row): &(&Identity, &PetitionRow)| ctx.now.wall_ms.saturating_sub(row.at_ms) > KEPT_MS;
+        let Some(born) = ctx.believed.and_then(|believed| believed.born_before(KEPT_MS)) else { return };
+        let old = |(_, row): &(&Identity, &PetitionRow)| row.at_ms < born;
         for who in self.petitions.iter().filter(old).map(|(who, _)| *who).collect::<Vec<_>>() {
             self.petitions.remove(&who);
             ctx.write(RoomOp::PetitionGone { room: id, id: who });

@@ -255,3 +255,27 @@ fn who_was_led_astray_by_a_former_owner_is_brought_back_by_those_whom_that_one_r
         }
     }
 }
+
+#[test]
+fn a_clock_that_is_not_believed_ends_nothing() {
+    let count = |believes: bool| {
+        let mut net = Net::new(3, 30);
+        let room = net.room_of_all();
+        net.invite(0, room, invite());
+        // One wants to leave and reaches nobody, and another room is destroyed.
+        net.away(2);
+        assert_eq!(net.wish(2, room, RoomWish::Leave), RoomAnswer::Done);
+        let other = net.make(0);
+        assert_eq!(net.act(0, other, RoomAct::Destroy(None)), RoomAnswer::Done);
+        net.believes = believes;
+        net.now_ms += 100 * 24 * 3_600_000;
+        net.invite(0, room, invite());
+        net.turn(0, Vec::new());
+        net.turn(2, Vec::new());
+        let leaving = matches!(net.state(2, room), Some(RoomState::Leaving(_)));
+        (net.desks[0].rooms.invites(room).count(), net.desks[0].store.buried(), leaving)
+    };
+    // The invite by which all came in, one of before and one of now.
+    assert_eq!(count(false), (3, 1, true));
+    assert_eq!(count(true), (1, 0, false));
+}

@@ -10,7 +10,7 @@ use torchat_core::rooms::{Context, LinkNews, Rooms};
 use torchat_core::snapshot::rooms::{
     HandRow, InviteRow, PetitionRow, RoomKeys, RoomSnapshot, RoomState, RoomsSnapshot, Tomb, Way,
 };
-use torchat_core::time::Now;
+use torchat_core::time::{Believed, Now};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_protocol::room::body::acts::Policy as Rules;
@@ -208,6 +208,9 @@ pub(crate) struct Net {
     pub(crate) absent: BTreeSet<usize>,
     /// Who hears nothing and whom nobody hears, without the end of a link.
     pub(crate) silent: BTreeSet<usize>,
+    /// The clock is believed, and was set last at that moment.
+    pub(crate) believes: bool,
+    pub(crate) clock_set_ms: i64,
     /// Whose store takes no writes.
     pub(crate) full: BTreeSet<usize>,
     /// Everything that was said to somebody whom no desk serves.
@@ -253,6 +256,8 @@ impl Net {
             next_request: 0,
             absent: BTreeSet::new(),
             silent: BTreeSet::new(),
+            believes: true,
+            clock_set_ms: i64::MIN,
             full: BTreeSet::new(),
             heard: Vec::new(),
             deaths: 0,
@@ -295,7 +300,9 @@ impl Net {
         let seed = &mut self.seed;
         let mut entropy = |out: &mut [u8]| out.fill_with(|| draw(seed) as u8);
         let writable = !self.full.contains(&n);
-        let mut ctx = Context::new(now, &self.policy, writable, &mut entropy);
+        let believed = Believed { now_ms: now.wall_ms, since_ms: self.clock_set_ms };
+        let mut ctx =
+            Context::new(now, &self.policy, writable, &mut entropy).believing(self.believes.then_some(believed));
         let desk = &mut self.desks[n];
         desk.rooms.turn(&mut ctx, inputs);
         let turn = ctx.finish();
