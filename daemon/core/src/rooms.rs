@@ -227,6 +227,8 @@ struct Entry {
     next_ms: u64,
     /// The next thing to do is to open the room, not to ask.
     opens: bool,
+    /// The acts that we were told have said that we are in: every member may tell us the rest.
+    accepted: bool,
 }
 
 /// A peer at which a room is not opened now.
@@ -273,7 +275,10 @@ impl Rooms {
             RoomInput::Frame { link, channel, frame, checked } => {
                 self.heard_frame(ctx, link, channel, frame, &checked);
             }
-            RoomInput::Heard { link } => self.heard(ctx, link),
+            RoomInput::Heard { link } => {
+                self.heard(ctx, link);
+                self.brings_something(ctx, link, None);
+            }
             RoomInput::Report { room, report } if ctx.writable => self.report(ctx, room, report),
             RoomInput::Report { room, report } => self.found.push((room, report)),
             RoomInput::Newer { link, channel } => self.heard_newer(ctx, link, channel),
@@ -436,6 +441,9 @@ impl Rooms {
         if room.replica.role().is_some() {
             room.way = None;
             room.state = RoomState::Member;
+            if let Some(open) = self.channels.get_mut(&channel) {
+                open.ends_at = None;
+            }
             ctx.write(RoomOp::State { room: id, state: RoomState::Member });
             ctx.tell(id, RoomNotice::Joined);
         } else {

@@ -275,6 +275,13 @@ impl Rooms {
 impl Room {
     /// Looks up who the other members are. Takes some 50 us for each.
     pub(super) fn find_peers(&mut self, own: PeerId) {
+        if self.state == RoomState::Joining {
+            self.entry.accepted |= self.replica.role().is_some();
+            if self.entry.accepted && self.replica.acts() == 0 {
+                // It begins anew, and still knows whom to ask.
+                return;
+            }
+        }
         let others = self.replica.roster().present().filter_map(|(no, member)| {
             let id = member.id.filter(|id| *id != identity(&own))?;
             Some((PeerId::from_key(id.0).ok()?, no))

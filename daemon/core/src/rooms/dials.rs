@@ -5,12 +5,8 @@
 //! those of all dials, and are decided elsewhere.
 
 use super::{Context, Room, Rooms};
-use crate::snapshot::rooms::RoomState;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
-
-/// The greater number of two members dials when there was no link for so long.
-const GREATER_MS: u64 = 30_000;
 
 /// A peer that a link is wanted with, and there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,22 +46,6 @@ impl Room {
     /// Whether its members are linked each with each.
     pub(super) fn is_mesh(&self) -> bool {
         self.replica.roster().hosts.is_empty()
-    }
-
-    /// Whom this room wants a link with, how long after the last one at the earliest, and from when on.
-    fn wanted(&self) -> Vec<(PeerId, u64, u64)> {
-        let until = |peer: &PeerId| self.pauses.get(peer).map_or(0, |pause| pause.until_ms);
-        match (&self.way, self.state) {
-            (Some(way), RoomState::Joining) => {
-                way.doors.iter().map(|door| (*door, 0, self.entry.next_ms.max(until(door)))).collect()
-            }
-            _ if !self.is_mesh() => Vec::new(),
-            _ => {
-                let me = self.replica.me();
-                let after = |no| if me < Some(no) { 0 } else { GREATER_MS };
-                self.peers.iter().map(|(peer, no)| (*peer, after(*no), until(peer))).collect()
-            }
-        }
     }
 }
 

@@ -122,6 +122,9 @@ impl Rooms {
         };
         room.entry.next_ms = ctx.now.mono_ms + PENDING_MS;
         if let Some(channel) = self.add_channel(link, number, id, Phase::Asking, true) {
+            if let Some(open) = self.channels.get_mut(&channel) {
+                open.ends_at = Some(ctx.mono_ms() + super::opening::STALLED_MS);
+            }
             self.say(ctx, channel, Frame::Join(join));
         }
     }

@@ -108,7 +108,10 @@ impl Rooms {
         for (channel, phase) in over.map(|(id, one)| (*id, one.phase)).collect::<Vec<_>>() {
             match phase {
                 Phase::Hears(no, known) => self.show_cut(ctx, channel, no, known),
-                _ => self.close_channel(ctx, channel, CloseCode::Done),
+                _ => {
+                    self.pause_a_stalled_one(ctx, channel);
+                    self.close_channel(ctx, channel, CloseCode::Done);
+                }
             }
         }
         for id in self.links.keys().copied().collect::<Vec<_>>() {

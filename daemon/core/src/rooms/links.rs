@@ -145,7 +145,7 @@ impl Channel {
     }
 
     /// Whether the room is open there, or about to be.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Opened | Phase::Open)
     }
 
@@ -475,6 +475,10 @@ impl Rooms {
     fn heard_on(&mut self, ctx: &mut Context<'_>, id: ChannelId, frame: Frame, checked: &[Option<MemberKey>]) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let (link, room, phase, ours) = (channel.link, channel.room, channel.phase, channel.ours);
+        if matches!(frame, Frame::Hello(_) | Frame::Events(_) | Frame::Base(_)) {
+            self.brings_something(ctx, link, Some(id));
+        }
+        let Some(channel) = self.channels.get_mut(&id) else { return };
         match (frame, phase) {
             (Frame::Close(close), _) => self.heard_close(ctx, id, &close),
             (Frame::Hello(hello), Phase::Opened) => {
@@ -535,7 +539,7 @@ impl Rooms {
         }
         let now = ctx.mono_ms();
         let Some(found) = self.rooms.get_mut(&room) else { return };
-        if found.state == RoomState::Joining && ours && matches!(close.code, CloseCode::None | CloseCode::Removed) {
+        if found.is_door(&peer) && ours && matches!(close.code, CloseCode::None | CloseCode::Removed) {
             // It does not know us yet, or only as somebody who was removed: we ask again.
             found.entry.opens = false;
             return;
@@ -558,6 +562,15 @@ impl Rooms {
             // Its log began anew, and it has forgotten what it knew of ours.
             found.replica.forget(identity(&peer));
             self.settle(ctx, room);
+        }
+    }
+
+    /// A newcomer's only channel brings nothing: somebody else comes before the other side of it is tried again.
+    pub(super) fn pause_a_stalled_one(&mut self, ctx: &Context<'_>, id: ChannelId) {
+        let Some(channel) = self.channels.get(&id).filter(|channel| channel.is_open() && !channel.live) else { return };
+        if let (Some(room), Some(link)) = (self.rooms.get_mut(&channel.room), self.links.get(&channel.link)) {
+            let pause = room.pauses.entry(link.peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+            pause.until_ms = ctx.now.mono_ms + NONE_MS;
         }
     }
 

@@ -10,6 +10,12 @@ use crate::snapshot::rooms::RoomState;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::ByeReason;
 use torchat_protocol::room::{Frame, Open, OpenAs, RoomId};
+use torchat_room::outcome::ChannelId;
+
+/// The greater number of two members dials when there was no link for so long.
+const GREATER_MS: u64 = 30_000;
+/// How long a newcomer waits for more on its only channel, before it tries another one.
+pub(super) const STALLED_MS: u64 = 120_000;
 
 /// A room that is to be opened on a link from a moment on.
 struct Opening {
@@ -20,12 +26,32 @@ struct Opening {
 }
 
 impl Room {
-    /// With whom it is to be open: all other members of a mesh, or, for a newcomer, one of the doors.
+    /// With whom it is to be open: all other members of a mesh, or, for a newcomer, one of the doors; or of the members, if it knows
+    /// that it is one and was not told everything. The door may be gone by then.
     fn partners(&self) -> impl Iterator<Item = &PeerId> {
         let joining = self.state == RoomState::Joining;
         let doors = self.way.iter().filter(move |_| joining).flat_map(|way| &way.doors);
-        let members = (!joining && self.is_mesh()).then(|| self.peers.keys());
-        doors.chain(members.into_iter().flatten())
+        let members = (self.is_mesh() && (!joining || self.entry.accepted)).then(|| self.peers.keys());
+        doors.chain(members.into_iter().flatten().filter(|peer| !self.is_door(peer)))
+    }
+
+    /// Whether we ask there to be let in, while we do.
+    pub(super) fn is_door(&self, peer: &PeerId) -> bool {
+        self.state == RoomState::Joining && self.way.as_ref().is_some_and(|way| way.doors.contains(peer))
+    }
+
+    /// Before which moment the room is not opened with one of them; [`u64::MAX`]: not in this run.
+    fn not_before(&self, peer: &PeerId) -> u64 {
+        let until = self.pauses.get(peer).map_or(0, |pause| pause.until_ms);
+        if self.is_door(peer) { until.max(self.entry.next_ms) } else { until }
+    }
+
+    /// Whom this room wants a link with, how long after the last one at the earliest, and from when on.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (PeerId, u64, u64)> {
+        let me = self.replica.me();
+        let at_once =
+            move |peer| self.state == RoomState::Joining || self.peers.get(peer).is_some_and(|no| me < Some(*no));
+        self.partners().map(move |peer| (*peer, if at_once(peer) { 0 } else { GREATER_MS }, self.not_before(peer)))
     }
 }
 
@@ -55,8 +81,7 @@ impl Rooms {
             let wanted = !joining || !self.is_open_anywhere(*id);
             let partners = room.partners().filter(move |_| wanted);
             partners.filter(move |peer| !self.is_open_at(*id, **peer)).flat_map(move |peer| {
-                let until = room.pauses.get(peer).map_or(0, |pause| pause.until_ms);
-                let until = if joining { until.max(room.entry.next_ms) } else { until };
+                let until = room.not_before(peer);
                 let links = self.usable_links(*peer).filter(move |(_, link)| until < u64::MAX && link.has_place());
                 links.map(move |(link, at)| Opening { from_ms: until.max(at.opens_from), link, peer: *peer, room: *id })
             })
@@ -85,7 +110,7 @@ impl Rooms {
         }
         let Some(room) = self.rooms.get(&id) else { return };
         let joining = room.state == RoomState::Joining;
-        if joining && !room.entry.opens {
+        if room.is_door(&peer) && !room.entry.opens {
             return self.ask_to_join(ctx, link, id);
         }
         let Some(number) = self.own_number(link) else { return };
@@ -97,6 +122,21 @@ impl Rooms {
         ctx.act(RoomEffect::Say { link, channel: number, frame: Frame::Open(open) });
         let member = room.peers.get(&peer).copied();
         ctx.with(|ctx| room.replica.open(ctx, channel, identity(&peer), member, want));
+        if joining && let Some(open) = self.channels.get_mut(&channel) {
+            open.ends_at = Some(ctx.mono_ms() + STALLED_MS);
+        }
         self.settle(ctx, id);
+    }
+
+    /// Something came of what a newcomer waits for: its only channel lasts as long as that goes on. `channel`: there; else somewhere
+    /// on the link, and it is not whole.
+    pub(super) fn brings_something(&mut self, ctx: &Context<'_>, link: LinkId, channel: Option<ChannelId>) {
+        let all = self.links.get(&link).into_iter().flat_map(|link| link.open.values().copied());
+        for id in all.filter(|id| channel.is_none_or(|channel| channel == *id)) {
+            let Some(open) = self.channels.get_mut(&id).filter(|open| open.ours && open.is_open() && !open.live) else {
+                continue;
+            };
+            open.ends_at = open.ends_at.map(|_| ctx.now.mono_ms + STALLED_MS);
+        }
     }
 }

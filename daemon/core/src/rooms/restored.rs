@@ -63,6 +63,7 @@ impl Room {
             begun_anew: BTreeMap::new(),
         };
         room.find_peers(own);
+        room.entry.opens = room.entry.accepted;
         room
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::net::{Net, identity, invite, peer};
 use torchat_core::effect::{RoomAnswer, RoomNotice, RoomRefused};
-use torchat_core::input::{NewInvite, RoomAct, RoomWish};
+use torchat_core::input::{NewInvite, RoomAct, RoomCommand, RoomWish};
 use torchat_core::snapshot::rooms::RoomState;
 use torchat_protocol::room::RoomInvite;
 use torchat_protocol::room::body::Role;
@@ -220,4 +220,72 @@ fn who_left_unheard_and_comes_again_gets_a_number_for_its_new_key() {
         assert_eq!(net.desks[n].rooms.status(room).unwrap().members, 3, "desk {n}");
         assert_eq!(net.desks[n].rooms.status(room).unwrap().open.len(), 2, "desk {n}");
     }
+}
+
+#[test]
+fn a_newcomer_whose_door_is_gone_is_told_the_rest_by_another_member() {
+    for kill in [false, true] {
+        let mut net = Net::new(3, 72);
+        let room = net.make(0);
+        let door = net.invite(0, room, NewInvite { uses: None, ..invite() });
+        net.join(1, &door);
+        net.pass(10_000);
+        let said: std::collections::BTreeSet<_> =
+            (0..100).map(|_| net.say(0, room, &"long ago ".repeat(300))).collect();
+        net.pass(600_000);
+        let text = torchat_protocol::room::body::BoundedText::default();
+        net.ask(2, RoomCommand::Join { invite: door, nick: None, text, want: Some(90), client: None });
+        // It knows that it is in, and so does the other member, and it has not everything.
+        let half = |net: &Net| {
+            net.desks[2].rooms.status(room).is_some_and(|status| status.me.is_some())
+                && net.desks[1].rooms.status(room).unwrap().members == 3
+        };
+        while !half(&net) {
+            assert!(net.step() || net.state(2, room) == Some(RoomState::Joining), "{kill}");
+        }
+        assert_eq!(net.state(2, room), Some(RoomState::Joining), "{kill}");
+        net.away(0);
+        if kill {
+            net.kill(2);
+        }
+        net.pass(3_600_000);
+        assert_eq!(net.state(2, room), Some(RoomState::Member), "{kill}");
+        assert!(said.intersection(&net.texts(2, room)).count() >= 80, "{kill}");
+    }
+}
+
+#[test]
+fn a_door_that_says_nothing_more_does_not_keep_a_newcomer_from_another_one() {
+    let mut net = Net::new(2, 73);
+    let room = net.make(0);
+    let mut invite = net.invite(0, room, invite());
+    let silent = 50;
+    invite = RoomInvite::new(room, vec![peer(silent), peer(0)], invite.pass).unwrap();
+    net.away(0);
+    net.join(1, &invite);
+    let link = net.link(1, silent);
+    // It lets it in, opens the room, and stalls; it answers every question whether it is there.
+    net.say_to(
+        1,
+        link,
+        1,
+        torchat_protocol::room::Frame::Told(torchat_protocol::room::Told::Accepted(
+            torchat_protocol::room::MemberNo::MAKER,
+        )),
+    );
+    let has = torchat_protocol::room::Has::Heads(vec![torchat_protocol::room::Head {
+        author: torchat_protocol::room::Author::ACTS,
+        seq: 9,
+        tag: torchat_protocol::room::Tag([9; 8]),
+    }]);
+    let log = torchat_protocol::room::LogId([9; 8]);
+    let hello = torchat_protocol::room::Hello { log, has, want: None, credit: 262_144 };
+    net.say_to(1, link, 3, torchat_protocol::room::Frame::Hello(hello));
+    net.back(0);
+    for _ in 0..120 {
+        net.pass(5_000);
+        let pong = torchat_protocol::message::PeerMessage::Pong(torchat_protocol::message::Nonce { n: 1 });
+        net.turn(1, vec![torchat_core::input::RoomInput::Message { link, message: pong }]);
+    }
+    assert_eq!(net.state(1, room), Some(RoomState::Member));
 }

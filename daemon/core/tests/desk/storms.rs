@@ -43,7 +43,12 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
                 1 => net.kill(n),
                 // A commit fails, or only what a client has read could not be written.
                 2 if net.full.insert(n) && net.draw(2) == 0 => net.kill(n),
-                2 => drop(net.full.remove(&n)),
+                2 => {
+                    // The node tells its desk at once.
+                    if net.full.remove(&n) {
+                        net.turn(n, Vec::new());
+                    }
+                }
                 3 => {
                     let members: Vec<_> = net.desks[0].rooms.roster(room).unwrap().members.keys().copied().collect();
                     let at = usize::try_from(net.draw(members.len() as u64)).unwrap();
@@ -63,7 +68,9 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
             }
         }
         net.deaths = 0;
-        net.full.clear();
+        for n in std::mem::take(&mut net.full) {
+            net.turn(n, Vec::new());
+        }
         net.pass(6 * 3_600_000);
         died += net.died;
         let all: BTreeSet<_> = said.iter().flatten().copied().collect();

@@ -60,7 +60,7 @@ fn that_a_text_is_at_another_member_is_written_once_whoever_says_it() {
     net.pass(10_000);
     let author = net.number(2, room).chain(0);
     let delivered = RoomOp::Delivered { room, author, upto: 1 };
-    assert_eq!(net.desks[2].store.told, [delivered.clone()], "three others have it");
+    assert_eq!(net.desks[2].store.told, std::slice::from_ref(&delivered), "three others have it");
     // What others said is theirs to know.
     assert!(
         net.desks[1].store.told.iter().all(|op| !matches!(op, RoomOp::Delivered { author: of, .. } if *of == author))
