@@ -8,6 +8,7 @@ use crate::snapshot::rooms::PetitionRow;
 use std::collections::BTreeMap;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::body::Role;
+use torchat_protocol::room::body::acts::CutReason;
 use torchat_protocol::room::{Identity, Join, MemberNo, RoomId};
 use torchat_room::roster::Member;
 
@@ -93,7 +94,8 @@ impl Room {
     pub(super) fn role_for(&self, petition: &PetitionRow, wall_ms: i64) -> Option<Role> {
         let roster = self.replica.roster();
         let mut own = roster.members.iter().rev().filter(|(_, member)| member.id == Some(petition.id));
-        let held_down = own.clone().any(|(no, member)| self.is_held_down(*no, member));
+        let removed = own.clone().next().is_some_and(|(_, last)| self.was_removed_before(last));
+        let held_down = removed || own.clone().any(|(no, member)| self.is_held_down(*no, member));
         if let Some((no, member)) = own.find(|(_, member)| member.is_in()) {
             // It has lost its store, and is replaced by itself. The owner is us.
             return (*no != roster.owner && !held_down).then(|| member.role());
@@ -115,6 +117,11 @@ impl Room {
     fn is_held_down(&self, no: MemberNo, member: &Member) -> bool {
         let most = member.roles.iter().map(|(role, _)| *role).filter(|role| *role < Role::Owner).max();
         Some(member.role()) < most || !self.replica.mutes_of(no).is_empty()
+    }
+
+    /// Whether a former owner may have removed somebody: whom that one banned is not told by the acts.
+    fn was_removed_before(&self, member: &Member) -> bool {
+        self.replica.roster().owner_since > 1 && member.cuts.first().is_some_and(|(why, _)| *why == CutReason::Removed)
     }
 
     /// Whether one more that waits for the user, or one more that does not, may be kept. Each kind has places of its own, so that

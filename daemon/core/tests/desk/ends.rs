@@ -279,3 +279,29 @@ fn a_clock_that_is_not_believed_ends_nothing() {
     assert_eq!(count(false), (3, 1, true));
     assert_eq!(count(true), (1, 0, false));
 }
+
+#[test]
+fn who_was_banned_by_a_former_owner_is_let_in_by_no_invite_for_anybody_of_the_new_one() {
+    let mut net = Net::new(3, 33);
+    let room = net.room_of_all();
+    let numbers: Vec<_> = (0..3).map(|n| net.number(n, room)).collect();
+    assert_eq!(net.act(0, room, RoomAct::Remove { member: numbers[2], ban: true }), RoomAnswer::Done);
+    net.pass(5_000);
+    net.wish(0, room, RoomWish::Hand(numbers[1]));
+    net.pass(5_000);
+    net.wish(1, room, RoomWish::Take);
+    net.pass(5_000);
+    assert_eq!(net.role(1, room), Some(Role::Owner));
+    let everybody = net.invite(1, room, NewInvite { uses: None, ..invite() });
+    net.join(2, &everybody);
+    net.pass(600_000);
+    assert_eq!(net.state(2, room), Some(RoomState::Joining));
+    assert_eq!(net.desks[1].rooms.petitions(room).count(), 1, "the user decides");
+    // Or has decided, with an invite for this one.
+    net.wish(2, room, RoomWish::Leave);
+    let whom = Some(crate::net::peer(2));
+    let for_it = net.invite(1, room, NewInvite { whom, ..invite() });
+    net.join(2, &for_it);
+    net.pass(600_000);
+    assert_eq!(net.state(2, room), Some(RoomState::Member));
+}
