@@ -144,6 +144,8 @@ pub enum Reason {
     Joining,
     /// A room: there is no link to any other member.
     NobodyReached,
+    /// A room: a moderator has muted us, so nobody is shown what we write.
+    Muted,
     /// A room: the daemons of members take no more of ours for now.
     Denied {
         /// Why.
@@ -200,6 +202,7 @@ impl Reason {
             Self::Ending => "it is being confirmed".to_owned(),
             Self::Joining => format!("you are not a member of {name} yet"),
             Self::NobodyReached => format!("not connected to any member of {name}"),
+            Self::Muted => format!("a moderator of {name} has muted you, so the others are not shown it"),
             Self::Denied { denial, seconds } => {
                 let until = seconds.map_or_else(String::new, |seconds| format!(" for {}", span(seconds)));
                 format!("the members of {name} take no more of you{until}: {}", denial.sentence())

@@ -292,7 +292,13 @@ fn the_owner_decides_and_a_moderator_moderates() {
         let carol = members(&mut a, &room)[2].clone();
         (carol["state"] == "muted").then_some(carol)
     });
-    say(&mut c, &room, "nobody hears me");
+    until("carol knows it", || {
+        let carol = members(&mut c, &room)[2].clone();
+        (carol["state"] == "muted").then_some(carol)
+    });
+    let send = json!({"cmd": "SEND", "peer": room, "text": "nobody hears me", "wait": "delivered"});
+    let error = c.ask(send).unwrap().unwrap_err();
+    assert_eq!((&error["code"], &error["params"]["reason"]["code"]), (&json!("not-delivered"), &json!("muted")));
     let hidden = until("the hidden text", || {
         let page = a.ok(json!({"cmd": "HISTORY", "peer": room, "hidden": true})).unwrap()["messages"].clone();
         page.as_array().unwrap().iter().find(|message| message["text"] == "nobody hears me").cloned()
@@ -324,7 +330,7 @@ fn the_owner_decides_and_a_moderator_moderates() {
         (json!({"cmd": "ROOM_SET", "peer": room, "topic": "x".repeat(501)}), "bad-request"),
         (json!({"cmd": "ROOM_SET", "peer": room, "nick": "x\ny"}), "bad-request"),
         (json!({"cmd": "ROOM_SET", "peer": room, "policy": {"joins": "moderator"}}), "bad-request"),
-        (json!({"cmd": "ROOM_SET", "peer": room, "policy": {"history": 9_007_199_254_740_992_u64}}), "bad-request"),
+        (json!({"cmd": "ROOM_SET", "peer": room, "policy": {"history": -1}}), "bad-request"),
         (json!({"cmd": "ROOM_SET", "peer": room, "notify": "sometimes"}), "bad-request"),
         (json!({"cmd": "ROOM_ROLE", "peer": room, "member": 3, "role": "reader"}), "no-role"),
         (json!({"cmd": "ROOM_ROLE", "peer": room, "member": 3, "role": "owner"}), "bad-request"),

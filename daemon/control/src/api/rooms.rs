@@ -24,7 +24,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::acts::{Policy, Set};
 use torchat_protocol::room::body::{BoundedText, Role};
-use torchat_protocol::room::limits::{MAX_NUMBER, NAME_BYTES, REASON_BYTES};
+use torchat_protocol::room::limits::{NAME_BYTES, REASON_BYTES};
 use torchat_protocol::room::{Identity, MemberNo, RoomId, RoomInvite as Invite};
 
 /// Most uses of an invite that has an end.
@@ -489,11 +489,8 @@ fn policy(parts: PolicyParts, before: Policy) -> Done<Policy> {
         }
         joins => joins.map_or(before.joins, given),
     };
-    let history = parts.history.unwrap_or(before.history);
-    if history > MAX_NUMBER {
-        return Err(fail(Code::BadRequest, format!("\"history\" is at most {MAX_NUMBER}, which is all")));
-    }
-    Ok(Policy { joins, history, ..before })
+    // No number in a request is greater than the greatest that a room can have.
+    Ok(Policy { joins, history: parts.history.unwrap_or(before.history), ..before })
 }
 
 /// ADD with an invite to a room.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use torchat_core::effect::{RoomAnswer, RoomRefused};
 use torchat_core::input::{ContactChange, RoomCommand, RoomWish};
 use torchat_protocol::control::api::event::{Filter, Kind, What};
-use torchat_protocol::control::api::record::{Room, Sender};
+use torchat_protocol::control::api::record::{MessageState, Room, Sender};
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::MessageId;
@@ -178,14 +178,18 @@ impl Handle {
         let mut log = self.log.renewed();
         // Before the look at the message: what becomes of it afterwards is in the log behind this.
         let mut after = log.last();
-        let kinds = Some(vec![Kind::Delivered, Kind::Failed, Kind::Withdrawn]);
+        let kinds = Some(vec![Kind::Delivered, Kind::Failed, Kind::Withdrawn, Kind::Redacted, Kind::Voided]);
         let filter = Filter { kinds, peers: Some(vec![room.conversation()]) };
         loop {
             let row = read(self.reader.clone(), move |reader| reader.message(id)).await?;
             let Some(row) = row else { return Ok(DeliveryWait::NotYet { reason: Reason::Ending }) };
-            match ended(row.state) {
-                DeliveryWait::NotYet { .. } => {}
-                end => return Ok(end),
+            match (row.state, ended(row.state)) {
+                // Others have it, and hide it as we do.
+                (MessageState::Hidden, _) => return Ok(DeliveryWait::Failed { reason: Reason::Muted }),
+                // It was taken away after it was published.
+                (MessageState::Redacted, _) => return Ok(DeliveryWait::Delivered),
+                (_, DeliveryWait::NotYet { .. }) => {}
+                (_, end) => return Ok(end),
             }
             loop {
                 let batch = log.after(after, LOOK, &filter).await?;
@@ -193,6 +197,8 @@ impl Handle {
                 after = batch.next;
                 let concerns = |what: &What| match what {
                     What::Delivered(message) | What::Failed(message) | What::Withdrawn(message) => message.id == id,
+                    What::Redacted { id: redacted, .. } => *redacted == id,
+                    What::Voided { messages, .. } => messages.iter().any(|one| one.id == id),
                     What::Gap { .. } => true,
                     _ => false,
                 };
