@@ -216,7 +216,7 @@ codes! {
     NoRole "no-role": Daemon, User, AfterChange, {},
         "Our role in the room does not allow it.",
         "ask the owner of the room: ROOM tells our role and who owns it";
-    NoMember "no-member": Daemon, Program, AfterChange, {},
+    NoMember "no-member": Api, Program, AfterChange, {},
         "The room has no such member, or they are not in it any more.",
         "ROOM_MEMBERS lists them";
     NotMuted "not-muted": Api, User, Never, {},
@@ -237,19 +237,19 @@ codes! {
     NotFrozen "not-frozen": Api, User, Never, {},
         "There is nothing to settle in the room.",
         "ROOM tells under frozen whether there is";
-    RoomFrozen "room-frozen": Daemon, User, AfterChange, {},
+    RoomFrozen "room-frozen": Api, User, AfterChange, {},
         "The owner's daemon has made decisions that contradict each other, so no further ones are taken.",
         "the owner settles it with ROOM_SETTLE; messages, mutes and redactions go on";
-    NeedsHosts "needs-hosts": Daemon, User, AfterChange, { "limit": "How many members such a room may have." },
+    NeedsHosts "needs-hosts": Api, User, AfterChange, { "limit": "How many members such a room may have." },
         "A room whose members link with each other is full.",
         "remove somebody, or make another room";
-    NeedsQuorum "needs-quorum": Daemon, Peer, Later, {},
+    NeedsQuorum "needs-quorum": Api, Peer, Later, {},
         "Too many decisions wait until another member is reached.",
         "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist";
-    NotCaughtUp "not-caught-up": Daemon, Peer, Later, {},
+    NotCaughtUp "not-caught-up": Api, Peer, Later, {},
         "No other member was reached since the daemon started, so it does not know yet what was said meanwhile.",
         "repeat it when another member is online: ROOM tells under linked";
-    NoChain "no-chain": Daemon, User, AfterChange, {},
+    NoChain "no-chain": Api, User, AfterChange, {},
         "Too many backups of this daemon were restored: it cannot write in the room under this number any more.",
         "leave the room and join it again";
     OwnerLeaves "owner-leaves": Daemon, User, AfterChange, {},

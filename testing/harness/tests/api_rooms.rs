@@ -632,7 +632,14 @@ fn the_classic_contract_takes_a_room_where_an_onion_stands() {
     assert_eq!(ask(&mut old_b, json!({"cmd": "BLOCK", "id": room}))["code"], "is-room");
     assert_eq!(ask(&mut old_b, json!({"cmd": "RENAME", "id": room, "msg": "friends"}))["cmd"], "END");
     assert_eq!(b.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"]["alias"], "friends");
+    assert_eq!(ask(&mut old_b, json!({"cmd": "ADD", "id": invite}))["code"], "already-joined");
+    assert_eq!(ask(&mut old_a, json!({"cmd": "REMOVE", "id": room}))["code"], "owner-leaves");
     assert_eq!(ask(&mut old_b, json!({"cmd": "REMOVE", "id": room}))["cmd"], "END");
+    until("bob is out", || {
+        let now = b.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"].clone();
+        (now["state"] == "left").then_some(now)
+    });
+    assert_eq!(ask(&mut old_b, json!({"cmd": "SEND", "id": room, "msg": "too late"}))["code"], "no-room");
 }
 
 /// Each command of rooms is named in one of the requests here, so none was forgotten.

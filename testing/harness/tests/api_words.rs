@@ -156,7 +156,7 @@ fn a_value_that_no_key_can_have_and_a_key_that_is_missing_are_told_by_the_key() 
         ),
         (
             json!({"cmd": "TOKEN", "action": "create", "name": "t", "rights": ["read", "fly"]}),
-            "each of \"rights\" must be \"read\", \"send\", \"contacts\" or \"admin\", and here it is the text \"fly\"",
+            "each of \"rights\" must be \"read\", \"send\", \"contacts\", \"rooms\" or \"admin\", and here it is the text \"fly\"",
         ),
         (
             json!({"cmd": "EVENTS", "after": 0, "filter": {"peers": ["bob"]}}),

@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-use torchat_client::api::command::{Cursors, History, Send, Wait};
-use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::{Address, Code, Connection, Token};
+use torchat_client::api::command::{Cursors, History, OneRoom, PolicyParts, RoomInvite, RoomJoin, RoomNew, Send, Wait};
+use torchat_client::api::record::{Direction, Message, RoomState};
+use torchat_client::api::{Address, Code, Connection, ConversationId, Token};
 use torchat_testkit::daemon::{Friends, eventually};
 use torchat_testkit::skipped::{self, skipped};
 
@@ -64,6 +64,8 @@ struct Kitchen {
     friends: Friends,
     near: Connection,
     far: Connection,
+    /// Two rooms of the peer's that we are in.
+    rooms: [ConversationId; 2],
 }
 
 impl Kitchen {
@@ -92,6 +94,8 @@ impl Kitchen {
             .current_dir(&self.dir)
             .env("TORCHAT_SOCKET", self.friends.a.socket())
             .env("PEER", &self.friends.onion_b)
+            .env("ROOM", self.rooms[0].onion())
+            .env("OTHER", self.rooms[1].onion())
             .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/python"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("NOTIFY", self.path("notify"))
@@ -163,6 +167,22 @@ impl Kitchen {
         .unwrap();
     }
 
+    /// The peer says something in a room.
+    fn says_in(&self, room: usize, text: &str, to: Vec<u32>) {
+        let (wait, timeout) = (Some(Wait::Delivered), Some(30));
+        let (peer, text) = (self.rooms[room], text.to_owned());
+        self.far.call(&Send { peer, text, client_id: None, wait, timeout, expire: None, re: None, to }).unwrap();
+    }
+
+    /// Waits until the peer has a message of ours in a room, and returns it.
+    fn heard_in(&self, room: usize, text: &str) -> Message {
+        eventually(text, LONG, || {
+            let messages = Self::messages(&self.far, &self.rooms[room].onion());
+            Ok(messages.into_iter().find(|message| message.dir == Direction::In && message.text == text))
+        })
+        .unwrap()
+    }
+
     fn check(&self, recipe: &Recipe) {
         match (recipe.heading, recipe.language) {
             ("Notify me", "sh") => {
@@ -231,6 +251,28 @@ impl Kitchen {
                 let reports = |text: &&String| text.contains(": the disk has room") || text.contains("GiB are free");
                 assert_eq!(self.arrived().iter().filter(reports).count(), 1);
             }
+            ("A bot in one room", _) => {
+                let _running = self.start(recipe);
+                self.caught_up("room-bot");
+                self.says_in(0, "who feeds the cat?", Vec::new());
+                self.says_in(1, "and here?", vec![2]);
+                self.says_in(0, "tell me", vec![2]);
+                let answer = self.heard_in(0, "far, I feed the cat at nine.");
+                let asked = Self::messages(&self.far, &self.rooms[0].onion());
+                let asked = asked.iter().find(|message| message.text == "tell me").unwrap();
+                assert_eq!((answer.re, answer.mention), (Some(asked.mid), true));
+                assert_eq!(asked.reacts.get("+1"), Some(&vec![2]));
+                let answers = Self::messages(&self.far, &self.rooms[0].onion());
+                assert_eq!(answers.iter().filter(|message| message.dir == Direction::In).count(), 1);
+            }
+            ("A bridge of two rooms", _) => {
+                let _running = self.start(recipe);
+                self.caught_up("bridge");
+                self.says_in(0, "one\ntwo", Vec::new());
+                self.heard_in(1, "far: one\nfar: two");
+                self.says_in(1, "three", Vec::new());
+                self.heard_in(0, "far: three");
+            }
             ("Tail everything as JSON", language) => {
                 let _running = self.start(recipe);
                 let mark = format!("tail me with {language}");
@@ -274,6 +316,24 @@ impl Kitchen {
     }
 }
 
+/// A room that one makes and the other one joins.
+fn room(maker: &Connection, joiner: &Connection) -> ConversationId {
+    let (name, nick) = ("lab".to_owned(), Some("far".to_owned()));
+    let policy = PolicyParts::default();
+    let new = RoomNew { name, topic: String::new(), policy, nick, client_id: None };
+    let peer = maker.call(&new).unwrap().room.peer;
+    let (role, uses, hours, whom, note) = (None, None, None, None, None);
+    let invite = maker.call(&RoomInvite { peer, role, uses, hours, whom, send: false, note }).unwrap().invite;
+    let (text, want, nick, client_id) = (String::new(), None, None, None);
+    joiner.call(&RoomJoin { invite, text, want, nick, client_id }).unwrap();
+    eventually("the join", LONG, || {
+        let now = joiner.call(&OneRoom { peer })?.room;
+        Ok((now.state == RoomState::Member && now.linked > Some(0)).then_some(()))
+    })
+    .unwrap();
+    peer
+}
+
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
@@ -288,7 +348,8 @@ fn every_recipe_does_what_it_says() {
     let friends = Friends::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), dir.path()).unwrap();
     let open = |path: PathBuf| Connection::open(&Address::unix(path)).unwrap();
     let (near, far) = (open(friends.a.socket()), open(friends.b.socket()));
-    let kitchen = Kitchen { dir: dir.path().to_owned(), friends, near, far };
+    let rooms = [room(&far, &near), room(&far, &near)];
+    let kitchen = Kitchen { dir: dir.path().to_owned(), friends, near, far, rooms };
     kitchen.script("notify", "printf '%s|%s\\n' \"$1\" \"$2\" >> notified");
     let recipes = recipes();
     assert_eq!(recipes.len(), BOOK.matches("\n```").count() / 2, "every fence is one of a block");

@@ -4,7 +4,7 @@
 //! must come back exactly, `<end` is the connection's end by the daemon with nothing before it. `#` is a comment. In
 //! both, `\n`, `\r`, `\t`, `\\` and `\xNN` are bytes. `! ` is something that happens elsewhere: see [`Replay::happens`].
 //!
-//! Placeholders: `$OWN` and `$FRIEND` are onions of the two daemons, `$NOBODY` is one that nobody serves, `$BARE` the same
+//! Placeholders: `$OWN` and `$FRIEND` are onions of the two daemons, `$ROOM` is a room of both, `$NOBODY` is one that nobody serves, `$BARE` the same
 //! without `.onion`, as is `$BAREOWN` for ours; `$DATE`, `$MID`, `$SECRET`, `$COUNT` and `$WHY` stand for a date, a message's id,
 //! an invite's secret, a number, and the network's reason up to the next quote; `$AGE` for a number or null.
 //!
@@ -31,7 +31,7 @@ const NOBODY: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.o
 const WAIT: Duration = Duration::from_secs(120);
 
 /// The commands of the contract, and what is none.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "HOST",
     "SEND",
     "GET_PEERS",
@@ -55,6 +55,7 @@ const COMMANDS: [&str; 23] = [
     "UNBLOCK",
     "APPEAR",
     "LEGACY",
+    "ROOMS",
 ];
 /// Its errors.
 const CODES: [&str; 13] = [
@@ -73,7 +74,7 @@ const CODES: [&str; 13] = [
     "unknown-command",
 ];
 /// Errors that no request alone can cause, and the tests that cause them.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     ("storage", "failing_writes_and_syncs_are_never_acknowledged"),
     ("storage-unsure", "failing_writes_and_syncs_are_never_acknowledged"),
     ("stopping", "at_the_end_of_the_daemon_everything_due_is_said"),
@@ -86,6 +87,13 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("storage-damaged", "each_trouble_has_its_own_words"),
     ("storage-failing", "failing_writes_and_syncs_are_never_acknowledged"),
     ("storage-read-only", "each_trouble_has_its_own_words"),
+    ("is-room", "the_classic_contract_takes_a_room_where_an_onion_stands"),
+    ("no-room", "the_classic_contract_takes_a_room_where_an_onion_stands"),
+    ("already-joined", "the_classic_contract_takes_a_room_where_an_onion_stands"),
+    ("owner-leaves", "the_classic_contract_takes_a_room_where_an_onion_stands"),
+    ("no-role", "the_owner_decides_and_a_moderator_moderates"),
+    ("not-joined", "the core's tests: who is cut and does not know it yet"),
+    ("too-many-rooms", "the core's tests"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +108,8 @@ struct Replay {
     commands: BTreeSet<String>,
     codes: BTreeSet<String>,
     letters: usize,
+    /// A room that both daemons are in.
+    room: String,
     wrong: Vec<String>,
 }
 
@@ -110,6 +120,7 @@ impl Replay {
             .replace("$OWN", own)
             .replace("$FRIEND", friend)
             .replace("$NOBODY", NOBODY)
+            .replace("$ROOM", &self.room)
             .replace("$BARE", &NOBODY[..56])
             .replace("$LONG", &"x".repeat(65_537))
             .replace("$MUCH", &"x".repeat(9_000))
@@ -124,6 +135,8 @@ impl Replay {
     }
 
     /// `friend says TEXT`: a message arrives, and is there before the next line. `friend hears N`: it has N messages.
+    /// `room`: the friend makes a room, whose member we are before the next line. `room says TEXT`: the friend says it there, and it
+    /// is here. `room hears N`: the friend has N messages of ours there.
     /// `closes`: we close the connection. `seen`: another program marks all that the friend has said as seen. `ends`: the daemon
     /// does. `close`: we write nothing more. `break`: we reset the connection. `ends within 2 s`: the daemon does, with status 0.
     fn happens(&mut self, what: &str, stream: &mut Option<TcpStream>) {
@@ -139,6 +152,30 @@ impl Replay {
             let heard = || {
                 let lines = friend.history(&self.pair.onion_a, 100)?;
                 Ok((lines.iter().filter(|line| line.dir == "in").count() >= count).then_some(()))
+            };
+            eventually(what, WAIT, heard).unwrap();
+        } else if what == "room" {
+            let mut friend = torchat_harness::api::connect(&self.pair.b).unwrap();
+            let mut own = torchat_harness::api::connect(&self.pair.a).unwrap();
+            let made = friend.ok(json!({"cmd": "ROOM_NEW", "name": "lab", "nick": "bob"})).unwrap();
+            let room = made["room"]["peer"].clone();
+            let invite = friend.ok(json!({"cmd": "ROOM_INVITE", "peer": room})).unwrap()["invite"].clone();
+            own.ok(json!({"cmd": "ROOM_JOIN", "invite": invite})).unwrap();
+            let joined =
+                || Ok((own.ok(json!({"cmd": "ROOM", "peer": room}))?["room"]["state"] == "member").then_some(()));
+            eventually(what, WAIT, joined).unwrap();
+            self.room = room.as_str().unwrap().to_owned();
+        } else if let Some(text) = what.strip_prefix("room says ") {
+            let mut friend = torchat_harness::api::connect(&self.pair.b).unwrap();
+            let text = unescape(text).map(|bytes| String::from_utf8(bytes).unwrap()).unwrap();
+            friend.ok(json!({"cmd": "SEND", "peer": self.room, "text": text, "wait": "delivered"})).unwrap();
+        } else if let Some(count) = what.strip_prefix("room hears ") {
+            let count: usize = count.parse().unwrap();
+            let mut friend = torchat_harness::api::connect(&self.pair.b).unwrap();
+            let heard = || {
+                let page = friend.ok(json!({"cmd": "HISTORY", "peer": self.room}))?;
+                let ours = page["messages"].as_array().unwrap().iter().filter(|message| message["dir"] == "in");
+                Ok((ours.count() >= count).then_some(()))
             };
             eventually(what, WAIT, heard).unwrap();
         } else if what == "closes" {
@@ -318,13 +355,19 @@ fn talks(text: &str) -> Vec<(&str, Vec<(usize, &str)>)> {
 #[test]
 fn the_original_clients_get_what_they_expect_byte_for_byte() {
     let files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/old-clients"));
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 6);
     for file in files {
         // What a program sends before it closes is judged in time on an idle machine only; with this key in any case.
         let pair = Pair::start_with(Path::new(env!("CARGO_BIN_EXE_loopback-daemon")), &["trust-closed"]).unwrap();
         let pair = pair.befriend().unwrap();
-        let mut replay =
-            Replay { pair, commands: BTreeSet::new(), codes: BTreeSet::new(), letters: 0, wrong: Vec::new() };
+        let mut replay = Replay {
+            pair,
+            commands: BTreeSet::new(),
+            codes: BTreeSet::new(),
+            letters: 0,
+            room: String::new(),
+            wrong: Vec::new(),
+        };
         let text = std::fs::read_to_string(&file).unwrap();
         let talks = talks(&text);
         assert!(talks.len() > 3, "{file:?}");
@@ -343,8 +386,14 @@ fn the_transcripts_of_the_classic_contract_hold_byte_for_byte() {
     for mode in [Mode::Plain, Mode::Framed] {
         // A pair for each mode: what a transcript leaves is what it expects the next time.
         let pair = Pair::start(Path::new(env!("CARGO_BIN_EXE_loopback-daemon"))).unwrap().befriend().unwrap();
-        let mut replay =
-            Replay { pair, commands: BTreeSet::new(), codes: BTreeSet::new(), letters: 0, wrong: Vec::new() };
+        let mut replay = Replay {
+            pair,
+            commands: BTreeSet::new(),
+            codes: BTreeSet::new(),
+            letters: 0,
+            room: String::new(),
+            wrong: Vec::new(),
+        };
         for file in files(&folder) {
             let text = std::fs::read_to_string(&file).unwrap();
             for (name, lines) in talks(&text) {

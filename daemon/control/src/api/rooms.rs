@@ -12,12 +12,11 @@ use torchat_core::input::{NewInvite, NewRoom, RoomAct, RoomCommand, RoomWish};
 use torchat_core::snapshot::rooms as core;
 use torchat_engine::handle::{EraseOptions, Refusal, SendOptions};
 use torchat_protocol::control::api::command::{
-    Edit, GivenRole, Nothing, OneRoom, PolicyParts, React, Redact, RoomAdmit, RoomAnswer as RoomShown, RoomDestroy,
-    RoomInvite, RoomInviteAnswer, RoomInvites, RoomInvitesAnswer, RoomJoin, RoomLeave, RoomMembers, RoomMembersAnswer,
-    RoomMute, RoomNew, RoomPardon, RoomPetitions, RoomPetitionsAnswer, RoomRemove, RoomRole, RoomSet, RoomSettle,
-    RoomSettleAnswer, RoomTransfer, RoomUninvite, RoomUnmute, Rooms, RoomsAnswer,
+    Edit, GivenNotify, GivenRole, Nothing, OneRoom, PolicyParts, React, Redact, RoomAdmit, RoomAnswer as RoomShown,
+    RoomDestroy, RoomInvite, RoomInviteAnswer, RoomInvites, RoomInvitesAnswer, RoomJoin, RoomLeave, RoomMembers,
+    RoomMembersAnswer, RoomMute, RoomNew, RoomPardon, RoomPetitions, RoomPetitionsAnswer, RoomRemove, RoomRole,
+    RoomSet, RoomSettle, RoomSettleAnswer, RoomTransfer, RoomUninvite, RoomUnmute, Rooms, RoomsAnswer,
 };
-use torchat_protocol::control::api::record::Notify;
 use torchat_protocol::control::api::{ConversationId, Onion, Right};
 use torchat_protocol::control::code::Code;
 use torchat_protocol::id::PeerId;
@@ -388,10 +387,9 @@ fn changes(wanted: RoomSet, caller: &Caller, room: RoomId) -> Done<Vec<RoomWish>
     }
     wishes.extend(wanted.notify.map(|notify| {
         RoomWish::Notify(match notify {
-            Notify::All => core::Notify::All,
-            Notify::None => core::Notify::None,
-            // The parameters were read strictly.
-            Notify::Mentions | Notify::Unknown => core::Notify::Mentions,
+            GivenNotify::All => core::Notify::All,
+            GivenNotify::Mentions => core::Notify::Mentions,
+            GivenNotify::None => core::Notify::None,
         })
     }));
     if let Some(name) = wanted.nick {

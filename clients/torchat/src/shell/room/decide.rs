@@ -8,10 +8,9 @@ use crate::shell::failure::{Done, Failure};
 use crate::shell::format::count;
 use serde_json::json;
 use torchat_client::api::command::{
-    PolicyParts, RoomAdmit, RoomDestroy, RoomMute, RoomPardon, RoomPetitions, RoomRemove, RoomRole, RoomSet,
-    RoomSettle, RoomTransfer, RoomUnmute,
+    GivenNotify, PolicyParts, RoomAdmit, RoomDestroy, RoomMute, RoomPardon, RoomPetitions, RoomRemove, RoomRole,
+    RoomSet, RoomSettle, RoomTransfer, RoomUnmute,
 };
-use torchat_client::api::record::Notify;
 use torchat_client::api::{Connection, ConversationId, Onion};
 use torchat_client::names::{Known, Purpose, Standing, resolve};
 
@@ -119,9 +118,9 @@ fn change(shell: &Shell<'_>, connection: &Connection, set: SetRoom) -> Done {
     let policy = PolicyParts { joins: set.joins.map(joining), history: set.last };
     let rules = policy.joins.is_some() || policy.history.is_some();
     let notify = set.notify.map(|notify| match notify {
-        Notified::All => Notify::All,
-        Notified::Mentions => Notify::Mentions,
-        Notified::None => Notify::None,
+        Notified::All => GivenNotify::All,
+        Notified::Mentions => GivenNotify::Mentions,
+        Notified::None => GivenNotify::None,
     });
     let wanted = RoomSet {
         name: set.name,

@@ -2,11 +2,10 @@
 //! peers.
 
 use super::Nothing;
-use crate::control::api::record::{Member, Notify, OutstandingInvite, Petition, Room};
+use crate::control::api::record::{Member, OutstandingInvite, Petition, Room};
 use crate::control::api::{ConversationId, Onion, Right};
 use crate::room::InviteId;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 commands! {
     /// The rooms that we are in, want to be in, or were in.
@@ -315,14 +314,18 @@ records! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         topic: Option<String>,
         /// Its rules.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            deserialize_with = "crate::control::api::optional_object",
+            skip_serializing_if = "Option::is_none"
+        )]
         policy: Option<PolicyParts>,
         /// The user's own name for it, at most 64 bytes; empty: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         alias: Option<String>,
         /// Which messages programs should notify the user of.
-        #[serde(default, deserialize_with = "known_notify", skip_serializing_if = "Option::is_none")]
-        notify: Option<Notify>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notify: Option<GivenNotify>,
         /// What we are called in it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nick: Option<String>,
@@ -382,10 +385,15 @@ pub enum GivenRole {
     Moderator,
 }
 
-/// A daemon takes no word that it does not know.
-fn known_notify<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Notify>, D::Error> {
-    match Option::deserialize(deserializer)? {
-        Some(Notify::Unknown) => Err(D::Error::custom("must be \"all\", \"mentions\" or \"none\"")),
-        known => Ok(known),
-    }
+/// Which messages of a room programs should notify the user of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum GivenNotify {
+    /// All.
+    All,
+    /// Those that mention the user.
+    Mentions,
+    /// None.
+    None,
 }
