@@ -253,7 +253,7 @@ CODES: Dict[str, Info] = {
         "ask the owner of the room: ROOM tells our role and who owns it",
     ),
     NO_MEMBER: Info(
-        "daemon", "program", "after-change", (),
+        "api", "program", "after-change", (),
         "The room has no such member, or they are not in it any more.",
         "ROOM_MEMBERS lists them",
     ),
@@ -288,27 +288,27 @@ CODES: Dict[str, Info] = {
         "ROOM tells under frozen whether there is",
     ),
     ROOM_FROZEN: Info(
-        "daemon", "user", "after-change", (),
+        "api", "user", "after-change", (),
         "The owner's daemon has made decisions that contradict each other, so no further ones are taken.",
         "the owner settles it with ROOM_SETTLE; messages, mutes and redactions go on",
     ),
     NEEDS_HOSTS: Info(
-        "daemon", "user", "after-change", ("limit",),
+        "api", "user", "after-change", ("limit",),
         "A room whose members link with each other is full.",
         "remove somebody, or make another room",
     ),
     NEEDS_QUORUM: Info(
-        "daemon", "peer", "later", (),
+        "api", "peer", "later", (),
         "Too many decisions wait until another member is reached.",
         "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist",
     ),
     NOT_CAUGHT_UP: Info(
-        "daemon", "peer", "later", (),
+        "api", "peer", "later", (),
         "No other member was reached since the daemon started, so it does not know yet what was said meanwhile.",
         "repeat it when another member is online: ROOM tells under linked",
     ),
     NO_CHAIN: Info(
-        "daemon", "user", "after-change", (),
+        "api", "user", "after-change", (),
         "Too many backups of this daemon were restored: it cannot write in the room under this number any more.",
         "leave the room and join it again",
     ),

@@ -373,6 +373,10 @@ fn the_owner_decides_and_a_moderator_moderates() {
         let now = a.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"].clone();
         (now["owner"] == 2).then_some(now)
     });
+    until("bob knows it", || {
+        let now = b.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"].clone();
+        (now["me"]["role"] == "owner").then_some(now)
+    });
     assert_eq!(b.refused(json!({"cmd": "ROOM_LEAVE", "peer": room})).unwrap(), "owner-leaves");
     a.ok(json!({"cmd": "ROOM_LEAVE", "peer": room})).unwrap();
     until("the old owner has left", || {

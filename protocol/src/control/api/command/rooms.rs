@@ -21,7 +21,7 @@ commands! {
     Edit "EDIT" Some(Right::Send) => Nothing;
     /// Reacts to a message of a room with a sign, or takes the reaction back.
     React "REACT" Some(Right::Send) => Nothing;
-    /// Takes the text of a message in a room away, at all members. Whoever has read or copied it may still have it. Messages of
+    /// Takes the text of a message in a room away, at all members. Those who have read or copied it may still have it. Messages of
     /// others need the role of a moderator.
     Redact "REDACT" Some(Right::Send) => Nothing;
     /// Makes a room, whose owner we are.
@@ -31,7 +31,7 @@ commands! {
     /// Leaves a room. The daemon tells the members as soon as it reaches one; the history stays. An owner cannot leave:
     /// ROOM_TRANSFER or ROOM_DESTROY come first.
     RoomLeave "ROOM_LEAVE" Some(Right::Rooms) => Nothing;
-    /// Makes an invite to a room of ours. Whoever shows it, in time, becomes a member at once. Its secret is shown once.
+    /// Makes an invite to a room of ours. Those who show it, in time, become members at once. Its secret is shown once.
     RoomInvite "ROOM_INVITE" Some(Right::Rooms) => RoomInviteAnswer;
     /// The invites to a room of ours that are still good, without their secrets.
     RoomInvites "ROOM_INVITES" Some(Right::Rooms) => RoomInvitesAnswer;
