@@ -626,3 +626,70 @@ fn a_change_of_a_long_chain_looks_at_what_changes_only() {
     let Some(What::Voided { messages, .. }) = story.told.last().cloned() else { panic!() };
     assert_eq!((messages.len(), version(&watch) - lines, story.unread().0), (10, 10, 2_990));
 }
+
+/// The rooms of a store as version 12 had them: events, acts and texts that wait, and no message of any room.
+fn as_version_12(from: &std::path::Path, to: &std::path::Path) {
+    let db = rusqlite::Connection::open(to).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    for step in [
+        include_str!("../../src/store/schema/v10.sql"),
+        include_str!("../../src/store/schema/v11.sql"),
+        include_str!("../../src/store/schema/v12.sql"),
+    ] {
+        db.execute_batch(step).unwrap();
+    }
+    db.pragma_update(None, "application_id", 0x746F_7263_u32).unwrap();
+    db.pragma_update(None, "user_version", 12).unwrap();
+    db.execute("ATTACH ?1 AS later", [from.to_str().unwrap()]).unwrap();
+    for table in ["room", "room_event", "room_chain", "room_act", "room_outbox"] {
+        let columns: Vec<String> = db
+            .prepare(&format!("SELECT name FROM pragma_table_info('{table}')"))
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let columns = columns.join(", ");
+        db.execute(&format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM later.{table}"), []).unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_version_12_gets_the_messages_of_its_rooms_and_nobody_is_told() {
+    let mut story = Story::new();
+    let first = story.say(3, &Body::Text(text(1, "hello")));
+    let gone = story.say(3, &Body::Text(text(2, "taken away")));
+    story.say(1, &Body::Text(Text { re: Some(first), to: vec![no(ME)], ..text(3, "hi") }));
+    story.say(ME, &Body::Text(text(4, "own")));
+    story.say(1, &Body::Redact(Redact { of: gone, why: None }));
+    story.say(1, &Body::Topic(Topic { topic: BoundedText::new("dogs").unwrap() }));
+    story.say(3, &Body::Text(text(5, "hidden")));
+    story.stands(3, &[(1, COUNTS), (3, Standing::Hidden(Role::Member))]);
+    story.replica([ReplicaOp::Queue(text(6, "waits"))]);
+    story.commit(vec![Op::Chat(ChatOp::ReadUpto { peer: story.as_peer(), upto: i64::MAX, limit: 9 })]);
+    let other = fast_dir();
+    let path = other.path().join("torchat.db");
+    as_version_12(&story.path(), &path);
+    let before = story.page(true);
+    (story.store, story.reader) = (Store::open(&path).unwrap(), Reader::of_file(path.clone()));
+    let after = story.page(true);
+    let told = |rows: &[MessageRow]| -> Vec<_> {
+        // What was taken away before there were messages left nothing.
+        let rows = rows.iter().filter(|row| row.state != MessageState::Redacted);
+        rows.map(|row| (row.mid, row.dir, row.text.clone(), row.room.clone(), row.at_ms)).collect()
+    };
+    assert_eq!(told(&after), told(&before));
+    let states = |rows: &[MessageRow]| rows.iter().map(|row| row.state).collect::<Vec<_>>();
+    let without: Vec<_> = states(&before).into_iter().filter(|state| *state != MessageState::Redacted).collect();
+    assert_eq!(states(&after), without);
+    assert_eq!((story.unread(), story.reader.log_edges().unwrap().last), ((0, 0), 0));
+    let record = story.glance().room.unwrap().0;
+    assert_eq!((record.topic.as_str(), record.members), ("dogs", 3));
+    // Once, and it goes on.
+    drop(std::mem::replace(&mut story.store, Store::in_memory().unwrap()));
+    story.store = Store::open(&path).unwrap();
+    assert_eq!(story.page(true), after);
+    story.say(3, &Body::Text(text(7, "later")));
+    story.stands(3, &[(1, COUNTS)]);
+    assert_eq!((story.row("later").state, story.unread()), (MessageState::Unread, (1, 0)));
+}

@@ -1,5 +1,6 @@
 //! Messages of what was said before there were messages of rooms: a store of version 12 has the events of its rooms, and no program
-//! could read them. The start makes the messages, once, and tells nobody: what was said then is read.
+//! could read them. The start makes the messages, once, and tells nobody: what was said then is read, and of members that have taken
+//! another name since then it bears that.
 
 use super::Changes;
 use crate::store::apply::{Applied, Known};
@@ -83,7 +84,11 @@ impl Changes<'_> {
             let event = event(row, 0, room.id)?;
             if event.header().author != Author::ACTS {
                 let standing = standing(row.get(4)?)?;
-                self.with_room(room.id, |changes, touched| changes.came(touched, &event, Some(standing)))?;
+                self.with_room(room.id, |changes, touched| {
+                    changes.came(touched, &event, Some(standing))?;
+                    let topics = std::mem::take(&mut touched.topics);
+                    topics.into_iter().try_for_each(|topic| changes.topic_line(touched, topic))
+                })?;
             }
         }
         drop(rows);
