@@ -41,6 +41,8 @@ struct Buffer {
     last: i64,
     /// Everything up to this row was taken, even if the store does not know it yet.
     taken: i64,
+    /// And of that the last one that a client really took, or has seen, in this run.
+    confirmed: i64,
     /// The front is handed out.
     leased: bool,
     /// How often messages of it were erased. A load that was begun before may hold some of them.
@@ -87,8 +89,16 @@ impl UnreadBuffers {
         let buffers = Self::default();
         for unread in reader.untaken()? {
             let (first, taken) = (unread.first, unread.first - 1);
-            let buffer =
-                Buffer { first, heads: VecDeque::new(), more: true, last: 0, taken, leased: false, erasings: 0 };
+            let buffer = Buffer {
+                first,
+                heads: VecDeque::new(),
+                more: true,
+                last: 0,
+                taken,
+                leased: false,
+                erasings: 0,
+                confirmed: 0,
+            };
             buffers.peers.insert(unread.peer, buffer);
         }
         Ok(buffers)
@@ -113,6 +123,7 @@ impl UnreadBuffers {
             taken: head.row - 1,
             leased: false,
             erasings: 0,
+            confirmed: 0,
         });
         buffer.last = head.row;
         // A load that read after the commit and was faster than this call has brought it.
@@ -197,7 +208,7 @@ impl UnreadBuffers {
                 self.head_bytes.fetch_sub(head.text.len(), Ordering::Relaxed);
             }
             buffer.leased = false;
-            buffer.taken = row;
+            (buffer.taken, buffer.confirmed) = (row, row);
             match buffer.heads.front().map(|head| head.row) {
                 Some(first) => buffer.first = first,
                 None if buffer.more => load = Some(buffer.place()),
@@ -252,12 +263,15 @@ impl UnreadBuffers {
             buffer.last = 0;
             if let Some(first) = first {
                 buffer.first = first;
-                // It may have been void when a later one was taken.
-                buffer.taken = buffer.taken.min(first - 1);
+                // It may be before those that were unread until now, but not before what somebody took a moment ago.
+                buffer.taken = buffer.taken.min(buffer.confirmed.max(first - 1));
             }
         } else if let Some(first) = first {
             let (heads, taken) = (VecDeque::new(), first - 1);
-            self.peers.insert(peer, Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0 });
+            self.peers.insert(
+                peer,
+                Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0, confirmed: 0 },
+            );
         }
         self.head_bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.peers.remove_if(&peer, |_, buffer| buffer.is_empty());
@@ -275,6 +289,7 @@ impl UnreadBuffers {
                 buffer.leased = false;
             }
             buffer.taken = buffer.taken.max(read.upto);
+            buffer.confirmed = buffer.confirmed.max(read.upto);
             let front = buffer.heads.front().map(|head| head.row);
             if front.is_none() {
                 buffer.more = buffer.last > buffer.taken || read.first.is_some_and(|first| first > buffer.taken);
@@ -379,7 +394,10 @@ mod tests {
     fn started(first: i64) -> (UnreadBuffers, PeerId) {
         let (buffers, peer) = (UnreadBuffers::default(), parse_onion(PEER).unwrap());
         let (heads, taken) = (VecDeque::new(), first - 1);
-        buffers.peers.insert(peer, Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0 });
+        buffers.peers.insert(
+            peer,
+            Buffer { first, heads, more: true, last: 0, taken, leased: false, erasings: 0, confirmed: 0 },
+        );
         (buffers, peer)
     }
 
@@ -432,6 +450,12 @@ mod tests {
             buffers.take(&peer, wanted);
         }
         assert!(buffers.peers().is_empty());
+        // What somebody takes at this moment, of which the store does not know yet, is given to nobody again.
+        (11..=12).for_each(|row| buffers.add(stored(peer, row)));
+        assert_eq!((row(buffers.try_lease(&peer)), buffers.take(&peer, 11)), (11, None));
+        buffers.renew(peer, Some(11));
+        load(&buffers, peer, &[11, 12]);
+        assert_eq!((row(buffers.try_lease(&peer)), buffers.take(&peer, 12)), (12, None));
         // One that nobody has read counts again, and then no more.
         buffers.renew(peer, Some(2));
         assert_eq!(buffers.peers(), [peer]);

@@ -124,10 +124,9 @@ impl Handle {
 }
 
 /// Erases what is older than the user wants to keep it, as long as the engine runs: never what nobody has read, never what waits,
-/// and only while the clock is believed.
+/// and only while the clock is believed. And removes the traces of all that was erased or taken away.
 pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::CancellationToken) {
-    // The first look also removes what an earlier run has left.
-    let (mut looks, mut due, mut left) = (0, 0, true);
+    let (mut looks, mut due) = (0, 0);
     loop {
         tokio::select! {
             biased;
@@ -139,16 +138,18 @@ pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::Cancell
             let piece =
                 Piece { after: 0, upto: i64::MAX, before_ms: Some(before_ms), unread: false, limit: ERASE_STEP };
             match handle.erase_pieces(peer, piece, true).await {
-                Ok(count) => left |= count.erased > 0,
+                Ok(_) => {}
                 Err(Refusal::Stopping) => return,
                 Err(error) => tracing::debug!(%error, "what is too old is not erased; it is tried again"),
             }
         }
+        // Of what went here, what an earlier run has left, and of texts that were taken away in rooms.
+        let Ok(left) = handle.jobs.run(|store| store.has_traces()).await else { return };
         if left {
             // Every few minutes the whole file is not written anew.
             let thorough = looks >= due;
             match handle.scrub(thorough).await {
-                Ok(()) if thorough => (due, left) = (looks + LOOKS_A_DAY, false),
+                Ok(()) if thorough => due = looks + LOOKS_A_DAY,
                 Ok(()) => {}
                 Err(Refusal::Stopping) => return,
                 Err(error) => tracing::debug!(%error, "traces of what was too old are left; it is tried again"),

@@ -50,6 +50,8 @@ pub(super) fn rank(ops: &[Op]) -> Rank {
 fn of_user(op: &RoomOp) -> bool {
     match op {
         RoomOp::State { .. }
+        | RoomOp::Alias { .. }
+        | RoomOp::Notify { .. }
         | RoomOp::Bury(_)
         | RoomOp::Unbury(_)
         | RoomOp::InviteGone { .. }

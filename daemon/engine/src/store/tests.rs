@@ -11,6 +11,7 @@ mod whole;
 
 use super::messages::{AFTER, BEFORE, BY_CLIENT, BY_ID, FOUND, UNREAD_OF};
 use super::query::erasable::ERASABLE;
+use super::query::rooms;
 use super::*;
 use proptest::prelude::*;
 use rusqlite::params;
@@ -640,7 +641,10 @@ fn no_query_of_the_api_scans_messages_or_events() {
         let rows = query.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
         rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
     };
-    for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, UNREAD_OF, ERASABLE, events::READ, query::HEADS] {
+    let rooms = [rooms::BEFORE, rooms::AFTER, rooms::PART];
+    for sql in
+        [BEFORE, AFTER, BY_CLIENT, BY_ID, UNREAD_OF, ERASABLE, events::READ, query::HEADS].into_iter().chain(rooms)
+    {
         let plan = plan(sql);
         assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
     }
@@ -661,7 +665,10 @@ fn no_statement_is_planned_again_for_what_is_bound_to_it() {
     let store = Store::open(&path).unwrap();
     let reader = open_reader(&path).unwrap();
     for db in [&store.db, &reader] {
-        for sql in [BEFORE, AFTER, BY_CLIENT, BY_ID, ERASABLE, FOUND, events::READ, query::HEADS] {
+        let rooms = [rooms::BEFORE, rooms::AFTER, rooms::PART];
+        for sql in
+            [BEFORE, AFTER, BY_CLIENT, BY_ID, ERASABLE, FOUND, events::READ, query::HEADS].into_iter().chain(rooms)
+        {
             let mut query = db.prepare(sql).unwrap();
             let parameters = query.parameter_count();
             for bound in 1..=3 {

@@ -693,3 +693,31 @@ fn a_store_of_version_12_gets_the_messages_of_its_rooms_and_nobody_is_told() {
     story.stands(3, &[(1, COUNTS)]);
     assert_eq!((story.row("later").state, story.unread()), (MessageState::Unread, (1, 0)));
 }
+
+#[test]
+fn a_page_of_a_room_costs_little_more_than_one_of_a_contact() {
+    let mut story = Story::new();
+    let (peer, lane) = (identity(9), torchat_protocol::id::LaneId([7; 8]));
+    for n in 0..200_u8 {
+        story.say(1 + 2 * u32::from(n % 2), &Body::Text(text(n, &format!("{n:118}"))));
+        let chain = torchat_protocol::id::Chain([0; 16]);
+        let (seq, mid) = (u64::from(n) + 1, torchat_protocol::id::MessageId([n; 16]));
+        let text = format!("{n:118}");
+        story.commit(vec![Op::Chat(ChatOp::Receive { peer, lane, seq, chain, mid, sent_s: 60, at_ms: NOW, text })]);
+    }
+    let reader = story.reader.clone();
+    let page = |conversation| {
+        let begun = std::time::Instant::now();
+        let (rows, _) = reader.page(conversation, Page::Last, PageLimit::rows(100)).unwrap();
+        assert_eq!(rows.len(), 100);
+        begun.elapsed()
+    };
+    // The least of many: whatever else the machine does.
+    let (mut of_room, mut of_peer) = (std::time::Duration::MAX, std::time::Duration::MAX);
+    for _ in 0..300 {
+        of_room = of_room.min(page(story.room.conversation()));
+        of_peer = of_peer.min(page(peer.into()));
+    }
+    println!("a page of a room {of_room:?}, of a contact {of_peer:?}");
+    assert!(of_room < of_peer * 4, "{of_room:?} {of_peer:?}");
+}

@@ -9,9 +9,9 @@
 
 mod erase;
 mod judge;
-mod lines;
 mod people;
 mod rebuild;
+mod system;
 mod write;
 
 pub(in crate::store) use people::People;
@@ -44,8 +44,8 @@ pub(in crate::store) mod flags {
     pub(in crate::store) const REDACTED: i64 = 8;
     /// Its author said it otherwise later.
     pub(in crate::store) const EDITED: i64 = 16;
-    /// A line of ours about an act, or a topic.
-    pub(in crate::store) const LINE: i64 = 32;
+    /// The daemon wrote it: about an act, or a topic.
+    pub(in crate::store) const SYSTEM: i64 = 32;
     /// The user has blocked its author.
     pub(in crate::store) const BLOCKED: i64 = 64;
     /// Programs were told of it.
@@ -141,11 +141,11 @@ impl Changes<'_> {
     /// Notes what an operation concerns, before it is done: what it removes is found no more afterwards.
     pub(super) fn before_replica(&mut self, id: RoomId, op: &Op) -> Result<(), StoreError> {
         match op {
-            Op::CutBranch(seq) => self.with_room(id, |changes, touched| changes.lines_end(touched, *seq)),
+            Op::CutBranch(seq) => self.with_room(id, |changes, touched| changes.branch_ends(touched, *seq)),
             Op::Discard(member) => self.with_room(id, |changes, touched| changes.discarded(touched, *member)),
             Op::Anew(_) => self.with_room(id, |changes, touched| {
                 changes.unplace(touched, touched.room.all_chains(), true)?;
-                changes.no_lines(touched)
+                changes.nothing_holds(touched)
             }),
             Op::Unqueue(mid) => self.with_room(id, |changes, touched| {
                 if let Some(row) = changes.waiting_row(touched.room, *mid)? {
@@ -410,7 +410,7 @@ impl Changes<'_> {
             }
         }
         for place in std::mem::take(&mut touched.topics) {
-            self.topic_line_ends(touched, place)?;
+            self.topic_gone(touched, place)?;
         }
         touched.people = true;
         self.unplace(touched, (first, ChainKey::after(last)), true)

@@ -55,7 +55,7 @@ macro_rules! room_part {
 pub(in crate::store) use room_part;
 
 /// The part of one message.
-const PART: &str =
+pub(in crate::store) const PART: &str =
     concat!("SELECT ", room_part!(), " FROM message m JOIN room_message r ON r.message = m.id WHERE m.id = ?1");
 
 /// Reads what `room_part!` selects, from a column on. `None`: it is no message of a room.
@@ -82,10 +82,10 @@ pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
         (flags::HIDDEN | flags::BLOCKED, MessageFlag::Hidden),
         (flags::REDACTED, MessageFlag::Redacted),
         (flags::EDITED, MessageFlag::Edited),
-        (flags::LINE, MessageFlag::System),
+        (flags::SYSTEM, MessageFlag::System),
     ];
     let found = RoomPart {
-        from: member.filter(|_| !is(flags::LINE)).map(|member| Sender { member, name, onion, me: own, role }),
+        from: member.filter(|_| !is(flags::SYSTEM)).map(|member| Sender { member, name, onion, me: own, role }),
         order: place.zip(lamport).map(|(place, lamport)| Order { lamport, author: place.author.get(), seq: place.seq }),
         place,
         re: row.get::<_, Option<[u8; 16]>>(at + 10)?.map(MessageId),
@@ -192,7 +192,7 @@ impl Reader {
         })
     }
 
-    /// What a message of a room is to the room. `None`: there is no such message there, or it is a line of the daemon's, or its event
+    /// What a message of a room is to the room. `None`: there is no such message there, or the daemon wrote it, or its event
     /// is forgotten.
     ///
     /// # Errors
@@ -378,8 +378,8 @@ macro_rules! page {
     };
 }
 
-// A page shows no message that is hidden, and no line that is void, but to those who ask for them.
-const _: () = assert!(flags::HIDDEN | flags::BLOCKED == 68 && flags::VOID | flags::LINE == 34);
+// A page shows no message that is hidden, and no system message that is void, but to those who ask for them.
+const _: () = assert!(flags::HIDDEN | flags::BLOCKED == 68 && flags::VOID | flags::SYSTEM == 34);
 
 /// As the same of a peer, of a room.
 pub(in crate::store) const BEFORE: &str = page!("m.id < ?2", "1 DESC");

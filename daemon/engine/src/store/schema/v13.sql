@@ -33,8 +33,8 @@ CREATE TABLE room_client (
 -- event that it shows, `mid` is made of the member and the id that the author drew, and `dir` is 2 as long as nothing of it counts.
 CREATE TABLE room_message (
     message     INTEGER NOT NULL PRIMARY KEY, -- `message.id`
-    -- 1 mentions us, 2 void, 4 hidden by a moderator, 8 the text was taken away, 16 edited, 32 a line of ours about an act or a topic,
-    -- 64 hidden because its author is blocked here, 128 programs were told of it
+    -- 1 mentions us, 2 void, 4 hidden by a moderator, 8 the text was taken away, 16 edited, 32 the daemon wrote it, about an act or
+    -- a topic, 64 hidden because its author is blocked here, 128 programs were told of it
     flags       INTEGER NOT NULL,
     lamport     INTEGER,                     -- of the event
     name        TEXT    NOT NULL,            -- of the author, when it came

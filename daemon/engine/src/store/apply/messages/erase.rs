@@ -1,6 +1,6 @@
-//! The messages of a room that was destroyed: all of them go, with their words in the search, and one line says so.
+//! The messages of a room that was destroyed: all of them go, with their words in the search, and a system message says so.
 
-use super::lines::line_id;
+use super::system::system_id;
 use super::write::Words;
 use super::{Changes, Touched};
 use crate::store::StoreError;
@@ -17,12 +17,12 @@ impl Changes<'_> {
         self.with_room(tomb.room, |changes, touched| {
             changes.erase_rows(touched)?;
             let Some(act) = tomb.acts.last() else { return Ok(()) };
-            // The line of the act itself is among those that went.
+            // The message of the act itself is among those that went.
             changes
                 .db
                 .prepare_cached("DELETE FROM erased WHERE peer = ?1 AND mid = ?2 AND dir = 2 AND dir <> 1")?
-                .execute(params![touched.num, line_id(act.id())])?;
-            changes.line(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
+                .execute(params![touched.num, system_id(act.id())])?;
+            changes.system_message(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
         })
     }
 

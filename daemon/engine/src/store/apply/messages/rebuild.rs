@@ -87,7 +87,7 @@ impl Changes<'_> {
                 self.with_room(room.id, |changes, touched| {
                     changes.came(touched, &event, Some(standing))?;
                     let topics = std::mem::take(&mut touched.topics);
-                    topics.into_iter().try_for_each(|topic| changes.topic_line(touched, topic))
+                    topics.into_iter().try_for_each(|topic| changes.judge_topic(touched, topic))
                 })?;
             }
         }

@@ -162,7 +162,7 @@ impl Changes<'_> {
     /// The end of the transaction: looks at each message that may have changed.
     pub(super) fn finish_messages(&mut self, mut touched: Touched) -> Result<(), StoreError> {
         for place in std::mem::take(&mut touched.topics) {
-            self.topic_line(&mut touched, place)?;
+            self.judge_topic(&mut touched, place)?;
         }
         if touched.people {
             self.write_people(&touched)?;

@@ -1,5 +1,5 @@
-//! Lines of ours between a room's texts: one for each act of the branch that says something to people, and for each topic that a
-//! moderator has set. A line whose act does not hold any more is void.
+//! System messages, which the daemon writes between a room's texts: one for each act of the branch that says something to people, and for
+//! each topic that a moderator has set. One whose act does not hold any more is void.
 
 use super::{Changes, People, Touched, flags};
 use crate::store::StoreError;
@@ -11,14 +11,14 @@ use torchat_protocol::room::body::acts::{CutReason, Roster as RosterAct, Set};
 use torchat_protocol::room::body::{Body, Place, Role};
 use torchat_protocol::room::{Event, EventId, MemberNo};
 
-/// The id of a line: that of its event, shortened.
-pub(super) fn line_id(event: EventId) -> [u8; 16] {
+/// The id of a system message: that of its event, shortened.
+pub(super) fn system_id(event: EventId) -> [u8; 16] {
     let mut id = [0; 16];
     id.iter_mut().zip(event.0).for_each(|(to, from)| *to = from);
     id
 }
 
-/// A member as lines name it.
+/// A member as system messages name them.
 fn called(db: &Connection, room: RoomKey, people: &mut People, no: MemberNo) -> Result<String, StoreError> {
     let name = people.name(db, room, no)?;
     Ok(if name.is_empty() { format!("member {no}") } else { name })
@@ -54,7 +54,7 @@ fn were(people: &People, act: &RosterAct) -> Was {
 }
 
 /// What a roster act has changed, in words.
-fn roster_line(
+fn roster_words(
     db: &Connection,
     room: RoomKey,
     people: &mut People,
@@ -91,13 +91,13 @@ fn roster_line(
     Ok(parts)
 }
 
-fn set_line(set: &Set) -> Vec<String> {
+fn set_words(set: &Set) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(name) = &set.name {
         parts.push(format!("the room is called {} now", name.as_str()));
     }
     if let Some(topic) = &set.topic {
-        parts.push(topic_line(topic.as_str()));
+        parts.push(topic_words(topic.as_str()));
     }
     if set.policy.is_some() {
         parts.push("the room has other rules now".to_owned());
@@ -105,7 +105,7 @@ fn set_line(set: &Set) -> Vec<String> {
     parts
 }
 
-fn topic_line(topic: &str) -> String {
+fn topic_words(topic: &str) -> String {
     if topic.is_empty() { "the room has no topic now".to_owned() } else { format!("the topic is now: {topic}") }
 }
 
@@ -134,8 +134,8 @@ impl Changes<'_> {
                 let maker = people.roster.owner;
                 vec![format!("{} made the room", called(db, room, &mut people, maker)?)]
             }
-            Some(Body::Roster(roster)) => roster_line(db, room, &mut people, roster, &was)?,
-            Some(Body::Set(set)) => set_line(set),
+            Some(Body::Roster(roster)) => roster_words(db, room, &mut people, roster, &was)?,
+            Some(Body::Set(set)) => set_words(set),
             Some(Body::Hosts(_)) => vec!["other daemons keep the room now".to_owned()],
             Some(Body::Handover(_)) if people.roster.owner != owner => {
                 let heir = people.roster.owner;
@@ -148,7 +148,7 @@ impl Changes<'_> {
         };
         self.known.people.insert(room.num, people);
         (touched.people, touched.tell_room) = (true, true);
-        if parts.is_empty() { Ok(()) } else { self.line(touched, id, &parts.join("; ")) }
+        if parts.is_empty() { Ok(()) } else { self.system_message(touched, id, &parts.join("; ")) }
     }
 
     /// Whose numbers are whose, and what programs are told of members.
@@ -188,19 +188,19 @@ impl Changes<'_> {
     }
 
     /// The branch of acts ends before a number.
-    pub(super) fn lines_end(&mut self, touched: &mut Touched, seq: u64) -> Result<(), StoreError> {
+    pub(super) fn branch_ends(&mut self, touched: &mut Touched, seq: u64) -> Result<(), StoreError> {
         let mut query =
             self.db.prepare_cached("SELECT id FROM room_act WHERE room = ?1 AND branch = 1 AND seq >= ?2")?;
         let ids = query.query_map(params![touched.room.num, number(seq)?], |row| Ok(EventId(row.get(0)?)))?;
         for id in ids {
-            self.line_ends(touched, id?)?;
+            self.system_message_ends(touched, id?)?;
         }
         self.forget_people(touched);
         Ok(())
     }
 
     /// No act and no topic holds any more.
-    pub(super) fn no_lines(&mut self, touched: &mut Touched) -> Result<(), StoreError> {
+    pub(super) fn nothing_holds(&mut self, touched: &mut Touched) -> Result<(), StoreError> {
         self.db
             .prepare_cached(
                 "UPDATE room_message SET flags = flags | 2 WHERE flags & 32 AND message IN (SELECT id FROM message WHERE peer = ?1)",
@@ -219,10 +219,10 @@ impl Changes<'_> {
         if seq <= roster.owner_since.max(roster.settled.map_or(0, |(settled, _)| settled)) {
             return Ok(());
         }
-        // That of the branch has its own line.
+        // That of the branch has its own message.
         let mut query = self.db.prepare_cached("SELECT 1 FROM room_act WHERE room = ?1 AND id = ?2 AND branch = 1")?;
         let rival = if query.exists(params![touched.room.num, one.id().0])? { other } else { one };
-        self.line(
+        self.system_message(
             touched,
             rival.id(),
             "the owner has decided two different things: nothing is decided until that is settled",
@@ -230,7 +230,7 @@ impl Changes<'_> {
     }
 
     /// A topic event counts, or not.
-    pub(super) fn topic_line(&mut self, touched: &mut Touched, place: Place) -> Result<(), StoreError> {
+    pub(super) fn judge_topic(&mut self, touched: &mut Touched, place: Place) -> Result<(), StoreError> {
         (touched.people, touched.tell_room) = (true, true);
         let room = touched.room;
         let found = {
@@ -243,7 +243,7 @@ impl Changes<'_> {
         let (event, standing) = found;
         let Ok(Some(Body::Topic(topic))) = event.read() else { return Ok(()) };
         if !standing.allows(Role::Moderator) {
-            return self.line_ends(touched, event.id());
+            return self.system_message_ends(touched, event.id());
         }
         let who = place.author.member();
         let name = who.map_or(Ok(String::new()), |who| {
@@ -251,29 +251,29 @@ impl Changes<'_> {
             people.map_or(Ok(String::new()), |people| called(self.db, room, people, who))
         })?;
         let by = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        self.line(touched, event.id(), &format!("{by}{}", topic_line(topic.topic.as_str())))
+        self.system_message(touched, event.id(), &format!("{by}{}", topic_words(topic.topic.as_str())))
     }
 
-    /// The line of a topic event that is found no more.
-    pub(super) fn topic_line_ends(&mut self, touched: &Touched, place: Place) -> Result<(), StoreError> {
+    /// The message of a topic event that is found no more.
+    pub(super) fn topic_gone(&mut self, touched: &Touched, place: Place) -> Result<(), StoreError> {
         let room = touched.room;
         let mut query = self.db.prepare_cached("SELECT head, body FROM room_event WHERE chain = ?1 AND seq = ?2")?;
         let mut rows = query.query(params![room.chain(place.author), number(place.seq)?])?;
         match rows.next()? {
-            Some(row) => self.line_ends(touched, event(row, 0, room.id)?.id()),
+            Some(row) => self.system_message_ends(touched, event(row, 0, room.id)?.id()),
             None => Ok(()),
         }
     }
 
-    fn line_row(&self, touched: &Touched, of: EventId) -> Result<Option<i64>, StoreError> {
+    fn system_row(&self, touched: &Touched, of: EventId) -> Result<Option<i64>, StoreError> {
         let mut query = self.db.prepare_cached(
             "SELECT id FROM message WHERE peer = ?1 AND mid = ?2 AND dir IN (0, 2) AND dir <> 1 LIMIT 1",
         )?;
-        Ok(query.query_row(params![touched.num, line_id(of)], |row| row.get(0)).optional()?)
+        Ok(query.query_row(params![touched.num, system_id(of)], |row| row.get(0)).optional()?)
     }
 
-    fn line_ends(&self, touched: &Touched, of: EventId) -> Result<(), StoreError> {
-        if let Some(row) = self.line_row(touched, of)? {
+    fn system_message_ends(&self, touched: &Touched, of: EventId) -> Result<(), StoreError> {
+        if let Some(row) = self.system_row(touched, of)? {
             self.db
                 .prepare_cached("UPDATE room_message SET flags = flags | 2 WHERE message = ?1 AND flags & 32")?
                 .execute([row])?;
@@ -281,28 +281,28 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// A line holds. One that did before, and not meanwhile, keeps its place.
-    pub(super) fn line(&mut self, touched: &Touched, of: EventId, text: &str) -> Result<(), StoreError> {
-        if let Some(row) = self.line_row(touched, of)? {
+    /// An act or a topic holds. A message that did so before, and not meanwhile, keeps its place.
+    pub(super) fn system_message(&mut self, touched: &Touched, of: EventId, text: &str) -> Result<(), StoreError> {
+        if let Some(row) = self.system_row(touched, of)? {
             self.db
                 .prepare_cached("UPDATE room_message SET flags = ?2 WHERE message = ?1 AND flags & 32")?
-                .execute(params![row, flags::LINE])?;
+                .execute(params![row, flags::SYSTEM])?;
             return Ok(());
         }
-        if self.is_erased(touched.num, torchat_protocol::id::MessageId(line_id(of)), false)? {
+        if self.is_erased(touched.num, torchat_protocol::id::MessageId(system_id(of)), false)? {
             return Ok(());
         }
         self.last_message += 1;
         let id = self.last_message;
-        // A line is read: it is no message.
+        // It is read: nobody sent it.
         self.db
             .prepare_cached(
                 "INSERT INTO message (id, peer, dir, state, mid, at_ms, text) VALUES (?1, ?2, 2, 1, ?3, ?4, ?5)",
             )?
-            .execute(params![id, touched.num, line_id(of), self.moment.at_ms, text])?;
+            .execute(params![id, touched.num, system_id(of), self.moment.at_ms, text])?;
         self.db
             .prepare_cached("INSERT INTO room_message (message, flags, name) VALUES (?1, ?2, '')")?
-            .execute(params![id, flags::LINE])?;
+            .execute(params![id, flags::SYSTEM])?;
         Ok(())
     }
 }
