@@ -143,6 +143,7 @@ async fn one(
     time: Duration,
 ) -> anyhow::Result<Cost> {
     let slice = time / SLICES;
+    flood.prepare(target).await?;
     let before_kib = process::usage(pid)?.rss_kib;
     let (mut quiet, mut loud) = (Phase::default(), Phase::default());
     let mut said = 0;

@@ -1,5 +1,7 @@
 //! Floods: one thing said again and again, by many at once, at a pace or as fast as the daemon takes it.
 
+mod rooms;
+
 use crate::forger::Forger;
 use crate::link::{Lane, honest_hello};
 use crate::target::Target;
@@ -40,12 +42,31 @@ pub enum Flood {
     Pings,
     /// A contact that writes messages as fast as they are acknowledged, and then again those that were.
     Repeats,
+    /// A member of a room whose events wait for others that never come, or are of nobody.
+    Orphans,
+    /// A member that signs what others say.
+    Impostor,
+    /// A member that asks for everything again and again, and reads the answers.
+    Questions,
+    /// The same, who reads nothing.
+    Deaf,
 }
 
 impl Flood {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Silent, Self::Half, Self::Requests, Self::Strangers, Self::Giants, Self::Pings, Self::Repeats];
+    pub const ALL: [Self; 11] = [
+        Self::Silent,
+        Self::Half,
+        Self::Requests,
+        Self::Strangers,
+        Self::Giants,
+        Self::Pings,
+        Self::Repeats,
+        Self::Orphans,
+        Self::Impostor,
+        Self::Questions,
+        Self::Deaf,
+    ];
 
     /// What is counted.
     #[must_use]
@@ -58,6 +79,10 @@ impl Flood {
             Self::Giants => "strangers' unfinished 511 KiB",
             Self::Pings => "a contact's pings",
             Self::Repeats => "a contact's repeated messages",
+            Self::Orphans => "a member's orphans in a room",
+            Self::Impostor => "a member's wrong signatures",
+            Self::Questions => "a member's questions",
+            Self::Deaf => "a member's questions, unread",
         }
     }
 
@@ -71,6 +96,18 @@ impl Flood {
             Self::Strangers => 20,
             Self::Giants => 5,
             Self::Pings | Self::Repeats => 500,
+            Self::Orphans | Self::Impostor | Self::Questions | Self::Deaf => 200,
+        }
+    }
+
+    /// Does what must be done before the flood, and is none of it.
+    ///
+    /// # Errors
+    /// When the daemon does not let the attacker in.
+    pub async fn prepare(self, target: &Target) -> anyhow::Result<()> {
+        match self {
+            Self::Orphans | Self::Impostor | Self::Questions | Self::Deaf => rooms::prepare(target).await,
+            _ => Ok(()),
         }
     }
 
@@ -85,7 +122,8 @@ impl Flood {
         stop: &CancellationToken,
     ) -> anyhow::Result<u64> {
         let said = Arc::new(AtomicU64::new(0));
-        let workers = if matches!(self, Self::Pings | Self::Repeats) { 1 } else { WORKERS };
+        let many = matches!(self, Self::Silent | Self::Half | Self::Requests | Self::Strangers | Self::Giants);
+        let workers = if many { WORKERS } else { 1 };
         let mut tasks = Vec::new();
         for worker in 0..workers {
             let period = per_second.map(|n| Duration::from_secs(1) * workers / n.max(1));
@@ -100,6 +138,10 @@ impl Flood {
                     Self::Giants => giants(&target, &said, pace).await,
                     Self::Pings => pings(&target, &said, pace).await,
                     Self::Repeats => repeats(&target, &said, pace).await,
+                    Self::Orphans => rooms::orphans(&target, &said, pace).await,
+                    Self::Impostor => rooms::impostor(&target, &said, pace).await,
+                    Self::Questions => rooms::questions(&target, &said, pace).await,
+                    Self::Deaf => rooms::deaf(&target, &said, pace).await,
                 }
             };
             let stop = stop.clone();

@@ -2,7 +2,7 @@
 
 use crate::forger::Forger;
 use crate::link::Link;
-use crate::room::{Member, Stage};
+use crate::room::{Member, RoomLink, Stage};
 use crate::way::{BoxStream, Way};
 use anyhow::{Context as _, ensure};
 use std::io::{Read as _, Write as _};
@@ -23,7 +23,6 @@ const DIALS: u32 = 3;
 const LOOK: u32 = 10_000;
 
 /// A daemon under attack.
-#[derive(Debug)]
 pub struct Target {
     /// Who it is.
     pub peer: PeerId,
@@ -39,6 +38,8 @@ pub struct Target {
     letters: AtomicU64,
     /// A room of the attacked daemon's with the honest one and an attacker in it, when it was needed first.
     stage: OnceCell<(Stage, Mutex<Member>)>,
+    /// The link over which that attacker floods, with its channel.
+    flooder: Mutex<Option<(RoomLink, u16)>>,
 }
 
 impl Target {
@@ -53,7 +54,18 @@ impl Target {
             Way::Socks(_) => Duration::from_secs(60),
         };
         let (contacts, circuits, letters) = (Mutex::default(), AtomicU64::default(), AtomicU64::default());
-        Ok(Self { peer, way, patience, control, honest, contacts, circuits, letters, stage: OnceCell::new() })
+        Ok(Self {
+            peer,
+            way,
+            patience,
+            control,
+            honest,
+            contacts,
+            circuits,
+            letters,
+            stage: OnceCell::new(),
+            flooder: Mutex::default(),
+        })
     }
 
     /// Opens a stream, on circuits of its own.
@@ -100,6 +112,12 @@ impl Target {
             anyhow::Ok((stage, Mutex::new(member)))
         });
         made.await
+    }
+
+    /// The link over which the attacker of the stage floods, if it is up.
+    #[must_use]
+    pub fn flooder(&self) -> &Mutex<Option<(RoomLink, u16)>> {
+        &self.flooder
     }
 
     /// A link of somebody that the daemon has never met.

@@ -193,7 +193,7 @@ pub(super) fn rows() -> Vec<Attack> {
                 let (seq, prev) = (last.header().seq + 1, last.id());
                 for n in 0..600_u32 {
                     let topic = torchat_protocol::room::body::acts::Set {
-                        topic: BoundedText::new(&format!("canary {n}")),
+                        topic: BoundedText::new(format!("canary {n}")),
                         ..Default::default()
                     };
                     let rival = owner.member.event(Author::ACTS, seq, prev, u64::from(n) + 9, &Body::Set(topic))?;
