@@ -30,8 +30,8 @@ pub const FRIEND: u8 = 2;
 pub const WORDS: [&str; 4] = ["harbour", "löwe", "\"small boat\"", "har*"];
 
 /// What differs from start to start, and is no part of what the store says.
-const VOLATILE: [&str; 9] =
-    ["reason", "tries", "failure", "ended", "detail", "next_try_at", "heard_s", "link", "behind"];
+const VOLATILE: [&str; 11] =
+    ["reason", "tries", "failure", "ended", "detail", "next_try_at", "heard_s", "link", "behind", "linked", "problems"];
 
 /// The onion of a seed.
 ///

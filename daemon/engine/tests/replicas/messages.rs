@@ -18,8 +18,8 @@ const HIDDEN: i64 = 4;
 const REDACTED: i64 = 8;
 const EDITED: i64 = 16;
 const LINE: i64 = 32;
-/// What is noted for programs, and is no part of what is shown.
-const TOLD: i64 = 128;
+/// What is noted beside that: what programs were told, and the author's role.
+const REST: i64 = !127;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Model {
             // Whether it is ours was decided when it came.
             let own = row.dir == 1 || row.dir == 2 && is_me(*member);
             let wanted = events.shown(places, own, waiting, &is_me);
-            let found = Row { flags: row.flags & !TOLD, ..row.clone() };
+            let found = Row { flags: row.flags & !REST, ..row.clone() };
             // What mentions us, a text without a body does not say any more.
             let known = if wanted.flags & REDACTED > 0 { found.flags & MENTION } else { 0 };
             let wanted = Row { id: row.id, flags: wanted.flags | known, ..wanted };

@@ -43,6 +43,7 @@ pub fn make(dir: &Path) -> anyhow::Result<(Vec<u8>, Value)> {
     let store = {
         let mut own = start(&talk, OWN, START_MS + 5 * HOUR_MS)?;
         programs(&talk, &own)?;
+        room(&own)?;
         own.stop()?;
         std::fs::read(own.data().join("torchat.db"))?
     };
@@ -51,6 +52,27 @@ pub fn make(dir: &Path) -> anyhow::Result<(Vec<u8>, Value)> {
     super::place(&alone, &store)?;
     let own = start(&alone, OWN, END_MS)?;
     Ok((store, tell(&mut connect(&own)?)?))
+}
+
+/// A room of our own, and what can be said in one.
+fn room(own: &Resident) -> anyhow::Result<()> {
+    let mut api = connect(own)?;
+    let made = api.ok(json!({"cmd": "ROOM_NEW", "name": "lab", "topic": "who feeds the cat", "nick": "anna"}))?;
+    let room = made["room"]["peer"].as_str().context("no room")?.to_owned();
+    let mut said = Vec::new();
+    for text in ["a room at the harbour", "wrogn", "taken back later", "löwe"] {
+        said.push(
+            api.ok(json!({"cmd": "SEND", "peer": room, "text": text, "client_id": format!("room-{text}")}))?["id"]
+                .take(),
+        );
+    }
+    api.ok(json!({"cmd": "EDIT", "peer": room, "id": said[1], "text": "wrong"}))?;
+    api.ok(json!({"cmd": "REACT", "peer": room, "id": said[0], "sign": "+1"}))?;
+    api.ok(json!({"cmd": "REDACT", "peer": room, "id": said[2]}))?;
+    api.ok(
+        json!({"cmd": "ROOM_SET", "peer": room, "topic": "nobody feeds the cat", "alias": "cats", "notify": "all"}),
+    )?;
+    Ok(())
 }
 
 fn add(own: &mut Api, other: &mut Api, seed: u8) -> anyhow::Result<()> {

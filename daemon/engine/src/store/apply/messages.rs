@@ -21,7 +21,7 @@ pub(super) use write::Words;
 use super::Changes;
 use crate::store::StoreError;
 use crate::store::numbers::PeerNum;
-use crate::store::replica::{ChainKey, EDIT, REACTION, REDACT, RoomKey, TEXT, number, target};
+use crate::store::replica::{ChainKey, EDIT, REACTION, REDACT, RoomKey, TEXT, number, role_number, target};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::record::MemberChange;
@@ -50,6 +50,17 @@ pub(in crate::store) mod flags {
     pub(in crate::store) const BLOCKED: i64 = 64;
     /// Programs were told of it.
     pub(in crate::store) const TOLD: i64 = 128;
+    /// From this bit on, in three bits: the role in which its author wrote it, as `standing` has it; 0: it is not known.
+    pub(in crate::store) const ROLE_BIT: u32 = 8;
+    pub(in crate::store) const ROLE: i64 = 7 << ROLE_BIT;
+
+    /// The role of what an event counts as.
+    pub(in crate::store) fn of_standing(standing: super::Standing) -> i64 {
+        match standing {
+            super::Standing::Void => 0,
+            super::Standing::As(role) | super::Standing::Hidden(role) => super::role_number(role) << ROLE_BIT,
+        }
+    }
 }
 
 /// The number of the kind of topics, as ROOM-PROTOCOL.md has it.

@@ -4,7 +4,7 @@ use super::Reader;
 use super::messages::{blob, peer_id};
 use crate::store::apply::{People, flags};
 use crate::store::numbers::RoomNum;
-use crate::store::replica::{ChainKey, RoomKey, TEXT, damaged, standing, target};
+use crate::store::replica::{ChainKey, RoomKey, TEXT, damaged, role, standing, target};
 use crate::store::{StoreError, time};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,6 @@ use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::room::body::acts::CutReason;
 use torchat_protocol::room::body::{self, Body, Place};
 use torchat_protocol::room::{Identity, MemberNo, RoomId, TextId};
-use torchat_room::standing::Standing;
 
 /// Behind the last act.
 const ALL_ACTS: u64 = i64::MAX.unsigned_abs();
@@ -46,7 +45,6 @@ pub struct RoomPart {
 macro_rules! room_part {
     () => {
         "r.flags, m.lane, m.seq, r.lamport, r.name, r.own IS NOT NULL, r.edited_ms, r.reacts,
-         (SELECT standing FROM room_event e WHERE e.chain = m.lane AND e.seq = m.seq),
          (SELECT x.id FROM room_member x WHERE x.member = m.lane - m.lane % 256),
          (SELECT a.mid FROM message a WHERE a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq),
          (SELECT o.me FROM room o JOIN peer q ON q.room = o.num WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL)"
@@ -65,15 +63,15 @@ pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
     let place = target(row, at + 1).ok().flatten();
     let lamport = row.get::<_, Option<i64>>(at + 3)?.map(i64::unsigned_abs);
     let own: bool = row.get(at + 5)?;
-    let role = match row.get::<_, Option<i64>>(at + 8)?.map(standing) {
-        Some(Ok(Standing::As(role) | Standing::Hidden(role))) => role_word(role),
+    let role = match role((flags & flags::ROLE) >> flags::ROLE_BIT) {
+        Ok(role) => role_word(role),
         // Nobody knows as what they wrote it: it does not count, or is not published.
         _ if own => Role::Member,
         _ => Role::Reader,
     };
     let member = place.and_then(|place| place.author.member()).map(MemberNo::get);
-    let member = member.or(row.get::<_, Option<u32>>(at + 11)?).or(own.then_some(0));
-    let onion = row.get::<_, Option<[u8; 32]>>(at + 9)?.and_then(|id| peer_id(id).ok()).map(Onion);
+    let member = member.or(row.get::<_, Option<u32>>(at + 10)?).or(own.then_some(0));
+    let onion = row.get::<_, Option<[u8; 32]>>(at + 8)?.and_then(|id| peer_id(id).ok()).map(Onion);
     let name: String = row.get(at + 4)?;
     let reacts = row.get_ref(at + 7)?.as_str_or_null()?.and_then(|json| serde_json::from_str(json).ok());
     let noted = [
@@ -88,7 +86,7 @@ pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
         from: member.filter(|_| !is(flags::SYSTEM)).map(|member| Sender { member, name, onion, me: own, role }),
         order: place.zip(lamport).map(|(place, lamport)| Order { lamport, author: place.author.get(), seq: place.seq }),
         place,
-        re: row.get::<_, Option<[u8; 16]>>(at + 10)?.map(MessageId),
+        re: row.get::<_, Option<[u8; 16]>>(at + 9)?.map(MessageId),
         edited_ms: row.get(at + 6)?,
         reacts: reacts.unwrap_or_default(),
         flags: noted.into_iter().filter(|(flag, _)| is(*flag)).map(|(_, word)| word).collect(),

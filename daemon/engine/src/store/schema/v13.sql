@@ -34,7 +34,8 @@ CREATE TABLE room_client (
 CREATE TABLE room_message (
     message     INTEGER NOT NULL PRIMARY KEY, -- `message.id`
     -- 1 mentions us, 2 void, 4 hidden by a moderator, 8 the text was taken away, 16 edited, 32 the daemon wrote it, about an act or
-    -- a topic, 64 hidden because its author is blocked here, 128 programs were told of it
+    -- a topic, 64 hidden because its author is blocked here, 128 programs were told of it; 256 times the role in which it was
+    -- written, as `room_event.standing` has it
     flags       INTEGER NOT NULL,
     lamport     INTEGER,                     -- of the event
     name        TEXT    NOT NULL,            -- of the author, when it came

@@ -112,7 +112,7 @@ impl Changes<'_> {
         }
         // What nobody has read is not read by it: the user reads a message once, whatever happens to it meanwhile.
         let state = if message.own { 1 } else { message.shown.state.min(1) };
-        let marked = |flag| message.shown.flags & flags::MENTION | flag;
+        let marked = |flag| message.shown.flags & (flags::MENTION | flags::ROLE) | flag;
         let hidden = |one: &&Candidate| one.said.is_hidden_text();
         let best = candidates.iter().filter(hidden).min_by_key(|one| one.said.order);
         let best = best.or_else(|| candidates.iter().min_by_key(|one| one.said.order));
@@ -122,7 +122,8 @@ impl Changes<'_> {
                 place: Some(one.place()),
                 lamport: Some(number(one.said.order.lamport)?),
                 text: one.text.text.as_str().to_owned(),
-                flags: marked(if hidden(&one) { flags::HIDDEN } else { flags::VOID }),
+                flags: marked(if hidden(&one) { flags::HIDDEN } else { flags::VOID }) & !flags::ROLE
+                    | flags::of_standing(one.said.standing),
                 re: one.text.re,
                 ..plain
             },
@@ -137,7 +138,7 @@ impl Changes<'_> {
         let place = one.place();
         let (edit, reacts) = self.said_of(room, &one.said)?;
         let mut flags = if self.mentions_us(room, &one.text)? { flags::MENTION } else { 0 };
-        flags |= if edit.is_some() { flags::EDITED } else { 0 };
+        flags |= flags::of_standing(one.said.standing) | if edit.is_some() { flags::EDITED } else { 0 };
         let blocked = match place.author.member() {
             Some(member) if !message.own => self.is_blocked(room, member)?,
             _ => false,

@@ -105,7 +105,9 @@ impl Changes<'_> {
             )?
             .execute(params![
                 id,
-                (if new.mentions { flags::MENTION } else { 0 }) | (if dir == 2 { 0 } else { flags::TOLD }),
+                (if new.mentions { flags::MENTION } else { 0 })
+                    | (if dir == 2 { 0 } else { flags::TOLD })
+                    | new.place.and_then(|(_, standing)| standing).map_or(0, flags::of_standing),
                 header.map(|header| number(header.lamport)).transpose()?,
                 new.name,
                 new.own.then_some(new.mid.0),
