@@ -16,6 +16,9 @@ use torchat_protocol::room::{CloseCode, Event, Frame, MemberNo, RoomId};
 use torchat_room::replica::Cannot;
 use torchat_room::standing::Standing;
 
+/// Most other members that a daemon links with for a room. Twice as many as there may be in one without hosts: what two branches of
+/// an owner have added holds.
+const PEERS: usize = 16;
 /// Most decisions of a room that wait until another member is reached.
 const WAITING: usize = 64;
 /// How long we try to leave, in milliseconds.
@@ -273,7 +276,10 @@ impl Rooms {
 }
 
 impl Room {
-    /// Looks up who the other members are. Takes some 50 us for each.
+    /// Looks up with whom the room is to be open: the owner and the members with the smallest numbers. Takes some 50 us for each.
+    ///
+    /// An owner may name as many members as it likes, and with each the identity of somebody who knows nothing of it. So only so many
+    /// are linked with; the others link with these.
     pub(super) fn find_peers(&mut self, own: PeerId) {
         if self.state == RoomState::Joining {
             self.entry.accepted |= self.replica.role().is_some();
@@ -282,11 +288,15 @@ impl Room {
                 return;
             }
         }
-        let others = self.replica.roster().present().filter_map(|(no, member)| {
-            let id = member.id.filter(|id| *id != identity(&own))?;
-            Some((PeerId::from_key(id.0).ok()?, no))
-        });
-        self.peers = others.collect();
+        let roster = self.replica.roster();
+        let owner = roster.members.get_key_value(&roster.owner).map(|(no, owner)| (*no, owner));
+        let others = roster.present().filter(|(no, _)| *no != roster.owner);
+        let named = owner.into_iter().chain(others).filter_map(|(no, member)| Some((member.id?, no)));
+        let named = named.filter(|(id, _)| *id != identity(&own)).take(PEERS);
+        let mut found: Vec<_> = named.filter_map(|(id, no)| Some((PeerId::from_key(id.0).ok()?, no))).collect();
+        // Of two numbers of one identity the newest holds.
+        found.sort_unstable_by_key(|(_, no)| *no);
+        self.peers = found.into_iter().collect();
     }
 
     /// The replica of a newcomer begins anew, so nobody has said anything.

@@ -86,7 +86,8 @@ impl Room {
         ctx.write(RoomOp::Petition { room: id, petition });
     }
 
-    fn number_of(&self, who: Identity) -> Option<MemberNo> {
+    /// The number under which somebody is in.
+    pub(super) fn number_of(&self, who: Identity) -> Option<MemberNo> {
         self.replica.roster().present().find(|(_, member)| member.id == Some(who)).map(|(no, _)| no)
     }
 

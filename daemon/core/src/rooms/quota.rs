@@ -3,7 +3,7 @@
 //! Events that another member passes on are bounded by its credit only, so that replicas do not differ for long. What a member
 //! has said while we were away counts towards its day, and not as a burst.
 
-use super::{Context, Rooms};
+use super::{Context, Rooms, identity};
 use crate::rate::{Bucket, Rate};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::room::{Author, Deny, DenyCode, Event, Frame, MemberKey};
@@ -58,7 +58,7 @@ impl Rooms {
         let Some(open) = self.channels.get_mut(&id) else { return (Vec::new(), Vec::new()) };
         let peer = self.links.get(&open.link).map(super::Link::peer);
         let Some(room) = self.rooms.get_mut(&open.room) else { return (Vec::new(), Vec::new()) };
-        let member = peer.and_then(|peer| room.peers.get(&peer).copied());
+        let member = peer.and_then(|peer| room.peers.get(&peer).copied().or_else(|| room.number_of(identity(&peer))));
         let Some(member) = member else { return (events, checked.to_vec()) };
         let quota = room.quotas.entry(member).or_default();
         let (mut taken, mut known, mut refused) = (Vec::new(), Vec::new(), Vec::new());

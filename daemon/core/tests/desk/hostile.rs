@@ -358,3 +358,57 @@ fn nobody_has_what_was_never_said() {
     net.pass(5_000);
     assert_eq!(net.desks[0].store.told, [RoomOp::Delivered { room, author, upto: 1 }]);
 }
+
+#[test]
+fn an_owner_that_names_hundreds_makes_nobody_dial_them() {
+    use torchat_protocol::room::body::acts::{Entry, Roster};
+    let mut net = Net::new(1, 93);
+    // Somebody of no desk owns the room, and the desk joins it.
+    let mut drawn = 0_u128;
+    let mut salt = || {
+        drawn += 1;
+        torchat_protocol::room::Salt(drawn.to_be_bytes())
+    };
+    let entry = |no: u32, signs: u8, n: usize, role| Entry {
+        no: torchat_protocol::room::MemberNo::new(no).unwrap(),
+        sign: MemberKey(key(signs).verifying_key().to_bytes()),
+        sealing: BoxKey([5; 32]),
+        role,
+        id: Some(identity(n)),
+        nick: None,
+        via: None,
+    };
+    let first = torchat_protocol::room::body::acts::Create {
+        owner: entry(1, 9, STRANGER, Role::Owner),
+        name: BoundedText::default(),
+        topic: BoundedText::default(),
+        policy: torchat_protocol::room::body::acts::Policy::default(),
+        salt: torchat_protocol::room::Salt([0; 16]),
+    };
+    let first = torchat_room::signing::create(&key(9), first, 1, &mut salt).unwrap();
+    let room = RoomId(first.id().0);
+    net.join(0, &RoomInvite::new(room, vec![peer(STRANGER)], None).unwrap());
+    let link = net.link(0, STRANGER);
+    let Some((1, Frame::Join(join))) = frames(&net, link).pop() else { panic!("it asks") };
+    net.say_to(0, link, 1, Frame::Told(Told::Accepted(torchat_protocol::room::MemberNo::MAKER)));
+    let mut acts = vec![first];
+    let me = Entry { sign: join.sign, ..entry(2, 9, 0, Role::Member) };
+    let lists = [vec![me], (3..203).map(|no| entry(no, 9, 100 + no as usize, Role::Member)).collect()];
+    for add in lists {
+        let clock = Clock { acts: acts.len() as u32, lamport: acts.len() as u64 + 1, minute: 1 };
+        let (seq, prev) = (acts.len() as u64 + 1, acts[acts.len() - 1].id());
+        let body = Body::Roster(Roster { add, ..Roster::default() });
+        acts.push(sign(&key(9), Some(room), torchat_protocol::room::Author::ACTS, seq, prev, clock, &body).unwrap());
+    }
+
+    let has = Has::Heads(vec![acts[2].head()]);
+    net.say_to(0, link, 3, Frame::Hello(Hello { log: LogId([7; 8]), has, want: None, credit: 262_144 }));
+    for act in acts {
+        net.say_to(0, link, 3, Frame::Events(vec![act]));
+    }
+    net.say_to(0, link, 3, Frame::Mark(LogPlace { next: 4, digest: LogDigest([0; 16]) }));
+    net.calm();
+    assert_eq!(net.state(0, room), Some(RoomState::Member));
+    assert_eq!(net.desks[0].rooms.status(room).unwrap().members, 202);
+    assert!(net.desks[0].rooms.wishes().len() < 20, "{}", net.desks[0].rooms.wishes().len());
+}
