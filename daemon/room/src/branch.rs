@@ -10,6 +10,9 @@ use torchat_protocol::room::{Event, EventId, Header, MemberKey, RoomId};
 
 /// Most acts of a room.
 pub(crate) const ACTS: u64 = 100_000;
+/// Most bytes of the bodies of a branch. All replicas keep all acts in memory, so an owner must not be able to fill it; and all must
+/// agree which act is one too many.
+pub(crate) const ACT_BYTES: usize = 16 << 20;
 /// How many acts that do not fit are kept, and their bytes. Beyond it the oldest goes. Few, because each that comes is compared with
 /// all ways that the others make; an owner who was restored from a backup makes a handful.
 const RIVALS: usize = 512;
@@ -46,7 +49,11 @@ impl Act {
     }
 
     fn bytes(&self) -> usize {
-        Header::encode(self.header()).len() + self.incoming.event.body().map_or(0, |body| body.len())
+        Header::encode(self.header()).len() + self.body_bytes()
+    }
+
+    fn body_bytes(&self) -> usize {
+        self.incoming.event.body().map_or(0, |body| body.len())
     }
 }
 
@@ -66,6 +73,8 @@ pub(crate) struct Branch {
     room: RoomId,
     /// Those that hold, one after the other. Empty: the room is known by its id only.
     acts: Vec<Act>,
+    /// The bytes of their bodies.
+    act_bytes: usize,
     ids: BTreeMap<EventId, u64>,
     rivals: BTreeMap<EventId, Rival>,
     rival_bytes: usize,
@@ -92,6 +101,7 @@ impl Branch {
         Self {
             room,
             acts: Vec::new(),
+            act_bytes: 0,
             ids: BTreeMap::new(),
             rivals: BTreeMap::new(),
             rival_bytes: 0,
@@ -175,6 +185,7 @@ impl Branch {
             return self.begins(act);
         }
         let next = act.header().seq == self.len() + 1 && act.header().prev == self.head() && self.may_go_on();
+        let next = next && self.has_room_for(act.body_bytes());
         next && (!self.is_frozen() || matches!(act.body, Some(Body::Settle(_))))
             && self.roster.owner_key().is_some_and(|key| act.incoming.is_signed_by(key))
     }
@@ -195,7 +206,13 @@ impl Branch {
         }
         self.forget_rival(act.id());
         self.ids.insert(act.id(), self.len() + 1);
+        self.act_bytes += act.body_bytes();
         self.acts.push(act);
+    }
+
+    /// Whether an act with so many bytes in its body may follow.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        self.act_bytes + bytes <= ACT_BYTES
     }
 
     /// Keeps an act apart. Returns those that go for it.
@@ -230,10 +247,11 @@ impl Branch {
             return None;
         }
         let (seq, head, frozen) = (self.len() + 1, self.head(), self.is_frozen());
-        let key = self.roster.owner_key()?.clone();
+        let (key, left) = (self.roster.owner_key()?.clone(), ACT_BYTES.saturating_sub(self.act_bytes));
         let fits = |rival: &Rival| {
             rival.act.header().seq == seq
                 && rival.act.header().prev == head
+                && rival.act.body_bytes() <= left
                 && rival.not_by != Some(key.bytes())
                 && (!frozen || matches!(rival.act.body, Some(Body::Settle(_))))
         };
@@ -348,6 +366,10 @@ impl Branch {
             }
             let mut roster = rosters.get(&fork)?.clone();
             let rivals: Vec<&Act> = path.iter().filter_map(|id| Some(&self.rivals.get(id)?.act)).collect();
+            let behind = self.acts.iter().skip(usize::try_from(fork).ok()?).map(Act::body_bytes).sum::<usize>();
+            if self.act_bytes - behind + rivals.iter().map(|act| act.body_bytes()).sum::<usize>() > ACT_BYTES {
+                return None;
+            }
             for act in &rivals {
                 if !act.incoming.clone().is_signed_by(roster.owner_key()?) {
                     return None;
@@ -371,6 +393,7 @@ impl Branch {
         let Ok(from) = usize::try_from(fork) else { return };
         for act in self.acts.split_off(from.min(self.acts.len())) {
             self.ids.remove(&act.id());
+            self.act_bytes -= act.body_bytes();
             self.keep_apart(act);
         }
         if let Some(roster) = self.roster_at(fork) {

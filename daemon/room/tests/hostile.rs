@@ -2,6 +2,8 @@
 //! leaves the room in agreement.
 #![allow(clippy::unwrap_used)]
 
+#[path = "hostile/acts.rs"]
+mod acts;
 #[path = "chaos/disk.rs"]
 #[allow(dead_code, reason = "the chaos tests use the rest")]
 mod disk;
@@ -662,19 +664,6 @@ fn nothing_is_decided_in_a_room_that_has_ended() {
     honest.hear_events(&[(*more).clone()]);
     assert!(honest.replica.roster().destroyed);
     assert_eq!((honest.replica.acts(), honest.replica.roster().name.as_str()), (3, "lab"));
-}
-
-#[test]
-fn acts_behind_the_last_number_are_never_kept() {
-    let mut honest = Honest::new(Policy::default());
-    let acts = [100_000, 100_001].map(|seq| {
-        let place = Place { author: Author::ACTS, seq };
-        (*honest.event(1, place, EventId([7; 32]), &set("late"))).clone()
-    });
-    honest.hear_events(&acts[..1]);
-    assert_eq!(honest.disk.stored().rivals.len(), 1, "the last one may be on some branch");
-    honest.hear_events(&acts[1..]);
-    assert_eq!(honest.disk.stored().rivals.len(), 1);
 }
 
 #[test]

@@ -369,6 +369,9 @@ impl Replica {
 
     fn publish_act(&mut self, ctx: &mut Context<'_>, seq: u64, prev: EventId, body: &Body) -> Result<EventId, Cannot> {
         let event = self.make(ctx, Author::ACTS, seq, prev, body)?;
+        if !self.branch.has_room_for(event.body().map_or(0, |body| body.len())) {
+            return Err(Cannot::Limit);
+        }
         let id = event.id();
         let incoming = self.as_ours(event);
         self.take_act(ctx, incoming, None);
