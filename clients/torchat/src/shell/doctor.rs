@@ -7,6 +7,7 @@ mod clock;
 mod daemon;
 mod files;
 mod logs;
+mod rooms;
 
 use super::Shell;
 use super::failure::{Done, Failure};

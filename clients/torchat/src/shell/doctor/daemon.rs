@@ -3,7 +3,7 @@
 use super::super::admin::right_name;
 use super::super::failure::{Done, progress};
 use super::super::format::{self, Names, count, took};
-use super::{Finding, Grade, clock};
+use super::{Finding, Grade, clock, rooms};
 use crate::daemon::{Place, program};
 use crate::times::span;
 use jiff::Timestamp;
@@ -82,6 +82,7 @@ pub(super) fn check(json: bool, connection: &Connection, tell: &mut impl FnMut(F
     tell(calls(connection)?)?;
     delivery(&recent).map_or(Ok(()), &mut *tell)?;
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
+    rooms::check(connection, &names)?.into_iter().try_for_each(&mut *tell)?;
     held_up(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
     lost(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
     notices(&status, &names).into_iter().try_for_each(tell)
