@@ -5,6 +5,7 @@ use super::super::{Model, Open, Overlay};
 use super::Command;
 use crate::screen::address::{self, Address};
 use torchat_client::api::ConversationId;
+use torchat_client::api::command::GivenNotify;
 use torchat_client::api::command::GivenRole;
 use torchat_client::api::record::{Notify, Role, RoomForm, RoomState};
 use torchat_client::api::words::count;
@@ -63,9 +64,9 @@ impl Model {
             "rename" if is_open => self.wish(RoomWish::Alias(rest.to_owned())),
             "nick" if is_open && !rest.is_empty() => self.wish(RoomWish::Nick(rest.to_owned())),
             "notify" if matches!(rest, "all" | "mentions" | "none") => self.wish(RoomWish::Notify(match rest {
-                "all" => Notify::All,
-                "none" => Notify::None,
-                _ => Notify::Mentions,
+                "all" => GivenNotify::All,
+                "none" => GivenNotify::None,
+                _ => GivenNotify::Mentions,
             })),
             "whois" if is_open && rest.is_empty() => self.about_room(),
             "peer" | "query" | "msg" | "win" | "mute" if is_room_word(rest) => self.talk_to_room(command.name, rest),

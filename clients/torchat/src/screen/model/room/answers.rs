@@ -5,7 +5,8 @@ use super::{RoomAnswer, RoomAsk, RoomWish};
 use crate::counts::counted;
 use crate::screen::model::{Model, Open, Overlay};
 use torchat_client::api::ConversationId;
-use torchat_client::api::record::{Notify, Room, RoomState};
+use torchat_client::api::command::GivenNotify;
+use torchat_client::api::record::{Room, RoomState};
 use torchat_client::show;
 use torchat_client::timeline::ConversationList;
 
@@ -75,9 +76,9 @@ impl Model {
             RoomWish::Alias(_) => format!("you call it {room}"),
             RoomWish::Nick(name) => format!("you are called {} in {room}", show::unmarked_name(name, NAME)),
             RoomWish::Notify(notify) => match notify {
-                Notify::All => format!("notifications of {room}: all messages"),
-                Notify::None => format!("notifications of {room}: none"),
-                Notify::Mentions | Notify::Unknown => format!("notifications of {room}: messages that mention you"),
+                GivenNotify::All => format!("notifications of {room}: all messages"),
+                GivenNotify::None => format!("notifications of {room}: none"),
+                GivenNotify::Mentions => format!("notifications of {room}: messages that mention you"),
             },
             RoomWish::Invite { whom, .. } => {
                 let name = whom.map(|whom| self.name_of(whom, NAME)).unwrap_or_default();

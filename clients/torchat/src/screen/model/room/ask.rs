@@ -1,7 +1,7 @@
 //! What the screen asks of rooms, and what it is answered.
 
-use torchat_client::api::command::GivenRole;
-use torchat_client::api::record::{Member, Notify, Petition, Room};
+use torchat_client::api::command::{GivenNotify, GivenRole};
+use torchat_client::api::record::{Member, Petition, Room};
 use torchat_client::api::{ConversationId, Onion};
 use torchat_client::timeline::Ticket;
 use torchat_client::timeline::room::MembersRequest;
@@ -35,7 +35,7 @@ pub(crate) enum RoomWish {
     Alias(String),
     /// What the user is called in it.
     Nick(String),
-    Notify(Notify),
+    Notify(GivenNotify),
     /// `whom`: it is sent to this contact, who alone can use it.
     Invite {
         uses: u32,

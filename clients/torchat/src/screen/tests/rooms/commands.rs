@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::screen::model::{Open, Overlay};
-use torchat_client::api::command::GivenRole;
+use torchat_client::api::command::{GivenNotify, GivenRole};
 use torchat_client::api::{ApiClientError, ApiError, Code};
 
 /// Lines of the open room, and what they wish.
@@ -13,9 +13,9 @@ fn wishes() -> Vec<(&'static str, RoomWish)> {
         ("/rename home", RoomWish::Alias("home".into())),
         ("/rename", RoomWish::Alias(String::new())),
         ("/nick Anna", RoomWish::Nick("Anna".into())),
-        ("/notify all", RoomWish::Notify(Notify::All)),
-        ("/notify mentions", RoomWish::Notify(Notify::Mentions)),
-        ("/notify none", RoomWish::Notify(Notify::None)),
+        ("/notify all", RoomWish::Notify(GivenNotify::All)),
+        ("/notify mentions", RoomWish::Notify(GivenNotify::Mentions)),
+        ("/notify none", RoomWish::Notify(GivenNotify::None)),
         ("/invite", invite(1, None, None)),
         ("/invite 5", invite(5, None, None)),
         ("/invite reader", invite(1, Some(GivenRole::Reader), None)),
