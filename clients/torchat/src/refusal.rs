@@ -20,6 +20,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("level", "the level"),
     ("token", "the token"),
     ("nonce", "the nonce"),
+    ("to", "what mentions members"),
 ];
 
 /// What was refused, without what to do about it.

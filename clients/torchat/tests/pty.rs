@@ -13,6 +13,8 @@ mod people;
 #[path = "support/pty.rs"]
 #[allow(dead_code)]
 mod pty;
+#[path = "pty/rooms.rs"]
+mod rooms;
 #[path = "pty/settings.rs"]
 mod settings;
 #[path = "pty/terminal.rs"]

@@ -48,7 +48,7 @@ use torchat_client::timeline::{ConversationList, Item, Need, News, PageRequest, 
 pub(crate) use super::notify::Notify;
 use attention::Attention;
 pub(crate) use attention::Between;
-pub(crate) use command::{ALIASES, COMMANDS, role_words, state_words};
+pub(crate) use command::{ALIASES, COMMANDS};
 use covers::About;
 pub(crate) use elsewhere::TorSign;
 pub(crate) use exchange::{Answer, Ask, Decision, Effect, Erasing, Input, Past};

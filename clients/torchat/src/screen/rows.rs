@@ -205,14 +205,14 @@ fn message_rows(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Vec<Row> 
     if let Some(quote) = room::quote(timeline, message, &gutter, text_columns) {
         push(false, quote);
     }
+    let instead = room::instead(message);
     let mentions = !out && look.wrapped.mentions(id, &message.text, look.words);
     let (sign, sign_role) = match (entry.is_pending(), mentions) {
         (true, _) => ("..", Role::Warning),
-        _ if message.mention => ("@ ", Role::Mention),
+        _ if message.mention && instead.is_none() => ("@ ", Role::Mention),
         (_, true) => ("! ", Role::Warning),
         _ => tick(message.state),
     };
-    let instead = room::instead(message);
     let mut head = vec![time];
     if gutter.name > 0 {
         head.push((fill(if same_sender { "" } else { &name }, gutter.name), name_role));

@@ -10,16 +10,17 @@ mod members;
 mod overlay;
 
 use super::areas::{LEAST, PROMPT};
-use super::model::{Focus, Link, Model, Open, Overlay, state_words};
+use super::model::{Focus, Link, Model, Open, Overlay};
 use super::rows::timeline_name;
 use super::theme::Role;
 use super::wrap::cut;
+use crate::membership;
 use crate::standing;
 use crate::times::age;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use torchat_client::api::record::{ContactState, RoomState};
+use torchat_client::api::record::ContactState;
 use torchat_client::api::words::count;
 use torchat_client::show;
 use torchat_client::timeline::Timeline;
@@ -108,10 +109,10 @@ fn room_bar(model: &Model, timeline: &Timeline, columns: usize) -> (String, Stri
         topic if topic.is_empty() => topic,
         topic => format!("  {topic}"),
     };
-    let state = match (room.state, model.is_wide()) {
-        (RoomState::Member, true) => format!("  {}", count(room.members, "member")),
-        (RoomState::Member, false) => format!(" {}", room.members),
-        (other, _) => format!("  {}", state_words(other)),
+    let state = match (membership::state(room.state), model.is_wide()) {
+        (None, true) => format!("  {}", count(room.members, "member")),
+        (None, false) => format!(" {}", room.members),
+        (Some(state), _) => format!("  {state}"),
     };
     let frozen = if room.frozen { "  frozen" } else { "" };
     (name, format!("{state}{frozen}{}", if model.is_wide() { topic } else { String::new() }))

@@ -24,7 +24,6 @@ use torchat_protocol::id::parse_onion;
 
 pub(crate) use aliases::ALIASES;
 use aliases::{Meaning, meaning, unclear};
-pub(crate) use rooms::{role_words, state_words};
 pub(crate) use table::{COMMANDS, Command};
 use table::{takes_member, takes_peer, words_of};
 

@@ -24,8 +24,9 @@ impl Model {
         let rows = usize::from(self.size.1);
         let from = self.list_at.saturating_sub(self.list.request_list().len() + rows);
         for peer in listed.iter().skip(from).take(2 * rows).copied().chain(open) {
-            let heard =
-                self.list.get(peer).filter(|timeline| !timeline.contact().link).and_then(|timeline| timeline.heard_at);
+            // Where its age is shown: not of a room.
+            let shown = self.list.get(peer).filter(|timeline| !timeline.contact().link && !timeline.is_room());
+            let heard = shown.and_then(|timeline| timeline.heard_at);
             if let Some(heard) = heard {
                 sooner(next_age(self.now, heard));
             }

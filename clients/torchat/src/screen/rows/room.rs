@@ -2,9 +2,10 @@
 //! text's place, what stands before and behind a text.
 
 use super::{Gutter, Look, Parts};
+use crate::membership::speaker;
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, width, wrap};
-use torchat_client::api::record::{self, Message, MessageState};
+use torchat_client::api::record::{self, Message, MessageFlag, MessageState};
 use torchat_client::show;
 use torchat_client::timeline::Timeline;
 use torchat_client::timeline::room::member_name;
@@ -35,11 +36,11 @@ pub(super) fn sender(timeline: &Timeline, message: &Message, columns: usize) -> 
     Some((name, Role::Member(timeline.id(), from.member)))
 }
 
-/// Who wrote a message, in a sentence, harmless.
+/// Who wrote a message, in a sentence or before a colon, harmless.
 pub(crate) fn sender_name(timeline: &Timeline, message: &Message, columns: usize) -> String {
     match &message.from {
         Some(from) if from.me => "you".into(),
-        Some(from) => member_name(&from.name, from.member, columns),
+        Some(from) => speaker(&from.name, from.member),
         None => timeline.name(columns),
     }
 }
@@ -76,6 +77,7 @@ pub(super) fn instead(message: &Message) -> Option<&'static str> {
         MessageState::Void => Some("void"),
         MessageState::Hidden => Some("hidden"),
         MessageState::Redacted => Some("redacted"),
+        _ if message.flags.contains(&MessageFlag::Missing) => Some("not here yet"),
         _ => None,
     }
 }

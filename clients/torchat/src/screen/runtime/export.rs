@@ -1,5 +1,6 @@
 //! A conversation as a file.
 
+use crate::membership::{instead, speaker};
 use crate::screen::model::Input;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
@@ -60,13 +61,18 @@ fn write_all(handle: &Handle, peer: ConversationId, file: File, name: &str) -> a
 /// A message as text: a line with its time and who wrote it, its further lines indented.
 pub(in crate::screen) fn lines(message: &Message, name: &str) -> String {
     let at = millis(&message.at).and_then(|at| jiff::Timestamp::from_millisecond(at).ok()).unwrap_or_default();
-    let who = match message.dir {
-        Direction::In => name,
-        Direction::Out => "you",
-        Direction::Mark => "!",
-        Direction::Unknown => "?",
+    let member = message.from.as_ref().filter(|from| !from.me).map(|from| speaker(&from.name, from.member));
+    let who = match (message.dir, &member, &message.from) {
+        (_, Some(member), _) => member,
+        (Direction::Out, ..) | (_, None, Some(_)) => "you",
+        (Direction::In, ..) => name,
+        (Direction::Mark, ..) => "!",
+        (Direction::Unknown, ..) => "?",
     };
-    let text = show::shown_rows(&message.text).replace('\n', "\n    ");
+    let text = match instead(message) {
+        Some(words) => words.to_owned(),
+        None => show::shown_rows(&message.text).replace('\n', "\n    "),
+    };
     format!("{} {who}: {text}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 }
 

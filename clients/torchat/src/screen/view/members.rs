@@ -1,8 +1,9 @@
 //! The page of a room's members, and of what can be done about one of them.
 
 use super::{paint, put};
+use crate::membership;
+use crate::screen::model::Model;
 use crate::screen::model::room::{MembersPage, rows};
-use crate::screen::model::{Model, role_words};
 use crate::screen::rows::signed_name;
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, fill, wrap};
@@ -84,14 +85,7 @@ fn row(model: &Model, timeline: &Timeline, member: &Member, n: usize, buffer: &m
 
 /// Their role, or what they are instead.
 fn state(member: &Member) -> &'static str {
-    match member.state {
-        MemberState::In => role_words(member.role),
-        MemberState::Muted => "muted",
-        MemberState::Left => "left",
-        MemberState::Removed => "removed",
-        MemberState::Replaced => "replaced",
-        MemberState::Unknown => "?",
-    }
+    membership::member_state(member.state).unwrap_or_else(|| membership::role(member.role))
 }
 
 /// The onion's beginning, who has proven it, when they said something, and who they are to the user.

@@ -3,11 +3,11 @@
 use super::super::room::{Question, RoomAsk, RoomWish};
 use super::super::{Model, Open, Overlay};
 use super::Command;
+use crate::membership;
 use crate::screen::address::{self, Address};
 use torchat_client::api::ConversationId;
-use torchat_client::api::command::GivenNotify;
-use torchat_client::api::command::GivenRole;
-use torchat_client::api::record::{Notify, Role, RoomForm, RoomState};
+use torchat_client::api::command::{GivenNotify, GivenRole};
+use torchat_client::api::record::{Notify, Role, RoomForm};
 use torchat_client::api::words::count;
 use torchat_client::names::{KnownRoom, Purpose, ROOM_SIGN, is_room_word, resolve_room};
 use torchat_client::show;
@@ -287,9 +287,9 @@ impl Model {
         let mut lines = Vec::new();
         for timeline in rooms {
             let facts = timeline.room().map(|side| side.room());
-            let state = facts.map_or_else(String::new, |room| match room.state {
-                RoomState::Member => count(room.members, "member"),
-                other => state_words(other).to_owned(),
+            let state = facts.map_or_else(String::new, |room| match membership::state(room.state) {
+                None => count(room.members, "member"),
+                Some(state) => state.to_owned(),
             });
             lines.push(format!("{}  {state}", timeline.name(40)));
             if let Some(topic) = facts.map(|room| show::shown_line(&room.topic)).filter(|topic| !topic.is_empty()) {
@@ -323,8 +323,8 @@ impl Model {
             Some(member) => format!("{} owns it", member_name(&member.name, owner, NAME)),
             None => format!("member {owner} owns it"),
         }));
-        let me = room.me.map(|me| format!("you are member {}, {}", me.member, role_words(me.role)));
-        lines.push(me.unwrap_or_else(|| state_words(room.state).to_owned()));
+        let me = room.me.map(|me| format!("you are member {}, {}", me.member, membership::role(me.role)));
+        lines.extend(membership::state(room.state).map(str::to_owned).or(me));
         lines.push(format!(
             "notifications: {}",
             match room.notify {
@@ -356,30 +356,5 @@ fn role(word: &str) -> Option<GivenRole> {
         "member" => Some(GivenRole::Member),
         "moderator" => Some(GivenRole::Moderator),
         _ => None,
-    }
-}
-
-/// A role in words.
-pub(crate) fn role_words(role: Role) -> &'static str {
-    match role {
-        Role::Reader => "reader",
-        Role::Member => "member",
-        Role::Moderator => "moderator",
-        Role::Owner => "owner",
-        Role::Unknown => "something newer",
-    }
-}
-
-/// How far we are in a room, in words.
-pub(crate) fn state_words(state: RoomState) -> &'static str {
-    match state {
-        RoomState::Joining => "joining",
-        RoomState::Member => "member",
-        RoomState::Leaving => "leaving",
-        RoomState::Left => "left",
-        RoomState::Removed => "removed by its owner",
-        RoomState::Destroyed | RoomState::Ended => "ended by its owner",
-        RoomState::NeedsNewer => "needs a newer torchatd",
-        RoomState::Unknown => "in a state that this program does not know",
     }
 }

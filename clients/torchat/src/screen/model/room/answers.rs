@@ -1,12 +1,12 @@
 //! What the daemon answers about rooms.
 
-use super::ask::role_word;
 use super::{RoomAnswer, RoomAsk, RoomWish};
 use crate::counts::counted;
+use crate::membership;
 use crate::screen::model::{Model, Open, Overlay};
 use torchat_client::api::ConversationId;
-use torchat_client::api::command::GivenNotify;
-use torchat_client::api::record::{Room, RoomState};
+use torchat_client::api::command::{GivenNotify, GivenRole};
+use torchat_client::api::record::{Role, Room, RoomState};
 use torchat_client::show;
 use torchat_client::timeline::ConversationList;
 
@@ -59,7 +59,8 @@ impl Model {
             // Its event may still be under way.
             self.change_list(ConversationList::look);
         }
-        self.open_then(id, from, done);
+        // Who has joined from an invitation has typed no line, and waits for it.
+        self.open_then(id, from.or(Some(self.open)), done);
     }
 
     fn room_wish_done(&mut self, id: ConversationId, wish: &RoomWish, answer: &RoomAnswer) {
@@ -124,6 +125,14 @@ impl Model {
         }
         true
     }
+}
+
+fn role_word(role: GivenRole) -> &'static str {
+    membership::role(match role {
+        GivenRole::Reader => Role::Reader,
+        GivenRole::Member => Role::Member,
+        GivenRole::Moderator => Role::Moderator,
+    })
 }
 
 /// Why what was decided is not done yet.

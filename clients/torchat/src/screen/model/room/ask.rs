@@ -83,12 +83,3 @@ pub(crate) struct Question {
     pub(crate) keys: &'static str,
     pub(crate) ask: RoomAsk,
 }
-
-/// The word of a role that can be given.
-pub(super) fn role_word(role: GivenRole) -> &'static str {
-    match role {
-        GivenRole::Reader => "reader",
-        GivenRole::Member => "member",
-        GivenRole::Moderator => "moderator",
-    }
-}

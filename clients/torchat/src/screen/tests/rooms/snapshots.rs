@@ -40,6 +40,18 @@ fn a_room() {
     screens("talk", |size| Play::in_room(size, Role::Owner));
 }
 
+/// What the document shows: its rows, without the empty ones.
+#[test]
+fn the_room_in_the_document_is_this_versions() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/CLIENT.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let screen = Play::in_room((80, 24), Role::Owner).text();
+    let rows = screen.lines().filter(|row| row.trim() != "│");
+    let framed = rows.map(|row| format!("│{row}{}│\n", " ".repeat(80 - crate::screen::wrap::width(row))));
+    let framed: String = framed.collect();
+    assert!(document.contains(&framed), "docs/CLIENT.md, \"Rooms\", shows another screen than:\n{framed}");
+}
+
 #[test]
 fn a_chosen_message_of_a_room_and_a_reply() {
     screens("chosen", |size| {
