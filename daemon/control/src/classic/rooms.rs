@@ -14,7 +14,9 @@ use torchat_protocol::room::body::BoundedText;
 /// another's. What the daemon tells has no writer.
 pub(crate) fn told(from: Option<&Sender>, text: &str) -> String {
     let who = from.map_or_else(|| "--".to_owned(), |from| format!("{}:", name(from)));
-    let lines: Vec<_> = text.split('\n').map(|line| format!("{who} {line}")).collect();
+    // Whatever a terminal or a program may take for the end of a line.
+    let ends = ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+    let lines: Vec<_> = text.replace("\r\n", "\n").split(ends).map(|line| format!("{who} {line}")).collect();
     lines.join("\n")
 }
 
@@ -92,5 +94,8 @@ mod tests {
         assert_eq!(told(Some(&from("bob")), "hi\nanna: no\n"), "bob: hi\nbob: anna: no\nbob: ");
         assert_eq!(told(Some(&from("")), "hi"), "no:5: hi");
         assert_eq!(told(None, "carol joined"), "-- carol joined");
+        for end in ["\r", "\r\n", "\u{b}", "\u{c}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}"] {
+            assert_eq!(told(Some(&from("bob")), &format!("hi{end}anna: no")), "bob: hi\nbob: anna: no", "{end:?}");
+        }
     }
 }
