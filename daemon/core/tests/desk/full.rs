@@ -30,6 +30,31 @@ fn rooms_are_closed_while_the_store_takes_no_writes_and_nothing_is_lost() {
     assert_eq!(net.desks[1].rooms.status(room).unwrap().open.len(), 2);
 }
 
+#[test]
+fn a_log_that_cannot_be_read_ends_the_channel_that_asked_and_is_tried_again_after_a_while() {
+    let mut net = Net::new(3, 9);
+    let room = net.room_of_all();
+    net.away(2);
+    net.pass(1_000);
+    let texts: Vec<_> = (0..15).map(|_| net.say(0, room, "while you were away")).collect();
+    net.pass(10_000);
+    let busy = |net: &Net| net.told_busy(0) + net.told_busy(1);
+    net.unreadable.extend([0, 1]);
+    net.back(2);
+    let (before, deadline) = (busy(&net), net.now_ms + 3_600_000);
+    while busy(&net) < before + 2 {
+        assert!(net.now_ms < deadline, "nobody asks");
+        net.pass(1_000);
+    }
+    let closed = busy(&net);
+    net.pass(10_000);
+    assert_eq!(busy(&net), closed, "it is not tried again at once");
+    assert!(!net.texts(2, room).contains(&texts[0]));
+    net.unreadable.clear();
+    net.pass(3_600_000);
+    assert!(texts.iter().all(|text| net.texts(2, room).contains(text)));
+}
+
 /// What the last one said about a channel that somebody of no desk has opened.
 fn answers(net: &mut Net, open: Frame) -> Vec<String> {
     let stranger = net.desks.len() + 1;

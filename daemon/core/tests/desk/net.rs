@@ -15,7 +15,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_protocol::room::body::acts::Policy as Rules;
 use torchat_protocol::room::body::{BoundedText, Role};
-use torchat_protocol::room::{BoxKey, Frame, Identity, InviteId, MemberNo, RoomId, RoomInvite, TextId};
+use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId, RoomInvite, TextId};
 use torchat_room::reading::{Read, Report, answer};
 use torchat_room::replica::Me;
 
@@ -164,6 +164,8 @@ pub(crate) struct Desk {
     pub(crate) notices: Vec<(RoomId, RoomNotice)>,
     answers: BTreeMap<u64, RoomAnswer>,
     reads: VecDeque<Asked>,
+    /// How often it has closed a channel because of its own troubles.
+    busy: usize,
     calls: BTreeMap<PeerId, Call>,
     /// How often each was dialled.
     pub(crate) dialled: BTreeMap<usize, u32>,
@@ -213,6 +215,8 @@ pub(crate) struct Net {
     pub(crate) clock_set_ms: i64,
     /// Whose store takes no writes.
     pub(crate) full: BTreeSet<usize>,
+    /// Those whose logs cannot be read.
+    pub(crate) unreadable: BTreeSet<usize>,
     /// Everything that was said to somebody whom no desk serves.
     pub(crate) heard: Vec<(LinkId, Wire)>,
     /// Of so many turns one ends with the death of its process; 0: none.
@@ -259,6 +263,7 @@ impl Net {
             believes: true,
             clock_set_ms: i64::MIN,
             full: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             heard: Vec::new(),
             deaths: 0,
             died: 0,
@@ -272,6 +277,7 @@ impl Net {
                 notices: Vec::new(),
                 answers: BTreeMap::new(),
                 reads: VecDeque::new(),
+                busy: 0,
                 calls: BTreeMap::new(),
                 dialled: BTreeMap::new(),
             });
@@ -364,6 +370,8 @@ impl Net {
         match effect {
             RoomEffect::Say { link, channel, frame } => {
                 self.denials += u64::from(matches!(frame, Frame::Deny(_)));
+                let busy = matches!(&frame, Frame::Close(close) if close.code == CloseCode::Busy);
+                self.desks[n].busy += usize::from(busy);
                 self.send(n, link, Wire::Frame(channel, frame));
             }
             RoomEffect::Tell { link, message } => self.send(n, link, Wire::Message(message)),
@@ -501,6 +509,9 @@ impl Net {
 
     fn read(&mut self, n: usize) {
         let Some((room, read, to)) = self.desks[n].reads.pop_front() else { return };
+        if self.unreadable.contains(&n) {
+            return self.turn(n, vec![RoomInput::Unread { room, read }]);
+        }
         let Some(row) = self.desks[n].store.rooms.get(&room) else { return };
         let Ok((frames, report)): Result<(Vec<Frame>, Report), _> = answer(&row.disk, &read);
         if let Some((link, channel)) = to {
@@ -661,6 +672,11 @@ impl Net {
     /// The acts that hold.
     pub(crate) fn branch(&self, n: usize, room: RoomId) -> Vec<torchat_protocol::room::EventId> {
         self.desks[n].store.rooms[&room].disk.branch().iter().map(|act| act.id()).collect()
+    }
+
+    /// How often a desk has closed a channel because of its own troubles.
+    pub(crate) fn told_busy(&self, n: usize) -> usize {
+        self.desks[n].busy
     }
 
     pub(crate) fn told(&self, n: usize, notice: &RoomNotice) -> usize {
