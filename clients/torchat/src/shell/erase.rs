@@ -16,15 +16,19 @@ use torchat_client::names::Purpose;
 const NOT_ERASED: &str = "not erased: the peer's copy, backups, exports and text logs, and the copy of the store that an upgrade keeps \
                           for 30 days";
 
+/// The same in a room.
+const NOT_ERASED_IN_ROOMS: &str = "not erased: the room's log in torchat.db, from which your daemon gives other members what they missed, \
+                                   what they have, backups, exports and text logs";
+
 pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
     let before = arguments.before.as_deref().map(moment).transpose()?;
     let connection = shell.connect()?;
     super::needs(&connection, "ERASE", "it needs the right admin")?;
-    let peer = shell.peer(&connection, &arguments.peer, Purpose::Read)?;
-    let (id, upto) = (peer.conversation(), arguments.upto);
+    let (id, upto) = (shell.conversation(&connection, &arguments.peer, Purpose::Read)?, arguments.upto);
     if arguments.yes {
         let answer = connection.call(&command::Erase { peer: id, upto, before })?;
-        note(shell.form.json, NOT_ERASED);
+        let is_room = connection.call(&command::OneRoom { peer: id }).is_ok();
+        note(shell.form.json, if is_room { NOT_ERASED_IN_ROOMS } else { NOT_ERASED });
         return shell.answer(&answer, &format!("{} erased{}", grouped(answer.erased), kept(answer.kept)));
     }
     let found = connection.call(&command::EraseCount { peer: id, upto, before })?;
@@ -32,7 +36,7 @@ pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
     if arguments.dry_run {
         return shell.answer(&found, &count);
     }
-    let mut failure = Failure::input(format!("nothing is erased without --yes: {}: {count}", peer.0.onion()));
+    let mut failure = Failure::input(format!("nothing is erased without --yes: {}: {count}", id.onion()));
     failure.hint = Some("what is erased here cannot be had again; `torchat export` keeps a copy".to_owned());
     Err(failure)
 }
