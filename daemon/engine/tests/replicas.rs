@@ -10,6 +10,8 @@ mod beside;
 mod dense;
 #[path = "replicas/desk.rs"]
 mod desk;
+#[path = "replicas/erase.rs"]
+mod erase;
 #[path = "replicas/messages.rs"]
 mod messages;
 // The replica's own tests have the network and the model.

@@ -235,12 +235,6 @@ struct MemberData {
     change: MemberChange,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ReactionData {
-    member: u32,
-    sign: String,
-}
-
 /// What stands in `event.data`: what neither a message nor a peer's key says.
 fn data(what: &What) -> Option<String> {
     let json = |value: serde_json::Result<String>| Some(value.unwrap_or_default());
@@ -268,9 +262,8 @@ fn data(what: &What) -> Option<String> {
         What::PetitionGone { onion, .. } => json(serde_json::to_string(onion)),
         // The text stands in the message: it must go with it.
         What::Edited { edited_at, .. } => Some(edited_at.clone()),
-        What::Reacted { member, sign, .. } => {
-            json(serde_json::to_string(&ReactionData { member: *member, sign: sign.clone() }))
-        }
+        // And so does the sign.
+        What::Reacted { member, .. } => Some(member.to_string()),
         What::Voided { messages, .. } => json(serde_json::to_string(messages)),
         What::Legacy { id, claims } => json(serde_json::to_string(&LegacyData { id: *id, claims: claims.clone() })),
         _ => None,
@@ -445,6 +438,12 @@ pub(crate) fn size(what: &What) -> usize {
     text + size_of::<Event>() + 64
 }
 
+/// How a member has reacted to a message, now; empty: not, or not any more.
+fn sign_of(room: &RoomPart, member: u32) -> String {
+    let with = room.reacts.iter().find(|(_, members)| members.contains(&member));
+    with.map(|(sign, _)| sign.clone()).unwrap_or_default()
+}
+
 fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
     let kind: i64 = row.get(2)?;
     let Some(kind) = Kind::STORED.into_iter().find(|known| number(*known) == kind) else { return Ok(None) };
@@ -520,16 +519,13 @@ fn what(row: &Row<'_>) -> Result<Option<What>, StoreError> {
             edited_at: data.to_owned(),
         }),
         Kind::Redacted => message.map(|m| What::Redacted { peer: m.conversation, id: m.id, mid: m.mid }),
-        Kind::Reacted => {
-            let said = serde_json::from_str(data).ok();
-            message.zip(said).map(|(m, ReactionData { member, sign })| What::Reacted {
-                peer: m.conversation,
-                id: m.id,
-                mid: m.mid,
-                member,
-                sign,
-            })
-        }
+        Kind::Reacted => message.zip(data.parse().ok()).map(|(m, member)| What::Reacted {
+            peer: m.conversation,
+            id: m.id,
+            mid: m.mid,
+            member,
+            sign: m.room.map(|room| sign_of(&room, member)).unwrap_or_default(),
+        }),
         Kind::Voided => {
             let said = serde_json::from_str(data).ok();
             conversation.zip(said).map(|(peer, messages)| What::Voided { peer, messages })

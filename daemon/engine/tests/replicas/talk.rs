@@ -599,6 +599,11 @@ fn events_read_the_same_from_the_disk_as_when_they_were_told() {
     let read: Vec<_> = read.iter().map(|event| serde_json::to_value(&event.what).unwrap()).collect();
     let read = &read[read.len() - told.len()..];
     for (read, told) in read.iter().zip(&told) {
+        if told["event"] == "reacted" {
+            // Of a message that is void since nobody's sign is left.
+            assert_eq!((&told["sign"], &read["sign"]), (&"+1".into(), &"".into()));
+            continue;
+        }
         // A message that is void since has no role any more.
         if told["message"]["text"] != "hello" {
             assert_eq!(read, told);

@@ -198,7 +198,7 @@ pub enum What {
         mid: MessageId,
         /// The member's number.
         member: u32,
-        /// The sign; empty: the reaction is taken back.
+        /// The sign, as it is when the event is read; empty: the reaction is taken back.
         sign: String,
     },
     /// Messages of a room count otherwise than before: no more, or again.

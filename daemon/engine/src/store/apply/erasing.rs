@@ -162,6 +162,7 @@ impl Changes<'_> {
         let mut delete = self.db.prepare_cached("DELETE FROM message WHERE id = ?1")?;
         if self.room_of(num)?.is_some() {
             for one in gone {
+                self.drop_bodies_of(one.id)?;
                 self.db.prepare_cached("DELETE FROM room_message WHERE message = ?1")?.execute([one.id])?;
                 self.db.prepare_cached("DELETE FROM room_double WHERE message = ?1")?.execute([one.id])?;
             }

@@ -326,7 +326,8 @@ impl Changes<'_> {
             return Ok(());
         }
         if self.is_erased(touched.num, mid, own)? {
-            return Ok(());
+            // A double that came later.
+            return self.drop_body((room.chain(place.author), number(place.seq)?));
         }
         let (name, mentions) = (self.name(room, member)?, self.mentions_us(room, text)?);
         let new = write::New { mid, own, place: Some((header, standing)), text, name: &name, mentions };

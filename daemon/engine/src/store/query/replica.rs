@@ -361,11 +361,11 @@ fn recent(db: &Connection, room: RoomKey) -> Result<Vec<(u64, Arc<Event>)>, Stor
     Ok(recent)
 }
 
-/// Events without a body that were not redacted. One that was, and is not any more, is among them.
+/// Events without a body that were not redacted, and not dropped here. One that was, and is not any more, is among them.
 fn missing(db: &Connection, room: RoomKey) -> Result<Vec<Place>, StoreError> {
     let mut query = db.prepare_cached(
         "SELECT chain, seq, kind, of_chain, of_seq FROM room_event
-         WHERE body IS NULL AND place >= ?1 AND place < ?2 AND chain IS NOT NULL ORDER BY place",
+         WHERE body IS NULL AND place >= ?1 AND place < ?2 AND chain IS NOT NULL AND dropped IS NULL ORDER BY place",
     )?;
     let mut rows = query.query([room.row(0), room.row(u64::MAX)])?;
     let mut missing = Vec::new();

@@ -243,7 +243,11 @@ pub(in crate::store) fn record(db: &Connection, room: RoomKey, people: &People) 
         owner: begun.then_some(roster.owner.get()),
         members: roster.present().count() as u64,
         linked: None,
-        policy: RoomPolicy { joins: role_word(roster.policy.joins), history: roster.policy.history },
+        policy: RoomPolicy {
+            joins: role_word(roster.policy.joins),
+            history: roster.policy.history,
+            keep_days: Some(roster.policy.keep_days).filter(|days| *days > 0),
+        },
         frozen: frozen.exists(params![room.num, i64::try_from(last).unwrap_or(i64::MAX)])?,
         handover: if row.get(5)? { Some(Handover { by: row.get(3)?, to: row.get(4)? }) } else { None },
         queued: row.get::<_, i64>(6)?.unsigned_abs(),

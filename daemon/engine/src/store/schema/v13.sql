@@ -17,6 +17,9 @@ ALTER TABLE room ADD COLUMN notify INTEGER NOT NULL DEFAULT 1;    -- the user is
 ALTER TABLE room ADD COLUMN unwritten INTEGER NOT NULL DEFAULT 0;
 UPDATE room SET unwritten = 1;
 
+-- 1: the body was dropped, because the user has erased the text or it was too old. It is not asked for again.
+ALTER TABLE room_event ADD COLUMN dropped INTEGER;
+
 -- Our events of the chain up to here are durable at another member.
 ALTER TABLE room_chain ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
 -- The row of the text that waits, and when it waits no more; NULL: as long as it takes.

@@ -1,9 +1,12 @@
-//! The messages of a room that was destroyed: all of them go, with their words in the search, and a system message says so.
+//! Messages of rooms that are erased: of one that was destroyed all of them, with their words in the search, and a system message says
+//! so; of others the bodies of their events. Headers and signatures stay, because chains are checked by them: others are told what they
+//! have not, without its body.
 
 use super::system::system_id;
 use super::write::Words;
 use super::{Changes, Touched};
 use crate::store::StoreError;
+use crate::store::replica::ChainKey;
 use crate::store::scrub::Traces;
 use rusqlite::params;
 use torchat_core::snapshot::rooms::Tomb;
@@ -24,6 +27,28 @@ impl Changes<'_> {
                 .execute(params![touched.num, system_id(act.id())])?;
             changes.system_message(touched, act.id(), "the owner has ended the room, and what was said in it is erased")
         })
+    }
+
+    /// The bodies of the events of a message that is being erased, and of what was said about it.
+    pub(in crate::store::apply) fn drop_bodies_of(&self, row: i64) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT lane, seq FROM message WHERE id = ?1 AND lane >= 4294967296
+             UNION SELECT chain, seq FROM room_double WHERE message = ?1",
+        )?;
+        let places = query.query_map([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        places.collect::<Result<Vec<(ChainKey, i64)>, _>>()?.into_iter().try_for_each(|at| self.drop_body(at))
+    }
+
+    /// The body of an event of a text that is erased, and of what was said about it.
+    pub(super) fn drop_body(&self, at: (ChainKey, i64)) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE room_event SET body = NULL, dropped = 1 WHERE chain = ?1 AND seq = ?2 AND body IS NOT NULL",
+            "UPDATE room_event SET body = NULL, dropped = 1
+             WHERE of_chain = ?1 AND of_seq = ?2 AND kind IN (17, 18, 19) AND body IS NOT NULL",
+        ] {
+            self.db.prepare_cached(sql)?.execute(params![at.0, at.1])?;
+        }
+        Ok(())
     }
 
     fn erase_rows(&mut self, touched: &Touched) -> Result<(), StoreError> {
