@@ -1,5 +1,7 @@
 //! A piece of a conversation that is to be erased, as it is asked for and as the store gets it.
 
+use torchat_protocol::id::PeerId;
+
 /// Some neighbouring messages of a conversation, of which some are to be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {
@@ -13,4 +15,15 @@ pub struct Piece {
     pub unread: bool,
     /// How many messages it has at most, those that stay among them: a turn stays short.
     pub limit: u32,
+}
+
+/// A conversation that keeps its messages only for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    /// The conversation: a peer, or a room's id in the shape of one.
+    pub peer: PeerId,
+    /// What came, or was accepted, before this moment is too old, in milliseconds since 1970.
+    pub before_ms: i64,
+    /// Also what was received and nobody has read: the rules of a room say so, no user has.
+    pub unread: bool,
 }

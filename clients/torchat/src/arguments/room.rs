@@ -230,6 +230,9 @@ pub(crate) struct NewRoom {
     /// How many of the last messages and decisions newcomers get [default: 1000]
     #[arg(long, value_name = "N|all", value_parser = last)]
     pub(crate) last: Option<u64>,
+    /// For how many days all members' daemons keep what is said [default: no end]
+    #[arg(long, value_name = "DAYS|all", value_parser = keep_days)]
+    pub(crate) keep_days: Option<u64>,
     /// What those become who join
     #[arg(long, value_enum)]
     pub(crate) joins: Option<Joining>,
@@ -340,7 +343,7 @@ pub(crate) struct TailRoom {
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("changes").required(true).multiple(true)
-    .args(["alias", "nick", "notify", "name", "last", "joins"]))]
+    .args(["alias", "nick", "notify", "name", "last", "keep_days", "joins"]))]
 pub(crate) struct SetRoom {
     /// The room
     pub(crate) room: String,
@@ -359,6 +362,9 @@ pub(crate) struct SetRoom {
     /// How many of the last messages and decisions newcomers get, as the owner
     #[arg(long, value_name = "N|all", value_parser = last)]
     pub(crate) last: Option<u64>,
+    /// For how many days all members' daemons keep what is said, as the owner
+    #[arg(long, value_name = "DAYS|all", value_parser = keep_days)]
+    pub(crate) keep_days: Option<u64>,
     /// What those become who join, as the owner
     #[arg(long, value_enum)]
     pub(crate) joins: Option<Joining>,
@@ -403,5 +409,14 @@ fn last(word: &str) -> Result<u64, String> {
         ("all", _) => Ok(torchat_protocol::room::limits::MAX_NUMBER),
         (_, Ok(number)) => Ok(number),
         (_, Err(_)) => Err("it must be a whole number, or all".to_owned()),
+    }
+}
+
+/// For how many days a room keeps what is said. `all` is no end.
+fn keep_days(word: &str) -> Result<u64, String> {
+    match (word, word.parse()) {
+        ("all", _) => Ok(0),
+        (_, Ok(days)) if days > 0 => Ok(days),
+        _ => Err("it must be a whole number of days from 1 on, or all".to_owned()),
     }
 }

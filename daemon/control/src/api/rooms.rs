@@ -28,6 +28,8 @@ use torchat_protocol::room::{Identity, MemberNo, RoomId, RoomInvite as Invite};
 
 /// Most uses of an invite that has an end.
 const USES_MAX: u32 = 1_000;
+/// The longest time for which a room keeps what is said, in days.
+const KEEP_MAX_DAYS: u64 = 36_500;
 /// Longest note of an invite, in bytes.
 const NOTE_BYTES: usize = 200;
 
@@ -488,7 +490,12 @@ fn policy(parts: PolicyParts, before: Policy) -> Done<Policy> {
         joins => joins.map_or(before.joins, given),
     };
     // No number in a request is greater than the greatest that a room can have.
-    Ok(Policy { joins, history: parts.history.unwrap_or(before.history), ..before })
+    let history = parts.history.unwrap_or(before.history);
+    let keep_days = parts.keep_days.unwrap_or(before.keep_days);
+    if keep_days > KEEP_MAX_DAYS {
+        return Err(fail(Code::BadRequest, format!("\"keep_days\" must be 1 to {KEEP_MAX_DAYS}, or 0 for no end")));
+    }
+    Ok(Policy { joins, history, keep_days, ..before })
 }
 
 /// ADD with an invite to a room.

@@ -3,6 +3,7 @@
 use super::{Node, Parts};
 use crate::account::Kind;
 use crate::dialling::Target;
+use crate::piece::Retained;
 use crate::time::Now;
 use crate::view::{ContactView, Counters, NodeStatus, Obstacle, PeerStatus, QueueStatus, RequestView};
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
@@ -91,9 +92,12 @@ impl Node {
     /// of them is too old. Empty while the clock is not believed. A store that takes no mail is no reason to keep them: if it is full,
     /// there is a reserve for what erases.
     #[must_use]
-    pub fn retained(&self, now: Now) -> Vec<(PeerId, i64)> {
-        let believed = self.believed(now).filter(|_| !self.conditions.stopping);
-        believed.map(|believed| self.parts.contacts.retained(believed).collect()).unwrap_or_default()
+    pub fn retained(&self, now: Now) -> Vec<Retained> {
+        let Some(believed) = self.believed(now).filter(|_| !self.conditions.stopping) else { return Vec::new() };
+        let of_contacts = self.parts.contacts.retained(believed);
+        let of_contacts = of_contacts.map(|(peer, before_ms)| Retained { peer, before_ms, unread: false });
+        let of_rooms = self.rooms().retained(believed);
+        of_contacts.chain(of_rooms.map(|(peer, before_ms)| Retained { peer, before_ms, unread: true })).collect()
     }
 
     /// Whether the message is queued and not delivered.

@@ -3,10 +3,14 @@
 use super::links::Phase;
 use super::{Room, Rooms};
 use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState};
+use crate::time::Believed;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::body::Role;
 use torchat_protocol::room::{DenyCode, Identity, MemberNo, RoomId};
 use torchat_room::roster::Roster;
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A room, as far as the desk knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +146,17 @@ impl Rooms {
         let found = self.rooms.get(&room);
         let doors = found.and_then(|room| room.way.as_ref()).into_iter().flat_map(|way| way.doors.iter().copied());
         found.into_iter().flat_map(|room| room.peers.keys().copied()).chain(doors)
+    }
+
+    /// The rooms whose rules say for how long members keep what is said, as conversations, and before which moment a message is too
+    /// old, in milliseconds since 1970. Of a room whose acts contradict each other nothing is too old: the rules may be none.
+    pub fn retained(&self, believed: Believed) -> impl Iterator<Item = (PeerId, i64)> {
+        self.rooms.iter().filter_map(move |(id, room)| {
+            let days = i64::try_from(room.replica.roster().policy.keep_days).unwrap_or(i64::MAX);
+            let keeps = days > 0 && !room.replica.is_frozen();
+            let before_ms = believed.born_before(keeps.then(|| days.saturating_mul(DAY_MS))?)?;
+            Some((id.conversation().as_peer()?, before_ms))
+        })
     }
 
     /// What the acts of a room say.

@@ -4,7 +4,7 @@ use super::{Handle, Refusal, read};
 use crate::request::{Answer, Request};
 use crate::store::{Erased, StoreError};
 use std::time::Duration;
-use torchat_core::piece::Piece;
+use torchat_core::piece::{Piece, Retained};
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::PeerId;
 
@@ -123,8 +123,8 @@ impl Handle {
     }
 }
 
-/// Erases what is older than the user wants to keep it, as long as the engine runs: never what nobody has read, never what waits,
-/// and only while the clock is believed. And removes the traces of all that was erased or taken away.
+/// Erases what is older than the user, or a room, wants to keep it, as long as the engine runs: never what waits, what nobody has read
+/// only in rooms whose rules say so, and only while the clock is believed. And removes the traces of all that was erased or taken away.
 pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::CancellationToken) {
     let (mut looks, mut due) = (0, 0);
     loop {
@@ -134,9 +134,8 @@ pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::Cancell
             () = tokio::time::sleep(LOOK_PAUSE) => {}
         }
         let retained = handle.node.lock().retained(handle.clock.now());
-        for (peer, before_ms) in retained {
-            let piece =
-                Piece { after: 0, upto: i64::MAX, before_ms: Some(before_ms), unread: false, limit: ERASE_STEP };
+        for Retained { peer, before_ms, unread } in retained {
+            let piece = Piece { after: 0, upto: i64::MAX, before_ms: Some(before_ms), unread, limit: ERASE_STEP };
             match handle.erase_pieces(peer, piece, true).await {
                 Ok(_) => {}
                 Err(Refusal::Stopping) => return,

@@ -74,7 +74,7 @@ impl Kept {
             owner: Some(1),
             members: self.members.len() as u64,
             linked: Some(0),
-            policy: RoomPolicy { joins: Role::Member, history: 1_000 },
+            policy: RoomPolicy { joins: Role::Member, history: 1_000, keep_days: None },
             frozen: false,
             handover: None,
             queued: 0,

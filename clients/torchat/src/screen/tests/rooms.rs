@@ -30,7 +30,7 @@ pub(super) fn room(role: Role) -> Room {
         owner: Some(if role == Role::Owner { 1 } else { 2 }),
         members: 4,
         linked: Some(2),
-        policy: RoomPolicy { joins: Role::Member, history: 1_000 },
+        policy: RoomPolicy { joins: Role::Member, history: 1_000, keep_days: None },
         frozen: false,
         handover: None,
         queued: 0,

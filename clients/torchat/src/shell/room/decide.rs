@@ -115,8 +115,8 @@ fn nothing(peer: ConversationId) -> RoomSet {
 
 fn change(shell: &Shell<'_>, connection: &Connection, set: SetRoom) -> Done {
     let peer = find(connection, &set.room)?;
-    let policy = PolicyParts { joins: set.joins.map(joining), history: set.last };
-    let rules = policy.joins.is_some() || policy.history.is_some();
+    let policy = PolicyParts { joins: set.joins.map(joining), history: set.last, keep_days: set.keep_days };
+    let rules = policy.joins.is_some() || policy.history.is_some() || policy.keep_days.is_some();
     let notify = set.notify.map(|notify| match notify {
         Notified::All => GivenNotify::All,
         Notified::Mentions => GivenNotify::Mentions,

@@ -25,7 +25,7 @@ const BEYOND: Duration = Duration::from_secs(30);
 
 pub(super) fn make(shell: &Shell<'_>, new: NewRoom) -> Done {
     let connection = shell.connect()?;
-    let policy = PolicyParts { joins: new.joins.map(joining), history: new.last };
+    let policy = PolicyParts { joins: new.joins.map(joining), history: new.last, keep_days: new.keep_days };
     let client_id = new.id.map_or_else(client_id, Ok)?;
     let wanted = RoomNew { name: new.name, topic: new.topic, policy, nick: new.nick, client_id: Some(client_id) };
     let answer = connection.call(&wanted)?;

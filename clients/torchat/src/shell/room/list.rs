@@ -97,6 +97,9 @@ fn facts(out: &Out, room: &Room, members: &[Member]) -> Vec<String> {
         };
         let joins = if room.policy.joins == Role::Reader { "read only" } else { "read and write" };
         lines.push(format!("people who join {joins}, and get {history}"));
+        if let Some(days) = room.policy.keep_days {
+            lines.push(format!("members' daemons keep what is said for {}", count(days, "day")));
+        }
         lines.push(format!("programs tell you of {}", notified(room.notify)));
     }
     if let Some(handover) = room.handover {

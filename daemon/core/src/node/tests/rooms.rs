@@ -1,10 +1,12 @@
 //! Rooms in the node: their dials beside all others, and what holds for the whole daemon.
 use super::*;
 use crate::effect::{RoomAnswer, RoomEffect, RoomRefused};
-use crate::input::{RoomCommand, RoomInput};
+use crate::input::{NewRoom, RoomCommand, RoomInput};
+use crate::piece::Retained;
 use crate::turn::tests::peers;
 use torchat_protocol::purpose::Purpose;
 use torchat_protocol::room::body::BoundedText;
+use torchat_protocol::room::body::acts::Policy as Rules;
 use torchat_protocol::room::{Frame, Join, Open, OpenAs, RoomId, RoomInvite};
 
 fn room(n: u8) -> RoomId {
@@ -264,4 +266,26 @@ fn a_blocked_peer_keeps_its_room_links_and_its_petitions_are_not_shown() {
         bench.node.rooms().petitions(room).count()
     };
     assert_eq!((petitions(false), petitions(true)), (1, 0));
+}
+
+#[test]
+fn what_is_said_in_a_room_is_kept_as_long_as_its_rules_say_read_or_not() {
+    let mut bench = Bench::new(|_, _| {});
+    let name = BoundedText::new("lab").unwrap_or_default();
+    let policy = Rules { keep_days: 30, ..Rules::default() };
+    let new = NewRoom { name, topic: BoundedText::default(), policy, nick: None, client: None };
+    // The id of a room is drawn until it has the shape of an onion, so each draw must be another one.
+    let mut dice = 0_u8;
+    let mut draw = |out: &mut [u8]| {
+        dice = dice.wrapping_add(1);
+        out.fill(dice);
+    };
+    let make = Input::Room(RoomInput::Do { request: 1, command: RoomCommand::Make(new) });
+    let turn = bench.node.turn(bench.now, &mut draw, [make]);
+    let [RoomAnswer::Room(room)] = answers(&turn.effects)[..] else { panic!("a room") };
+    assert_eq!(bench.node.retained(bench.now), [], "the daemon has only just started");
+    bench.pass(11 * MINUTE);
+    let peer = room.conversation().as_peer().expect("the shape of an onion");
+    let before_ms = bench.now.wall_ms - 30 * 24 * 60 * i64::try_from(MINUTE).unwrap_or_default();
+    assert_eq!(bench.node.retained(bench.now), [Retained { peer, before_ms, unread: true }]);
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::input::ContactInput;
 use crate::op::{ContactOp, LogOp, Op};
-use crate::piece::Piece;
+use crate::piece::{Piece, Retained};
 
 const DAY: i64 = 24 * 3_600_000;
 
@@ -56,7 +56,10 @@ fn messages_are_kept_to_their_age_only_by_a_clock_that_is_believed() {
     assert!(turn.ops.contains(&Op::Contacts(ContactOp::Retain { peer, days: Some(30) })));
     assert_eq!(bench.node.retained(bench.now), [], "the daemon has only just started");
     bench.pass(11 * MINUTE);
-    assert_eq!(bench.node.retained(bench.now), [(peer, bench.now.wall_ms - 30 * DAY)]);
+    assert_eq!(
+        bench.node.retained(bench.now),
+        [Retained { peer, before_ms: bench.now.wall_ms - 30 * DAY, unread: false }]
+    );
     // A clock that leaps a year is believed by nobody, and when it is, what was noted before counts from the leap on.
     bench.now.wall_ms += 365 * DAY;
     bench.turn([]);

@@ -165,6 +165,10 @@ records! {
         /// How many events of the room a newcomer gets: about as many messages. Usually 1,000; 9,007,199,254,740,991: all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         history: Option<u64>,
+        /// For how many days the members' daemons keep what is said, from its arrival at each: 1 to 36,500, or 0 for as long as their
+        /// users want. A daemon that is not honest keeps it all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep_days: Option<u64>,
     }
     /// Parameters of ROOM_JOIN.
     RoomJoin {

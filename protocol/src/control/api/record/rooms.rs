@@ -221,6 +221,9 @@ pub struct RoomPolicy {
     pub joins: Role,
     /// How many events of the room a newcomer gets: about as many messages. 9,007,199,254,740,991: all.
     pub history: u64,
+    /// For how many days each member's daemon keeps what is said, from its arrival there; absent: as long as its user wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u64>,
 }
 
 /// Something that keeps a room from working as it should, or that somebody should decide.
