@@ -126,7 +126,7 @@ pub(crate) enum Command {
     Logs(Logs),
     /// Erase a conversation here, or its older part, for good
     ///
-    /// What waits for delivery stays. It does not erase the peer's copy, a room's log, backups, exports and text logs, the copy of the store that
+    /// What waits for delivery stays. It does not erase the peer's copy, backups, exports and text logs, the copy of the store that
     /// an upgrade keeps for 30 days, or spare cells of flash storage.
     Erase(Erase),
     /// Split the file.log of an old TORchat by peer, into files

@@ -17,8 +17,7 @@ const NOT_ERASED: &str = "not erased: the peer's copy, backups, exports and text
                           for 30 days";
 
 /// The same in a room.
-const NOT_ERASED_IN_ROOMS: &str = "not erased: the room's log in torchat.db, from which your daemon gives other members what they missed, \
-                                   what they have, backups, exports and text logs";
+const NOT_ERASED_IN_ROOMS: &str = "not erased: what other members have, who wrote when, backups, exports and text logs";
 
 pub(super) fn run(shell: &Shell<'_>, arguments: &Erase) -> Done {
     let before = arguments.before.as_deref().map(moment).transpose()?;
