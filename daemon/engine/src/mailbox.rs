@@ -1,7 +1,7 @@
 //! What comes to the engine from links, dials and handles, and the way it comes.
 
 use crate::link::handle::LinkHandle;
-use crate::link::room::RoomHandle;
+use crate::link::room::said::RoomHandle;
 use crate::request::{Reply, Request};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use torchat_core::input::{Input, LinkId};

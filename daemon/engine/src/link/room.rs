@@ -6,7 +6,7 @@
 mod channels;
 mod keys;
 mod pace;
-mod said;
+pub(crate) mod said;
 #[cfg(test)]
 mod tests;
 
