@@ -44,6 +44,18 @@ fn bash_completes_commands_options_and_the_names_of_contacts() {
 }
 
 #[test]
+fn bash_completes_rooms_where_one_is_written_to_or_read_and_nowhere_else() {
+    let house = House::friends();
+    assert_eq!(house.torchat(&["room", "new", "the lab"]).code, Some(0));
+    for line in ["room say ", "room mute ", "room show \\#THE"] {
+        assert_eq!(offered(&house, &format!("torchat {line}")), ["\\#the\\ lab"], "{line}");
+    }
+    assert_eq!(offered(&house, "torchat history \\#"), ["\\#the\\ lab"]);
+    assert_eq!(offered(&house, "torchat contacts block \\#"), [""; 0]);
+    assert_eq!(offered(&house, "torchat room invite --for "), ["bob"]);
+}
+
+#[test]
 fn without_a_daemon_nothing_is_offered_nothing_is_said_and_none_is_started() {
     let mut house = House::friends();
     house.alice.stop().unwrap();
