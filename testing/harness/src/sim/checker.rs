@@ -76,6 +76,10 @@ pub enum Violation {
     RoomTextUnknown(Said, usize),
     /// A text in a room stands before one that its writer said earlier.
     RoomTextReordered(Said, usize),
+    /// The messages of a member show a text that does not count, or do not show one that does.
+    RoomTextShown(Said, usize),
+    /// A text is delivered by its writer's account, and was never durable at another member.
+    RoomTextNotThere(Said),
     /// A text that was accepted does not count at a member.
     RoomTextLost(Said, usize),
     /// The members of a room do not agree, or something still waits.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{NewInvite, NewRoom, RoomCommand, RoomWish};
-use torchat_engine::handle::{Answer, Request};
+use torchat_engine::handle::{Answer, Refusal, Request};
 use torchat_engine::store::Reader;
 use torchat_protocol::room::body::acts::Policy;
 use torchat_protocol::room::body::{Body, BoundedText, Role};
-use torchat_protocol::room::{Frame, RoomId, RoomInvite};
+use torchat_protocol::room::{Frame, RoomId, RoomInvite, TextId};
 use torchat_room::outcome::ChannelId;
 use torchat_room::reading::{Filter, Read};
 
@@ -21,6 +21,9 @@ impl Sim {
     pub async fn ask_room(&self, n: usize, command: RoomCommand) -> RoomAnswer {
         match self.handle(n).ask(Request::Room(command)).await {
             Ok(Answer::Room(answer)) => answer,
+            // The text's own id stays in the store; who reads it looks there.
+            Ok(Answer::Accepted { mid, .. }) => RoomAnswer::Queued(TextId(mid.0)),
+            Err(Refusal::Room(refused)) => RoomAnswer::Refused(refused),
             other => panic!("no answer about rooms: {other:?}"),
         }
     }

@@ -12,7 +12,7 @@ use super::disk::rooms::Said;
 use super::disk::{Disk, Text};
 use super::world::{World, take_panics};
 use hostile::Hostile;
-use mood::{Deed, MOODS, Mood};
+use mood::{Deed, MOODS, Mood, ROOM_MOODS};
 pub use rooms::ROOM_SETTLE_LIMIT_MS;
 use rooms::Room;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -113,8 +113,12 @@ struct Storm {
 pub fn storm(seed: u64, kind: Kind, trace: bool) -> Outcome {
     take_panics();
     let dice = torchat_transport::randomness::Randomness::seeded(!seed);
-    let (mood, most, short_lived) = MOODS[dice.below(MOODS.len())];
-    let count = u8::try_from(2 + dice.below(most)).unwrap_or(2);
+    let (mood, most, short_lived) = match kind {
+        Kind::Room => ROOM_MOODS[dice.below(ROOM_MOODS.len())],
+        _ => MOODS[dice.below(MOODS.len())],
+    };
+    let fewest = if kind == Kind::Room { 3 } else { 2 };
+    let count = u8::try_from(fewest + dice.below(most)).unwrap_or(fewest as u8);
     let mut config = EngineConfig::default();
     if dice.below(8) == 0 {
         config.policy.strangers = Strangers::Open;
@@ -217,6 +221,8 @@ impl Storm {
             Deed::Kill => self.kill(a),
             Deed::Stop => self.stop(a),
             Deed::Freeze => self.freeze(a),
+            // A copy of before a newcomer joins knows of no room: that is another story.
+            Deed::BackUp | Deed::Swap if self.is_outside(a) => {}
             Deed::BackUp => self.back_up(a),
             Deed::Restore => self.restore(a),
             Deed::Swap => self.swap(a),

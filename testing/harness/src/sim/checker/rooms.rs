@@ -11,6 +11,8 @@ pub(super) struct Book {
     fates: BTreeMap<Said, Fate>,
     /// What each disk, or one that it replaced, ever held of its own texts.
     kept: BTreeSet<Said>,
+    /// What each disk, or one that it replaced, ever held of the texts of others.
+    held: BTreeSet<Said>,
     /// Texts that somebody wanted to be taken away.
     redacted: BTreeSet<Said>,
     next_no: u32,
@@ -59,6 +61,7 @@ impl Checker {
             for room in image.rooms.values() {
                 self.book.kept.extend(room.queued.iter().copied());
                 self.book.kept.extend(room.texts.iter().map(|row| row.said).filter(own));
+                self.book.held.extend(room.texts.iter().map(|row| row.said).filter(|said| !own(said)));
             }
         }
         for (at, image) in images.iter().enumerate() {
@@ -88,6 +91,20 @@ impl Checker {
                 }
                 Some(_) => {}
             }
+        }
+        let shown: BTreeSet<_> = room.shown.iter().map(|shown| shown.said).collect();
+        let is: BTreeSet<_> = seen.into_iter().chain(room.queued.iter().copied()).collect();
+        if let Some(said) = shown.symmetric_difference(&is).next() {
+            self.violations.push(Violation::RoomTextShown(*said, at));
+        }
+        for shown in &room.shown {
+            let (said, there) = (shown.said, self.book.held.contains(&shown.said));
+            if shown.delivered && !there && !self.book.redacted.contains(&said) {
+                self.violations.push(Violation::RoomTextNotThere(said));
+            }
+        }
+        if shown.len() < room.shown.len() {
+            self.violations.push(Violation::RoomNotSettled(format!("{at} shows a text twice")));
         }
         // One chain of a writer that was never restored: what it said first has the smaller number.
         let mut last: BTreeMap<usize, u32> = BTreeMap::new();

@@ -51,6 +51,15 @@ pub struct SaidRow {
     pub counts: bool,
 }
 
+/// A message of the room, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Shown {
+    /// The text.
+    pub said: Said,
+    /// It is told that another member has it.
+    pub delivered: bool,
+}
+
 /// All that the checker must know of a room on a disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RoomImage {
@@ -64,6 +73,8 @@ pub struct RoomImage {
     pub texts: Vec<SaidRow>,
     /// The texts that are no events yet.
     pub queued: Vec<Said>,
+    /// The messages that count, in the order of their rows.
+    pub shown: Vec<Shown>,
 }
 
 impl RoomImage {
@@ -119,6 +130,18 @@ fn read_room(db: &Connection, num: i64, state: i64) -> rusqlite::Result<RoomImag
     let mut rows = query.query([num << 40, (num + 1) << 40])?;
     while let Some(row) = rows.next()? {
         read_event(&mut image, row)?;
+    }
+    // Marks, which do not count, have 2 as their direction; ours are 1, and in state 1 when they are delivered.
+    let mut query = db.prepare_cached(
+        "SELECT m.text, m.dir, m.state FROM message m JOIN peer p ON p.num = m.peer
+         WHERE p.room = ?1 AND m.dir < 2 ORDER BY m.id",
+    )?;
+    let shown =
+        query.query_map([num], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+    for row in shown {
+        let (words, dir, state) = row?;
+        let delivered = (dir, state) == (1, 1);
+        image.shown.extend(Said::read(&words).map(|said| Shown { said, delivered }));
     }
     // Of several texts with one id the first in order counts.
     let mut first: BTreeMap<(u32, String), (u64, Place)> = BTreeMap::new();

@@ -39,6 +39,16 @@ pub(super) const MOODS: [(Mood, usize, bool); 6] = [
     (NIGHTS, 3, true),
 ];
 
+/// The same with a room: at least three daemons, because what one member has forgotten another one may know or not.
+pub(super) const ROOM_MOODS: [(Mood, usize, bool); 6] = [
+    (ANYTHING, 3, false),
+    (LINKS, 3, false),
+    (COPIES, 2, false),
+    (NIGHTS, 2, true),
+    (APART, 3, false),
+    (APART, 2, false),
+];
+
 /// Everything at once: finds what comes of one fault meeting another.
 const ANYTHING: Mood = &[
     (Deed::Send, 34),
@@ -125,5 +135,18 @@ const NIGHTS: Mood = &[
     (Deed::Partition, 12),
     (Deed::Offline, 6),
     (Deed::Weather, 3),
+    (Deed::Audit, 2),
+];
+/// Backups of members that do not all reach each other: a restored one writes on before it hears what it has forgotten.
+const APART: Mood = &[
+    (Deed::Send, 12),
+    (Deed::Read, 2),
+    (Deed::Kill, 4),
+    (Deed::BackUp, 12),
+    (Deed::Restore, 14),
+    (Deed::Cut, 5),
+    (Deed::Partition, 22),
+    (Deed::Offline, 4),
+    (Deed::Weather, 2),
     (Deed::Audit, 2),
 ];

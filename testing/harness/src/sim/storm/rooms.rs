@@ -20,6 +20,8 @@ const JOIN_LIMIT_MS: u64 = 30 * 60_000;
 pub(super) struct Room {
     id: RoomId,
     invite: RoomInvite,
+    /// A daemon that joins while things go wrong.
+    late: Option<usize>,
 }
 
 fn text<const N: usize>(words: &str) -> BoundedText<N> {
@@ -42,12 +44,14 @@ impl Storm {
         let Some(RoomAnswer::Invited(invite)) = self.ask_now(0, RoomCommand::In { room: id, wish }) else {
             panic!("no invite")
         };
-        for n in 1..self.world.count() {
-            self.join(n, &invite);
+        let late = Some(self.world.count() - 1).filter(|_| self.die(2) == 0);
+        let soon: Vec<_> = (1..self.world.count()).filter(|n| Some(*n) != late).collect();
+        for n in &soon {
+            self.join(*n, &invite);
         }
-        self.room = Some(Room { id, invite });
+        self.room = Some(Room { id, invite, late });
         let begun = self.world.now_ms();
-        while !(0..self.world.count()).all(|n| self.is_member(n)) {
+        while !soon.iter().all(|n| self.is_member(*n)) {
             if self.world.now_ms() - begun > JOIN_LIMIT_MS {
                 return self.checker.violations.push(Violation::RoomNotSettled("not all could join".to_owned()));
             }
@@ -67,6 +71,21 @@ impl Storm {
         let (invite, text) = (invite.clone(), BoundedText::default());
         let _ = self.ask_now(n, RoomCommand::Join { invite, nick: None, text, want: None, client: None });
         self.world.stir();
+    }
+
+    /// Whether a daemon is in no room although there is one.
+    pub(super) fn is_outside(&self, n: usize) -> bool {
+        self.room.is_some() && !self.is_member(n)
+    }
+
+    /// The one that is late joins now.
+    fn join_late(&mut self) {
+        let Some(room) = &self.room else { return };
+        if let Some(n) = room.late.filter(|n| self.world.is_awake(*n)) {
+            self.say(|| format!("{n} joins"));
+            let invite = room.invite.clone();
+            self.join(n, &invite);
+        }
     }
 
     fn is_member(&self, n: usize) -> bool {
@@ -94,6 +113,7 @@ impl Storm {
                 let act = RoomAct::Set(Set { name, topic: None, policy: None });
                 self.act(act);
             }
+            14 => self.join_late(),
             _ => {}
         }
     }
@@ -177,7 +197,7 @@ impl Storm {
     /// What a client was told of a text.
     pub(super) fn heard_of_said(&mut self, said: Said, answer: &Result<Answer, Refusal>) {
         match answer {
-            Ok(Answer::Room(RoomAnswer::Queued(_))) => {
+            Ok(Answer::Accepted { .. }) => {
                 self.say(|| format!("{said} is accepted"));
                 self.outcome.said += 1;
                 self.checker.said(said, true);
@@ -195,6 +215,7 @@ impl Storm {
     pub(super) fn settle_room(&mut self) -> bool {
         let Some(room) = self.room.as_ref().map(|room| (room.id.0, room.invite.clone())) else { return true };
         let begun = self.world.now_ms();
+        self.join_late();
         for n in 0..self.world.count() {
             self.write_in_room(n, 1);
         }
