@@ -391,7 +391,7 @@ impl Rooms {
                     | Read::Log { channel, .. }
                     | Read::Chain { channel, .. }
                     | Read::Bodies { channel, .. } => Some(*channel),
-                    Read::Find { .. } | Read::Digest { .. } | Read::Own { .. } => None,
+                    Read::Find { .. } | Read::Digest { .. } | Read::Own { .. } | Read::Missing => None,
                 };
                 let to = channel.and_then(|channel| self.channels.get(&channel)).map(|open| (open.link, open.number));
                 if to.is_some() || channel.is_none() {

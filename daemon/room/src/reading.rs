@@ -86,6 +86,8 @@ pub enum Read {
         /// The number.
         from: u64,
     },
+    /// Events whose bodies are not here and that are not redacted: one that was redacted may be so no more.
+    Missing,
 }
 
 /// What came of a [`Read`], for the replica.
@@ -147,6 +149,11 @@ pub enum Report {
         author: Author,
         /// The texts, in their order.
         texts: Vec<Text>,
+    },
+    /// The events whose bodies are missing.
+    Missing {
+        /// Which.
+        places: Vec<Place>,
     },
 }
 
@@ -263,6 +270,12 @@ pub trait Log {
     /// # Errors
     /// As the store has them.
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error>;
+
+    /// Events whose bodies are not here and that are not redacted.
+    ///
+    /// # Errors
+    /// As the store has them.
+    fn missing(&self) -> Result<Vec<Place>, Self::Error>;
 }
 
 /// Events as frames, as the protocol puts them together. Only here are they taken out of what they share with others: what
@@ -384,6 +397,7 @@ pub fn answer<L: Log>(log: &L, read: &Read) -> Result<(Vec<Frame>, Report), L::E
             let texts = log.uncounted(Place { author: *author, seq: *from })?;
             Ok((Vec::new(), Report::Own { author: *author, texts }))
         }
+        Read::Missing => Ok((Vec::new(), Report::Missing { places: log.missing()? })),
     }
 }
 

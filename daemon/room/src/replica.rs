@@ -260,6 +260,7 @@ impl Replica {
         }
         touched.extend(muted);
         let authors = touched.iter().flat_map(|member| self.chains.range(member.chains()).map(|(author, _)| *author));
+        let mut changed = false;
         for author in authors.collect::<Vec<_>>() {
             let spans = self.spans(author);
             if let Some(chain) = self.chains.get_mut(&author)
@@ -267,7 +268,12 @@ impl Replica {
             {
                 chain.spans = spans.clone();
                 self.out.ops.push(Op::Spans(author, spans));
+                changed = true;
             }
+        }
+        // A redact that counts no more gives a text back whose body is gone.
+        if changed {
+            self.act(Effect::Read(crate::reading::Read::Missing));
         }
     }
 

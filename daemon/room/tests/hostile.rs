@@ -787,3 +787,20 @@ fn a_mute_ends_with_the_role_of_its_moderator() {
     assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 1 }), Standing::As(Role::Member));
     assert_eq!(honest.texts(), 1);
 }
+
+#[test]
+fn a_text_is_asked_for_when_the_redact_that_took_it_away_counts_no_more() {
+    let mut honest = Honest::new(Policy::default());
+    let of = Place { author: chain(4), seq: 1 };
+    let redact = Body::Redact(torchat_protocol::room::body::said::Redact { of, why: None });
+    honest.hear_events(&honest.chain_of(4, chain(4), [text(1, "x")]));
+    honest.hear_events(&honest.chain_of(3, chain(3), [redact]));
+    honest.disk.drops = true;
+    honest.disk.drop_redacted();
+    assert_eq!(honest.texts(), 0);
+    // The moderator has said something else in the place of the redact.
+    let other = honest.chain_of(3, chain(3), [text(2, "y")]);
+    let effects = honest.hear(Frame::Events(other));
+    let asks = Frame::Body(vec![of.into()]);
+    assert!(said(&effects).iter().any(|frame| **frame == asks), "{effects:?}");
+}

@@ -4,6 +4,23 @@
 //!
 //! `TORCHAT_SEED=n cargo test -p torchat-harness --test simulation_room_storms -- --nocapture storms` repeats one seed and tells
 //! its story; more seeds: `TORCHAT_SEEDS=2000`; for longer: `cargo xtask long --minutes N`.
+//!
+//! # Would it notice?
+//!
+//! Each of these was broken by hand in a copy of the tree (the seeds that notice change with everything that draws a random number):
+//!
+//! | broken | noticed by | what it said |
+//! |---|---|---|
+//! | a client is answered before the commit | 38 of 48 | a client was told "accepted" and the store has it not |
+//! | frames go out before the commit | 1 of 48 | a text that was refused is there |
+//! | a text that waits is not written down | 20 of 20 | accepted, and not kept |
+//! | a text that became an event goes on waiting | 20 of 20 | not settled |
+//! | a cookie is kept although something was put off | 2 of 20 | lost at a member |
+//! | what a fork voids is not said again | 2 of 48 | lost at all members |
+//!
+//! Not noticed in 20 to 48 storms of the first form, without late joiners and without members that are apart: no cookie reset after
+//! a change of branch, no HAVE after what was put off, a new id for what is said again, STORED before the commit. To be tried again
+//! with what was added since: the checker looks at what people see, and at what is delivered.
 #![allow(clippy::unwrap_used)]
 
 use torchat_harness::sim::crowd::{Run, run_storm, run_storms};
@@ -12,7 +29,11 @@ use torchat_harness::sim::storm::Kind;
 /// Seeds that every run repeats, so that a failure is the commit's.
 const FIXED: u64 = 8;
 /// Seeds that found something once.
-const FOUND: [u64; 0] = [];
+const FOUND: [u64; 2] = [
+    // A redact was voided by a fork, and the body of the text that counted again was asked for by nobody.
+    317_868_829,
+    445_997_777,
+];
 /// Seeds that no run had before.
 const FRESH: usize = 24;
 

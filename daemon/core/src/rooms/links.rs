@@ -330,7 +330,7 @@ impl Rooms {
             | Read::Bodies { channel, .. } => Some(*channel),
             Read::Find { ticket, .. } | Read::Digest { ticket, .. } => room.replica.unread(*ticket),
             // The next start asks again.
-            Read::Own { .. } => None,
+            Read::Own { .. } | Read::Missing => None,
         };
         let Some(open) = channel.and_then(|channel| self.channels.get(&channel)) else { return };
         if let Some(link) = self.links.get(&open.link) {

@@ -218,6 +218,10 @@ impl Engine {
 fn bytes(report: &Report) -> u64 {
     match report {
         Report::Log { bytes, .. } | Report::Chain { bytes, .. } | Report::Bodies { bytes, .. } => *bytes,
-        Report::Begin { .. } | Report::Find { .. } | Report::Digest { .. } | Report::Own { .. } => 0,
+        Report::Begin { .. }
+        | Report::Find { .. }
+        | Report::Digest { .. }
+        | Report::Own { .. }
+        | Report::Missing { .. } => 0,
     }
 }

@@ -59,6 +59,13 @@ impl Replica {
                 }
             }
             Report::Own { author, texts } => self.say_again(ctx, author, texts),
+            Report::Missing { places } => {
+                for place in places {
+                    if self.missing.len() < super::MISSING && self.missing.insert(place) {
+                        self.ask_for_body(place, None);
+                    }
+                }
+            }
         }
         self.drain(ctx);
     }

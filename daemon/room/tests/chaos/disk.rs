@@ -458,6 +458,10 @@ impl Log for Disk {
         Ok(of_members.get(before).copied().unwrap_or(self.rows.len() as u64 + 1))
     }
 
+    fn missing(&self) -> Result<Vec<Place>, Self::Error> {
+        Ok(Disk::missing(self))
+    }
+
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error> {
         let (counts, redacts) = (self.texts(), self.redacts());
         let member = from.author.member().unwrap();

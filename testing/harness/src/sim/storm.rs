@@ -221,8 +221,7 @@ impl Storm {
             Deed::Kill => self.kill(a),
             Deed::Stop => self.stop(a),
             Deed::Freeze => self.freeze(a),
-            // A copy of before a newcomer joins knows of no room: that is another story.
-            Deed::BackUp | Deed::Swap if self.is_outside(a) => {}
+            Deed::BackUp | Deed::Swap if !self.may_forget(a) => {}
             Deed::BackUp => self.back_up(a),
             Deed::Restore => self.restore(a),
             Deed::Swap => self.swap(a),

@@ -196,6 +196,10 @@ impl Log for RoomLog<'_> {
         }
     }
 
+    fn missing(&self) -> Result<Vec<Place>, StoreError> {
+        missing(self.db, self.room)
+    }
+
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, StoreError> {
         let Some(member) = from.author.member() else { return Ok(Vec::new()) };
         // What was redacted has no body.

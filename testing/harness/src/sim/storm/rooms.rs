@@ -73,9 +73,11 @@ impl Storm {
         self.world.stir();
     }
 
-    /// Whether a daemon is in no room although there is one.
-    pub(super) fn is_outside(&self, n: usize) -> bool {
-        self.room.is_some() && !self.is_member(n)
+    /// Whether a daemon may be restored from a copy of now. One of before a newcomer joins knows of no room; and an owner that has
+    /// forgotten whom it let in makes that one a stranger again, with all that it has said. Both are limits that are known.
+    pub(super) fn may_forget(&self, n: usize) -> bool {
+        let Some(room) = &self.room else { return true };
+        self.is_member(n) && (n > 0 || room.late.is_none())
     }
 
     /// The one that is late joins now.
