@@ -264,8 +264,8 @@ fn of_conversation(row: &Row<'_>, conversation: ConversationId, part: Option<usi
         mid: MessageId(blob(row, 4)?),
         at_ms: row.get(5)?,
         sent_s: row.get(6)?,
-        // Before that the column only keeps the place.
-        done_ms: if dir == 1 && state == 0 { None } else { row.get(7)? },
+        // Before that the column only keeps the place, and of what does not count nothing is done.
+        done_ms: if dir == 1 && state > 0 { row.get(7)? } else { None },
         until_ms: row.get(8)?,
         place,
         fate_open: dir == 1 && state > 3,
