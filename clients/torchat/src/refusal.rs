@@ -21,6 +21,13 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("token", "the token"),
     ("nonce", "the nonce"),
     ("to", "what mentions members"),
+    ("want", "--last"),
+    ("uses", "the number of uses"),
+    ("joins", "the role of newcomers"),
+    ("keep_days", "--keep-days"),
+    ("member", "member"),
+    ("reader", "reader"),
+    ("take", "take"),
 ];
 
 /// What was refused, without what to do about it.

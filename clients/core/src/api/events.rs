@@ -73,6 +73,7 @@ pub enum State {
 }
 
 /// What [`Follower::step`] returns.
+#[allow(clippy::large_enum_variant, reason = "nearly every step is an event, and none is kept")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// An event.
