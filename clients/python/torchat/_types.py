@@ -54,7 +54,6 @@ class Message(_Message, _From, total=False):
     mention: bool
     edited_at: str
     reacts: Dict[str, List[int]]
-    stored: Dict[str, int]
     flags: List[str]
 
 

@@ -2,9 +2,7 @@
 //!
 //! A member's name and a room's name are hostile text. They come here harmless already, or are made so by [`speaker`].
 
-use torchat_client::api::record::{
-    Member, MemberChange, MemberState, Message, MessageFlag, MessageState, Proof, Role, RoomState,
-};
+use torchat_client::api::record::{Member, MemberChange, MemberState, Message, MessageState, Proof, Role, RoomState};
 use torchat_client::show::unmarked_name;
 
 /// Columns of a member's name.
@@ -89,7 +87,6 @@ pub(crate) fn instead(message: &Message) -> Option<&'static str> {
     match message.state {
         MessageState::Redacted => Some("(redacted)"),
         MessageState::Hidden => Some("(hidden)"),
-        _ if message.flags.contains(&MessageFlag::Missing) => Some("(not here yet)"),
         _ => None,
     }
 }

@@ -70,7 +70,6 @@ pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: Mess
         mention: false,
         edited_at: None,
         reacts: Default::default(),
-        stored: None,
         flags: Vec::new(),
     }
 }

@@ -304,11 +304,7 @@ fn detail(look: Look<'_>, timeline: &Timeline, entry: &Entry) -> Option<String> 
         MessageState::Withdrawn => Some("taken back".into()),
         MessageState::Delivered if chosen => {
             let done = message.done_at.as_deref().and_then(millis);
-            let done = done.map_or("delivered".into(), |at| format!("delivered {}", here.near(at)));
-            Some(match message.stored {
-                Some(stored) => format!("{done}; at {} of {} others", stored.at, stored.of),
-                None => done,
-            })
+            Some(done.map_or("delivered".into(), |at| format!("delivered {}", here.near(at))))
         }
         MessageState::Queued | MessageState::Sent | MessageState::Waiting if chosen || is_last_waiting() => {
             let words = match message.state {

@@ -117,7 +117,6 @@ fn message(
         mention: false,
         edited_at: None,
         reacts: Default::default(),
-        stored: None,
         flags: Vec::new(),
     }
 }

@@ -150,7 +150,6 @@ mod tests {
             (json!({"state": "redacted", "dir": "mark", "text": ""}), "no time bob: (redacted)"),
             (json!({"state": "hidden", "dir": "mark"}), "no time bob: (hidden)"),
             (json!({"state": "void", "dir": "mark"}), "no time bob: (does not count) hello"),
-            (json!({"flags": ["missing"], "text": ""}), "no time bob: (not here yet)"),
             (json!({"text": "two\nlines"}), "no time bob: two\n                 | lines"),
             (json!({"from": null, "state": "system", "dir": "mark", "text": "bob joined"}), "no time -- bob joined"),
             (json!({"dir": "out", "state": "queued"}), "no time bob: hello (queued)"),

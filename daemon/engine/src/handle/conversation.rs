@@ -80,7 +80,6 @@ impl Shown {
             mention: false,
             edited_at: None,
             reacts: BTreeMap::new(),
-            stored: None,
             flags: Vec::new(),
         };
         if let Some(room) = row.room {

@@ -163,7 +163,6 @@ impl NewMessage {
             mention: false,
             edited_at: None,
             reacts: Default::default(),
-            stored: None,
             flags: Vec::new(),
         };
         if let Some(room) = self.room {

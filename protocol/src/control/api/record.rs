@@ -145,9 +145,6 @@ pub struct Message {
     /// In a room: the signs with which members have reacted, and their numbers. Make the signs harmless before you show them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reacts: BTreeMap<String, Vec<u32>>,
-    /// In a room, of a message of ours that is published: at how many others it is durable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stored: Option<StoredAt>,
     /// In a room: all that is noted of it, where `state` has one word only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<MessageFlag>,

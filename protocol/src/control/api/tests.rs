@@ -132,7 +132,7 @@ fn a_message_of_a_room_is_golden_and_one_of_a_peer_has_no_key_of_rooms() {
     let message = json!({"id": 32, "mid": "00112233445566778899aabbccddeeff", "peer": PEER, "dir": "in", "text": "thanks",
         "state": "unread", "at": "", "from": {"member": 5, "name": "bob", "onion": PEER, "me": false, "role": "member"},
         "order": [17, 1280, 9], "re": "ffeeddccbbaa99887766554433221100", "mention": true, "reacts": {"+1": [2, 5]},
-        "stored": {"at": 2, "of": 3}, "flags": ["mention", "edited"], "edited_at": "x"});
+        "flags": ["mention", "edited"], "edited_at": "x"});
     let read: Message = serde_json::from_value(message.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), message);
     assert_eq!(read.order, Some(Order { lamport: 17, author: 1280, seq: 9 }));

@@ -33,7 +33,6 @@ impl Window {
             mention: false,
             edited_at: None,
             reacts: BTreeMap::new(),
-            stored: None,
             flags: Vec::new(),
         };
         self.insert(Entry { message, at });

@@ -5,7 +5,7 @@ use super::{Gutter, Look, Parts};
 use crate::membership::speaker;
 use crate::screen::theme::Role;
 use crate::screen::wrap::{cut, width, wrap};
-use torchat_client::api::record::{self, Message, MessageFlag, MessageState};
+use torchat_client::api::record::{self, Message, MessageState};
 use torchat_client::show;
 use torchat_client::timeline::Timeline;
 use torchat_client::timeline::room::member_name;
@@ -77,7 +77,6 @@ pub(super) fn instead(message: &Message) -> Option<&'static str> {
         MessageState::Void => Some("void"),
         MessageState::Hidden => Some("hidden"),
         MessageState::Redacted => Some("redacted"),
-        _ if message.flags.contains(&MessageFlag::Missing) => Some("not here yet"),
         _ => None,
     }
 }

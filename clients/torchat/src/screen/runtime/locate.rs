@@ -139,7 +139,6 @@ mod tests {
                 mention: false,
                 edited_at: None,
                 reacts: Default::default(),
-                stored: None,
                 flags: Vec::new(),
             });
             Ok(MessagesAnswer { messages: messages.collect(), more: end > 11 })

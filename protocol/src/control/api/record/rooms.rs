@@ -126,8 +126,6 @@ words! {
         Edited,
         /// The daemon wrote it: it tells what was decided in the room.
         System,
-        /// Its text has not come yet.
-        Missing,
     }
 }
 
@@ -181,16 +179,6 @@ impl From<Order> for (u64, u32, u64) {
     fn from(order: Order) -> Self {
         (order.lamport, order.author, order.seq)
     }
-}
-
-/// At how many other daemons a message of ours is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct StoredAt {
-    /// At this many.
-    pub at: u64,
-    /// Of this many that are to have it: the other members.
-    pub of: u64,
 }
 
 /// Our own place in a room.
