@@ -240,7 +240,8 @@ impl Timeline {
         self.contact.verified.is_some()
     }
 
-    /// The last message, for a preview.
+    /// The last message, for a preview. In a room, the text of one that did not count for a while may be an older one: the window has
+    /// the text that holds.
     #[must_use]
     pub fn last(&self) -> Option<&Message> {
         self.last.as_ref()
