@@ -19,6 +19,14 @@ pub fn find(text: &str) -> Option<(Range<usize>, RoomInvite)> {
     })
 }
 
+/// What is shown in the place of a text with an invite of a room: the text, with a few words instead. `None`: there is no invite in it.
+#[must_use]
+pub fn with_words(text: &str) -> Option<String> {
+    let (place, invite) = find(text)?;
+    let (before, behind) = (text.get(..place.start)?, text.get(place.end..)?);
+    Some(format!("{before}[invitation to a room {}..]{behind}", invite.room.conversation().short()))
+}
+
 /// Whether an invite can hold it.
 fn is_written(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || ":-?=,&".contains(c)

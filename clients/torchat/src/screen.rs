@@ -10,6 +10,7 @@ mod editor;
 mod model;
 mod notify;
 mod qr;
+mod remark;
 mod rows;
 mod runtime;
 mod settings;

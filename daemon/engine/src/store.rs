@@ -9,10 +9,12 @@
 mod apply;
 mod contact;
 mod events;
+mod flags;
 mod legacy;
 mod marks;
 mod numbers;
 mod order;
+mod people;
 mod query;
 mod records;
 mod replica;

@@ -258,6 +258,7 @@ impl ApiError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "nearly every line that is kept for a moment is an event")]
 pub enum Line<Answer> {
     /// A command was done.
     Ok {

@@ -55,7 +55,6 @@ pub(crate) use exchange::{Answer, Ask, Decision, Effect, Erasing, Input, Past};
 pub(crate) use keys::KEYS;
 pub(crate) use notice::Notice;
 pub(crate) use overlay::{Confirm, Overlay, Search};
-pub(crate) use remarks::Remark;
 pub(crate) use room::{RoomAnswer, RoomAsk, RoomWish};
 pub(crate) use stored::Stored;
 

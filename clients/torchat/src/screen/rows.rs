@@ -4,8 +4,7 @@ mod room;
 
 pub(crate) use room::{beginning, sender_name, signed_name};
 
-use super::model::Remark;
-use super::model::room::with_invitation;
+use super::remark::Remark;
 use super::settings::mentions;
 use super::theme::Role;
 use super::wrap::{fill, width, wrap};
@@ -15,6 +14,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use torchat_client::api::reason::Reason;
 use torchat_client::api::record::{Direction, Message, MessageState};
+use torchat_client::invitation;
 use torchat_client::timeline::{Entry, Timeline, millis};
 use torchat_client::{reason, show};
 
@@ -86,7 +86,7 @@ impl Wrapped {
         if kept.len() > KEPT {
             kept.clear();
         }
-        let invitation = with_invitation(text);
+        let invitation = invitation::with_words(text);
         let rows = Rc::new(wrap(&show::shown_rows(invitation.as_deref().unwrap_or(text)), columns));
         kept.insert(id, (columns, rows.clone()));
         rows

@@ -4,7 +4,7 @@ use crate::links::{STRANGER, frames, has_ended, join};
 use crate::net::{Net, Wire, identity, invite, peer};
 use ed25519_dalek::SigningKey;
 use torchat_core::effect::RoomAnswer;
-use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomInput, RoomWish};
+use torchat_core::input::{LinkId, NewInvite, RoomAct, RoomWish};
 use torchat_core::op::RoomOp;
 use torchat_core::snapshot::rooms::RoomState;
 use torchat_protocol::room::body::said::Leave;
@@ -135,24 +135,6 @@ fn open(room: RoomId) -> Frame {
     Frame::Open(Open { room, role: OpenAs::Member(None) })
 }
 
-/// Makes so many rooms, each with seven members of no desk, who are linked and have them open. Their links, room by room.
-fn rooms_of_strangers(net: &mut Net, rooms: usize) -> Vec<(RoomId, Vec<LinkId>)> {
-    let mut n = STRANGER;
-    let mut made = Vec::new();
-    for _ in 0..rooms {
-        let room = net.make(0);
-        let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
-        let mut links = Vec::new();
-        for _ in 0..7 {
-            n += 1;
-            links.push(enter(net, n, 9, &invite));
-        }
-        net.heard.clear();
-        made.push((room, links));
-    }
-    made
-}
-
 /// Somebody of no desk becomes a member, opens the room on channel 3 and has everything.
 fn enter(net: &mut Net, n: usize, signs: u8, invite: &RoomInvite) -> LinkId {
     let link = net.link(n, 0);
@@ -163,25 +145,6 @@ fn enter(net: &mut Net, n: usize, signs: u8, invite: &RoomInvite) -> LinkId {
     net.say_to(0, link, 3, Frame::Mark(LogPlace { next: 1, digest: LogDigest([0; 16]) }));
     net.calm();
     link
-}
-
-#[test]
-fn a_turn_with_four_times_the_rooms_takes_about_four_times_as_long() {
-    let [few, many] = [10, 40].map(|count| {
-        let mut net = Net::new(1, 84);
-        let rooms = rooms_of_strangers(&mut net, count);
-        let (room, links) = rooms.last().unwrap();
-        assert_eq!(net.desks[0].rooms.status(*room).unwrap().open.len(), 7);
-        let times = (0..50).map(|_| {
-            let start = std::time::Instant::now();
-            net.turn(0, vec![RoomInput::Heard { link: links[0] }]);
-            assert!(net.desks[0].rooms.deadline(true).is_some());
-            start.elapsed()
-        });
-        times.min().unwrap()
-    });
-    // Of all rooms, all links and all channels nothing is compared with each other: that would be 64 times.
-    assert!(many < few * 16, "{few:?}, {many:?}");
 }
 
 #[test]

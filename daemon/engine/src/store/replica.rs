@@ -21,6 +21,10 @@ pub(super) const TEXT: u8 = 16;
 pub(super) const EDIT: u8 = 17;
 pub(super) const REACTION: u8 = 18;
 pub(super) const REDACT: u8 = 19;
+pub(super) const MUTE: u8 = 20;
+pub(super) const UNMUTE: u8 = 21;
+pub(super) const TOPIC: u8 = 22;
+pub(super) const NICK: u8 = 29;
 /// Bits of a place that are the position in the log.
 const POSITION_BITS: u32 = 40;
 

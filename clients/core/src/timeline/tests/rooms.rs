@@ -418,8 +418,7 @@ fn a_daemon_without_rooms_is_asked_for_none() {
 #[test]
 fn a_rooms_name_is_the_users_own_one_before_the_owners_and_never_empty() {
     let name = |alias: Option<&str>, name: &str| {
-        let mut kept = Kept::default();
-        kept.name = name.into();
+        let kept = Kept { name: name.into(), ..Kept::default() };
         let plain =
             Conversation { contact: super::contact(onion(200)), unread: 0, last: None, room: None, mentions: None };
         let mut conversation = kept.conversation(plain, 0);

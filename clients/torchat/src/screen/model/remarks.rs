@@ -3,6 +3,7 @@
 
 use super::attention::Looks;
 use super::{Model, Open};
+use crate::screen::remark::Remark;
 use std::collections::HashMap;
 use torchat_client::api::Onion;
 use torchat_client::api::record::{Contact, ContactState};
@@ -12,15 +13,6 @@ use torchat_protocol::invite::Invite;
 const REMARKS: usize = 200;
 /// A peer that was reached and has not accepted us in this time has not taken our invite, in milliseconds.
 const TAKEN: i64 = 15_000;
-
-/// Something that the screen says in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Remark {
-    /// When, in milliseconds since 1970.
-    pub(crate) at: i64,
-    /// Harmless.
-    pub(crate) text: String,
-}
 
 /// The remarks, and what is needed to make them.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ mod members;
 mod petitions;
 
 pub(crate) use ask::{Question, RoomAnswer, RoomAsk, RoomWish};
-pub(crate) use line::{Reply, with_invitation};
+pub(crate) use line::Reply;
 pub(crate) use members::{MembersPage, rows};
 pub(crate) use petitions::petition_name;
 

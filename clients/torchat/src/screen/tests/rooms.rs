@@ -51,7 +51,7 @@ fn member(no: u32, name: &str, role: Role) -> Member {
         no,
         name: name.into(),
         onion: Some(onion(u8::try_from(20 + no).unwrap())),
-        proven: if no % 2 == 0 { Proof::Link } else { Proof::Owner },
+        proven: if no.is_multiple_of(2) { Proof::Link } else { Proof::Owner },
         role,
         state: MemberState::In,
         me: no == 1,

@@ -19,6 +19,7 @@ pub(super) struct Channels(Mutex<HashMap<u16, Channel>>);
 
 /// What came on a channel.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum Heard {
     /// A frame, with the room of its channel.
     Frame(Frame, RoomId),

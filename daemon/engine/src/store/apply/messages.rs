@@ -14,14 +14,15 @@ mod rebuild;
 mod system;
 mod write;
 
-pub(in crate::store) use people::People;
 pub(in crate::store) use rebuild::write_messages;
 pub(super) use write::Words;
 
 use super::Changes;
 use crate::store::StoreError;
 use crate::store::numbers::PeerNum;
-use crate::store::replica::{ChainKey, EDIT, REACTION, REDACT, RoomKey, TEXT, number, role_number, target};
+use crate::store::replica::{
+    ChainKey, EDIT, MUTE, NICK, REACTION, REDACT, RoomKey, TEXT, TOPIC, UNMUTE, number, target,
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::record::MemberChange;
@@ -31,44 +32,6 @@ use torchat_protocol::room::body::{Body, Place};
 use torchat_protocol::room::{Author, Event, MemberNo, RoomId, TextId, message_id};
 use torchat_room::outcome::Op;
 use torchat_room::standing::Standing;
-
-/// `room_message.flags`.
-pub(in crate::store) mod flags {
-    /// It mentions us.
-    pub(in crate::store) const MENTION: i64 = 1;
-    /// It does not count.
-    pub(in crate::store) const VOID: i64 = 2;
-    /// A moderator hides its author.
-    pub(in crate::store) const HIDDEN: i64 = 4;
-    /// Its text was taken away.
-    pub(in crate::store) const REDACTED: i64 = 8;
-    /// Its author said it otherwise later.
-    pub(in crate::store) const EDITED: i64 = 16;
-    /// The daemon wrote it: about an act, or a topic.
-    pub(in crate::store) const SYSTEM: i64 = 32;
-    /// The user has blocked its author.
-    pub(in crate::store) const BLOCKED: i64 = 64;
-    /// Programs were told of it.
-    pub(in crate::store) const TOLD: i64 = 128;
-    /// From this bit on, in three bits: the role in which its author wrote it, as `standing` has it; 0: it is not known.
-    pub(in crate::store) const ROLE_BIT: u32 = 8;
-    pub(in crate::store) const ROLE: i64 = 7 << ROLE_BIT;
-
-    /// The role of what an event counts as.
-    pub(in crate::store) fn of_standing(standing: super::Standing) -> i64 {
-        match standing {
-            super::Standing::Void => 0,
-            super::Standing::As(role) | super::Standing::Hidden(role) => super::role_number(role) << ROLE_BIT,
-        }
-    }
-}
-
-/// The number of the kind of topics, as ROOM-PROTOCOL.md has it.
-const TOPIC: u8 = 22;
-/// And of names, and of mutes and their ends.
-const NICK: u8 = 29;
-const MUTE: u8 = 20;
-const UNMUTE: u8 = 21;
 
 /// What programs know of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use super::Reader;
 use super::messages::{blob, peer_id};
-use crate::store::apply::{People, flags};
+use crate::store::flags;
 use crate::store::numbers::RoomNum;
+use crate::store::people::People;
 use crate::store::replica::{ChainKey, RoomKey, TEXT, damaged, role, standing, target};
 use crate::store::{StoreError, time};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};

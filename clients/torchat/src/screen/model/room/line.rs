@@ -218,10 +218,3 @@ impl Model {
         Some(completions(part, &side.members.known()))
     }
 }
-
-/// What is shown in the place of an invite of a room: the text, with words instead. `None`: there is no invite in it.
-pub(crate) fn with_invitation(text: &str) -> Option<String> {
-    let (place, invite) = invitation::find(text)?;
-    let (before, behind) = (text.get(..place.start)?, text.get(place.end..)?);
-    Some(format!("{before}[invitation to a room {}..]{behind}", invite.room.conversation().short()))
-}

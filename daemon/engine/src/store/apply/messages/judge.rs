@@ -1,9 +1,9 @@
 //! What a message shows, as a function of the events that are stored. ROOM-PROTOCOL.md, "What counts".
 
-use super::{Changes, Ended, Touched, flags};
-use crate::store::StoreError;
+use super::{Changes, Ended, Touched};
 use crate::store::messages::blob;
 use crate::store::replica::{ChainKey, RoomKey, TEXT, event, number, standing};
+use crate::store::{StoreError, flags};
 use rusqlite::{Row, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! System messages, which the daemon writes between a room's texts: one for each act of the branch that says something to people, and for
 //! each topic that a moderator has set. One whose act does not hold any more is void.
 
-use super::{Changes, People, Touched, flags};
-use crate::store::StoreError;
+use super::{Changes, Touched};
+use crate::store::people::People;
 use crate::store::replica::{RoomKey, event, number, standing};
+use crate::store::{StoreError, flags};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use torchat_protocol::control::api::record::MemberChange;

@@ -1,14 +1,14 @@
 //! Rows of messages of rooms, and what goes with them: unread counters, the words of the search, what programs are told.
 
 use super::judge::{Message, Shown};
-use super::{Before, Changes, Touched, flags};
+use super::{Before, Changes, Touched};
 use crate::store::events::NewMessage;
 use crate::store::numbers::PeerNum;
 use crate::store::query::messages::{peer_id, state_of};
 use crate::store::query::rooms;
 use crate::store::replica::{RoomKey, number};
 use crate::store::scrub::Traces;
-use crate::store::{Head, RoomText, StoreError, Stored, records, time};
+use crate::store::{Head, RoomText, StoreError, Stored, flags, records, time};
 use rusqlite::{OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::event::{Kind, MessageRef, Recounted, What};
