@@ -1317,7 +1317,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__new)
-            opts="-h --topic --nick --last --joins --id --socket --token-file --start --json --raw --help"
+            opts="-h --topic --nick --last --keep-days --joins --id --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1332,6 +1332,10 @@ _torchat() {
                     return 0
                     ;;
                 --last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-days)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1541,7 +1545,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__set)
-            opts="-h --alias --nick --notify --name --last --joins --force --socket --token-file --start --json --raw --help"
+            opts="-h --alias --nick --notify --name --last --keep-days --joins --force --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1564,6 +1568,10 @@ _torchat() {
                     return 0
                     ;;
                 --last)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-days)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

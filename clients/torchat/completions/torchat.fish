@@ -301,6 +301,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l topic -d 'What it is about' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l nick -d 'What you want to be called in it' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l last -d 'How many of the last messages and decisions newcomers get [default: 1000]' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l keep-days -d 'For how many days all members\' daemons keep what is said [default: no end]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l joins -d 'What those become who join' -r -f -a "member\t'They read and write'
 reader\t'They read'"
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from new" -l id -d 'A key that you choose: the same key within 30 days means the same room' -r
@@ -430,6 +431,7 @@ mentions\t'Of those that mention you'
 none\t'Of none'"
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l name -d 'Its name for all, as the owner' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l last -d 'How many of the last messages and decisions newcomers get, as the owner' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l keep-days -d 'For how many days all members\' daemons keep what is said, as the owner' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l joins -d 'What those become who join, as the owner' -r -f -a "member\t'They read and write'
 reader\t'They read'"
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r

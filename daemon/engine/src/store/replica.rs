@@ -28,6 +28,15 @@ pub(super) const NICK: u8 = 29;
 /// Bits of a place that are the position in the log.
 const POSITION_BITS: u32 = 40;
 
+/// An event that counts as something else since now, or is here since now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Restood {
+    pub(super) place: Place,
+    pub(super) kind: u8,
+    /// What it names.
+    pub(super) of: Option<Place>,
+}
+
 /// A room in the store: its number, and its id, which no header says again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RoomKey {

@@ -21,7 +21,7 @@ use super::Changes;
 use crate::store::StoreError;
 use crate::store::numbers::PeerNum;
 use crate::store::replica::{
-    ChainKey, EDIT, MUTE, NICK, REACTION, REDACT, RoomKey, TEXT, TOPIC, UNMUTE, number, target,
+    ChainKey, EDIT, MUTE, NICK, REACTION, REDACT, Restood, RoomKey, TEXT, TOPIC, UNMUTE, number, target,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,15 +73,6 @@ pub(in crate::store) struct Touched {
     tell_room: bool,
     /// And of members.
     changes: Vec<(MemberNo, MemberChange)>,
-}
-
-/// An event that counts as something else since now, or is here since now.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Restood {
-    pub(super) place: Place,
-    pub(super) kind: u8,
-    /// What it names.
-    pub(super) of: Option<Place>,
 }
 
 impl Touched {

@@ -3,9 +3,8 @@
 mod acts;
 mod redacting;
 
-use super::messages::Restood;
 use crate::store::StoreError;
-use crate::store::replica::{LogRow, REDACT, RoomKey, damaged, head, number, standing_number, target};
+use crate::store::replica::{LogRow, REDACT, Restood, RoomKey, damaged, head, number, standing_number, target};
 use redacting::named;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
