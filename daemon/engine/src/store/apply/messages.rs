@@ -2,7 +2,7 @@
 //!
 //! A message of a room is a function of the events that are stored: which of them count, what was edited, taken away, hidden. An
 //! operation of a replica changes events; here it is noted which messages that may concern, and at the end of the transaction each of
-//! these is looked at once ([`judge`]) and written if it is another one now ([`write`]). So it does not matter in which order
+//! these is looked at once ([`judge`]) and written if it is another one now ([`mod@write`]). So it does not matter in which order
 //! operations come, and a message says the same as its events after every commit.
 //!
 //! A text that was said more than once (with one id, by one member) is one message: the event that counts is shown.
