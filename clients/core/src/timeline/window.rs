@@ -51,6 +51,11 @@ pub struct Window {
     whole_to: i64,
     /// Events of a room do not tell the lines that the daemon writes into it: what is behind [`Self::whole_to`] is to be read.
     lines_wanted: bool,
+    /// The page that is under way has them. If it does not come, they are wanted again.
+    lines_asked: bool,
+    /// Messages of a room that count again since the page was asked for in which they came. What was done to them while they did not
+    /// count no event has told: each is to be read once more.
+    again: Vec<i64>,
     inquiry: Inquiry<Change>,
     /// The page was refused: not again until the daemon is connected anew.
     refused: bool,
@@ -78,6 +83,8 @@ impl Default for Window {
             more_after: false,
             whole_to: 0,
             lines_wanted: false,
+            lines_asked: false,
+            again: Vec::new(),
             inquiry: Inquiry::default(),
             refused: false,
             bottom: None,
@@ -264,7 +271,8 @@ impl Window {
 
     /// Something was decided in a room: the daemon may have written a line about it.
     pub(super) fn want_lines(&mut self) {
-        self.lines_wanted = self.loaded;
+        // A page that is under way may be older than the line, also the first one.
+        self.lines_wanted = self.loaded || self.inquiry.is_under_way();
     }
 
     /// What has become of a room's message, as an event tells it.

@@ -287,7 +287,11 @@ impl Play {
         for peer in self.peers.iter().copied() {
             let timeline = self.list.get(peer).unwrap();
             let window = &timeline.window;
-            let said = |message: &Message| (message.text.clone(), message.edited_at.clone(), message.reacts.clone());
+            // What is done to a message while it does not count, no event tells: it is read again when it counts.
+            let counts = |message: &Message| !matches!(message.state, MessageState::Void | MessageState::Hidden);
+            let said = |message: &Message| {
+                counts(message).then(|| (message.text.clone(), message.edited_at.clone(), message.reacts.clone()))
+            };
             let facts = |message: &Message| (message.id, message.dir, message.state, said(message));
             let held: Vec<_> = window.entries().values().map(|entry| facts(&entry.message)).collect();
             let all = self.daemon.all(peer);

@@ -122,13 +122,11 @@ impl Daemon {
         match step {
             InRoom::Edit(at) => {
                 let edited_at = format!("2026-11-21T09:{:02}:00.000Z", at % 60);
-                let Some(message) = self.said(at) else { return };
+                // What is done to a message while it does not count is no event; the tests below have it.
+                let Some(message) = self.said(at).filter(|message| counts(message)) else { return };
                 (message.text, message.edited_at) = (format!("changed {at}"), Some(edited_at.clone()));
                 let (id, mid, text) = (message.id, message.mid, message.text.clone());
-                // Of what does not count nothing is told.
-                if counts(message) {
-                    self.tell(What::Edited { peer: room, id, mid, text, edited_at });
-                }
+                self.tell(What::Edited { peer: room, id, mid, text, edited_at });
             }
             InRoom::Redact(at) => {
                 let Some(message) = self.said(at) else { return };
@@ -140,7 +138,7 @@ impl Daemon {
                 }
             }
             InRoom::React(at, member, sign) => {
-                let Some(message) = self.said(at) else { return };
+                let Some(message) = self.said(at).filter(|message| counts(message)) else { return };
                 for members in message.reacts.values_mut() {
                     members.retain(|known| *known != member);
                 }
@@ -151,9 +149,7 @@ impl Daemon {
                 }
                 message.reacts.retain(|_, members| !members.is_empty());
                 let (id, mid, sign) = (message.id, message.mid, sign.to_owned());
-                if counts(message) {
-                    self.tell(What::Reacted { peer: room, id, mid, member, sign });
-                }
+                self.tell(What::Reacted { peer: room, id, mid, member, sign });
             }
             InRoom::Count(at, count, wanted) => self.count(room, (at, count), wanted),
             InRoom::Name(no, name) => self.member(no, MemberChange::Nick, |member| member.name = name.into()),
@@ -300,6 +296,31 @@ proptest! {
         play.settle();
         play.compare();
     }
+}
+
+#[test]
+fn a_line_that_is_written_while_the_first_page_is_under_way_is_read_too() {
+    let mut play = Play::with_room();
+    play.settle();
+    play.take(Step::Close(2));
+    play.take(Step::Want(2));
+    // The page, which the daemon reads now; its answer comes after the event.
+    play.take(Step::Read(1));
+    play.take(Step::Room(InRoom::Name(1, "bob")));
+    play.settle();
+    play.compare();
+}
+
+#[test]
+fn a_line_is_wanted_again_if_the_page_that_has_it_does_not_come() {
+    let mut play = Play::with_room();
+    play.settle();
+    play.take(Step::Room(InRoom::Name(1, "bob")));
+    play.take(Step::Tell(50));
+    play.take(Step::Jump(2, 1));
+    play.take(Step::Reconnect(true));
+    play.settle();
+    play.compare();
 }
 
 /// A room with these members, that is open.

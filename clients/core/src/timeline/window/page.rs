@@ -73,6 +73,9 @@ impl Window {
         if !self.loaded {
             return Some(Anchor::Newest);
         }
+        if let Some(id) = self.again.last() {
+            return Some(Anchor::One(*id));
+        }
         if self.lines_wanted && !self.more_after {
             return Some(match self.span() {
                 Some((first, last)) => Anchor::After(self.whole_to.clamp(first, last)),
@@ -95,9 +98,11 @@ impl Window {
     /// A page is asked for. Answers of pages that were asked for before are void.
     pub fn ask(&mut self, anchor: Anchor) -> PageRequest {
         if let Anchor::One(id) = anchor {
+            self.again.retain(|known| *known != id);
             return PageRequest::one(id);
         }
         // What is decided from now on may not be in the answer.
+        self.lines_asked |= self.lines_wanted;
         (self.refused, self.lines_wanted) = (false, false);
         PageRequest { anchor, ticket: Some(self.inquiry.ask()) }
     }
@@ -115,6 +120,7 @@ impl Window {
             self.renew();
             return false;
         };
+        self.lines_asked = false;
         let MessagesAnswer { mut messages, more } = first;
         match request.anchor {
             Anchor::Newest => self.replace(messages, more, false),
@@ -136,7 +142,12 @@ impl Window {
                 Change::Put(message) => self.put_now(*message),
                 Change::State(id, state) => self.set_state_now(id, state),
                 Change::Erased(from, upto, kept) => self.erase_now(from, upto, &kept),
-                Change::Room(id, change) => self.change_now(id, &change),
+                Change::Room(id, change) => {
+                    self.change_now(id, &change);
+                    if change.is_counting_again() && self.entries.contains_key(&id) && !self.again.contains(&id) {
+                        self.again.push(id);
+                    }
+                }
             }
         }
         true
@@ -146,6 +157,7 @@ impl Window {
     pub fn failed(&mut self, request: PageRequest) {
         if request.ticket.is_some_and(|ticket| self.inquiry.answered(ticket).is_some()) {
             self.refused = true;
+            self.want_asked_lines();
         }
     }
 
@@ -153,6 +165,11 @@ impl Window {
     pub fn reconnected(&mut self) {
         self.inquiry.cancel();
         self.refused = false;
+        self.want_asked_lines();
+    }
+
+    fn want_asked_lines(&mut self) {
+        self.lines_wanted |= std::mem::take(&mut self.lines_asked);
     }
 
     /// Events were missed: all is read anew. The view stays where it is if the next page holds its message.
@@ -160,7 +177,8 @@ impl Window {
         self.entries = self.entries.split_off(&PENDING);
         self.bytes = self.entries.values().map(size).sum();
         (self.loaded, self.more_before, self.more_after) = (false, false, false);
-        (self.whole_to, self.lines_wanted) = (0, false);
+        (self.whole_to, self.lines_wanted, self.lines_asked) = (0, false, false);
+        self.again.clear();
         self.reconnected();
     }
 

@@ -37,6 +37,12 @@ impl RoomChange {
         }
     }
 
+    /// Whether a message counts since now, whatever was done to it before.
+    pub(in crate::timeline) fn is_counting_again(&self) -> bool {
+        use MessageState::{Hidden, Redacted, Void};
+        matches!(self, Self::Counts(state) if !matches!(state, Void | Hidden | Redacted))
+    }
+
     /// Does it to a message. Twice is once.
     pub(in crate::timeline) fn apply(&self, message: &mut Message) {
         match self {
