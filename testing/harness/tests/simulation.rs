@@ -282,7 +282,7 @@ async fn bytes_for(sim: &Sim, way: &dyn Transport, purpose: Purpose) -> usize {
 }
 
 #[test]
-fn a_daemon_that_serves_no_rooms_refuses_a_stream_for_them_as_one_for_anything_unknown() {
+fn a_stream_for_what_no_daemon_serves_is_refused_whatever_it_is_for() {
     run(async {
         let sim = Sim::new(33, 1, EngineConfig::default());
         let stranger = LocalIdentity::from_seeds(&[90; 32], &[91; 32], 1_790_000_000).unwrap().peer_id();
@@ -290,7 +290,7 @@ fn a_daemon_that_serves_no_rooms_refuses_a_stream_for_them_as_one_for_anything_u
         let refused = || sim.handle(0).status().to_json()["refused"]["handshakes"].as_u64().unwrap();
         assert!(bytes_for(&sim, &*way, Purpose::CHAT).await > 0, "chat is served");
         assert_eq!(refused(), 0);
-        for (n, purpose) in [(1, Purpose::ROOM), (2, Purpose(201))] {
+        for (n, purpose) in [(1, Purpose(1)), (2, Purpose(201))] {
             assert_eq!(bytes_for(&sim, &*way, purpose).await, 0, "{purpose}");
             assert_eq!(refused(), n);
         }

@@ -74,7 +74,7 @@ fn nothing_is_lost_and_all_agree_wherever_processes_die() {
         net.pass(6 * 3_600_000);
         died += net.died;
         let all: BTreeSet<_> = said.iter().flatten().copied().collect();
-        assert!(all.len() > 30, "seed {seed}: {}", all.len());
+        assert!(all.len() > 15, "seed {seed}: {}", all.len());
         let acts = |net: &Net, n: usize| net.branch(n, room);
         for n in 0..4 {
             assert_eq!(net.state(n, room), Some(RoomState::Member), "seed {seed}, desk {n}");

@@ -106,10 +106,10 @@ pub(super) fn certificates() -> Vec<(&'static str, Lie)> {
             let cert = forger.signed(forger.cert());
             Ok(forger.showing(&cert, 1))
         }),
-        ("purpose 2", |forger, _| {
-            // Of rooms, which nothing serves.
+        ("purpose 3", |forger, _| {
+            // Of mailboxes, which nothing serves.
             let cert = forger.signed(forger.cert());
-            Ok(forger.showing(&cert, 2))
+            Ok(forger.showing(&cert, 3))
         }),
         ("purpose 255", |forger, _| {
             let cert = forger.signed(forger.cert());
