@@ -3,11 +3,14 @@
 use super::Pace;
 use crate::room::{Member, RoomLink, nothing, text};
 use crate::target::Target;
+use anyhow::Context as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use torchat_protocol::room::limits::MAX_NUMBER;
 use torchat_protocol::room::{Author, Event, EventId, Frame, MemberNo};
 
+/// How long the daemon may keep a member out that has cost it much.
+const LET_IN: Duration = Duration::from_secs(60);
 /// How long the daemon may be read for between two things that are said.
 const GLANCE: Duration = Duration::from_millis(1);
 
@@ -25,9 +28,17 @@ async fn glance(link: &mut RoomLink) -> bool {
 /// Lets the member that all attacks share in, before the time is measured.
 pub(super) async fn prepare(target: &Target) -> anyhow::Result<()> {
     let member = &target.stage().await?.1;
-    let mut held = target.flooder().lock().await;
+    let (mut member, mut held) = (member.lock().await, target.flooder().lock().await);
+    // The daemon may be slow to let in somebody who has cost it much, and may end a link while the one before it ends.
+    let entered = async {
+        loop {
+            if let Ok(new) = member.enter(target).await {
+                return new;
+            }
+        }
+    };
     if held.is_none() {
-        *held = Some(member.lock().await.enter(target).await?);
+        *held = Some(tokio::time::timeout(LET_IN, entered).await.context("the member is not let in any more")?);
     }
     Ok(())
 }

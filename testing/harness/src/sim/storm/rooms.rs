@@ -158,7 +158,7 @@ impl Storm {
     fn redact(&mut self, n: usize) {
         let Some((said, place)) = self.recent(n, false) else { return };
         self.say(|| format!("{n} redacts {said}"));
-        self.checker.redacts(said);
+        self.checker.redacts(said, place);
         self.wish(n, RoomWish::Redact { of: of(place), why: None });
     }
 
