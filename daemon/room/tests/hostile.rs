@@ -4,6 +4,8 @@
 
 #[path = "hostile/acts.rs"]
 mod acts;
+#[path = "hostile/bodies.rs"]
+mod bodies;
 #[path = "chaos/disk.rs"]
 #[allow(dead_code, reason = "the chaos tests use the rest")]
 mod disk;
@@ -546,24 +548,6 @@ fn a_newcomer_has_one_channel_and_begins_again_if_it_ends_too_early() {
 }
 
 #[test]
-fn a_body_that_comes_late_is_taken_wherever_its_event_is() {
-    let mut honest = Honest::new(Policy::default());
-    let one = honest.chain_of(4, chain(4), [text(1, "x")]);
-    honest.hear_events(&[one[0].stripped()]);
-    // So many that it is not in memory any more.
-    honest.hear_events(&honest.chain_of(3, chain(3), (0..300).map(|n| text(n, "y"))));
-    assert_eq!(honest.texts(), 300);
-    honest.hear_events(&one);
-    assert_eq!(honest.texts(), 301);
-    let mut honest = Honest::told(Policy::default(), false);
-    let early = honest.chain_of(3, chain(3), [mute(4), text(2, "b"), text(3, "c")]);
-    honest.hear(Frame::Base(vec![early[2].stripped()]));
-    honest.hear_events(&[early[0].stripped()]);
-    honest.hear_events(&early[..1]);
-    assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 1 }), Standing::Hidden(Role::Member));
-}
-
-#[test]
 fn a_member_that_says_much_takes_nobodys_places_below_the_floors() {
     let mut honest = Honest::told(Policy::default(), false);
     let nick = |n: usize| Body::Nick(Nick { nick: BoundedText::new(format!("n{n}")).unwrap() });
@@ -576,30 +560,6 @@ fn a_member_that_says_much_takes_nobodys_places_below_the_floors() {
     honest.hear_events(&moderator[..1]);
     assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 4_101 }), Standing::Hidden(Role::Member));
     assert_eq!(honest.disk.stored().loose.len(), 1_024 + 1);
-}
-
-#[test]
-fn questions_for_bodies_are_paced_by_the_credit_and_the_minute() {
-    let mut honest = Honest::new(Policy::default());
-    let big = "x".repeat(16_000);
-    for one in honest.chain_of(4, chain(4), (0..400).map(|n| text(n, &big))) {
-        honest.hear_events(&[one]);
-    }
-    let ask = |honest: &mut Honest| {
-        let effects = honest.hear(Frame::Body((1..=400).map(|seq| (chain(4), seq)).collect()));
-        events_said(&effects).iter().map(|event| Frame::event_len(event)).sum::<usize>()
-    };
-    let first = ask(&mut honest);
-    assert!(first > 200_000 && first < 2 * 262_144, "{first}");
-    assert_eq!(ask(&mut honest), 0, "nothing more is granted");
-    // Whoever grants more gets what it asked for, and no more in this minute.
-    let mut events = 0;
-    for _ in 0..40 {
-        events += events_said(&honest.hear(Frame::Credit(262_144))).len();
-    }
-    assert!(events < 256, "{events}");
-    honest.now_ms += 60_000;
-    assert!(ask(&mut honest) > 0);
 }
 
 #[test]
@@ -786,21 +746,4 @@ fn a_mute_ends_with_the_role_of_its_moderator() {
     honest.hear_events(&[(*act).clone()]);
     assert_eq!(honest.replica.standing(Place { author: chain(4), seq: 1 }), Standing::As(Role::Member));
     assert_eq!(honest.texts(), 1);
-}
-
-#[test]
-fn a_text_is_asked_for_when_the_redact_that_took_it_away_counts_no_more() {
-    let mut honest = Honest::new(Policy::default());
-    let of = Place { author: chain(4), seq: 1 };
-    let redact = Body::Redact(torchat_protocol::room::body::said::Redact { of, why: None });
-    honest.hear_events(&honest.chain_of(4, chain(4), [text(1, "x")]));
-    honest.hear_events(&honest.chain_of(3, chain(3), [redact]));
-    honest.disk.drops = true;
-    honest.disk.drop_redacted();
-    assert_eq!(honest.texts(), 0);
-    // The moderator has said something else in the place of the redact.
-    let other = honest.chain_of(3, chain(3), [text(2, "y")]);
-    let effects = honest.hear(Frame::Events(other));
-    let asks = Frame::Body(vec![of.into()]);
-    assert!(said(&effects).iter().any(|frame| **frame == asks), "{effects:?}");
 }

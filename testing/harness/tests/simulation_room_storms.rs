@@ -23,7 +23,7 @@
 //! with what was added since: the checker looks at what people see, and at what is delivered.
 #![allow(clippy::unwrap_used)]
 
-use torchat_harness::sim::crowd::{Run, run_storm, run_storms};
+use torchat_harness::sim::crowd::clean_storms;
 use torchat_harness::sim::storm::Kind;
 
 /// Seeds that every run repeats, so that a failure is the commit's.
@@ -42,25 +42,7 @@ const FRESH: usize = 24;
 
 #[test]
 fn storms_with_a_room_break_no_promise() {
-    if let Ok(seed) = std::env::var("TORCHAT_SEED") {
-        let seed = seed.parse().expect("TORCHAT_SEED is a number");
-        let run = Run { seed, kind: Kind::Room, outcome: run_storm(seed, Kind::Room, true) };
-        println!("{:#?}", run.outcome);
-        assert!(run.is_clean(), "{}", run.report());
-        return;
-    }
-    let count: usize = std::env::var("TORCHAT_SEEDS").map_or(FRESH, |count| count.parse().expect("a number"));
-    let randomness = torchat_transport::randomness::Randomness::system();
-    let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
-    let mut runs = Vec::new();
-    run_storms((1..=FIXED).chain(FOUND).chain(fresh).map(|seed| (seed, Kind::Room)), |run| {
-        runs.push(run);
-        true
-    });
-    runs.sort_by_key(|run| run.seed);
-    let failed: Vec<_> = runs.iter().filter(|run| !run.is_clean()).map(Run::report).collect();
-    let first = failed.iter().take(5).map(String::as_str).collect::<String>();
-    assert!(failed.is_empty(), "{} of {} storms failed\n{first}", failed.len(), runs.len());
+    let Some(runs) = clean_storms(Kind::Room, (1..=FIXED).chain(FOUND), FRESH) else { return };
     let said: u64 = runs.iter().map(|run| run.outcome.said).sum();
     let faults: u64 = runs.iter().map(|run| run.outcome.faults).sum();
     let mut settled: Vec<_> = runs.iter().map(|run| run.outcome.room_settled_ms).collect();

@@ -126,7 +126,6 @@ impl Handle {
 /// Erases what is older than the user, or a room, wants to keep it, as long as the engine runs: never what waits, what nobody has read
 /// only in rooms whose rules say so, and only while the clock is believed. And removes the traces of all that was erased or taken away.
 pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::CancellationToken) {
-    // The first look also removes what an earlier run has left, as thoroughly as one a day does.
     let (mut looks, mut due) = (0, 0);
     loop {
         tokio::select! {
@@ -143,20 +142,14 @@ pub(crate) async fn keep_to_age(handle: Handle, ended: tokio_util::sync::Cancell
                 Err(error) => tracing::debug!(%error, "what is too old is not erased; it is tried again"),
             }
         }
-        // Of what went here, what an earlier run has left, and of texts that were taken away in rooms.
-        let Ok(left) = handle.jobs.run(|store| store.has_traces()).await else { return };
-        // Every few minutes the whole file is not written anew.
+        // Of what went here, what an earlier run has left, and of texts that were taken away in rooms. It costs nothing if there are
+        // none. Every few minutes the whole file is not written anew.
         let thorough = looks >= due;
-        if !left && looks == 0 {
-            due = LOOKS_A_DAY;
-        }
-        if left {
-            match handle.scrub(thorough).await {
-                Ok(()) if thorough => due = looks + LOOKS_A_DAY,
-                Ok(()) => {}
-                Err(Refusal::Stopping) => return,
-                Err(error) => tracing::debug!(%error, "traces of what was too old are left; it is tried again"),
-            }
+        match handle.scrub(thorough).await {
+            Ok(()) if thorough => due = looks + LOOKS_A_DAY,
+            Ok(()) => {}
+            Err(Refusal::Stopping) => return,
+            Err(error) => tracing::debug!(%error, "traces of what was too old are left; it is tried again"),
         }
         looks += 1;
     }

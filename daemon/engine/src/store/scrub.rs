@@ -92,12 +92,6 @@ impl Store {
         Ok(())
     }
 
-    /// Whether [`Store::scrub`] has something to do.
-    #[must_use]
-    pub fn has_traces(&self) -> bool {
-        matches!(self.traces, Traces::File | Traces::Log)
-    }
-
     /// At a start, when nobody waits for a commit: what was left in gaps goes.
     pub(super) fn scrub_at_start(&mut self) {
         let wanted = self.traces != Traces::None && !self.unchecked;

@@ -69,6 +69,35 @@ pub fn run_storms(seeds: impl Iterator<Item = (u64, Kind)> + Send, seen: impl Fn
     });
 }
 
+/// For tests: runs storms of a kind over these seeds and over `fresh` ones that no run had before, or as many as `TORCHAT_SEEDS` says, and
+/// gives them by their seeds. `None`: `TORCHAT_SEED` names one seed, which was repeated with its story.
+///
+/// # Panics
+/// When a storm breaks a promise, or a variable is no number.
+#[must_use]
+pub fn clean_storms(kind: Kind, seeds: impl Iterator<Item = u64> + Send, fresh: usize) -> Option<Vec<Run>> {
+    if let Ok(seed) = std::env::var("TORCHAT_SEED") {
+        let seed = seed.parse().expect("TORCHAT_SEED is a number");
+        let run = Run { seed, kind, outcome: run_storm(seed, kind, true) };
+        println!("{:#?}", run.outcome);
+        assert!(run.is_clean(), "{}", run.report());
+        return None;
+    }
+    let count: usize = std::env::var("TORCHAT_SEEDS").map_or(fresh, |count| count.parse().expect("a number"));
+    let randomness = torchat_transport::randomness::Randomness::system();
+    let fresh = (0..count).map(|_| u64::from(u32::from_le_bytes(randomness.bytes())));
+    let mut runs = Vec::new();
+    run_storms(seeds.chain(fresh).map(|seed| (seed, kind)), |run| {
+        runs.push(run);
+        true
+    });
+    runs.sort_by_key(|run| run.seed);
+    let failed: Vec<_> = runs.iter().filter(|run| !run.is_clean()).map(Run::report).collect();
+    let first = failed.iter().take(5).map(String::as_str).collect::<String>();
+    assert!(failed.is_empty(), "{} of {} storms failed\n{first}", failed.len(), runs.len());
+    Some(runs)
+}
+
 /// Runs one storm. What it panics with is a violation.
 #[must_use]
 pub fn run_storm(seed: u64, kind: Kind, trace: bool) -> Outcome {
