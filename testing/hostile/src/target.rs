@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 use torchat_client::Client;
 use torchat_client::api::{Address, Call, Connection};
@@ -17,8 +17,10 @@ use torchat_protocol::message::ContactState;
 
 /// How long a request to the control port may take.
 const CONTROL_TIME: Duration = Duration::from_secs(60);
-/// Attempts of one dial: over Tor one may fail for reasons that are nobody's.
-const DIALS: u32 = 3;
+/// How long a dial over Tor is tried again, and the pause between: a C tor client that failed at an introduction point leaves
+/// it alone for up to two minutes, and says at once that it reaches nobody when none is left. That is nobody's fault here.
+const DIAL_TIME: Duration = Duration::from_secs(150);
+const DIAL_PAUSE: Duration = Duration::from_secs(3);
 /// Messages that a look at a conversation fetches.
 const LOOK: u32 = 10_000;
 
@@ -73,11 +75,11 @@ impl Target {
     /// # Errors
     /// When it cannot be reached.
     pub async fn dial(&self) -> anyhow::Result<BoxStream> {
-        let mut tries = 0;
+        let begun = Instant::now();
+        let again = |_: &anyhow::Error| matches!(self.way, Way::Socks(_)) && begun.elapsed() < DIAL_TIME;
         loop {
-            tries += 1;
             match self.way.dial(self.peer, self.circuits.fetch_add(1, Ordering::Relaxed)).await {
-                Err(_) if tries < DIALS => {}
+                Err(error) if again(&error) => tokio::time::sleep(DIAL_PAUSE).await,
                 result => return result.context("it cannot be dialled"),
             }
         }
