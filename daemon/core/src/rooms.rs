@@ -17,6 +17,7 @@ mod petitions;
 mod quota;
 mod restored;
 mod status;
+mod turns;
 
 pub use dials::{LinkNews, Wish};
 pub use status::{RoomObstacle, RoomStatus};
@@ -463,6 +464,7 @@ impl Rooms {
             let me = self.rooms.get(&open.room).and_then(|room| room.replica.me());
             let ours = events.iter().map(torchat_protocol::room::Event::header);
             open.said(ours.filter(|header| me.is_some() && header.author.member() == me));
+            open.used_ms = ctx.mono_ms();
         }
         ctx.act(RoomEffect::Say { link: open.link, channel: open.number, frame });
     }

@@ -20,3 +20,5 @@ mod net;
 mod storms;
 #[path = "desk/talk.rs"]
 mod talk;
+#[path = "desk/turns.rs"]
+mod turns;

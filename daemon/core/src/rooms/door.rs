@@ -29,7 +29,7 @@ impl Rooms {
     pub(super) fn heard_join(&mut self, ctx: &mut Context<'_>, link: LinkId, number: u16, join: Join) {
         let until = ctx.mono_ms() + ASKED_MS;
         let room = join.room;
-        let Some(channel) = self.add_channel(link, number, room, Phase::Asked, false) else { return };
+        let Some(channel) = self.add_channel(ctx.mono_ms(), link, number, room, Phase::Asked, false) else { return };
         if let Some(open) = self.channels.get_mut(&channel) {
             open.ends_at = Some(until);
         }
@@ -121,7 +121,7 @@ impl Rooms {
             text: way.text.clone(),
         };
         room.entry.next_ms = ctx.now.mono_ms + PENDING_MS;
-        if let Some(channel) = self.add_channel(link, number, id, Phase::Asking, true) {
+        if let Some(channel) = self.add_channel(ctx.mono_ms(), link, number, id, Phase::Asking, true) {
             if let Some(open) = self.channels.get_mut(&channel) {
                 open.ends_at = Some(ctx.mono_ms() + super::opening::STALLED_MS);
             }

@@ -48,7 +48,7 @@ pub(super) struct New {
 /// A live, authenticated stream of purpose 2.
 pub(super) struct Link {
     peer: PeerId,
-    outgoing: bool,
+    pub(super) outgoing: bool,
     /// Orders the links of one peer in the same way at both ends.
     tie: [u8; 32],
     /// From when on we open rooms.
@@ -61,6 +61,8 @@ pub(super) struct Link {
     used: BTreeSet<u16>,
     /// The number of the next channel that we open.
     pub(super) next: Option<u16>,
+    /// When a channel of it gave its place away last.
+    pub(super) changed_ms: Option<u64>,
     pub(super) life: Life,
 }
 
@@ -72,6 +74,9 @@ pub(super) struct Channel {
     pub(super) phase: Phase,
     /// We opened it.
     pub(super) ours: bool,
+    /// Since when it is there, and when somebody said something on it last.
+    pub(super) since_ms: u64,
+    pub(super) used_ms: u64,
     /// Events of ours that were said on it and are not durable at the other side.
     pub(super) unstored: BTreeMap<Author, u64>,
     /// Chains of ours that the other side does not take now.
@@ -158,7 +163,12 @@ impl Channel {
 
 /// The last words on a channel.
 pub(super) fn close(code: CloseCode) -> Frame {
-    Frame::Close(Close { code, retry_s: 0, words: BoundedText::default() })
+    close_until(code, 0)
+}
+
+/// The last words on a channel for so many seconds.
+pub(super) fn close_until(code: CloseCode, retry_s: u32) -> Frame {
+    Frame::Close(Close { code, retry_s, words: BoundedText::default() })
 }
 
 impl Rooms {
@@ -175,6 +185,7 @@ impl Rooms {
             open: BTreeMap::new(),
             used: BTreeSet::new(),
             next: Some(if outgoing { 1 } else { 2 }),
+            changed_ms: None,
             life: Life::new(ctx, outgoing),
         };
         self.links.insert(id, link);
@@ -386,7 +397,7 @@ impl Rooms {
                 }
                 refuse(ctx, CloseCode::Destroyed);
             }
-            Opener::Cut(no) => drop(self.add_channel(id, number, open.room, Phase::Cut(no), false)),
+            Opener::Cut(no) => drop(self.add_channel(ctx.mono_ms(), id, number, open.room, Phase::Cut(no), false)),
             Opener::Member(no) => {
                 if let Some(other) = self.other_channel(id, open.room) {
                     let odd = number % 2 == 1;
@@ -394,12 +405,12 @@ impl Rooms {
                         self.channels.get(&other).map_or((false, false), |one| (one.ours, one.number % 2 == 1));
                     if ours && other_odd && !odd {
                         // Ours stays, and the other side closes its own when it hears of it.
-                        let _ = self.add_channel(id, number, open.room, Phase::Doomed, false);
+                        let _ = self.add_channel(ctx.mono_ms(), id, number, open.room, Phase::Doomed, false);
                         return;
                     }
                     self.close_channel(ctx, other, CloseCode::Done);
                 }
-                if let Some(channel) = self.add_channel(id, number, open.room, Phase::Opened, false)
+                if let Some(channel) = self.add_channel(ctx.mono_ms(), id, number, open.room, Phase::Opened, false)
                     && let Some(room) = self.rooms.get_mut(&open.room)
                 {
                     ctx.with(|ctx| room.replica.open(ctx, channel, identity(&peer), Some(no), None));
@@ -442,6 +453,7 @@ impl Rooms {
 
     pub(super) fn add_channel(
         &mut self,
+        now: u64,
         link: LinkId,
         number: u16,
         room: RoomId,
@@ -454,8 +466,10 @@ impl Rooms {
         on.open.insert(number, id);
         on.served |= phase == Phase::Opened;
         let (unstored, denied, not_now) = (BTreeMap::new(), BTreeMap::new(), NotNow::new());
+        let (since_ms, used_ms) = (now, now);
+        let (live, ends_at) = (false, None);
         let channel =
-            Channel { link, number, room, phase, ours, unstored, denied, not_now, live: false, ends_at: None };
+            Channel { link, number, room, phase, ours, since_ms, used_ms, unstored, denied, not_now, live, ends_at };
         if channel.serves() {
             on.life.serves();
         }
@@ -466,7 +480,7 @@ impl Rooms {
     /// A number for a channel of ours.
     pub(super) fn own_number(&mut self, link: LinkId) -> Option<u16> {
         let link = self.links.get_mut(&link)?;
-        let number = link.next.filter(|_| link.has_place())?;
+        let number = link.next.filter(|_| link.has_own_place())?;
         link.next = number.checked_add(2);
         Some(number)
     }
@@ -479,6 +493,9 @@ impl Rooms {
             self.brings_something(ctx, link, Some(id));
         }
         let Some(channel) = self.channels.get_mut(&id) else { return };
+        if !matches!(frame, Frame::Mark(_) | Frame::Credit(_) | Frame::Stored(_)) {
+            channel.used_ms = ctx.mono_ms();
+        }
         match (frame, phase) {
             (Frame::Close(close), _) => self.heard_close(ctx, id, &close),
             (Frame::Hello(hello), Phase::Opened) => {

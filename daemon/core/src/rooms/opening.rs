@@ -18,9 +18,9 @@ const GREATER_MS: u64 = 30_000;
 pub(super) const STALLED_MS: u64 = 120_000;
 
 /// A room that is to be opened on a link from a moment on.
-struct Opening {
-    from_ms: u64,
-    link: LinkId,
+pub(super) struct Opening {
+    pub(super) from_ms: u64,
+    pub(super) link: LinkId,
     peer: PeerId,
     room: RoomId,
 }
@@ -59,11 +59,14 @@ impl Rooms {
     /// Opens the rooms that we share with whoever is at the other end of a link.
     pub(super) fn open_rooms(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.mono_ms();
-        for Opening { link, peer, room, .. } in self.openings().filter(|one| one.from_ms <= now).collect::<Vec<_>>() {
+        let mut due: Vec<_> = self.openings().filter(|one| one.from_ms <= now).collect();
+        // Who has waited longest comes first: there may be more rooms than places.
+        due.sort_by_key(|one| self.rooms.get(&one.room).map(|room| room.rank(one.from_ms)));
+        for Opening { link, peer, room, .. } in due {
             let joining = self.rooms.get(&room).is_some_and(|found| found.state == RoomState::Joining);
             // Another one of these may have opened it.
             let open = if joining { self.is_open_anywhere(room) } else { self.is_open_at(room, peer) };
-            if !open {
+            if !open && self.has_or_makes_place(ctx, link) {
                 self.open_room(ctx, link, peer, room);
             }
         }
@@ -71,7 +74,7 @@ impl Rooms {
 
     /// When rooms are to be opened next.
     pub(super) fn opening_due(&self) -> impl Iterator<Item = u64> {
-        self.openings().map(|one| one.from_ms)
+        self.times_of(self.openings())
     }
 
     fn openings(&self) -> impl Iterator<Item = Opening> {
@@ -82,7 +85,7 @@ impl Rooms {
             let partners = room.partners().filter(move |_| wanted);
             partners.filter(move |peer| !self.is_open_at(*id, **peer)).flat_map(move |peer| {
                 let until = room.not_before(peer);
-                let links = self.usable_links(*peer).filter(move |(_, link)| until < u64::MAX && link.has_place());
+                let links = self.usable_links(*peer).filter(move |_| until < u64::MAX);
                 links.map(move |(link, at)| Opening { from_ms: until.max(at.opens_from), link, peer: *peer, room: *id })
             })
         })
@@ -114,7 +117,7 @@ impl Rooms {
             return self.ask_to_join(ctx, link, id);
         }
         let Some(number) = self.own_number(link) else { return };
-        let Some(channel) = self.add_channel(link, number, id, Phase::Opened, true) else { return };
+        let Some(channel) = self.add_channel(ctx.mono_ms(), link, number, id, Phase::Opened, true) else { return };
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let (me, want) =
             if joining { (None, room.way.as_ref().and_then(|way| way.want)) } else { (room.replica.me(), None) };

@@ -224,6 +224,10 @@ pub(crate) struct Net {
     pub(crate) died: u64,
     /// How often something was denied.
     pub(crate) denials: u64,
+    /// How often a channel was ended because of a limit.
+    pub(crate) limits: u64,
+    /// How often a room was opened.
+    pub(crate) opened: u64,
 }
 
 const WALL_MS: i64 = 1_790_000_000_000;
@@ -268,6 +272,8 @@ impl Net {
             deaths: 0,
             died: 0,
             denials: 0,
+            limits: 0,
+            opened: 0,
         };
         for n in 0..count {
             let rooms = net.restored(n, RoomsSnapshot::default());
@@ -370,6 +376,9 @@ impl Net {
         match effect {
             RoomEffect::Say { link, channel, frame } => {
                 self.denials += u64::from(matches!(frame, Frame::Deny(_)));
+                self.opened += u64::from(matches!(frame, Frame::Open(_)));
+                let limit = matches!(&frame, Frame::Close(close) if close.code == CloseCode::Limit);
+                self.limits += u64::from(limit);
                 let busy = matches!(&frame, Frame::Close(close) if close.code == CloseCode::Busy);
                 self.desks[n].busy += usize::from(busy);
                 self.send(n, link, Wire::Frame(channel, frame));

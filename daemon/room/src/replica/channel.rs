@@ -146,6 +146,15 @@ impl Channel {
         }
     }
 
+    /// Whether the other side was told our whole log, which ends before `next`, and nothing else is to be said or looked up.
+    pub(super) fn rests(&self, next: u64) -> bool {
+        let answers = &self.answers;
+        let answered = !answers.reading && answers.waiting.is_empty() && answers.bodies.is_empty();
+        let told = self.told == Told::Before(next) && self.restart.is_none();
+        let said = self.pending.is_empty() && self.stored.is_empty() && !self.again_due;
+        told && said && answered && self.looking_up == 0
+    }
+
     /// Whether what was put off is asked for again now: once, and not too often.
     pub(super) fn ask_again(&mut self, now_ms: u64) -> bool {
         let now = self.again_due && self.asked_again_ms.is_none_or(|at| now_ms >= at + HAVE_PAUSE_MS);

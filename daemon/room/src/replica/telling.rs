@@ -232,6 +232,12 @@ impl Replica {
         }
     }
 
+    /// Whether both sides of a channel have told each other everything, and nothing of it waits here.
+    #[must_use]
+    pub fn is_quiet(&self, channel: ChannelId) -> bool {
+        self.channels.get(&channel).is_some_and(|open| open.caught_up && open.rests(self.log.next))
+    }
+
     /// When [`Replica::flush`] has something to say although nothing happened, in milliseconds; `None`: not before something
     /// happens.
     #[must_use]
