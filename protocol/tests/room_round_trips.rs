@@ -11,7 +11,7 @@ use torchat_protocol::id::{InviteSecret, PeerId, parse_onion};
 use torchat_protocol::nick::Nick as Name;
 use torchat_protocol::room::body::acts::*;
 use torchat_protocol::room::body::said::*;
-use torchat_protocol::room::body::{BoundedText, Keep, Place, Role};
+use torchat_protocol::room::body::{BoundedText, Keep, Place, Ref, Role};
 use torchat_protocol::room::*;
 
 const MAX: u64 = (1 << 53) - 1;
@@ -41,8 +41,9 @@ fn text<const N: usize>() -> impl Strategy<Value = BoundedText<N>> {
     prop_oneof![6 => some, 1 => full].prop_filter_map("too long", BoundedText::new)
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    (author(), 0..=MAX).prop_map(|(author, seq)| Place { author, seq })
+fn named() -> impl Strategy<Value = Ref> {
+    let tag = any::<[u8; 8]>().prop_map(Tag);
+    (author(), 0..=MAX, tag).prop_map(|(author, seq, tag)| Ref { place: Place { author, seq }, tag })
 }
 
 fn keep() -> impl Strategy<Value = Keep> {
@@ -123,16 +124,16 @@ fn text_id() -> impl Strategy<Value = TextId> {
 
 fn said() -> impl Strategy<Value = Body> {
     prop_oneof![
-        (text_id(), text(), option::of(place()), vec(member(), 0..=16))
+        (text_id(), text(), option::of(named()), vec(member(), 0..=16))
             .prop_map(|(mid, text, re, to)| Body::Text(Text { mid, text, re, to })),
-        (place(), text_id(), text()).prop_map(|(of, mid, text)| Body::Edit(Edit { of, mid, text })),
-        (place(), text()).prop_map(|(of, sign)| Body::Reaction(Reaction { of, sign })),
-        (place(), option::of(text())).prop_map(|(of, why)| Body::Redact(Redact { of, why })),
+        (named(), text_id(), text()).prop_map(|(of, mid, text)| Body::Edit(Edit { of, mid, text })),
+        (named(), text()).prop_map(|(of, sign)| Body::Reaction(Reaction { of, sign })),
+        (named(), option::of(text())).prop_map(|(of, why)| Body::Redact(Redact { of, why })),
         (member(), keep(), option::of(text())).prop_map(|(who, keep, why)| Body::Mute(Mute { who, keep, why })),
-        (place(), keep()).prop_map(|(of, resume)| Body::Unmute(Unmute { of, resume })),
+        (named(), keep()).prop_map(|(of, resume)| Body::Unmute(Unmute { of, resume })),
         text().prop_map(|topic| Body::Topic(Topic { topic })),
         Just(Body::Leave(Leave {})),
-        vec(place(), 0..20).prop_map(|heads| Body::Seen(Seen { heads })),
+        vec(named(), 0..20).prop_map(|heads| Body::Seen(Seen { heads })),
         (any::<bool>(), 0..=MAX).prop_map(|(host, bytes)| Body::Offer(Offer { host, bytes })),
         (any::<[u8; 32]>(), any::<bool>(), role()).prop_map(|(sign, yes, role)| Body::Vouch(Vouch {
             sign: MemberKey(sign),

@@ -89,7 +89,10 @@ def author(value):
     return room_events.check_author(number(value))
 
 
-ref = pair(author, number)
+def ref(value):
+    if not isinstance(value, list) or len(value) != 3:
+        raise Refused("no ref")
+    return [author(value[0]), number(value[1]), digits(value[2], 16)]
 
 
 def keep(value):
@@ -135,7 +138,7 @@ SCHEMAS = {
     21: {"of": ref, "resume": keep},
     22: {"topic": s(500)},
     23: {},
-    24: {"heads": some(pair(author, number))},
+    24: {"heads": some(ref)},
     25: {"host": boolean, "bytes": number},
     26: {"sign": h(32), "yes": boolean, "role": role},
     27: {"who": member, "keep": keep, "why": why},

@@ -29,6 +29,10 @@ class Event:
     def place(self):
         return self.author, self.seq
 
+    def ref(self):
+        """As the bodies of other events name it."""
+        return self.author, self.seq, self.id[:8].hex()
+
     def order(self):
         return self.lamport, self.member, self.chain, self.seq
 
@@ -122,7 +126,7 @@ class Counts:
         self.mutes = [event for event in moderated if event.kind == 20]
         self.unmutes = [event for event in moderated if event.kind == 21]
         # By its header alone: of a text that was redacted nothing else may be left.
-        texts = {event.place(): event for event in self.events.values()
+        texts = {event.ref(): event for event in self.events.values()
                  if event.kind == 16 and event.member in members.entries and event.seq <= self.line(event.author)}
         self.hidden = {event.id for event in self.valid.values() if self.is_hidden(event)}
         redacts = [event for event in self.valid.values() if event.kind == 19]
@@ -137,7 +141,7 @@ class Counts:
             if event.kind == 16:
                 first.setdefault((event.member, event.keys["mid"]), event)
         self.texts = [event for event in shown if event in first.values()]
-        counts = {event.place(): event for event in self.texts}
+        counts = {event.ref(): event for event in self.texts}
         nicks = {no: entry.get("nick", "") for no, entry in members.entries.items()}
         self.edits, self.reactions, self.nicks = {}, {}, nicks
         for event in shown:
@@ -187,11 +191,11 @@ class Counts:
             return False
         return any(mute.keys["who"] == event.member and event.seq > kept(mute.keys["keep"], event.chain)
                    and all(event.seq <= kept(unmute.keys["resume"], event.chain) for unmute in self.unmutes
-                           if tuple(unmute.keys["of"]) == mute.place())
+                           if tuple(unmute.keys["of"]) == mute.ref())
                    for mute in self.mutes)
 
     def is_redacted(self, event, redacts):
-        return any(tuple(redact.keys["of"]) == event.place()
+        return any(tuple(redact.keys["of"]) == event.ref()
                    and (redact.member == event.member or RANK[self.power(redact)] >= RANK["moderator"])
                    for redact in redacts)
 

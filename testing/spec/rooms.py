@@ -239,9 +239,9 @@ def check_counts(vectors, same):
         # The same set in several orders, and with everything twice.
         for order in (events, events[::-1], sorted(events, key=lambda event: event.id), events + events[::-1]):
             counts = room_counts.Counts(members, order)
-            found = [{"label": labels[text.id], "edit": counts.edits.get(text.place()),
+            found = [{"label": labels[text.id], "edit": counts.edits.get(text.ref()),
                       "reactions": sorted([who, sign] for (who, of), sign in counts.reactions.items()
-                                          if of == text.place())}
+                                          if of == text.ref())}
                      for text in counts.texts]
             same(found, case["texts"], case["what"])
             for name, ids in (("hidden", counts.hidden), ("redacted", counts.redacted),

@@ -14,7 +14,7 @@ use torchat_core::piece::Piece;
 use torchat_core::snapshot::LegacyNum;
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::id::{InviteSecret, MessageId, PeerId};
-use torchat_protocol::room::body::{BoundedText, Place};
+use torchat_protocol::room::body::{BoundedText, Ref};
 use torchat_protocol::room::limits::TEXT_BYTES;
 use torchat_protocol::room::{MemberNo, RoomId};
 
@@ -96,7 +96,7 @@ pub enum Request {
         /// The text.
         text: BoundedText<TEXT_BYTES>,
         /// The text that it answers.
-        re: Option<Place>,
+        re: Option<Ref>,
         /// Whom it mentions.
         to: Vec<MemberNo>,
         /// As for [`Request::Send`].

@@ -14,6 +14,8 @@ mod desk;
 mod erase;
 #[path = "replicas/messages.rs"]
 mod messages;
+#[path = "replicas/naming.rs"]
+mod naming;
 // The replica's own tests have the network and the model.
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/disk.rs"]

@@ -50,7 +50,7 @@ pub(crate) struct Recent {
 
 impl Recent {
     pub(crate) fn add(&mut self, pos: u64, event: &Event) {
-        let place = place(event);
+        let place = event.place();
         self.events.insert(place, (pos, Arc::new(event.stripped())));
         self.order.push_back((pos, place));
         if self.order.len() > RECENT
@@ -70,11 +70,6 @@ impl Recent {
     pub(crate) fn forget(&mut self, authors: &std::ops::RangeInclusive<Author>) {
         self.events.retain(|place, _| !authors.contains(&place.author));
     }
-}
-
-/// Where an event is in its chain.
-pub(crate) fn place(event: &Event) -> Place {
-    Place { author: event.header().author, seq: event.header().seq }
 }
 
 /// How many events wait at most, of all members and of one; and their bytes.

@@ -28,7 +28,7 @@ use channel::Channel;
 use own::Own;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use torchat_protocol::room::body::{Body, Keep, Place};
+use torchat_protocol::room::body::{Body, Keep, Place, Ref};
 use torchat_protocol::room::{
     Author, Cookie, Event, EventId, Frame, Head, Identity, LogDigest, LogId, MemberNo, RoomId, Tag,
 };
@@ -131,7 +131,7 @@ impl Replica {
 
     /// The mutes of a member that count and have no end that does.
     #[must_use]
-    pub fn mutes_of(&self, member: MemberNo) -> Vec<Place> {
+    pub fn mutes_of(&self, member: MemberNo) -> Vec<Ref> {
         let counts = |place: Place| {
             place.seq <= self.line(place.author)
                 && self.branch.roster.power(place.author, place.seq)
@@ -313,16 +313,16 @@ impl Replica {
     }
 
     /// Whether a mute, or the end of one, changes what counts. Its body must be there.
-    fn note_mute(&mut self, place: Place, body: Option<Body>) {
+    fn note_mute(&mut self, event: &Event, body: Option<Body>) {
         match body {
             Some(Body::Mute(mute)) => {
                 let who = mute.who;
-                self.mutes.add(place, mute);
+                self.mutes.add(event.named(), mute);
                 self.restand([who]);
             }
             Some(Body::Unmute(unmute)) => {
                 let of = unmute.of;
-                self.mutes.add_end(place, unmute);
+                self.mutes.add_end(event.place(), unmute);
                 if let Some(who) = self.mutes.whom(of) {
                     self.restand([who]);
                 }

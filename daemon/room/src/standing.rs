@@ -6,8 +6,8 @@
 use crate::roster::Roster;
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::room::body::said::{Mute, Unmute};
-use torchat_protocol::room::body::{Place, Role};
-use torchat_protocol::room::{Author, MemberNo};
+use torchat_protocol::room::body::{Place, Ref, Role};
+use torchat_protocol::room::{Author, MemberNo, Tag};
 
 /// What an event counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,23 +65,28 @@ impl Spans {
 /// The mutes of a room and their ends, as they were said. Which of them count depends on who said them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mutes {
-    mutes: BTreeMap<Place, Mute>,
+    mutes: BTreeMap<Place, (Tag, Mute)>,
     ends: BTreeMap<Place, Unmute>,
 }
 
 impl Mutes {
-    pub(crate) fn add(&mut self, place: Place, mute: Mute) {
-        self.mutes.insert(place, mute);
+    pub(crate) fn add(&mut self, named: Ref, mute: Mute) {
+        self.mutes.insert(named.place, (named.tag, mute));
     }
 
     pub(crate) fn add_end(&mut self, place: Place, unmute: Unmute) {
         self.ends.insert(place, unmute);
     }
 
+    /// The mute that an end names.
+    fn named(&self, mute: Ref) -> Option<&Mute> {
+        self.mutes.get(&mute.place).filter(|(tag, _)| *tag == mute.tag).map(|(_, mute)| mute)
+    }
+
     /// Whom the mutes and ends of an author concern.
     pub(crate) fn touched_by(&self, author: Author) -> BTreeSet<MemberNo> {
-        let mutes = self.mutes.range(of(author)).map(|(_, mute)| mute.who);
-        let ends = self.ends.range(of(author)).filter_map(|(_, end)| self.mutes.get(&end.of));
+        let mutes = self.mutes.range(of(author)).map(|(_, (_, mute))| mute.who);
+        let ends = self.ends.range(of(author)).filter_map(|(_, end)| self.named(end.of));
         mutes.chain(ends.map(|mute| mute.who)).collect()
     }
 
@@ -96,22 +101,27 @@ impl Mutes {
     }
 
     /// Whom the end of a mute concerns.
-    pub(crate) fn whom(&self, mute: Place) -> Option<MemberNo> {
-        self.mutes.get(&mute).map(|mute| mute.who)
+    pub(crate) fn whom(&self, mute: Ref) -> Option<MemberNo> {
+        self.named(mute).map(|mute| mute.who)
+    }
+
+    /// The mutes of a member that count.
+    fn of(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> impl Iterator<Item = (Ref, &Mute)> {
+        let mutes = self.mutes.iter().filter(move |(place, (_, mute))| mute.who == who && counts(**place));
+        mutes.map(|(place, (tag, mute))| (Ref { place: *place, tag: *tag }, mute))
     }
 
     /// The counting mutes of a member without a counting end.
-    pub(crate) fn open_of(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<Place> {
-        let ended = |mute: Place| self.ends.iter().any(|(end, unmute)| unmute.of == mute && counts(*end));
-        let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));
-        mutes.map(|(place, _)| *place).filter(|place| !ended(*place)).collect()
+    pub(crate) fn open_of(&self, who: MemberNo, counts: &impl Fn(Place) -> bool) -> Vec<Ref> {
+        let ended = |mute: Ref| self.ends.iter().any(|(end, unmute)| unmute.of == mute && counts(*end));
+        self.of(who, counts).map(|(named, _)| named).filter(|named| !ended(*named)).collect()
     }
 
     /// What the counting mutes of a member hide of a chain, each: behind a number, up to a number.
     fn hide(&self, who: MemberNo, chain: u8, counts: &impl Fn(Place) -> bool) -> Vec<(u64, u64)> {
-        let mutes = self.mutes.iter().filter(|(place, mute)| mute.who == who && counts(**place));
-        let mut hide: BTreeMap<Place, (u64, u64)> =
-            mutes.map(|(place, mute)| (*place, (mute.keep.of(chain), u64::MAX))).collect();
+        let mutes = self.of(who, counts);
+        let mut hide: BTreeMap<Ref, (u64, u64)> =
+            mutes.map(|(named, mute)| (named, (mute.keep.of(chain), u64::MAX))).collect();
         for (place, end) in &self.ends {
             if let Some((_, upto)) = hide.get_mut(&end.of)
                 && counts(*place)

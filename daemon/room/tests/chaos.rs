@@ -291,9 +291,8 @@ fn talk(net: &mut Net, texts: usize) {
         if n % 17 == 3 {
             let who = number(net.rng.random_range(5..12));
             let keep = net.nodes[2].replica.keep(who);
-            net.event(2, &Body::Mute(Mute { who, keep, why: None }));
-            let of = net.last_of(2);
-            if n % 2 == 0 {
+            let mute = net.named(2, &Body::Mute(Mute { who, keep, why: None }));
+            if let Some(of) = mute.filter(|_| n % 2 == 0) {
                 net.calm();
                 let resume = net.nodes[1].replica.keep(who);
                 net.event(1, &Body::Unmute(Unmute { of, resume }));

@@ -9,7 +9,7 @@ pub mod said;
 
 use crate::json;
 use crate::limits::JSON_DEPTH;
-use crate::room::id::Author;
+use crate::room::id::{Author, EventId, Tag};
 use crate::room::limits::BODY_BYTES;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -96,9 +96,8 @@ impl<'de> Deserialize<'de> for Keep {
     }
 }
 
-/// Names an event: its author and number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "(Author, u64)", into = "(Author, u64)")]
+/// Where an event is: its author and number. Of a chain with two histories each has an event there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// Who said it.
     pub author: Author,
@@ -115,6 +114,36 @@ impl From<(Author, u64)> for Place {
 impl From<Place> for (Author, u64) {
     fn from(place: Place) -> Self {
         (place.author, place.seq)
+    }
+}
+
+/// Names an event: its place and how its id begins. It means nothing for another event at that place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(Author, u64, Tag)", into = "(Author, u64, Tag)")]
+pub struct Ref {
+    /// Where it is.
+    pub place: Place,
+    /// How its id begins.
+    pub tag: Tag,
+}
+
+impl Ref {
+    /// Whether it names the event with this id, which is at its place.
+    #[must_use]
+    pub fn is_of(&self, id: EventId) -> bool {
+        self.tag == id.tag()
+    }
+}
+
+impl From<(Author, u64, Tag)> for Ref {
+    fn from((author, seq, tag): (Author, u64, Tag)) -> Self {
+        Self { place: Place { author, seq }, tag }
+    }
+}
+
+impl From<Ref> for (Author, u64, Tag) {
+    fn from(named: Ref) -> Self {
+        (named.place.author, named.place.seq, named.tag)
     }
 }
 

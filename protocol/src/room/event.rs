@@ -2,7 +2,7 @@
 //!
 //! Nothing in a header is optional, so an event has one spelling. The body is hashed as bytes and never written anew.
 
-use crate::room::body::{Body, BodyError};
+use crate::room::body::{Body, BodyError, Place, Ref};
 use crate::room::id::{Author, EventId, Head, RoomId, Signature};
 use crate::room::limits::{BODY_BYTES, MAX_NUMBER};
 use sha2::{Digest as _, Sha256};
@@ -250,6 +250,18 @@ impl Event {
     #[must_use]
     pub fn stripped(&self) -> Self {
         Self { body: None, ..self.clone() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { author: self.header.author, seq: self.header.seq }
+    }
+
+    /// As other events name it.
+    #[must_use]
+    pub fn named(&self) -> Ref {
+        Ref { place: self.place(), tag: self.id.tag() }
     }
 
     /// As the head of its chain.

@@ -12,6 +12,10 @@ hex_id! {
     EventId, 32
 }
 hex_id! {
+    /// The first 8 bytes of an event's id.
+    Tag, 8
+}
+hex_id! {
     /// A replica's log: 64 random bits, made with the replica and anew when what it says to others begins anew.
     LogId, 8
 }
@@ -72,10 +76,6 @@ impl schemars::JsonSchema for InviteId {
         schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{16}$" })
     }
 }
-
-/// The first 8 bytes of an event's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(pub [u8; 8]);
 
 impl Tag {
     /// Of a chain without an event.

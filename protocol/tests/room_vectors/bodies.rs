@@ -9,16 +9,21 @@ use torchat_protocol::room::body::acts::{
 use torchat_protocol::room::body::said::{
     Edit, Expel, Hand, Leave, Mute, Nick, Offer, Reaction, Redact, Seen, Take, Text, Topic, Unmute, Vouch,
 };
-use torchat_protocol::room::body::{Keep, Place, Role};
-use torchat_protocol::room::{Author, Body, EventId, Identity, InviteId, MemberKey, MemberNo, Salt, Signature, TextId};
+use torchat_protocol::room::body::{Keep, Place, Ref, Role};
+use torchat_protocol::room::{
+    Author, Body, EventId, Identity, InviteId, MemberKey, MemberNo, Salt, Signature, Tag, TextId,
+};
 
 fn member(number: u32) -> MemberNo {
     MemberNo::new(number).unwrap()
 }
 
-fn place(author: u32, seq: u64) -> Place {
-    Place { author: Author::new(author).unwrap(), seq }
+fn named(author: u32, seq: u64) -> Ref {
+    Ref { place: Place { author: Author::new(author).unwrap(), seq }, tag: Tag([0x7a; 8]) }
 }
+
+/// [`named`] of the first event of chain 256, as JSON.
+const NAMED: &str = r#"[256,1,"7a7a7a7a7a7a7a7a"]"#;
 
 fn keep(pairs: &[(u8, u64)]) -> Keep {
     pairs.iter().copied().collect()
@@ -95,19 +100,19 @@ pub(crate) fn samples() -> Vec<(&'static str, Body)> {
             Body::Text(Text {
                 mid,
                 text: text("yes"),
-                re: Some(place(512, 7)),
+                re: Some(named(512, 7)),
                 to: vec![member(2), member((1 << 24) - 1)],
             }),
         ),
-        ("edit", Body::Edit(Edit { of: place(256, 1), mid, text: text("no") })),
-        ("reaction", Body::Reaction(Reaction { of: place(512, 7), sign: text("\u{1f44d}") })),
-        ("reaction_none", Body::Reaction(Reaction { of: place(512, 7), sign: text("") })),
-        ("redact", Body::Redact(Redact { of: place(u32::MAX, (1 << 53) - 1), why: Some(text("rude")) })),
+        ("edit", Body::Edit(Edit { of: named(256, 1), mid, text: text("no") })),
+        ("reaction", Body::Reaction(Reaction { of: named(512, 7), sign: text("\u{1f44d}") })),
+        ("reaction_none", Body::Reaction(Reaction { of: named(512, 7), sign: text("") })),
+        ("redact", Body::Redact(Redact { of: named(u32::MAX, (1 << 53) - 1), why: Some(text("rude")) })),
         ("mute", Body::Mute(Mute { who: member(2), keep: keep(&[(0, 7)]), why: None })),
-        ("unmute", Body::Unmute(Unmute { of: place(256, 8), resume: keep(&[(0, 9), (2, 1)]) })),
+        ("unmute", Body::Unmute(Unmute { of: named(256, 8), resume: keep(&[(0, 9), (2, 1)]) })),
         ("topic", Body::Topic(Topic { topic: text("what it is about") })),
         ("leave", Body::Leave(Leave {})),
-        ("seen", Body::Seen(Seen { heads: vec![place(0, 3), place(256, 1)] })),
+        ("seen", Body::Seen(Seen { heads: vec![named(0, 3), named(256, 1)] })),
         ("offer", Body::Offer(Offer { host: true, bytes: 1 << 30 })),
         ("vouch", Body::Vouch(Vouch { sign: MemberKey([6; 32]), yes: false, role: Role::Member })),
         ("expel", Body::Expel(Expel { who: member(3), keep: Keep::NOTHING, why: Some(text("")) })),
@@ -168,7 +173,7 @@ pub(crate) fn limits() -> Vec<Value> {
         (Limit(16, said(r#""text":"$""#), "\u{1f600}", 4_096), 1),
         (Limit(16, said(r#""text":"$""#), "\\u0001", 16_384), 1),
         (Limit(16, said(r#""text":"","to":[1$]"#), ",1", 15), 1),
-        (Limit(17, said(r#""of":[256,1],"text":"$""#), "x", 16_384), 1),
+        (Limit(17, said(&format!(r#""of":{NAMED},"text":"$""#)), "x", 16_384), 1),
         (Limit(1, created("\"lab\"", "\"$\""), "x", 64), 1),
         (Limit(1, created("\"about\"", "\"$\""), "x", 500), 1),
         (Limit(3, r#"{"name":"$"}"#.into(), "x", 64), 1),
@@ -193,14 +198,14 @@ pub(crate) fn limits() -> Vec<Value> {
             1,
         ),
         (Limit(7, r#"{"why":"$"}"#.into(), "x", 200), 1),
-        (Limit(18, r#"{"of":[256,1],"sign":"$"}"#.into(), "x", 32), 1),
-        (Limit(19, r#"{"of":[256,1],"why":"$"}"#.into(), "x", 200), 1),
+        (Limit(18, format!(r#"{{"of":{NAMED},"sign":"$"}}"#), "x", 32), 1),
+        (Limit(19, format!(r#"{{"of":{NAMED},"why":"$"}}"#), "x", 200), 1),
         (Limit(20, r#"{"who":2,"keep":[],"why":"$"}"#.into(), "x", 200), 1),
         (Limit(22, r#"{"topic":"$"}"#.into(), "\u{e9}", 250), 1),
         (Limit(27, r#"{"who":2,"keep":[],"why":"$"}"#.into(), "x", 200), 1),
         (Limit(29, r#"{"nick":"$"}"#.into(), "x", 32), 1),
         // As many as the body has bytes for.
-        (Limit(24, r#"{"heads":[[256,1]$]}"#.into(), ",[256,1]", 16_381), 1),
+        (Limit(24, format!(r#"{{"heads":[{NAMED}$]}}"#), r#",[256,1,"7a7a7a7a7a7a7a7a"]"#, 4_853), 1),
         (Limit(23, r#"{"z":"$"}"#.into(), "x", 131_064), 1),
         (Limit(23, r#"{"z":[[[[[[[$]]]]]]]}"#.into(), "[]", 0), 1),
     ];
@@ -295,18 +300,30 @@ pub(crate) fn judged() -> Vec<Value> {
     ] {
         rows.push((20, format!(r#"{{"who":2,"keep":{pairs}}}"#), good));
     }
+    for (place, good) in [
+        ("256,1", true),
+        ("0,1", true),
+        ("256,0", true),
+        ("1,1", false),
+        ("255,1", false),
+        ("4294967295,9007199254740991", true),
+        ("4294967296,1", false),
+        ("256,9007199254740992", false),
+        ("256", false),
+        ("256,1,1", false),
+    ] {
+        rows.push((18, format!(r#"{{"of":[{place},"7a7a7a7a7a7a7a7a"],"sign":""}}"#), good));
+    }
     for (named, good) in [
-        ("[256,1]", true),
-        ("[0,1]", true),
-        ("[256,0]", true),
-        ("[1,1]", false),
-        ("[255,1]", false),
-        ("[4294967295,9007199254740991]", true),
-        ("[4294967296,1]", false),
-        ("[256,9007199254740992]", false),
-        ("[256]", false),
-        ("[256,1,1]", false),
-        ("{\"author\":256,\"seq\":1}", false),
+        (r#"[256,1,"0000000000000000"]"#, true),
+        ("[256,1]", false),
+        ("[256,1,null]", false),
+        ("[256,1,7]", false),
+        (r#"[256,1,"7a7a7a7a7a7a7a"]"#, false),
+        (r#"[256,1,"7a7a7a7a7a7a7a7a7a"]"#, false),
+        (r#"[256,1,"7A7a7a7a7a7a7a7a"]"#, false),
+        (r#"[256,1,"7a7a7a7a7a7a7a7a",0]"#, false),
+        (r#"{"author":256,"seq":1,"tag":"7a7a7a7a7a7a7a7a"}"#, false),
     ] {
         rows.push((18, format!(r#"{{"of":{named},"sign":""}}"#), good));
     }

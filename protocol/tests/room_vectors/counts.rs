@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use torchat_protocol::room::body::acts::{Cut, CutReason, Entry, Handover, Promotion, Roster, Set};
 use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Text, Topic, Unmute};
-use torchat_protocol::room::body::{Keep, Place, Role};
-use torchat_protocol::room::{Author, Body, Event, EventId, Frame, Header, MemberKey, MemberNo, Signature, TextId};
+use torchat_protocol::room::body::{Keep, Place, Ref, Role};
+use torchat_protocol::room::{
+    Author, Body, Event, EventId, Frame, Header, MemberKey, MemberNo, Signature, Tag, TextId,
+};
 
 fn member(number: u32) -> MemberNo {
     MemberNo::new(number).unwrap()
@@ -54,23 +56,28 @@ fn words(mid: u8, words: &str) -> Body {
     Body::Text(Text { mid: TextId([mid; 16]), text: text(words), re: None, to: vec![] })
 }
 
-fn edit(of: Place, words: &str) -> Body {
+fn edit(of: Ref, words: &str) -> Body {
     Body::Edit(Edit { of, mid: TextId([0xed; 16]), text: text(words) })
 }
 
-fn react(of: Place, sign: &str) -> Body {
+fn react(of: Ref, sign: &str) -> Body {
     Body::Reaction(Reaction { of, sign: text(sign) })
 }
 
-fn redact(of: Place) -> Body {
+fn redact(of: Ref) -> Body {
     Body::Redact(Redact { of, why: None })
+}
+
+/// A ref to the same place, where another event was when it was said.
+fn other(of: Ref) -> Ref {
+    Ref { tag: Tag(of.tag.0.map(|byte| !byte)), ..of }
 }
 
 fn mute(who: u32, before: &[(u8, u64)]) -> Body {
     Body::Mute(Mute { who: member(who), keep: keep(before), why: None })
 }
 
-fn unmute(of: Place, upto: &[(u8, u64)]) -> Body {
+fn unmute(of: Ref, upto: &[(u8, u64)]) -> Body {
     Body::Unmute(Unmute { of, resume: keep(upto) })
 }
 
@@ -135,20 +142,21 @@ impl Story {
     }
 
     /// A member says something in one of its chains.
-    fn in_chain(&mut self, label: &str, number: u32, chain: u8, body: &Body) -> Place {
+    fn in_chain(&mut self, label: &str, number: u32, chain: u8, body: &Body) -> Ref {
         self.bytes(label, number, chain, body.kind(), &body.encode())
     }
 
-    fn bytes(&mut self, label: &str, number: u32, chain: u8, kind: u8, body: &[u8]) -> Place {
+    fn bytes(&mut self, label: &str, number: u32, chain: u8, kind: u8, body: &[u8]) -> Ref {
         let author = member(number).chain(chain);
         let (last, prev) = self.heads.get(&author).copied().unwrap_or((0, room().as_event()));
         let event = self.event(number, author, last + 1, prev, kind, body);
+        let named = event.named();
         self.heads.insert(author, (last + 1, event.id()));
         self.events.push((label.to_owned(), event));
-        Place { author, seq: last + 1 }
+        named
     }
 
-    fn say(&mut self, label: &str, number: u32, body: &Body) -> Place {
+    fn say(&mut self, label: &str, number: u32, body: &Body) -> Ref {
         self.in_chain(label, number, 0, body)
     }
 
@@ -286,7 +294,7 @@ fn roles() -> Vec<Story> {
     let mut handed = Story::new("after a handover the new owner acts, and the former one is a moderator");
     let hand = handed.say("hand", 1, &Body::Hand(Hand { to: member(3) }));
     let proposal = handed.events.iter().find(|(label, _)| label == "hand").unwrap().1.id();
-    assert_eq!(hand.seq, 1);
+    assert!(hand.place.seq == 1 && hand.is_of(proposal));
     let accept = |number: u32, proposal| {
         let said = Handover::to_be_signed(room(), proposal, member(number));
         Signature(SigningKey::from_bytes(&seed_of(number)).sign(&said).to_bytes())
@@ -383,7 +391,7 @@ fn texts() -> Vec<Story> {
     edits.say("b 1", 4, &edit(b, "b, first edit"));
     let last = edits.say("b 2", 4, &edit(b, "b, second edit"));
     edits.say("not b 2", 4, &redact(last));
-    edits.say("of nothing", 4, &edit(Place { author: member(4).chain(7), seq: 1 }, "of nothing"));
+    edits.say("of nothing", 4, &edit(Ref { place: Place { author: member(4).chain(7), seq: 1 }, ..b }, "of nothing"));
     edits.redacted = vec!["b 2"];
     edits.sees_edited("a", "a, second edit").sees_edited("b", "b, first edit");
 
@@ -412,8 +420,29 @@ fn texts() -> Vec<Story> {
     signs.say("3", 2, &react(a, "?"));
     signs.say("4", 2, &react(a, ""));
     signs.say("5", 3, &react(a, "!"));
-    signs.say("6", 4, &react(Place { author: Author::ACTS, seq: 1 }, "!"));
+    signs.say("6", 4, &react(Ref { place: Place { author: Author::ACTS, seq: 1 }, tag: room().as_event().tag() }, "!"));
     signs.sees_signs("a", &[(1, "-"), (3, "!")]);
+
+    let mut tags = Story::new("a ref whose tag is not that of the event at the place means nothing");
+    let (a, b) = (tags.say("a", 3, &words(1, "a")), tags.say("b", 3, &words(2, "b")));
+    let mute_of_four = tags.say("mute", 2, &mute(4, &[]));
+    tags.say("four", 4, &words(3, "muted"));
+    tags.say("unmute", 2, &unmute(other(mute_of_four), &[]));
+    tags.say("edit", 3, &edit(other(a), "of another event"));
+    tags.say("sign", 2, &react(other(a), "+"));
+    tags.say("own redact", 3, &redact(other(a)));
+    tags.say("redact", 2, &redact(Ref { tag: b.tag, ..a }));
+    let right = tags.say("edit of b", 3, &edit(b, "b, edited"));
+    tags.say("not the edit", 2, &redact(other(right)));
+    tags.hidden = vec!["four"];
+    tags.sees("a").sees_edited("b", "b, edited");
+
+    let mut parted = Story::new("an edit of another event at the place does not go with the text that is there");
+    let a = parted.say("a", 3, &words(1, "a"));
+    let wrong = parted.say("edit of another event", 3, &edit(other(a), "lost"));
+    parted.say("redact of a", 2, &redact(a));
+    parted.say("sign", 2, &react(wrong, "+"));
+    parted.redacted = vec!["a"];
 
     let mut doubles = Story::new("of several texts with one id the first in order counts");
     // Order is logical time first: what is said first here comes from the higher chain.
@@ -458,7 +487,7 @@ fn texts() -> Vec<Story> {
     later.act(&Body::Set(Set { topic: Some(text("by the owner")), ..Set::default() }));
     later.say("topic", 2, &Body::Topic(Topic { topic: text("by a moderator") }));
     later.topic = "by a moderator";
-    vec![edits, redacts, signs, doubles, hidden, nothing, names, later]
+    vec![edits, redacts, signs, tags, parted, doubles, hidden, nothing, names, later]
 }
 
 #[test]

@@ -33,8 +33,8 @@ const FOUND: [u64; 3] = [
     // A redact was voided by a fork, and the body of the text that counted again was asked for by nobody.
     317_868_829,
     445_997_777,
-    // A restored backup heard of a redact of what it had said itself and did not know any more: it took a new text at the same
-    // place. Known, and not mended: a redact names a place.
+    // A restored backup heard of a redact of what it had said itself and did not know any more, and that took a new text at the
+    // same place: a redact named a place then, and not an event.
     484_176_633,
 ];
 /// Seeds that no run had before.

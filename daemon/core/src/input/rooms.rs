@@ -6,7 +6,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::message::PeerMessage;
 use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::acts::{Policy, Set};
-use torchat_protocol::room::body::{BoundedText, Place, Role};
+use torchat_protocol::room::body::{BoundedText, Ref, Role};
 use torchat_protocol::room::limits::{NAME_BYTES, REASON_BYTES, SIGN_BYTES, TEXT_BYTES, TOPIC_BYTES};
 use torchat_protocol::room::{Frame, Identity, InviteId, MemberKey, MemberNo, RoomId, RoomInvite, TextId};
 use torchat_room::reading::{Read, Report};
@@ -139,7 +139,7 @@ pub enum RoomWish {
         /// The text.
         text: BoundedText<TEXT_BYTES>,
         /// The text that it answers.
-        re: Option<Place>,
+        re: Option<Ref>,
         /// Whom it mentions.
         to: Vec<MemberNo>,
         /// The key that the program gave it.
@@ -152,21 +152,21 @@ pub enum RoomWish {
     /// Say a text of ours otherwise.
     Edit {
         /// Which.
-        of: Place,
+        of: Ref,
         /// The new text.
         text: BoundedText<TEXT_BYTES>,
     },
     /// React to a text.
     React {
         /// Which.
-        of: Place,
+        of: Ref,
         /// How; empty: not any more.
         sign: BoundedText<SIGN_BYTES>,
     },
     /// Take away a text or an edit.
     Redact {
         /// Which.
-        of: Place,
+        of: Ref,
         /// Why.
         why: Option<BoundedText<REASON_BYTES>>,
     },

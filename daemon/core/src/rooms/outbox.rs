@@ -8,7 +8,7 @@ use crate::snapshot::rooms::RoomState;
 use crate::time::{CALM_MS, Now};
 use std::collections::BTreeMap;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{BoundedText, Place};
+use torchat_protocol::room::body::{BoundedText, Ref};
 use torchat_protocol::room::limits::{MENTIONS, TEXT_BYTES};
 use torchat_protocol::room::{Author, CloseCode, Deny, MemberNo, RoomId, TextId};
 use torchat_room::outcome::ChannelId;
@@ -31,7 +31,7 @@ impl Room {
         &mut self,
         ctx: &mut Context<'_>,
         text: BoundedText<TEXT_BYTES>,
-        re: Option<Place>,
+        re: Option<Ref>,
         to: Vec<MemberNo>,
     ) -> Result<RoomAnswer, RoomRefused> {
         if matches!(self.state, RoomState::Leaving(_)) {

@@ -18,7 +18,7 @@ use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::MessageId;
 use torchat_protocol::room::body::acts::Policy;
-use torchat_protocol::room::body::{BoundedText, Place, Role};
+use torchat_protocol::room::body::{BoundedText, Ref, Role};
 use torchat_protocol::room::limits::{REASON_BYTES, SIGN_BYTES};
 use torchat_protocol::room::{MemberNo, RoomId};
 use torchat_room::replica::Cannot;
@@ -62,9 +62,9 @@ impl Handle {
     /// # Errors
     /// [`Refusal::NoMessage`] if there is none: it is not in this room, not published, or a line of the daemon's own;
     /// [`Refusal::Unreadable`].
-    pub async fn room_place(&self, room: RoomId, id: i64) -> Result<(Place, bool), Refusal> {
+    pub async fn room_event(&self, room: RoomId, id: i64) -> Result<(Ref, bool), Refusal> {
         match read(self.reader.clone(), move |reader| reader.room_target(room, id)).await? {
-            Some(RoomTarget::Said { place, own }) => Ok((place, own)),
+            Some(RoomTarget::Said { named, own }) => Ok((named, own)),
             Some(RoomTarget::Waits(_)) | None => Err(Refusal::NoMessage),
         }
     }
@@ -85,7 +85,7 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn edit(&self, room: RoomId, id: i64, text: String) -> Result<(), Refusal> {
-        let (of, own) = self.room_place(room, id).await?;
+        let (of, own) = self.room_event(room, id).await?;
         if !own {
             return Err(Refusal::Room(RoomRefused::Cannot(Cannot::NoRole)));
         }
@@ -99,7 +99,7 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn react(&self, room: RoomId, id: i64, sign: BoundedText<SIGN_BYTES>) -> Result<(), Refusal> {
-        let (of, _) = self.room_place(room, id).await?;
+        let (of, _) = self.room_event(room, id).await?;
         self.in_room(room, RoomWish::React { of, sign }).await.map(drop)
     }
 
@@ -108,7 +108,7 @@ impl Handle {
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn redact(&self, room: RoomId, id: i64, why: Option<BoundedText<REASON_BYTES>>) -> Result<(), Refusal> {
-        let (of, own) = self.room_place(room, id).await?;
+        let (of, own) = self.room_event(room, id).await?;
         let role = self.node.lock().rooms().status(room).and_then(|status| status.me).map(|(_, role)| role);
         // The room would take the event, and it would mean nothing.
         if !own && role.is_some_and(|role| role < Role::Moderator) {
@@ -152,11 +152,11 @@ impl Handle {
         room: RoomId,
         re: Option<i64>,
         to: &[u32],
-    ) -> Result<(Option<Place>, Vec<MemberNo>), Refusal> {
+    ) -> Result<(Option<Ref>, Vec<MemberNo>), Refusal> {
         let to = to.iter().map(|no| MemberNo::new(*no)).collect::<Option<Vec<_>>>();
         let to = to.ok_or(Refusal::Room(RoomRefused::NoMember))?;
         let Some(id) = re else { return Ok((None, to)) };
-        Ok((Some(self.room_place(room, id).await?.0), to))
+        Ok((Some(self.room_event(room, id).await?.0), to))
     }
 
     /// Takes a text of ours back that is not published.

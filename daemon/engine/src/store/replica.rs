@@ -7,8 +7,8 @@ use super::numbers::{RoomNum, integer};
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use std::sync::Arc;
-use torchat_protocol::room::body::{Place, Role};
-use torchat_protocol::room::{Author, Event, Header, MemberNo, RoomId, Signature, WIRE_HEADER_LEN};
+use torchat_protocol::room::body::{Body, Place, Role};
+use torchat_protocol::room::{Author, Event, EventId, Header, MemberNo, RoomId, Signature, WIRE_HEADER_LEN};
 use torchat_room::counts::takes_away;
 use torchat_room::standing::Standing;
 
@@ -227,24 +227,70 @@ pub(super) fn is_redacted(
     // An edit goes with the text, if that is of the same member.
     match edits {
         Some(text) if kind == EDIT && text.author.member() == of.author.member() => {
-            let mut query = db.prepare_cached("SELECT kind FROM room_event WHERE chain = ?1 AND seq = ?2")?;
-            let found: Option<u8> =
-                query.query_row(params![room.chain(text.author), number(text.seq)?], |row| row.get(0)).optional()?;
-            Ok(found == Some(TEXT) && is_taken_away(db, room, text)?)
+            let mut query = db.prepare_cached(
+                "SELECT t.kind, t.head, e.body FROM room_event t JOIN room_event e ON e.chain = ?3 AND e.seq = ?4
+                 WHERE t.chain = ?1 AND t.seq = ?2",
+            )?;
+            let mut rows = query.query(params![
+                room.chain(text.author),
+                number(text.seq)?,
+                room.chain(of.author),
+                number(of.seq)?,
+            ])?;
+            let Some(row) = rows.next()? else { return Ok(false) };
+            let body = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+            // One whose body is gone is not asked for while a text is taken away there: if it is of another one, it means nothing.
+            let goes = match body {
+                Some(body) => names(EDIT, body, bare_event(row, 1, room.id)?.id()),
+                None => true,
+            };
+            Ok(goes && row.get::<_, u8>(0)? == TEXT && is_taken_away(db, room, text)?)
         }
         _ => Ok(false),
     }
 }
 
+/// Whether the event whose body this is names the event with an id, which is at the place that it names.
+pub(super) fn names(kind: u8, body: &[u8], id: EventId) -> bool {
+    match Body::decode(kind, body) {
+        Ok(Some(Body::Edit(edit))) => edit.of.is_of(id),
+        Ok(Some(Body::Redact(redact))) => redact.of.is_of(id),
+        Ok(Some(Body::Text(text))) => text.re.is_some_and(|re| re.is_of(id)),
+        _ => false,
+    }
+}
+
+/// Whether the text with this body answers the event whose head is in a column.
+pub(super) fn answers(body: &[u8], row: &Row<'_>, column: usize, room: RoomId) -> bool {
+    bare_event(row, column, room).is_ok_and(|event| names(TEXT, body, event.id()))
+}
+
 /// Whether a redact that counts names this text or edit.
 fn is_taken_away(db: &Connection, room: RoomKey, of: Place) -> Result<bool, StoreError> {
     let mut query = db.prepare_cached(
-        "SELECT chain, standing FROM room_event WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 19 AND standing > 0",
+        "SELECT chain, standing, body FROM room_event
+         WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 19 AND standing > 0",
     )?;
-    let mut rows = query.query(params![room.chain(of.author), number(of.seq)?])?;
+    let at = params![room.chain(of.author), number(of.seq)?];
+    let mut rows = query.query(at)?;
+    let mut id = None;
     while let Some(row) = rows.next()? {
         let (by, counts_as): (ChainKey, i64) = (row.get(0)?, row.get(1)?);
-        if takes_away(by.author()?, standing(counts_as)?, of.author) {
+        if !takes_away(by.author()?, standing(counts_as)?, of.author) {
+            continue;
+        }
+        // The user has erased what it took away.
+        let Some(body) = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)? else { return Ok(true) };
+        let id = match id {
+            Some(id) => id,
+            None => {
+                let mut query = db.prepare_cached("SELECT head FROM room_event WHERE chain = ?1 AND seq = ?2")?;
+                let mut rows = query.query(at)?;
+                let Some(row) = rows.next()? else { return Ok(false) };
+                *id.insert(bare_event(row, 0, room.id)?.id())
+            }
+        };
+        if names(REDACT, body, id) {
             return Ok(true);
         }
     }

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::Settle;
 use torchat_protocol::room::body::said::{Edit, Mute, Nick, Reaction, Redact, Text, Unmute};
-use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Ref, Role};
 use torchat_protocol::room::{
-    Author, Cookie, Event, EventId, Identity, LogDigest, LogId, LogPlace, MemberKey, MemberNo, RoomId, TextId,
+    Author, Cookie, Event, EventId, Identity, LogDigest, LogId, LogPlace, MemberKey, MemberNo, RoomId, Tag, TextId,
 };
 use torchat_room::outcome::{ChainRow, Op};
 use torchat_room::replica::Me;
@@ -31,6 +31,8 @@ struct Writer {
     digest: LogDigest,
     /// Where each chain ends.
     ends: BTreeMap<Author, (u64, EventId)>,
+    /// What was last at each place, also if it was discarded.
+    tags: BTreeMap<Place, Tag>,
     /// Whole events of those that are stored without bodies.
     bare: Vec<Arc<Event>>,
     branch: Vec<Arc<Event>>,
@@ -52,10 +54,12 @@ impl Writer {
     }
 
     /// Some event, mostly one that is there.
-    fn any_place(&mut self) -> Place {
+    fn any_event(&mut self) -> Ref {
         let author = self.author();
         let end = self.ends.get(&author).map_or(0, |(seq, _)| *seq);
-        Place { author, seq: 1 + self.draw(end + 2) }
+        let place = Place { author, seq: 1 + self.draw(end + 2) };
+        let tag = self.tags.get(&place).copied().filter(|_| self.rng.random_range(0..6) > 0);
+        Ref { place, tag: tag.unwrap_or(Tag::NONE) }
     }
 
     fn standing(&mut self) -> Standing {
@@ -74,7 +78,7 @@ impl Writer {
     }
 
     fn body(&mut self) -> Body {
-        let of = self.any_place();
+        let of = self.any_event();
         match self.draw(12) {
             0..5 => Body::Text(self.text()),
             5..7 => Body::Edit(Edit { of, mid: TextId([1; 16]), text: BoundedText::new("edited").unwrap() }),
@@ -103,6 +107,7 @@ impl Writer {
         let body = self.body();
         let event = self.event(Place { author, seq: seq + 1 }, prev, &body);
         self.ends.insert(author, (seq + 1, event.id()));
+        self.tags.insert(event.place(), event.id().tag());
         let floor = self.draw(3).min(seq);
         self.ops.push(Op::Chain(author, ChainRow { head: seq + 1, id: event.id(), floor, key: KEY }));
         let standing = self.standing();
@@ -271,6 +276,7 @@ fn any_operations_leave_in_the_store_what_they_leave_in_the_plain_model() {
             next: 1,
             digest: LogDigest::EMPTY,
             ends: BTreeMap::new(),
+            tags: BTreeMap::new(),
             bare: Vec::new(),
             branch: Vec::new(),
             rivals: Vec::new(),

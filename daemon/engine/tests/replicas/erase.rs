@@ -8,7 +8,7 @@ use torchat_core::piece::Piece;
 use torchat_core::snapshot::rooms::RoomKeys;
 use torchat_engine::store::{Reader, Store};
 use torchat_protocol::room::body::said::{Edit, Reaction, Text};
-use torchat_protocol::room::body::{Body, BoundedText, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Ref, Role};
 use torchat_protocol::room::{Author, Event, EventId, Frame, LogDigest, LogId, MemberKey, MemberNo, RoomId, TextId};
 use torchat_room::outcome::{ChainRow, ChannelId, Op as ReplicaOp};
 use torchat_room::reading::{Filter, Read};
@@ -41,13 +41,13 @@ impl Log {
     }
 
     /// Member 2 says something in one of their chains, which arrives at this moment.
-    fn say(&mut self, chain: u8, at_ms: i64, body: &Body) -> Place {
+    fn say(&mut self, chain: u8, at_ms: i64, body: &Body) -> Ref {
         let key = SigningKey::from_bytes(&[4; 32]);
         let author = MemberNo::new(2).unwrap().chain(chain);
         let (seq, prev) = self.heads.get(&author).copied().unwrap_or((0, room().as_event()));
         let clock = Clock { acts: 1, lamport: self.next, minute: 29_833_333 };
         let event = sign(&key, Some(room()), author, seq + 1, prev, clock, body).unwrap();
-        let (id, pos) = (event.id(), self.next);
+        let (id, named, pos) = (event.id(), event.named(), self.next);
         self.digest = self.digest.next(id);
         let key = MemberKey(key.verifying_key().to_bytes());
         let standing = Standing::As(Role::Member);
@@ -58,7 +58,7 @@ impl Log {
         self.store.commit(at_ms, &ops.map(|op| Op::from(RoomOp::Replica { room: room(), op }))).unwrap();
         self.heads.insert(author, (seq + 1, id));
         self.next += 1;
-        Place { author, seq: seq + 1 }
+        named
     }
 
     fn erase(&mut self, before_ms: i64) {

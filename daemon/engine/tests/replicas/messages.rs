@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Place, Role};
+use torchat_protocol::room::body::{Body, Place, Ref, Role};
 use torchat_protocol::room::{Author, Event, MemberNo, RoomId, TextId, message_id};
 use torchat_room::counts::{Said, counting, edit_in_force, is_redacted, last_in_force};
 use torchat_room::outcome::Op;
@@ -38,17 +38,13 @@ pub(crate) struct Model {
     texts: BTreeMap<Place, TextId>,
 }
 
-fn place(event: &Event) -> Place {
-    Place { author: event.header().author, seq: event.header().seq }
-}
-
 impl Model {
     pub(crate) fn note(&mut self, ops: &[Op]) {
         for op in ops {
             match op {
                 Op::Store { event, .. } | Op::Body(event) if event.header().author != Author::ACTS => {
                     if let Ok(Some(Body::Text(text))) = event.read() {
-                        self.texts.insert(place(event), text.mid);
+                        self.texts.insert(event.place(), text.mid);
                     }
                 }
                 Op::Discard(member) => self.texts.retain(|place, _| place.author.member() != Some(*member)),
@@ -126,14 +122,15 @@ impl Events {
         let of_members = disk.log().filter(|(_, event, _)| event.header().author != Author::ACTS);
         let said = of_members.map(|(_, event, standing): (u64, &Arc<Event>, Standing)| {
             let said = Said { order: event.header().order(), standing };
-            (place(event), (said, event.read().ok().flatten(), event.clone()))
+            (event.place(), (said, event.read().ok().flatten(), event.clone()))
         });
         Self { said: said.collect() }
     }
 
     fn redacted(&self, of: Place) -> bool {
+        let named = self.said[&of].2.named();
         let redacts = self.said.values().filter_map(|(said, body, _)| match body {
-            Some(Body::Redact(redact)) if redact.of == of => Some(*said),
+            Some(Body::Redact(redact)) if redact.of == named => Some(*said),
             _ => None,
         });
         is_redacted(&self.said[&of].0, redacts)
@@ -162,8 +159,9 @@ impl Events {
         };
         if let Some(said) = counts {
             let text = &texts.iter().find(|(one, _)| *one == said).unwrap().1;
+            let named = self.said[&at(&said)].2.named();
             let edits = self.said.values().filter_map(|(edit, body, _)| match body {
-                Some(Body::Edit(of)) if of.of == at(&said) => Some((*edit, of.text.as_str().to_owned())),
+                Some(Body::Edit(of)) if of.of == named => Some((*edit, of.text.as_str().to_owned())),
                 _ => None,
             });
             let edits: Vec<(Said, String)> = edits.collect();
@@ -172,7 +170,7 @@ impl Events {
             let edit = edits.iter().find(|(one, _)| Some(*one) == edit).map(|(_, text)| text.as_str());
             let flags = mention(text) | if edit.is_some() { EDITED } else { 0 };
             let shown = row(i64::from(own), Some(at(&said)), edit.unwrap_or(text.text.as_str()), flags);
-            return Row { reacts: self.reacts(at(&said)), ..shown };
+            return Row { reacts: self.reacts(named), ..shown };
         }
         if let Some(text) = waiting {
             return row(1, None, text.text.as_str(), 0);
@@ -189,7 +187,7 @@ impl Events {
         }
     }
 
-    fn reacts(&self, of: Place) -> BTreeMap<String, Vec<u32>> {
+    fn reacts(&self, of: Ref) -> BTreeMap<String, Vec<u32>> {
         let mut by: BTreeMap<MemberNo, Vec<(Said, String)>> = BTreeMap::new();
         for (said, body, _) in self.said.values() {
             if let Some(Body::Reaction(reaction)) = body

@@ -16,7 +16,7 @@ use torchat_protocol::control::api::record::{Direction, MemberChange, MemberStat
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::body::acts::{Create, Cut, CutReason, Entry, Policy, Roster, Set};
 use torchat_protocol::room::body::said::{Edit, Mute, Nick, Reaction, Redact, Text, Topic, Unmute};
-use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Ref, Role};
 use torchat_protocol::room::{
     Author, BoxKey, Event, EventId, Identity, LogDigest, LogId, MemberKey, MemberNo, RoomId, Salt, TextId, message_id,
 };
@@ -155,31 +155,43 @@ impl Story {
     }
 
     /// The operations by which a member's next event joins the log.
-    pub(crate) fn event(&mut self, author: Author, body: &Body, standing: Standing) -> (Place, Vec<ReplicaOp>) {
+    pub(crate) fn event(&mut self, author: Author, body: &Body, standing: Standing) -> (Ref, Vec<ReplicaOp>) {
         let (seq, prev) = self.ends.get(&author).copied().unwrap_or((0, self.room.as_event()));
         let place = Place { author, seq: seq + 1 };
         let clock = Clock { acts: 2, lamport: self.next, minute: 29_833_340 };
         let event = Arc::new(sign(&self.key, Some(self.room), author, place.seq, prev, clock, body).unwrap());
         self.ends.insert(author, (place.seq, event.id()));
         let row = ChainRow { head: place.seq, id: event.id(), floor: 0, key: key_of(1) };
+        let named = event.named();
         let joins = self.joins(event, standing);
-        (place, vec![ReplicaOp::Chain(author, row), joins])
+        (named, vec![ReplicaOp::Chain(author, row), joins])
     }
 
-    pub(crate) fn say_as(&mut self, author: Author, body: &Body, standing: Standing) -> Place {
-        let (place, ops) = self.event(author, body, standing);
+    pub(crate) fn say_as(&mut self, author: Author, body: &Body, standing: Standing) -> Ref {
+        let (named, ops) = self.event(author, body, standing);
         self.replica(ops);
-        place
+        named
     }
 
-    pub(crate) fn say(&mut self, member: u32, body: &Body) -> Place {
+    pub(crate) fn say(&mut self, member: u32, body: &Body) -> Ref {
         let role = if member == 1 { Role::Owner } else { Role::Member };
         self.say_as(no(member).chain(0), body, Standing::As(role))
+    }
+
+    /// A number is somebody else's now.
+    pub(crate) fn discard(&mut self, member: MemberNo) {
+        self.replica([ReplicaOp::Discard(member)]);
+        self.ends.retain(|author, _| author.member() != Some(member));
     }
 
     /// What a member's first chain counts as from a number on.
     pub(crate) fn stands(&mut self, member: u32, spans: &[(u64, Standing)]) -> Applied {
         self.replica([ReplicaOp::Spans(no(member).chain(0), Spans::new(spans.to_vec()))])
+    }
+
+    /// The places of events whose bodies are asked for.
+    pub(crate) fn missing(&self) -> Vec<Place> {
+        self.reader.rooms().unwrap().rooms.remove(0).stored.missing
     }
 
     pub(crate) fn page(&self, hidden: bool) -> Vec<MessageRow> {
@@ -229,7 +241,7 @@ impl Story {
     }
 
     /// The process ends, and begins again.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let path = self.path();
         self.store = Store::in_memory().unwrap();
         self.store = Store::open(&path).unwrap();
@@ -247,7 +259,7 @@ impl Story {
         found
     }
 
-    fn as_peer(&self) -> PeerId {
+    pub(crate) fn as_peer(&self) -> PeerId {
         self.room.conversation().as_peer().unwrap()
     }
 }
@@ -309,12 +321,12 @@ fn a_text_of_ours_waits_is_said_is_delivered_and_all_of_it_survives() {
     assert_eq!((waits.dir, waits.state, waits.done_ms), (Direction::Out, MessageState::Queued, None));
     assert_eq!(story.reader.room_target(room, waits.id).unwrap(), Some(RoomTarget::Waits(TextId([1; 16]))));
     let author = no(ME).chain(0);
-    let (place, mut ops) = story.event(author, &Body::Text(text(1, "mine")), COUNTS);
+    let (named, mut ops) = story.event(author, &Body::Text(text(1, "mine")), COUNTS);
     ops.push(ReplicaOp::Unqueue(TextId([1; 16])));
     story.replica(ops);
     assert_eq!((story.row("mine").state, story.row("mine").id), (MessageState::Queued, waits.id));
     assert_eq!(story.told(), [], "it is queued as before");
-    assert_eq!(story.reader.room_target(room, waits.id).unwrap(), Some(RoomTarget::Said { place, own: true }));
+    assert_eq!(story.reader.room_target(room, waits.id).unwrap(), Some(RoomTarget::Said { named, own: true }));
     story.write([RoomOp::Delivered { room, author, upto: 1 }]);
     assert_eq!((story.row("mine").state, story.told()), (MessageState::Delivered, vec![Kind::Delivered]));
     story.restart();
@@ -457,7 +469,7 @@ fn a_redacted_text_is_in_no_file_and_no_search() {
     assert!(story.is_on_disk("quarkfondue"));
     story.told.clear();
     let applied = story.say(1, &Body::Redact(Redact { of: place, why: None }));
-    assert_eq!((applied.seq, story.told()), (61, vec![Kind::Redacted]));
+    assert_eq!((applied.place.seq, story.told()), (61, vec![Kind::Redacted]));
     let gone = story.page(true).into_iter().find(|row| row.state == MessageState::Redacted).unwrap();
     assert_eq!((gone.text.as_str(), gone.dir), ("", Direction::Mark));
     assert!(story.find("quarkfondue").is_empty() && !story.is_on_disk("quarkfondue"));

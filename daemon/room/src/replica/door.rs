@@ -4,7 +4,7 @@
 //! would never agree again.
 
 use super::{LOOSE, LOOSE_OF_ONE, MISSING, Question, Replica};
-use crate::chain::{Chain, place};
+use crate::chain::Chain;
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Effect, Notice, Op, Refusal};
 use crate::reading::Read;
@@ -47,7 +47,7 @@ impl Replica {
     }
 
     pub(super) fn take_event(&mut self, ctx: &mut Context<'_>, mut incoming: Incoming, from: Option<ChannelId>) {
-        let place = place(&incoming.event);
+        let place = incoming.event.place();
         match self.judge(&mut incoming) {
             Verdict::Had(pos) => self.had(&incoming, pos, from),
             Verdict::Wait => {
@@ -83,7 +83,7 @@ impl Replica {
                 let standing = self.standing(place);
                 self.store(&incoming.event, from, standing);
                 self.note_missing(&incoming.event, from);
-                self.note_mute(place, incoming.event.read().ok().flatten());
+                self.note_mute(&incoming.event, incoming.event.read().ok().flatten());
             }
             Verdict::Next => {
                 self.append(&incoming.event, from);
@@ -95,7 +95,7 @@ impl Replica {
 
     fn judge(&self, incoming: &mut Incoming) -> Verdict {
         let event = incoming.event.clone();
-        let (header, place) = (event.header(), place(&event));
+        let (header, place) = (event.header(), event.place());
         let Some(member) = self.branch.roster.member(header.author) else {
             return if u64::from(header.acts) > self.branch.len() {
                 Verdict::Wait
@@ -152,14 +152,14 @@ impl Replica {
     /// An event came without its body: all others are asked for it.
     fn note_missing(&mut self, event: &Event, from: Option<ChannelId>) {
         if event.body().is_none() && self.missing.len() < MISSING {
-            self.missing.insert(place(event));
-            self.ask_for_body(place(event), from);
+            self.missing.insert(event.place());
+            self.ask_for_body(event.place(), from);
         }
     }
 
     /// The other side has an event that is here.
     pub(super) fn had(&mut self, incoming: &Incoming, pos: Option<u64>, from: Option<ChannelId>) {
-        let place = place(&incoming.event);
+        let place = incoming.event.place();
         self.came_back(pos, from);
         // What lies below a floor is not here.
         if place.seq > self.end(place.author).2 {
@@ -173,15 +173,15 @@ impl Replica {
     /// A body that was missing is here.
     fn add_body(&mut self, event: &Arc<Event>) {
         // Only the event's own: the id covers the body.
-        let place = place(event);
+        let place = event.place();
         self.missing.remove(&place);
         self.write(Op::Body(event.clone()));
-        self.note_mute(place, event.read().ok().flatten());
+        self.note_mute(event, event.read().ok().flatten());
     }
 
     /// An event is the next one of its chain.
     fn append(&mut self, event: &Arc<Event>, from: Option<ChannelId>) {
-        let place = place(event);
+        let place = event.place();
         let author = place.author;
         if let Some(chain) = self.chains.get_mut(&author) {
             (chain.head, chain.id) = (place.seq, event.id());
@@ -199,7 +199,7 @@ impl Replica {
         if author.member() == self.own.no() {
             self.own_event(body.as_ref(), author, from);
         }
-        self.note_mute(place, body);
+        self.note_mute(event, body);
     }
 
     /// An event of ours is in the log, from us or from elsewhere.

@@ -2,7 +2,7 @@
 
 use super::{Own, Position, Replica};
 use crate::branch::{Act, Branch};
-use crate::chain::{Chain, Pool, Recent, place};
+use crate::chain::{Chain, Pool, Recent};
 use crate::key::Incoming;
 use crate::outcome::{ChainRow, Context, Op, Outcome, Proof};
 use crate::replica::own::Me;
@@ -136,8 +136,8 @@ impl Replica {
         };
         for event in stored.mutes {
             match event.read() {
-                Ok(Some(Body::Mute(mute))) => replica.mutes.add(place(&event), mute),
-                Ok(Some(Body::Unmute(unmute))) => replica.mutes.add_end(place(&event), unmute),
+                Ok(Some(Body::Mute(mute))) => replica.mutes.add(event.named(), mute),
+                Ok(Some(Body::Unmute(unmute))) => replica.mutes.add_end(event.place(), unmute),
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@
 
 use super::channel::{CREDIT, Channel, GRANT_FROM, Told, WRONG_SIGNATURES};
 use super::{Question, Replica, Stored};
-use crate::chain::{Chain, place};
+use crate::chain::Chain;
 use crate::key::Incoming;
 use crate::outcome::{ChannelId, Context, Effect, Notice, Op};
 use crate::reading::Read;
@@ -370,7 +370,7 @@ impl Replica {
     /// An event is durable with this turn: its author hears of it on its own link.
     pub(super) fn note_stored(&mut self, event: &Event, from: Option<ChannelId>) {
         let Some(open) = from.and_then(|channel| self.channels.get_mut(&channel)) else { return };
-        let Place { author, seq } = place(event);
+        let Place { author, seq } = event.place();
         if author.member().is_some() && author.member() == open.member {
             let upto = open.stored.entry(author).or_default();
             *upto = seq.max(*upto);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::body::{Body, Place, Ref};
 use torchat_protocol::room::{Author, Cookie, Event, EventId, Identity, LogDigest, LogId, MemberNo, RoomId, TextId};
 use torchat_room::counts::{Said, counting, edit_in_force, is_redacted, last_in_force};
 use torchat_room::outcome::{ChainRow, Op, Proof};
@@ -44,9 +44,9 @@ pub(crate) struct Disk {
     fresh: bool,
     /// Whether the bodies of what is redacted are dropped.
     pub(crate) drops: bool,
-    /// The redacts of each event, and the text of each edit.
-    redacted_by: BTreeMap<Place, BTreeSet<Place>>,
-    edits: BTreeMap<Place, Place>,
+    /// The redacts of each event, and the text of each edit. They stay when bodies go.
+    redacted_by: BTreeMap<Ref, BTreeSet<Place>>,
+    edits: BTreeMap<Place, Ref>,
 }
 
 /// A text that counts: its id as an event, the edit in force, who reacted how.
@@ -205,9 +205,9 @@ impl Disk {
         }
     }
 
-    /// The number of the kind of an event that is found.
-    fn kind(&self, place: Place) -> Option<u8> {
-        self.at.get(&place).map(|pos| self.rows[usize::try_from(pos - 1).unwrap()].event.header().kind)
+    /// An event that is found.
+    fn find(&self, place: Place) -> Option<&Event> {
+        self.at.get(&place).map(|pos| &*self.rows[usize::try_from(pos - 1).unwrap()].event)
     }
 
     /// Whether an event is redacted, by itself or, if it is an edit, with its text.
@@ -216,15 +216,22 @@ impl Disk {
             let row = &self.rows[usize::try_from(self.at.get(at)? - 1).unwrap()];
             Some(Said { order: row.event.header().order(), standing: row.standing })
         };
-        let directly = |at: Place| {
-            let redacts = self.redacted_by.get(&at).into_iter().flatten().filter_map(said);
-            said(&at).is_some_and(|of| is_redacted(&of, redacts))
+        let directly = |event: &Event| {
+            let redacts = self.redacted_by.get(&event.named()).into_iter().flatten().filter_map(said);
+            said(&event.place()).is_some_and(|of| is_redacted(&of, redacts))
         };
-        match self.kind(at) {
-            Some(16) => directly(at),
-            Some(17) => {
-                let text = self.edits.get(&at).filter(|text| text.author.member() == at.author.member());
-                directly(at) || text.is_some_and(|text| self.kind(*text) == Some(16) && directly(*text))
+        let Some(event) = self.find(at) else { return false };
+        match event.header().kind {
+            16 => directly(event),
+            17 => {
+                let of = self.edits.get(&at).filter(|of| of.place.author.member() == at.author.member());
+                let text = of.and_then(|of| self.find(of.place).map(|text| (of, text)));
+                // An edit without its body is not asked for while its text is redacted, whatever event it is of: of another one it
+                // means nothing.
+                let goes_with = |(of, text): (&Ref, &Event)| {
+                    text.header().kind == 16 && (event.body().is_none() || *of == text.named()) && directly(text)
+                };
+                directly(event) || text.is_some_and(goes_with)
             }
             _ => false,
         }
@@ -301,8 +308,8 @@ impl Disk {
         })
     }
 
-    fn redacts(&self) -> BTreeMap<Place, Vec<Said>> {
-        let mut redacts: BTreeMap<Place, Vec<Said>> = BTreeMap::new();
+    fn redacts(&self) -> BTreeMap<Ref, Vec<Said>> {
+        let mut redacts: BTreeMap<Ref, Vec<Said>> = BTreeMap::new();
         for (said, _, body) in self.said() {
             if let Body::Redact(redact) = body {
                 redacts.entry(redact.of).or_default().push(said);
@@ -317,7 +324,7 @@ impl Disk {
         let mut groups: BTreeMap<(MemberNo, TextId), Vec<(Said, bool)>> = BTreeMap::new();
         for (said, event, body) in self.said() {
             if let Body::Text(text) = body {
-                let redacted = is_redacted(&said, redacts.get(&place(event)).into_iter().flatten().copied());
+                let redacted = is_redacted(&said, redacts.get(&event.named()).into_iter().flatten().copied());
                 groups.entry((said.member().unwrap(), text.mid)).or_default().push((said, redacted));
             }
         }
@@ -328,12 +335,15 @@ impl Disk {
     /// What is seen of the room here, by the rows' standings.
     pub(crate) fn view(&self) -> View {
         let redacts = self.redacts();
-        let mut edits: BTreeMap<Place, Vec<Said>> = BTreeMap::new();
-        let mut signs: BTreeMap<(Place, MemberNo), Vec<(Said, String)>> = BTreeMap::new();
+        let mut edits: BTreeMap<Ref, Vec<(Said, bool)>> = BTreeMap::new();
+        let mut signs: BTreeMap<(Ref, MemberNo), Vec<(Said, String)>> = BTreeMap::new();
         let mut nicks: BTreeMap<MemberNo, Vec<(Said, String)>> = BTreeMap::new();
-        for (said, _, body) in self.said() {
+        for (said, event, body) in self.said() {
             match body {
-                Body::Edit(edit) => edits.entry(edit.of).or_default().push(said),
+                Body::Edit(edit) => {
+                    let redacted = is_redacted(&said, redacts.get(&event.named()).into_iter().flatten().copied());
+                    edits.entry(edit.of).or_default().push((said, redacted));
+                }
                 Body::Reaction(sign) => {
                     let sign_of = (sign.of, said.member().unwrap());
                     signs.entry(sign_of).or_default().push((said, sign.sign.as_str().to_owned()));
@@ -344,27 +354,23 @@ impl Disk {
                 _ => {}
             }
         }
-        let redacted = |said: &Said| {
-            let place = Place { author: said.order.author, seq: said.order.seq };
-            is_redacted(said, redacts.get(&place).into_iter().flatten().copied())
-        };
         let last = |list: &[(Said, String)], role| {
             let last = last_in_force(list.iter().map(|(said, _)| *said), role)?;
             list.iter().find(|(said, _)| *said == last).map(|(_, text)| text.clone())
         };
-        let standing: BTreeMap<Place, (Said, EventId)> =
-            self.said().map(|(said, event, _)| (place(event), (said, event.id()))).collect();
+        let standing: BTreeMap<Place, (Said, &Arc<Event>)> =
+            self.said().map(|(said, event, _)| (place(event), (said, event))).collect();
         let mut view = View { acts: self.branch.clone(), ..View::default() };
         for text in self.texts().into_values().flatten() {
-            let (said, id) = standing[&text];
-            let own = edits.get(&text).into_iter().flatten().map(|edit| (*edit, redacted(edit)));
+            let (said, event) = standing[&text];
+            let own = edits.get(&event.named()).into_iter().flatten().copied();
             let edit = edit_in_force(&said, own);
             let edit = edit.map(|edit| Place { author: edit.order.author, seq: edit.order.seq });
-            let reacts = signs.iter().filter(|((of, _), _)| *of == text);
+            let reacts = signs.iter().filter(|((of, _), _)| *of == event.named());
             let reacts = reacts.filter_map(|((_, who), list)| {
                 Some((*who, last(list, torchat_protocol::room::body::Role::Member).filter(|sign| !sign.is_empty())?))
             });
-            view.texts.insert(text, (id, edit, reacts.collect()));
+            view.texts.insert(text, (event.id(), edit, reacts.collect()));
         }
         for (who, list) in &nicks {
             if let Some(nick) = last(list, torchat_protocol::room::body::Role::Reader) {
@@ -468,7 +474,7 @@ impl Log for Disk {
         let texts = self.said().filter_map(|(said, event, body)| {
             let place = place(event);
             let mine = place.author == from.author && place.seq >= from.seq && said.standing == Standing::Void;
-            let redacted = is_redacted(&said, redacts.get(&place).into_iter().flatten().copied());
+            let redacted = is_redacted(&said, redacts.get(&event.named()).into_iter().flatten().copied());
             match body {
                 Body::Text(text) if mine && !redacted => Some((place.seq, text)),
                 _ => None,

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::{Create, Entry, Host, Hosts, Policy, Roster};
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, BoundedText, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Place, Ref, Role};
 use torchat_protocol::room::{
     Author, BoxKey, CloseCode, Event, EventId, Frame, Identity, LogId, MemberKey, MemberNo, RoomId, Salt, TextId,
 };
@@ -79,10 +79,10 @@ pub(crate) struct Net {
     checked: HashMap<(EventId, MemberKey), bool>,
     bodies: RefCell<Bodies>,
     keys: HashMap<MemberKey, Key>,
-    /// What somebody took away on purpose. A redact names a place: where a chain has two histories, it takes what each has there.
-    pub(crate) redacted: BTreeSet<Place>,
-    /// The texts at each place, in whatever history.
-    texts_at: BTreeMap<Place, BTreeSet<(MemberNo, TextId)>>,
+    /// What somebody took away on purpose.
+    pub(crate) redacted: BTreeSet<Ref>,
+    /// All texts that ever were events.
+    texts_at: BTreeMap<Ref, (MemberNo, TextId)>,
     /// Nodes that reach nobody.
     pub(crate) absent: BTreeSet<usize>,
     /// After each step of a replica, what it counts is compared with the oracle.
@@ -190,7 +190,7 @@ impl Net {
             if let Op::Store { event, .. } = op
                 && let (Some(member), Ok(Some(Body::Text(text)))) = (event.header().author.member(), event.read())
             {
-                texts_at.entry(crate::disk::place(event)).or_default().insert((member, text.mid));
+                texts_at.insert(event.named(), (member, text.mid));
             }
             disk.write(op.clone());
         }
@@ -431,15 +431,14 @@ impl Net {
         self.turn(node, |replica, ctx| replica.say_event(ctx, body)).ok()
     }
 
-    pub(crate) fn act(&mut self, node: usize, body: &Body, force: bool) -> Result<EventId, Cannot> {
-        self.turn(node, |replica, ctx| replica.say_act(ctx, body, force))
+    /// What other events name it by.
+    pub(crate) fn named(&mut self, node: usize, body: &Body) -> Option<Ref> {
+        let id = self.event(node, body)?;
+        self.nodes[node].disk.events().find(|event| event.id() == id).map(|event| event.named())
     }
 
-    /// Where the last event of a node's own is.
-    pub(crate) fn last_of(&self, node: usize) -> Place {
-        let author = number(node).chain(self.nodes[node].replica.own_chain());
-        let seq = self.nodes[node].replica.keep(number(node)).of(author.chain());
-        Place { author, seq }
+    pub(crate) fn act(&mut self, node: usize, body: &Body, force: bool) -> Result<EventId, Cannot> {
+        self.turn(node, |replica, ctx| replica.say_act(ctx, body, force))
     }
 
     /// The first node names hosts, so that a room may have more members than a mesh.
@@ -556,8 +555,7 @@ impl Net {
         let replica = &self.nodes[0].replica;
         let muted: BTreeSet<MemberNo> = self.nodes.iter().flat_map(|node| node.disk.muted()).collect();
         let texts = self.nodes[0].disk.texts();
-        let redacted: BTreeSet<_> =
-            self.redacted.iter().filter_map(|place| self.texts_at.get(place)).flatten().collect();
+        let redacted: BTreeSet<_> = self.redacted.iter().filter_map(|named| self.texts_at.get(named)).collect();
         let (mut lost, mut waiting) = (Vec::new(), 0);
         for (n, node) in self.nodes.iter().enumerate() {
             let Some(member) = replica.roster().members.get(&number(n)) else { continue };

@@ -5,7 +5,7 @@ use crate::disk::{View, place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::Handover;
-use torchat_protocol::room::body::{Body, Keep, Place, Role};
+use torchat_protocol::room::body::{Body, Keep, Place, Ref, Role};
 use torchat_protocol::room::{Author, Event, EventId, MemberKey, MemberNo, RoomId, TextId};
 use torchat_room::key::Key;
 
@@ -112,10 +112,10 @@ impl Oracle {
 
     /// The places that are hidden by mutes.
     pub(crate) fn hidden(&self) -> impl Fn(Place) -> bool {
-        let mut mutes: BTreeMap<Place, (MemberNo, Keep, Vec<Keep>)> = BTreeMap::new();
-        for (place, _, body) in self.valid(Role::Moderator) {
+        let mut mutes: BTreeMap<Ref, (MemberNo, Keep, Vec<Keep>)> = BTreeMap::new();
+        for (_, event, body) in self.valid(Role::Moderator) {
             if let Body::Mute(mute) = body {
-                mutes.insert(place, (mute.who, mute.keep.clone(), vec![]));
+                mutes.insert(event.named(), (mute.who, mute.keep.clone(), vec![]));
             }
         }
         for (_, _, body) in self.valid(Role::Moderator) {
@@ -147,7 +147,7 @@ impl Oracle {
         let mut redacted = BTreeSet::new();
         for (by, _, body) in self.valid(Role::Member) {
             if let Body::Redact(redact) = body
-                && (redact.of.author.member() == by.author.member() || self.power(by) >= Some(Role::Moderator))
+                && (redact.of.place.author.member() == by.author.member() || self.power(by) >= Some(Role::Moderator))
             {
                 redacted.insert(redact.of);
             }
@@ -156,7 +156,7 @@ impl Oracle {
             .valid(Role::Member)
             // Only texts and edits can be redacted.
             .filter(|(place, event, _)| {
-                let gone = matches!(event.header().kind, 16 | 17) && redacted.contains(place);
+                let gone = matches!(event.header().kind, 16 | 17) && redacted.contains(&event.named());
                 !hidden(*place) && !gone
             })
             .map(|(place, event, body)| (place, event.clone(), body.clone()))
@@ -172,19 +172,20 @@ impl Oracle {
         }
         let mut view = View { acts: self.acts.clone(), ..View::default() };
         for text in first.values() {
-            let id = shown.iter().find(|(place, ..)| place == text).unwrap().1.id();
+            let event = &shown.iter().find(|(place, ..)| place == text).unwrap().1;
+            let named = event.named();
             let mut edit: Option<Place> = None;
             let mut signs: BTreeMap<MemberNo, (Place, String)> = BTreeMap::new();
             for (place, _, body) in &shown {
                 match body {
                     Body::Edit(form)
-                        if form.of == *text
+                        if form.of == named
                             && of(*place) == of(*text)
                             && edit.is_none_or(|before| order(before) < order(*place)) =>
                     {
                         edit = Some(*place);
                     }
-                    Body::Reaction(form) if form.of == *text => {
+                    Body::Reaction(form) if form.of == named => {
                         let sign = (*place, form.sign.as_str().to_owned());
                         let last = signs.entry(of(*place)).or_insert_with(|| sign.clone());
                         if order(last.0) < order(*place) {
@@ -195,7 +196,7 @@ impl Oracle {
                 }
             }
             let signs = signs.into_iter().map(|(who, (_, sign))| (who, sign)).filter(|(_, sign)| !sign.is_empty());
-            view.texts.insert(*text, (id, edit, signs.collect()));
+            view.texts.insert(*text, (event.id(), edit, signs.collect()));
         }
         let mut nicks: BTreeMap<MemberNo, Place> = BTreeMap::new();
         for (place, _, body) in self.valid(Role::Reader) {

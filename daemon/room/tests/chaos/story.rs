@@ -1,12 +1,11 @@
 //! What happens to a room in a run: links come and go, people talk, decide, are restored and killed, and a former owner lies.
 
-use crate::disk;
 use crate::net::{Net, number};
 use rand::RngExt as _;
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::{Cut, CutReason, Handover, Promotion, Roster, Settle};
 use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Unmute};
-use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Ref, Role};
 use torchat_protocol::room::{Author, Event, Signature, TextId};
 
 /// What happens in a run.
@@ -56,7 +55,7 @@ pub(crate) fn chaos(mut net: Net, seed: u64, plan: Plan) -> (Net, bool) {
     net.calm();
     let mut handed = false;
     let mut evil = false;
-    let mut muted: Vec<(Place, usize)> = Vec::new();
+    let mut muted: Vec<(Ref, usize)> = Vec::new();
     for step in 0..plan.steps {
         let pause = net.rng.random_range(0..400);
         net.now_ms += pause;
@@ -120,9 +119,13 @@ fn said(net: &mut Net, node: usize) {
     let events: Vec<Arc<Event>> = net.nodes[node].disk.events().cloned().collect();
     let pick = net.rng.random_range(0..events.len().max(1));
     let Some(event) = events.get(pick) else { return };
-    let of = disk::place(event);
+    // Now and then it names another event of that place.
+    let mut of = event.named();
+    if pick.is_multiple_of(7) {
+        of.tag.0[0] ^= 1;
+    }
     let body = match net.rng.random_range(0..4) {
-        0 if of.author.member() == Some(number(node)) => {
+        0 if of.place.author.member() == Some(number(node)) => {
             let (mid, text) = (TextId(net.rng.random()), BoundedText::new("edited").unwrap());
             Body::Edit(Edit { of, mid, text })
         }
@@ -163,16 +166,18 @@ fn decide(net: &mut Net, plan: Plan, owner: usize) {
 }
 
 /// A moderator mutes somebody, or ends a mute.
-fn mute(net: &mut Net, plan: Plan, muted: &mut Vec<(Place, usize)>) {
+fn mute(net: &mut Net, plan: Plan, muted: &mut Vec<(Ref, usize)>) {
     let by = net.rng.random_range(1..4);
     if muted.is_empty() || net.rng.random_range(0..2) == 0 {
         let who = net.rng.random_range(4..plan.nodes);
         let keep = net.nodes[by].replica.keep(number(who));
-        if net.event(by, &Body::Mute(Mute { who: number(who), keep, why: None })).is_some() {
-            muted.push((net.last_of(by), who));
-        }
+        let mute = net.named(by, &Body::Mute(Mute { who: number(who), keep, why: None }));
+        muted.extend(mute.map(|mute| (mute, who)));
     } else {
-        let (of, who) = muted[net.rng.random_range(0..muted.len())];
+        let (mut of, who) = muted[net.rng.random_range(0..muted.len())];
+        if of.place.seq.is_multiple_of(7) {
+            of.tag.0[0] ^= 1;
+        }
         let resume = net.nodes[by].replica.keep(number(who));
         net.event(by, &Body::Unmute(Unmute { of, resume }));
     }

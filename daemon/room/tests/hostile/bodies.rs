@@ -46,9 +46,10 @@ fn questions_for_bodies_are_paced_by_the_credit_and_the_minute() {
 #[test]
 fn a_text_is_asked_for_when_the_redact_that_took_it_away_counts_no_more() {
     let mut honest = Honest::new(Policy::default());
-    let of = Place { author: chain(4), seq: 1 };
+    let text_of_four = honest.chain_of(4, chain(4), [text(1, "x")]);
+    let of = text_of_four[0].named();
     let redact = Body::Redact(torchat_protocol::room::body::said::Redact { of, why: None });
-    honest.hear_events(&honest.chain_of(4, chain(4), [text(1, "x")]));
+    honest.hear_events(&text_of_four);
     honest.hear_events(&honest.chain_of(3, chain(3), [redact]));
     honest.disk.drops = true;
     honest.disk.drop_redacted();
@@ -56,6 +57,6 @@ fn a_text_is_asked_for_when_the_redact_that_took_it_away_counts_no_more() {
     // The moderator has said something else in the place of the redact.
     let other = honest.chain_of(3, chain(3), [text(2, "y")]);
     let effects = honest.hear(Frame::Events(other));
-    let asks = Frame::Body(vec![of.into()]);
+    let asks = Frame::Body(vec![of.place.into()]);
     assert!(said(&effects).iter().any(|frame| **frame == asks), "{effects:?}");
 }

@@ -1,6 +1,6 @@
 //! The forms of what members say: kinds 16 to 31.
 
-use super::{BoundedText, Keep, Place, Role};
+use super::{BoundedText, Keep, Ref, Role};
 use crate::limits::NICK_BYTES;
 use crate::room::id::{EventId, MemberKey, MemberNo, Signature, TextId};
 use crate::room::limits::{MENTIONS, REASON_BYTES, SIGN_BYTES, TEXT_BYTES, TOPIC_BYTES};
@@ -16,7 +16,7 @@ pub struct Text {
     pub text: BoundedText<TEXT_BYTES>,
     /// The text that it answers.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub re: Option<Place>,
+    pub re: Option<Ref>,
     /// Whom it mentions, at most [`MENTIONS`].
     #[serde(default, deserialize_with = "mentions", skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<MemberNo>,
@@ -31,7 +31,7 @@ fn mentions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<MemberNo>,
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     /// The text that changes.
-    pub of: Place,
+    pub of: Ref,
     /// Drawn by the author.
     pub mid: TextId,
     /// What it says now.
@@ -42,7 +42,7 @@ pub struct Edit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
     /// The text.
-    pub of: Place,
+    pub of: Ref,
     /// The sign. Empty: none any more.
     pub sign: BoundedText<SIGN_BYTES>,
 }
@@ -51,7 +51,7 @@ pub struct Reaction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redact {
     /// The text, or an edit of one.
-    pub of: Place,
+    pub of: Ref,
     /// Why.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub why: Option<BoundedText<REASON_BYTES>>,
@@ -73,7 +73,7 @@ pub struct Mute {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmute {
     /// The mute.
-    pub of: Place,
+    pub of: Ref,
     /// Up to where the mute still hides.
     pub resume: Keep,
 }
@@ -93,7 +93,7 @@ pub struct Leave {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The last event of each chain.
-    pub heads: Vec<Place>,
+    pub heads: Vec<Ref>,
 }
 
 /// A member offers to keep the room for others.

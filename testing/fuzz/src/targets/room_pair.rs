@@ -20,9 +20,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use torchat_protocol::room::body::acts::{Create, Cut, CutReason, Entry, Policy, Promotion, Roster, Set};
 use torchat_protocol::room::body::said::{Edit, Mute, Nick, Reaction, Redact, Text, Unmute};
-use torchat_protocol::room::body::{Body, BoundedText, Place, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Place, Ref, Role};
 use torchat_protocol::room::{
-    BoxKey, Event, EventId, Frame, Identity, LogId, MemberKey, MemberNo, RoomId, Salt, TextId,
+    BoxKey, Event, EventId, Frame, Identity, LogId, MemberKey, MemberNo, RoomId, Salt, Tag, TextId,
 };
 use torchat_room::Replica;
 use torchat_room::outcome::{ChannelId, Context, Effect, Op};
@@ -296,14 +296,16 @@ impl World {
         let _ = self.turn(at, |replica, ctx| replica.say_text(ctx, text));
     }
 
-    /// A place that may be anybody's.
-    fn place(script: &mut Script<'_>) -> Place {
+    /// An event that may be anybody's, or another one at its place.
+    fn named(&self, at: usize, script: &mut Script<'_>) -> Ref {
         let author = number(1 + script.below(5)).chain(byte(script.below(3)));
-        Place { author, seq: 1 + u64::from(script.byte() % 12) }
+        let place = Place { author, seq: 1 + u64::from(script.byte() % 12) };
+        let found = self.ends[at].disk.events().find(|event| event.place() == place).map(|event| event.named());
+        found.filter(|_| place.seq % 5 > 0).unwrap_or(Ref { place, tag: Tag([byte(at); 8]) })
     }
 
     fn body(&self, at: usize, script: &mut Script<'_>) -> Body {
-        let of = Self::place(script);
+        let of = self.named(at, script);
         let who = number(2 + script.below(4));
         let keep = self.ends[at].replica.keep(who);
         match script.below(7) {

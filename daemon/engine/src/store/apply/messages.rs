@@ -190,9 +190,9 @@ impl Changes<'_> {
         let place = Place { author: header.author, seq: header.seq };
         match event.read().ok().flatten() {
             Some(Body::Text(text)) => self.text_came(touched, event, &text, standing),
-            Some(Body::Edit(edit)) => self.touch_row(touched, edit.of),
-            Some(Body::Reaction(reaction)) => self.touch_row(touched, reaction.of),
-            Some(Body::Redact(redact)) => self.touch_redacted(touched, redact.of),
+            Some(Body::Edit(edit)) => self.touch_row(touched, edit.of.place),
+            Some(Body::Reaction(reaction)) => self.touch_row(touched, reaction.of.place),
+            Some(Body::Redact(redact)) => self.touch_redacted(touched, redact.of.place),
             Some(Body::Topic(_)) => {
                 touched.topics.insert(place);
                 Ok(())

@@ -166,6 +166,13 @@ impl<'a> Changes<'a> {
     /// Only the digests of a member's events stay.
     fn discard(&self, member: MemberNo) -> Result<(), StoreError> {
         let (first, last) = self.room.chains(member);
+        // What the user has erased was of these. What is said at their places later is not.
+        self.db
+            .prepare_cached(
+                "UPDATE room_event SET of_chain = NULL, of_seq = NULL
+                 WHERE of_chain BETWEEN ?1 AND ?2 AND kind = 19 AND body IS NULL",
+            )?
+            .execute([first, last])?;
         self.db
             .prepare_cached(
                 "UPDATE room_event SET chain = NULL, seq = NULL, kind = 0, standing = 0, of_chain = NULL, of_seq = NULL,

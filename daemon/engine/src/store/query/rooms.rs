@@ -5,8 +5,9 @@ use super::messages::{blob, peer_id};
 use crate::store::flags;
 use crate::store::numbers::RoomNum;
 use crate::store::people::People;
-use crate::store::replica::{ChainKey, RoomKey, TEXT, damaged, role, standing, target};
+use crate::store::replica::{ChainKey, RoomKey, TEXT, answers, bare_event, damaged, role, standing, target};
 use crate::store::{StoreError, time};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::Onion;
@@ -17,7 +18,7 @@ use torchat_protocol::control::api::record::{
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::room::body::acts::CutReason;
-use torchat_protocol::room::body::{self, Body, Place};
+use torchat_protocol::room::body::{self, Body, Place, Ref};
 use torchat_protocol::room::{Identity, MemberNo, RoomId, TextId};
 
 /// Behind the last act.
@@ -48,6 +49,9 @@ macro_rules! room_part {
         "r.flags, m.lane, m.seq, r.lamport, r.name, r.own IS NOT NULL, r.edited_ms, r.reacts,
          (SELECT x.id FROM room_member x WHERE x.member = m.lane - m.lane % 256),
          (SELECT a.mid FROM message a WHERE a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq),
+         (SELECT e.head FROM room_event e WHERE e.chain = r.re_chain AND e.seq = r.re_seq),
+         (SELECT e.body FROM room_event e WHERE r.re_chain IS NOT NULL AND e.chain = m.lane AND e.seq = m.seq),
+         (SELECT o.room FROM room o WHERE o.num = r.re_chain >> 32),
          (SELECT o.me FROM room o JOIN peer q ON q.room = o.num WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL)"
     };
 }
@@ -71,7 +75,7 @@ pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
         _ => Role::Reader,
     };
     let member = place.and_then(|place| place.author.member()).map(MemberNo::get);
-    let member = member.or(row.get::<_, Option<u32>>(at + 10)?).or(own.then_some(0));
+    let member = member.or(row.get::<_, Option<u32>>(at + 13)?).or(own.then_some(0));
     let onion = row.get::<_, Option<[u8; 32]>>(at + 8)?.and_then(|id| peer_id(id).ok()).map(Onion);
     let name: String = row.get(at + 4)?;
     let reacts = row.get_ref(at + 7)?.as_str_or_null()?.and_then(|json| serde_json::from_str(json).ok());
@@ -87,12 +91,22 @@ pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Optio
         from: member.filter(|_| !is(flags::SYSTEM)).map(|member| Sender { member, name, onion, me: own, role }),
         order: place.zip(lamport).map(|(place, lamport)| Order { lamport, author: place.author.get(), seq: place.seq }),
         place,
-        re: row.get::<_, Option<[u8; 16]>>(at + 9)?.map(MessageId),
+        re: answer(row, at + 9, place)?,
         edited_ms: row.get(at + 6)?,
         reacts: reacts.unwrap_or_default(),
         flags: noted.into_iter().filter(|(flag, _)| is(*flag)).map(|(_, word)| word).collect(),
     };
     Ok(Some((found, flags)))
+}
+
+/// The message that one answers: its id, the head of its event, the body of the answer's event and the room's id, from a column on.
+/// `place`: the answer's event. What another event at the place said is not what it answers.
+fn answer(row: &Row<'_>, at: usize, place: Option<Place>) -> rusqlite::Result<Option<MessageId>> {
+    let Some(id) = row.get::<_, Option<[u8; 16]>>(at)?.map(MessageId) else { return Ok(None) };
+    // A text that waits is ours, and was written about what is here.
+    let (Some(_), Some(room)) = (place, row.get::<_, Option<[u8; 32]>>(at + 3)?) else { return Ok(Some(id)) };
+    let body = row.get_ref(at + 2)?.as_blob_or_null()?;
+    Ok(Some(id).filter(|_| body.is_some_and(|body| answers(body, row, at + 1, RoomId(room)))))
 }
 
 /// The part of a message by its row.
@@ -140,7 +154,7 @@ pub enum RoomTarget {
     /// It is an event; `own`: of ours.
     Said {
         /// Which.
-        place: Place,
+        named: Ref,
         /// Whether it is ours.
         own: bool,
     },
@@ -199,17 +213,18 @@ impl Reader {
     pub fn room_target(&self, room: RoomId, message: i64) -> Result<Option<RoomTarget>, StoreError> {
         self.in_room(room, |db, room| {
             let mut query = db.prepare_cached(
-                "SELECT m.lane, m.seq, r.own IS NOT NULL,
+                "SELECT (SELECT e.head FROM room_event e WHERE e.chain = m.lane AND e.seq = m.seq), r.own IS NOT NULL,
                     (SELECT o.mid FROM room_outbox o WHERE o.room = ?2 AND o.message = m.id)
                  FROM message m JOIN room_message r ON r.message = m.id JOIN peer p ON p.num = m.peer
                  WHERE m.id = ?1 AND p.room = ?2",
             )?;
             let mut rows = query.query(params![message, room.num])?;
             let Some(row) = rows.next()? else { return Ok(None) };
-            if let Some(place) = target(row, 0)? {
-                return Ok(Some(RoomTarget::Said { place, own: row.get(2)? }));
+            if row.get_ref(0)? != ValueRef::Null {
+                let named = bare_event(row, 0, room.id)?.named();
+                return Ok(Some(RoomTarget::Said { named, own: row.get(1)? }));
             }
-            Ok(row.get::<_, Option<[u8; 16]>>(3)?.map(|mid| RoomTarget::Waits(TextId(mid))))
+            Ok(row.get::<_, Option<[u8; 16]>>(2)?.map(|mid| RoomTarget::Waits(TextId(mid))))
         })
         .map(Option::flatten)
     }
@@ -336,14 +351,13 @@ pub(in crate::store) fn muted(db: &Connection, room: RoomKey) -> Result<BTreeSet
             continue;
         }
         let event = crate::store::replica::event(row, 0, room.id)?;
-        let place = Place { author: event.header().author, seq: event.header().seq };
         match event.read() {
-            Ok(Some(Body::Mute(mute))) => drop(mutes.insert(place, mute.who)),
+            Ok(Some(Body::Mute(mute))) => drop(mutes.insert(event.named(), mute.who)),
             Ok(Some(Body::Unmute(unmute))) => drop(ended.insert(unmute.of)),
             _ => {}
         }
     }
-    Ok(mutes.into_iter().filter(|(place, _)| !ended.contains(place)).map(|(_, who)| who).collect())
+    Ok(mutes.into_iter().filter(|(mute, _)| !ended.contains(mute)).map(|(_, who)| who).collect())
 }
 
 /// What a list of conversations shows of a room.

@@ -2,7 +2,7 @@
 
 use super::{Checker, Fate, Violation};
 use crate::sim::disk::Image;
-use crate::sim::disk::rooms::{Place, RoomImage, Said};
+use crate::sim::disk::rooms::{RoomImage, Said};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the clients in rooms were told, beside the promises of each daemon.
@@ -15,29 +15,7 @@ pub(super) struct Book {
     held: BTreeSet<Said>,
     /// Texts that somebody wanted to be taken away.
     redacted: BTreeSet<Said>,
-    /// Where that is. A redact names a place: in a chain with two histories it takes what each of them has there.
-    taken: BTreeSet<Place>,
-    /// What was ever seen at each place.
-    places: BTreeMap<Place, BTreeSet<Said>>,
-    /// Places that explain a text that nobody ever saw.
-    excused: BTreeSet<Place>,
     next_no: u32,
-}
-
-impl Book {
-    /// Places of a daemon's own chains that were redacted and have no body on its disk: what it said there in another history was taken
-    /// in the moment in which it became an event. It happens to a backup that was restored, and that heard of the redact and not
-    /// yet of what it had said itself. ROOM-PROTOCOL.md lets a redact name a place, and not an event.
-    fn taken_at_once(&self, at: usize, image: &Image) -> Vec<Place> {
-        let own = self.places.iter().filter(|(_, all)| all.iter().any(|said| said.from == at));
-        let members: BTreeSet<u32> = own.map(|(place, _)| place.0 >> 8).collect();
-        let bare = |place: &Place| {
-            image.rooms.values().any(|room| room.events.get(place).is_some_and(|(_, has_body)| !has_body))
-        };
-        let taken =
-            self.taken.iter().filter(|place| !self.excused.contains(place) && members.contains(&(place.0 >> 8)));
-        taken.filter(|place| bare(place)).copied().collect()
-    }
 }
 
 impl Checker {
@@ -63,11 +41,9 @@ impl Checker {
         }
     }
 
-    /// Somebody wants a text to be taken away, which is at a place.
-    pub fn redacts(&mut self, said: Said, place: Place) {
+    /// Somebody wants a text to be taken away.
+    pub fn redacts(&mut self, said: Said) {
         self.book.redacted.insert(said);
-        self.book.taken.insert(place);
-        self.book.redacted.extend(self.book.places.get(&place).into_iter().flatten());
     }
 
     pub(super) fn said_died(&mut self, at: usize) {
@@ -86,12 +62,6 @@ impl Checker {
                 self.book.kept.extend(room.queued.iter().copied());
                 self.book.kept.extend(room.texts.iter().map(|row| row.said).filter(own));
                 self.book.held.extend(room.texts.iter().map(|row| row.said).filter(|said| !own(said)));
-                for row in &room.texts {
-                    self.book.places.entry(row.place).or_default().insert(row.said);
-                    if self.book.taken.contains(&row.place) {
-                        self.book.redacted.insert(row.said);
-                    }
-                }
             }
         }
         for (at, image) in images.iter().enumerate() {
@@ -101,12 +71,7 @@ impl Checker {
             let kept =
                 |said: &Said| self.book.redacted.contains(said) || image.rooms.values().any(|room| room.has(*said));
             let lost = self.promises[at].said.iter().filter(|said| !kept(said));
-            let mut lost: Vec<_> = lost.copied().collect();
-            for place in self.book.taken_at_once(at, image).into_iter().take(lost.len()) {
-                self.book.excused.insert(place);
-                self.book.redacted.extend(lost.pop());
-            }
-            self.violations.extend(lost.iter().map(|said| Violation::RoomTextNotKept(*said)));
+            self.violations.extend(lost.map(|said| Violation::RoomTextNotKept(*said)));
         }
     }
 

@@ -4,6 +4,7 @@ use super::number;
 use rusqlite::{Connection, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use torchat_protocol::room::{Header, RoomId, Tag};
 
 /// An event's author and number.
 pub type Place = (u32, u64);
@@ -43,6 +44,8 @@ pub struct SaidRow {
     pub said: Said,
     /// Its place.
     pub place: Place,
+    /// How its id begins, for who names it.
+    pub tag: Tag,
     /// Its logical time.
     pub lamport: u64,
     /// The id that its writer gave it.
@@ -110,12 +113,12 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<BTreeMap<[u8; 32], RoomI
     let mut images = BTreeMap::new();
     for room in rooms {
         let (num, id, state) = room?;
-        images.insert(id, read_room(db, num, state)?);
+        images.insert(id, read_room(db, num, &id, state)?);
     }
     Ok(images)
 }
 
-fn read_room(db: &Connection, num: i64, state: i64) -> rusqlite::Result<RoomImage> {
+fn read_room(db: &Connection, num: i64, id: &[u8; 32], state: i64) -> rusqlite::Result<RoomImage> {
     let mut image = RoomImage { state, ..RoomImage::default() };
     let mut query = db.prepare_cached("SELECT id FROM room_act WHERE room = ?1 AND branch = 1 ORDER BY seq")?;
     image.acts = query.query_map([num], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -129,7 +132,7 @@ fn read_room(db: &Connection, num: i64, state: i64) -> rusqlite::Result<RoomImag
     )?;
     let mut rows = query.query([num << 40, (num + 1) << 40])?;
     while let Some(row) = rows.next()? {
-        read_event(&mut image, row)?;
+        read_event(&mut image, id, row)?;
     }
     // Marks, which do not count, have 2 as their direction; ours are 1, and in state 1 when they are delivered.
     let mut query = db.prepare_cached(
@@ -157,7 +160,7 @@ fn read_room(db: &Connection, num: i64, state: i64) -> rusqlite::Result<RoomImag
     Ok(image)
 }
 
-fn read_event(image: &mut RoomImage, row: &Row<'_>) -> rusqlite::Result<()> {
+fn read_event(image: &mut RoomImage, room: &[u8; 32], row: &Row<'_>) -> rusqlite::Result<()> {
     let author = u32::try_from(row.get::<_, i64>(0)? & 0xffff_ffff).unwrap_or_default();
     let (place, kind, standing) = ((author, number(row, 1)?), row.get::<_, i64>(2)?, row.get(3)?);
     if author == 0 {
@@ -168,10 +171,17 @@ fn read_event(image: &mut RoomImage, row: &Row<'_>) -> rusqlite::Result<()> {
     image.events.insert(place, (standing, body.is_some()));
     // The header stands without its room, which is 32 bytes before the logical time.
     let lamport = head.get(56..64).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-    if let Some((said, mid)) = body.filter(|_| kind == TEXT).and_then(|body| text_of(&body)) {
-        image.texts.push(SaidRow { said, place, lamport, mid, counts: WRITES.contains(&standing) });
+    if let Some((said, mid)) = body.filter(|_| kind == TEXT).and_then(|body| text_of(&body))
+        && let Some(tag) = tag_of(&head, room)
+    {
+        image.texts.push(SaidRow { said, place, tag, lamport, mid, counts: WRITES.contains(&standing) });
     }
     Ok(())
+}
+
+/// How the id of an event begins, whose head is its header without the room, and a signature.
+fn tag_of(head: &[u8], room: &[u8; 32]) -> Option<Tag> {
+    Header::from_wire(head.first_chunk()?, RoomId(*room)).ok().map(|header| header.id().tag())
 }
 
 /// What a body of a text says.

@@ -2,12 +2,12 @@
 
 use super::{Storm, Told};
 use crate::sim::checker::Violation;
-use crate::sim::disk::rooms::{Place as At, Said};
+use crate::sim::disk::rooms::{Said, SaidRow};
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{NewInvite, NewRoom, RoomAct, RoomCommand, RoomWish};
 use torchat_engine::handle::{Answer, Refusal, Request};
 use torchat_protocol::room::body::acts::{Policy, Set};
-use torchat_protocol::room::body::{BoundedText, Place, Role};
+use torchat_protocol::room::body::{BoundedText, Place, Ref, Role};
 use torchat_protocol::room::{Author, MemberNo, RoomId, RoomInvite};
 
 /// When everybody is up and connected, all members of a room have the same after so long: a member that heard `none`, because the
@@ -146,26 +146,26 @@ impl Storm {
         }
     }
 
-    /// One of the last texts at a member.
-    fn recent(&mut self, n: usize, own: bool) -> Option<(Said, At)> {
+    /// One of the last texts at a member, and its event.
+    fn recent(&mut self, n: usize, own: bool) -> Option<(Said, Ref)> {
         let image = self.world.image(n);
         let rows = &image.rooms.get(&self.room.as_ref()?.id.0)?.texts;
         let rows: Vec<_> = rows.iter().rev().filter(|row| !own || row.said.from == n).take(8).collect();
         let row = rows.get(self.die(rows.len().max(1)))?;
-        Some((row.said, row.place))
+        Some((row.said, named(row)))
     }
 
     fn redact(&mut self, n: usize) {
-        let Some((said, place)) = self.recent(n, false) else { return };
+        let Some((said, of)) = self.recent(n, false) else { return };
         self.say(|| format!("{n} redacts {said}"));
-        self.checker.redacts(said, place);
-        self.wish(n, RoomWish::Redact { of: of(place), why: None });
+        self.checker.redacts(said);
+        self.wish(n, RoomWish::Redact { of, why: None });
     }
 
     fn edit(&mut self, n: usize) {
-        if let Some((said, place)) = self.recent(n, true) {
+        if let Some((said, of)) = self.recent(n, true) {
             let text = text(&said.written(5));
-            self.wish(n, RoomWish::Edit { of: of(place), text });
+            self.wish(n, RoomWish::Edit { of, text });
         }
     }
 
@@ -241,6 +241,7 @@ impl Storm {
     }
 }
 
-fn of((author, seq): At) -> Place {
-    Place { author: Author::new(author).unwrap_or(Author::ACTS), seq }
+fn named(row: &SaidRow) -> Ref {
+    let (author, seq) = row.place;
+    Ref { place: Place { author: Author::new(author).unwrap_or(Author::ACTS), seq }, tag: row.tag }
 }

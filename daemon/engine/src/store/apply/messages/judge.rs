@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use torchat_protocol::id::MessageId;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Place, Role};
+use torchat_protocol::room::body::{Body, Place, Ref, Role};
 use torchat_protocol::room::{Event, MemberNo};
 use torchat_room::counts::{Said, counting, edit_in_force, last_in_force};
 
@@ -43,12 +43,18 @@ pub(super) struct Message {
 /// An event of a text whose body is here.
 struct Candidate {
     said: Said,
+    named: Ref,
     text: Text,
 }
 
 impl Candidate {
     fn place(&self) -> Place {
-        Place { author: self.said.order.author, seq: self.said.order.seq }
+        self.named.place
+    }
+
+    /// What it answers; which event there, is compared when it is shown.
+    fn re(&self) -> Option<Place> {
+        self.text.re.map(|re| re.place)
     }
 }
 
@@ -98,7 +104,7 @@ impl Changes<'_> {
             return self.counted(room, message, counts);
         }
         if let Some(text) = self.waiting_text(room, message.id)? {
-            let (text, re) = (text.text.as_str().to_owned(), text.re);
+            let (text, re) = (text.text.as_str().to_owned(), text.re.map(|re| re.place));
             let waits =
                 Shown { dir: 1, state: 0, place: None, lamport: None, flags: 0, text, re, ..message.shown.clone() };
             return Ok(Shown { edited_ms: None, reacts: None, ..waits });
@@ -124,7 +130,7 @@ impl Changes<'_> {
                 text: one.text.text.as_str().to_owned(),
                 flags: marked(if hidden(&one) { flags::HIDDEN } else { flags::VOID }) & !flags::ROLE
                     | flags::of_standing(one.said.standing),
-                re: one.text.re,
+                re: one.re(),
                 ..plain
             },
             // Its events are somebody else's now, or are forgotten.
@@ -136,7 +142,7 @@ impl Changes<'_> {
     /// What the row of a text shows that counts.
     fn counted(&mut self, room: RoomKey, message: &Message, one: &Candidate) -> Result<Shown, StoreError> {
         let place = one.place();
-        let (edit, reacts) = self.said_of(room, &one.said)?;
+        let (edit, reacts) = self.said_of(room, one)?;
         let mut flags = if self.mentions_us(room, &one.text)? { flags::MENTION } else { 0 };
         flags |= flags::of_standing(one.said.standing) | if edit.is_some() { flags::EDITED } else { 0 };
         let blocked = match place.author.member() {
@@ -162,7 +168,7 @@ impl Changes<'_> {
             lamport: Some(number(one.said.order.lamport)?),
             text,
             flags,
-            re: one.text.re,
+            re: one.re(),
             edited_ms: (flags & flags::EDITED > 0).then_some(edited_ms),
             reacts,
         })
@@ -192,26 +198,26 @@ impl Changes<'_> {
         let Some(row) = rows.next()? else { return Ok(None) };
         let event = event(row, 0, room.id)?;
         let Ok(Some(Body::Text(text))) = event.read() else { return Ok(None) };
-        Ok(Some(Candidate { said: said(&event, row, 2)?, text }))
+        Ok(Some(Candidate { said: said(&event, row, 2)?, named: event.named(), text }))
     }
 
     /// The edit of a text that is in force, with its time by its author, and who reacted how.
     #[expect(clippy::type_complexity, reason = "used once")]
-    fn said_of(&self, room: RoomKey, text: &Said) -> Result<(Option<(i64, String)>, Option<String>), StoreError> {
+    fn said_of(&self, room: RoomKey, text: &Candidate) -> Result<(Option<(i64, String)>, Option<String>), StoreError> {
         let mut query = self.db.prepare_cached(
             "SELECT head, body, standing FROM room_event
              WHERE of_chain = ?1 AND of_seq = ?2 AND kind IN (17, 18) AND body IS NOT NULL",
         )?;
-        let mut rows = query.query(params![room.chain(text.order.author), number(text.order.seq)?])?;
+        let mut rows = query.query(params![room.chain(text.place().author), number(text.place().seq)?])?;
         let (mut edits, mut signs) = (Vec::new(), BTreeMap::<MemberNo, (Said, String)>::new());
         while let Some(row) = rows.next()? {
             let event = event(row, 0, room.id)?;
             let said = said(&event, row, 2)?;
             match event.read() {
-                Ok(Some(Body::Edit(edit))) => {
+                Ok(Some(Body::Edit(edit))) if edit.of == text.named => {
                     edits.push((said, i64::from(event.header().minute) * 60_000, edit.text.as_str().to_owned()));
                 }
-                Ok(Some(Body::Reaction(reaction))) => {
+                Ok(Some(Body::Reaction(reaction))) if reaction.of == text.named => {
                     let Some(member) = said.member() else { continue };
                     let before = signs.get(&member).map(|(before, _)| *before);
                     if last_in_force(before.into_iter().chain([said]), Role::Member) == Some(said) {
@@ -221,7 +227,7 @@ impl Changes<'_> {
                 _ => {}
             }
         }
-        let in_force = edit_in_force(text, edits.iter().map(|(said, ..)| (*said, false)));
+        let in_force = edit_in_force(&text.said, edits.iter().map(|(said, ..)| (*said, false)));
         let edit =
             edits.into_iter().find(|(said, ..)| Some(*said) == in_force).map(|(_, edited_ms, text)| (edited_ms, text));
         let mut reacts: BTreeMap<String, Vec<MemberNo>> = BTreeMap::new();

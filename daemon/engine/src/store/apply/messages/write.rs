@@ -111,8 +111,8 @@ impl Changes<'_> {
                 header.map(|header| number(header.lamport)).transpose()?,
                 new.name,
                 new.own.then_some(new.mid.0),
-                new.text.re.map(|re| touched.room.chain(re.author)),
-                new.text.re.map(|re| number(re.seq)).transpose()?,
+                new.text.re.map(|re| touched.room.chain(re.place.author)),
+                new.text.re.map(|re| number(re.place.seq)).transpose()?,
             ])?;
         Ok(id)
     }

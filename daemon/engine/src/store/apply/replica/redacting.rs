@@ -6,21 +6,23 @@
 
 use super::Changes;
 use crate::store::StoreError;
-use crate::store::replica::{EDIT, LogRow, REACTION, REDACT, TEXT, damaged, head, is_redacted, number, target};
+use crate::store::replica::{
+    EDIT, LogRow, REACTION, REDACT, TEXT, bare_event, damaged, head, is_redacted, names, number, target,
+};
 use rusqlite::params;
 use torchat_protocol::room::Event;
 use torchat_protocol::room::body::{Body, Place};
 
-/// What an edit, a reaction or a redact names. `None`: the event names nothing, or its body is not there or breaks its rules.
+/// The place of what an edit, a reaction or a redact names: which event there it means, is compared when it matters. `None`: the event names nothing, or its body is not there or breaks its rules.
 pub(super) fn named(event: &Event) -> Option<Place> {
     // Most events are texts, and a body takes longer to read than all else here.
     if !matches!(event.header().kind, EDIT | REACTION | REDACT) {
         return None;
     }
     match event.read().ok().flatten()? {
-        Body::Edit(edit) => Some(edit.of),
-        Body::Reaction(reaction) => Some(reaction.of),
-        Body::Redact(redact) => Some(redact.of),
+        Body::Edit(edit) => Some(edit.of.place),
+        Body::Reaction(reaction) => Some(reaction.of.place),
+        Body::Redact(redact) => Some(redact.of.place),
         _ => None,
     }
 }
@@ -57,9 +59,9 @@ impl Changes<'_> {
 
     /// The end of the transaction: drops what is redacted since it.
     pub(in crate::store::apply) fn finish(&self) -> Result<(), StoreError> {
-        let mut query = self
-            .db
-            .prepare_cached("SELECT place, kind, of_chain, of_seq FROM room_event WHERE chain = ?1 AND seq = ?2")?;
+        let mut query = self.db.prepare_cached(
+            "SELECT place, kind, of_chain, of_seq, head FROM room_event WHERE chain = ?1 AND seq = ?2",
+        )?;
         for place in &self.touched {
             let mut rows = query.query(params![self.room.chain(place.author), number(place.seq)?])?;
             let Some(row) = rows.next()? else { continue };
@@ -69,7 +71,7 @@ impl Changes<'_> {
                     .prepare_cached("UPDATE room_event SET body = NULL WHERE place = ?1 AND body IS NOT NULL")?
                     .execute([log_row])?;
                 if kind == TEXT {
-                    self.drop_edits(*place)?;
+                    self.drop_edits(&bare_event(row, 4, self.room.id)?)?;
                 }
             }
         }
@@ -77,15 +79,23 @@ impl Changes<'_> {
     }
 
     /// Drops the edits of a text that was taken away. Others cannot edit it, so theirs are none.
-    fn drop_edits(&self, text: Place) -> Result<(), StoreError> {
-        let Some(member) = text.author.member() else { return Ok(()) };
+    fn drop_edits(&self, text: &Event) -> Result<(), StoreError> {
+        let Place { author, seq } = text.place();
+        let Some(member) = author.member() else { return Ok(()) };
         let (first, last) = self.room.chains(member);
-        self.db
-            .prepare_cached(
-                "UPDATE room_event SET body = NULL
-                 WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 17 AND chain BETWEEN ?3 AND ?4 AND body IS NOT NULL",
-            )?
-            .execute(params![self.room.chain(text.author), number(text.seq)?, first, last])?;
+        let mut query = self.db.prepare_cached(
+            "SELECT place, body FROM room_event
+             WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 17 AND chain BETWEEN ?3 AND ?4 AND body IS NOT NULL",
+        )?;
+        let mut rows = query.query(params![self.room.chain(author), number(seq)?, first, last])?;
+        let mut gone: Vec<LogRow> = Vec::new();
+        while let Some(row) = rows.next()? {
+            if names(EDIT, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?, text.id()) {
+                gone.push(row.get(0)?);
+            }
+        }
+        let mut update = self.db.prepare_cached("UPDATE room_event SET body = NULL WHERE place = ?1")?;
+        gone.into_iter().try_for_each(|row| update.execute([row]).map(drop))?;
         Ok(())
     }
 }
