@@ -31,6 +31,8 @@ impl Engine {
         let (Turn { mut ops, effects }, believed) = {
             let mut fill = |out: &mut [u8]| self.world.randomness.fill(out);
             let mut node = self.node.lock();
+            // For measurements: whoever reads the node waits so long.
+            let _locked = tracing::trace_span!("node locked").entered();
             let turn = node.turn(now, &mut fill, inputs);
             news.judge(&turn.effects, &node);
             (turn, node.believed(now))
