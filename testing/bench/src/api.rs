@@ -10,8 +10,10 @@ mod moment;
 mod redis;
 mod words;
 
+pub(crate) use fill::{Filling, fill};
 pub(crate) use large::run as large;
 pub(crate) use line::Line;
+pub(crate) use words::{Numbers, TEXT, Words};
 
 use crate::Setup;
 use crate::contract::{self, SHAPES};

@@ -13,6 +13,7 @@ mod memory;
 mod process;
 mod refserver;
 mod report;
+mod rooms;
 mod screen;
 mod start;
 mod stats;
@@ -92,6 +93,8 @@ enum Part {
     Lists(lists::Sizes),
     /// Two builds beside each other, in alternate slices: HOST, SEND, HISTORY, deliveries, first links, turns.
     Versus(versus::Versus),
+    /// Rooms beside contacts: deliveries, catching up, SEND, HISTORY, links, turns; not a part of `all`.
+    Rooms(rooms::Rooms),
     /// The reference server, as a process of its own.
     #[command(hide = true)]
     Refserver {
@@ -164,6 +167,13 @@ fn main() -> anyhow::Result<()> {
     if let Part::Versus(versus) = &part {
         let mut report = Report::of_builds(folder.path());
         let done = versus::run(&setup, versus, &mut report);
+        // What was measured before something failed is worth showing.
+        print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
+        return done;
+    }
+    if let Part::Rooms(rooms) = &part {
+        let mut report = Report::new(folder.path());
+        let done = rooms::run(&setup, rooms, &mut report);
         // What was measured before something failed is worth showing.
         print!("{}", if cli.markdown { report.markdown() } else { report.plain() });
         return done;

@@ -11,7 +11,7 @@ mod delivery;
 mod sockets;
 mod tap;
 
-pub(crate) use bare::run as bare;
+pub(crate) use bare::{run as bare, start as client};
 pub(crate) use contacts::run as contacts;
 pub(crate) use delivery::run as delivery;
 
@@ -84,7 +84,7 @@ pub(crate) fn run(setup: &Setup<'_>, report: &mut Report) -> anyhow::Result<()> 
 }
 
 /// arti's options for a network, of its configuration file.
-fn options(config: &Path) -> anyhow::Result<toml::Table> {
+pub(crate) fn options(config: &Path) -> anyhow::Result<toml::Table> {
     let mut file = std::fs::read_to_string(config)?.parse::<toml::Table>()?;
     match file.remove("tor") {
         Some(toml::Value::Table(options)) => Ok(options),

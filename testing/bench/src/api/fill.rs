@@ -23,11 +23,13 @@ const UNREAD: u64 = 1000;
 
 /// What is written.
 #[derive(Clone, Copy)]
-pub(super) struct Filling {
-    pub(super) messages: u64,
+pub(crate) struct Filling {
+    pub(crate) messages: u64,
+    /// In how many conversations: at most sixteen.
+    pub(crate) conversations: usize,
     /// Message ids come in their order instead of at random, and no text is put into the search's index: ten times as
     /// fast, for what looks at neither.
-    pub(super) fast: bool,
+    pub(crate) fast: bool,
 }
 
 struct Lanes {
@@ -38,14 +40,15 @@ struct Lanes {
     received_chain: Chain,
 }
 
-/// Fills a new store. Half of the messages are received and read, half sent and delivered, in sixteen conversations, in
-/// any order. Of the event log only the end is kept. Returns how long it took.
-pub(super) fn fill(path: &Path, filling: Filling) -> anyhow::Result<Duration> {
+/// Fills a new store. Half of the messages are received and read, half sent and delivered, in any order. Of the event log only
+/// the end is kept. Returns how long it took.
+pub(crate) fn fill(path: &Path, filling: Filling) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut store = Store::open(path)?;
     store.set_retention(Retention { events: 1000, ..Retention::default() });
     let (words, mut numbers) = (Words::new(), Numbers::new(2));
-    let peers = contract::peers()?;
+    let mut peers = contract::peers()?;
+    peers.truncate(filling.conversations);
     let mut lanes: BTreeMap<PeerId, Lanes> = peers
         .iter()
         .zip(1_u8..)

@@ -21,7 +21,7 @@ const SEARCHES: usize = 500;
 const WARM: usize = 50;
 
 pub(crate) fn run(setup: &Setup<'_>, ten_million: bool, report: &mut Report) -> anyhow::Result<()> {
-    let (recipe, file) = filled(setup, "many", Filling { messages: MANY, fast: false }, report)?;
+    let (recipe, file) = filled(setup, "many", Filling { messages: MANY, conversations: 16, fast: false }, report)?;
     sizes(&file, report)?;
     starts(setup, &recipe, report)?;
     let daemon = recipe.start()?;
@@ -130,7 +130,7 @@ fn search(daemon: &Process, report: &mut Report) -> anyhow::Result<()> {
 
 /// Pages of both stores in turn.
 fn larger(setup: &Setup<'_>, many: &Process, file: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let (recipe, more_file) = filled(setup, "more", Filling { messages: MORE, fast: true }, report)?;
+    let (recipe, more_file) = filled(setup, "more", Filling { messages: MORE, conversations: 16, fast: true }, report)?;
     let more = recipe.start()?;
     report.note(format!(
         "With 1e7 messages the first answer came {:.1} ms after the start.",

@@ -3,28 +3,28 @@
 /// Different words.
 const WORDS: usize = 20_000;
 /// Bytes of a text.
-pub(super) const TEXT: usize = 118;
+pub(crate) const TEXT: usize = 118;
 
 /// Numbers that look random and are the same in every run (splitmix64).
-pub(super) struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    pub(super) fn bytes(&mut self) -> [u8; 16] {
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.next().to_le_bytes());
         bytes[8..].copy_from_slice(&self.next().to_le_bytes());
@@ -38,10 +38,10 @@ impl Numbers {
 }
 
 /// The words, the most frequent one first.
-pub(super) struct Words(Vec<String>);
+pub(crate) struct Words(Vec<String>);
 
 impl Words {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut numbers = Numbers::new(1);
         let mut seen = std::collections::BTreeSet::new();
         let mut words = Vec::with_capacity(WORDS);
@@ -64,13 +64,13 @@ impl Words {
     }
 
     /// A word as often as it occurs: the n-th as often as the first one divided by n (Zipf's law).
-    pub(super) fn draw(&self, numbers: &mut Numbers) -> &str {
+    pub(crate) fn draw(&self, numbers: &mut Numbers) -> &str {
         let rank = ((self.0.len() as f64).ln() * numbers.part()).exp() as usize;
         &self.0[rank.saturating_sub(1).min(self.0.len() - 1)]
     }
 
     /// A text of [`TEXT`] bytes.
-    pub(super) fn text(&self, numbers: &mut Numbers) -> String {
+    pub(crate) fn text(&self, numbers: &mut Numbers) -> String {
         let mut text = String::with_capacity(TEXT + 16);
         while text.len() < TEXT {
             if !text.is_empty() {

@@ -27,7 +27,7 @@ pub(super) fn identity(seed: u8) -> anyhow::Result<LocalIdentity> {
 }
 
 /// An arti client and a service, and nothing else.
-pub(super) fn start(dir: &Path, options: &toml::Table, identity: &LocalIdentity) -> anyhow::Result<Network> {
+pub(crate) fn start(dir: &Path, options: &toml::Table, identity: &LocalIdentity) -> anyhow::Result<Network> {
     let config = TorConfig {
         state_dir: dir.join("state"),
         cache_dir: dir.join("cache"),
