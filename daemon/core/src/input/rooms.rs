@@ -163,10 +163,10 @@ pub enum RoomWish {
         /// How; empty: not any more.
         sign: BoundedText<SIGN_BYTES>,
     },
-    /// Take away a text or an edit.
+    /// Take away a text or an edit: one event for each.
     Redact {
-        /// Which.
-        of: Ref,
+        /// Which: all events that say it, as far as they are here. Each is named once.
+        of: Vec<Ref>,
         /// Why.
         why: Option<BoundedText<REASON_BYTES>>,
     },

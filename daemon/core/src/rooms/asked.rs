@@ -10,7 +10,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use torchat_protocol::room::body::acts::{Create, Entry as Member, Handover, Replicas};
 use torchat_protocol::room::body::said::{Edit, Hand, Mute, Nick, Reaction, Redact, Take, Topic, Unmute};
-use torchat_protocol::room::body::{Body, BoundedText, Role};
+use torchat_protocol::room::body::{Body, BoundedText, Ref, Role};
+use torchat_protocol::room::limits::REASON_BYTES;
 use torchat_protocol::room::{CloseCode, LogId, MemberKey, MemberNo, RoomId, RoomInvite, Salt, Signature, TextId};
 use torchat_room::Replica;
 use torchat_room::replica::{Cannot, Me, Stored};
@@ -207,9 +208,9 @@ impl Rooms {
             // The desk sends these another way.
             RoomWish::Act { .. } | RoomWish::Alias(_) | RoomWish::Notify(_) => return Err(RoomRefused::NoRoom),
             RoomWish::Unmute(who) => return room.unmute(ctx, who),
+            RoomWish::Redact { of, why } => return room.redact(ctx, of, why.as_ref()),
             RoomWish::Edit { of, text } => Body::Edit(Edit { of, mid: TextId(ctx.random()), text }),
             RoomWish::React { of, sign } => Body::Reaction(Reaction { of, sign }),
-            RoomWish::Redact { of, why } => Body::Redact(Redact { of, why }),
             RoomWish::Topic(topic) => Body::Topic(Topic { topic }),
             RoomWish::Nick(nick) => {
                 Body::Nick(Nick { nick: BoundedText::new(nick.as_str()).ok_or(RoomRefused::Limit)? })
@@ -266,6 +267,19 @@ impl Room {
         for of in mutes {
             let body = Body::Unmute(Unmute { of, resume: self.replica.keep(who) });
             self.say(ctx, &body)?;
+        }
+        Ok(RoomAnswer::Done)
+    }
+
+    /// Takes away each of the events that say a text.
+    fn redact(
+        &mut self,
+        ctx: &mut Context<'_>,
+        of: Vec<Ref>,
+        why: Option<&BoundedText<REASON_BYTES>>,
+    ) -> Result<RoomAnswer, RoomRefused> {
+        for of in of {
+            self.say(ctx, &Body::Redact(Redact { of, why: why.cloned() }))?;
         }
         Ok(RoomAnswer::Done)
     }

@@ -673,6 +673,12 @@ impl Net {
         texts.into_iter().filter(|(_, place)| place.is_some()).map(|((_, mid), _)| mid).collect()
     }
 
+    /// The events of texts that a desk has, as others name them, in the order of their arrival.
+    pub(crate) fn named(&self, n: usize, room: RoomId) -> Vec<torchat_protocol::room::body::Ref> {
+        let events = self.desks[n].store.rooms[&room].disk.events();
+        events.filter(|event| event.header().kind == 16).map(|event| event.named()).collect()
+    }
+
     /// What each stored event of members counts as.
     pub(crate) fn standings(&self, n: usize, room: RoomId) -> Vec<torchat_room::standing::Standing> {
         self.desks[n].store.rooms[&room].disk.standings().into_values().collect()

@@ -238,6 +238,23 @@ fn roles_are_given_and_kept_to() {
 }
 
 #[test]
+fn a_wish_takes_away_each_event_that_it_names() {
+    let mut net = Net::new(3, 22);
+    let room = net.room_of_all();
+    for n in 0..3 {
+        net.say(1, room, &format!("text {n}"));
+    }
+    net.pass(5_000);
+    let named = net.named(1, room);
+    let of = vec![named[0], named[2]];
+    assert_eq!(net.wish(1, room, RoomWish::Redact { of, why: None }), RoomAnswer::Done);
+    net.pass(5_000);
+    for n in 0..3 {
+        assert_eq!(net.texts(n, room).len(), 1, "{n}");
+    }
+}
+
+#[test]
 fn a_moderator_mutes_and_another_ends_it() {
     let mut net = Net::new(4, 16);
     let room = net.room_of_all();

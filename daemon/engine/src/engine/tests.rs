@@ -1,6 +1,7 @@
 //! What clients are told when a turn, the store, and their question meet at a bad moment.
 #![allow(clippy::unwrap_used)]
 mod erasing;
+mod rooms;
 
 use super::{Engine, EngineConfig, Running, Storage, StoreLost, World};
 use crate::handle::{DeliveryWait, Handle, Refusal, SendOptions, Sending, Trouble};

@@ -23,6 +23,9 @@ use torchat_protocol::room::limits::{REASON_BYTES, SIGN_BYTES};
 use torchat_protocol::room::{MemberNo, RoomId};
 use torchat_room::replica::Cannot;
 
+/// Most events that one wish takes away, beside the one that is shown: a member has so many chains, and says a text once in each.
+/// One of ill will can say it more often, which is to cost whoever takes it away no more than this.
+const DOUBLES: usize = 256;
 /// Events that a wait for a delivery looks at in one step.
 const LOOK: usize = 1_000;
 
@@ -103,17 +106,21 @@ impl Handle {
         self.in_room(room, RoomWish::React { of, sign }).await.map(drop)
     }
 
-    /// Takes the text of a message away: of ours, or as a moderator.
+    /// Takes the text of a message away: of ours, or as a moderator. It goes with each event here that says it, so that none of them
+    /// counts when the one that is shown does not any more.
     ///
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
     pub async fn redact(&self, room: RoomId, id: i64, why: Option<BoundedText<REASON_BYTES>>) -> Result<(), Refusal> {
-        let (of, own) = self.room_event(room, id).await?;
+        let (shown, own) = self.room_event(room, id).await?;
         let role = self.node.lock().rooms().status(room).and_then(|status| status.me).map(|(_, role)| role);
         // The room would take the event, and it would mean nothing.
         if !own && role.is_some_and(|role| role < Role::Moderator) {
             return Err(Refusal::Room(RoomRefused::Cannot(Cannot::NoRole)));
         }
+        let mut of = read(self.reader.clone(), move |reader| reader.room_doubles(room, id, DOUBLES)).await?;
+        of.retain(|double| *double != shown);
+        of.insert(0, shown);
         self.in_room(room, RoomWish::Redact { of, why }).await.map(drop)
     }
 

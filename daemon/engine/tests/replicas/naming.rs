@@ -1,6 +1,6 @@
 //! What an edit, a reaction, a redact or an answer names is one event, and not whatever is at its place.
 
-use crate::talk::{Story, no, text};
+use crate::talk::{COUNTS, Story, no, text};
 use torchat_core::op::{ChatOp, Op};
 use torchat_core::piece::Piece;
 use torchat_protocol::control::api::record::MessageState;
@@ -67,4 +67,27 @@ fn what_was_said_of_somebody_means_nothing_for_who_gets_the_number_later() {
         story.say(3, &Body::Text(text(n, words)));
         assert_eq!(story.row(words).state, MessageState::Unread);
     }
+}
+
+#[test]
+fn all_events_that_say_a_text_are_found_and_whichever_counts_later_is_taken_away_with_it() {
+    let mut story = Story::new();
+    let first = story.say(3, &Body::Text(text(1, "again")));
+    let id = story.row("again").id;
+    let found = |story: &Story| story.reader.room_doubles(story.room, id, 9).unwrap();
+    assert_eq!(found(&story), [first]);
+    // The chain was forked there, so it was said again in the next one.
+    story.stands(3, &[(1, Standing::Void)]);
+    let again = story.say_as(no(3).chain(1), &Body::Text(text(1, "again")), COUNTS);
+    assert_eq!(found(&story), [first, again], "in their order, whichever counts");
+    assert_eq!(story.reader.room_doubles(story.room, id, 1).unwrap(), [first]);
+    // Without the other one it comes back when that counts again.
+    story.say(1, &Body::Redact(Redact { of: again, why: None }));
+    assert_eq!(story.row("again").state, MessageState::Void);
+    assert_eq!(found(&story), [first], "what is taken away is not taken away once more");
+    story.stands(3, &[(1, COUNTS)]);
+    assert_eq!(story.row("again").state, MessageState::Unread);
+    story.say(1, &Body::Redact(Redact { of: first, why: None }));
+    assert!(story.page(true).iter().any(|row| row.id == id && row.state == MessageState::Redacted));
+    assert_eq!(found(&story), []);
 }

@@ -19,7 +19,7 @@ use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{MessageId, PeerId};
 use torchat_protocol::room::body::acts::CutReason;
 use torchat_protocol::room::body::{self, Body, Place, Ref};
-use torchat_protocol::room::{Identity, MemberNo, RoomId, TextId};
+use torchat_protocol::room::{Event, Identity, MemberNo, RoomId, TextId};
 
 /// Behind the last act.
 const ALL_ACTS: u64 = i64::MAX.unsigned_abs();
@@ -228,6 +228,34 @@ impl Reader {
         })
         .map(Option::flatten)
     }
+
+    /// The events that say the text of a message of a room and whose bodies are here, the first in order first, at most `most`: a
+    /// text may be said again, after its chain was proven to have two histories.
+    ///
+    /// # Errors
+    /// When SQLite fails or a row is damaged.
+    pub fn room_doubles(&self, room: RoomId, message: i64, most: usize) -> Result<Vec<Ref>, StoreError> {
+        Ok(self.in_room(room, |db, room| doubles(db, room, message, most))?.unwrap_or_default())
+    }
+}
+
+/// The events that say the text of a message and whose bodies are here, the first in order first, at most so many.
+fn doubles(db: &Connection, room: RoomKey, message: i64, most: usize) -> Result<Vec<Ref>, StoreError> {
+    let mut query = db.prepare_cached(
+        "SELECT e.head FROM
+            (SELECT lane AS chain, seq FROM message WHERE id = ?1
+             UNION SELECT chain, seq FROM room_double WHERE message = ?1) p
+         JOIN room_event e ON e.chain = p.chain AND e.seq = p.seq
+         WHERE e.kind = ?2 AND e.body IS NOT NULL AND p.chain >= ?3 AND p.chain < ?4",
+    )?;
+    let (first, end) = room.all_chains();
+    let mut rows = query.query(params![message, TEXT, first, end])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(bare_event(row, 0, room.id)?);
+    }
+    found.sort_unstable_by_key(|event| event.header().order());
+    Ok(found.iter().take(most).map(Event::named).collect())
 }
 
 /// A room, as far as the store knows it.

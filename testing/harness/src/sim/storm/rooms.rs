@@ -146,13 +146,14 @@ impl Storm {
         }
     }
 
-    /// One of the last texts at a member, and its event.
-    fn recent(&mut self, n: usize, own: bool) -> Option<(Said, Ref)> {
+    /// One of the last texts at a member, and all its events there, the chosen one first.
+    fn recent(&mut self, n: usize, own: bool) -> Option<(Said, Vec<Ref>)> {
         let image = self.world.image(n);
         let rows = &image.rooms.get(&self.room.as_ref()?.id.0)?.texts;
-        let rows: Vec<_> = rows.iter().rev().filter(|row| !own || row.said.from == n).take(8).collect();
-        let row = rows.get(self.die(rows.len().max(1)))?;
-        Some((row.said, named(row)))
+        let last: Vec<_> = rows.iter().rev().filter(|row| !own || row.said.from == n).take(8).collect();
+        let row = last.get(self.die(last.len().max(1)))?;
+        let doubles = rows.iter().filter(|other| other.said == row.said && *other != *row);
+        Some((row.said, std::iter::once(*row).chain(doubles).map(named).collect()))
     }
 
     fn redact(&mut self, n: usize) {
@@ -163,7 +164,9 @@ impl Storm {
     }
 
     fn edit(&mut self, n: usize) {
-        if let Some((said, of)) = self.recent(n, true) {
+        if let Some((said, of)) = self.recent(n, true)
+            && let Some(of) = of.first().copied()
+        {
             let text = text(&said.written(5));
             self.wish(n, RoomWish::Edit { of, text });
         }
