@@ -6,6 +6,7 @@
 
 mod acts;
 mod asked;
+mod counts;
 mod dials;
 mod door;
 mod invites;
@@ -19,6 +20,7 @@ mod restored;
 mod status;
 mod turns;
 
+pub use counts::RoomsRefused;
 pub use dials::{LinkNews, Wish};
 pub use status::{RoomObstacle, RoomStatus};
 
@@ -36,7 +38,7 @@ use torchat_protocol::id::PeerId;
 use torchat_protocol::message::ByeReason;
 use torchat_protocol::room::{BoxKey, CloseCode, Frame, Identity, InviteId, MemberNo, RoomId, TextId};
 use torchat_room::Replica;
-use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op};
+use torchat_room::outcome::{ChannelId, Context as ReplicaContext, Effect, Notice, Op, Refusal};
 use torchat_room::reading::{Read, Report};
 
 /// How long a channel stays on which a newcomer has learnt that it must ask once more.
@@ -56,6 +58,8 @@ pub struct Context<'a> {
     blocked: &'a dyn Fn(&PeerId) -> bool,
     entropy: &'a mut dyn Entropy,
     turn: RoomTurn,
+    /// What is dropped in this turn.
+    refused: RoomsRefused,
 }
 
 /// What a turn of the desk yields: first everything of `ops` in one durable transaction, then the effects in order.
@@ -72,7 +76,8 @@ pub struct RoomTurn {
 impl<'a> Context<'a> {
     /// A turn begins. `writable`: the store takes writes. Else nothing is written in the turn.
     pub fn new(now: Now, policy: &'a Policy, writable: bool, entropy: &'a mut dyn Entropy) -> Self {
-        Self { now, policy, writable, believed: None, blocked: &|_| false, entropy, turn: RoomTurn::default() }
+        let (turn, refused) = (RoomTurn::default(), RoomsRefused::default());
+        Self { now, policy, writable, believed: None, blocked: &|_| false, entropy, turn, refused }
     }
 
     /// What is too old by this wall clock may go. `None`: nothing may.
@@ -161,6 +166,7 @@ pub struct Rooms {
     epochs: BTreeMap<PeerId, u32>,
     /// How often each peer may open channels.
     opens: BTreeMap<PeerId, Bucket>,
+    refused: RoomsRefused,
     /// The daemon stops.
     stopping: bool,
 }
@@ -191,6 +197,8 @@ struct Room {
     waiting: VecDeque<(RequestId, RoomAct)>,
     /// Up to where our chains are known to be durable at another member, in this run of the daemon.
     stored: BTreeMap<torchat_protocol::room::Author, u64>,
+    /// The same at each other member.
+    stored_at: BTreeMap<Identity, BTreeMap<torchat_protocol::room::Author, u64>>,
     /// The number of our event that says that we leave.
     left_at: Option<(torchat_protocol::room::Author, u64)>,
     /// When texts of ours are taken back if they still wait, in milliseconds of the clock that never goes back.
@@ -256,6 +264,7 @@ impl Rooms {
             self.take(ctx, input);
         }
         self.end(ctx);
+        self.refused.add(std::mem::take(&mut ctx.refused));
     }
 
     /// While the store takes no writes no room is open, so nothing is said that would have to be written.
@@ -309,6 +318,7 @@ impl Rooms {
     /// What no store knows survives a rebuild from it: a peer that could make a commit fail would have full purses by it.
     pub fn keep_unstored(&mut self, before: &mut Self) {
         self.opens = std::mem::take(&mut before.opens);
+        self.refused = before.refused;
         for (id, room) in &mut self.rooms {
             if let Some(before) = before.rooms.get_mut(id) {
                 room.purses = std::mem::take(&mut before.purses);
@@ -402,7 +412,7 @@ impl Rooms {
             Effect::Close(channel, code) => self.close_channel(ctx, channel, code),
             Effect::EndLink(channel) => {
                 if let Some(link) = self.channels.get(&channel).map(|open| open.link) {
-                    self.end_link(ctx, link, None);
+                    self.breaks_protocol(ctx, link);
                 }
             }
             Effect::Notice(notice) => self.noticed(ctx, room, notice),
@@ -412,7 +422,11 @@ impl Rooms {
     fn noticed(&mut self, ctx: &mut Context<'_>, room: RoomId, notice: Notice) {
         match notice {
             // Told when the newcomer has everything.
-            Notice::Joined | Notice::Refused(..) => {}
+            Notice::Joined => {}
+            Notice::Refused(_, Refusal::Signature) => ctx.refused.signatures += 1,
+            Notice::Refused(_, Refusal::PoolFull) => ctx.refused.waiting += 1,
+            // That happens among honest members, and is asked for again or means nothing.
+            Notice::Refused(..) => {}
             Notice::Restored => {
                 if let Some(found) = self.rooms.get_mut(&room) {
                     found.restored = true;

@@ -1,6 +1,8 @@
 //! The desk of rooms: several daemons in one process, with links and stores in memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
 
+#[path = "desk/counts.rs"]
+mod counts;
 #[path = "../../room/tests/chaos/disk.rs"]
 #[allow(dead_code, reason = "the replica's own tests ask more of a store")]
 mod disk;

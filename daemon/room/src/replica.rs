@@ -178,6 +178,12 @@ impl Replica {
         forked.map(|(author, chain)| (*author, chain.fork_line()))
     }
 
+    /// How many events are known whose bodies are not here: at most 4,096.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
     /// How many events wait for others.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -106,8 +106,24 @@ impl Rooms {
         }
     }
 
-    /// The owner's user has decided something.
-    pub(super) fn decided(&mut self, ctx: &mut Context<'_>, request: RequestId, id: RoomId, act: RoomAct, force: bool) {
+    /// The owner's user has decided something. `force`: it is done now. What waits before it too, because what is decided later
+    /// must not be undone by what was decided earlier.
+    pub(super) fn asked_to_decide(
+        &mut self,
+        ctx: &mut Context<'_>,
+        request: RequestId,
+        id: RoomId,
+        act: RoomAct,
+        force: bool,
+    ) {
+        let room = self.rooms.get_mut(&id).filter(|_| force);
+        for (request, act) in room.map(|room| std::mem::take(&mut room.waiting)).unwrap_or_default() {
+            self.decided(ctx, request, id, act, true);
+        }
+        self.decided(ctx, request, id, act, force);
+    }
+
+    fn decided(&mut self, ctx: &mut Context<'_>, request: RequestId, id: RoomId, act: RoomAct, force: bool) {
         let answer = match self.make_act(ctx, id, &act, force) {
             Err(RoomRefused::Cannot(Cannot::NotCaughtUp)) => {
                 let Some(room) = self.rooms.get_mut(&id) else { return };

@@ -37,7 +37,7 @@ impl Rooms {
                 self.join(ctx, &invite, Way { doors, pass: invite.pass, nick, text, want }, client)
             }
             RoomCommand::In { room, wish: RoomWish::Act { act, force } } => {
-                return self.decided(ctx, request, room, act, force);
+                return self.asked_to_decide(ctx, request, room, act, force);
             }
             RoomCommand::In { room, wish } => {
                 let said = matches!(wish, RoomWish::Say { .. });
@@ -148,6 +148,7 @@ impl Rooms {
             quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
+            stored_at: BTreeMap::new(),
             left_at: None,
             expiring: BTreeMap::new(),
             alone: Alone::since(ctx.now),
@@ -175,7 +176,10 @@ impl Rooms {
         let may_wait = !matches!(&wish, RoomWish::Say { text, .. } if !self.may_wait(text.as_str().len()));
         let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
         let body = match wish {
-            RoomWish::Say { .. } if !may_wait => return Err(RoomRefused::OutboxFull),
+            RoomWish::Say { .. } if !may_wait => {
+                ctx.refused.outbox += 1;
+                return Err(RoomRefused::OutboxFull);
+            }
             RoomWish::Say { text, re, to, client, expire_ms } => {
                 let said = room.say_text(ctx, text, re, to);
                 if let (Ok(RoomAnswer::Queued(text)), Some(client)) = (&said, client) {

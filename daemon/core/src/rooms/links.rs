@@ -235,6 +235,14 @@ impl Rooms {
         }
     }
 
+    /// The other side of a link does what nobody may do.
+    pub(super) fn breaks_protocol(&mut self, ctx: &mut Context<'_>, id: LinkId) {
+        if self.links.get(&id).is_some_and(Link::is_usable) {
+            ctx.refused.misbehaved += 1;
+        }
+        self.end_link(ctx, id, None);
+    }
+
     /// Ends a link; what comes on it from now on is nothing.
     pub(super) fn end_link(&mut self, ctx: &mut Context<'_>, id: LinkId, bye: Option<ByeReason>) {
         let Some(link) = self.links.get_mut(&id).filter(|link| link.is_usable()) else { return };
@@ -280,7 +288,7 @@ impl Rooms {
                 }
             }
             // Nothing else has a place on channel 0.
-            _ => self.end_link(ctx, id, None),
+            _ => self.breaks_protocol(ctx, id),
         }
     }
 
@@ -312,7 +320,7 @@ impl Rooms {
                     self.heard_join(ctx, id, number, join);
                 }
             }
-            _ => self.end_link(ctx, id, None),
+            _ => self.breaks_protocol(ctx, id),
         }
     }
 
@@ -364,6 +372,7 @@ impl Rooms {
         let Some(link) = self.links.get_mut(&id) else { return false };
         link.used.insert(number);
         if !link.has_place() {
+            ctx.refused.channels += 1;
             ctx.act(RoomEffect::Say { link: id, channel: number, frame: close(CloseCode::Limit) });
             return false;
         }
@@ -372,6 +381,7 @@ impl Rooms {
         }
         let paid = self.opens.entry(link.peer).or_default().take(OPENS, 1, ctx.now.mono_ms).is_ok();
         if !paid {
+            ctx.refused.opens += 1;
             self.end_link(ctx, id, Some(ByeReason::Limit));
         }
         paid
@@ -523,7 +533,7 @@ impl Rooms {
             }
             (Frame::Told(told), Phase::Asking) => self.heard_told(ctx, id, told),
             (Frame::Open(_) | Frame::Join(_) | Frame::Told(_) | Frame::Hello(_), _)
-            | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked) => self.end_link(ctx, link, None),
+            | (_, Phase::Opened | Phase::Cut(_) | Phase::Asking | Phase::Asked) => self.breaks_protocol(ctx, link),
             (_, Phase::Hears(..)) => {}
             // Its form is checked; nothing follows from it in this version.
             (Frame::Petition(_), Phase::Open) => {}

@@ -1,7 +1,7 @@
 //! Texts of ours, and what becomes of our events at others.
 
 use super::links::Denied;
-use super::{Context, Room, Rooms};
+use super::{Context, Room, Rooms, identity};
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::op::RoomOp;
 use crate::snapshot::rooms::RoomState;
@@ -38,6 +38,7 @@ impl Room {
             return Err(RoomRefused::NoRoom);
         }
         if self.replica.outbox().count() >= OUTBOX {
+            ctx.refused.outbox += 1;
             return Err(RoomRefused::OutboxFull);
         }
         if to.len() > MENTIONS {
@@ -80,12 +81,19 @@ impl Rooms {
         {
             open.unstored.remove(&author);
         }
+        let at = self.channels.get(&channel).and_then(|open| self.links.get(&open.link)).map(|at| identity(&at.peer()));
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        // Each of the others says it, and one is enough.
-        let before = room.stored.get(&author).copied().unwrap_or(0);
-        if author.member().is_some() && author.member() == room.replica.me() && upto > before {
-            room.stored.insert(author, upto);
-            ctx.write(RoomOp::Delivered { room: id, author, upto });
+        if author.member().is_some() && author.member() == room.replica.me() {
+            if let Some(at) = at {
+                let known = room.stored_at.entry(at).or_default().entry(author).or_default();
+                *known = upto.max(*known);
+            }
+            // Each of the others says it, and one is enough.
+            let before = room.stored.get(&author).copied().unwrap_or(0);
+            if upto > before {
+                room.stored.insert(author, upto);
+                ctx.write(RoomOp::Delivered { room: id, author, upto });
+            }
         }
         let left = room.left_at.is_some_and(|(chain, seq)| chain == author && seq <= upto);
         if left && matches!(room.state, RoomState::Leaving(_)) {

@@ -77,6 +77,11 @@ impl Room {
         }
         let member = self.number_of(who).map(|_| who);
         if !self.purses.pay(role, member, ctx.now.mono_ms) || !known && !self.has_place(ctx, id, waits) {
+            if waits {
+                ctx.refused.petitions += 1;
+            } else {
+                ctx.refused.joins += 1;
+            }
             return;
         }
         if waits && !known {

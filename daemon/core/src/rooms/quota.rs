@@ -85,6 +85,7 @@ impl Rooms {
             taken.push(event);
             known.push(checked.get(n).copied().flatten());
         }
+        ctx.refused.quota += refused.len() as u64;
         if !refused.is_empty() {
             room.replica.deny(id, &refused);
             for deny in denials {

@@ -1,7 +1,7 @@
 //! The desk as the store has it.
 
 use super::petitions::Purses;
-use super::{Alone, Context, Entry, Room, Rooms, outbox};
+use super::{Alone, Context, Entry, Room, Rooms, RoomsRefused, outbox};
 use crate::snapshot::rooms::{RoomSnapshot, RoomsSnapshot};
 use crate::time::Now;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +27,7 @@ impl Rooms {
             clients: snapshot.clients.into_iter().collect(),
             epochs: snapshot.epochs.into_iter().collect(),
             opens: BTreeMap::new(),
+            refused: RoomsRefused::default(),
             stopping: false,
         };
         restored.find_wishes(ctx);
@@ -55,6 +56,7 @@ impl Room {
             quotas: BTreeMap::new(),
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
+            stored_at: BTreeMap::new(),
             left_at: None,
             expiring: outbox::expiring(&row.expiring, now),
             alone: Alone::since(now),

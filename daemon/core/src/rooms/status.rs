@@ -1,11 +1,11 @@
 //! What clients are shown of a room, beside its messages.
 
 use super::links::Phase;
-use super::{Room, Rooms};
+use super::{Room, Rooms, RoomsRefused};
 use crate::snapshot::rooms::{HandRow, InviteRow, PetitionRow, RoomState};
 use crate::time::Believed;
 use torchat_protocol::id::PeerId;
-use torchat_protocol::room::body::Role;
+use torchat_protocol::room::body::{Place, Role};
 use torchat_protocol::room::{DenyCode, Identity, MemberNo, RoomId};
 use torchat_room::roster::Roster;
 
@@ -121,6 +121,33 @@ impl Rooms {
     #[must_use]
     pub fn links(&self) -> (usize, usize) {
         (self.links.len(), self.channels.values().filter(|open| open.phase == Phase::Open).count())
+    }
+
+    /// What was dropped in rooms since the start.
+    #[must_use]
+    pub fn refused(&self) -> RoomsRefused {
+        self.refused
+    }
+
+    /// At how many of the other members an event of ours is known to be durable, in this run of the daemon, and how many there are.
+    /// `None`: it is not ours, or we are no member.
+    #[must_use]
+    pub fn stored(&self, room: RoomId, place: Place) -> Option<(usize, usize)> {
+        let room = self.rooms.get(&room)?;
+        let me = room.replica.me()?;
+        if place.author.member() != Some(me) {
+            return None;
+        }
+        let others = || room.replica.roster().present().filter(|(no, _)| *no != me);
+        let has = |id: Identity| room.stored_at.get(&id)?.get(&place.author).copied();
+        let have = others().filter(|(_, member)| member.id.and_then(has).is_some_and(|upto| upto >= place.seq));
+        Some((have.count(), others().count()))
+    }
+
+    /// Events of a room whose bodies are not here, and are asked for.
+    #[must_use]
+    pub fn missing(&self, room: RoomId) -> usize {
+        self.rooms.get(&room).map_or(0, |room| room.replica.missing())
     }
 
     /// Whom no invite lets into a room of ours.

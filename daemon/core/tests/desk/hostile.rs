@@ -159,6 +159,8 @@ fn a_member_that_loses_its_store_again_and_again_does_not_use_up_the_acts() {
         net.say_to(0, link, 2 * u16::from(n) + 3, join_by(STRANGER, n, &door));
     }
     assert_eq!(net.branch(0, room).len() - before, 3);
+    let refused = net.desks[0].rooms.refused();
+    assert_eq!(refused.joins + refused.channels, 97);
     assert_eq!(net.desks[0].rooms.status(room).unwrap().members, 2);
 }
 

@@ -298,15 +298,36 @@ fn a_decision_waits_for_another_member_and_is_answered_then() {
     assert_eq!(net.answer(0, request), None);
     assert_eq!(net.told(0, &RoomNotice::ActsWait), 1);
     assert_eq!(net.desks[0].rooms.status(room).unwrap().waiting, 1);
-    let forced =
-        RoomWish::Act { act: RoomAct::Set(Set { name: BoundedText::new("x"), ..Set::default() }), force: true };
-    assert_eq!(net.wish(0, room, forced), RoomAnswer::Done);
     for n in [1, 2] {
         net.back(n);
     }
     net.pass(3_600_000);
     assert_eq!(net.answer(0, request), Some(&RoomAnswer::Done));
     assert_eq!(net.role(2, room), Some(Role::Moderator));
+}
+
+#[test]
+fn a_decision_that_is_forced_is_done_behind_those_that_wait() {
+    let mut net = Net::new(2, 117);
+    let room = net.room_of_all();
+    let one = net.number(1, room);
+    net.away(1);
+    net.kill(0);
+    let role = |role| RoomAct::Role { member: one, role };
+    let waits = |net: &mut Net, role| {
+        let wish = RoomWish::Act { act: role, force: false };
+        net.ask(0, torchat_core::input::RoomCommand::In { room, wish })
+    };
+    let requests = [Role::Moderator, Role::Reader].map(|given| waits(&mut net, role(given)));
+    assert_eq!(requests.map(|request| net.answer(0, request).cloned()), [None, None]);
+    assert_eq!(net.wish(0, room, RoomWish::Act { act: role(Role::Member), force: true }), RoomAnswer::Done);
+    assert_eq!(
+        requests.map(|request| net.answer(0, request).cloned()),
+        [Some(RoomAnswer::Done), Some(RoomAnswer::Done)]
+    );
+    net.back(1);
+    net.pass(3_600_000);
+    assert_eq!(net.role(1, room), Some(Role::Member), "what was decided last holds");
 }
 
 #[test]
@@ -401,6 +422,7 @@ fn texts_that_wait_in_all_rooms_have_one_limit() {
         }
     }
     assert_eq!(waiting.len(), (64 << 20) / 16_384);
+    assert_eq!(net.desks[0].rooms.refused().outbox, 1);
     net.kill(0);
     assert_eq!(net.wish(0, rooms[0], say.clone()), RoomAnswer::Refused(RoomRefused::OutboxFull));
     let (room, mid) = waiting.pop().unwrap();
