@@ -24,7 +24,7 @@
 //! # let message = |id| Message { id, mid: MessageId([0; 16]), peer: ann, dir: Direction::In, text: format!("no. {id}"),
 //! #     state: MessageState::Unread, at: "2026-11-21T09:30:00.000Z".into(), sent_at: None, done_at: None,
 //! #     client_id: None, reason: None, why: None, next_try_at: None, from: None, order: None, re: None, mention: false,
-//! #     edited_at: None, reacts: Default::default(), flags: vec![] };
+//! #     edited_at: None, reacts: Default::default(), flags: vec![], stored: None };
 //! let now = 1_795_253_400_000;
 //! let mut list = ConversationList::default();
 //!

@@ -67,9 +67,10 @@ class RoomCalls:
         petitions: List[Petition] = (await self.call("ROOM_PETITIONS", peer=peer))["petitions"]
         return petitions
 
-    async def admit(self, peer: str, onion: str, *, role: Optional[str] = None) -> None:
-        """Makes somebody who asks a member. Waits until another member is online, if there is one."""
-        await self.call("ROOM_ADMIT", peer=peer, petition=onion, yes=True, role=role)
+    async def admit(self, peer: str, onion: str, *, role: Optional[str] = None, timeout: Optional[int] = None) -> None:
+        """Makes somebody who asks a member. Waits until another member is online, if there is one: for `timeout` seconds (120), and
+        raises Refused with the code `decision-waits` then. The decision waits in the daemon; do not repeat it."""
+        await self.call("ROOM_ADMIT", peer=peer, petition=onion, yes=True, role=role, timeout=timeout)
 
     async def edit(self, peer: str, id: int, text: str) -> None:
         """Changes the text of a message of the user's in a room."""

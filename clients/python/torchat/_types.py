@@ -55,6 +55,8 @@ class Message(_Message, _From, total=False):
     edited_at: str
     reacts: Dict[str, List[int]]
     flags: List[str]
+    # Of a published message of the user's: how many "members" have it, "of" how many others. Absent in events.
+    stored: Dict[str, int]
 
 
 class _Room(TypedDict):
@@ -75,6 +77,8 @@ class Room(_Room, total=False):
     me: Json
     owner: int
     linked: int
+    missing: int
+    bytes: int
     policy: Json
     frozen: bool
     handover: Dict[str, int]

@@ -65,6 +65,7 @@ NOT_FROZEN = "not-frozen"
 ROOM_FROZEN = "room-frozen"
 NEEDS_HOSTS = "needs-hosts"
 NEEDS_QUORUM = "needs-quorum"
+DECISION_WAITS = "decision-waits"
 NOT_CAUGHT_UP = "not-caught-up"
 NO_CHAIN = "no-chain"
 OWNER_LEAVES = "owner-leaves"
@@ -301,6 +302,11 @@ CODES: Dict[str, Info] = {
         "api", "peer", "later", (),
         "Too many decisions wait until another member is reached.",
         "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist",
+    ),
+    DECISION_WAITS: Info(
+        "api", "peer", "never", ("seconds",),
+        "No other member was reached in the time that the command waited. The decision waits in the daemon, and is forgotten if the daemon ends before.",
+        "do not repeat it: it is done when another member is online, and the events room and member tell; \"force\" decides at once, and what waits before",
     ),
     NOT_CAUGHT_UP: Info(
         "api", "peer", "later", (),

@@ -60,6 +60,7 @@ pub(crate) fn message(refusal: &ApiError) -> String {
         Code::NotFrozen => "there is nothing to settle in the room",
         Code::RoomFrozen => "decisions of the room's owner contradict each other, so no further ones are taken",
         Code::NeedsHosts => "the room is full",
+        Code::DecisionWaits => "no other member was reached yet, so the decision waits in the daemon",
         Code::NeedsQuorum => "too many decisions wait until another member is reached",
         Code::NotCaughtUp => "your daemon has met no other member since its start, and does not know yet what was said",
         Code::NoChain => "too many backups were restored here to write in the room under this number",

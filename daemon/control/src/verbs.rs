@@ -93,6 +93,8 @@ pub(crate) fn wait_s(wanted: Option<u64>) -> u64 {
 #[derive(Debug)]
 pub(crate) struct NotDelivered {
     pub(crate) why: Reason,
+    /// To whom, in a sentence.
+    whom: &'static str,
     /// How long it was waited for, in seconds.
     pub(crate) seconds: u64,
     /// It is still being tried, so it must not be sent again.
@@ -102,7 +104,7 @@ pub(crate) struct NotDelivered {
 impl NotDelivered {
     /// In words.
     pub(crate) fn sentence(&self) -> String {
-        let why = self.why.sentence();
+        let why = self.why.about(self.whom);
         if self.queued {
             format!("not delivered within {} s; the daemon goes on trying: {why}", self.seconds)
         } else {
@@ -116,9 +118,10 @@ impl NotDelivered {
 /// # Errors
 /// [`NotDelivered`].
 pub(crate) async fn delivered(handle: &Handle, accepted: &Accepted, seconds: u64) -> Result<(), NotDelivered> {
+    let whom = if handle.room_of(accepted.conversation).is_some() { "the room" } else { "the peer" };
     match handle.wait_accepted(accepted, Duration::from_secs(seconds)).await {
         DeliveryWait::Delivered => Ok(()),
-        DeliveryWait::NotYet { reason } => Err(NotDelivered { why: reason, seconds, queued: true }),
-        DeliveryWait::Failed { reason } => Err(NotDelivered { why: reason, seconds, queued: false }),
+        DeliveryWait::NotYet { reason } => Err(NotDelivered { why: reason, whom, seconds, queued: true }),
+        DeliveryWait::Failed { reason } => Err(NotDelivered { why: reason, whom, seconds, queued: false }),
     }
 }

@@ -96,6 +96,11 @@ pub enum Refusal {
     /// The room has no such message, or it is none of a member that is published.
     #[error("the room has no such message of a member, or it is not published yet")]
     NoMessage,
+    /// The decision of an owner waits until another member is reached.
+    #[error(
+        "no other member was reached within {0} s: the decision waits in the daemon, which goes on trying until it ends"
+    )]
+    DecisionWaits(u64),
     /// The desk of rooms, or the room's replica, does not do it.
     #[error("{}", rooms::sentence(*.0))]
     Room(RoomRefused),
@@ -127,6 +132,7 @@ impl Refusal {
             Self::TooManyConsumers(_) => Code::TooManyConsumers,
             Self::IsRoom => Code::IsRoom,
             Self::RoomTextTooLong(_) => Code::TooLong,
+            Self::DecisionWaits(_) => Code::DecisionWaits,
             Self::NoMessage => Code::NoMessage,
             Self::Room(refused) => rooms::code(*refused),
             Self::Stopping => Code::Stopping,
@@ -140,6 +146,7 @@ impl Refusal {
             Self::TextTooLong(bytes) => &[("bytes", *bytes), ("limit", limits::TEXT_BYTES)],
             Self::RoomTextTooLong(bytes) => &[("bytes", *bytes), ("limit", torchat_protocol::room::limits::TEXT_BYTES)],
             Self::TooManyConsumers(limit) => &[("limit", *limit)],
+            Self::DecisionWaits(seconds) => &[("seconds", usize::try_from(*seconds).unwrap_or(usize::MAX))],
             Self::Room(refused) => rooms::params(*refused),
             _ => &[],
         };

@@ -246,6 +246,9 @@ codes! {
     NeedsQuorum "needs-quorum": Api, Peer, Later, {},
         "Too many decisions wait until another member is reached.",
         "wait until another member is online; \"force\" decides at once, if no other copy of this daemon's store can exist";
+    DecisionWaits "decision-waits": Api, Peer, Never, { "seconds": "How long it was waited for." },
+        "No other member was reached in the time that the command waited. The decision waits in the daemon, and is forgotten if the daemon ends before.",
+        "do not repeat it: it is done when another member is online, and the events room and member tell; \"force\" decides at once, and what waits before";
     NotCaughtUp "not-caught-up": Api, Peer, Later, {},
         "No other member was reached since the daemon started, so it does not know yet what was said meanwhile.",
         "repeat it when another member is online: ROOM tells under linked";

@@ -168,7 +168,7 @@ parts! {
         next_try_s: Option<u64>,
         /// Who, or which room.
         peer: ConversationId,
-        /// How many messages wait.
+        /// How many messages wait: those that the peer, or any other member of the room, has not got.
         #[serde(default)]
         queued: u64,
         /// Why, in words.
@@ -187,8 +187,11 @@ parts! {
         links: u64,
         /// How many ask to become members of rooms of ours.
         petitions: u64,
-        /// Messages of ours that no other member has.
+        /// Messages of ours that no other member has, as in ROOM.
         queued: u64,
+        /// What the daemon dropped.
+        #[serde(default)]
+        refused: RoomsRefused,
     }
     /// The way into the Tor network.
     TorPart {
@@ -273,6 +276,27 @@ counters! {
         /// Messages while too much was unread.
         unread_full,
     }
+    /// What was dropped in rooms, or not taken at once, since the start.
+    RoomsRefused {
+        /// Rooms that peers wanted to open on a link that had as many as it may.
+        channels,
+        /// Wishes of invited people, and of members who lost their store, beyond those that may come at once.
+        joins,
+        /// Room links that broke the protocol.
+        misbehaved,
+        /// Links on which peers opened rooms too often.
+        opens,
+        /// Messages of ours for a full outbox.
+        outbox_full,
+        /// Wishes of people about whom the user decides, beyond those that may come at once or are kept.
+        petitions,
+        /// Events of members beyond what one may say in a time.
+        quota,
+        /// Events, and proofs about them, that nobody signed who could have said them.
+        signatures,
+        /// Events that waited for others, and had to go for later ones.
+        waiting,
+    }
     /// What was dropped of old programs' messages, since the start.
     LegacyRefused {
         /// Too many at once.
@@ -309,6 +333,23 @@ impl RefusedPart {
             ("rows", self.account_rows),
             ("states", self.account_states),
             ("work", self.account_work),
+        ]
+    }
+}
+
+impl RoomsRefused {
+    /// What others did too much of, or wrongly.
+    #[must_use]
+    pub fn by_others(&self) -> [(&'static str, u64); 8] {
+        [
+            ("channels", self.channels),
+            ("joins", self.joins),
+            ("misbehaved", self.misbehaved),
+            ("opens", self.opens),
+            ("petitions", self.petitions),
+            ("quota", self.quota),
+            ("signatures", self.signatures),
+            ("waiting", self.waiting),
         ]
     }
 }
@@ -404,7 +445,14 @@ mod tests {
             reasons: Some(vec![waiting(a()), waiting(b())]),
             refused: Some(RefusedPart::default()),
             requests: Some(0),
-            rooms: Some(RoomsPart { channels: 2, joined: 1, links: 2, petitions: 0, queued: 3 }),
+            rooms: Some(RoomsPart {
+                channels: 2,
+                joined: 1,
+                links: 2,
+                petitions: 0,
+                queued: 3,
+                refused: RoomsRefused::default(),
+            }),
             sandbox: Some("on".into()),
             search: Some(SearchState::Ok),
             sentence: Some("all of it".into()),

@@ -150,6 +150,13 @@ fn a_room_is_made_joined_and_talked_in() {
     let own = message(&mut b, &peer, "fed at nine");
     assert_eq!((&own["dir"], &own["state"], &own["client_id"]), (&json!("out"), &json!("delivered"), &json!("cat-17")));
     assert_eq!((&own["order"], &own["from"]["me"]), (&heard["order"], &json!(true)));
+    assert_eq!((&own["stored"], heard.get("stored")), (&json!({"members": 1, "of": 1}), None));
+    let measured = b.ok(json!({"cmd": "ROOM", "peer": peer})).unwrap()["room"].clone();
+    assert!(measured["bytes"].as_u64() > Some(500), "{measured}");
+    assert_eq!(
+        (measured.get("missing"), b.ok(json!({"cmd": "ROOMS"})).unwrap()["rooms"][0].get("bytes")),
+        (None, None)
+    );
 
     // The commands of conversations.
     let conversation = a.ok(json!({"cmd": "CONVERSATIONS"})).unwrap()["conversations"][0].clone();
@@ -165,7 +172,10 @@ fn a_room_is_made_joined_and_talked_in() {
     assert_eq!(texts, ["fed at nine", "who feeds the cat?"]);
     assert_eq!(a.ok(json!({"cmd": "CONTACTS"})).unwrap()["contacts"], json!([]), "a room is no contact");
     let status = b.ok(json!({"cmd": "STATUS"})).unwrap()["status"]["rooms"].clone();
-    assert_eq!(status, json!({"channels": 1, "joined": 1, "links": 1, "petitions": 0, "queued": 0}));
+    let refused = json!({"channels": 0, "joins": 0, "misbehaved": 0, "opens": 0, "outbox_full": 0, "petitions": 0, "quota": 0,
+        "signatures": 0, "waiting": 0});
+    let golden = json!({"channels": 1, "joined": 1, "links": 1, "petitions": 0, "queued": 0, "refused": refused});
+    assert_eq!(status, golden);
 }
 
 #[test]
@@ -528,6 +538,44 @@ fn what_waits_is_told_why_and_can_be_taken_back_or_end() {
     message(&mut a, &room, "patient");
     let page = a.ok(json!({"cmd": "HISTORY", "peer": room})).unwrap();
     assert!(!page.to_string().contains("regretted"), "{page}");
+}
+
+#[test]
+fn a_decision_waits_in_the_daemon_and_not_on_the_connection() {
+    let mut pair = pair();
+    let (mut a, mut b) = (connect(&pair.a).unwrap(), connect(&pair.b).unwrap());
+    let room = shared(&mut a, &mut b);
+    say(&mut b, &room, "before");
+    pair.b.kill().unwrap();
+    until("bob is gone", || {
+        let now = a.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"].clone();
+        (now["linked"] == 0).then_some(now)
+    });
+    a.ok(json!({"cmd": "SEND", "peer": room, "text": "to nobody"})).unwrap();
+    let alone = message(&mut a, &room, "to nobody");
+    assert_eq!((&alone["state"], alone.get("stored")), (&json!("queued"), None), "{alone}");
+    assert!(alone["reason"].as_str().unwrap().contains("the room"), "{alone}");
+    let status = a.ok(json!({"cmd": "STATUS"})).unwrap()["status"].clone();
+    let waiting = status["reasons"].as_array().unwrap().iter().find(|row| row["peer"] == room).unwrap();
+    assert_eq!((&waiting["queued"], &status["rooms"]["queued"]), (&json!(1), &json!(1)));
+    assert_eq!(a.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"]["queued"], 1, "the same everywhere");
+
+    pair.a.kill().unwrap();
+    pair.a.start().unwrap();
+    let mut a = connect(&pair.a).unwrap();
+    let role = json!({"cmd": "ROOM_ROLE", "peer": room, "member": 2, "role": "moderator", "timeout": 1});
+    let error = a.ask(role).unwrap().unwrap_err();
+    assert_eq!((&error["code"], &error["params"]), (&json!("decision-waits"), &json!({"seconds": 1})));
+    let troubles = a.ok(json!({"cmd": "ROOM", "peer": room})).unwrap()["room"]["problems"].clone();
+    assert_eq!(troubles[0]["why"], json!({"code": "acts-wait", "decisions": 1}), "{troubles}");
+    a.ok(json!({"cmd": "SUBSCRIBE", "ref": "a", "from": "now", "filter": {"peers": [room], "kinds": ["member"]}}))
+        .unwrap();
+    pair.b.start().unwrap();
+    let told = until("the role", || {
+        let event = a.event(&json!("a")).unwrap().unwrap();
+        (event["change"] == "role").then_some(event)
+    });
+    assert_eq!((&told["member"]["no"], &told["member"]["role"]), (&json!(2), &json!("moderator")));
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn a_mesh_of_four_hears_everything_whoever_is_away_restored_or_removed() {
     all_have(&[&anna, &bob, &carl, &dora], peer, &said, SEEN);
 
     // One is removed, and hears no more.
-    anna.api().unwrap().call(&RoomRemove { peer, member: b, ban: None, force: false }).unwrap();
+    anna.api().unwrap().call(&RoomRemove { peer, member: b, ban: None, force: false, timeout: None }).unwrap();
     anna.says(peer, "without bob", Some(SEEN));
     let before = said.clone();
     said.push((a, "without bob"));

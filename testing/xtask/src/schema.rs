@@ -16,12 +16,13 @@ const DOCUMENT: &str = "docs/CONTROL-API.md";
 /// The Python module of the codes.
 const PYTHON: &str = "clients/python/torchat/codes.py";
 /// What answers and events are made of, as the document shows it.
-const RECORDS: [&str; 19] = [
+const RECORDS: [&str; 20] = [
     "Message",
     "Contact",
     "ContactRequest",
     "Conversation",
     "Sender",
+    "Stored",
     "Room",
     "RoomPolicy",
     "Handover",

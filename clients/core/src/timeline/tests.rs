@@ -71,6 +71,7 @@ pub(super) fn message(id: i64, peer: ConversationId, dir: Direction, state: Mess
         edited_at: None,
         reacts: Default::default(),
         flags: Vec::new(),
+        stored: None,
     }
 }
 

@@ -28,7 +28,7 @@ codes! {
     /// The daemon said no.
     Refused 4 "refused: the daemon said no; the message says why";
     /// `send --wait delivered`, `room join`.
-    NotDelivered 5 "not delivered in time, or not let into a room; unless the message says otherwise, the daemon goes on trying";
+    NotDelivered 5 "not delivered in time, not let into a room, or not decided yet; unless the message says otherwise, the daemon goes on trying";
     /// What was given cannot be used.
     BadInput 6 "bad input: a PEER that is unknown or ambiguous, a text that is too long, a file that cannot be read";
     /// `doctor`.

@@ -208,12 +208,15 @@ pub(crate) enum RoomAction {
     },
 }
 
-/// Whether to ask other members' daemons first.
+/// Whether to wait for another member's daemon, and for how long.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Now {
     /// Do not wait until your daemon has met another member's: if its store is a restored backup, it may contradict itself
     #[arg(long)]
     pub(crate) force: bool,
+    /// How long to wait for another member; then the decision waits in the daemon, and the command ends with 5
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = number::between(1, 3600))]
+    pub(crate) wait: u64,
 }
 
 /// A room to be made.

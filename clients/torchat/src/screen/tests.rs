@@ -118,6 +118,7 @@ fn message(
         edited_at: None,
         reacts: Default::default(),
         flags: Vec::new(),
+        stored: None,
     }
 }
 

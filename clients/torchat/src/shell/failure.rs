@@ -128,7 +128,7 @@ impl From<ApiClientError> for Failure {
             ApiClientError::System(_) => (Exit::Other, Code::System),
             ApiClientError::Refused(refusal) => {
                 let exit = match &refusal.code {
-                    Code::NotDelivered => Exit::NotDelivered,
+                    Code::NotDelivered | Code::DecisionWaits => Exit::NotDelivered,
                     Code::BadRequest | Code::BadValue | Code::TooLong | Code::ToSelf => Exit::BadInput,
                     Code::Stopping => Exit::NotRunning,
                     _ => Exit::Refused,
@@ -208,6 +208,9 @@ fn hint(code: &Code) -> Hint {
         Code::NotFrozen => "`torchat room show` tells whether there is",
         Code::RoomFrozen => "the owner settles it: `torchat room settle`; messages, mutes and redactions go on",
         Code::NeedsHosts => "remove somebody, or make another room",
+        Code::DecisionWaits => {
+            "do not repeat it: it is done when another member is online, and forgotten if torchatd ends before; --force does it at once"
+        }
         Code::NeedsQuorum => "wait until another member is online; --force decides at once",
         Code::NotCaughtUp => "repeat it when another member is online",
         Code::NoChain => "leave the room and join it again",
@@ -230,6 +233,7 @@ mod tests {
     fn each_cause_has_its_exit_code() {
         let refused = |code| Failure::from(ApiClientError::Refused(ApiError::new(code, "no"))).exit;
         assert_eq!(refused(Code::NotDelivered), Exit::NotDelivered);
+        assert_eq!(refused(Code::DecisionWaits), Exit::NotDelivered);
         assert_eq!(refused(Code::TooLong), Exit::BadInput);
         assert_eq!(refused(Code::Blocked), Exit::Refused);
         assert_eq!(refused(Code::NotAllowed), Exit::Refused);

@@ -31,7 +31,7 @@ impl Execute for Status {
             return Course::Now(Err(error));
         }
         let Some(version) = self.version else {
-            return Course::Now(Ok(status(caller.handle(), &caller.access)));
+            return Course::later(async move { Ok(status(caller.handle(), &caller.access).await) });
         };
         Course::later(async move {
             tokio::select! {
@@ -40,16 +40,16 @@ impl Execute for Status {
                 () = caller.handle().status_changed(version) => {}
                 () = tokio::time::sleep(Duration::from_secs(wait.into())) => {}
             }
-            Ok(status(caller.handle(), &caller.access))
+            Ok(status(caller.handle(), &caller.access).await)
         })
     }
 }
 
 /// Who may see only some peers learns nothing of the others, not even how many they are.
-fn status(handle: &Handle, access: &Access) -> StatusAnswer {
+async fn status(handle: &Handle, access: &Access) -> StatusAnswer {
     // Before the look: what changes meanwhile is told by the next answer.
     let version = handle.status_version();
-    let mut status = handle.status();
+    let mut status = handle.status_for_clients().await;
     if access.peers.is_some() {
         status = status.of_some(|id| access.sees(id));
     }

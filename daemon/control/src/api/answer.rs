@@ -96,6 +96,7 @@ mod tests {
             IsRoom,
             RoomTextTooLong(1),
             NoMessage,
+            DecisionWaits(1),
             Room(torchat_core::effect::RoomRefused::NoRoom),
             Stopping,
         ];
@@ -105,6 +106,7 @@ mod tests {
                 ToSelf | TextTooLong(_) | OutboxFull(_) | Storage(_) | Unreadable(_) | Unsure(_) | NotPending
                 | NoContact | NoRequest | Blocked | NotBlocked | TooManyInvites | BadValue(_) | ClientIdReused
                 | TooManyConsumers(_) | SearchDamaged | Traces(_) | IsRoom | RoomTextTooLong(_) | NoMessage
+                | DecisionWaits(_)
                 // Each of them has a test in the engine.
                 | Room(_) | Stopping => {}
             }

@@ -7,6 +7,7 @@ use super::dispatch::{Caller, Course, Execute, Row, row};
 use super::messages::client_key;
 use super::page::{List, PAGE_BYTES, Page, held};
 use crate::verbs::{self, INVITE_DEFAULT_H, INVITE_MAX_H};
+use std::time::Duration;
 use torchat_core::effect::RoomAnswer;
 use torchat_core::input::{NewInvite, NewRoom, RoomAct, RoomCommand, RoomWish};
 use torchat_core::snapshot::rooms as core;
@@ -71,7 +72,10 @@ impl Execute for Rooms {
 
 impl Execute for OneRoom {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<RoomShown> {
-        Course::later(async move { shown(&caller, caller.room(self.peer)?).await })
+        Course::later(async move {
+            let room = caller.handle().measured_room(caller.room(self.peer)?).await;
+            Ok(RoomShown { room: room.map_err(|error| refused(&error))? })
+        })
     }
 }
 
@@ -277,7 +281,7 @@ fn new_invite(wanted: &RoomInvite, caller: &Caller) -> Done<NewInvite> {
 async fn invite(wanted: RoomInvite, new: NewInvite, caller: Caller) -> Done<RoomInviteAnswer> {
     let room = caller.room(wanted.peer)?;
     let (whom, handle) = (new.whom, caller.handle());
-    let RoomAnswer::Invited(invite) = wish(&caller, room, RoomWish::Invite(new)).await? else {
+    let RoomAnswer::Invited(invite) = wish(&caller, room, Wanted::Now(RoomWish::Invite(new))).await? else {
         return Err(refused(&Refusal::Stopping));
     };
     // An invite is made with its secret.
@@ -310,12 +314,23 @@ fn identity(Onion(peer): Onion) -> Identity {
     Identity(*peer.as_bytes())
 }
 
-fn act(act: RoomAct, force: bool) -> RoomWish {
-    RoomWish::Act { act, force }
+/// What a command wants in a room.
+enum Wanted {
+    /// It is done at once.
+    Now(RoomWish),
+    /// The owner decides it, and it may wait for another member.
+    Act { act: RoomAct, force: bool, timeout: Option<u64> },
 }
 
-async fn wish(caller: &Caller, room: RoomId, wish: RoomWish) -> Done<RoomAnswer> {
-    caller.handle().in_room(room, wish).await.map_err(|error| refused(&error))
+async fn wish(caller: &Caller, room: RoomId, wanted: Wanted) -> Done<RoomAnswer> {
+    let done = match wanted {
+        Wanted::Now(wish) => caller.handle().in_room(room, wish).await,
+        Wanted::Act { act, force, timeout } => {
+            let timeout = Duration::from_secs(verbs::wait_s(timeout).max(1));
+            caller.handle().decide(room, act, force, timeout).await
+        }
+    };
+    done.map_err(|error| refused(&error))
 }
 
 /// Commands that want one thing in a room and answer nothing: each says which.
@@ -327,7 +342,7 @@ macro_rules! wishes {
             }
 
             fn execute(self, caller: Caller, _: &mut Connection) -> Course<Nothing> {
-                let of: fn(Self) -> Done<RoomWish> = $wish;
+                let of: fn(Self) -> Done<Wanted> = $wish;
                 Course::later(async move {
                     let room = caller.room(self.peer)?;
                     wish(&caller, room, of(self)?).await?;
@@ -339,27 +354,32 @@ macro_rules! wishes {
 }
 
 wishes! {
-    RoomUninvite: |wanted| Ok(RoomWish::Uninvite(wanted.id));
+    RoomUninvite: |wanted| Ok(Wanted::Now(RoomWish::Uninvite(wanted.id)));
     RoomAdmit: |wanted| {
         let id = identity(wanted.petition);
         if wanted.yes {
-            Ok(act(RoomAct::Admit { id, role: wanted.role.map(given) }, wanted.force))
+            let act = RoomAct::Admit { id, role: wanted.role.map(given) };
+            Ok(Wanted::Act { act, force: wanted.force, timeout: wanted.timeout })
         } else {
-            Ok(RoomWish::Deny(id))
+            Ok(Wanted::Now(RoomWish::Deny(id)))
         }
     };
     RoomRole: |wanted| {
-        Ok(act(RoomAct::Role { member: member(wanted.member)?, role: given(wanted.role) }, wanted.force))
+        let act = RoomAct::Role { member: member(wanted.member)?, role: given(wanted.role) };
+        Ok(Wanted::Act { act, force: wanted.force, timeout: wanted.timeout })
     };
     RoomRemove: |wanted| {
-        Ok(act(RoomAct::Remove { member: member(wanted.member)?, ban: wanted.ban.unwrap_or(true) }, wanted.force))
+        let act = RoomAct::Remove { member: member(wanted.member)?, ban: wanted.ban.unwrap_or(true) };
+        Ok(Wanted::Act { act, force: wanted.force, timeout: wanted.timeout })
     };
-    RoomPardon: |wanted| Ok(RoomWish::Pardon(identity(wanted.onion)));
-    RoomMute: |wanted| Ok(RoomWish::Mute { who: member(wanted.member)?, why: reason(wanted.why)? });
-    RoomUnmute: |wanted| Ok(RoomWish::Unmute(member(wanted.member)?));
+    RoomPardon: |wanted| Ok(Wanted::Now(RoomWish::Pardon(identity(wanted.onion))));
+    RoomMute: |wanted| {
+        Ok(Wanted::Now(RoomWish::Mute { who: member(wanted.member)?, why: reason(wanted.why)? }))
+    };
+    RoomUnmute: |wanted| Ok(Wanted::Now(RoomWish::Unmute(member(wanted.member)?)));
     RoomTransfer: |wanted| match (wanted.member, wanted.take) {
-        (Some(to), false) => Ok(RoomWish::Hand(member(to)?)),
-        (None, true) => Ok(RoomWish::Take),
+        (Some(to), false) => Ok(Wanted::Now(RoomWish::Hand(member(to)?))),
+        (None, true) => Ok(Wanted::Now(RoomWish::Take)),
         _ => Err(fail(Code::BadRequest, "either \"member\", as the owner, or \"take\": true, as that member")),
     };
 }
@@ -381,26 +401,26 @@ impl Execute for RoomSet {
 }
 
 /// What is to be changed, part by part. All of it was looked at before the first one is done.
-fn changes(wanted: RoomSet, caller: &Caller, room: RoomId) -> Done<Vec<RoomWish>> {
+fn changes(wanted: RoomSet, caller: &Caller, room: RoomId) -> Done<Vec<Wanted>> {
     let mut wishes = Vec::new();
     if let Some(alias) = wanted.alias {
         let alias = if alias.is_empty() { None } else { Some(bounded("alias", alias)?) };
-        wishes.push(RoomWish::Alias(alias));
+        wishes.push(Wanted::Now(RoomWish::Alias(alias)));
     }
     wishes.extend(wanted.notify.map(|notify| {
-        RoomWish::Notify(match notify {
+        Wanted::Now(RoomWish::Notify(match notify {
             GivenNotify::All => core::Notify::All,
             GivenNotify::Mentions => core::Notify::Mentions,
             GivenNotify::None => core::Notify::None,
-        })
+        }))
     }));
     if let Some(name) = wanted.nick {
-        wishes.push(RoomWish::Nick(nick(name)?));
+        wishes.push(Wanted::Now(RoomWish::Nick(nick(name)?)));
     }
     let mut topic = wanted.topic.map(|topic| bounded("topic", topic)).transpose()?;
     // A moderator changes the topic by an event of theirs.
     if caller.handle().room_role(room) == Some(Role::Moderator) {
-        wishes.extend(topic.take().map(RoomWish::Topic));
+        wishes.extend(topic.take().map(|topic| Wanted::Now(RoomWish::Topic(topic))));
     }
     let name = wanted.name.map(room_name).transpose()?;
     let policy = match (wanted.policy, caller.handle().room_policy(room)) {
@@ -409,7 +429,8 @@ fn changes(wanted: RoomSet, caller: &Caller, room: RoomId) -> Done<Vec<RoomWish>
         (None, _) => None,
     };
     if name.is_some() || topic.is_some() || policy.is_some() {
-        wishes.push(act(RoomAct::Set(Set { name, topic, policy }), wanted.force));
+        let act = RoomAct::Set(Set { name, topic, policy });
+        wishes.push(Wanted::Act { act, force: wanted.force, timeout: wanted.timeout });
     }
     Ok(wishes)
 }
@@ -422,7 +443,8 @@ impl Execute for RoomSettle {
     fn execute(self, caller: Caller, _: &mut Connection) -> Course<RoomSettleAnswer> {
         Course::later(async move {
             let room = caller.room(self.peer)?;
-            match wish(&caller, room, act(RoomAct::Settle, self.force)).await? {
+            let act = Wanted::Act { act: RoomAct::Settle, force: self.force, timeout: self.timeout };
+            match wish(&caller, room, act).await? {
                 RoomAnswer::Settled(lost) => Ok(RoomSettleAnswer { lost }),
                 _ => Err(refused(&Refusal::Stopping)),
             }
@@ -444,7 +466,8 @@ impl Execute for RoomDestroy {
                 let error = "\"name\" is not the name of this room: nothing was ended";
                 return Err(fail(Code::BadRequest, error));
             }
-            wish(&caller, room, act(RoomAct::Destroy(why), self.force)).await?;
+            let act = Wanted::Act { act: RoomAct::Destroy(why), force: self.force, timeout: self.timeout };
+            wish(&caller, room, act).await?;
             Ok(Nothing {})
         })
     }

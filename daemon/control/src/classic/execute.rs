@@ -136,7 +136,7 @@ async fn carry_out(context: &Context, echo: &Echo, command: Command) -> Result<O
         Command::NextLegacy => legacy::next(handle, echo).await,
         Command::Legacy { count } => legacy::list(context, echo, count).await?,
         Command::Status => {
-            let status = handle.status();
+            let status = handle.status_for_clients().await;
             let sentence = status.sentence.clone().unwrap_or_default();
             echo.reply("STATUS", sentence).with("status", status.to_json()).into()
         }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::control::api::command::SearchAnswer;
-use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState, Sender};
+use torchat_protocol::control::api::record::{Conversation, Direction, Message, MessageState, Sender, Stored};
 use torchat_protocol::control::reason::Reason;
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, PeerId};
@@ -55,11 +55,13 @@ pub(super) struct Shown {
     pub(super) state: MessageState,
     reason: Option<Reason>,
     next_try_ms: Option<i64>,
+    stored: Option<Stored>,
 }
 
 impl Shown {
     fn record(self) -> Message {
-        let Self { row, state, reason, next_try_ms } = self;
+        let Self { row, state, reason, next_try_ms, stored } = self;
+        let words = reason.as_ref().map(|reason| reason.about(whom(&row)));
         let mut message = Message {
             id: row.id,
             mid: row.mid,
@@ -71,7 +73,7 @@ impl Shown {
             sent_at: row.sent_s.map(|s| time(s.saturating_mul(1000))),
             done_at: row.done_ms.map(time),
             client_id: row.client,
-            reason: reason.as_ref().map(Reason::sentence),
+            reason: words,
             why: reason,
             next_try_at: next_try_ms.map(time),
             from: None,
@@ -81,6 +83,7 @@ impl Shown {
             edited_at: None,
             reacts: BTreeMap::new(),
             flags: Vec::new(),
+            stored,
         };
         if let Some(room) = row.room {
             room.fill(&mut message, true);
@@ -89,19 +92,25 @@ impl Shown {
     }
 
     fn line(self) -> HistoryLine {
-        let Self { row, state, reason, next_try_ms } = self;
+        let Self { row, state, reason, next_try_ms, stored: _ } = self;
+        let words = reason.as_ref().map(|reason| reason.about(whom(&row)));
         HistoryLine {
             at_ms: row.at_ms,
             dir: if row.dir == Direction::Out { "out" } else { "in" },
             mid: row.mid,
             text: row.text,
             state: state.name(),
-            reason: reason.as_ref().map(Reason::sentence),
+            reason: words,
             next_try_ms,
             in_room: row.room.is_some(),
             from: row.room.and_then(|room| room.from),
         }
     }
+}
+
+/// Whom a message is for, in a sentence.
+fn whom(row: &MessageRow) -> &'static str {
+    if row.room.is_some() { "the room" } else { "the peer" }
 }
 
 /// Bytes of a record's JSON without its texts, at most: names, ids, an onion, four times, a reason with its words.
@@ -381,7 +390,8 @@ impl Handle {
         let node = self.node.lock();
         let mut waiting_in: BTreeMap<ConversationId, Option<Waiting>> = BTreeMap::new();
         let mut show = |row: MessageRow| {
-            let mut shown = Shown { state: row.state, reason: None, next_try_ms: None, row };
+            let mut shown =
+                Shown { state: row.state, reason: None, next_try_ms: None, stored: rooms::stored(&node, &row), row };
             if let Some((lane, seq)) = shown.row.place {
                 let conversation = shown.row.conversation;
                 let waiting = waiting_in.entry(conversation).or_insert_with(|| {
@@ -469,7 +479,7 @@ mod tests {
             ended: Some(StreamEnd::NotProven),
             detail: Some("x".repeat(192)),
         });
-        Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), row }
+        Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), stored: None, row }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 mod show;
 
-pub(super) use show::{live_room, room_contact, waiting};
+pub(super) use show::{live_room, room_contact, stored, waiting};
 
 use super::sending::ended;
 use super::{Handle, Lease, Refusal, read};
@@ -11,7 +11,7 @@ use crate::request::{Answer, Request};
 use crate::store::RoomTarget;
 use std::time::Duration;
 use torchat_core::effect::{RoomAnswer, RoomRefused};
-use torchat_core::input::{ContactChange, RoomCommand, RoomWish};
+use torchat_core::input::{ContactChange, RoomAct, RoomCommand, RoomWish};
 use torchat_protocol::control::api::event::{Filter, Kind, What};
 use torchat_protocol::control::api::record::{MessageState, Room, Sender};
 use torchat_protocol::control::reason::Reason;
@@ -49,7 +49,8 @@ impl Handle {
         }
     }
 
-    /// Does something in a room. A decision of the owner may wait until another member is reached, and is answered then.
+    /// Does something in a room. A decision of the owner may wait until another member is reached, and is answered then: see
+    /// [`Handle::decide`].
     ///
     /// # Errors
     /// A [`Refusal`]; nothing changed then.
@@ -57,6 +58,37 @@ impl Handle {
         match self.ask(Request::Room(RoomCommand::In { room, wish })).await? {
             Answer::Room(answer) => Ok(answer),
             _ => Err(Refusal::Stopping),
+        }
+    }
+
+    /// Decides something as the owner of a room. Until another member is reached it waits, and is waited for at most for `timeout`.
+    /// `force`: it does not wait.
+    ///
+    /// # Errors
+    /// [`Refusal::DecisionWaits`]: it waits in the daemon, and events tell when it is done. Another [`Refusal`]: nothing changed.
+    pub async fn decide(
+        &self,
+        room: RoomId,
+        act: RoomAct,
+        force: bool,
+        timeout: Duration,
+    ) -> Result<RoomAnswer, Refusal> {
+        let mut asked = Box::pin(self.in_room(room, RoomWish::Act { act, force }));
+        if let Ok(done) = tokio::time::timeout(timeout, &mut asked).await {
+            return done;
+        }
+        loop {
+            let version = self.status_version();
+            let waits = self.node.lock().rooms().status(room).is_some_and(|status| status.waiting > 0);
+            if waits {
+                return Err(Refusal::DecisionWaits(timeout.as_secs()));
+            }
+            // The store, or a busy engine, keeps it.
+            tokio::select! {
+                biased;
+                done = &mut asked => return done,
+                () = self.status_changed(version) => {}
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Handle;
 use crate::codes;
 use crate::store::Trouble;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use torchat_core::account::Kind;
 use torchat_core::view::{Counters, LegacyStatus, NodeStatus, PeerStatus};
@@ -14,6 +15,7 @@ use torchat_protocol::control::status::{
 };
 use torchat_protocol::control::words::count;
 use torchat_protocol::id::PeerId;
+use torchat_protocol::room::RoomId;
 use torchat_transport::NetworkStatus;
 
 impl Handle {
@@ -39,8 +41,18 @@ impl Handle {
     }
 
     /// The state of the daemon, for STATUS. `sentence` says in words what matters most.
+    pub async fn status_for_clients(&self) -> DaemonStatus {
+        self.status_with(&self.queued_in_rooms().await)
+    }
+
+    /// The same without a look into the store: of rooms, only the messages that are not published count as queued.
     #[must_use]
     pub fn status(&self) -> DaemonStatus {
+        self.status_with(&self.unpublished_in_rooms())
+    }
+
+    /// `queued`: messages of ours that no other member has, of each room in which there are some.
+    fn status_with(&self, queued: &BTreeMap<RoomId, u64>) -> DaemonStatus {
         let network = self.network.borrow().clone();
         let status = self.node.lock().status(self.clock.now().mono_ms);
         let trouble = if status.writable { None } else { self.store.trouble().or(Some(Trouble::Failing)) };
@@ -67,10 +79,10 @@ impl Handle {
                 sentence: wrong.as_ref().map(reason::Trouble::sentence),
                 why: wrong,
             }),
-            reasons: Some(status.waiting.iter().map(waiting).chain(self.rooms_waiting()).collect()),
+            reasons: Some(status.waiting.iter().map(waiting).chain(self.rooms_waiting(queued)).collect()),
             refused: Some(self.refused(&status.counters)),
             requests: Some(status.requests as u64),
-            rooms: Some(self.rooms_status()),
+            rooms: Some(self.rooms_status(queued)),
             sandbox: Some((*self.sandbox).to_string()),
             sentence: Some(sentence(&network, &status, trouble)),
             search: Some(self.store.search().state()),

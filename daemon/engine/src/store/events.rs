@@ -164,6 +164,7 @@ impl NewMessage {
             edited_at: None,
             reacts: Default::default(),
             flags: Vec::new(),
+            stored: None,
         };
         if let Some(room) = self.room {
             room.fill(&mut message, false);

@@ -148,6 +148,9 @@ pub struct Message {
     /// In a room: all that is noted of it, where `state` has one word only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<MessageFlag>,
+    /// In a room, of a published message of ours: how many members have it; absent in events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
 }
 
 /// What a peer is to us.

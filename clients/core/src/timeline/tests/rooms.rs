@@ -80,6 +80,8 @@ impl Kept {
             queued: 0,
             notify: Notify::Mentions,
             problems: Vec::new(),
+            missing: 0,
+            bytes: None,
         }
     }
 

@@ -34,6 +34,7 @@ impl Window {
             edited_at: None,
             reacts: BTreeMap::new(),
             flags: Vec::new(),
+            stored: None,
         };
         self.insert(Entry { message, at });
     }

@@ -140,6 +140,7 @@ mod tests {
                 edited_at: None,
                 reacts: Default::default(),
                 flags: Vec::new(),
+                stored: None,
             });
             Ok(MessagesAnswer { messages: messages.collect(), more: end > 11 })
         };

@@ -7,6 +7,9 @@ use torchat_client::api::command::{
 };
 use torchat_client::api::{ApiClientError, Call, Connection, ConversationId};
 
+/// How long the screen waits for another member, in seconds, before it says that a decision waits.
+const SOON_S: u64 = 10;
+
 /// Asks the daemon.
 pub(super) fn perform(connection: &Connection, ask: &RoomAsk) -> Result<RoomAnswer, ApiClientError> {
     let room = |answer: command::RoomAnswer| RoomAnswer::Room(Box::new(answer.room));
@@ -51,8 +54,10 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
     fn done<C: Call>(connection: &Connection, command: &C) -> Result<RoomAnswer, ApiClientError> {
         connection.call(command).map(|_| RoomAnswer::Done)
     }
+    let timeout = Some(SOON_S);
     let force = false;
-    let set = RoomSet { peer, name: None, topic: None, policy: None, alias: None, notify: None, nick: None, force };
+    let set =
+        RoomSet { peer, name: None, topic: None, policy: None, alias: None, notify: None, nick: None, force, timeout };
     match wish.clone() {
         RoomWish::Leave { forget } => done(connection, &RoomLeave { peer, forget }),
         RoomWish::Topic(topic) => changed(connection, &RoomSet { topic: Some(topic), ..set }),
@@ -64,9 +69,11 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
             let invite = RoomInvite { peer, role, uses: Some(uses), hours, whom, send, note };
             Ok(RoomAnswer::Invite(connection.call(&invite)?.invite))
         }
-        RoomWish::Admit { petition, yes, role } => done(connection, &RoomAdmit { peer, petition, yes, role, force }),
-        RoomWish::Role(member, role) => done(connection, &RoomRole { peer, member, role, force }),
-        RoomWish::Remove(member) => done(connection, &RoomRemove { peer, member, ban: None, force }),
+        RoomWish::Admit { petition, yes, role } => {
+            done(connection, &RoomAdmit { peer, petition, yes, role, force, timeout })
+        }
+        RoomWish::Role(member, role) => done(connection, &RoomRole { peer, member, role, force, timeout }),
+        RoomWish::Remove(member) => done(connection, &RoomRemove { peer, member, ban: None, force, timeout }),
         RoomWish::Mute(member, why) => done(connection, &RoomMute { peer, member, why }),
         RoomWish::Unmute(member) => done(connection, &RoomUnmute { peer, member }),
         RoomWish::Edit(id, text) => done(connection, &command::Edit { peer, id, text }),
@@ -74,8 +81,8 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
         RoomWish::Redact(id, why) => done(connection, &command::Redact { peer, id, why }),
         RoomWish::Transfer(member) => done(connection, &RoomTransfer { peer, member: Some(member), take: false }),
         RoomWish::Take => done(connection, &RoomTransfer { peer, member: None, take: true }),
-        RoomWish::Settle => Ok(RoomAnswer::Settled(connection.call(&RoomSettle { peer, force })?.lost)),
-        RoomWish::Destroy(name) => done(connection, &RoomDestroy { peer, name, why: None, force }),
+        RoomWish::Settle => Ok(RoomAnswer::Settled(connection.call(&RoomSettle { peer, force, timeout })?.lost)),
+        RoomWish::Destroy(name) => done(connection, &RoomDestroy { peer, name, why: None, force, timeout }),
     }
 }
 

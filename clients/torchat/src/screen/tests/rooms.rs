@@ -36,6 +36,8 @@ pub(super) fn room(role: Role) -> Room {
         queued: 0,
         notify: Notify::Mentions,
         problems: Vec::new(),
+        missing: 0,
+        bytes: None,
     }
 }
 

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use torchat_client::api::command::{Check, CheckAnswer, Conversations, History, Host, Status};
 use torchat_client::api::record::{Direction, Message};
-use torchat_client::api::status::{DaemonStatus, ReachablePart, RefusedPart, SearchState, StorageState, TorPart};
+use torchat_client::api::status::{
+    DaemonStatus, ReachablePart, RefusedPart, RoomsPart, SearchState, StorageState, TorPart,
+};
 use torchat_client::api::{ApiClientError, Call as _, Connection, Endpoint, Right};
 use torchat_client::reason;
 
@@ -84,6 +86,7 @@ pub(super) fn check(json: bool, connection: &Connection, tell: &mut impl FnMut(F
     queue(&status, &names).into_iter().try_for_each(&mut *tell)?;
     rooms::check(connection, &names)?.into_iter().try_for_each(&mut *tell)?;
     held_up(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
+    dropped_in_rooms(status.rooms.as_ref()).map_or(Ok(()), &mut *tell)?;
     lost(status.refused.as_ref()).map_or(Ok(()), &mut *tell)?;
     notices(&status, &names).into_iter().try_for_each(tell)
 }
@@ -234,6 +237,16 @@ fn held_up(refused: Option<&RefusedPart>) -> Option<Finding> {
     (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
 }
 
+/// What members, former members and strangers did in rooms beyond what they may.
+fn dropped_in_rooms(rooms: Option<&RoomsPart>) -> Option<Finding> {
+    let met: Vec<_> = rooms?.refused.by_others().into_iter().filter(|(_, times)| *times > 0).collect();
+    let met: Vec<_> = met.into_iter().map(|(kind, times)| format!("{kind} {times}")).collect();
+    let sentence =
+        format!("in rooms, others did more than they may, and the daemon did not take it: {}", met.join(", "));
+    let advice = "what honest members say comes later; OPERATIONS.md, \"Limits\", says what each word means";
+    (!met.is_empty()).then(|| Finding::note("peers", sentence).advise(advice))
+}
+
 /// Commands of programs that close their socket at once, as those of the first TORchat do: they believe that they have sent.
 fn lost(refused: Option<&RefusedPart>) -> Option<Finding> {
     let lost = refused?.closed;
@@ -327,6 +340,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::{Value, json};
+    use torchat_client::api::status::RoomsRefused;
 
     const PEER: &str = "pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion";
 
@@ -381,6 +395,18 @@ mod tests {
             assert!(found.sentence.starts_with(words), "{}", found.sentence);
         }
         assert!(super::held_up(None).is_none(), "an older daemon");
+        let mut rooms = RoomsPart {
+            channels: 0,
+            joined: 1,
+            links: 0,
+            petitions: 0,
+            queued: 0,
+            refused: RoomsRefused { outbox_full: 2, ..RoomsRefused::default() },
+        };
+        assert!(super::dropped_in_rooms(Some(&rooms)).is_none(), "that was us");
+        rooms.refused.quota = 5;
+        let told = super::dropped_in_rooms(Some(&rooms)).unwrap();
+        assert!(told.grade == Grade::Note && told.sentence.ends_with(": quota 5"), "{told:?}");
         let queue = |bytes: u64, limit: Option<u64>| {
             let why = json!({"code": "unreachable", "tries": 1, "failure": "timeout", "detail": "503 circuits"});
             let rows = json!([{"peer": PEER, "queued": 1, "reason": "r", "next_try_s": 5, "why": why}]);

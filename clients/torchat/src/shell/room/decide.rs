@@ -20,13 +20,25 @@ pub(super) fn run(shell: &Shell<'_>, action: RoomAction) -> Done {
     match action {
         RoomAction::Role { room, member: word, role, now } => {
             about(shell, connection, &room, &word, &|peer, member| {
-                connection.call(&RoomRole { peer, member, role: given(role), force: now.force })?;
+                connection.call(&RoomRole {
+                    peer,
+                    member,
+                    role: given(role),
+                    force: now.force,
+                    timeout: Some(now.wait),
+                })?;
                 Ok(())
             })
         }
         RoomAction::Remove { room, member: word, may_return, now } => {
             about(shell, connection, &room, &word, &|peer, member| {
-                connection.call(&RoomRemove { peer, member, ban: Some(!may_return), force: now.force })?;
+                connection.call(&RoomRemove {
+                    peer,
+                    member,
+                    ban: Some(!may_return),
+                    force: now.force,
+                    timeout: Some(now.wait),
+                })?;
                 Ok(())
             })
         }
@@ -55,13 +67,13 @@ pub(super) fn run(shell: &Shell<'_>, action: RoomAction) -> Done {
         RoomAction::Set(set) => change(shell, connection, set),
         RoomAction::Admit { room, who, role, now } => {
             let (peer, petition) = asking(connection, &room, &who)?;
-            let (role, force) = (role.map(given), now.force);
-            connection.call(&RoomAdmit { peer, petition, yes: true, role, force })?;
+            let (role, force, timeout) = (role.map(given), now.force, Some(now.wait));
+            connection.call(&RoomAdmit { peer, petition, yes: true, role, force, timeout })?;
             shell.done_about(peer, petition)
         }
         RoomAction::Deny { room, who } => {
             let (peer, petition) = asking(connection, &room, &who)?;
-            connection.call(&RoomAdmit { peer, petition, yes: false, role: None, force: false })?;
+            connection.call(&RoomAdmit { peer, petition, yes: false, role: None, force: false, timeout: None })?;
             shell.done_about(peer, petition)
         }
         RoomAction::Pardon { room, member } => {
@@ -72,7 +84,7 @@ pub(super) fn run(shell: &Shell<'_>, action: RoomAction) -> Done {
         }
         RoomAction::Settle { room, now } => {
             let peer = find(connection, &room)?;
-            let answer = connection.call(&RoomSettle { peer, force: now.force })?;
+            let answer = connection.call(&RoomSettle { peer, force: now.force, timeout: Some(now.wait) })?;
             let lost = match answer.lost {
                 0 => "settled: all that you have decided holds".to_owned(),
                 lost => format!("settled: {} of yours not hold any more", do_not(lost)),
@@ -82,7 +94,7 @@ pub(super) fn run(shell: &Shell<'_>, action: RoomAction) -> Done {
         RoomAction::Destroy { room, name, why, now } => {
             let peer = find(connection, &room)?;
             let name = name.strip_prefix('#').unwrap_or(&name).to_owned();
-            connection.call(&RoomDestroy { peer, name, why, force: now.force })?;
+            connection.call(&RoomDestroy { peer, name, why, force: now.force, timeout: Some(now.wait) })?;
             shell.done_in(peer)
         }
         _ => Err(Failure::system("this command belongs to another part")),
@@ -110,7 +122,8 @@ fn about(
 
 /// A change of nothing.
 fn nothing(peer: ConversationId) -> RoomSet {
-    RoomSet { peer, name: None, topic: None, policy: None, alias: None, notify: None, nick: None, force: false }
+    let (force, timeout) = (false, None);
+    RoomSet { peer, name: None, topic: None, policy: None, alias: None, notify: None, nick: None, force, timeout }
 }
 
 fn change(shell: &Shell<'_>, connection: &Connection, set: SetRoom) -> Done {
@@ -129,6 +142,7 @@ fn change(shell: &Shell<'_>, connection: &Connection, set: SetRoom) -> Done {
         notify,
         nick: set.nick,
         force: set.now.force,
+        timeout: Some(set.now.wait),
         ..nothing(peer)
     };
     shell.answer_quietly(&connection.call(&wanted)?.room)

@@ -1,6 +1,7 @@
 //! What is known of rooms: `room list`, `show`, `members`, `invites`, `petitions`.
 
 use super::{all_members, find, is_in, read};
+use crate::counts::grouped;
 use crate::membership::{self, MEMBER_COLUMNS, speaker};
 use crate::shell::failure::Done;
 use crate::shell::format::{self, Names, count};
@@ -108,6 +109,10 @@ fn facts(out: &Out, room: &Room, members: &[Member]) -> Vec<String> {
     if room.queued > 0 {
         lines.push(format!("{} of yours that no other member has", count(room.queued, "message")));
     }
+    if room.missing > 0 {
+        lines.push(format!("{} without what they say: members are asked for it", count(room.missing, "event")));
+    }
+    lines.extend(room.bytes.map(|bytes| format!("{} bytes on this disk", grouped(bytes))));
     lines.extend(room.problems.iter().map(|problem| format!("! {}", shown_line(&problem.sentence))));
     lines
 }

@@ -2,8 +2,8 @@
 
 use crate::codes;
 use crate::handle::{Handle, Refusal, read};
-use crate::store::{Reader, role_word, time};
-use std::collections::BTreeSet;
+use crate::store::{MessageRow, Reader, role_word, time};
+use std::collections::{BTreeMap, BTreeSet};
 use torchat_core::effect::RoomRefused;
 use torchat_core::node::Node;
 use torchat_core::rooms::{RoomObstacle, RoomStatus};
@@ -11,10 +11,11 @@ use torchat_core::snapshot::rooms::{InviteRow, PetitionRow, RoomState};
 use torchat_core::time::Now;
 use torchat_protocol::control::api::Onion;
 use torchat_protocol::control::api::record::{
-    Contact, ContactState, Member, MemberState, OutstandingInvite, Petition, Proof, Room, RoomProblem,
+    Contact, ContactState, Direction, Member, MemberState, MessageState, OutstandingInvite, Petition, Proof, Room,
+    RoomProblem, Stored,
 };
 use torchat_protocol::control::reason::{Denial, Reason, RoomTrouble};
-use torchat_protocol::control::status::{RoomsPart, WaitingPart};
+use torchat_protocol::control::status::{RoomsPart, RoomsRefused, WaitingPart};
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::room::{DenyCode, Identity, MemberNo, RoomId};
@@ -31,6 +32,15 @@ impl Handle {
         let found = read(self.reader.clone(), move |reader| reader.room(room)).await?;
         let found = found.ok_or(Refusal::Room(RoomRefused::NoRoom))?;
         Ok(live_room(&self.node.lock(), found, self.clock.now()))
+    }
+
+    /// As [`Handle::room`], with how much of the disk its log takes: all of it is looked at for that.
+    ///
+    /// # Errors
+    /// As [`Handle::room`].
+    pub async fn measured_room(&self, room: RoomId) -> Result<Room, Refusal> {
+        let bytes = read(self.reader.clone(), move |reader| reader.room_bytes(room)).await?;
+        Ok(Room { bytes, ..self.room(room).await? })
     }
 
     /// All rooms that we are in, want to be in, or were in; of those of `among`, if it is given.
@@ -115,40 +125,81 @@ impl Handle {
         node.rooms().status(room).map_or(Reason::Ending, |status| why(&node, room, &status, now))
     }
 
-    /// The rooms in STATUS.
-    pub(in crate::handle) fn rooms_status(&self) -> RoomsPart {
+    /// How many messages of ours are not published, of each room in which there are some.
+    pub(in crate::handle) fn unpublished_in_rooms(&self) -> BTreeMap<RoomId, u64> {
+        let node = self.node.lock();
+        let rooms = node.rooms();
+        let queued = |room: RoomId| rooms.status(room).map_or(0, |status| status.queued as u64);
+        rooms.ids().map(|room| (room, queued(room))).filter(|(_, queued)| *queued > 0).collect()
+    }
+
+    /// How many messages of ours no other member has, of each room in which there are some. If the store cannot be read, those that
+    /// are not published.
+    pub(in crate::handle) async fn queued_in_rooms(&self) -> BTreeMap<RoomId, u64> {
+        // Most daemons have no room, and ask nothing.
+        if self.node.lock().rooms().ids().next().is_none() {
+            return BTreeMap::new();
+        }
+        let found = read(self.reader.clone(), Reader::queued_in_rooms).await;
+        found.unwrap_or_else(|_| self.unpublished_in_rooms())
+    }
+
+    /// The rooms in STATUS. `queued`: as [`Handle::queued_in_rooms`] has them.
+    pub(in crate::handle) fn rooms_status(&self, queued: &BTreeMap<RoomId, u64>) -> RoomsPart {
         let node = self.node.lock();
         let rooms = node.rooms();
         let (links, channels) = rooms.links();
         let of_all: Vec<_> = rooms.ids().collect();
-        let queued = of_all.iter().filter_map(|room| rooms.status(*room)).map(|status| status.queued).sum::<usize>();
         let petitions = of_all.iter().map(|room| rooms.petitions(*room).count()).sum::<usize>();
+        let refused = rooms.refused();
         RoomsPart {
             channels: channels as u64,
             joined: of_all.len() as u64,
             links: links as u64,
             petitions: petitions as u64,
-            queued: queued as u64,
+            queued: of_all.iter().filter_map(|room| queued.get(room)).sum(),
+            refused: RoomsRefused {
+                channels: refused.channels,
+                joins: refused.joins,
+                misbehaved: refused.misbehaved,
+                opens: refused.opens,
+                outbox_full: refused.outbox,
+                petitions: refused.petitions,
+                quota: refused.quota,
+                signatures: refused.signatures,
+                waiting: refused.waiting,
+            },
         }
     }
 
     /// The rooms in which texts of ours wait, for STATUS.
-    pub(in crate::handle) fn rooms_waiting(&self) -> Vec<WaitingPart> {
+    pub(in crate::handle) fn rooms_waiting(&self, queued: &BTreeMap<RoomId, u64>) -> Vec<WaitingPart> {
         let now = self.clock.now();
         let node = self.node.lock();
-        let waiting = node.rooms().ids().filter_map(|room| {
-            let status = node.rooms().status(room).filter(|status| status.queued > 0)?;
-            let why = why(&node, room, &status, now);
+        let waiting = queued.iter().filter_map(|(room, queued)| {
+            let why = why(&node, *room, &node.rooms().status(*room)?, now);
             Some(WaitingPart {
-                next_try_s: node.next_room_dial_in_ms(room, now.mono_ms).map(|ms| ms / 1000),
+                next_try_s: node.next_room_dial_in_ms(*room, now.mono_ms).map(|ms| ms / 1000),
                 peer: room.conversation(),
-                queued: status.queued as u64,
+                queued: *queued,
                 reason: why.about("the room"),
                 why: Some(why),
             })
         });
         waiting.collect()
     }
+}
+
+/// How many of the other members have a message, if it is one of ours in a room.
+pub(in crate::handle) fn stored(node: &Node, row: &MessageRow) -> Option<Stored> {
+    if row.dir != Direction::Out {
+        return None;
+    }
+    let place = row.room.as_ref()?.place?;
+    let (members, of) = node.rooms().stored(row.conversation.into(), place)?;
+    // Who said so before the daemon started is not known any more.
+    let least = usize::from(row.state == MessageState::Delivered);
+    Some(Stored { members: members.max(least) as u64, of: of as u64 })
 }
 
 /// Why texts of ours in a room wait, and when somebody is dialled for it next, in milliseconds since 1970.
@@ -180,6 +231,7 @@ pub(in crate::handle) fn live_room(node: &Node, mut room: Room, now: Now) -> Roo
     let id = RoomId::from(room.peer);
     let Some(status) = node.rooms().status(id) else { return room };
     room.linked = Some(status.open.len() as u64);
+    room.missing = node.rooms().missing(id) as u64;
     room.problems = troubles(node, id, &status, now).into_iter().map(RoomProblem::from).collect();
     room
 }

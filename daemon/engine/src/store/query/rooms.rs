@@ -185,6 +185,36 @@ impl Reader {
         })
     }
 
+    /// How many messages of ours no other member has, of each room in which there are some.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn queued_in_rooms(&self) -> Result<BTreeMap<RoomId, u64>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached(
+                "SELECT p.peer, count(*) FROM peer p JOIN message m ON m.peer = p.num
+                 WHERE p.room IS NOT NULL AND m.dir = 1 AND m.state IN (0, 4, 5) GROUP BY p.num",
+            )?;
+            let rows = query.query_map([], |row| Ok((RoomId(blob(row, 0)?), row.get::<_, i64>(1)?.unsigned_abs())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many bytes the events of a room have. All of them are looked at. `None`: there is no such room.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn room_bytes(&self, id: RoomId) -> Result<Option<u64>, StoreError> {
+        self.in_room(id, |db, room| {
+            let mut query = db.prepare_cached(
+                "SELECT ifnull(sum(ifnull(length(head), 0) + ifnull(length(body), 0)), 0) FROM room_event
+                 WHERE place >= ?1 AND place < ?2",
+            )?;
+            let bytes = query.query_row([room.row(0), room.row(u64::MAX)], |row| row.get::<_, i64>(0))?;
+            Ok(bytes.unsigned_abs())
+        })
+    }
+
     /// Members of a room after a number, by their numbers, at most `limit`, those who are not in any more included; and whether
     /// there are more. `None`: there is no such room.
     ///
@@ -295,6 +325,8 @@ pub(in crate::store) fn record(db: &Connection, room: RoomKey, people: &People) 
         frozen: frozen.exists(params![room.num, i64::try_from(last).unwrap_or(i64::MAX)])?,
         handover: if row.get(5)? { Some(Handover { by: row.get(3)?, to: row.get(4)? }) } else { None },
         queued: row.get::<_, i64>(6)?.unsigned_abs(),
+        missing: 0,
+        bytes: None,
         notify: match row.get(2)? {
             0 => Notify::All,
             1 => Notify::Mentions,

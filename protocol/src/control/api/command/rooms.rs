@@ -253,10 +253,13 @@ records! {
         /// As what; absent: as the room's rules say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<GivenRole>,
-        /// At once, although no other member was reached since the daemon started. Only if you are sure that nothing was decided
-        /// in another copy of this daemon's store.
+        /// At once, although no other member was reached since the daemon started, and what waits before it too. Only if you are sure
+        /// that nothing was decided in another copy of this daemon's store.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// For how many seconds to wait for another member, 1 to 3,600; 120 if absent. Then the answer is `decision-waits`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
     /// Parameters of ROOM_ROLE.
     RoomRole {
@@ -269,6 +272,9 @@ records! {
         /// As in ROOM_ADMIT.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// As in ROOM_ADMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
     /// Parameters of ROOM_REMOVE.
     RoomRemove {
@@ -282,6 +288,9 @@ records! {
         /// As in ROOM_ADMIT.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// As in ROOM_ADMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
     /// Parameters of ROOM_PARDON.
     RoomPardon {
@@ -336,6 +345,9 @@ records! {
         /// As in ROOM_ADMIT.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// As in ROOM_ADMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
     /// Parameters of ROOM_TRANSFER.
     RoomTransfer {
@@ -355,6 +367,9 @@ records! {
         /// As in ROOM_ADMIT.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// As in ROOM_ADMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
     /// What ROOM_SETTLE answers.
     RoomSettleAnswer {
@@ -373,6 +388,9 @@ records! {
         /// As in ROOM_ADMIT.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
+        /// As in ROOM_ADMIT.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<u64>,
     }
 }
 

@@ -181,6 +181,16 @@ impl From<Order> for (u64, u32, u64) {
     }
 }
 
+/// How many members have a message of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Stored {
+    /// Other members whose daemons have said so since this daemon has started; at least 1 if the message is delivered.
+    pub members: u64,
+    /// Other members that there are now.
+    pub of: u64,
+}
+
 /// Our own place in a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -268,11 +278,23 @@ pub struct Room {
     pub handover: Option<Handover>,
     /// Messages of ours that no other member has.
     pub queued: u64,
+    /// Events without what they say, for which the daemon asks the other members; absent: none, and in events.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub missing: u64,
+    /// How many bytes of its log are stored here; only in the answer of ROOM, because they are counted for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// Which messages to notify of.
     pub notify: Notify,
     /// What is wrong, or to be decided; absent: nothing, and in events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<RoomProblem>,
+}
+
+// serde asks so.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A member of a room, or somebody who was one.

@@ -177,6 +177,7 @@ pub(super) fn rows() -> Vec<Attack> {
                     member: no.get(),
                     ban: Some(true),
                     force: false,
+                    timeout: None,
                 };
                 target.call(remove).await?;
                 let (said, _) = by.link.settle().await?;
