@@ -23,6 +23,9 @@ pub const HELD_MESSAGES: usize = 1_500;
 /// Bytes of texts that a window holds at most. At least one message is held, and one page more while it is taken in.
 pub const HELD_BYTES: usize = 32 << 20;
 
+/// Messages that are read one by one when they count again; of more the pages are read.
+const ONE_BY_ONE: usize = 20;
+
 /// Where a view of the window ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bottom {
@@ -53,9 +56,11 @@ pub struct Window {
     lines_wanted: bool,
     /// The page that is under way has them. If it does not come, they are wanted again.
     lines_asked: bool,
-    /// Messages of a room that count again since the page was asked for in which they came. What was done to them while they did not
-    /// count no event has told: each is to be read once more.
+    /// Messages of a room that count again. What was done to them while they did not count no event has told: each is to be read once
+    /// more.
     again: Vec<i64>,
+    /// The one that is being read. If it does not come, it is wanted again.
+    again_asked: Option<i64>,
     inquiry: Inquiry<Change>,
     /// The page was refused: not again until the daemon is connected anew.
     refused: bool,
@@ -85,6 +90,7 @@ impl Default for Window {
             lines_wanted: false,
             lines_asked: false,
             again: Vec::new(),
+            again_asked: None,
             inquiry: Inquiry::default(),
             refused: false,
             bottom: None,
@@ -279,6 +285,17 @@ impl Window {
     pub(super) fn change(&mut self, id: i64, change: &RoomChange) {
         self.inquiry.note(|| Change::Room(id, change.clone()));
         self.change_now(id, change);
+        self.read_again(id, change);
+    }
+
+    /// A message that counts again is read once more; of many all is.
+    fn read_again(&mut self, id: i64, change: &RoomChange) {
+        if change.is_counting_again() && self.entries.contains_key(&id) && !self.again.contains(&id) {
+            self.again.push(id);
+        }
+        if self.again.len() > ONE_BY_ONE {
+            self.renew();
+        }
     }
 
     fn change_now(&mut self, id: i64, change: &RoomChange) {

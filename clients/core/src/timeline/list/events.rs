@@ -22,7 +22,6 @@ impl ConversationList {
             {
                 needs.push(Need::Message(*peer, *id));
             }
-            What::Voided { peer, messages } => needs.extend(self.recounted(*peer, messages)),
             What::Gap { .. } => {
                 needs.push(Need::Requests(self.requesting.ask()));
                 needs.extend(self.petitions.ask());

@@ -4,12 +4,9 @@ use super::{ConversationList, Need};
 use crate::timeline::inquiry::{Inquiry, Meanwhile, Ticket};
 use crate::timeline::room::MembersRequest;
 use crate::timeline::{RoomChange, Timeline};
-use torchat_protocol::control::api::event::{Recounted, What};
-use torchat_protocol::control::api::record::{Member, MessageState, Petition, Room};
+use torchat_protocol::control::api::event::What;
+use torchat_protocol::control::api::record::{Member, Petition, Room};
 use torchat_protocol::control::api::{ConversationId, Onion};
-
-/// Messages that are read one by one when they count again; of more the page is read.
-const ONE_BY_ONE: usize = 20;
 
 /// Those who ask to become members of rooms of ours.
 #[derive(Debug, Clone, Default)]
@@ -141,21 +138,6 @@ impl ConversationList {
             }
             _ => {}
         }
-    }
-
-    /// Messages count otherwise than before. What was done to those that count again while they did not, no event has told.
-    pub(super) fn recounted(&mut self, room: ConversationId, messages: &[Recounted]) -> Vec<Need> {
-        use MessageState::{Hidden, Redacted, Void};
-        let Some(timeline) = self.timelines.get_mut(&room) else { return Vec::new() };
-        let counts = |one: &&Recounted| !matches!(one.state, Void | Hidden | Redacted);
-        let held = |one: &&Recounted| timeline.window.entry(one.id).is_some();
-        let again: Vec<Need> =
-            messages.iter().filter(counts).filter(held).map(|one| Need::Message(room, one.id)).collect();
-        if again.len() > ONE_BY_ONE {
-            timeline.window.renew();
-            return Vec::new();
-        }
-        again
     }
 
     /// What has become of a message of a room. What was unread of it may not be known here.

@@ -122,25 +122,28 @@ impl Daemon {
     pub(super) fn in_room(&mut self, step: InRoom) {
         let Some(room) = self.room.as_ref().map(Kept::id) else { return };
         match step {
+            // What is done to a message while it does not count is no event.
             InRoom::Edit(at) => {
                 let edited_at = format!("2026-11-21T09:{:02}:00.000Z", at % 60);
-                // What is done to a message while it does not count is no event; the tests below have it.
-                let Some(message) = self.said(at).filter(|message| counts(message)) else { return };
+                let Some(message) = self.said(at) else { return };
                 (message.text, message.edited_at) = (format!("changed {at}"), Some(edited_at.clone()));
                 let (id, mid, text) = (message.id, message.mid, message.text.clone());
-                self.tell(What::Edited { peer: room, id, mid, text, edited_at });
+                if counts(message) {
+                    self.tell(What::Edited { peer: room, id, mid, text, edited_at });
+                }
             }
             InRoom::Redact(at) => {
                 let Some(message) = self.said(at) else { return };
+                message.text.clear();
+                message.flags = vec![MessageFlag::Redacted];
                 if counts(message) {
-                    message.text.clear();
                     (message.dir, message.state) = (Direction::Mark, MessageState::Redacted);
                     let (id, mid) = (message.id, message.mid);
                     self.tell(What::Redacted { peer: room, id, mid });
                 }
             }
             InRoom::React(at, member, sign) => {
-                let Some(message) = self.said(at).filter(|message| counts(message)) else { return };
+                let Some(message) = self.said(at) else { return };
                 for members in message.reacts.values_mut() {
                     members.retain(|known| *known != member);
                 }
@@ -151,7 +154,9 @@ impl Daemon {
                 }
                 message.reacts.retain(|_, members| !members.is_empty());
                 let (id, mid, sign) = (message.id, message.mid, sign.to_owned());
-                self.tell(What::Reacted { peer: room, id, mid, member, sign });
+                if counts(message) {
+                    self.tell(What::Reacted { peer: room, id, mid, member, sign });
+                }
             }
             InRoom::Count(at, count, wanted) => self.count(room, (at, count), wanted),
             InRoom::Name(no, name) => self.member(no, MemberChange::Nick, |member| member.name = name.into()),
@@ -187,7 +192,7 @@ impl Daemon {
     fn said(&mut self, at: usize) -> Option<&mut Message> {
         let room = self.room.as_ref().map(Kept::id)?;
         let said = self.messages.iter_mut().filter(|message| message.peer == room && message.from.is_some());
-        let mut said: Vec<_> = said.filter(|message| message.state != MessageState::Redacted).collect();
+        let mut said: Vec<_> = said.filter(|message| !is_redacted(message)).collect();
         let count = said.len();
         (count > 0).then(|| said.swap_remove(at % count))
     }
@@ -204,6 +209,7 @@ impl Daemon {
             // What counts again is as unread as it was; some were seen.
             let state = if message.id % 5 == 0 { MessageState::Unread } else { MessageState::Read };
             (message.dir, message.state) = match (again, me) {
+                (true, _) if is_redacted(message) => (Direction::Mark, MessageState::Redacted),
                 (true, true) => (Direction::Out, MessageState::Delivered),
                 (true, false) => (Direction::In, state),
                 (false, _) => (Direction::Mark, wanted),
@@ -241,6 +247,11 @@ impl Daemon {
 
 fn counts(message: &Message) -> bool {
     !matches!(message.state, MessageState::Void | MessageState::Hidden)
+}
+
+/// Also where it does not count.
+fn is_redacted(message: &Message) -> bool {
+    message.flags.contains(&MessageFlag::Redacted)
 }
 
 fn in_room_step() -> impl Strategy<Value = InRoom> {
@@ -391,6 +402,61 @@ fn mentions_are_counted_apart_from_what_is_unread() {
     assert_eq!(counts(&play), (3, 1));
     play.settle();
     play.compare();
+}
+
+/// A room with one message, which was changed while it did not count, and counts again: the client is about to read it once more.
+fn counting_again() -> Play {
+    let mut play = open(vec![member(1, "anna")]);
+    play.daemon.add(play.peers[2], Direction::In);
+    play.take(Step::Room(InRoom::Count(0, 1, MessageState::Hidden)));
+    play.settle();
+    play.take(Step::Room(InRoom::Edit(7)));
+    play.take(Step::Room(InRoom::Count(0, 1, MessageState::Read)));
+    while play.tell() {}
+    play.take(Step::Want(2));
+    play
+}
+
+#[test]
+fn what_becomes_of_a_message_while_it_is_read_once_more_is_not_lost() {
+    for read_first in [false, true] {
+        let mut play = counting_again();
+        let page = play.questions.len() - 1;
+        if read_first {
+            play.read(page);
+        }
+        play.take(Step::Room(InRoom::React(0, 3, "+")));
+        play.take(Step::Room(InRoom::Edit(8)));
+        while play.tell() {}
+        play.read(page);
+        play.answer(page);
+        play.settle();
+        play.compare();
+    }
+}
+
+#[test]
+fn a_message_is_read_once_more_although_its_answer_is_lost_or_another_page_is_asked_for() {
+    let ends: [fn(&mut Play); 3] = [
+        |play| play.take(Step::Reconnect(true)),
+        |play| play.take(Step::Jump(2, 0)),
+        // It stops counting, is changed, and counts, before the answer of the first reading comes.
+        |play| {
+            let page = play.questions.len() - 1;
+            play.read(page);
+            play.take(Step::Room(InRoom::Count(0, 1, MessageState::Void)));
+            play.take(Step::Room(InRoom::Redact(0)));
+            play.take(Step::Room(InRoom::Count(0, 1, MessageState::Read)));
+            while play.tell() {}
+            play.answer(page);
+        },
+    ];
+    for end in ends {
+        let mut play = counting_again();
+        end(&mut play);
+        play.settle();
+        play.compare();
+    }
 }
 
 #[test]

@@ -51,11 +51,13 @@ impl Anchor {
 pub struct PageRequest {
     /// Which messages.
     pub anchor: Anchor,
+    /// `None`: what happens meanwhile is not kept for the answer.
     ticket: Option<Ticket>,
 }
 
 impl PageRequest {
-    /// One message that is held already. Its answer is good at any time.
+    /// One message that is held already and has come to its end. Its answer is good at any time, beside that of a page: it says more of
+    /// the end, and takes back nothing that events have told.
     #[must_use]
     pub fn one(id: i64) -> Self {
         Self { anchor: Anchor::One(id), ticket: None }
@@ -73,7 +75,7 @@ impl Window {
         if !self.loaded {
             return Some(Anchor::Newest);
         }
-        if let Some(id) = self.again.last() {
+        if let Some(id) = self.again.iter().rev().find(|id| self.entries.contains_key(id)) {
             return Some(Anchor::One(*id));
         }
         if self.lines_wanted && !self.more_after {
@@ -97,9 +99,11 @@ impl Window {
 
     /// A page is asked for. Answers of pages that were asked for before are void.
     pub fn ask(&mut self, anchor: Anchor) -> PageRequest {
+        self.want_asked_message();
         if let Anchor::One(id) = anchor {
             self.again.retain(|known| *known != id);
-            return PageRequest::one(id);
+            (self.refused, self.again_asked) = (false, Some(id));
+            return PageRequest { anchor, ticket: Some(self.inquiry.ask()) };
         }
         // What is decided from now on may not be in the answer.
         self.lines_asked |= self.lines_wanted;
@@ -120,11 +124,18 @@ impl Window {
             self.renew();
             return false;
         };
+        if let Anchor::One(id) = request.anchor {
+            self.again_asked = None;
+            // If it was erased, the answer has the one behind it.
+            first.messages.into_iter().filter(|message| message.id == id).for_each(|message| self.reread(message));
+            self.do_again(changes);
+            return true;
+        }
         self.lines_asked = false;
         let MessagesAnswer { mut messages, more } = first;
         match request.anchor {
             Anchor::Newest => self.replace(messages, more, false),
-            Anchor::One(_) => messages.into_iter().for_each(|message| self.refresh(message)),
+            Anchor::One(_) => {}
             Anchor::Oldest => {
                 self.replace(messages, false, more);
                 self.bottom = self.span().map(|(id, _)| Bottom { id, hidden: 0 });
@@ -137,6 +148,12 @@ impl Window {
             Anchor::Before(id) => self.prepend(id, messages, more),
             Anchor::After(id) => self.append(id, messages, more),
         }
+        self.do_again(changes);
+        true
+    }
+
+    /// What happened while an answer was on its way: it may be older.
+    fn do_again(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
                 Change::Put(message) => self.put_now(*message),
@@ -144,13 +161,10 @@ impl Window {
                 Change::Erased(from, upto, kept) => self.erase_now(from, upto, &kept),
                 Change::Room(id, change) => {
                     self.change_now(id, &change);
-                    if change.is_counting_again() && self.entries.contains_key(&id) && !self.again.contains(&id) {
-                        self.again.push(id);
-                    }
+                    self.read_again(id, &change);
                 }
             }
         }
-        true
     }
 
     /// A page was refused. It is not wanted again before [`Window::reconnected`], or until somebody [asks](Self::ask).
@@ -158,6 +172,7 @@ impl Window {
         if request.ticket.is_some_and(|ticket| self.inquiry.answered(ticket).is_some()) {
             self.refused = true;
             self.want_asked_lines();
+            self.want_asked_message();
         }
     }
 
@@ -166,10 +181,21 @@ impl Window {
         self.inquiry.cancel();
         self.refused = false;
         self.want_asked_lines();
+        self.want_asked_message();
     }
 
     fn want_asked_lines(&mut self) {
         self.lines_wanted |= std::mem::take(&mut self.lines_asked);
+    }
+
+    /// The message that was being read is to be read.
+    fn want_asked_message(&mut self) {
+        if let Some(id) = self.again_asked.take()
+            && self.entries.contains_key(&id)
+            && !self.again.contains(&id)
+        {
+            self.again.push(id);
+        }
     }
 
     /// Events were missed: all is read anew. The view stays where it is if the next page holds its message.
@@ -178,8 +204,8 @@ impl Window {
         self.bytes = self.entries.values().map(size).sum();
         (self.loaded, self.more_before, self.more_after) = (false, false, false);
         (self.whole_to, self.lines_wanted, self.lines_asked) = (0, false, false);
-        self.again.clear();
         self.reconnected();
+        self.again.clear();
     }
 
     /// Gives the memory back when nobody looks at the conversation. Pending messages stay.
@@ -223,7 +249,14 @@ impl Window {
         self.drop_oldest();
     }
 
-    /// A held message as HISTORY tells it now.
+    /// A held message as HISTORY told it when it was read: what happened since it was asked for is done again.
+    fn reread(&mut self, message: Message) {
+        if self.entries.contains_key(&message.id) {
+            self.insert(Entry::new(message));
+        }
+    }
+
+    /// A held message as HISTORY tells it, at an unknown moment.
     fn refresh(&mut self, message: Message) {
         let held = self.entries.get(&message.id).map(|held| progress(held.message.state));
         // The answer may be older than an event; only what no event tells is taken from a state that is not the last.

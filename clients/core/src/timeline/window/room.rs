@@ -37,10 +37,9 @@ impl RoomChange {
         }
     }
 
-    /// Whether a message counts since now, whatever was done to it before.
+    /// Whether a message counts since now, or is redacted where it did not count: events have not told what was done to it before.
     pub(in crate::timeline) fn is_counting_again(&self) -> bool {
-        use MessageState::{Hidden, Redacted, Void};
-        matches!(self, Self::Counts(state) if !matches!(state, Void | Hidden | Redacted))
+        matches!(self, Self::Counts(state) if !matches!(state, MessageState::Void | MessageState::Hidden))
     }
 
     /// Does it to a message. Twice is once.
@@ -68,6 +67,10 @@ impl RoomChange {
             Self::Counts(state) => {
                 flag(message, MessageFlag::Void, *state == MessageState::Void);
                 flag(message, MessageFlag::Hidden, *state == MessageState::Hidden);
+                if *state == MessageState::Redacted {
+                    message.text.clear();
+                    flag(message, MessageFlag::Redacted, true);
+                }
                 count_as(message, *state);
             }
         }
