@@ -61,6 +61,8 @@ pub struct Window {
     again: Vec<i64>,
     /// The one that is being read. If it does not come, it is wanted again.
     again_asked: Option<i64>,
+    /// One that is to be read once more because somebody looks at it.
+    looked_at: Option<i64>,
     inquiry: Inquiry<Change>,
     /// The page was refused: not again until the daemon is connected anew.
     refused: bool,
@@ -91,6 +93,7 @@ impl Default for Window {
             lines_asked: false,
             again: Vec::new(),
             again_asked: None,
+            looked_at: None,
             inquiry: Inquiry::default(),
             refused: false,
             bottom: None,
@@ -286,6 +289,12 @@ impl Window {
         self.inquiry.note(|| Change::Room(id, change.clone()));
         self.change_now(id, change);
         self.read_again(id, change);
+    }
+
+    /// Somebody looks at a message that is held: it is read once more, because HISTORY says what no event tells, such as how many
+    /// members have it.
+    pub fn look_at(&mut self, id: i64) {
+        self.looked_at = Some(id);
     }
 
     /// A message that counts again is read once more; of many all is.

@@ -3,7 +3,7 @@
 //! Everything that a colour says is also said by a sign or a word, so that it can be left out.
 
 use ratatui::style::{Color, Modifier, Style};
-use torchat_client::api::ConversationId;
+use torchat_client::api::{ConversationId, Onion};
 
 /// Which colours fit the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -28,7 +28,7 @@ pub(crate) enum Role {
     Good,
     /// One of a contact's own colours.
     Contact(ConversationId),
-    /// One of a member's own colours: of which room, and their number.
+    /// One of a member's own colours, where their onion is not known: of which room, and their number.
     Member(ConversationId, u32),
     /// Somebody has named the user.
     Mention,
@@ -45,6 +45,13 @@ pub(crate) enum Role {
 const DARK: [u8; 12] = [75, 114, 180, 176, 80, 215, 141, 150, 210, 186, 117, 219];
 /// Readable on white.
 const LIGHT: [u8; 12] = [25, 28, 94, 90, 30, 130, 55, 64, 124, 100, 24, 127];
+
+impl Role {
+    /// A member's colour: that of their onion, so a person has one in all rooms, in the list, and on every machine.
+    pub(crate) fn of_member(room: ConversationId, no: u32, onion: Option<Onion>) -> Self {
+        onion.map_or(Self::Member(room, no), |onion| Self::Contact(onion.conversation()))
+    }
+}
 
 impl Theme {
     /// What the environment says: `NO_COLOR`, `TERM=dumb`, `TORCHAT_THEME`, `COLORFGBG` (the last number is the
@@ -112,8 +119,8 @@ impl Theme {
     }
 
     /// The contact's colour: it comes from its key, so it is the same on every screen and after every start. It proves nothing:
-    /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like. A member's comes from the room and the
-    /// number, which stand for the member's key there: numbers are given once. So the first twelve of a room differ.
+    /// there are twelve, and anyone who makes a dozen keys has one of the colour that they like. Of a member whose onion the owner did
+    /// not say it comes from the room and the number.
     fn contact(self, id: ConversationId, member: u32) -> Style {
         // All bytes, because the first ones are what is made to look alike.
         let sum = id.as_bytes().iter().fold(17u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
@@ -143,6 +150,17 @@ mod tests {
             assert_eq!(Theme::Light.style(role).fg, Some(Color::Indexed(light)), "{onion}");
             assert_eq!(Theme::Plain.style(role).fg, None);
         }
+    }
+
+    #[test]
+    fn a_member_has_the_colour_of_their_onion_in_every_room() {
+        let onion: ConversationId = "5vesrrri2hbmn2xjam4jawmvmeuvsjz2lrr7snrwyfdbjlehg7iuvmyd".parse().unwrap();
+        let room: ConversationId = "52sfije2rhkqqibiuxx2dj5olxew2ajppimi4o5bnxe6axygijwrooid".parse().unwrap();
+        let known = onion.as_peer().map(Onion);
+        for (room, no) in [(room, 1), (room, 7), (onion, 2)] {
+            assert_eq!(Role::of_member(room, no, known), Role::Contact(onion));
+        }
+        assert_eq!(Role::of_member(room, 7, None), Role::Member(room, 7));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Window {
         if !self.loaded {
             return Some(Anchor::Newest);
         }
-        if let Some(id) = self.again.iter().rev().find(|id| self.entries.contains_key(id)) {
+        if let Some(id) = self.again.iter().rev().chain(&self.looked_at).find(|id| self.entries.contains_key(id)) {
             return Some(Anchor::One(*id));
         }
         if self.lines_wanted && !self.more_after {
@@ -102,6 +102,7 @@ impl Window {
         self.want_asked_message();
         if let Anchor::One(id) = anchor {
             self.again.retain(|known| *known != id);
+            self.looked_at.take_if(|known| *known == id);
             (self.refused, self.again_asked) = (false, Some(id));
             return PageRequest { anchor, ticket: Some(self.inquiry.ask()) };
         }
@@ -206,6 +207,7 @@ impl Window {
         (self.whole_to, self.lines_wanted, self.lines_asked) = (0, false, false);
         self.reconnected();
         self.again.clear();
+        self.looked_at = None;
     }
 
     /// Gives the memory back when nobody looks at the conversation. Pending messages stay.

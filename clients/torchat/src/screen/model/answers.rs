@@ -4,7 +4,7 @@ use super::send::RETRY;
 use super::{Answer, Ask, Decision, Effect, Focus, Link, Model, Open, Overlay, Search, chosen, one_line, words};
 use torchat_client::api::command::{MessagesAnswer, StatusAnswer};
 use torchat_client::api::record::Conversation;
-use torchat_client::api::{ApiClientError, ConversationId, Onion};
+use torchat_client::api::{ApiClientError, Code, ConversationId, Onion};
 use torchat_client::show;
 use torchat_client::timeline::{Anchor, ConversationList, ListRequest, PageRequest, Tor, Waiting};
 
@@ -112,6 +112,10 @@ impl Model {
                 return;
             }
             Ask::CountErasable(id, what) => self.not_counted(*id, *what),
+            Ask::Room(room) if error.code() == Some(&Code::DecisionWaits) => {
+                self.line_done(ask);
+                return self.decision_waits(room);
+            }
             // Like a page: what is missing is seen, and asked for at the next connection.
             Ask::Room(ask) if self.room_failed(ask) => return,
             // The daemon stops faster than it answers.

@@ -34,6 +34,8 @@ pub(super) struct Rooms {
     reply: Option<Reply>,
     /// The message that the command in the input is about.
     target: Option<Target>,
+    /// The decision that was told last to wait for another member.
+    waits: Option<(ConversationId, RoomWish)>,
 }
 
 impl Model {
@@ -86,6 +88,11 @@ impl Model {
 
     pub(super) fn ask_room(&mut self, ask: RoomAsk) {
         self.ask(super::Ask::Room(ask));
+    }
+
+    /// The decision that was told last to wait for another member.
+    pub(super) fn waiting_decision(&self) -> Option<(ConversationId, RoomWish)> {
+        self.rooms.waits.clone()
     }
 
     /// Asks first.

@@ -274,6 +274,16 @@ impl Model {
             Some(id) => {
                 self.focus = Focus::Message(id);
                 self.reveal_message(id);
+                // How many members have a message of ours, no event tells.
+                let side = self.timeline_mut().filter(|timeline| timeline.is_room());
+                if let Some(window) = side.map(|timeline| &mut timeline.window)
+                    && window.entry(id).is_some_and(|entry| {
+                        entry.message.dir == Direction::Out
+                            && (entry.message.order.is_some() || entry.message.state == MessageState::Delivered)
+                    })
+                {
+                    window.look_at(id);
+                }
             }
             None => {
                 self.focus = Focus::Input;

@@ -33,7 +33,7 @@ pub(super) fn sender(timeline: &Timeline, message: &Message, columns: usize) -> 
     let columns = columns.min(NAME);
     let role = member.map_or(from.role, |member| member.role);
     let name = signed_name(timeline, from.member, &from.name, role, columns);
-    Some((name, Role::Member(timeline.id(), from.member)))
+    Some((name, Role::of_member(timeline.id(), from.member, from.onion)))
 }
 
 /// Who wrote a message, in a sentence or before a colon, harmless.

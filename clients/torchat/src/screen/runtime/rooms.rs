@@ -3,7 +3,7 @@
 use crate::screen::model::{RoomAnswer, RoomAsk, RoomWish};
 use torchat_client::api::command::{
     self, PolicyParts, RoomAdmit, RoomDestroy, RoomInvite, RoomJoin, RoomLeave, RoomMembers, RoomMute, RoomNew,
-    RoomPetitions, RoomRemove, RoomRole, RoomSet, RoomSettle, RoomTransfer, RoomUnmute,
+    RoomPardon, RoomPetitions, RoomRemove, RoomRole, RoomSet, RoomSettle, RoomTransfer, RoomUnmute,
 };
 use torchat_client::api::{ApiClientError, Call, Connection, ConversationId};
 
@@ -55,7 +55,10 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
         connection.call(command).map(|_| RoomAnswer::Done)
     }
     let timeout = Some(SOON_S);
-    let force = false;
+    let (wish, force) = match wish {
+        RoomWish::Forced(wish) => (&**wish, true),
+        wish => (wish, false),
+    };
     let set =
         RoomSet { peer, name: None, topic: None, policy: None, alias: None, notify: None, nick: None, force, timeout };
     match wish.clone() {
@@ -74,6 +77,10 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
         }
         RoomWish::Role(member, role) => done(connection, &RoomRole { peer, member, role, force, timeout }),
         RoomWish::Remove(member) => done(connection, &RoomRemove { peer, member, ban: None, force, timeout }),
+        RoomWish::RemoveForNow(member) => {
+            done(connection, &RoomRemove { peer, member, ban: Some(false), force, timeout })
+        }
+        RoomWish::Pardon(onion) => done(connection, &RoomPardon { peer, onion }),
         RoomWish::Mute(member, why) => done(connection, &RoomMute { peer, member, why }),
         RoomWish::Unmute(member) => done(connection, &RoomUnmute { peer, member }),
         RoomWish::Edit(id, text) => done(connection, &command::Edit { peer, id, text }),
@@ -82,6 +89,8 @@ fn in_room(connection: &Connection, peer: ConversationId, wish: &RoomWish) -> Re
         RoomWish::Transfer(member) => done(connection, &RoomTransfer { peer, member: Some(member), take: false }),
         RoomWish::Take => done(connection, &RoomTransfer { peer, member: None, take: true }),
         RoomWish::Settle => Ok(RoomAnswer::Settled(connection.call(&RoomSettle { peer, force, timeout })?.lost)),
+        // There is one word for it.
+        RoomWish::Forced(wish) => in_room(connection, peer, &wish),
         RoomWish::Destroy(name) => done(connection, &RoomDestroy { peer, name, why: None, force, timeout }),
     }
 }

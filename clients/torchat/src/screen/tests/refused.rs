@@ -46,7 +46,7 @@ fn lines(command: &str) -> Vec<String> {
         | "mute" => vec![],
         // Of rooms: rooms/commands.rs.
         "room" | "join" | "leave" | "members" | "topic" | "edit" | "redact" | "react" | "kick" | "unmute" | "admit"
-        | "transfer" | "take" | "settle" | "destroy" => vec![],
+        | "transfer" | "take" | "settle" | "destroy" | "role" | "pardon" | "force" => vec![],
         "highlight" | "log" | "mouse" | "theme" | "set" | "keys" | "help" | "start" | "quit" => vec![],
         other => panic!("/{other} has no row here"),
     }

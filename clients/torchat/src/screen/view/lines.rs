@@ -140,6 +140,14 @@ fn text(model: &Model) -> (String, Role) {
         return (format!("{words}: Esc shows the list"), Role::Warning);
     }
     let in_room = model.open_room().is_some();
+    if let Focus::Message(id) = model.focus
+        && let Some(entry) = model.timeline().and_then(|timeline| timeline.window.entry(id))
+        && let Some(stored) = entry.message.stored
+    {
+        let hint =
+            format!("{} of {} members have it  r reply  + react  e edit  x take away", stored.members, stored.of);
+        return (hint, Role::Dim);
+    }
     let hint = match (model.focus, model.open) {
         (Focus::List, _) => "Enter opens  Tab back  /add ONION  ? keys",
         (Focus::Message(_), _) if in_room => "r reply  + react  e edit  x take away  y copy  Esc back",

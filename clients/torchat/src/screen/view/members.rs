@@ -66,7 +66,7 @@ fn all(model: &Model, timeline: &Timeline, page: &MembersPage, buffer: &mut Buff
 
 fn row(model: &Model, timeline: &Timeline, member: &Member, n: usize, buffer: &mut Buffer, area: Rect) {
     let is_in = matches!(member.state, MemberState::In | MemberState::Muted);
-    let role = if is_in { Role::Member(timeline.id(), member.no) } else { Role::Dim };
+    let role = if is_in { Role::of_member(timeline.id(), member.no, member.onion) } else { Role::Dim };
     let columns = if usize::from(area.width) < NARROW { NAME_NARROW } else { NAME };
     let name = signed_name(timeline, member.no, &member.name, member.role, columns);
     let name = if member.me { format!("{name} (you)") } else { name };
@@ -110,7 +110,8 @@ fn member(
     let Some(member) = timeline.room().and_then(|side| side.members.get(no)) else { return };
     let columns = usize::from(area.width).saturating_sub(2);
     let name = signed_name(timeline, no, &member.name, member.role, columns);
-    let mut lines = vec![(name, Role::Member(timeline.id(), no)), (state(member).to_owned(), Role::Text)];
+    let mut lines =
+        vec![(name, Role::of_member(timeline.id(), no, member.onion)), (state(member).to_owned(), Role::Text)];
     if let Some(onion) = member.onion {
         lines.extend(wrap(&onion.0.onion(), columns).into_iter().map(|row| (row, Role::Dim)));
         let proven = match member.proven {

@@ -165,7 +165,9 @@ fn results(model: &Model, search: &Search, buffer: &mut Buffer, area: Rect) {
         let when = millis(at).map(|at| model.here().moment(at)).unwrap_or_default();
         let (name, role) = match (message.dir, &message.from) {
             (Direction::Out, _) => ("you".to_owned(), Role::You),
-            (_, Some(from)) => (member_name(&from.name, from.member, 12), Role::Member(message.peer, from.member)),
+            (_, Some(from)) => {
+                (member_name(&from.name, from.member, 12), Role::of_member(message.peer, from.member, from.onion))
+            }
             _ => (model.name_of(message.peer, 12), Role::Contact(message.peer)),
         };
         let name = match (message.dir, search.peer) {

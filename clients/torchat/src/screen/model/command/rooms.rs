@@ -9,10 +9,13 @@ use torchat_client::api::ConversationId;
 use torchat_client::api::command::{GivenNotify, GivenRole};
 use torchat_client::api::record::{Notify, Role, RoomForm};
 use torchat_client::api::words::count;
-use torchat_client::names::{KnownRoom, Purpose, ROOM_SIGN, is_room_word, resolve_room};
+use torchat_client::names::{KnownRoom, Purpose, ROOM_SIGN, is_room_word, resolve_member, resolve_room};
 use torchat_client::show;
 use torchat_client::timeline::Timeline;
 use torchat_client::timeline::room::{member_before, member_name};
+
+/// What is said as long as it is not known who is in the open room.
+const NOT_HERE: &str = "the members are not here yet: press Enter again in a moment";
 
 /// Columns of a name in a sentence.
 const NAME: usize = 20;
@@ -33,7 +36,16 @@ impl Model {
             "members" => self.show_members(),
             "peers" if is_open && matches!(name, "names" | "who") => self.show_members(),
             "topic" => self.topic(rest),
-            "kick" => self.about_member(command, rest, |model, room, no, _| model.ask_to_remove(room, no)),
+            "kick" => self.about_member(command, rest, |model, room, no, behind| match behind {
+                "" | "return" => model.ask_to_remove(room, no, behind == "return"),
+                _ => model.usage(command),
+            }),
+            "role" => self.about_member(command, rest, |model, room, no, word| match role(word) {
+                Some(role) => model.ask_room(RoomAsk::In(room, RoomWish::Role(no, role))),
+                None => model.usage(command),
+            }),
+            "pardon" => self.pardon(command, rest),
+            "force" => self.ask_to_force(),
             "transfer" => self.about_member(command, rest, |model, room, no, _| model.ask_to_transfer(room, no)),
             "unmute" => self.about_member(command, rest, |model, room, no, _| {
                 model.ask_room(RoomAsk::In(room, RoomWish::Unmute(no)));
@@ -154,6 +166,45 @@ impl Model {
         }
     }
 
+    /// `/pardon MEMBER`, one of those who were removed.
+    fn pardon(&mut self, command: &Command, rest: &str) {
+        if rest.is_empty() {
+            return self.usage(command);
+        }
+        let found = self.this_room().map(|(room, side)| (room, side.members.is_loaded())).and_then(|(room, loaded)| {
+            if !loaded {
+                return Err(NOT_HERE.into());
+            }
+            let removed = self.removed_members();
+            let no = resolve_member(rest.strip_prefix('@').unwrap_or(rest), &removed)
+                .map_err(|_| "nobody who was removed is called so: /members shows them".to_owned())?;
+            let onion = removed.iter().find(|member| member.no == no).and_then(|member| member.onion);
+            Ok((room, onion.ok_or("the owner did not say the onion of this member, so no invite is kept from it")?))
+        });
+        match found {
+            Ok((room, onion)) => self.ask_room(RoomAsk::In(room, RoomWish::Pardon(onion))),
+            Err(error) => self.warn(error),
+        }
+    }
+
+    /// `/force`: what was decided last in the open room and waits.
+    fn ask_to_force(&mut self) {
+        let room = match self.this_room() {
+            Ok((room, _)) => room,
+            Err(error) => return self.warn(error),
+        };
+        let Some((_, wish)) = self.waiting_decision().filter(|(of, _)| *of == room) else {
+            return self.warn("nothing that you have decided here waits for another member");
+        };
+        let text = format!(
+            "Do now what you have decided in {}, and all that waits before it? If the data directory of your torchatd was restored from \
+             a backup, it may contradict what you decided after the backup; then the room is frozen, and some decisions are lost.",
+            self.name_of(room, NAME)
+        );
+        let ask = RoomAsk::In(room, RoomWish::Forced(Box::new(wish)));
+        self.ask_first(Question { text, keys: "y does it, any other key does not", ask });
+    }
+
     /// A command about a member, and what follows the name.
     fn about_member(&mut self, command: &Command, rest: &str, act: impl FnOnce(&mut Self, ConversationId, u32, &str)) {
         if rest.is_empty() {
@@ -161,7 +212,7 @@ impl Model {
         }
         let found: Result<(ConversationId, u32, String), String> = self.this_room().and_then(|(room, side)| {
             if !side.members.is_loaded() {
-                return Err("the members are not here yet: press Enter again in a moment".into());
+                return Err(NOT_HERE.into());
             }
             let (no, text) = member_before(rest, &side.members.known()).map_err(|error| error.to_string())?;
             Ok((room, no, text.to_owned()))

@@ -89,7 +89,14 @@ pub(crate) const COMMANDS: &[Command] = &[
     command("edit", "[TEXT]", "change your last message in the room; without TEXT, it comes into the input"),
     command("redact", "[WHY]", "take away your last message in the room at all members, after a question"),
     command("react", "[SIGN]", "react to the last message in the room; without SIGN, not any more"),
-    command("kick", "MEMBER", "remove a member from the room, after a question"),
+    command(
+        "kick",
+        "MEMBER [return]",
+        "remove a member from the room, after a question; return: an invite lets them in again",
+    ),
+    command("pardon", "MEMBER", "let invites work again for somebody who was removed"),
+    command("role", "MEMBER reader|member|moderator", "give a member of the room another role"),
+    command("force", "", "do now what you have decided and what waits for another member, after a question"),
     command("unmute", "MEMBER", "end the mutes of a member of the room"),
     command(
         "admit",
@@ -134,5 +141,5 @@ pub(super) fn takes_peer(command: &str) -> bool {
 
 /// Whether a member follows a command, where a room is open.
 pub(super) fn takes_member(command: &str) -> bool {
-    matches!(command, "mute" | "unmute" | "kick" | "transfer")
+    matches!(command, "mute" | "unmute" | "kick" | "transfer" | "role")
 }

@@ -88,6 +88,13 @@ impl Model {
             RoomWish::Admit { petition, yes, .. } => return self.admitted(id, *petition, *yes),
             RoomWish::Role(no, role) => format!("{} is a {} of {room}", self.name_of_member(id, *no), role_word(*role)),
             RoomWish::Remove(no) => format!("{} is removed from {room}", self.name_of_member(id, *no)),
+            RoomWish::RemoveForNow(no) => {
+                format!("{} is removed from {room}; an invite lets them in again", self.name_of_member(id, *no))
+            }
+            RoomWish::Pardon(onion) => {
+                format!("an invite to {room} lets {} in again", self.former_name(id, *onion))
+            }
+            RoomWish::Forced(wish) => return self.room_wish_done(id, wish, answer),
             RoomWish::Mute(no, _) => format!("what {} says from now on is hidden", self.name_of_member(id, *no)),
             RoomWish::Unmute(no) => format!("{} is not muted any more", self.name_of_member(id, *no)),
             // The message shows it.
@@ -104,12 +111,15 @@ impl Model {
             },
             RoomWish::Destroy(_) => format!("{room} is ended at all members whose daemons hear of it"),
         };
-        // Decisions of an owner may wait until another member is reached.
-        let waits = self.list.get(id).and_then(|timeline| timeline.room()).and_then(|side| waiting(side.room()));
-        self.say(match waits {
-            Some(waits) => format!("{said}; {waits}"),
-            None => said,
-        });
+        self.say(said);
+    }
+
+    /// A decision waits until another member is reached: the daemon has it, so its line does not come back.
+    pub(in crate::screen::model) fn decision_waits(&mut self, ask: &RoomAsk) {
+        let RoomAsk::In(room, wish) = ask else { return };
+        let name = self.name_of(*room, NAME);
+        self.rooms.waits = Some((*room, wish.clone()));
+        self.warn(format!("no other member of {name} is online: it is done when one is; /force does it now"));
     }
 
     /// A question about rooms was not answered. False: it is of the kind whose line comes back, and which the user is told of.
@@ -133,10 +143,4 @@ fn role_word(role: GivenRole) -> &'static str {
         GivenRole::Member => Role::Member,
         GivenRole::Moderator => Role::Moderator,
     })
-}
-
-/// Why what was decided is not done yet.
-fn waiting(room: &Room) -> Option<String> {
-    use torchat_client::api::reason::RoomTrouble::ActsWait;
-    room.problems.iter().find(|problem| matches!(problem.why, ActsWait { .. })).map(|problem| problem.why.sentence())
 }

@@ -49,6 +49,10 @@ pub(crate) enum RoomWish {
     },
     Role(u32, GivenRole),
     Remove(u32),
+    /// The same, and an invite lets them in again.
+    RemoveForNow(u32),
+    /// Invites work again for somebody who was removed.
+    Pardon(Onion),
     Mute(u32, Option<String>),
     Unmute(u32),
     /// Of a message, by its number in the daemon.
@@ -60,6 +64,8 @@ pub(crate) enum RoomWish {
     Settle,
     /// With its name once more.
     Destroy(String),
+    /// A decision of the owner, without another member.
+    Forced(Box<RoomWish>),
 }
 
 /// What is answered.

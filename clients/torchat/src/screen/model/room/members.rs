@@ -3,9 +3,10 @@
 use super::{Question, RoomAsk, RoomWish};
 use crate::screen::model::{Ask, Model, Overlay};
 use crossterm::event::{KeyCode, KeyEvent};
-use torchat_client::api::ConversationId;
 use torchat_client::api::command::GivenRole;
 use torchat_client::api::record::{Member, MemberState, Role};
+use torchat_client::api::{ConversationId, Onion};
+use torchat_client::names::KnownMember;
 use torchat_client::timeline::room::{RoomSide, member_name};
 
 /// Columns of a name in a question.
@@ -29,6 +30,7 @@ pub(crate) enum Action {
     Role(GivenRole),
     Remove,
     Transfer,
+    Pardon,
     Add,
     CopyOnion,
 }
@@ -44,6 +46,7 @@ impl Action {
             Self::Role(GivenRole::Moderator) => "make them a moderator, who mutes and takes messages away",
             Self::Remove => "remove them from the room",
             Self::Transfer => "hand the room over to them",
+            Self::Pardon => "let invites work for them again",
             Self::Add => "add them as a contact",
             Self::CopyOnion => "copy their onion",
         }
@@ -78,6 +81,8 @@ pub(crate) fn actions(side: &RoomSide, member: &Member, is_contact: bool) -> Vec
         }
     }
     if member.onion.is_some() && !member.me {
+        let is_out = member.state == MemberState::Removed && side.may(Role::Owner);
+        actions.extend(is_out.then_some(Action::Pardon));
         actions.extend((!is_contact).then_some(Action::Add));
     }
     actions.extend(member.onion.is_some().then_some(Action::CopyOnion));
@@ -152,16 +157,35 @@ impl Model {
             (Action::Mute, _) => self.ask_room(RoomAsk::In(room, RoomWish::Mute(no, None))),
             (Action::Unmute, _) => self.ask_room(RoomAsk::In(room, RoomWish::Unmute(no))),
             (Action::Role(role), _) => self.ask_room(RoomAsk::In(room, RoomWish::Role(no, role))),
-            (Action::Remove, _) => self.ask_to_remove(room, no),
+            (Action::Remove, _) => self.ask_to_remove(room, no, false),
             (Action::Transfer, _) => self.ask_to_transfer(room, no),
+            (Action::Pardon, Some(onion)) => self.ask_room(RoomAsk::In(room, RoomWish::Pardon(onion))),
             (Action::Add, Some(onion)) => self.ask(Ask::Add { peer: onion.0.onion(), text: String::new() }),
             (Action::CopyOnion, Some(onion)) => self.copy("the onion", onion.0.onion()),
-            (Action::Add | Action::CopyOnion, None) => {}
+            (Action::Pardon | Action::Add | Action::CopyOnion, None) => {}
         }
     }
 
     fn member_of(&self, room: ConversationId, no: u32) -> Option<&Member> {
         self.list.get(room)?.room()?.members.get(no)
+    }
+
+    /// Those who were removed, for finding one by a word.
+    pub(in crate::screen::model) fn removed_members(&self) -> Vec<KnownMember> {
+        let removed = |member: &&Member| member.state == MemberState::Removed;
+        let known = |member: &Member| KnownMember { no: member.no, name: member.name.clone(), onion: member.onion };
+        let side = self.open_room().map(|(_, side)| side);
+        side.into_iter().flat_map(|side| side.members.all()).filter(removed).map(known).collect()
+    }
+
+    /// What somebody was called in a room.
+    pub(super) fn former_name(&self, room: ConversationId, onion: Onion) -> String {
+        let side = self.list.get(room).and_then(|timeline| timeline.room());
+        let mut all = side.into_iter().flat_map(|side| side.members.all()).rev();
+        match all.find(|member| member.onion == Some(onion)) {
+            Some(member) => self.name_of_member(room, member.no),
+            None => self.name_of(onion, NAME),
+        }
     }
 
     /// What a member is called in a sentence, with the number where the name alone would not do.
@@ -174,13 +198,17 @@ impl Model {
         if side.members.is_marked(no) { format!("{name} (no:{no})") } else { name }
     }
 
-    pub(in crate::screen::model) fn ask_to_remove(&mut self, room: ConversationId, no: u32) {
+    /// `for_now`: an invite lets them in again.
+    pub(in crate::screen::model) fn ask_to_remove(&mut self, room: ConversationId, no: u32, for_now: bool) {
         let (member, name) = (self.name_of_member(room, no), self.name_of(room, NAME));
+        let (wish, back) = match for_now {
+            true => (RoomWish::RemoveForNow(no), "the next invite lets them in again"),
+            false => (RoomWish::Remove(no), "no invite lets them in again before /pardon"),
+        };
         let text = format!(
-            "Remove {member} from {name}? What they have stays theirs; what they write later never counts, and no invite lets \
-             them in again."
+            "Remove {member} from {name}? What they have stays theirs; what they write later never counts, and {back}."
         );
-        let ask = RoomAsk::In(room, RoomWish::Remove(no));
+        let ask = RoomAsk::In(room, wish);
         self.ask_first(Question { text, keys: "y removes, any other key does not", ask });
     }
 

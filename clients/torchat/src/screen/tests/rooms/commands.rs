@@ -24,6 +24,8 @@ fn wishes() -> Vec<(&'static str, RoomWish)> {
         ("/mute no:3 too much spam", RoomWish::Mute(3, Some("too much spam".into()))),
         ("/mute anna", RoomWish::Mute(2, None)),
         ("/unmute no:4", RoomWish::Unmute(4)),
+        ("/role anna reader", RoomWish::Role(2, GivenRole::Reader)),
+        ("/role no:3 moderator", RoomWish::Role(3, GivenRole::Moderator)),
         ("/take", RoomWish::Take),
         ("/settle", RoomWish::Settle),
         ("/edit better", RoomWish::Edit(51, "better".into())),
@@ -37,6 +39,7 @@ fn questions() -> Vec<(&'static str, RoomWish)> {
     vec![
         ("/kick anna", RoomWish::Remove(2)),
         ("/kick no:3", RoomWish::Remove(3)),
+        ("/kick anna return", RoomWish::RemoveForNow(2)),
         ("/transfer anna", RoomWish::Transfer(2)),
         ("/redact it was wrong", RoomWish::Redact(51, Some("it was wrong".into()))),
         ("/redact", RoomWish::Redact(51, None)),
@@ -95,6 +98,13 @@ fn a_line_that_is_wrong_stays_and_says_why() {
         ("/kick dora", "not in this room"),
         ("/kick carl", "not in this room"),
         ("/unmute", "/unmute MEMBER"),
+        ("/kick anna now", "/kick MEMBER"),
+        ("/role", "/role MEMBER"),
+        ("/role anna", "/role MEMBER"),
+        ("/role anna owner", "/role MEMBER"),
+        ("/pardon", "/pardon MEMBER"),
+        ("/pardon anna", "nobody who was removed"),
+        ("/force", "nothing that you have decided"),
         ("/mute dora spam", "not in this room"),
         ("/destroy", "write the room's name behind it"),
         ("/destroy club", "write the room's name behind it"),
@@ -138,6 +148,9 @@ fn without_a_room_and_without_a_daemon_that_has_rooms_each_command_says_so() {
         "/settle",
         "/destroy x",
         "/transfer x",
+        "/role x member",
+        "/pardon x",
+        "/force",
         "/notify all",
     ];
     let invite = format!("/join {}", invite());
@@ -162,6 +175,35 @@ fn without_a_room_and_without_a_daemon_that_has_rooms_each_command_says_so() {
     play.asked(|ask| *ask == Ask::Invite { hours: 24, show: true });
     play.line("/mute ann on");
     play.see("ann is muted");
+}
+
+#[test]
+fn a_decision_that_waits_is_told_and_can_be_forced_after_a_question() {
+    let mut play = owner();
+    let wish = play.wish("/role no:3 moderator");
+    let waits = ApiClientError::Refused(ApiError::new(Code::DecisionWaits, "it waits"));
+    play.input(Input::Answer(Ask::Room(RoomAsk::In(with(ROOM), wish.clone())), Err(waits)));
+    play.see("no other member of #lab is online");
+    assert_eq!(play.model.editor.text(), "", "the daemon has it, so the line does not come back");
+    play.line("/force");
+    play.see("Do now what you have decided in #lab");
+    play.key(KeyCode::Char('y'));
+    let forced = RoomWish::Forced(Box::new(wish));
+    assert_eq!(play.wished(), forced);
+    play.answer_room(RoomAsk::In(with(ROOM), forced), RoomAnswer::Done);
+    play.see("bob (no:3) is a moderator of #lab");
+}
+
+#[test]
+fn who_was_removed_is_pardoned_by_name_or_on_their_page() {
+    let mut play = owner();
+    let (peer, change) = (with(ROOM), torchat_client::api::record::MemberChange::Removed);
+    let removed = Member { state: MemberState::Removed, ..member(2, "anna", Role::Moderator) };
+    play.event(What::Member { peer, member: removed, change });
+    let wish = play.wish("/pardon anna");
+    assert_eq!(wish, RoomWish::Pardon(onion(22)));
+    play.answer_room(RoomAsk::In(with(ROOM), wish), RoomAnswer::Done);
+    play.see("an invite to #lab lets anna in again");
 }
 
 #[test]

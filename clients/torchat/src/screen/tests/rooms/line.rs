@@ -33,6 +33,21 @@ fn choose(play: &mut Play, id: i64) {
 }
 
 #[test]
+fn a_chosen_message_of_the_users_says_how_many_members_have_it() {
+    let mut play = Play::in_room((100, 30), Role::Owner);
+    choose(&mut play, 51);
+    let ask = play.asked(|ask| matches!(ask, Ask::Page(_, request) if request.anchor == Anchor::One(51)));
+    let mut message = play.model.timeline().unwrap().window.entry(51).unwrap().message.clone();
+    message.stored = Some(torchat_client::api::record::Stored { members: 2, of: 3 });
+    let page = torchat_client::api::command::MessagesAnswer { messages: vec![message], more: true };
+    play.answer(ask, Answer::Page(page, None));
+    play.see("2 of 3 members have it");
+    choose(&mut play, 46);
+    assert_eq!(play.asks(|ask| matches!(ask, Ask::Page(_, request) if request.anchor == Anchor::One(46))), 0);
+    play.see("r reply  + react");
+}
+
+#[test]
 fn names_behind_the_sign_are_mentions_and_one_that_several_have_is_none() {
     let mut play = Play::in_room((100, 30), Role::Owner);
     let to = |play: &mut Play, line: &str| says(play, line).1.to;

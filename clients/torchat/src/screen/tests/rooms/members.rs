@@ -77,6 +77,21 @@ fn who_is_muted_can_be_unmuted_and_the_page_follows_events() {
 }
 
 #[test]
+fn only_an_owner_lets_invites_work_again_for_who_was_removed() {
+    for role in [Role::Owner, Role::Moderator] {
+        let mut play = chosen(role, 3);
+        let (peer, change) = (with(ROOM), torchat_client::api::record::MemberChange::Removed);
+        let removed = Member { state: MemberState::Removed, ..member(3, "bob", Role::Member) };
+        play.event(What::Member { peer, member: removed, change });
+        assert_eq!(actions(&play).iter().any(|words| words.starts_with("let invites")), role == Role::Owner);
+        if role == Role::Owner {
+            act(&mut play, "let invites");
+            assert_eq!(play.wished(), RoomWish::Pardon(onion(23)));
+        }
+    }
+}
+
+#[test]
 fn the_page_closes_step_by_step_and_keeps_its_cursor_inside() {
     let mut play = chosen(Role::Owner, 3);
     (0..50).for_each(|_| play.key(KeyCode::Down));
