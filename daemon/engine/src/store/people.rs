@@ -84,10 +84,12 @@ impl People {
         }
     }
 
-    /// Whether a number is ours, or was: of our key, or of our identity.
+    /// Whether a number is ours: what is said under it is signed by our key.
+    ///
+    /// That a number has our identity says nothing: the owner writes the entries, and may have the key of that one.
     pub(super) fn is_me(&self, member: MemberNo) -> bool {
-        let id = |no: &MemberNo| self.roster.members.get(no).and_then(|member| member.id);
-        self.me().is_some_and(|me| me == member || id(&me).is_some() && id(&me) == id(&member))
+        let key = self.roster.members.get(&member).map(|member| member.key.bytes());
+        self.me() == Some(member) || self.key.is_some() && self.key == key
     }
 
     /// The numbers of somebody.

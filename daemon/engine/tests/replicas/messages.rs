@@ -61,8 +61,8 @@ impl Model {
         let branch = disk.branch();
         let roster = Roster::of(stored.room, branch.iter().map(|act| &**act));
         let me = stored.me.as_ref().and_then(|me| roster.with_key(me.key()));
-        let id = |no: MemberNo| roster.members.get(&no).and_then(|member| member.id);
-        let is_me = |no: MemberNo| me.is_some_and(|me| me == no || id(me).is_some() && id(me) == id(no));
+        let key = |no: MemberNo| roster.members.get(&no).map(|member| member.key.bytes());
+        let is_me = |no: MemberNo| me.is_some_and(|me| me == no || key(me).is_some() && key(me) == key(no));
         let events = Events::of(disk);
         let mut groups: BTreeMap<(MemberNo, TextId), Vec<Place>> = BTreeMap::new();
         for (place, mid) in &self.texts {

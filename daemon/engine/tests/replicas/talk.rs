@@ -335,7 +335,7 @@ fn a_text_of_ours_waits_is_said_is_delivered_and_all_of_it_survives() {
     assert_eq!((from.member, from.name.as_str(), from.me), (ME, "bob", true));
     // Taken back, and one that has waited too long.
     story.replica([ReplicaOp::Unqueue(TextId([2; 16])), ReplicaOp::Queue(text(3, "late"))]);
-    story.write([RoomOp::Expired { room, text: TextId([3; 16]) }, replica(room, ReplicaOp::Unqueue(TextId([3; 16])))]);
+    story.write([RoomOp::Failed { room, text: TextId([3; 16]) }, replica(room, ReplicaOp::Unqueue(TextId([3; 16])))]);
     story.replica([ReplicaOp::Queue(text(4, "never"))]);
     story.write([RoomOp::State { room, state: RoomState::Removed }]);
     let states: Vec<_> = story.shown().into_iter().map(|(state, _)| state).collect();
@@ -343,6 +343,29 @@ fn a_text_of_ours_waits_is_said_is_delivered_and_all_of_it_survives() {
     assert_eq!(states, [Delivered, Withdrawn, Failed, Failed]);
     let kinds: Vec<_> = story.told().into_iter().filter(|kind| *kind != Kind::Room).collect();
     assert_eq!(kinds, [Kind::Withdrawn, Kind::Queued, Kind::Failed, Kind::Queued, Kind::Failed]);
+}
+
+#[test]
+fn a_member_that_the_owner_gives_our_identity_and_a_key_of_its_own_is_not_us() {
+    let mut story = Story::new();
+    let ours = entry(ME, Role::Member, "bob").id;
+    let fake = Entry { id: ours, ..entry(4, Role::Member, "bob") };
+    story.act(&Body::Roster(Roster { add: vec![fake], ..Roster::default() }));
+    story.say(4, &Body::Text(text(1, "I owe anna everything")));
+    story.say(3, &Body::Text(Text { to: vec![no(4)], ..text(2, "do you, bob") }));
+    story.say(3, &Body::Text(Text { to: vec![no(ME)], ..text(3, "or you") }));
+    story.say(ME, &Body::Text(text(4, "it was not me")));
+    let of = |words: &str| {
+        let row = story.row(words);
+        (row.dir, row.state, row.room.unwrap().from.unwrap().me)
+    };
+    assert_eq!(of("I owe anna everything"), (Direction::In, MessageState::Unread, false));
+    assert_eq!(of("it was not me"), (Direction::Out, MessageState::Delivered, true));
+    let mentions = |words: &str| story.row(words).room.unwrap().flags.contains(&MessageFlag::Mention);
+    assert_eq!((mentions("do you, bob"), mentions("or you")), (false, true));
+    let (members, _) = story.reader.room_members(story.room, None, 10).unwrap().unwrap();
+    let me: Vec<_> = members.iter().filter(|member| member.me).map(|member| member.no).collect();
+    assert_eq!(me, [ME]);
 }
 
 fn replica(room: RoomId, op: ReplicaOp) -> RoomOp {
