@@ -193,6 +193,10 @@ struct Room {
     hand: Option<HandRow>,
     /// What each member has said on its own link.
     quotas: BTreeMap<MemberNo, quota::Quota>,
+    /// What others have passed on.
+    passed_on: quota::PassedOn,
+    /// Who says what the replica is given at the moment, if it is a member.
+    hears: Option<MemberNo>,
     /// What the owner has decided, and waits until another member is reached.
     waiting: VecDeque<(RequestId, RoomAct)>,
     /// Up to where our chains are known to be durable at another member, in this run of the daemon.
@@ -241,11 +245,13 @@ struct Entry {
 }
 
 /// A peer at which a room is not opened now.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Pause {
     /// Not before; [`u64::MAX`]: not in this run.
     until_ms: u64,
     times: u32,
+    /// How often it has said that it does not know us.
+    strange: u32,
     /// As long as the acts say the same.
     by_acts: bool,
 }
@@ -323,6 +329,7 @@ impl Rooms {
             if let Some(before) = before.rooms.get_mut(id) {
                 room.purses = std::mem::take(&mut before.purses);
                 room.quotas = std::mem::take(&mut before.quotas);
+                room.passed_on = std::mem::take(&mut before.passed_on);
                 (room.alone, room.restored) = (before.alone, before.restored);
             }
         }
@@ -346,12 +353,14 @@ impl Rooms {
     /// What the rooms do without anybody's wish.
     fn go_on(&mut self, ctx: &mut Context<'_>) {
         self.expire(ctx);
+        self.ask_for_what_was_too_much(ctx);
         for room in self.rooms.keys().copied().collect::<Vec<_>>() {
             self.decide(ctx, room);
             if let Some(found) = self.rooms.get_mut(&room) {
                 ctx.with(|now| found.replica.go_on(now));
                 self.settle(ctx, room);
             }
+            self.fail_what_may_not_be_said(ctx, room);
             self.follow_acts(ctx, room);
         }
         self.dig_up(ctx);
@@ -372,7 +381,8 @@ impl Rooms {
             .values()
             .filter_map(|room| if room.replica.has_more_to_say() { Some(0) } else { room.replica.due_ms() });
         let rooms = rooms.chain(self.expiry_due());
-        rooms.chain(self.links_due()).chain(self.denied_due()).chain(self.opening_due()).min()
+        let asked = self.channels.values().filter_map(|open| open.asks_at);
+        rooms.chain(self.links_due()).chain(self.denied_due()).chain(self.opening_due()).chain(asked).min()
     }
 
     /// Takes what a replica has decided: writes it, says it, and notes what it means to the desk.
@@ -427,16 +437,23 @@ impl Rooms {
             Notice::Refused(_, Refusal::PoolFull) => ctx.refused.waiting += 1,
             // That happens among honest members, and is asked for again or means nothing.
             Notice::Refused(..) => {}
-            Notice::Restored => {
+            Notice::Restored => self.was_restored(ctx, room),
+            Notice::OwnAct(seq) => {
+                self.was_restored(ctx, room);
                 if let Some(found) = self.rooms.get_mut(&room) {
-                    found.restored = true;
+                    found.ban_again(ctx, room, seq);
                 }
-                ctx.tell(room, RoomNotice::Restored);
             }
             Notice::Forked(author) => ctx.tell(room, RoomNotice::Forked(author)),
-            Notice::Frozen => ctx.tell(room, RoomNotice::Frozen),
+            Notice::Frozen => {
+                self.has_contradicted_itself(ctx, room);
+                ctx.tell(room, RoomNotice::Frozen);
+            }
             Notice::Settled => ctx.tell(room, RoomNotice::Settled),
-            Notice::OtherBranch => ctx.tell(room, RoomNotice::OtherBranch),
+            Notice::OtherBranch => {
+                self.has_contradicted_itself(ctx, room);
+                ctx.tell(room, RoomNotice::OtherBranch);
+            }
             Notice::CaughtUp(channel) => self.caught_up(ctx, room, channel),
             Notice::Delivered(channel, author, upto) => {
                 if let Some(at) = self.channels.get(&channel).and_then(|open| self.links.get(&open.link)) {
@@ -478,7 +495,7 @@ impl Rooms {
             let me = self.rooms.get(&open.room).and_then(|room| room.replica.me());
             let ours = events.iter().map(torchat_protocol::room::Event::header);
             open.said(ours.filter(|header| me.is_some() && header.author.member() == me));
-            open.used_ms = ctx.mono_ms();
+            open.turn.used_ms = ctx.mono_ms();
         }
         ctx.act(RoomEffect::Say { link: open.link, channel: open.number, frame });
     }
@@ -527,7 +544,10 @@ impl Room {
         match op {
             Op::Act { .. } | Op::CutBranch(_) => self.acts_changed = true,
             Op::Anew(_) => self.forget_what_was_told(ctx, id),
-            Op::Store { event, standing, .. } => self.note_event(ctx, id, event, *standing),
+            Op::Store { event, standing, .. } => {
+                self.count_what_was_passed_on(event, ctx.mono_ms());
+                self.note_event(ctx, id, event, *standing);
+            }
             _ => {}
         }
     }

@@ -1,6 +1,10 @@
 //! The desk of rooms: several daemons in one process, with links and stores in memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::expect_used)]
 
+#[path = "desk/backups.rs"]
+mod backups;
+#[path = "desk/bounds.rs"]
+mod bounds;
 #[path = "desk/counts.rs"]
 mod counts;
 #[path = "../../room/tests/chaos/disk.rs"]

@@ -132,6 +132,8 @@ pub enum Notice {
     /// There are events of ours that are not here: this store is a restored backup, or another daemon has our keys. We go on in
     /// another chain.
     Restored,
+    /// An act of ours with this number, which holds, came and was not here. As with [`Notice::Restored`].
+    OwnAct(u64),
     /// A chain has two histories, and only what is before the difference counts.
     Forked(Author),
     /// The owner's key signed two acts with one number, and no more acts are taken.

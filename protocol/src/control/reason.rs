@@ -146,6 +146,8 @@ pub enum Reason {
     NobodyReached,
     /// A room: a moderator has muted us, so nobody is shown what we write.
     Muted,
+    /// A room: when it was to be said, we were a reader in the room, or in it no more.
+    MayNotWrite,
     /// A room: the daemons of members take no more of ours for now.
     Denied {
         /// Why.
@@ -203,6 +205,7 @@ impl Reason {
             Self::Joining => format!("you are not a member of {name} yet"),
             Self::NobodyReached => format!("not connected to any member of {name}"),
             Self::Muted => format!("a moderator of {name} has muted you, so the others are not shown it"),
+            Self::MayNotWrite => format!("you could not write in {name} when it was to be said"),
             Self::Denied { denial, seconds } => {
                 let until = seconds.map_or_else(String::new, |seconds| format!(" for {}", span(seconds)));
                 format!("the members of {name} take no more of you{until}: {}", denial.sentence())
@@ -267,7 +270,13 @@ pub enum RoomTrouble {
         ms: Option<u64>,
     },
     /// Our store is a restored backup, or another daemon has our keys.
-    Restored,
+    Restored {
+        /// The room is ours: our invites to it were ended, and whom we removed since the backup is banned.
+        #[serde(default)]
+        ours: bool,
+    },
+    /// Members pass on more of others than is taken in a day: the rest is taken later.
+    TooMuch,
     /// The owner wants to hand the room over to us.
     Offered,
     /// Too many backups were restored: the owner must give us a new number.
@@ -304,9 +313,16 @@ impl RoomTrouble {
                 format!("no other member has been reached for {}", lasting(*ms))
             }
             Self::NobodyReached { ms: None } => "no other member has been reached since the daemon started".to_owned(),
-            Self::Restored => {
-                "messages of yours came that this daemon did not know: its store was restored from a backup, or \
-                               another daemon has your keys"
+            Self::Restored { ours } => {
+                let invites = if *ours { "; your invites to this room were ended" } else { "" };
+                format!(
+                    "messages or decisions of yours came that this daemon did not know: its store was restored from a backup, \
+                     or another daemon has your keys{invites}"
+                )
+            }
+            Self::TooMuch => {
+                "members of this room pass on more than is taken in a day: the rest is taken later. What a member says to \
+                 your daemon itself comes at once"
                     .to_owned()
             }
             Self::Offered => "the owner wants to hand this room over to you: take it, or do nothing".to_owned(),

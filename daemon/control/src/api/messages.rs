@@ -250,7 +250,8 @@ async fn accepted(caller: &Caller, wait: Option<u64>, sending: Result<Sending, R
             MessageState::Withdrawn => {
                 return Err(ended(&Reason::TakenBack));
             }
-            MessageState::Failed => {
+            // Of a room the row is at hand, and says why.
+            MessageState::Failed if caller.handle().room_of(accepted.conversation).is_none() => {
                 return Err(ended(&Reason::Expired { seconds: None }));
             }
             // The store is not asked once more, which would look for an old message among all newer ones.

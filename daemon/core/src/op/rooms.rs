@@ -59,8 +59,8 @@ pub enum RoomOp {
         /// When.
         until_ms: i64,
     },
-    /// A text of ours has waited too long: it is taken back in this turn.
-    Expired {
+    /// A text of ours will never be said, because it has waited too long or we may not write: it is taken back in this turn.
+    Failed {
         /// The room.
         room: RoomId,
         /// The text.
@@ -166,7 +166,7 @@ impl RoomOp {
             | Self::Alias { room, .. }
             | Self::Notify { room, .. }
             | Self::Expires { room, .. }
-            | Self::Expired { room, .. }
+            | Self::Failed { room, .. }
             | Self::AskedBy { room, .. }
             | Self::Bury(Tomb { room, .. })
             | Self::Invite { room, .. }

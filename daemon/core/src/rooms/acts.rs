@@ -337,9 +337,7 @@ impl Room {
 
     /// With a handover all invites end, and petitions are the new owner's.
     fn forget_owners_rows(&mut self, ctx: &mut Context<'_>, id: RoomId) {
-        for (invite, _) in std::mem::take(&mut self.invites) {
-            ctx.write(RoomOp::InviteGone { room: id, id: invite });
-        }
+        self.end_invites(ctx, id);
         for (who, _) in std::mem::take(&mut self.petitions) {
             ctx.write(RoomOp::PetitionGone { room: id, id: who });
         }

@@ -1,6 +1,7 @@
 //! What clients want of rooms.
 
 use super::petitions::Purses;
+use super::quota::PassedOn;
 use super::{Alone, Context, Entry, ROOMS, Room, Rooms, identity};
 use crate::effect::{RoomAnswer, RoomRefused};
 use crate::input::{NewRoom, RequestId, RoomCommand, RoomWish};
@@ -146,6 +147,8 @@ impl Rooms {
             leavers: BTreeSet::new(),
             hand: None,
             quotas: BTreeMap::new(),
+            passed_on: PassedOn::default(),
+            hears: None,
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
             stored_at: BTreeMap::new(),

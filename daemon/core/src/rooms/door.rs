@@ -4,8 +4,10 @@ use super::links::Phase;
 use super::{Context, Room, Rooms, identity};
 use crate::input::LinkId;
 use crate::op::RoomOp;
-use crate::snapshot::rooms::RoomState;
+use crate::snapshot::rooms::{PetitionRow, RoomState};
 use std::sync::Arc;
+use torchat_protocol::id::PeerId;
+use torchat_protocol::nick::Nick;
 use torchat_protocol::room::body::acts::{Cut, CutReason, Entry, Roster};
 use torchat_protocol::room::body::{Body, BoundedText, Role};
 use torchat_protocol::room::{
@@ -22,6 +24,11 @@ const ASKED_MS: u64 = 10_000;
 const HEARS_MS: u64 = 25_000;
 /// First pause of a joiner after `pending`, and the longest; it doubles.
 const PENDING_MS: u64 = 60_000;
+/// So often the owner has said that it does not know us before we ask it to: it may only be behind.
+const STRANGE: u32 = 3;
+/// What its user is told then.
+const KNOW_ME: &str =
+    "I am a member of this room. Your daemon does not know me any more: perhaps it was restored from a backup.";
 const PENDING_CAP_MS: u64 = 4 * 3_600_000;
 
 impl Rooms {
@@ -62,7 +69,13 @@ impl Rooms {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.drop_old_petitions(ctx, id);
         for who in room.petitions.keys().copied().collect::<Vec<_>>() {
-            let Some(room) = self.rooms.get(&id) else { return };
+            let Some(room) = self.rooms.get_mut(&id) else { return };
+            if room.petitions.get(&who).is_some_and(|petition| room.is_known(petition)) {
+                // Somebody has told us since that it is a member. It hears so when it asks again.
+                room.petitions.remove(&who);
+                ctx.write(RoomOp::PetitionGone { room: id, id: who });
+                continue;
+            }
             if let Some(role) = room.petitions.get(&who).and_then(|petition| room.role_for(petition, ctx.now.wall_ms)) {
                 // What is not done now is tried again when another member is reached, or one has left.
                 let _ = self.admit(ctx, id, who, role, false);
@@ -129,11 +142,36 @@ impl Rooms {
         }
     }
 
+    /// The owner does not know us any more: its store was restored to a moment before it let us in, and nobody else has told it. We ask
+    /// with the keys that we have, so that what we said goes on to count.
+    pub(super) fn ask_to_be_known(&mut self, ctx: &mut Context<'_>, link: LinkId, id: RoomId) {
+        let Some(number) = self.own_number(link) else { return };
+        let Some(room) = self.rooms.get(&id) else { return };
+        let nick = room.replica.me().and_then(|me| room.replica.roster().members.get(&me)?.nick.clone());
+        let join = Join {
+            room: id,
+            sign: super::asked::public(&room.seed),
+            sealing: room.sealing,
+            invite: None,
+            nick: nick.and_then(|nick| Nick::parse(nick.as_str()).ok()),
+            text: BoundedText::new(KNOW_ME).unwrap_or_default(),
+        };
+        if let Some(channel) = self.add_channel(ctx.mono_ms(), link, number, id, Phase::Asking, true) {
+            if let Some(open) = self.channels.get_mut(&channel) {
+                open.ends_at = Some(ctx.mono_ms() + super::opening::STALLED_MS);
+            }
+            self.say(ctx, channel, Frame::Join(join));
+        }
+    }
+
     /// The answer to it.
     pub(super) fn heard_told(&mut self, ctx: &mut Context<'_>, channel: ChannelId, told: Told) {
         let Some(open) = self.channels.get(&channel) else { return };
         let Some(room) = self.rooms.get_mut(&open.room) else { return };
         let now = ctx.mono_ms();
+        if let (true, Some(link)) = (matches!(told, Told::Accepted(_)), self.links.get(&open.link)) {
+            room.pauses.remove(&link.peer());
+        }
         room.entry.opens = true;
         match told {
             Told::Pending => {
@@ -181,6 +219,20 @@ impl Rooms {
 }
 
 impl Room {
+    /// Whether somebody owns the room and has said again and again that it does not know us, who are a member.
+    pub(super) fn is_strange_to_its_owner(&self, peer: &PeerId) -> bool {
+        let roster = self.replica.roster();
+        let owns = roster.members.get(&roster.owner).is_some_and(|owner| owner.id == Some(identity(peer)));
+        let strange = self.pauses.get(peer).is_some_and(|pause| pause.strange >= STRANGE);
+        owns && strange && self.state == RoomState::Member && self.replica.role().is_some()
+    }
+
+    /// Whether somebody asks who is in already, with this key.
+    fn is_known(&self, petition: &PetitionRow) -> bool {
+        let mut present = self.replica.roster().present();
+        present.any(|(_, member)| member.id == Some(petition.id) && member.key.bytes() == petition.sign)
+    }
+
     /// Whether we own it.
     pub(super) fn is_ours(&self) -> bool {
         self.state == RoomState::Member && self.replica.role() == Some(Role::Owner) && self.is_mesh()

@@ -5,6 +5,7 @@
 
 use super::life::Life;
 use super::quota::NotNow;
+use super::turns::Turn;
 use super::{Alone, Context, LinkNews, Pause, Rooms, identity};
 use crate::effect::{RoomEffect, RoomNotice};
 use crate::input::LinkId;
@@ -74,9 +75,7 @@ pub(super) struct Channel {
     pub(super) phase: Phase,
     /// We opened it.
     pub(super) ours: bool,
-    /// Since when it is there, and when somebody said something on it last.
-    pub(super) since_ms: u64,
-    pub(super) used_ms: u64,
+    pub(super) turn: Turn,
     /// Events of ours that were said on it and are not durable at the other side.
     pub(super) unstored: BTreeMap<Author, u64>,
     /// Chains of ours that the other side does not take now.
@@ -87,6 +86,8 @@ pub(super) struct Channel {
     pub(super) live: bool,
     /// It is closed then.
     pub(super) ends_at: Option<u64>,
+    /// The other side is asked then for what it has passed on, and was too much.
+    pub(super) asks_at: Option<u64>,
 }
 
 /// A chain of ours that the other side of a channel does not take now.
@@ -332,7 +333,7 @@ impl Rooms {
         let Some(room) = self.channels.get(&channel).map(|open| open.room) else { return };
         self.close_channel(ctx, channel, CloseCode::Limit);
         if let Some(found) = self.rooms.get_mut(&room) {
-            found.pauses.insert(peer, Pause { until_ms: u64::MAX, times: 0, by_acts: false });
+            found.pauses.insert(peer, Pause { until_ms: u64::MAX, ..Pause::default() });
             ctx.tell(room, RoomNotice::NeedsNewer);
         }
     }
@@ -353,7 +354,7 @@ impl Rooms {
         };
         let Some(open) = channel.and_then(|channel| self.channels.get(&channel)) else { return };
         if let Some(link) = self.links.get(&open.link) {
-            let pause = room.pauses.entry(link.peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+            let pause = room.pauses.entry(link.peer).or_default();
             pause.until_ms = pause.until_ms.max(now + NONE_MS);
         }
         if let Some(channel) = channel {
@@ -476,10 +477,10 @@ impl Rooms {
         on.open.insert(number, id);
         on.served |= phase == Phase::Opened;
         let (unstored, denied, not_now) = (BTreeMap::new(), BTreeMap::new(), NotNow::new());
-        let (since_ms, used_ms) = (now, now);
-        let (live, ends_at) = (false, None);
+        let turn = Turn { since_ms: now, used_ms: now };
+        let (live, ends_at, asks_at) = (false, None, None);
         let channel =
-            Channel { link, number, room, phase, ours, since_ms, used_ms, unstored, denied, not_now, live, ends_at };
+            Channel { link, number, room, phase, ours, turn, unstored, denied, not_now, live, ends_at, asks_at };
         if channel.serves() {
             on.life.serves();
         }
@@ -504,7 +505,7 @@ impl Rooms {
         }
         let Some(channel) = self.channels.get_mut(&id) else { return };
         if !matches!(frame, Frame::Mark(_) | Frame::Credit(_) | Frame::Stored(_)) {
-            channel.used_ms = ctx.mono_ms();
+            channel.turn.used_ms = ctx.mono_ms();
         }
         match (frame, phase) {
             (Frame::Close(close), _) => self.heard_close(ctx, id, &close),
@@ -549,10 +550,17 @@ impl Rooms {
     }
 
     fn give_replica(&mut self, ctx: &mut Context<'_>, id: ChannelId, frame: Frame, checked: &[Option<MemberKey>]) {
-        let Some(room) = self.channels.get(&id).map(|channel| channel.room) else { return };
+        let Some((room, link)) = self.channels.get(&id).map(|channel| (channel.room, channel.link)) else { return };
+        let peer = self.links.get(&link).map(Link::peer);
         let Some(found) = self.rooms.get_mut(&room) else { return };
+        // A newcomer takes what it is told by the one whom it asks.
+        let is_member = found.state != RoomState::Joining;
+        found.hears = peer.filter(|_| is_member).and_then(|peer| found.member_at(&peer));
         ctx.with(|now| found.replica.hear(now, id, frame, checked));
         self.settle(ctx, room);
+        if let Some(found) = self.rooms.get_mut(&room) {
+            found.hears = None;
+        }
     }
 
     /// The other side has said its last words on a channel.
@@ -571,7 +579,7 @@ impl Rooms {
             found.entry.opens = false;
             return;
         }
-        let pause = found.pauses.entry(peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+        let pause = found.pauses.entry(peer).or_default();
         let retry = now.saturating_add(u64::from(close.retry_s) * 1_000);
         let least = match close.code {
             // At once; but who says nothing else is not asked all the time.
@@ -583,6 +591,7 @@ impl Rooms {
                 now + (NONE_MS << (pause.times - 1).min(10)).min(NONE_CAP_MS)
             }
         };
+        pause.strange += u32::from(close.code == CloseCode::None);
         pause.until_ms = retry.max(least);
         pause.by_acts = close.code == CloseCode::NoHost;
         if close.code == CloseCode::Again {
@@ -596,7 +605,7 @@ impl Rooms {
     pub(super) fn pause_a_stalled_one(&mut self, ctx: &Context<'_>, id: ChannelId) {
         let Some(channel) = self.channels.get(&id).filter(|channel| channel.is_open() && !channel.live) else { return };
         if let (Some(room), Some(link)) = (self.rooms.get_mut(&channel.room), self.links.get(&channel.link)) {
-            let pause = room.pauses.entry(link.peer).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+            let pause = room.pauses.entry(link.peer).or_default();
             pause.until_ms = ctx.now.mono_ms + NONE_MS;
         }
     }

@@ -9,7 +9,7 @@ use crate::input::LinkId;
 use crate::snapshot::rooms::RoomState;
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::ByeReason;
-use torchat_protocol::room::{Frame, Open, OpenAs, RoomId};
+use torchat_protocol::room::{Frame, MemberNo, Open, OpenAs, RoomId};
 use torchat_room::outcome::ChannelId;
 
 /// The greater number of two members dials when there was no link for so long.
@@ -44,6 +44,12 @@ impl Room {
     fn not_before(&self, peer: &PeerId) -> u64 {
         let until = self.pauses.get(peer).map_or(0, |pause| pause.until_ms);
         if self.is_door(peer) { until.max(self.entry.next_ms) } else { until }
+    }
+
+    /// As which number we open it there: ours, or, if the other side does not know us by that, the newest that it has of us.
+    fn number_for(&self, peer: &PeerId) -> Option<MemberNo> {
+        let known = self.pauses.get(peer).is_none_or(|pause| pause.strange == 0);
+        self.replica.me().filter(|_| known)
     }
 
     /// Whom this room wants a link with, how long after the last one at the earliest, and from when on.
@@ -116,11 +122,14 @@ impl Rooms {
         if room.is_door(&peer) && !room.entry.opens {
             return self.ask_to_join(ctx, link, id);
         }
+        if room.is_strange_to_its_owner(&peer) {
+            self.ask_to_be_known(ctx, link, id);
+        }
         let Some(number) = self.own_number(link) else { return };
         let Some(channel) = self.add_channel(ctx.mono_ms(), link, number, id, Phase::Opened, true) else { return };
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let (me, want) =
-            if joining { (None, room.way.as_ref().and_then(|way| way.want)) } else { (room.replica.me(), None) };
+            if joining { (None, room.way.as_ref().and_then(|way| way.want)) } else { (room.number_for(&peer), None) };
         let open = Open { room: id, role: OpenAs::Member(me) };
         ctx.act(RoomEffect::Say { link, channel: number, frame: Frame::Open(open) });
         let member = room.peers.get(&peer).copied();

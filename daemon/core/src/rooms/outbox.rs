@@ -8,7 +8,7 @@ use crate::snapshot::rooms::RoomState;
 use crate::time::{CALM_MS, Now};
 use std::collections::BTreeMap;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{BoundedText, Ref};
+use torchat_protocol::room::body::{BoundedText, Ref, Role};
 use torchat_protocol::room::limits::{MENTIONS, TEXT_BYTES};
 use torchat_protocol::room::{Author, CloseCode, Deny, MemberNo, RoomId, TextId};
 use torchat_room::outcome::ChannelId;
@@ -110,11 +110,28 @@ impl Rooms {
                 room.expiring.remove(&text);
                 // What is an event does not end any more. That is not looked up before: ten thousand may wait.
                 if room.replica.outbox().any(|waiting| waiting.mid == text) {
-                    ctx.write(RoomOp::Expired { room: *id, text });
+                    ctx.write(RoomOp::Failed { room: *id, text });
                     room.replica.take_back(text);
                 }
             }
         }
+    }
+
+    /// What waits to be said by somebody who may only read is never said: a newcomer does not know its role when it writes, and
+    /// a role may be taken away.
+    pub(super) fn fail_what_may_not_be_said(&mut self, ctx: &mut Context<'_>, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        // Only when somebody has told us all acts: another one may follow, and on another branch our role may be another one.
+        let is_sure = room.state != RoomState::Joining && room.replica.may_speak() && !room.replica.is_frozen();
+        if !is_sure || room.replica.role() != Some(Role::Reader) {
+            return;
+        }
+        for text in room.replica.outbox().map(|text| text.mid).collect::<Vec<_>>() {
+            room.expiring.remove(&text);
+            ctx.write(RoomOp::Failed { room: id, text });
+            room.replica.take_back(text);
+        }
+        self.settle(ctx, id);
     }
 
     /// When a text of ours has waited too long next.

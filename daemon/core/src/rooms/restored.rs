@@ -1,6 +1,7 @@
 //! The desk as the store has it.
 
 use super::petitions::Purses;
+use super::quota::PassedOn;
 use super::{Alone, Context, Entry, Room, Rooms, RoomsRefused, outbox};
 use crate::snapshot::rooms::{RoomSnapshot, RoomsSnapshot};
 use crate::time::Now;
@@ -54,6 +55,8 @@ impl Room {
             leavers: row.leavers.into_iter().collect(),
             hand: row.hand,
             quotas: BTreeMap::new(),
+            passed_on: PassedOn::default(),
+            hears: None,
             waiting: VecDeque::new(),
             stored: BTreeMap::new(),
             stored_at: BTreeMap::new(),

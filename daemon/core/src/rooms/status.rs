@@ -106,6 +106,12 @@ impl Rooms {
         })
     }
 
+    /// Whether members of a room pass on more of others than is taken now.
+    #[must_use]
+    pub fn is_too_much(&self, room: RoomId) -> bool {
+        self.channels.values().any(|open| open.room == room && open.asks_at.is_some())
+    }
+
     /// Whether this is a room that we have or had, and not a peer.
     #[must_use]
     pub fn is_known(&self, room: RoomId) -> bool {

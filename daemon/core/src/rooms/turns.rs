@@ -6,7 +6,7 @@
 
 use super::links::{Channel, Link, Phase, close_until};
 use super::opening::Opening;
-use super::{Context, Pause, Room, Rooms};
+use super::{Context, Room, Rooms};
 use crate::input::LinkId;
 use crate::snapshot::rooms::RoomState;
 use std::collections::BTreeMap;
@@ -27,6 +27,15 @@ const CHANGE_MS: u64 = 10_000;
 const REST_MS: u64 = 30_000;
 /// A room in which something of ours waits is treated as if it waited so much longer.
 const HASTE_MS: u64 = 300_000;
+
+/// How long a channel has its place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Since when it is there.
+    pub(super) since_ms: u64,
+    /// When somebody said something on it last.
+    pub(super) used_ms: u64,
+}
 
 impl Link {
     /// Whether we may open one more channel.
@@ -51,9 +60,9 @@ impl Rooms {
         if room.state == RoomState::Joining {
             return None;
         }
-        let turn = open.since_ms + TURN_MS;
+        let turn = open.turn.since_ms + TURN_MS;
         let quiet = open.phase == Phase::Open && open.unstored.is_empty() && room.replica.is_quiet(id);
-        Some(if quiet { turn.min(open.used_ms + QUIET_MS) } else { turn })
+        Some(if quiet { turn.min(open.turn.used_ms + QUIET_MS) } else { turn })
     }
 
     /// The channel of a link that gives its place away first, and when.
@@ -74,7 +83,7 @@ impl Rooms {
         let (Some(link), Some(open)) = (self.links.get_mut(&id), self.channels.get(&channel)) else { return false };
         link.changed_ms = Some(now);
         if let Some(room) = self.rooms.get_mut(&open.room) {
-            let pause = room.pauses.entry(link.peer()).or_insert(Pause { until_ms: 0, times: 0, by_acts: false });
+            let pause = room.pauses.entry(link.peer()).or_default();
             pause.until_ms = pause.until_ms.max(now + REST_MS);
         }
         let retry_s = u32::try_from(REST_MS / 1_000).unwrap_or(0);

@@ -105,7 +105,7 @@ impl Store {
             RoomOp::Epoch { peer, epoch } => drop(self.epochs.insert(peer, epoch)),
             RoomOp::Expires { room, text, until_ms } => drop(self.row(room).expiring.insert(text, until_ms)),
             RoomOp::AskedBy { room, client } => drop(self.clients.insert(client, room)),
-            op @ RoomOp::Expired { room, text } => {
+            op @ RoomOp::Failed { room, text } => {
                 self.row(room).expiring.remove(&text);
                 self.told.push(op);
             }
@@ -479,6 +479,12 @@ impl Net {
         let deaths = std::mem::take(&mut self.deaths);
         self.turn(n, Vec::new());
         self.deaths = deaths;
+    }
+
+    /// The process ends, and begins again with an older store.
+    pub(crate) fn restore(&mut self, n: usize, store: &Store) {
+        self.desks[n].store = store.clone();
+        self.kill(n);
     }
 
     /// One thing happens. False: nothing is on the way.

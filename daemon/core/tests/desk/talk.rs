@@ -124,7 +124,7 @@ fn a_text_that_is_no_event_in_its_time_is_taken_back_also_after_a_restart() {
             assert_eq!(net.desks[1].store.told, [], "the clock may be wrong at a start");
         }
         net.pass(120_000);
-        assert_eq!(net.desks[1].store.told, [RoomOp::Expired { room, text: late }]);
+        assert_eq!(net.desks[1].store.told, [RoomOp::Failed { room, text: late }]);
         net.back(1);
         net.pass(3_600_000);
         let texts = net.texts(0, room);

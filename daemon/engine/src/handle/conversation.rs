@@ -427,15 +427,25 @@ impl Handle {
             } else if shown.row.fate_open {
                 shown.reason = Some(Reason::Skipping);
             } else if shown.state == MessageState::Failed {
-                let end = shown.row.until_ms.or(shown.row.done_ms).unwrap_or(shown.row.at_ms);
-                shown.reason = Some(Reason::Expired {
-                    seconds: Some(u64::try_from(end.saturating_sub(shown.row.at_ms) / 1000).unwrap_or(0)),
-                });
+                shown.reason = Some(why_failed(&shown.row));
             }
             shown
         };
         rows.into_iter().map(&mut show).collect()
     }
+}
+
+/// Why a message of ours failed: it waited too long, or, in a room, it could not be said.
+pub(super) fn why_failed(row: &MessageRow) -> Reason {
+    let in_time = match (row.until_ms, row.done_ms) {
+        (Some(until_ms), Some(done_ms)) => done_ms < until_ms,
+        (until_ms, _) => until_ms.is_none(),
+    };
+    if row.room.is_some() && in_time {
+        return Reason::MayNotWrite;
+    }
+    let end = row.until_ms.or(row.done_ms).unwrap_or(row.at_ms);
+    Reason::Expired { seconds: Some(u64::try_from(end.saturating_sub(row.at_ms) / 1000).unwrap_or(0)) }
 }
 
 /// Why a peer's messages wait.
@@ -450,6 +460,7 @@ struct Waiting {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::store::RoomPart;
     use proptest::prelude::*;
     use torchat_protocol::control::reason::{Failure, StreamEnd};
     use torchat_protocol::id::parse_onion;
@@ -480,6 +491,25 @@ mod tests {
             detail: Some("x".repeat(192)),
         });
         Shown { state: row.state, reason, next_try_ms: Some(i64::MAX), stored: None, row }
+    }
+
+    #[test]
+    fn a_text_of_a_room_that_failed_before_its_time_could_not_be_said() {
+        let room = RoomPart {
+            from: None,
+            order: None,
+            place: None,
+            re: None,
+            edited_ms: None,
+            reacts: BTreeMap::new(),
+            flags: Vec::new(),
+        };
+        let row = MessageRow { at_ms: 0, done_ms: Some(90_000), ..shown(String::new(), None, Direction::Out).row };
+        let in_room = |until_ms| MessageRow { until_ms, room: Some(room.clone()), ..row.clone() };
+        assert_eq!(why_failed(&in_room(None)), Reason::MayNotWrite);
+        assert_eq!(why_failed(&in_room(Some(100_000))), Reason::MayNotWrite);
+        assert_eq!(why_failed(&in_room(Some(60_000))), Reason::Expired { seconds: Some(60) });
+        assert_eq!(why_failed(&MessageRow { until_ms: None, ..row }), Reason::Expired { seconds: Some(90) });
     }
 
     proptest! {

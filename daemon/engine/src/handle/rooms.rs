@@ -4,6 +4,7 @@ mod show;
 
 pub(super) use show::{live_room, room_contact, stored, waiting};
 
+use super::conversation::why_failed;
 use super::sending::ended;
 use super::{Handle, Lease, Refusal, read};
 use crate::handle::DeliveryWait;
@@ -227,6 +228,7 @@ impl Handle {
                 (MessageState::Hidden, _) => return Ok(DeliveryWait::Failed { reason: Reason::Muted }),
                 // It was taken away after it was published.
                 (MessageState::Redacted, _) => return Ok(DeliveryWait::Delivered),
+                (MessageState::Failed, _) => return Ok(DeliveryWait::Failed { reason: why_failed(&row) }),
                 (_, DeliveryWait::NotYet { .. }) => {}
                 (_, end) => return Ok(end),
             }

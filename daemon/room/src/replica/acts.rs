@@ -114,7 +114,11 @@ impl Replica {
     fn append_act(&mut self, act: Act, from: Option<ChannelId>) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
         let event = act.incoming.event.clone();
         let (touched, added) = self.concerned(&act);
+        let is_ours = self.own.no() == Some(self.branch.roster.owner) && !self.fresh;
         self.branch.push(act);
+        if is_ours && from.is_some() {
+            self.tell(Notice::OwnAct(self.branch.len()));
+        }
         // Two that came before the act on which both stand.
         for rival in self.branch.beside_last() {
             if let Some(proof) = self.branch.proves_fork(&rival) {

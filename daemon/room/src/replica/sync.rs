@@ -304,6 +304,19 @@ impl Replica {
         self.put_off(Some(channel), false);
     }
 
+    /// What was denied on a channel may be taken now: the other side is asked for it.
+    pub fn ask_for_what_was_denied(&mut self, channel: ChannelId) {
+        if let Some(open) = self.channels.get_mut(&channel) {
+            open.again_due = true;
+        }
+    }
+
+    /// Whether an event is behind the end of its chain, as far as it is here.
+    #[must_use]
+    pub fn is_new(&self, place: Place) -> bool {
+        place.seq > self.end(place.author).0 && place.seq <= self.line(place.author)
+    }
+
     /// Counts what the other side has said against its credit. False: it has said far too much.
     fn count_bytes(&mut self, channel: ChannelId, events: &[Event]) -> bool {
         let bytes: usize = events.iter().map(Frame::event_len).sum();

@@ -52,8 +52,15 @@ fn advice(why: &RoomTrouble) -> Option<&'static str> {
         RoomTrouble::NobodyReached { .. } => {
             "ask another member whether their torchatd runs; if your own onion is reachable, so are you"
         }
-        RoomTrouble::Restored => {
+        RoomTrouble::Restored { ours: false } => {
             "if you restored this data directory from a backup, that was it; if you run a second copy of it, end one of them"
+        }
+        RoomTrouble::Restored { ours: true } => {
+            "if you restored this data directory from a backup, that was it: `torchat room invite` makes new invites; if you run a \
+             second copy of it, end one of them"
+        }
+        RoomTrouble::TooMuch => {
+            "nothing, if somebody was away for long; else `torchat history` shows who says so much, and the owner can remove them"
         }
         RoomTrouble::NoChain => "`torchat room leave ROOM`, then join it again with a new invite",
         RoomTrouble::NeedsNewer => "install a newer torchatd",

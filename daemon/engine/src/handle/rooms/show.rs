@@ -257,7 +257,10 @@ fn troubles(node: &Node, id: RoomId, status: &RoomStatus, now: Now) -> Vec<RoomT
         }
     }
     if status.restored {
-        troubles.push(RoomTrouble::Restored);
+        troubles.push(RoomTrouble::Restored { ours: roster.is_some_and(is_owner) });
+    }
+    if node.rooms().is_too_much(id) {
+        troubles.push(RoomTrouble::TooMuch);
     }
     if status.no_chain {
         troubles.push(RoomTrouble::NoChain);

@@ -35,7 +35,7 @@ impl Changes<'_> {
             RoomOp::State { room, state } => self.state(*room, *state),
             RoomOp::Delivered { room, author, upto } => self.delivered_in(*room, *author, *upto),
             RoomOp::Expires { room, text, until_ms } => self.expires(*room, *text, *until_ms),
-            RoomOp::Expired { room, text } => self.expired(*room, *text),
+            RoomOp::Failed { room, text } => self.will_not_be_said(*room, *text),
             RoomOp::AskedBy { room, client } => {
                 self.write("INSERT OR REPLACE INTO room_client (client, room) VALUES (?1, ?2)", &[client, &room.0])
             }

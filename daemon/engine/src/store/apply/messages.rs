@@ -59,9 +59,9 @@ pub(in crate::store) struct Touched {
     ended: BTreeMap<i64, Ended>,
     /// Texts that began to wait, with their rows.
     queued: Vec<(TextId, i64)>,
-    /// Texts that wait until a moment, and those that have waited too long.
+    /// Texts that wait until a moment, and those that will never be said.
     expires: Vec<(TextId, i64)>,
-    expired: BTreeSet<TextId>,
+    failed: BTreeSet<TextId>,
     /// Keys of programs.
     clients: Vec<(TextId, String)>,
     topics: BTreeSet<Place>,
@@ -115,7 +115,7 @@ impl Changes<'_> {
             Op::Unqueue(mid) => self.with_room(id, |changes, touched| {
                 if let Some(row) = changes.waiting_row(touched.room, *mid)? {
                     touched.touch(row);
-                    let why = if touched.expired.contains(mid) { Ended::Failed } else { Ended::Withdrawn };
+                    let why = if touched.failed.contains(mid) { Ended::Failed } else { Ended::Withdrawn };
                     touched.ended.insert(row, why);
                 }
                 Ok(())
@@ -174,7 +174,7 @@ impl Changes<'_> {
             ended: BTreeMap::new(),
             queued: Vec::new(),
             expires: Vec::new(),
-            expired: BTreeSet::new(),
+            failed: BTreeSet::new(),
             clients: Vec::new(),
             topics: BTreeSet::new(),
             people: false,
@@ -351,10 +351,10 @@ impl Changes<'_> {
         })
     }
 
-    /// A text of ours has waited too long.
-    pub(super) fn expired(&mut self, id: RoomId, text: TextId) -> Result<(), StoreError> {
+    /// A text of ours will never be said.
+    pub(super) fn will_not_be_said(&mut self, id: RoomId, text: TextId) -> Result<(), StoreError> {
         self.with_room(id, |_, touched| {
-            touched.expired.insert(text);
+            touched.failed.insert(text);
             Ok(())
         })
     }
