@@ -79,7 +79,7 @@ pub enum Read {
         /// The chains.
         chains: Vec<Author>,
     },
-    /// Texts of a chain of ours, from a number on, that count as nothing and of which no other counts.
+    /// Texts of a chain of ours, from a number on, that count as nothing, and of which no other counts or was redacted.
     Own {
         /// The chain.
         author: Author,
@@ -265,7 +265,8 @@ pub trait Log {
     /// As the store has them.
     fn start_of_last(&self, count: u32) -> Result<u64, Self::Error>;
 
-    /// Texts of a chain from a number on of whose id no text of the member counts.
+    /// Texts of a chain from a number on that count as nothing, and of whose id no text of the member counts, or was redacted, as far
+    /// as its id was ever known here.
     ///
     /// # Errors
     /// As the store has them.

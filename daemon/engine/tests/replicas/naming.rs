@@ -62,8 +62,10 @@ fn what_was_said_of_somebody_means_nothing_for_who_gets_the_number_later() {
     let upto = story.page(true).last().unwrap().id;
     let piece = Piece { after: 0, upto, before_ms: None, unread: true, limit: 64 };
     story.commit(vec![Op::Chat(ChatOp::Erase { peer: story.as_peer(), piece })]);
+    let kept = story.say(3, &Body::Text(text(5, "not erased")));
+    story.say(1, &Body::Redact(Redact { of: kept, why: None }));
     story.discard(no(3));
-    for (n, words) in [(3, "of the next"), (4, "and more")] {
+    for (n, words) in [(3, "of the next"), (4, "and more"), (6, "and the last")] {
         story.say(3, &Body::Text(text(n, words)));
         assert_eq!(story.row(words).state, MessageState::Unread);
     }

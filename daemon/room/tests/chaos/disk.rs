@@ -47,6 +47,8 @@ pub(crate) struct Disk {
     /// The redacts of each event, and the text of each edit. They stay when bodies go.
     redacted_by: BTreeMap<Ref, BTreeSet<Place>>,
     edits: BTreeMap<Place, Ref>,
+    /// The ids of texts whose bodies are or were here.
+    mids: BTreeMap<Place, TextId>,
 }
 
 /// A text that counts: its id as an event, the edit in force, who reacted how.
@@ -92,6 +94,7 @@ impl Disk {
             drops: false,
             redacted_by: BTreeMap::new(),
             edits: BTreeMap::new(),
+            mids: BTreeMap::new(),
         }
     }
 
@@ -102,6 +105,7 @@ impl Disk {
             match event.read().ok().flatten() {
                 Some(Body::Redact(redact)) => drop(self.redacted_by.entry(redact.of).or_default().insert(place(event))),
                 Some(Body::Edit(edit)) => drop(self.edits.insert(place(event), edit.of)),
+                Some(Body::Text(text)) => drop(self.mids.insert(place(event), text.mid)),
                 _ => {}
             }
         }
@@ -141,6 +145,7 @@ impl Disk {
                         self.floors.remove(&author);
                         self.reviews.remove(&author);
                         self.edits.retain(|edit, _| edit.author != author);
+                        self.mids.retain(|text, _| text.author != author);
                         for redacts in self.redacted_by.values_mut() {
                             redacts.retain(|redact| redact.author != author);
                         }
@@ -469,14 +474,15 @@ impl Log for Disk {
     }
 
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, Self::Error> {
-        let (counts, redacts) = (self.texts(), self.redacts());
+        let counts = self.texts();
         let member = from.author.member().unwrap();
+        let own = self.mids.iter().filter(|(place, _)| place.author.member() == Some(member));
+        let redacted: BTreeSet<TextId> = own.filter(|(at, _)| self.is_redacted(**at)).map(|(_, mid)| *mid).collect();
         let texts = self.said().filter_map(|(said, event, body)| {
             let place = place(event);
             let mine = place.author == from.author && place.seq >= from.seq && said.standing == Standing::Void;
-            let redacted = is_redacted(&said, redacts.get(&event.named()).into_iter().flatten().copied());
             match body {
-                Body::Text(text) if mine && !redacted => Some((place.seq, text)),
+                Body::Text(text) if mine && !redacted.contains(&text.mid) => Some((place.seq, text)),
                 _ => None,
             }
         });

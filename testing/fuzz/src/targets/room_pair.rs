@@ -301,7 +301,7 @@ impl World {
         let author = number(1 + script.below(5)).chain(byte(script.below(3)));
         let place = Place { author, seq: 1 + u64::from(script.byte() % 12) };
         let found = self.ends[at].disk.events().find(|event| event.place() == place).map(|event| event.named());
-        found.filter(|_| place.seq % 5 > 0).unwrap_or(Ref { place, tag: Tag([byte(at); 8]) })
+        found.filter(|_| !place.seq.is_multiple_of(5)).unwrap_or(Ref { place, tag: Tag([byte(at); 8]) })
     }
 
     fn body(&self, at: usize, script: &mut Script<'_>) -> Body {

@@ -70,6 +70,25 @@ impl RoomLog<'_> {
         Ok(())
     }
 
+    /// Whether another event that says the text of this one was redacted.
+    fn has_redacted_double(&self, author: Author, seq: i64) -> Result<bool, StoreError> {
+        let Some(member) = author.member() else { return Ok(false) };
+        let (first, last) = self.room.chains(member);
+        let mut query = self.db.prepare_cached(
+            "SELECT e.chain, e.seq FROM room_double d JOIN room_double o ON o.message = d.message
+             JOIN room_event e ON e.chain = o.chain AND e.seq = o.seq
+             WHERE d.chain = ?1 AND d.seq = ?2 AND o.chain BETWEEN ?3 AND ?4 AND e.body IS NULL",
+        )?;
+        let mut rows = query.query(params![self.room.chain(author), seq, first, last])?;
+        while let Some(row) = rows.next()? {
+            let place = row.get::<_, ChainKey>(0)?.at(row.get(1)?)?;
+            if is_redacted(self.db, self.room, place, TEXT, None)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The text of a row, if its body is there and follows the rules.
     fn text(&self, row: &Row<'_>) -> Result<Option<Text>, StoreError> {
         Ok(match event(row, 0, self.room.id)?.read() {
@@ -204,12 +223,17 @@ impl Log for RoomLog<'_> {
         let Some(member) = from.author.member() else { return Ok(Vec::new()) };
         // What was redacted has no body.
         let mut query = self.db.prepare_cached(
-            "SELECT head, body FROM room_event WHERE chain = ?1 AND seq >= ?2 AND kind = 16 AND standing = 0 ORDER BY seq",
+            "SELECT head, body, seq FROM room_event
+             WHERE chain = ?1 AND seq >= ?2 AND kind = 16 AND standing = 0 AND body IS NOT NULL ORDER BY seq",
         )?;
         let mut rows = query.query(params![self.room.chain(from.author), number(from.seq)?])?;
         let mut texts = Vec::new();
         while let Some(row) = rows.next()? {
-            texts.extend(self.text(row)?);
+            if let Some(text) = self.text(row)?
+                && !self.has_redacted_double(from.author, row.get(2)?)?
+            {
+                texts.push(text);
+            }
         }
         let mut open: BTreeSet<TextId> = texts.iter().map(|text| text.mid).collect();
         let (first, last) = self.room.chains(member);
