@@ -40,6 +40,8 @@ pub(crate) enum RoomEvent {
     Down(LinkId),
     /// A look at a room's log is over.
     Looked(Looked),
+    /// Rows of rooms' logs that are behind are brought further.
+    Restand,
 }
 
 /// What came of a look at a room's log.

@@ -10,6 +10,7 @@ mod apply;
 mod contact;
 mod events;
 mod flags;
+mod force;
 mod legacy;
 mod marks;
 mod numbers;

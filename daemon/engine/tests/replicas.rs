@@ -28,6 +28,8 @@ mod net;
 mod oracle;
 #[path = "replicas/size.rs"]
 mod size;
+#[path = "replicas/standing.rs"]
+mod standing;
 #[allow(dead_code)]
 #[path = "../../room/tests/chaos/story.rs"]
 mod story;

@@ -25,6 +25,8 @@ pub enum RoomOp {
         /// The change.
         op: torchat_room::outcome::Op,
     },
+    /// The store goes on to bring rows of long chains to what they count as, see `Applied::behind`.
+    Restand,
     /// How far we are in the room. Our keys go with a state in which we have nothing more to do.
     State {
         /// The room.
@@ -176,7 +178,7 @@ impl RoomOp {
             | Self::Ban { room, .. }
             | Self::Leaver { room, .. }
             | Self::Hand { room, .. } => Some(*room),
-            Self::Unbury(_) | Self::Epoch { .. } => None,
+            Self::Unbury(_) | Self::Epoch { .. } | Self::Restand => None,
         }
     }
 }

@@ -109,9 +109,11 @@ impl Store {
                 self.row(room).expiring.remove(&text);
                 self.told.push(op);
             }
-            op @ (RoomOp::Delivered { .. } | RoomOp::Client { .. } | RoomOp::Alias { .. } | RoomOp::Notify { .. }) => {
-                self.told.push(op)
-            }
+            op @ (RoomOp::Delivered { .. }
+            | RoomOp::Client { .. }
+            | RoomOp::Alias { .. }
+            | RoomOp::Notify { .. }
+            | RoomOp::Restand) => self.told.push(op),
         }
     }
 

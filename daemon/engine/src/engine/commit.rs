@@ -166,6 +166,9 @@ impl Engine {
             self.unread.forget(erased);
         }
         self.log.publish(applied.events, applied.log);
+        if applied.behind {
+            self.restand_later();
+        }
         Facts {
             rows: applied.queued.into_iter().collect(),
             said: applied.said.into_iter().map(|said| (said.text, (said.mid, said.row))).collect(),

@@ -7,9 +7,11 @@ use crate::link::room::{Encoded, PublishedKeys, Purses, RoomHandle, RoomSaid};
 use crate::mailbox::{Event, Looked, RoomEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use torchat_core::effect::{RoomEffect, RoomNotice};
 use torchat_core::input::{Input, LinkId, RoomInput};
+use torchat_core::op::{Op, RoomOp};
 use torchat_protocol::id::PeerId;
 use torchat_protocol::message::{Bye, PeerMessage};
 use torchat_protocol::room::{Frame, RoomId};
@@ -17,6 +19,8 @@ use torchat_room::reading::{Read, Report};
 
 /// Looks at rooms' logs at the same time: so few of the threads for reading that HISTORY always finds another one.
 const READINGS: usize = 2;
+/// Between two steps by which rows of logs are brought to what they count as. A step takes some tens of milliseconds.
+const RESTAND_PAUSE: Duration = Duration::from_millis(100);
 
 /// Room links, and what is read for them.
 pub(super) struct RoomLinks {
@@ -28,6 +32,8 @@ pub(super) struct RoomLinks {
     node: u64,
     /// The events that were said last: they mostly go to all members one after the other.
     last: Option<(Frame, Arc<Encoded>)>,
+    /// Rows of logs are brought further soon.
+    restands: bool,
 }
 
 impl Default for RoomLinks {
@@ -39,6 +45,7 @@ impl Default for RoomLinks {
             told: Arc::new(Purses::for_what_is_told()),
             node: 0,
             last: None,
+            restands: false,
         }
     }
 }
@@ -114,7 +121,24 @@ impl Engine {
                 }
             }
             RoomEvent::Looked(looked) => self.looked(looked, inputs),
+            RoomEvent::Restand => {
+                self.rooms.restands = false;
+                self.untold.push(Op::from(RoomOp::Restand));
+            }
         }
+    }
+
+    /// Rows of rooms' logs do not all say yet what they count as. The next of them are written a little later, so that whatever else is
+    /// to be written waits for one such step at most.
+    pub(super) fn restand_later(&mut self) {
+        if std::mem::replace(&mut self.rooms.restands, true) {
+            return;
+        }
+        let mailbox = self.context.mailbox.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(RESTAND_PAUSE).await;
+            drop(mailbox.send(Event::Room(RoomEvent::Restand)).await);
+        });
     }
 
     /// A look at a room's log is over. What it found is durable, so it may be said at once, before the replica hears of it and says

@@ -51,6 +51,8 @@ pub struct Applied {
     pub index_damaged: bool,
     /// Up to where peers' messages are read now, for each [`ChatOp::ReadUpto`].
     pub read: Vec<ReadMark>,
+    /// Rows of rooms' logs do not all say yet what they count as: [`RoomOp::Restand`](torchat_core::op::RoomOp::Restand) goes on with it.
+    pub behind: bool,
     /// The events, in order.
     pub events: Vec<Event>,
     /// Where the event log begins and ends now.
@@ -79,6 +81,9 @@ pub(super) struct Known {
     people: HashMap<RoomNum, People>,
     /// And who is muted there.
     muted: HashMap<RoomNum, BTreeSet<MemberNo>>,
+    /// Whether a chain of a room is behind, and which was brought further last: `room_chain.chain`.
+    behind: Option<bool>,
+    restood: i64,
 }
 
 /// A transaction that is being made.

@@ -1,13 +1,11 @@
 //! Who is in a room, and what everybody and the room are called, as the stored acts and names say.
 
-use super::StoreError;
-use super::replica::{NICK, RoomKey, TOPIC, event, number, standing};
+use super::replica::{RoomKey, event, number};
+use super::{StoreError, force};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
-use torchat_protocol::nick::Nick;
-use torchat_protocol::room::body::{Body, Role};
+use torchat_protocol::room::body::Body;
 use torchat_protocol::room::{Event, Identity, MemberKey, MemberNo, Order};
-use torchat_room::counts::{Said, last_in_force};
 use torchat_room::replica::Me;
 use torchat_room::roster::Roster;
 
@@ -22,8 +20,8 @@ pub(super) struct People {
     had: Option<MemberNo>,
     /// The topic that the acts say last.
     topic: Option<(Order, String)>,
-    /// What members call themselves since they came; a name that is none is empty.
-    nicks: Option<BTreeMap<MemberNo, String>>,
+    /// What members call themselves since they came, of those who were asked for; a name that is none is empty.
+    nicks: BTreeMap<MemberNo, Option<String>>,
 }
 
 impl People {
@@ -38,7 +36,7 @@ impl People {
             key: seed.map(|seed| Me { seed, chain: 0 }.key()),
             had: had.and_then(MemberNo::new),
             topic: None,
-            nicks: None,
+            nicks: BTreeMap::new(),
         };
         let mut query = db.prepare_cached(
             "SELECT e.head, e.body FROM room_act a JOIN room_event e ON e.place = a.place
@@ -100,15 +98,15 @@ impl People {
 
     /// Names have changed.
     pub(super) fn forget_names(&mut self) {
-        self.nicks = None;
+        self.nicks.clear();
     }
 
     /// What a member is called: the name that it took last, else the one with which it came, else none.
     pub(super) fn name(&mut self, db: &Connection, room: RoomKey, member: MemberNo) -> Result<String, StoreError> {
-        if self.nicks.is_none() {
-            self.nicks = Some(nicks(db, room)?);
-        }
-        let later = self.nicks.as_ref().and_then(|nicks| nicks.get(&member).cloned());
+        let later = match self.nicks.get(&member) {
+            Some(later) => later.clone(),
+            None => self.nicks.entry(member).or_insert(force::nick(db, room, member)?).clone(),
+        };
         let first =
             || self.roster.members.get(&member).and_then(|one| one.nick.as_ref()).map(|nick| nick.as_str().to_owned());
         Ok(later.or_else(first).unwrap_or_default())
@@ -116,50 +114,9 @@ impl People {
 
     /// What the room is about: what an act or a topic event said last, in the order of all events.
     pub(super) fn topic(&self, db: &Connection, room: RoomKey) -> Result<String, StoreError> {
-        let mut last = self.topic.clone();
-        each_deciding(db, room, TOPIC, &mut |said, body| {
-            if let Body::Topic(topic) = body
-                && said.standing.allows(Role::Moderator)
-                && last.as_ref().is_none_or(|(before, _)| *before < said.order)
-            {
-                last = Some((said.order, topic.topic.as_str().to_owned()));
-            }
-        })?;
-        Ok(last.map(|(_, topic)| topic).unwrap_or_default())
+        let of_members = force::topic(db, room)?;
+        let by_order = |said: &&(Order, String)| said.0;
+        let last = self.topic.iter().chain(&of_members).max_by_key(by_order);
+        Ok(last.map(|(_, topic)| topic.clone()).unwrap_or_default())
     }
-}
-
-/// The names that are in force.
-fn nicks(db: &Connection, room: RoomKey) -> Result<BTreeMap<MemberNo, String>, StoreError> {
-    let mut nicks: BTreeMap<MemberNo, (Said, String)> = BTreeMap::new();
-    each_deciding(db, room, NICK, &mut |said, body| {
-        let (Body::Nick(nick), Some(member)) = (body, said.member()) else { return };
-        let before = nicks.get(&member).map(|(before, _)| *before);
-        if last_in_force(before.into_iter().chain([said]), Role::Reader) == Some(said) {
-            let name = Nick::parse(nick.nick.as_str()).map(|nick| nick.as_str().to_owned());
-            nicks.insert(member, (said, name.unwrap_or_default()));
-        }
-    })?;
-    Ok(nicks.into_iter().map(|(member, (_, nick))| (member, nick)).collect())
-}
-
-/// Events of one of the kinds that have an index of their own.
-fn each_deciding(
-    db: &Connection,
-    room: RoomKey,
-    kind: u8,
-    visitor: &mut dyn FnMut(Said, Body),
-) -> Result<(), StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT head, body, standing FROM room_event WHERE kind IN (20, 21, 22, 25, 29) AND kind = ?3
-         AND place >= ?1 AND place < ?2 AND chain IS NOT NULL AND body IS NOT NULL ORDER BY place",
-    )?;
-    let mut rows = query.query(params![room.row(0), room.row(u64::MAX), kind])?;
-    while let Some(row) = rows.next()? {
-        let event = event(row, 0, room.id)?;
-        if let Ok(Some(body)) = event.read() {
-            visitor(Said { order: event.header().order(), standing: standing(row.get(2)?)? }, body);
-        }
-    }
-    Ok(())
 }

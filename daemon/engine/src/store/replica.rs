@@ -8,9 +8,8 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use std::sync::Arc;
 use torchat_protocol::room::body::{Body, Place, Role};
-use torchat_protocol::room::{Author, Event, EventId, Header, MemberNo, RoomId, Signature, WIRE_HEADER_LEN};
-use torchat_room::counts::takes_away;
-use torchat_room::standing::Standing;
+use torchat_protocol::room::{Author, Event, EventId, Header, MemberNo, RoomId, Signature, Tag, WIRE_HEADER_LEN};
+use torchat_room::standing::{Spans, Standing};
 
 /// Bytes of a signature.
 const SIGNATURE_LEN: usize = 64;
@@ -25,6 +24,8 @@ pub(super) const MUTE: u8 = 20;
 pub(super) const UNMUTE: u8 = 21;
 pub(super) const TOPIC: u8 = 22;
 pub(super) const NICK: u8 = 29;
+/// Bytes of a span in the store.
+const SPAN_LEN: usize = 9;
 /// Bits of a place that are the position in the log.
 const POSITION_BITS: u32 = 40;
 
@@ -59,6 +60,13 @@ impl RoomKey {
         Ok(query.query_row([id.0], |row| row.get(0)).optional()?.map(|num| Self { num, id }))
     }
 
+    /// The room with a number.
+    pub(super) fn with_num(db: &Connection, num: RoomNum) -> Result<Self, StoreError> {
+        let mut query = db.prepare_cached("SELECT room FROM room WHERE num = ?1")?;
+        let id = query.query_row([num], |row| Ok(RoomId(row.get(0)?))).optional()?;
+        id.map(|id| Self { num, id }).ok_or_else(|| damaged("number"))
+    }
+
     /// The row of a position. One that no log reaches is behind every row of the room.
     pub(super) fn row(self, pos: u64) -> LogRow {
         let last = (1 << POSITION_BITS) - 1;
@@ -68,6 +76,11 @@ impl RoomKey {
     /// The chain of an author.
     pub(super) fn chain(self, author: Author) -> ChainKey {
         ChainKey((self.num.0 << 32) | i64::from(author.get()))
+    }
+
+    /// A member's number in all rooms: that of its chains without the last eight bits.
+    pub(super) fn member(self, member: MemberNo) -> i64 {
+        self.chain(member.chain(0)).0 >> 8
     }
 
     /// The first and the last chain that a member can have.
@@ -93,6 +106,16 @@ impl ChainKey {
     /// The next one.
     pub(super) fn after(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// As the store has it.
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The number of its room.
+    pub(super) fn room(self) -> RoomNum {
+        RoomNum(self.0 >> 32)
     }
 
     /// Whose chain it is.
@@ -192,6 +215,48 @@ pub(super) fn standing(number: i64) -> Result<Standing, StoreError> {
     }
 }
 
+/// A chain of which not all rows say yet what they count as: `room_chain.behind` and `room_chain.spans`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// Up to this number.
+    pub(super) upto: i64,
+    /// What they count as.
+    pub(super) spans: Spans,
+}
+
+impl Behind {
+    /// That of a chain. `None`: all its rows say it.
+    pub(super) fn of(db: &Connection, chain: ChainKey) -> Result<Option<Self>, StoreError> {
+        let mut query =
+            db.prepare_cached("SELECT behind, spans FROM room_chain WHERE chain = ?1 AND behind IS NOT NULL")?;
+        let mut rows = query.query([chain])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let spans = bytes.chunks(SPAN_LEN).map(|span| match span.split_last_chunk::<1>() {
+            Some((from, [number])) => {
+                let from = from.try_into().map_err(|_| damaged("span"))?;
+                Ok((u64::from_be_bytes(from), standing((*number).into())?))
+            }
+            None => Err(damaged("span")),
+        });
+        Ok(Some(Self { upto: row.get(0)?, spans: Spans::new(spans.collect::<Result<_, _>>()?) }))
+    }
+
+    /// The spans as they are stored.
+    pub(super) fn spans_bytes(&self) -> Vec<u8> {
+        let span = |(from, standing): &(u64, Standing)| {
+            let number = u8::try_from(standing_number(*standing)).unwrap_or_default();
+            from.to_be_bytes().into_iter().chain([number])
+        };
+        self.spans.list().iter().flat_map(span).collect()
+    }
+
+    /// What an event of the chain counts as; `row`: as its row says.
+    pub(super) fn standing(&self, seq: u64, row: Standing) -> Standing {
+        if seq <= self.upto.unsigned_abs() { self.spans.at(seq) } else { row }
+    }
+}
+
 /// A number of the protocol, which end at 2^53, as SQLite's.
 pub(super) fn number(n: u64) -> Result<i64, StoreError> {
     i64::try_from(n).map_err(|_| damaged("number"))
@@ -241,7 +306,7 @@ pub(super) fn is_redacted(
             let body = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
             // One whose body is gone is not asked for while a text is taken away there: if it is of another one, it means nothing.
             let goes = match body {
-                Some(body) => names(EDIT, body, bare_event(row, 1, room.id)?.id()),
+                Some(body) => is_edit_of(body, bare_event(row, 1, room.id)?.id()),
                 None => true,
             };
             Ok(goes && row.get::<_, u8>(0)? == TEXT && is_taken_away(db, room, text)?)
@@ -250,49 +315,57 @@ pub(super) fn is_redacted(
     }
 }
 
-/// Whether the event whose body this is names the event with an id, which is at the place that it names.
-pub(super) fn names(kind: u8, body: &[u8], id: EventId) -> bool {
-    match Body::decode(kind, body) {
-        Ok(Some(Body::Edit(edit))) => edit.of.is_of(id),
-        Ok(Some(Body::Redact(redact))) => redact.of.is_of(id),
-        Ok(Some(Body::Text(text))) => text.re.is_some_and(|re| re.is_of(id)),
-        _ => false,
-    }
+/// Whether the edit with this body names the event with an id, which is at the place that it names.
+fn is_edit_of(body: &[u8], id: EventId) -> bool {
+    matches!(Body::decode(EDIT, body), Ok(Some(Body::Edit(edit))) if edit.of.is_of(id))
 }
 
-/// Whether the text with this body answers the event whose head is in a column.
-pub(super) fn answers(body: &[u8], row: &Row<'_>, column: usize, room: RoomId) -> bool {
-    bare_event(row, column, room).is_ok_and(|event| names(TEXT, body, event.id()))
+/// A tag, as the store writes it.
+pub(super) fn tag_number(tag: Tag) -> i64 {
+    i64::from_be_bytes(tag.0)
 }
 
-/// Whether a redact that counts names this text or edit.
+/// Whether a redact that counts names this text or edit: one of a moderator, or one of the same member. Not each is read: who writes
+/// thousands about one text must not make the next one dear.
 fn is_taken_away(db: &Connection, room: RoomKey, of: Place) -> Result<bool, StoreError> {
-    let mut query = db.prepare_cached(
-        "SELECT chain, standing, body FROM room_event
-         WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 19 AND standing > 0",
-    )?;
-    let at = params![room.chain(of.author), number(of.seq)?];
-    let mut rows = query.query(at)?;
-    let mut id = None;
-    while let Some(row) = rows.next()? {
-        let (by, counts_as): (ChainKey, i64) = (row.get(0)?, row.get(1)?);
-        if !takes_away(by.author()?, standing(counts_as)?, of.author) {
-            continue;
-        }
-        // The user has erased what it took away.
-        let Some(body) = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)? else { return Ok(true) };
-        let id = match id {
-            Some(id) => id,
-            None => {
-                let mut query = db.prepare_cached("SELECT head FROM room_event WHERE chain = ?1 AND seq = ?2")?;
-                let mut rows = query.query(at)?;
-                let Some(row) = rows.next()? else { return Ok(false) };
-                *id.insert(bare_event(row, 0, room.id)?.id())
-            }
-        };
-        if names(REDACT, body, id) {
-            return Ok(true);
+    let Some(member) = of.author.member() else { return Ok(false) };
+    let (chain, seq) = (room.chain(of.author), number(of.seq)?);
+    // Of most texts nothing is redacted, and an id is a digest.
+    if !db.prepare_cached(NAMED_BY_A_REDACT)?.exists(params![chain, seq])? {
+        return Ok(false);
+    }
+    let mut query = db.prepare_cached("SELECT head FROM room_event WHERE chain = ?1 AND seq = ?2")?;
+    let mut rows = query.query(params![chain, seq])?;
+    let Some(row) = rows.next()? else { return Ok(false) };
+    let tag = tag_number(bare_event(row, 0, room.id)?.id().tag());
+    let (first, last) = room.chains(member);
+    let mut query = db.prepare_cached(TAKEN_AWAY)?;
+    Ok(query.query_row(params![chain, seq, tag, first, last], |row| row.get(0))?)
+}
+
+const NAMED_BY_A_REDACT: &str =
+    "SELECT 1 FROM room_event WHERE of_chain = ?1 AND of_seq = ?2 AND of_tag IS NOT NULL AND kind = 19 LIMIT 1";
+
+/// What [`torchat_room::counts::takes_away`] says, by the numbers of what a redact counts as.
+pub(super) const TAKEN_AWAY: &str =
+    "SELECT EXISTS (SELECT 1 FROM room_event WHERE of_chain = ?1 AND of_seq = ?2 AND of_tag = ?3 AND kind = 19
+                    AND standing IN (3, 4, 7, 8))
+     OR EXISTS (SELECT 1 FROM room_event WHERE of_chain = ?1 AND of_seq = ?2 AND of_tag = ?3 AND kind = 19
+                AND standing IN (2, 6) AND chain BETWEEN ?4 AND ?5)";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use torchat_room::counts::takes_away;
+
+    #[test]
+    fn a_text_is_taken_away_by_those_who_may() {
+        let (own, other) = (MemberNo::MAKER.chain(0), MemberNo::new(2).unwrap().chain(0));
+        for number in 0..=8 {
+            let standing = standing(number).unwrap();
+            assert_eq!([3, 4, 7, 8].contains(&number), takes_away(other, standing, own));
+            assert_eq!([2, 3, 4, 6, 7, 8].contains(&number), takes_away(MemberNo::MAKER.chain(1), standing, own));
         }
     }
-    Ok(false)
 }

@@ -41,6 +41,7 @@ pub(super) fn rank(ops: &[Op]) -> Rank {
             Some(Rank::Reading)
         }
         Op::Log(LogOp::Changed { .. } | LogOp::Link { .. }) => None,
+        Op::Room(op) if **op == RoomOp::Restand => None,
         _ => Some(Rank::Mail),
     };
     ops.iter().filter_map(one).min().unwrap_or(Rank::Mail)

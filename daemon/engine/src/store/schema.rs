@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The newest version.
-pub(super) const VERSION: i64 = 13;
+pub(super) const VERSION: i64 = 14;
 /// What SQLite calls `application_id`: "torc". Before version 10 the file's mark stood there (store/whole.rs).
 pub(super) const APPLICATION: u32 = 0x746F_7263;
 /// The last layout of before versions were frozen.
@@ -27,11 +27,12 @@ pub(super) const DEVELOPMENT: i64 = 9;
 /// Makes version 10 of it.
 const TAKE_OVER: &str = include_str!("schema/v9-to-v10.sql");
 /// The frozen versions, and what makes each of the one before; the first is made of nothing.
-pub(super) const STEPS: [(i64, &str); 4] = [
+pub(super) const STEPS: [(i64, &str); 5] = [
     (10, include_str!("schema/v10.sql")),
     (11, include_str!("schema/v11.sql")),
     (12, include_str!("schema/v12.sql")),
     (13, include_str!("schema/v13.sql")),
+    (14, include_str!("schema/v14.sql")),
 ];
 /// A version and the fingerprint of its layout on each line.
 const FINGERPRINTS: &str = include_str!("schema/fingerprints");

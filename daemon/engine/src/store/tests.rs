@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 mod erasing;
+mod force;
 mod legacy;
 mod marks;
 mod order;

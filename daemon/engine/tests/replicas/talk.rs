@@ -21,6 +21,7 @@ use torchat_protocol::room::{
     Author, BoxKey, Event, EventId, Identity, LogDigest, LogId, MemberKey, MemberNo, RoomId, Salt, TextId, message_id,
 };
 use torchat_room::outcome::{ChainRow, Op as ReplicaOp};
+use torchat_room::reading::{Read, Report};
 use torchat_room::signing::{Clock, create, sign};
 use torchat_room::standing::{Spans, Standing};
 
@@ -199,6 +200,28 @@ impl Story {
         self.reader.page_with(conversation, Page::Last, PageLimit::rows(100), hidden).unwrap().0
     }
 
+    /// All of it, however much that is.
+    pub(crate) fn all(&self, hidden: bool) -> Vec<MessageRow> {
+        let conversation = self.room.conversation();
+        self.reader.page_with(conversation, Page::Last, PageLimit::rows(100_000), hidden).unwrap().0
+    }
+
+    /// The texts that are shown.
+    pub(crate) fn shown_all(&self) -> Vec<String> {
+        let rows = self
+            .all(false)
+            .into_iter()
+            .filter(|row| row.state != MessageState::System && row.state != MessageState::Void);
+        rows.map(|row| row.text).collect()
+    }
+
+    /// How many texts of a chain from a number on are to be said again.
+    pub(crate) fn uncounted(&self, author: Author, from: u64) -> usize {
+        let (_, report) = self.reader.answer_room(self.room, &Read::Own { author, from }).unwrap().unwrap();
+        let Report::Own { texts, .. } = report else { panic!("{report:?}") };
+        texts.len()
+    }
+
     /// State and text of all messages but lines.
     pub(crate) fn shown(&self) -> Vec<(MessageState, String)> {
         let rows = self.page(true).into_iter().filter(|row| row.state != MessageState::System);
@@ -224,7 +247,7 @@ impl Story {
         all.into_iter().find(|one| one.peer == self.room.conversation()).unwrap()
     }
 
-    fn unread(&self) -> (u64, u64) {
+    pub(crate) fn unread(&self) -> (u64, u64) {
         let glance = self.glance();
         (glance.unread, glance.room.unwrap().1)
     }

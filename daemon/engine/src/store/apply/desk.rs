@@ -2,9 +2,9 @@
 
 use super::{Changes, replica};
 use crate::store::query::messages::peer_id;
-use crate::store::replica::{RoomKey, damaged, head, role_number};
+use crate::store::replica::{ChainKey, Restood, RoomKey, damaged, head, role_number};
 use crate::store::{StoreError, time};
-use rusqlite::{ToSql, params};
+use rusqlite::{OptionalExtension as _, ToSql, params};
 use torchat_core::op::RoomOp;
 use torchat_core::snapshot::rooms::{HandRow, InviteRow, Notify, PetitionRow, RoomKeys, RoomState, Tomb, Way};
 use torchat_protocol::control::api::Onion;
@@ -27,11 +27,15 @@ const OF_MEMBERSHIP: [&str; 3] = [
 ];
 const OF_PEOPLE: [&str; 2] = ["DELETE FROM room_ban WHERE room = ?1", "DELETE FROM room_leaver WHERE room = ?1"];
 
+/// Chains after one whose rows do not all say yet what they count as.
+const BEHIND: &str = "SELECT chain FROM room_chain WHERE behind IS NOT NULL AND chain > ?1";
+
 impl Changes<'_> {
     pub(super) fn of_room(&mut self, op: &RoomOp) -> Result<(), StoreError> {
         match op {
             RoomOp::Begin { room, keys, log, way } => self.begin(*room, keys, *log, way.as_ref()),
             RoomOp::Replica { room, op } => self.of_replica(*room, op),
+            RoomOp::Restand => self.restand(),
             RoomOp::State { room, state } => self.state(*room, *state),
             RoomOp::Delivered { room, author, upto } => self.delivered_in(*room, *author, *upto),
             RoomOp::Expires { room, text, until_ms } => self.expires(*room, *text, *until_ms),
@@ -90,20 +94,54 @@ impl Changes<'_> {
     /// The end of the transaction: what follows from all that the replicas have written.
     pub(in crate::store) fn finish_rooms(&mut self) -> Result<(), StoreError> {
         self.rooms.values().try_for_each(replica::Changes::finish)?;
-        self.finish_touched()
+        self.finish_touched()?;
+        if self.rooms.values().any(|room| room.is_behind) {
+            self.known.behind = Some(true);
+        }
+        self.out.behind = match self.known.behind {
+            Some(behind) => behind,
+            None => self.db.prepare_cached(&format!("{BEHIND} LIMIT 1"))?.exists([0])?,
+        };
+        self.known.behind = Some(self.out.behind);
+        Ok(())
+    }
+
+    /// A step for the next chain that is behind.
+    fn restand(&mut self) -> Result<(), StoreError> {
+        let mut query = self.db.prepare_cached(&format!("{BEHIND} ORDER BY chain LIMIT 1"))?;
+        let mut next = |after| query.query_row([after], |row| row.get::<_, ChainKey>(0)).optional();
+        let chain = match next(self.known.restood)? {
+            Some(chain) => Some(chain),
+            None => next(0)?,
+        };
+        // Whether others are is looked at in the end.
+        self.known.behind = None;
+        let Some(chain) = chain else { return Ok(()) };
+        self.known.restood = chain.number();
+        let room = RoomKey::with_num(self.db, chain.room())?;
+        self.muted_before(room)?;
+        let restood = self.in_replica(room.id, |changes| changes.restand(chain))?;
+        self.restood(room.id, &restood)
     }
 
     fn of_replica(&mut self, id: RoomId, op: &torchat_room::outcome::Op) -> Result<(), StoreError> {
         self.before_replica(id, op)?;
+        let restood = self.in_replica(id, |changes| changes.apply(op))?;
+        self.after_replica(id, op, &restood)
+    }
+
+    /// Events that count as something else by a change of a replica.
+    fn in_replica(
+        &mut self,
+        id: RoomId,
+        change: impl FnOnce(&mut replica::Changes<'_>) -> Result<(), StoreError>,
+    ) -> Result<Vec<Restood>, StoreError> {
         if !self.rooms.contains_key(&id) {
             self.rooms.insert(id, replica::Changes::new(self.db, self.room(id)?, self.moment.at_ms));
         }
-        let mut restood = Vec::new();
-        if let Some(changes) = self.rooms.get_mut(&id) {
-            changes.apply(op)?;
-            restood = changes.take_restood();
-        }
-        self.after_replica(id, op, &restood)
+        let Some(changes) = self.rooms.get_mut(&id) else { return Ok(Vec::new()) };
+        change(changes)?;
+        Ok(changes.take_restood())
     }
 
     pub(super) fn room(&self, id: RoomId) -> Result<RoomKey, StoreError> {

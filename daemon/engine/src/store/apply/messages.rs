@@ -135,9 +135,7 @@ impl Changes<'_> {
                 self.with_room(id, |changes, touched| changes.came(touched, event, Some(*standing)))
             }
             Op::Body(event) => self.with_room(id, |changes, touched| changes.came(touched, event, None)),
-            Op::Spans(..) if !restood.is_empty() => {
-                self.with_room(id, |changes, touched| restood.iter().try_for_each(|one| changes.concerns(touched, one)))
-            }
+            Op::Spans(..) => self.restood(id, restood),
             Op::Act { seq, id: act } => self.with_room(id, |changes, touched| changes.act_holds(touched, *seq, *act)),
             Op::ActFork(one, other) => self.with_room(id, |changes, touched| changes.froze(touched, one, other)),
             Op::Fork(author, _) => self.with_room(id, |_, touched| {
@@ -147,6 +145,14 @@ impl Changes<'_> {
             Op::Queue(text) => self.with_room(id, |changes, touched| changes.queued(touched, text)),
             _ => Ok(()),
         }
+    }
+
+    /// Events count as something else.
+    pub(super) fn restood(&mut self, id: RoomId, restood: &[Restood]) -> Result<(), StoreError> {
+        if restood.is_empty() {
+            return Ok(());
+        }
+        self.with_room(id, |changes, touched| restood.iter().try_for_each(|one| changes.concerns(touched, one)))
     }
 
     /// The messages of a room in this transaction.

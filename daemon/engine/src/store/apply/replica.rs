@@ -2,17 +2,18 @@
 
 mod acts;
 mod redacting;
+mod standing;
 
 use crate::store::StoreError;
-use crate::store::replica::{LogRow, REDACT, Restood, RoomKey, damaged, head, number, standing_number, target};
-use redacting::named;
+use crate::store::replica::{LogRow, Restood, RoomKey, damaged, head, number, standing_number, tag_number};
+use redacting::{broken, named};
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::body::{Body, Place, Ref};
 use torchat_protocol::room::{Author, Cookie, Event, Identity, LogDigest, LogId, MemberNo, TextId};
 use torchat_room::outcome::{ChainRow, Op, Proof};
-use torchat_room::standing::{Spans, Standing};
+use torchat_room::standing::Standing;
 
 /// A room in a transaction that is being made.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub(in crate::store) struct Changes<'a> {
     touched: BTreeSet<Place>,
     /// Events that count as something else by the last operation.
     restood: Vec<Restood>,
+    /// So many more of them may in this transaction.
+    left: u32,
+    /// More are to.
+    pub(super) is_behind: bool,
 }
 
 /// An event that joins the log.
@@ -39,7 +44,8 @@ struct Joining<'a> {
 impl<'a> Changes<'a> {
     /// Nothing yet, of a room, at a moment in milliseconds since 1970.
     pub(super) fn new(db: &'a Connection, room: RoomKey, at_ms: i64) -> Self {
-        Self { db, room, at_ms, touched: BTreeSet::new(), restood: Vec::new() }
+        let left = standing::ROWS_A_COMMIT;
+        Self { db, room, at_ms, touched: BTreeSet::new(), restood: Vec::new(), left, is_behind: false }
     }
 
     /// One operation, after those before it. Behind the last one comes [`Changes::finish`].
@@ -97,12 +103,12 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn insert(&self, row: LogRow, new: Joining<'_>, names: Option<Place>) -> Result<(), StoreError> {
+    fn insert(&self, row: LogRow, new: Joining<'_>, names: Option<Ref>) -> Result<(), StoreError> {
         let header = new.event.header();
         // A member's event is stored once; acts of two branches may have one number.
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO room_event (place, chain, seq, kind, standing, at_ms, of_chain, of_seq, digest, head, body)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+            "INSERT INTO room_event (place, chain, seq, kind, standing, at_ms, of_chain, of_seq, digest, head, body, broken, of_tag)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?13, ?14
              WHERE ?12 OR NOT EXISTS (SELECT 1 FROM room_event WHERE chain = ?2 AND seq = ?3)",
         )?;
         let inserted = insert.execute(params![
@@ -112,34 +118,16 @@ impl<'a> Changes<'a> {
             header.kind,
             standing_number(new.standing),
             self.at_ms,
-            names.map(|names| self.room.chain(names.author)),
-            names.map(|names| number(names.seq)).transpose()?,
+            names.map(|names| self.room.chain(names.place.author)),
+            names.map(|names| number(names.place.seq)).transpose()?,
             new.digest.0,
             head(new.event),
             new.event.body(),
             header.author == Author::ACTS,
+            broken(new.event),
+            names.map(|names| tag_number(names.tag)),
         ])?;
         if inserted == 1 { Ok(()) } else { Err(damaged("event that is there twice")) }
-    }
-
-    /// Of each span only the events change that count as something else until now.
-    fn spans(&mut self, author: Author, spans: &Spans) -> Result<(), StoreError> {
-        let chain = self.room.chain(author);
-        let mut update = self.db.prepare_cached(
-            "UPDATE room_event SET standing = ?1 WHERE chain = ?2 AND seq >= ?3 AND seq < ?4 AND standing <> ?1
-             RETURNING kind, of_chain, of_seq, seq",
-        )?;
-        let list = spans.list();
-        for (n, (from, standing)) in list.iter().enumerate() {
-            let end = list.get(n + 1).map_or(Ok(i64::MAX), |(end, _)| number(*end))?;
-            let mut rows = update.query(params![standing_number(*standing), chain, number(*from)?, end])?;
-            while let Some(row) = rows.next()? {
-                let (kind, of): (u8, _) = (row.get(0)?, target(row, 1)?);
-                self.touched.extend(of.filter(|_| kind == REDACT));
-                self.restood.push(Restood { place: chain.at(row.get(3)?)?, kind, of });
-            }
-        }
-        Ok(())
     }
 
     fn chain(&self, author: Author, row: &ChainRow) -> Result<(), StoreError> {
@@ -166,17 +154,10 @@ impl<'a> Changes<'a> {
     /// Only the digests of a member's events stay.
     fn discard(&self, member: MemberNo) -> Result<(), StoreError> {
         let (first, last) = self.room.chains(member);
-        // What the user has erased was of these. What is said at their places later is not.
-        self.db
-            .prepare_cached(
-                "UPDATE room_event SET of_chain = NULL, of_seq = NULL
-                 WHERE of_chain BETWEEN ?1 AND ?2 AND kind = 19 AND body IS NULL",
-            )?
-            .execute([first, last])?;
         self.db
             .prepare_cached(
                 "UPDATE room_event SET chain = NULL, seq = NULL, kind = 0, standing = 0, of_chain = NULL, of_seq = NULL,
-                 head = NULL, body = NULL WHERE chain BETWEEN ?1 AND ?2",
+                 of_tag = NULL,                 head = NULL, body = NULL WHERE chain BETWEEN ?1 AND ?2",
             )?
             .execute([first, last])?;
         self.db.prepare_cached("DELETE FROM room_chain WHERE chain BETWEEN ?1 AND ?2")?.execute([first, last])?;

@@ -3,12 +3,14 @@
 use super::rooms::{self, RoomPart, room_part};
 use crate::store::StoreError;
 use crate::store::numbers::RoomNum;
+use crate::store::replica::RoomKey;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::BTreeMap;
 use torchat_protocol::control::api::record::{Direction, MessageState, Room};
 use torchat_protocol::conversation::ConversationId;
 use torchat_protocol::id::{LaneId, MessageId, OnionError, PeerId};
+use torchat_protocol::room::RoomId;
 
 /// A message as the store knows it. Whether one that is queued is on its way, only the node knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +151,6 @@ pub(in crate::store) const FOUND: &str = select!(
 /// How much of a peer is unread, whether it is listed without a message, and which room it is.
 pub(in crate::store) const UNREAD_OF: &str = "SELECT unread, contact OR blocked
      OR EXISTS (SELECT 1 FROM room WHERE num = peer.room AND state < 3), room FROM peer WHERE peer = ?1";
-/// Which room a conversation is.
 const ROOM_OF: &str = "SELECT room FROM peer WHERE peer = ?1";
 
 /// A page, oldest first, and whether there is more in the direction that was asked for.
@@ -167,10 +168,12 @@ pub(in crate::store) fn page(
     };
     // One more than wanted: it is not given back, but tells that there is more.
     let limit = i64::from(most.rows) + 1;
-    let (mut found, more) = if is_room(db, conversation)? {
+    let (mut found, more) = if let Some(num) = room_of(db, conversation)? {
         let mut query = db.prepare_cached(if before { rooms::BEFORE } else { rooms::AFTER })?;
         let bound = params![conversation.as_bytes(), place, limit, hidden];
-        most.take(query.query_map(bound, |row| of_conversation(row, conversation, Some(PART_AT)))?)?
+        let (mut found, more) = most.take(query.query_map(bound, |row| rooms::page_row(row, conversation))?)?;
+        rooms::name_writers(db, room_key(num, conversation), &mut found)?;
+        (found, more)
     } else {
         let mut query = db.prepare_cached(if before { BEFORE } else { AFTER })?;
         let bound = params![conversation.as_bytes(), place, limit];
@@ -182,11 +185,14 @@ pub(in crate::store) fn page(
     Ok((found, more))
 }
 
-/// Whether a conversation is a room.
-pub(in crate::store) fn is_room(db: &Connection, conversation: ConversationId) -> Result<bool, StoreError> {
+/// The room that a conversation is.
+fn room_of(db: &Connection, conversation: ConversationId) -> Result<Option<RoomNum>, StoreError> {
     let mut query = db.prepare_cached(ROOM_OF)?;
-    let room: Option<Option<i64>> = query.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(room.flatten().is_some())
+    Ok(query.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.flatten())
+}
+
+fn room_key(num: RoomNum, conversation: ConversationId) -> RoomKey {
+    RoomKey { num, id: RoomId(*conversation.as_bytes()) }
 }
 
 /// How far a message of ours is, see [`Reader::sent`](super::Reader::sent).
@@ -223,11 +229,15 @@ pub(in crate::store) fn previews(db: &Connection, of: &[ConversationId]) -> Resu
         let told: Option<(i64, bool, Option<RoomNum>)> = told.optional()?;
         let Some((unread, listed, room)) = told else { continue };
         let last = match room {
-            Some(_) => last_of_room
-                .query_row(params![id.as_bytes(), i64::MAX, 1, false], |row| of_conversation(row, *id, Some(PART_AT))),
+            Some(_) => {
+                last_of_room.query_row(params![id.as_bytes(), i64::MAX, 1, false], |row| rooms::page_row(row, *id))
+            }
             None => last.query_row(params![id.as_bytes(), i64::MAX, 1], |row| of_conversation(row, *id, None)),
         };
-        let last = last.optional()?;
+        let mut last = last.optional()?;
+        if let Some(num) = room {
+            rooms::name_writers(db, room_key(num, *id), &mut last)?;
+        }
         if last.is_some() || listed {
             let room = room.map(|room| rooms::glance(db, *id, room)).transpose()?;
             found.push(Preview { peer: *id, unread: unread.unsigned_abs(), last, room });
@@ -255,11 +265,7 @@ fn of_conversation(row: &Row<'_>, conversation: ConversationId, part: Option<usi
     Ok(MessageRow {
         id: row.get(0)?,
         conversation,
-        dir: match dir {
-            0 => Direction::In,
-            1 => Direction::Out,
-            _ => Direction::Mark,
-        },
+        dir: direction(dir),
         state: noted.filter(|_| dir == 2).map_or_else(|| state_of(dir, state), rooms::mark_state),
         mid: MessageId(blob(row, 4)?),
         at_ms: row.get(5)?,
@@ -285,6 +291,15 @@ pub(in crate::store) fn erased(db: &Connection, id: i64) -> Result<Option<Messag
     let found = query.query_row([id], |row| of_conversation(row, ConversationId::from_bytes(blob(row, 1)?), None));
     let found = found.optional()?;
     Ok(found.map(|found| MessageRow { erased: true, ..found }))
+}
+
+/// `message.dir`
+pub(in crate::store) fn direction(dir: i64) -> Direction {
+    match dir {
+        0 => Direction::In,
+        1 => Direction::Out,
+        _ => Direction::Mark,
+    }
 }
 
 /// What `message.state` says of a message that goes this way, see the schema.

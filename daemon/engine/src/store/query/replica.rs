@@ -4,19 +4,20 @@ use super::Reader;
 use super::messages::blob;
 use crate::store::StoreError;
 use crate::store::replica::{
-    ChainKey, LogRow, RoomKey, TEXT, bare_event, damaged, event, is_redacted, number, pair, target,
+    Behind, ChainKey, LogRow, RoomKey, TEXT, bare_event, damaged, event, is_redacted, number, pair, standing, target,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::body::{Body, Place, Role};
 use torchat_protocol::room::{
-    Author, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, LogPlace, MemberKey, RoomId, TextId,
+    Author, Cookie, Event, EventId, Frame, Identity, LogDigest, LogId, LogPlace, MemberKey, MemberNo, RoomId, TextId,
 };
 use torchat_room::outcome::ChainRow;
 use torchat_room::reading::{self, Log, Read, Report};
 use torchat_room::replica::{Me, Stored};
+use torchat_room::standing::Standing;
 
 /// How many of the last events a replica begins with.
 const RECENT: i64 = 256;
@@ -89,6 +90,17 @@ impl RoomLog<'_> {
         Ok(false)
     }
 
+    /// The chains of a member whose rows do not all say yet what they count as.
+    fn behind(&self, member: MemberNo) -> Result<BTreeMap<ChainKey, Behind>, StoreError> {
+        let (first, last) = self.room.chains(member);
+        let mut query = self
+            .db
+            .prepare_cached("SELECT chain FROM room_chain WHERE behind IS NOT NULL AND chain BETWEEN ?1 AND ?2")?;
+        let chains = query.query_map([first, last], |row| row.get(0))?.collect::<Result<Vec<ChainKey>, _>>()?;
+        let behind = chains.into_iter().map(|chain| Ok(Behind::of(self.db, chain)?.map(|behind| (chain, behind))));
+        behind.filter_map(Result::transpose).collect()
+    }
+
     /// The text of a row, if its body is there and follows the rules.
     fn text(&self, row: &Row<'_>) -> Result<Option<Text>, StoreError> {
         Ok(match event(row, 0, self.room.id)?.read() {
@@ -96,6 +108,12 @@ impl RoomLog<'_> {
             _ => None,
         })
     }
+}
+
+/// What an event counts as, by the columns `chain`, `seq` and `standing` from the third on.
+fn counts_as(row: &Row<'_>, behind: &BTreeMap<ChainKey, Behind>) -> Result<Standing, StoreError> {
+    let (chain, seq, said): (ChainKey, i64, _) = (row.get(2)?, row.get(3)?, standing(row.get(4)?)?);
+    Ok(behind.get(&chain).map_or(said, |behind| behind.standing(seq.unsigned_abs(), said)))
 }
 
 /// The rows of a log. The visitor's steps are SQLite's: what is not visited is not read.
@@ -221,16 +239,18 @@ impl Log for RoomLog<'_> {
 
     fn uncounted(&self, from: Place) -> Result<Vec<Text>, StoreError> {
         let Some(member) = from.author.member() else { return Ok(Vec::new()) };
-        // What was redacted has no body.
+        // What was redacted has no body. Of a chain that is behind, a row does not say what it counts as.
+        let behind = self.behind(member)?;
         let mut query = self.db.prepare_cached(
-            "SELECT head, body, seq FROM room_event
-             WHERE chain = ?1 AND seq >= ?2 AND kind = 16 AND standing = 0 AND body IS NOT NULL ORDER BY seq",
+            "SELECT head, body, chain, seq, standing FROM room_event
+             WHERE chain = ?1 AND seq >= ?2 AND kind = 16 AND (standing = 0 OR ?3) AND body IS NOT NULL ORDER BY seq",
         )?;
-        let mut rows = query.query(params![self.room.chain(from.author), number(from.seq)?])?;
+        let mut rows = query.query(params![self.room.chain(from.author), number(from.seq)?, !behind.is_empty()])?;
         let mut texts = Vec::new();
         while let Some(row) = rows.next()? {
-            if let Some(text) = self.text(row)?
-                && !self.has_redacted_double(from.author, row.get(2)?)?
+            if counts_as(row, &behind)? == Standing::Void
+                && let Some(text) = self.text(row)?
+                && !self.has_redacted_double(from.author, row.get(3)?)?
             {
                 texts.push(text);
             }
@@ -239,13 +259,18 @@ impl Log for RoomLog<'_> {
         let (first, last) = self.room.chains(member);
         // Those of a role that may write, and not hidden.
         let mut query = self.db.prepare_cached(
-            "SELECT head, body FROM room_event WHERE chain BETWEEN ?1 AND ?2 AND kind = 16 AND standing IN (2, 3, 4)",
+            "SELECT head, body, chain, seq, standing FROM room_event
+             WHERE chain BETWEEN ?1 AND ?2 AND kind = 16 AND (standing IN (2, 3, 4) OR ?3)",
         )?;
-        let mut rows = query.query([first, last])?;
+        let mut rows = query.query(params![first, last, !behind.is_empty()])?;
         while !open.is_empty()
             && let Some(row) = rows.next()?
         {
-            if let Some(counts) = self.text(row)? {
+            let standing = counts_as(row, &behind)?;
+            if standing.allows(Role::Member)
+                && !standing.is_hidden()
+                && let Some(counts) = self.text(row)?
+            {
                 open.remove(&counts.mid);
             }
         }

@@ -1,11 +1,11 @@
 //! Rooms as conversations: what a message of one has more than others, and a room and its members as records show them.
 
 use super::Reader;
-use super::messages::{blob, peer_id};
+use super::messages::{MessageRow, blob, direction, peer_id, state_of};
 use crate::store::flags;
 use crate::store::numbers::RoomNum;
 use crate::store::people::People;
-use crate::store::replica::{ChainKey, RoomKey, TEXT, answers, bare_event, damaged, role, standing, target};
+use crate::store::replica::{ChainKey, RoomKey, TEXT, bare_event, damaged, role, standing, tag_number, target};
 use crate::store::{StoreError, time};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -49,13 +49,34 @@ macro_rules! room_part {
         "r.flags, m.lane, m.seq, r.lamport, r.name, r.own IS NOT NULL, r.edited_ms, r.reacts,
          (SELECT x.id FROM room_member x WHERE x.member = m.lane - m.lane % 256),
          (SELECT a.mid FROM message a WHERE a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq),
-         (SELECT e.head FROM room_event e WHERE e.chain = r.re_chain AND e.seq = r.re_seq),
-         (SELECT e.body FROM room_event e WHERE r.re_chain IS NOT NULL AND e.chain = m.lane AND e.seq = m.seq),
+         r.re_tag, (SELECT e.head FROM room_event e WHERE e.chain = r.re_chain AND e.seq = r.re_seq),
          (SELECT o.room FROM room o WHERE o.num = r.re_chain >> 32),
          (SELECT o.me FROM room o JOIN peer q ON q.room = o.num WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL)"
     };
 }
 pub(in crate::store) use room_part;
+
+/// Adds to the rows of a page the onions of those who wrote them: one look for each of them, however much they wrote.
+pub(in crate::store) fn name_writers<'a>(
+    db: &Connection,
+    room: RoomKey,
+    rows: impl IntoIterator<Item = &'a mut MessageRow>,
+) -> Result<(), StoreError> {
+    let mut query = db.prepare_cached("SELECT id FROM room_member WHERE member = ?1")?;
+    let mut known: BTreeMap<MemberNo, Option<Onion>> = BTreeMap::new();
+    for part in rows.into_iter().filter_map(|row| row.room.as_mut()) {
+        let writer = part.place.and_then(|place| place.author.member());
+        let (Some(from), Some(writer)) = (&mut part.from, writer) else { continue };
+        from.onion = match known.get(&writer) {
+            Some(onion) => *onion,
+            None => {
+                let id = query.query_row([room.chain(writer.chain(0))], |row| row.get(0)).optional()?;
+                *known.entry(writer).or_insert(id.and_then(|id| peer_id(id).ok()).map(Onion))
+            }
+        };
+    }
+    Ok(())
+}
 
 /// The part of one message.
 pub(in crate::store) const PART: &str =
@@ -64,49 +85,95 @@ pub(in crate::store) const PART: &str =
 /// Reads what `room_part!` selects, from a column on. `None`: it is no message of a room.
 pub(in crate::store) fn part(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<(RoomPart, i64)>> {
     let Some(flags) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
-    let is = |flag: i64| flags & flag > 0;
     let place = target(row, at + 1).ok().flatten();
-    let lamport = row.get::<_, Option<i64>>(at + 3)?.map(i64::unsigned_abs);
-    let own: bool = row.get(at + 5)?;
-    let role = match role((flags & flags::ROLE) >> flags::ROLE_BIT) {
-        Ok(role) => role_word(role),
-        // Nobody knows as what they wrote it: it does not count, or is not published.
-        _ if own => Role::Member,
-        _ => Role::Reader,
-    };
     let member = place.and_then(|place| place.author.member()).map(MemberNo::get);
-    let member = member.or(row.get::<_, Option<u32>>(at + 13)?).or(own.then_some(0));
-    let onion = row.get::<_, Option<[u8; 32]>>(at + 8)?.and_then(|id| peer_id(id).ok()).map(Onion);
-    let name: String = row.get(at + 4)?;
-    let reacts = row.get_ref(at + 7)?.as_str_or_null()?.and_then(|json| serde_json::from_str(json).ok());
-    let noted = [
-        (flags::MENTION, MessageFlag::Mention),
-        (flags::VOID, MessageFlag::Void),
-        (flags::HIDDEN | flags::BLOCKED, MessageFlag::Hidden),
-        (flags::REDACTED, MessageFlag::Redacted),
-        (flags::EDITED, MessageFlag::Edited),
-        (flags::SYSTEM, MessageFlag::System),
-    ];
-    let found = RoomPart {
-        from: member.filter(|_| !is(flags::SYSTEM)).map(|member| Sender { member, name, onion, me: own, role }),
-        order: place.zip(lamport).map(|(place, lamport)| Order { lamport, author: place.author.get(), seq: place.seq }),
+    let noted = Noted {
+        flags,
         place,
+        member: if member.is_some() { member } else { row.get(at + 13)? },
+        lamport: row.get(at + 3)?,
+        own: row.get(at + 5)?,
+        name: row.get(at + 4)?,
+        onion: row.get::<_, Option<[u8; 32]>>(at + 8)?.and_then(|id| peer_id(id).ok()).map(Onion),
         re: answer(row, at + 9, place)?,
         edited_ms: row.get(at + 6)?,
-        reacts: reacts.unwrap_or_default(),
-        flags: noted.into_iter().filter(|(flag, _)| is(*flag)).map(|(_, word)| word).collect(),
+        reacts: reacts(row, at + 7)?,
     };
-    Ok(Some((found, flags)))
+    Ok(Some((noted.part(), flags)))
 }
 
-/// The message that one answers: its id, the head of its event, the body of the answer's event and the room's id, from a column on.
-/// `place`: the answer's event. What another event at the place said is not what it answers.
+fn reacts(row: &Row<'_>, column: usize) -> rusqlite::Result<BTreeMap<String, Vec<u32>>> {
+    let json = row.get_ref(column)?.as_str_or_null()?;
+    Ok(json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default())
+}
+
+/// What the store has of a message of a room.
+struct Noted {
+    flags: i64,
+    place: Option<Place>,
+    member: Option<u32>,
+    lamport: Option<i64>,
+    own: bool,
+    name: String,
+    onion: Option<Onion>,
+    re: Option<MessageId>,
+    edited_ms: Option<i64>,
+    reacts: BTreeMap<String, Vec<u32>>,
+}
+
+impl Noted {
+    fn part(self) -> RoomPart {
+        let Self { flags, place, lamport, own, name, onion, .. } = self;
+        let is = |flag: i64| flags & flag > 0;
+        let role = match role((flags & flags::ROLE) >> flags::ROLE_BIT) {
+            Ok(role) => role_word(role),
+            // Nobody knows as what they wrote it: it does not count, or is not published.
+            _ if own => Role::Member,
+            _ => Role::Reader,
+        };
+        let member = self.member.or(own.then_some(0)).filter(|_| !is(flags::SYSTEM));
+        let noted = [
+            (flags::MENTION, MessageFlag::Mention),
+            (flags::VOID, MessageFlag::Void),
+            (flags::HIDDEN | flags::BLOCKED, MessageFlag::Hidden),
+            (flags::REDACTED, MessageFlag::Redacted),
+            (flags::EDITED, MessageFlag::Edited),
+            (flags::SYSTEM, MessageFlag::System),
+        ];
+        let order = place.zip(lamport);
+        RoomPart {
+            from: member.map(|member| Sender { member, name, onion, me: own, role }),
+            order: order.map(|(place, lamport)| Order {
+                lamport: lamport.unsigned_abs(),
+                author: place.author.get(),
+                seq: place.seq,
+            }),
+            place,
+            re: self.re,
+            edited_ms: self.edited_ms,
+            reacts: self.reacts,
+            flags: noted.into_iter().filter(|(flag, _)| is(*flag)).map(|(_, word)| word).collect(),
+        }
+    }
+}
+
+/// The message that one answers: its id, the tag of the event that is meant, the head of that which is there, and the room's id, from a
+/// column on. `place`: the answer's event.
 fn answer(row: &Row<'_>, at: usize, place: Option<Place>) -> rusqlite::Result<Option<MessageId>> {
-    let Some(id) = row.get::<_, Option<[u8; 16]>>(at)?.map(MessageId) else { return Ok(None) };
+    let Some(id) = row.get(at)? else { return Ok(None) };
+    let room: Option<[u8; 32]> = row.get(at + 3)?;
+    let Some(room) = room else { return Ok(Some(MessageId(id))) };
+    Ok(is_answered(row, at + 1, RoomId(room), place)?.then_some(MessageId(id)))
+}
+
+/// Whether the event whose tag and head are in two columns is what a message answers. What another event at that place said is not.
+fn is_answered(row: &Row<'_>, at: usize, room: RoomId, place: Option<Place>) -> rusqlite::Result<bool> {
     // A text that waits is ours, and was written about what is here.
-    let (Some(_), Some(room)) = (place, row.get::<_, Option<[u8; 32]>>(at + 3)?) else { return Ok(Some(id)) };
-    let body = row.get_ref(at + 2)?.as_blob_or_null()?;
-    Ok(Some(id).filter(|_| body.is_some_and(|body| answers(body, row, at + 1, RoomId(room)))))
+    if place.is_none() {
+        return Ok(true);
+    }
+    let tag: Option<i64> = row.get(at)?;
+    Ok(bare_event(row, at + 1, room).is_ok_and(|event| tag == Some(tag_number(event.id().tag()))))
 }
 
 /// The part of a message by its row.
@@ -433,19 +500,28 @@ pub(in crate::store) fn glance(
     Ok((Box::new(record), mentions.unsigned_abs()))
 }
 
+/// A page of a room. A page of a contact has 13 columns, and each column of each row counts: so what only a message of ours has stands
+/// where others have something else, and [`page_row`] reads it by `dir`; the writers' onions come from [`name_writers`], and what a
+/// message answers from a join, because a subquery opens its table for each row.
 macro_rules! page {
     ($place:literal, $order:literal) => {
         concat!(
-            "SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, NULL, NULL, m.text, ",
-            room_part!(),
-            " FROM message m JOIN room_message r ON r.message = m.id
+            "SELECT m.id, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.text, r.flags, m.lane, m.seq, r.lamport, r.name, a.mid,
+                r.edited_ms, r.reacts, r.own IS NOT NULL, NULL, (SELECT o.me FROM room o JOIN peer q ON q.room = o.num
+                WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL), r.re_tag, e.head
+             FROM message m CROSS JOIN room_message r ON r.message = m.id
+             LEFT JOIN message a ON a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq
+             LEFT JOIN room_event e ON e.chain = r.re_chain AND e.seq = r.re_seq
              WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir <> 1 AND ",
             $place,
             " AND (?4 OR (r.flags & 68 = 0 AND r.flags & 34 <> 34))
              UNION ALL
-             SELECT m.id, NULL, m.dir, m.state, m.mid, m.at_ms, m.sent_s, m.done_ms, m.until_ms, NULL, NULL, c.client, m.text, ",
-            room_part!(),
-            " FROM message m JOIN room_message r ON r.message = m.id LEFT JOIN client_id c ON c.message = m.id
+             SELECT m.id, m.dir, m.state, m.mid, m.at_ms, m.done_ms, m.text, r.flags, m.lane, m.seq, r.lamport, r.name, a.mid,
+                r.edited_ms, r.reacts, m.until_ms, c.client, (SELECT o.me FROM room o JOIN peer q ON q.room = o.num
+                WHERE q.num = m.peer AND m.lane IS NULL AND r.own IS NOT NULL), r.re_tag, e.head
+             FROM message m CROSS JOIN room_message r ON r.message = m.id LEFT JOIN client_id c ON c.message = m.id
+             LEFT JOIN message a ON a.lane = r.re_chain AND a.lane >= 4294967296 AND a.seq = r.re_seq
+             LEFT JOIN room_event e ON e.chain = r.re_chain AND e.seq = r.re_seq
              WHERE m.peer = (SELECT num FROM peer WHERE peer = ?1) AND m.dir = 1 AND ",
             $place,
             " ORDER BY ",
@@ -453,6 +529,47 @@ macro_rules! page {
             " LIMIT ?3"
         )
     };
+}
+
+/// Reads what `page!` selects, without the onion of who wrote it.
+pub(in crate::store) fn page_row(row: &Row<'_>, conversation: ConversationId) -> rusqlite::Result<MessageRow> {
+    let (dir, state, flags): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(7)?);
+    let ours = dir == 1;
+    let place = target(row, 8).ok().flatten();
+    let member = place.and_then(|place| place.author.member()).map(MemberNo::get);
+    let noted = Noted {
+        flags,
+        place,
+        member: if member.is_some() { member } else { row.get(17)? },
+        lamport: row.get(10)?,
+        own: ours || dir == 2 && row.get(15)?,
+        name: row.get(11)?,
+        onion: None,
+        re: match row.get(12)? {
+            Some(re) if is_answered(row, 18, RoomId(*conversation.as_bytes()), place)? => Some(MessageId(re)),
+            _ => None,
+        },
+        edited_ms: if flags & flags::EDITED > 0 { row.get(13)? } else { None },
+        reacts: reacts(row, 14)?,
+    };
+    Ok(MessageRow {
+        id: row.get(0)?,
+        conversation,
+        dir: direction(dir),
+        state: if dir == 2 { mark_state(flags) } else { state_of(dir, state) },
+        mid: MessageId(row.get(3)?),
+        at_ms: row.get(4)?,
+        sent_s: if ours { None } else { row.get(5)? },
+        // Before that the column only keeps the place.
+        done_ms: if ours && state > 0 { row.get(5)? } else { None },
+        until_ms: if ours { row.get(15)? } else { None },
+        place: None,
+        fate_open: ours && state > 3,
+        client: if ours { row.get(16)? } else { None },
+        text: row.get(6)?,
+        erased: false,
+        room: Some(noted.part()),
+    })
 }
 
 // A page shows no message that is hidden, and no system message that is void, but to those who ask for them.

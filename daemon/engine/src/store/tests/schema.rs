@@ -185,11 +185,11 @@ fn a_newer_store_says_who_can_open_it() {
     let path = dir.path().join("torchat.db");
     drop(Store::open(&path).unwrap());
     let db = Connection::open(&path).unwrap();
-    db.execute_batch("UPDATE meta SET value = 4000 WHERE name = 'last_opened_by'; PRAGMA user_version = 14").unwrap();
+    db.execute_batch("UPDATE meta SET value = 4000 WHERE name = 'last_opened_by'; PRAGMA user_version = 15").unwrap();
     drop(db);
     let words = refused(&path);
     assert!(
-        words.starts_with("the store has version 14 and was last opened by torchatd 0.4.0; this is torchatd "),
+        words.starts_with("the store has version 15 and was last opened by torchatd 0.4.0; this is torchatd "),
         "{words}"
     );
     assert!(words.contains("Start torchatd 0.4.0. Nothing"), "{words}");
@@ -200,7 +200,7 @@ fn a_newer_store_says_who_can_open_it() {
     assert!(words.contains("or put torchat.db.v10 back (what came since 2027-01-01 is lost then)"), "{words}");
     // A version that says less.
     Connection::open(&path).unwrap().execute_batch("DROP TABLE meta").unwrap();
-    assert!(refused(&path).contains("the store has version 14; this is torchatd "));
+    assert!(refused(&path).contains("the store has version 15; this is torchatd "));
 }
 
 #[test]

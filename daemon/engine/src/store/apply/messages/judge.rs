@@ -1,17 +1,17 @@
 //! What a message shows, as a function of the events that are stored. ROOM-PROTOCOL.md, "What counts".
 
 use super::{Changes, Ended, Touched};
+use crate::store::force::{self, About};
 use crate::store::messages::blob;
-use crate::store::replica::{ChainKey, RoomKey, TEXT, event, number, standing};
+use crate::store::replica::{ChainKey, RoomKey, TEXT, event, number, standing, tag_number};
 use crate::store::{StoreError, flags};
 use rusqlite::{Row, params};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use torchat_protocol::id::MessageId;
+use torchat_protocol::room::Event;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place, Ref, Role};
-use torchat_protocol::room::{Event, MemberNo};
-use torchat_room::counts::{Said, counting, edit_in_force, last_in_force};
+use torchat_room::counts::{Said, counting};
 
 /// A row of a room's message, as it is or as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,24 @@ pub(super) struct Shown {
     pub(super) lamport: Option<i64>,
     pub(super) text: String,
     pub(super) flags: i64,
-    pub(super) re: Option<Place>,
+    pub(super) re: Option<Answered>,
     pub(super) edited_ms: Option<i64>,
     /// JSON.
     pub(super) reacts: Option<String>,
+}
+
+/// What a message answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) place: Place,
+    /// Which event there, is compared when it is shown.
+    pub(super) tag: Option<i64>,
+}
+
+impl From<Ref> for Answered {
+    fn from(re: Ref) -> Self {
+        Self { place: re.place, tag: Some(tag_number(re.tag)) }
+    }
 }
 
 /// A row, with what of it never changes.
@@ -52,9 +66,8 @@ impl Candidate {
         self.named.place
     }
 
-    /// What it answers; which event there, is compared when it is shown.
-    fn re(&self) -> Option<Place> {
-        self.text.re.map(|re| re.place)
+    fn re(&self) -> Option<Answered> {
+        self.text.re.map(Answered::from)
     }
 }
 
@@ -63,11 +76,12 @@ impl Changes<'_> {
     pub(super) fn message(&self, id: i64) -> Result<Option<Message>, StoreError> {
         let mut query = self.db.prepare_cached(
             "SELECT m.mid, m.at_ms, m.sent_s, r.own IS NOT NULL, m.dir, m.state, m.lane, m.seq, r.lamport, m.text, r.flags,
-                    r.re_chain, r.re_seq, r.edited_ms, r.reacts
+                    r.re_chain, r.re_seq, r.edited_ms, r.reacts, r.re_tag
              FROM message m JOIN room_message r ON r.message = m.id WHERE m.id = ?1",
         )?;
         let mut rows = query.query([id])?;
         let Some(row) = rows.next()? else { return Ok(None) };
+        let tag = row.get(15)?;
         Ok(Some(Message {
             id,
             mid: MessageId(blob(row, 0)?),
@@ -81,7 +95,7 @@ impl Changes<'_> {
                 lamport: row.get(8)?,
                 text: row.get(9)?,
                 flags: row.get(10)?,
-                re: place(row, 11)?,
+                re: place(row, 11)?.map(|place| Answered { place, tag }),
                 edited_ms: row.get(13)?,
                 reacts: row.get(14)?,
             },
@@ -104,7 +118,7 @@ impl Changes<'_> {
             return self.counted(room, message, counts);
         }
         if let Some(text) = self.waiting_text(room, message.id)? {
-            let (text, re) = (text.text.as_str().to_owned(), text.re.map(|re| re.place));
+            let (text, re) = (text.text.as_str().to_owned(), text.re.map(Answered::from));
             let waits =
                 Shown { dir: 1, state: 0, place: None, lamport: None, flags: 0, text, re, ..message.shown.clone() };
             return Ok(Shown { edited_ms: None, reacts: None, ..waits });
@@ -142,7 +156,8 @@ impl Changes<'_> {
     /// What the row of a text shows that counts.
     fn counted(&mut self, room: RoomKey, message: &Message, one: &Candidate) -> Result<Shown, StoreError> {
         let place = one.place();
-        let (edit, reacts) = self.said_of(room, one)?;
+        let About { edit, reacts } = force::about(self.db, room, one.named)?;
+        let reacts = if reacts.is_empty() { None } else { serde_json::to_string(&reacts).ok() };
         let mut flags = if self.mentions_us(room, &one.text)? { flags::MENTION } else { 0 };
         flags |= flags::of_standing(one.said.standing) | if edit.is_some() { flags::EDITED } else { 0 };
         let blocked = match place.author.member() {
@@ -199,43 +214,6 @@ impl Changes<'_> {
         let event = event(row, 0, room.id)?;
         let Ok(Some(Body::Text(text))) = event.read() else { return Ok(None) };
         Ok(Some(Candidate { said: said(&event, row, 2)?, named: event.named(), text }))
-    }
-
-    /// The edit of a text that is in force, with its time by its author, and who reacted how.
-    #[expect(clippy::type_complexity, reason = "used once")]
-    fn said_of(&self, room: RoomKey, text: &Candidate) -> Result<(Option<(i64, String)>, Option<String>), StoreError> {
-        let mut query = self.db.prepare_cached(
-            "SELECT head, body, standing FROM room_event
-             WHERE of_chain = ?1 AND of_seq = ?2 AND kind IN (17, 18) AND body IS NOT NULL",
-        )?;
-        let mut rows = query.query(params![room.chain(text.place().author), number(text.place().seq)?])?;
-        let (mut edits, mut signs) = (Vec::new(), BTreeMap::<MemberNo, (Said, String)>::new());
-        while let Some(row) = rows.next()? {
-            let event = event(row, 0, room.id)?;
-            let said = said(&event, row, 2)?;
-            match event.read() {
-                Ok(Some(Body::Edit(edit))) if edit.of == text.named => {
-                    edits.push((said, i64::from(event.header().minute) * 60_000, edit.text.as_str().to_owned()));
-                }
-                Ok(Some(Body::Reaction(reaction))) if reaction.of == text.named => {
-                    let Some(member) = said.member() else { continue };
-                    let before = signs.get(&member).map(|(before, _)| *before);
-                    if last_in_force(before.into_iter().chain([said]), Role::Member) == Some(said) {
-                        signs.insert(member, (said, reaction.sign.as_str().to_owned()));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let in_force = edit_in_force(&text.said, edits.iter().map(|(said, ..)| (*said, false)));
-        let edit =
-            edits.into_iter().find(|(said, ..)| Some(*said) == in_force).map(|(_, edited_ms, text)| (edited_ms, text));
-        let mut reacts: BTreeMap<String, Vec<MemberNo>> = BTreeMap::new();
-        for (member, (_, sign)) in signs.into_iter().filter(|(_, (_, sign))| !sign.is_empty()) {
-            reacts.entry(sign).or_default().push(member);
-        }
-        let reacts = if reacts.is_empty() { None } else { serde_json::to_string(&reacts).ok() };
-        Ok((edit, reacts))
     }
 
     /// The text of a row of ours, if it waits to become an event.

@@ -50,7 +50,7 @@ impl Changes<'_> {
     }
 
     /// Notes who is muted before something changes that.
-    pub(super) fn muted_before(&mut self, room: RoomKey) -> Result<(), StoreError> {
+    pub(in crate::store::apply) fn muted_before(&mut self, room: RoomKey) -> Result<(), StoreError> {
         if !self.known.muted.contains_key(&room.num) {
             self.known.muted.insert(room.num, rooms::muted(self.db, room)?);
         }

@@ -6,7 +6,7 @@ use crate::store::events::NewMessage;
 use crate::store::numbers::PeerNum;
 use crate::store::query::messages::{peer_id, state_of};
 use crate::store::query::rooms;
-use crate::store::replica::{RoomKey, number};
+use crate::store::replica::{RoomKey, number, tag_number};
 use crate::store::scrub::Traces;
 use crate::store::{Head, RoomText, StoreError, Stored, flags, records, time};
 use rusqlite::{OptionalExtension as _, params};
@@ -100,8 +100,8 @@ impl Changes<'_> {
             ])?;
         self.db
             .prepare_cached(
-                "INSERT INTO room_message (message, flags, lamport, name, own, re_chain, re_seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO room_message (message, flags, lamport, name, own, re_chain, re_seq, re_tag)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 id,
@@ -113,6 +113,7 @@ impl Changes<'_> {
                 new.own.then_some(new.mid.0),
                 new.text.re.map(|re| touched.room.chain(re.place.author)),
                 new.text.re.map(|re| number(re.place.seq)).transpose()?,
+                new.text.re.map(|re| tag_number(re.tag)),
             ])?;
         Ok(id)
     }
@@ -239,17 +240,18 @@ impl Changes<'_> {
         }
         self.db
             .prepare_cached(
-                "UPDATE room_message SET flags = ?2, lamport = ?3, re_chain = ?4, re_seq = ?5, edited_ms = ?6, reacts = ?7
-                 WHERE message = ?1",
+                "UPDATE room_message SET flags = ?2, lamport = ?3, re_chain = ?4, re_seq = ?5, edited_ms = ?6, reacts = ?7,
+                    re_tag = ?8 WHERE message = ?1",
             )?
             .execute(params![
                 message.id,
                 now.flags,
                 now.lamport,
-                now.re.map(|re| room.chain(re.author)),
-                now.re.map(|re| number(re.seq)).transpose()?,
+                now.re.map(|re| room.chain(re.place.author)),
+                now.re.map(|re| number(re.place.seq)).transpose()?,
                 now.edited_ms,
                 now.reacts,
+                now.re.and_then(|re| re.tag),
             ])?;
         Ok(())
     }

@@ -7,33 +7,42 @@
 use super::Changes;
 use crate::store::StoreError;
 use crate::store::replica::{
-    EDIT, LogRow, REACTION, REDACT, TEXT, bare_event, damaged, head, is_redacted, names, number, target,
+    EDIT, LogRow, NICK, REACTION, REDACT, TEXT, TOPIC, bare_event, damaged, head, is_redacted, number, tag_number,
+    target,
 };
 use rusqlite::params;
 use torchat_protocol::room::Event;
-use torchat_protocol::room::body::{Body, Place};
+use torchat_protocol::room::body::{Body, Place, Ref};
 
-/// The place of what an edit, a reaction or a redact names: which event there it means, is compared when it matters. `None`: the event names nothing, or its body is not there or breaks its rules.
-pub(super) fn named(event: &Event) -> Option<Place> {
+/// What an edit, a reaction or a redact names. `None`: the event names nothing, or its body is not there or breaks its rules.
+pub(super) fn named(event: &Event) -> Option<Ref> {
     // Most events are texts, and a body takes longer to read than all else here.
     if !matches!(event.header().kind, EDIT | REACTION | REDACT) {
         return None;
     }
     match event.read().ok().flatten()? {
-        Body::Edit(edit) => Some(edit.of.place),
-        Body::Reaction(reaction) => Some(reaction.of.place),
-        Body::Redact(redact) => Some(redact.of.place),
+        Body::Edit(edit) => Some(edit.of),
+        Body::Reaction(reaction) => Some(reaction.of),
+        Body::Redact(redact) => Some(redact.of),
         _ => None,
     }
 }
 
+/// Whether a topic or a name has a body that breaks its rules. `None`: it has not, or it is another event.
+pub(super) fn broken(event: &Event) -> Option<bool> {
+    if !matches!(event.header().kind, TOPIC | NICK) || event.body().is_none() {
+        return None;
+    }
+    (!matches!(event.read(), Ok(Some(Body::Topic(_) | Body::Nick(_))))).then_some(true)
+}
+
 impl Changes<'_> {
     /// An event, or its body, is here since now.
-    pub(super) fn touch(&mut self, event: &Event, names: Option<Place>) {
+    pub(super) fn touch(&mut self, event: &Event, names: Option<Ref>) {
         let header = event.header();
         match header.kind {
             TEXT | EDIT => drop(self.touched.insert(Place { author: header.author, seq: header.seq })),
-            REDACT => self.touched.extend(names),
+            REDACT => self.touched.extend(names.map(|names| names.place)),
             _ => {}
         }
     }
@@ -43,15 +52,17 @@ impl Changes<'_> {
         let header = event.header();
         let names = named(event);
         let mut update = self.db.prepare_cached(
-            "UPDATE room_event SET of_chain = ?4, of_seq = ?5, body = ?6 WHERE chain = ?1 AND seq = ?2 AND head = ?3",
+            "UPDATE room_event SET of_chain = ?4, of_seq = ?5, body = ?6, broken = ?7, of_tag = ?8 WHERE chain = ?1 AND seq = ?2 AND head = ?3",
         )?;
         let there = update.execute(params![
             self.room.chain(header.author),
             number(header.seq)?,
             head(event),
-            names.map(|names| self.room.chain(names.author)),
-            names.map(|names| number(names.seq)).transpose()?,
+            names.map(|names| self.room.chain(names.place.author)),
+            names.map(|names| number(names.place.seq)).transpose()?,
             event.body(),
+            broken(event),
+            names.map(|names| tag_number(names.tag)),
         ])? == 1;
         self.touch(event, names);
         if there { Ok(()) } else { Err(damaged("event of a body")) }
@@ -82,20 +93,12 @@ impl Changes<'_> {
     fn drop_edits(&self, text: &Event) -> Result<(), StoreError> {
         let Place { author, seq } = text.place();
         let Some(member) = author.member() else { return Ok(()) };
-        let (first, last) = self.room.chains(member);
-        let mut query = self.db.prepare_cached(
-            "SELECT place, body FROM room_event
-             WHERE of_chain = ?1 AND of_seq = ?2 AND kind = 17 AND chain BETWEEN ?3 AND ?4 AND body IS NOT NULL",
-        )?;
-        let mut rows = query.query(params![self.room.chain(author), number(seq)?, first, last])?;
-        let mut gone: Vec<LogRow> = Vec::new();
-        while let Some(row) = rows.next()? {
-            if names(EDIT, row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?, text.id()) {
-                gone.push(row.get(0)?);
-            }
-        }
-        let mut update = self.db.prepare_cached("UPDATE room_event SET body = NULL WHERE place = ?1")?;
-        gone.into_iter().try_for_each(|row| update.execute([row]).map(drop))?;
+        self.db
+            .prepare_cached(
+                "UPDATE room_event SET body = NULL WHERE of_chain = ?1 AND of_seq = ?2 AND of_tag = ?4 AND kind IN (17, 18) AND kind = 17
+                 AND chain >> 8 = ?3 AND body IS NOT NULL",
+            )?
+            .execute(params![self.room.chain(author), number(seq)?, self.room.member(member), tag_number(text.id().tag())])?;
         Ok(())
     }
 }
