@@ -8,7 +8,7 @@ use torchat_harness::stores::{END_MS, FRIEND, OWN, agrees, connect, fixture, oni
 use torchat_testkit::daemon::eventually;
 
 /// The versions that ever were.
-const VERSIONS: [i64; 5] = [9, 10, 11, 12, 13];
+const VERSIONS: [i64; 6] = [9, 10, 11, 12, 13, 14];
 /// What a fixture may take of the repository.
 const MOST_BYTES: u64 = 200_000;
 

@@ -30,6 +30,7 @@ use torchat_protocol::id::MessageId;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place};
 use torchat_protocol::room::{Author, Event, MemberNo, RoomId, TextId, message_id};
+use torchat_room::counts::Said;
 use torchat_room::outcome::Op;
 use torchat_room::standing::Standing;
 
@@ -280,9 +281,15 @@ impl Changes<'_> {
             self.is_elsewhere(room, place)?;
         }
         if let Some(row) = waiting.map_or_else(|| row_with(self.db, touched.num, mid), |row| Ok(Some(row)))? {
+            let idle = match standing {
+                Some(standing) if !own => self.changes_nothing(row, Said { order: header.order(), standing })?,
+                _ => false,
+            };
             self.name_own(row, waiting.is_some().then_some(mid))?;
             self.add_place(room, row, place)?;
-            touched.touch(row);
+            if !idle {
+                touched.touch(row);
+            }
             return Ok(());
         }
         if self.is_erased(touched.num, mid, own)? {

@@ -8,9 +8,9 @@ use crate::store::{StoreError, flags};
 use rusqlite::{Row, params};
 use std::sync::Arc;
 use torchat_protocol::id::MessageId;
-use torchat_protocol::room::Event;
 use torchat_protocol::room::body::said::Text;
 use torchat_protocol::room::body::{Body, Place, Ref, Role};
+use torchat_protocol::room::{Event, Order};
 use torchat_room::counts::{Said, counting};
 
 /// A row of a room's message, as it is or as it is to be.
@@ -100,6 +100,23 @@ impl Changes<'_> {
                 reacts: row.get(14)?,
             },
         }))
+    }
+
+    /// Whether a row shows the same although another event says its text. Without this look all events of a text are read with each new
+    /// one, and whoever says a text thousands of times makes each time dearer than the one before.
+    pub(super) fn changes_nothing(&self, row: i64, new: Said) -> Result<bool, StoreError> {
+        let Some(Message { shown, .. }) = self.message(row)? else { return Ok(false) };
+        let (Some(place), Some(lamport)) = (shown.place, shown.lamport) else { return Ok(false) };
+        // What counts goes before what is hidden, and that before the rest.
+        let was = match shown.flags {
+            noted if noted & flags::REDACTED > 0 => return Ok(false),
+            noted if noted & flags::HIDDEN > 0 => 1,
+            noted if noted & flags::VOID > 0 => 0,
+            _ => 2,
+        };
+        let is = if new.is_shown() { 2 } else { i32::from(new.is_hidden_text()) };
+        let before = Order { lamport: lamport.unsigned_abs(), author: place.author, seq: place.seq };
+        Ok(is < was || is == was && before < new.order)
     }
 
     /// What a row is to show.
