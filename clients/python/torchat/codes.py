@@ -250,12 +250,12 @@ CODES: Dict[str, Info] = {
     ),
     NO_ROLE: Info(
         "daemon", "user", "after-change", (),
-        "Our role in the room does not allow it.",
+        "Our role in the room does not allow it, or theirs: the owner and moderators cannot be muted.",
         "ask the owner of the room: ROOM tells our role and who owns it",
     ),
     NO_MEMBER: Info(
         "api", "program", "after-change", (),
-        "The room has no such member, or they are not in it any more.",
+        "The room has no other member of this number, or they are not in it any more.",
         "ROOM_MEMBERS lists them",
     ),
     NOT_MUTED: Info(
@@ -320,7 +320,7 @@ CODES: Dict[str, Info] = {
     ),
     OWNER_LEAVES: Info(
         "daemon", "user", "after-change", (),
-        "The owner of a room cannot leave it.",
+        "The owner of a room can neither leave it nor have another role.",
         "hand it over with ROOM_TRANSFER, or end it with ROOM_DESTROY",
     ),
     TOO_MANY_ROOMS: Info(

@@ -30,6 +30,13 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("take", "take"),
 ];
 
+/// Who may mute whom, where somebody may not.
+pub(crate) const MUTES: &str = "only moderators and the owner mute, and nobody can mute them";
+/// Who may change a message.
+pub(crate) const EDITS: &str = "only its writer changes a message";
+/// Who may take a message away.
+pub(crate) const REDACTS: &str = "only its writer, a moderator or the owner takes a message away";
+
 /// What was refused, without what to do about it.
 pub(crate) fn message(refusal: &ApiError) -> String {
     let words = match &refusal.code {
@@ -51,7 +58,7 @@ pub(crate) fn message(refusal: &ApiError) -> String {
         Code::AlreadyJoined => "you are in the room already, or have asked to become a member",
         Code::NotJoined => "you are not a member of the room, or not yet",
         Code::NoRole => "your role in the room does not allow it",
-        Code::NoMember => "the room has no such member, or they are not in it any more",
+        Code::NoMember => "the room has no other member of this name or number, or they are not in it any more",
         Code::NotMuted => "the member is not muted",
         Code::NoMessage => "the room has no such message of a member that is said already",
         Code::NoPetition => "nobody with this onion asks to become a member of the room",
@@ -64,7 +71,7 @@ pub(crate) fn message(refusal: &ApiError) -> String {
         Code::NeedsQuorum => "too many decisions wait until another member is reached",
         Code::NotCaughtUp => "your daemon has met no other member since its start, and does not know yet what was said",
         Code::NoChain => "too many backups were restored here to write in the room under this number",
-        Code::OwnerLeaves => "the owner of a room cannot leave it",
+        Code::OwnerLeaves => "the owner of a room can neither leave it nor have another role",
         Code::TooManyRooms => "you are in as many rooms as the daemon keeps",
         Code::BadRequest | Code::BadValue => return parameters(&refusal.message),
         _ => return refusal.message.clone(),

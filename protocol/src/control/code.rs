@@ -214,10 +214,10 @@ codes! {
         "We are not a member of the room, or not yet.",
         "ROOM tells how far we are; ROOM_JOIN with an invite asks to become a member";
     NoRole "no-role": Daemon, User, AfterChange, {},
-        "Our role in the room does not allow it.",
+        "Our role in the room does not allow it, or the other member's: moderators and the owner cannot be muted.",
         "ask the owner of the room: ROOM tells our role and who owns it";
     NoMember "no-member": Api, Program, AfterChange, {},
-        "The room has no such member, or they are not in it any more.",
+        "The room has no other member of this number, or they are not in it any more.",
         "ROOM_MEMBERS lists them";
     NotMuted "not-muted": Api, User, Never, {},
         "The member is not muted.",
@@ -256,7 +256,7 @@ codes! {
         "Too many backups of this daemon were restored: it cannot write in the room under this number any more.",
         "leave the room and join it again";
     OwnerLeaves "owner-leaves": Daemon, User, AfterChange, {},
-        "The owner of a room cannot leave it.",
+        "The owner of a room can neither leave it nor have another role.",
         "hand it over with ROOM_TRANSFER, or end it with ROOM_DESTROY";
     TooManyRooms "too-many-rooms": Daemon, User, AfterChange, { "limit": "How many there may be." },
         "We are in as many rooms as the daemon keeps.",

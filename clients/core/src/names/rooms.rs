@@ -61,7 +61,7 @@ pub enum RoomNameError {
         word: String,
     },
     /// Several are called so.
-    #[error("\"{}\" is ambiguous: {}; write more of the id", shown_line(word), rooms(fitting))]
+    #[error("\"{}\" is ambiguous: {}; write the beginning of the id, or more of it", shown_line(word), rooms(fitting))]
     SeveralRooms {
         /// What was written.
         word: String,

@@ -50,6 +50,15 @@ impl Failure {
         Self::new(Exit::Other, Code::System, message)
     }
 
+    /// An error of the daemon, with these words where a role does not allow what was asked.
+    pub(crate) fn of_roles(words: &str, error: ApiClientError) -> Self {
+        let mut failure = Self::from(error);
+        if failure.code == Some(Code::NoRole) {
+            (failure.message, failure.hint) = (words.into(), Some("`torchat room members` tells the roles".into()));
+        }
+        failure
+    }
+
     /// The command has already said everything.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self { exit, code: None, message: String::new(), hint: None, queued: None }

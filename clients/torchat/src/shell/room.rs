@@ -152,7 +152,10 @@ impl From<RoomNameError> for Failure {
         failure.hint = match error {
             RoomNameError::NoRoom { .. } => Some("`torchat room` lists yours".to_owned()),
             RoomNameError::NoMember { .. } => Some("`torchat room members` lists them".to_owned()),
-            RoomNameError::SeveralRooms { .. } | RoomNameError::SeveralMembers { .. } => None,
+            RoomNameError::SeveralRooms { .. } => {
+                Some("`torchat room set ID --alias NAME` gives one a name of your own".to_owned())
+            }
+            RoomNameError::SeveralMembers { .. } => None,
         };
         failure
     }

@@ -149,7 +149,11 @@ impl Rooms {
     ) -> Result<RoomAnswer, RoomRefused> {
         let room = self.rooms.get_mut(&id).ok_or(RoomRefused::NoRoom)?;
         let roster = room.replica.roster();
-        let is_in = |no: &MemberNo| roster.members.get(no).filter(|one| one.is_in() && *no != roster.owner);
+        let is_in = |no: &MemberNo| match roster.members.get(no).filter(|one| one.is_in()) {
+            // Only a handover takes that away.
+            Some(_) if *no == roster.owner => Err(RoomRefused::OwnerLeaves),
+            found => found.ok_or(RoomRefused::NoMember),
+        };
         let mut ban = None;
         let body = match act {
             RoomAct::Admit { id: who, role } => {
@@ -164,12 +168,12 @@ impl Rooms {
             }
             RoomAct::Role { role: Role::Owner, .. } => return Err(RoomRefused::Limit),
             RoomAct::Role { member, role } => {
-                is_in(member).ok_or(RoomRefused::NoMember)?;
+                is_in(member)?;
                 let role = Promotion { no: *member, role: *role, keep: room.replica.keep(*member) };
                 Body::Roster(Roster { role: vec![role], ..Roster::default() })
             }
             RoomAct::Remove { member, ban: banned } => {
-                let found = is_in(member).ok_or(RoomRefused::NoMember)?;
+                let found = is_in(member)?;
                 ban = found.id.filter(|_| *banned);
                 let cut = Cut { no: *member, keep: room.replica.keep(*member), why: CutReason::Removed };
                 Body::Roster(Roster { cut: vec![cut], ..Roster::default() })

@@ -232,6 +232,9 @@ impl Rooms {
             }
             RoomWish::Hand(to) => {
                 room.is_member(to)?;
+                if room.is_ours() && room.replica.me() == Some(to) {
+                    return Err(RoomRefused::NoMember);
+                }
                 Body::Hand(Hand { to })
             }
             RoomWish::Take => Body::Take(room.accept(id)?),

@@ -218,12 +218,17 @@ fn roles_are_given_and_kept_to() {
     let owner = net.number(0, room);
     assert_eq!(
         net.act(0, room, RoomAct::Role { member: owner, role: Role::Reader }),
-        RoomAnswer::Refused(RoomRefused::NoMember)
+        RoomAnswer::Refused(RoomRefused::OwnerLeaves)
     );
     assert_eq!(
         net.act(0, room, RoomAct::Role { member: one, role: Role::Owner }),
         RoomAnswer::Refused(RoomRefused::Limit)
     );
+    assert_eq!(
+        net.act(0, room, RoomAct::Remove { member: owner, ban: true }),
+        RoomAnswer::Refused(RoomRefused::OwnerLeaves)
+    );
+    assert_eq!(net.wish(0, room, RoomWish::Hand(owner)), RoomAnswer::Refused(RoomRefused::NoMember));
     net.pass(5_000);
     assert_eq!([1, 2].map(|n| net.role(n, room)), [Some(Role::Moderator), Some(Role::Reader)]);
     assert_eq!(net.wish(1, room, topic()), RoomAnswer::Done);

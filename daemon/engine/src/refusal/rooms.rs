@@ -66,12 +66,12 @@ pub(super) fn sentence(refused: RoomRefused) -> String {
                 .to_owned()
         }
         RoomRefused::NoMember => {
-            "the room has no member with this number that could be meant, or they are not in it any more: \
-             ROOM_MEMBERS lists them"
+            "the room has no other member with this number, or they are not in it any more: ROOM_MEMBERS lists them"
                 .to_owned()
         }
         RoomRefused::OwnerLeaves => {
-            "you own this room, so you cannot leave it: hand it over with ROOM_TRANSFER, or end it with ROOM_DESTROY"
+            "you own this room, so you can neither leave it nor have another role: hand it over with ROOM_TRANSFER, or end it with \
+             ROOM_DESTROY"
                 .to_owned()
         }
         RoomRefused::TooManyInvites => {
@@ -102,7 +102,10 @@ pub(super) fn sentence(refused: RoomRefused) -> String {
 fn not_by_the_replica(cannot: Cannot) -> String {
     match cannot {
         Cannot::NotJoined => "you are not a member of this room, or not yet: ROOM tells how far it is".to_owned(),
-        Cannot::NoRole => "your role in this room does not allow this: ask its owner".to_owned(),
+        Cannot::NoRole => {
+            "your role in this room does not allow this: ask its owner; moderators and the owner cannot be muted"
+                .to_owned()
+        }
         Cannot::NotCaughtUp => {
             "no other member of this room was reached since the daemon started, so it cannot know yet what was said \
              meanwhile: repeat it when one is online"

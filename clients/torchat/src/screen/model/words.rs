@@ -1,15 +1,28 @@
 //! Why the daemon said no, in words for people: its own sentences name the commands of the API.
 
-use super::Ask;
+use super::{Ask, RoomAsk, RoomWish};
 use crate::refusal;
 use torchat_client::api::{ApiClientError, Code};
 
 /// Why something that was asked was not done.
 pub(super) fn refused(ask: &Ask, error: &ApiClientError) -> String {
+    if let Some(words) = of_roles(ask).filter(|_| error.code() == Some(&Code::NoRole)) {
+        return words.into();
+    }
     match (command(ask), error.code()) {
         // The command shows which of its words is meant.
         (Some(command), Some(Code::BadRequest | Code::BadValue)) => format!("/{command}: {}", plain(error)),
         _ => plain(error),
+    }
+}
+
+/// Whose role allows what was asked, where that is not said by one's own alone.
+fn of_roles(ask: &Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Room(RoomAsk::In(_, RoomWish::Mute(..))) => Some(refusal::MUTES),
+        Ask::Room(RoomAsk::In(_, RoomWish::Edit(..))) => Some(refusal::EDITS),
+        Ask::Room(RoomAsk::In(_, RoomWish::Redact(..))) => Some(refusal::REDACTS),
+        _ => None,
     }
 }
 

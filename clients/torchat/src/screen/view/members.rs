@@ -16,7 +16,7 @@ use torchat_client::timeline::{Timeline, millis};
 const NUMBER: usize = 4;
 const NAME: usize = 18;
 /// The same where there are fewer columns than [`NARROW`].
-const NAME_NARROW: usize = 12;
+const NAME_NARROW: usize = 14;
 const NARROW: usize = 60;
 /// Columns of a role or of what a member is now.
 const STATE: usize = 10;

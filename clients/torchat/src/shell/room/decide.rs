@@ -3,6 +3,7 @@
 use super::enter::{given, joining};
 use super::{find, former, member};
 use crate::arguments::{Notify as Notified, RoomAction, SetRoom};
+use crate::refusal::MUTES;
 use crate::shell::Shell;
 use crate::shell::failure::{Done, Failure};
 use crate::shell::format::count;
@@ -43,7 +44,8 @@ pub(super) fn run(shell: &Shell<'_>, action: RoomAction) -> Done {
             })
         }
         RoomAction::Mute { room, member: word, why } => about(shell, connection, &room, &word, &|peer, member| {
-            connection.call(&RoomMute { peer, member, why: why.clone() })?;
+            let muted = connection.call(&RoomMute { peer, member, why: why.clone() });
+            muted.map_err(|error| Failure::of_roles(MUTES, error))?;
             Ok(())
         }),
         RoomAction::Unmute { room, member: word } => about(shell, connection, &room, &word, &|peer, member| {

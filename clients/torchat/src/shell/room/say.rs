@@ -2,6 +2,7 @@
 
 use super::{find, member};
 use crate::arguments::Say;
+use crate::refusal::{EDITS, REDACTS};
 use crate::shell::failure::{Done, Failure};
 use crate::shell::input::NoText;
 use crate::shell::{Shell, read, send};
@@ -48,7 +49,7 @@ pub(super) fn edit(shell: &Shell<'_>, room: &str, word: &str, given: Option<&str
     let connection = shell.connect()?;
     let peer = find(&connection, room)?;
     let id = number(&connection, peer, word, Meant::Own)?;
-    connection.call(&Edit { peer, id, text })?;
+    connection.call(&Edit { peer, id, text }).map_err(|error| Failure::of_roles(EDITS, error))?;
     done_with(shell, peer, id)
 }
 
@@ -56,7 +57,7 @@ pub(super) fn redact(shell: &Shell<'_>, room: &str, word: &str, why: Option<Stri
     let connection = shell.connect()?;
     let peer = find(&connection, room)?;
     let id = number(&connection, peer, word, Meant::Own)?;
-    connection.call(&Redact { peer, id, why })?;
+    connection.call(&Redact { peer, id, why }).map_err(|error| Failure::of_roles(REDACTS, error))?;
     done_with(shell, peer, id)
 }
 

@@ -5,6 +5,7 @@ use super::super::{Model, Open, Overlay};
 use super::Command;
 use crate::membership;
 use crate::screen::address::{self, Address};
+use crate::screen::rows::timeline_name;
 use torchat_client::api::ConversationId;
 use torchat_client::api::command::{GivenNotify, GivenRole};
 use torchat_client::api::record::{Notify, Role, RoomForm};
@@ -342,7 +343,7 @@ impl Model {
                 None => count(room.members, "member"),
                 Some(state) => state.to_owned(),
             });
-            lines.push(format!("{}  {state}", timeline.name(40)));
+            lines.push(format!("{}  {state}", timeline_name(timeline, 40)));
             if let Some(topic) = facts.map(|room| show::shown_line(&room.topic)).filter(|topic| !topic.is_empty()) {
                 lines.push(format!("  {topic}"));
             }

@@ -7,6 +7,7 @@ use crate::screen::wrap::cut;
 use torchat_client::api::ConversationId;
 use torchat_client::api::record::{Direction, Message, MessageState, Role};
 use torchat_client::invitation;
+use torchat_client::names::resolve_member;
 use torchat_client::timeline::room::{completions, named_in};
 use torchat_client::timeline::{Addressed, Entry};
 
@@ -215,6 +216,10 @@ impl Model {
     /// Tab in a room: the members' names. `None`: no room is open.
     pub(in crate::screen::model) fn member_words(&self, part: &str) -> Option<Vec<String>> {
         let (_, side) = self.open_room()?;
-        Some(completions(part, &side.members.known()))
+        let known = side.members.known();
+        let mut words = completions(part, &known);
+        // Nobody mentions themselves.
+        words.retain(|word| resolve_member(word, &known).ok() != side.me());
+        Some(words)
     }
 }

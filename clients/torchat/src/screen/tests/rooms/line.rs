@@ -67,6 +67,13 @@ fn tab_completes_the_members_names_with_their_sign() {
         play.key(KeyCode::Tab);
         assert_eq!(play.model.editor.text(), completed);
     }
+    // One's own name mentions nobody.
+    for typed in ["@m", "@no:1"] {
+        play.line("");
+        play.keys(typed);
+        play.key(KeyCode::Tab);
+        assert_eq!(play.model.editor.text(), typed);
+    }
     play.line("");
     play.keys("/kick an");
     play.key(KeyCode::Tab);
