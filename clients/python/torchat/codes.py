@@ -250,7 +250,7 @@ CODES: Dict[str, Info] = {
     ),
     NO_ROLE: Info(
         "daemon", "user", "after-change", (),
-        "Our role in the room does not allow it, or theirs: the owner and moderators cannot be muted.",
+        "Our role in the room does not allow it, or the other member's: moderators and the owner cannot be muted.",
         "ask the owner of the room: ROOM tells our role and who owns it",
     ),
     NO_MEMBER: Info(
