@@ -122,6 +122,15 @@ fn a_replica_that_begins_anew_keeps_the_texts_that_wait_and_nothing_else() {
 }
 
 #[test]
+fn the_only_room_that_is_joined_again_is_a_room_like_others() {
+    let mut desk = Desk::new();
+    desk.write([begin(None), stored()]);
+    desk.write([begin(None), stored()]);
+    let listed: Vec<_> = desk.reader.room_records().unwrap().into_iter().map(|room| room.peer).collect();
+    assert_eq!(listed, [ROOM.conversation()]);
+}
+
+#[test]
 fn who_may_join_and_who_leaves_is_kept_and_goes() {
     let mut desk = Desk::new();
     desk.write([begin(None)]);

@@ -170,8 +170,9 @@ impl Changes<'_> {
         let pass = way.and_then(|way| way.pass).map(|pass| [&pass.id.0[..], &pass.secret.0].concat());
         self.db
             .prepare_cached(
-                "INSERT INTO room (room, state, log, next, digest, lamport, seed, sealing, chain, doors, pass, nick, intro, want)
-                 VALUES (?1, ?2, ?3, 1, ?4, 0, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11)",
+                // Numbers begin with 1: what has a chain of room 0 is mail. The row of the room before may be there, with the number -1.
+                "INSERT INTO room (num, room, state, log, next, digest, lamport, seed, sealing, chain, doors, pass, nick, intro, want)
+                 VALUES ((SELECT max(coalesce(max(num), 0), 0) + 1 FROM room), ?1, ?2, ?3, 1, ?4, 0, ?5, ?6, 0, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 id.0,
