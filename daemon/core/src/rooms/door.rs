@@ -17,6 +17,7 @@ use torchat_room::key::verifies;
 use torchat_room::outcome::ChannelId;
 use torchat_room::reading::pack;
 use torchat_room::replica::Cannot;
+use torchat_room::roster::Member;
 
 /// How long a petition's channel stays after `pending`: the same for all, so that its end tells nothing.
 const ASKED_MS: u64 = 10_000;
@@ -45,9 +46,15 @@ impl Rooms {
         let id = identity(&peer);
         let Some(found) = self.rooms.get_mut(&room).filter(|room| ctx.writable && room.is_ours()) else { return };
         let roster = found.replica.roster();
-        let had = roster.present().find(|(_, member)| member.id == Some(id) && member.key.bytes() == join.sign);
-        if let Some((no, _)) = had {
+        let has_key = |member: &Member| member.id == Some(id) && member.key.bytes() == join.sign;
+        let had = roster.present().find(|(_, member)| has_key(member)).map(|(no, _)| no);
+        // Let in and cut, it asked once more before it heard of that. Who wants to come back draws another key.
+        let is_spent = roster.members.values().any(has_key);
+        if let Some(no) = had {
             return self.accept(ctx, room, id, no);
+        }
+        if is_spent {
+            return;
         }
         found.petition(ctx, room, peer, join);
     }

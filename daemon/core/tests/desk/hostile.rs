@@ -182,6 +182,23 @@ fn who_comes_and_goes_by_one_invite_does_not_use_up_the_acts() {
 }
 
 #[test]
+fn a_join_that_is_said_once_more_before_its_end_is_heard_lets_nobody_in() {
+    let mut net = Net::new(1, 89);
+    let room = net.make(0);
+    let invite = net.invite(0, room, NewInvite { uses: None, ..invite() });
+    let link = net.link(STRANGER, 0);
+    net.say_to(0, link, 1, join_by(STRANGER, 9, &invite));
+    let member = net.members(Some(0), room).pop().unwrap();
+    let act = RoomAct::Remove { member, ban: false };
+    net.wish(0, room, RoomWish::Act { act, force: true });
+    assert_eq!(net.branch(0, room).len(), 3, "made, let in, removed");
+    net.say_to(0, link, 3, join_by(STRANGER, 9, &invite));
+    assert_eq!(net.branch(0, room).len(), 3, "the same key is no new wish");
+    net.say_to(0, link, 5, join_by(STRANGER, 10, &invite));
+    assert_eq!(net.branch(0, room).len(), 4, "another key is one");
+}
+
+#[test]
 fn strangers_that_ask_do_not_keep_out_who_is_invited() {
     let mut net = Net::new(2, 87);
     let room = net.make(0);
