@@ -54,21 +54,27 @@ pub(crate) fn run(setup: &Setup<'_>, rooms: &Rooms, report: &mut Report) -> anyh
     use What::{Catchup, Delivery, Idle, Lock, Memory, Pages, Send, Turns};
     let all = [Delivery, Catchup, Send, Pages, Lock, Memory, Idle, Turns];
     let parts = if rooms.only.is_empty() { &all[..] } else { &rooms.only };
+    let mut failed = Ok(());
     for part in parts {
-        match part {
-            Delivery => delivery::run(setup, report)?,
-            Catchup => catchup::run(setup, report)?,
-            Send => send::run(setup, report)?,
-            Pages => pages::run(setup, report)?,
-            Lock => lock::run(setup, report)?,
-            Memory => memory::run(setup, report)?,
-            Idle => idle::run(report)?,
-            Turns => turns::run(setup, report)?,
+        let done = match part {
+            Delivery => delivery::run(setup, report),
+            Catchup => catchup::run(setup, report),
+            Send => send::run(setup, report),
+            Pages => pages::run(setup, report),
+            Lock => lock::run(setup, report),
+            Memory => memory::run(setup, report),
+            Idle => idle::run(report),
+            Turns => turns::run(setup, report),
             #[cfg(feature = "tor")]
-            What::Tor => tor::run(setup, report)?,
+            What::Tor => tor::run(setup, report),
+        };
+        // The other parts are worth their figures all the same.
+        if let Err(error) = done {
+            report.note(format!("A part failed: {error:#}"));
+            failed = Err(error);
         }
     }
-    Ok(())
+    failed
 }
 
 /// Does something for both sides in turn, the first of them alternating, so that a trend of the machine favours neither.
