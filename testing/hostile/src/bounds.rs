@@ -1,4 +1,5 @@
-//! What floods cost: the daemon's memory and processor time, and an honest contact's deliveries meanwhile.
+//! What floods cost: the daemon's memory and processor time, and an honest contact's deliveries meanwhile: its mail, and its texts in a
+//! room in which the attacker is not.
 //!
 //! Each flood is measured in slices, with quiet ones between them, in the same pair of processes. The deliveries are printed
 //! and never asserted: attacker, daemon and honest contact share the processors of one machine here. Memory is asserted.
@@ -37,6 +38,10 @@ pub struct Cost {
     pub quiet: Deliveries,
     /// The same meanwhile.
     pub loud: Deliveries,
+    /// Texts of another room, until the daemon has stored them, before.
+    pub quiet_room: Deliveries,
+    /// The same meanwhile.
+    pub loud_room: Deliveries,
     /// Processor time of the daemon, of one core, before.
     pub quiet_cpu: f64,
     /// The same meanwhile.
@@ -51,7 +56,13 @@ impl Cost {
     /// Deliveries meanwhile against those before.
     #[must_use]
     pub fn ratio(&self) -> f64 {
-        self.loud.p50.as_secs_f64() / self.quiet.p50.as_secs_f64()
+        self.loud.against(&self.quiet)
+    }
+
+    /// Texts of another room meanwhile against those before.
+    #[must_use]
+    pub fn room_ratio(&self) -> f64 {
+        self.loud_room.against(&self.quiet_room)
     }
 }
 
@@ -66,9 +77,20 @@ pub struct Deliveries {
     pub p95: Duration,
 }
 
+impl Deliveries {
+    fn of(times: &[Duration]) -> Self {
+        Self { count: times.len(), p50: median(times.to_vec()), p95: part(times.to_vec(), 0.95) }
+    }
+
+    /// How much slower than others, by the median.
+    fn against(&self, others: &Self) -> f64 {
+        self.p50.as_secs_f64() / others.p50.as_secs_f64()
+    }
+}
+
 /// The head of the table whose rows are [`Cost`]s.
-pub const HEAD: &str = "| flood | said, per second | delivery p50 (p95) before | meanwhile | ratio | processor before | \
-                        meanwhile | memory before | most |\n|---|---|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| flood | said, per second | delivery p50 (p95) before | meanwhile | ratio | another room's text before | meanwhile | \
+                        ratio | processor before | meanwhile | memory before | most |\n|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 impl fmt::Display for Cost {
     #[allow(clippy::cast_precision_loss, reason = "for people")]
@@ -77,7 +99,8 @@ impl fmt::Display for Cost {
         let pace = if self.per_second.is_some() { "" } else { ", flat out" };
         write!(
             f,
-            "| {}{pace} | {:.0} | {:.1} ms ({:.1}) | {:.1} ms ({:.1}) | {:.2} | {:.0} % | {:.0} % | {:.1} MB | {:.1} MB |",
+            "| {}{pace} | {:.0} | {:.1} ms ({:.1}) | {:.1} ms ({:.1}) | {:.2} | {:.1} ms ({:.1}) | {:.1} ms ({:.1}) | {:.2} | \
+             {:.0} % | {:.0} % | {:.1} MB | {:.1} MB |",
             self.flood.name(),
             self.said as f64 / self.time.as_secs_f64(),
             ms(self.quiet.p50),
@@ -85,6 +108,11 @@ impl fmt::Display for Cost {
             ms(self.loud.p50),
             ms(self.loud.p95),
             self.ratio(),
+            ms(self.quiet_room.p50),
+            ms(self.quiet_room.p95),
+            ms(self.loud_room.p50),
+            ms(self.loud_room.p95),
+            self.room_ratio(),
             100.0 * self.quiet_cpu,
             100.0 * self.loud_cpu,
             self.before_kib as f64 / 1024.0,
@@ -166,8 +194,10 @@ async fn one(
         per_second,
         time: loud.time,
         said,
-        quiet: quiet.deliveries(),
-        loud: loud.deliveries(),
+        quiet: Deliveries::of(&quiet.times),
+        loud: Deliveries::of(&loud.times),
+        quiet_room: Deliveries::of(&quiet.room_times),
+        loud_room: Deliveries::of(&loud.room_times),
         quiet_cpu: quiet.cpu_s / quiet.time.as_secs_f64(),
         loud_cpu: loud.cpu_s / loud.time.as_secs_f64(),
         before_kib,
@@ -179,28 +209,26 @@ async fn one(
 #[derive(Default)]
 struct Phase {
     times: Vec<Duration>,
+    room_times: Vec<Duration>,
     time: Duration,
     cpu_s: f64,
     most_kib: u64,
 }
 
 impl Phase {
-    /// Honest messages one after the other for so long, and what the daemon needs meanwhile.
+    /// Honest messages and texts, one after the other for so long, and what the daemon needs meanwhile.
     async fn measure(&mut self, target: &Target, pid: u32, time: Duration) -> anyhow::Result<()> {
         let (begun, before) = (Instant::now(), process::usage(pid)?);
         while begun.elapsed() < time {
             self.times.push(target.honest_delivery().await?);
+            tokio::time::sleep(PAUSE).await;
+            self.room_times.push(target.honest_text().await?);
             self.most_kib = self.most_kib.max(process::usage(pid)?.rss_kib);
             tokio::time::sleep(PAUSE).await;
         }
         self.time += begun.elapsed();
         self.cpu_s += process::usage(pid)?.cpu_s - before.cpu_s;
         Ok(())
-    }
-
-    fn deliveries(&self) -> Deliveries {
-        let times = self.times.clone();
-        Deliveries { count: times.len(), p50: median(times.clone()), p95: part(times, 0.95) }
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Target {
     letters: AtomicU64,
     /// A room of the attacked daemon's with the honest one and an attacker in it, when it was needed first.
     stage: OnceCell<(Stage, Mutex<Member>)>,
+    /// A room of the attacked daemon's in which only the honest one is, when it was needed first.
+    other: OnceCell<Stage>,
     /// The link over which that attacker floods, with its channel.
     flooder: Mutex<Option<(RoomLink, u16)>>,
 }
@@ -66,6 +68,7 @@ impl Target {
             circuits,
             letters,
             stage: OnceCell::new(),
+            other: OnceCell::new(),
             flooder: Mutex::default(),
         })
     }
@@ -281,13 +284,24 @@ impl Target {
     /// # Errors
     /// When there is no honest contact, or its message does not arrive.
     pub async fn honest_delivery(&self) -> anyhow::Result<Duration> {
-        let port = self.honest.context("no honest contact")?;
-        let onion = self.peer.onion();
-        ask(port, move |client| {
+        self.delivery(self.peer.onion()).await
+    }
+
+    /// The same with a text in a room in which no attacker is.
+    ///
+    /// # Errors
+    /// When one of the daemons does not do what it must.
+    pub async fn honest_text(&self) -> anyhow::Result<Duration> {
+        let room = self.other.get_or_try_init(|| Stage::new(self)).await?.room;
+        self.delivery(room.conversation().onion()).await
+    }
+
+    async fn delivery(&self, to: String) -> anyhow::Result<Duration> {
+        ask(self.honest.context("no honest contact")?, move |client| {
             // From the request to its answer, on a connection that is open.
             client.host()?;
             let begun = std::time::Instant::now();
-            client.send_and_wait(&onion, "how are you?", 60)?;
+            client.send_and_wait(&to, "how are you?", 60)?;
             Ok(begun.elapsed())
         })
         .await
