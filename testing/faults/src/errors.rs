@@ -1,7 +1,7 @@
 //! An error from the n-th write, sync or truncation, once or from then on.
 
 use crate::ledger::Findings;
-use crate::script::{Mode, Script};
+use crate::script::{Mode, Part, Script};
 use anyhow::{Context as _, ensure};
 use std::path::Path;
 use std::sync::Mutex;
@@ -30,13 +30,16 @@ pub struct Fault {
     pub lasting: bool,
     /// Over a store that exists.
     pub used: bool,
+    /// What the faulty daemon is in a room, if there is one.
+    pub part: Option<Part>,
 }
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { calls, error, n, .. } = self;
         let (plus, store) = (if self.lasting { "+" } else { "" }, if self.used { "used" } else { "new" });
-        write!(f, "inject={calls}:error={error}:when={n}{plus} over a {store} store")
+        write!(f, "inject={calls}:error={error}:when={n}{plus} over a {store} store")?;
+        self.part.map_or(Ok(()), |part| write!(f, " of {part}"))
     }
 }
 
@@ -53,6 +56,8 @@ pub struct Report {
     pub refused: usize,
     /// Messages, all runs together.
     pub findings: Findings,
+    /// Decisions in rooms that were answered as done.
+    pub decided: usize,
     /// The whole run.
     pub time: Duration,
 }
@@ -62,21 +67,22 @@ impl std::fmt::Display for Report {
         write!(
             f,
             "{} runs with failing calls in {:.1} s: {} starts refused, {} requests refused because nothing was stored, \
-             {} messages acknowledged, 0 lost, 0 repeated, 0 out of order, 0 refused and stored all the same \
+             {} messages acknowledged, {} decisions in a room; 0 lost, 0 undone, 0 repeated, 0 out of order, 0 refused and stored all the same \
              ({} more runs ended before their call)",
             self.faults,
             self.time.as_secs_f64(),
             self.refused_starts,
             self.refused,
             self.findings.acked,
+            self.decided,
             self.without,
         )
     }
 }
 
-/// Every kind of fault at each of these places.
+/// Every kind of fault at each of these places, with each of these parts in a room.
 #[must_use]
-pub fn faults(places: &[usize]) -> Vec<Fault> {
+pub fn faults(places: &[usize], parts: &[Option<Part>]) -> Vec<Fault> {
     let mut all = Vec::new();
     for &n in places {
         for calls in CALLS {
@@ -85,7 +91,8 @@ pub fn faults(places: &[usize]) -> Vec<Fault> {
                     for used in [false, true] {
                         // The rare calls are all within the first few.
                         if n <= 8 || calls == "pwrite64" || calls == "fsync,fdatasync" {
-                            all.push(Fault { calls, error, n, lasting, used });
+                            let fault = |part: &Option<Part>| Fault { calls, error, n, lasting, used, part: *part };
+                            all.extend(parts.iter().map(fault));
                         }
                     }
                 }
@@ -135,10 +142,11 @@ fn add(report: &mut Report, one: &Report) {
     report.refused_starts += one.refused_starts;
     report.refused += one.refused;
     report.findings += one.findings;
+    report.decided += one.decided;
 }
 
 fn one(program: &Path, fault: &Fault) -> anyhow::Result<Report> {
-    let script = Script::new(program, fault.used)?;
+    let script = Script::new(program, fault.used, fault.part)?;
     let log = script.file("strace");
     let when = format!("{}{}", fault.n, if fault.lasting { "+" } else { "" });
     let mut tracer = vec!["-f".to_owned(), "-qq".into(), "-o".into(), log.to_string_lossy().into_owned()];
@@ -163,6 +171,7 @@ fn one(program: &Path, fault: &Fault) -> anyhow::Result<Report> {
         refused_starts: usize::from(outcome.refused_to_start.is_some()),
         refused: outcome.refused,
         findings: outcome.findings,
+        decided: outcome.decided,
         time: Duration::ZERO,
     })
 }

@@ -14,11 +14,13 @@ use torchat_testkit::daemon::eventually;
 
 /// Clients that send, on each side.
 const SENDERS: usize = 4;
+/// Between two texts of a client: a load that a user could make. At full speed a run of 1,000 kills would be judged by its queues alone.
+pub(crate) const PACE: Duration = Duration::from_millis(2);
 /// A round's daemon lives at most so long, in milliseconds. A link comes up within some 100 ms after a kill, so that
 /// about half of the kills hit daemons that are talking.
-const LIFE_MS: u64 = 160;
+pub(crate) const LIFE_MS: u64 = 160;
 /// How long everything may take to be delivered after the last kill.
-const SETTLE: Duration = Duration::from_secs(120);
+pub(crate) const SETTLE: Duration = Duration::from_secs(120);
 
 /// What a run found.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +93,7 @@ pub fn run(program: &Path, rounds: usize, seed: u64) -> anyhow::Result<Report> {
             let (own, peer) = (&addresses[side], addresses[1 - side].onion.as_str());
             for n in 0..SENDERS {
                 let stop = &stop;
-                sending.push((side, scope.spawn(move || send_until(own, peer, &format!("{side}-{n}"), stop))));
+                sending.push((side, scope.spawn(move || send_until(own, peer, &format!("{side}-{n}"), PACE, stop))));
             }
             let stop = &stop;
             reading.push(scope.spawn(move || read_until(own, peer, stop)));
@@ -175,7 +177,14 @@ pub fn run(program: &Path, rounds: usize, seed: u64) -> anyhow::Result<Report> {
     })
 }
 
-fn send_until(own: &Address, peer: &str, name: &str, stop: &AtomicBool) -> anyhow::Result<Ledger> {
+/// Sends texts to a peer or a room until `stop`, on a new connection whenever the daemon was killed.
+pub(crate) fn send_until(
+    own: &Address,
+    peer: &str,
+    name: &str,
+    pace: Duration,
+    stop: &AtomicBool,
+) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger::default();
     let mut connection: Option<Client> = None;
     let mut number = 0u64;
@@ -202,22 +211,21 @@ fn send_until(own: &Address, peer: &str, name: &str, stop: &AtomicBool) -> anyho
             }
         };
         ledger.note(text, fate);
-        // A load that a user could make. At full speed a run of 1,000 kills would be judged by its queues alone.
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pace);
     }
     Ok(ledger)
 }
 
 /// What a reader was handed out by UPDATE, and how often its connection broke.
 #[derive(Debug, Default)]
-struct Reads {
-    texts: Vec<String>,
+pub(crate) struct Reads {
+    pub(crate) texts: Vec<String>,
     broken: usize,
 }
 
 impl Reads {
     /// Everything that arrived was handed out, in order; again only after a broken connection, and only the last one.
-    fn judge(&self, arrived: &[(String, String)]) -> anyhow::Result<usize> {
+    pub(crate) fn judge(&self, arrived: &[(String, String)]) -> anyhow::Result<usize> {
         let mut expected = arrived.iter().map(|(_, text)| text);
         let mut again = 0;
         let mut last: Option<&String> = None;
@@ -237,7 +245,7 @@ impl Reads {
 }
 
 /// Takes messages and looks at the history, on a new connection whenever the daemon was killed.
-fn read_until(own: &Address, peer: &str, stop: &AtomicBool) -> anyhow::Result<Reads> {
+pub(crate) fn read_until(own: &Address, peer: &str, stop: &AtomicBool) -> anyhow::Result<Reads> {
     let mut reads = Reads::default();
     let mut connection: Option<Client> = None;
     let mut turn = 0u64;
@@ -277,13 +285,14 @@ fn read_until(own: &Address, peer: &str, stop: &AtomicBool) -> anyhow::Result<Re
     Ok(reads)
 }
 
-fn drain(node: &Node, peer: &str, reads: &mut Reads) -> anyhow::Result<()> {
+/// Takes the rest.
+pub(crate) fn drain(node: &Node, peer: &str, reads: &mut Reads) -> anyhow::Result<()> {
     let mut client = node.client()?;
     // An UPDATE that meets a message still held by another connection answers END after a while, so GET_PEERS decides.
     eventually("everything is read", Duration::from_secs(60), || {
         while let Some(message) = client.update(peer)? {
             reads.texts.push(message.text);
         }
-        Ok(client.peers()?.is_empty().then_some(()))
+        Ok((!client.peers()?.contains(&peer.to_owned())).then_some(()))
     })
 }

@@ -42,6 +42,13 @@ impl Ledger {
         self.fates.insert(text, fate);
     }
 
+    /// Somebody took this text away: it may be there or not.
+    pub fn excuse(&mut self, text: &str) {
+        if let Some(fate) = self.fates.get_mut(text) {
+            *fate = Fate::Unsure;
+        }
+    }
+
     /// Takes over what another one knows.
     pub fn merge(&mut self, other: Self) {
         self.fates.extend(other.fates);
@@ -51,6 +58,13 @@ impl Ledger {
     #[must_use]
     pub fn acked(&self) -> usize {
         self.fates.values().filter(|fate| **fate == Fate::Acked).count()
+    }
+
+    /// Whether it is of a sender whose name ends so.
+    #[must_use]
+    pub fn is_of(&self, end: &str) -> bool {
+        let sender = |text: &String| text.split_once(' ').is_some_and(|(sender, _)| sender.ends_with(end));
+        self.fates.keys().next().is_some_and(sender)
     }
 
     /// Acknowledged texts that are not among these.

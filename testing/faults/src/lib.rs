@@ -7,6 +7,7 @@
 //! everything is in order. The last three need `strace`; `cargo xtask faults` installs it.
 
 pub mod consumers;
+pub mod decisions;
 pub mod diary;
 pub mod errors;
 pub mod image;
@@ -16,6 +17,7 @@ pub mod migration;
 pub mod node;
 pub mod powercut;
 pub mod record;
+pub mod rooms;
 pub mod script;
 pub mod syncs;
 pub mod torstate;

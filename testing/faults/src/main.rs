@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use torchat_faults::{consumers, errors, kill, migration, powercut, syncs, torstate};
+use torchat_faults::script::Part;
+use torchat_faults::{consumers, errors, kill, migration, powercut, rooms, syncs, torstate};
 
 /// Images of power cuts at each moment of a store's step to a new version.
 const MIGRATION_CUTS: usize = 8;
@@ -23,6 +24,9 @@ enum Task {
         /// Kills.
         #[arg(long, default_value_t = 1000)]
         rounds: usize,
+        /// Four daemons that keep a room together, beside the mail of two of them.
+        #[arg(long)]
+        room: bool,
         /// Decides about victims and moments; without it a fresh one, which is printed.
         #[arg(long)]
         seed: Option<u64>,
@@ -41,6 +45,9 @@ enum Task {
         /// Messages each way in each run.
         #[arg(long, default_value_t = 6)]
         messages: usize,
+        /// Three daemons that keep a room together, beside the mail of two of them: the one that is killed owns it, or is a member.
+        #[arg(long)]
+        room: bool,
     },
     /// Lets the n-th write, sync or truncation fail, once and from then on.
     Errors {
@@ -50,12 +57,18 @@ enum Task {
         /// The last n; every one up to 16 is tried, then every fourth.
         #[arg(long, default_value_t = 80)]
         until: usize,
+        /// As for `syncs`.
+        #[arg(long)]
+        room: bool,
     },
     /// Cuts the power of two talking daemons at random moments.
     Powercut {
         /// Moments.
         #[arg(long, default_value_t = 1000)]
         images: usize,
+        /// Three daemons that keep a room together, beside the mail of two of them, and nothing else.
+        #[arg(long)]
+        room: bool,
         /// Messages of each of the six senders.
         #[arg(long, default_value_t = 60)]
         messages: usize,
@@ -102,6 +115,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the faulty daemon of a script is in a room.
+fn parts(room: bool) -> Vec<Option<Part>> {
+    if room { Part::ALL.map(Some).to_vec() } else { vec![None] }
+}
+
 fn run() -> anyhow::Result<()> {
     let own = std::env::current_exe()?;
     let daemon = own.with_file_name("faults-daemon");
@@ -111,7 +129,11 @@ fn run() -> anyhow::Result<()> {
         seed
     };
     match Cli::parse().task {
-        Task::Kill { rounds, seed } => {
+        Task::Kill { rounds, room: true, seed } => {
+            let seed = fresh(seed);
+            println!("{}", rooms::kill::run(&daemon, rounds, seed).with_context(|| format!("seed {seed}"))?);
+        }
+        Task::Kill { rounds, room: false, seed } => {
             let seed = fresh(seed);
             println!("{}", kill::run(&daemon, rounds, seed).with_context(|| format!("seed {seed}"))?);
         }
@@ -121,12 +143,17 @@ fn run() -> anyhow::Result<()> {
             let report = consumers::run(&programs, messages, seed).with_context(|| format!("seed {seed}"))?;
             println!("{report}");
         }
-        Task::Syncs { messages } => println!("{}", syncs::run(&daemon, messages)?),
-        Task::Errors { from, until } => {
+        Task::Syncs { messages, room } => println!("{}", syncs::run(&daemon, messages, &parts(room))?),
+        Task::Errors { from, until, room } => {
             let places: Vec<_> = (from..=until).filter(|n| *n <= 16 || n % 4 == 0).collect();
-            println!("{}", errors::run(&daemon, &errors::faults(&places))?);
+            println!("{}", errors::run(&daemon, &errors::faults(&places, &parts(room)))?);
         }
-        Task::Powercut { images, messages, sample, tor_images, torchatd, seed } => {
+        Task::Powercut { room: true, images, messages, sample, seed, .. } => {
+            let seed = fresh(seed);
+            let disks = powercut::Disks::Honest;
+            println!("{}", rooms::powercut::run(&daemon, disks, messages, images, sample.max(1), seed)?);
+        }
+        Task::Powercut { room: false, images, messages, sample, tor_images, torchatd, seed } => {
             let seed = fresh(seed);
             if tor_images > 0 {
                 let torchatd = torchatd.unwrap_or_else(|| own.with_file_name("torchatd"));

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use torchat_client::{Client, Line};
 use torchat_engine::store::{Page, PageLimit, Reader};
+use torchat_harness::api::Api;
 use torchat_protocol::control::api::record::Direction;
 use torchat_protocol::id::parse_onion;
 use torchat_testkit::loopback::arguments;
@@ -39,9 +40,19 @@ impl Address {
     /// A connection, if the daemon runs. It is the right one: a port may have gone to another daemon meanwhile.
     #[must_use]
     pub fn connect(&self) -> Option<Client> {
-        let port = std::fs::read_to_string(&self.port_file).ok()?.trim().parse().ok()?;
-        let mut client = Client::connect_tcp(port, PATIENCE).ok()?;
+        let mut client = Client::connect_tcp(self.port()?, PATIENCE).ok()?;
         (client.host().ok()? == self.onion).then_some(client)
+    }
+
+    /// The same, for API 1.
+    #[must_use]
+    pub fn api(&self) -> Option<Api> {
+        let api = Api::connect(self.port()?).ok()?;
+        (api.hello["onion"] == *self.onion).then_some(api)
+    }
+
+    fn port(&self) -> Option<u16> {
+        std::fs::read_to_string(&self.port_file).ok()?.trim().parse().ok()
     }
 }
 
@@ -173,6 +184,14 @@ impl Node {
         self.address()?.connect().context("it does not answer")
     }
 
+    /// A connection to it that speaks API 1.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn api(&self) -> anyhow::Result<Api> {
+        self.address()?.api().context("it does not answer")
+    }
+
     /// Kills it as `kill -9` does.
     ///
     /// # Errors
@@ -231,15 +250,17 @@ impl Drop for Node {
     }
 }
 
-/// Message ids and texts of one direction of a conversation in a store, oldest first.
+/// Message ids and texts of one direction of a conversation in a store, oldest first. `peer` can be a room's id; what is hidden in a
+/// room is among them.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn stored(database: &Path, peer: &str, dir: &str) -> anyhow::Result<Vec<(String, String)>> {
-    let (rows, _) = Reader::of_file(database.to_owned()).page(
+    let (rows, _) = Reader::of_file(database.to_owned()).page_with(
         parse_onion(peer)?.into(),
         Page::Last,
         PageLimit::rows(10_000_000),
+        true,
     )?;
     let wanted = if dir == "in" { Direction::In } else { Direction::Out };
     Ok(rows.into_iter().filter(|row| row.dir == wanted).map(|row| (row.mid.to_string(), row.text)).collect())

@@ -2,7 +2,7 @@
 
 use crate::image::{Disk, Image, write};
 use crate::ledger::{Fate, Ledger};
-use crate::node::{Node, Started, stored, strace};
+use crate::node::{Address, Node, Started, stored, strace};
 use crate::record::{self, Call};
 use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use torchat_client::ClientError;
@@ -18,7 +18,7 @@ use torchat_engine::store::{Reader, Store};
 use torchat_testkit::daemon::eventually;
 
 /// How long strace may take to end, and a talk to settle.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a run found.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,13 +51,23 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// A text, when it was about to be sent, and when its sender had END.
+/// A text, and when its sender had END.
 #[derive(Debug, Clone)]
-struct Said {
-    text: String,
-    acked: u64,
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) acked: u64,
     /// It waited for the delivery, so its END is the peer's ACK.
-    delivered: bool,
+    pub(crate) delivered: bool,
+}
+
+/// What a ledger says of them at a moment. `at_peer`: of what must be there by then.
+pub(crate) fn ledger(said: &[Said], moment: u64, at_peer: bool) -> Ledger {
+    let mut ledger = Ledger::default();
+    for one in said {
+        let acked = one.acked <= moment && (one.delivered || !at_peer);
+        ledger.note(one.text.clone(), if acked { Fate::Acked } else { Fate::Unsure });
+    }
+    ledger
 }
 
 /// Whether a disk does what it says.
@@ -84,44 +94,80 @@ pub fn run(
     let begun = Instant::now();
     let dir = tempfile::tempdir()?;
     let mut nodes = [Node::new(program, dir.path(), 1)?, Node::new(program, dir.path(), 2)?];
-    let logs = [dir.path().join("log1"), dir.path().join("log2")];
-    for (node, log) in nodes.iter_mut().zip(&logs) {
-        let mut tracer = record::tracer(log);
-        if disks == Disks::Lying {
-            tracer.extend(["-e", "inject=fsync,fdatasync:retval=0"].map(Into::into));
-        }
-        if let Started::Ended(status) = node.start(Some(&tracer))? {
-            anyhow::bail!("it ended with {status}: {}", node.log()?);
-        }
-    }
+    let recorder = Recorder::start(&mut nodes, dir.path(), disks)?;
     let said = load(&nodes, messages)?;
     let onions = [nodes[0].address()?.onion, nodes[1].address()?.onion];
-    let mut recordings = Vec::new();
-    for (node, log) in nodes.iter_mut().zip(&logs) {
-        let pid = node.pid().context("it does not run")?;
-        node.stop()?;
-        eventually("strace has ended", PATIENCE, || Ok(record::is_complete(log, pid)?.then_some(())))?;
-        recordings.push(record::read(log, node.data())?);
-    }
-    let mut random = StdRng::seed_from_u64(seed);
+    let recordings = recorder.stop(&mut nodes)?;
     let mut report = Report { calls: recordings.iter().map(Vec::len).sum(), ..Report::default() };
+    cut(&recordings, images, seed, |number, moment, place| {
+        let with_daemons = number % sample == sample - 1;
+        report.acked += judge(program, place, &said, moment, &onions, with_daemons)?;
+        report.images += 1;
+        report.with_daemons += usize::from(with_daemons);
+        Ok(())
+    })?;
+    report.time = begun.elapsed();
+    ensure!(report.acked > 0, "no image held an acknowledged message: nothing was tested");
+    Ok(report)
+}
+
+/// Daemons that run under strace.
+pub(crate) struct Recorder(Vec<PathBuf>);
+
+impl Recorder {
+    /// Starts them, with their logs in `dir`.
+    pub(crate) fn start(nodes: &mut [Node], dir: &Path, disks: Disks) -> anyhow::Result<Self> {
+        let mut logs = Vec::new();
+        for (n, node) in nodes.iter_mut().enumerate() {
+            let log = dir.join(format!("log{}", n + 1));
+            let mut tracer = record::tracer(&log);
+            if disks == Disks::Lying {
+                tracer.extend(["-e", "inject=fsync,fdatasync:retval=0"].map(Into::into));
+            }
+            if let Started::Ended(status) = node.start(Some(&tracer))? {
+                anyhow::bail!("it ended with {status}: {}", node.log()?);
+            }
+            logs.push(log);
+        }
+        Ok(Self(logs))
+    }
+
+    /// Stops them. Returns what each did to its files.
+    pub(crate) fn stop(self, nodes: &mut [Node]) -> anyhow::Result<Vec<Vec<Call>>> {
+        let mut recordings = Vec::new();
+        for (node, log) in nodes.iter_mut().zip(&self.0) {
+            let pid = node.pid().context("it does not run")?;
+            node.stop()?;
+            eventually("strace has ended", PATIENCE, || Ok(record::is_complete(log, pid)?.then_some(())))?;
+            recordings.push(record::read(log, node.data())?);
+        }
+        Ok(recordings)
+    }
+}
+
+/// Cuts the power of all daemons at `images` moments. `judge` gets the number of the image, its moment, and where it is: one data directory
+/// for each, `node1` and so on.
+///
+/// # Errors
+/// The first violation, with its image's number.
+pub(crate) fn cut(
+    recordings: &[Vec<Call>],
+    images: usize,
+    seed: u64,
+    mut judge: impl FnMut(usize, u64, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut random = StdRng::seed_from_u64(seed);
     let all: Vec<&Call> = recordings.iter().flatten().collect();
     let moments = moments(&all, images, &mut random)?;
-    let mut disks = [Cursor::new(&recordings[0]), Cursor::new(&recordings[1])];
+    let mut disks: Vec<_> = recordings.iter().map(|calls| Cursor::new(calls)).collect();
     for (number, moment) in moments.into_iter().enumerate() {
         let place = tempfile::tempdir()?;
         for (side, disk) in disks.iter_mut().enumerate() {
             write(&disk.at(moment, &mut random), &place.path().join(format!("node{}", side + 1)))?;
         }
-        let with_daemons = number % sample == sample - 1;
-        report.acked += judge(program, place.path(), &said, moment, &onions, with_daemons)
-            .with_context(|| format!("image {number} of seed {seed}"))?;
-        report.images += 1;
-        report.with_daemons += usize::from(with_daemons);
+        judge(number, moment, place.path()).with_context(|| format!("image {number} of seed {seed}"))?;
     }
-    report.time = begun.elapsed();
-    ensure!(report.acked > 0, "no image held an acknowledged message: nothing was tested");
-    Ok(report)
+    Ok(())
 }
 
 /// Both sides send and read at the same time. `[0]`: what the first one's clients said.
@@ -135,21 +181,8 @@ fn load(nodes: &[Node; 2], messages: usize) -> anyhow::Result<[Vec<Said>; 2]> {
         for side in 0..2 {
             let (own, peer) = (&addresses[side], addresses[1 - side].onion.as_str());
             for sender in 0..3 {
-                let work = move || -> anyhow::Result<Vec<Said>> {
-                    let mut client = own.connect().context("it does not answer")?;
-                    let delivered = sender == 0;
-                    let mut said = Vec::new();
-                    for n in 0..messages {
-                        // Some are longer than a page.
-                        let text = format!("{side}-{sender}{} {n}", "x".repeat(if n % 7 == 0 { 5_000 } else { 0 }));
-                        let sent =
-                            if delivered { client.send_and_wait(peer, &text, 60) } else { client.send(peer, &text) };
-                        sent.map_err(|error: ClientError| anyhow::anyhow!("SEND: {error}"))?;
-                        said.push(Said { text, acked: now(), delivered });
-                    }
-                    Ok(said)
-                };
-                threads.push((side, scope.spawn(work)));
+                let name = format!("{side}-{sender}");
+                threads.push((side, scope.spawn(move || say(own, peer, &name, messages, sender == 0))));
             }
             readers.push(scope.spawn(move || -> anyhow::Result<()> {
                 let mut client = own.connect().context("it does not answer")?;
@@ -173,7 +206,28 @@ fn load(nodes: &[Node; 2], messages: usize) -> anyhow::Result<[Vec<Said>; 2]> {
     })
 }
 
-fn now() -> u64 {
+/// Sends messages to a peer or a room; `delivered`: waits for each until it is delivered.
+pub(crate) fn say(
+    own: &Address,
+    peer: &str,
+    name: &str,
+    messages: usize,
+    delivered: bool,
+) -> anyhow::Result<Vec<Said>> {
+    let mut client = own.connect().context("it does not answer")?;
+    let mut said = Vec::new();
+    for n in 0..messages {
+        // Some are longer than a page.
+        let text = format!("{name}{} {n}", "x".repeat(if n % 7 == 0 { 5_000 } else { 0 }));
+        let sent = if delivered { client.send_and_wait(peer, &text, 60) } else { client.send(peer, &text) };
+        sent.map_err(|error: ClientError| anyhow::anyhow!("SEND: {error}"))?;
+        said.push(Said { text, acked: now(), delivered });
+    }
+    Ok(said)
+}
+
+/// Nanoseconds since 1970, as strace counts.
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -220,6 +274,15 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A store opens, and is whole.
+pub(crate) fn opens(database: &Path) -> anyhow::Result<()> {
+    // As the daemon opens it, which makes a new one where none was durable yet.
+    drop(Store::open(database).context("the store does not open")?);
+    integrity(database)?;
+    Reader::of_file(database.to_owned()).snapshot().context("the store is not consistent")?;
+    Ok(())
+}
+
 fn integrity(database: &Path) -> anyhow::Result<()> {
     let db = Connection::open(database)?;
     let answer: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
@@ -228,7 +291,7 @@ fn integrity(database: &Path) -> anyhow::Result<()> {
 }
 
 /// Opens both images. Returns how many acknowledged messages were looked for.
-fn judge(
+pub(crate) fn judge(
     program: &Path,
     place: &Path,
     said: &[Vec<Said>; 2],
@@ -236,28 +299,18 @@ fn judge(
     onions: &[String; 2],
     with_daemons: bool,
 ) -> anyhow::Result<usize> {
-    // What must be in the sender's own store, and what at the peer.
-    let ledger = |said: &[Said], at_peer: bool| {
-        let mut ledger = Ledger::default();
-        for one in said {
-            let acked = one.acked <= moment && (one.delivered || !at_peer);
-            ledger.note(one.text.clone(), if acked { Fate::Acked } else { Fate::Unsure });
-        }
-        ledger
-    };
     let database = |side: usize| place.join(format!("node{}", side + 1)).join("torchat.db");
     let mut looked_for = 0;
     let mut lists = Vec::new();
     for side in 0..2 {
         let path = database(side);
-        // As the daemon opens it, which makes a new one where none was durable yet.
-        drop(Store::open(&path).with_context(|| format!("the store of side {side} does not open"))?);
-        integrity(&path)?;
-        Reader::of_file(path.clone()).snapshot().context("the store is not consistent")?;
+        opens(&path).with_context(|| format!("side {side}"))?;
         let (sent, arrived) = (stored(&path, &onions[1 - side], "out")?, stored(&path, &onions[1 - side], "in")?);
-        looked_for += ledger(&said[side], false).check(&sent).with_context(|| format!("sent by side {side}"))?.acked;
-        let there =
-            ledger(&said[1 - side], true).check(&arrived).with_context(|| format!("received by side {side}"))?;
+        looked_for +=
+            ledger(&said[side], moment, false).check(&sent).with_context(|| format!("sent by side {side}"))?.acked;
+        let there = ledger(&said[1 - side], moment, true)
+            .check(&arrived)
+            .with_context(|| format!("received by side {side}"))?;
         looked_for += there.acked;
         lists.push((sent, arrived));
     }
@@ -281,7 +334,7 @@ fn judge(
                 ensure!(arrived == sent, "another conversation than the sender's");
                 Ok(Some(()))
             })?;
-            ledger(&said[side], false).check(&nodes[1 - side].stored(&onions[side], "in")?)?;
+            ledger(&said[side], moment, false).check(&nodes[1 - side].stored(&onions[side], "in")?)?;
         }
         for node in &mut nodes {
             node.stop()?;

@@ -1,5 +1,7 @@
 //! A scripted talk between a daemon that suffers faults and one that does not, and what must hold at its end.
 
+mod room;
+
 use crate::ledger::{Fate, Findings, Ledger};
 use crate::node::{Node, Started, direction};
 use anyhow::{Context as _, ensure};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use torchat_client::{Client, ClientError};
 use torchat_testkit::daemon::eventually;
+
+pub use room::Part;
 
 /// How long everything may take to be delivered, and how long a daemon may take to write again. The engine tries a store
 /// that failed every 5 s.
@@ -40,6 +44,8 @@ pub struct Outcome {
     pub refused: usize,
     /// What the histories hold.
     pub findings: Findings,
+    /// Decisions in the room that were answered as done.
+    pub decided: usize,
 }
 
 /// The two daemons, their directory, and what was said.
@@ -52,6 +58,8 @@ pub struct Script {
     number: [u64; 2],
     read: Vec<String>,
     outcome: Outcome,
+    /// The room, if they keep one together beside their mail.
+    stage: Option<room::Stage>,
 }
 
 enum Reply {
@@ -64,11 +72,11 @@ enum Reply {
 
 impl Script {
     /// Two daemons, the friend running. With `used` the faulty one has been started, befriended and stopped before, so
-    /// that faults meet its daily work and not the making of its store.
+    /// that faults meet its daily work and not the making of its store. With a `part` there is a third daemon, and a room of all.
     ///
     /// # Errors
     /// When a daemon does not start.
-    pub fn new(program: &Path, used: bool) -> anyhow::Result<Self> {
+    pub fn new(program: &Path, used: bool, part: Option<Part>) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut faulty = Node::new(program, dir.path(), 1)?;
         let mut friend = Node::new(program, dir.path(), 2)?;
@@ -78,6 +86,10 @@ impl Script {
             let (own, other) = (faulty.address()?.onion, friend.address()?.onion);
             faulty.client()?.add(&other)?;
             friend.client()?.add(&own)?;
+        }
+        let stage =
+            part.map(|part| room::Stage::new(program, dir.path(), part, &mut faulty, &friend, used)).transpose()?;
+        if used {
             faulty.stop()?;
         }
         Ok(Self {
@@ -88,6 +100,7 @@ impl Script {
             number: [0; 2],
             read: Vec::new(),
             outcome: Outcome::default(),
+            stage,
         })
     }
 
@@ -154,36 +167,42 @@ impl Script {
         };
         match reply {
             Ok(reply) => Ok(Reply::Fine(reply)),
-            Err(ClientError::Refused { code, .. }) if NOT_STORED.contains(&code.as_str()) && mode != Mode::Killed => {
-                self.outcome.refused += 1;
-                Ok(Reply::Refused)
-            }
-            // The disk failed in the middle, and the daemon does not pretend to know.
-            Err(ClientError::Refused { code, .. }) if code == "storage-unsure" && mode != Mode::Killed => {
-                self.outcome.refused += 1;
-                Ok(Reply::Gone)
-            }
             // Queued is stored, and that is what is asked here.
             Err(ClientError::Refused { queued: true, .. }) => Ok(Reply::Fine(Value::Null)),
-            Err(ClientError::Refused { code, message, .. }) => {
-                anyhow::bail!("{} was refused by {message:?} ({code})", request["cmd"])
-            }
-            Err(_) => {
+            Err(ClientError::Refused { code, message, .. }) => self
+                .refused(code.as_str(), mode)
+                .with_context(|| format!("{} was refused by {message:?} ({code})", request["cmd"])),
+            Err(error) => {
                 *client = None;
-                let status = self.faulty.wait().context("a request broke, but the daemon lives")?;
-                let log = self.faulty.log()?;
-                if mode == Mode::Killed {
-                    ensure!(status.code().is_none(), "it ended with {status} instead of by the signal: {log}");
-                    self.outcome.killed = true;
-                } else {
-                    // The one honest end: the store can neither be written nor read.
-                    let honest = status.code().is_some_and(|code| code != 0 && code != 101);
-                    ensure!(honest && log.contains("the store can"), "it ended with {status}: {log}");
-                }
-                self.faulty.start_plain()?;
+                self.ended(mode).with_context(|| format!("{request}: {error}"))?;
                 Ok(Reply::Gone)
             }
         }
+    }
+
+    /// What a refusal says about what was asked.
+    fn refused(&mut self, code: &str, mode: Mode) -> anyhow::Result<Reply> {
+        ensure!(mode != Mode::Killed, "nothing but a kill was to happen");
+        // The disk failed in the middle, and the daemon does not pretend to know.
+        let unsure = code == "storage-unsure";
+        ensure!(unsure || NOT_STORED.contains(&code), "not for the fault");
+        self.outcome.refused += 1;
+        Ok(if unsure { Reply::Gone } else { Reply::Refused })
+    }
+
+    /// A request broke: the daemon is gone, and is started again.
+    fn ended(&mut self, mode: Mode) -> anyhow::Result<()> {
+        let status = self.faulty.wait().context("a request broke, but the daemon lives")?;
+        let log = self.faulty.log()?;
+        if mode == Mode::Killed {
+            ensure!(status.code().is_none(), "it ended with {status} instead of by the signal: {log}");
+            self.outcome.killed = true;
+        } else {
+            // The one honest end: the store can neither be written nor read.
+            let honest = status.code().is_some_and(|code| code != 0 && code != 101);
+            ensure!(honest && log.contains("the store can"), "it ended with {status}: {log}");
+        }
+        self.faulty.start_plain()
     }
 
     fn talk(&mut self, messages: usize, mode: Mode) -> anyhow::Result<()> {
@@ -193,6 +212,11 @@ impl Script {
         // Not accepted is an answer too; the sends below make a contact of the friend as well.
         self.ask(&mut client, &json!({"cmd": "ADD", "id": friend}), mode)?;
         for n in 0..messages {
+            if self.stage.is_some() {
+                self.talk_in_room(n, mode)?;
+                // The daemon may have been started again in there.
+                client = None;
+            }
             self.friend_says(&own, n % 3 == 2)?;
             self.say(&mut client, &friend, n % 3 == 1, mode)?;
             if n % 2 == 1 {
@@ -293,6 +317,7 @@ impl Script {
             Ok(settled.then_some(findings))
         })?;
         self.outcome.findings = findings;
+        self.settle_room()?;
         self.drain(&friend)
     }
 
@@ -302,7 +327,7 @@ impl Script {
             while let Some(message) = client.update(friend)? {
                 self.read.push(message.text);
             }
-            Ok(client.peers()?.is_empty().then_some(()))
+            Ok((!client.peers()?.contains(&friend.to_owned())).then_some(()))
         })?;
         // UPDATE lost none: each was handed out at least once.
         let missing = self.said[1].missing(&self.read);

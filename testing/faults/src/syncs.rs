@@ -1,7 +1,7 @@
 //! A kill at the n-th sync, for every n.
 
 use crate::ledger::Findings;
-use crate::script::{Mode, Script};
+use crate::script::{Mode, Part, Script};
 use anyhow::{Context as _, ensure};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ pub struct Report {
     pub new_store: usize,
     /// Messages, all runs together.
     pub findings: Findings,
+    /// Decisions in rooms that were answered as done.
+    pub decided: usize,
     /// The whole run.
     pub time: Duration,
 }
@@ -27,27 +29,29 @@ impl std::fmt::Display for Report {
         write!(
             f,
             "killed at each of {} syncs ({} over a new store, the rest over one in use) in {:.1} s: \
-             {} messages acknowledged, 0 lost, 0 repeated, 0 out of order",
+             {} messages acknowledged, {} decisions in a room; 0 lost, 0 undone, 0 repeated, 0 out of order",
             self.kills,
             self.new_store,
             self.time.as_secs_f64(),
             self.findings.acked,
+            self.decided,
         )
     }
 }
 
 /// strace counts the calls of each thread by itself: the first thread makes the store, another one commits. So the script
-/// runs over a new store, and over one that exists, whose syncs are all those of daily work.
+/// runs over a new store, and over one that exists, whose syncs are all those of daily work; and with each of these parts in a room,
+/// if it is one.
 ///
 /// # Errors
 /// The first violation, with the number of the sync.
-pub fn run(program: &Path, messages: usize) -> anyhow::Result<Report> {
+pub fn run(program: &Path, messages: usize, parts: &[Option<Part>]) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let mut report = Report::default();
-    for used in [false, true] {
+    for (part, used) in parts.iter().flat_map(|part| [(*part, false), (*part, true)]) {
         let mut survived = false;
         for n in 1..LIMIT {
-            let script = Script::new(program, used)?;
+            let script = Script::new(program, used, part)?;
             let tracer = [
                 "-f".to_owned(),
                 "-qq".into(),
@@ -60,8 +64,9 @@ pub fn run(program: &Path, messages: usize) -> anyhow::Result<Report> {
             ];
             let outcome = script
                 .run(&tracer, messages, Mode::Killed)
-                .with_context(|| format!("kill at sync {n}, {} store", if used { "used" } else { "new" }))?;
+                .with_context(|| format!("kill at sync {n}, {} store, {part:?}", if used { "used" } else { "new" }))?;
             report.findings += outcome.findings;
+            report.decided += outcome.decided;
             if !outcome.killed {
                 survived = true;
                 break;

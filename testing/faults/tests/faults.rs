@@ -3,7 +3,8 @@
 
 use std::path::Path;
 use torchat_faults::powercut::Disks;
-use torchat_faults::{consumers, errors, kill, migration, powercut, syncs};
+use torchat_faults::script::Part;
+use torchat_faults::{consumers, errors, kill, migration, powercut, rooms, syncs};
 
 fn daemon() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_faults-daemon"))
@@ -34,14 +35,14 @@ fn killed_consumers_of_killed_daemons_get_everything_once() {
 
 #[test]
 fn a_kill_at_every_sync_loses_nothing() {
-    let report = syncs::run(daemon(), 2).unwrap_or_else(|error| panic!("{error:#}"));
+    let report = syncs::run(daemon(), 2, &[None]).unwrap_or_else(|error| panic!("{error:#}"));
     println!("{report}");
     assert!(report.new_store >= 5 && report.kills > report.new_store + 3, "{report}");
 }
 
 #[test]
 fn failing_writes_and_syncs_are_never_acknowledged() {
-    let report = errors::run(daemon(), &errors::faults(&[2, 9])).unwrap_or_else(|error| panic!("{error:#}"));
+    let report = errors::run(daemon(), &errors::faults(&[2, 9], &[None])).unwrap_or_else(|error| panic!("{error:#}"));
     println!("{report}");
     assert!(report.refused_starts > 0, "{report}");
 }
@@ -59,6 +60,44 @@ fn a_disk_that_lies_about_syncs_is_found_out() {
     let error = format!("{error:#}");
     // Which of the two comes first is the recording's chance.
     assert!(error.contains("lost") || error.contains("does not open"), "the wrong thing was found: {error}");
+}
+
+#[test]
+fn forty_kills_in_a_room_lose_nothing_and_undo_nothing() {
+    let seed = rand::random();
+    let report = rooms::kill::run(daemon(), 40, seed).unwrap_or_else(|error| panic!("seed {seed}: {error:#}"));
+    println!("{report}");
+    assert!(report.crossed_under_fire > 0 && report.waited > 0 && report.decided > 0, "{report}");
+}
+
+#[test]
+fn a_kill_at_every_sync_of_a_member_of_a_room_loses_nothing() {
+    let report = syncs::run(daemon(), 1, &[Some(Part::Owner)]).unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{report}");
+    assert!(report.new_store >= 5 && report.decided > 0, "{report}");
+}
+
+#[test]
+fn failing_writes_and_syncs_are_never_acknowledged_in_a_room() {
+    let faults = errors::faults(&[12], &[Some(Part::Owner)]);
+    let report = errors::run(daemon(), &faults).unwrap_or_else(|error| panic!("{error:#}"));
+    println!("{report}");
+    assert!(report.decided > 0, "{report}");
+}
+
+#[test]
+fn power_cuts_of_a_room_lose_and_undo_nothing() {
+    let seed = rand::random();
+    let report = rooms::powercut::run(daemon(), Disks::Honest, 8, 30, 15, seed);
+    println!("{}", report.unwrap_or_else(|error| panic!("seed {seed}: {error:#}")));
+}
+
+#[test]
+fn a_disk_that_lies_about_syncs_is_found_out_in_a_room() {
+    let error = rooms::powercut::run(daemon(), Disks::Lying, 8, 40, 41, 1).unwrap_err();
+    let error = format!("{error:#}");
+    let found = ["lost", "does not open", "forgotten", "nobody has", "must be"];
+    assert!(found.iter().any(|word| error.contains(word)), "the wrong thing was found: {error}");
 }
 
 #[test]
