@@ -80,6 +80,8 @@ pub enum Violation {
     RoomTextShown(Said, usize),
     /// A text is delivered by its writer's account, and was never durable at another member.
     RoomTextNotThere(Said),
+    /// A text was seen with another id before.
+    RoomTextOtherId(Said, usize),
     /// A text that was accepted does not count at a member.
     RoomTextLost(Said, usize),
     /// The members of a room do not agree, or something still waits.

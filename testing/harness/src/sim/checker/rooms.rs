@@ -15,6 +15,8 @@ pub(super) struct Book {
     held: BTreeSet<Said>,
     /// Texts that somebody wanted to be taken away.
     redacted: BTreeSet<Said>,
+    /// The id that each text was first seen with: programs know it by that, and what is said again keeps it.
+    mids: BTreeMap<Said, String>,
     next_no: u32,
 }
 
@@ -65,6 +67,12 @@ impl Checker {
             }
         }
         for (at, image) in images.iter().enumerate() {
+            for row in image.rooms.values().flat_map(|room| &room.texts) {
+                let first = self.book.mids.entry(row.said).or_insert_with(|| row.mid.clone());
+                if *first != row.mid {
+                    self.violations.push(Violation::RoomTextOtherId(row.said, at));
+                }
+            }
             for room in image.rooms.values() {
                 self.audit_room(at, room);
             }
