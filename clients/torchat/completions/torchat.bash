@@ -1027,7 +1027,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__admit)
-            opts="-h --role --force --socket --token-file --start --json --raw --help"
+            opts="-h --role --force --wait --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1035,6 +1035,10 @@ _torchat() {
             case "${prev}" in
                 --role)
                     COMPREPLY=($(compgen -W "moderator member reader" -- "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --socket)
@@ -1075,13 +1079,17 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__destroy)
-            opts="-h --why --force --socket --token-file --start --json --raw --help"
+            opts="-h --why --force --wait --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --why)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1455,12 +1463,16 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__remove)
-            opts="-h --may-return --force --socket --token-file --start --json --raw --help"
+            opts="-h --may-return --force --wait --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1477,12 +1489,16 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__role)
-            opts="-h --force --socket --token-file --start --json --raw --help moderator member reader"
+            opts="-h --force --wait --socket --token-file --start --json --raw --help moderator member reader"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1545,7 +1561,7 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__set)
-            opts="-h --alias --nick --notify --name --last --keep-days --joins --force --socket --token-file --start --json --raw --help"
+            opts="-h --alias --nick --notify --name --last --keep-days --joins --force --wait --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1579,6 +1595,10 @@ _torchat() {
                     COMPREPLY=($(compgen -W "member reader" -- "${cur}"))
                     return 0
                     ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1595,12 +1615,16 @@ _torchat() {
             return 0
             ;;
         torchat__subcmd__room__subcmd__settle)
-            opts="-h --force --socket --token-file --start --json --raw --help"
+            opts="-h --force --wait --socket --token-file --start --json --raw --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -371,6 +371,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from tail" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
@@ -378,6 +379,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from role" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from remove" -l may-return -d 'An invite lets them in again'
@@ -434,6 +436,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l keep-days -d 'For how many days all members\' daemons keep what is said, as the owner' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l joins -d 'What those become who join, as the owner' -r -f -a "member\t'They read and write'
 reader\t'They read'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from set" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
@@ -444,6 +447,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l role -d 'As what [default: as the room\'s rules say]' -r -f -a "moderator\t'Reads, writes, mutes, redacts, and changes the topic'
 member\t'Reads and writes'
 reader\t'Reads'"
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from admit" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
@@ -475,6 +479,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l json -d 'Print JSON lines for programs, also for errors; docs/CONTROL-API.md describes the records'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from take" -s h -l help -d 'Print help'
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
@@ -483,6 +488,7 @@ complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_su
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -l raw -d 'Print what others wrote unchanged; it can then control your terminal'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from settle" -s h -l help -d 'Print help'
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l why -d 'A reason, which all members read' -r
+complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l wait -d 'How long to wait for another member; then the decision waits in the daemon, and the command ends with 5' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l socket -d 'The daemon\'s socket or port [default: the socket in $XDG_DATA_HOME/torchatd]' -r
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l token-file -d 'A token file that others cannot read: for other users, and for programs with fewer rights' -r -F
 complete -c torchat -n "__fish_torchat_using_subcommand room; and __fish_seen_subcommand_from destroy" -l force -d 'Do not wait until your daemon has met another member\'s: if its store is a restored backup, it may contradict itself'
