@@ -7,13 +7,14 @@ use crate::way::{BoxStream, Way};
 use anyhow::{Context as _, ensure};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell};
 use torchat_client::Client;
 use torchat_client::api::{Address, Call, Connection};
 use torchat_protocol::id::{PeerId, parse_onion};
 use torchat_protocol::message::ContactState;
+use torchat_protocol::room::RoomId;
 
 /// How long a request to the control port may take.
 const CONTROL_TIME: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ const CONTROL_TIME: Duration = Duration::from_secs(60);
 /// it alone for up to two minutes, and says at once that it reaches nobody when none is left. That is nobody's fault here.
 const DIAL_TIME: Duration = Duration::from_secs(150);
 const DIAL_PAUSE: Duration = Duration::from_secs(3);
+/// Rooms for honest texts: a member says 20 texts at once in a room and then one a second, and the daemon makes the others wait.
+const OTHERS: usize = 8;
 /// Messages that a look at a conversation fetches.
 const LOOK: u32 = 10_000;
 
@@ -40,8 +43,9 @@ pub struct Target {
     letters: AtomicU64,
     /// A room of the attacked daemon's with the honest one and an attacker in it, when it was needed first.
     stage: OnceCell<(Stage, Mutex<Member>)>,
-    /// A room of the attacked daemon's in which only the honest one is, when it was needed first.
-    other: OnceCell<Stage>,
+    /// Rooms of the attacked daemon's in which only the honest one is, when they were needed first.
+    others: OnceCell<Vec<RoomId>>,
+    texts: AtomicUsize,
     /// The link over which that attacker floods, with its channel.
     flooder: Mutex<Option<(RoomLink, u16)>>,
 }
@@ -68,7 +72,8 @@ impl Target {
             circuits,
             letters,
             stage: OnceCell::new(),
-            other: OnceCell::new(),
+            others: OnceCell::new(),
+            texts: AtomicUsize::default(),
             flooder: Mutex::default(),
         })
     }
@@ -287,12 +292,20 @@ impl Target {
         self.delivery(self.peer.onion()).await
     }
 
-    /// The same with a text in a room in which no attacker is.
+    /// The same with a text in a room in which no attacker is: in one of [`OTHERS`], in turn.
     ///
     /// # Errors
     /// When one of the daemons does not do what it must.
     pub async fn honest_text(&self) -> anyhow::Result<Duration> {
-        let room = self.other.get_or_try_init(|| Stage::new(self)).await?.room;
+        let rooms = self.others.get_or_try_init(|| async {
+            let mut rooms = Vec::new();
+            while rooms.len() < OTHERS {
+                rooms.push(Stage::new(self).await?.room);
+            }
+            anyhow::Ok(rooms)
+        });
+        let rooms = rooms.await?;
+        let room = rooms.get(self.texts.fetch_add(1, Ordering::Relaxed) % OTHERS).context("there is no room")?;
         self.delivery(room.conversation().onion()).await
     }
 
