@@ -1,6 +1,6 @@
 //! The script's room: the daemon that suffers faults is its owner, or one of its members; a third one is there to witness.
 
-use super::{Mode, Reply, SETTLE, Script};
+use super::{Mode, Reply, Script};
 use crate::ledger::{Fate, Ledger};
 use crate::node::{Address, Node};
 use crate::rooms::Room;
@@ -9,8 +9,12 @@ use crate::rooms::view::{self, View};
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 use torchat_client::ClientError;
 use torchat_testkit::daemon::eventually;
+
+/// A member that was kept out while the store took no writes dials again after a pause, and the pauses grow.
+const SETTLE_ROOM: Duration = Duration::from_secs(180);
 
 /// What the faulty daemon is in the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +175,7 @@ impl Script {
             addresses.swap(0, 1);
         }
         let owner = stage.owner(&self.faulty, &self.friend)?;
-        let findings = eventually("all members agree", SETTLE, || {
+        let findings = eventually("all members agree", SETTLE_ROOM, || {
             room.is_whole(&owner, addresses.len())?;
             let views = addresses.iter().map(|at| View::at(at, &room.peer)).collect::<anyhow::Result<Vec<_>>>()?;
             let found = view::judge(&views, &stage.said, &stage.decider, u64::MAX)?;
