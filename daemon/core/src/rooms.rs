@@ -450,8 +450,10 @@ impl Rooms {
                 ctx.tell(room, RoomNotice::Frozen);
             }
             Notice::Settled => ctx.tell(room, RoomNotice::Settled),
-            Notice::OtherBranch => {
-                self.has_contradicted_itself(ctx, room);
+            Notice::OtherBranch { ours } => {
+                if ours {
+                    self.has_contradicted_itself(ctx, room);
+                }
                 ctx.tell(room, RoomNotice::OtherBranch);
             }
             Notice::CaughtUp(channel) => self.caught_up(ctx, room, channel),

@@ -141,7 +141,10 @@ pub enum Notice {
     /// That is settled.
     Settled,
     /// Another branch of acts holds now.
-    OtherBranch,
+    OtherBranch {
+        /// We own the room on both: we have made acts that contradict each other.
+        ours: bool,
+    },
     /// Events of ours are durable at the other side of a channel.
     Delivered(ChannelId, Author, u64),
     /// The other side of a channel has sent everything that it had.

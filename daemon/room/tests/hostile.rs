@@ -440,7 +440,7 @@ fn a_number_that_gets_another_key_on_another_branch_begins_anew() {
     let settle = Body::Settle(Settle::default());
     let settle = honest.event(1, Place { author: Author::ACTS, seq: 4 }, other.id(), &settle);
     let effects = honest.hear_events(&[(*settle).clone()]);
-    assert!(effects.contains(&Effect::Notice(Notice::OtherBranch)) && !honest.replica.is_frozen());
+    assert!(effects.contains(&Effect::Notice(Notice::OtherBranch { ours: false })) && !honest.replica.is_frozen());
     assert_eq!(honest.texts(), 0, "they were somebody else's");
     honest.turn(|replica, ctx| replica.open(ctx, ChannelId(2), PEER, Some(number(1)), None));
     let second = honest.chain_of(6, chain(5), [text(1, "of the second")]);
@@ -451,6 +451,20 @@ fn a_number_that_gets_another_key_on_another_branch_begins_anew() {
     // And those of the first are taken no more.
     honest.turn(|replica, ctx| replica.hear(ctx, ChannelId(2), Frame::Events(first), &[]));
     assert_eq!(honest.texts(), 1);
+}
+
+#[test]
+fn who_gets_the_room_by_a_handover_has_contradicted_nobody() {
+    let mut honest = Honest::new(Policy::default());
+    let (place, prev) = (Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id());
+    let set = Body::Set(Set { name: None, topic: None, policy: None });
+    let (beside, hands) = (honest.event(1, place, prev, &set), honest.event(1, place, prev, &handover(&honest, 2, 1)));
+    honest.hear_events(&[(*beside).clone()]);
+    assert_eq!(honest.replica.role(), Some(Role::Member));
+    let effects = honest.hear_events(&[(*hands).clone()]);
+    assert_eq!(honest.replica.role(), Some(Role::Owner));
+    // Both are the former owner's. Else the new one would end its invites, and believe that its store is a backup.
+    assert!(effects.contains(&Effect::Notice(Notice::OtherBranch { ours: false })), "{effects:?}");
 }
 
 #[test]

@@ -60,8 +60,8 @@ impl Rooms {
 }
 
 impl Rooms {
-    /// Two acts with one number are there, or other acts hold. If the room is ours, we have made them all, and some of them in a store
-    /// that is not this one.
+    /// Two acts with one number are there, or other acts hold. If the room is ours, we have made them all, some of them in a store that
+    /// is not this one.
     pub(super) fn has_contradicted_itself(&mut self, ctx: &mut Context<'_>, id: RoomId) {
         let is_ours = |room: &&mut Room| room.replica.role() == Some(Role::Owner);
         let Some(room) = self.rooms.get_mut(&id).filter(is_ours) else { return };

@@ -114,7 +114,7 @@ impl Replica {
     fn append_act(&mut self, act: Act, from: Option<ChannelId>) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
         let event = act.incoming.event.clone();
         let (touched, added) = self.concerned(&act);
-        let is_ours = self.own.no() == Some(self.branch.roster.owner) && !self.fresh;
+        let is_ours = self.owns() && !self.fresh;
         self.branch.push(act);
         if is_ours && from.is_some() {
             self.tell(Notice::OwnAct(self.branch.len()));
@@ -131,6 +131,11 @@ impl Replica {
         }
         self.write(Op::Act { seq: self.branch.len(), id: event.id() });
         (touched, added)
+    }
+
+    /// Whether we own the room, by the acts that hold.
+    fn owns(&self) -> bool {
+        self.own.no() == Some(self.branch.roster.owner)
     }
 
     fn concerned(&self, act: &Act) -> (BTreeSet<MemberNo>, Vec<MemberNo>) {
@@ -150,13 +155,14 @@ impl Replica {
 
     /// Another branch holds from now on.
     fn switch(&mut self, ctx: &mut Context<'_>, better: &Better) {
+        let owned = self.owns();
         let path: Vec<Act> = better.path.iter().filter_map(|id| self.branch.take_rival(*id)).collect();
         self.write(Op::CutBranch(better.fork + 1));
         self.branch.cut(better.fork);
         for act in path {
             self.append_act(act, None);
         }
-        self.tell(Notice::OtherBranch);
+        self.tell(Notice::OtherBranch { ours: owned && self.owns() });
         self.discard_others();
         self.restand(self.branch.roster.members.keys().copied().collect::<Vec<_>>());
         // Those who are members on the other branch only count as nothing.
