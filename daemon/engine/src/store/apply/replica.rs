@@ -157,7 +157,7 @@ impl<'a> Changes<'a> {
         self.db
             .prepare_cached(
                 "UPDATE room_event SET chain = NULL, seq = NULL, kind = 0, standing = 0, of_chain = NULL, of_seq = NULL,
-                 of_tag = NULL,                 head = NULL, body = NULL WHERE chain BETWEEN ?1 AND ?2",
+                 of_tag = NULL, broken = NULL, head = NULL, body = NULL WHERE chain BETWEEN ?1 AND ?2",
             )?
             .execute([first, last])?;
         self.db.prepare_cached("DELETE FROM room_chain WHERE chain BETWEEN ?1 AND ?2")?.execute([first, last])?;

@@ -259,8 +259,9 @@ impl Reader {
     pub fn queued_in_rooms(&self) -> Result<BTreeMap<RoomId, u64>, StoreError> {
         self.with(|db| {
             let mut query = db.prepare_cached(
-                "SELECT p.peer, count(*) FROM peer p JOIN message m ON m.peer = p.num
-                 WHERE p.room IS NOT NULL AND m.dir = 1 AND m.state IN (0, 4, 5) GROUP BY p.num",
+                // By room: a join would read what waits for all contacts.
+                "SELECT p.peer, (SELECT count(*) FROM message m WHERE m.peer = p.num AND m.dir = 1 AND m.state IN (0, 4, 5)) AS queued
+                 FROM peer p WHERE p.room IS NOT NULL AND queued > 0",
             )?;
             let rows = query.query_map([], |row| Ok((RoomId(blob(row, 0)?), row.get::<_, i64>(1)?.unsigned_abs())))?;
             Ok(rows.collect::<Result<_, _>>()?)
