@@ -4,10 +4,22 @@ use crate::net::{Net, identity, invite};
 use torchat_core::effect::{RoomAnswer, RoomNotice};
 use torchat_core::input::{NewInvite, RoomAct, RoomWish};
 use torchat_core::snapshot::rooms::RoomState;
-use torchat_protocol::room::RoomId;
+use torchat_protocol::room::{RoomId, RoomInvite};
 
 fn invites(net: &Net, room: RoomId) -> usize {
     net.desks[0].rooms.invites(room).count()
+}
+
+/// A room of the first desk's, an invite for any number of people, and those who came with it.
+fn room_of(desks: usize, seed: u64, members: std::ops::Range<usize>) -> (Net, RoomId, RoomInvite) {
+    let mut net = Net::new(desks, seed);
+    let room = net.make(0);
+    let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
+    for n in members {
+        net.join(n, &way);
+        net.pass(60_000);
+    }
+    (net, room, way)
 }
 
 /// All who are here have the same acts and texts.
@@ -21,13 +33,7 @@ fn agree(net: &Net, room: RoomId, all: &[usize]) {
 #[test]
 fn an_owner_that_was_restored_ends_its_invites_and_keeps_out_whom_it_removed_since() {
     for seed in 120..126 {
-        let mut net = Net::new(4, seed);
-        let room = net.make(0);
-        let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
-        for n in 1..3 {
-            net.join(n, &way);
-            net.pass(60_000);
-        }
+        let (mut net, room, way) = room_of(4, seed, 1..3);
         let backup = net.desks[0].store.clone();
         let member = net.number(2, room);
         assert_eq!(net.act(0, room, RoomAct::Remove { member, ban: true }), RoomAnswer::Done);
@@ -51,13 +57,7 @@ fn an_owner_that_was_restored_ends_its_invites_and_keeps_out_whom_it_removed_sin
 
 #[test]
 fn an_owner_that_decided_something_before_it_knew_that_it_was_restored_ends_its_invites_too() {
-    let mut net = Net::new(3, 127);
-    let room = net.make(0);
-    let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
-    for n in 1..3 {
-        net.join(n, &way);
-        net.pass(60_000);
-    }
+    let (mut net, room, _) = room_of(3, 127, 1..3);
     let backup = net.desks[0].store.clone();
     let remove = |net: &Net, n| RoomAct::Remove { member: net.number(n, room), ban: true };
     let act = remove(&net, 2);
@@ -78,13 +78,7 @@ fn an_owner_that_decided_something_before_it_knew_that_it_was_restored_ends_its_
 #[test]
 fn an_owner_that_forgot_whom_it_let_in_is_told_by_any_other_member() {
     for seed in 130..136 {
-        let mut net = Net::new(4, seed);
-        let room = net.make(0);
-        let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
-        for n in 1..3 {
-            net.join(n, &way);
-            net.pass(60_000);
-        }
+        let (mut net, room, way) = room_of(4, seed, 1..3);
         let backup = net.desks[0].store.clone();
         net.join(3, &way);
         net.pass(60_000);
@@ -142,9 +136,7 @@ fn whom_an_owner_forgot_and_nobody_else_knows_asks_by_itself_and_loses_nothing()
 #[test]
 fn whose_number_an_owner_gave_again_gets_another_one() {
     for seed in 150..156 {
-        let mut net = Net::new(3, seed);
-        let room = net.make(0);
-        let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
+        let (mut net, room, way) = room_of(3, seed, 0..0);
         let backup = net.desks[0].store.clone();
         net.join(1, &way);
         net.pass(60_000);
@@ -176,11 +168,7 @@ fn whose_number_an_owner_gave_again_gets_another_one() {
 #[test]
 fn a_member_that_was_restored_to_when_it_asked_is_known_by_its_key() {
     for seed in 160..168 {
-        let mut net = Net::new(3, seed);
-        let room = net.make(0);
-        let way = net.invite(0, room, NewInvite { uses: None, ..invite() });
-        net.join(2, &way);
-        net.pass(60_000);
+        let (mut net, room, way) = room_of(3, seed, 2..3);
         net.away(0);
         net.join(1, &way);
         let early = net.say(1, room, "let me in");
