@@ -17,6 +17,7 @@ mod rooms;
 mod screen;
 mod start;
 mod stats;
+mod streams;
 #[cfg(feature = "tor")]
 mod tor;
 mod versus;

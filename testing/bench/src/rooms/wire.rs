@@ -3,6 +3,7 @@
 //!
 //! An engine that nobody dials dials itself now and then, to see whether its service is reached. That is none of the links.
 
+use crate::streams::{Cuttable, begun};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use torchat_protocol::id::PeerId;
 use torchat_transport::{BoxStream, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 
@@ -155,8 +156,8 @@ impl Wire {
         let mut state = self.state.lock();
         state.opened = Some(Instant::now());
         state.streams += 1;
-        let cut = Box::pin(state.cut.clone().cancelled_owned());
-        Ok(Box::new(Counted { stream, counts: self.counts.clone(), heard: 0, cut }))
+        let stream = Cuttable::new(stream, &state.cut);
+        Ok(Box::new(Counted { stream, counts: self.counts.clone(), heard: 0 }))
     }
 }
 
@@ -178,7 +179,7 @@ async fn sort(incoming: Incoming, acceptor: mpsc::Sender<Incoming>) {
     if first == RAW {
         let _ = say_raw(stream).await;
     } else {
-        let _ = acceptor.send(Incoming { stream: Box::new(Begun { first: Some(first), stream }), circuit }).await;
+        let _ = acceptor.send(Incoming { stream: begun(first, stream), circuit }).await;
     }
 }
 
@@ -231,20 +232,16 @@ impl Line {
     }
 }
 
-/// A stream that is counted, and breaks when it is told to.
+/// A stream that is counted.
 struct Counted {
-    stream: BoxStream,
+    stream: Cuttable,
     counts: Arc<Counts>,
     /// Bytes that came one after the other without a pause: what one cell may have brought.
     heard: u64,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl AsyncRead for Counted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll_unpin(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let read = (buf.filled().len() - before) as u64;
@@ -266,38 +263,6 @@ impl AsyncWrite for Counted {
             self.counts.cells.fetch_add((n as u64).div_ceil(CELL), Ordering::Relaxed);
         }
         polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// A stream whose first byte was read already.
-struct Begun {
-    first: Option<u8>,
-    stream: BoxStream,
-}
-
-impl AsyncRead for Begun {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if buf.remaining() > 0
-            && let Some(first) = self.first.take()
-        {
-            buf.put_slice(&[first]);
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Begun {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

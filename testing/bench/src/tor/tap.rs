@@ -1,15 +1,14 @@
 //! A transport around arti's: it cuts links when asked to, and carries a second stream on a link's own circuit.
 
+use crate::streams::{Cuttable, begun};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use torchat_protocol::id::PeerId;
 use torchat_transport::{BoxStream, DialError, Group, Incoming, Isolation, Network, NetworkStatus, Transport};
 
@@ -84,8 +83,7 @@ impl Tap {
         let mut links = self.lock();
         links.opened += 1;
         links.took = begun.elapsed();
-        let cut = Box::pin(links.cut.clone().cancelled_owned());
-        Ok(Box::new(Cuttable { stream, cut }))
+        Ok(Box::new(Cuttable::new(stream, &links.cut)))
     }
 }
 
@@ -107,7 +105,7 @@ async fn sort(incoming: Incoming, acceptor: mpsc::Sender<Incoming>) {
     if first == ECHO {
         let _ = send_back(stream).await;
     } else {
-        let _ = acceptor.send(Incoming { stream: Box::new(Begun { first: Some(first), stream }), circuit }).await;
+        let _ = acceptor.send(Incoming { stream: begun(first, stream), circuit }).await;
     }
 }
 
@@ -120,66 +118,5 @@ async fn send_back(mut stream: BoxStream) -> io::Result<()> {
         }
         stream.write_all(&buffer[..n]).await?;
         stream.flush().await?;
-    }
-}
-
-/// A stream that breaks when it is told to.
-struct Cuttable {
-    stream: BoxStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl AsyncRead for Cuttable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll_unpin(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Cuttable {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// A stream whose first byte was read already.
-struct Begun {
-    first: Option<u8>,
-    stream: BoxStream,
-}
-
-impl AsyncRead for Begun {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if buf.remaining() > 0
-            && let Some(first) = self.first.take()
-        {
-            buf.put_slice(&[first]);
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Begun {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
