@@ -259,7 +259,8 @@ proptest! {
 
     #[test]
     fn a_text_that_needs_nothing_is_unchanged(text in "[ -~\n\t]{0,200}") {
-        let plain = text.replace("\\u{", "\\u");
+        // Another character and not a shorter text: without its brace `\u{{` would be the escape again.
+        let plain = text.replace("\\u{", "\\u[");
         prop_assert_eq!(&shown_text(&plain), &plain);
         // And once more: what was not changed is a fixed point.
         prop_assert_eq!(&shown_text(&shown_text(&plain)), &plain);
