@@ -243,6 +243,56 @@ fn three_stories_of_a_member_end_in_one_line_everywhere() {
 }
 
 #[test]
+fn a_newcomer_that_begins_again_keeps_its_texts_until_it_was_told_everything() {
+    let mut in_time = 0;
+    for seed in seeds(60) {
+        let mut net = Net::new(4, seed);
+        net.watch = true;
+        net.admit(1..4, 0);
+        net.connect(0, 2);
+        net.calm();
+        net.cut(0, 2);
+        // A text that waits, and a backup in which it does.
+        assert!(net.say(3));
+        net.back_up(3);
+        net.connect(0, 1);
+        net.calm();
+        net.say(0);
+        net.connect(3, 0);
+        net.calm();
+        net.absent.insert(1);
+        net.cut(0, 1);
+        // The restored one says it again, to somebody who has not heard it: the chain is forked at its first number.
+        net.restore(3);
+        net.back_up(3);
+        net.connect(3, 2);
+        net.calm();
+        net.cut(3, 2);
+        net.connect(0, 2);
+        net.calm();
+        net.cut(0, 2);
+        assert_eq!(net.nodes[0].replica.forks().count(), 1, "seed {seed}");
+        // Restored once more, it hears its first text from somebody who knows of no fork, but not everything.
+        net.restore(3);
+        net.absent.clear();
+        net.connect(3, 1);
+        let hears =
+            |net: &Net| net.nodes[3].disk.events().any(|event| event.header().author.member() == Some(number(3)));
+        while !hears(&net) && net.deliver() {}
+        assert!(hears(&net), "seed {seed}");
+        in_time += u32::from(!net.nodes[3].replica.may_speak());
+        net.cut(3, 1);
+        // When it begins again all know of the fork, so nobody tells it that text.
+        net.connect(0, 1);
+        net.calm();
+        net.rest_in_mesh();
+        net.agree(&format!("seed {seed}"));
+        assert_eq!(net.lost(), (vec![], 0), "seed {seed}");
+    }
+    assert!(in_time > 0, "everybody was told everything at once");
+}
+
+#[test]
 fn newcomers_that_want_the_last_few_see_what_all_see_above_their_floors() {
     for seed in seeds(60) {
         let mut net = Net::new(16, seed);

@@ -197,21 +197,21 @@ impl Replica {
         self.note_missing(event, from);
         let body = event.read().ok().flatten();
         if author.member() == self.own.no() {
-            self.own_event(body.as_ref(), author, from);
+            self.own_event(body.as_ref(), place, from);
         }
         self.note_mute(event, body);
     }
 
     /// An event of ours is in the log, from us or from elsewhere.
-    fn own_event(&mut self, body: Option<&Body>, author: Author, from: Option<ChannelId>) {
-        if let Some(Body::Text(text)) = body
-            && self.own.said(text.mid)
-        {
-            self.write(Op::Unqueue(text.mid));
+    fn own_event(&mut self, body: Option<&Body>, place: Place, from: Option<ChannelId>) {
+        match body {
+            Some(Body::Text(text)) if self.fresh => self.own.told(text.mid, place),
+            Some(Body::Text(text)) if self.own.said(text.mid) => self.write(Op::Unqueue(text.mid)),
+            _ => {}
         }
         // Somebody else has an event of ours that was not here.
         if from.is_some() {
-            self.begin_chain_above(author);
+            self.begin_chain_above(place.author);
         }
     }
 

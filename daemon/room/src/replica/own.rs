@@ -6,11 +6,11 @@ use crate::outcome::{Context, Effect, Op};
 use crate::roster::Roster;
 use crate::signing::{Clock, sign};
 use ed25519_dalek::SigningKey;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use torchat_protocol::room::body::acts::{Entry, Roster as RosterAct, Settle};
 use torchat_protocol::room::body::said::Text;
-use torchat_protocol::room::body::{Body, Role};
+use torchat_protocol::room::body::{Body, Place, Role};
 use torchat_protocol::room::{Author, Event, EventId, MemberKey, MemberNo, TextId};
 
 /// Most members of a room that nobody hosts: each of them is linked with each.
@@ -86,18 +86,20 @@ pub(super) struct Own {
     /// Texts that wait to become events, the oldest first, and their bytes.
     outbox: VecDeque<Text>,
     bytes: usize,
+    /// Where those of them stand that a newcomer was told as events of ours: it may lose all that it was told, see [`Own::told`].
+    told: BTreeSet<(TextId, Place)>,
 }
 
 impl Own {
     pub(super) fn new(me: Option<&Me>, outbox: Vec<Text>) -> Self {
         let key = me.map(|me| SigningKey::from_bytes(&me.seed));
-        let bytes = outbox.iter().map(bytes).sum();
-        Self { key, no: None, joined: false, chain: me.map_or(0, |me| me.chain), outbox: outbox.into(), bytes }
+        let (chain, bytes) = (me.map_or(0, |me| me.chain), outbox.iter().map(bytes).sum());
+        Self { key, no: None, joined: false, chain, outbox: outbox.into(), bytes, told: BTreeSet::new() }
     }
 
     /// Of one who begins anew as a newcomer.
     pub(super) fn anew(self) -> Self {
-        Self { no: None, joined: false, ..self }
+        Self { no: None, joined: false, told: BTreeSet::new(), ..self }
     }
 
     /// Our number.
@@ -123,6 +125,14 @@ impl Own {
         let Some(at) = self.outbox.iter().position(|text| text.mid == mid) else { return false };
         self.bytes -= self.outbox.remove(at).as_ref().map_or(0, bytes);
         true
+    }
+
+    /// A newcomer was told a text of ours, perhaps one that waits. It waits on: if the newcomer begins again, and the chain is known as
+    /// forked by then, nobody tells it this event once more.
+    pub(super) fn told(&mut self, mid: TextId, at: Place) {
+        if self.outbox.iter().any(|text| text.mid == mid) {
+            self.told.insert((mid, at));
+        }
     }
 
     fn wait(&mut self, text: Text) {
@@ -232,6 +242,15 @@ impl Replica {
         self.say_what_waits(ctx);
         self.drain(ctx);
         self.flush(ctx);
+    }
+
+    /// Of a newcomer that was told everything: what counts of the texts that waited waits no more.
+    pub(super) fn unqueue_what_was_told(&mut self) {
+        for (mid, at) in std::mem::take(&mut self.own.told) {
+            if at.seq <= self.line(at.author) && self.own.said(mid) {
+                self.write(Op::Unqueue(mid));
+            }
+        }
     }
 
     /// Makes events of texts that wait.

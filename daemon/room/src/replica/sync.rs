@@ -340,6 +340,7 @@ impl Replica {
         let first = !std::mem::replace(&mut open.caught_up, true);
         if std::mem::take(&mut self.fresh) {
             self.write(Op::Complete);
+            self.unqueue_what_was_told();
         }
         let Some(open) = self.channels.get_mut(&channel) else { return };
         if open.looking_up > 0 {
