@@ -3,21 +3,33 @@
 //! `cargo run --release -p torchat-engine --example turns [DIR] [PAIRS]`: turns of 1, 50 and 256 accepted messages of 100
 //! bytes to 16 peers, in slices of a quarter of a second that alternate with those of the references on the same disk. The log
 //! takes 250 bytes for each message, by one write and one fdatasync for a turn. "Bare" is one row for a message and one for its
-//! event, no index, WAL and `synchronous=FULL`: what no schema in SQLite goes below. Printed are medians, the median of the
-//! ratios to the log's slice, and the processor time that the committing thread took for a message.
+//! event, no index, WAL and `synchronous=FULL`: what no schema in SQLite goes below. "Rooms" are as many texts of ours in 16 rooms,
+//! each of which becomes an event at once; "signed" is the share of that which the replicas take to decide and sign. Printed are
+//! medians, the median of the ratios to the log's slice, and the processor time that the committing thread took for a message.
 
+use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, params};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use torchat_core::handshake::LocalIdentity;
-use torchat_core::op::{ChatOp, ContactOp, Op};
+use torchat_core::op::{ChatOp, ContactOp, Op, RoomOp};
+use torchat_core::snapshot::rooms::RoomKeys;
 use torchat_engine::store::Store;
 use torchat_protocol::id::{Chain, LaneId, MessageId, PeerId};
+use torchat_protocol::room::body::acts::{Create, Entry, Policy};
+use torchat_protocol::room::body::said::Text;
+use torchat_protocol::room::body::{BoundedText, Role};
+use torchat_protocol::room::{BoxKey, Identity, LogId, MemberKey, MemberNo, RoomId, Salt, TextId};
+use torchat_room::Replica;
+use torchat_room::outcome::Context;
+use torchat_room::replica::{Me, Stored};
+use torchat_room::signing::create;
 
 const SLICE: Duration = Duration::from_millis(250);
 const PEERS: u8 = 16;
+const NOW: i64 = 1_800_000_000_000;
 /// Words, because a row of one letter repeated costs the search's index nothing.
 const TEXT: &str =
     "the quick brown fox jumps over a lazy dog while nobody looks at what its tail does behind the hedge row";
@@ -47,6 +59,10 @@ fn slice(turn: usize, mut commit: impl FnMut(usize) -> Result<(), Failed>) -> Re
     Ok(Slice { rate: count / begun.elapsed().as_secs_f64(), cpu_us })
 }
 
+fn peer(n: u8) -> Result<PeerId, Failed> {
+    Ok(LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000)?.peer_id())
+}
+
 struct Ours {
     store: Store,
     peers: Vec<PeerId>,
@@ -58,7 +74,7 @@ impl Ours {
         let mut store = Store::open(path)?;
         let mut peers = Vec::new();
         for n in 1..=PEERS {
-            peers.push(LocalIdentity::from_seeds(&[n + 100; 32], &[n; 32], 1_800_000_000)?.peer_id());
+            peers.push(peer(n)?);
         }
         let contacts: Vec<_> =
             peers.iter().map(|peer| Op::Contacts(ContactOp::Add { peer: *peer, at_ms: 0 })).collect();
@@ -81,14 +97,88 @@ impl Ours {
                 lane,
                 seq,
                 chain,
-                at_ms: 1_800_000_000_000,
+                at_ms: NOW,
                 until_ms: None,
                 client: None,
                 text,
             }));
         }
-        self.store.commit(1_800_000_000_000, &ops)?;
+        self.store.commit(NOW, &ops)?;
         Ok(())
+    }
+}
+
+/// Rooms of one member, who may always speak, each with its replica.
+struct Rooms {
+    store: Store,
+    rooms: Vec<(RoomId, Replica)>,
+    said: u64,
+}
+
+impl Rooms {
+    fn open(path: &Path) -> Result<Self, Failed> {
+        let mut rooms = Self { store: Store::open(path)?, rooms: Vec::new(), said: 0 };
+        for n in 1..=PEERS {
+            let (seed, log) = ([n; 32], LogId([n; 8]));
+            let key = SigningKey::from_bytes(&seed);
+            let me = peer(n)?;
+            let owner = Entry {
+                no: MemberNo::MAKER,
+                sign: MemberKey(key.verifying_key().to_bytes()),
+                sealing: BoxKey([9; 32]),
+                role: Role::Owner,
+                id: Some(Identity(*me.as_bytes())),
+                nick: None,
+                via: None,
+            };
+            let (name, topic) = (BoundedText::new("lab").ok_or("a name")?, BoundedText::default());
+            let first = Create { owner, name, topic, policy: Policy::default(), salt: Salt([0; 16]) };
+            let mut salt = 0_u128;
+            let mut salts = || {
+                salt += 1;
+                Salt(salt.to_be_bytes())
+            };
+            let first = create(&key, first, 1, &mut salts).ok_or("no create act")?;
+            let room = RoomId(first.id().0);
+            let keys = RoomKeys { sign: seed, sealing: [2; 32] };
+            rooms.store.commit(NOW, &[Op::from(RoomOp::Begin { room, keys, log, way: None })])?;
+            let replica = Replica::load(Stored::new(room, log, Some(Me { seed, chain: 0 })));
+            rooms.rooms.push((room, replica));
+            let last = rooms.rooms.len() - 1;
+            let ops = rooms.decide(last, |replica, ctx| replica.found_room(ctx, first))?;
+            rooms.store.commit(NOW, &ops)?;
+        }
+        Ok(rooms)
+    }
+
+    fn decide(&mut self, at: usize, input: impl FnOnce(&mut Replica, &mut Context<'_>)) -> Result<Vec<Op>, Failed> {
+        let (room, replica) = self.rooms.get_mut(at).ok_or("no room")?;
+        let mut ctx = Context { now_ms: 1, minute: 29_833_333, random: &mut |bytes: &mut [u8]| bytes.fill(7) };
+        input(replica, &mut ctx);
+        replica.flush(&mut ctx);
+        let room = *room;
+        Ok(replica.take().ops.into_iter().map(|op| Op::from(RoomOp::Replica { room, op })).collect())
+    }
+
+    fn texts(&mut self, turn: usize) -> Result<Vec<Op>, Failed> {
+        let mut ops = Vec::new();
+        for _ in 0..turn {
+            self.said += 1;
+            let mid = TextId(Chain([7; 16]).next(MessageId(u128::from(self.said).to_be_bytes())).0);
+            let text = BoundedText::new(TEXT).ok_or("a text")?;
+            let text = Text { mid, text, re: None, to: Vec::new() };
+            let at = usize::try_from(self.said)? % self.rooms.len();
+            let mut said = Ok(());
+            ops.extend(self.decide(at, |replica, ctx| said = replica.say_text(ctx, text))?);
+            said?;
+        }
+        Ok(ops)
+    }
+
+    fn turn(&mut self, turn: usize) -> Result<(), Failed> {
+        let ops = self.texts(turn)?;
+        let applied = self.store.commit(NOW, &ops)?;
+        if applied.said.len() == turn { Ok(()) } else { Err("texts that nobody hears of".into()) }
     }
 }
 
@@ -111,8 +201,8 @@ fn bare_turn(db: &mut Connection, turn: usize) -> Result<(), Failed> {
             transaction.prepare_cached("INSERT INTO message VALUES (NULL, ?1, 1, 0, ?2, ?3, ?3, 1, ?4, ?5)")?;
         let mut event = transaction.prepare_cached("INSERT INTO event VALUES (NULL, ?1, 2, ?2)")?;
         for n in 0..i64::try_from(turn)? {
-            message.execute(params![n % 16, [7u8; 16], 1_800_000_000_000i64, n, TEXT])?;
-            event.execute(params![1_800_000_000_000i64, transaction.last_insert_rowid()])?;
+            message.execute(params![n % 16, [7u8; 16], NOW, n, TEXT])?;
+            event.execute(params![NOW, transaction.last_insert_rowid()])?;
         }
     }
     transaction.commit()?;
@@ -150,13 +240,17 @@ fn measure(dir: &Path, pairs: usize) -> Result<(), Failed> {
             log.sync_data()?;
             Ok(())
         };
-        let mut slices: [Vec<Slice>; 3] = Default::default();
+        let mut rooms = Rooms::open(&dir.join(format!("{turn}-rooms.db")))?;
+        let mut silent = Rooms::open(&dir.join(format!("{turn}-silent.db")))?;
+        let mut slices: [Vec<Slice>; 5] = Default::default();
         for _ in 0..pairs {
             slices[0].push(slice(turn, &mut append)?);
             slices[1].push(slice(turn, |turn| ours.turn(turn))?);
             slices[2].push(slice(turn, |turn| bare_turn(&mut bare, turn))?);
+            slices[3].push(slice(turn, |turn| rooms.turn(turn))?);
+            slices[4].push(slice(turn, |turn| silent.texts(turn).map(drop))?);
         }
-        for (name, found) in ["log", "store", "bare"].iter().zip(&slices) {
+        for (name, found) in ["log", "store", "bare", "rooms", "signed"].iter().zip(&slices) {
             let rate = median(found.iter().map(|slice| slice.rate).collect());
             let ratio = median(found.iter().zip(&slices[0]).map(|(slice, log)| slice.rate / log.rate).collect());
             let cpu = median(found.iter().map(|slice| slice.cpu_us).collect());

@@ -87,6 +87,8 @@ pub enum Op {
     Own(u8),
     /// A text of ours waits to become an event.
     Queue(Text),
+    /// A text of ours becomes an event at once, by the next [`Op::Store`]: it did not wait.
+    Said(TextId),
     /// It waits no more.
     Unqueue(TextId),
     /// The body of an event came later than the event.

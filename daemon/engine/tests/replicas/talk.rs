@@ -369,6 +369,41 @@ fn a_text_of_ours_waits_is_said_is_delivered_and_all_of_it_survives() {
 }
 
 #[test]
+fn a_text_that_is_said_at_once_is_what_one_is_that_waited() {
+    let [at_once, later, delivered] = [true, false, false].map(|at_once| {
+        let mut story = Story::new();
+        let mid = TextId([1; 16]);
+        let mut ops = vec![if at_once { ReplicaOp::Said(mid) } else { ReplicaOp::Queue(text(1, "mine")) }];
+        ops.extend(story.event(no(ME).chain(0), &Body::Text(text(1, "mine")), COUNTS).1);
+        ops.extend((!at_once).then_some(ReplicaOp::Unqueue(mid)));
+        let applied = story.replica(ops);
+        let said: Vec<_> = applied.said.iter().map(|said| (said.text, said.row, said.mid)).collect();
+        (said, std::mem::take(&mut story.told), story.row("mine"), story)
+    });
+    assert_eq!((&at_once.0, &at_once.1, &at_once.2), (&later.0, &later.1, &later.2));
+    assert_eq!(at_once.1.len(), 1, "{:?}", at_once.1);
+    // If more happens to it in the same transaction, that counts.
+    let (.., mut story) = delivered;
+    let (room, author) = (story.room, no(ME).chain(0));
+    let mut ops = vec![replica(room, ReplicaOp::Said(TextId([2; 16])))];
+    ops.extend(story.event(author, &Body::Text(text(2, "heard")), COUNTS).1.into_iter().map(|op| replica(room, op)));
+    ops.push(RoomOp::Delivered { room, author, upto: 2 });
+    story.write(ops);
+    assert_eq!(story.row("heard").state, MessageState::Delivered);
+    assert_eq!(story.told(), [Kind::Delivered, Kind::Queued, Kind::Delivered]);
+    // One more event of a text that is there is no second message, and nobody else has it yet.
+    let mut ops = vec![ReplicaOp::Said(TextId([2; 16]))];
+    ops.extend(story.event(author, &Body::Text(text(2, "heard")), COUNTS).1);
+    ops.push(ReplicaOp::Said(TextId([3; 16])));
+    ops.extend(story.event(author, &Body::Text(text(3, "new")), COUNTS).1);
+    story.replica(ops);
+    let states: Vec<_> = story.shown().into_iter().collect();
+    let state = |state, words: &str| (state, words.to_owned());
+    use MessageState::{Delivered, Queued};
+    assert_eq!(states, [state(Delivered, "mine"), state(Delivered, "heard"), state(Queued, "new")]);
+}
+
+#[test]
 fn a_member_that_the_owner_gives_our_identity_and_a_key_of_its_own_is_not_us() {
     let mut story = Story::new();
     let ours = entry(ME, Role::Member, "bob").id;

@@ -130,9 +130,13 @@ impl Own {
     /// A newcomer was told a text of ours, perhaps one that waits. It waits on: if the newcomer begins again, and the chain is known as
     /// forked by then, nobody tells it this event once more.
     pub(super) fn told(&mut self, mid: TextId, at: Place) {
-        if self.outbox.iter().any(|text| text.mid == mid) {
+        if self.waits(mid) {
             self.told.insert((mid, at));
         }
+    }
+
+    fn waits(&self, mid: TextId) -> bool {
+        self.outbox.iter().any(|text| text.mid == mid)
     }
 
     fn wait(&mut self, text: Text) {
@@ -211,6 +215,14 @@ impl Replica {
             Some(Role::Reader) => return Err(Cannot::NoRole),
             _ => {}
         }
+        // What waits goes first. Most texts never do, and to store that they wait would cost the store as much as the text itself.
+        if self.own.outbox.is_empty() && self.may_say_texts() {
+            let body = Body::Text(text.clone());
+            if self.publish(ctx, &body).is_ok() {
+                self.drain(ctx);
+                return Ok(());
+            }
+        }
         self.write(Op::Queue(text.clone()));
         self.own.wait(text);
         self.say_what_waits(ctx);
@@ -230,11 +242,15 @@ impl Replica {
     /// Whether texts wait that could be said now: the next turn goes on with them.
     #[must_use]
     pub fn has_more_to_say(&self) -> bool {
+        !self.own.outbox.is_empty() && self.may_say_texts()
+    }
+
+    fn may_say_texts(&self) -> bool {
         let has_chain = self.own.no.is_some_and(|no| {
             let author = no.chain(self.own.chain);
             self.end(author).0 < self.line(author)
         });
-        !self.own.outbox.is_empty() && has_chain && self.may_speak() && self.role() >= Some(Role::Member)
+        has_chain && self.may_speak() && self.role() >= Some(Role::Member)
     }
 
     /// Ends a turn: makes events of texts that wait, and says what gathered, as [`Replica::flush`].
@@ -295,6 +311,11 @@ impl Replica {
         }
         let event = self.make(ctx, author, head + 1, prev, body)?;
         let id = event.id();
+        if let Body::Text(text) = body
+            && !self.own.waits(text.mid)
+        {
+            self.write(Op::Said(text.mid));
+        }
         // At once: the next one follows it.
         self.take_event(ctx, self.as_ours(event), None);
         Ok(id)
@@ -401,7 +422,7 @@ impl Replica {
     pub(super) fn say_again(&mut self, ctx: &mut Context<'_>, author: Author, texts: Vec<Text>) {
         self.write(Op::Review(author, None));
         for text in texts {
-            if self.own.outbox.iter().all(|waiting| waiting.mid != text.mid) {
+            if !self.own.waits(text.mid) {
                 self.write(Op::Queue(text.clone()));
                 self.own.wait(text);
             }

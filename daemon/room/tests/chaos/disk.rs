@@ -189,6 +189,7 @@ impl Disk {
             Op::Cookie(peer, None) => drop(self.cookies.remove(&peer)),
             Op::Own(chain) => self.me.chain = chain,
             Op::Queue(text) => self.outbox.push(text),
+            Op::Said(_) => {}
             Op::Unqueue(mid) => self.outbox.retain(|text| text.mid != mid),
             Op::Body(event) => {
                 let pos = self.at[&place(&event)];

@@ -10,6 +10,7 @@
 mod erase;
 mod judge;
 mod people;
+mod plain;
 mod rebuild;
 mod system;
 mod write;
@@ -23,6 +24,7 @@ use crate::store::numbers::PeerNum;
 use crate::store::replica::{
     ChainKey, EDIT, MUTE, NICK, REACTION, REDACT, Restood, RoomKey, TEXT, TOPIC, UNMUTE, number, target,
 };
+use plain::Plain;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{BTreeMap, BTreeSet};
 use torchat_protocol::control::api::record::MemberChange;
@@ -50,6 +52,15 @@ enum Ended {
     Failed,
 }
 
+/// A text of ours that began to wait, or was said at once.
+#[derive(Debug)]
+struct Queued {
+    text: TextId,
+    row: i64,
+    /// Its id, if that stays as it is.
+    mid: Option<MessageId>,
+}
+
 /// What a transaction may have changed of one room's messages.
 #[derive(Debug)]
 pub(in crate::store) struct Touched {
@@ -58,8 +69,12 @@ pub(in crate::store) struct Touched {
     num: PeerNum,
     rows: BTreeMap<i64, Before>,
     ended: BTreeMap<i64, Ended>,
-    /// Texts that began to wait, with their rows.
-    queued: Vec<(TextId, i64)>,
+    /// Texts of ours that were accepted.
+    queued: Vec<Queued>,
+    /// The next event of ours says this text, which did not wait.
+    said: Option<TextId>,
+    /// Texts of ours that nothing has happened to since they were said in this transaction.
+    plain: BTreeMap<i64, Plain>,
     /// Texts that wait until a moment, and those that will never be said.
     expires: Vec<(TextId, i64)>,
     failed: BTreeSet<TextId>,
@@ -78,6 +93,7 @@ pub(in crate::store) struct Touched {
 
 impl Touched {
     fn touch(&mut self, row: i64) {
+        self.plain.remove(&row);
         self.rows.entry(row).or_insert(Before::Known);
     }
 }
@@ -144,6 +160,10 @@ impl Changes<'_> {
                 Ok(())
             }),
             Op::Queue(text) => self.with_room(id, |changes, touched| changes.queued(touched, text)),
+            Op::Said(mid) => self.with_room(id, |_, touched| {
+                touched.said = Some(*mid);
+                Ok(())
+            }),
             _ => Ok(()),
         }
     }
@@ -180,6 +200,8 @@ impl Changes<'_> {
             rows: BTreeMap::new(),
             ended: BTreeMap::new(),
             queued: Vec::new(),
+            said: None,
+            plain: BTreeMap::new(),
             expires: Vec::new(),
             failed: BTreeSet::new(),
             clients: Vec::new(),
@@ -269,6 +291,10 @@ impl Changes<'_> {
         let (room, header) = (touched.room, *event.header());
         let Some(member) = header.author.member() else { return Ok(()) };
         let place = Place { author: header.author, seq: header.seq };
+        let said = touched.said.take_if(|said| *said == text.mid).is_some();
+        if said && self.said_at_once(touched, member, (event, text), standing)? {
+            return Ok(());
+        }
         if let Some(row) = row_of(self.db, room, place)? {
             touched.touch(row);
             return Ok(());
@@ -276,7 +302,7 @@ impl Changes<'_> {
         let mid = message_id(room.id, member, text.mid);
         let own = self.is_me(room, member)?;
         let waiting = if own { self.waiting_row(room, text.mid)? } else { None };
-        if own && waiting.is_none() {
+        if own && waiting.is_none() && !said {
             // It comes from somebody else, so it is there.
             self.is_elsewhere(room, place)?;
         }
@@ -323,7 +349,7 @@ impl Changes<'_> {
         self.db
             .prepare_cached("UPDATE room_outbox SET message = ?3 WHERE room = ?1 AND mid = ?2")?
             .execute(params![room.num, text.mid.0, row])?;
-        touched.queued.push((text.mid, row));
+        touched.queued.push(Queued { text: text.mid, row, mid: None });
         Ok(())
     }
 
@@ -412,6 +438,7 @@ impl Changes<'_> {
             rows.iter().for_each(|row| touched.touch(*row));
         } else {
             touched.rows.clear();
+            touched.plain.clear();
         }
         self.db.prepare_cached("DELETE FROM room_double WHERE chain >= ?1 AND chain < ?2")?.execute([first, end])?;
         self.db

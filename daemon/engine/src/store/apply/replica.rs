@@ -72,6 +72,8 @@ impl<'a> Changes<'a> {
             Op::Cookie(peer, cookie) => self.cookie(*peer, cookie.as_ref()),
             Op::Own(chain) => self.own(*chain),
             Op::Queue(text) => self.queue(text),
+            // The event says all of it.
+            Op::Said(_) => Ok(()),
             Op::Unqueue(mid) => self.unqueue(*mid),
             Op::Body(event) => self.body(event),
         }

@@ -157,6 +157,18 @@ impl Noted {
     }
 }
 
+/// The part of a text of ours that answers nothing and to which nothing has happened, from what is noted of it, its place and its name.
+pub(in crate::store) fn own_part(
+    flags: i64,
+    (place, lamport): (Place, i64),
+    name: String,
+    onion: Option<Onion>,
+) -> RoomPart {
+    let member = place.author.member().map(MemberNo::get);
+    let (place, lamport, reacts) = (Some(place), Some(lamport), BTreeMap::new());
+    Noted { flags, place, member, lamport, own: true, name, onion, re: None, edited_ms: None, reacts }.part()
+}
+
 /// The message that one answers: its id, the tag of the event that is meant, the head of that which is there, and the room's id, from a
 /// column on. `place`: the answer's event.
 fn answer(row: &Row<'_>, at: usize, place: Option<Place>) -> rusqlite::Result<Option<MessageId>> {

@@ -51,7 +51,8 @@ impl Changes<'_> {
         Ok(())
     }
 
-    fn erase_rows(&mut self, touched: &Touched) -> Result<(), StoreError> {
+    fn erase_rows(&mut self, touched: &mut Touched) -> Result<(), StoreError> {
+        touched.plain.clear();
         let (num, conversation) = (touched.num, touched.room.id.conversation());
         let (mut after, mut from) = (0, None);
         loop {

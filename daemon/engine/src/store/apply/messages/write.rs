@@ -1,11 +1,12 @@
 //! Rows of messages of rooms, and what goes with them: unread counters, the words of the search, what programs are told.
 
 use super::judge::{Message, Shown};
-use super::{Before, Changes, Touched};
+use super::plain::Plain;
+use super::{Before, Changes, Queued, Touched};
 use crate::store::events::NewMessage;
 use crate::store::numbers::PeerNum;
 use crate::store::query::messages::{peer_id, state_of};
-use crate::store::query::rooms;
+use crate::store::query::rooms::{self, RoomPart};
 use crate::store::replica::{RoomKey, number, tag_number};
 use crate::store::scrub::Traces;
 use crate::store::{Head, RoomText, StoreError, Stored, flags, records, time};
@@ -68,18 +69,31 @@ fn reactions(shown: &Shown) -> BTreeMap<u32, String> {
     all.collect()
 }
 
+impl New<'_> {
+    fn dir(&self) -> i64 {
+        let counts = self.place.as_ref().and_then(|(header, standing)| {
+            standing.map(|standing| Said { order: header.order(), standing }.is_shown())
+        });
+        match (self.own, counts.unwrap_or(true)) {
+            (_, false) => 2,
+            (own, true) => i64::from(own),
+        }
+    }
+
+    /// What is noted of it.
+    pub(super) fn flags(&self) -> i64 {
+        let (mention, told) = (if self.mentions { flags::MENTION } else { 0 }, self.dir() != 2);
+        let standing = self.place.as_ref().and_then(|(_, standing)| *standing);
+        mention | if told { flags::TOLD } else { 0 } | standing.map_or(0, flags::of_standing)
+    }
+}
+
 impl Changes<'_> {
     /// A new row, mostly as it will stay.
     pub(super) fn add_row(&mut self, touched: &Touched, new: &New<'_>) -> Result<i64, StoreError> {
         self.last_message += 1;
         let (id, at_ms) = (self.last_message, self.moment.at_ms);
-        let counts = new.place.as_ref().and_then(|(header, standing)| {
-            standing.map(|standing| Said { order: header.order(), standing }.is_shown())
-        });
-        let dir = match (new.own, counts.unwrap_or(true)) {
-            (_, false) => 2,
-            (own, true) => i64::from(own),
-        };
+        let dir = new.dir();
         let header = new.place.as_ref().map(|(header, _)| header);
         self.db
             .prepare_cached(
@@ -105,9 +119,7 @@ impl Changes<'_> {
             )?
             .execute(params![
                 id,
-                (if new.mentions { flags::MENTION } else { 0 })
-                    | (if dir == 2 { 0 } else { flags::TOLD })
-                    | new.place.and_then(|(_, standing)| standing).map_or(0, flags::of_standing),
+                new.flags(),
                 header.map(|header| number(header.lamport)).transpose()?,
                 new.name,
                 new.own.then_some(new.mid.0),
@@ -174,6 +186,10 @@ impl Changes<'_> {
         let mut recounted = Vec::new();
         let (mut count, mut words) = (Count::default(), Words::default());
         for (row, before) in std::mem::take(&mut touched.rows) {
+            if let Some(Plain { message, part }) = touched.plain.remove(&row) {
+                self.tell_first(&touched, before, (&message, &message.shown), Some(part))?;
+                continue;
+            }
             let Some(message) = self.message(row)? else { continue };
             let mut now = self.judge(&touched, &message)?;
             now.flags &= !flags::TOLD;
@@ -291,12 +307,15 @@ impl Changes<'_> {
 
     /// The rows of what was said in this transaction, for those who wait for them; and the keys of programs.
     fn note_said(&mut self, touched: &Touched) -> Result<(), StoreError> {
-        for (text, row) in &touched.queued {
-            let mid =
-                self.db.prepare_cached("SELECT mid FROM message WHERE id = ?1")?.query_row([row], |row| row.get(0));
-            if let Some(mid) = mid.optional()? {
-                self.out.said.push(RoomText { room: touched.room.id, text: *text, row: *row, mid: MessageId(mid) });
-            }
+        for Queued { text, row, mid } in &touched.queued {
+            let mid = match mid {
+                Some(mid) => Some(*mid),
+                None => {
+                    let mut query = self.db.prepare_cached("SELECT mid FROM message WHERE id = ?1")?;
+                    query.query_row([row], |row| Ok(MessageId(row.get(0)?))).optional()?
+                }
+            };
+            self.out.said.extend(mid.map(|mid| RoomText { room: touched.room.id, text: *text, row: *row, mid }));
         }
         for (text, until_ms) in &touched.expires {
             let room = touched.room.num;
@@ -311,7 +330,7 @@ impl Changes<'_> {
                 .execute(params![room, text.0, until_ms])?;
         }
         for (text, client) in &touched.clients {
-            if let Some((_, row)) = touched.queued.iter().find(|(queued, _)| queued == text) {
+            if let Some(Queued { row, .. }) = touched.queued.iter().find(|queued| queued.text == *text) {
                 records::note_client_id(self.db, client, *row, self.moment.at_ms, self.moment.believed)?;
             }
         }
@@ -331,7 +350,8 @@ impl Changes<'_> {
         let told = known && old.flags & flags::TOLD > 0;
         if !told {
             if now.is_found() {
-                self.tell_first(touched, before, message, &now)?;
+                let part = rooms::part_of(self.db, id)?;
+                self.tell_first(touched, before, (message, &now), part)?;
             }
             return Ok(None);
         }
@@ -363,14 +383,14 @@ impl Changes<'_> {
         &mut self,
         touched: &Touched,
         before: Before,
-        message: &Message,
-        now: &Shown,
+        (message, now): (&Message, &Shown),
+        room: Option<RoomPart>,
     ) -> Result<(), StoreError> {
         if now.is_unread() {
             self.is_unread_since_now(touched, before, message, now)?;
         }
-        let client = touched.queued.iter().find(|(_, row)| *row == message.id);
-        let client = client.and_then(|(text, _)| touched.clients.iter().find(|(of, _)| of == text));
+        let queued = touched.queued.iter().find(|queued| queued.row == message.id);
+        let client = queued.and_then(|queued| touched.clients.iter().find(|(of, _)| *of == queued.text));
         let kind = if now.dir == 1 { Kind::Queued } else { Kind::Received };
         let conversation = touched.room.id.conversation();
         let new = NewMessage {
@@ -381,7 +401,7 @@ impl Changes<'_> {
             sent_s: message.sent_s,
             client_id: client.map(|(_, client)| client.clone()),
             text: now.text.clone(),
-            room: rooms::part_of(self.db, message.id)?,
+            room,
         };
         self.tell_new(new, kind);
         if now.dir == 1 {
