@@ -44,8 +44,16 @@ class Branch:
                 and signed_by(members.key(members.owner), act)
                 and not members.ended and (not self.is_frozen() or act.kind == SETTLE and act.keys is not None))
 
+    def is_former(self, act):
+        """By the former owner, and of a branch on which that one still was the owner."""
+        since = self.members().since
+        if since == 1 or any(act.prev == other.id for other in self.acts[since - 1:]):
+            return False
+        before = self.members(since - 1)
+        return signed_by(before.key(before.owner), act)
+
     def could_be_by_an_owner(self, act):
-        """By the owner, or by one of the first four members whom handovers among the rivals name."""
+        """By the owner, by one of the first four members whom handovers among the rivals name, or by the former owner."""
         members = self.members()
         keys = [members.key(members.owner)]
         rivals = [rival for rival in self.rivals.values() if rival.keys is not None]
@@ -55,7 +63,7 @@ class Branch:
             named = [bytes.fromhex(entry["sign"]) for rival in by_id
                      for entry in rival.keys.get("add", []) if entry["no"] == to]
             keys += named[:1]
-        return any(signed_by(key, act) for key in keys)
+        return any(signed_by(key, act) for key in keys) or self.is_former(act)
 
     def take(self, act):
         """An act comes."""
@@ -153,12 +161,19 @@ class Branch:
             return None
         for act in self.rivals.values():
             found = self.candidate(act)
-            if found is None or found[0] < members.since:
+            if found is None:
                 continue
             fork, way = found
+            if fork < members.since and not self.is_said_by_the_owner(fork, way):
+                continue
             if self.score(self.acts[:fork] + way, fork) > self.score(self.acts, fork):
                 return found
         return None
+
+    def is_said_by_the_owner(self, fork, way):
+        """Whether the present owner signed the end of a way, as the owner there."""
+        here, there = self.members(), room_counts.Members(self.room, self.acts[:fork] + way[:-1])
+        return (here.owner, here.key(here.owner)) == (there.owner, there.key(there.owner))
 
     def change(self, fork, way):
         behind, self.acts = self.acts[fork:], self.acts[:fork]

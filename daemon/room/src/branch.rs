@@ -18,6 +18,10 @@ pub(crate) const ACT_BYTES: usize = 16 << 20;
 const RIVALS: usize = 512;
 const RIVAL_BYTES: usize = 16 << 20;
 
+/// How many of them may be the former owner's, who was restored from a backup and handed the room over once more. Few, and apart from the
+/// others: a former owner must not push out what matters.
+const FORMER_RIVALS: usize = 64;
+
 /// To how many members the kept acts may hand the room over.
 const HEIRS: usize = 4;
 
@@ -65,6 +69,8 @@ struct Rival {
     number: u64,
     /// A key that did not sign it, so that nobody makes us check it again and again.
     not_by: Option<MemberKey>,
+    /// The former owner signed it, and it stands beside the acts of that one's time.
+    is_former: bool,
 }
 
 /// The acts of a room.
@@ -85,6 +91,8 @@ pub(crate) struct Branch {
     proofs: BTreeMap<u64, (Arc<Event>, Arc<Event>)>,
     /// What the branch says.
     pub(crate) roster: Roster,
+    /// Who owned the room before the present owner.
+    former: Option<Key>,
 }
 
 /// A branch that shall hold instead of ours, from an act of ours on.
@@ -109,6 +117,7 @@ impl Branch {
             stored: BTreeMap::new(),
             proofs: BTreeMap::new(),
             roster: Roster::nobody(room),
+            former: None,
         }
     }
 
@@ -159,9 +168,20 @@ impl Branch {
         Some(roster)
     }
 
-    /// Whether the owner, or somebody to whom a kept act hands the room over, signed an act. Acts of others are not even kept
-    /// apart: they would push out those that matter. A former owner's can never hold.
+    /// Whether an act is of the former owner, and of a branch on which that one still was the owner: the way to what the present owner said
+    /// there may lead over it.
+    fn is_former(&self, act: &mut Act) -> bool {
+        let stands_behind = self.seq_of(act.header().prev).is_some_and(|seq| seq >= self.roster.owner_since);
+        !stands_behind && self.former.as_ref().is_some_and(|key| act.incoming.is_signed_by(key))
+    }
+
+    /// Whether the owner, somebody to whom a kept act hands the room over, or the former owner signed an act. Acts of others are not even
+    /// kept apart: they would push out those that matter.
     pub(crate) fn could_be_by_an_owner(&self, act: &mut Act) -> bool {
+        self.is_by_an_owner(act) || self.is_former(act)
+    }
+
+    fn is_by_an_owner(&self, act: &mut Act) -> bool {
         let mut keys: Vec<Key> = self.roster.owner_key().into_iter().cloned().collect();
         let handovers = self.rivals().filter_map(|rival| match &rival.body {
             Some(Body::Handover(handover)) => Some(handover.to),
@@ -202,7 +222,13 @@ impl Branch {
     pub(crate) fn push(&mut self, act: Act) {
         match Roster::begin(self.room, act.body.as_ref()) {
             Some(roster) if self.acts.is_empty() => self.roster = roster,
-            _ => self.roster.apply(act.header(), act.id(), act.body.as_ref()),
+            _ => {
+                let (before, since) = (self.roster.owner_key().cloned(), self.roster.owner_since);
+                self.roster.apply(act.header(), act.id(), act.body.as_ref());
+                if self.roster.owner_since != since {
+                    self.former = before;
+                }
+            }
         }
         self.forget_rival(act.id());
         self.ids.insert(act.id(), self.len() + 1);
@@ -216,14 +242,18 @@ impl Branch {
     }
 
     /// Keeps an act apart. Returns those that go for it.
-    pub(crate) fn keep_apart(&mut self, act: Act) -> Vec<EventId> {
+    pub(crate) fn keep_apart(&mut self, mut act: Act) -> Vec<EventId> {
+        let is_former = !self.is_by_an_owner(&mut act) && self.is_former(&mut act);
         self.number += 1;
         self.rival_bytes += act.bytes();
-        self.rivals.insert(act.id(), Rival { act, number: self.number, not_by: None });
+        self.rivals.insert(act.id(), Rival { act, number: self.number, not_by: None, is_former });
         let mut gone = Vec::new();
-        while self.rivals.len() > RIVALS || self.rival_bytes > RIVAL_BYTES {
-            let oldest = self.rivals.iter().min_by_key(|(_, rival)| rival.number).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
+        let formers = self.rivals.values().filter(|rival| rival.is_former).count();
+        while self.rivals.len() > RIVALS || self.rival_bytes > RIVAL_BYTES || formers > FORMER_RIVALS + gone.len() {
+            // Whoever comes with too many loses its own.
+            let of_these = |rival: &Rival| rival.is_former || !is_former;
+            let oldest = self.rivals.iter().filter(|(_, rival)| of_these(rival)).min_by_key(|(_, rival)| rival.number);
+            let Some(oldest) = oldest.map(|(id, _)| *id) else { break };
             self.forget_rival(oldest);
             gone.push(oldest);
         }
@@ -347,19 +377,18 @@ impl Branch {
         }
     }
 
-    /// A whole, well-signed branch that holds rather than ours. Never from before the act that made the present owner the owner:
-    /// who has heard of a handover cannot be moved by the former owner.
+    /// A whole, well-signed branch that holds rather than ours. From before the act that made the present owner the owner only if the
+    /// present owner says so: who has heard of a handover cannot be moved by the former owner.
     pub(crate) fn better(&self) -> Option<Better> {
         // What has ended has ended: its members have forgotten what was said.
         if self.roster.destroyed {
             return None;
         }
-        let ends = self.rivals.values().filter(|rival| rival.act.decides()).map(|rival| rival.act.id());
+        let present = self.roster.owner_key()?.bytes();
+        let ends =
+            self.rivals.values().filter(|rival| rival.act.decides() && !rival.is_former).map(|rival| rival.act.id());
         let mut rosters: BTreeMap<u64, Roster> = BTreeMap::new();
         ends.filter_map(|end| self.path(end)).find_map(|(fork, path)| {
-            if fork < self.roster.owner_since {
-                return None;
-            }
             // Most rivals stand on the same act of ours.
             if let std::collections::btree_map::Entry::Vacant(place) = rosters.entry(fork) {
                 place.insert(self.roster_at(fork)?);
@@ -370,14 +399,20 @@ impl Branch {
             if self.act_bytes - behind + rivals.iter().map(|act| act.body_bytes()).sum::<usize>() > ACT_BYTES {
                 return None;
             }
+            let mut last = None;
             for act in &rivals {
-                if !act.incoming.clone().is_signed_by(roster.owner_key()?) {
+                let owner = roster.owner_key()?;
+                if !act.incoming.clone().is_signed_by(owner) {
                     return None;
                 }
+                last = Some((roster.owner, owner.bytes()));
                 roster.apply(act.header(), act.id(), act.body.as_ref());
             }
             // A handover without effect decides nothing, and must not carry with it what a freeze behind a settle holds back.
             let end = rivals.last()?;
+            if fork < self.roster.owner_since && last != Some((self.roster.owner, present)) {
+                return None;
+            }
             if roster.owner_since != end.header().seq && !matches!(end.body, Some(Body::Settle(_))) {
                 return None;
             }
@@ -398,7 +433,37 @@ impl Branch {
         }
         if let Some(roster) = self.roster_at(fork) {
             self.roster = roster;
+            let before = self.roster_at(self.roster.owner_since.saturating_sub(1));
+            self.former = before.and_then(|roster| roster.owner_key().cloned());
         }
+    }
+
+    /// The former owner, who was restored from a backup, has made the present owner the owner on another branch, too, and the present one
+    /// has not said yet which of them holds. Whoever heard of that branch first cannot be moved by anybody else.
+    pub(crate) fn is_handed_twice(&self) -> bool {
+        let since = self.roster.owner_since;
+        let Some(present) = self.roster.owner_key().map(Key::bytes) else { return false };
+        if self.roster.settled.is_some_and(|(seq, _)| seq > since) {
+            return false;
+        }
+        let formers = self.rivals.values().filter(|rival| rival.is_former);
+        let mut ends =
+            formers.filter(|rival| matches!(&rival.act.body, Some(Body::Handover(act)) if act.to == self.roster.owner));
+        ends.any(|rival| self.hands_to(rival.act.id(), present).is_some_and(|fork| fork < since))
+    }
+
+    /// The fork of a whole and well-signed branch that ends with a handover to a key.
+    fn hands_to(&self, end: EventId, key: MemberKey) -> Option<u64> {
+        let (fork, path) = self.path(end)?;
+        let mut roster = self.roster_at(fork)?;
+        for act in path.iter().filter_map(|id| Some(&self.rivals.get(id)?.act)) {
+            if !act.incoming.clone().is_signed_by(roster.owner_key()?) {
+                return None;
+            }
+            roster.apply(act.header(), act.id(), act.body.as_ref());
+        }
+        let handed = roster.owner_since > fork && roster.owner_key().map(Key::bytes) == Some(key);
+        handed.then_some(fork)
     }
 
     /// Takes a rival by its id.

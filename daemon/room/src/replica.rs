@@ -146,6 +146,13 @@ impl Replica {
         self.branch.is_frozen()
     }
 
+    /// The owner must say which of two branches holds: the acts are frozen, or the former owner has handed the room over to it on two of
+    /// them.
+    #[must_use]
+    pub fn needs_settlement(&self) -> bool {
+        self.branch.is_frozen() || self.branch.is_handed_twice()
+    }
+
     /// The position of the next event.
     #[must_use]
     pub fn next(&self) -> u64 {

@@ -20,10 +20,10 @@ use rand::RngExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use story::{ALL, Plan, chaos};
-use torchat_protocol::room::body::acts::{Cut, CutReason, Roster};
-use torchat_protocol::room::body::said::{Mute, Nick, Text, Unmute};
+use torchat_protocol::room::body::acts::{Cut, CutReason, Handover, Promotion, Roster, Settle};
+use torchat_protocol::room::body::said::{Hand, Mute, Nick, Text, Unmute};
 use torchat_protocol::room::body::{Body, BoundedText, Keep, Place, Role};
-use torchat_protocol::room::{Author, Event, TextId};
+use torchat_protocol::room::{Author, Event, EventId, Signature, TextId};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -42,7 +42,7 @@ fn run(plan: Plan, count: u64) {
     for seed in seeds(count) {
         let (mut net, handed) = chaos(Net::new(plan.nodes, seed), seed, plan);
         let owner = usize::from(handed);
-        if net.nodes[owner].replica.is_frozen() {
+        if net.nodes[owner].replica.needs_settlement() {
             *totals.entry("runs that needed a settlement").or_default() += 1;
             net.turn(owner, |replica, ctx| replica.settle(ctx)).unwrap();
             net.calm();
@@ -290,6 +290,89 @@ fn a_newcomer_that_begins_again_keeps_its_texts_until_it_was_told_everything() {
         assert_eq!(net.lost(), (vec![], 0), "seed {seed}");
     }
     assert!(in_time > 0, "everybody was told everything at once");
+}
+
+/// The first node hands the room over to the second, by a proposal that the second has accepted.
+fn hand_over_by(net: &mut Net, proposal: EventId) {
+    let signed = Handover::to_be_signed(net.room, proposal, number(1));
+    let accept = Signature(ed25519_dalek::Signer::sign(&net.seed_of(1), &signed).to_bytes());
+    let replica = &net.nodes[0].replica;
+    let (old, new) = (replica.keep(number(0)), replica.keep(number(1)));
+    net.act(0, &Body::Handover(Handover { to: number(1), proposal, accept, old, new }), true).unwrap();
+}
+
+#[test]
+fn two_handovers_of_an_owner_that_was_restored_between_are_settled_by_the_new_owner() {
+    let mut moved = 0;
+    for seed in seeds(60) {
+        let mut net = Net::new(6, seed);
+        net.watch = true;
+        net.admit(1..6, 3);
+        net.rest_in_mesh();
+        let proposal = net.event(0, &Body::Hand(Hand { to: number(1) })).unwrap();
+        net.calm();
+        net.back_up(0);
+        // Some hear of the first one, the new owner or not.
+        let first: BTreeSet<usize> = (1..6).filter(|_| net.rng.random_range(0..2) == 0).collect();
+        for (a, b) in net.links() {
+            net.cut(a, b);
+        }
+        hand_over_by(&mut net, proposal);
+        for node in &first {
+            net.connect(0, *node);
+        }
+        net.calm();
+        net.absent.extend(&first);
+        let promotion = |net: &mut Net, node| {
+            let role = Promotion { no: number(node), role: Role::Moderator, keep: Keep::NOTHING };
+            // As somebody who does not ask whether others are there.
+            let _ = net.act(1, &Body::Roster(Roster { role: vec![role], ..Roster::default() }), true);
+        };
+        if first.contains(&1) {
+            net.say(1);
+            promotion(&mut net, 5);
+        }
+        // The restored owner reaches the others, decides something in some runs, and hands the room over once more.
+        net.restore(0);
+        for node in 1..6 {
+            net.connect(0, node);
+        }
+        net.calm();
+        if seed % 3 == 0 {
+            let role = Promotion { no: number(4), role: Role::Reader, keep: net.nodes[0].replica.keep(number(4)) };
+            net.act(0, &Body::Roster(Roster { role: vec![role], ..Roster::default() }), true).unwrap();
+        }
+        hand_over_by(&mut net, proposal);
+        net.calm();
+        if !first.contains(&1) {
+            promotion(&mut net, 5);
+        }
+        let before: Vec<_> = (0..6).map(|node| net.view(node).acts).collect();
+        net.absent.clear();
+        net.rest_in_mesh();
+        if net.nodes[1].replica.needs_settlement() {
+            net.turn(1, |replica, ctx| replica.settle(ctx)).unwrap();
+            net.calm();
+            net.rest_in_mesh();
+        }
+        net.agree(&format!("seed {seed}"));
+        assert!(!net.nodes[1].replica.needs_settlement(), "seed {seed}");
+        assert_eq!(net.lost(), (vec![], 0), "seed {seed}");
+        moved += (0..6).filter(|node| !net.view(*node).acts.starts_with(&before[*node])).count();
+        // After that no act of the former owner moves anybody, or makes the new one settle once more.
+        let acts = net.view(1).acts;
+        let (branch, proof) = (net.nodes[2].disk.branch(), Body::Settle(Settle::default()));
+        for depth in [2, branch.len() - 1] {
+            let place = Place { author: Author::ACTS, seq: branch[depth - 1].header().seq + 1 };
+            let late = net.forge(0, place, branch[depth - 1].id(), 9, &proof);
+            net.give_from(2, 0, &late);
+        }
+        net.calm();
+        net.rest_in_mesh();
+        assert!(!net.nodes[1].replica.needs_settlement(), "seed {seed}");
+        assert_eq!(net.view(3).acts, acts, "seed {seed}");
+    }
+    assert!(moved > 20, "{moved} replicas were on another branch");
 }
 
 #[test]

@@ -641,7 +641,7 @@ fn nothing_is_decided_in_a_room_that_has_ended() {
 }
 
 #[test]
-fn a_former_owner_has_nothing_kept() {
+fn a_former_owner_decides_nothing_and_pushes_nothing_out() {
     let mut honest = Honest::new(Policy::default());
     let proposal = EventId([3; 32]);
     let signed = Handover::to_be_signed(honest.room, proposal, number(3));
@@ -654,9 +654,34 @@ fn a_former_owner_has_nothing_kept() {
     let beside = honest.event(1, Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id(), &settle);
     let behind = honest.event(1, Place { author: Author::ACTS, seq: 4 }, act.id(), &settle);
     honest.hear_events(&[(*beside).clone(), (*behind).clone()]);
-    let stored = honest.disk.stored();
-    assert_eq!((stored.rivals.len(), stored.act_forks.len()), (0, 0));
-    assert!(!honest.replica.is_frozen() && honest.replica.acts() == 3);
+    // What stands behind the handover never holds. What stands beside it may be the way to what the new owner said there.
+    let kept = |honest: &Honest| (honest.disk.stored().rivals.len(), honest.disk.stored().act_forks.len());
+    assert_eq!(kept(&honest), (1, 0));
+    assert!(!honest.replica.needs_settlement() && honest.replica.acts() == 3);
+    // An act of the new owner waits for the one before it; the former owner floods.
+    let waits = honest.event(3, Place { author: Author::ACTS, seq: 5 }, EventId([9; 32]), &settle);
+    honest.hear_events(&[(*waits).clone()]);
+    for lost in 0..200 {
+        let settle = Body::Settle(Settle { lost: Some(lost) });
+        let beside = honest.event(1, Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id(), &settle);
+        honest.hear_events(&[(*beside).clone()]);
+    }
+    assert_eq!(kept(&honest), (1 + 64, 0));
+    assert!(honest.disk.stored().rivals.iter().any(|act| act.id() == waits.id()));
+    assert!(!honest.replica.needs_settlement() && honest.replica.acts() == 3);
+    // It hands the room over to the new owner as often as it likes: that one settles once.
+    for n in 0..3 {
+        let clock = Keep::from_iter([(n, 1)]);
+        let again = Body::Handover(Handover { to: number(3), proposal, accept, old: clock, new: Keep::NOTHING });
+        let again = honest.event(1, Place { author: Author::ACTS, seq: 3 }, honest.acts[1].id(), &again);
+        honest.hear_events(&[(*again).clone()]);
+        assert_eq!(honest.replica.needs_settlement(), n == 0);
+        if n == 0 {
+            let settled = honest.event(3, Place { author: Author::ACTS, seq: 4 }, act.id(), &settle);
+            honest.hear_events(&[(*settled).clone()]);
+        }
+    }
+    assert_eq!(honest.replica.acts(), 4);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Rooms {
         if !room.is_ours() {
             return room.forget_owners_rows(ctx, id);
         }
-        if room.replica.is_frozen() && room.replica.has_quorum() {
+        if room.replica.needs_settlement() && room.replica.has_quorum() {
             if let Ok(lost) = ctx.with(|now| room.replica.settle(now)) {
                 ctx.tell(id, RoomNotice::WeSettled(lost));
             }
@@ -186,7 +186,7 @@ impl Rooms {
                 Body::Set(set.clone())
             }
             RoomAct::Settle => {
-                if !room.replica.is_frozen() {
+                if !room.replica.needs_settlement() {
                     return Err(RoomRefused::NotFrozen);
                 }
                 if !force && !room.replica.has_quorum() {

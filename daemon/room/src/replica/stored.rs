@@ -86,7 +86,7 @@ impl Stored {
 impl Replica {
     /// A replica as it was stored. The effects of the first [`Replica::take`] go on with what was cut off.
     ///
-    /// Signatures are not checked again: what is stored was checked.
+    /// Signatures are not checked again: what is stored was checked. Those of acts that are kept apart are, to see whose they are.
     #[must_use]
     pub fn load(stored: Stored) -> Self {
         let mut branch = Branch::new(stored.room);

@@ -389,6 +389,11 @@ fn rivals() -> Vec<Case> {
     ]
 }
 
+/// The owner hands over, is restored, decides something else, and hands over to the same one.
+fn handed_twice(acts: &mut Acts) {
+    acts.hand_over(1, "h3", "a2", 2, 30).by(1, "y3", "a2", &name("y")).hand_over(1, "g4", "y3", 2, 30);
+}
+
 fn owners() -> Vec<Case> {
     vec![
         (
@@ -444,6 +449,28 @@ fn owners() -> Vec<Case> {
                 acts.hand_over(1, "h3", "a2", 2, 30).hand_over(1, "g3", "a2", 3, 31);
             }),
             &["c a2 h3", "c a2 g3", "c a2 h3"],
+        ),
+        (
+            "an owner that was restored hands over once more: what came first stays",
+            with(Acts::new(), handed_twice),
+            &["c a2 h3", "c a2 y3 g4", "c a2 h3"],
+        ),
+        (
+            "of two handovers of one proposal that holds on which the new owner settles",
+            with(Acts::new(), |acts| {
+                handed_twice(acts);
+                acts.by(2, "s4", "h3", &settle());
+            }),
+            &["c a2 h3 s4"],
+        ),
+        (
+            "of two settlements of the new owner the one with the greater number holds",
+            with(Acts::new(), |acts| {
+                handed_twice(acts);
+                acts.by(2, "a5", "g4", &name("two")).by(2, "s6", "a5", &settle());
+                acts.by(2, "b4", "h3", &name("three")).by(2, "s5", "b4", &settle());
+            }),
+            &["c a2 y3 g4 a5 s6"],
         ),
         (
             "a handover to which nobody agreed is without effect, and beats nothing",
