@@ -6,7 +6,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use torchat_protocol::room::body::Body;
-use torchat_protocol::room::{Event, EventId, Header, MemberKey, RoomId};
+use torchat_protocol::room::body::acts::Handover;
+use torchat_protocol::room::{Event, EventId, Header, MemberKey, MemberNo, RoomId};
 
 /// Most acts of a room.
 pub(crate) const ACTS: u64 = 100_000;
@@ -71,6 +72,24 @@ struct Rival {
     not_by: Option<MemberKey>,
     /// The former owner signed it, and it stands beside the acts of that one's time.
     is_former: bool,
+    /// Whether it hands the room to this key, and whoever has it agreed. Looked at once for each key, because it costs a signature.
+    agreed: Option<(MemberKey, bool)>,
+}
+
+impl Rival {
+    /// Whether it is a handover to a member, to which the one with this key has agreed.
+    fn hands_to(&mut self, room: RoomId, to: MemberNo, key: &Key) -> bool {
+        let Some(Body::Handover(act)) = &self.act.body else { return false };
+        match self.agreed {
+            Some((known, agreed)) if known == key.bytes() => agreed,
+            _ => {
+                let signed = Handover::to_be_signed(room, act.proposal, act.to);
+                let agreed = act.to == to && key.verifies(&signed, &act.accept);
+                self.agreed = Some((key.bytes(), agreed));
+                agreed
+            }
+        }
+    }
 }
 
 /// The acts of a room.
@@ -246,7 +265,7 @@ impl Branch {
         let is_former = !self.is_by_an_owner(&mut act) && self.is_former(&mut act);
         self.number += 1;
         self.rival_bytes += act.bytes();
-        self.rivals.insert(act.id(), Rival { act, number: self.number, not_by: None, is_former });
+        self.rivals.insert(act.id(), Rival { act, number: self.number, not_by: None, is_former, agreed: None });
         let mut gone = Vec::new();
         let formers = self.rivals.values().filter(|rival| rival.is_former).count();
         while self.rivals.len() > RIVALS || self.rival_bytes > RIVAL_BYTES || formers > FORMER_RIVALS + gone.len() {
@@ -438,18 +457,20 @@ impl Branch {
         }
     }
 
-    /// The former owner, who was restored from a backup, has made the present owner the owner on another branch, too, and the present one
-    /// has not said yet which of them holds. Whoever heard of that branch first cannot be moved by anybody else.
-    pub(crate) fn is_handed_twice(&self) -> bool {
-        let since = self.roster.owner_since;
-        let Some(present) = self.roster.owner_key().map(Key::bytes) else { return false };
+    /// Looks whether the former owner, who was restored from a backup, has made the present owner the owner on another branch, too, and
+    /// the present one has not said yet which of them holds. Whoever heard of that branch first cannot be moved by anybody else.
+    pub(crate) fn is_handed_twice(&mut self) -> bool {
+        let (room, to, since) = (self.room, self.roster.owner, self.roster.owner_since);
+        let Some(present) = self.roster.owner_key().cloned() else { return false };
         if self.roster.settled.is_some_and(|(seq, _)| seq > since) {
             return false;
         }
-        let formers = self.rivals.values().filter(|rival| rival.is_former);
-        let mut ends =
-            formers.filter(|rival| matches!(&rival.act.body, Some(Body::Handover(act)) if act.to == self.roster.owner));
-        ends.any(|rival| self.hands_to(rival.act.id(), present).is_some_and(|fork| fork < since))
+        let handovers = self.rivals.values_mut().filter_map(|rival| {
+            let hands = rival.hands_to(room, to, &present);
+            hands.then(|| rival.act.id())
+        });
+        let handovers: Vec<_> = handovers.collect();
+        handovers.into_iter().any(|end| self.hands_to(end, present.bytes()).is_some_and(|fork| fork < since))
     }
 
     /// The fork of a whole and well-signed branch that ends with a handover to a key.

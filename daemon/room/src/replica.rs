@@ -61,6 +61,8 @@ pub struct Replica {
     /// Events that are to be looked at before the input is over.
     queue: VecDeque<(Incoming, Option<ChannelId>)>,
     frozen: bool,
+    /// The former owner has handed the room over on two branches, and nothing settles it.
+    handed_twice: bool,
     out: Outcome,
 }
 
@@ -150,7 +152,7 @@ impl Replica {
     /// them.
     #[must_use]
     pub fn needs_settlement(&self) -> bool {
-        self.branch.is_frozen() || self.branch.is_handed_twice()
+        self.branch.is_frozen() || self.handed_twice
     }
 
     /// The position of the next event.

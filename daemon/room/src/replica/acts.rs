@@ -90,6 +90,7 @@ impl Replica {
             } else if let Some(better) = self.branch.better() {
                 self.switch(ctx, &better);
             } else {
+                self.handed_twice = self.branch.is_handed_twice();
                 return;
             }
         }

@@ -107,7 +107,7 @@ impl Replica {
         let chain = |(author, row, fork): (Author, ChainRow, _)| {
             (author, Chain { head: row.head, id: row.id, floor: row.floor, fork, ..Chain::new(row.id, row.key) })
         };
-        let frozen = branch.is_frozen();
+        let (frozen, handed_twice) = (branch.is_frozen(), branch.is_handed_twice());
         let mut own = Own::new(stored.me.as_ref(), stored.outbox);
         own.find_number(&branch.roster);
         own.joins(&branch.roster);
@@ -132,6 +132,7 @@ impl Replica {
             tickets: 0,
             queue: VecDeque::new(),
             frozen,
+            handed_twice,
             out: Outcome::default(),
         };
         for event in stored.mutes {
